@@ -1,0 +1,77 @@
+"""The error tree: every expected failure of the project, each a sentence that names the thing and what to do.
+
+    TouchstoneError
+    ├── ProgramError          a program, its file or one of its ops is not acceptable
+    │   ├── EncodingError     bytes that are no header, descriptor or manifest
+    │   └── AuditError        well-formed, but not safe to trust or to adjudicate
+    ├── LoweringError         a float function cannot become a program
+    │   └── UnsupportedError  a primitive (or a use of it) without a rule
+    ├── ExecutionError        a program cannot run here, or on these inputs
+    │   └── InexactMachine    the self-test found a kernel that is not exact on this machine
+    ├── CommitmentError       a proof, root or witness does not fit
+    ├── ClaimError            a claim is malformed, badly signed or refused
+    ├── MoveError             the dispute game does not allow this move now
+    └── ChainError            L1 refused or could not be reached
+        └── Reverted          a contract's custom error, decoded
+
+Broken invariants of our own code are ``assert``; what a peer, a file or the chain says never is.
+"""
+
+from __future__ import annotations
+
+
+class TouchstoneError(Exception):
+    """Base of every expected failure."""
+
+
+class ProgramError(TouchstoneError):
+    """A program, its file or one of its ops is not acceptable."""
+
+
+class EncodingError(ProgramError):
+    """Bytes that are no header, descriptor or manifest."""
+
+
+class AuditError(ProgramError):
+    """A well-formed program that is not safe to trust or to adjudicate."""
+
+
+class LoweringError(TouchstoneError):
+    """A float function cannot become a program."""
+
+
+class UnsupportedError(LoweringError):
+    """A primitive, or a use of it, that has no lowering rule."""
+
+
+class ExecutionError(TouchstoneError):
+    """A program cannot run here, or on these inputs."""
+
+
+class InexactMachine(ExecutionError):
+    """The self-test found a kernel that is not exact on this machine."""
+
+
+class CommitmentError(TouchstoneError):
+    """A proof, root or witness does not fit what it claims to commit to."""
+
+
+class ClaimError(TouchstoneError):
+    """A claim is malformed, badly signed or refused."""
+
+
+class MoveError(TouchstoneError):
+    """The dispute game does not allow this move now."""
+
+
+class ChainError(TouchstoneError):
+    """L1 refused a call or could not be reached."""
+
+
+class Reverted(ChainError):
+    """A contract's custom error, decoded: ``name`` and ``args`` by parameter name."""
+
+    def __init__(self, name: str, arguments: dict[str, object], sentence: str) -> None:
+        super().__init__(sentence)
+        self.name = name
+        self.arguments = arguments

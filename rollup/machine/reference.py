@@ -1,0 +1,169 @@
+"""The reference: evaluates any one element of any op, in exact Python integers.
+
+The twin of Evaluator.sol; the functions carry the same names there. Slow and plain on purpose: when executor, reference and EVM
+differ, this file is what the other two are measured against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product as cartesian
+
+import numpy as np
+
+from rollup.ops import INSTRUCTIONS, ITERATION, Access, Carried, Constant, Instr, Monoid, Op, Opcode, wrap
+from rollup.program import Program
+from rollup.types import Root
+
+Read = Callable[[int, int, int], int]
+"""(access number, value index or -1 for a constant, element) -> the integer stored there."""
+
+
+def unravel(position: int, shape: Sequence[int]) -> tuple[int, ...]:
+    """Row-major coordinates of a position."""
+    coordinates = []
+    for size in reversed(shape):
+        position, coordinate = divmod(position, size)
+        coordinates.append(coordinate)
+    return tuple(reversed(coordinates))
+
+
+def value_index(access: Access, t: int, stacked: int) -> int:
+    """Trace value that the access reads in iteration t; -1 for a constant. ``stacked`` is coordinate 0 of a stack access."""
+    source = access.source
+    if isinstance(source, Constant):
+        return -1
+    base = source.init if isinstance(source, Carried) and t == 0 else source.base + source.step * t
+    return (base + access.stack * stacked) % (1 << 32)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One evaluation: an op in iteration t at output coordinates i, with a way to read elements."""
+
+    op: Op
+    t: int
+    i: tuple[int, ...]
+    read: Read
+
+    def variable(self, var: int, k: tuple[int, ...]) -> int:
+        if var == ITERATION:
+            return self.t
+        return self.i[var] if var < len(self.i) else k[var - len(self.i)]
+
+    def load(self, number: int, k: tuple[int, ...] = (), added: int | None = None) -> int:
+        """The element that access ``number`` reads at (i, k); ``added`` is a register for its indirect coordinate."""
+        access = self.op.accesses[number]
+        coordinates = list(access.offsets)
+        for term in access.terms:
+            coordinates[term.dimension] += term.coef * self.variable(term.var, k)
+        if access.indirect is not None:
+            dimension, index = access.indirect
+            coordinates[dimension] += self.load(index, k) if added is None else added
+        if not all(0 <= c < size for c, size in zip(coordinates, access.shape, strict=True)):
+            return access.fill
+        stacked = coordinates[0] if access.stack else 0
+        element = 0
+        for c, size in zip(coordinates[1:] if access.stack else coordinates, access.tensor_shape, strict=True):
+            element = element * size + c
+        return self.read(number, value_index(access, self.t, stacked), element)
+
+    def term(self, k: tuple[int, ...]) -> int:
+        """x * y at (i, k), modulo 2^64; 0 without factors."""
+        if self.op.factors == 0:
+            return 0
+        x = self.load(0, k)
+        return x if self.op.factors == 1 else wrap(x * self.load(1, k))
+
+    def reduce(self) -> int:
+        """The monoid over the box."""
+        terms = [self.term(k) for k in cartesian(*map(range, self.op.box))]
+        match self.op.monoid:
+            case Monoid.NONE:
+                return terms[0]
+            case Monoid.SUM:
+                return wrap(sum(terms))
+            case Monoid.MAX:
+                return max(terms)
+            case Monoid.MIN:
+                return min(terms)
+            case Monoid.ARGMAX:
+                return terms.index(max(terms))
+            case Monoid.ARGMIN:
+                return terms.index(min(terms))
+
+    def instruction(self, instr: Instr, registers: list[int]) -> int:
+        """Result of one instruction, as a signed 64-bit number."""
+        match instr.op:
+            case Opcode.CONST:
+                return instr.imm
+            case Opcode.INDEX:
+                return self.variable(instr.args[0], ())
+            case Opcode.LOAD:
+                return self.load(instr.args[0])
+            case Opcode.LOOK:
+                return self.load(instr.args[0], (), registers[instr.args[1]])
+        exact = INSTRUCTIONS[instr.op].exact
+        assert exact is not None
+        return wrap(exact(*(registers[r] for r in instr.args)))
+
+    def evaluate(self) -> int:
+        """The output element: reduce, then map, then cast."""
+        registers = [self.reduce()]
+        for instr in self.op.code:
+            registers.append(self.instruction(instr, registers))
+        return wrap(registers[-1], self.op.dtype.bits)
+
+
+@dataclass
+class Memory:
+    """Values of one execution, in trace order, with the program's constants; what the reference reads from."""
+
+    program: Program
+    values: list[np.ndarray] = field(default_factory=list)  # type: ignore[type-arg]
+    _flat: dict[Root, np.ndarray] = field(default_factory=dict)  # type: ignore[type-arg]
+
+    def read(self, op: Op) -> Read:
+        def element(number: int, value: int, position: int) -> int:
+            source = op.accesses[number].source
+            if isinstance(source, Constant):
+                if source.root not in self._flat:
+                    self._flat[source.root] = self.program.constant(source.root).reshape(-1)
+                return int(self._flat[source.root][position])
+            return int(self.values[value].reshape(-1)[position])
+
+        return element
+
+    def element(self, value: int, position: int) -> int:
+        """What element ``position`` of trace value ``value`` must be, given the values before it."""
+        descriptor, t = self.program.locate(value)
+        op = self.program.ops[descriptor]
+        return Step(op, t, unravel(position, op.shape), self.read(op)).evaluate()
+
+
+def run(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:  # type: ignore[type-arg]
+    """All values of one execution, element by element: the slow path that everything else is compared with."""
+    memory = Memory(program, [np.asarray(array) for array in inputs])
+    for value, descriptor, _ in program.op_values():
+        op = program.ops[descriptor]
+        elements = [memory.element(value, position) for position in range(op.elements)]
+        memory.values.append(np.array(elements, dtype=op.dtype.numpy).reshape(op.shape))
+    return memory.values
+
+
+def touched(program: Program, values: list[np.ndarray], value: int, position: int) -> Iterator[tuple[Root | int, int]]:  # type: ignore[type-arg]
+    """(constant root or trace value, element) of every element that evaluating this one reads, with repetitions."""
+    descriptor, t = program.locate(value)
+    op = program.ops[descriptor]
+    memory = Memory(program, values)
+    inner = memory.read(op)
+    seen: list[tuple[Root | int, int]] = []
+
+    def spy(number: int, at: int, element: int) -> int:
+        source = op.accesses[number].source
+        seen.append((source.root if isinstance(source, Constant) else at, element))
+        return inner(number, at, element)
+
+    Step(op, t, unravel(position, op.shape), spy).evaluate()
+    yield from seen

@@ -1,0 +1,85 @@
+"""Witnesses: the leaves and paths from which a contract recomputes one element, in the encoding of ARCHITECTURE.md."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+from rollup.errors import CommitmentError
+from rollup.machine.reference import touched
+from rollup.merkle import Nodes, branch, multiproof, tensor_tree
+from rollup.ops import Constant
+from rollup.program import Program
+from rollup.types import LEAF_BYTES, Gindex, Root
+
+
+def runs(leaves: Iterable[int]) -> list[tuple[int, int]]:
+    """Sorted, disjoint, non-adjacent (first, count) that cover the leaves."""
+    found: list[tuple[int, int]] = []
+    for leaf in sorted(set(leaves)):
+        if found and sum(found[-1]) == leaf:
+            found[-1] = (found[-1][0], found[-1][1] + 1)
+        else:
+            found.append((leaf, 1))
+    return found
+
+
+def _tree(leaves: set[int], siblings: list[Root], data: Iterable[bytes]) -> bytes:
+    spans = runs(leaves)
+    head = struct.pack(">H", len(spans)) + b"".join(struct.pack(">QH", *span) for span in spans)
+    return head + struct.pack(">H", len(siblings)) + b"".join(siblings) + b"".join(data)
+
+
+def _descriptor(program: Program, descriptor: int) -> bytes:
+    data = program.descriptors[descriptor]
+    depth = program.tree.depth
+    path = branch(program.tree, Gindex((1 << depth) + descriptor + 1))
+    return struct.pack(">H", len(data)) + data + struct.pack(">IB", descriptor + 1, depth) + b"".join(path)
+
+
+def step_witness(program: Program, values: list, nodes: Nodes, leaf: int, leaf_data: bytes, element: int) -> bytes:  # type: ignore[type-arg]
+    """Witness for ``element`` (index within the leaf) of the disputed trace leaf ``leaf``, whose claimed bytes are ``leaf_data``.
+
+    ``values``: the trace values before the disputed one, which both sides agree on. ``nodes`` knows the siblings in the *disputed*
+    trace tree. Raises CommitmentError if a needed node was never revealed, or the element does not exist.
+    """
+    depth = program.header.tensor_depth
+    value = leaf >> depth
+    count, size = program.type_of(value)
+    position = (leaf & ((1 << depth) - 1)) * (LEAF_BYTES // size) + element
+    if not 0 <= element < LEAF_BYTES // size or position >= count:
+        raise CommitmentError(f"value {value} has {count} elements; element {element} of leaf {leaf} is none of them")
+    descriptor, _ = program.locate(value)
+    op = program.ops[descriptor]
+    in_trace: set[int] = {leaf}
+    in_constant: dict[Root, set[int]] = {}
+    order = [access.source.root for access in op.accesses if isinstance(access.source, Constant)]
+    dtype_of = {access.source.root: access.dtype for access in op.accesses if isinstance(access.source, Constant)}
+    for source, at in touched(program, values, value, position):
+        if isinstance(source, int):
+            elements = LEAF_BYTES // program.type_of(source)[1]
+            in_trace.add((source << depth) + at // elements)
+        else:
+            in_constant.setdefault(source, set()).add(at * dtype_of[source].size // LEAF_BYTES)
+
+    def trace_leaf(index: int) -> bytes:
+        if index == leaf:
+            return leaf_data.ljust(LEAF_BYTES, b"\x00")
+        array, at = values[index >> depth], (index & ((1 << depth) - 1)) * LEAF_BYTES
+        return array.astype(array.dtype.newbyteorder("<")).tobytes()[at : at + LEAF_BYTES].ljust(LEAF_BYTES, b"\x00")
+
+    trees = [_tree(in_trace, multiproof(nodes, in_trace, program.depth), (trace_leaf(j) for j in sorted(in_trace)))]
+    for root in dict.fromkeys(root for root in order if root in in_constant):
+        data = program.constant(root).tobytes()
+        tree = tensor_tree(data)
+        wanted = in_constant[root]
+        chunks = (data[j * LEAF_BYTES : (j + 1) * LEAF_BYTES].ljust(LEAF_BYTES, b"\x00") for j in sorted(wanted))
+        trees.append(_tree(wanted, multiproof(tree, wanted, tree.depth), chunks))
+    return struct.pack(">H", element) + _descriptor(program, descriptor) + struct.pack(">B", len(trees)) + b"".join(trees)
+
+
+def padding_witness(program: Program, nodes: Nodes, leaf: int, leaf_data: bytes) -> bytes:
+    """Witness that a leaf of an op's output has a non-zero byte after the last element."""
+    descriptor, _ = program.locate(leaf >> program.header.tensor_depth)
+    tree = _tree({leaf}, multiproof(nodes, {leaf}, program.depth), [leaf_data.ljust(LEAF_BYTES, b"\x00")])
+    return struct.pack(">H", 0) + _descriptor(program, descriptor) + struct.pack(">B", 1) + tree

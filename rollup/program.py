@@ -1,0 +1,230 @@
+"""A program: header, descriptors, constants; its tree and root; its folder on disk.
+
+On disk a program is a folder: ``manifest.json`` (header and descriptors as hex, metadata that nothing depends on), ``constants/<root>.bin``
+(little-endian, memory-mapped when loaded). The root is recomputed from header and descriptors when it is loaded, every constant's
+root from its bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rollup.encoding import Header, TensorType, TracePolicy, decode_header, decode_op, depths, encode_header, encode_op
+from rollup.errors import EncodingError, ProgramError
+from rollup.merkle import EMPTY, Tree, depth_for, hash_descriptor, hash_header, hash_node, tensor_tree
+from rollup.ops import Constant, Op
+from rollup.types import ModelId, Root, ValueIndex
+
+FORMAT = "touchstone-program-1"
+POLICY_LIMIT_BYTES = 1 << 20
+"""Traces up to this size are hashed with every claim, larger ones on dispute."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Consecutive descriptors that are repeated together: ``ops[start:stop]`` execute ``repeat`` times, from trace index ``first`` on."""
+
+    start: int
+    stop: int
+    first: int
+    repeat: int
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Integers only. ``constants`` holds every tensor that a descriptor names by root; ``names[j]`` says where descriptor j came from."""
+
+    header: Header
+    ops: tuple[Op, ...]
+    constants: Mapping[Root, np.ndarray]  # type: ignore[type-arg]
+    names: tuple[str, ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def build(
+        cls,
+        inputs: Sequence[TensorType],
+        outputs: Sequence[tuple[int, TensorType]],
+        ops: Sequence[Op],
+        constants: Mapping[Root, np.ndarray],  # type: ignore[type-arg]
+        policy: TracePolicy | None = None,
+        names: Sequence[str] = (),
+        meta: Mapping[str, Any] | None = None,
+    ) -> Program:
+        """Make a program from its parts; depths follow from the sizes, the policy (if not given) from the trace's bytes."""
+        values = len(inputs) + sum(op.repeat for op in ops)
+        sizes = [tensor.bytes for tensor in inputs] + [op.bytes for op in ops]
+        if policy is None:
+            total = sum(tensor.bytes for tensor in inputs) + sum(op.bytes * op.repeat for op in ops)
+            policy = TracePolicy.WITH_CLAIM if total <= POLICY_LIMIT_BYTES else TracePolicy.ON_DISPUTE
+        header = Header(policy, *depths(values, sizes), values, tuple(inputs), tuple(outputs))
+        return cls(header, tuple(ops), dict(constants), tuple(names), dict(meta or {}))
+
+    @cached_property
+    def header_bytes(self) -> bytes:
+        return encode_header(self.header)
+
+    @cached_property
+    def descriptors(self) -> tuple[bytes, ...]:
+        return tuple(encode_op(op) for op in self.ops)
+
+    @cached_property
+    def tree(self) -> Tree:
+        leaves = [hash_header(self.header_bytes), *(hash_descriptor(data) for data in self.descriptors)]
+        return Tree(leaves, depth_for(len(leaves)), _program_padding)
+
+    @property
+    def id(self) -> ModelId:
+        """The model id: the program root."""
+        return self.tree.root
+
+    @property
+    def depth(self) -> int:
+        """Depth of the trace tree, from its root to the leaves of tensors."""
+        return self.header.trace_depth + self.header.tensor_depth
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """The descriptors grouped by the segment that repeats them, in trace order."""
+        found, start = [], 0
+        while start < len(self.ops):
+            op = self.ops[start]
+            stop = start + 1
+            if op.repeat > 1:
+                stop = min(start + op.body, len(self.ops))
+            else:
+                while stop < len(self.ops) and self.ops[stop].repeat == 1:
+                    stop += 1
+            found.append(Segment(start, stop, op.first, op.repeat))
+            start = stop
+        return tuple(found)
+
+    def locate(self, value: int) -> tuple[int, int]:
+        """(descriptor number, iteration t) of the op that gives trace value ``value``."""
+        for segment in self.segments:
+            body = segment.stop - segment.start
+            if segment.first <= value < segment.first + body * segment.repeat:
+                t, j = divmod(value - segment.first, body)
+                return segment.start + j, t
+        raise ProgramError(f"trace value {value} is no op's output; ops give {len(self.header.inputs)} to {self.header.values - 1}")
+
+    def type_of(self, value: int) -> tuple[int, int]:
+        """(elements, bytes per element) of trace value ``value``; (0, 1) for an unused entry."""
+        if value < len(self.header.inputs):
+            tensor = self.header.inputs[value]
+            return tensor.elements, tensor.dtype.size
+        if value >= self.header.values:
+            return 0, 1
+        op = self.ops[self.locate(value)[0]]
+        return op.elements, op.dtype.size
+
+    def op_values(self) -> Iterator[tuple[ValueIndex, int, int]]:
+        """(trace value, descriptor number, iteration) of every op, in trace order."""
+        for segment in self.segments:
+            at = segment.first
+            for t in range(segment.repeat):
+                for j in range(segment.start, segment.stop):
+                    yield ValueIndex(at), j, t
+                    at += 1
+
+    def constant(self, root: Root) -> np.ndarray:  # type: ignore[type-arg]
+        try:
+            return self.constants[root]
+        except KeyError:
+            raise ProgramError(f"the program names a constant {root.hex()[:16]}... that it does not hold; fetch the complete program") from None
+
+    def name(self, descriptor: int) -> str:
+        """Where the op came from, for people."""
+        return self.names[descriptor] if descriptor < len(self.names) else f"op {descriptor}"
+
+    def save(self, folder: str | Path) -> None:
+        """Write the program into ``folder`` (created if missing)."""
+        target = Path(folder)
+        (target / "constants").mkdir(parents=True, exist_ok=True)
+        entries = {}
+        for root, array in self.constants.items():
+            data = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+            (target / "constants" / f"{root.hex()}.bin").write_bytes(data.tobytes())
+            entries[root.hex()] = {"dtype": array.dtype.name, "shape": list(array.shape)}
+        manifest = {
+            "format": FORMAT,
+            "model_id": self.id.hex(),
+            "header": self.header_bytes.hex(),
+            "ops": [{"descriptor": data.hex(), "name": self.name(j)} for j, data in enumerate(self.descriptors)],
+            "constants": entries,
+            "meta": self.meta,
+        }
+        (target / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Program:
+        """Read a program and check every root; raises EncodingError naming the file that is wrong."""
+        source = Path(folder)
+        path = source / "manifest.json"
+        try:
+            manifest = json.loads(path.read_text())
+        except FileNotFoundError:
+            raise EncodingError(f"{source} holds no manifest.json; give the folder that a model was saved to") from None
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise EncodingError(f"{path} is not JSON ({error}); the file is damaged, fetch it again") from None
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise EncodingError(f"{path} is no program of format {FORMAT}; lower the model with this release")
+        try:
+            header = decode_header(bytes.fromhex(manifest["header"]))
+            ops = tuple(decode_op(bytes.fromhex(entry["descriptor"])) for entry in manifest["ops"])
+            names = tuple(str(entry["name"]) for entry in manifest["ops"])
+            entries = {
+                Root(bytes.fromhex(key)): (str(entry["dtype"]), [int(n) for n in entry["shape"]])
+                for key, entry in manifest["constants"].items()
+            }
+            meta, expected = dict(manifest["meta"]), str(manifest["model_id"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise EncodingError(f"{path} lacks or garbles a field ({type(error).__name__}: {error}); fetch it again") from None
+        constants = {root: _load_constant(source / "constants", root, *entry) for root, entry in entries.items()}
+        program = cls(header, ops, constants, names, meta)
+        if program.id.hex() != expected:
+            raise EncodingError(f"{path} says model id {expected[:16]}... but its contents hash to {program.id.hex()[:16]}...; it was altered")
+        for op in ops:
+            for access in op.accesses:
+                if isinstance(access.source, Constant):
+                    program.constant(access.source.root)
+        return program
+
+
+def _program_padding(height: int) -> Root:
+    return EMPTY if height == 0 else hash_node(_program_padding(height - 1), _program_padding(height - 1))
+
+
+def _load_constant(folder: Path, root: Root, dtype: str, shape: list[int]) -> np.ndarray:  # type: ignore[type-arg]
+    path = folder / f"{root.hex()}.bin"
+    if dtype not in {"int8", "int16", "int32", "int64"} or any(n < 1 for n in shape):
+        raise EncodingError(f"constant {path.name} has dtype {dtype!r} and shape {shape}; integers with positive dimensions are expected")
+    expected = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise EncodingError(f"{path} is missing; fetch the complete program") from None
+    if size != expected:
+        raise EncodingError(f"{path} has {size} bytes, its shape {shape} of {dtype} needs {expected}; fetch it again")
+    array = np.memmap(path, dtype=np.dtype(dtype).newbyteorder("<"), mode="r", shape=tuple(shape))
+    if constant_root(array) != root:
+        raise EncodingError(f"{path} does not hash to its name; it was altered, fetch it again")
+    return array
+
+
+def constant_root(array: np.ndarray) -> Root:  # type: ignore[type-arg]
+    """Root of a constant's natural-depth tensor tree."""
+    data = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return tensor_tree(memoryview(data.reshape(-1).view(np.uint8))).root
+
+
+def pack(array: np.ndarray, tensor: TensorType) -> bytes:  # type: ignore[type-arg]
+    """Little-endian bytes of one input or output."""
+    return np.ascontiguousarray(array, dtype=tensor.dtype.numpy).tobytes()
