@@ -12,6 +12,9 @@ from rollup.ops import Constant
 from rollup.program import Program
 from rollup.types import LEAF_BYTES, Gindex, Root
 
+TRACE = 255
+"""Stands for the trace tree where a tree names its access."""
+
 
 def runs(leaves: Iterable[int]) -> list[tuple[int, int]]:
     """Sorted, disjoint, non-adjacent (first, count) that cover the leaves."""
@@ -24,9 +27,9 @@ def runs(leaves: Iterable[int]) -> list[tuple[int, int]]:
     return found
 
 
-def _tree(leaves: set[int], siblings: list[Root], data: Iterable[bytes]) -> bytes:
+def _tree(access: int, leaves: set[int], siblings: list[Root], data: Iterable[bytes]) -> bytes:
     spans = runs(leaves)
-    head = struct.pack(">H", len(spans)) + b"".join(struct.pack(">QH", *span) for span in spans)
+    head = struct.pack(">BH", access, len(spans)) + b"".join(struct.pack(">QH", *span) for span in spans)
     return head + struct.pack(">H", len(siblings)) + b"".join(siblings) + b"".join(data)
 
 
@@ -53,14 +56,16 @@ def step_witness(program: Program, values: list, nodes: Nodes, leaf: int, leaf_d
     op = program.ops[descriptor]
     in_trace: set[int] = {leaf}
     in_constant: dict[Root, set[int]] = {}
-    order = [access.source.root for access in op.accesses if isinstance(access.source, Constant)]
-    dtype_of = {access.source.root: access.dtype for access in op.accesses if isinstance(access.source, Constant)}
+    first_use: dict[Root, int] = {}
+    for number, access in enumerate(op.accesses):
+        if isinstance(access.source, Constant):
+            first_use.setdefault(access.source.root, number)
     for source, at in touched(program, values, value, position):
         if isinstance(source, int):
             elements = LEAF_BYTES // program.type_of(source)[1]
             in_trace.add((source << depth) + at // elements)
         else:
-            in_constant.setdefault(source, set()).add(at * dtype_of[source].size // LEAF_BYTES)
+            in_constant.setdefault(source, set()).add(at * op.accesses[first_use[source]].dtype.size // LEAF_BYTES)
 
     def trace_leaf(index: int) -> bytes:
         if index == leaf:
@@ -68,18 +73,20 @@ def step_witness(program: Program, values: list, nodes: Nodes, leaf: int, leaf_d
         array, at = values[index >> depth], (index & ((1 << depth) - 1)) * LEAF_BYTES
         return array.astype(array.dtype.newbyteorder("<")).tobytes()[at : at + LEAF_BYTES].ljust(LEAF_BYTES, b"\x00")
 
-    trees = [_tree(in_trace, multiproof(nodes, in_trace, program.depth), (trace_leaf(j) for j in sorted(in_trace)))]
-    for root in dict.fromkeys(root for root in order if root in in_constant):
+    trees = [_tree(TRACE, in_trace, multiproof(nodes, in_trace, program.depth), (trace_leaf(j) for j in sorted(in_trace)))]
+    for root, number in first_use.items():
+        wanted = in_constant.get(root)
+        if not wanted:
+            continue
         data = program.constant(root).tobytes()
         tree = tensor_tree(data)
-        wanted = in_constant[root]
         chunks = (data[j * LEAF_BYTES : (j + 1) * LEAF_BYTES].ljust(LEAF_BYTES, b"\x00") for j in sorted(wanted))
-        trees.append(_tree(wanted, multiproof(tree, wanted, tree.depth), chunks))
+        trees.append(_tree(number, wanted, multiproof(tree, wanted, tree.depth), chunks))
     return struct.pack(">H", element) + _descriptor(program, descriptor) + struct.pack(">B", len(trees)) + b"".join(trees)
 
 
 def padding_witness(program: Program, nodes: Nodes, leaf: int, leaf_data: bytes) -> bytes:
     """Witness that a leaf of an op's output has a non-zero byte after the last element."""
     descriptor, _ = program.locate(leaf >> program.header.tensor_depth)
-    tree = _tree({leaf}, multiproof(nodes, {leaf}, program.depth), [leaf_data.ljust(LEAF_BYTES, b"\x00")])
+    tree = _tree(TRACE, {leaf}, multiproof(nodes, {leaf}, program.depth), [leaf_data.ljust(LEAF_BYTES, b"\x00")])
     return struct.pack(">H", 0) + _descriptor(program, descriptor) + struct.pack(">B", 1) + tree
