@@ -6,6 +6,7 @@ differ, this file is what the other two are measured against.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product as cartesian
@@ -52,8 +53,11 @@ class Step:
             return self.t
         return self.i[var] if var < len(self.i) else k[var - len(self.i)]
 
-    def load(self, number: int, k: tuple[int, ...] = (), added: int | None = None) -> int:
-        """The element that access ``number`` reads at (i, k); ``added`` is a register for its indirect coordinate."""
+    def locate(self, number: int, k: tuple[int, ...], added: int | None = None) -> tuple[int, int] | None:
+        """(value index, element) that access ``number`` addresses at (i, k), None if a coordinate lies outside.
+
+        ``added`` is a register for the indirect coordinate; without it the index access is read.
+        """
         access = self.op.accesses[number]
         coordinates = list(access.offsets)
         for term in access.terms:
@@ -62,19 +66,32 @@ class Step:
             dimension, index = access.indirect
             coordinates[dimension] += self.load(index, k) if added is None else added
         if not all(0 <= c < size for c, size in zip(coordinates, access.shape, strict=True)):
-            return access.fill
+            return None
         stacked = coordinates[0] if access.stack else 0
         element = 0
         for c, size in zip(coordinates[1:] if access.stack else coordinates, access.tensor_shape, strict=True):
             element = element * size + c
-        return self.read(number, value_index(access, self.t, stacked), element)
+        return value_index(access, self.t, stacked), element
+
+    def at(self, number: int, place: tuple[int, int] | None) -> int:
+        """The element at a place that ``locate`` gave; the access's fill for None."""
+        return self.op.accesses[number].fill if place is None else self.read(number, *place)
+
+    def load(self, number: int, k: tuple[int, ...] = (), added: int | None = None) -> int:
+        """The element that access ``number`` reads at (i, k)."""
+        return self.at(number, self.locate(number, k, added))
 
     def term(self, k: tuple[int, ...]) -> int:
-        """x * y at (i, k), modulo 2^64; 0 without factors."""
-        if self.op.factors == 0:
+        """x * y at (i, k), modulo 2^64; 0 without factors.
+
+        Under a sum a factor that is filled with zero settles the product: the other one is located, but not read.
+        """
+        places = [self.locate(number, k) for number in range(self.op.factors)]
+        if self.op.monoid is Monoid.SUM and any(
+            place is None and self.op.accesses[number].fill == 0 for number, place in enumerate(places)
+        ):
             return 0
-        x = self.load(0, k)
-        return x if self.op.factors == 1 else wrap(x * self.load(1, k))
+        return wrap(math.prod(self.at(number, place) for number, place in enumerate(places))) if places else 0
 
     def reduce(self) -> int:
         """The monoid over the box."""
