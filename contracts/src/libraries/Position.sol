@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Gindex} from "../types/Gindex.sol";
+
+/// @title Position
+/// @notice Arithmetic of generalised indices. Zero is no position and has no depth.
+library Position {
+    /// @notice 0 is not the index of any node.
+    error NoPosition();
+    /// @notice `below` does not lie in the subtree of `above`.
+    error NotBelow(Gindex above, Gindex below);
+
+    /// @notice The root of any tree.
+    Gindex internal constant ROOT = Gindex.wrap(1);
+
+    /// @notice Levels between the root and the node.
+    function depth(Gindex gindex) internal pure returns (uint256 levels) {
+        uint256 value = Gindex.unwrap(gindex);
+        if (value == 0) revert NoPosition();
+        for (uint256 bits = 64; bits != 0; bits >>= 1) {
+            if (value >> bits != 0) {
+                value >>= bits;
+                levels += bits;
+            }
+        }
+    }
+
+    /// @notice Index of the node among the nodes of its level, from the left.
+    function offset(Gindex gindex) internal pure returns (uint256) {
+        return Gindex.unwrap(gindex) ^ (1 << depth(gindex));
+    }
+
+    /// @notice The node's position as seen from its ancestor `above`, which becomes the root.
+    function relativeTo(Gindex below, Gindex above) internal pure returns (Gindex) {
+        uint256 levelsBelow = depth(below);
+        uint256 levelsAbove = depth(above);
+        if (levelsBelow < levelsAbove) revert NotBelow(above, below);
+        uint256 levels = levelsBelow - levelsAbove;
+        if (Gindex.unwrap(below) >> levels != Gindex.unwrap(above)) revert NotBelow(above, below);
+        // forge-lint: disable-next-line(unsafe-typecast) at most 127 levels fit the type
+        return Gindex.wrap(uint128((1 << levels) | (Gindex.unwrap(below) & ((1 << levels) - 1))));
+    }
+
+    /// @notice The ancestor of the node at a smaller (or the same) depth.
+    function ancestorAt(Gindex gindex, uint256 atDepth) internal pure returns (Gindex) {
+        return Gindex.wrap(Gindex.unwrap(gindex) >> (depth(gindex) - atDepth));
+    }
+}
