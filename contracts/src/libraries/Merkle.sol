@@ -145,11 +145,11 @@ library Merkle {
     /// @notice Hash of one leaf of exactly 1,024 bytes.
     function leaf(bytes calldata data) internal view returns (bytes32) {
         if (data.length != LEAF_BYTES) revert LeafLength(data.length);
-        uint256 at;
+        uint256 start;
         assembly ("memory-safe") {
-            at := data.offset
+            start := data.offset
         }
-        return leafAt(at);
+        return leafAt(start);
     }
 
     /// @notice Hash of the 1,024 bytes of calldata at an absolute offset.

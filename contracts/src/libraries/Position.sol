@@ -28,7 +28,8 @@ library Position {
 
     /// @notice Index of the node among the nodes of its level, from the left.
     function offset(Gindex gindex) internal pure returns (uint256) {
-        return Gindex.unwrap(gindex) ^ (1 << depth(gindex));
+        uint256 value = Gindex.unwrap(gindex);
+        return value - 2 ** depth(gindex);
     }
 
     /// @notice The node's position as seen from its ancestor `above`, which becomes the root.
@@ -38,12 +39,8 @@ library Position {
         if (levelsBelow < levelsAbove) revert NotBelow(above, below);
         uint256 levels = levelsBelow - levelsAbove;
         if (Gindex.unwrap(below) >> levels != Gindex.unwrap(above)) revert NotBelow(above, below);
+        uint256 width = 2 ** levels;
         // forge-lint: disable-next-line(unsafe-typecast) at most 127 levels fit the type
-        return Gindex.wrap(uint128((1 << levels) | (Gindex.unwrap(below) & ((1 << levels) - 1))));
-    }
-
-    /// @notice The ancestor of the node at a smaller (or the same) depth.
-    function ancestorAt(Gindex gindex, uint256 atDepth) internal pure returns (Gindex) {
-        return Gindex.wrap(Gindex.unwrap(gindex) >> (depth(gindex) - atDepth));
+        return Gindex.wrap(uint128(width | (Gindex.unwrap(below) % width)));
     }
 }

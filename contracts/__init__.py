@@ -1,0 +1,1 @@
+"""Compiled contracts: ABI and bytecode as package data in ``artifacts/``, one JSON file per contract."""

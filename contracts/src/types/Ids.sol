@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @notice A program root.
+type ModelId is bytes32;
+
+/// @notice The EIP-712 digest of a claim.
+type ClaimId is bytes32;
+
+/// @notice Hash of a claim id, a challenger and the claim's game counter.
+type GameId is bytes32;
+
+function sameModel(ModelId a, ModelId b) pure returns (bool) {
+    return ModelId.unwrap(a) == ModelId.unwrap(b);
+}
+
+function sameClaim(ClaimId a, ClaimId b) pure returns (bool) {
+    return ClaimId.unwrap(a) == ClaimId.unwrap(b);
+}
+
+function otherClaim(ClaimId a, ClaimId b) pure returns (bool) {
+    return ClaimId.unwrap(a) != ClaimId.unwrap(b);
+}
+
+using {sameModel as ==} for ModelId global;
+using {sameClaim as ==, otherClaim as !=} for ClaimId global;
