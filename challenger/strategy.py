@@ -1,0 +1,331 @@
+"""What to play next, as pure functions: a view of the game and two traces in, actions out; nothing is sent from here.
+
+Why the leftmost difference: everything to the left of it equals the challenger's own trace, so the operands of the leaf are agreed and
+the leaf does not follow from them (DESIGN D6). What the opponent publishes is used only as far as it hashes to what stands on L1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from rollup.claim import NO_ROOT
+from rollup.errors import CommitmentError
+from rollup.game.clock import Side
+from rollup.game.moves import Rule
+from rollup.game.position import ROOT, ancestor_at, descendant, leaf_gindex, offset_of
+from rollup.merkle import depth_of, hash_leaf, hash_node
+from rollup.program import Program
+from rollup.types import LEAF_BYTES, Gindex, Root
+
+
+class Trace(Protocol):
+    """One execution's tree with its leaves."""
+
+    def node(self, gindex: Gindex) -> Root:
+        """The node's hash; raises CommitmentError if it is not known."""
+        ...
+
+    def leaf_bytes(self, leaf: int) -> bytes:
+        """The 1,024 bytes of leaf ``leaf``; raises CommitmentError if they are not known."""
+        ...
+
+
+@dataclass
+class Preimages:
+    """What was revealed on L1, by hash: whatever game or claim a node was opened in, it hangs below every node with its hash."""
+
+    pairs: dict[Root, tuple[Root, Root]] = field(default_factory=dict)
+    leaves: dict[Root, bytes] = field(default_factory=dict)
+
+    def add_children(self, children: Sequence[Root]) -> None:
+        """All descendants of a node some levels below it, left to right."""
+        level = list(children)
+        while len(level) > 1:
+            above = []
+            for left, right in zip(level[::2], level[1::2], strict=True):
+                above.append(hash_node(left, right))
+                self.pairs[above[-1]] = (left, right)
+            level = above
+
+    def add_path(self, node: Root, position: Gindex, siblings: Sequence[Root]) -> None:
+        """The way up from a selected node; ``position`` is relative to where the siblings end."""
+        for sibling in siblings:
+            left, right = (sibling, node) if position & 1 else (node, sibling)
+            node = hash_node(left, right)
+            self.pairs[node] = (left, right)
+            position = Gindex(position >> 1)
+
+    def add_leaf(self, data: bytes) -> None:
+        self.leaves[hash_leaf(data)] = data
+
+
+@dataclass(frozen=True)
+class Revealed:
+    """The opponent's trace as far as its preimages are known."""
+
+    preimages: Preimages
+    root: Root
+    depth: int
+
+    def node(self, gindex: Gindex) -> Root:
+        node = self.root
+        for shift in range(depth_of(gindex) - 1, -1, -1):
+            if node not in self.preimages.pairs:
+                raise CommitmentError(f"node {gindex >> (shift + 1)} was never revealed; wait for the defender to open it")
+            node = self.preimages.pairs[node][(gindex >> shift) & 1]
+        return node
+
+    def leaf_bytes(self, leaf: int) -> bytes:
+        node = self.node(leaf_gindex(leaf, self.depth))
+        if node not in self.preimages.leaves:
+            raise CommitmentError(f"the bytes of leaf {leaf} were never revealed; wait for the defender to open it")
+        return self.preimages.leaves[node]
+
+
+@dataclass(frozen=True)
+class FirstOf:
+    """Several sources of the opponent's trace; the first that knows a node or leaf gives it. What it gives is checked where it is used."""
+
+    sources: Sequence[Trace]
+
+    def node(self, gindex: Gindex) -> Root:
+        for source in self.sources:
+            try:
+                return source.node(gindex)
+            except CommitmentError:
+                continue
+        raise CommitmentError(f"node {gindex} was neither published nor revealed; wait for the defender to open it")
+
+    def leaf_bytes(self, leaf: int) -> bytes:
+        for source in self.sources:
+            try:
+                return source.leaf_bytes(leaf)
+            except CommitmentError:
+                continue
+        raise CommitmentError(f"the bytes of leaf {leaf} were neither published nor revealed; wait for the defender to open it")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which entries of a trace tree mean what.
+
+    ``outputs``: the trace value of every output in header order, with the root that the claim gives for it.
+    ``sizes``: (elements, bytes per element) by trace value.
+    """
+
+    trace_depth: int
+    tensor_depth: int
+    inputs: int
+    values: int
+    outputs: Sequence[tuple[int, Root]]
+    sizes: Mapping[int, tuple[int, int]]
+
+    @classmethod
+    def of(cls, program: Program, output_roots: Sequence[Root]) -> Layout:
+        """``output_roots``: the claim's tensor roots in header order, extended to the tensor depth."""
+        header = program.header
+        outputs = [(value, root) for (value, _), root in zip(header.outputs, output_roots, strict=True)]
+        sizes = {value: program.type_of(value) for value in range(header.values)}
+        return cls(header.trace_depth, header.tensor_depth, len(header.inputs), header.values, outputs, sizes)
+
+    @property
+    def depth(self) -> int:
+        return self.trace_depth + self.tensor_depth
+
+    def entry(self, value: int) -> Gindex:
+        """Position of a trace value's entry."""
+        return leaf_gindex(value, self.trace_depth)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The leftmost node at which two traces differ, as deep as both are known.
+
+    ``siblings``: from the node up to where the search began. ``nodes``: every node of the opponent's that was passed, checked.
+    """
+
+    position: Gindex
+    node: Root
+    siblings: tuple[Root, ...]
+    nodes: Mapping[Gindex, Root]
+
+
+@dataclass(frozen=True)
+class Accusation:
+    """A place and the rule that convicts there; ``detail``: the element within the leaf (step), which input or output."""
+
+    position: Gindex
+    rule: Rule
+    detail: int = 0
+
+
+def leftmost_difference(layout: Layout, own: Trace, theirs: Trace, start: Gindex, start_node: Root) -> Difference:
+    """Descend from ``start``, where the opponent's hash is ``start_node``, to the leftmost difference.
+
+    Stops at an input's entry (which is compared as a whole), at a leaf, and where the opponent's nodes are unknown or do not hash to
+    what stands above them.
+    """
+    position, node = start, start_node
+    siblings: list[Root] = []
+    nodes = {start: start_node}
+    while (level := depth_of(position)) < layout.depth:
+        if level == layout.trace_depth and offset_of(position) < layout.inputs:
+            break
+        left, right = descendant(position, 1, 0), descendant(position, 1, 1)
+        try:
+            left_node, right_node = theirs.node(left), theirs.node(right)
+        except CommitmentError:
+            break
+        if hash_node(left_node, right_node) != node:
+            break
+        nodes |= {left: left_node, right: right_node}
+        if left_node != own.node(left):
+            position, node = left, left_node
+            siblings.insert(0, right_node)
+        else:
+            position, node = right, right_node
+            siblings.insert(0, left_node)
+    return Difference(position, node, tuple(siblings), nodes)
+
+
+def accuse(layout: Layout, own: Trace, theirs: Trace, trace_root: Root) -> Accusation | None:
+    """Where and by which rule the claim is wrong, if that can be shown now; None if it is right or too little is known."""
+    if trace_root == NO_ROOT:
+        return None
+    if trace_root == own.node(ROOT):
+        for which, (value, root) in enumerate(layout.outputs):
+            if own.node(layout.entry(value)) != root:
+                return Accusation(layout.entry(value), Rule.OUTPUT, which)
+        return None
+    found = leftmost_difference(layout, own, theirs, ROOT, trace_root)
+    return accuse_at(layout, own, theirs, found.position, found.node)
+
+
+def accuse_at(layout: Layout, own: Trace, theirs: Trace, position: Gindex, node: Root) -> Accusation | None:
+    """The rule that convicts at a node which is the leftmost difference; None if the node is no place, or its bytes are unknown."""
+    if depth_of(position) < layout.trace_depth or (depth_of(position) != layout.depth and not _is_input(layout, position)):
+        return None
+    if _is_input(layout, position):
+        entry = ancestor_at(position, layout.trace_depth)
+        return Accusation(entry, Rule.INPUT, offset_of(entry))
+    leaf = offset_of(position)
+    try:
+        data = theirs.leaf_bytes(leaf)
+    except CommitmentError:
+        return None
+    if hash_leaf(data) != node:
+        return None
+    count, size = layout.sizes.get(leaf >> layout.tensor_depth, (0, 1))
+    first = (leaf & ((1 << layout.tensor_depth) - 1)) * (LEAF_BYTES // size)
+    right = own.leaf_bytes(leaf)
+    for element in range(max(0, min(LEAF_BYTES // size, count - first))):
+        if data[element * size : (element + 1) * size] != right[element * size : (element + 1) * size]:
+            return Accusation(position, Rule.STEP, element)
+    return Accusation(position, Rule.PADDING)
+
+
+def _is_input(layout: Layout, position: Gindex) -> bool:
+    return depth_of(position) >= layout.trace_depth and offset_of(ancestor_at(position, layout.trace_depth)) < layout.inputs
+
+
+@dataclass(frozen=True)
+class View:
+    """What a player sees of one open game on L1. ``committed``: the place its commitment names, if it counts in the next block already."""
+
+    position: Gindex
+    node: Root
+    turn: Side
+    trace_root: Root
+    committed: Gindex | None = None
+    commitment_counts: bool = False
+    expired: Side | None = None
+
+
+@dataclass(frozen=True)
+class OpenGame:
+    """Challenge; with a place, commit to it at once."""
+
+    place: Gindex | None
+
+
+@dataclass(frozen=True)
+class CommitTo:
+    place: Gindex
+
+
+@dataclass(frozen=True)
+class GoDown:
+    """Select a descendant: position, hash, siblings up to the game's node."""
+
+    position: Gindex
+    child: Root
+    siblings: tuple[Root, ...]
+
+
+@dataclass(frozen=True)
+class ProveAt:
+    accusation: Accusation
+
+
+@dataclass(frozen=True)
+class GiveTraceRoot:
+    root: Root
+
+
+@dataclass(frozen=True)
+class OpenNode:
+    """Reveal the game's node: its descendants from left to right."""
+
+    children: tuple[Root, ...]
+
+
+@dataclass(frozen=True)
+class OpenLeaf:
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Collect the clock of the side that ran out of it."""
+
+    loser: Side
+
+
+Action = OpenGame | CommitTo | GoDown | ProveAt | GiveTraceRoot | OpenNode | OpenLeaf | Collect
+
+
+def challenger(layout: Layout, own: Trace, theirs: Trace, trace_root: Root, view: View | None) -> list[Action]:
+    """The challenger's next actions about a claim it holds to be false; ``view`` is None before its game is open.
+
+    With the opponent's trace published: commit at the challenge, prove in the next block. Otherwise select as deep as is known.
+    """
+    if view is None:
+        accusation = accuse(layout, own, theirs, trace_root)
+        return [OpenGame(accusation.position if accusation else None)]
+    if view.expired is not None:
+        return [Collect(view.expired)] if view.expired is Side.DEFENDER else []
+    accusation = accuse(layout, own, theirs, view.trace_root)
+    if accusation is not None:
+        if view.position == accusation.position or (view.committed == accusation.position and view.commitment_counts):
+            return [ProveAt(accusation)]
+        return [] if view.committed == accusation.position else [CommitTo(accusation.position)]
+    if view.turn is Side.DEFENDER:
+        return []
+    found = leftmost_difference(layout, own, theirs, view.position, view.node)
+    return [] if found.position == view.position else [GoDown(found.position, found.node, found.siblings)]
+
+
+def defender(layout: Layout, own: Trace, arity: int, view: View) -> list[Action]:
+    """The defender's next actions in one game: give the root, open what the game stands on, collect a challenger's clock."""
+    if view.expired is not None:
+        return [Collect(view.expired)] if view.expired is Side.CHALLENGER else []
+    if view.trace_root == NO_ROOT:
+        return [GiveTraceRoot(own.node(ROOT))]
+    if view.turn is Side.CHALLENGER:
+        return []
+    levels = min(arity, layout.depth - depth_of(view.position))
+    if levels == 0:
+        return [OpenLeaf(own.leaf_bytes(offset_of(view.position)))]
+    return [OpenNode(tuple(own.node(descendant(view.position, levels, j)) for j in range(1 << levels)))]

@@ -1,0 +1,45 @@
+"""Parameters of one deployment: durations, arity, bonds. Immutable on L1; the defaults are for a local chain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rollup.errors import ChainError
+from rollup.types import Duration
+
+MAX_ARITY = 8
+"""Most levels per reveal; 2^8 children are 8 KiB of calldata."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a RollupChain is deployed with (ARCHITECTURE, *Contracts*). Durations in seconds, amounts in wei.
+
+    ``window``: challenge period. ``clock``: each side's chess clock per game. ``arity``: tree levels per reveal.
+    ``reward``: paid out of the claimant's bond to who convicts, at most half of it, the rest is burned.
+    ``move_fee``: what a losing challenger pays the claimant per move. ``collect_fee``: paid to whoever collects a timeout.
+    """
+
+    window: Duration = Duration(3600)
+    clock: Duration = Duration(1800)
+    arity: int = 5
+    claim_bond: int = 10**17
+    challenge_bond: int = 10**17
+    reward: int = 4 * 10**16
+    move_fee: int = 10**15
+    collect_fee: int = 10**15
+
+    def __post_init__(self) -> None:
+        if self.window <= 0 or self.clock <= 0:
+            raise ChainError(f"window ({self.window} s) and clock ({self.clock} s) must be positive")
+        if not 1 <= self.arity <= MAX_ARITY:
+            raise ChainError(f"an arity of {self.arity} is not playable; choose 1 to {MAX_ARITY} levels per reveal")
+        if min(self.claim_bond, self.challenge_bond, self.reward, self.move_fee, self.collect_fee) < 0:
+            raise ChainError("bonds, reward and fees cannot be negative")
+        if self.reward + self.collect_fee > self.claim_bond // 2:
+            raise ChainError(
+                f"reward and collect fee take {self.reward + self.collect_fee} of a claim bond of {self.claim_bond} wei; "
+                "at least half must burn, or convicting oneself would be free"
+            )
+        if self.collect_fee > self.challenge_bond:
+            raise ChainError(f"the collect fee {self.collect_fee} exceeds the challenge bond {self.challenge_bond}; it is paid out of it")

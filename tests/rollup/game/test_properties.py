@@ -1,0 +1,353 @@
+"""DESIGN section 4, tried against a cast of adversaries on a toy trace: Sybils, copiers, stallers, silent and chatty defenders."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from challenger import strategy
+from challenger.strategy import Collect, CommitTo, GiveTraceRoot, GoDown, OpenGame, OpenLeaf, OpenNode, ProveAt
+from rollup.claim import NO_ROOT, Address
+from rollup.errors import CommitmentError
+from rollup.game.game import Dispute, Instant, Status, play, release
+from rollup.game.ledger import Ledger
+from rollup.game.moves import (
+    At,
+    Challenge,
+    Commit,
+    Commitment,
+    Move,
+    Place,
+    Prove,
+    Reclaim,
+    Reveal,
+    RevealLeaf,
+    Rule,
+    Select,
+    SetTraceRoot,
+    Timeout,
+)
+from rollup.game.position import descendant, relative
+from rollup.game.refusal import Refusal
+from rollup.merkle import branch, depth_of
+from rollup.settings import Parameters
+from rollup.types import Duration, Gindex, Root, Timestamp
+from tests.rollup.game import toy
+
+CLAIMANT = Address("0x" + "c1" * 20)
+HONEST = Address("0x" + "a0" * 20)
+SYBILS = [Address("0x" + f"{n:02x}" * 20) for n in range(0xE0, 0xE4)]
+TERMS = Parameters(Duration(100), Duration(40), 1, 1000, 500, 300, 10, 20)
+FUNDS = 10_000
+
+ENDINGS: Counter[Rule | str] = Counter()
+"""How the worlds ended that were really tried."""
+
+SURVIVED: Counter[str] = Counter()
+
+
+@dataclass
+class Player:
+    """Carries the pure strategy's actions into the pure game: what challenger.player does on L1."""
+
+    me: Address
+    own: toy.ToyTrace
+    theirs: strategy.Trace
+    layout: strategy.Layout
+    game: int | None = None
+    salt: bytes = b"salt" * 8
+    sent: list[Move] = field(default_factory=list)
+
+    def view(self, dispute: Dispute, now: Instant, number: int) -> strategy.View:
+        game = dispute.games[number]
+        place = game.commitment.place.position if game.commitment else None
+        return strategy.View(
+            game.position,
+            dispute.node_of(game),
+            dispute.turn(game),
+            dispute.trace_root,
+            place if game.commitment and game.commitment.trace_root == dispute.trace_root else None,
+            game.committed_in < now.block,
+            dispute.expired(game, now.time),
+        )
+
+    def move(self, dispute: Dispute, action: strategy.Action, number: int, truth: World) -> Move:
+        def at() -> At:
+            return At(number, dispute.trace_root, dispute.node_of(dispute.games[number]))
+
+        match action:
+            case OpenGame(place):
+                named = None if place is None else Commitment(dispute.trace_root, Place(place, self.salt))
+                return Challenge(self.me, named)
+            case CommitTo(place):
+                return Commit(self.me, at(), Commitment(dispute.trace_root, Place(place, self.salt)))
+            case GoDown(position, child, siblings):
+                return Select(self.me, at(), position, child, siblings)
+            case ProveAt(accusation):
+                verdict = truth.verdict(accusation.position, accusation.rule)
+                return Prove(self.me, at(), Place(accusation.position, self.salt), accusation.rule, verdict)
+            case GiveTraceRoot(root):
+                return SetTraceRoot(self.me, root)
+            case OpenNode(children):
+                return Reveal(self.me, at(), children)
+            case OpenLeaf(data):
+                return RevealLeaf(self.me, at(), data)
+            case Collect():
+                return Timeout(self.me, (number,))
+
+
+class World(RuleBasedStateMachine):
+    """One claim, honest or false, among everybody who may want to hurt it or to save it."""
+
+    @initialize(
+        lie=st.sampled_from(["none", "none", "none", "input", "output", "step", "consistent", "padding", "withheld"]),
+        at=st.integers(1, 5),
+        arity=st.integers(1, 3),
+        on_dispute=st.booleans(),
+        publishes=st.booleans(),
+        answers=st.booleans(),
+        preopened=st.booleans(),
+    )
+    def begin(
+        self, lie: str, at: int, arity: int, on_dispute: bool, publishes: bool, answers: bool, preopened: bool
+    ) -> None:
+        self.right = toy.right_trace()
+        self.input, self.output = self.right.leaves[0], self.right.leaves[toy.OUTPUT]
+        self.trace = self.right
+        match lie:
+            case "input":
+                self.trace = toy.altered(self.right, 0, consistent=True)
+                self.output = self.trace.leaves[toy.OUTPUT]
+            case "output":
+                self.output = toy.altered(self.right, toy.OUTPUT, consistent=False).leaves[toy.OUTPUT]
+            case "step":
+                self.trace = toy.altered(self.right, at, consistent=False)
+            case "consistent":
+                self.trace = toy.altered(self.right, at, consistent=True)
+                self.output = self.trace.leaves[toy.OUTPUT]
+            case "padding":
+                self.trace = toy.altered(self.right, toy.USED, consistent=False)
+            case "withheld":
+                self.trace = replace(self.right, withheld=frozenset({at}))
+        self.false = lie != "none"
+        self.answers = answers or not self.false
+        self.layout = toy.layout(self.output)
+        root = NO_ROOT if on_dispute else self.trace.root
+        ledger = Ledger()
+        for account in [CLAIMANT, HONEST, *SYBILS]:
+            ledger = ledger.deposit(account, FUNDS)
+        terms = replace(TERMS, arity=arity)
+        self.now = Instant(Timestamp(1000), 10)
+        self.dispute = Dispute.begin(terms, CLAIMANT, self.now.time, (toy.TRACE_DEPTH, 0), root, ledger)
+        if preopened:
+            # Another claim with the same trace was disputed before: its root counts as opened, long ago.
+            self.dispute = replace(self.dispute, opened={(self.trace.root, arity): Timestamp(5)})
+        self.preimages = strategy.Preimages()
+        self.preimages.add_children([self.trace.node(Gindex((1 << arity) | j)) for j in range(1 << arity)])
+        self.publishes = publishes
+        self.charged: dict[int, int] = {}
+        if self.false:
+            self.act_honest_challenger()
+
+    def verdict(self, place: Gindex, rule: Rule) -> bool:
+        return toy.differs(self.trace, self.input, self.output, place, rule)
+
+    def try_move(self, move: Move) -> bool:
+        """Play a move; a refused one must change nothing (it cannot: states are immutable)."""
+        try:
+            self.dispute = play(self.dispute, move, self.now)
+        except Refusal as refusal:
+            assert str(refusal)
+            return False
+        if isinstance(move, Reveal):
+            self.preimages.add_children(move.children)
+        if isinstance(move, RevealLeaf):
+            self.preimages.add_leaf(move.data)
+        if isinstance(move, Select):
+            above = depth_of(move.position) - len(move.siblings)
+            self.preimages.add_path(
+                move.child, relative(move.position, Gindex(move.position >> len(move.siblings))), move.siblings
+            )
+            assert above >= 0
+        return True
+
+    def theirs(self) -> strategy.Trace:
+        revealed = strategy.Revealed(self.preimages, self.dispute.trace_root, self.dispute.depth)
+        return self.trace if self.publishes else revealed
+
+    def act_honest_challenger(self) -> None:
+        """One honest, timely challenger plays whatever its strategy says."""
+        if self.dispute.conviction is not None or not self.false:
+            return
+        mine = [n for n, game in enumerate(self.dispute.games) if game.challenger == HONEST]
+        player = Player(HONEST, self.right, self.theirs(), self.layout)
+        view = player.view(self.dispute, self.now, mine[0]) if mine else None
+        for action in strategy.challenger(self.layout, self.right, self.theirs(), self.dispute.trace_root, view):
+            number = mine[0] if mine else len(self.dispute.games)
+            moved = self.try_move(player.move(self.dispute, action, number, self))
+            assert moved, f"the honest challenger's {action} was refused"
+
+    def act_defender(self) -> None:
+        """The claimant's side answers in every game, if it answers at all."""
+        if not self.answers:
+            return
+        player = Player(CLAIMANT, self.trace, self.trace, self.layout)
+        for number in list(self.dispute.open_games):
+            if not self.dispute.is_live(number):
+                continue
+            view = player.view(self.dispute, self.now, number)
+            try:
+                actions = strategy.defender(self.layout, self.trace, self.dispute.parameters.arity, view)
+            except CommitmentError:
+                continue
+            for action in actions:
+                self.try_move(player.move(self.dispute, action, number, self))
+
+    def next_block(self, seconds: int) -> None:
+        self.now = Instant(Timestamp(self.now.time + seconds), self.now.block + 1)
+
+    @rule(seconds=st.integers(0, 12))
+    def time_passes(self, seconds: int) -> None:
+        self.act_defender()
+        self.act_honest_challenger()
+        self.next_block(seconds)
+
+    @rule(who=st.sampled_from(SYBILS), place=st.sampled_from(toy.all_accusations()), hidden=st.booleans())
+    def a_sybil_challenges(self, who: Address, place: strategy.Accusation, hidden: bool) -> None:
+        named = Commitment(self.dispute.trace_root, Place(place.position, b"copy" * 8)) if hidden else None
+        self.try_move(Challenge(who, named))
+
+    @precondition(lambda self: self.dispute.games)
+    @rule(data=st.data(), who=st.sampled_from(SYBILS), accusation=st.sampled_from(toy.all_accusations()))
+    def a_sybil_proves_or_copies_a_proof(
+        self, data: st.DataObject, who: Address, accusation: strategy.Accusation
+    ) -> None:
+        number = data.draw(st.sampled_from(range(len(self.dispute.games))))
+        game = self.dispute.games[number]
+        place = Place(accusation.position, data.draw(st.sampled_from([b"copy" * 8, b"salt" * 8])))
+        before = self.dispute
+        named = Commitment(self.dispute.trace_root, place)
+        stood = game.position == accusation.position or game.commitment == named
+        at = At(number, self.dispute.trace_root, self.dispute.node_of(game))
+        verdict = self.verdict(accusation.position, accusation.rule)
+        if self.try_move(Prove(who, at, place, accusation.rule, verdict)):
+            assert game.challenger == who and stood and before.trace_root == self.trace.root
+
+    @precondition(lambda self: self.dispute.games)
+    @rule(data=st.data(), who=st.sampled_from(SYBILS))
+    def a_sybil_selects(self, data: st.DataObject, who: Address) -> None:
+        number = data.draw(st.sampled_from(range(len(self.dispute.games))))
+        game = self.dispute.games[number]
+        levels = data.draw(st.integers(1, 3))
+        position = descendant(game.position, levels, data.draw(st.integers(0, (1 << levels) - 1)))
+        if depth_of(position) > self.dispute.depth:
+            return
+        path: list[Root] = list(branch(self.trace, position))[:levels]
+        child = self.trace.node(position)
+        at = At(number, self.dispute.trace_root, self.dispute.node_of(game))
+        self.try_move(Select(who, at, position, child, tuple(path)))
+
+    @precondition(lambda self: self.dispute.games)
+    @rule(data=st.data(), who=st.sampled_from([*SYBILS, CLAIMANT]))
+    def anybody_collects_or_reclaims(self, data: st.DataObject, who: Address) -> None:
+        number = data.draw(st.sampled_from(range(len(self.dispute.games))))
+        before, invalid = self.dispute, self.dispute.conviction
+        if self.try_move(Timeout(who, (number,))):
+            assert before.expired(before.games[number], self.now.time) is not None and invalid is None
+        if self.try_move(Reclaim(who, (number,))):
+            assert invalid is not None and before.games[number].status is Status.OPEN
+
+    @rule()
+    def the_claimant_challenges_itself(self) -> None:
+        """Invariant 3: it may lose the game on purpose; the invariants below say that this protects nothing."""
+        self.try_move(Challenge(CLAIMANT))
+
+    @invariant()
+    def bonds_in_are_bonds_out_plus_burned(self) -> None:
+        """Invariant 6, and the locked bonds are exactly those that are at stake."""
+        if not hasattr(self, "dispute"):
+            return
+        ledger, terms = self.dispute.ledger, self.dispute.parameters
+        assert ledger.balanced
+        at_stake = sum(game.status is Status.OPEN for game in self.dispute.games) * terms.challenge_bond
+        claim = 0 if self.dispute.conviction or self.dispute.released else terms.claim_bond
+        assert sum(ledger.locked.values()) == at_stake + claim
+
+    @invariant()
+    def every_second_charges_exactly_one_clock(self) -> None:
+        """Invariant 4: used time adds up to elapsed time, and proof and timeout exclude each other."""
+        if not hasattr(self, "dispute"):
+            return
+        for game in self.dispute.games:
+            at = game.clocks.charged(self.dispute.opened_at(game), self.now.time)
+            used = game.clocks.defender - at.defender + game.clocks.challenger - at.challenger
+            assert used == self.now.time - game.clocks.since
+            assert at.defender <= game.clocks.defender and at.challenger <= game.clocks.challenger
+
+    @invariant()
+    def an_honest_claim_is_never_convicted(self) -> None:
+        """Invariant 2, first half."""
+        if hasattr(self, "dispute") and not self.false:
+            assert self.dispute.conviction is None
+
+    @invariant()
+    def a_false_claim_under_an_honest_challenge_is_never_final(self) -> None:
+        """Invariants 1 and 3: whoever loses whatever game, the honest one is open until the claim is invalid."""
+        if hasattr(self, "dispute") and self.false:
+            assert not self.dispute.is_final(self.now.time)
+            mine = [game for game in self.dispute.games if game.challenger == HONEST]
+            assert self.dispute.conviction is not None or mine[0].status is Status.OPEN
+
+    def teardown(self) -> None:
+        """Everybody who is honest plays on until nothing moves: what must hold at the end, holds."""
+        if not hasattr(self, "dispute"):
+            return
+        started, terms = self.now.time, self.dispute.parameters
+        limit = max(self.dispute.posted_at + terms.window, started) + 2 * terms.clock + 2
+        while self.now.time < limit:
+            self.act_defender()
+            self.act_honest_challenger()
+            for number in list(self.dispute.open_games):
+                self.try_move(Timeout(SYBILS[0], (number,)))
+            self.next_block(1)
+        if self.false:
+            assert self.dispute.conviction is not None
+            ENDINGS[self.dispute.conviction.rule] += 1
+            return
+        ENDINGS["final"] += 1
+        SURVIVED["honest claims' games that were lost"] += len(self.dispute.games)
+        assert self.dispute.is_final(self.now.time), "an honest claim is final within window + one game"
+        self.dispute = release(self.dispute, self.now.time)
+        assert self.dispute.ledger.balance(CLAIMANT) >= FUNDS - sum(
+            terms.challenge_bond for game in self.dispute.games if game.challenger == CLAIMANT
+        )
+        for number, game in enumerate(self.dispute.games):
+            assert game.status is Status.LOST, f"game {number} against an honest claim ended {game.status}"
+
+
+def test_what_must_always_hold_holds_in_every_world() -> None:
+    ENDINGS.clear()
+    run_state_machine_as_test(
+        World,
+        settings=settings(
+            max_examples=200,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            derandomize=True,
+        ),
+    )
+    assert set(ENDINGS) == {"final", *Rule}, f"worlds that were tried ended only as {ENDINGS}"
+    assert min(ENDINGS.values()) >= 5 and ENDINGS["final"] >= 20, ENDINGS
+    assert SURVIVED["honest claims' games that were lost"] >= 50, SURVIVED
