@@ -1,0 +1,404 @@
+"""Every call of the contracts, typed. One client stands for one deployment and, if it has a signer, one account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from enum import IntEnum
+from functools import cached_property
+from typing import Any, TypeVar
+
+from web3 import Web3
+from web3.contract import Contract
+from web3.types import TxReceipt
+
+from rollup.batch import Inclusion
+from rollup.claim import NO_ROOT, Address, Claim, ClaimId, PostedClaim
+from rollup.errors import ChainError
+from rollup.game.clock import Clocks, Side
+from rollup.game.moves import Rule
+from rollup.l1 import signing
+from rollup.l1.artifacts import artifact
+from rollup.l1.chain import Chain
+from rollup.l1.events import Challenged, ClaimPosted, Event, Logged, decode_logs
+from rollup.l1.signing import Domain, Signer
+from rollup.merkle import branch
+from rollup.program import Program
+from rollup.settings import Parameters
+from rollup.types import Duration, Gindex, ModelId, Root, Timestamp
+
+E = TypeVar("E")
+
+NOTHING = bytes(32)
+
+
+class ClaimStatus(IntEnum):
+    """What L1 says about a claim."""
+
+    UNKNOWN = 0
+    POSTED = 1
+    CHALLENGED = 2
+    FINAL = 3
+    INVALID = 4
+
+
+SIDES: Mapping[int, Side | None] = {0: None, 1: Side.DEFENDER, 2: Side.CHALLENGER}
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a transaction cost and said. ``call``: the contract function; ``data_bytes``: its calldata."""
+
+    call: str
+    sender: Address
+    gas: int
+    data_bytes: int
+    block: int
+    transaction: bytes
+    events: tuple[Event, ...]
+
+    def one(self, kind: type[E]) -> E:
+        """The only event of a kind; raises ChainError if there is none, or more than one."""
+        found = [event for event in self.events if isinstance(event, kind)]
+        if len(found) != 1:
+            raise ChainError(f"{self.call} logged {len(found)} {kind.__name__} events where one was expected; read its receipt")
+        return found[0]
+
+
+@dataclass(frozen=True)
+class DisputeInfo:
+    """What all games about a claim share, as L1 keeps it. ``games``: ever opened."""
+
+    claimant: Address
+    batch: int
+    index: int
+    trace_root: Root
+    root_at: Timestamp
+    games: int
+    open_games: int
+    trace_depth: int
+    tensor_depth: int
+    convicted: bool
+
+
+@dataclass(frozen=True)
+class GameInfo:
+    """One game as L1 keeps it, and where it stands now. ``live``: neither ended nor the claim convicted."""
+
+    game_id: bytes
+    claim_id: ClaimId
+    challenger: Address
+    committed_in: int
+    moves: int
+    open: bool
+    position: Gindex
+    commitment: bytes
+    live: bool
+    node: Root
+    turn: Side | None
+    clocks: Clocks | None
+    expired: Side | None
+
+
+@dataclass(frozen=True)
+class At:
+    """What a move names (the contract's ``Move``): game, claim, its trace root and the node that the game stands on."""
+
+    game_id: bytes
+    claim_id: ClaimId
+    trace_root: Root
+    node: Root
+
+
+def claim_fields(claim: Claim) -> tuple[Any, ...]:
+    """A claim in the ABI's order."""
+    return astuple(claim)
+
+
+def _inclusion(inclusion: Inclusion) -> tuple[Any, ...]:
+    return (inclusion.batch, inclusion.index, list(inclusion.siblings))
+
+
+class L1Client:
+    """``signer`` None reads only; a call that needs an account then raises ChainError."""
+
+    def __init__(self, chain: Chain, address: Address, signer: Signer | None = None) -> None:
+        self.chain, self.address, self._signer = chain, address, signer
+        self._rollup = self._contract("RollupChain", address)
+
+    def _contract(self, name: str, address: Address) -> Contract:
+        return self.chain.web3.eth.contract(address=Web3.to_checksum_address(address), abi=artifact(name).abi)
+
+    @classmethod
+    def deploy(cls, chain: Chain, signer: Signer, parameters: Parameters) -> L1Client:
+        """Deploy OneStepProver, RollupChain and (through it) DisputeGame; raises Reverted for bad parameters."""
+        prover = chain.transact(signer, None, artifact("OneStepProver").bytecode)["contractAddress"]
+        compiled = artifact("RollupChain")
+        factory = chain.web3.eth.contract(abi=compiled.abi, bytecode=compiled.bytecode)
+        data = factory.constructor(astuple(parameters), prover).data_in_transaction
+        receipt = chain.transact(signer, None, data)
+        return cls(chain, Address(str(receipt["contractAddress"])), signer)
+
+    def using(self, signer: Signer | None) -> L1Client:
+        """The same deployment under another account."""
+        return L1Client(self.chain, self.address, signer)
+
+    @property
+    def account(self) -> Address:
+        return self._key().address
+
+    def _key(self) -> Signer:
+        if self._signer is None:
+            raise ChainError("this client has no account and only reads; give it one with client.using(signer)")
+        return self._signer
+
+    @cached_property
+    def game_address(self) -> Address:
+        return Address(Web3.to_checksum_address(self._read(self._rollup, "game")))
+
+    @cached_property
+    def _game(self) -> Contract:
+        return self._contract("DisputeGame", self.game_address)
+
+    @cached_property
+    def domain(self) -> Domain:
+        return Domain(self.chain.chain_id, self.address)
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        window, clock, *rest = self._read(self._game, "parameters")
+        return Parameters(Duration(window), Duration(clock), *rest)
+
+    def _read(self, contract: Contract, name: str, *args: Any, block: Any = "latest") -> Any:
+        function = contract.functions[name](*args)
+        data = self.chain.call(Address(contract.address), contract.encode_abi(name, args=list(args)), block=block)
+        types = [_abi_type(output) for output in function.abi["outputs"]]
+        if not data:
+            raise ChainError(f"no contract answers {name} at {contract.address}; check the address and the chain")
+        values = self.chain.web3.codec.decode(types, data)
+        return values[0] if len(values) == 1 else values
+
+    def _send(self, contract: Contract, name: str, *args: Any, value: int = 0) -> Receipt:
+        data = contract.encode_abi(name, args=list(args))
+        receipt = self.chain.transact(self._key(), Address(contract.address), data, value)
+        return self._receipt(name, data, receipt)
+
+    def _receipt(self, name: str, data: str, receipt: TxReceipt) -> Receipt:
+        events = tuple(logged.event for logged in decode_logs(self.chain.web3, receipt["logs"]))
+        return Receipt(
+            name,
+            self.account,
+            receipt["gasUsed"],
+            len(data) // 2 - 1,
+            receipt["blockNumber"],
+            bytes(receipt["transactionHash"]),
+            events,
+        )
+
+    # Models and money
+
+    def register(self, program: Program) -> Receipt:
+        """Register a program's header; anyone may, any number of times."""
+        siblings = b"".join(branch(program.tree, Gindex(1 << program.tree.depth)))
+        return self._send(self._rollup, "registerModel", program.header_bytes, siblings)
+
+    def is_registered(self, model_id: ModelId) -> bool:
+        return bool(self._read(self._rollup, "isRegistered", model_id))
+
+    def deposit(self, wei: int) -> Receipt:
+        """Move wei from the account into its free balance."""
+        return self._send(self._rollup, "deposit", value=wei)
+
+    def withdraw(self, wei: int) -> Receipt:
+        return self._send(self._rollup, "withdraw", wei)
+
+    def balance(self, account: Address) -> int:
+        """Free wei of an account in the ledger."""
+        return int(self._read(self._rollup, "balance", account))
+
+    def locked(self, account: Address) -> int:
+        """Wei of an account that are held as bonds."""
+        return int(self._read(self._rollup, "locked", account))
+
+    def burned(self) -> int:
+        """Forfeited wei that nobody got."""
+        return int(self._read(self._rollup, "burned"))
+
+    # Claims and batches
+
+    def claim_id(self, claim: Claim) -> ClaimId:
+        return signing.claim_id(claim, self.domain)
+
+    def sign(self, claim: Claim, inputs: bytes, outputs: bytes) -> PostedClaim:
+        """A claim of this account, signed, with its bytes."""
+        return PostedClaim(claim, self._key().sign(self.claim_id(claim)), inputs, outputs)
+
+    def cancel_nonce(self, nonce: int) -> Receipt:
+        return self._send(self._rollup, "cancelNonce", nonce)
+
+    def is_nonce_used(self, claimant: Address, nonce: int) -> bool:
+        return bool(self._read(self._rollup, "isNonceUsed", claimant, nonce))
+
+    def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
+        """Post signed claims; the receipt's events say which were posted and which skipped, and why."""
+        postings = [(claim_fields(one.claim), one.signature, one.inputs, one.outputs) for one in claims]
+        return self._send(self._rollup, "postBatch", postings)
+
+    def is_assembled(self, model_id: ModelId, is_output: bool, root: Root) -> bool:
+        """Whether a posting may leave out the bytes behind an input or output root."""
+        return bool(self._read(self._rollup, "isAssembled", model_id, is_output, root))
+
+    def upload(self, chunk: bytes) -> Receipt:
+        return self._send(self._rollup, "upload", chunk)
+
+    def join(self, left: Root, left_bytes: int, right: Root, right_bytes: int) -> Receipt:
+        return self._send(self._rollup, "join", left, left_bytes, right, right_bytes)
+
+    def assemble(self, model_id: ModelId, is_output: bool, tensors: Sequence[Root]) -> Receipt:
+        return self._send(self._rollup, "assemble", model_id, is_output, list(tensors))
+
+    def status(self, claim: Claim, inclusion: Inclusion) -> ClaimStatus:
+        return ClaimStatus(self._read(self._rollup, "status", claim_fields(claim), _inclusion(inclusion)))
+
+    def is_final(self, claim: Claim, inclusion: Inclusion) -> bool:
+        return bool(self._read(self._rollup, "isFinal", claim_fields(claim), _inclusion(inclusion)))
+
+    def is_released(self, inclusion: Inclusion) -> bool:
+        return bool(self._read(self._rollup, "isReleased", inclusion.batch, inclusion.index))
+
+    def batch(self, number: int) -> tuple[Root, Timestamp, int]:
+        """(root, time it was posted, claims) of a batch."""
+        root, posted_at, count = self._read(self._rollup, "batches", number)
+        return Root(root), Timestamp(posted_at), count
+
+    def release(self, claim: Claim, inclusion: Inclusion) -> Receipt:
+        """Free the bond of a final claim; anyone may."""
+        return self._send(self._rollup, "release", claim_fields(claim), _inclusion(inclusion))
+
+    # The game
+
+    def commitment(self, claim: ClaimId, trace_root: Root, place: Gindex, salt: bytes) -> bytes:
+        """What this account commits to in order to prove at ``place``."""
+        return signing.commitment(self.domain, self.game_address, claim, trace_root, self.account, place, salt)
+
+    def challenge(self, claim: Claim, inclusion: Inclusion, commitment: bytes = NOTHING, value: int = 0) -> Receipt:
+        """Open a game; ``value`` wei are deposited first. ``receipt.one(Challenged).game_id`` is the game."""
+        return self._send(
+            self._game, "challenge", claim_fields(claim), _inclusion(inclusion), commitment, value=value
+        )
+
+    def commit(self, at: At, commitment: bytes) -> Receipt:
+        return self._send(self._game, "commit", astuple(at), commitment)
+
+    def set_trace_root(self, claim: ClaimId, trace_root: Root, signature: bytes = b"") -> Receipt:
+        """``signature``: the claimant's, if somebody else sends the root."""
+        return self._send(self._game, "setTraceRoot", claim, trace_root, signature)
+
+    def reveal(self, reveals: Sequence[tuple[At, Sequence[Root]]]) -> Receipt:
+        """Open nodes: each with its descendants from left to right."""
+        return self._send(self._game, "reveal", [(astuple(at), list(children)) for at, children in reveals])
+
+    def reveal_leaf(self, at: At, data: bytes) -> Receipt:
+        return self._send(self._game, "revealLeaf", astuple(at), data)
+
+    def select(self, at: At, position: Gindex, node: Root, siblings: Sequence[Root]) -> Receipt:
+        return self._send(self._game, "select", astuple(at), position, node, b"".join(siblings))
+
+    def prove(self, at: At, claim: Claim, place: Gindex, salt: bytes, rule: Rule, witness: bytes) -> Receipt:
+        return self._send(
+            self._game, "prove", astuple(at), claim_fields(claim), place, salt, rule.value, witness
+        )
+
+    def timeout(self, games: Sequence[bytes]) -> Receipt:
+        return self._send(self._game, "timeout", list(games))
+
+    def reclaim(self, games: Sequence[bytes]) -> Receipt:
+        return self._send(self._game, "reclaim", list(games))
+
+    def dispute(self, claim: ClaimId) -> DisputeInfo:
+        """What all games about a claim share; ``games`` is 0 if nobody ever challenged it."""
+        fields = self._read(self._game, "disputeOf", claim)
+        return DisputeInfo(Address(Web3.to_checksum_address(fields[0])), *fields[1:3], Root(fields[3]), *fields[4:])
+
+    def game(self, game_id: bytes) -> GameInfo:
+        """A game; raises ChainError if there is none with this id."""
+        names = [part["name"] for part in self._game.functions["gameOf"](game_id).abi["outputs"][0]["components"]]
+        fields = dict(zip(names, self._read(self._game, "gameOf", game_id), strict=True))
+        if int(fields["challenger"], 16) == 0:
+            raise ChainError(f"there is no game 0x{game_id.hex()}; read the claim's games from its Challenged events")
+        claim = ClaimId(fields["claimId"])
+        live = bool(fields["open"]) and not self.dispute(claim).convicted
+        node, turn, clocks, expired = NO_ROOT, None, None, None
+        if live:
+            node, side, (since, defender, challenger), late = self._read(self._game, "stateOf", game_id)
+            turn, expired = SIDES[side], SIDES[late]
+            clocks = Clocks(Duration(defender), Duration(challenger), Timestamp(since))
+        return GameInfo(
+            game_id,
+            claim,
+            Address(Web3.to_checksum_address(fields["challenger"])),
+            fields["committedAt"],
+            fields["moves"],
+            bool(fields["open"]),
+            Gindex(fields["gindex"]),
+            fields["commitment"],
+            live,
+            Root(node),
+            turn,
+            clocks,
+            expired,
+        )
+
+    def at(self, game_id: bytes) -> At:
+        """What a move about the game must name now."""
+        game = self.game(game_id)
+        return At(game_id, game.claim_id, self.dispute(game.claim_id).trace_root, game.node)
+
+    def opened_at(self, node: Root, levels: int) -> Timestamp:
+        """When a node was opened that many levels deep (0: a leaf's bytes); 0 if never."""
+        return Timestamp(self._read(self._game, "openedAt", node, levels))
+
+    # What happened
+
+    def events(self, first: int, last: int) -> list[Logged]:
+        """All events of this deployment in blocks ``first`` to ``last``, both included, in order."""
+        if last < first:
+            return []
+        request: Any = {
+            "address": [self._rollup.address, self._game.address],
+            "fromBlock": first,
+            "toBlock": last,
+        }
+        logs = self.chain.ask(lambda: self.chain.web3.eth.get_logs(request))
+        return list(decode_logs(self.chain.web3, logs))
+
+    def selected_path(self, transaction: bytes) -> tuple[At, Gindex, Root, tuple[Root, ...]] | None:
+        """(where, position, node, siblings) of a ``select`` from its calldata; None if it was called through a contract."""
+        data = self.chain.ask(lambda: self.chain.web3.eth.get_transaction(transaction))["input"]  # type: ignore[arg-type]
+        try:
+            function, args = self._game.decode_function_input(data)
+        except ValueError:
+            return None
+        if function.fn_name != "select":
+            return None
+        path = bytes(args["siblings"])
+        move = args["move"]
+        at = At(bytes(move["gameId"]), ClaimId(move["claimId"]), Root(move["traceRoot"]), Root(move["node"]))
+        siblings = tuple(Root(path[j : j + 32]) for j in range(0, len(path), 32))
+        return at, Gindex(args["gindex"]), Root(bytes(args["node"])), siblings
+
+    def games_of(self, claim: ClaimId, first: int = 0) -> list[Challenged]:
+        """Every game ever opened about a claim, from the events since block ``first``."""
+        events = [logged.event for logged in self.events(first, self.chain.height())]
+        return [event for event in events if isinstance(event, Challenged) and event.claim_id == claim]
+
+    def posted_claims(self, receipt: Receipt) -> list[ClaimPosted]:
+        return [event for event in receipt.events if isinstance(event, ClaimPosted)]
+
+
+def _abi_type(parameter: Mapping[str, Any]) -> str:
+    """The ABI type of a parameter, tuples written out."""
+    if not parameter["type"].startswith("tuple"):
+        return str(parameter["type"])
+    inner = ",".join(_abi_type(part) for part in parameter["components"])
+    return f"({inner}){parameter['type'][5:]}"

@@ -1,0 +1,335 @@
+"""What L1 said: every event of the contracts as a dataclass. Byte strings are bytes, amounts wei, places generalised indices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from eth_utils.abi import event_abi_to_log_topic
+from web3 import Web3
+from web3._utils.events import get_event_data
+from web3.types import LogReceipt
+
+from rollup.claim import Address, Claim, ClaimId
+from rollup.game.moves import Rule
+from rollup.l1.artifacts import artifact
+from rollup.l1.reverts import name_of
+from rollup.types import Gindex, ModelId, Root, Timestamp
+
+
+@dataclass(frozen=True)
+class ModelRegistered:
+    model_id: ModelId
+    header: bytes
+
+
+@dataclass(frozen=True)
+class BatchPosted:
+    batch: int
+    root: Root
+    count: int
+    posted_at: Timestamp
+
+
+@dataclass(frozen=True)
+class ClaimPosted:
+    """Empty bytes stand for what was uploaded before."""
+
+    batch: int
+    index: int
+    claim_id: ClaimId
+    claim: Claim
+    inputs: bytes
+    outputs: bytes
+
+
+@dataclass(frozen=True)
+class ClaimSkipped:
+    """``reason``: the name of the error that keeps the claim out."""
+
+    batch: int
+    index: int
+    claim_id: ClaimId
+    reason: str
+
+
+@dataclass(frozen=True)
+class ClaimReleased:
+    batch: int
+    index: int
+    claim_id: ClaimId
+
+
+@dataclass(frozen=True)
+class ClaimInvalid:
+    batch: int
+    index: int
+    claim_id: ClaimId
+
+
+@dataclass(frozen=True)
+class NonceCancelled:
+    claimant: Address
+    nonce: int
+
+
+@dataclass(frozen=True)
+class ChunkUploaded:
+    root: Root
+    chunk: bytes
+
+
+@dataclass(frozen=True)
+class ChunksJoined:
+    root: Root
+    byte_length: int
+    left: Root
+    right: Root
+
+
+@dataclass(frozen=True)
+class TensorsAssembled:
+    model_id: ModelId
+    is_output: bool
+    root: Root
+    tensors: tuple[Root, ...]
+
+
+@dataclass(frozen=True)
+class Deposited:
+    account: Address
+    amount: int
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    account: Address
+    amount: int
+
+
+@dataclass(frozen=True)
+class BondLocked:
+    account: Address
+    amount: int
+
+
+@dataclass(frozen=True)
+class BondUnlocked:
+    account: Address
+    amount: int
+
+
+@dataclass(frozen=True)
+class BondForfeited:
+    account: Address
+    amount: int
+    burnt: int
+
+
+@dataclass(frozen=True)
+class Paid:
+    account: Address
+    amount: int
+
+
+@dataclass(frozen=True)
+class Challenged:
+    claim_id: ClaimId
+    game_id: bytes
+    challenger: Address
+    batch: int
+    index: int
+    commitment: bytes
+
+
+@dataclass(frozen=True)
+class Committed:
+    game_id: bytes
+    commitment: bytes
+
+
+@dataclass(frozen=True)
+class TraceRootSet:
+    claim_id: ClaimId
+    trace_root: Root
+
+
+@dataclass(frozen=True)
+class Revealed:
+    """``children``: the descendants of ``node`` log2(len) levels below it, left to right."""
+
+    node: Root
+    game_id: bytes
+    children: tuple[Root, ...]
+
+
+@dataclass(frozen=True)
+class LeafRevealed:
+    node: Root
+    game_id: bytes
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Selected:
+    game_id: bytes
+    position: Gindex
+    node: Root
+
+
+@dataclass(frozen=True)
+class Convicted:
+    """``claimed`` and ``computed``: sign-extended integers (step, padding) or tensor roots (input, output), 32 bytes."""
+
+    claim_id: ClaimId
+    game_id: bytes
+    rule: Rule
+    place: Gindex
+    trace_index: int
+    element: int
+    claimed: bytes
+    computed: bytes
+
+
+@dataclass(frozen=True)
+class ChallengeLost:
+    claim_id: ClaimId
+    game_id: bytes
+    collector: Address
+    paid_to_defender: int
+
+
+@dataclass(frozen=True)
+class Reclaimed:
+    claim_id: ClaimId
+    game_id: bytes
+
+
+Event = (
+    ModelRegistered
+    | BatchPosted
+    | ClaimPosted
+    | ClaimSkipped
+    | ClaimReleased
+    | ClaimInvalid
+    | NonceCancelled
+    | ChunkUploaded
+    | ChunksJoined
+    | TensorsAssembled
+    | Deposited
+    | Withdrawn
+    | BondLocked
+    | BondUnlocked
+    | BondForfeited
+    | Paid
+    | Challenged
+    | Committed
+    | TraceRootSet
+    | Revealed
+    | LeafRevealed
+    | Selected
+    | Convicted
+    | ChallengeLost
+    | Reclaimed
+)
+
+
+@dataclass(frozen=True)
+class Logged:
+    """An event and where it stands on the chain."""
+
+    event: Event
+    block: int
+    index: int
+    transaction: bytes
+
+
+def claim_of(fields: Mapping[str, Any]) -> Claim:
+    """A Claim from its ABI fields."""
+    return Claim(
+        ModelId(Root(bytes(fields["modelId"]))),
+        Address(fields["claimant"]),
+        fields["nonce"],
+        fields["validUntil"],
+        bytes(fields["requestId"]),
+        Root(bytes(fields["inputRoot"])),
+        Root(bytes(fields["outputRoot"])),
+        Root(bytes(fields["traceRoot"])),
+    )
+
+
+def _roots(values: Iterable[bytes]) -> tuple[Root, ...]:
+    return tuple(Root(bytes(value)) for value in values)
+
+
+FIELDS: Mapping[type[Any], tuple[str, ...]] = {
+    ModelRegistered: ("modelId", "header"),
+    BatchPosted: ("batchId", "root", "count", "postedAt"),
+    ClaimPosted: ("batchId", "index", "claimId", "claim", "input", "output"),
+    ClaimSkipped: ("batchId", "index", "claimId", "reason"),
+    ClaimReleased: ("batchId", "index", "claimId"),
+    ClaimInvalid: ("batchId", "index", "claimId"),
+    NonceCancelled: ("claimant", "nonce"),
+    ChunkUploaded: ("root", "chunk"),
+    ChunksJoined: ("root", "byteLength", "left", "right"),
+    TensorsAssembled: ("modelId", "isOutput", "root", "tensors"),
+    Deposited: ("account", "amount"),
+    Withdrawn: ("account", "amount"),
+    BondLocked: ("account", "amount"),
+    BondUnlocked: ("account", "amount"),
+    BondForfeited: ("account", "amount", "burnt"),
+    Paid: ("account", "amount"),
+    Challenged: ("claimId", "gameId", "challenger", "batchId", "index", "commitment"),
+    Committed: ("gameId", "commitment"),
+    TraceRootSet: ("claimId", "traceRoot"),
+    Revealed: ("node", "gameId", "children"),
+    LeafRevealed: ("node", "gameId", "data"),
+    Selected: ("gameId", "gindex", "node"),
+    Convicted: ("claimId", "gameId", "rule", "place", "traceIndex", "element", "claimed", "computed"),
+    ChallengeLost: ("claimId", "gameId", "collector", "paidToDefender"),
+    Reclaimed: ("claimId", "gameId"),
+}
+"""The ABI's name of every field, in the dataclass's order; the class name is the event's."""
+
+_CONVERT: Mapping[str, Callable[[Any], Any]] = {
+    "claim": claim_of,
+    "children": _roots,
+    "tensors": _roots,
+    "rule": Rule,
+    "reason": name_of,
+}
+
+
+@cache
+def _event_abis() -> dict[bytes, tuple[type[Any], Any]]:
+    classes = {kind.__name__: kind for kind in FIELDS}
+    found = {}
+    for contract in ("RollupChain", "DisputeGame"):
+        for item in artifact(contract).abi:
+            if item["type"] == "event":
+                found[event_abi_to_log_topic(item)] = (classes[item["name"]], item)  # type: ignore[arg-type]
+    return found
+
+
+def decode_log(web3: Web3, log: LogReceipt) -> Logged | None:
+    """The event behind a log; None for a log that is none of ours."""
+    known = _event_abis().get(bytes(log["topics"][0])) if log["topics"] else None
+    if known is None:
+        return None
+    kind, abi = known
+    arguments = get_event_data(web3.codec, abi, log)["args"]
+    values = []
+    for name in FIELDS[kind]:
+        value = arguments[name]
+        values.append(_CONVERT[name](value) if name in _CONVERT else bytes(value) if isinstance(value, bytes) else value)
+    return Logged(kind(*values), log["blockNumber"], log["logIndex"], bytes(log["transactionHash"]))
+
+
+def decode_logs(web3: Web3, logs: Iterable[LogReceipt]) -> Iterator[Logged]:
+    """The events behind logs, in the chain's order."""
+    for log in logs:
+        logged = decode_log(web3, log)
+        if logged is not None:
+            yield logged

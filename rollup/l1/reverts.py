@@ -1,0 +1,183 @@
+"""Custom errors, decoded into sentences: what is wrong, and what to do. One row an error; tests compare the rows with the ABIs."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+from eth_utils.abi import function_abi_to_4byte_selector
+
+from rollup.errors import Reverted
+from rollup.l1.artifacts import CONTRACTS, artifact
+
+SENTENCES: Mapping[str, str] = {
+    # Money
+    "InsufficientBalance": "{account} has {available} wei free and needs {needed}; deposit the difference",
+    "InsufficientLocked": "{account} has {held} wei locked, less than the bond of {needed}; report this as a bug",
+    "PaymentsExceedBond": "payments of {payments} wei exceed the bond of {bond}; report this as a bug",
+    "WithdrawalRefused": "{account} refused its own withdrawal; withdraw from an account that accepts payments",
+    # Models, uploads, batches
+    "UnknownModel": "model {modelId} is not registered on this chain; register its program first",
+    "ProofLength": "a proof of {length} bytes is no list of 32-byte siblings; take it from the program tree",
+    "NotUploaded": "no upload of {byteLength} bytes has the root {root}; upload or join it first",
+    "CannotJoin": "{leftBytes} and {rightBytes} bytes cannot be joined; the left part fills 2^h leaves, the right is no longer",
+    "TensorCount": "{given} tensors were given, the model has {needed} there; name them all in header order",
+    "EmptyChunk": "a chunk has at least one byte; leave empty ones out",
+    "HeaderTooShort": "the header has {length} bytes and should have {needed} at least; send the program's own header",
+    "HeaderTooLong": "the header has {surplus} bytes behind its last output; send the program's own header",
+    "UnsupportedVersion": "the program has format version {version}, which this deployment does not speak; lower it again",
+    "UnknownPolicy": "the header's trace policy {policy} is neither 0 (with the claim) nor 1 (on dispute); lower it again",
+    "DepthTooLarge": "trace depth {traceDepth} and tensor depth {tensorDepth} must be 32 at most; use a smaller program",
+    "ValuesOutside": "the header's {values} values do not fit its inputs and its trace depth; lower the model again",
+    "NoTensors": "a program has at least one input and one output; lower a function that has both",
+    "UnknownType": "element type {dtype} is none of 0 to 3; lower the model again",
+    "TensorTooLarge": "a tensor of {byteLength} bytes does not fit the header's tensor depth; lower the model again",
+    "OutputOutside": "output value {value} is none of the program's; lower the model again",
+    "BadParams": "these parameters would mint money or allow no game; see rollup.settings.Parameters for the limits",
+    "EmptyBatch": "a batch has at least one claim; wait for one",
+    "NotGame": "{caller} is not the dispute game, which alone may call this; use the game's moves",
+    "NonceUsed": "{claimant} has used or cancelled nonce {nonce}; sign with another",
+    "BadSignature": "the signature is not the claimant's (65 bytes r, s, v; low s); sign the claim id with its key",
+    "ClaimExpired": "the claim could be posted until {validUntil} only; sign it again with a later validUntil",
+    "TraceRootMissing": "the model's trace policy is 'with the claim'; sign the claim with its trace root",
+    "TraceRootUnexpected": "the model's trace policy is 'on dispute'; sign the claim with a zero trace root",
+    "PostingTooLarge": "input and output have {byteLength} bytes, more than one posting takes; upload them before",
+    "InputLength": "the input has {given} bytes, the model's header asks for {needed}; send every tensor in header order",
+    "OutputLength": "the output has {given} bytes, the model's header asks for {needed}; send every tensor in header order",
+    "InputRootMismatch": "the input does not have the claim's input root; sign the bytes that are posted",
+    "OutputRootMismatch": "the output does not have the claim's output root; sign the bytes that are posted",
+    "NotIncluded": "the proof does not place claim {claimId} in batch {batchId}; read the batch from L1 again",
+    "NotFinal": "claim {claimId} is not final (status {status}); wait for the end of its challenge period and games",
+    "AlreadyReleased": "the bond of claim {claimId} was released before; withdraw it from the balance",
+    "AlreadyInvalid": "the bond of claim {claimId} was forfeited before; nothing is left of it",
+    # The game
+    "WindowOver": "the challenge period ended at {end}; the claim can't be challenged any more",
+    "AlreadyConvicted": "claim {claimId} is invalid already; reclaim the bonds of games that are left",
+    "NotChallenged": "nobody has challenged claim {claimId}; keep its trace root until somebody does",
+    "GameOver": "game {gameId} does not exist or has ended; read the claim's games again",
+    "WrongClaim": "the move names claim {named}, the game is about {actual}; read the game again",
+    "WrongTraceRoot": "the move names trace root {named}, the claim has {actual}; read the claim again",
+    "WrongNode": "the move names node {named}, the game stands on {actual}; read the game again",
+    "NotChallenger": "{caller} is not the game's challenger; open a game of your own",
+    "ClockExpired": "the clock of side {side} of game {gameId} has run out; collect the timeout",
+    "NotOpened": "node {node} was not opened yet; wait for the defender, or collect its timeout",
+    "LeafReached": "node {node} is a leaf; reveal its bytes",
+    "LeafNotReached": "node {node} is no leaf; reveal its descendants",
+    "ChildCount": "{given} children were given, a reveal here has {needed}; give them from left to right",
+    "CannotSelect": "node {gindex} is the game's own or lies below the leaves; select one in between",
+    "TraceRootAlreadySet": "the claim has trace root {traceRoot}, which stays; go on with it",
+    "NoTraceRoot": "claim {claimId} has no trace root yet (or would get a zero one); the claimant sets it",
+    "NotClaimant": "only the claimant of {claimId} sets the trace root; send its signature along",
+    "PlaceNotReached": "game {gameId} neither stands on {place} nor committed to it in an earlier block; commit, then prove",
+    "NothingToCollect": "no clock of these games has run out, or they have ended; wait until one has",
+    "NothingToReclaim": "none of these games was ended by another one's conviction; play them on",
+    "HashMismatch": "what was given hashes to {computed}, not to {node}; give the preimage of that node",
+    "RuleNotApplicable": "rule {rule} does not apply to place {place}; name a leaf of an op, or an input's or output's entry",
+    "WitnessLength": "the witness has {given} bytes, the rule needs {needed}; build it for this place",
+    "NoMismatch": "the witness proves that the claim is right at {place}; nothing is won",
+    # One step
+    "WitnessLength(uint256)": "the witness ends in a field or has {surplus} bytes behind its last one; build it again",
+    "RunsUnsorted": "run {run} of the witness's leaves does not ascend, or touches the one before; merge and sort the runs",
+    "RootDiffers": "leaves and siblings fold to {given}, the tree's root is {expected}; take them from the disputed trace",
+    "LeafMissing": "the element needs leaf {leaf}, which the witness does not give; build it from the same program",
+    "LeavesUnread": "the witness gives {count} leaves that the element does not read; leave them out",
+    "NoElement": "element {element} lies behind the end of the output, or of the leaf; name one inside",
+    "TreeOrder": "tree {tree} of the witness names access {access}; the trace tree comes first, then constants in order of use",
+    "ModelDiffers": "the descriptor's path folds to {given}, which is not the model id; take it from the claim's program",
+    "NotExecuted": "the descriptor does not execute trace value {value}; take the descriptor of the disputed value",
+    "Malformed": "the descriptor breaks its format at byte {position}; the program fails the audit and can't be disputed there",
+    "NoVariable": "the op uses variable {variable}, which does not exist there; the program fails the audit",
+    "OperandNotBefore": "the op reads trace value {operand}, which does not come before it; the program fails the audit",
+    "OutsideOperand": "the op reads leaf {leaf}, behind the end of its operand's tree; the program fails the audit",
+    "BoxInCode": "the op's code reads along box coordinate {variable}, outside of the box; the program fails the audit",
+    "NoSuch": "the op's code names register, access or opcode {number}, which does not exist; the program fails the audit",
+    "DescriptorLength": "the descriptor ends elsewhere than its code, after {length} bytes; the program fails the audit",
+    # Positions, trees, time
+    "NoPosition": "0 is no position in a tree; name a node by its generalised index",
+    "NotBelow": "{below} does not lie below {above}; select a descendant",
+    "HashFailed": "the SHA-256 precompile ran out of gas; send the call again with more",
+    "LeafLength": "a leaf has {length} bytes where 1,024 belong; pad it with zeros",
+    "SiblingCount": "{given} bytes of siblings were given, the path needs {needed}; build the proof for this place",
+    "LeavesUnsorted": "leaf indices must ascend, the one at {position} does not; sort them",
+    "LeafOutside": "leaf {index} does not lie in a tree of depth {depth}; build the proof for this tree",
+    "NoLeaves": "a proof needs at least one leaf, and as many hashes as indices; build it again",
+    "NegativeInterval": "an interval ends at {end}, before its start {start}; report this as a bug",
+}
+
+_STRINGIFIED = re.compile(r"execution reverted: (b'.*'|b\".*\")\Z", re.DOTALL)
+
+
+@cache
+def _errors() -> dict[bytes, dict[str, Any]]:
+    found = {}
+    for name in CONTRACTS:
+        for item in artifact(name).abi:
+            if item["type"] == "error":
+                found[function_abi_to_4byte_selector(item)] = item  # type: ignore[arg-type]
+    return found
+
+
+def _signature(item: dict[str, Any]) -> str:
+    return f"{item['name']}({','.join(parameter['type'] for parameter in item['inputs'])})"
+
+
+def _template(item: dict[str, Any]) -> str | None:
+    """Overloaded errors have a row by signature, all others by name."""
+    return SENTENCES.get(_signature(item), SENTENCES.get(item["name"]))
+
+
+def unexplained() -> Iterator[str]:
+    """Custom errors of the compiled contracts whose row is missing or does not fit their parameters."""
+    for item in _errors().values():
+        try:
+            (_template(item) or "{missing}").format(**{parameter["name"]: 0 for parameter in item["inputs"]})
+        except KeyError:
+            yield _signature(item)
+
+
+def name_of(selector: bytes) -> str:
+    """The error with this 4-byte selector, or the selector as hex if no contract has it."""
+    item = _errors().get(bytes(selector))
+    return item["name"] if item else "0x" + bytes(selector).hex()
+
+
+def _shown(value: object) -> object:
+    return "0x" + value.hex() if isinstance(value, bytes) else value
+
+
+def decode_revert(data: bytes) -> Reverted:
+    """The error behind returned revert data, with arguments by parameter name."""
+    item = _errors().get(data[:4])
+    if item is None:
+        shown = "no data" if not data else "0x" + data[:36].hex()
+        return Reverted("Unknown", {"data": data}, f"the contract reverted with {shown}; check the address and the gas")
+    types = [parameter["type"] for parameter in item["inputs"]]
+    try:
+        values = decode(types, data[4:])
+    except DecodingError:
+        return Reverted("Unknown", {"data": data}, f"the contract reverted with a garbled {item['name']}; check the address")
+    arguments = {parameter["name"]: value for parameter, value in zip(item["inputs"], values, strict=True)}
+    template = _template(item) or f"the contract refused with {_signature(item)}; see its source"
+    return Reverted(item["name"], arguments, template.format(**{key: _shown(value) for key, value in arguments.items()}))
+
+
+def revert_data(error: Exception) -> bytes | None:
+    """The revert data inside a provider's exception; None if the exception is about something else.
+
+    JSON-RPC providers carry it as ``data`` (a hex string, or nested in an object), eth-tester as bytes printed into a message.
+    """
+    data: object = getattr(error, "data", None)
+    while isinstance(data, Mapping):
+        data = data.get("data") or next((value for value in data.values() if isinstance(value, Mapping | str)), None)
+    if isinstance(data, str) and data.startswith("0x"):
+        return bytes.fromhex(data[2:])
+    printed = _STRINGIFIED.search(str(error))
+    if printed:
+        literal = ast.literal_eval(printed.group(1))
+        return literal if isinstance(literal, bytes) else None
+    return b"" if "execution reverted" in str(error) else None
