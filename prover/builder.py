@@ -1,0 +1,292 @@
+"""The builder: drafts become ops, in segments; at the end, ops become a program (the passes *choose formats* and *emit*)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from prover.capture import double_precision
+from prover.draft import BOX, SELF, Coder, Const, Draft, Tensor, View
+from prover.formats import MARGIN, Format, Formats, integer_dtype, quantize, scale_for, value_format
+from prover.passes.calibrate import Range
+from prover.splitting import split
+from rollup.encoding import TensorType
+from rollup.ops import ITERATION, Access, Carried, Constant, Instr, Monoid, Op, Opcode, Source, Term, Value
+from rollup.program import Program, constant_root
+from rollup.types import DType, Root
+
+FINE_BITS = 24
+"""Bits of magnitude of a table whose entries are used further in the same op."""
+
+
+@dataclass
+class PendingOp:
+    draft: Draft
+    dtype: DType
+    order: tuple[int, ...]
+    tensor: Tensor
+    name: str
+
+
+@dataclass
+class PendingSegment:
+    repeat: int
+    ops: list[PendingOp] = field(default_factory=list)
+
+
+class Builder:
+    """Collects ops and constants. ``where`` names the source of the ops that follow; ``loops`` tells whether a scan body is being built."""
+
+    def __init__(self, formats: Formats) -> None:
+        self.formats = formats
+        self.inputs: list[Tensor] = []
+        self.segments: list[PendingSegment] = [PendingSegment(1)]
+        self.constants: dict[Root, np.ndarray] = {}  # type: ignore[type-arg]
+        self.where = ""
+        self._tensors: dict[Root, Tensor] = {}
+
+    @property
+    def segment(self) -> PendingSegment:
+        return self.segments[-1]
+
+    def open_segment(self, repeat: int) -> int:
+        """Start a segment that repeats its body; its number."""
+        self.segments.append(PendingSegment(repeat))
+        return len(self.segments) - 1
+
+    def add_input(self, dtype: DType, elements: int, low: int, high: int) -> Tensor:
+        self.inputs.append(Tensor(dtype, elements, low, high, input=len(self.inputs)))
+        return self.inputs[-1]
+
+    def constant(self, array: np.ndarray, dtype: DType | None = None) -> Tensor:  # type: ignore[type-arg]
+        """A constant tensor, stored once; the smallest dtype that holds it unless given."""
+        low, high = int(array.min()), int(array.max())
+        stored = np.ascontiguousarray(array, dtype=(dtype or DType.holding(low, high)).numpy)
+        root = constant_root(stored)
+        if root not in self._tensors:
+            self.constants[root] = stored
+            self._tensors[root] = Tensor(DType.of(stored.dtype), stored.size, low, high, root=root)
+        return self._tensors[root]
+
+    # Constants as registers and views
+
+    def const_view(self, array: np.ndarray, const: Const) -> View:  # type: ignore[type-arg]
+        """View of a quantised constant over output dimensions 0.. (trailing dimensions of ``array``; a stacked one has t in front).
+
+        Axes along which the array does not change are stored once.
+        """
+        lead = 1 if const.stacked else 0
+        kept = array
+        for axis in range(lead, array.ndim):
+            first = np.take(kept, [0], axis=axis)
+            if kept.shape[axis] > 1 and np.array_equal(np.broadcast_to(first, kept.shape), kept):
+                kept = first
+        tensor = self.constant(kept)
+        axes = [axis for axis in range(kept.ndim) if kept.shape[axis] > 1 or axis < lead]
+        terms = tuple(Term(j, ITERATION if axis < lead else axis - lead, 1) for j, axis in enumerate(axes))
+        return View(tensor, tuple(kept.shape[axis] for axis in axes), (0,) * len(axes), terms)
+
+    def load_const(self, coder: Coder, const: Const, scale: int, limit: int = 61) -> int:
+        """Register with ``const * 2^scale``, saturated to ``limit`` bits of magnitude."""
+        bound = (1 << limit) - 1
+        array = quantize(const.array, scale, -bound, bound)
+        if np.all(array == array.flat[0]):
+            return coder.const(int(array.flat[0]))
+        return coder.load(self.const_view(array, const))
+
+    # Pending tables
+
+    def realised(self, draft: Draft, final: bool = False) -> Draft:
+        """The draft with its pending table looked up; ``final``: the entries are rounded to the value's own format."""
+        if not draft.pending:
+            return draft
+        chain = draft.chain
+        assert chain is not None
+        base = replace(draft, views=(), code=(), bounds=((0, 0),), chain=None, monoid=Monoid.NONE, memo={})
+        coder = Coder(base)
+        register = coder.load(chain.view)
+        low, high = coder.bounds[register]
+        register, scale = self.table(coder, register, low, high, chain.scale, chain.fn, draft, final)
+        return coder.done(register, scale, chain=replace(chain, pending=False))
+
+    def table(
+        self, coder: Coder, register: int, low: int, high: int, scale: int, fn: Any, draft: Draft, final: bool = False
+    ) -> tuple[int, int]:
+        """Look ``fn(register * 2^-scale)`` up for low <= register <= high; (register, its scale)."""
+        with double_precision():
+            real = np.asarray(fn(np.arange(low, high + 1, dtype=np.float64) * math.ldexp(1.0, -scale)))
+        if draft.exact:
+            entries, out = real.astype(np.int64), 0
+        else:
+            form = value_format(draft.range)
+            if not final:
+                form = Format(DType.I32, scale_for(draft.range.magnitude * MARGIN, FINE_BITS), -(1 << FINE_BITS), (1 << FINE_BITS) - 1)
+            entries, out = quantize(real, form.scale, form.low, form.high), form.scale
+        tensor = self.constant(entries)
+        view = View(tensor, (entries.size,), (-low,), (), fill=0, indirect=(0, SELF))
+        return coder.put(Instr(Opcode.LOOK, (coder.view(view), register)), (tensor.low, tensor.high)), out
+
+    # Into memory
+
+    def materialised(self, draft: Draft) -> Draft:
+        """A draft that is nothing but a load; emits an op (once per draft) unless it is one already."""
+        if draft.as_view() is not None:
+            return draft
+        if "read" not in draft.memo:
+            draft.memo["read"] = self._materialise(draft)
+        read: Draft = draft.memo["read"]
+        return read
+
+    def view(self, draft: Draft) -> View:
+        view = self.materialised(draft).as_view()
+        assert view is not None
+        return view
+
+    def _materialise(self, draft: Draft) -> Draft:
+        draft = self.realised(draft, final=True)
+        if draft.exact:
+            full = integer_dtype(draft.dtype)
+            fits = full.min <= draft.low and draft.high <= full.max
+            dtype = DType.holding(draft.low, draft.high) if fits else full
+            return self.read(self.emit(draft, dtype), draft)
+        return self.stored(draft, value_format(draft.range))
+
+    def stored(self, draft: Draft, form: Format, always: bool = False) -> Draft:
+        """The draft rounded and saturated to a format, in memory. ``always``: even if it is a load of that format already."""
+        draft = self.realised(draft, final=True)
+        coder = Coder(draft)
+        register = coder.clamp(coder.shift(len(draft.code), form.scale - draft.scale), form.low, form.high)
+        rounded = coder.done(register, form.scale)
+        return self.read(self.emit(rounded, form.dtype), rounded)
+
+    def read(self, tensor: Tensor, like: Draft) -> Draft:
+        """Load of an op's output (emitted from ``like``) over the same output space."""
+        order = like.order or tuple(range(len(like.shape)))
+        terms = tuple(Term(position, var, 1) for position, var in enumerate(order))
+        view = View(tensor, tuple(like.shape[d] for d in order), (0,) * len(order), terms)
+        return self.loaded(view, like.shape, like.dtype, like.scale, like.range)
+
+    def loaded(self, view: View, shape: tuple[int, ...], dtype: Any, scale: int, observed: Range) -> Draft:
+        """A draft that loads ``view``; narrow reals get a chain to hang functions on."""
+        coder = Coder(Draft(shape, np.dtype(dtype), observed))
+        return coder.done(coder.load(view), scale)
+
+    def emit(self, draft: Draft, dtype: DType) -> Tensor:
+        """Append an op; its output."""
+        draft = split(self, draft)
+        low, high = (draft.low, draft.high) if dtype.min <= draft.low and draft.high <= dtype.max else (dtype.min, dtype.max)
+        order = draft.order or tuple(range(len(draft.shape)))
+        tensor = Tensor(dtype, math.prod(draft.shape), low, high, segment=len(self.segments) - 1, position=len(self.segment.ops))
+        self.segment.ops.append(PendingOp(draft, dtype, order, tensor, self.where))
+        return tensor
+
+    # The program
+
+    def program(
+        self, inputs: Sequence[TensorType], outputs: Sequence[tuple[Tensor, TensorType]], meta: dict[str, Any]
+    ) -> Program:
+        at, firsts = len(inputs), []
+        for segment in self.segments:
+            firsts.append(at)
+            at += segment.repeat * len(segment.ops)
+        ops, names = [], []
+        for number, segment in enumerate(self.segments):
+            for position, op in enumerate(segment.ops):
+                place = _Place(self, firsts, number)
+                ops.append(_encode(op, firsts[number] + position, place))
+                names.append(op.name)
+        place = _Place(self, firsts, -1)
+        pairs = [(place.index(tensor), tensor_type) for tensor, tensor_type in outputs]
+        used = {access.source.root for op in ops for access in op.accesses if isinstance(access.source, Constant)}
+        constants = {root: array for root, array in self.constants.items() if root in used}
+        return Program.build(inputs, pairs, ops, constants, names=names, meta=meta)
+
+
+@dataclass
+class _Place:
+    """Where tensors lie in the trace, seen from segment ``here``."""
+
+    builder: Builder
+    firsts: list[int]
+    here: int
+
+    def body(self, segment: int) -> int:
+        return len(self.builder.segments[segment].ops)
+
+    def index(self, tensor: Tensor) -> int:
+        """Trace index of an input or of an op's output in its last iteration."""
+        if tensor.input is not None:
+            return tensor.input
+        assert tensor.segment is not None and tensor.position is not None
+        last = self.builder.segments[tensor.segment].repeat - 1
+        return self.firsts[tensor.segment] + tensor.position + last * self.body(tensor.segment)
+
+    def source(self, view: View) -> tuple[Source, int]:
+        """(source, stack) of an access."""
+        tensor = view.tensor
+        if tensor.root is not None:
+            return Constant(tensor.root), 0
+        if tensor.init is not None:
+            update = tensor.update
+            assert update is not None and update.segment is not None and update.position is not None
+            body = self.body(update.segment)
+            return Carried(self.firsts[update.segment] + update.position - body, body, self.index(tensor.init)), 0
+        if tensor.segment is None or tensor.position is None:
+            return Value(self.index(tensor)), 0
+        first = self.firsts[tensor.segment] + tensor.position
+        if view.stacked:
+            return Value(first), self.body(tensor.segment)
+        if tensor.segment == self.here and self.builder.segments[self.here].repeat > 1:
+            return Value(first, self.body(self.here)), 0
+        return Value(self.index(tensor)), 0
+
+
+def _encode(op: PendingOp, first: int, place: _Place) -> Op:
+    """The op of the program; dimensions of size one are left out, output dimensions are put in memory order."""
+    draft = op.draft
+    segment = place.builder.segments[place.here]
+    outputs = [d for d in op.order if draft.shape[d] > 1]
+    box = [j for j, size in enumerate(draft.box) if size > 1]
+    variables = {d: at for at, d in enumerate(outputs)} | {BOX + j: len(outputs) + at for at, j in enumerate(box)} | {ITERATION: ITERATION}
+    accesses = []
+    for number, view in enumerate(draft.views):
+        source, stack = place.source(view)
+        terms = [term for term in view.terms if term.var in variables]
+        moving = {term.dimension for term in terms} | ({view.indirect[0]} if view.indirect else set()) | ({0} if view.stacked else set())
+        kept = [d for d, size in enumerate(view.shape) if d in moving or size > 1 or view.offsets[d] != 0]
+        at = {d: j for j, d in enumerate(kept)}
+        indirect = None
+        if view.indirect is not None:
+            indirect = (at[view.indirect[0]], number if view.indirect[1] == SELF else view.indirect[1])
+        accesses.append(
+            Access(
+                source,
+                view.tensor.dtype,
+                tuple(view.shape[d] for d in kept),
+                tuple(view.offsets[d] for d in kept),
+                tuple(Term(at[t.dimension], variables[t.var], t.coef) for t in terms),
+                view.fill,
+                indirect,
+                stack,
+            )
+        )
+    code = []
+    for instr in draft.code:
+        if instr.op is Opcode.INDEX:
+            variable = variables.get(instr.args[0])
+            instr = Instr(Opcode.CONST, (), 0) if variable is None else replace(instr, args=(variable,))
+        code.append(instr)
+    monoid = draft.monoid
+    if not box and monoid in (Monoid.SUM, Monoid.MAX, Monoid.MIN):
+        monoid = Monoid.NONE
+    sizes = tuple(draft.box[j] for j in box)
+    if not box and monoid in (Monoid.ARGMAX, Monoid.ARGMIN):
+        sizes = (1,)
+    body = len(segment.ops) if segment.repeat > 1 else 1
+    return Op(
+        first, body, segment.repeat, monoid, op.dtype, draft.factors, tuple(draft.shape[d] for d in outputs), sizes, tuple(accesses), tuple(code)
+    )

@@ -1,0 +1,197 @@
+"""One descriptor as a JAX function: operands in, the output's elements out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from prover.executor import code, reduce
+from prover.executor.access import Derived, Scalars, derive, look
+from rollup.affine import coefficients, extents, span, stays_inside, variables, view
+from rollup.audit.intervals import OpIntervals, Range
+from rollup.ops import ITERATION, Access, Constant, Instr, Op, Opcode
+from rollup.program import Program
+from rollup.types import Root
+
+Operand = Callable[[int], jax.Array]
+"""Access number -> its source [claims or 1, *access.shape]."""
+
+_PREPARED_GROWTH = 4
+_PREPARED_FREE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A constant in the form that the kernel wants; with ``iterated``, axis 0 is the iteration."""
+
+    array: np.ndarray  # type: ignore[type-arg]
+    iterated: bool
+
+
+@dataclass
+class Kernel:
+    """A descriptor, what is proven about it, and how it is computed.
+
+    ``prepared`` holds constants in kernel form by name (access number, limb); ``raw`` the constants that are read as they are, by root.
+    """
+
+    op: Op
+    reach: OpIntervals
+    plan: reduce.DotPlan | None
+    sliding: reduce.Sliding | None
+    prepared: dict[str, Prepared] = field(default_factory=dict)
+    raw: set[Root] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, program: Program, op: Op, reach: OpIntervals) -> Kernel:
+        """Choose how to compute ``op`` and bring its constants into that form."""
+        kernel = cls(op, reach, reduce.plan_dot(op, reach), reduce.plan_sliding(op))
+        loaded = {instr.args[0] for instr in op.code if instr.op is Opcode.LOAD}
+        for number, access in enumerate(op.accesses):
+            if not isinstance(access.source, Constant):
+                continue
+            array = program.constant(access.source.root)
+            in_dot = kernel.plan is not None and number < 2
+            if access.indirect is None and (in_dot or number in loaded and number >= op.factors) and kernel._worth(access, array.size):
+                kernel._prepare(number, access, array, in_dot)
+            else:
+                kernel.raw.add(access.source.root)
+        return kernel
+
+    def _worth(self, access: Access, size: int) -> bool:
+        sizes = extents(self.op)
+        return math.prod(sizes[var] for var in variables(access, sizes)) <= _PREPARED_GROWTH * size + _PREPARED_FREE
+
+    def _prepare(self, number: int, access: Access, array: np.ndarray, in_dot: bool) -> None:  # type: ignore[type-arg]
+        used, seen = view(array, access, extents(self.op))
+        iterated = ITERATION in used
+        if iterated:
+            seen, used = np.moveaxis(seen, -1, 0), used[:-1]
+        if not in_dot:
+            self.prepared[f"{number}"] = Prepared(np.ascontiguousarray(seen), iterated)
+            return
+        with jax.enable_x64(True):
+            rows = seen if iterated else seen[None]
+            found = self._matrices(number, Derived(used, jnp.asarray(rows)))
+        for limb, part in enumerate(found):
+            self.prepared[f"{number}:{limb}"] = Prepared(np.asarray(part if iterated else part[0]), iterated)
+
+    def _matrices(self, number: int, found: Derived) -> list[jax.Array]:
+        """A factor as matrices of limbs, ready for the product."""
+        assert self.plan is not None
+        found = reduce.sum_alone(found, reduce.full_variables(self.op, 1 - number), self.op)
+        array = reduce.matrix(self.plan, number == 1, found.array, found.used, extents(self.op))
+        return reduce.limbs(array, self.plan.limbs[number], self.plan.widths[number], self.plan.dtype)
+
+    @property
+    def block(self) -> int:
+        """Elements of the largest array that one claim may need."""
+        sizes = extents(self.op)
+        if self.plan is None:
+            return self.op.elements
+        used = [
+            math.prod(sizes[var] for var in reduce.full_variables(self.op, number))
+            for number in (0, 1)
+            if not isinstance(self.op.accesses[number].source, Constant)
+        ]
+        return max([self.op.elements, *used])
+
+    def __call__(self, t: jax.Array | int, operand: Operand, prepared: Mapping[str, jax.Array], claims: int) -> jax.Array:
+        """The output [claims, *shape] in the op's dtype.
+
+        ``prepared``: the kernel's prepared constants by name, those of this iteration.
+        """
+        op = self.op
+        scalars: Scalars = {ITERATION: t} if op.repeat > 1 else {}
+
+        def read(number: int, shaped: Op, fixed: Scalars) -> Derived:
+            access, sizes = shaped.accesses[number], extents(shaped)
+            index = None
+            if access.indirect is not None:
+                index = read(access.indirect[1], shaped, fixed)
+            return derive(operand(number), access, sizes, fixed, index)
+
+        if self.plan is not None:
+            factors = [self._factor(number, read, scalars, prepared) for number in (0, 1)]
+            acc = reduce.dot(self.plan, op, self.reach, *factors)
+        elif self.sliding is not None:
+            acc = reduce.sliding_sum(self.sliding, op, read, scalars)
+        else:
+            acc = reduce.general(op, read, scalars, self.reach, claims)
+        registers = [code.settle(acc, self.reach.acc)]
+        for number, instr in enumerate(op.code, start=1):
+            registers.append(self._instruction(number, instr, registers, read, scalars, operand, prepared))
+        result = registers[-1].astype(op.dtype.numpy)
+        return jnp.broadcast_to(result, [claims, *op.shape])
+
+    def _factor(
+        self, number: int, read: reduce.Read, scalars: Scalars, prepared: Mapping[str, jax.Array]
+    ) -> list[jax.Array]:
+        assert self.plan is not None
+        if f"{number}:0" in prepared:
+            return [prepared[f"{number}:{limb}"][None] for limb in range(self.plan.limbs[number])]
+        return self._matrices(number, read(number, self.op, scalars))
+
+    def _instruction(
+        self,
+        number: int,
+        instr: Instr,
+        registers: list[jax.Array],
+        read: reduce.Read,
+        scalars: Scalars,
+        operand: Operand,
+        prepared: Mapping[str, jax.Array],
+    ) -> jax.Array:
+        op, sizes = self.op, extents(self.op)
+        rank = len(op.shape)
+        mine = self.reach.registers[number]
+        blank = [1] * (1 + rank)
+        match instr.op:
+            case Opcode.CONST:
+                given = jnp.full(blank, instr.imm, jnp.int64)
+            case Opcode.INDEX:
+                var = instr.args[0]
+                if var == ITERATION:
+                    given = jnp.full(blank, jnp.asarray(t_of(scalars), jnp.int64))
+                else:
+                    shape = [1, *(n if d == var else 1 for d, n in enumerate(op.shape))]
+                    given = lax.broadcasted_iota(jnp.int64, shape, var + 1)
+            case Opcode.LOAD:
+                given = self._load(instr.args[0], read, scalars, prepared).spread(range(rank))
+            case Opcode.LOOK:
+                access, register = op.accesses[instr.args[0]], registers[instr.args[1]]
+                inside = self._look_inside(access, self.reach.registers[instr.args[1]])
+                if access.indirect is None:
+                    given = read(instr.args[0], op, scalars).spread(range(rank))
+                else:
+                    given = look(operand(instr.args[0]), access, sizes, scalars, range(rank), register, inside)
+            case _:
+                ranges = [self.reach.registers[r] for r in instr.args]
+                return code.apply(instr.op, [registers[r] for r in instr.args], ranges, self.reach.exact[number])
+        return code.settle(given, mine)
+
+    def _load(self, number: int, read: reduce.Read, scalars: Scalars, prepared: Mapping[str, jax.Array]) -> Derived:
+        if f"{number}" in prepared:
+            access, sizes = self.op.accesses[number], extents(self.op)
+            used = tuple(var for var in variables(access, sizes) if var != ITERATION)
+            return Derived(used, prepared[f"{number}"][None])
+        return read(number, self.op, scalars)
+
+    def _look_inside(self, access: Access, register: Range) -> bool:
+        if access.indirect is None:
+            return True
+        dimension, sizes = access.indirect[0], extents(self.op)
+        low, high = span(access.offsets[dimension], coefficients(access, sizes)[dimension], sizes)
+        fits = low + register.low >= 0 and high + register.high < access.shape[dimension]
+        return fits and stays_inside(access, sizes, dimension)
+
+
+def t_of(scalars: Scalars) -> jax.Array | int:
+    """The iteration, 0 outside of segments."""
+    return scalars.get(ITERATION, 0)

@@ -1,0 +1,91 @@
+"""Number formats: which integers stand for which reals (DESIGN D4).
+
+``w16a16``: weights are int16 with a real scale per output channel, values int16 with a power-of-two scale and a twofold margin over
+calibration; a value whose largest magnitude is far from its typical one is widened to 24 bits. ``w8a16``: int8 weights.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from prover.passes.calibrate import Range
+from rollup.errors import LoweringError
+from rollup.types import DType
+
+MARGIN = 2.0
+"""Calibrated magnitudes are multiplied by this before a format is chosen."""
+
+OUTLIER = 128.0
+"""A value whose magnitude exceeds this many root mean squares is widened."""
+
+WIDE_BITS = 23
+"""Bits of magnitude of a widened value: a product with 16-bit weights stays exact in float64."""
+
+SCALE_LIMIT = 60
+
+
+@dataclass(frozen=True)
+class Formats:
+    """A named choice of formats for a whole program."""
+
+    name: str
+    weight_bits: int
+
+    @property
+    def weight(self) -> DType:
+        return DType.I8 if self.weight_bits == 8 else DType.I16
+
+
+FORMATS = {"w16a16": Formats("w16a16", 16), "w8a16": Formats("w8a16", 8)}
+
+
+def formats_named(name: str) -> Formats:
+    try:
+        return FORMATS[name]
+    except KeyError:
+        raise LoweringError(f"there are no formats named {name!r}; use one of {', '.join(FORMATS)}") from None
+
+
+def scale_for(magnitude: float, bits: int) -> int:
+    """Largest power-of-two scale at which ``magnitude`` fits into ``bits`` bits of magnitude."""
+    if not math.isfinite(magnitude):
+        raise LoweringError(f"a magnitude of {magnitude} has no fixed-point format; keep the values finite")
+    if magnitude <= 0:
+        return bits - 1
+    exponent = math.frexp(magnitude)[1]
+    return max(-SCALE_LIMIT, min(SCALE_LIMIT, bits - exponent))
+
+
+@dataclass(frozen=True)
+class Format:
+    """Of one traced value: dtype, scale, and the integers that it may hold."""
+
+    dtype: DType
+    scale: int
+    low: int
+    high: int
+
+
+def value_format(observed: Range) -> Format:
+    """int16 with a twofold margin, widened to 24 bits if calibration shows an outlier."""
+    magnitude = observed.magnitude * MARGIN
+    if observed.rms > 0 and observed.magnitude > OUTLIER * observed.rms:
+        return Format(DType.I32, scale_for(magnitude, WIDE_BITS), -(1 << WIDE_BITS), (1 << WIDE_BITS) - 1)
+    return Format(DType.I16, scale_for(magnitude, 15), DType.I16.min, DType.I16.max)
+
+
+def quantize(array: np.ndarray, scale: int, low: int, high: int) -> np.ndarray:  # type: ignore[type-arg]
+    """Round half to even to the grid 2^-scale and saturate; int64."""
+    scaled = np.asarray(array, dtype=np.float64) * math.ldexp(1.0, scale)
+    return np.clip(np.rint(np.nan_to_num(scaled, nan=0.0)), low, high).astype(np.int64)
+
+
+def integer_dtype(dtype: np.dtype) -> DType:  # type: ignore[type-arg]
+    """DType that holds every value of an integer or boolean NumPy dtype (uint64 only below 2^63)."""
+    if dtype == np.bool_:
+        return DType.I8
+    info = np.iinfo(dtype)
+    return DType.holding(int(info.min), min(int(info.max), DType.I64.max))

@@ -1,0 +1,131 @@
+"""Lowering: a float JAX function becomes a program of integers (DESIGN D2, D4).
+
+capture -> fold constants -> calibrate -> rules (fuse, lay out, choose formats) -> emit -> audit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from prover.builder import Builder
+from prover.capture import Graph, Var, capture
+from prover.draft import Const, Draft, Tensor, View
+from prover.formats import Format, formats_named, integer_dtype, value_format
+from prover.model import Model, describe
+from prover.passes.calibrate import calibrate
+from prover.passes.fold import fold
+from prover.rules.context import Context, Item
+from prover.rules.movement import copied
+from rollup.audit import audit
+from rollup.encoding import TensorType
+from rollup.errors import LoweringError
+from rollup.ops import Term
+from rollup.program import Program
+
+LOG = logging.getLogger(__name__)
+REPORTED = 32
+"""Calibration samples on which the fidelity of a fresh model is measured."""
+
+
+def lower(
+    fn: Callable[..., Any], *example_inputs: Any, formats: str = "w16a16", calibration: Sequence[tuple[Any, ...]] | None = None
+) -> Model:
+    """Turn ``fn`` into an integer program.
+
+    ``example_inputs``: arrays (or trees of arrays) like those of a claim; their shapes and dtypes become the program's inputs,
+    while arrays that ``fn`` closes over become weights. ``formats``: "w16a16" or "w8a16". ``calibration``: a sequence of
+    input tuples that choose the fixed-point formats; None uses the example inputs alone, and says so.
+
+    Raises UnsupportedError for a primitive without a rule (naming it and its source line), LoweringError for a function that
+    cannot become a program, AuditError if an op could not be adjudicated on chain.
+    """
+    chosen = formats_named(formats)
+    if not example_inputs:
+        raise LoweringError("lower needs at least one example input: a claim is about an input, pass arrays of its shape and dtype")
+    graph, in_tree, out_tree = capture(fn, example_inputs)
+    if calibration is None:
+        LOG.warning("no calibration samples: formats are chosen from the example inputs alone; pass calibration=[...] for better ones")
+    given = list(calibration) if calibration else [tuple(example_inputs)]
+    samples = [_flat(sample, in_tree, graph) for sample in given]
+    ranges = calibrate(graph, samples)
+    folded = fold(graph)
+    builder = Builder(chosen)
+    context = Context(builder, ranges)
+    inputs: list[Item] = []
+    types = []
+    for var in graph.inputs:
+        form = _input_format(var, context)
+        tensor = builder.add_input(form.dtype, int(np.prod(var.shape, dtype=np.int64)), form.low, form.high)
+        types.append(TensorType(form.dtype, form.scale, var.shape))
+        view = View(tensor, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape))))
+        inputs.append(builder.loaded(view, var.shape, var.dtype, form.scale, ranges[var]))
+    results = context.run(folded, inputs)
+    outputs = [_output(context, item, operand) for item, operand in zip(results, graph.outputs, strict=True)]
+    meta = describe(fn, graph, in_tree, out_tree, formats, None if calibration is None else len(samples))
+    program = builder.program(types, outputs, meta)
+    audit(program)
+    model = Model(program, fn)
+    report = model.fidelity(given[:REPORTED])
+    model = Model(Program(program.header, program.ops, program.constants, program.names, {**meta, "fidelity": report.to_json()}), fn)
+    LOG.info("lowered %s: %d ops, model id %s\n%s", meta["name"], len(program.ops), program.id.hex(), report)
+    return model
+
+
+def _flat(sample: Any, tree: Any, graph: Graph) -> list[Any]:
+    """A calibration sample's arrays, checked against the example inputs."""
+    if not isinstance(sample, tuple):
+        raise LoweringError(f"a calibration sample is a tuple of inputs, not {type(sample).__name__}; write (x,) for a single input")
+    leaves, structure = jax.tree.flatten(sample)
+    if structure != tree:
+        raise LoweringError(f"a calibration sample has the structure {structure}, the example inputs have {tree}; give the same arguments")
+    for number, (leaf, var) in enumerate(zip(leaves, graph.inputs, strict=True)):
+        if np.shape(leaf) != var.shape:
+            raise LoweringError(f"input {number} of a calibration sample has shape {np.shape(leaf)}, the example input has {var.shape}")
+    return [np.asarray(leaf, dtype=var.dtype) for leaf, var in zip(leaves, graph.inputs, strict=True)]
+
+
+def _input_format(var: Var, context: Context) -> Format:
+    if var.dtype.kind in "iub":
+        dtype = integer_dtype(var.dtype)
+        if var.dtype == np.bool_:
+            return Format(dtype, 0, 0, 1)
+        return Format(dtype, 0, dtype.min, dtype.max)
+    if var.dtype.kind != "f":
+        raise LoweringError(f"an input of dtype {var.dtype} has no fixed-point format; use floats, integers or booleans")
+    return value_format(context.ranges[var])
+
+
+def _output(context: Context, item: Item, operand: Any) -> tuple[Tensor, TensorType]:
+    """An output in memory, row-major: its tensor and its type."""
+    context.builder.where = "output"
+    draft = context.drafted(item, operand.dtype)
+    if isinstance(item, Const) or draft.as_view() is None:
+        draft = context.builder.materialised(_row_major(draft))
+    view = draft.as_view()
+    assert view is not None
+    if not _is_row_major(view, draft.shape):
+        draft = copied(context, draft)
+        view = draft.as_view()
+        assert view is not None
+    return view.tensor, TensorType(view.tensor.dtype, draft.scale, draft.shape)
+
+
+def _row_major(draft: Draft) -> Draft:
+    return draft if draft.order is None else replace(draft, order=None, memo={})
+
+
+def _is_row_major(view: View, shape: tuple[int, ...]) -> bool:
+    if view.tensor.root is not None or view.stacked or any(view.offsets) or view.tensor.elements != int(np.prod(shape, dtype=np.int64)):
+        return False
+    strides, expected = view.strides(), 1
+    for d in reversed(range(len(shape))):
+        if shape[d] > 1 and strides.get(d, 0) != expected:
+            return False
+        expected *= shape[d]
+    return True

@@ -1,0 +1,241 @@
+"""A lowered model: the program, and the way from a user's arrays to its integers and back."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from prover.capture import Graph
+from prover.executor import Executor
+from prover.formats import quantize
+from rollup.errors import ExecutionError, LoweringError
+from rollup.program import Program
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class OutputFidelity:
+    """How one output of the program compares with the float function's.
+
+    ``largest``, ``mean``: absolute differences; ``relative``: the largest over the float output's range; ``agreement``: share of
+    equal arg-maxes along the last axis (of equal elements for integers and booleans); ``saturated``: elements at an end of their format.
+    """
+
+    name: str
+    largest: float
+    mean: float
+    relative: float
+    agreement: float
+    saturated: int
+    elements: int
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Per output, over ``samples`` input tuples; ``saturated_inputs`` counts input elements beyond their format."""
+
+    samples: int
+    outputs: tuple[OutputFidelity, ...]
+    saturated_inputs: int
+
+    @property
+    def agreement(self) -> float:
+        return min(output.agreement for output in self.outputs)
+
+    @property
+    def relative(self) -> float:
+        return max(output.relative for output in self.outputs)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [f"fidelity over {self.samples} samples ({self.saturated_inputs} input elements saturated)"]
+        lines += [
+            f"  {o.name}: largest difference {o.largest:.3g} ({100 * o.relative:.4f} % of the range), mean {o.mean:.3g}, "
+            f"agreement {100 * o.agreement:.2f} %, {o.saturated} of {o.elements} saturated"
+            for o in self.outputs
+        ]
+        return "\n".join(lines)
+
+
+class Model:
+    """A program with the names, dtypes and structure of the function that it was lowered from.
+
+    ``fn`` is that function, if it is at hand: a loaded model has none unless it is given one.
+    """
+
+    def __init__(self, program: Program, fn: Callable[..., Any] | None = None) -> None:
+        self.program = program
+        self.fn = fn
+
+    @cached_property
+    def executor(self) -> Executor:
+        return Executor(self.program)
+
+    def quantize(self, *arrays: Any) -> list[np.ndarray]:  # type: ignore[type-arg]
+        """Inputs (in the structure of ``fn``'s arguments) as the program's integers; reals beyond a format saturate."""
+        leaves = jax.tree.leaves(arrays)
+        types, described = self.program.header.inputs, self.program.meta.get("inputs", [])
+        if len(leaves) != len(types):
+            raise ExecutionError(f"the model takes {len(types)} input arrays, {len(leaves)} were given; pass one per input")
+        result = []
+        for number, (leaf, tensor) in enumerate(zip(leaves, types, strict=True)):
+            array = np.asarray(leaf)
+            name = described[number]["name"] if number < len(described) else f"input {number}"
+            if array.shape != tensor.shape:
+                raise ExecutionError(f"input {name} has shape {array.shape}, the model takes {tensor.shape}; reshape or pad it")
+            real = number < len(described) and np.dtype(described[number]["dtype"]).kind == "f"
+            if real:
+                if not np.all(np.isfinite(array)):
+                    raise ExecutionError(f"input {name} has an element that is not finite; a program has no NaN or infinity")
+                result.append(quantize(array, tensor.scale, tensor.dtype.min, tensor.dtype.max).astype(tensor.dtype.numpy))
+                continue
+            if array.dtype.kind not in "iub":
+                raise ExecutionError(f"input {name} has dtype {array.dtype}, the model takes integers; convert it first")
+            if array.size and not (tensor.dtype.min <= int(array.min()) and int(array.max()) <= tensor.dtype.max):
+                raise ExecutionError(f"input {name} has values outside of {tensor.dtype.name}; keep them within its range")
+            result.append(array.astype(tensor.dtype.numpy))
+        return result
+
+    def dequantize(self, values: Sequence[np.ndarray]) -> Any:  # type: ignore[type-arg]
+        """The program's outputs as arrays of the function's dtypes, in the structure of its result."""
+        described = self.program.meta.get("outputs", [])
+        arrays = []
+        for number, (value, (_, tensor)) in enumerate(zip(values, self.program.header.outputs, strict=True)):
+            dtype = np.dtype(described[number]["dtype"]) if number < len(described) else np.dtype(np.float32)
+            array = np.asarray(value).reshape(tensor.shape)
+            arrays.append((array * 2.0**-tensor.scale).astype(dtype) if dtype.kind == "f" else array.astype(dtype))
+        return _restored(self.program.meta.get("structure"), arrays)
+
+    def predict(self, *arrays: Any) -> Any:
+        """The function's result, computed by the integer program."""
+        return self.dequantize(self.executor.outputs(self.quantize(*arrays)))
+
+    def fidelity(self, samples: Sequence[tuple[Any, ...]]) -> Fidelity:
+        """Compare with the float function on input tuples; raises LoweringError for a loaded model without its function."""
+        if self.fn is None:
+            raise LoweringError("this model was loaded without its float function; set model.fn to compare with it")
+        if not samples:
+            raise LoweringError("fidelity needs at least one sample")
+        fn = jax.jit(self.fn)
+        real = [[np.asarray(leaf) for leaf in jax.tree.leaves(fn(*sample))] for sample in samples]
+        quantized = [self.quantize(*sample) for sample in samples]
+        integer: list[list[np.ndarray]] = []  # type: ignore[type-arg]
+        for at in range(0, len(quantized), BATCH):
+            part = quantized[at : at + BATCH]
+            stacked = self.executor.outputs_batch([np.stack(column) for column in zip(*part, strict=True)])
+            integer += [[column[row] for column in stacked] for row in range(len(part))]
+        outputs = []
+        for number, (_, tensor) in enumerate(self.program.header.outputs):
+            described = self.program.meta["outputs"][number]
+            expected = np.stack([row[number] for row in real])
+            raw = np.stack([row[number].reshape(tensor.shape) for row in integer])
+            outputs.append(_compare(described["name"], expected, raw, tensor.scale, np.iinfo(raw.dtype)))
+        return Fidelity(len(samples), tuple(outputs), self._saturated(samples))
+
+    def _saturated(self, samples: Sequence[tuple[Any, ...]]) -> int:
+        count = 0
+        for sample in samples:
+            for leaf, tensor in zip(jax.tree.leaves(sample), self.program.header.inputs, strict=True):
+                array = np.asarray(leaf)
+                if array.dtype.kind == "f":
+                    scaled = np.rint(array * 2.0**tensor.scale)
+                    count += int(np.sum((scaled > tensor.dtype.max) | (scaled < tensor.dtype.min)))
+        return count
+
+    def save(self, path: str | Path) -> None:
+        """Write the program into a folder; see ``rollup.program``."""
+        self.program.save(path)
+
+
+def load(path: str | Path, fn: Callable[..., Any] | None = None) -> Model:
+    """Read a saved model, checking every root; ``fn`` is its float function, if it should be compared with it."""
+    return Model(Program.load(path), fn)
+
+
+def _compare(name: str, expected: np.ndarray, raw: np.ndarray, scale: int, info: Any) -> OutputFidelity:  # type: ignore[type-arg]
+    saturated = int(np.sum((raw == info.max) | (raw == info.min)))
+    if expected.dtype.kind != "f":
+        agreement = float(np.mean(expected == raw.astype(expected.dtype)))
+        difference = np.abs(expected.astype(np.float64) - raw)
+        return OutputFidelity(name, float(difference.max()), float(difference.mean()), 1 - agreement, agreement, 0, raw.size)
+    difference = np.abs(expected.astype(np.float64) - raw * 2.0**-scale)
+    spread = float(expected.max() - expected.min())
+    agreement = 1.0
+    if expected.ndim > 1 and expected.shape[-1] > 1:
+        agreement = float(np.mean(expected.argmax(-1) == raw.argmax(-1)))
+    relative = float(difference.max()) / spread if spread else float(difference.max())
+    return OutputFidelity(name, float(difference.max()), float(difference.mean()), relative, agreement, saturated, raw.size)
+
+
+def describe(fn: Callable[..., Any], graph: Graph, in_tree: Any, out_tree: Any, formats: str, samples: int | None) -> dict[str, Any]:
+    """Metadata of a program: names, dtypes and structure, nothing that a root depends on."""
+    names = [_path_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(jax.tree.unflatten(in_tree, list(range(in_tree.num_leaves))))[0]]
+    try:
+        parameters = list(inspect.signature(fn).parameters)
+    except (TypeError, ValueError):
+        parameters = []
+    structure = jax.tree.unflatten(out_tree, list(range(out_tree.num_leaves)))
+    out_names = [_path_name(path, "output") for path, _ in jax.tree_util.tree_flatten_with_path(structure)[0]]
+    return {
+        "name": getattr(fn, "__name__", type(fn).__name__),
+        "formats": formats,
+        "calibration": "example inputs" if samples is None else f"{samples} samples",
+        "inputs": [
+            {"name": _argument(name, parameters), "dtype": str(var.dtype), "shape": list(var.shape)}
+            for name, var in zip(names, graph.inputs, strict=True)
+        ],
+        "outputs": [
+            {"name": name, "dtype": str(out.dtype), "shape": list(out.shape)} for name, out in zip(out_names, graph.outputs, strict=True)
+        ],
+        "structure": _structure(structure),
+    }
+
+
+def _path_name(path: tuple[Any, ...], default: str = "input") -> str:
+    parts = [str(getattr(key, "key", getattr(key, "idx", getattr(key, "name", key)))) for key in path]
+    return ".".join(parts) or default
+
+
+def _argument(name: str, parameters: Sequence[str]) -> str:
+    """``0.weight`` with the argument's own name instead of its number."""
+    first, _, rest = name.partition(".")
+    if first.isdigit() and int(first) < len(parameters):
+        first = parameters[int(first)]
+    return f"{first}.{rest}" if rest else first
+
+
+def _structure(tree: Any) -> Any:
+    """A tree of leaf numbers as JSON; None where it has nodes other than dict, list and tuple."""
+    if isinstance(tree, int):
+        return tree
+    if isinstance(tree, dict) and all(isinstance(key, str) for key in tree):
+        inner = {key: _structure(item) for key, item in tree.items()}
+        return None if None in inner.values() else {"dict": inner}
+    if type(tree) in (list, tuple):
+        items = [_structure(item) for item in tree]
+        return None if None in items else {type(tree).__name__: items}
+    return None
+
+
+def _restored(structure: Any, arrays: Sequence[Any]) -> Any:
+    if structure is None:
+        return list(arrays)
+    if isinstance(structure, int):
+        return arrays[structure]
+    (kind, inner), *_ = structure.items()
+    if kind == "dict":
+        return {key: _restored(item, arrays) for key, item in inner.items()}
+    items = [_restored(item, arrays) for item in inner]
+    return tuple(items) if kind == "tuple" else items
+
+

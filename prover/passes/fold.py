@@ -1,0 +1,73 @@
+"""Fold: whatever depends on constants only is computed once, by JAX itself.
+
+Inside a scan's body an operand may be *stacked*: a constant per iteration, with the iteration in front, in the order of execution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from prover.capture import Array, Graph, Node, Operand, Var, bind
+
+
+@dataclass(frozen=True, eq=False)
+class Stacked:
+    """A constant per iteration of the enclosing scan: ``array[t]``."""
+
+    array: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.array.shape[1:])
+
+
+Known = Array | Stacked
+
+def fold(graph: Graph) -> Graph:
+    """The same graph without nodes whose inputs are all constants."""
+    return _fold(graph, {})
+
+
+def _fold(graph: Graph, known: dict[Var, Known]) -> Graph:
+    kept: list[Node] = []
+
+    def read(operand: Operand | Stacked) -> Operand | Stacked:
+        return known.get(operand, operand) if isinstance(operand, Var) else operand
+
+    for node in graph.nodes:
+        inputs = tuple(read(x) for x in node.inputs)
+        if not any(isinstance(x, Var) for x in inputs):
+            known.update(zip(node.outputs, _compute(node, inputs), strict=True))
+            continue
+        node = replace(node, inputs=inputs)
+        kept.append(_fold_scan(node) if node.body is not None else node)
+    return Graph(graph.inputs, tuple(kept), tuple(read(x) for x in graph.outputs))  # type: ignore[arg-type]
+
+
+def _fold_scan(node: Node) -> Node:
+    """Constants of a scan go into its body; constant slices become stacked constants there."""
+    assert node.body is not None
+    fixed, carried = node.params["num_consts"], node.params["num_carry"]
+    known: dict[Var, Known] = {}
+    for j, (var, operand) in enumerate(zip(node.body.inputs, node.inputs, strict=True)):
+        if isinstance(operand, Var):
+            continue
+        if j < fixed:
+            known[var] = operand
+        elif j >= fixed + carried and not isinstance(operand, Stacked):
+            known[var] = Stacked(operand[::-1] if node.params["reverse"] else operand)
+    return replace(node, body=_fold(node.body, known))
+
+
+def _compute(node: Node, inputs: Sequence[Any]) -> list[Known]:
+    if not any(isinstance(x, Stacked) for x in inputs):
+        return [np.asarray(x) for x in bind(node, inputs)]
+    axes = tuple(0 if isinstance(x, Stacked) else None for x in inputs)
+    arrays = [x.array if isinstance(x, Stacked) else x for x in inputs]
+    results = jax.vmap(lambda *xs: tuple(bind(node, xs)), in_axes=axes)(*arrays)
+    return [Stacked(np.asarray(x)) for x in results]

@@ -1,0 +1,197 @@
+"""What a lowering rule works with: drafts and constants in, drafts out, the builder, and calibrated ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from prover.builder import Builder
+from prover.capture import Array, Graph, Node, Var
+from prover.draft import WORD, Chain, Coder, Const, Draft
+from prover.formats import MARGIN, scale_for
+from prover.passes.calibrate import Range, Ranges
+from prover.passes.fold import Stacked
+from rollup.errors import UnsupportedError
+
+Item = Draft | Const
+Rule = Callable[["Context", Node, Sequence[Item]], "Sequence[Item] | Item"]
+
+RULES: dict[str, Rule] = {}
+"""The one table: primitive -> rule."""
+
+TABLE_CHAIN = 4
+"""Arithmetic of this many steps on one narrow value becomes a table, rounded once."""
+
+LONGEST_CODE = 120
+MOST_VIEWS = 24
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Register a function as the lowering of primitives."""
+
+    def register(fn: Rule) -> Rule:
+        for name in names:
+            assert name not in RULES, name
+            RULES[name] = fn
+        return fn
+
+    return register
+
+
+def unsupported(node: Node, why: str, remedy: str) -> UnsupportedError:
+    place = f" at {node.where}" if node.where else ""
+    return UnsupportedError(f"{node.name}{place}: {why}; {remedy}")
+
+
+@dataclass(frozen=True)
+class Fix:
+    """A register with its scale and the calibrated range of what it means."""
+
+    register: int
+    scale: int
+    range: Range
+
+
+@dataclass
+class Context:
+    """Lowers one graph (or a scan's body) with a builder."""
+
+    builder: Builder
+    ranges: Ranges
+
+    def run(self, graph: Graph, inputs: Sequence[Item]) -> list[Item]:
+        """Lower every node; the drafts or constants of the outputs."""
+        env: dict[Var, Item] = dict(zip(graph.inputs, inputs, strict=True))
+        uses = graph.uses()
+
+        def read(operand: Var | Array | Stacked) -> Item:
+            if isinstance(operand, Var):
+                return env[operand]
+            return Const(operand.array, stacked=True) if isinstance(operand, Stacked) else Const(np.asarray(operand))
+
+        for node in graph.nodes:
+            lowered = RULES.get(node.name)
+            if lowered is None:
+                raise unsupported(node, "there is no lowering rule for this primitive", f"supported are {', '.join(sorted(RULES))}")
+            self.builder.where = f"{node.name} {node.where}".rstrip()
+            results = lowered(self, node, [read(x) for x in node.inputs])
+            items = [results] if isinstance(results, (Draft, Const)) else list(results)
+            for var, item in zip(node.outputs, items, strict=True):
+                env[var] = self._settled(item, uses.get(var, 0))
+        return [read(x) for x in graph.outputs]
+
+    def _settled(self, item: Item, uses: int) -> Item:
+        """A draft that is read more than once is computed once, unless it is as good as free."""
+        if isinstance(item, Const) or uses <= 1 or item.as_view() is not None or item.chain is not None or not item.views:
+            return item
+        return self.builder.materialised(item)
+
+    def range(self, node: Node, output: int = 0) -> Range:
+        return self.ranges[node.outputs[output]]
+
+    def blank(self, node: Node, output: int = 0) -> Draft:
+        """An empty draft with the shape, dtype and range of a node's output."""
+        var = node.outputs[output]
+        return Draft(var.shape, var.dtype, self.ranges[var])
+
+    def tensor(self, item: Item) -> Draft:
+        """An operand as something that can be read from memory; constants are stored in their own best format."""
+        return self.builder.materialised(self.drafted(item))
+
+    def drafted(self, item: Item, dtype: Any = None) -> Draft:
+        """An operand as a draft."""
+        if isinstance(item, Draft):
+            return item
+        array = item.array
+        finite = np.where(np.isfinite(array), array, 0) if array.dtype.kind == "f" else array.astype(np.float64)
+        magnitude = float(np.abs(finite).max()) if array.size else 0.0
+        observed = Range(float(finite.min()), float(finite.max()), magnitude)
+        blank = Draft(item.shape, np.dtype(dtype) if dtype is not None else array.dtype, observed)
+        coder = Coder(blank)
+        scale = 0 if blank.exact else dyadic_scale(finite, magnitude)
+        return coder.done(self.builder.load_const(coder, item, scale), scale)
+
+    def chain(self, item: Item) -> Chain | None:
+        """The chain of an operand: its own, or the start of one if it loads a narrow integer."""
+        if isinstance(item, Const):
+            return None
+        if item.chain is not None:
+            return item.chain
+        view = item.as_view()
+        if view is None or item.high - item.low >= 1 << 16:
+            return None
+        return Chain(view, item.scale, lambda x: x, 0, False)
+
+    def merged(self, node: Node, items: Sequence[Item]) -> tuple[Coder, list[Fix | Const]]:
+        """A coder over all operands of an element-wise node: at most one of them keeps its reduction."""
+        shape = node.outputs[0].shape
+        drafts: list[Item] = []
+        for item in items:
+            if isinstance(item, Draft):
+                item = self.builder.realised(item)
+                if item.shape != shape:
+                    item = item.reindexed(shape, [(0, ()) for _ in item.shape])
+            drafts.append(item)
+        base = next((j for j, d in enumerate(drafts) if isinstance(d, Draft) and d.reduces), None)
+        for j, draft in enumerate(drafts):
+            if isinstance(draft, Draft) and j != base and draft.reduces:
+                drafts[j] = self.builder.materialised(draft)
+        if base is None:
+            base = next(j for j, d in enumerate(drafts) if isinstance(d, Draft))
+        while sum(len(d.code) for d in drafts if isinstance(d, Draft)) > LONGEST_CODE or self._views(drafts) > MOST_VIEWS:
+            longest = max((j for j, d in enumerate(drafts) if isinstance(d, Draft)), key=lambda j: len(drafts[j].code))  # type: ignore[union-attr]
+            drafts[longest] = self.builder.materialised(drafts[longest])  # type: ignore[arg-type]
+        first = drafts[base]
+        assert isinstance(first, Draft)
+        orders = [d.order for d in drafts if isinstance(d, Draft) and d.order is not None]
+        coder = Coder(replace(first, shape=shape, order=orders[0] if orders else None))
+        operands: list[Fix | Const] = []
+        own = len(first.code)
+        for j, draft in enumerate(drafts):
+            if isinstance(draft, Const):
+                operands.append(draft)
+            else:
+                operands.append(Fix(own if j == base else coder.include(draft), draft.scale, draft.range))
+        return coder, operands
+
+    @staticmethod
+    def _views(drafts: Sequence[Item]) -> int:
+        return sum(len(d.views) for d in drafts if isinstance(d, Draft) and len(d.views) > 1)
+
+    def finish(self, node: Node, coder: Coder, fix: Fix, chain: Chain | None = None) -> Draft:
+        """The node's output draft."""
+        var = node.outputs[0]
+        return coder.done(fix.register, fix.scale, dtype=var.dtype, range=self.ranges[var], chain=chain)
+
+    def fit(self, coder: Coder, fix: Fix, bits: int) -> Fix:
+        """At most ``bits`` bits of magnitude: saturate to twice the margin over calibration if that helps, then round low bits off."""
+        if coder.bits(fix.register) <= bits:
+            return fix
+        bound = int(2 * MARGIN * fix.range.magnitude * 2.0**fix.scale) + 1 if fix.scale < 1000 else 0
+        register = fix.register
+        if bound.bit_length() < coder.bits(register):
+            register = coder.clamp(register, -bound, bound)
+        excess = coder.bits(register) - bits
+        if excess > 0:
+            return Fix(coder.shift(register, -excess), fix.scale - excess, fix.range)
+        return Fix(register, fix.scale, fix.range)
+
+    def constant(self, coder: Coder, const: Const, scale: int) -> int:
+        return self.builder.load_const(coder, const, scale, WORD - 1)
+
+
+def dyadic_scale(array: Array, magnitude: float, bits: int = 24) -> int:
+    """Smallest scale that represents the constants exactly, at most the one that uses ``bits`` bits."""
+
+
+    best = scale_for(magnitude, bits)
+    for scale in range(0, best):
+        scaled = np.asarray(array, dtype=np.float64) * 2.0**scale
+        if np.array_equal(scaled, np.rint(scaled)):
+            return scale
+    return best
+
+

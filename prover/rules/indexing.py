@@ -1,0 +1,121 @@
+"""Gathers and dynamic slices: the index is computed in code, one indirect coordinate does the rest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import jax
+import numpy as np
+
+from prover.capture import Node
+from prover.draft import SELF, Coder, Const, Draft, View
+from prover.rules.context import Context, Item, rule
+from prover.rules.movement import Affine, copied
+from rollup.ops import ITERATION, Instr, Opcode, Term
+
+
+def storage(ctx: Context, item: Item) -> tuple[Draft, View]:
+    """An operand whose logical row-major order is affine in memory: (draft, view without fill)."""
+    draft = ctx.tensor(item)
+    view = ctx.builder.view(draft)
+    if view.stacked or not view.inside({**draft.sizes, ITERATION: 1}):
+        draft = copied(ctx, draft)
+        view = ctx.builder.view(draft)
+    return draft, view
+
+
+def looked_up(
+    ctx: Context, node: Node, coder: Coder, operand: tuple[Draft, View], linear: int, along: dict[int, int], low: int, high: int
+) -> int:
+    """Read the operand at memory offset ``linear`` (a register) plus its strides along output dimensions ``along``: dimension -> variable."""
+    draft, view = operand
+    strides = view.strides()
+    base = sum(offset * math.prod(view.shape[d + 1 :]) for d, offset in enumerate(view.offsets))
+    terms = [Term(0, var, strides.get(d, 0)) for d, var in along.items() if strides.get(d, 0)]
+    if ITERATION in strides:
+        terms.append(Term(0, ITERATION, strides[ITERATION]))
+    flat = View(view.tensor, (view.tensor.elements,), (base,), tuple(terms), 0, False, (0, SELF))
+    return coder.put(Instr(Opcode.LOOK, (coder.view(flat), linear)), (min(low, 0), max(high, 0)))
+
+
+def _linear(ctx: Context, coder: Coder, operand: tuple[Draft, View], indices: Sequence[tuple[int, int, int]]) -> tuple[int, list[int]]:
+    """(memory offset register, clamped index registers) for indices (dimension, register, largest start)."""
+    strides = operand[1].strides()
+    total, clamped = coder.const(0), []
+    for dimension, register, largest in indices:
+        register = coder.clamp(register, 0, largest)
+        clamped.append(register)
+        if strides.get(dimension, 0):
+            step = coder.mul(register, coder.const(strides[dimension]))
+            total = step if total == coder.const(0) else coder.add(total, step)
+    return total, clamped
+
+
+def _included(ctx: Context, coder: Coder, item: Item, shape: tuple[int, ...], variables: Sequence[Affine]) -> int:
+    """Register of an index operand, seen over the output space."""
+    draft = ctx.drafted(item)
+    if draft.reduces or (math.prod(shape) > math.prod(draft.shape) and len(draft.code) > 1 and draft.views):
+        draft = ctx.builder.materialised(draft)
+    draft = ctx.builder.realised(draft)
+    return coder.include(draft.reindexed(shape, variables))
+
+
+@rule("gather")
+def _gather(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+    numbers, sizes = node.params["dimension_numbers"], node.params["slice_sizes"]
+    operand = storage(ctx, items[0])
+    indices, out = items[1], node.outputs[0].shape
+    batch_dims = [d for d in range(len(out)) if d not in numbers.offset_dims]
+    window = [d for d in range(len(sizes)) if d not in (*numbers.collapsed_slice_dims, *numbers.operand_batching_dims)]
+    along = {d: numbers.offset_dims[j] for j, d in enumerate(window)}
+    coder = Coder(replace(ctx.blank(node), range=operand[0].range))
+    # The index vector lies in the last dimension of the indices, the others are the batch dimensions of the output.
+    starts = []
+    for j, d in enumerate(numbers.start_index_map):
+        variables: list[Affine] = [(0, ((batch_dims[e], 1),)) for e in range(len(indices.shape) - 1)]
+        register = _included(ctx, coder, indices, out, [*variables, (j, ())])
+        starts.append((d, register, operand[0].shape[d] - sizes[d]))
+    for d, e in zip(numbers.operand_batching_dims, numbers.start_indices_batching_dims, strict=True):
+        along[d] = batch_dims[e]
+    linear, clamped = _linear(ctx, coder, operand, starts)
+    low, high = operand[0].low, operand[0].high
+    register = looked_up(ctx, node, coder, operand, linear, along, low, high)
+    if node.params["mode"] in (jax.lax.GatherScatterMode.FILL_OR_DROP,):
+        fill = _fill(node, operand[0])
+        for (_, start, _), inside in zip(starts, clamped, strict=True):
+            if start != inside:
+                register = coder.select(coder.equal(start, inside), register, coder.const(fill))
+    return coder.done(register, operand[0].scale, range=ctx.range(node))
+
+
+def _fill(node: Node, operand: Draft) -> int:
+    """What an index out of range reads: the gather's own fill for integers; 0 for floats, whose NaN has no integer."""
+    value = node.params.get("fill_value")
+    if operand.exact:
+        if value is None:
+            return 1 if operand.dtype == np.bool_ else int(np.iinfo(operand.dtype).min if operand.dtype.kind == "i" else np.iinfo(operand.dtype).max)
+        return int(value)
+    return 0 if value is None or not math.isfinite(float(value)) else round(float(value) * 2.0**operand.scale)
+
+
+@rule("dynamic_slice")
+def _dynamic_slice(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+    operand = storage(ctx, items[0])
+    out = node.outputs[0].shape
+    coder = Coder(replace(ctx.blank(node), range=operand[0].range))
+    starts, fixed = [], 0
+    for d, start in enumerate(items[1:]):
+        largest = operand[0].shape[d] - out[d]
+        if largest == 0:
+            continue
+        if isinstance(start, Const) and start.scalar is not None and not start.stacked:
+            fixed += max(0, min(int(start.scalar), largest)) * operand[1].strides().get(d, 0)
+            continue
+        starts.append((d, _included(ctx, coder, start, out, []), largest))
+    linear, _ = _linear(ctx, coder, operand, starts)
+    if fixed:
+        linear = coder.add(linear, coder.const(fixed))
+    register = looked_up(ctx, node, coder, operand, linear, {d: d for d in range(len(out))}, operand[0].low, operand[0].high)
+    return coder.done(register, operand[0].scale, range=ctx.range(node))

@@ -1,0 +1,223 @@
+"""Products: dot_general with any dimension numbers, convolutions of one to three dimensions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from prover.capture import Node
+from prover.draft import BOX, WORD, Coder, Const, Draft, View
+from prover.formats import quantize
+from prover.rules.context import Context, Item, rule, unsupported
+from prover.rules.movement import Affine, bounded, padded
+from prover.rules.reduction import innermost, reduced
+from rollup.errors import LoweringError
+from rollup.ops import ITERATION, Instr, Monoid, Opcode, Term
+
+SHIFT_FIELD = 64
+"""A packed multiplier is ``mantissa * 64 + shift``."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Quantised weights: a view, and what turns an accumulator into reals: ``real = acc * factor[channel]``."""
+
+    view: View
+    factor: np.ndarray  # type: ignore[type-arg]
+    stacked: bool
+
+
+def weights(ctx: Context, const: Const, kept: Sequence[int], summed: Sequence[int]) -> Weights:
+    """Quantise per output channel (``kept`` axes), stored with the ``summed`` axes last, in their given order.
+
+    The view's variables are numbered like the constant's axes. ``factor`` has the shape of the kept axes (t in front if stacked).
+    """
+    lead = 1 if const.stacked else 0
+    array = const.array.astype(np.float64)
+    if not np.all(np.isfinite(array)):
+        raise LoweringError(f"{ctx.builder.where}: a weight is not finite; a program has finite weights only, repair the model")
+    axes = (*range(lead), *(a + lead for a in kept), *(a + lead for a in summed))
+    moved = np.transpose(array, axes)
+    inner = tuple(range(lead + len(kept), moved.ndim))
+    magnitude = np.abs(moved).max(axis=inner, keepdims=True) if inner else np.abs(moved)
+    limit = (1 << (ctx.builder.formats.weight_bits - 1)) - 1
+    factor = np.where(magnitude > 0, magnitude, 1.0) / limit
+    integers = quantize(moved / factor, 0, -limit, limit)
+    tensor = ctx.builder.constant(integers, ctx.builder.formats.weight)
+    names = (*((ITERATION,) if lead else ()), *kept, *summed)
+    view = View(tensor, moved.shape, (0,) * moved.ndim, tuple(Term(d, var, 1) for d, var in enumerate(names)))
+    return Weights(view, factor.reshape(moved.shape[: lead + len(kept)]), const.stacked)
+
+
+def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) -> Draft:
+    """Turn accumulators into reals: per channel an integer multiplier and a shift, packed in one constant.
+
+    ``channels``: the output dimensions that the axes of ``w.factor`` correspond to.
+    """
+    coder = Coder(draft)
+    acc = coder.bits(0)
+    mantissa_bits = max(15, min(24, WORD - 1 - acc))
+    # As fine a grid as leaves 22 bits of headroom over calibration, and no finer than the accumulator's own.
+    finest = draft.scale - int(np.floor(np.log2(w.factor.max())))
+    out = max(-60, min(60, finest, 40 - math.frexp(max(draft.range.magnitude, 1e-30))[1]))
+    mantissa, exponent = np.frexp(w.factor * 2.0 ** (out - draft.scale))
+    # Channels far weaker than the strongest lose mantissa bits, not their shift's place in the packed constant.
+    shift = np.minimum(mantissa_bits - exponent.astype(np.int64), SHIFT_FIELD - 1)
+    assert shift.min() >= 0
+    integers = np.rint(mantissa * 2.0 ** (shift + exponent)).astype(np.int64)
+    packed = integers * SHIFT_FIELD + shift
+    if np.all(packed == packed.flat[0]):
+        register = coder.mulshift(0, coder.const(int(integers.flat[0])), coder.const(int(shift.flat[0])))
+    else:
+        view = ctx.builder.const_view(packed, Const(packed, w.stacked))
+        names: dict[int, Affine] = {axis: (0, ((channel, 1),)) for axis, channel in enumerate(channels)}
+        register = coder.load(view.renamed(names))
+        multiplier = coder.div(register, coder.const(SHIFT_FIELD))
+        amount = coder.bitwise(Opcode.AND, register, coder.const(SHIFT_FIELD - 1))
+        low, high = draft.bounds[0]
+        register = coder.put(Instr(Opcode.MULSHIFT, (0, multiplier, amount)), _extremes(low, high, integers, shift))
+    return coder.done(register, out)
+
+
+def _extremes(low: int, high: int, multipliers: np.ndarray, shifts: np.ndarray) -> tuple[int, int]:  # type: ignore[type-arg]
+    """Certified bounds of acc * m / 2^s over the real pairs (m, s)."""
+    pairs = {(int(m), int(s)) for m, s in zip(multipliers.reshape(-1), shifts.reshape(-1), strict=True)}
+    values = [((x * m) >> s) + d for x in (low, high) for m, s in pairs for d in (0, 1)]
+    return min(values), max(values)
+
+
+def _stored(ctx: Context, item: Item, axes: Sequence[int]) -> Draft:
+    draft = item if isinstance(item, Draft) else ctx.drafted(item)
+    return innermost(ctx, draft, axes)
+
+
+@rule("dot_general")
+def _dot_general(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+    (lhs_sum, rhs_sum), (lhs_batch, rhs_batch) = node.params["dimension_numbers"]
+    left, right = items
+    shape = node.outputs[0].shape
+    nb = len(lhs_batch)
+    lhs_free = [d for d in range(len(left.shape)) if d not in (*lhs_sum, *lhs_batch)]
+    rhs_free = [d for d in range(len(right.shape)) if d not in (*rhs_sum, *rhs_batch)]
+    out_of: list[Mapping[int, int]] = [
+        {d: at for at, d in enumerate(lhs_batch)} | {d: nb + at for at, d in enumerate(lhs_free)},
+        {d: at for at, d in enumerate(rhs_batch)} | {d: nb + len(lhs_free) + at for at, d in enumerate(rhs_free)},
+    ]
+    sums = [tuple(lhs_sum), tuple(rhs_sum)]
+    box = tuple(left.shape[d] for d in lhs_sum)
+    const = next((j for j, x in enumerate(items) if isinstance(x, Const)), None)
+    active = [j for j in (0, 1) if j != const]
+    drafts = {j: _stored(ctx, items[j], sums[j]) for j in active}
+    views = {j: _placed(ctx.builder.view(d), out_of[j], sums[j]) for j, d in drafts.items()}
+    if const is None:
+        scale = drafts[0].scale + drafts[1].scale
+        return reduced(ctx, Monoid.SUM, [views[0], views[1]], shape, box, scale, node.outputs[0].dtype, ctx.range(node))
+    item, other = items[const], 1 - const
+    assert isinstance(item, Const)
+    if drafts[other].exact and node.outputs[0].dtype.kind in "iub":
+        exact = ctx.tensor(item)
+        view = _placed(ctx.builder.view(exact), out_of[const], sums[const])
+        return reduced(ctx, Monoid.SUM, [views[other], view], shape, box, 0, node.outputs[0].dtype, ctx.range(node))
+    strides = views[other].strides()
+    inner = sorted(range(len(box)), key=lambda j: -abs(strides.get(BOX + j, 0)))
+    kept = [d for d in range(len(item.shape)) if d not in sums[const]]
+    w = weights(ctx, item, kept, [sums[const][j] for j in inner])
+    view = _placed(w.view, out_of[const], sums[const])
+    draft = reduced(ctx, Monoid.SUM, [views[other], view], shape, box, drafts[other].scale, node.outputs[0].dtype, ctx.range(node))
+    return rescaled(ctx, draft, w, [out_of[const][d] for d in kept])
+
+
+def _placed(view: View, outputs: Mapping[int, int], sums: Sequence[int]) -> View:
+    names: dict[int, Affine] = {d: (0, ((at, 1),)) for d, at in outputs.items()}
+    names.update({d: (0, ((BOX + j, 1),)) for j, d in enumerate(sums)})
+    return view.renamed(names)
+
+
+@rule("conv_general_dilated")
+def _convolution(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+    params, numbers = node.params, node.params["dimension_numbers"]
+    if params["batch_group_count"] != 1:
+        raise unsupported(node, "it groups the batch", "use feature groups, or one convolution per group")
+    if isinstance(items[0], Const):
+        raise unsupported(node, "its image is a constant", "swap the operands so that weights are the kernel")
+    rank = len(numbers.lhs_spec) - 2
+    x = ctx.tensor(items[0])
+    xn, xc, xs = numbers.lhs_spec[0], numbers.lhs_spec[1], numbers.lhs_spec[2:]
+    ko, ki, ks = numbers.rhs_spec[0], numbers.rhs_spec[1], numbers.rhs_spec[2:]
+    kernel = items[1]
+    groups, per_group = params["feature_group_count"], kernel.shape[ki]
+    features = kernel.shape[ko]
+    dilation = params["lhs_dilation"]
+    if any(n > 1 for n in dilation):
+        config = [(0, 0, 0)] * (rank + 2)
+        for d, n in zip(xs, dilation, strict=True):
+            config[d] = (0, 0, n - 1)
+        x = padded(ctx, node, x, 0.0, config)
+    if per_group > 1:
+        x = innermost(ctx, x, [xc])
+    strides, steps, padding = params["window_strides"], params["rhs_dilation"], params["padding"]
+    out = node.outputs[0].shape
+    spec = numbers.out_spec
+    reach = [(0, n) for n in x.shape]
+    for j, d in enumerate(xs):
+        extent = (out[spec[2 + j]] - 1) * strides[j] + (kernel.shape[ks[j]] - 1) * steps[j]
+        reach[d] = (-padding[j][0], extent - padding[j][0] + 1)
+    view = bounded(ctx, x, reach)
+    # Output space while it is built: batch, spatial dimensions, group, feature inside its group.
+    group_var, feature_var, batch_var = rank + 1, rank + 2, 0
+    inside = features // groups
+    mapping: dict[int, Affine] = {xn: (0, ((batch_var, 1),))}
+    for j, d in enumerate(xs):
+        mapping[d] = (-padding[j][0], ((1 + j, strides[j]), (BOX + j, steps[j])))
+    mapping[xc] = (0, ((group_var, per_group), (BOX + rank, 1)))
+    seen = view.renamed(mapping)
+    shape = (out[spec[0]], *(out[spec[2 + j]] for j in range(rank)), groups, inside)
+    box = (*(kernel.shape[d] for d in ks), per_group)
+    names: dict[int, Affine] = {
+        ko: (0, ((group_var, inside), (feature_var, 1))),
+        ki: (0, ((BOX + rank, 1),)),
+        **{d: (0, ((BOX + j, 1),)) for j, d in enumerate(ks)},
+    }
+    if isinstance(kernel, Const):
+        strides_of = seen.strides()
+        order = sorted([*range(rank), rank], key=lambda j: -abs(strides_of.get(BOX + j, 0)))
+        axes = [*ks, ki]
+        w = weights(ctx, kernel, [ko], [axes[j] for j in order])
+        draft = reduced(ctx, Monoid.SUM, [seen, w.view.renamed(names)], shape, box, x.scale, node.outputs[0].dtype, ctx.range(node))
+        split = replace(w, factor=w.factor.reshape((*w.factor.shape[:-1], groups, inside)))
+        draft = rescaled(ctx, draft, split, [group_var, feature_var])
+    else:
+        k = _stored(ctx, kernel, [ki])
+        draft = reduced(
+            ctx, Monoid.SUM, [seen, ctx.builder.view(k).renamed(names)], shape, box, x.scale + k.scale, node.outputs[0].dtype, ctx.range(node)
+        )
+    return _arranged(ctx, node, draft, spec, rank, groups, inside)
+
+
+def _arranged(ctx: Context, node: Node, draft: Draft, spec: Sequence[int], rank: int, groups: int, inside: int) -> Draft:
+    """From (batch, space, group, feature) to the output's own order of dimensions, memory staying channels-last."""
+    if groups > 1 and inside > 1:
+        merged = (*draft.shape[: rank + 1], groups * inside)
+        draft = _join(ctx, draft, merged)
+    else:
+        kept = rank + 1 if inside == 1 else rank + 2
+        variables: list[Affine] = [(0, ((d, 1),)) for d in range(rank + 1)]
+        variables += [(0, ((rank + 1, 1),)) if d == kept else (0, ()) for d in (rank + 1, rank + 2)]
+        draft = draft.reindexed((*draft.shape[: rank + 1], groups * inside), variables)
+    # Dimension e of (batch, space, channel) is dimension where[e] of the output.
+    where = [spec[0], *spec[2:], spec[1]]
+    out = node.outputs[0].shape
+    back: list[Affine] = [(0, ((where[e], 1),)) for e in range(rank + 2)]
+    result = draft.reindexed(out, back)
+    order = tuple(where)
+    return replace(result, order=None if order == tuple(range(rank + 2)) else order, range=ctx.range(node))
+
+
+def _join(ctx: Context, draft: Draft, merged: tuple[int, ...]) -> Draft:
+    stored = ctx.builder.materialised(draft)
+    view = ctx.builder.view(stored)
+    flat = View(view.tensor, merged, (0,) * len(merged), tuple(Term(d, d, 1) for d in range(len(merged))))
+    return ctx.builder.loaded(flat, merged, stored.dtype, stored.scale, stored.range)

@@ -1,0 +1,212 @@
+"""Reductions, windows, arguments and running reductions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from prover.capture import Node
+from prover.draft import BOX, Draft, View
+from prover.passes.calibrate import Range
+from prover.rules.context import Context, Item, rule, unsupported
+from prover.rules.movement import Affine, bounded, copied, padded
+from rollup.ops import Monoid
+
+COPY_BYTES = 4096
+"""Operands larger than this are stored with the reduced dimension last before they are reduced."""
+
+
+def reduced(
+    ctx: Context,
+    monoid: Monoid,
+    views: Sequence[View],
+    shape: tuple[int, ...],
+    box: tuple[int, ...],
+    scale: int,
+    dtype: np.dtype,  # type: ignore[type-arg]
+    observed: Range,
+) -> Draft:
+    """A draft that is nothing but a reduction; the box is put in the order of the first operand's memory."""
+    strides = views[0].strides()
+    order = sorted(range(len(box)), key=lambda j: -abs(strides.get(BOX + j, 0)))
+    if monoid in (Monoid.ARGMAX, Monoid.ARGMIN):
+        order = list(range(len(box)))
+    rename: dict[int, Affine] = {BOX + old: (0, ((BOX + new, 1),)) for new, old in enumerate(order)}
+    views = tuple(view.renamed(rename) for view in views)
+    box = tuple(box[j] for j in order)
+    return Draft(shape, np.dtype(dtype), observed, monoid, box, len(views), views, (), (_bounds(monoid, views, box),), scale)
+
+
+def _bounds(monoid: Monoid, views: Sequence[View], box: tuple[int, ...]) -> tuple[int, int]:
+    spans = [(min(v.tensor.low, v.fill), max(v.tensor.high, v.fill)) for v in views]
+    corners = [x * y for x in spans[0] for y in spans[1]] if len(spans) == 2 else list(spans[0])
+    low, high, count = min(corners), max(corners), int(np.prod(box, dtype=object)) if box else 1
+    if len(views) == 2 and views[0] == views[1]:
+        low = 0
+    if monoid in (Monoid.ARGMAX, Monoid.ARGMIN):
+        return 0, count - 1
+    return (low * count, high * count) if monoid is Monoid.SUM else (low, high)
+
+
+def _axes(draft: Draft, axes: Sequence[int]) -> tuple[dict[int, Affine], tuple[int, ...], tuple[int, ...]]:
+    """(old variable -> new variable or box, output shape, box)."""
+    kept = [d for d in range(len(draft.shape)) if d not in axes]
+    mapping: dict[int, Affine] = {d: (0, ((at, 1),)) for at, d in enumerate(kept)}
+    mapping.update({d: (0, ((BOX + at, 1),)) for at, d in enumerate(axes)})
+    return mapping, tuple(draft.shape[d] for d in kept), tuple(draft.shape[d] for d in axes)
+
+
+def innermost(ctx: Context, draft: Draft, axes: Sequence[int]) -> Draft:
+    """The draft in memory, with the reduced axes last if it is large."""
+    draft = ctx.builder.materialised(draft)
+    view = ctx.builder.view(draft)
+    strides = view.strides()
+    steps = [abs(strides.get(d, 0)) for d in axes if draft.shape[d] > 1]
+    if not steps or min(steps) <= 1 or view.tensor.elements * view.tensor.dtype.size <= COPY_BYTES:
+        return draft
+    kept = [d for d in range(len(draft.shape)) if d not in axes]
+    return copied(ctx, draft, (*kept, *axes))
+
+
+def _reduce(monoid: Monoid) -> None:
+    name = {Monoid.SUM: "reduce_sum", Monoid.MAX: "reduce_max", Monoid.MIN: "reduce_min"}[monoid]
+
+    @rule(name)
+    def lower(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+        draft, axes = items[0], tuple(node.params["axes"])
+        assert isinstance(draft, Draft)
+        factors = draft.as_product() if monoid is Monoid.SUM else None
+        if factors is None:
+            draft = innermost(ctx, draft, axes)
+            factors = (ctx.builder.view(draft),)  # type: ignore[assignment]
+        mapping, shape, box = _axes(draft, axes)
+        views = [view.renamed(mapping) for view in factors]  # type: ignore[union-attr]
+        return reduced(ctx, monoid, views, shape, box, draft.scale, node.outputs[0].dtype, ctx.range(node))
+
+
+for _monoid in (Monoid.SUM, Monoid.MAX, Monoid.MIN):
+    _reduce(_monoid)
+
+
+def _logical(name: str, monoid: Monoid) -> None:
+    @rule(name)
+    def lower(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+        draft = ctx.tensor(items[0])
+        if node.outputs[0].dtype != np.bool_:
+            raise unsupported(node, "it reduces integers bitwise", "reduce booleans, or use sums, maxima and minima")
+        mapping, shape, box = _axes(draft, tuple(node.params["axes"]))
+        return reduced(ctx, monoid, [ctx.builder.view(draft).renamed(mapping)], shape, box, 0, np.dtype(np.bool_), ctx.range(node))
+
+
+_logical("reduce_and", Monoid.MIN)
+_logical("reduce_or", Monoid.MAX)
+
+
+def _argument(name: str, monoid: Monoid) -> None:
+    @rule(name)
+    def lower(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+        assert isinstance(items[0], Draft)
+        draft = innermost(ctx, items[0], tuple(node.params["axes"]))
+        mapping, shape, box = _axes(draft, tuple(node.params["axes"]))
+        return reduced(ctx, monoid, [ctx.builder.view(draft).renamed(mapping)], shape, box, 0, node.outputs[0].dtype, ctx.range(node))
+
+
+_argument("argmax", Monoid.ARGMAX)
+_argument("argmin", Monoid.ARGMIN)
+
+
+def _window(name: str, monoid: Monoid, neutral: float) -> None:
+    @rule(name)
+    def lower(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+        params = node.params
+        draft = ctx.tensor(items[0])
+        if any(n > 1 for n in params["base_dilation"]):
+            draft = padded(ctx, node, draft, neutral, [(0, 0, n - 1) for n in params["base_dilation"]])
+        return windowed(
+            ctx, node, draft, monoid, neutral, params["window_dimensions"], params["window_strides"], params["padding"], params["window_dilation"]
+        )
+
+
+def windowed(
+    ctx: Context,
+    node: Node,
+    draft: Draft,
+    monoid: Monoid,
+    neutral: float,
+    window: Sequence[int],
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+) -> Draft:
+    """Reduce a window that slides over the draft; positions outside read the monoid's neutral element."""
+    shape = node.outputs[0].shape
+    reach = [
+        (-low, (n - 1) * stride + (w - 1) * step - low + 1)
+        for n, stride, w, step, (low, _) in zip(shape, strides, window, dilation, padding, strict=True)
+    ]
+    view = bounded(ctx, draft, reach)
+    axes = [d for d, w in enumerate(window) if w > 1]
+    mapping: dict[int, Affine] = {}
+    for d, (low, _) in enumerate(padding):
+        parts = [(d, strides[d])] + ([(BOX + axes.index(d), dilation[d])] if d in axes else [])
+        mapping[d] = (-low, tuple(parts))
+    dtype = view.tensor.dtype
+    fill = 0 if monoid is Monoid.SUM else dtype.min if neutral < 0 else dtype.max
+    if all(low >= 0 and high <= n for (low, high), n in zip(reach, draft.shape, strict=True)):
+        fill = 0
+    seen = replace(view.renamed(mapping), fill=fill)
+    box = tuple(window[d] for d in axes)
+    result = reduced(ctx, monoid, [seen], shape, box, draft.scale, node.outputs[0].dtype, ctx.range(node))
+    return replace(result, order=_channels_last(view, len(shape)))
+
+
+def _channels_last(view: View, rank: int) -> tuple[int, ...] | None:
+    """The order of the operand's memory, kept for the result."""
+    strides = view.strides()
+    order = tuple(sorted(range(rank), key=lambda d: -abs(strides.get(d, 0))))
+    return None if order == tuple(range(rank)) else order
+
+
+_window("reduce_window_sum", Monoid.SUM, 0.0)
+_window("reduce_window_max", Monoid.MAX, -np.inf)
+_window("reduce_window_min", Monoid.MIN, np.inf)
+
+RUN_LIMIT = 1024
+"""Longest running reduction in one op; longer ones work in blocks."""
+
+
+def _running(name: str, monoid: Monoid, neutral: float) -> None:
+    @rule(name)
+    def lower(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+        axis, reverse = int(node.params["axis"]), bool(node.params["reverse"])
+        draft = ctx.tensor(items[0])
+        n = draft.shape[axis]
+        step = 1
+        # Logarithmic steps for what is too long for one witness: after each, an element covers twice as many.
+        while n // step > RUN_LIMIT:
+            draft = ctx.builder.materialised(_run(ctx, node, draft, monoid, axis, reverse, neutral, 2, step))
+            step *= 2
+        count = -(-n // step)
+        return _run(ctx, node, draft, monoid, axis, reverse, neutral, count, step)
+
+
+def _run(
+    ctx: Context, node: Node, draft: Draft, monoid: Monoid, axis: int, reverse: bool, neutral: float, count: int, step: int
+) -> Draft:
+    """out[i] = monoid over k < count of x[i - step k] (x[i + step k] in reverse), the neutral element outside."""
+    n, reach = draft.shape[axis], step * (count - 1)
+    span = (0, n + reach) if reverse else (-reach, n)
+    view = bounded(ctx, draft, [span if d == axis else (0, size) for d, size in enumerate(draft.shape)])
+    dtype = view.tensor.dtype
+    fill = 0 if monoid is Monoid.SUM else dtype.min if neutral < 0 else dtype.max
+    seen = replace(view.renamed({axis: (0, ((axis, 1), (BOX, step if reverse else -step)))}), fill=fill)
+    return reduced(ctx, monoid, [seen], draft.shape, (count,), draft.scale, node.outputs[0].dtype, ctx.range(node))
+
+
+_running("cumsum", Monoid.SUM, 0.0)
+_running("cummax", Monoid.MAX, -np.inf)
+_running("cummin", Monoid.MIN, np.inf)
+
+
