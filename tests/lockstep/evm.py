@@ -1,0 +1,136 @@
+"""OneStepProver, compiled as it is committed, on an EVM in this process."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache, cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyrevm
+from eth_abi.abi import decode, encode
+from eth_utils.crypto import keccak
+
+from rollup.errors import TouchstoneError
+from rollup.machine.witness import padding_witness, step_witness
+from rollup.merkle import TraceTree, tensor_tree
+from rollup.program import Program
+from rollup.types import LEAF_BYTES, Root
+
+ARTIFACT = Path(__file__).parents[2] / "contracts" / "artifacts" / "OneStepProver.json"
+STEP = "(bytes32,bytes32,uint8,uint8,uint64)"
+CALLER = "0x00000000000000000000000000000000000000aa"
+GAS = 1 << 40
+
+
+class Refused(TouchstoneError):
+    """The contract reverted; ``error`` is the name of its custom error (or of the language's own)."""
+
+    def __init__(self, error: str) -> None:
+        super().__init__(f"OneStepProver reverted with {error}")
+        self.error = error
+
+
+@cache
+def artifact() -> dict[str, Any]:
+    """The committed ABI and bytecode."""
+    loaded: dict[str, Any] = json.loads(ARTIFACT.read_text())
+    return loaded
+
+
+def selector(signature: str) -> bytes:
+    return keccak(text=signature)[:4]
+
+
+@cache
+def error_names() -> dict[bytes, str]:
+    """Names of the errors that a call can revert with, by selector."""
+    entries = [entry for entry in artifact()["abi"] if entry["type"] == "error"]
+    named = {selector(f"{e['name']}({','.join(i['type'] for i in e['inputs'])})"): str(e["name"]) for e in entries}
+    return named | {selector("Panic(uint256)"): "Panic", selector("Error(string)"): "Error"}
+
+
+@dataclass(frozen=True)
+class Disputed:
+    """What OneStepProver calls Step: one leaf of one execution."""
+
+    model_id: Root
+    trace_root: Root
+    trace_depth: int
+    tensor_depth: int
+    leaf: int
+
+    @property
+    def fields(self) -> tuple[bytes, bytes, int, int, int]:
+        return (self.model_id, self.trace_root, self.trace_depth, self.tensor_depth, self.leaf)
+
+
+class Execution:
+    """A program with the values of one execution, as a claimant committed to them, right or wrong."""
+
+    def __init__(self, program: Program, values: list[np.ndarray]) -> None:  # type: ignore[type-arg]
+        self.program, self.values = program, values
+
+    def bytes_of(self, value: int) -> bytes:
+        array = self.values[value]
+        return array.astype(array.dtype.newbyteorder("<")).tobytes()
+
+    @cached_property
+    def tree(self) -> TraceTree:
+        header = self.program.header
+        roots = [tensor_tree(self.bytes_of(v), header.tensor_depth).root for v in range(len(self.values))]
+        return TraceTree(roots, header.trace_depth, header.tensor_depth, self.bytes_of)
+
+    def place(self, value: int, position: int) -> tuple[int, int]:
+        """(leaf among all leaves of the trace, element within it) of an element of a trace value."""
+        per_leaf = LEAF_BYTES // self.values[value].dtype.itemsize
+        return (value << self.program.header.tensor_depth) + position // per_leaf, position % per_leaf
+
+    def disputed(self, leaf: int) -> Disputed:
+        header = self.program.header
+        return Disputed(self.program.id, self.tree.root, header.trace_depth, header.tensor_depth, leaf)
+
+    def witness(self, value: int, position: int) -> tuple[Disputed, bytes]:
+        """What the contract is asked about one element, and the honest witness for it."""
+        leaf, element = self.place(value, position)
+        data = self.tree.leaf_bytes(leaf)
+        return self.disputed(leaf), step_witness(self.program, self.values, self.tree, leaf, data, element)
+
+    def padding(self, leaf: int) -> tuple[Disputed, bytes]:
+        return self.disputed(leaf), padding_witness(self.program, self.tree, leaf, self.tree.leaf_bytes(leaf))
+
+
+class Prover:
+    """The deployed contract. pyrevm is fast, but its gas is not Prague's: it is not reported from here."""
+
+    def __init__(self) -> None:
+        self._evm = pyrevm.EVM(gas_limit=GAS)
+        self._evm.set_balance(CALLER, 10**30)
+        self._address = self._evm.deploy(CALLER, bytes.fromhex(artifact()["bytecode"][2:]))
+
+    def _call(self, name: str, disputed: Disputed, witness: bytes) -> bytes:
+        data = selector(f"{name}({STEP},bytes)") + encode([STEP, "bytes"], [disputed.fields, witness])
+        try:
+            return bytes(self._evm.message_call(CALLER, self._address, calldata=data, is_static=True))
+        except RuntimeError as error:
+            found = re.search(r"output: 0x([0-9a-f]{8})", str(error))
+            raise Refused(error_names().get(bytes.fromhex(found[1]), found[0]) if found else str(error)) from None
+
+    def step(self, disputed: Disputed, witness: bytes) -> tuple[int, int]:
+        """(claimed, computed); raises Refused."""
+        claimed, computed = decode(["int64", "int64"], self._call("step", disputed, witness))
+        return claimed, computed
+
+    def padding(self, disputed: Disputed, witness: bytes) -> bool:
+        """Whether a byte behind the last element is not zero; raises Refused."""
+        (non_zero,) = decode(["bool"], self._call("padding", disputed, witness))
+        return bool(non_zero)
+
+
+def seed_of(*parts: object) -> int:
+    """A seed that depends on nothing but its parts."""
+    return int.from_bytes(sha256(repr(parts).encode()).digest()[:8], "big")
