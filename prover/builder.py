@@ -155,11 +155,13 @@ class Builder:
             return self.read(self.emit(draft, dtype), draft)
         return self.stored(draft, value_format(draft.range))
 
-    def stored(self, draft: Draft, form: Format, always: bool = False) -> Draft:
-        """The draft rounded and saturated to a format, in memory. ``always``: even if it is a load of that format already."""
+    def stored(self, draft: Draft, form: Format) -> Draft:
+        """The draft in memory in a given format: reals rounded and saturated, integers wrapped as JAX wraps them."""
         draft = self.realised(draft, final=True)
         coder = Coder(draft)
-        register = coder.clamp(coder.shift(len(draft.code), form.scale - draft.scale), form.low, form.high)
+        register = coder.shift(len(draft.code), form.scale - draft.scale)
+        if not draft.exact:
+            register = coder.clamp(register, form.low, form.high)
         rounded = coder.done(register, form.scale)
         return self.read(self.emit(rounded, form.dtype), rounded)
 

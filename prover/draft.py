@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from prover.passes.calibrate import Range
-from rollup.ops import INSTRUCTIONS, ITERATION, Instr, Monoid, Opcode, Term, registers
+from rollup.ops import INSTRUCTIONS, ITERATION, Instr, Monoid, Opcode, Term, registers, wrap
 from rollup.types import DType, Root
 
 BOX = 100
@@ -251,6 +251,11 @@ class Coder:
         return magnitude_bits(*self.bounds[register])
 
     def put(self, instr: Instr, bounds: tuple[int, int]) -> int:
+        """Append an instruction with certified bounds; one whose operands are certain becomes a constant."""
+        operands = registers(instr)
+        exact = INSTRUCTIONS[instr.op].exact
+        if operands and exact is not None and all(self.bounds[r][0] == self.bounds[r][1] for r in operands):
+            return self.const(wrap(exact(*(self.bounds[r][0] for r in operands))))
         limit = 1 << 63
         self.code.append(instr)
         self.bounds.append(bounds if -limit <= bounds[0] and bounds[1] < limit else (-limit, limit - 1))

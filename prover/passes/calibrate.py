@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +25,6 @@ class Range:
     @property
     def magnitude(self) -> float:
         return max(abs(self.low), abs(self.high))
-
-
-Ranges = Mapping[Var, Range]
 
 
 def _statistics(x: Any) -> Any:
@@ -69,7 +66,7 @@ def _variables(graph: Graph) -> list[tuple[Var, Node | None]]:
     return found
 
 
-def calibrate(graph: Graph, samples: Sequence[Sequence[Any]]) -> Ranges:
+def calibrate(graph: Graph, samples: Sequence[Sequence[Any]]) -> dict[Var, Range]:
     """Ranges of all variables, scan bodies included; raises LoweringError if the float function's result is NaN."""
     observe = jax.jit(lambda inputs: _observe(graph, inputs)[1])
     total: dict[int, Any] = {}

@@ -12,7 +12,7 @@ from prover.builder import Builder
 from prover.capture import Array, Graph, Node, Var
 from prover.draft import WORD, Chain, Coder, Const, Draft
 from prover.formats import MARGIN, scale_for
-from prover.passes.calibrate import Range, Ranges
+from prover.passes.calibrate import Range
 from prover.passes.fold import Stacked
 from rollup.errors import UnsupportedError
 
@@ -60,7 +60,7 @@ class Context:
     """Lowers one graph (or a scan's body) with a builder."""
 
     builder: Builder
-    ranges: Ranges
+    ranges: dict[Var, Range]
 
     def run(self, graph: Graph, inputs: Sequence[Item]) -> list[Item]:
         """Lower every node; the drafts or constants of the outputs."""
@@ -131,9 +131,7 @@ class Context:
         drafts: list[Item] = []
         for item in items:
             if isinstance(item, Draft):
-                item = self.builder.realised(item)
-                if item.shape != shape:
-                    item = item.reindexed(shape, [(0, ()) for _ in item.shape])
+                item = self.stretched(self.builder.realised(item), shape)
             drafts.append(item)
         base = next((j for j, d in enumerate(drafts) if isinstance(d, Draft) and d.reduces), None)
         for j, draft in enumerate(drafts):
@@ -161,6 +159,14 @@ class Context:
     def _views(drafts: Sequence[Item]) -> int:
         return sum(len(d.views) for d in drafts if isinstance(d, Draft) and len(d.views) > 1)
 
+    def stretched(self, draft: Draft, shape: tuple[int, ...]) -> Draft:
+        """The draft over an element-wise node's shape; what would be reduced again for every copy is stored first."""
+        if draft.shape == shape:
+            return draft
+        if draft.reduces or (draft.views and len(draft.code) > 1):
+            draft = self.builder.materialised(draft)
+        return draft.reindexed(shape, stretch(draft.shape, shape))
+
     def finish(self, node: Node, coder: Coder, fix: Fix, chain: Chain | None = None) -> Draft:
         """The node's output draft."""
         var = node.outputs[0]
@@ -181,6 +187,11 @@ class Context:
 
     def constant(self, coder: Coder, const: Const, scale: int) -> int:
         return self.builder.load_const(coder, const, scale, WORD - 1)
+
+
+def stretch(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[int, tuple[tuple[int, int], ...]]]:
+    """Implicit broadcasting of an operand: a scalar, or dimensions of size one that grow."""
+    return [(0, ()) if n == 1 and n != new[d] else (0, ((d, 1),)) for d, n in enumerate(old)]
 
 
 def dyadic_scale(array: Array, magnitude: float, bits: int = 24) -> int:

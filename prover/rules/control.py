@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from prover.capture import Graph, Node
+from prover.capture import Graph, Node, Var
 from prover.draft import Const, Draft, Tensor, View
 from prover.formats import Format, integer_dtype, value_format
 from prover.passes.calibrate import Range
@@ -51,6 +51,10 @@ def _scan(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
     for j in range(carried):
         var = body.inputs[fixed + j]
         observed = _spanned([ctx.ranges[var], ctx.ranges[node.outputs[j]]])
+        result = body.outputs[j]
+        if isinstance(result, Var):
+            # One format for the carry and for the value that updates it, so that the update needs no copy.
+            ctx.ranges[result] = observed
         forms.append((carry_format(var.dtype, observed), observed))
     inits = [_init(ctx, outer[fixed + j], *forms[j]) for j in range(carried)]
     segment = ctx.builder.open_segment(length)
@@ -71,9 +75,7 @@ def _scan(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
         form, observed = forms[j]
         ctx.builder.where = f"carry {j} of {where}"
         draft = replace(ctx.drafted(results[j], body.inputs[fixed + j].dtype), range=observed, order=None, memo={})
-        view = ctx.builder.stored(draft, form).as_view()
-        assert view is not None
-        carries[j].update = view.tensor
+        carries[j].update = _updated(ctx, draft, form, segment)
     stacks = []
     for j, item in enumerate(results[carried:], start=carried):
         ctx.builder.where = f"output {j - carried} of {where}"
@@ -105,6 +107,18 @@ def _init(ctx: Context, item: Item, form: Format, observed: Range) -> Tensor:
     """The carry's first value, as an op's output in the carry's format."""
     draft = replace(ctx.drafted(item), range=observed, order=None, memo={})
     view = ctx.builder.stored(draft, form).as_view()
+    assert view is not None
+    return view.tensor
+
+
+def _updated(ctx: Context, draft: Draft, form: Format, segment: int) -> Tensor:
+    """The op of the body whose output is the next carry."""
+    stored = ctx.builder.materialised(draft) if draft.as_view() is None and not draft.exact else draft
+    view = stored.as_view()
+    if view is not None and (view.tensor.dtype, stored.scale) == (form.dtype, form.scale):
+        if view.tensor.segment == segment and not view.stacked and _whole(view, stored.shape):
+            return view.tensor
+    view = ctx.builder.stored(stored, form).as_view()
     assert view is not None
     return view.tensor
 

@@ -14,7 +14,7 @@ from prover.capture import Node
 from prover.draft import SELF, WORD, Chain, Coder, Const, Draft, View
 from prover.formats import MARGIN, quantize, scale_for
 from prover.passes.calibrate import Range
-from prover.rules.context import TABLE_CHAIN, Context, Fix, Item, rule, unsupported
+from prover.rules.context import TABLE_CHAIN, Context, Fix, Item, rule, stretch, unsupported
 from rollup.ops import Instr, Opcode
 from rollup.types import DType
 
@@ -26,11 +26,24 @@ def _composed(ctx: Context, node: Node, items: Sequence[Item], smooth: bool) -> 
     """The chain of the result: the node's own function after the operands' functions of one and the same narrow integer."""
     if any(isinstance(x, Const) and (x.stacked or x.scalar is None) for x in items):
         return None
-    chains = [ctx.chain(x) for x in items if isinstance(x, Draft)]
-    if not chains or any(c is None or c.view != chains[0].view for c in chains if chains[0]) or chains[0] is None:
-        return None
+    shape = node.outputs[0].shape
+    pieces: list[Chain | float] = []
+    for item in items:
+        if isinstance(item, Const):
+            scalar = item.scalar
+            assert scalar is not None
+            pieces.append(scalar)
+            continue
+        chain = ctx.chain(item)
+        if chain is None:
+            return None
+        if item.shape != shape:
+            chain = replace(chain, view=chain.view.renamed(dict(enumerate(stretch(item.shape, shape)))))
+        pieces.append(chain)
+    chains = [piece for piece in pieces if isinstance(piece, Chain)]
     base = chains[0]
-    pieces = [ctx.chain(x) if isinstance(x, Draft) else x.scalar for x in items]
+    if any(chain.view != base.view for chain in chains):
+        return None
     primitive, params = node.primitive, _double(node.params)
     dtypes = [x.dtype if isinstance(x, Draft) else x.array.dtype for x in items]
 
@@ -41,9 +54,8 @@ def _composed(ctx: Context, node: Node, items: Sequence[Item], smooth: bool) -> 
             arguments.append(jnp.asarray(value).astype(jnp.float64 if dtype.kind == "f" else dtype))
         return primitive.bind(*arguments, **params)
 
-    length = 1 + max((c.length for c in chains if c), default=0)
-    pending = smooth or length >= TABLE_CHAIN or any(c.pending for c in chains if c)
-    return Chain(base.view, base.scale, fn, length, pending)
+    length = 1 + max(chain.length for chain in chains)
+    return Chain(base.view, base.scale, fn, length, smooth or length >= TABLE_CHAIN or any(chain.pending for chain in chains))
 
 
 def _double(params: Any) -> dict[str, Any]:
@@ -64,19 +76,13 @@ def elementwise(smooth: bool = False) -> Callable[[Emit], Callable[[Context, Nod
         def lower(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
             chain = _composed(ctx, node, items, smooth)
             if chain is not None and chain.pending and len(node.outputs) == 1:
-                shape = node.outputs[0].shape
-                return replace(ctx.blank(node), chain=_over(chain, items, shape), order=_order(items))
+                return replace(ctx.blank(node), chain=chain, order=_order(items))
             coder, operands = ctx.merged(node, items)
             return ctx.finish(node, coder, emit(ctx, node, coder, operands), chain)
 
         return lower
 
     return make
-
-
-def _over(chain: Chain, items: Sequence[Item], shape: tuple[int, ...]) -> Chain:
-    source = next(x for x in items if isinstance(x, Draft) and (x.chain is None or x.chain.view == chain.view))
-    return chain if source.shape == shape else replace(chain, view=chain.view.renamed({d: (0, ()) for d in range(len(source.shape))}))
 
 
 def _order(items: Sequence[Item]) -> tuple[int, ...] | None:
