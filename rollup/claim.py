@@ -11,7 +11,7 @@ from typing import NewType
 
 import numpy as np
 
-from rollup.encoding import Header, TensorType
+from rollup.encoding import Header, TensorType, TracePolicy
 from rollup.errors import ClaimError
 from rollup.merkle import join_root, tensor_tree
 from rollup.program import pack
@@ -77,12 +77,12 @@ def split(data: bytes, tensors: Sequence[TensorType], what: str) -> list[bytes]:
     return parts
 
 
-def join(arrays: Sequence[np.ndarray], tensors: Sequence[TensorType]) -> bytes:  # type: ignore[type-arg]
+def join(arrays: Sequence[np.ndarray], tensors: Sequence[TensorType]) -> bytes:
     """Concatenated little-endian bytes of tensors, as they are posted."""
     return b"".join(pack(array, tensor) for array, tensor in zip(arrays, tensors, strict=True))
 
 
-def arrays(data: bytes, tensors: Sequence[TensorType], what: str) -> list[np.ndarray]:  # type: ignore[type-arg]
+def arrays(data: bytes, tensors: Sequence[TensorType], what: str) -> list[np.ndarray]:
     """The tensors in ``data``, each with its header's dtype and shape; raises ClaimError."""
     parts = split(data, tensors, what)
     return [np.frombuffer(part, dtype=tensor.dtype.numpy).reshape(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
@@ -107,24 +107,33 @@ def output_root(header: Header, data: bytes) -> Root:
     return join_root(tensor_roots(data, output_types(header), header.tensor_depth, "output"), header.tensor_depth)
 
 
-def problems(posted: PostedClaim, header: Header) -> Iterator[str]:
-    """What L1 would find wrong in the bytes, as sentences; signature, nonce, expiry and bond need the chain's state."""
+def problems(posted: PostedClaim, header: Header, assembled: tuple[bool, bool] = (False, False)) -> Iterator[str]:
+    """What L1 would find wrong in the bytes, as sentences; signature, nonce, expiry and bond need the chain's state.
+
+    ``assembled``: whether input and output were uploaded before, so that empty bytes stand for them.
+    """
     claim = posted.claim
-    if len(posted.inputs) + len(posted.outputs) > MAX_CLAIM_BYTES:
-        yield f"input and output have {len(posted.inputs) + len(posted.outputs)} bytes; at most {MAX_CLAIM_BYTES} can be posted"
+    size = len(posted.inputs) + len(posted.outputs)
+    if size > MAX_CLAIM_BYTES:
+        yield f"input and output have {size} bytes, {MAX_CLAIM_BYTES} can be posted; upload them before"
         return
-    for what, root, derive, data in (
-        ("input", claim.input_root, input_root, posted.inputs),
-        ("output", claim.output_root, output_root, posted.outputs),
+    if header.policy is TracePolicy.WITH_CLAIM and claim.trace_root == NO_ROOT:
+        yield "the model's trace policy is 'with the claim'; hash the trace and sign the claim with its root"
+    if header.policy is TracePolicy.ON_DISPUTE and claim.trace_root != NO_ROOT:
+        yield "the model's trace policy is 'on dispute'; sign the claim with a zero trace root"
+    for what, root, derive, data, uploaded in (
+        ("input", claim.input_root, input_root, posted.inputs, assembled[0]),
+        ("output", claim.output_root, output_root, posted.outputs, assembled[1]),
     ):
+        if uploaded and not data:
+            continue
         try:
             derived = derive(header, data)
         except ClaimError as error:
             yield str(error)
             continue
         if derived != root:
-            yield f"the claim's {what} root is {root.hex()[:16]}... but its {what} bytes hash to {derived.hex()[:16]}...; sign the right bytes"
-    if header.policy == 0 and claim.trace_root == NO_ROOT:
-        yield "the model's trace policy is 'with the claim', but the claim has no trace root; hash the trace and sign its root"
-    if header.policy == 1 and claim.trace_root != NO_ROOT:
-        yield "the model's trace policy is 'on dispute', but the claim has a trace root; sign the claim with a zero trace root"
+            yield (
+                f"the claim's {what} root is {root.hex()[:16]}... but its {what} bytes hash to "
+                f"{derived.hex()[:16]}...; sign the bytes that are sent"
+            )

@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 from eth_tester import EthereumTester, PyEVMBackend
 from eth_tester.exceptions import TransactionFailed
+from hexbytes import HexBytes
 from web3 import EthereumTesterProvider, Web3
 from web3.exceptions import Web3Exception
-from web3.types import TxReceipt
+from web3.types import LogReceipt, TxReceipt
 
 from rollup.claim import Address
 from rollup.errors import ChainError
@@ -77,6 +78,19 @@ class Chain:
             request["from"] = sender
         return bytes(self.ask(lambda: self.web3.eth.call(request, block)))  # type: ignore[arg-type]
 
+    def calldata(self, transaction: bytes) -> bytes:
+        """What a transaction was sent with."""
+        return bytes(self.ask(lambda: self.web3.eth.get_transaction(HexBytes(transaction)))["input"])
+
+    def logs(
+        self, addresses: list[Address], first: int, last: int, topics: list[bytes] | None = None
+    ) -> list[LogReceipt]:
+        """Logs of some contracts in blocks ``first`` to ``last``, both included; ``topics`` must stand first in each."""
+        request: Any = {"address": addresses, "fromBlock": first, "toBlock": last}
+        if topics:
+            request["topics"] = ["0x" + topic.hex() for topic in topics]
+        return list(self.ask(lambda: self.web3.eth.get_logs(request)))
+
     def transact(self, signer: Signer, to: Address | None, data: str, value: int = 0) -> TxReceipt:
         """Send a transaction and wait until it is mined; ``to`` None creates a contract. Raises Reverted or ChainError."""
         eth = self.web3.eth
@@ -102,7 +116,7 @@ class Chain:
 
     def _explain(self, transaction: dict[str, Any], receipt: TxReceipt) -> None:
         """Raise why a mined transaction failed: it is called again on the state after its block, then on the one before."""
-        request = {key: transaction[key] for key in ("from", "to", "data", "value", "gas") if key in transaction}
+        request: Any = {key: transaction[key] for key in ("from", "to", "data", "value", "gas") if key in transaction}
         for block in (receipt["blockNumber"], receipt["blockNumber"] - 1):
             self.ask(lambda block=block: self.web3.eth.call(request, block))  # type: ignore[misc]
         raise ChainError(

@@ -14,13 +14,14 @@ from web3.types import TxReceipt
 
 from rollup.batch import Inclusion
 from rollup.claim import NO_ROOT, Address, Claim, ClaimId, PostedClaim
+from rollup.encoding import Header, decode_header
 from rollup.errors import ChainError
 from rollup.game.clock import Clocks, Side
 from rollup.game.moves import Rule
 from rollup.l1 import signing
 from rollup.l1.artifacts import artifact
 from rollup.l1.chain import Chain
-from rollup.l1.events import Challenged, ClaimPosted, Event, Logged, decode_logs
+from rollup.l1.events import Challenged, Event, Logged, ModelRegistered, decode_logs, topic_of
 from rollup.l1.signing import Domain, Signer
 from rollup.merkle import branch
 from rollup.program import Program
@@ -147,6 +148,10 @@ class L1Client:
     def account(self) -> Address:
         return self._key().address
 
+    def derive(self, purpose: bytes) -> bytes:
+        """32 secret bytes of this account for one purpose, the same whenever they are asked for."""
+        return self._key().derive(self.domain.separator + purpose)
+
     def _key(self) -> Signer:
         if self._signer is None:
             raise ChainError("this client has no account and only reads; give it one with client.using(signer)")
@@ -204,6 +209,14 @@ class L1Client:
 
     def is_registered(self, model_id: ModelId) -> bool:
         return bool(self._read(self._rollup, "isRegistered", model_id))
+
+    def header(self, model_id: ModelId) -> Header:
+        """The header of a registered model, from the event of its registration; raises ChainError if there is none."""
+        logs = self.chain.logs([self.address], 0, self.chain.height(), [topic_of(ModelRegistered), model_id])
+        for logged in decode_logs(self.chain.web3, logs):
+            if isinstance(logged.event, ModelRegistered):
+                return decode_header(logged.event.header)
+        raise ChainError(f"model 0x{model_id.hex()} is not registered on this chain; register its program first")
 
     def deposit(self, wei: int) -> Receipt:
         """Move wei from the account into its free balance."""
@@ -318,7 +331,19 @@ class L1Client:
     def dispute(self, claim: ClaimId) -> DisputeInfo:
         """What all games about a claim share; ``games`` is 0 if nobody ever challenged it."""
         fields = self._read(self._game, "disputeOf", claim)
-        return DisputeInfo(Address(Web3.to_checksum_address(fields[0])), *fields[1:3], Root(fields[3]), *fields[4:])
+        claimant, batch, index, trace_root, root_at, games, open_games, trace_depth, tensor_depth, convicted = fields
+        return DisputeInfo(
+            Address(Web3.to_checksum_address(claimant)),
+            batch,
+            index,
+            Root(trace_root),
+            Timestamp(root_at),
+            games,
+            open_games,
+            trace_depth,
+            tensor_depth,
+            convicted,
+        )
 
     def game(self, game_id: bytes) -> GameInfo:
         """A game; raises ChainError if there is none with this id."""
@@ -364,17 +389,12 @@ class L1Client:
         """All events of this deployment in blocks ``first`` to ``last``, both included, in order."""
         if last < first:
             return []
-        request: Any = {
-            "address": [self._rollup.address, self._game.address],
-            "fromBlock": first,
-            "toBlock": last,
-        }
-        logs = self.chain.ask(lambda: self.chain.web3.eth.get_logs(request))
+        logs = self.chain.logs([self.address, self.game_address], first, last)
         return list(decode_logs(self.chain.web3, logs))
 
     def selected_path(self, transaction: bytes) -> tuple[At, Gindex, Root, tuple[Root, ...]] | None:
         """(where, position, node, siblings) of a ``select`` from its calldata; None if it was called through a contract."""
-        data = self.chain.ask(lambda: self.chain.web3.eth.get_transaction(transaction))["input"]  # type: ignore[arg-type]
+        data = self.chain.calldata(transaction)
         try:
             function, args = self._game.decode_function_input(data)
         except ValueError:
@@ -391,9 +411,6 @@ class L1Client:
         """Every game ever opened about a claim, from the events since block ``first``."""
         events = [logged.event for logged in self.events(first, self.chain.height())]
         return [event for event in events if isinstance(event, Challenged) and event.claim_id == claim]
-
-    def posted_claims(self, receipt: Receipt) -> list[ClaimPosted]:
-        return [event for event in receipt.events if isinstance(event, ClaimPosted)]
 
 
 def _abi_type(parameter: Mapping[str, Any]) -> str:

@@ -313,6 +313,11 @@ def _event_abis() -> dict[bytes, tuple[type[Any], Any]]:
     return found
 
 
+def topic_of(kind: type[Any]) -> bytes:
+    """First topic of an event's logs."""
+    return next(topic for topic, (known, _) in _event_abis().items() if known is kind)
+
+
 def decode_log(web3: Web3, log: LogReceipt) -> Logged | None:
     """The event behind a log; None for a log that is none of ours."""
     known = _event_abis().get(bytes(log["topics"][0])) if log["topics"] else None

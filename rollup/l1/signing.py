@@ -9,9 +9,10 @@ from typing import Any
 from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from eth_keys import keys
-from eth_keys.exceptions import BadSignature, ValidationError
+from eth_keys.datatypes import PrivateKey, Signature
+from eth_keys.exceptions import BadSignature
 from eth_utils.crypto import keccak
+from eth_utils.exceptions import ValidationError
 
 from rollup.claim import Address, Claim, ClaimId
 from rollup.errors import ClaimError
@@ -86,7 +87,7 @@ def recover(digest: bytes, signature: bytes) -> Address:
     if int.from_bytes(signature[32:64], "big") > HALF_ORDER or signature[64] not in (27, 28):
         raise ClaimError("the signature has a high s, or a v other than 27 and 28; sign with a library that follows EIP-2")
     try:
-        signed = keys.Signature(signature[:64] + bytes([signature[64] - 27]))
+        signed = Signature(signature[:64] + bytes([signature[64] - 27]))
         return Address(signed.recover_public_key_from_msg_hash(digest).to_checksum_address())
     except (BadSignature, ValidationError):
         raise ClaimError("the signature fits no key; sign the claim again") from None
@@ -116,7 +117,7 @@ class Signer:
 
     def sign(self, digest: bytes) -> bytes:
         """65 bytes: r, s, v."""
-        signed = keys.PrivateKey(bytes(self._account.key)).sign_msg_hash(digest).to_bytes()
+        signed = PrivateKey(bytes(self._account.key)).sign_msg_hash(digest).to_bytes()
         return signed[:64] + bytes([signed[64] + 27])
 
     def sign_transaction(self, transaction: Mapping[str, Any]) -> bytes:

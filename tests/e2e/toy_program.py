@@ -83,9 +83,9 @@ def with_lie(program: Program, values: Arrays, at: int, element: int = 0, consis
     lied = [np.array(value) for value in values]
     lied[at].reshape(-1)[element] += 1
     if consistent:
-        memory = Memory(program, lied[: at + 1])
+        memory = Memory(program, lied[: max(at + 1, len(program.header.inputs))])
         for value, descriptor, _ in program.op_values():
-            if value > at:
+            if value >= len(memory.values):
                 op = program.ops[descriptor]
                 elements = [memory.element(value, position) for position in range(op.elements)]
                 memory.values.append(np.array(elements, dtype=op.dtype.numpy).reshape(op.shape))

@@ -1,0 +1,1 @@
+"""Ways to tell a right claim from a false one."""

@@ -1,0 +1,228 @@
+"""Carries a strategy's actions to L1, for one account. Everything it needs it reads from L1: it can be stopped at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from challenger import strategy
+from challenger.book import Book
+from challenger.strategy import (
+    Accusation,
+    Action,
+    Collect,
+    CommitTo,
+    FirstOf,
+    GiveTraceRoot,
+    GoDown,
+    Layout,
+    OpenGame,
+    OpenLeaf,
+    OpenNode,
+    ProveAt,
+    Revealed,
+    Trace,
+    View,
+)
+from challenger.trace import TraceStore, ValueTrace
+from challenger.witnesses import witness
+from rollup.claim import NO_ROOT, ClaimId, output_types, tensor_roots
+from rollup.errors import Reverted
+from rollup.l1.client import NOTHING, At, GameInfo, L1Client, Receipt
+from rollup.program import Program
+from rollup.types import Gindex, Root
+
+RACES = {"GameOver", "AlreadyConvicted", "NothingToCollect", "NothingToReclaim", "TraceRootAlreadySet", "WrongNode"}
+"""Refusals that only say that somebody else was faster; the next look at L1 shows what is left to do."""
+
+
+@dataclass
+class Costs:
+    """The transactions of one player, by claim."""
+
+    receipts: dict[ClaimId, list[Receipt]] = field(default_factory=dict)
+
+    def add(self, claim_id: ClaimId, receipt: Receipt) -> None:
+        self.receipts.setdefault(claim_id, []).append(receipt)
+
+    def of(self, claim_id: ClaimId) -> list[Receipt]:
+        return self.receipts.get(claim_id, [])
+
+    def moves(self, claim_id: ClaimId) -> int:
+        """Moves of the dispute: collecting and reclaiming are none."""
+        return sum(receipt.call not in ("timeout", "reclaim", "release") for receipt in self.of(claim_id))
+
+    def gas(self, claim_id: ClaimId) -> int:
+        return sum(receipt.gas for receipt in self.of(claim_id))
+
+    def gas_by_move(self, claim_id: ClaimId) -> dict[str, int]:
+        """Gas summed by contract function."""
+        summed: dict[str, int] = {}
+        for receipt in self.of(claim_id):
+            summed[receipt.call] = summed.get(receipt.call, 0) + receipt.gas
+        return summed
+
+
+def layout_of(book: Book, program: Program, claim_id: ClaimId) -> Layout:
+    """What the claim says of its trace."""
+    _, outputs = book.data_of(claim_id)
+    header = program.header
+    return Layout.of(program, tensor_roots(outputs, output_types(header), header.tensor_depth, "output"))
+
+
+def theirs(book: Book, program: Program, claim_id: ClaimId, store: TraceStore | None) -> Trace:
+    """The claimant's trace, as far as it was revealed on L1 or published."""
+    revealed = Revealed(book.preimages, book.trace_root(claim_id), program.depth)
+    published = store.published(claim_id) if store is not None else None
+    return revealed if published is None else FirstOf([revealed, published])
+
+
+def _played(call: Callable[[], Receipt]) -> Receipt | None:
+    """Send a move; None if somebody else was faster."""
+    try:
+        return call()
+    except Reverted as error:
+        if error.name in RACES:
+            return None
+        raise
+
+
+@dataclass
+class ChallengerPlayer:
+    """One account's game about each claim that it was told is false; one game per claim."""
+
+    client: L1Client
+    store: TraceStore | None = None
+    costs: Costs = field(default_factory=Costs)
+
+    def play(self, book: Book, program: Program, claim_id: ClaimId, own: ValueTrace) -> list[Receipt]:
+        """Make every move that can be made now; raises Reverted if L1 refuses one for another reason than a race."""
+        mine = [game.game_id for game in book.games.get(claim_id, []) if game.challenger == self.client.account]
+        games = [self.client.game(game_id) for game_id in mine]
+        if claim_id in book.convicted:
+            return self._reclaim(claim_id, [game for game in games if game.open])
+        live = [game for game in games if game.live]
+        layout, other = layout_of(book, program, claim_id), theirs(book, program, claim_id, self.store)
+        view = self._view(live[0], layout, own, other, book.trace_root(claim_id)) if live else None
+        if view is None and self._too_late(book, claim_id):
+            return []
+        done = []
+        for action in strategy.challenger(layout, own, other, book.trace_root(claim_id), view):
+            receipt = self._act(book, claim_id, action, live[0] if live else None, layout, own, other)
+            if receipt is not None:
+                self.costs.add(claim_id, receipt)
+                done.append(receipt)
+        return done
+
+    def _too_late(self, book: Book, claim_id: ClaimId) -> bool:
+        posted_at = book.posted_at[book.claims[claim_id].batch]
+        return self.client.chain.now() >= posted_at + self.client.parameters.window
+
+    def _salt(self, claim_id: ClaimId, place: Gindex) -> bytes:
+        return self.client.derive(b"salt" + claim_id + place.to_bytes(16, "big"))
+
+    def _commitment(self, claim_id: ClaimId, trace_root: Root, place: Gindex) -> bytes:
+        return self.client.commitment(claim_id, trace_root, place, self._salt(claim_id, place))
+
+    def _view(self, game: GameInfo, layout: Layout, own: Trace, other: Trace, trace_root: Root) -> View:
+        place = None
+        accusation = strategy.accuse(layout, own, other, trace_root)
+        if accusation and game.commitment == self._commitment(game.claim_id, trace_root, accusation.position):
+            place = accusation.position
+        assert game.turn is not None
+        counts = game.committed_in <= self.client.chain.height()
+        return View(game.position, game.node, game.turn, trace_root, place, counts, game.expired)
+
+    def _act(
+        self,
+        book: Book,
+        claim_id: ClaimId,
+        action: Action,
+        game: GameInfo | None,
+        layout: Layout,
+        own: ValueTrace,
+        other: Trace,
+    ) -> Receipt | None:
+        client, root = self.client, book.trace_root(claim_id)
+        claim = book.claims[claim_id].claim
+        if isinstance(action, OpenGame):
+            named = NOTHING if action.place is None else self._commitment(claim_id, root, action.place)
+            missing = max(0, client.parameters.challenge_bond - client.balance(client.account))
+            return _played(lambda: client.challenge(claim, book.inclusion(claim_id), named, missing))
+        assert game is not None
+        at = At(game.game_id, claim_id, root, game.node)
+        match action:
+            case CommitTo(place):
+                return _played(lambda: client.commit(at, self._commitment(claim_id, root, place)))
+            case GoDown(position, child, siblings):
+                return _played(lambda: client.select(at, position, child, siblings))
+            case ProveAt(Accusation(place, rule) as accusation):
+                proof = witness(accusation, layout, own, other, root, *book.data_of(claim_id))
+                return _played(lambda: client.prove(at, claim, place, self._salt(claim_id, place), rule, proof))
+            case Collect():
+                return _played(lambda: client.timeout([game.game_id]))
+        raise AssertionError(f"{action} is no move of a challenger")
+
+    def _reclaim(self, claim_id: ClaimId, games: Sequence[GameInfo]) -> list[Receipt]:
+        if not games:
+            return []
+        receipt = _played(lambda: self.client.reclaim([game.game_id for game in games]))
+        if receipt is None:
+            return []
+        self.costs.add(claim_id, receipt)
+        return [receipt]
+
+
+@dataclass
+class DefenderPlayer:
+    """The claimant's side in every game about its claims."""
+
+    client: L1Client
+    costs: Costs = field(default_factory=Costs)
+
+    def play(self, book: Book, program: Program, claim_id: ClaimId, own: Trace) -> list[Receipt]:
+        """Answer every game about the claim as far as one can now: reveals in one transaction, then leaves, then clocks."""
+        if claim_id in book.convicted:
+            return []
+        layout = layout_of(book, program, claim_id)
+        done: list[Receipt | None] = []
+        games = [self.client.game(game.game_id) for game in book.games.get(claim_id, [])]
+        root = book.trace_root(claim_id)
+        nodes: dict[Root, tuple[At, Sequence[Root]]] = {}
+        leaves: dict[Root, tuple[At, bytes]] = {}
+        expired: list[bytes] = []
+        for game in games:
+            if not game.live or game.turn is None:
+                continue
+            view = View(game.position, game.node, game.turn, root, expired=game.expired)
+            at = At(game.game_id, claim_id, root, game.node)
+            for action in strategy.defender(layout, own, self.client.parameters.arity, view):
+                match action:
+                    case GiveTraceRoot(given):
+                        done.append(self._send(claim_id, lambda given=given: self.client.set_trace_root(claim_id, given)))  # type: ignore[misc]
+                        return [receipt for receipt in done if receipt is not None] + self.play_on(book, program, claim_id, own)
+                    case OpenNode(children):
+                        nodes[game.node] = (at, children)
+                    case OpenLeaf(data):
+                        leaves[game.node] = (at, data)
+                    case Collect():
+                        expired.append(game.game_id)
+        if nodes:
+            done.append(self._send(claim_id, lambda: self.client.reveal(list(nodes.values()))))
+        for at, data in leaves.values():
+            done.append(self._send(claim_id, lambda at=at, data=data: self.client.reveal_leaf(at, data)))  # type: ignore[misc]
+        if expired:
+            done.append(self._send(claim_id, lambda: self.client.timeout(expired)))
+        return [receipt for receipt in done if receipt is not None]
+
+    def play_on(self, book: Book, program: Program, claim_id: ClaimId, own: Trace) -> list[Receipt]:
+        """Read what one's own move changed, and go on."""
+        book.read(self.client)
+        return self.play(book, program, claim_id, own) if book.trace_root(claim_id) != NO_ROOT else []
+
+    def _send(self, claim_id: ClaimId, call: Callable[[], Receipt]) -> Receipt | None:
+        receipt = _played(call)
+        if receipt is not None:
+            self.costs.add(claim_id, receipt)
+        return receipt
+

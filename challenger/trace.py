@@ -1,0 +1,74 @@
+"""Traces that a player holds: its own, from values, and those that others publish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from challenger.strategy import Trace
+from rollup.claim import ClaimId
+from rollup.merkle import TraceTree, tensor_tree
+from rollup.program import Program
+from rollup.types import Gindex, Root
+
+
+@dataclass(frozen=True)
+class ValueTrace:
+    """The trace tree over all values of one execution, hashed when it is first asked for a node.
+
+    ``values``: one array per trace value, in trace order, with the dtypes and shapes of the program.
+    """
+
+    program: Program
+    values: Sequence[np.ndarray]
+
+    def _bytes(self, value: int) -> bytes:
+        array = self.values[value]
+        return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
+
+    @cached_property
+    def _tree(self) -> TraceTree:
+        header = self.program.header
+        roots = [tensor_tree(self._bytes(value), header.tensor_depth).root for value in range(len(self.values))]
+        return TraceTree(roots, header.trace_depth, header.tensor_depth, self._bytes)
+
+    @property
+    def root(self) -> Root:
+        return self._tree.root
+
+    def node(self, gindex: Gindex) -> Root:
+        return self._tree.node(gindex)
+
+    def leaf_bytes(self, leaf: int) -> bytes:
+        return self._tree.leaf_bytes(leaf)
+
+    def state_root(self, index: int) -> Root:
+        """Root of state ``index``: the trace with the entries from ``index`` on zeroed."""
+        return self._tree.state_root(index)
+
+
+class TraceStore(Protocol):
+    """Where claimants publish traces off chain. What it gives is never trusted, only used as far as it hashes to L1."""
+
+    def published(self, claim_id: ClaimId) -> Trace | None:
+        """The claim's trace, or None if it is withheld."""
+        ...
+
+
+@dataclass
+class SharedTraces:
+    """A store inside this process."""
+
+    traces: dict[ClaimId, Trace] = field(default_factory=dict)
+
+    def publish(self, claim_id: ClaimId, trace: Trace) -> None:
+        self.traces[claim_id] = trace
+
+    def published(self, claim_id: ClaimId) -> Trace | None:
+        return self.traces.get(claim_id)
+
+

@@ -1,0 +1,285 @@
+"""The whole way on a real EVM: honest claims become final, every lie is convicted by the rule that should catch it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from challenger.defender import Behaviour
+from challenger.strategy import accuse, leftmost_difference
+from challenger.player import layout_of
+from rollup.claim import NO_ROOT
+from rollup.encoding import TracePolicy
+from rollup.errors import Reverted
+from rollup.game.moves import Rule
+from rollup.l1.client import At, ClaimStatus
+from rollup.l1.events import Challenged
+from rollup.types import Gindex
+from tests.e2e.network import ETHER, TERMS, Claimed, Network
+from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of, with_lie
+
+INPUTS = toy_inputs()
+PROGRAMS = {policy: toy_program(policy) for policy in TracePolicy}
+RIGHT = values_of(PROGRAMS[TracePolicy.WITH_CLAIM], INPUTS)
+
+Lie = Callable[[Network, Behaviour], Claimed]
+
+
+def lie_in_output(network: Network, behaviour: Behaviour) -> Claimed:
+    """A right trace, and an output that is not in it."""
+    outputs = [np.array(value) for value in outputs_of(network.program, RIGHT)]
+    outputs[1][0] += 1
+    return network.claim("liar", INPUTS, Published(network.program, RIGHT), outputs, behaviour)
+
+
+def lie_in_op(value: int, element: int, consistent: bool) -> Lie:
+    """One wrong element of one op; with ``consistent``, everything after it follows from the lie."""
+
+    def claim(network: Network, behaviour: Behaviour) -> Claimed:
+        values = with_lie(network.program, RIGHT, value, element, consistent)
+        outputs = outputs_of(network.program, values)
+        return network.claim("liar", INPUTS, Published(network.program, values), outputs, behaviour)
+
+    return claim
+
+
+def lie_about_input(network: Network, behaviour: Behaviour) -> Claimed:
+    """A right execution, of another input than the claim's."""
+    values = with_lie(network.program, RIGHT, 0, 599)
+    return network.claim(
+        "liar", INPUTS, Published(network.program, values), outputs_of(network.program, values), behaviour
+    )
+
+
+def lie_in_padding(value: int, offset: int) -> Lie:
+    """A right execution, with a byte where there is none."""
+
+    def claim(network: Network, behaviour: Behaviour) -> Claimed:
+        return network.claim("liar", INPUTS, Published(network.program, RIGHT, (value, offset)), None, behaviour)
+
+    return claim
+
+
+LIES: dict[str, tuple[Lie, Rule]] = {
+    "output": (lie_in_output, Rule.OUTPUT),
+    "first element of the first op": (lie_in_op(2, 0, True), Rule.STEP),
+    "last element of a tensor of three leaves": (lie_in_op(2, 599, True), Rule.STEP),
+    "op with a constant, inconsistently": (lie_in_op(3, 300, False), Rule.STEP),
+    "reduction": (lie_in_op(4, 5, True), Rule.STEP),
+    "op with a filled access": (lie_in_op(5, 4, True), Rule.STEP),
+    "maximum": (lie_in_op(6, 0, True), Rule.STEP),
+    "arg-max": (lie_in_op(7, 0, True), Rule.STEP),
+    "last op": (lie_in_op(8, 5, True), Rule.STEP),
+    "input": (lie_about_input, Rule.INPUT),
+    "padding of an op's last leaf": (lie_in_padding(4, 24), Rule.PADDING),
+    "a whole leaf after an op's end": (lie_in_padding(6, 3000), Rule.PADDING),
+    "unused entry": (lie_in_padding(9, 0), Rule.PADDING),
+    "last unused entry": (lie_in_padding(15, 4095), Rule.PADDING),
+    "padding of an input": (lie_in_padding(1, 100), Rule.INPUT),
+}
+
+
+def convicted_by(network: Network, claimed: Claimed) -> Rule:
+    claimed.defender.book.read(claimed.client)
+    assert network.status(claimed) is ClaimStatus.INVALID
+    return claimed.defender.book.convicted[claimed.claim_id].rule
+
+
+@pytest.mark.parametrize("policy", list(TracePolicy), ids=lambda policy: policy.name.lower())
+def test_an_honest_claim_becomes_final_and_its_bond_is_free(policy: TracePolicy) -> None:
+    network = Network(PROGRAMS[policy])
+    watcher, _ = network.watch()
+    claimed = network.claim("honest", INPUTS)
+    network.settle()
+    assert watcher.checked[claimed.claim_id].finding.honest
+    assert network.status(claimed) is ClaimStatus.FINAL
+    account = claimed.client.account
+    assert (network.deployer.balance(account), network.deployer.locked(account)) == (ETHER, 0)
+    claimed.client.withdraw(ETHER)
+    network.check_money("watcher")
+
+
+@pytest.mark.parametrize("lie", LIES, ids=lambda name: name.replace(" ", "-"))
+@pytest.mark.parametrize("behaviour", [Behaviour.PUBLISHES, Behaviour.WITHHOLDS], ids=["direct", "interactive"])
+def test_every_lie_is_convicted_by_the_rule_that_should_catch_it(lie: str, behaviour: Behaviour) -> None:
+    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    watcher, client = network.watch()
+    tell, rule = LIES[lie]
+    claimed = tell(network, behaviour)
+    network.settle()
+    assert not watcher.checked[claimed.claim_id].finding.honest
+    assert convicted_by(network, claimed) is rule
+    if behaviour is Behaviour.PUBLISHES:
+        assert [receipt.call for receipt in watcher.costs.of(claimed.claim_id)] == ["challenge", "prove"]
+    assert client.balance(client.account) == TERMS.challenge_bond + TERMS.reward
+    assert network.deployer.burned() == TERMS.claim_bond - TERMS.reward
+    network.check_money("watcher")
+
+
+@pytest.mark.parametrize("lie", ["output", "reduction", "input"])
+@pytest.mark.parametrize("behaviour", [Behaviour.PUBLISHES, Behaviour.WITHHOLDS], ids=["direct", "interactive"])
+def test_lies_are_convicted_when_the_trace_is_given_on_dispute(lie: str, behaviour: Behaviour) -> None:
+    network = Network(PROGRAMS[TracePolicy.ON_DISPUTE])
+    watcher, _ = network.watch()
+    tell, rule = LIES[lie]
+    claimed = tell(network, behaviour)
+    assert claimed.posted.claim.trace_root == NO_ROOT
+    network.settle()
+    assert convicted_by(network, claimed) is rule
+    assert claimed.defender.costs.gas_by_move(claimed.claim_id)["setTraceRoot"] > 0
+
+
+@pytest.mark.parametrize("policy", list(TracePolicy), ids=lambda policy: policy.name.lower())
+def test_a_silent_liar_loses_by_timeout(policy: TracePolicy) -> None:
+    network = Network(PROGRAMS[policy])
+    watcher, client = network.watch()
+    claimed = lie_in_op(4, 0, True)(network, Behaviour.SILENT)
+    network.settle()
+    assert convicted_by(network, claimed) is Rule.TIMEOUT
+    assert [receipt.call for receipt in watcher.costs.of(claimed.claim_id)] == ["challenge", "timeout"]
+    assert client.balance(client.account) == TERMS.challenge_bond + TERMS.reward + TERMS.collect_fee
+    network.check_money("watcher")
+
+
+def test_the_watcher_finds_the_lies_and_nothing_else() -> None:
+    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    watcher, _ = network.watch()
+    honest = [network.claim(f"honest {seed}", toy_inputs(seed)) for seed in (1, 2)]
+    false = [lie_in_output(network, Behaviour.PUBLISHES), lie_about_input(network, Behaviour.WITHHOLDS)]
+    network.settle()
+    assert list(watcher.false_claims()) == [claimed.claim_id for claimed in false]
+    assert [network.status(claimed) for claimed in honest] == [ClaimStatus.FINAL] * 2
+    assert [network.status(claimed) for claimed in false] == [ClaimStatus.INVALID] * 2
+    network.check_money("watcher")
+
+
+@pytest.mark.parametrize("value", range(2, 9))
+def test_an_honest_claim_attacked_at_any_op_survives_and_the_attacker_loses_its_bond(value: int) -> None:
+    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    claimed = network.claim("honest", INPUTS, behaviour=Behaviour.WITHHOLDS)
+    attacker = network.client("attacker")
+    claim, program = claimed.posted.claim, network.program
+    attacker.deposit(ETHER)
+    # The attacker insists on a difference at this op: it walks down to its leaf and offers the true step as a proof.
+    leaf = value << program.header.tensor_depth
+    place = Gindex((1 << program.depth) | leaf)
+    receipt = attacker.challenge(
+        claim, claimed.inclusion, attacker.commitment(claimed.claim_id, claim.trace_root, place, bytes(32))
+    )
+    game = receipt.one(Challenged).game_id
+    lied = Published(program, with_lie(program, RIGHT, value))
+    while True:
+        network.round()
+        at = attacker.at(game)
+        layout = layout_of(claimed.defender.book, program, claimed.claim_id)
+        claimed.defender.book.read(attacker)
+        position = attacker.game(game).position
+        if position.bit_length() - 1 == program.depth:
+            break
+        known = Published(program, RIGHT)
+        found = leftmost_difference(layout, lied, known, position, at.node)
+        levels = min(TERMS.arity, found.position.bit_length() - position.bit_length())
+        above = Gindex(found.position >> (found.position.bit_length() - position.bit_length() - levels))
+        siblings = [known.node(Gindex((above >> shift) ^ 1)) for shift in range(levels)]
+        attacker.select(at, above, known.node(above), siblings)
+    witness = _step_witness(program, leaf)
+    with pytest.raises(Reverted) as refused:
+        attacker.prove(attacker.at(game), claim, place, bytes(32), Rule.STEP, witness)
+    assert refused.value.name == "NoMismatch"
+    network.settle()
+    assert network.status(claimed) is ClaimStatus.FINAL
+    assert attacker.balance(attacker.account) == ETHER - TERMS.challenge_bond
+    moves = attacker.game(game).moves + 1
+    defended = ETHER + moves * TERMS.move_fee + TERMS.collect_fee
+    assert network.deployer.balance(claimed.client.account) == defended
+    network.check_money("attacker")
+
+
+def _step_witness(program, leaf: int) -> bytes:
+    from rollup.machine.witness import step_witness
+
+    trace = Published(program, RIGHT)
+    return step_witness(program, RIGHT, trace, leaf, trace.leaf_bytes(leaf), 0)
+
+
+def test_sybil_challengers_make_the_defender_say_nothing_twice() -> None:
+    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    claimed = network.claim("honest", INPUTS, behaviour=Behaviour.WITHHOLDS)
+    names = [f"sybil {number}" for number in range(4)]
+    for name in names:
+        sybil = network.client(name)
+        sybil.challenge(claimed.posted.claim, claimed.inclusion, value=TERMS.challenge_bond)
+    network.settle()
+    assert network.status(claimed) is ClaimStatus.FINAL
+    assert [receipt.call for receipt in claimed.defender.costs.of(claimed.claim_id)] == ["reveal", "timeout", "release"]
+    network.check_money(*names)
+
+
+def test_a_claimant_that_challenges_itself_first_protects_nothing() -> None:
+    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network.watch()
+    claimed = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
+    claimed.client.challenge(claimed.posted.claim, claimed.inclusion)
+    network.settle()
+    assert convicted_by(network, claimed) is Rule.STEP
+    reclaimed = claimed.client.games_of(claimed.claim_id)
+    claimed.client.reclaim([game.game_id for game in reclaimed if game.challenger == claimed.client.account])
+    assert network.deployer.locked(claimed.client.account) == 0
+    network.check_money("watcher")
+
+
+def test_a_copied_proof_earns_its_copier_nothing() -> None:
+    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    watcher, client = network.watch()
+    claimed = lie_in_op(4, 0, True)(network, Behaviour.PUBLISHES)
+    claim = claimed.posted.claim
+    watcher.poll()
+    # The watcher has challenged; its proof is in the mempool, and a copier sees it.
+    layout = layout_of(watcher.book, network.program, claimed.claim_id)
+    own = watcher.checked[claimed.claim_id].finding.trace
+    published = network.traces.traces[claimed.claim_id]
+    accusation = accuse(layout, own, published, claim.trace_root)
+    assert accusation is not None
+    from challenger.witnesses import witness
+
+    proof = witness(accusation, layout, own, published, claim.trace_root, claimed.posted.inputs, claimed.posted.outputs)
+    copier = network.client("copier")
+    game = copier.challenge(claim, claimed.inclusion, value=TERMS.challenge_bond).one(Challenged).game_id
+    salt = client.derive(b"salt" + claimed.claim_id + accusation.position.to_bytes(16, "big"))
+    with pytest.raises(Reverted, match="commit, then prove") as refused:
+        copier.prove(copier.at(game), claim, accusation.position, salt, accusation.rule, proof)
+    assert refused.value.name == "PlaceNotReached"
+    copied = client.game(watcher.book.games[claimed.claim_id][0].game_id).commitment if watcher.book.games else b""
+    watcher.book.read(client)
+    theirs = watcher.book.games[claimed.claim_id][0]
+    stolen = At(theirs.game_id, claimed.claim_id, claim.trace_root, claim.trace_root)
+    with pytest.raises(Reverted) as refused:
+        copier.prove(stolen, claim, accusation.position, salt, accusation.rule, proof)
+    assert refused.value.name == "NotChallenger"
+    copier.commit(copier.at(game), copied or client.game(theirs.game_id).commitment)
+    with pytest.raises(Reverted) as refused:
+        copier.prove(copier.at(game), claim, accusation.position, salt, accusation.rule, proof)
+    assert refused.value.name == "PlaceNotReached"
+    network.settle()
+    assert network.deployer.balance(client.account) == TERMS.challenge_bond + TERMS.reward
+    copier.reclaim([game])
+    assert network.deployer.balance(copier.account) == TERMS.challenge_bond
+    network.check_money("watcher", "copier")
+
+
+def test_a_watcher_that_starts_again_in_the_middle_goes_on_from_l1() -> None:
+    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    first, client = network.watch()
+    claimed = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
+    for _ in range(40):
+        network.round()
+        network.watchers.clear()
+        again, _ = network.watch()
+        assert again is not first and not again.checked
+        if network.status(claimed) is ClaimStatus.INVALID:
+            break
+    assert convicted_by(network, claimed) is Rule.STEP
+    games = claimed.client.games_of(claimed.claim_id)
+    assert [game.challenger for game in games] == [client.account]
