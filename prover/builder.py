@@ -183,7 +183,7 @@ class Builder:
         low, high = (draft.low, draft.high) if dtype.min <= draft.low and draft.high <= dtype.max else (dtype.min, dtype.max)
         order = draft.order or tuple(range(len(draft.shape)))
         tensor = Tensor(dtype, math.prod(draft.shape), low, high, segment=len(self.segments) - 1, position=len(self.segment.ops))
-        self.segment.ops.append(PendingOp(draft, dtype, order, tensor, self.where))
+        self.segment.ops.append(PendingOp(draft, dtype, order, tensor, draft.where or self.where))
         return tensor
 
     # The program

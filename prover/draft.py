@@ -137,7 +137,8 @@ class Const:
 class Draft:
     """An op under construction. ``real = register * 2^-scale``; integers and booleans have scale 0 and are exact.
 
-    ``dtype`` is the float graph's; ``order`` the order of the output dimensions in memory, if it matters.
+    ``dtype`` is the float graph's; ``order`` the order of the output dimensions in memory, if it matters; ``where`` the
+    primitive and source line that the op will be named after.
     """
 
     shape: tuple[int, ...]
@@ -152,6 +153,7 @@ class Draft:
     scale: int = 0
     order: tuple[int, ...] | None = None
     chain: Chain | None = None
+    where: str = ""
     memo: dict[str, Any] = field(default_factory=dict)
 
     @property

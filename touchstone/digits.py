@@ -57,7 +57,7 @@ def classify(params: Params, image: jax.Array) -> jax.Array:
 
 def load_params() -> Params:
     """The shipped weights."""
-    with resources.files("touchstone").joinpath("data", WEIGHTS).open("rb") as file:
+    with (resources.files("touchstone") / "data" / WEIGHTS).open("rb") as file:
         return dict(np.load(file))
 
 

@@ -74,7 +74,7 @@ class Kernel:
         if iterated:
             seen, used = np.moveaxis(seen, -1, 0), used[:-1]
         if not in_dot:
-            self.prepared[f"{number}"] = Prepared(np.ascontiguousarray(seen), iterated)
+            self.prepared[f"{number}"] = Prepared(np.array(seen, order="C"), iterated)
             return
         with jax.enable_x64(True):
             rows = seen if iterated else seen[None]

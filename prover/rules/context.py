@@ -85,6 +85,8 @@ class Context:
 
     def _settled(self, item: Item, uses: int) -> Item:
         """A draft that is read more than once is computed once, unless it is as good as free."""
+        if isinstance(item, Draft) and not (item.reduces and item.where):
+            item = replace(item, where=self.builder.where)
         if isinstance(item, Const) or uses <= 1 or item.as_view() is not None or item.chain is not None or not item.views:
             return item
         return self.builder.materialised(item)

@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
+from eth_abi.abi import decode, encode
+from eth_utils.abi import function_abi_to_4byte_selector
+
 from rollup.errors import ChainError
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function of a contract: its 4-byte selector and the ABI types of what goes in and comes out."""
+
+    name: str
+    selector: bytes
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def encode(self, args: Sequence[Any]) -> bytes:
+        """Calldata."""
+        return self.selector + encode(self.inputs, args)
+
+    def decode_input(self, data: bytes) -> tuple[Any, ...]:
+        """Arguments behind calldata of this function; raises ValueError for any other."""
+        if data[:4] != self.selector:
+            raise ValueError(f"the calldata does not call {self.name}")
+        return decode(self.inputs, data[4:])
 
 
 @dataclass(frozen=True)
@@ -18,6 +42,33 @@ class Artifact:
     name: str
     abi: list[dict[str, Any]]
     bytecode: str
+
+    @cached_property
+    def functions(self) -> Mapping[str, Function]:
+        """Functions by name; none is overloaded."""
+        found = {}
+        for item in self.abi:
+            if item["type"] == "function":
+                selector = function_abi_to_4byte_selector(item)  # type: ignore[arg-type]
+                found[item["name"]] = Function(item["name"], selector, types_of(item["inputs"]), types_of(item["outputs"]))
+        return found
+
+    def creation(self, *args: Any) -> bytes:
+        """What a transaction that creates the contract carries."""
+        constructor = next((item for item in self.abi if item["type"] == "constructor"), None)
+        types = types_of(constructor["inputs"]) if constructor else ()
+        return bytes.fromhex(self.bytecode.removeprefix("0x")) + encode(types, args)
+
+
+def types_of(parameters: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """ABI types of parameters, tuples written out."""
+    return tuple(_type_of(parameter) for parameter in parameters)
+
+
+def _type_of(parameter: Mapping[str, Any]) -> str:
+    if not parameter["type"].startswith("tuple"):
+        return str(parameter["type"])
+    return f"({','.join(types_of(parameter['components']))}){parameter['type'][5:]}"
 
 
 @cache

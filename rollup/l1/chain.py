@@ -71,9 +71,9 @@ class Chain:
     def _gas_limit(self, transaction: dict[str, Any]) -> int:
         return self.ask(lambda: self.web3.eth.estimate_gas(transaction)) * 5 // 4  # type: ignore[arg-type]
 
-    def call(self, to: Address, data: str, sender: Address | None = None, block: Any = "latest") -> bytes:
+    def call(self, to: Address, data: bytes, sender: Address | None = None, block: Any = "latest") -> bytes:
         """Returned bytes of a call that changes nothing; raises Reverted or ChainError."""
-        request: dict[str, Any] = {"to": to, "data": data}
+        request: dict[str, Any] = {"to": to, "data": "0x" + data.hex()}
         if sender is not None:
             request["from"] = sender
         return bytes(self.ask(lambda: self.web3.eth.call(request, block)))  # type: ignore[arg-type]
@@ -91,13 +91,13 @@ class Chain:
             request["topics"] = ["0x" + topic.hex() for topic in topics]
         return list(self.ask(lambda: self.web3.eth.get_logs(request)))
 
-    def transact(self, signer: Signer, to: Address | None, data: str, value: int = 0) -> TxReceipt:
+    def transact(self, signer: Signer, to: Address | None, data: bytes, value: int = 0) -> TxReceipt:
         """Send a transaction and wait until it is mined; ``to`` None creates a contract. Raises Reverted or ChainError."""
         eth = self.web3.eth
         base_fee = self.ask(lambda: eth.get_block("latest")).get("baseFeePerGas", 0)
         transaction: dict[str, Any] = {
             "from": signer.address,
-            "data": data,
+            "data": "0x" + data.hex(),
             "value": value,
             "chainId": self.chain_id,
             "nonce": self.ask(lambda: eth.get_transaction_count(self.web3.to_checksum_address(signer.address), "pending")),

@@ -8,9 +8,9 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any, TypeVar
 
-from web3 import Web3
-from web3.contract import Contract
-from web3.types import TxReceipt
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+from eth_utils.address import to_checksum_address
 
 from rollup.batch import Inclusion
 from rollup.claim import NO_ROOT, Address, Claim, ClaimId, PostedClaim
@@ -19,7 +19,7 @@ from rollup.errors import ChainError
 from rollup.game.clock import Clocks, Side
 from rollup.game.moves import Rule
 from rollup.l1 import signing
-from rollup.l1.artifacts import artifact
+from rollup.l1.artifacts import Function, artifact
 from rollup.l1.chain import Chain
 from rollup.l1.events import Challenged, Event, Logged, ModelRegistered, decode_logs, topic_of
 from rollup.l1.signing import Domain, Signer
@@ -125,19 +125,12 @@ class L1Client:
 
     def __init__(self, chain: Chain, address: Address, signer: Signer | None = None) -> None:
         self.chain, self.address, self._signer = chain, address, signer
-        self._rollup = self._contract("RollupChain", address)
-
-    def _contract(self, name: str, address: Address) -> Contract:
-        return self.chain.web3.eth.contract(address=Web3.to_checksum_address(address), abi=artifact(name).abi)
 
     @classmethod
     def deploy(cls, chain: Chain, signer: Signer, parameters: Parameters) -> L1Client:
         """Deploy OneStepProver, RollupChain and (through it) DisputeGame; raises Reverted for bad parameters."""
-        prover = chain.transact(signer, None, artifact("OneStepProver").bytecode)["contractAddress"]
-        compiled = artifact("RollupChain")
-        factory = chain.web3.eth.contract(abi=compiled.abi, bytecode=compiled.bytecode)
-        data = factory.constructor(astuple(parameters), prover).data_in_transaction
-        receipt = chain.transact(signer, None, data)
+        prover = chain.transact(signer, None, artifact("OneStepProver").creation())["contractAddress"]
+        receipt = chain.transact(signer, None, artifact("RollupChain").creation(astuple(parameters), prover))
         return cls(chain, Address(str(receipt["contractAddress"])), signer)
 
     def using(self, signer: Signer | None) -> L1Client:
@@ -159,11 +152,7 @@ class L1Client:
 
     @cached_property
     def game_address(self) -> Address:
-        return Address(Web3.to_checksum_address(self._read(self._rollup, "game")))
-
-    @cached_property
-    def _game(self) -> Contract:
-        return self._contract("DisputeGame", self.game_address)
+        return _address(self._rollup("game"))
 
     @cached_property
     def domain(self) -> Domain:
@@ -171,33 +160,36 @@ class L1Client:
 
     @cached_property
     def parameters(self) -> Parameters:
-        window, clock, *rest = self._read(self._game, "parameters")
+        window, clock, *rest = self._game("parameters")
         return Parameters(Duration(window), Duration(clock), *rest)
 
-    def _read(self, contract: Contract, name: str, *args: Any, block: Any = "latest") -> Any:
-        function = contract.functions[name](*args)
-        data = self.chain.call(Address(contract.address), contract.encode_abi(name, args=list(args)), block=block)
-        types = [_abi_type(output) for output in function.abi["outputs"]]
+    def _rollup(self, name: str, *args: Any) -> Any:
+        """Read from the RollupChain."""
+        return self._read(artifact("RollupChain").functions[name], self.address, args)
+
+    def _game(self, name: str, *args: Any) -> Any:
+        """Read from the DisputeGame."""
+        return self._read(artifact("DisputeGame").functions[name], self.game_address, args)
+
+    def _read(self, function: Function, address: Address, args: Sequence[Any]) -> Any:
+        data = self.chain.call(address, function.encode(args))
         if not data:
-            raise ChainError(f"no contract answers {name} at {contract.address}; check the address and the chain")
-        values = self.chain.web3.codec.decode(types, data)
+            raise ChainError(f"no contract answers {function.name} at {address}; check the address and the chain")
+        values = decode(function.outputs, data)
         return values[0] if len(values) == 1 else values
 
-    def _send(self, contract: Contract, name: str, *args: Any, value: int = 0) -> Receipt:
-        data = contract.encode_abi(name, args=list(args))
-        receipt = self.chain.transact(self._key(), Address(contract.address), data, value)
-        return self._receipt(name, data, receipt)
-
-    def _receipt(self, name: str, data: str, receipt: TxReceipt) -> Receipt:
-        events = tuple(logged.event for logged in decode_logs(self.chain.web3, receipt["logs"]))
+    def _send(self, contract: str, name: str, *args: Any, value: int = 0) -> Receipt:
+        address = self.game_address if contract == "DisputeGame" else self.address
+        data = artifact(contract).functions[name].encode(args)
+        receipt = self.chain.transact(self._key(), address, data, value)
         return Receipt(
             name,
             self.account,
             receipt["gasUsed"],
-            len(data) // 2 - 1,
+            len(data),
             receipt["blockNumber"],
             bytes(receipt["transactionHash"]),
-            events,
+            tuple(logged.event for logged in decode_logs(self.chain.web3, receipt["logs"])),
         )
 
     # Models and money
@@ -205,10 +197,10 @@ class L1Client:
     def register(self, program: Program) -> Receipt:
         """Register a program's header; anyone may, any number of times."""
         siblings = b"".join(branch(program.tree, Gindex(1 << program.tree.depth)))
-        return self._send(self._rollup, "registerModel", program.header_bytes, siblings)
+        return self._send("RollupChain", "registerModel", program.header_bytes, siblings)
 
     def is_registered(self, model_id: ModelId) -> bool:
-        return bool(self._read(self._rollup, "isRegistered", model_id))
+        return bool(self._rollup("isRegistered", model_id))
 
     def header(self, model_id: ModelId) -> Header:
         """The header of a registered model, from the event of its registration; raises ChainError if there is none."""
@@ -220,22 +212,22 @@ class L1Client:
 
     def deposit(self, wei: int) -> Receipt:
         """Move wei from the account into its free balance."""
-        return self._send(self._rollup, "deposit", value=wei)
+        return self._send("RollupChain", "deposit", value=wei)
 
     def withdraw(self, wei: int) -> Receipt:
-        return self._send(self._rollup, "withdraw", wei)
+        return self._send("RollupChain", "withdraw", wei)
 
     def balance(self, account: Address) -> int:
         """Free wei of an account in the ledger."""
-        return int(self._read(self._rollup, "balance", account))
+        return int(self._rollup("balance", account))
 
     def locked(self, account: Address) -> int:
         """Wei of an account that are held as bonds."""
-        return int(self._read(self._rollup, "locked", account))
+        return int(self._rollup("locked", account))
 
     def burned(self) -> int:
         """Forfeited wei that nobody got."""
-        return int(self._read(self._rollup, "burned"))
+        return int(self._rollup("burned"))
 
     # Claims and batches
 
@@ -247,46 +239,46 @@ class L1Client:
         return PostedClaim(claim, self._key().sign(self.claim_id(claim)), inputs, outputs)
 
     def cancel_nonce(self, nonce: int) -> Receipt:
-        return self._send(self._rollup, "cancelNonce", nonce)
+        return self._send("RollupChain", "cancelNonce", nonce)
 
     def is_nonce_used(self, claimant: Address, nonce: int) -> bool:
-        return bool(self._read(self._rollup, "isNonceUsed", claimant, nonce))
+        return bool(self._rollup("isNonceUsed", claimant, nonce))
 
     def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
         """Post signed claims; the receipt's events say which were posted and which skipped, and why."""
         postings = [(claim_fields(one.claim), one.signature, one.inputs, one.outputs) for one in claims]
-        return self._send(self._rollup, "postBatch", postings)
+        return self._send("RollupChain", "postBatch", postings)
 
     def is_assembled(self, model_id: ModelId, is_output: bool, root: Root) -> bool:
         """Whether a posting may leave out the bytes behind an input or output root."""
-        return bool(self._read(self._rollup, "isAssembled", model_id, is_output, root))
+        return bool(self._rollup("isAssembled", model_id, is_output, root))
 
     def upload(self, chunk: bytes) -> Receipt:
-        return self._send(self._rollup, "upload", chunk)
+        return self._send("RollupChain", "upload", chunk)
 
     def join(self, left: Root, left_bytes: int, right: Root, right_bytes: int) -> Receipt:
-        return self._send(self._rollup, "join", left, left_bytes, right, right_bytes)
+        return self._send("RollupChain", "join", left, left_bytes, right, right_bytes)
 
     def assemble(self, model_id: ModelId, is_output: bool, tensors: Sequence[Root]) -> Receipt:
-        return self._send(self._rollup, "assemble", model_id, is_output, list(tensors))
+        return self._send("RollupChain", "assemble", model_id, is_output, list(tensors))
 
     def status(self, claim: Claim, inclusion: Inclusion) -> ClaimStatus:
-        return ClaimStatus(self._read(self._rollup, "status", claim_fields(claim), _inclusion(inclusion)))
+        return ClaimStatus(self._rollup("status", claim_fields(claim), _inclusion(inclusion)))
 
     def is_final(self, claim: Claim, inclusion: Inclusion) -> bool:
-        return bool(self._read(self._rollup, "isFinal", claim_fields(claim), _inclusion(inclusion)))
+        return bool(self._rollup("isFinal", claim_fields(claim), _inclusion(inclusion)))
 
     def is_released(self, inclusion: Inclusion) -> bool:
-        return bool(self._read(self._rollup, "isReleased", inclusion.batch, inclusion.index))
+        return bool(self._rollup("isReleased", inclusion.batch, inclusion.index))
 
     def batch(self, number: int) -> tuple[Root, Timestamp, int]:
         """(root, time it was posted, claims) of a batch."""
-        root, posted_at, count = self._read(self._rollup, "batches", number)
+        root, posted_at, count = self._rollup("batches", number)
         return Root(root), Timestamp(posted_at), count
 
     def release(self, claim: Claim, inclusion: Inclusion) -> Receipt:
         """Free the bond of a final claim; anyone may."""
-        return self._send(self._rollup, "release", claim_fields(claim), _inclusion(inclusion))
+        return self._send("RollupChain", "release", claim_fields(claim), _inclusion(inclusion))
 
     # The game
 
@@ -296,44 +288,42 @@ class L1Client:
 
     def challenge(self, claim: Claim, inclusion: Inclusion, commitment: bytes = NOTHING, value: int = 0) -> Receipt:
         """Open a game; ``value`` wei are deposited first. ``receipt.one(Challenged).game_id`` is the game."""
-        return self._send(
-            self._game, "challenge", claim_fields(claim), _inclusion(inclusion), commitment, value=value
+        return self._send("DisputeGame", "challenge", claim_fields(claim), _inclusion(inclusion), commitment, value=value
         )
 
     def commit(self, at: At, commitment: bytes) -> Receipt:
-        return self._send(self._game, "commit", astuple(at), commitment)
+        return self._send("DisputeGame", "commit", astuple(at), commitment)
 
     def set_trace_root(self, claim: ClaimId, trace_root: Root, signature: bytes = b"") -> Receipt:
         """``signature``: the claimant's, if somebody else sends the root."""
-        return self._send(self._game, "setTraceRoot", claim, trace_root, signature)
+        return self._send("DisputeGame", "setTraceRoot", claim, trace_root, signature)
 
     def reveal(self, reveals: Sequence[tuple[At, Sequence[Root]]]) -> Receipt:
         """Open nodes: each with its descendants from left to right."""
-        return self._send(self._game, "reveal", [(astuple(at), list(children)) for at, children in reveals])
+        return self._send("DisputeGame", "reveal", [(astuple(at), list(children)) for at, children in reveals])
 
     def reveal_leaf(self, at: At, data: bytes) -> Receipt:
-        return self._send(self._game, "revealLeaf", astuple(at), data)
+        return self._send("DisputeGame", "revealLeaf", astuple(at), data)
 
     def select(self, at: At, position: Gindex, node: Root, siblings: Sequence[Root]) -> Receipt:
-        return self._send(self._game, "select", astuple(at), position, node, b"".join(siblings))
+        return self._send("DisputeGame", "select", astuple(at), position, node, b"".join(siblings))
 
     def prove(self, at: At, claim: Claim, place: Gindex, salt: bytes, rule: Rule, witness: bytes) -> Receipt:
-        return self._send(
-            self._game, "prove", astuple(at), claim_fields(claim), place, salt, rule.value, witness
+        return self._send("DisputeGame", "prove", astuple(at), claim_fields(claim), place, salt, rule.value, witness
         )
 
     def timeout(self, games: Sequence[bytes]) -> Receipt:
-        return self._send(self._game, "timeout", list(games))
+        return self._send("DisputeGame", "timeout", list(games))
 
     def reclaim(self, games: Sequence[bytes]) -> Receipt:
-        return self._send(self._game, "reclaim", list(games))
+        return self._send("DisputeGame", "reclaim", list(games))
 
     def dispute(self, claim: ClaimId) -> DisputeInfo:
         """What all games about a claim share; ``games`` is 0 if nobody ever challenged it."""
-        fields = self._read(self._game, "disputeOf", claim)
+        fields = self._game("disputeOf", claim)
         claimant, batch, index, trace_root, root_at, games, open_games, trace_depth, tensor_depth, convicted = fields
         return DisputeInfo(
-            Address(Web3.to_checksum_address(claimant)),
+            _address(claimant),
             batch,
             index,
             Root(trace_root),
@@ -347,26 +337,24 @@ class L1Client:
 
     def game(self, game_id: bytes) -> GameInfo:
         """A game; raises ChainError if there is none with this id."""
-        names = [part["name"] for part in self._game.functions["gameOf"](game_id).abi["outputs"][0]["components"]]
-        fields = dict(zip(names, self._read(self._game, "gameOf", game_id), strict=True))
-        if int(fields["challenger"], 16) == 0:
+        claim, challenger, committed_in, moves, is_open, _, _, _, position, commitment, _ = self._game("gameOf", game_id)
+        if int(challenger, 16) == 0:
             raise ChainError(f"there is no game 0x{game_id.hex()}; read the claim's games from its Challenged events")
-        claim = ClaimId(fields["claimId"])
-        live = bool(fields["open"]) and not self.dispute(claim).convicted
+        live = is_open and not self.dispute(ClaimId(claim)).convicted
         node, turn, clocks, expired = NO_ROOT, None, None, None
         if live:
-            node, side, (since, defender, challenger), late = self._read(self._game, "stateOf", game_id)
+            node, side, (since, defender, attacker), late = self._game("stateOf", game_id)
             turn, expired = SIDES[side], SIDES[late]
-            clocks = Clocks(Duration(defender), Duration(challenger), Timestamp(since))
+            clocks = Clocks(Duration(defender), Duration(attacker), Timestamp(since))
         return GameInfo(
             game_id,
-            claim,
-            Address(Web3.to_checksum_address(fields["challenger"])),
-            fields["committedAt"],
-            fields["moves"],
-            bool(fields["open"]),
-            Gindex(fields["gindex"]),
-            fields["commitment"],
+            ClaimId(claim),
+            _address(challenger),
+            committed_in,
+            moves,
+            is_open,
+            Gindex(position),
+            commitment,
             live,
             Root(node),
             turn,
@@ -381,7 +369,7 @@ class L1Client:
 
     def opened_at(self, node: Root, levels: int) -> Timestamp:
         """When a node was opened that many levels deep (0: a leaf's bytes); 0 if never."""
-        return Timestamp(self._read(self._game, "openedAt", node, levels))
+        return Timestamp(self._game("openedAt", node, levels))
 
     # What happened
 
@@ -396,16 +384,12 @@ class L1Client:
         """(where, position, node, siblings) of a ``select`` from its calldata; None if it was called through a contract."""
         data = self.chain.calldata(transaction)
         try:
-            function, args = self._game.decode_function_input(data)
-        except ValueError:
+            move, position, node, path = artifact("DisputeGame").functions["select"].decode_input(data)
+        except (ValueError, DecodingError):
             return None
-        if function.fn_name != "select":
-            return None
-        path = bytes(args["siblings"])
-        move = args["move"]
-        at = At(bytes(move["gameId"]), ClaimId(move["claimId"]), Root(move["traceRoot"]), Root(move["node"]))
+        game_id, claim, trace_root, stood = move
         siblings = tuple(Root(path[j : j + 32]) for j in range(0, len(path), 32))
-        return at, Gindex(args["gindex"]), Root(bytes(args["node"])), siblings
+        return At(game_id, ClaimId(claim), Root(trace_root), Root(stood)), Gindex(position), Root(node), siblings
 
     def games_of(self, claim: ClaimId, first: int = 0) -> list[Challenged]:
         """Every game ever opened about a claim, from the events since block ``first``."""
@@ -413,9 +397,5 @@ class L1Client:
         return [event for event in events if isinstance(event, Challenged) and event.claim_id == claim]
 
 
-def _abi_type(parameter: Mapping[str, Any]) -> str:
-    """The ABI type of a parameter, tuples written out."""
-    if not parameter["type"].startswith("tuple"):
-        return str(parameter["type"])
-    inner = ",".join(_abi_type(part) for part in parameter["components"])
-    return f"({inner}){parameter['type'][5:]}"
+def _address(raw: str) -> Address:
+    return Address(to_checksum_address(raw))
