@@ -1,0 +1,327 @@
+"""Interval analysis in exact Python integers: what every access, accumulator, register and output of a program can be.
+
+Starts from dtype ranges and the constants' real extremes and trusts nothing else in the file. Kernels rely on these bounds (DESIGN D10)
+and the audit finds with them what can wrap.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from rollup.affine import coefficients, extents, producers, reads, span, stays_inside, view
+from rollup.ops import ITERATION, Access, Constant, Instr, Monoid, Op, Opcode
+from rollup.program import Program
+from rollup.types import DType, Root
+
+SHARP_LIMIT = 1 << 27
+"""Constants with more elements than this are bounded by their extremes alone, not channel by channel."""
+
+_CHANNELS = 1 << 20
+
+
+class Range(NamedTuple):
+    """All integers from ``low`` to ``high``, both included."""
+
+    low: int
+    high: int
+
+    @property
+    def magnitude(self) -> int:
+        return max(abs(self.low), abs(self.high))
+
+    def inside(self, other: Range) -> bool:
+        return other.low <= self.low and self.high <= other.high
+
+    def hull(self, other: Range) -> Range:
+        return Range(min(self.low, other.low), max(self.high, other.high))
+
+
+INT64 = Range(-(1 << 63), (1 << 63) - 1)
+INT32 = Range(-(1 << 31), (1 << 31) - 1)
+ZERO = Range(0, 0)
+
+
+def of_dtype(dtype: DType) -> Range:
+    return Range(dtype.min, dtype.max)
+
+
+def corners(function: Callable[[int, int], int], a: Range, b: Range) -> Range:
+    """Range of a function that is monotone in each argument."""
+    found = [function(x, y) for x in a for y in b]
+    return Range(min(found), max(found))
+
+
+def _div(a: Range, b: Range) -> Range:
+    parts = [corners(lambda x, y: x // y, a, part) for part in _nonzero(b)]
+    if b.low <= 0 <= b.high:
+        parts.append(ZERO)
+    return _hull(parts)
+
+
+def _nonzero(b: Range) -> list[Range]:
+    parts = [Range(b.low, min(b.high, -1)), Range(max(b.low, 1), b.high)]
+    return [part for part in parts if part.low <= part.high]
+
+
+def _hull(parts: Sequence[Range]) -> Range:
+    return Range(min(p.low for p in parts), max(p.high for p in parts))
+
+
+def _shl(a: Range, b: Range) -> Range:
+    low, high = max(b.low, 0), min(b.high, 63)
+    parts = [corners(lambda x, s: x << s, a, Range(low, high))] if low <= high else []
+    if b.low < 0 or b.high > 63:
+        parts.append(ZERO)
+    return _hull(parts)
+
+
+def _rounded(product: int, s: int) -> int:
+    return product << -s if s <= 0 else (product + (1 << (s - 1))) >> s
+
+
+def _shift(a: Range, s: Range, limit: int) -> Range:
+    clamped = Range(max(-64, min(s.low, limit)), max(-64, min(s.high, limit)))
+    return corners(_rounded, a, clamped)
+
+
+def _and(a: Range, b: Range) -> Range:
+    if a.low >= 0 or b.low >= 0:
+        return Range(0, min(r.high for r in (a, b) if r.low >= 0))
+    return _bits(a, b)
+
+
+def _bits(a: Range, b: Range) -> Range:
+    top = 1 << max(n.bit_length() for n in (*a, *b))
+    return Range(0 if min(a.low, b.low) >= 0 else -top, top - 1)
+
+
+def _abs(a: Range) -> Range:
+    low = 0 if a.low <= 0 <= a.high else min(abs(a.low), abs(a.high))
+    return Range(low, a.magnitude)
+
+
+def _select(a: Range, b: Range, c: Range) -> Range:
+    if a == ZERO:
+        return c
+    return b.hull(c) if a.low <= 0 <= a.high else b
+
+
+def _bitlen(a: Range) -> Range:
+    size = _abs(a)
+    return Range(size.low.bit_length(), size.high.bit_length())
+
+
+def _supplied(given: Range) -> Range:
+    return given
+
+
+RULES: Mapping[Opcode, Callable[..., Range]] = {
+    Opcode.CONST: _supplied,
+    Opcode.INDEX: _supplied,
+    Opcode.LOAD: _supplied,
+    Opcode.LOOK: _supplied,
+    Opcode.ADD: lambda a, b: Range(a.low + b.low, a.high + b.high),
+    Opcode.SUB: lambda a, b: Range(a.low - b.high, a.high - b.low),
+    Opcode.MUL: lambda a, b: corners(lambda x, y: x * y, a, b),
+    Opcode.DIV: _div,
+    Opcode.SHL: _shl,
+    Opcode.SHR: lambda a, b: _shift(a, b, 65),
+    Opcode.MULSHIFT: lambda a, m, s: _shift(corners(lambda x, y: x * y, a, m), s, 128),
+    Opcode.AND: _and,
+    Opcode.OR: _bits,
+    Opcode.XOR: _bits,
+    Opcode.MIN: lambda a, b: Range(min(a.low, b.low), min(a.high, b.high)),
+    Opcode.MAX: lambda a, b: Range(max(a.low, b.low), max(a.high, b.high)),
+    Opcode.ABS: _abs,
+    Opcode.LESS: lambda a, b: Range(int(a.high < b.low), int(a.low < b.high)),
+    Opcode.EQUAL: lambda a, b: Range(int(a.low == a.high == b.low == b.high), int(a.low <= b.high and b.low <= a.high)),
+    Opcode.SELECT: _select,
+    Opcode.BITLEN: _bitlen,
+    Opcode.ISQRT: lambda a: Range(math.isqrt(max(a.low, 0)), math.isqrt(max(a.high, 0))),
+}
+"""Range of the *unwrapped* result from the operands' ranges; for the first four, the range that the machine supplies."""
+
+
+@dataclass(frozen=True)
+class OpIntervals:
+    """What one descriptor can compute, over all of its iterations and elements.
+
+    ``accesses``: what each access reads (``fill`` included where it can leave). ``acc``, ``registers`` (the first is acc) and ``output``
+    are wrapped as the machine wraps; ``exact[n]`` is register n before wrapping. ``magnitude`` bounds sum |x| |y| of a sum.
+    ``overflows`` says what can wrap: sums, products, live registers, the cast.
+    """
+
+    accesses: tuple[Range, ...]
+    acc: Range
+    registers: tuple[Range, ...]
+    exact: tuple[Range, ...]
+    output: Range
+    magnitude: int
+    overflows: tuple[str, ...]
+
+
+def extremes(array: np.ndarray) -> Range:  # type: ignore[type-arg]
+    return Range(int(array.min()), int(array.max()))
+
+
+def _sharp_sum(op: Op, w: Access, array: np.ndarray, x: Range) -> tuple[Range, int] | None:  # type: ignore[type-arg]
+    """(range of sum x * w, bound of sum |x| |w|) over output channels of a constant factor; None if it is too large to look at."""
+    sizes = extents(op)
+    if array.size > SHARP_LIMIT or w.indirect is not None:
+        return None
+    used, weights = view(array, w, sizes)
+    biggest = max(abs(int(weights.min())), abs(int(weights.max())))
+    rank = len(op.shape)
+    in_box = [axis for axis, var in enumerate(used) if rank <= var != ITERATION]
+    count = op.box_elements // math.prod(weights.shape[axis] for axis in in_box)
+    if weights.size > SHARP_LIMIT or biggest * weights.size * count >= 1 << 62:
+        return None
+    up = np.sum(np.maximum(weights, 0), axis=tuple(in_box), dtype=np.int64).reshape(-1) * count
+    down = np.sum(np.minimum(weights, 0), axis=tuple(in_box), dtype=np.int64).reshape(-1) * count
+    if up.size > _CHANNELS:
+        return None
+    pairs = [(int(p), int(n)) for p, n in zip(up, down, strict=True)]
+    high = max(p * x.high + n * x.low for p, n in pairs)
+    low = min(p * x.low + n * x.high for p, n in pairs)
+    return Range(low, high), max(p - n for p, n in pairs) * x.magnitude
+
+
+def _reduce(program: Program, op: Op, read: Sequence[Range]) -> tuple[Range, int, list[str]]:
+    """(unwrapped acc, bound of sum |x| |y|, what can wrap on the way)."""
+    if op.factors == 0:
+        return ZERO, 0, []
+    product = read[0] if op.factors == 1 else RULES[Opcode.MUL](read[0], read[1])
+    found = [] if product.inside(INT64) else [f"the product x * y can be {_far(product)}"]
+    count = op.box_elements
+    match op.monoid:
+        case Monoid.NONE | Monoid.MAX | Monoid.MIN:
+            return product, product.magnitude, found
+        case Monoid.ARGMAX | Monoid.ARGMIN:
+            return Range(0, count - 1), product.magnitude, found
+    acc, magnitude = Range(product.low * count, product.high * count), product.magnitude * count
+    if op.factors == 2:
+        for mine, other in ((0, 1), (1, 0)):
+            source = op.accesses[mine].source
+            if isinstance(source, Constant):
+                sharp = _sharp_sum(op, op.accesses[mine], program.constant(source.root), read[other])
+                if sharp is not None:
+                    acc = Range(max(acc.low, sharp[0].low), min(acc.high, sharp[0].high))
+                    magnitude = min(magnitude, sharp[1])
+    if not acc.inside(INT64):
+        found.append(f"the sum can be {_far(acc)}")
+    return acc, magnitude, found
+
+
+def _far(reach: Range) -> str:
+    end = reach.low if abs(reach.low) > abs(reach.high) else reach.high
+    return f"{'-' if end < 0 else ''}2^{math.log2(abs(end)):.1f}"
+
+
+def live_registers(code: Sequence[Instr], registers: Callable[[Instr], tuple[int, ...]]) -> set[int]:
+    """Registers that the result depends on."""
+    live = {len(code)}
+    for number in range(len(code), 0, -1):
+        if number in live:
+            live.update(registers(code[number - 1]))
+    return live
+
+
+def op_intervals(program: Program, op: Op, read: Sequence[Range]) -> OpIntervals:
+    """Intervals of one op whose accesses read within ``read``."""
+    from rollup.ops import registers as operands_of
+
+    exact_acc, magnitude, overflows = _reduce(program, op, read)
+    exact, wrapped = [exact_acc], [exact_acc if exact_acc.inside(INT64) else INT64]
+    if overflows and op.monoid in (Monoid.MAX, Monoid.MIN, Monoid.NONE):
+        wrapped[0] = INT64
+    live = live_registers(op.code, operands_of)
+    if 0 not in live:
+        overflows = []
+    for number, instr in enumerate(op.code, start=1):
+        match instr.op:
+            case Opcode.CONST:
+                given = [Range(instr.imm, instr.imm)]
+            case Opcode.INDEX:
+                given = [Range(0, extents(op)[instr.args[0]] - 1)]
+            case Opcode.LOAD | Opcode.LOOK:
+                given = [read[instr.args[0]]]
+            case _:
+                given = [wrapped[r] for r in instr.args]
+        result = RULES[instr.op](*given)
+        exact.append(result)
+        wrapped.append(result if result.inside(INT64) else INT64)
+        if number in live and not result.inside(INT64):
+            overflows.append(f"instruction {number - 1} ({instr.op.name.lower()}) can give {_far(result)}")
+    output = wrapped[-1]
+    if not output.inside(of_dtype(op.dtype)):
+        overflows.append(f"the result in [{output.low}, {output.high}] does not fit {op.dtype.name.lower()}; clamp it")
+        output = of_dtype(op.dtype)
+    return OpIntervals(tuple(read), wrapped[0], tuple(wrapped), tuple(exact), output, magnitude, tuple(overflows))
+
+
+class _Sources:
+    """Ranges of constants and values as they become known."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.of_op: dict[int, Range] = {}
+        self._constants: dict[Root, Range] = {}
+
+    def _stored(self, op: Op, access: Access) -> Range:
+        source = access.source
+        if isinstance(source, Constant):
+            if source.root not in self._constants:
+                self._constants[source.root] = extremes(self.program.constant(source.root))
+            return self._constants[source.root]
+        parts = []
+        for producer in producers(self.program, reads(op, access).reshape(-1)):
+            if producer < 0:
+                parts.append(of_dtype(self.program.header.inputs[-1 - producer].dtype))
+            else:
+                parts.append(self.of_op.get(producer, of_dtype(self.program.ops[producer].dtype)))
+        return _hull(parts)
+
+    def read(self, op: Op) -> list[Range]:
+        """What every access of the op can read."""
+        stored = [self._stored(op, access) for access in op.accesses]
+        fills = [Range(access.fill, access.fill) for access in op.accesses]
+        return [
+            inner if self._stays(op, number, stored) else inner.hull(fill)
+            for number, (inner, fill) in enumerate(zip(stored, fills, strict=True))
+        ]
+
+    @staticmethod
+    def _stays(op: Op, number: int, stored: Sequence[Range]) -> bool:
+        access, sizes = op.accesses[number], extents(op)
+        if access.indirect is None:
+            return stays_inside(access, sizes)
+        dimension, index = access.indirect
+        if index == number or op.accesses[index].indirect is not None or not stays_inside(access, sizes, dimension):
+            return False
+        added = stored[index]
+        if not stays_inside(op.accesses[index], sizes):
+            added = added.hull(Range(op.accesses[index].fill, op.accesses[index].fill))
+        low, high = span(access.offsets[dimension], coefficients(access, sizes)[dimension], sizes)
+        return low + added.low >= 0 and high + added.high < access.shape[dimension]
+
+
+def intervals(program: Program) -> list[OpIntervals]:
+    """Intervals per descriptor, for a well-formed program.
+
+    A segment is analysed twice: first with the dtype's range for what comes from the iteration before, then with what the first pass
+    proved about it. Both are sound for every iteration, because the first assumes nothing.
+    """
+    sources = _Sources(program)
+    found: dict[int, OpIntervals] = {}
+    for segment in program.segments:
+        for _ in range(1 if segment.repeat == 1 else 2):
+            for j in range(segment.start, segment.stop):
+                op = program.ops[j]
+                found[j] = op_intervals(program, op, sources.read(op))
+                sources.of_op[j] = found[j].output
+    return [found[j] for j in range(len(program.ops))]

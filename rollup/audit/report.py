@@ -1,0 +1,119 @@
+"""The audit: is this program safe to trust and to adjudicate? (DESIGN D2)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rollup.affine import extents, stays_inside
+from rollup.audit.form import Finding, form, refuse, sentence, waste
+from rollup.audit.gas import CALLDATA_LIMIT, GAS_LIMIT, GasBound, gas_bound
+from rollup.audit.intervals import OpIntervals, intervals
+from rollup.program import Program
+
+
+@dataclass(frozen=True)
+class OpAudit:
+    """What the audit knows about one descriptor. ``fills``: accesses whose reads can leave their operand and meet ``fill``."""
+
+    name: str
+    monoid: str
+    dtype: str
+    shape: tuple[int, ...]
+    box: tuple[int, ...]
+    repeat: int
+    fills: tuple[int, ...]
+    intervals: OpIntervals
+    bound: GasBound
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """The ops with their bounds, and the findings; ``ok`` if there are none. ``str`` gives a table for people.
+
+    ``ops`` is empty if the program is not well-formed: nothing can be said about such ops.
+    """
+
+    program: Program
+    ops: tuple[OpAudit, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+    @property
+    def gas(self) -> int:
+        """The most that any step can cost."""
+        return max((op.bound.gas for op in self.ops), default=0)
+
+    @property
+    def calldata(self) -> int:
+        """The largest witness transaction, in bytes."""
+        return max((op.bound.calldata for op in self.ops), default=0)
+
+    def __str__(self) -> str:
+        header = ("op", "name", "monoid", "dtype", "shape", "box", "times", "acc bits", "gas bound", "calldata", "findings")
+        rows = [header]
+        for j, op in enumerate(self.ops):
+            mine = sorted({finding.rule for finding in self.findings if finding.descriptor == j})
+            acc = op.intervals.acc
+            bits = max(abs(acc.low), abs(acc.high)).bit_length() + 1
+            rows.append(
+                (
+                    str(j),
+                    op.name,
+                    op.monoid,
+                    op.dtype,
+                    _dims(op.shape),
+                    _dims(op.box),
+                    str(op.repeat),
+                    str(bits),
+                    f"{op.bound.gas:,}",
+                    f"{op.bound.calldata:,}",
+                    ", ".join(mine) or "-",
+                )
+            )
+        widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        if not self.ops:
+            lines = []
+        lines.append("")
+        lines.append(f"model {self.program.id.hex()}")
+        if self.ops:
+            lines.append(f"dearest step {self.gas:,} gas (limit {GAS_LIMIT:,}), largest {self.calldata:,} bytes (limit {CALLDATA_LIMIT:,})")
+        lines += [sentence(self.program, finding) for finding in self.findings] or ["no findings"]
+        return "\n".join(lines)
+
+
+def _dims(dims: tuple[int, ...]) -> str:
+    return "x".join(map(str, dims)) or "-"
+
+
+def examine(program: Program) -> AuditReport:
+    """The report of the audit, findings and all; raises nothing that a bad program causes."""
+    broken = form(program)
+    if broken:
+        return AuditReport(program, (), tuple(broken))
+    findings = list(waste(program))
+    ops = []
+    for j, (op, reach) in enumerate(zip(program.ops, intervals(program), strict=True)):
+        bound = gas_bound(op, program)
+        findings += [Finding("overflow", j, message) for message in reach.overflows]
+        if bound.gas >= GAS_LIMIT:
+            findings.append(Finding("gas", j, f"a step can cost {bound.gas:,} gas, the limit is {GAS_LIMIT:,}; split the reduction"))
+        if bound.calldata >= CALLDATA_LIMIT:
+            message = f"a step can need {bound.calldata:,} bytes of calldata, the limit is {CALLDATA_LIMIT:,}; split the reduction"
+            findings.append(Finding("calldata", j, message))
+        sizes = extents(op)
+        fills = tuple(n for n, access in enumerate(op.accesses) if access.indirect or not stays_inside(access, sizes))
+        names = program.name(j), op.monoid.name.lower(), op.dtype.name.lower()
+        ops.append(OpAudit(*names, op.shape, op.box, op.repeat, fills, reach, bound))
+    return AuditReport(program, tuple(ops), tuple(findings))
+
+
+def audit(program: Program) -> AuditReport:
+    """The report of a program that passes; raises AuditError that lists every finding by name otherwise."""
+    report = examine(program)
+    refuse(program, list(report.findings))
+    return report
