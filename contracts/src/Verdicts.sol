@@ -81,8 +81,8 @@ abstract contract Verdicts {
         (int64 claimed, int64 computed) = PROVER.step(disputed, witness);
         if (claimed == computed) revert NoMismatch(place);
         verdict.element = uint16(bytes2(witness[:2]));
-        verdict.claimed = bytes32(uint256(int256(claimed)));
-        verdict.computed = bytes32(uint256(int256(computed)));
+        // forge-lint: disable-next-line(unsafe-typecast) two's complement stays what it is
+        (verdict.claimed, verdict.computed) = (bytes32(uint256(int256(claimed))), bytes32(uint256(int256(computed))));
     }
 
     /// @dev Witness: the leaf's 1,024 bytes, then its path in the trace tree.

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Ledger} from "../src/Ledger.sol";
+import {Models} from "../src/Models.sol";
+import {RollupChain} from "../src/RollupChain.sol";
+import {IOneStepProver} from "../src/interfaces/IOneStepProver.sol";
+import {Header} from "../src/libraries/Header.sol";
+import {Claim, Inclusion, Posting, Status} from "../src/types/Claim.sol";
+import {ClaimId, GameId, ModelId} from "../src/types/Ids.sol";
+import {Model} from "../src/types/Model.sol";
+import {Params} from "../src/types/Params.sol";
+import {Duration, Timestamp} from "../src/types/Time.sol";
+import {ToyProver} from "./ToyProver.sol";
+import {Trace, Traces} from "./Trace.sol";
+import {World} from "./World.sol";
+
+/// @dev Refuses money as long as it is told to.
+contract Refuser {
+    bool public refuses = true;
+    RollupChain private immutable CHAIN;
+
+    error NoThanks();
+
+    constructor(RollupChain chain) {
+        CHAIN = chain;
+    }
+
+    receive() external payable {
+        if (refuses) revert NoThanks();
+    }
+
+    function accept() external {
+        refuses = false;
+    }
+
+    function withdraw(uint256 amount) external {
+        CHAIN.withdraw(amount);
+    }
+}
+
+/// @dev Withdraws once more while it is being paid.
+contract Greedy {
+    RollupChain private immutable CHAIN;
+
+    constructor(RollupChain chain) {
+        CHAIN = chain;
+    }
+
+    receive() external payable {
+        if (CHAIN.balance(address(this)) >= msg.value) CHAIN.withdraw(msg.value);
+    }
+
+    function withdraw(uint256 amount) external {
+        CHAIN.withdraw(amount);
+    }
+}
+
+contract RollupChainTest is World {
+    using Traces for Trace;
+
+    /// @dev Posts one claim and expects the event that says why it was skipped.
+    function skips(Posting memory posting, bytes4 reason) private {
+        Posting[] memory postings = new Posting[](1);
+        postings[0] = posting;
+        ClaimId claimId = chain.claimIdOf(posting.claim);
+        uint256 batchId = chain.batchCount();
+        uint256 held = chain.locked(posting.claim.claimant);
+        VM.expectEmit(address(chain));
+        emit RollupChain.ClaimSkipped(batchId, 0, claimId, reason);
+        chain.postBatch(postings);
+        (bytes32 root,,) = chain.batches(batchId);
+        same("padding root", root, sha256(hex"05"));
+        same("nothing locked", chain.locked(posting.claim.claimant), held);
+        yes("unknown", chain.status(posting.claim, Inclusion(batchId, 0, new bytes32[](0))) == Status.Unknown);
+    }
+
+    /// @dev Signs a changed claim anew and expects it to be skipped.
+    function skipsClaim(Claim memory claim, bytes4 reason) private {
+        skips(postingOf(claim, Traces.honest()), reason);
+    }
+
+    function test_constructor_badParams_reverts() public {
+        IOneStepProver prover = new ToyProver();
+        Params[] memory bad = new Params[](7);
+        for (uint256 j = 0; j < bad.length; ++j) {
+            bad[j] = params();
+        }
+        bad[0].window = Duration.wrap(0);
+        bad[1].clock = Duration.wrap(0);
+        bad[2].arity = 0;
+        bad[3].arity = 9;
+        bad[4].reward = CLAIM_BOND / 2;
+        bad[5].reward = CLAIM_BOND / 2 - COLLECT_FEE + 1;
+        bad[6].challengeBond = COLLECT_FEE - 1;
+        for (uint256 j = 0; j < bad.length; ++j) {
+            VM.expectRevert(abi.encodeWithSelector(RollupChain.BadParams.selector));
+            new RollupChain(bad[j], prover);
+        }
+        VM.expectRevert(abi.encodeWithSelector(RollupChain.BadParams.selector));
+        new RollupChain(params(), IOneStepProver(address(0x1234)));
+    }
+
+    function test_registerModel_again_isIdempotent() public {
+        bytes memory siblings = abi.encodePacked(bytes32(uint256(1)), bytes32(uint256(2)));
+        bytes32 leaf = sha256(abi.encodePacked(hex"02", header(0)));
+        bytes32 up = sha256(abi.encodePacked(hex"01", leaf, bytes32(uint256(1))));
+        bytes32 root = sha256(abi.encodePacked(hex"01", up, bytes32(uint256(2))));
+        same("model id", ModelId.unwrap(model), root);
+        VM.prank(EVE);
+        same("again", ModelId.unwrap(chain.registerModel(header(0), siblings)), root);
+        Model memory stored = chain.modelOf(model);
+        same("values", stored.values, 5);
+        same("inputs", stored.inputs.length, 2);
+        same("second input", stored.inputs[1].byteLength, 20);
+        same("second output", stored.outputs[1].value, 3);
+        same("second output's bytes", stored.outputs[1].byteLength, 20);
+    }
+
+    function test_registerModel_proofLength_reverts() public {
+        VM.expectRevert(abi.encodeWithSelector(Models.ProofLength.selector, 33));
+        chain.registerModel(header(0), new bytes(33));
+        VM.expectRevert(abi.encodeWithSelector(Models.ProofLength.selector, 65 * 32));
+        chain.registerModel(header(0), new bytes(65 * 32));
+    }
+
+    function test_registerModel_badHeader_reverts() public {
+        bytes memory surplus = abi.encodePacked(header(0), hex"00");
+        VM.expectRevert(abi.encodeWithSelector(Header.HeaderTooLong.selector, 1));
+        chain.registerModel(surplus, "");
+    }
+
+    function test_modelOf_unknown_reverts() public {
+        ModelId unknown = ModelId.wrap(bytes32(uint256(9)));
+        VM.expectRevert(abi.encodeWithSelector(Models.UnknownModel.selector, unknown));
+        chain.modelOf(unknown);
+    }
+
+    function test_withdraw_ownMoney_succeeds() public {
+        VM.deal(EVE, 5 ether);
+        VM.prank(EVE);
+        chain.deposit{value: 5 ether}();
+        same("balance", chain.balance(EVE), 5 ether);
+        VM.prank(EVE);
+        chain.withdraw(3 ether);
+        same("out", EVE.balance, 3 ether);
+        same("rest", chain.balance(EVE), 2 ether);
+    }
+
+    function test_withdraw_tooMuch_reverts() public {
+        VM.expectRevert(abi.encodeWithSelector(Ledger.InsufficientBalance.selector, EVE, 0, 1));
+        VM.prank(EVE);
+        chain.withdraw(1);
+    }
+
+    function test_withdraw_refusingReceiver_harmsOnlyItself() public {
+        Refuser refuser = new Refuser(chain);
+        fund(address(refuser), 3 ether);
+        VM.expectRevert(abi.encodeWithSelector(Ledger.WithdrawalRefused.selector, address(refuser)));
+        refuser.withdraw(3 ether);
+        VM.prank(ALICE);
+        chain.withdraw(1 ether);
+        same("others are paid", ALICE.balance, 1 ether);
+        refuser.accept();
+        refuser.withdraw(3 ether);
+        same("later it is paid", address(refuser).balance, 3 ether);
+    }
+
+    function test_withdraw_reentered_paysOnce() public {
+        Greedy greedy = new Greedy(chain);
+        fund(address(greedy), 3 ether);
+        greedy.withdraw(2 ether);
+        same("paid", address(greedy).balance, 2 ether);
+        same("rest", chain.balance(address(greedy)), 1 ether);
+    }
+
+    function test_withdraw_lockedBond_reverts() public {
+        post(model, Traces.honest());
+        uint256 free = chain.balance(claimant);
+        VM.expectRevert(abi.encodeWithSelector(Ledger.InsufficientBalance.selector, claimant, free, free + 1));
+        VM.prank(claimant);
+        chain.withdraw(free + 1);
+    }
+
+    function test_ledger_caller_reverts() public {
+        bytes memory refusal = abi.encodeWithSelector(RollupChain.NotGame.selector, EVE);
+        address[] memory payees = new address[](0);
+        uint256[] memory amounts = new uint256[](0);
+        VM.expectRevert(refusal);
+        VM.prank(EVE);
+        chain.lock(ALICE, 1);
+        VM.expectRevert(refusal);
+        VM.prank(EVE);
+        chain.unlock(ALICE, 1);
+        VM.expectRevert(refusal);
+        VM.prank(EVE);
+        chain.forfeit(ALICE, 1, payees, amounts);
+        VM.expectRevert(refusal);
+        VM.prank(EVE);
+        chain.convict(ClaimId.wrap(0), ALICE, 0, 0, payees, amounts);
+    }
+
+    function test_ledger_gameBeyondBond_reverts() public {
+        address[] memory payees = new address[](1);
+        uint256[] memory amounts = new uint256[](1);
+        amounts[0] = 2;
+        VM.expectRevert(abi.encodeWithSelector(Ledger.InsufficientLocked.selector, ALICE, 0, 1));
+        VM.prank(address(game));
+        chain.unlock(ALICE, 1);
+        VM.prank(address(game));
+        chain.lock(ALICE, 1);
+        VM.expectRevert(abi.encodeWithSelector(Ledger.PaymentsExceedBond.selector, 2, 1));
+        VM.prank(address(game));
+        chain.forfeit(ALICE, 1, payees, amounts);
+    }
+
+    function test_convict_twice_reverts() public {
+        Posted memory posted = post(model, Traces.honest());
+        post(model, Traces.honest());
+        VM.prank(address(game));
+        chain.convict(posted.id, claimant, posted.inclusion.batchId, 0, new address[](0), new uint256[](0));
+        VM.expectRevert(abi.encodeWithSelector(RollupChain.AlreadyInvalid.selector, posted.id));
+        VM.prank(address(game));
+        chain.convict(posted.id, claimant, posted.inclusion.batchId, 0, new address[](0), new uint256[](0));
+    }
+
+    function test_postBatch_oneClaim_succeeds() public {
+        Trace memory trace = Traces.honest();
+        Posting[] memory postings = new Posting[](1);
+        postings[0] = postingOf(claimOf(model, trace), trace);
+        ClaimId claimId = chain.claimIdOf(postings[0].claim);
+        bytes32 leaf = sha256(abi.encodePacked(hex"04", claimId));
+        VM.expectEmit(address(chain));
+        emit RollupChain.ClaimPosted(0, 0, claimId, postings[0].claim, postings[0].input, postings[0].output);
+        VM.expectEmit(address(chain));
+        emit RollupChain.BatchPosted(0, leaf, 1, Timestamp.wrap(uint64(time)));
+        VM.prank(EVE);
+        chain.postBatch(postings);
+        same("locked", chain.locked(claimant), CLAIM_BOND);
+        yes("nonce used", chain.isNonceUsed(claimant, postings[0].claim.nonce));
+        yes("posted", chain.status(postings[0].claim, Inclusion(0, 0, new bytes32[](0))) == Status.Posted);
+    }
+
+    function test_postBatch_empty_reverts() public {
+        VM.expectRevert(abi.encodeWithSelector(RollupChain.EmptyBatch.selector));
+        chain.postBatch(new Posting[](0));
+    }
+
+    function test_postBatch_oneOfFiveFails_othersStand() public {
+        Trace memory trace = Traces.honest();
+        Posting[] memory postings = new Posting[](5);
+        bytes32[] memory nodes = new bytes32[](16);
+        for (uint256 j = 0; j < 8; ++j) {
+            nodes[8 + j] = sha256(hex"05");
+            if (j >= 5) continue;
+            postings[j] = postingOf(claimOf(model, trace), trace);
+            if (j == 2) postings[j].output[0] ^= 0x01;
+            else nodes[8 + j] = sha256(abi.encodePacked(hex"04", chain.claimIdOf(postings[j].claim)));
+        }
+        for (uint256 g = 7; g != 0; --g) {
+            nodes[g] = sha256(abi.encodePacked(nodes[2 * g], nodes[2 * g + 1]));
+        }
+        uint256 batchId = chain.postBatch(postings);
+        (bytes32 root,, uint32 count) = chain.batches(batchId);
+        same("root", root, nodes[1]);
+        same("count", count, 5);
+        same("bonds", chain.locked(claimant), 4 * CLAIM_BOND);
+        bytes32[] memory proof = new bytes32[](3);
+        for (uint256 j = 0; j < 5; ++j) {
+            for (uint256 up = 0; up < 3; ++up) {
+                proof[up] = nodes[((8 + j) >> up) ^ 1];
+            }
+            Status expected = j == 2 ? Status.Unknown : Status.Posted;
+            yes("status", chain.status(postings[j].claim, Inclusion(batchId, j, proof)) == expected);
+        }
+        yes("not beyond the count", chain.status(postings[0].claim, Inclusion(batchId, 5, proof)) == Status.Unknown);
+        yes("not elsewhere", chain.status(postings[0].claim, Inclusion(batchId, 1, proof)) == Status.Unknown);
+        yes(
+            "not another depth",
+            chain.status(postings[0].claim, Inclusion(batchId, 0, new bytes32[](2))) == Status.Unknown
+        );
+        yes("no such batch", chain.status(postings[0].claim, Inclusion(batchId + 1, 0, proof)) == Status.Unknown);
+    }
+
+    function test_postBatch_unknownModel_isSkipped() public {
+        Claim memory claim = claimOf(model, Traces.honest());
+        claim.modelId = ModelId.wrap(bytes32(uint256(1)));
+        skipsClaim(claim, Models.UnknownModel.selector);
+    }
+
+    function test_postBatch_traceRootMissing_isSkipped() public {
+        Claim memory claim = claimOf(model, Traces.honest());
+        claim.traceRoot = 0;
+        skipsClaim(claim, RollupChain.TraceRootMissing.selector);
+    }
+
+    function test_postBatch_traceRootUnexpected_isSkipped() public {
+        Claim memory claim = claimOf(lazyModel, Traces.honest());
+        claim.traceRoot = bytes32(uint256(1));
+        skipsClaim(claim, RollupChain.TraceRootUnexpected.selector);
+    }
+
+    function test_postBatch_expired_isSkipped() public {
+        Claim memory claim = claimOf(model, Traces.honest());
+        Claim memory later = claimOf(model, Traces.honest());
+        wait(10);
+        Posted memory posted = post(claim, Traces.honest());
+        yes("in time", chain.status(claim, posted.inclusion) == Status.Posted);
+        wait(1);
+        skipsClaim(later, RollupChain.ClaimExpired.selector);
+    }
+
+    function test_postBatch_replayed_isSkipped() public {
+        Posted memory posted = post(model, Traces.honest());
+        skipsClaim(posted.claim, RollupChain.NonceUsed.selector);
+    }
+
+    function test_postBatch_duplicateInBatch_countsOnce() public {
+        Posting[] memory postings = new Posting[](2);
+        postings[0] = postingOf(claimOf(model, Traces.honest()), Traces.honest());
+        postings[1] = postings[0];
+        chain.postBatch(postings);
+        same("one bond", chain.locked(claimant), CLAIM_BOND);
+        bytes32 leaf = sha256(abi.encodePacked(hex"04", chain.claimIdOf(postings[0].claim)));
+        (bytes32 root,,) = chain.batches(0);
+        same("root", root, sha256(abi.encodePacked(leaf, sha256(hex"05"))));
+    }
+
+    function test_postBatch_cancelledNonce_isSkipped() public {
+        Claim memory claim = claimOf(model, Traces.honest());
+        VM.prank(claimant);
+        chain.cancelNonce(claim.nonce);
+        skipsClaim(claim, RollupChain.NonceUsed.selector);
+    }
+
+    function test_postBatch_noFreeBond_isSkipped() public {
+        VM.prank(claimant);
+        chain.withdraw(1000 ether - CLAIM_BOND + 1);
+        skipsClaim(claimOf(model, Traces.honest()), Ledger.InsufficientBalance.selector);
+    }
+
+    function test_postBatch_tooLarge_isSkipped() public {
+        Posting memory posting = postingOf(claimOf(model, Traces.honest()), Traces.honest());
+        posting.input = new bytes(96 * 1024 - posting.output.length + 1);
+        skips(posting, RollupChain.PostingTooLarge.selector);
+    }
+
+    function test_postBatch_badSignature_isSkipped() public {
+        Posting memory posting = postingOf(claimOf(model, Traces.honest()), Traces.honest());
+        bytes memory good = posting.signature;
+        posting.signature = signed(0xe5e, ClaimId.unwrap(chain.claimIdOf(posting.claim)));
+        skips(posting, RollupChain.BadSignature.selector);
+        posting.signature = good;
+        posting.claim.requestId = bytes32(uint256(1));
+        skips(posting, RollupChain.BadSignature.selector);
+        posting.signature = "";
+        skips(posting, RollupChain.BadSignature.selector);
+    }
+
+    function test_postBatch_inputLength_isSkipped() public {
+        Posting memory posting = postingOf(claimOf(model, Traces.honest()), Traces.honest());
+        posting.input = abi.encodePacked(posting.input, hex"00");
+        skips(posting, RollupChain.InputLength.selector);
+        posting.input = "";
+        skips(posting, RollupChain.InputLength.selector);
+    }
+
+    function test_postBatch_outputLength_isSkipped() public {
+        Posting memory posting = postingOf(claimOf(model, Traces.honest()), Traces.honest());
+        posting.output = new bytes(119);
+        skips(posting, RollupChain.OutputLength.selector);
+    }
+
+    function test_postBatch_otherInput_isSkipped() public {
+        Posting memory posting = postingOf(claimOf(model, Traces.honest()), Traces.honest());
+        posting.input[1519] ^= 0x80;
+        skips(posting, RollupChain.InputRootMismatch.selector);
+    }
+
+    function test_postBatch_otherOutput_isSkipped() public {
+        Posting memory posting = postingOf(claimOf(model, Traces.honest()), Traces.honest());
+        posting.output[0] ^= 0x01;
+        skips(posting, RollupChain.OutputRootMismatch.selector);
+    }
+
+    function test_cancelNonce_used_reverts() public {
+        Posted memory posted = post(model, Traces.honest());
+        VM.expectRevert(abi.encodeWithSelector(RollupChain.NonceUsed.selector, claimant, posted.claim.nonce));
+        VM.prank(claimant);
+        chain.cancelNonce(posted.claim.nonce);
+    }
+
+    function testFuzz_cancelNonce_onlyThatOne_succeeds(uint256 nonce, uint256 other) public {
+        VM.assume(nonce != other);
+        VM.prank(EVE);
+        chain.cancelNonce(nonce);
+        yes("used", chain.isNonceUsed(EVE, nonce));
+        yes("not the other", !chain.isNonceUsed(EVE, other));
+        yes("not somebody else's", !chain.isNonceUsed(ALICE, nonce));
+    }
+
+    function test_isFinal_windowEnd_isNotYet() public {
+        Posted memory posted = post(model, Traces.honest());
+        wait(WINDOW);
+        yes("at its end", !chain.isFinal(posted.claim, posted.inclusion));
+        wait(1);
+        yes("after it", chain.isFinal(posted.claim, posted.inclusion));
+    }
+
+    function test_isFinal_openGame_isNotYet() public {
+        Posted memory posted = post(model, Traces.honest());
+        wait(WINDOW);
+        challenge(ALICE, posted);
+        wait(1);
+        yes("challenged", chain.status(posted.claim, posted.inclusion) == Status.Challenged);
+        yes("not final", !chain.isFinal(posted.claim, posted.inclusion));
+    }
+
+    function test_release_final_succeeds() public {
+        Posted memory posted = post(model, Traces.honest());
+        wait(WINDOW + 1);
+        VM.prank(EVE);
+        chain.release(posted.claim, posted.inclusion);
+        same("free", chain.balance(claimant), 1000 ether);
+        same("locked", chain.locked(claimant), 0);
+        yes("released", chain.isReleased(posted.inclusion.batchId, 0));
+    }
+
+    function test_release_twice_reverts() public {
+        Posted memory posted = post(model, Traces.honest());
+        post(model, Traces.honest());
+        wait(WINDOW + 1);
+        chain.release(posted.claim, posted.inclusion);
+        VM.expectRevert(abi.encodeWithSelector(RollupChain.AlreadyReleased.selector, posted.id));
+        chain.release(posted.claim, posted.inclusion);
+    }
+
+    function test_release_early_reverts() public {
+        Posted memory posted = post(model, Traces.honest());
+        wait(WINDOW);
+        VM.expectRevert(abi.encodeWithSelector(RollupChain.NotFinal.selector, posted.id, Status.Posted));
+        chain.release(posted.claim, posted.inclusion);
+    }
+
+    function test_release_invalid_reverts() public {
+        Posted memory posted = post(model, Traces.honest());
+        GameId gameId = challenge(ALICE, posted);
+        wait(CLOCK + 1);
+        game.timeout(one(gameId));
+        yes("invalid", chain.isInvalid(posted.inclusion.batchId, 0));
+        wait(WINDOW + 1);
+        VM.expectRevert(abi.encodeWithSelector(RollupChain.NotFinal.selector, posted.id, Status.Invalid));
+        chain.release(posted.claim, posted.inclusion);
+    }
+
+    function test_release_notIncluded_reverts() public {
+        Posted memory posted = post(model, Traces.honest());
+        wait(WINDOW + 1);
+        posted.claim.nonce += 1;
+        ClaimId other = chain.claimIdOf(posted.claim);
+        VM.expectRevert(abi.encodeWithSelector(RollupChain.NotFinal.selector, other, Status.Unknown));
+        chain.release(posted.claim, posted.inclusion);
+    }
+
+    function test_postedAt_notIncluded_reverts() public {
+        Posted memory posted = post(model, Traces.honest());
+        ClaimId other = ClaimId.wrap(bytes32(uint256(1)));
+        VM.expectRevert(abi.encodeWithSelector(RollupChain.NotIncluded.selector, other, 0));
+        chain.postedAt(other, posted.inclusion);
+    }
+}

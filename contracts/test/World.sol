@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {DisputeGame} from "../src/DisputeGame.sol";
+import {RollupChain} from "../src/RollupChain.sol";
+import {Claim, Inclusion, Posting} from "../src/types/Claim.sol";
+import {Move, Reveal, Rule} from "../src/types/Dispute.sol";
+import {Gindex} from "../src/types/Gindex.sol";
+import {ClaimId, GameId, ModelId} from "../src/types/Ids.sol";
+import {Params} from "../src/types/Params.sol";
+import {Duration} from "../src/types/Time.sol";
+import {Base} from "./Base.sol";
+import {ToyProver} from "./ToyProver.sol";
+import {Trace, Traces} from "./Trace.sol";
+
+/// @dev A chain with two models of one toy program (trace with the claim, trace on dispute), a claimant, two challengers
+///      and a bystander.
+abstract contract World is Base {
+    using Traces for Trace;
+
+    uint32 internal constant WINDOW = 1000;
+    uint32 internal constant CLOCK = 100;
+    uint8 internal constant ARITY = 2;
+    uint128 internal constant CLAIM_BOND = 100 ether;
+    uint128 internal constant CHALLENGE_BOND = 10 ether;
+    uint128 internal constant REWARD = 30 ether;
+    uint128 internal constant MOVE_FEE = 2 ether;
+    uint128 internal constant COLLECT_FEE = 1 ether;
+    uint256 internal constant CLAIMANT_KEY = 0xc1a1;
+
+    address internal claimant = VM.addr(CLAIMANT_KEY);
+    address internal constant ALICE = address(0xa11ce);
+    address internal constant BOB = address(0xb0b);
+    address internal constant EVE = address(0xe5e);
+
+    RollupChain internal chain;
+    DisputeGame internal game;
+    ModelId internal model;
+    ModelId internal lazyModel;
+    uint256 internal nextNonce = 7;
+    /// @dev Kept here because the optimizer takes `block.timestamp` for a constant of the transaction.
+    uint256 internal time = 1_700_000_000;
+    uint256 internal height = 100;
+
+    /// @dev A claim on L1 with all that a player needs.
+    struct Posted {
+        Claim claim;
+        ClaimId id;
+        Inclusion inclusion;
+        Trace trace;
+    }
+
+    function setUp() public virtual {
+        VM.warp(time);
+        VM.roll(height);
+        chain = new RollupChain(params(), new ToyProver());
+        game = chain.game();
+        model = chain.registerModel(header(0), abi.encodePacked(bytes32(uint256(1)), bytes32(uint256(2))));
+        lazyModel = chain.registerModel(header(1), abi.encodePacked(bytes32(uint256(1)), bytes32(uint256(2))));
+        fund(claimant, 1000 ether);
+        fund(ALICE, 100 ether);
+        fund(BOB, 100 ether);
+    }
+
+    function params() internal pure returns (Params memory) {
+        return Params({
+            window: Duration.wrap(WINDOW),
+            clock: Duration.wrap(CLOCK),
+            arity: ARITY,
+            claimBond: CLAIM_BOND,
+            challengeBond: CHALLENGE_BOND,
+            reward: REWARD,
+            moveFee: MOVE_FEE,
+            collectFee: COLLECT_FEE
+        });
+    }
+
+    /// @dev Inputs: i8[1500], i16[2, 5]; outputs: value 4 as i8[100], value 3 as i32[5].
+    function header(uint8 policy) internal pure returns (bytes memory) {
+        bytes memory inputs = abi.encodePacked(hex"02", hex"000701", uint32(1500), hex"010702", uint32(2), uint32(5));
+        bytes memory outputs =
+            abi.encodePacked(hex"02", uint32(4), hex"000701", uint32(100), uint32(3), hex"020701", uint32(5));
+        return abi.encodePacked(uint16(1), policy, uint8(3), uint8(2), uint32(5), inputs, outputs);
+    }
+
+    function fund(address account, uint256 amount) internal {
+        VM.deal(address(this), amount);
+        chain.depositFor{value: amount}(account);
+    }
+
+    /// @dev A claim whose input and output are those of its trace.
+    function claimOf(ModelId modelId, Trace memory trace) internal returns (Claim memory claim) {
+        claim.modelId = modelId;
+        claim.claimant = claimant;
+        claim.nonce = nextNonce++;
+        claim.validUntil = uint64(time + 10);
+        claim.inputRoot = sha256(abi.encodePacked(hex"01", trace.entry(0), trace.entry(1)));
+        claim.outputRoot = sha256(abi.encodePacked(hex"01", trace.entry(4), trace.entry(3)));
+        if (ModelId.unwrap(modelId) == ModelId.unwrap(model)) claim.traceRoot = trace.root();
+    }
+
+    function signed(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = VM.sign(key, digest);
+        return abi.encodePacked(r, s, v);
+    }
+
+    function postingOf(Claim memory claim, Trace memory trace) internal view returns (Posting memory posting) {
+        posting.claim = claim;
+        posting.signature = signed(CLAIMANT_KEY, ClaimId.unwrap(chain.claimIdOf(claim)));
+        posting.input = abi.encodePacked(trace.tensor(0), trace.tensor(1));
+        posting.output = abi.encodePacked(trace.tensor(4), trace.tensor(3));
+    }
+
+    /// @dev Posts the claim alone in a batch; `trace` gives the bytes.
+    function post(Claim memory claim, Trace memory trace) internal returns (Posted memory posted) {
+        Posting[] memory postings = new Posting[](1);
+        postings[0] = postingOf(claim, trace);
+        uint256 batchId = chain.postBatch(postings);
+        return Posted(claim, chain.claimIdOf(claim), Inclusion(batchId, 0, new bytes32[](0)), trace);
+    }
+
+    function post(ModelId modelId, Trace memory trace) internal returns (Posted memory) {
+        return post(claimOf(modelId, trace), trace);
+    }
+
+    function challenge(address challenger, Posted memory posted, bytes32 commitment) internal returns (GameId) {
+        VM.prank(challenger);
+        return game.challenge(posted.claim, posted.inclusion, commitment);
+    }
+
+    function challenge(address challenger, Posted memory posted) internal returns (GameId) {
+        return challenge(challenger, posted, 0);
+    }
+
+    /// @dev The move that fits where the game stands now.
+    function moveOf(GameId gameId) internal view returns (Move memory) {
+        ClaimId claimId = game.gameOf(gameId).claimId;
+        bytes32 traceRoot = game.disputeOf(claimId).traceRoot;
+        bytes32 node = Gindex.unwrap(game.gameOf(gameId).gindex) == 1 ? traceRoot : game.gameOf(gameId).node;
+        return Move(gameId, claimId, traceRoot, node);
+    }
+
+    function revealOf(GameId gameId, Trace memory trace) internal view returns (Reveal[] memory reveals) {
+        uint256 gindex = Gindex.unwrap(game.gameOf(gameId).gindex);
+        reveals = new Reveal[](1);
+        reveals[0] = Reveal(moveOf(gameId), trace.children(gindex, gindex >= 16 ? 1 : 2));
+    }
+
+    function reveal(GameId gameId, Trace memory trace) internal {
+        game.reveal(revealOf(gameId, trace));
+    }
+
+    function revealLeaf(GameId gameId, Trace memory trace) internal {
+        game.revealLeaf(moveOf(gameId), trace.leaves[Gindex.unwrap(game.gameOf(gameId).gindex) - 32]);
+    }
+
+    function select(address challenger, GameId gameId, Trace memory trace, uint256 gindex) internal {
+        Move memory move = moveOf(gameId);
+        bytes memory siblings = trace.path(gindex, Gindex.unwrap(game.gameOf(gameId).gindex));
+        VM.prank(challenger);
+        game.select(move, Gindex.wrap(uint128(gindex)), trace.nodes[gindex], siblings);
+    }
+
+    /// @dev Plays honestly on both sides until the game stands on the leaf and its bytes are known.
+    function descend(address challenger, GameId gameId, Trace memory trace, uint256 leaf) internal {
+        for (uint256 up = 4; up > 1; up -= 2) {
+            reveal(gameId, trace);
+            select(challenger, gameId, trace, (32 + leaf) >> (up - 1));
+        }
+        reveal(gameId, trace);
+        select(challenger, gameId, trace, 32 + leaf);
+        revealLeaf(gameId, trace);
+    }
+
+    function prove(
+        address challenger,
+        GameId gameId,
+        Claim memory claim,
+        uint256 place,
+        Rule rule,
+        bytes memory witness
+    ) internal {
+        Move memory move = moveOf(gameId);
+        VM.prank(challenger);
+        game.prove(move, claim, Gindex.wrap(uint128(place)), bytes32(0), rule, witness);
+    }
+
+    /// @dev A witness that the toy prover answers with these elements.
+    function difference(int64 claimed, int64 computed) internal pure returns (bytes memory) {
+        return abi.encodePacked(uint16(3), abi.encode(claimed, computed));
+    }
+
+    function one(GameId gameId) internal pure returns (GameId[] memory list) {
+        list = new GameId[](1);
+        list[0] = gameId;
+    }
+
+    function two(GameId a, GameId b) internal pure returns (GameId[] memory list) {
+        list = new GameId[](2);
+        (list[0], list[1]) = (a, b);
+    }
+
+    function wait(uint256 duration) internal {
+        (time, height) = (time + duration, height + 1);
+        VM.warp(time);
+        VM.roll(height);
+    }
+}
