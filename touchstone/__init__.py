@@ -1,0 +1,1 @@
+"""The command line and the demo: the one room that may import every other."""
