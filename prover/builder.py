@@ -149,10 +149,9 @@ class Builder:
     def _materialise(self, draft: Draft) -> Draft:
         draft = self.realised(draft, final=True)
         if draft.exact:
-            full = integer_dtype(draft.dtype)
-            fits = full.min <= draft.low and draft.high <= full.max
-            dtype = DType.holding(draft.low, draft.high) if fits else full
-            return self.read(self.emit(draft, dtype), draft)
+            coder = Coder(draft)
+            wrapped = coder.done(coder.wrapped(len(draft.code), integer_dtype(draft.dtype)), 0)
+            return self.read(self.emit(wrapped, DType.holding(wrapped.low, wrapped.high)), wrapped)
         return self.stored(draft, value_format(draft.range))
 
     def stored(self, draft: Draft, form: Format) -> Draft:
@@ -160,8 +159,7 @@ class Builder:
         draft = self.realised(draft, final=True)
         coder = Coder(draft)
         register = coder.shift(len(draft.code), form.scale - draft.scale)
-        if not draft.exact:
-            register = coder.clamp(register, form.low, form.high)
+        register = coder.wrapped(register, form.dtype) if draft.exact else coder.clamp(register, form.low, form.high)
         rounded = coder.done(register, form.scale)
         return self.read(self.emit(rounded, form.dtype), rounded)
 

@@ -314,8 +314,6 @@ class Coder:
 
     def mul(self, a: int, b: int) -> int:
         bounds = _corners(self.bounds[a], self.bounds[b], lambda x, y: x * y)
-        if a == b:
-            bounds = (0, max(abs(x) for x in self.bounds[a]) ** 2)
         return self.put(Instr(Opcode.MUL, (a, b)), bounds)
 
     def div(self, a: int, b: int) -> int:
@@ -363,6 +361,14 @@ class Coder:
         if self.bounds[a][0] < low:
             a = self.maximum(a, self.const(low))
         return a
+
+    def wrapped(self, a: int, dtype: DType) -> int:
+        """Reduced modulo 2^bits into the dtype, as integer arithmetic of that dtype does."""
+        low, high = self.bounds[a]
+        if dtype.min <= low and high <= dtype.max or dtype is DType.I64:
+            return a
+        lifted = self.bitwise(Opcode.AND, self.add(a, self.const(-dtype.min)), self.const((1 << dtype.bits) - 1))
+        return self.add(lifted, self.const(dtype.min))
 
     def abs(self, a: int) -> int:
         low, high = self.bounds[a]

@@ -10,7 +10,7 @@ import numpy as np
 
 from prover.draft import BOX, Coder, Draft, View
 from prover.passes.calibrate import Range
-from rollup.ops import Instr, Monoid, Opcode, Term
+from rollup.ops import Monoid, Opcode, Term
 from rollup.types import DType
 
 if TYPE_CHECKING:
@@ -19,110 +19,134 @@ if TYPE_CHECKING:
 LONGEST_BYTES = 1 << 16
 """Most operand bytes that one element of an op reads through its factors."""
 
+UNKNOWN = Range(0.0, 0.0, 0.0)
+INTEGER = np.dtype(np.int64)
+
 
 def split(builder: Builder, draft: Draft) -> Draft:
     """The draft itself, or one that reduces the results of shorter reductions, which are emitted."""
     width = sum(view.tensor.dtype.size for view in draft.views[: draft.factors])
     if not draft.box or math.prod(draft.box) * width <= LONGEST_BYTES:
         return draft
-    if draft.monoid in (Monoid.SUM, Monoid.MAX, Monoid.MIN):
-        return _split_blocks(builder, draft, width)
-    return _split_argument(builder, draft, width)
+    longest = max(range(len(draft.box)), key=lambda j: draft.box[j])
+    others = math.prod(draft.box) // draft.box[longest]
+    most = max(1, LONGEST_BYTES // (width * others))
+    if draft.monoid in (Monoid.ARGMAX, Monoid.ARGMIN):
+        return _split_argument(builder, draft, most)
+    return _split_blocks(builder, draft, longest, most)
 
 
-def _blocks(size: int, most: int) -> int:
-    """Length of the blocks that a dimension is cut into: its largest divisor up to ``most``, or ``most`` if that is far smaller."""
-    best = max(block for block in range(1, most + 1) if size % block == 0)
-    return best if 4 * best >= most else most
+def _neutral(monoid: Monoid, view: View) -> int:
+    """What a position past the end reads, so that it does not count: an argument prefers the lower position among equals."""
+    if monoid is Monoid.SUM:
+        return 0
+    return view.tensor.low if monoid in (Monoid.MAX, Monoid.ARGMAX) else view.tensor.high
 
 
-def _blocked(draft: Draft, most: int) -> tuple[tuple[View, ...], int, int, int]:
-    """(factors over one more output dimension that numbers the blocks, split box dimension, block length, blocks)."""
-    dimension = max(range(len(draft.box)), key=lambda j: draft.box[j])
-    others = math.prod(draft.box) // draft.box[dimension]
-    block = _blocks(draft.box[dimension], max(1, most // others))
-    count = -(-draft.box[dimension] // block)
+def _direct(view: View, dimension: int, size: int) -> bool:
+    """Whether a coordinate leaves its dimension exactly where the box variable passes its end."""
+    along = [term for term in view.terms if term.var == BOX + dimension]
+    if len(along) != 1 or along[0].coef != 1:
+        return False
+    at = along[0].dimension
+    alone = all(term is along[0] for term in view.terms if term.dimension == at)
+    return alone and view.shape[at] == size and view.offsets[at] == 0 and not (view.stacked and at == 0)
+
+
+def _unpacked(builder: Builder, draft: Draft) -> Draft:
+    """The draft with its first factor copied, so that every box variable has a dimension of its own."""
+    view, rank = draft.views[0], len(draft.shape)
+    shape = (*draft.shape, *draft.box)
+    names = {BOX + j: (0, ((rank + j, 1),)) for j in range(len(draft.box))}
+    low, high = min(view.tensor.low, view.fill), max(view.tensor.high, view.fill)
+    coder = Coder(Draft(shape, INTEGER, UNKNOWN, where=draft.where))
+    copy = coder.done(coder.load(view.renamed(names)), 0)
+    tensor = builder.emit(copy, DType.holding(low, high))
+    terms = tuple(Term(d, d if d < rank else BOX + d - rank, 1) for d in range(len(shape)))
+    plain = View(tensor, shape, (0,) * len(shape), terms)
+    return replace(draft, views=(plain, *draft.views[1:]), memo={})
+
+
+def _split_blocks(builder: Builder, draft: Draft, dimension: int, most: int) -> Draft:
+    """Reduce blocks of one box dimension, then the blocks."""
+    size = draft.box[dimension]
+    count = -(-size // most)
+    block = -(-size // count)
+    views, exact = draft.views[: draft.factors], block * count == size
+    if not exact and not any(_direct(view, dimension, size) for view in views):
+        draft = _unpacked(builder, draft)
+        views = draft.views[: draft.factors]
     rank = len(draft.shape)
-    mapping = {BOX + dimension: (0, ((rank, block), (BOX + dimension, 1)))}
-    return tuple(view.renamed(mapping) for view in draft.views[: draft.factors]), dimension, block, count
-
-
-def _bounded(views: tuple[View, ...], draft: Draft, dimension: int, block: int, count: int) -> tuple[View, ...]:
-    """Make positions past the end of the split dimension read the fill: the neutral element of the monoid."""
-    if block * count == draft.box[dimension]:
-        return views
-    neutral = {Monoid.SUM: 0, Monoid.MAX: DType.I64.min, Monoid.MIN: DType.I64.max, Monoid.ARGMAX: DType.I64.min, Monoid.ARGMIN: DType.I64.max}
-    guarded = []
-    for view in views:
-        # A guard dimension of the split dimension's own length: its coordinate leaves it exactly past the end.
-        alone = [t for t in view.terms if t.var == BOX + dimension]
-        direct = len(alone) == 1 and view.shape[alone[0].dimension] == draft.box[dimension] and view.offsets[alone[0].dimension] == 0
-        if not direct or alone[0].coef != 1:
-            raise AssertionError("a strided reduction is copied before it is split")
-        guarded.append(replace(view, fill=neutral[draft.monoid]))
-    return tuple(guarded)
-
-
-def _split_blocks(builder: Builder, draft: Draft, width: int) -> Draft:
-    views, dimension, block, count = _blocked(draft, LONGEST_BYTES // width)
-    views = _bounded(views, draft, dimension, block, count)
-    rank = len(draft.shape)
-    box = tuple(block if j == dimension else n for j, n in enumerate(draft.box))
+    if not exact:
+        views = tuple(replace(view, fill=_neutral(draft.monoid, view)) if _direct(view, dimension, size) else view for view in views)
+    renamed = {BOX + dimension: (0, ((rank, block), (BOX + dimension, 1)))}
     acc = draft.bounds[0]
-    order = None if draft.order is None else (*draft.order, rank)
     part = replace(
-        draft, shape=(*draft.shape, count), box=box, views=views, code=(), bounds=(acc,), scale=0, dtype=np.dtype(np.int64), order=order, memo={}
+        draft,
+        shape=(*draft.shape, count),
+        box=tuple(block if j == dimension else n for j, n in enumerate(draft.box)),
+        views=tuple(view.renamed(renamed) for view in views),
+        code=(),
+        bounds=(acc,),
+        scale=0,
+        dtype=INTEGER,
+        order=None if draft.order is None else (*draft.order, rank),
+        memo={},
     )
-    partial = builder.emit(part, DType.holding(*acc))
-    read = builder.view(builder.read(partial, part))
-    outer = {rank: (0, ((BOX, 1),))}
-    return replace(draft, factors=1, box=(count,), views=(read.renamed(outer), *draft.views[draft.factors :]), code=_moved(draft), memo={})
-
-
-def _moved(draft: Draft) -> tuple[Instr, ...]:
-    """The code with accesses renumbered for a draft that has one factor instead of ``draft.factors``."""
+    read = builder.view(builder.read(builder.emit(part, DType.holding(*acc)), part))
+    outer = read.renamed({rank: (0, ((BOX, 1),))})
     shift = 1 - draft.factors
-    return tuple(
+    code = tuple(
         replace(instr, args=(instr.args[0] + shift, *instr.args[1:])) if instr.op in (Opcode.LOAD, Opcode.LOOK) else instr
         for instr in draft.code
     )
+    return replace(draft, factors=1, box=(count,), views=(outer, *draft.views[draft.factors :]), code=code, memo={})
 
 
-def _split_argument(builder: Builder, draft: Draft, width: int) -> Draft:
-    """Block extremes, the argument among the blocks, then the argument inside that block through an indirect coordinate."""
-    assert len(draft.box) == 1 and draft.factors == 1, "an argument reduction runs along one dimension"
-    views, dimension, block, count = _blocked(draft, LONGEST_BYTES // width)
-    views = _bounded(views, draft, dimension, block, count)
-    rank = len(draft.shape)
+def _split_argument(builder: Builder, draft: Draft, most: int) -> Draft:
+    """Block extremes, the best block, then the argument inside it through an indirect coordinate."""
+    assert draft.factors == 1 and len(draft.box) == 1, "an argument is taken along one dimension"
+    size, rank = draft.box[0], len(draft.shape)
+    count = -(-size // most)
+    block = -(-size // count)
+    if not _direct(draft.views[0], 0, size):
+        draft = _unpacked(builder, draft)
+    view = draft.views[0]
+    at = next(term.dimension for term in view.terms if term.var == BOX)
+    if block * count != size:
+        view = _lengthened(builder, replace(view, fill=_neutral(draft.monoid, view)), draft, at, block * count)
+        at = rank
     extreme = Monoid.MAX if draft.monoid is Monoid.ARGMAX else Monoid.MIN
-    tensor = views[0].tensor
-    low, high = min(tensor.low, views[0].fill), max(tensor.high, views[0].fill)
-    part = Draft(
-        (*draft.shape, count), np.dtype(np.int64), Range(0, 0, 0), extreme, (block,), 1, views, (), ((low, high),), memo={}
+    bounds = (view.tensor.low, view.tensor.high)
+    blocks = view.renamed({BOX: (0, ((rank, block), (BOX, 1)))})
+    part = Draft((*draft.shape, count), INTEGER, UNKNOWN, extreme, (block,), 1, (blocks,), (), (bounds,), where=draft.where)
+    read = builder.view(builder.read(builder.emit(part, DType.holding(*bounds)), part)).renamed({rank: (0, ((BOX, 1),))})
+    best = Draft(draft.shape, INTEGER, UNKNOWN, draft.monoid, (count,), 1, (read,), (), ((0, count - 1),), where=draft.where)
+    chosen = builder.view(builder.read(builder.emit(best, DType.holding(0, count - 1)), best))
+    # The split dimension as (block, position): the chosen block is the indirect coordinate.
+    terms = tuple(replace(term, dimension=term.dimension + (term.dimension > at or term.var == BOX)) for term in view.terms)
+    inner = View(
+        view.tensor,
+        (*view.shape[:at], count, block, *view.shape[at + 1 :]),
+        (*view.offsets[: at + 1], *view.offsets[at:]),
+        terms,
+        0,
+        view.stacked,
+        indirect=(at, 1),
     )
-    read = builder.view(builder.read(builder.emit(part, DType.holding(low, high)), part))
-    which = Draft(
-        draft.shape, np.dtype(np.int64), Range(0, 0, 0), draft.monoid, (count,), 1, (read.renamed({rank: (0, ((BOX, 1),))}),), (), ((0, count - 1),), memo={}
-    )
-    chosen = builder.view(builder.read(builder.emit(which, DType.holding(0, count - 1)), which))
-    view = views[0]
-    place = next(term for term in view.terms if term.var == rank)
-    if place.coef != block:
-        raise AssertionError("blocks lie along one dimension")
-    # (block, position) as two dimensions: the block is chosen by the indirect coordinate.
-    inner = draft.views[0]
-    along = next(term for term in inner.terms if term.var == BOX)
-    shape = (*inner.shape[: along.dimension], count, block, *inner.shape[along.dimension + 1 :])
-    if block * count != inner.shape[along.dimension]:
-        raise AssertionError("an argument reduction is padded before it is split")
-    moved = tuple(
-        Term(t.dimension + (1 if t.dimension > along.dimension or t is along else 0), t.var, t.coef) for t in inner.terms
-    )
-    offsets = (*inner.offsets[: along.dimension], 0, *inner.offsets[along.dimension :])
-    factor = View(inner.tensor, shape, offsets, moved, inner.fill, inner.stacked, indirect=(along.dimension, 1))
-    coder = Coder(Draft(draft.shape, draft.dtype, draft.range, draft.monoid, (block,), 1, (factor, chosen), (), ((0, block - 1),), memo={}))
-    first = coder.mul(coder.load(chosen), coder.const(block))
-    position = coder.add(0, first)
-    rest = draft.code
-    assert not rest or all(instr.op not in (Opcode.LOAD, Opcode.LOOK) for instr in rest), "an argument is stored before it is used"
-    return coder.done(position, 0, order=draft.order)
+    coder = Coder(replace(draft, box=(block,), views=(inner, chosen), code=(), bounds=((0, block - 1),), memo={}))
+    position = coder.add(0, coder.mul(coder.load(chosen), coder.const(block)))
+    place = {0: position}
+    for number, instr in enumerate(draft.code, start=1):
+        place[number] = coder.copy(instr, place, {}, draft.bounds[number])
+    return coder.done(place[len(draft.code)], draft.scale)
+
+
+def _lengthened(builder: Builder, view: View, draft: Draft, at: int, size: int) -> View:
+    """A copy of the factor whose split dimension, now the last one, has ``size`` positions."""
+    rank = len(draft.shape)
+    low, high = min(view.tensor.low, view.fill), max(view.tensor.high, view.fill)
+    coder = Coder(Draft((*draft.shape, size), INTEGER, UNKNOWN, where=draft.where))
+    tensor = builder.emit(coder.done(coder.load(view.renamed({BOX: (0, ((rank, 1),))})), 0), DType.holding(low, high))
+    terms = (*(Term(d, d, 1) for d in range(rank)), Term(rank, BOX, 1))
+    return View(tensor, (*draft.shape, size), (0,) * (rank + 1), terms)

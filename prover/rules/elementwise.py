@@ -243,9 +243,6 @@ def _truncated(coder: Coder, a: int, b: int) -> int:
 def _rem(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     (a, b), scale = align(ctx, coder, operands, exact=True)
     rest = coder.sub(a, coder.mul(_truncated(coder, a, b), b))
-    reach = coder.bounds[b]
-    limit = max(abs(reach[0]), abs(reach[1]))
-    coder.bounds[rest] = (-limit, limit)
     return Fix(rest, scale, ctx.range(node))
 
 

@@ -265,11 +265,8 @@ def _concatenate(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
         at += n
     registers, scale = align(ctx, coder, parts)
     total = registers[0]
-    low, high = coder.bounds[total]
     for register in registers[1:]:
-        low, high = min(low, coder.bounds[register][0]), max(high, coder.bounds[register][1])
         total = coder.add(total, register)
-        coder.bounds[total] = (low, high)
     return coder.done(total, scale)
 
 

@@ -43,8 +43,6 @@ def _bounds(monoid: Monoid, views: Sequence[View], box: tuple[int, ...]) -> tupl
     spans = [(min(v.tensor.low, v.fill), max(v.tensor.high, v.fill)) for v in views]
     corners = [x * y for x in spans[0] for y in spans[1]] if len(spans) == 2 else list(spans[0])
     low, high, count = min(corners), max(corners), int(np.prod(box, dtype=object)) if box else 1
-    if len(views) == 2 and views[0] == views[1]:
-        low = 0
     if monoid in (Monoid.ARGMAX, Monoid.ARGMIN):
         return 0, count - 1
     return (low * count, high * count) if monoid is Monoid.SUM else (low, high)
