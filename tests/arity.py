@@ -1,0 +1,59 @@
+"""What a whole dispute costs by arity: `python -m tests.arity` prints the curve as JSON.
+
+One element-wise op of a trace of 2^20 leaves is disputed interactively, against a defender that withholds its trace, and played to the
+end on the embedded chain; every transaction of both sides counts, calldata floor included.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+
+from challenger.defender import Behaviour
+from rollup.encoding import TracePolicy
+from rollup.game.moves import Rule
+from rollup.program import Program
+from tests.e2e.network import Network, terms
+from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of, with_lie
+
+TRACE_DEPTH, TENSOR_DEPTH = 13, 7
+
+
+def deep_program() -> Program:
+    """The toy program in a tree of 2^20 leaves, of which it uses a few: what is not used is zero subtrees."""
+    toy = toy_program(TracePolicy.WITH_CLAIM)
+    header = replace(toy.header, trace_depth=TRACE_DEPTH, tensor_depth=TENSOR_DEPTH)
+    return Program(header, toy.ops, toy.constants, toy.names, toy.meta)
+
+
+def dispute(arity: int) -> dict[str, object]:
+    """Play one dispute; moves and gas of both sides."""
+    network = Network(deep_program(), terms(arity=arity))
+    watcher, _ = network.watch()
+    inputs = toy_inputs()
+    values = with_lie(network.program, values_of(network.program, inputs), 3, 420)
+    claimed = network.claim(
+        "liar", inputs, Published(network.program, values), outputs_of(network.program, values), Behaviour.WITHHOLDS
+    )
+    network.settle(200)
+    claimed.defender.book.read(claimed.client)
+    assert claimed.defender.book.convicted[claimed.claim_id].rule is Rule.STEP
+    attack, defence = watcher.costs, claimed.defender.costs
+    return {
+        "arity": arity,
+        "challenger_moves": attack.moves(claimed.claim_id),
+        "defender_moves": defence.moves(claimed.claim_id),
+        "gas": attack.gas(claimed.claim_id) + defence.gas(claimed.claim_id),
+        "gas_by_move": attack.gas_by_move(claimed.claim_id) | defence.gas_by_move(claimed.claim_id),
+    }
+
+
+def main() -> None:
+    curve = [dispute(arity) for arity in range(1, 7)]
+    json.dump({"leaves": 1 << (TRACE_DEPTH + TENSOR_DEPTH), "curve": curve}, sys.stdout, indent=1)
+    print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The pure game runs the shared vectors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rollup.claim import Address
+from rollup.game.game import Dispute, Instant, play, release
+from rollup.game.ledger import Ledger
+from rollup.game.moves import (
+    At,
+    Challenge,
+    Commit,
+    Commitment,
+    Move,
+    Place,
+    Prove,
+    Reclaim,
+    Reveal,
+    RevealLeaf,
+    Rule,
+    Select,
+    SetTraceRoot,
+    Timeout,
+)
+from rollup.game.refusal import Refusal
+from rollup.settings import Parameters
+from rollup.types import Gindex, Root, Timestamp
+from tests.vectors.game_scenarios import FOLDER, PEOPLE, SCENARIOS, render
+
+FILES = sorted(FOLDER.glob("*.json"))
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text[2:])
+
+
+def _root(text: str) -> Root:
+    return Root(_bytes(text))
+
+
+def _commitment(fields: Mapping[str, Any], trace_root: Root) -> Commitment | None:
+    if "place" not in fields:
+        return None
+    return Commitment(trace_root, Place(Gindex(fields["place"]), _bytes(fields["salt"])))
+
+
+def as_move(fields: Mapping[str, Any], trace_root: Root) -> Move:
+    """A move of a vector as the pure game takes it; ``trace_root``: the claim's at that time."""
+    by = Address(fields["by"])
+
+    def at() -> At:
+        return At(fields["game"], _root(fields["trace_root"]), _root(fields["node"]))
+
+    match fields["move"]:
+        case "challenge":
+            return Challenge(by, _commitment(fields, trace_root))
+        case "commit":
+            commitment = _commitment(fields, trace_root)
+            assert commitment is not None
+            return Commit(by, at(), commitment)
+        case "set_trace_root":
+            return SetTraceRoot(by, _root(fields["root"]))
+        case "reveal":
+            return Reveal(by, at(), tuple(map(_root, fields["children"])))
+        case "reveal_leaf":
+            return RevealLeaf(by, at(), _bytes(fields["data"]))
+        case "select":
+            path = tuple(map(_root, fields["siblings"]))
+            return Select(by, at(), Gindex(fields["position"]), _root(fields["child"]), path)
+        case "prove":
+            place = Place(Gindex(fields["place"]), _bytes(fields["salt"]))
+            return Prove(by, at(), place, Rule[fields["rule"].upper()], fields["differs"])
+        case "timeout":
+            return Timeout(by, tuple(fields["games"]))
+        case "reclaim":
+            return Reclaim(by, tuple(fields["games"]))
+    raise AssertionError(f"no move is called {fields['move']}")
+
+
+def status_of(dispute: Dispute, now: Timestamp) -> str:
+    if dispute.conviction is not None:
+        return "invalid"
+    if dispute.open_games:
+        return "challenged"
+    return "final" if dispute.is_final(now) else "posted"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_pure_game_gives_what_the_vector_says(path: Path) -> None:
+    vector = json.loads(path.read_text())
+    ledger = Ledger()
+    for person in PEOPLE:
+        ledger = ledger.deposit(Address(person), vector["funds"])
+    claim, posted_at = vector["claim"], Timestamp(1_000_000)
+    depths = claim["trace_depth"], claim["tensor_depth"]
+    dispute = Dispute.begin(
+        Parameters(**vector["parameters"]), Address("claimant"), posted_at, depths, _root(claim["trace_root"]), ledger
+    )
+    for block, fields in enumerate(vector["moves"]):
+        now = Instant(Timestamp(posted_at + fields["at"]), block)
+        error = None
+        try:
+            if fields["move"] == "release":
+                dispute = release(dispute, now.time)
+            else:
+                dispute = play(dispute, as_move(fields, dispute.trace_root), now)
+        except Refusal as refusal:
+            error = refusal.reason.value
+        assert error == fields["error"], f"move {block} at {fields['at']} s: {fields['move']} by {fields['by']}"
+        assert dispute.ledger.balanced
+    end = vector["end"]
+    assert status_of(dispute, Timestamp(posted_at + end["at"])) == end["status"]
+    assert (dispute.conviction.rule.name.lower() if dispute.conviction else None) == end["rule"]
+    assert {person: dispute.ledger.balance(Address(person)) for person in PEOPLE} == end["balance"]
+
+
+def test_the_vectors_are_what_their_scenarios_say() -> None:
+    written = {path.name: path.read_text() for path in FILES}
+    assert dict(render(build) for build in SCENARIOS) == written, "run `python -m tests.vectors.game_scenarios`"
