@@ -36,7 +36,9 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Chooses the digits and the lies.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Chooses the digits and the lies."
+)
 @click.option(
     "--json",
     "report",

@@ -1,0 +1,95 @@
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+NODE_READY := contracts/node_modules/.ready
+FORGE := node_modules/.bin/forge
+JOBS ?= 2
+N ?= 20000
+ARGS ?=
+UV := uv==0.13.9
+SLITHER := slither-analyzer==0.11.6
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-contracts check check-contracts contracts gas vectors docs fmt lint lockstep slither lock clean
+
+help: ## List what can be made
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Put everything that Python needs into .venv/
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V); set PYTHON=..." >&2; exit 1; }
+	@echo "Installing into .venv/, which takes about a minute ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(NODE_READY): contracts/package-lock.json
+	@command -v npm >/dev/null || { echo "Node 20 or newer with npm is needed for the contracts' toolchain" >&2; exit 1; }
+	@cd contracts && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+demo: setup ## Play one story on an embedded chain; ARGS="--seed 3 --json FILE"
+	@$(BIN)/touchstone demo $(ARGS)
+
+test: setup ## Run every test; those of the contracts in Solidity only where there is Node; ARGS="-k name"
+	@$(BIN)/pytest -n $(JOBS) $(ARGS)
+	@if command -v node >/dev/null; then $(MAKE) --no-print-directory test-contracts; \
+	else echo "NOT RUN: the forge tests of contracts/, because this machine has no Node"; fi
+
+test-contracts: $(NODE_READY) ## Run the contracts' own tests with forge
+	@cd contracts && $(FORGE) test
+
+lint: setup ## Check style, types and import order
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+check: lint ## Check style, types, import order, and that everything generated is fresh
+	@$(BIN)/python -m contracts.generate --check
+	@$(BIN)/python -m rollup.reference_page --check
+	@if command -v node >/dev/null; then $(MAKE) --no-print-directory check-contracts; \
+	else echo "NOT CHECKED: contracts/ (bytecode, format, lint), because this machine has no Node"; fi
+
+check-contracts: $(NODE_READY) ## Check the contracts' format, lint and committed bytecode
+	@cd contracts && $(FORGE) fmt --check
+	@cd contracts && $(FORGE) lint --deny warnings
+	@cd contracts && node build.mjs --check
+
+contracts: setup $(NODE_READY) ## Recompile the contracts into contracts/artifacts/
+	@$(BIN)/python -m contracts.generate
+	@cd contracts && node build.mjs
+
+gas: setup ## Measure the gas of one-step proofs again and rewrite the snapshot
+	@$(BIN)/python -m tests.contracts.one_step_gas
+
+vectors: setup ## Write the test vectors that Python and Solidity share again
+	@$(BIN)/python -m tests.vectors.game_scenarios
+
+docs: setup ## Write docs/ops.md again from the op table
+	@$(BIN)/python -m rollup.reference_page
+
+lockstep: setup ## Compare N random elements: executor = reference = EVM; N=20000
+	@$(BIN)/python -m tests.lockstep $(N)
+
+fmt: setup ## Format Python, and Solidity where there is Node
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+	@if command -v node >/dev/null; then $(MAKE) --no-print-directory $(NODE_READY) && cd contracts && $(FORGE) fmt; fi
+
+slither: $(NODE_READY) ## Analyse the contracts with slither, in an environment of its own
+	@test -x .venv-slither/bin/slither || { $(PYTHON) -m venv .venv-slither && .venv-slither/bin/pip install --quiet $(SLITHER); }
+	@cd contracts && PATH="$$PWD/node_modules/.bin:$$PATH" ../.venv-slither/bin/slither . --filter-paths "test|node_modules" $(ARGS)
+
+lock: ## Resolve the dependencies again and write requirements.lock, with hashes
+	@test -x .build/uv/bin/uv || { $(PYTHON) -m venv .build/uv && .build/uv/bin/pip install --quiet $(UV); }
+	@.build/uv/bin/uv lock $(ARGS)
+	@.build/uv/bin/uv export --quiet --frozen --no-header --no-emit-project --extra dev -o requirements.lock
+
+clean: ## Remove everything that was made here, .venv/ included
+	@rm -rf .venv .venv-slither .build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf contracts/node_modules contracts/out contracts/cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

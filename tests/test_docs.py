@@ -1,0 +1,113 @@
+"""The documents for people name what exists, and everything that exists is in them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from touchstone.cli import main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
+DOCUMENTS = {"README.md": README, "CONTRIBUTING.md": CONTRIBUTING, "ARCHITECTURE.md": ARCHITECTURE}
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+PLANNED = {"prover/frontends/"}
+"""Folders that a recipe tells the reader to create."""
+
+
+def code(text: str) -> list[str]:
+    """Inline code and lines of code blocks, comments cut off: where commands are named."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    rest = re.sub(r"^```\w*\n.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()] + re.findall(r"`([^`]+)`", rest)
+    return [re.split(r"\s#", line, maxsplit=1)[0].strip() for line in lines]
+
+
+def named_targets(text: str) -> set[str]:
+    """What ``make`` is asked for: its arguments that are no variables."""
+    asked = [line.removeprefix("make ").split("=")[0].split() for line in code(text) if line.startswith("make ")]
+    return {word for words in asked for word in words if re.fullmatch(r"[a-z-]+", word)}
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(commands(main))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_make_target_that_a_document_names_exists(document: str) -> None:
+    assert named_targets(DOCUMENTS[document]) <= TARGETS
+
+
+def test_every_make_target_is_documented() -> None:
+    assert TARGETS - named_targets(README + CONTRIBUTING) == set()
+
+
+def test_make_help_lists_every_target() -> None:
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"^  make ([a-z-]+) ", listed, re.MULTILINE)) == TARGETS
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_and_option_that_a_document_names_exists(document: str) -> None:
+    for line in code(DOCUMENTS[document]):
+        if not line.startswith("touchstone "):
+            continue
+        words = re.findall(r"[\w-]+", line)[1:]
+        found = next((path for path in COMMANDS if tuple(words[: len(path)]) == path), None)
+        assert found is not None, line
+        options = {option for parameter in COMMANDS[found].params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= options, line
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_is_in_the_readme_with_all_its_options(path: tuple[str, ...]) -> None:
+    lines = [line for line in code(README) if line.startswith("touchstone " + " ".join(path))]
+    assert lines, f"README.md lacks `touchstone {' '.join(path)}`"
+    for parameter in COMMANDS[path].params:
+        shown = (
+            parameter.opts[0]
+            if isinstance(parameter, click.Option)
+            else parameter.make_metavar(click.Context(COMMANDS[path]))
+        )
+        assert any(shown in line for line in lines), f"README.md lacks {shown} of `touchstone {' '.join(path)}`"
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_says_what_it_does_and_what_its_options_mean(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    assert command.help
+    assert all(parameter.help for parameter in command.params if isinstance(parameter, click.Option))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_file_that_a_document_names_exists(document: str) -> None:
+    text = DOCUMENTS[document]
+    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    rooms = "rollup|prover|sequencer|challenger|contracts|touchstone|tests|docs"
+    files = [line for line in code(text) if re.fullmatch(rf"({rooms})/[\w./-]*", line)]
+    missing = [name for name in links + files if not (ROOT / name).exists() and name not in PLANNED]
+    assert missing == []
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "readme"}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)

@@ -1,0 +1,72 @@
+"""The command line: what it prints, and how it fails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rollup.encoding import TensorType, TracePolicy
+from rollup.program import Program
+from rollup.types import DType
+from tests.e2e.toy_program import toy_program
+from touchstone.cli import main
+
+
+@pytest.fixture
+def program() -> Program:
+    return toy_program(TracePolicy.WITH_CLAIM)
+
+
+@pytest.fixture
+def folder(program: Program, tmp_path: Path) -> Path:
+    program.save(tmp_path / "program")
+    return tmp_path / "program"
+
+
+def test_version_is_that_of_the_distribution() -> None:
+    assert CliRunner().invoke(main, ["--version"]).output.split()[-1] == version("touchstone-rollup")
+
+
+def test_show_names_the_model_and_every_op(program: Program, folder: Path) -> None:
+    result = CliRunner().invoke(main, ["model", "show", str(folder)])
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0].split() == ["model", program.id.hex()]
+    assert len([line for line in lines if line.startswith("op ")]) == len(program.ops)
+    assert len([line for line in lines if line.startswith("input ")]) == len(program.header.inputs)
+    assert len([line for line in lines if line.startswith("output ")]) == len(program.header.outputs)
+
+
+def test_audit_of_a_sound_program_succeeds(program: Program, tmp_path: Path) -> None:
+    op = program.ops[0]
+    output = TensorType(op.dtype, 0, op.shape)
+    sound = Program.build(program.header.inputs, [(op.first, output)], [op], {}, names=["scale"])
+    sound.save(tmp_path / "program")
+    result = CliRunner().invoke(main, ["model", "audit", str(tmp_path / "program")])
+    assert result.exit_code == 0, result.output
+    assert sound.id.hex() in result.output
+    assert result.output.rstrip().endswith("no findings")
+
+
+def test_audit_of_a_program_that_overflows_names_rule_and_op_and_fails(program: Program, tmp_path: Path) -> None:
+    op = replace(program.ops[0], dtype=DType.I8)
+    output = TensorType(op.dtype, 0, op.shape)
+    Program.build(program.header.inputs, [(op.first, output)], [op], {}, names=["scale"]).save(tmp_path / "program")
+    result = CliRunner().invoke(main, ["model", "audit", str(tmp_path / "program")])
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1].startswith("[overflow] op 0 (scale): ")
+
+
+def test_a_damaged_program_is_one_sentence_on_stderr(folder: Path) -> None:
+    (folder / "manifest.json").write_text("{")
+    for command in ("show", "audit"):
+        result = CliRunner().invoke(main, ["model", command, str(folder)])
+        assert result.exit_code == 1
+        assert result.stdout == ""
+        assert result.stderr.startswith("touchstone: ")
+        assert len(result.stderr.splitlines()) == 1
+        assert "manifest.json" in result.stderr
