@@ -19,7 +19,7 @@ MARGIN = 2.0
 """Calibrated magnitudes are multiplied by this before a format is chosen."""
 
 OUTLIER = 128.0
-"""A value whose magnitude exceeds this many root mean squares is widened."""
+"""A value whose magnitude exceeds its typical one by this factor is widened."""
 
 WIDE_BITS = 23
 """Bits of magnitude of a widened value: a product with 16-bit weights stays exact in float64."""
@@ -72,7 +72,7 @@ class Format:
 def value_format(observed: Range) -> Format:
     """int16 with a twofold margin, widened to 24 bits if calibration shows an outlier."""
     magnitude = observed.magnitude * MARGIN
-    if observed.rms > 0 and observed.magnitude > OUTLIER * observed.rms:
+    if observed.typical > 0 and observed.magnitude > OUTLIER * observed.typical:
         return Format(DType.I32, scale_for(magnitude, WIDE_BITS), -(1 << WIDE_BITS), (1 << WIDE_BITS) - 1)
     return Format(DType.I16, scale_for(magnitude, 15), DType.I16.min, DType.I16.max)
 

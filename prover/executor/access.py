@@ -89,6 +89,15 @@ def derive(
     return _slices(inner, offsets, moving, sizes, tuple(used), access, scalars)
 
 
+def pad(source: jax.Array, access: Access, sizes: Mapping[int, int]) -> tuple[jax.Array, Access] | None:
+    """The source with ``fill`` around it and the access that sees it so, if its reads leave it a little; None otherwise."""
+    ranges = [span(o, row, sizes) for o, row in zip(access.offsets, coefficients(access, sizes), strict=True)]
+    if all(0 <= low and high < size for (low, high), size in zip(ranges, access.shape, strict=True)) or not _paddable(ranges, access.shape):
+        return None
+    inner, offsets = _padded(source, access, ranges)
+    return inner, replace(access, shape=inner.shape[1:], offsets=tuple(offsets))
+
+
 def _paddable(ranges: Sequence[tuple[int, int]], shape: Sequence[int]) -> bool:
     return all(
         max(0, -low) + max(0, high - size + 1) <= _PAD_LIMIT * size + 64 for (low, high), size in zip(ranges, shape, strict=True)

@@ -30,7 +30,11 @@ def _div(args: Arrays, ranges: Ranges) -> jax.Array:
     total = ranges[1].low <= 0 <= ranges[1].high
     safe = jnp.where(b == 0, _const(b, 1), b) if total else b
     if ranges[0].magnitude <= _FLOAT_EXACT and ranges[1].magnitude <= _FLOAT_EXACT:
+        # XLA may divide by multiplying with a reciprocal: the float quotient can be off by one, the remainder tells.
         quotient = jnp.floor(a.astype(jnp.float64) / safe.astype(jnp.float64)).astype(a.dtype)
+        rest = a - quotient * safe
+        rest, size = jnp.where(safe < 0, -rest, rest), jnp.abs(safe)
+        quotient = quotient + (rest >= size) - (rest < 0)
     else:
         safe = jnp.where(safe == -1, _const(b, 1), safe)
         quotient = lax.div(a, safe)

@@ -12,7 +12,8 @@ import numpy as np
 from jax import lax
 
 from prover.executor import code, reduce
-from prover.executor.access import Derived, Scalars, derive, look
+from prover.executor.access import Derived, Scalars, look
+from prover.executor.conv import ConvPlan, convolve, plan_conv
 from rollup.affine import coefficients, extents, span, stays_inside, variables, view
 from rollup.audit.intervals import OpIntervals, Range
 from rollup.ops import ITERATION, Access, Constant, Instr, Op, Opcode
@@ -44,6 +45,7 @@ class Kernel:
     op: Op
     reach: OpIntervals
     plan: reduce.DotPlan | None
+    conv: ConvPlan | None
     sliding: reduce.Sliding | None
     prepared: dict[str, Prepared] = field(default_factory=dict)
     raw: set[Root] = field(default_factory=set)
@@ -51,7 +53,8 @@ class Kernel:
     @classmethod
     def of(cls, program: Program, op: Op, reach: OpIntervals) -> Kernel:
         """Choose how to compute ``op`` and bring its constants into that form."""
-        kernel = cls(op, reach, reduce.plan_dot(op, reach), reduce.plan_sliding(op))
+        plan = reduce.plan_dot(op, reach)
+        kernel = cls(op, reach, plan, plan_conv(op, plan), reduce.plan_sliding(op))
         loaded = {instr.args[0] for instr in op.code if instr.op is Opcode.LOAD}
         for number, access in enumerate(op.accesses):
             if not isinstance(access.source, Constant):
@@ -110,14 +113,12 @@ class Kernel:
         op = self.op
         scalars: Scalars = {ITERATION: t} if op.repeat > 1 else {}
 
-        def read(number: int, shaped: Op, fixed: Scalars) -> Derived:
-            access, sizes = shaped.accesses[number], extents(shaped)
-            index = None
-            if access.indirect is not None:
-                index = read(access.indirect[1], shaped, fixed)
-            return derive(operand(number), access, sizes, fixed, index)
-
-        if self.plan is not None:
+        read = reduce.Reader(operand)
+        if self.plan is not None and self.conv is not None:
+            (weights,) = self._factor(1 - self.conv.image, read, scalars, prepared)
+            found = convolve(self.conv, self.plan, op, operand(self.conv.image), weights[0])
+            acc = reduce.counted(op, reduce.to_integer(found.array, self.reach.acc), found.used)
+        elif self.plan is not None:
             factors = [self._factor(number, read, scalars, prepared) for number in (0, 1)]
             acc = reduce.dot(self.plan, op, self.reach, *factors)
         elif self.sliding is not None:
@@ -131,7 +132,7 @@ class Kernel:
         return jnp.broadcast_to(result, [claims, *op.shape])
 
     def _factor(
-        self, number: int, read: reduce.Read, scalars: Scalars, prepared: Mapping[str, jax.Array]
+        self, number: int, read: reduce.Reader, scalars: Scalars, prepared: Mapping[str, jax.Array]
     ) -> list[jax.Array]:
         assert self.plan is not None
         if f"{number}:0" in prepared:
@@ -143,7 +144,7 @@ class Kernel:
         number: int,
         instr: Instr,
         registers: list[jax.Array],
-        read: reduce.Read,
+        read: reduce.Reader,
         scalars: Scalars,
         operand: Operand,
         prepared: Mapping[str, jax.Array],
@@ -176,7 +177,7 @@ class Kernel:
                 return code.apply(instr.op, [registers[r] for r in instr.args], ranges, self.reach.exact[number])
         return code.settle(given, mine)
 
-    def _load(self, number: int, read: reduce.Read, scalars: Scalars, prepared: Mapping[str, jax.Array]) -> Derived:
+    def _load(self, number: int, read: reduce.Reader, scalars: Scalars, prepared: Mapping[str, jax.Array]) -> Derived:
         if f"{number}" in prepared:
             access, sizes = self.op.accesses[number], extents(self.op)
             used = tuple(var for var in variables(access, sizes) if var != ITERATION)

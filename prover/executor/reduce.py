@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.executor.access import Derived, Scalars
+from prover.executor.access import Derived, Scalars, derive, pad
 from rollup.affine import coefficients, extents, variables
 from rollup.audit.intervals import INT32, OpIntervals, Range
 from rollup.ops import ITERATION, Access, Constant, Monoid, Op
@@ -24,11 +24,36 @@ from rollup.ops import ITERATION, Access, Constant, Monoid, Op
 FOLD_LIMIT = 32
 """Boxes up to this size are folded element by element, without an array over the box."""
 
+_THIN = 16
+"""Sums of products up to this length are folded too: a matrix product would cost more than it saves."""
+
 BLOCK_ELEMENTS = 1 << 26
 """Reductions over more (element, box position) pairs than this are looped over their longest box variable."""
 
-Read = Callable[[int, Op, Scalars], Derived]
-"""(factor number, op, scalars) -> what the factor reads; the op may have fewer box variables than the descriptor."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads accesses of (variants of) one op. ``operand`` gives an access's source [claims or 1, *access.shape]."""
+
+    operand: Callable[[int], jax.Array]
+
+    def __call__(self, number: int, op: Op, scalars: Scalars) -> Derived:
+        """What access ``number`` of ``op`` reads, its index accesses followed."""
+        access = op.accesses[number]
+        index = None if access.indirect is None else self(access.indirect[1], op, scalars)
+        return derive(self.operand(number), access, extents(op), scalars, index)
+
+    def padded(self, op: Op) -> tuple[Reader, Op]:
+        """The same reads with every factor's fill already around its source, so that variants of the op need not add it each."""
+        sources: dict[int, jax.Array] = {}
+        accesses = list(op.accesses)
+        for number in range(op.factors):
+            if accesses[number].indirect is None:
+                found = pad(self.operand(number), accesses[number], extents(op))
+                if found is not None:
+                    sources[number], accesses[number] = found
+        return Reader(lambda number: sources[number] if number in sources else self.operand(number)), replace(op, accesses=tuple(accesses))
 
 
 @dataclass(frozen=True)
@@ -72,7 +97,7 @@ def plan_dot(op: Op, reach: OpIntervals) -> DotPlan | None:
     batch = tuple(var for var in outer if var in x and var in y)
     if not contract or not (free_x or free_y or constant):
         return None
-    if batch and not (free_x and free_y) and op.box_elements <= FOLD_LIMIT:
+    if op.box_elements <= (FOLD_LIMIT if batch and not (free_x and free_y) else _THIN):
         return None
     if reach.magnitude < 1 << 24:
         return DotPlan(contract, batch, free_x, free_y, (1, 1), (64, 64), "float32")
@@ -158,12 +183,17 @@ def dot(plan: DotPlan, op: Op, reach: OpIntervals, x: list[jax.Array], y: list[j
     assert total is not None
     order = (*plan.batch, *plan.free_x, *plan.free_y)
     total = total.reshape([total.shape[0], *(sizes[var] for var in order)])
-    used = {var for number in (0, 1) for var in full_variables(op, number)}
-    repeated = math.prod(sizes[var] for var in box_variables(op) if var not in used)
+    wanted = sorted(order)
+    return counted(op, jnp.transpose(total, [0, *(order.index(var) + 1 for var in wanted)]), wanted)
+
+
+def counted(op: Op, total: jax.Array, used: Sequence[int]) -> jax.Array:
+    """Sums over the variables that the factors depend on, times the box positions that neither depends on, spread over the output."""
+    known = {var for number in range(op.factors) for var in full_variables(op, number)}
+    repeated = math.prod(extents(op)[var] for var in box_variables(op) if var not in known)
     if repeated > 1:
         total = total.astype(jnp.int64) * repeated
-    wanted = sorted(order)
-    return Derived(tuple(wanted), jnp.transpose(total, [0, *(order.index(var) + 1 for var in wanted)])).spread(range(len(op.shape)))
+    return Derived(tuple(used), total).spread(range(len(op.shape)))
 
 
 def sum_alone(found: Derived, other: Iterable[int], op: Op) -> Derived:
@@ -176,7 +206,7 @@ def sum_alone(found: Derived, other: Iterable[int], op: Op) -> Derived:
     return Derived(tuple(var for axis, var in enumerate(found.used) if axis not in axes), array)
 
 
-def _terms(op: Op, read: Read, scalars: Scalars, reach: OpIntervals) -> jax.Array:
+def _terms(op: Op, read: Callable[[int, Op, Scalars], Derived], scalars: Scalars, reach: OpIntervals) -> jax.Array:
     """x * y [claims, one axis per output and box variable], in int32 where products are proven to fit, else int64."""
     order = range(len(op.shape) + len(op.box))
     x = read(0, op, scalars).spread(order)
@@ -208,8 +238,9 @@ def _positions(op: Op) -> np.ndarray:  # type: ignore[type-arg]
     return np.arange(op.box_elements, dtype=np.int64).reshape([1] * (1 + len(op.shape)) + list(op.box))
 
 
-def _fold(op: Op, read: Read, scalars: Scalars, reach: OpIntervals) -> jax.Array:
+def _fold(op: Op, read: Reader, scalars: Scalars, reach: OpIntervals) -> jax.Array:
     rank = len(op.shape)
+    read, op = read.padded(op)
     best: jax.Array | None = None
     where: jax.Array | None = None
     for position in range(op.box_elements):
@@ -232,7 +263,7 @@ def _fold(op: Op, read: Read, scalars: Scalars, reach: OpIntervals) -> jax.Array
     return where if op.monoid in (Monoid.ARGMAX, Monoid.ARGMIN) else best
 
 
-def _whole(op: Op, read: Read, scalars: Scalars, reach: OpIntervals) -> jax.Array:
+def _whole(op: Op, read: Reader, scalars: Scalars, reach: OpIntervals) -> jax.Array:
     """Reduce an array over the box variables that the factors depend on."""
     rank = len(op.shape)
     terms = _terms(op, read, scalars, reach)
@@ -257,7 +288,7 @@ def _whole(op: Op, read: Read, scalars: Scalars, reach: OpIntervals) -> jax.Arra
     return jnp.take(jnp.asarray(full), best, mode="clip")
 
 
-def _looped(op: Op, read: Read, scalars: Scalars, reach: OpIntervals) -> jax.Array:
+def _looped(op: Op, read: Reader, scalars: Scalars, reach: OpIntervals) -> jax.Array:
     """Loop over the longest box variable; every round reduces the rest."""
     rank = len(op.shape)
     sizes = extents(op)
@@ -266,11 +297,11 @@ def _looped(op: Op, read: Read, scalars: Scalars, reach: OpIntervals) -> jax.Arr
     inner = replace(op, box=tuple(1 if rank + d == var else size for d, size in enumerate(op.box)))
     loose = replace(reach, magnitude=max(reach.magnitude, 1 << 31))
 
-    def round_(at: jax.Array) -> tuple[jax.Array, jax.Array]:
-        def here(number: int, _: Op, outer: Scalars) -> Derived:
-            return read(number, op, {**outer, var: at})
+    def whole(number: int, _: Op, fixed: Scalars) -> Derived:
+        return read(number, op, fixed)
 
-        terms = _terms(inner, here, scalars, loose).astype(jnp.int64)
+    def round_(at: jax.Array) -> tuple[jax.Array, jax.Array]:
+        terms = _terms(inner, whole, {**scalars, var: at}, loose).astype(jnp.int64)
         axes = tuple(range(1 + rank, 1 + rank + len(op.box)))
         if op.monoid is Monoid.SUM:
             unused = inner.box_elements // math.prod(terms.shape[axis] for axis in axes)
@@ -332,7 +363,7 @@ def plan_sliding(op: Op) -> Sliding | None:
     return Sliding(places[0], outer[0], inner)
 
 
-def sliding_sum(plan: Sliding, op: Op, read: Read, scalars: Scalars) -> jax.Array:
+def sliding_sum(plan: Sliding, op: Op, read: Reader, scalars: Scalars) -> jax.Array:
     """acc [claims, *op.shape or 1 each], int64."""
     access, sizes = op.accesses[0], extents(op)
     row = coefficients(access, sizes)[plan.dimension]
@@ -363,14 +394,16 @@ def sliding_sum(plan: Sliding, op: Op, read: Read, scalars: Scalars) -> jax.Arra
     return Derived(tuple(wanted), jnp.transpose(total, [0, *(used.index(var) + 1 for var in wanted)])).spread(range(rank))
 
 
-def general(op: Op, read: Read, scalars: Scalars, reach: OpIntervals, claims: int) -> jax.Array:
+def general(op: Op, read: Reader, scalars: Scalars, reach: OpIntervals, claims: int) -> jax.Array:
     """acc [claims or 1, *op.shape or 1 each] of any op without a special kernel."""
     if op.factors == 0:
         return jnp.zeros([1] * (1 + len(op.shape)), jnp.int32)
     if op.monoid is Monoid.NONE:
         terms = _terms(op, read, scalars, reach)
         return terms.reshape(terms.shape[: 1 + len(op.shape)])
-    if op.box_elements <= FOLD_LIMIT:
+    if op.box_elements <= FOLD_LIMIT or not box_variables(op):
+        return _fold(op, read, scalars, reach)
+    if op.factors == 2 and op.box_elements <= _THIN:
         return _fold(op, read, scalars, reach)
     if op.elements * op.box_elements * claims > BLOCK_ELEMENTS:
         return _looped(op, read, scalars, reach)

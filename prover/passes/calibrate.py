@@ -16,11 +16,14 @@ from rollup.errors import LoweringError
 
 @dataclass(frozen=True)
 class Range:
-    """Smallest and largest finite value, and the root of the mean square, over all samples."""
+    """Smallest and largest finite value over all samples, and a typical magnitude that outliers hardly move.
+
+    ``typical`` is (mean of sqrt |x| over the non-zero elements) squared.
+    """
 
     low: float
     high: float
-    rms: float
+    typical: float
 
     @property
     def magnitude(self) -> float:
@@ -33,8 +36,9 @@ def _statistics(x: Any) -> Any:
     finite = jnp.isfinite(x)
     low = jnp.min(jnp.where(finite, x, jnp.inf))
     high = jnp.max(jnp.where(finite, x, -jnp.inf))
-    square = jnp.sum(jnp.where(finite, x, 0) ** 2) / jnp.maximum(jnp.sum(finite), 1)
-    return jnp.stack([low, high, square, jnp.any(jnp.isnan(x)).astype(low.dtype)])
+    counted = finite & (x != 0)
+    root = jnp.sum(jnp.sqrt(jnp.abs(jnp.where(counted, x, 0)))) / jnp.maximum(jnp.sum(counted), 1)
+    return jnp.stack([low, high, root, jnp.any(jnp.isnan(x)).astype(low.dtype)])
 
 
 def _observe(graph: Graph, inputs: Sequence[Any]) -> tuple[list[Any], dict[int, Any]]:
@@ -54,7 +58,7 @@ def _observe(graph: Graph, inputs: Sequence[Any]) -> tuple[list[Any], dict[int, 
 
 
 def _reduce(stack: Any) -> Any:
-    return jnp.stack([stack[..., 0].min(), stack[..., 1].max(), stack[..., 2].mean(), stack[..., 3].max()])
+    return jnp.stack([stack[..., 0].min(), stack[..., 1].max(), stack[..., 2].max(), stack[..., 3].max()])
 
 
 def _variables(graph: Graph) -> list[tuple[Var, Node | None]]:
@@ -77,10 +81,10 @@ def calibrate(graph: Graph, samples: Sequence[Sequence[Any]]) -> dict[Var, Range
             total[key] = new if old is None else np.array([min(old[0], new[0]), max(old[1], new[1]), max(old[2], new[2]), max(old[3], new[3])])
     ranges: dict[Var, Range] = {}
     for var, node in _variables(graph):
-        low, high, square, nan = total[id(var)]
+        low, high, root, nan = total[id(var)]
         if nan and var in graph.outputs:
             place = f"{node.name} at {node.where or 'an unknown place'}" if node is not None else "an input"
             raise LoweringError(f"{place} gives NaN on a calibration sample; a program has no NaN, keep the samples inside the function's domain")
         low, high = (float(low), float(high)) if low <= high else (0.0, 0.0)
-        ranges[var] = Range(low, high, float(np.sqrt(square)))
+        ranges[var] = Range(low, high, float(root**2))
     return ranges

@@ -22,7 +22,7 @@ UNROLL_LIMIT = 64
 
 
 def _spanned(ranges: Sequence[Range]) -> Range:
-    return Range(min(r.low for r in ranges), max(r.high for r in ranges), max(r.rms for r in ranges))
+    return Range(min(r.low for r in ranges), max(r.high for r in ranges), max(r.typical for r in ranges))
 
 
 def carry_format(dtype: Any, observed: Range) -> Format:

@@ -12,7 +12,7 @@ import numpy as np
 
 from prover.capture import Node
 from prover.draft import SELF, WORD, Chain, Coder, Const, Draft, View
-from prover.formats import MARGIN, quantize, scale_for
+from prover.formats import MARGIN, integer_dtype, quantize, scale_for
 from prover.passes.calibrate import Range
 from prover.rules.context import TABLE_CHAIN, Context, Fix, Item, rule, stretch, unsupported
 from rollup.ops import Instr, Opcode
@@ -120,7 +120,7 @@ def _wanted(const: Const) -> int:
 
 
 def _joint(a: Range, b: Range) -> Range:
-    return Range(min(a.low, b.low), max(a.high, b.high), max(a.rms, b.rms))
+    return Range(min(a.low, b.low), max(a.high, b.high), max(a.typical, b.typical))
 
 
 @rule("add", "add_any")
@@ -173,6 +173,9 @@ def _mul(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) ->
     a, b = operands
     if node.outputs[0].dtype.kind in "iub":
         (ra, rb), _ = align(ctx, coder, operands, exact=True)
+        if coder.bits(ra) + coder.bits(rb) > WORD:
+            own = integer_dtype(node.outputs[0].dtype)
+            ra, rb = coder.wrapped(ra, own), coder.wrapped(rb, own)
         return Fix(coder.mul(ra, rb), 0, ctx.range(node))
     if isinstance(a, Const):
         a, b = b, a
@@ -510,7 +513,7 @@ def _exp2(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -
 @elementwise(smooth=True)
 def _expm1(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     observed = ctx.range(node)
-    power = exponential(ctx, coder, _fix(operands[0]), math.log2(math.e), Range(0, observed.high + 1, observed.rms + 1))
+    power = exponential(ctx, coder, _fix(operands[0]), math.log2(math.e), Range(0, observed.high + 1, observed.typical + 1))
     return Fix(coder.sub(power.register, coder.const(1 << power.scale if power.scale > 0 else 1)), power.scale, observed)
 
 

@@ -60,11 +60,13 @@ def innermost(ctx: Context, draft: Draft, axes: Sequence[int]) -> Draft:
     """The draft in memory, with the reduced axes last if it is large."""
     draft = ctx.builder.materialised(draft)
     view = ctx.builder.view(draft)
-    strides = view.strides()
-    steps = [abs(strides.get(d, 0)) for d in axes if draft.shape[d] > 1]
-    if not steps or min(steps) <= 1 or view.tensor.elements * view.tensor.dtype.size <= COPY_BYTES:
-        return draft
     kept = [d for d in range(len(draft.shape)) if d not in axes]
+    if not view.stacked:
+        strides = view.strides()
+        steps = [abs(strides.get(d, 0)) for d in axes if draft.shape[d] > 1]
+        if not steps or min(steps) <= 1 or view.tensor.elements * view.tensor.dtype.size <= COPY_BYTES:
+            return draft
+    # A stack's iterations lie in leaves of their own: reduced from where they are, each would be opened.
     return copied(ctx, draft, (*kept, *axes))
 
 
@@ -179,7 +181,7 @@ def _running(name: str, monoid: Monoid, neutral: float) -> None:
     @rule(name)
     def lower(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
         axis, reverse = int(node.params["axis"]), bool(node.params["reverse"])
-        draft = ctx.tensor(items[0])
+        draft = innermost(ctx, ctx.tensor(items[0]), [axis])
         n = draft.shape[axis]
         step = 1
         # Logarithmic steps for what is too long for one witness: after each, an element covers twice as many.

@@ -1,0 +1,210 @@
+"""The self-test of D10: is every kernel of this program exact on this machine?
+
+Each distinct (kernel, shape, dtype) runs once on extreme and on random operands; sampled elements are compared with an independent path
+in NumPy's 64-bit integers and Python's. Operands stay within what the intervals prove, as they do in any execution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from prover.executor.executor import Executor
+from prover.executor.kernel import Kernel
+from rollup.affine import coefficients, extents
+from rollup.audit.intervals import Range
+from rollup.errors import InexactMachine
+from rollup.ops import INSTRUCTIONS, ITERATION, Access, Constant, Monoid, Op, Opcode, wrap
+from rollup.program import Program
+
+Array = np.ndarray  # type: ignore[type-arg]
+Sources = list[Array]
+"""For every access, its source under ``access.shape``."""
+
+SAMPLES = 24
+_BOX_LIMIT = 1 << 22
+_TOGETHER = 16
+
+
+def kernel_key(kernel: Kernel) -> object:
+    """What makes two descriptors the same kernel: everything but which values and which constants of equal bounds they read."""
+
+    def blank(access: Access) -> Access:
+        return replace(access, source=Constant(access.source.root) if isinstance(access.source, Constant) else _VALUE)
+
+    op = kernel.op
+    return replace(op, first=0, body=1, accesses=tuple(map(blank, op.accesses))), kernel.reach, kernel.plan, kernel.conv
+
+
+_VALUE = Constant(root=b"")  # type: ignore[arg-type]
+
+
+class Independent:
+    """One op on given sources in NumPy's wrapping int64 arithmetic, element by element: no kernel, no interval, no JAX."""
+
+    def __init__(self, op: Op, t: int, sources: Sources) -> None:
+        self.op, self.t = op, t
+        self.flat = [source.reshape(-1) for source in sources]
+        self.sizes = extents(op)
+        self.box = [axis.reshape(-1) for axis in np.indices(op.box)] if op.box else []
+
+    def load(self, number: int, i: tuple[int, ...], boxed: bool, added: int | None = None) -> Array:
+        """int64 [box] (or [1]): what the access reads at i."""
+        access = self.op.accesses[number]
+        count = len(self.box[0]) if boxed and self.box else 1
+        position, inside = np.zeros(count, np.int64), np.ones(count, bool)
+        for d, (offset, row, size) in enumerate(zip(access.offsets, coefficients(access, self.sizes), access.shape, strict=True)):
+            at = np.full(count, offset, np.int64)
+            for var, coef in row.items():
+                if var == ITERATION:
+                    at += coef * self.t
+                else:
+                    at += coef * (i[var] if var < len(i) else self.box[var - len(i)])
+            if access.indirect is not None and access.indirect[0] == d:
+                at += self.load(access.indirect[1], i, boxed) if added is None else added
+            inside &= (at >= 0) & (at < size)
+            position = position * size + np.clip(at, 0, size - 1)
+        return np.where(inside, self.flat[number][position].astype(np.int64), access.fill)
+
+    def element(self, position: int) -> int:
+        """The output element at a row-major position."""
+        op = self.op
+        i = tuple(int(n) for n in np.unravel_index(position, op.shape)) if op.shape else ()
+        terms = np.zeros(len(self.box[0]) if self.box else 1, np.int64)
+        if op.factors:
+            terms = self.load(0, i, True)
+            if op.factors == 2:
+                terms = terms * self.load(1, i, True)
+        match op.monoid:
+            case Monoid.NONE:
+                acc = int(terms[0])
+            case Monoid.SUM:
+                acc = int(terms.sum(dtype=np.int64))
+            case Monoid.MAX | Monoid.MIN:
+                acc = int(terms.max() if op.monoid is Monoid.MAX else terms.min())
+            case Monoid.ARGMAX | Monoid.ARGMIN:
+                acc = int(terms.argmax() if op.monoid is Monoid.ARGMAX else terms.argmin())
+        registers = [acc]
+        for instr in op.code:
+            match instr.op:
+                case Opcode.CONST:
+                    result = instr.imm
+                case Opcode.INDEX:
+                    result = self.t if instr.args[0] == ITERATION else i[instr.args[0]]
+                case Opcode.LOAD:
+                    result = int(self.load(instr.args[0], i, False)[0])
+                case Opcode.LOOK:
+                    result = int(self.load(instr.args[0], i, False, registers[instr.args[1]])[0])
+                case _:
+                    exact = INSTRUCTIONS[instr.op].exact
+                    assert exact is not None
+                    result = wrap(exact(*(registers[r] for r in instr.args)))
+            registers.append(result)
+        return wrap(registers[-1], op.dtype.bits)
+
+
+def stored_range(kernel: Kernel, number: int) -> Range:
+    """Values that an operand may hold: the proven range, within its dtype (the range counts ``fill``, which operands need not hold)."""
+    access = kernel.op.accesses[number]
+    reach = kernel.reach.accesses[number]
+    return Range(max(reach.low, access.dtype.min), min(reach.high, access.dtype.max))
+
+
+def patterns(seed: int) -> Iterator[tuple[str, Callable[[Range, tuple[int, ...], int], Array]]]:
+    """Named ways to fill an operand: (range, shape, access number) -> int64 array."""
+    rng = np.random.default_rng(seed)
+    yield "all least", lambda reach, shape, number: np.full(shape, reach.low, np.int64)
+    yield "all greatest", lambda reach, shape, number: np.full(shape, reach.high, np.int64)
+    yield "opposite", lambda reach, shape, number: np.full(shape, reach[number % 2], np.int64)
+
+    def alternating(reach: Range, shape: tuple[int, ...], number: int) -> Array:
+        return np.where(np.arange(np.prod(shape, dtype=np.int64)) % 2 == 0, reach.low, reach.high).reshape(shape)
+
+    yield "alternating", alternating
+    yield "random", lambda reach, shape, number: rng.integers(reach.low, reach.high, shape, np.int64, endpoint=True)
+
+
+def _distinct(executor: Executor) -> list[int]:
+    seen: dict[object, int] = {}
+    for j, kernel in enumerate(executor.kernels):
+        seen.setdefault(kernel_key(kernel), j)
+    return list(seen.values())
+
+
+def self_test(executor: Executor, seed: int = 0) -> int:
+    """Run the test; returns how many elements were compared. Raises InexactMachine naming the op and the operands' pattern."""
+    compared = 0
+    numbers = _distinct(executor)
+    for start in range(0, len(numbers), _TOGETHER):
+        compared += _test(executor, numbers[start : start + _TOGETHER], seed)
+    return compared
+
+
+def _test(executor: Executor, numbers: list[int], seed: int) -> int:
+    """Test some descriptors in one compilation, at the first and at the last iteration."""
+    program, kernels = executor.program, executor.kernels
+
+    def run(constants: dict[str, jax.Array], given: dict[str, jax.Array], late: jax.Array) -> list[jax.Array]:
+        outputs = []
+        for j in numbers:
+            kernel = kernels[j]
+
+            def operand(number: int, j: int = j, kernel: Kernel = kernel) -> jax.Array:
+                access = kernel.op.accesses[number]
+                if isinstance(access.source, Constant):
+                    return constants[access.source.root.hex()].reshape([1, *access.shape])
+                return given[f"{j}:{number}"][None]
+
+            t = late * (kernel.op.repeat - 1)
+            mine = {
+                name: constants[f"{j}/{name}"][t] if prepared.iterated else constants[f"{j}/{name}"]
+                for name, prepared in kernel.prepared.items()
+            }
+            outputs.append(kernel(t, operand, mine, 1)[0])
+        return outputs
+
+    names = {f"{j}/{name}" for j in numbers for name in kernels[j].prepared} | {r.hex() for j in numbers for r in kernels[j].raw}
+    needed = {name: executor.constants[name] for name in names}
+    compiled = jax.jit(run)
+    rng = np.random.default_rng(seed)
+    compared = 0
+    for round_, (pattern, make) in enumerate(patterns(seed)):
+        late = round_ % 2
+        given = {
+            f"{j}:{number}": make(stored_range(kernels[j], number), access.shape, number).astype(access.dtype.numpy)
+            for j in numbers
+            for number, access in enumerate(kernels[j].op.accesses)
+            if not isinstance(access.source, Constant)
+        }
+        with jax.enable_x64(True):
+            outputs = [np.asarray(array) for array in compiled(needed, {k: jnp.asarray(a) for k, a in given.items()}, jnp.int64(late))]
+        for j, output in zip(numbers, outputs, strict=True):
+            compared += _compare(program, kernels[j], j, late, given, output, pattern, rng)
+    return compared
+
+
+def _compare(
+    program: Program, kernel: Kernel, j: int, late: int, given: dict[str, Array], output: Array, pattern: str, rng: np.random.Generator
+) -> int:
+    op = kernel.op
+    sources = [
+        program.constant(access.source.root) if isinstance(access.source, Constant) else given[f"{j}:{number}"]
+        for number, access in enumerate(op.accesses)
+    ]
+    independent = Independent(op, late * (op.repeat - 1), sources)
+    count = max(2, min(SAMPLES, _BOX_LIMIT // op.box_elements))
+    positions = {0, op.elements - 1, *(int(n) for n in rng.integers(0, op.elements, count - 2))}
+    flat = output.reshape(-1)
+    for position in sorted(positions):
+        expected = independent.element(position)
+        if int(flat[position]) != expected:
+            raise InexactMachine(
+                f"op {j} ({program.name(j)}) is not exact on this machine: with operands {pattern!r} element {position} is "
+                f"{int(flat[position])} and must be {expected} (backend {jax.default_backend()}, jax {jax.__version__}); "
+                "run on another backend, with default XLA flags and without reduced-precision settings"
+            )
+    return len(positions)

@@ -1,0 +1,114 @@
+"""Traces: the commitment to all values of one execution, and the bytes behind it on demand (DESIGN D5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from prover.executor import Executor
+from rollup.merkle import TraceTree, join_root, tensor_tree
+from rollup.program import POLICY_LIMIT_BYTES, Program, pack
+from rollup.types import Root
+
+Array = np.ndarray  # type: ignore[type-arg]
+
+
+class Trace:
+    """One execution: entry roots, and values that are kept or derived again when somebody asks for their bytes.
+
+    ``tree`` is the trace tree, ``root`` the trace root; ``roots[v]`` the tensor root of value v, extended to the tensor depth.
+    """
+
+    def __init__(self, executor: Executor, inputs: list[Array], roots: list[Root], outputs: list[Array], kept: list[Array] | None) -> None:
+        self.executor, self.inputs, self.outputs = executor, inputs, outputs
+        self.roots = tuple(roots)
+        self._kept = kept
+        self._recent: tuple[int, Array] | None = None
+        header = executor.program.header
+        self.tree = TraceTree(roots, header.trace_depth, header.tensor_depth, self.value_bytes)
+
+    @classmethod
+    def of(cls, program: Program | Executor, inputs: Sequence[Array], keep: bool | None = None) -> Trace:
+        """Execute and hash, value by value.
+
+        ``keep``: hold all values in memory; by default if the trace is small (up to ``POLICY_LIMIT_BYTES``). Otherwise only roots, inputs
+        and outputs stay. Raises ExecutionError if the inputs do not fit the program.
+        """
+        executor = program if isinstance(program, Executor) else Executor(program)
+        arrays = executor.check_inputs(inputs)
+        header = executor.program.header
+        if keep is None:
+            keep = _trace_bytes(executor.program) <= POLICY_LIMIT_BYTES
+        wanted = {value for value, _ in header.outputs}
+        roots, kept = [], []
+        found: dict[int, Array] = {}
+        for value, array in enumerate(executor.stream(arrays)):
+            roots.append(tensor_tree(_bytes(array), header.tensor_depth).root)
+            if keep:
+                kept.append(array)
+            if value in wanted:
+                found[value] = array
+        outputs = [found[value].reshape(tensor.shape) for value, tensor in header.outputs]
+        return cls(executor, arrays, roots, outputs, kept if keep else None)
+
+    @property
+    def root(self) -> Root:
+        return self.tree.root
+
+    @property
+    def input_root(self) -> Root:
+        count, depth = len(self.inputs), self.executor.program.header.tensor_depth
+        return join_root(self.roots[:count], depth)
+
+    @property
+    def output_root(self) -> Root:
+        header = self.executor.program.header
+        return join_root([self.roots[value] for value, _ in header.outputs], header.tensor_depth)
+
+    @property
+    def input_bytes(self) -> list[bytes]:
+        """Little-endian bytes of every input, as they travel with the claim."""
+        return [pack(array, tensor) for array, tensor in zip(self.inputs, self.executor.program.header.inputs, strict=True)]
+
+    @property
+    def output_bytes(self) -> list[bytes]:
+        header = self.executor.program.header
+        return [pack(array, tensor) for array, (_, tensor) in zip(self.outputs, header.outputs, strict=True)]
+
+    def values(self) -> Iterator[Array]:
+        """Every value in trace order: the kept ones, or one more execution."""
+        return iter(self._kept) if self._kept is not None else self.executor.stream(self.inputs)
+
+    def value(self, index: int) -> Array:
+        """Trace value ``index``; executes again as far as it takes, unless values are kept. Raises IndexError outside the trace."""
+        if not 0 <= index < len(self.roots):
+            raise IndexError(f"the trace has values 0 to {len(self.roots) - 1}, not {index}")
+        if self._kept is not None:
+            return self._kept[index]
+        if index < len(self.inputs):
+            return self.inputs[index]
+        if self._recent is None or self._recent[0] != index:
+            for at, array in enumerate(self.executor.stream(self.inputs)):
+                if at == index:
+                    self._recent = (index, array)
+                    break
+        assert self._recent is not None
+        return self._recent[1]
+
+    def value_bytes(self, index: int) -> bytes:
+        """Little-endian bytes of trace value ``index``."""
+        return bytes(_bytes(self.value(index)))
+
+    def drop(self) -> None:
+        """Forget the kept values; they are derived again on demand."""
+        self._kept = None
+
+
+def _bytes(array: Array) -> memoryview:
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return memoryview(little.reshape(-1).view(np.uint8))
+
+
+def _trace_bytes(program: Program) -> int:
+    return sum(tensor.bytes for tensor in program.header.inputs) + sum(op.bytes * op.repeat for op in program.ops)

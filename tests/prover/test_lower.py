@@ -1,0 +1,187 @@
+"""What lowering must keep: the float function, within its grid, for every primitive that has a rule."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import prover.splitting
+from prover import Model, load, lower
+from prover.capture import Graph, capture
+from prover.rules import RULES
+from rollup.errors import EncodingError, ExecutionError, LoweringError, UnsupportedError
+from rollup.ops import Monoid
+from tests.prover.cases import CASES, Case, lstm, reals
+
+EXAMPLE = reals(3, 4)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_program_computes_what_the_function_computes(case: Case) -> None:
+    model = lower(case.fn, *case.inputs, calibration=[case.inputs])
+    fidelity = model.fidelity([case.inputs])
+    for output in fidelity.outputs:
+        assert output.relative <= case.relative, fidelity
+    real, integer = case.fn(*case.inputs), model.predict(*case.inputs)
+    assert jax.tree.structure(real) == jax.tree.structure(integer)
+    for a, b in zip(jax.tree.leaves(real), jax.tree.leaves(integer), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+
+
+def _primitives(graph: Graph) -> set[str]:
+    inner = [_primitives(node.body) for node in graph.nodes if node.body is not None]
+    return {node.name for node in graph.nodes}.union(*inner)
+
+
+def test_every_rule_is_used_by_some_case() -> None:
+    seen = set().union(*(_primitives(capture(case.fn, case.inputs)[0]) for case in CASES))
+    # Names that other versions of JAX trace the same functions to.
+    aliases = {"expand_dims", "add_any", "copy_p", "device_put", "optimization_barrier", "copy"}
+    assert set(RULES) - seen - aliases == set()
+
+
+@pytest.mark.parametrize("formats, relative", [("w16a16", 5e-4), ("w8a16", 3e-2)])
+def test_formats_reach_their_precision(formats: str, relative: float) -> None:
+    weights = reals(64, 32) / 8, reals(32, 10) / 6
+    samples = [(reals(64),) for _ in range(50)]
+    model = lower(lambda x: jax.nn.relu(x @ weights[0]) @ weights[1], samples[0][0], formats=formats, calibration=samples[:20])
+    fidelity = model.fidelity(samples[20:])
+    assert fidelity.relative <= relative
+    stored = {str(array.dtype) for array in model.program.constants.values() if array.size >= 320}
+    assert stored == {"int16" if formats == "w16a16" else "int8"}
+
+
+def test_outliers_are_widened() -> None:
+    weight = np.ones((64, 2), np.float32)
+    scale = np.r_[np.ones(63), 50000.0].astype(np.float32)
+    model = lower(lambda x: jnp.exp(x * 0) * x * scale @ weight, np.full(64, 0.001, np.float32))
+    assert any(op.dtype.name == "I32" for op in model.program.ops)
+
+
+def test_an_lstm_of_300_steps_is_one_segment() -> None:
+    model = lower(lstm(16, 8), reals(300, 8))
+    repeats = [segment.repeat for segment in model.program.segments]
+    assert repeats.count(300) == 1 and len(model.program.ops) < 20
+
+
+def test_importing_and_lowering_change_no_global_setting() -> None:
+    before = jax.config.jax_enable_x64
+    model = lower(lambda x: x @ x.T, EXAMPLE)
+    model.predict(EXAMPLE)
+    assert jax.config.jax_enable_x64 == before
+    assert jnp.asarray(1.0).dtype == jnp.float32
+
+
+LONG = {
+    "dot": lambda x: x @ reals_of((101, 3)),
+    "sum, reversed": lambda x: x[:, ::-1].sum(1),
+    "sum, strided": lambda x: x[:, 2:99:2].sum(1),
+    "max": lambda x: x.max(1),
+    "min over all": lambda x: x.min((0, 1)),
+    "arg max": lambda x: jnp.argmax(x, 1),
+    "arg max, even blocks": lambda x: jnp.argmax(x[:, :96], 1) + 1,
+    "arg min, first axis": lambda x: jnp.argmin(x.T, 0),
+    "arg max, reversed": lambda x: jnp.argmax(x[:, ::-1], 1),
+    "arg max, ties": lambda x: jnp.argmax(jnp.floor(x), 1),
+    "two inputs": lambda x: x @ x.T,
+}
+
+
+def reals_of(shape: tuple[int, ...]) -> Any:
+    return np.random.default_rng(7).standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_long_reductions_are_split_and_stay_right(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prover.splitting, "LONGEST_BYTES", 64)
+    x = reals_of((3, 101))
+    model = lower(LONG[name], x)
+    for op in model.program.ops:
+        if op.monoid is not Monoid.NONE:
+            assert op.box_elements * sum(access.dtype.size for access in op.accesses[: op.factors]) <= 64
+    assert model.fidelity([(x,)]).relative < 1e-3
+
+
+def test_a_saved_model_loads_and_predicts_the_same(tmp_path: Any) -> None:
+    model = lower(lambda x: {"y": jnp.tanh(x), "s": (x.sum(),)}, EXAMPLE)
+    model.save(tmp_path / "m")
+    again = load(tmp_path / "m")
+    assert again.program.id == model.program.id
+    assert jax.tree.all(jax.tree.map(np.array_equal, model.predict(EXAMPLE), again.predict(EXAMPLE)))
+    with pytest.raises(LoweringError, match="without its float function"):
+        again.fidelity([(EXAMPLE,)])
+    (tmp_path / "m" / "manifest.json").write_text("{")
+    with pytest.raises(EncodingError, match=r"manifest\.json is not JSON"):
+        load(tmp_path / "m")
+
+
+def test_missing_calibration_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        model = lower(lambda x: x + 1, EXAMPLE)
+    assert "example inputs alone" in caplog.text and model.program.meta["calibration"] == "example inputs"
+
+
+def _sorted(x: Any) -> Any:
+    return jnp.sort(x)
+
+
+@pytest.mark.parametrize(
+    "fn, error, words",
+    [
+        (_sorted, UnsupportedError, r"sort at .*test_lower\.py:\d+ \(_sorted\): there is no lowering rule.*supported are abs, "),
+        (lambda x: lax.while_loop(lambda c: c.sum() < 9, lambda c: c * 2, jnp.abs(x) + 1), UnsupportedError, "while at"),
+        (lambda x: jnp.abs(x) ** jnp.abs(x), UnsupportedError, r"pow at .*exponent is not one constant; write it as exp"),
+        (lambda x: jnp.log(-1 - jnp.abs(x)), LoweringError, "gives NaN on a calibration sample"),
+        (lambda x: x[:0], LoweringError, "has no elements"),
+        (lambda x: jnp.exp(x) @ jnp.full((4, 2), jnp.inf), LoweringError, "a weight is not finite"),
+        (lambda x: (x + 1j).real, UnsupportedError, "there is no lowering rule"),
+    ],
+)
+def test_refusals_name_the_thing_and_the_remedy(fn: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        lower(fn, EXAMPLE)
+
+
+def test_bad_arguments_of_lower_are_refused() -> None:
+    with pytest.raises(LoweringError, match="no formats named 'w4a4'; use one of w16a16, w8a16"):
+        lower(lambda x: x, EXAMPLE, formats="w4a4")
+    with pytest.raises(LoweringError, match="at least one example input"):
+        lower(lambda: jnp.ones(3))
+    with pytest.raises(LoweringError, match=r"write \(x,\) for a single input"):
+        lower(lambda x: x, EXAMPLE, calibration=[EXAMPLE])  # type: ignore[list-item]
+    with pytest.raises(LoweringError, match=r"input 0 of a calibration sample has shape \(2, 4\)"):
+        lower(lambda x: x, EXAMPLE, calibration=[(EXAMPLE[:2],)])
+
+
+@pytest.fixture(scope="module")
+def two_inputs() -> Model:
+    return lower(lambda x, n: x * n.astype(jnp.float32), EXAMPLE, np.arange(4, dtype=np.int8))
+
+
+@pytest.mark.parametrize(
+    "inputs, words",
+    [
+        ((EXAMPLE,), "takes 2 input arrays, 1 were given"),
+        ((EXAMPLE[:2], np.zeros(4, np.int8)), r"input x has shape \(2, 4\), the model takes \(3, 4\)"),
+        ((EXAMPLE * np.nan, np.zeros(4, np.int8)), "input x has an element that is not finite"),
+        ((EXAMPLE, np.zeros(4, np.float32)), "input n has dtype float32, the model takes integers"),
+        ((EXAMPLE, np.full(4, 300)), "input n has values outside of I8"),
+    ],
+)
+def test_bad_inputs_are_refused(two_inputs: Model, inputs: Any, words: str) -> None:
+    with pytest.raises(ExecutionError, match=words):
+        two_inputs.predict(*inputs)
+
+
+def test_inputs_beyond_the_format_saturate_and_are_counted() -> None:
+    model = lower(lambda x: x + 0.0, EXAMPLE)
+    far = np.full_like(EXAMPLE, 1e6)
+    tensor = model.program.header.inputs[0]
+    assert np.all(model.quantize(far)[0] == tensor.dtype.max)
+    assert model.fidelity([(far,)]).saturated_inputs == EXAMPLE.size
