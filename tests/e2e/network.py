@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from challenger.defender import Behaviour, Defender
 from challenger.strategy import Trace
 from challenger.trace import SharedTraces
 from challenger.watcher import Watcher
+from rollup.audit import audit
 from rollup.batch import Inclusion
 from rollup.claim import NO_ROOT, Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
 from rollup.encoding import TracePolicy
@@ -42,6 +43,7 @@ class Claimed:
 class Network:
     program: Program
     parameters: Parameters = TERMS
+    admit: Callable[[Program], object] = audit
     chain: EmbeddedChain = field(default_factory=EmbeddedChain)
     traces: SharedTraces = field(default_factory=SharedTraces)
     watchers: list[Watcher] = field(default_factory=list)
@@ -58,7 +60,7 @@ class Network:
 
     def watch(self, name: str = "watcher") -> tuple[Watcher, L1Client]:
         client = self.client(name)
-        watcher = Watcher(client, Reference, self.traces)
+        watcher = Watcher(client, self.traces, Reference, self.admit)
         watcher.hold(self.program)
         self.watchers.append(watcher)
         return watcher, client
@@ -71,7 +73,7 @@ class Network:
         outputs: Sequence[np.ndarray] | None = None,
         behaviour: Behaviour = Behaviour.PUBLISHES,
     ) -> Claimed:
-        """Claim something about ``inputs``: the truth, or what ``trace`` and ``outputs`` say instead; post it at once."""
+        """Claim something about ``inputs``: the truth, or what ``trace`` and ``outputs`` say instead; post it."""
         client, header = self.client(name), self.program.header
         if client.balance(client.account) < self.parameters.claim_bond:
             client.deposit(ETHER)

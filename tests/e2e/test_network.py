@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from challenger.defender import Behaviour
-from challenger.strategy import accuse, leftmost_difference
 from challenger.player import layout_of
+from challenger.strategy import accuse, leftmost_difference
 from rollup.claim import NO_ROOT
 from rollup.encoding import TracePolicy
 from rollup.errors import Reverted
@@ -122,7 +122,7 @@ def test_every_lie_is_convicted_by_the_rule_that_should_catch_it(lie: str, behav
 @pytest.mark.parametrize("behaviour", [Behaviour.PUBLISHES, Behaviour.WITHHOLDS], ids=["direct", "interactive"])
 def test_lies_are_convicted_when_the_trace_is_given_on_dispute(lie: str, behaviour: Behaviour) -> None:
     network = Network(PROGRAMS[TracePolicy.ON_DISPUTE])
-    watcher, _ = network.watch()
+    network.watch()
     tell, rule = LIES[lie]
     claimed = tell(network, behaviour)
     assert claimed.posted.claim.trace_root == NO_ROOT

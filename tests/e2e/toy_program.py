@@ -43,12 +43,13 @@ def toy_program(policy: TracePolicy = TracePolicy.WITH_CLAIM) -> Program:
     weights = Access(Constant(root), DType.I16, (WIDTH,), (0,), (line,))
     weighed = Op(
         3, 1, 1, Monoid.NONE, DType.I16, 2, (WIDTH,), (), (_at(2, DType.I32, (WIDTH,), line), weights),
-        (Instr(const, (), 4), Instr(shr, (0, 1))),
+        (Instr(const, (), 10), Instr(shr, (0, 1))),
     )  # fmt: skip
     blocks = _at(3, DType.I16, (6, 100), Term(0, 0, 1), Term(1, 1, 1))
     summed = Op(4, 1, 1, Monoid.SUM, DType.I32, 1, (6,), (100,), (blocks,), ())
     shifted = Op(
-        5, 1, 1, Monoid.NONE, DType.I32, 1, (6,), (), (_at(4, DType.I32, (6,), line), _at(1, DType.I16, (4,), line, fill=7)),
+        5, 1, 1, Monoid.NONE, DType.I32, 1, (6,), (),
+        (_at(4, DType.I32, (6,), line), _at(1, DType.I16, (4,), line, fill=7)),
         (Instr(load, (1,)), Instr(add, (0, 1))),
     )  # fmt: skip
     column = _at(5, DType.I32, (6,), Term(0, 1, 1))
@@ -79,7 +80,9 @@ def values_of(program: Program, inputs: Arrays) -> list[np.ndarray]:
 
 
 def with_lie(program: Program, values: Arrays, at: int, element: int = 0, consistent: bool = True) -> list[np.ndarray]:
-    """Values with one element of trace value ``at`` changed; with ``consistent``, everything after it follows from the lie."""
+    """Values with one element of trace value ``at`` changed; with ``consistent``, everything after it follows from the
+    lie.
+    """
     lied = [np.array(value) for value in values]
     lied[at].reshape(-1)[element] += 1
     if consistent:
@@ -125,5 +128,3 @@ def outputs_of(program: Program, values: Arrays) -> list[np.ndarray]:
 
 def trace_root_in_claim(program: Program, trace: Published):
     return trace.root if program.header.policy is TracePolicy.WITH_CLAIM else NO_ROOT
-
-

@@ -1,7 +1,8 @@
 """Sequences of moves with what must come of each: `python -m tests.vectors.game_scenarios` writes them to game/*.json.
 
-Who may say what when, and which error it gets, is written by hand here; hashes, paths and witnesses are filled in from traces. The
-pure game and the contracts run the same files (tests/rollup/game/test_vectors.py, tests/e2e/test_game_vectors.py).
+Who may say what when, and which error it gets, is written by hand here; hashes, paths and witnesses are filled in
+from traces. The pure game and the contracts run the same files (tests/rollup/game/test_vectors.py,
+tests/e2e/test_game_vectors.py).
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def _hex(data: bytes) -> str:
 
 @dataclass
 class Scenario:
-    """One claim and what is said about it. Times are seconds after the claim was posted; every move is a block of its own."""
+    """One claim and what is said about it. Times are seconds after the claim was posted; every move is a block of its
+    own.
+    """
 
     name: str
     says: str
@@ -115,10 +118,14 @@ class Scenario:
         data = self.trace.leaf_bytes(LIE_AT << self.program.header.tensor_depth)
         return self.say(at, by, "reveal_leaf", error, **{**self._where(number), "data": data, **instead})
 
-    def select(self, at: int, by: str, number: int, levels: int = 2, error: str | None = None, **instead: Any) -> Scenario:
+    def select(
+        self, at: int, by: str, number: int, levels: int = 2, error: str | None = None, **instead: Any
+    ) -> Scenario:
         """Go ``levels`` down on the way to the lie's leaf."""
         above = self.at_node[number]
-        below = Gindex(self.leaf >> (self.depth - depth_of(above) - levels)) if error is None or not instead else self.leaf
+        below = (
+            Gindex(self.leaf >> (self.depth - depth_of(above) - levels)) if error is None or not instead else self.leaf
+        )
         path = list(branch(self.trace, below))[: depth_of(below) - depth_of(above)]
         fields = {"position": below, "child": self.trace.node(below), "siblings": [_hex(node) for node in path]}
         self.say(at, by, "select", error, **{**self._where(number), **fields, **instead})
@@ -141,7 +148,13 @@ class Scenario:
         roots = tensor_roots(self.outputs, output_types(header), header.tensor_depth, "output")
         layout = Layout.of(self.program, roots)
         proof = witness(
-            Accusation(self.leaf, Rule.STEP, 1), layout, self.own, self.trace, self.trace.root, self.inputs, self.outputs
+            Accusation(self.leaf, Rule.STEP, 1),
+            layout,
+            self.own,
+            self.trace,
+            self.trace.root,
+            self.inputs,
+            self.outputs,
         )
         fields = {
             "place": self.leaf if place is None else place,
@@ -162,7 +175,7 @@ class Scenario:
         return self.say(at, by, "release", error)
 
     def ends(self, at: int, status: str, rule: str | None = None, **gained: int) -> Scenario:
-        """``gained``: what each one's free balance is above (or below) what it deposited, open bonds counted as lost."""
+        """``gained``: what each one's free balance exceeds its deposit by, open bonds counted as lost."""
         free = {who: FUNDS + gained.get(who, 0) for who in PEOPLE}
         self.end = {"at": at, "status": status, "rule": rule, "balance": free}
         return self
@@ -178,14 +191,18 @@ def scenario(build: Callable[[], Scenario]) -> Callable[[], Scenario]:
 
 @scenario
 def direct_proof() -> Scenario:
-    s = Scenario("direct_proof", "A challenger who knows the place commits to it at the challenge, and proves in the next block.")
+    s = Scenario(
+        "direct_proof", "A challenger who knows the place commits to it at the challenge, and proves in the next block."
+    )
     s.challenge(1, "alice", s.leaf).prove(2, "alice", 0)
     return s.ends(2, "invalid", "step", claimant=-1000, alice=300)
 
 
 @scenario
 def interactive_proof() -> Scenario:
-    s = Scenario("interactive_proof", "Down to the leaf by reveals, against a defender that shows no more than it must.")
+    s = Scenario(
+        "interactive_proof", "Down to the leaf by reveals, against a defender that shows no more than it must."
+    )
     s.challenge(1, "alice")
     for at in (2, 4, 6):
         s.reveal(at, "claimant", 0).select(at + 1, "alice", 0)
@@ -244,7 +261,11 @@ def expired_challenger_cannot_move() -> Scenario:
 
 @scenario
 def trace_root_on_dispute() -> Scenario:
-    s = Scenario("trace_root_on_dispute", "The claimant gives the trace root once, when challenged.", policy=TracePolicy.ON_DISPUTE)
+    s = Scenario(
+        "trace_root_on_dispute",
+        "The claimant gives the trace root once, when challenged.",
+        policy=TracePolicy.ON_DISPUTE,
+    )
     s.set_root(1, "claimant", error="NotChallenged").challenge(2, "alice")
     s.set_root(3, "bob", error="NotClaimant").set_root(4, "claimant", NO_ROOT, error="NoTraceRoot")
     s.prove(5, "alice", 0, error="NoTraceRoot").set_root(6, "claimant")
@@ -254,7 +275,11 @@ def trace_root_on_dispute() -> Scenario:
 
 @scenario
 def trace_root_never_given() -> Scenario:
-    s = Scenario("trace_root_never_given", "A claimant that never gives its trace root loses by time.", policy=TracePolicy.ON_DISPUTE)
+    s = Scenario(
+        "trace_root_never_given",
+        "A claimant that never gives its trace root loses by time.",
+        policy=TracePolicy.ON_DISPUTE,
+    )
     s.challenge(2, "alice").timeout(42, "alice", 0, error="NothingToCollect").timeout(43, "alice", 0)
     s.set_root(44, "claimant", error="AlreadyConvicted")
     return s.ends(44, "invalid", "timeout", claimant=-1000, alice=320)
@@ -269,7 +294,7 @@ def refused_reveals() -> Scenario:
     s.reveal(3, "claimant", 0, "HashMismatch", children=wrong).reveal_leaf(4, "claimant", 0, "LeafNotReached")
     s.reveal(5, "claimant", 0, "WrongNode", node=s.trace.node(Gindex(2)))
     s.reveal(6, "claimant", 0, "WrongTraceRoot", trace_root=s.trace.node(Gindex(2)))
-    s.reveal(7, "claimant", 0, "GameOver", **{"game": 1}).reveal(8, "bob", 0).reveal(9, "claimant", 0)
+    s.reveal(7, "claimant", 0, "GameOver", game=1).reveal(8, "bob", 0).reveal(9, "claimant", 0)
     s.select(10, "alice", 0, 6).reveal(11, "claimant", 0, "LeafReached", children=[_hex(NO_ROOT)] * 2)
     s.reveal_leaf(12, "claimant", 0, "HashMismatch", data=bytes(1024))
     s.reveal_leaf(13, "claimant", 0, "LeafLength", data=bytes(1023)).reveal_leaf(14, "claimant", 0)
@@ -278,7 +303,10 @@ def refused_reveals() -> Scenario:
 
 @scenario
 def refused_selections() -> Scenario:
-    s = Scenario("refused_selections", "A selection leads from the game's opened node to a descendant, by a path that hashes to it.")
+    s = Scenario(
+        "refused_selections",
+        "A selection leads from the game's opened node to a descendant, by a path that hashes to it.",
+    )
     beside = Gindex(s.leaf ^ 1)
     s.challenge(1, "alice").select(2, "alice", 0, error="NotOpened").reveal(3, "claimant", 0)
     s.select(4, "bob", 0, error="NotChallenger")
@@ -293,19 +321,27 @@ def refused_selections() -> Scenario:
 @scenario
 def refused_proofs() -> Scenario:
     s = Scenario("refused_proofs", "A proof needs its place reached or committed to, and a rule that applies there.")
-    s.challenge(1, "alice").prove(2, "alice", 0, error="PlaceNotReached").commit(3, "bob", 0, s.leaf, error="NotChallenger")
+    s.challenge(1, "alice").prove(2, "alice", 0, error="PlaceNotReached").commit(
+        3, "bob", 0, s.leaf, error="NotChallenger"
+    )
     s.commit(4, "alice", 0, s.leaf).prove(5, "bob", 0, error="NotChallenger")
     s.prove(6, "alice", 0, error="PlaceNotReached", salt=bytes(32))
     s.prove(7, "alice", 0, rule=Rule.TIMEOUT, error="RuleNotApplicable")
     s.prove(8, "alice", 0, rule=Rule.OUTPUT, error="RuleNotApplicable")
     s.commit(9, "alice", 0, s.entry).prove(10, "alice", 0, error="PlaceNotReached")
-    s.prove(11, "alice", 0, place=s.entry, error="RuleNotApplicable").commit(12, "alice", 0, s.leaf).prove(13, "alice", 0)
+    s.prove(11, "alice", 0, place=s.entry, error="RuleNotApplicable").commit(12, "alice", 0, s.leaf).prove(
+        13, "alice", 0
+    )
     return s.ends(13, "invalid", "step", claimant=-1000, alice=300)
 
 
 @scenario
 def honest_claim_has_no_mismatch() -> Scenario:
-    s = Scenario("honest_claim_has_no_mismatch", "Equality never convicts; the attacker pays for every node it had opened.", false=False)
+    s = Scenario(
+        "honest_claim_has_no_mismatch",
+        "Equality never convicts; the attacker pays for every node it had opened.",
+        false=False,
+    )
     s.challenge(1, "alice", s.leaf).prove(2, "alice", 0, error="NoMismatch")
     for at in (3, 5, 7):
         s.reveal(at, "claimant", 0).select(at + 1, "alice", 0)
@@ -317,7 +353,9 @@ def honest_claim_has_no_mismatch() -> Scenario:
 @scenario
 def one_conviction_ends_every_game() -> Scenario:
     s = Scenario("one_conviction_ends_every_game", "The other games end, their bonds are freed whole, once.")
-    s.challenge(1, "alice").challenge(2, "bob", s.leaf).challenge(3, "carol").reclaim(4, "alice", 0, error="NothingToReclaim")
+    s.challenge(1, "alice").challenge(2, "bob", s.leaf).challenge(3, "carol").reclaim(
+        4, "alice", 0, error="NothingToReclaim"
+    )
     s.prove(5, "bob", 1).select(6, "alice", 0, error="GameOver").challenge(7, "alice", error="AlreadyConvicted")
     s.reveal(8, "claimant", 0).timeout(60, "carol", 0, error="NothingToCollect").reclaim(61, "bob", 0, 1, 2)
     s.reclaim(62, "alice", 0, error="NothingToReclaim").prove(63, "bob", 1, error="GameOver")
@@ -326,7 +364,9 @@ def one_conviction_ends_every_game() -> Scenario:
 
 @scenario
 def sybils_share_openings() -> Scenario:
-    s = Scenario("sybils_share_openings", "A node is opened once for all games; each game's clock is its own.", false=False)
+    s = Scenario(
+        "sybils_share_openings", "A node is opened once for all games; each game's clock is its own.", false=False
+    )
     s.challenge(1, "alice").challenge(2, "bob").challenge(3, "bob").reveal(10, "claimant", 1)
     s.challenge(12, "carol").select(13, "bob", 2).select(14, "carol", 3)
     s.reveal(20, "claimant", 3).timeout(50, "claimant", 0, 1, error="NothingToCollect")

@@ -1,10 +1,13 @@
-"""DESIGN section 4, tried against a cast of adversaries on a toy trace: Sybils, copiers, stallers, silent and chatty defenders."""
+"""DESIGN section 4, tried against a cast of adversaries on a toy trace: Sybils, copiers, stallers, silent and chatty
+defenders.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -110,22 +113,21 @@ class Player:
 class World(RuleBasedStateMachine):
     """One claim, honest or false, among everybody who may want to hurt it or to save it."""
 
+    lie = "none"
+    answering = True
+
     @initialize(
-        lie=st.sampled_from(["none", "none", "none", "input", "output", "step", "consistent", "padding", "withheld"]),
         at=st.integers(1, 5),
         arity=st.integers(1, 3),
         on_dispute=st.booleans(),
         publishes=st.booleans(),
-        answers=st.booleans(),
         preopened=st.booleans(),
     )
-    def begin(
-        self, lie: str, at: int, arity: int, on_dispute: bool, publishes: bool, answers: bool, preopened: bool
-    ) -> None:
+    def begin(self, at: int, arity: int, on_dispute: bool, publishes: bool, preopened: bool) -> None:
         self.right = toy.right_trace()
         self.input, self.output = self.right.leaves[0], self.right.leaves[toy.OUTPUT]
         self.trace = self.right
-        match lie:
+        match self.lie:
             case "input":
                 self.trace = toy.altered(self.right, 0, consistent=True)
                 self.output = self.trace.leaves[toy.OUTPUT]
@@ -140,8 +142,8 @@ class World(RuleBasedStateMachine):
                 self.trace = toy.altered(self.right, toy.USED, consistent=False)
             case "withheld":
                 self.trace = replace(self.right, withheld=frozenset({at}))
-        self.false = lie != "none"
-        self.answers = answers or not self.false
+        self.false = self.lie != "none"
+        self.answers = self.answering or not self.false
         self.layout = toy.layout(self.output)
         root = NO_ROOT if on_dispute else self.trace.root
         ledger = Ledger()
@@ -167,8 +169,7 @@ class World(RuleBasedStateMachine):
         """Play a move; a refused one must change nothing (it cannot: states are immutable)."""
         try:
             self.dispute = play(self.dispute, move, self.now)
-        except Refusal as refusal:
-            assert str(refusal)
+        except Refusal:
             return False
         if isinstance(move, Reveal):
             self.preimages.add_children(move.children)
@@ -336,18 +337,26 @@ class World(RuleBasedStateMachine):
             assert game.status is Status.LOST, f"game {number} against an honest claim ended {game.status}"
 
 
-def test_what_must_always_hold_holds_in_every_world() -> None:
+@pytest.mark.parametrize(
+    ("lie", "answering", "ending"),
+    [
+        ("none", True, "final"),
+        ("input", True, Rule.INPUT),
+        ("output", True, Rule.OUTPUT),
+        ("step", True, Rule.STEP),
+        ("consistent", True, Rule.STEP),
+        ("padding", True, Rule.PADDING),
+        ("withheld", True, Rule.TIMEOUT),
+        ("step", False, Rule.TIMEOUT),
+    ],
+)
+def test_what_must_always_hold_holds_in_every_world(lie: str, answering: bool, ending: Rule | str) -> None:
+    """40 worlds of each kind; ``ending``: how most of them must end, which says that they were really played."""
     ENDINGS.clear()
-    run_state_machine_as_test(
-        World,
-        settings=settings(
-            max_examples=200,
-            stateful_step_count=30,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            derandomize=True,
-        ),
-    )
-    assert set(ENDINGS) == {"final", *Rule}, f"worlds that were tried ended only as {ENDINGS}"
-    assert min(ENDINGS.values()) >= 5 and ENDINGS["final"] >= 20, ENDINGS
-    assert SURVIVED["honest claims' games that were lost"] >= 50, SURVIVED
+    SURVIVED.clear()
+    world = type("World", (World,), {"lie": lie, "answering": answering})
+    few = settings(max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+    run_state_machine_as_test(world, settings=settings(few, derandomize=True, database=None))
+    # A silent liar may have published its trace before, and is then convicted by a proof.
+    assert ENDINGS[ending] >= (40 if answering else 20), ENDINGS
+    assert ending != "final" or SURVIVED["honest claims' games that were lost"] >= 40, SURVIVED

@@ -1,6 +1,7 @@
 """A machine small enough to think about: a trace is a chain of leaves, each of which follows from the one before it.
 
-It exercises the game and the strategies without the op form: leaf j is right if it is ``follow`` of leaf j - 1, leaf 0 is the input.
+It exercises the game and the strategies without the op form: leaf j is right if it is ``follow`` of leaf j - 1, leaf
+0 is the input.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def altered(trace: ToyTrace, at: int, consistent: bool) -> ToyTrace:
 
 def layout(claimed_output: bytes) -> Layout:
     """What a claim with these output bytes says of a toy trace."""
-    sizes = {value: (LEAF_BYTES, 1) for value in range(USED)}
+    sizes = dict.fromkeys(range(USED), (LEAF_BYTES, 1))
     return Layout(TRACE_DEPTH, 0, 1, USED, [(OUTPUT, hash_leaf(claimed_output))], sizes)
 
 

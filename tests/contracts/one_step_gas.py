@@ -1,0 +1,173 @@
+"""What one step costs: whole transactions to OneStepProver under Prague's rules, operands of random bytes.
+
+``python -m tests.contracts.one_step_gas`` rewrites the snapshot one_step_gas.json.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from eth_abi.abi import decode, encode
+from eth_tester import EthereumTester, PyEVMBackend
+
+from rollup.encoding import TensorType
+from rollup.machine.reference import Memory
+from rollup.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
+from rollup.program import Program, constant_root
+from rollup.types import DType, Root
+from tests.lockstep.evm import STEP, Execution, artifact, selector
+
+SNAPSHOT = Path(__file__).with_name("one_step_gas.json")
+GAS = 20_000_000
+IMAGE = (32, 32, 64)
+VALUES = 50
+"""Trace entries, most of them unused by the measured ops: a path as long as that of an ordinary model."""
+
+
+class Synthetic:
+    """A program with one op of each measured kind, over inputs and constants of random bytes."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self._random = np.random.default_rng(seed)
+        self._inputs = [
+            TensorType(DType.I16, 0, (1 << 14,)),
+            TensorType(DType.I16, 0, IMAGE),
+            TensorType(DType.I32, 0, IMAGE),
+            TensorType(DType.I32, 0, (128,)),
+        ]
+        self._inputs += [TensorType(DType.I8, 0, (1,))] * (VALUES - len(self._inputs) - 20)
+        self._ops: list[Op] = []
+        self._constants: dict[Root, np.ndarray] = {}  # type: ignore[type-arg]
+        self.names: list[str] = []
+        for count in (256, 1024, 4096, 16384):
+            self._dot(f"dot i16 x i16, {count}", count, DType.I16)
+        self._dot("dot i16 x i8, 4096", 4096, DType.I8)
+        self._convolution("convolution 3x3x64, inside", (15, 16, 3))
+        self._convolution("convolution 3x3x64, corner", (0, 0, 3))
+        self._small()
+
+    def _array(self, dtype: DType, shape: tuple[int, ...]) -> np.ndarray:  # type: ignore[type-arg]
+        return self._random.integers(dtype.min, dtype.max, shape, dtype.numpy, endpoint=True)
+
+    def _constant(self, dtype: DType, shape: tuple[int, ...]) -> Constant:
+        array = self._array(dtype, shape)
+        root = constant_root(array)
+        self._constants[root] = array
+        return Constant(root)
+
+    def _add(self, name: str, dtype: DType, shape: tuple[int, ...], accesses: list[Access], box: tuple[int, ...] = (), code: tuple[Instr, ...] = ()) -> None:
+        factors = min(2, len(accesses)) if box else 0
+        monoid = Monoid.SUM if box else Monoid.NONE
+        first = len(self._inputs) + len(self._ops)
+        self._ops.append(Op(first, 1, 1, monoid, dtype, factors, shape, box, tuple(accesses), code))
+        self.names.append(name)
+
+    def _dot(self, name: str, count: int, weights: DType) -> None:
+        x = Access(Value(0), DType.I16, (1 << 14,), (0,), (Term(0, 1, 1),))
+        w = Access(self._constant(weights, (16, count)), weights, (16, count), (0, 0), (Term(0, 0, 1), Term(1, 1, 1)))
+        self._add(name, DType.I64, (16,), [x, w], (count,))
+
+    def _convolution(self, name: str, place: tuple[int, ...]) -> None:
+        """Output (y, x, channel), box (dy, dx, channel): 3x3, padded by one."""
+        terms = (Term(0, 0, 1), Term(0, 3, 1), Term(1, 1, 1), Term(1, 4, 1), Term(2, 5, 1))
+        x = Access(Value(1), DType.I16, IMAGE, (-1, -1, 0), terms)
+        shape = (64, 3, 3, 64)
+        w = Access(self._constant(DType.I16, shape), DType.I16, shape, (0,) * 4, tuple(Term(d, 2 + d, 1) for d in range(4)))
+        scale = Access(self._constant(DType.I32, (64, 2)), DType.I32, (64, 2), (0, 0), (Term(0, 2, 1),))
+        shift = Access(scale.source, DType.I32, (64, 2), (0, 1), (Term(0, 2, 1),))
+        code = (
+            Instr(Opcode.LOAD, (2,)),
+            Instr(Opcode.LOAD, (3,)),
+            Instr(Opcode.MULSHIFT, (0, 1, 2)),
+            Instr(Opcode.CONST, (), 32767),
+            Instr(Opcode.MIN, (3, 4)),
+            Instr(Opcode.CONST, (), 0),
+            Instr(Opcode.MAX, (5, 6)),
+        )
+        self._add(name, DType.I16, IMAGE, [x, w, scale, shift], (3, 3, 64), code)
+        self._places = {**getattr(self, "_places", {}), name: int(np.ravel_multi_index(place, IMAGE))}
+
+    def _small(self) -> None:
+        same = tuple(Term(d, d, 1) for d in range(3))
+        a = Access(Value(1), DType.I16, IMAGE, (0, 0, 0), same)
+        b = Access(Value(2), DType.I32, IMAGE, (0, 0, 0), same)
+        load = (Instr(Opcode.LOAD, (0,)), Instr(Opcode.LOAD, (1,)))
+        add = (*load, Instr(Opcode.CONST, (), 3), Instr(Opcode.SHR, (2, 3)), Instr(Opcode.ADD, (1, 4)))
+        self._add("element-wise, two operands", DType.I32, IMAGE, [a, b], (), add)
+        table = Access(self._constant(DType.I16, (1 << 16,)), DType.I16, (1 << 16,), (1 << 15,), (), 0, (0, 1))
+        self._add("look-up in 65,536 entries", DType.I16, IMAGE, [a, table], (), (load[0], Instr(Opcode.LOOK, (1, 1))))
+        index = Access(self._constant(DType.I16, (128,)), DType.I16, (128,), (0,), (Term(0, 0, 1),))
+        rows = Access(self._constant(DType.I16, (2048, 128)), DType.I16, (2048, 128), (1024, 0), (Term(1, 1, 1),), 0, (0, 0))
+        self._add("row of an embedding", DType.I16, (128, 128), [index, rows], (), (Instr(Opcode.LOAD, (0,)), Instr(Opcode.LOOK, (1, 1))))
+        total = Access(Value(3), DType.I32, (128,), (0,), (Term(0, 0, 1),))
+        self._add("sum of 128 i32", DType.I64, (), [total], (128,))
+        square = Access(Value(2), DType.I32, (64, 1024), (0, 0), (Term(0, 0, 1), Term(1, 1, 1)))
+        self._add("sum of 1,024 squares of i32", DType.I64, (64,), [square, square], (1024,))
+
+    @cache  # noqa: B019 one instance lives in the whole run
+    def measure(self) -> dict[str, dict[str, int]]:
+        """By op: gas of the transaction, calldata bytes, and gas under the calldata floor alone."""
+        last = self._ops[-1]
+        outputs = [(len(self._inputs) + len(self._ops) - 1, TensorType(last.dtype, 0, last.shape))]
+        program = Program.build(self._inputs, outputs, self._ops, self._constants)
+        values = [self._array(tensor.dtype, tensor.shape) for tensor in self._inputs]
+        # Only the measured element of an op's output has to be right; the other ones make the leaf incompressible.
+        positions = []
+        for j, op in enumerate(self._ops):
+            position = self._places.get(self.names[j], op.elements // 2)
+            array = self._array(op.dtype, op.shape)
+            right = Memory(program, values).element(len(values), position)
+            array.reshape(-1)[position] = right
+            values.append(array)
+            positions.append(position)
+        execution = Execution(program, values)
+        chain = Chain()
+        table = {}
+        for j, name in enumerate(self.names):
+            value = len(self._inputs) + j
+            disputed, witness = execution.witness(value, positions[j])
+            data = selector(f"step({STEP},bytes)") + encode([STEP, "bytes"], [disputed.fields, witness])
+            right = int(values[value].reshape(-1)[positions[j]])
+            assert decode(["int64", "int64"], chain.call(data)) == (right, right), name
+            zeros = data.count(0)
+            table[name] = {"gas": chain.send(data), "calldata": len(data), "floor": 21_000 + 10 * (zeros + 4 * (len(data) - zeros))}
+        return table
+
+
+class Chain:
+    """An embedded chain under Prague's rules with the contract on it."""
+
+    def __init__(self) -> None:
+        parameters = PyEVMBackend.generate_genesis_params({"gas_limit": 2 * GAS})
+        self._tester = EthereumTester(PyEVMBackend(genesis_parameters=parameters))
+        self._sender = self._tester.get_accounts()[0]
+        self._to = self._mine({"data": artifact()["bytecode"]})["contract_address"]
+
+    def _mine(self, fields: dict[str, Any]) -> dict[str, Any]:
+        sent = self._tester.send_transaction({"from": self._sender, "gas": GAS, **fields})
+        receipt: dict[str, Any] = self._tester.get_transaction_receipt(sent)
+        assert receipt["status"] == 1
+        return receipt
+
+    def call(self, data: bytes) -> bytes:
+        return bytes.fromhex(self._tester.call({"from": self._sender, "to": self._to, "gas": GAS, "data": "0x" + data.hex()})[2:])
+
+    def send(self, data: bytes) -> int:
+        """Gas that the transaction used."""
+        return int(self._mine({"to": self._to, "data": "0x" + data.hex()})["gas_used"])
+
+
+def main() -> None:
+    table = Synthetic().measure()
+    SNAPSHOT.write_text(json.dumps(table, indent=1) + "\n")
+    width = max(map(len, table))
+    for name, row in table.items():
+        print(f"{name:<{width}}  {row['gas']:>9,} gas  {row['calldata']:>6,} bytes of calldata, floor {row['floor']:>9,}")
+
+
+if __name__ == "__main__":
+    main()
