@@ -119,13 +119,19 @@ class Book:
             return b""
         tensors = self._assembled.get((claim.model_id, is_output, root))
         if tensors is None:
-            raise ClaimError(f"the bytes behind root {root.hex()[:16]}... were posted before this book begins; read from an earlier block")
+            raise ClaimError(
+                f"the bytes behind root {root.hex()[:16]}... were posted before this book begins; "
+                "read from an earlier block"
+            )
         return b"".join(self._joined(tensor, kind.bytes) for tensor, kind in zip(tensors, types, strict=True))
 
     def _joined(self, root: Root, length: int) -> bytes:
         part = self._uploads.get((root, length))
         if part is None:
-            raise ClaimError(f"upload {root.hex()[:16]}... of {length} bytes lies before this book begins; read from an earlier block")
+            raise ClaimError(
+                f"upload {root.hex()[:16]}... of {length} bytes lies before this book begins; "
+                "read from an earlier block"
+            )
         if isinstance(part, bytes):
             return part
         # The left part fills 2^h leaves and the right one is no longer: the length alone says where they meet.

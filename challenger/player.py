@@ -1,9 +1,12 @@
-"""Carries a strategy's actions to L1, for one account. Everything it needs it reads from L1: it can be stopped at any moment."""
+"""Carries a strategy's actions to L1, for one account. Everything it needs it reads from L1: it can be stopped at any
+moment.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from challenger import strategy
 from challenger.book import Book
@@ -181,7 +184,9 @@ class DefenderPlayer:
     costs: Costs = field(default_factory=Costs)
 
     def play(self, book: Book, program: Program, claim_id: ClaimId, own: Trace) -> list[Receipt]:
-        """Answer every game about the claim as far as one can now: reveals in one transaction, then leaves, then clocks."""
+        """Answer every game about the claim as far as one can now: reveals in one transaction, then leaves, then
+        clocks.
+        """
         if claim_id in book.convicted:
             return []
         layout = layout_of(book, program, claim_id)
@@ -199,8 +204,9 @@ class DefenderPlayer:
             for action in strategy.defender(layout, own, self.client.parameters.arity, view):
                 match action:
                     case GiveTraceRoot(given):
-                        done.append(self._send(claim_id, lambda given=given: self.client.set_trace_root(claim_id, given)))  # type: ignore[misc]
-                        return [receipt for receipt in done if receipt is not None] + self.play_on(book, program, claim_id, own)
+                        done.append(self._send(claim_id, partial(self.client.set_trace_root, claim_id, given)))
+                        sent = [receipt for receipt in done if receipt is not None]
+                        return sent + self._play_on(book, program, claim_id, own)
                     case OpenNode(children):
                         nodes[game.node] = (at, children)
                     case OpenLeaf(data):
@@ -208,14 +214,14 @@ class DefenderPlayer:
                     case Collect():
                         expired.append(game.game_id)
         if nodes:
-            done.append(self._send(claim_id, lambda: self.client.reveal(list(nodes.values()))))
+            done.append(self._send(claim_id, partial(self.client.reveal, list(nodes.values()))))
         for at, data in leaves.values():
-            done.append(self._send(claim_id, lambda at=at, data=data: self.client.reveal_leaf(at, data)))  # type: ignore[misc]
+            done.append(self._send(claim_id, partial(self.client.reveal_leaf, at, data)))
         if expired:
-            done.append(self._send(claim_id, lambda: self.client.timeout(expired)))
+            done.append(self._send(claim_id, partial(self.client.timeout, expired)))
         return [receipt for receipt in done if receipt is not None]
 
-    def play_on(self, book: Book, program: Program, claim_id: ClaimId, own: Trace) -> list[Receipt]:
+    def _play_on(self, book: Book, program: Program, claim_id: ClaimId, own: Trace) -> list[Receipt]:
         """Read what one's own move changed, and go on."""
         book.read(self.client)
         return self.play(book, program, claim_id, own) if book.trace_root(claim_id) != NO_ROOT else []
@@ -225,4 +231,3 @@ class DefenderPlayer:
         if receipt is not None:
             self.costs.add(claim_id, receipt)
         return receipt
-

@@ -1,7 +1,8 @@
 """What to play next, as pure functions: a view of the game and two traces in, actions out; nothing is sent from here.
 
-Why the leftmost difference: everything to the left of it equals the challenger's own trace, so the operands of the leaf are agreed and
-the leaf does not follow from them (DESIGN D6). What the opponent publishes is used only as far as it hashes to what stands on L1.
+Why the leftmost difference: everything to the left of it equals the challenger's own trace, so the operands of the
+leaf are agreed and the leaf does not follow from them (DESIGN D6). What the opponent publishes is used only as far
+as it hashes to what stands on L1.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Trace(Protocol):
 
 @dataclass
 class Preimages:
-    """What was revealed on L1, by hash: whatever game or claim a node was opened in, it hangs below every node with its hash."""
+    """What was revealed on L1, by hash: whatever game or claim a node was opened in, it hangs below every node with its
+    hash.
+    """
 
     pairs: dict[Root, tuple[Root, Root]] = field(default_factory=dict)
     leaves: dict[Root, bytes] = field(default_factory=dict)
@@ -73,7 +76,9 @@ class Revealed:
         node = self.root
         for shift in range(depth_of(gindex) - 1, -1, -1):
             if node not in self.preimages.pairs:
-                raise CommitmentError(f"node {gindex >> (shift + 1)} was never revealed; wait for the defender to open it")
+                raise CommitmentError(
+                    f"node {gindex >> (shift + 1)} was never revealed; wait for the defender to open it"
+                )
             node = self.preimages.pairs[node][(gindex >> shift) & 1]
         return node
 
@@ -86,7 +91,9 @@ class Revealed:
 
 @dataclass(frozen=True)
 class FirstOf:
-    """Several sources of the opponent's trace; the first that knows a node or leaf gives it. What it gives is checked where it is used."""
+    """Several sources of the opponent's trace; the first that knows a node or leaf gives it. What it gives is checked
+    where it is used.
+    """
 
     sources: Sequence[Trace]
 
@@ -104,7 +111,9 @@ class FirstOf:
                 return source.leaf_bytes(leaf)
             except CommitmentError:
                 continue
-        raise CommitmentError(f"the bytes of leaf {leaf} were neither published nor revealed; wait for the defender to open it")
+        raise CommitmentError(
+            f"the bytes of leaf {leaf} were neither published nor revealed; wait for the defender to open it"
+        )
 
 
 @dataclass(frozen=True)
@@ -143,7 +152,8 @@ class Layout:
 class Difference:
     """The leftmost node at which two traces differ, as deep as both are known.
 
-    ``siblings``: from the node up to where the search began. ``nodes``: every node of the opponent's that was passed, checked.
+    ``siblings``: from the node up to where the search began. ``nodes``: every node of the opponent's that was
+    passed, checked.
     """
 
     position: Gindex
@@ -154,7 +164,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Accusation:
-    """A place and the rule that convicts there; ``detail``: the element within the leaf (step), which input or output."""
+    """A place and the rule that convicts there; ``detail``: an element of the leaf (step), or which input or output."""
 
     position: Gindex
     rule: Rule
@@ -164,8 +174,8 @@ class Accusation:
 def leftmost_difference(layout: Layout, own: Trace, theirs: Trace, start: Gindex, start_node: Root) -> Difference:
     """Descend from ``start``, where the opponent's hash is ``start_node``, to the leftmost difference.
 
-    Stops at an input's entry (which is compared as a whole), at a leaf, and where the opponent's nodes are unknown or do not hash to
-    what stands above them.
+    Stops at an input's entry (which is compared as a whole), at a leaf, and where the opponent's nodes are unknown
+    or do not hash to what stands above them.
     """
     position, node = start, start_node
     siblings: list[Root] = []
@@ -191,7 +201,7 @@ def leftmost_difference(layout: Layout, own: Trace, theirs: Trace, start: Gindex
 
 
 def accuse(layout: Layout, own: Trace, theirs: Trace, trace_root: Root) -> Accusation | None:
-    """Where and by which rule the claim is wrong, if that can be shown now; None if it is right or too little is known."""
+    """Where and by which rule the claim is wrong, if that can be shown now; None if right, or too little is known."""
     if trace_root == NO_ROOT:
         return None
     if trace_root == own.node(ROOT):
@@ -204,8 +214,12 @@ def accuse(layout: Layout, own: Trace, theirs: Trace, trace_root: Root) -> Accus
 
 
 def accuse_at(layout: Layout, own: Trace, theirs: Trace, position: Gindex, node: Root) -> Accusation | None:
-    """The rule that convicts at a node which is the leftmost difference; None if the node is no place, or its bytes are unknown."""
-    if depth_of(position) < layout.trace_depth or (depth_of(position) != layout.depth and not _is_input(layout, position)):
+    """The rule that convicts at a node which is the leftmost difference; None if the node is no place, or its bytes are
+    unknown.
+    """
+    if depth_of(position) < layout.trace_depth or (
+        depth_of(position) != layout.depth and not _is_input(layout, position)
+    ):
         return None
     if _is_input(layout, position):
         entry = ancestor_at(position, layout.trace_depth)
@@ -227,12 +241,17 @@ def accuse_at(layout: Layout, own: Trace, theirs: Trace, position: Gindex, node:
 
 
 def _is_input(layout: Layout, position: Gindex) -> bool:
-    return depth_of(position) >= layout.trace_depth and offset_of(ancestor_at(position, layout.trace_depth)) < layout.inputs
+    return (
+        depth_of(position) >= layout.trace_depth
+        and offset_of(ancestor_at(position, layout.trace_depth)) < layout.inputs
+    )
 
 
 @dataclass(frozen=True)
 class View:
-    """What a player sees of one open game on L1. ``committed``: the place its commitment names, if it counts in the next block already."""
+    """What a player sees of one open game on L1. ``committed``: the place its commitment names, if it counts in the
+    next block already.
+    """
 
     position: Gindex
     node: Root
@@ -299,7 +318,8 @@ Action = OpenGame | CommitTo | GoDown | ProveAt | GiveTraceRoot | OpenNode | Ope
 def challenger(layout: Layout, own: Trace, theirs: Trace, trace_root: Root, view: View | None) -> list[Action]:
     """The challenger's next actions about a claim it holds to be false; ``view`` is None before its game is open.
 
-    With the opponent's trace published: commit at the challenge, prove in the next block. Otherwise select as deep as is known.
+    With the opponent's trace published: commit at the challenge, prove in the next block. Otherwise select as deep
+    as is known.
     """
     if view is None:
         accusation = accuse(layout, own, theirs, trace_root)
@@ -318,7 +338,9 @@ def challenger(layout: Layout, own: Trace, theirs: Trace, trace_root: Root, view
 
 
 def defender(layout: Layout, own: Trace, arity: int, view: View) -> list[Action]:
-    """The defender's next actions in one game: give the root, open what the game stands on, collect a challenger's clock."""
+    """The defender's next actions in one game: give the root, open what the game stands on, collect a challenger's
+    clock.
+    """
     if view.expired is not None:
         return [Collect(view.expired)] if view.expired is Side.CHALLENGER else []
     if view.trace_root == NO_ROOT:

@@ -70,5 +70,3 @@ class SharedTraces:
 
     def published(self, claim_id: ClaimId) -> Trace | None:
         return self.traces.get(claim_id)
-
-

@@ -1,4 +1,6 @@
-"""The watcher: follows L1, checks every claim of the programs that it holds, disputes the false ones until they are invalid."""
+"""The watcher: follows L1, checks every claim of the programs that it holds, disputes the false ones until they are
+invalid.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,8 @@ from challenger.book import Book
 from challenger.checkers.re_execute import Finding, Machine, ReExecute
 from challenger.player import ChallengerPlayer, Costs
 from challenger.trace import TraceStore, ValueTrace
+from prover.executor import Executor
+from rollup.audit import audit
 from rollup.claim import ClaimId
 from rollup.l1.client import L1Client, Receipt
 from rollup.l1.events import ClaimPosted
@@ -27,16 +31,16 @@ class Checked:
 class Watcher:
     """One independent account. It keeps nothing that it could not read or compute again.
 
-    ``machine`` makes what re-executes a program; ``admit`` raises AuditError for a program that is not safe to adjudicate; ``first``
-    is the block from which L1 is read.
+    ``machine`` makes what re-executes a program; ``admit`` raises AuditError for a program that is not safe to
+    adjudicate; ``first`` is the block from which L1 is read.
     """
 
     def __init__(
         self,
         client: L1Client,
-        machine: Callable[[Program], Machine],
         store: TraceStore | None = None,
-        admit: Callable[[Program], object] = lambda program: None,
+        machine: Callable[[Program], Machine] = Executor,
+        admit: Callable[[Program], object] = audit,
         first: int = 0,
     ) -> None:
         self.book = Book(first)
@@ -96,4 +100,3 @@ class Watcher:
         finding = Finding(checked.finding.honest, checked.finding.reason, trace)
         self.checked[claim_id] = Checked(checked.posted, finding)
         return trace
-

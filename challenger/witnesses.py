@@ -1,4 +1,6 @@
-"""Witness bytes for an accusation, one form a rule (ARCHITECTURE, *Witness of a step* and *Rules*; Verdicts.sol reads them)."""
+"""Witness bytes for an accusation, one form a rule (ARCHITECTURE, *Witness of a step* and *Rules*; Verdicts.sol reads
+them).
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,13 @@ class _Passed:
 
 
 def witness(
-    accusation: Accusation, layout: Layout, own: ValueTrace, theirs: Trace, trace_root: Root, inputs: bytes, outputs: bytes
+    accusation: Accusation,
+    layout: Layout,
+    own: ValueTrace,
+    theirs: Trace,
+    trace_root: Root,
+    inputs: bytes,
+    outputs: bytes,
 ) -> bytes:
     """What ``prove`` needs. ``trace_root``: the claim's; ``inputs``, ``outputs``: the claim's bytes.
 

@@ -1,7 +1,8 @@
 """Batches: the Merkle tree of claim ids that L1 computes again from the posted claims.
 
-The construction is merkletools' (unprefixed nodes); leaves are hashed with a prefix of their own beforehand and padded to a power of
-two, which removes its two weaknesses: a node that poses as a leaf, and an odd leaf that is promoted unhashed.
+The construction is merkletools' (unprefixed nodes); leaves are hashed with a prefix of their own beforehand and
+padded to a power of two, which removes its two weaknesses: a node that poses as a leaf, and an odd leaf that is
+promoted unhashed.
 """
 
 from __future__ import annotations
@@ -57,14 +58,21 @@ class Batch:
     def siblings(self, index: int) -> tuple[Root, ...]:
         """Siblings of claim ``index`` from the leaf up; raises CommitmentError if there is none or it was skipped."""
         if not 0 <= index < len(self.claims) or self.claims[index] is None:
-            raise CommitmentError(f"the batch of {len(self.claims)} has no claim at index {index} (skipped claims cannot be proven)")
+            raise CommitmentError(
+                f"the batch of {len(self.claims)} has no claim at index {index} (skipped claims cannot be proven)"
+            )
         return tuple(Root(bytes.fromhex(next(iter(step.values())))) for step in self._tree.get_proof(index))
 
 
 def fold_inclusion(claim_id: ClaimId, index: int, siblings: Sequence[Root]) -> Root:
-    """Batch root above a claim; the twin of Merkle.sol's ``batchBranch``. Raises CommitmentError if the index does not fit the depth."""
+    """Batch root above a claim; the twin of Merkle.sol's ``batchBranch``. Raises CommitmentError if the index does not
+    fit the depth.
+    """
     if index < 0 or index >> len(siblings):
-        raise CommitmentError(f"index {index} does not lie in a batch of depth {len(siblings)}; ask the sequencer for the inclusion proof again")
+        raise CommitmentError(
+            f"index {index} does not lie in a batch of depth {len(siblings)}; "
+            "ask the sequencer for the inclusion proof again"
+        )
     node = claim_leaf(claim_id)
     for sibling in siblings:
         node = Root(sha256(sibling + node if index & 1 else node + sibling).digest())

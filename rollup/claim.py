@@ -32,7 +32,9 @@ MAX_CLAIM_BYTES = 96 * 1024
 
 @dataclass(frozen=True)
 class Claim:
-    """(model, input, output, trace root), with a nonce of the claimant's choice and the last second at which it may be posted."""
+    """(model, input, output, trace root), with a nonce of the claimant's choice and the last second at which it may be
+    posted.
+    """
 
     model_id: ModelId
     claimant: Address
@@ -48,7 +50,9 @@ class Claim:
             if len(getattr(self, name)) != 32:
                 raise ClaimError(f"the claim's {name} has {len(getattr(self, name))} bytes, it must have 32")
         if len(self.claimant) != 42 or not self.claimant.startswith("0x"):
-            raise ClaimError(f"the claimant {self.claimant!r} is no address of 20 bytes; write it as 0x and 40 hex digits")
+            raise ClaimError(
+                f"the claimant {self.claimant!r} is no address of 20 bytes; write it as 0x and 40 hex digits"
+            )
         if not 0 <= self.nonce < 1 << 256:
             raise ClaimError(f"the nonce {self.nonce} does not fit 256 bits; choose a smaller one")
         if not 0 <= self.valid_until < 1 << 64:
@@ -69,7 +73,10 @@ def split(data: bytes, tensors: Sequence[TensorType], what: str) -> list[bytes]:
     """Cut concatenated tensors apart; raises ClaimError if the length is not the header's."""
     expected = sum(tensor.bytes for tensor in tensors)
     if len(data) != expected:
-        raise ClaimError(f"the claim's {what} has {len(data)} bytes, the model's header asks for {expected}; send every tensor in header order")
+        raise ClaimError(
+            f"the claim's {what} has {len(data)} bytes, the model's header asks for {expected}; "
+            "send every tensor in header order"
+        )
     parts, at = [], 0
     for tensor in tensors:
         parts.append(data[at : at + tensor.bytes])
@@ -85,7 +92,10 @@ def join(arrays: Sequence[np.ndarray], tensors: Sequence[TensorType]) -> bytes:
 def arrays(data: bytes, tensors: Sequence[TensorType], what: str) -> list[np.ndarray]:
     """The tensors in ``data``, each with its header's dtype and shape; raises ClaimError."""
     parts = split(data, tensors, what)
-    return [np.frombuffer(part, dtype=tensor.dtype.numpy).reshape(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
+    return [
+        np.frombuffer(part, dtype=tensor.dtype.numpy).reshape(tensor.shape)
+        for part, tensor in zip(parts, tensors, strict=True)
+    ]
 
 
 def tensor_roots(data: bytes, tensors: Sequence[TensorType], tensor_depth: int, what: str) -> list[Root]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from rollup.errors import ChainError
 from rollup.types import Duration
 
+DEFAULT_WINDOW = Duration(3600)
+DEFAULT_CLOCK = Duration(1800)
+
 MAX_ARITY = 8
 """Most levels per reveal; 2^8 children are 8 KiB of calldata."""
 
@@ -17,11 +20,12 @@ class Parameters:
 
     ``window``: challenge period. ``clock``: each side's chess clock per game. ``arity``: tree levels per reveal.
     ``reward``: paid out of the claimant's bond to who convicts, at most half of it, the rest is burned.
-    ``move_fee``: what a losing challenger pays the claimant per move. ``collect_fee``: paid to whoever collects a timeout.
+    ``move_fee``: what a losing challenger pays the claimant per move. ``collect_fee``: paid to whoever collects a
+    timeout.
     """
 
-    window: Duration = Duration(3600)
-    clock: Duration = Duration(1800)
+    window: Duration = DEFAULT_WINDOW
+    clock: Duration = DEFAULT_CLOCK
     arity: int = 5
     claim_bond: int = 10**17
     challenge_bond: int = 10**17
@@ -38,8 +42,11 @@ class Parameters:
             raise ChainError("bonds, reward and fees cannot be negative")
         if self.reward + self.collect_fee > self.claim_bond // 2:
             raise ChainError(
-                f"reward and collect fee take {self.reward + self.collect_fee} of a claim bond of {self.claim_bond} wei; "
+                f"reward and collect fee take {self.reward + self.collect_fee} of {self.claim_bond} wei; "
                 "at least half must burn, or convicting oneself would be free"
             )
         if self.collect_fee > self.challenge_bond:
-            raise ChainError(f"the collect fee {self.collect_fee} exceeds the challenge bond {self.challenge_bond}; it is paid out of it")
+            raise ChainError(
+                f"the collect fee {self.collect_fee} exceeds the challenge bond {self.challenge_bond}; "
+                "it is paid out of it"
+            )

@@ -1,4 +1,6 @@
-"""The sequencer: takes signed claims that L1 would take, and posts them in batches. It has no power but the order of claims."""
+"""The sequencer: takes signed claims that L1 would take, and posts them in batches. It has no power but the order of
+claims.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,8 @@ from rollup.l1.signing import recover
 from rollup.types import Duration, ModelId, Timestamp
 from sequencer.store import Entry, MemoryStore, Store
 
+DEFAULT_AGE = Duration(12)
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -22,7 +26,7 @@ class Limits:
 
     count: int = 64
     bytes: int = 96 * 1024
-    age: Duration = Duration(12)
+    age: Duration = DEFAULT_AGE
 
 
 class Sequencer:
@@ -59,7 +63,9 @@ class Sequencer:
         if signer != claim.claimant:
             raise ClaimError(f"the claim names {claim.claimant}, but {signer} signed it; sign with the claimant's key")
         if now > claim.valid_until:
-            raise ClaimError(f"the claim was valid until {claim.valid_until}, it is {now}; sign it again with a later time")
+            raise ClaimError(
+                f"the claim was valid until {claim.valid_until}, it is {now}; sign it again with a later time"
+            )
         pending = self.store.pending_of(claim.claimant)
         if client.is_nonce_used(claim.claimant, claim.nonce) or any(
             entry.posted.claim.nonce == claim.nonce for entry in pending

@@ -62,7 +62,9 @@ class ReExecute:
         return ValueTrace(self.program, list(self.machine.values(tensors)))
 
     def check(self, claim: Claim, inputs: bytes, outputs: bytes) -> Finding:
-        """Compare outputs, and the trace root where the claim has one. Raises ClaimError if the bytes do not fit the header."""
+        """Compare outputs, and the trace root where the claim has one. Raises ClaimError if the bytes do not fit the
+        header.
+        """
         header = self.program.header
         trace = None
         if claim.trace_root == NO_ROOT:

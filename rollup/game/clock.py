@@ -29,7 +29,8 @@ class Clocks:
         return cls(each, each, now)
 
     def charged(self, opened: Timestamp | None, now: Timestamp) -> Clocks:
-        """The clocks at ``now``: the defender pays until the node was ``opened`` (None: not yet), the challenger after it.
+        """The clocks at ``now``: the defender pays until the node was ``opened`` (None: not yet), the challenger after
+        it.
 
         A negative rest means expired.
         """
@@ -41,7 +42,7 @@ class Clocks:
         )
 
     def expired(self, opened: Timestamp | None, now: Timestamp) -> Side | None:
-        """The side whose clock has run out, strictly; the defender's runs first within one node, so it is asked first."""
+        """The side whose clock has run out, strictly; within one node the defender's runs first, so it comes first."""
         at = self.charged(opened, now)
         if at.defender < 0:
             return Side.DEFENDER

@@ -117,9 +117,7 @@ class Dispute:
 
     def is_live(self, number: int) -> bool:
         """Whether the game exists and nothing has ended it."""
-        return (
-            0 <= number < len(self.games) and self.conviction is None and self.games[number].status is Status.OPEN
-        )
+        return 0 <= number < len(self.games) and self.conviction is None and self.games[number].status is Status.OPEN
 
     @property
     def open_games(self) -> list[int]:
@@ -203,7 +201,9 @@ def _commit(dispute: Dispute, move: Move, now: Instant) -> Dispute:
 def _set_trace_root(dispute: Dispute, move: Move, now: Instant) -> Dispute:
     assert isinstance(move, SetTraceRoot)
     if not dispute.games:
-        raise Refusal(Reason.NOT_CHALLENGED, "nobody has challenged this claim; keep its trace root until somebody does")
+        raise Refusal(
+            Reason.NOT_CHALLENGED, "nobody has challenged this claim; keep its trace root until somebody does"
+        )
     if dispute.trace_root != NO_ROOT:
         raise Refusal(Reason.TRACE_ROOT_ALREADY_SET, "the claim has a trace root, which stays; go on with it")
     if move.root == NO_ROOT:
@@ -245,7 +245,9 @@ def _select(dispute: Dispute, move: Move, now: Instant) -> Dispute:
     assert isinstance(move, Select)
     game = dispute.games[move.at.game]
     if not is_at_or_below(move.position, game.position):
-        raise Refusal(Reason.NOT_BELOW, f"node {move.position} does not lie below node {game.position}; select one that does")
+        raise Refusal(
+            Reason.NOT_BELOW, f"node {move.position} does not lie below node {game.position}; select one that does"
+        )
     if move.position == game.position or depth_of(move.position) > dispute.depth:
         raise Refusal(
             Reason.CANNOT_SELECT,
@@ -254,7 +256,10 @@ def _select(dispute: Dispute, move: Move, now: Instant) -> Dispute:
     if len(move.siblings) != depth_of(move.position) - depth_of(game.position):
         raise Refusal(
             Reason.SIBLING_COUNT,
-            f"{len(move.siblings)} siblings lead from node {move.position} to no node {game.position}; give one a level",
+            (
+                f"{len(move.siblings)} siblings lead from node {move.position} to no node {game.position}; "
+                "give one a level"
+            ),
         )
     if fold_branch(move.child, relative(move.position, game.position), move.siblings) != move.at.node:
         raise Refusal(Reason.HASH_MISMATCH, f"the path does not lead to node {game.position}; take revealed siblings")
@@ -377,20 +382,30 @@ def _guard(dispute: Dispute, transition: Transition, move: Move, now: Instant) -
     if not 0 <= at.game < len(dispute.games):
         raise Refusal(Reason.GAME_OVER, f"the claim has no game {at.game}, it has {len(dispute.games)}; open one")
     if at.trace_root != dispute.trace_root:
-        raise Refusal(Reason.WRONG_TRACE_ROOT, "the move names another trace root than the claim's; read the claim again")
+        raise Refusal(
+            Reason.WRONG_TRACE_ROOT, "the move names another trace root than the claim's; read the claim again"
+        )
     game = dispute.games[at.game]
     if transition.live is Live.PASSED_OVER and (not dispute.is_live(at.game) or _known_already(dispute, move)):
         return False
     if not dispute.is_live(at.game):
         raise Refusal(Reason.GAME_OVER, f"game {at.game} has ended; open another one, or reclaim its bond")
     if at.node != dispute.node_of(game):
-        raise Refusal(Reason.WRONG_NODE, f"game {at.game} does not stand on the node that the move names; read it again")
+        raise Refusal(
+            Reason.WRONG_NODE, f"game {at.game} does not stand on the node that the move names; read it again"
+        )
     if transition.who is Who.CHALLENGER and move.by != game.challenger:
-        raise Refusal(Reason.NOT_CHALLENGER, f"{move.by} is not the challenger of game {at.game}; open a game of your own")
+        raise Refusal(
+            Reason.NOT_CHALLENGER, f"{move.by} is not the challenger of game {at.game}; open a game of your own"
+        )
     if transition.in_time and (side := dispute.expired(game, now.time)) is not None:
-        raise Refusal(Reason.CLOCK_EXPIRED, f"the {side.value}'s clock of game {at.game} has run out; collect the timeout")
+        raise Refusal(
+            Reason.CLOCK_EXPIRED, f"the {side.value}'s clock of game {at.game} has run out; collect the timeout"
+        )
     if transition.turn is Side.CHALLENGER and dispute.turn(game) is Side.DEFENDER:
-        raise Refusal(Reason.NOT_OPENED, f"node {game.position} of game {at.game} was not opened yet; wait for the defender")
+        raise Refusal(
+            Reason.NOT_OPENED, f"node {game.position} of game {at.game} was not opened yet; wait for the defender"
+        )
     return True
 
 

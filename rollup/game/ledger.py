@@ -38,7 +38,8 @@ class Ledger:
     def _require_free(self, who: Address, wei: int) -> None:
         if self.balance(who) < wei:
             raise Refusal(
-                Reason.INSUFFICIENT_BALANCE, f"{who} has {self.balance(who)} wei free and {wei} wei are needed; deposit the difference first"
+                Reason.INSUFFICIENT_BALANCE,
+                f"{who} has {self.balance(who)} wei free and {wei} wei are needed; deposit the difference first",
             )
 
     def withdraw(self, who: Address, wei: int) -> Ledger:
@@ -69,4 +70,7 @@ class Ledger:
 
     @property
     def balanced(self) -> bool:
-        return self.paid_in == self.paid_out + self.held + self.burned and min(*self.free.values(), *self.locked.values(), 0) >= 0
+        return (
+            self.paid_in == self.paid_out + self.held + self.burned
+            and min(*self.free.values(), *self.locked.values(), 0) >= 0
+        )

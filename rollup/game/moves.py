@@ -1,6 +1,7 @@
 """Everything that can be said in a dispute. ``by`` is who says it.
 
-A move about one game names where its mover believes the game to stand (``At``): after a reorg no move can hit another state.
+A move about one game names where its mover believes the game to stand (``At``): after a reorg no move can hit
+another state.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ class Rule(Enum):
 
 @dataclass(frozen=True)
 class At:
-    """A game by its number within the dispute, the claim's trace root (zero while unset) and the node the game stands on."""
+    """A game by its number within the dispute, the claim's trace root (zero while unset) and the node the game stands
+    on.
+    """
 
     game: int
     trace_root: Root
@@ -74,7 +77,7 @@ class SetTraceRoot:
 
 @dataclass(frozen=True)
 class Reveal:
-    """All descendants ``min(arity, levels left)`` below the game's node, left to right. Anyone may: they are preimages."""
+    """All descendants ``min(arity, levels left)`` below the game's node, left to right. Anyone may."""
 
     by: Address
     at: At
@@ -103,7 +106,7 @@ class Select:
 
 @dataclass(frozen=True)
 class Prove:
-    """Show that the trace is wrong at the place. ``differs`` is the machine's verdict; the game never sees a witness."""
+    """Show that the trace is wrong at the place. ``differs`` is the machine's verdict; the game sees no witness."""
 
     by: Address
     at: At

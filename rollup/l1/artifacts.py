@@ -50,7 +50,9 @@ class Artifact:
         for item in self.abi:
             if item["type"] == "function":
                 selector = function_abi_to_4byte_selector(item)  # type: ignore[arg-type]
-                found[item["name"]] = Function(item["name"], selector, types_of(item["inputs"]), types_of(item["outputs"]))
+                found[item["name"]] = Function(
+                    item["name"], selector, types_of(item["inputs"]), types_of(item["outputs"])
+                )
         return found
 
     def creation(self, *args: Any) -> bytes:

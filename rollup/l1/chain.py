@@ -23,7 +23,7 @@ GENESIS = Timestamp(4_102_444_800)
 
 BLOCK_GAS = 60_000_000
 TRANSACTION_GAS = 16_000_000
-"""Limit of every transaction on the embedded chain, where gas costs nothing and estimates cost time (EIP-7825: 2^24)."""
+"""Limit of every transaction on the embedded chain, where estimates cost time and gas nothing (EIP-7825: 2^24)."""
 
 PRIORITY_WEI = 10**9
 RECEIPT_TIMEOUT = Duration(120)
@@ -51,7 +51,9 @@ class Chain:
             data = revert_data(error)
             if data is not None:
                 raise decode_revert(data) from None
-            raise ChainError(f"the chain did not answer the request ({type(error).__name__}: {error}); check the endpoint") from None
+            raise ChainError(
+                f"the chain did not answer the request ({type(error).__name__}: {error}); check the endpoint"
+            ) from None
 
     def height(self) -> int:
         """Number of the latest block."""
@@ -85,14 +87,14 @@ class Chain:
     def logs(
         self, addresses: list[Address], first: int, last: int, topics: list[bytes] | None = None
     ) -> list[LogReceipt]:
-        """Logs of some contracts in blocks ``first`` to ``last``, both included; ``topics`` must stand first in each."""
+        """Logs of some contracts in blocks ``first`` to ``last``, both included; each begins with ``topics``."""
         request: Any = {"address": addresses, "fromBlock": first, "toBlock": last}
         if topics:
             request["topics"] = ["0x" + topic.hex() for topic in topics]
         return list(self.ask(lambda: self.web3.eth.get_logs(request)))
 
     def transact(self, signer: Signer, to: Address | None, data: bytes, value: int = 0) -> TxReceipt:
-        """Send a transaction and wait until it is mined; ``to`` None creates a contract. Raises Reverted or ChainError."""
+        """Send a transaction and wait for its block; ``to`` None creates a contract. Raises Reverted or ChainError."""
         eth = self.web3.eth
         base_fee = self.ask(lambda: eth.get_block("latest")).get("baseFeePerGas", 0)
         transaction: dict[str, Any] = {
@@ -100,7 +102,9 @@ class Chain:
             "data": "0x" + data.hex(),
             "value": value,
             "chainId": self.chain_id,
-            "nonce": self.ask(lambda: eth.get_transaction_count(self.web3.to_checksum_address(signer.address), "pending")),
+            "nonce": self.ask(
+                lambda: eth.get_transaction_count(self.web3.to_checksum_address(signer.address), "pending")
+            ),
             "maxFeePerGas": 2 * base_fee + PRIORITY_WEI,
             "maxPriorityFeePerGas": PRIORITY_WEI,
         }
@@ -115,7 +119,9 @@ class Chain:
         return receipt
 
     def _explain(self, transaction: dict[str, Any], receipt: TxReceipt) -> None:
-        """Raise why a mined transaction failed: it is called again on the state after its block, then on the one before."""
+        """Raise why a mined transaction failed: it is called again on the state after its block, then on the one
+        before.
+        """
         request: Any = {key: transaction[key] for key in ("from", "to", "data", "value", "gas") if key in transaction}
         for block in (receipt["blockNumber"], receipt["blockNumber"] - 1):
             self.ask(lambda block=block: self.web3.eth.call(request, block))  # type: ignore[misc]
@@ -139,7 +145,8 @@ class EmbeddedChain(Chain):
     def fund(self, account: Address, wei: int) -> None:
         """Give an account money out of nothing, to pay for gas and bonds."""
         rich = self.web3.eth.accounts[0]
-        sent = self.web3.eth.send_transaction({"from": rich, "to": self.web3.to_checksum_address(account), "value": wei})  # type: ignore[typeddict-item]
+        payment: Any = {"from": rich, "to": self.web3.to_checksum_address(account), "value": wei}
+        sent = self.web3.eth.send_transaction(payment)
         self.web3.eth.wait_for_transaction_receipt(sent)
 
     def signer(self, name: str, wei: int = 10**21) -> Signer:

@@ -62,7 +62,9 @@ class Receipt:
         """The only event of a kind; raises ChainError if there is none, or more than one."""
         found = [event for event in self.events if isinstance(event, kind)]
         if len(found) != 1:
-            raise ChainError(f"{self.call} logged {len(found)} {kind.__name__} events where one was expected; read its receipt")
+            raise ChainError(
+                f"{self.call} logged {len(found)} {kind.__name__} events where one was expected; read its receipt"
+            )
         return found[0]
 
 
@@ -288,7 +290,8 @@ class L1Client:
 
     def challenge(self, claim: Claim, inclusion: Inclusion, commitment: bytes = NOTHING, value: int = 0) -> Receipt:
         """Open a game; ``value`` wei are deposited first. ``receipt.one(Challenged).game_id`` is the game."""
-        return self._send("DisputeGame", "challenge", claim_fields(claim), _inclusion(inclusion), commitment, value=value
+        return self._send(
+            "DisputeGame", "challenge", claim_fields(claim), _inclusion(inclusion), commitment, value=value
         )
 
     def commit(self, at: At, commitment: bytes) -> Receipt:
@@ -309,8 +312,7 @@ class L1Client:
         return self._send("DisputeGame", "select", astuple(at), position, node, b"".join(siblings))
 
     def prove(self, at: At, claim: Claim, place: Gindex, salt: bytes, rule: Rule, witness: bytes) -> Receipt:
-        return self._send("DisputeGame", "prove", astuple(at), claim_fields(claim), place, salt, rule.value, witness
-        )
+        return self._send("DisputeGame", "prove", astuple(at), claim_fields(claim), place, salt, rule.value, witness)
 
     def timeout(self, games: Sequence[bytes]) -> Receipt:
         return self._send("DisputeGame", "timeout", list(games))
@@ -337,7 +339,9 @@ class L1Client:
 
     def game(self, game_id: bytes) -> GameInfo:
         """A game; raises ChainError if there is none with this id."""
-        claim, challenger, committed_in, moves, is_open, _, _, _, position, commitment, _ = self._game("gameOf", game_id)
+        claim, challenger, committed_in, moves, is_open, _, _, _, position, commitment, _ = self._game(
+            "gameOf", game_id
+        )
         if int(challenger, 16) == 0:
             raise ChainError(f"there is no game 0x{game_id.hex()}; read the claim's games from its Challenged events")
         live = is_open and not self.dispute(ClaimId(claim)).convicted
@@ -381,7 +385,9 @@ class L1Client:
         return list(decode_logs(self.chain.web3, logs))
 
     def selected_path(self, transaction: bytes) -> tuple[At, Gindex, Root, tuple[Root, ...]] | None:
-        """(where, position, node, siblings) of a ``select`` from its calldata; None if it was called through a contract."""
+        """(where, position, node, siblings) of a ``select`` from its calldata; None if it was called through a
+        contract.
+        """
         data = self.chain.calldata(transaction)
         try:
             move, position, node, path = artifact("DisputeGame").functions["select"].decode_input(data)

@@ -1,4 +1,6 @@
-"""What L1 said: every event of the contracts as a dataclass. Byte strings are bytes, amounts wei, places generalised indices."""
+"""What L1 said: every event of the contracts as a dataclass. Byte strings are bytes, amounts wei, places generalised
+indices.
+"""
 
 from __future__ import annotations
 
@@ -181,7 +183,7 @@ class Selected:
 
 @dataclass(frozen=True)
 class Convicted:
-    """``claimed`` and ``computed``: sign-extended integers (step, padding) or tensor roots (input, output), 32 bytes."""
+    """``claimed`` and ``computed``: sign-extended integers (step, padding) or tensor roots (input, output)."""
 
     claim_id: ClaimId
     game_id: bytes
@@ -328,7 +330,9 @@ def decode_log(web3: Web3, log: LogReceipt) -> Logged | None:
     values = []
     for name in FIELDS[kind]:
         value = arguments[name]
-        values.append(_CONVERT[name](value) if name in _CONVERT else bytes(value) if isinstance(value, bytes) else value)
+        values.append(
+            _CONVERT[name](value) if name in _CONVERT else bytes(value) if isinstance(value, bytes) else value
+        )
     return Logged(kind(*values), log["blockNumber"], log["logIndex"], bytes(log["transactionHash"]))
 
 

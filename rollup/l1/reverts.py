@@ -1,4 +1,6 @@
-"""Custom errors, decoded into sentences: what is wrong, and what to do. One row an error; tests compare the rows with the ABIs."""
+"""Custom errors, decoded into sentences: what is wrong, and what to do. One row an error; tests compare the rows with
+the ABIs.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,22 @@ SENTENCES: Mapping[str, str] = {
     "UnknownModel": "model {modelId} is not registered on this chain; register its program first",
     "ProofLength": "a proof of {length} bytes is no list of 32-byte siblings; take it from the program tree",
     "NotUploaded": "no upload of {byteLength} bytes has the root {root}; upload or join it first",
-    "CannotJoin": "{leftBytes} and {rightBytes} bytes cannot be joined; the left part fills 2^h leaves, the right is no longer",
+    "CannotJoin": (
+        "{leftBytes} and {rightBytes} bytes cannot be joined; the left part fills 2^h leaves, the right is no longer"
+    ),
     "TensorCount": "{given} tensors were given, the model has {needed} there; name them all in header order",
     "EmptyChunk": "a chunk has at least one byte; leave empty ones out",
     "HeaderTooShort": "the header has {length} bytes and should have {needed} at least; send the program's own header",
     "HeaderTooLong": "the header has {surplus} bytes behind its last output; send the program's own header",
-    "UnsupportedVersion": "the program has format version {version}, which this deployment does not speak; lower it again",
-    "UnknownPolicy": "the header's trace policy {policy} is neither 0 (with the claim) nor 1 (on dispute); lower it again",
-    "DepthTooLarge": "trace depth {traceDepth} and tensor depth {tensorDepth} must be 32 at most; use a smaller program",
+    "UnsupportedVersion": (
+        "the program has format version {version}, which this deployment does not speak; lower it again"
+    ),
+    "UnknownPolicy": (
+        "the header's trace policy {policy} is neither 0 (with the claim) nor 1 (on dispute); lower it again"
+    ),
+    "DepthTooLarge": (
+        "trace depth {traceDepth} and tensor depth {tensorDepth} must be 32 at most; use a smaller program"
+    ),
     "ValuesOutside": "the header's {values} values do not fit its inputs and its trace depth; lower the model again",
     "NoTensors": "a program has at least one input and one output; lower a function that has both",
     "UnknownType": "element type {dtype} is none of 0 to 3; lower the model again",
@@ -47,8 +57,12 @@ SENTENCES: Mapping[str, str] = {
     "TraceRootMissing": "the model's trace policy is 'with the claim'; sign the claim with its trace root",
     "TraceRootUnexpected": "the model's trace policy is 'on dispute'; sign the claim with a zero trace root",
     "PostingTooLarge": "input and output have {byteLength} bytes, more than one posting takes; upload them before",
-    "InputLength": "the input has {given} bytes, the model's header asks for {needed}; send every tensor in header order",
-    "OutputLength": "the output has {given} bytes, the model's header asks for {needed}; send every tensor in header order",
+    "InputLength": (
+        "the input has {given} bytes, the model's header asks for {needed}; send every tensor in header order"
+    ),
+    "OutputLength": (
+        "the output has {given} bytes, the model's header asks for {needed}; send every tensor in header order"
+    ),
     "InputRootMismatch": "the input does not have the claim's input root; sign the bytes that are posted",
     "OutputRootMismatch": "the output does not have the claim's output root; sign the bytes that are posted",
     "NotIncluded": "the proof does not place claim {claimId} in batch {batchId}; read the batch from L1 again",
@@ -73,30 +87,50 @@ SENTENCES: Mapping[str, str] = {
     "TraceRootAlreadySet": "the claim has trace root {traceRoot}, which stays; go on with it",
     "NoTraceRoot": "claim {claimId} has no trace root yet (or would get a zero one); the claimant sets it",
     "NotClaimant": "only the claimant of {claimId} sets the trace root; send its signature along",
-    "PlaceNotReached": "game {gameId} neither stands on {place} nor committed to it in an earlier block; commit, then prove",
+    "PlaceNotReached": (
+        "game {gameId} neither stands on {place} nor committed to it in an earlier block; commit, then prove"
+    ),
     "NothingToCollect": "no clock of these games has run out, or they have ended; wait until one has",
     "NothingToReclaim": "none of these games was ended by another one's conviction; play them on",
     "HashMismatch": "what was given hashes to {computed}, not to {node}; give the preimage of that node",
-    "RuleNotApplicable": "rule {rule} does not apply to place {place}; name a leaf of an op, or an input's or output's entry",
+    "RuleNotApplicable": (
+        "rule {rule} does not apply to place {place}; name a leaf of an op, or an input's or output's entry"
+    ),
     "WitnessLength": "the witness has {given} bytes, the rule needs {needed}; build it for this place",
     "NoMismatch": "the witness proves that the claim is right at {place}; nothing is won",
     # One step
     "WitnessLength(uint256)": "the witness ends in a field or has {surplus} bytes behind its last one; build it again",
-    "RunsUnsorted": "run {run} of the witness's leaves does not ascend, or touches the one before; merge and sort the runs",
-    "RootDiffers": "leaves and siblings fold to {given}, the tree's root is {expected}; take them from the disputed trace",
+    "RunsUnsorted": (
+        "run {run} of the witness's leaves does not ascend, or touches the one before; merge and sort the runs"
+    ),
+    "RootDiffers": (
+        "leaves and siblings fold to {given}, the tree's root is {expected}; take them from the disputed trace"
+    ),
     "LeafMissing": "the element needs leaf {leaf}, which the witness does not give; build it from the same program",
     "LeavesUnread": "the witness gives {count} leaves that the element does not read; leave them out",
     "NoElement": "element {element} lies behind the end of the output, or of the leaf; name one inside",
-    "TreeOrder": "tree {tree} of the witness names access {access}; the trace tree comes first, then constants in order of use",
-    "ModelDiffers": "the descriptor's path folds to {given}, which is not the model id; take it from the claim's program",
+    "TreeOrder": (
+        "tree {tree} of the witness names access {access}; the trace tree comes first, then constants in order of use"
+    ),
+    "ModelDiffers": (
+        "the descriptor's path folds to {given}, which is not the model id; take it from the claim's program"
+    ),
     "NotExecuted": "the descriptor does not execute trace value {value}; take the descriptor of the disputed value",
-    "Malformed": "the descriptor breaks its format at byte {position}; the program fails the audit and can't be disputed there",
+    "Malformed": (
+        "the descriptor breaks its format at byte {position}; the program fails the audit and can't be disputed there"
+    ),
     "NoVariable": "the op uses variable {variable}, which does not exist there; the program fails the audit",
-    "OperandNotBefore": "the op reads trace value {operand}, which does not come before it; the program fails the audit",
+    "OperandNotBefore": (
+        "the op reads trace value {operand}, which does not come before it; the program fails the audit"
+    ),
     "OutsideOperand": "the op reads leaf {leaf}, behind the end of its operand's tree; the program fails the audit",
     "BoxInCode": "the op's code reads along box coordinate {variable}, outside of the box; the program fails the audit",
-    "NoSuch": "the op's code names register, access or opcode {number}, which does not exist; the program fails the audit",
-    "DescriptorLength": "the descriptor ends elsewhere than its code, after {length} bytes; the program fails the audit",
+    "NoSuch": (
+        "the op's code names register, access or opcode {number}, which does not exist; the program fails the audit"
+    ),
+    "DescriptorLength": (
+        "the descriptor ends elsewhere than its code, after {length} bytes; the program fails the audit"
+    ),
     # Positions, trees, time
     "NoPosition": "0 is no position in a tree; name a node by its generalised index",
     "NotBelow": "{below} does not lie below {above}; select a descendant",
@@ -160,16 +194,21 @@ def decode_revert(data: bytes) -> Reverted:
     try:
         values = decode(types, data[4:])
     except DecodingError:
-        return Reverted("Unknown", {"data": data}, f"the contract reverted with a garbled {item['name']}; check the address")
+        return Reverted(
+            "Unknown", {"data": data}, f"the contract reverted with a garbled {item['name']}; check the address"
+        )
     arguments = {parameter["name"]: value for parameter, value in zip(item["inputs"], values, strict=True)}
     template = _template(item) or f"the contract refused with {_signature(item)}; see its source"
-    return Reverted(item["name"], arguments, template.format(**{key: _shown(value) for key, value in arguments.items()}))
+    return Reverted(
+        item["name"], arguments, template.format(**{key: _shown(value) for key, value in arguments.items()})
+    )
 
 
 def revert_data(error: Exception) -> bytes | None:
     """The revert data inside a provider's exception; None if the exception is about something else.
 
-    JSON-RPC providers carry it as ``data`` (a hex string, or nested in an object), eth-tester as bytes printed into a message.
+    JSON-RPC providers carry it as ``data`` (a hex string, or nested in an object), eth-tester as bytes printed into
+    a message.
     """
     data: object = getattr(error, "data", None)
     while isinstance(data, Mapping):

@@ -81,11 +81,15 @@ def commitment(
 
 
 def recover(digest: bytes, signature: bytes) -> Address:
-    """Who signed; raises ClaimError for a signature that L1 would not take either (65 bytes, r, s, v; low s; v 27 or 28)."""
+    """Who signed; raises ClaimError for a signature that L1 would not take either (65 bytes, r, s, v; low s; v 27 or
+    28).
+    """
     if len(signature) != 65:
         raise ClaimError(f"a signature has 65 bytes (r, s, v), this one has {len(signature)}; sign the claim again")
     if int.from_bytes(signature[32:64], "big") > HALF_ORDER or signature[64] not in (27, 28):
-        raise ClaimError("the signature has a high s, or a v other than 27 and 28; sign with a library that follows EIP-2")
+        raise ClaimError(
+            "the signature has a high s, or a v other than 27 and 28; sign with a library that follows EIP-2"
+        )
     try:
         signed = Signature(signature[:64] + bytes([signature[64] - 27]))
         return Address(signed.recover_public_key_from_msg_hash(digest).to_checksum_address())

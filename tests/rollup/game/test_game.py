@@ -1,0 +1,115 @@
+"""Single rules that the vectors cannot show: moves in one block, openings older than the game, the table itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+
+from rollup.claim import NO_ROOT, Address
+from rollup.game.clock import Clocks, Side
+from rollup.game.game import TRANSITIONS, Dispute, Instant, Status, play
+from rollup.game.ledger import Ledger
+from rollup.game.moves import (
+    At,
+    Challenge,
+    Commit,
+    Commitment,
+    Move,
+    Place,
+    Prove,
+    Reveal,
+    Rule,
+    SetTraceRoot,
+    Timeout,
+)
+from rollup.game.refusal import Reason, Refusal
+from rollup.settings import Parameters
+from rollup.types import Duration, Gindex, Root, Timestamp
+from tests.rollup.game import toy
+
+CLAIMANT, ALICE = Address("0x" + "c1" * 20), Address("0x" + "a1" * 20)
+TERMS = Parameters(Duration(100), Duration(40), 1, 1000, 500, 300, 10, 20)
+PLACE = Place(Gindex((1 << toy.TRACE_DEPTH) | 3), b"s" * 32)
+
+
+def begun(trace_root: Root) -> Dispute:
+    ledger = Ledger().deposit(CLAIMANT, 2000).deposit(ALICE, 2000)
+    return Dispute.begin(TERMS, CLAIMANT, Timestamp(100), (toy.TRACE_DEPTH, 0), trace_root, ledger)
+
+
+def instant(time: int, block: int) -> Instant:
+    return Instant(Timestamp(time), block)
+
+
+def test_every_move_has_a_row_in_the_table() -> None:
+    assert set(TRANSITIONS) == set(get_args(Move))
+
+
+def test_a_commitment_counts_from_the_next_block_on() -> None:
+    root = toy.right_trace().root
+    dispute = play(begun(root), Challenge(ALICE, Commitment(root, PLACE)), instant(101, 7))
+    proof = Prove(ALICE, At(0, root, root), PLACE, Rule.STEP, True)
+    with pytest.raises(Refusal) as refused:
+        play(dispute, proof, instant(101, 7))
+    assert refused.value.reason is Reason.PLACE_NOT_REACHED
+    won = play(dispute, proof, instant(102, 8))
+    assert won.games[0].status is Status.WON
+    again = play(dispute, Commit(ALICE, At(0, root, root), Commitment(root, PLACE)), instant(102, 8))
+    with pytest.raises(Refusal):
+        play(again, proof, instant(102, 8))
+
+
+def test_a_root_that_was_opened_elsewhere_before_it_was_set_costs_its_claimant_the_time_until_then() -> None:
+    trace = toy.right_trace()
+    early = {(trace.root, 1): Timestamp(5)}
+    dispute = play(replace(begun(NO_ROOT), opened=early), Challenge(ALICE), instant(110, 1))
+    late = play(dispute, SetTraceRoot(CLAIMANT, trace.root), instant(151, 2))
+    assert late.turn(late.games[0]) is Side.CHALLENGER
+    assert late.expired(late.games[0], Timestamp(151)) is Side.DEFENDER
+    in_time = play(dispute, SetTraceRoot(CLAIMANT, trace.root), instant(150, 2))
+    assert in_time.expired(in_time.games[0], Timestamp(150)) is None
+    clocks = in_time.games[0].clocks.charged(in_time.opened_at(in_time.games[0]), Timestamp(160))
+    assert (clocks.defender, clocks.challenger) == (0, 30)
+
+
+def test_a_node_opened_long_before_a_game_hands_it_to_the_challenger_at_once() -> None:
+    trace = toy.right_trace()
+    dispute = play(
+        replace(begun(trace.root), opened={(trace.root, 1): Timestamp(5)}), Challenge(ALICE), instant(110, 1)
+    )
+    with pytest.raises(Refusal) as refused:
+        play(dispute, Timeout(ALICE, (0,)), instant(150, 2))
+    assert refused.value.reason is Reason.NOTHING_TO_COLLECT
+    lost = play(dispute, Timeout(ALICE, (0,)), instant(151, 2))
+    assert lost.games[0].status is Status.LOST
+
+
+def test_a_node_opened_with_other_levels_is_not_opened_here() -> None:
+    trace = toy.right_trace()
+    opened = {(trace.root, 2): Timestamp(5)}
+    dispute = play(replace(begun(trace.root), opened=opened), Challenge(ALICE), instant(110, 1))
+    assert dispute.turn(dispute.games[0]) is Side.DEFENDER
+    children = (trace.node(Gindex(2)), trace.node(Gindex(3)))
+    revealed = play(dispute, Reveal(CLAIMANT, At(0, trace.root, trace.root), children), instant(111, 2))
+    assert revealed.turn(revealed.games[0]) is Side.CHALLENGER
+
+
+def test_the_side_whose_interval_came_first_has_run_out_first() -> None:
+    clocks = Clocks.start(Duration(10), Timestamp(100))
+    assert clocks.expired(Timestamp(111), Timestamp(200)) is Side.DEFENDER
+    assert clocks.expired(Timestamp(110), Timestamp(121)) is Side.CHALLENGER
+    assert clocks.expired(Timestamp(110), Timestamp(120)) is None
+    assert clocks.expired(None, Timestamp(110)) is None
+
+
+def test_fees_never_exceed_the_challengers_bond() -> None:
+    root = toy.right_trace().root
+    dispute = play(begun(root), Challenge(ALICE), instant(101, 1))
+    many = replace(dispute.games[0], moves=10_000)
+    opened = {(root, 1): Timestamp(101)}
+    lost = play(replace(dispute, games=(many,), opened=opened), Timeout(CLAIMANT, (0,)), instant(142, 2))
+    assert lost.ledger.balance(CLAIMANT) == 1000 + TERMS.challenge_bond
+    assert lost.ledger.burned == 0
+    assert lost.ledger.balanced
