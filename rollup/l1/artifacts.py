@@ -23,6 +23,8 @@ class Function:
     selector: bytes
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    fields: tuple[str, ...]
+    """Names within the struct that comes out, if it is one."""
 
     def encode(self, args: Sequence[Any]) -> bytes:
         """Calldata."""
@@ -50,8 +52,14 @@ class Artifact:
         for item in self.abi:
             if item["type"] == "function":
                 selector = function_abi_to_4byte_selector(item)  # type: ignore[arg-type]
+                outputs = item["outputs"]
+                struct = outputs[0].get("components", []) if len(outputs) == 1 else []
                 found[item["name"]] = Function(
-                    item["name"], selector, types_of(item["inputs"]), types_of(item["outputs"])
+                    item["name"],
+                    selector,
+                    types_of(item["inputs"]),
+                    types_of(outputs),
+                    tuple(field["name"] for field in struct),
                 )
         return found
 

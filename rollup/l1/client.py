@@ -320,45 +320,47 @@ class L1Client:
     def reclaim(self, games: Sequence[bytes]) -> Receipt:
         return self._send("DisputeGame", "reclaim", list(games))
 
+    def _struct(self, name: str, *args: Any) -> dict[str, Any]:
+        """Read a struct from the DisputeGame, by field name."""
+        return dict(zip(artifact("DisputeGame").functions[name].fields, self._game(name, *args), strict=True))
+
     def dispute(self, claim: ClaimId) -> DisputeInfo:
         """What all games about a claim share; ``games`` is 0 if nobody ever challenged it."""
-        fields = self._game("disputeOf", claim)
-        claimant, batch, index, trace_root, root_at, games, open_games, trace_depth, tensor_depth, convicted = fields
+        found = self._struct("disputeOf", claim)
         return DisputeInfo(
-            _address(claimant),
-            batch,
-            index,
-            Root(trace_root),
-            Timestamp(root_at),
-            games,
-            open_games,
-            trace_depth,
-            tensor_depth,
-            convicted,
+            _address(found["claimant"]),
+            found["batchId"],
+            found["index"],
+            Root(found["traceRoot"]),
+            Timestamp(found["rootAt"]),
+            found["games"],
+            found["openGames"],
+            found["traceDepth"],
+            found["tensorDepth"],
+            found["convicted"],
         )
 
     def game(self, game_id: bytes) -> GameInfo:
         """A game; raises ChainError if there is none with this id."""
-        claim, challenger, committed_in, moves, is_open, _, _, _, position, commitment, _ = self._game(
-            "gameOf", game_id
-        )
-        if int(challenger, 16) == 0:
+        found = self._struct("gameOf", game_id)
+        if int(found["challenger"], 16) == 0:
             raise ChainError(f"there is no game 0x{game_id.hex()}; read the claim's games from its Challenged events")
-        live = is_open and not self.dispute(ClaimId(claim)).convicted
+        claim = ClaimId(found["claimId"])
+        live = found["open"] and not self.dispute(claim).convicted
         node, turn, clocks, expired = NO_ROOT, None, None, None
         if live:
-            node, side, (since, defender, attacker), late = self._game("stateOf", game_id)
+            node, side, (since, defender, challenger), late = self._game("stateOf", game_id)
             turn, expired = SIDES[side], SIDES[late]
-            clocks = Clocks(Duration(defender), Duration(attacker), Timestamp(since))
+            clocks = Clocks(Duration(defender), Duration(challenger), Timestamp(since))
         return GameInfo(
             game_id,
-            ClaimId(claim),
-            _address(challenger),
-            committed_in,
-            moves,
-            is_open,
-            Gindex(position),
-            commitment,
+            claim,
+            _address(found["challenger"]),
+            found["committedAt"],
+            found["moves"],
+            found["open"],
+            Gindex(found["gindex"]),
+            found["commitment"],
             live,
             Root(node),
             turn,

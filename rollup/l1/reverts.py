@@ -128,9 +128,8 @@ SENTENCES: Mapping[str, str] = {
     "NoSuch": (
         "the op's code names register, access or opcode {number}, which does not exist; the program fails the audit"
     ),
-    "DescriptorLength": (
-        "the descriptor ends elsewhere than its code, after {length} bytes; the program fails the audit"
-    ),
+    "DescriptorLength": "the descriptor ends elsewhere than its code does; the program fails the audit",
+    "IndexCycle": "an access of the op is its own index, directly or through others; the program fails the audit",
     # Positions, trees, time
     "NoPosition": "0 is no position in a tree; name a node by its generalised index",
     "NotBelow": "{below} does not lie below {above}; select a descendant",

@@ -72,8 +72,12 @@ class Network:
         trace: Trace | None = None,
         outputs: Sequence[np.ndarray] | None = None,
         behaviour: Behaviour = Behaviour.PUBLISHES,
+        uploaded: bool = False,
     ) -> Claimed:
-        """Claim something about ``inputs``: the truth, or what ``trace`` and ``outputs`` say instead; post it."""
+        """Claim something about ``inputs``: the truth, or what ``trace`` and ``outputs`` say instead; post it.
+
+        ``uploaded``: the input was uploaded before and is left out of the posting.
+        """
         client, header = self.client(name), self.program.header
         if client.balance(client.account) < self.parameters.claim_bond:
             client.deposit(ETHER)
@@ -93,7 +97,7 @@ class Network:
             output_root(header, output_bytes),
             Root(root),
         )
-        posted = client.sign(claim, input_bytes, output_bytes)
+        posted = client.sign(claim, b"" if uploaded else input_bytes, output_bytes)
         claim_id = self.sequencer.submit(posted)
         self.sequencer.flush()
         defender = Defender(client, behaviour, self.traces)

@@ -1,0 +1,200 @@
+"""Calls, events, errors and time on the embedded chain."""
+
+from __future__ import annotations
+
+import pytest
+from eth_abi.abi import encode
+from web3.exceptions import ContractCustomError
+
+from rollup.batch import Batch, Inclusion
+from rollup.claim import ClaimId, PostedClaim
+from rollup.errors import ChainError, Reverted
+from rollup.l1 import reverts
+from rollup.l1.artifacts import artifact
+from rollup.l1.chain import Chain, EmbeddedChain
+from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.events import (
+    FIELDS,
+    BatchPosted,
+    ClaimPosted,
+    ClaimSkipped,
+    Deposited,
+    ModelRegistered,
+)
+from rollup.merkle import tensor_tree
+from rollup.settings import Parameters
+from rollup.types import Duration, Gindex, Root, Timestamp
+from tests.e2e.network import TERMS, Network
+from tests.e2e.toy_program import toy_inputs, toy_program
+
+
+def test_every_custom_error_has_a_sentence_with_a_remedy() -> None:
+    assert list(reverts.unexplained()) == []
+    assert all(";" in sentence for sentence in reverts.SENTENCES.values())
+
+
+def test_every_event_is_a_dataclass_with_the_abis_fields() -> None:
+    from_abi = {
+        item["name"]: tuple(part["name"] for part in item["inputs"])
+        for contract in ("RollupChain", "DisputeGame")
+        for item in artifact(contract).abi
+        if item["type"] == "event"
+    }
+    ours = {kind.__name__: names for kind, names in FIELDS.items()}
+    assert {name: sorted(fields) for name, fields in from_abi.items()} == {
+        name: sorted(fields) for name, fields in ours.items()
+    }
+    assert all(len(kind.__dataclass_fields__) == len(names) for kind, names in FIELDS.items())
+
+
+def test_parameters_come_back_as_they_were_deployed(client: L1Client) -> None:
+    assert client.parameters == TERMS
+
+
+def test_parameters_that_would_mint_money_are_refused() -> None:
+    with pytest.raises(ChainError, match="at least half must burn"):
+        Parameters(reward=6 * 10**16)
+    with pytest.raises(ChainError, match="not playable"):
+        Parameters(arity=9)
+    with pytest.raises(ChainError, match="positive"):
+        Parameters(window=Duration(0))
+
+
+def test_a_registration_is_read_back_and_repeated_without_effect(client: L1Client) -> None:
+    program = toy_program()
+    with pytest.raises(ChainError, match="is not registered"):
+        client.header(program.id)
+    assert client.register(program).one(ModelRegistered).model_id == program.id
+    assert client.is_registered(program.id)
+    assert client.header(program.id) == program.header
+    assert client.register(program).events == ()
+
+
+def test_money_goes_in_and_out(client: L1Client) -> None:
+    account = client.account
+    receipt = client.deposit(500)
+    assert receipt.one(Deposited) == Deposited(account, 500)
+    assert receipt.gas > 21_000
+    assert receipt.call == "deposit"
+    client.withdraw(200)
+    assert (client.balance(account), client.locked(account)) == (300, 0)
+    with pytest.raises(Reverted) as refused:
+        client.withdraw(301)
+    assert refused.value.name == "InsufficientBalance"
+    assert refused.value.arguments["needed"] == 301
+    assert str(refused.value).endswith("has 300 wei free and needs 301; deposit the difference")
+
+
+def test_a_client_without_an_account_only_reads(client: L1Client) -> None:
+    reader = client.using(None)
+    assert reader.balance(client.account) >= 0
+    with pytest.raises(ChainError, match="only reads"):
+        reader.deposit(1)
+
+
+def test_a_wrong_address_is_named(chain: EmbeddedChain, client: L1Client) -> None:
+    with pytest.raises(ChainError, match="no contract answers burned"):
+        L1Client(chain, client.account).burned()
+
+
+def test_revert_data_is_found_in_every_providers_exceptions() -> None:
+    """JSON-RPC nodes put it into ``data``, plainly or nested; the embedded chain prints it into a message."""
+    selector = next(data for data, item in reverts._errors().items() if item["name"] == "NotFinal")
+    data = selector + encode(["bytes32", "uint8"], [b"c" * 32, 1])
+    shapes = [
+        ContractCustomError("0x" + data.hex(), data="0x" + data.hex()),
+        ContractCustomError("nested", data={"data": "0x" + data.hex()}),
+        ContractCustomError("deeper", data={"originalError": {"data": "0x" + data.hex()}}),
+        ValueError(f"execution reverted: {data!r}"),
+    ]
+    for shape in shapes:
+        found = reverts.revert_data(shape)
+        assert found == data
+        error = reverts.decode_revert(found)
+        assert (error.name, error.arguments["status"]) == ("NotFinal", 1)
+    assert reverts.revert_data(ConnectionError("refused")) is None
+    assert reverts.decode_revert(b"").name == "Unknown"
+    assert reverts.decode_revert(data[:20]).name == "Unknown"
+    assert "0x12345678" in str(reverts.decode_revert(b"\x12\x34\x56\x78"))
+
+
+def test_an_endpoint_that_does_not_answer_is_a_chain_error() -> None:
+    with pytest.raises(ChainError, match="check the endpoint"):
+        Chain.connect("http://127.0.0.1:9")
+
+
+def test_time_goes_on_as_it_is_told(chain: EmbeddedChain) -> None:
+    before = chain.now()
+    chain.advance(1000)
+    assert chain.now() == before + 1000
+    chain.at(Timestamp(before + 2000))
+    chain.mine()
+    assert chain.now() == before + 2000
+    with pytest.raises(ChainError, match="lies in its past"):
+        chain.at(before)
+
+
+def test_a_skipped_claim_says_why_and_leaves_the_others_alone() -> None:
+    network = Network(toy_program())
+    first = network.claim("honest", toy_inputs())
+    second = network.claim("honest", toy_inputs(1))
+    again = [first.posted, PostedClaim(second.posted.claim, bytes(65), b"", b"")]
+    receipt = network.deployer.post_batch(again)
+    reasons = [event.reason for event in receipt.events if isinstance(event, ClaimSkipped)]
+    assert reasons == ["NonceUsed", "NonceUsed"]
+    root, _, count = network.deployer.batch(receipt.one(BatchPosted).batch)
+    assert (root, count) == (Batch((None, None)).root, 2)
+
+
+def test_status_follows_the_window(client: L1Client) -> None:
+    network = Network(toy_program())
+    claimed = network.claim("honest", toy_inputs())
+    assert network.status(claimed) is ClaimStatus.POSTED
+    elsewhere = Inclusion(claimed.inclusion.batch + 1, 0, ())
+    assert network.deployer.status(claimed.posted.claim, elsewhere) is ClaimStatus.UNKNOWN
+    with pytest.raises(Reverted, match="is not final"):
+        claimed.client.release(claimed.posted.claim, claimed.inclusion)
+    posted_at = network.deployer.batch(claimed.inclusion.batch)[1]
+    network.chain.advance(posted_at + TERMS.window - network.chain.now() + 1)
+    assert network.deployer.is_final(claimed.posted.claim, claimed.inclusion)
+
+
+def test_a_large_input_is_uploaded_in_chunks_and_left_out_of_the_posting() -> None:
+    network = Network(toy_program())
+    client = network.client("honest")
+    program, inputs = network.program, toy_inputs(3)
+    x = inputs[0].tobytes()
+    left, right = x[:1024], x[1024:]
+    client.upload(left)
+    client.upload(right)
+    roots = [tensor_tree(part).root for part in (left, right)]
+    client.join(roots[0], 1024, roots[1], len(right))
+    client.upload(inputs[1].tobytes())
+    tensors = [tensor_tree(x).root, tensor_tree(inputs[1].tobytes()).root]
+    client.assemble(program.id, False, tensors)
+    claimed = network.claim("honest", inputs, uploaded=True)
+    assert claimed.posted.inputs == b""
+    watcher, _ = network.watch()
+    assert watcher.check()[0].finding.honest
+    network.settle()
+    assert network.status(claimed) is ClaimStatus.FINAL
+
+
+def test_events_of_a_range_come_in_order(client: L1Client) -> None:
+    start = client.chain.height()
+    client.deposit(1)
+    client.deposit(2)
+    amounts = [logged.event.amount for logged in client.events(start + 1, start + 2)]  # type: ignore[union-attr]
+    assert amounts == [1, 2]
+    assert client.events(start + 2, start + 1) == []
+
+
+def test_reading_one_event_needs_exactly_one(client: L1Client) -> None:
+    receipt = client.deposit(1)
+    with pytest.raises(ChainError, match="logged 0 ClaimPosted events"):
+        receipt.one(ClaimPosted)
+
+
+def test_the_place_of_a_commitment_is_hidden_by_its_salt(client: L1Client) -> None:
+    claim, root = ClaimId(b"c" * 32), Root(b"r" * 32)
+    assert client.commitment(claim, root, Gindex(5), b"a" * 32) != client.commitment(claim, root, Gindex(5), b"b" * 32)
