@@ -26,7 +26,6 @@ from rollup.audit import audit
 from rollup.encoding import TensorType
 from rollup.errors import LoweringError
 from rollup.ops import Term
-from rollup.program import Program
 
 LOG = logging.getLogger(__name__)
 REPORTED = 32
@@ -72,7 +71,7 @@ def lower(
     audit(program)
     model = Model(program, fn)
     report = model.fidelity(given[:REPORTED])
-    model = Model(Program(program.header, program.ops, program.constants, program.names, {**meta, "fidelity": report.to_json()}), fn)
+    model = Model(replace(program, meta={**program.meta, "fidelity": report.to_json()}), fn)
     LOG.info("lowered %s: %d ops, model id %s\n%s", meta["name"], len(program.ops), program.id.hex(), report)
     return model
 

@@ -1,7 +1,8 @@
 """The self-test of D10: is every kernel of this program exact on this machine?
 
-Each distinct (kernel, shape, dtype) runs once on extreme and on random operands; sampled elements are compared with an independent path
-in NumPy's 64-bit integers and Python's. Operands stay within what the intervals prove, as they do in any execution.
+Each distinct (kernel, shape, dtype) runs once on extreme and on random operands; sampled elements are compared with an
+independent path in NumPy's 64-bit integers and Python's. Operands stay within what the intervals prove, as they do in
+any execution.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from rollup.errors import InexactMachine
 from rollup.ops import INSTRUCTIONS, ITERATION, Access, Constant, Monoid, Op, Opcode, wrap
 from rollup.program import Program
 
-Array = np.ndarray  # type: ignore[type-arg]
+Array = np.ndarray
 Sources = list[Array]
 """For every access, its source under ``access.shape``."""
 
@@ -31,7 +32,9 @@ _TOGETHER = 16
 
 
 def kernel_key(kernel: Kernel) -> object:
-    """What makes two descriptors the same kernel: everything but which values and which constants of equal bounds they read."""
+    """What makes two descriptors the same kernel: everything but which values and which constants of equal bounds
+    they read.
+    """
 
     def blank(access: Access) -> Access:
         return replace(access, source=Constant(access.source.root) if isinstance(access.source, Constant) else _VALUE)
@@ -44,7 +47,9 @@ _VALUE = Constant(root=b"")  # type: ignore[arg-type]
 
 
 class Independent:
-    """One op on given sources in NumPy's wrapping int64 arithmetic, element by element: no kernel, no interval, no JAX."""
+    """One op on given sources in NumPy's wrapping int64 arithmetic, element by element: no kernel, no interval, no
+    JAX.
+    """
 
     def __init__(self, op: Op, t: int, sources: Sources) -> None:
         self.op, self.t = op, t
@@ -57,7 +62,9 @@ class Independent:
         access = self.op.accesses[number]
         count = len(self.box[0]) if boxed and self.box else 1
         position, inside = np.zeros(count, np.int64), np.ones(count, bool)
-        for d, (offset, row, size) in enumerate(zip(access.offsets, coefficients(access, self.sizes), access.shape, strict=True)):
+        for d, (offset, row, size) in enumerate(
+            zip(access.offsets, coefficients(access, self.sizes), access.shape, strict=True)
+        ):
             at = np.full(count, offset, np.int64)
             for var, coef in row.items():
                 if var == ITERATION:
@@ -108,7 +115,9 @@ class Independent:
 
 
 def stored_range(kernel: Kernel, number: int) -> Range:
-    """Values that an operand may hold: the proven range, within its dtype (the range counts ``fill``, which operands need not hold)."""
+    """Values that an operand may hold: the proven range, within its dtype (the range counts ``fill``, which operands
+    need not hold).
+    """
     access = kernel.op.accesses[number]
     reach = kernel.reach.accesses[number]
     return Range(max(reach.low, access.dtype.min), min(reach.high, access.dtype.max))
@@ -136,7 +145,9 @@ def _distinct(executor: Executor) -> list[int]:
 
 
 def self_test(executor: Executor, seed: int = 0) -> int:
-    """Run the test; returns how many elements were compared. Raises InexactMachine naming the op and the operands' pattern."""
+    """Run the test; returns how many elements were compared. Raises InexactMachine naming the op and the operands'
+    pattern.
+    """
     compared = 0
     numbers = _distinct(executor)
     for start in range(0, len(numbers), _TOGETHER):
@@ -167,7 +178,9 @@ def _test(executor: Executor, numbers: list[int], seed: int) -> int:
             outputs.append(kernel(t, operand, mine, 1)[0])
         return outputs
 
-    names = {f"{j}/{name}" for j in numbers for name in kernels[j].prepared} | {r.hex() for j in numbers for r in kernels[j].raw}
+    names = {f"{j}/{name}" for j in numbers for name in kernels[j].prepared} | {
+        r.hex() for j in numbers for r in kernels[j].raw
+    }
     needed = {name: executor.constants[name] for name in names}
     compiled = jax.jit(run)
     rng = np.random.default_rng(seed)
@@ -181,14 +194,24 @@ def _test(executor: Executor, numbers: list[int], seed: int) -> int:
             if not isinstance(access.source, Constant)
         }
         with jax.enable_x64(True):
-            outputs = [np.asarray(array) for array in compiled(needed, {k: jnp.asarray(a) for k, a in given.items()}, jnp.int64(late))]
+            outputs = [
+                np.asarray(array)
+                for array in compiled(needed, {k: jnp.asarray(a) for k, a in given.items()}, jnp.int64(late))
+            ]
         for j, output in zip(numbers, outputs, strict=True):
             compared += _compare(program, kernels[j], j, late, given, output, pattern, rng)
     return compared
 
 
 def _compare(
-    program: Program, kernel: Kernel, j: int, late: int, given: dict[str, Array], output: Array, pattern: str, rng: np.random.Generator
+    program: Program,
+    kernel: Kernel,
+    j: int,
+    late: int,
+    given: dict[str, Array],
+    output: Array,
+    pattern: str,
+    rng: np.random.Generator,
 ) -> int:
     op = kernel.op
     sources = [
@@ -203,8 +226,9 @@ def _compare(
         expected = independent.element(position)
         if int(flat[position]) != expected:
             raise InexactMachine(
-                f"op {j} ({program.name(j)}) is not exact on this machine: with operands {pattern!r} element {position} is "
-                f"{int(flat[position])} and must be {expected} (backend {jax.default_backend()}, jax {jax.__version__}); "
+                f"op {j} ({program.name(j)}) is not exact on this machine: with operands {pattern!r} element "
+                f"{position} is {int(flat[position])} and must be {expected} "
+                f"(backend {jax.default_backend()}, jax {jax.__version__}); "
                 "run on another backend, with default XLA flags and without reduced-precision settings"
             )
     return len(positions)

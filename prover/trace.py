@@ -11,16 +11,19 @@ from rollup.merkle import TraceTree, join_root, tensor_tree
 from rollup.program import POLICY_LIMIT_BYTES, Program, pack
 from rollup.types import Root
 
-Array = np.ndarray  # type: ignore[type-arg]
+Array = np.ndarray
 
 
 class Trace:
     """One execution: entry roots, and values that are kept or derived again when somebody asks for their bytes.
 
-    ``tree`` is the trace tree, ``root`` the trace root; ``roots[v]`` the tensor root of value v, extended to the tensor depth.
+    ``tree`` is the trace tree, ``root`` the trace root; ``roots[v]`` the tensor root of value v, extended to the tensor
+    depth.
     """
 
-    def __init__(self, executor: Executor, inputs: list[Array], roots: list[Root], outputs: list[Array], kept: list[Array] | None) -> None:
+    def __init__(
+        self, executor: Executor, inputs: list[Array], roots: list[Root], outputs: list[Array], kept: list[Array] | None
+    ) -> None:
         self.executor, self.inputs, self.outputs = executor, inputs, outputs
         self.roots = tuple(roots)
         self._kept = kept
@@ -32,8 +35,8 @@ class Trace:
     def of(cls, program: Program | Executor, inputs: Sequence[Array], keep: bool | None = None) -> Trace:
         """Execute and hash, value by value.
 
-        ``keep``: hold all values in memory; by default if the trace is small (up to ``POLICY_LIMIT_BYTES``). Otherwise only roots, inputs
-        and outputs stay. Raises ExecutionError if the inputs do not fit the program.
+        ``keep``: hold all values in memory; by default if the trace is small (up to ``POLICY_LIMIT_BYTES``). Otherwise
+        only roots, inputs and outputs stay. Raises ExecutionError if the inputs do not fit the program.
         """
         executor = program if isinstance(program, Executor) else Executor(program)
         arrays = executor.check_inputs(inputs)
@@ -69,7 +72,9 @@ class Trace:
     @property
     def input_bytes(self) -> list[bytes]:
         """Little-endian bytes of every input, as they travel with the claim."""
-        return [pack(array, tensor) for array, tensor in zip(self.inputs, self.executor.program.header.inputs, strict=True)]
+        return [
+            pack(array, tensor) for array, tensor in zip(self.inputs, self.executor.program.header.inputs, strict=True)
+        ]
 
     @property
     def output_bytes(self) -> list[bytes]:
@@ -81,7 +86,9 @@ class Trace:
         return iter(self._kept) if self._kept is not None else self.executor.stream(self.inputs)
 
     def value(self, index: int) -> Array:
-        """Trace value ``index``; executes again as far as it takes, unless values are kept. Raises IndexError outside the trace."""
+        """Trace value ``index``; executes again as far as it takes, unless values are kept. Raises IndexError
+        outside the trace.
+        """
         if not 0 <= index < len(self.roots):
             raise IndexError(f"the trace has values 0 to {len(self.roots) - 1}, not {index}")
         if self._kept is not None:
@@ -98,16 +105,15 @@ class Trace:
 
     def value_bytes(self, index: int) -> bytes:
         """Little-endian bytes of trace value ``index``."""
-        return bytes(_bytes(self.value(index)))
+        return _bytes(self.value(index))
 
     def drop(self) -> None:
         """Forget the kept values; they are derived again on demand."""
         self._kept = None
 
 
-def _bytes(array: Array) -> memoryview:
-    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    return memoryview(little.reshape(-1).view(np.uint8))
+def _bytes(array: Array) -> bytes:
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def _trace_bytes(program: Program) -> int:

@@ -13,8 +13,9 @@ import {Claim, Inclusion} from "./types/Claim.sol";
 import {Clocks, Dispute, Game, Move, Reveal, Rule, Side} from "./types/Dispute.sol";
 import {Gindex} from "./types/Gindex.sol";
 import {ClaimId, GameId} from "./types/Ids.sol";
-import {Model, TracePolicy} from "./types/Model.sol";
+import {Outline, TracePolicy} from "./types/Model.sol";
 import {Params} from "./types/Params.sol";
+import {Payout} from "./types/Payout.sol";
 import {Duration, Timestamp, currentTime} from "./types/Time.sol";
 
 /// @title DisputeGame
@@ -25,7 +26,6 @@ import {Duration, Timestamp, currentTime} from "./types/Time.sol";
 contract DisputeGame is Verdicts {
     using Clock for Clocks;
 
-    IRollupChain private immutable CHAIN;
     Duration private immutable WINDOW;
     Duration private immutable CLOCK;
     uint8 private immutable ARITY;
@@ -118,8 +118,7 @@ contract DisputeGame is Verdicts {
     /// @notice None of these games was ended by another one's conviction.
     error NothingToReclaim();
 
-    constructor(Params memory params, IOneStepProver prover, IRollupChain chain) Verdicts(prover) {
-        CHAIN = chain;
+    constructor(Params memory params, IOneStepProver prover, IRollupChain chain) Verdicts(chain, prover) {
         WINDOW = params.window;
         CLOCK = params.clock;
         ARITY = params.arity;
@@ -163,7 +162,7 @@ contract DisputeGame is Verdicts {
     /// @notice Commits the game to a place, or to another one, in either turn. It counts from the next block.
     /// @param commitment `keccak256(abi.encode(chainid, game contract, claim id, trace root, challenger, place, salt))`
     function commit(Move calldata move, bytes32 commitment) external {
-        (Game storage game,) = _challengersGame(move);
+        (Game storage game,,,) = _challengersGame(move);
         _commit(move.gameId, game, commitment);
     }
 
@@ -222,15 +221,13 @@ contract DisputeGame is Verdicts {
     /// @param gindex of the descendant in the trace tree
     /// @param siblings its path up to the node on which the game stands, 32 bytes each
     function select(Move calldata move, Gindex gindex, bytes32 node, bytes calldata siblings) external {
-        (Game storage game, Dispute storage dispute) = _challengersGame(move);
-        Timestamp opened = _openedAt(game, dispute);
-        if (opened.isNever()) revert NotOpened(move.node);
+        (Game storage game, Dispute storage dispute, Clocks memory clocks, bool isOpen) = _challengersGame(move);
+        if (!isOpen) revert NotOpened(move.node);
         Gindex relative = gindex.relativeTo(game.gindex);
         if (relative.depth() == 0 || gindex.depth() > _leafDepth(dispute)) revert CannotSelect(gindex);
         bytes32 computed = Merkle.branch(node, relative, siblings);
         if (computed != move.node) revert HashMismatch(computed, move.node);
 
-        (Clocks memory clocks,) = _clocks(game).charge(opened, currentTime());
         _setClocks(game, clocks);
         game.gindex = gindex;
         game.node = node;
@@ -251,7 +248,7 @@ contract DisputeGame is Verdicts {
         Rule rule,
         bytes calldata witness
     ) external {
-        (Game storage game, Dispute storage dispute) = _challengersGame(move);
+        (Game storage game, Dispute storage dispute,,) = _challengersGame(move);
         ClaimId claimId = Claims.id(claim, Claims.domain(address(CHAIN)));
         if (claimId != move.claimId) revert WrongClaim(claimId, move.claimId);
         if (move.traceRoot == 0) revert NoTraceRoot(claimId);
@@ -261,14 +258,7 @@ contract DisputeGame is Verdicts {
                 revert PlaceNotReached(move.gameId, place);
             }
         }
-        _convict(
-            move.gameId,
-            game,
-            dispute,
-            rule,
-            place,
-            _verdict(CHAIN.modelOf(claim.modelId), move.traceRoot, claim, place, rule, witness)
-        );
+        _convict(move.gameId, game, dispute, rule, place, _verdict(move.traceRoot, claim, place, rule, witness));
     }
 
     /// @notice Ends games in which a side used more time than it had. Anyone may, and is paid from the loser's bond.
@@ -380,7 +370,7 @@ contract DisputeGame is Verdicts {
     }
 
     function _begin(Dispute storage dispute, Claim calldata claim, Inclusion calldata inclusion) private {
-        Model memory model = CHAIN.modelOf(claim.modelId);
+        Outline memory model = CHAIN.outlineOf(claim.modelId);
         dispute.claimant = claim.claimant;
         // forge-lint: disable-next-line(unsafe-typecast) the chain counts batches, and 32 bits of claims in each
         (dispute.batchId, dispute.index) = (uint64(inclusion.batchId), uint32(inclusion.index));
@@ -391,8 +381,8 @@ contract DisputeGame is Verdicts {
 
     function _commit(GameId gameId, Game storage game, bytes32 commitment) private {
         game.commitment = commitment;
-        // forge-lint: disable-next-line(unsafe-typecast) no chain has 2**64 blocks
-        game.committedAt = uint64(block.number);
+        // forge-lint: disable-next-line(unsafe-typecast) no chain has 2**96 blocks
+        game.committedAt = uint96(block.number);
         emit Committed(gameId, commitment);
     }
 
@@ -411,44 +401,39 @@ contract DisputeGame is Verdicts {
         emit Convicted(
             claimId, gameId, rule, place, verdict.traceIndex, verdict.element, verdict.claimed, verdict.computed
         );
-        (address[] memory payees, uint256[] memory amounts) =
-            _payments(game.challenger, REWARD, rule == Rule.Timeout ? COLLECT_FEE : 0);
-        CHAIN.unlock(game.challenger, CHALLENGE_BOND);
-        CHAIN.convict(claimId, dispute.claimant, dispute.batchId, dispute.index, payees, amounts);
+        // Only a timeout has somebody who collected it.
+        uint128 fee = rule == Rule.Timeout ? COLLECT_FEE : 0;
+        Payout memory payout = Payout(game.challenger, REWARD, msg.sender, fee);
+        CHAIN.convict(claimId, dispute.claimant, dispute.batchId, dispute.index, CHALLENGE_BOND, payout);
     }
 
     function _lose(GameId gameId, Game storage game, Dispute storage dispute) private {
         game.open = false;
         dispute.openGames -= 1;
         // The challenger lost in its own turn, so the node on which it stood was opened as well.
-        uint256 fees = (uint256(game.moves) + 1) * MOVE_FEE;
-        uint256 most = CHALLENGE_BOND - COLLECT_FEE;
-        uint256 paid = fees < most ? fees : most;
+        uint128 fees = (uint128(game.moves) + 1) * MOVE_FEE;
+        uint128 most = CHALLENGE_BOND - COLLECT_FEE;
+        uint128 paid = fees < most ? fees : most;
         emit ChallengeLost(game.claimId, gameId, msg.sender, paid);
-        (address[] memory payees, uint256[] memory amounts) = _payments(dispute.claimant, paid, COLLECT_FEE);
-        CHAIN.forfeit(game.challenger, CHALLENGE_BOND, payees, amounts);
+        CHAIN.forfeit(game.challenger, CHALLENGE_BOND, Payout(dispute.claimant, paid, msg.sender, COLLECT_FEE));
     }
 
-    function _payments(address winner, uint256 amount, uint256 collected)
+    /// @dev What a move of the challenger is about, if it has the right to make it now: the clocks as charged until now,
+    ///      and whether the game's node is open.
+    function _challengersGame(Move calldata move)
         private
         view
-        returns (address[] memory payees, uint256[] memory amounts)
+        returns (Game storage game, Dispute storage dispute, Clocks memory clocks, bool isOpen)
     {
-        uint256 count = collected == 0 ? 1 : 2;
-        payees = new address[](count);
-        amounts = new uint256[](count);
-        (payees[0], amounts[0]) = (winner, amount);
-        if (count == 2) (payees[1], amounts[1]) = (msg.sender, collected);
-    }
-
-    /// @dev The game and the dispute of a move of the challenger, who has the right to make it now.
-    function _challengersGame(Move calldata move) private view returns (Game storage game, Dispute storage dispute) {
         (game, dispute) = _named(move);
         if (!_isLive(game, dispute)) revert GameOver(move.gameId);
         _requireNode(move, game, dispute);
         if (msg.sender != game.challenger) revert NotChallenger(msg.sender);
-        Side expired = _expired(game, dispute);
+        Timestamp opened = _openedAt(game, dispute);
+        Side expired;
+        (clocks, expired) = _clocks(game).charge(opened, currentTime());
         if (expired != Side.None) revert ClockExpired(move.gameId, expired);
+        isOpen = !opened.isNever();
     }
 
     /// @dev Checks what never changes while a game is played, except that a missing trace root is set.

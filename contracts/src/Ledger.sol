@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Payout} from "./types/Payout.sol";
+
 /// @title Ledger
 /// @notice Free and locked money of every account. At every point, what came in and was not withdrawn is the sum of all
 ///         balances, all locked bonds and what was burned.
 abstract contract Ledger {
-    /// @notice Free money, in wei, which its owner can withdraw.
-    mapping(address account => uint256 amount) public balance;
-    /// @notice Money held as bonds, in wei.
-    mapping(address account => uint256 amount) public locked;
+    /// @dev Both in wei; one slot, since what leaves one mostly enters the other.
+    struct Account {
+        uint128 free;
+        uint128 held;
+    }
+
     /// @notice Forfeited money, in wei, that nobody got and nobody can ever get.
     uint256 public burned;
+
+    mapping(address owner => Account account) private _accounts;
 
     /// @notice `account` got `amount` of free balance from outside.
     event Deposited(address indexed account, uint256 amount);
@@ -52,45 +58,64 @@ abstract contract Ledger {
         if (!accepted) revert WithdrawalRefused(msg.sender);
     }
 
+    /// @notice Free money of an account, in wei, which its owner can withdraw.
+    function balance(address account) public view returns (uint256) {
+        return _accounts[account].free;
+    }
+
+    /// @notice Money of an account that is held as bonds, in wei.
+    function locked(address account) public view returns (uint256) {
+        return _accounts[account].held;
+    }
+
     function _lock(address account, uint256 amount) internal {
-        _take(account, amount);
-        locked[account] += amount;
+        uint128 taken = _take(account, amount);
+        _accounts[account].held += taken;
         emit BondLocked(account, amount);
     }
 
     function _unlock(address account, uint256 amount) internal {
-        _release(account, amount);
-        balance[account] += amount;
+        uint128 freed = _release(account, amount);
+        _accounts[account].free += freed;
         emit BondUnlocked(account, amount);
     }
 
-    function _forfeit(address loser, uint256 bond, address[] calldata payees, uint256[] calldata amounts) internal {
+    function _forfeit(address loser, uint256 bond, Payout calldata payout) internal {
+        uint256 paid = uint256(payout.prize) + payout.fee;
+        if (paid > bond) revert PaymentsExceedBond(paid, bond);
         _release(loser, bond);
-        uint256 rest = bond;
-        for (uint256 j = 0; j < payees.length; ++j) {
-            if (amounts[j] > rest) revert PaymentsExceedBond(bond - rest + amounts[j], bond);
-            rest -= amounts[j];
-            balance[payees[j]] += amounts[j];
-            emit Paid(payees[j], amounts[j]);
-        }
-        burned += rest;
-        emit BondForfeited(loser, bond, rest);
+        _pay(payout.winner, payout.prize);
+        _pay(payout.collector, payout.fee);
+        burned += bond - paid;
+        emit BondForfeited(loser, bond, bond - paid);
+    }
+
+    function _pay(address account, uint128 amount) private {
+        if (amount == 0) return;
+        _accounts[account].free += amount;
+        emit Paid(account, amount);
     }
 
     function _credit(address account) private {
-        balance[account] += msg.value;
+        // forge-lint: disable-next-line(unsafe-typecast) no chain has 2**128 wei
+        _accounts[account].free += uint128(msg.value);
         emit Deposited(account, msg.value);
     }
 
-    function _take(address account, uint256 amount) private {
-        uint256 available = balance[account];
+    /// @dev What fits an account's balance fits its type.
+    function _take(address account, uint256 amount) private returns (uint128 taken) {
+        uint128 available = _accounts[account].free;
         if (available < amount) revert InsufficientBalance(account, available, amount);
-        balance[account] = available - amount;
+        // forge-lint: disable-next-line(unsafe-typecast) at most `available`
+        taken = uint128(amount);
+        _accounts[account].free = available - taken;
     }
 
-    function _release(address account, uint256 amount) private {
-        uint256 held = locked[account];
+    function _release(address account, uint256 amount) private returns (uint128 freed) {
+        uint128 held = _accounts[account].held;
         if (held < amount) revert InsufficientLocked(account, held, amount);
-        locked[account] = held - amount;
+        // forge-lint: disable-next-line(unsafe-typecast) at most `held`
+        freed = uint128(amount);
+        _accounts[account].held = held - freed;
     }
 }

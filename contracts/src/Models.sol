@@ -5,7 +5,7 @@ import {Header} from "./libraries/Header.sol";
 import {Merkle} from "./libraries/Merkle.sol";
 import {Gindex} from "./types/Gindex.sol";
 import {ModelId} from "./types/Ids.sol";
-import {Model} from "./types/Model.sol";
+import {Model, Outline} from "./types/Model.sol";
 
 /// @title Models
 /// @notice The registered programs. A model id is a program root: nobody can change what stands behind it.
@@ -41,6 +41,12 @@ abstract contract Models {
     /// @notice What L1 keeps of a model's header; reverts if the model is not registered.
     function modelOf(ModelId modelId) external view returns (Model memory) {
         return _model(modelId);
+    }
+
+    /// @notice The part of a model that most moves need; reverts if the model is not registered.
+    function outlineOf(ModelId modelId) external view returns (Outline memory) {
+        Model storage model = _model(modelId);
+        return Outline(model.policy, model.traceDepth, model.tensorDepth, model.values, model.inputs.length);
     }
 
     function _model(ModelId modelId) internal view returns (Model storage) {

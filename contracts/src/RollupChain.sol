@@ -13,6 +13,7 @@ import {Claim, Inclusion, Posting, Status} from "./types/Claim.sol";
 import {ClaimId, ModelId} from "./types/Ids.sol";
 import {Model, Tensor, TracePolicy} from "./types/Model.sol";
 import {Params} from "./types/Params.sol";
+import {Payout} from "./types/Payout.sol";
 import {Duration, Timestamp, currentTime} from "./types/Time.sol";
 
 /// @title RollupChain
@@ -160,26 +161,24 @@ contract RollupChain is Ledger, Uploads {
         _unlock(account, amount);
     }
 
-    /// @notice Takes a locked bond, credits the payees and burns the rest. Only the game may.
-    function forfeit(address loser, uint256 bond, address[] calldata payees, uint256[] calldata amounts)
-        external
-        onlyGame
-    {
-        _forfeit(loser, bond, payees, amounts);
+    /// @notice Takes a locked bond, pays from it and burns the rest. Only the game may.
+    function forfeit(address loser, uint256 bond, Payout calldata payout) external onlyGame {
+        _forfeit(loser, bond, payout);
     }
 
-    /// @notice Marks a claim invalid for good and forfeits its bond. Only the game may.
+    /// @notice Marks a claim invalid for good, forfeits its bond and frees the winner's. Only the game may.
     function convict(
         ClaimId claimId,
         address claimant,
         uint256 batchId,
         uint256 index,
-        address[] calldata payees,
-        uint256[] calldata amounts
+        uint256 winnersBond,
+        Payout calldata payout
     ) external onlyGame {
         if (_get(_invalid[batchId], index)) revert AlreadyInvalid(claimId);
         _set(_invalid[batchId], index);
-        _forfeit(claimant, CLAIM_BOND, payees, amounts);
+        _unlock(payout.winner, winnersBond);
+        _forfeit(claimant, CLAIM_BOND, payout);
         emit ClaimInvalid(batchId, index, claimId);
     }
 
@@ -254,9 +253,9 @@ contract RollupChain is Ledger, Uploads {
         } else if (claim.traceRoot != 0) {
             return TraceRootUnexpected.selector;
         }
-        if (currentTime() > Timestamp.wrap(claim.validUntil)) return ClaimExpired.selector;
+        if (block.timestamp > claim.validUntil) return ClaimExpired.selector;
         if (isNonceUsed(claim.claimant, claim.nonce)) return NonceUsed.selector;
-        if (balance[claim.claimant] < CLAIM_BOND) return InsufficientBalance.selector;
+        if (balance(claim.claimant) < CLAIM_BOND) return InsufficientBalance.selector;
         if (posting.input.length + posting.output.length > MAX_POSTED_BYTES) return PostingTooLarge.selector;
         if (!Claims.signedBy(ClaimId.unwrap(claimId), posting.signature, claim.claimant)) return BadSignature.selector;
 

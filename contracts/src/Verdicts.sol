@@ -2,13 +2,14 @@
 pragma solidity 0.8.37;
 
 import {IOneStepProver, Step} from "./interfaces/IOneStepProver.sol";
+import {IRollupChain} from "./interfaces/IRollupChain.sol";
 import {Header} from "./libraries/Header.sol";
 import {Merkle} from "./libraries/Merkle.sol";
 import {Claim} from "./types/Claim.sol";
 import {Rule} from "./types/Dispute.sol";
 import {Gindex} from "./types/Gindex.sol";
 import {ModelId} from "./types/Ids.sol";
-import {Model, Tensor} from "./types/Model.sol";
+import {Model, Outline, Tensor} from "./types/Model.sol";
 
 /// @title Verdicts
 /// @notice Whether a witness shows that a claim is false at one place, by one rule. A verdict is only ever a difference
@@ -26,6 +27,7 @@ abstract contract Verdicts {
         bytes32 computed;
     }
 
+    IRollupChain internal immutable CHAIN;
     IOneStepProver internal immutable PROVER;
 
     /// @notice What was given hashes to `computed`, not to the node.
@@ -37,29 +39,28 @@ abstract contract Verdicts {
     /// @notice The witness proves that the claim is right there.
     error NoMismatch(Gindex place);
 
-    constructor(IOneStepProver prover) {
+    constructor(IRollupChain chain, IOneStepProver prover) {
+        CHAIN = chain;
         PROVER = prover;
     }
 
     /// @dev Reverts unless the claim's trace is wrong at the place, by the rule.
-    function _verdict(
-        Model memory model,
-        bytes32 traceRoot,
-        Claim calldata claim,
-        Gindex place,
-        Rule rule,
-        bytes calldata witness
-    ) internal view returns (Verdict memory verdict) {
+    function _verdict(bytes32 traceRoot, Claim calldata claim, Gindex place, Rule rule, bytes calldata witness)
+        internal
+        view
+        returns (Verdict memory verdict)
+    {
+        Outline memory model = CHAIN.outlineOf(claim.modelId);
         bool atEntry = rule == Rule.Input || rule == Rule.Output;
         uint256 levelsBelow = atEntry ? 0 : model.tensorDepth;
         if (rule == Rule.Timeout || place.depth() != model.traceDepth + levelsBelow) {
             revert RuleNotApplicable(rule, place);
         }
         verdict.traceIndex = place.offset() >> levelsBelow;
-        bool ofOp = verdict.traceIndex >= model.inputs.length && verdict.traceIndex < model.values;
+        bool ofOp = verdict.traceIndex >= model.inputs && verdict.traceIndex < model.values;
 
         if (atEntry) {
-            _compareEntry(verdict, model, traceRoot, claim, place, rule, witness);
+            _compareEntry(verdict, CHAIN.modelOf(claim.modelId), traceRoot, claim, place, rule, witness);
         } else if (ofOp) {
             // forge-lint: disable-next-line(unsafe-typecast) both depths together are at most 64
             uint64 leaf = uint64(place.offset());
@@ -68,7 +69,7 @@ abstract contract Verdicts {
             if (rule == Rule.Step) _compareElement(verdict, disputed, place, witness);
             else if (!PROVER.padding(disputed, witness)) revert NoMismatch(place);
         } else if (rule == Rule.Padding) {
-            _comparePadding(verdict, model, traceRoot, place, witness);
+            _comparePadding(verdict, CHAIN.modelOf(claim.modelId), traceRoot, place, witness);
         } else {
             revert RuleNotApplicable(rule, place);
         }

@@ -55,7 +55,7 @@ contract ClockTest is Base {
             else ++byDefender;
         }
         (Clocks memory charged, Side expired) =
-            clocks(uint32(start), 120, 90).charge(Timestamp.wrap(uint64(opened)), Timestamp.wrap(uint64(end)));
+            clocks(uint32(start), 120, 90).charge(Timestamp.wrap(uint40(opened)), Timestamp.wrap(uint40(end)));
         Side first = byDefender > 120 ? Side.Defender : byChallenger > 90 ? Side.Challenger : Side.None;
         yes("expired", expired == first);
         same("since", Timestamp.unwrap(charged.since), end);
@@ -65,8 +65,8 @@ contract ClockTest is Base {
 
     /// @dev Charging in two parts is charging once.
     function testFuzz_charge_split_sameAsWhole(uint8 a, uint8 b) public pure {
-        uint64 middle = 1000 + uint64(a);
-        uint64 end = middle + b;
+        uint40 middle = 1000 + uint40(a);
+        uint40 end = middle + b;
         (Clocks memory half,) = clocks(1000, 1000, 1000).charge(Timestamp.wrap(0), Timestamp.wrap(middle));
         (half,) = half.charge(Timestamp.wrap(middle), Timestamp.wrap(end));
         (Clocks memory whole,) = clocks(1000, 1000, 1000).charge(Timestamp.wrap(middle), Timestamp.wrap(end));

@@ -85,7 +85,7 @@ contract DisputeGameTest is World {
 
     function test_challenge_windowOver_reverts() public {
         Posted memory other = post(model, Traces.honest());
-        Timestamp end = Timestamp.wrap(uint64(time + WINDOW));
+        Timestamp end = Timestamp.wrap(uint40(time + WINDOW));
         wait(WINDOW + 1);
         VM.expectRevert(abi.encodeWithSelector(DisputeGame.WindowOver.selector, end));
         challenge(BOB, other);

@@ -274,7 +274,7 @@ contract LedgerInvariantTest is Base {
         player.pass(1);
         player.collect(3, 0, 0);
         player.pass(0);
-        player.release(0);
+        player.release(3);
         bytes32[10] memory actions = [
             bytes32("deposit"),
             "withdraw",

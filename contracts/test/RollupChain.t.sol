@@ -10,6 +10,7 @@ import {Claim, Inclusion, Posting, Status} from "../src/types/Claim.sol";
 import {ClaimId, GameId, ModelId} from "../src/types/Ids.sol";
 import {Model} from "../src/types/Model.sol";
 import {Params} from "../src/types/Params.sol";
+import {Payout} from "../src/types/Payout.sol";
 import {Duration, Timestamp} from "../src/types/Time.sol";
 import {ToyProver} from "./ToyProver.sol";
 import {Trace, Traces} from "./Trace.sol";
@@ -184,8 +185,7 @@ contract RollupChainTest is World {
 
     function test_ledger_caller_reverts() public {
         bytes memory refusal = abi.encodeWithSelector(RollupChain.NotGame.selector, EVE);
-        address[] memory payees = new address[](0);
-        uint256[] memory amounts = new uint256[](0);
+        Payout memory nothing;
         VM.expectRevert(refusal);
         VM.prank(EVE);
         chain.lock(ALICE, 1);
@@ -194,16 +194,13 @@ contract RollupChainTest is World {
         chain.unlock(ALICE, 1);
         VM.expectRevert(refusal);
         VM.prank(EVE);
-        chain.forfeit(ALICE, 1, payees, amounts);
+        chain.forfeit(ALICE, 1, nothing);
         VM.expectRevert(refusal);
         VM.prank(EVE);
-        chain.convict(ClaimId.wrap(0), ALICE, 0, 0, payees, amounts);
+        chain.convict(ClaimId.wrap(0), ALICE, 0, 0, 0, nothing);
     }
 
     function test_ledger_gameBeyondBond_reverts() public {
-        address[] memory payees = new address[](1);
-        uint256[] memory amounts = new uint256[](1);
-        amounts[0] = 2;
         VM.expectRevert(abi.encodeWithSelector(Ledger.InsufficientLocked.selector, ALICE, 0, 1));
         VM.prank(address(game));
         chain.unlock(ALICE, 1);
@@ -211,17 +208,17 @@ contract RollupChainTest is World {
         chain.lock(ALICE, 1);
         VM.expectRevert(abi.encodeWithSelector(Ledger.PaymentsExceedBond.selector, 2, 1));
         VM.prank(address(game));
-        chain.forfeit(ALICE, 1, payees, amounts);
+        chain.forfeit(ALICE, 1, Payout(BOB, 1, EVE, 1));
     }
 
     function test_convict_twice_reverts() public {
         Posted memory posted = post(model, Traces.honest());
         post(model, Traces.honest());
         VM.prank(address(game));
-        chain.convict(posted.id, claimant, posted.inclusion.batchId, 0, new address[](0), new uint256[](0));
+        chain.convict(posted.id, claimant, posted.inclusion.batchId, 0, 0, Payout(ALICE, 0, EVE, 0));
         VM.expectRevert(abi.encodeWithSelector(RollupChain.AlreadyInvalid.selector, posted.id));
         VM.prank(address(game));
-        chain.convict(posted.id, claimant, posted.inclusion.batchId, 0, new address[](0), new uint256[](0));
+        chain.convict(posted.id, claimant, posted.inclusion.batchId, 0, 0, Payout(ALICE, 0, EVE, 0));
     }
 
     function test_postBatch_oneClaim_succeeds() public {
@@ -233,7 +230,7 @@ contract RollupChainTest is World {
         VM.expectEmit(address(chain));
         emit RollupChain.ClaimPosted(0, 0, claimId, postings[0].claim, postings[0].input, postings[0].output);
         VM.expectEmit(address(chain));
-        emit RollupChain.BatchPosted(0, leaf, 1, Timestamp.wrap(uint64(time)));
+        emit RollupChain.BatchPosted(0, leaf, 1, Timestamp.wrap(uint40(time)));
         VM.prank(EVE);
         chain.postBatch(postings);
         same("locked", chain.locked(claimant), CLAIM_BOND);

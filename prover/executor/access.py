@@ -1,10 +1,12 @@
 """What an access reads, as one array over the variables that it depends on.
 
-The kernel follows from the affine map alone: separable coordinates become pads, strided slices, reverses and transposes; several
-variables in one coordinate (windows) become slices that are stacked; everything else becomes a gather with computed indices.
+The kernel follows from the affine map alone: separable coordinates become pads, strided slices, reverses and
+transposes; several variables in one coordinate (windows) become slices that are stacked; everything else becomes a
+gather with computed indices.
 
-Arrays of values have a leading axis of claims (extent 1 where nothing depends on the claim). A *derived* array has, after that axis,
-one axis per used variable, ascending. A *spread* array has one axis per variable of the op, extent 1 where it is not used.
+Arrays of values have a leading axis of claims (extent 1 where nothing depends on the claim). A *derived* array has,
+after that axis, one axis per used variable, ascending. A *spread* array has one axis per variable of the op, extent 1
+where it is not used.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from itertools import product as cartesian
 
 import jax
@@ -20,7 +23,7 @@ import numpy as np
 from jax import lax
 
 from rollup.affine import coefficients, span
-from rollup.ops import Access
+from rollup.ops import Access, Term
 
 WINDOW_LIMIT = 64
 """Most slices that are stacked for the windows of one access; larger windows are gathered."""
@@ -44,7 +47,7 @@ class Derived:
         return self.array.reshape([self.array.shape[0], *(sizes.get(var, 1) for var in order)])
 
 
-def holding(dtype: np.dtype, fill: int) -> np.dtype:  # type: ignore[type-arg]
+def holding(dtype: np.dtype, fill: int) -> np.dtype:
     """``dtype`` if the fill fits it, else int64."""
     limits = np.iinfo(dtype)
     return dtype if limits.min <= fill <= limits.max else np.dtype(np.int64)
@@ -58,7 +61,7 @@ def _split(row: Mapping[int, int], scalars: Scalars) -> tuple[dict[int, int], di
 def _radix(row: Mapping[int, int], sizes: Mapping[int, int]) -> list[int] | None:
     """Variables, slowest first, if the coordinate walks evenly through them like digits; None otherwise."""
     order = sorted(row, key=lambda var: -abs(row[var]))
-    for slow, fast in zip(order, order[1:], strict=False):
+    for slow, fast in pairwise(order):
         if row[slow] != row[fast] * sizes[fast]:
             return None
     return order
@@ -69,8 +72,8 @@ def derive(
 ) -> Derived:
     """What ``access`` reads from ``source`` [claims or 1, *access.shape].
 
-    ``sizes``: extents of all variables (those in ``scalars`` included, whose ranges they bound); ``index`` is what an indirect coordinate
-    adds. The dtype is the source's, or int64 if the fill does not fit the source's.
+    ``sizes``: extents of all variables (those in ``scalars`` included, whose ranges they bound); ``index`` is what an
+    indirect coordinate adds. The dtype is the source's, or int64 if the fill does not fit the source's.
     """
     table = coefficients(access, sizes)
     moving = [_split(row, scalars)[0] for row in table]
@@ -90,9 +93,13 @@ def derive(
 
 
 def pad(source: jax.Array, access: Access, sizes: Mapping[int, int]) -> tuple[jax.Array, Access] | None:
-    """The source with ``fill`` around it and the access that sees it so, if its reads leave it a little; None otherwise."""
+    """The source with ``fill`` around it and the access that sees it so, if its reads leave it a little; None
+    otherwise.
+    """
     ranges = [span(o, row, sizes) for o, row in zip(access.offsets, coefficients(access, sizes), strict=True)]
-    if all(0 <= low and high < size for (low, high), size in zip(ranges, access.shape, strict=True)) or not _paddable(ranges, access.shape):
+    if all(low >= 0 and high < size for (low, high), size in zip(ranges, access.shape, strict=True)) or not _paddable(
+        ranges, access.shape
+    ):
         return None
     inner, offsets = _padded(source, access, ranges)
     return inner, replace(access, shape=inner.shape[1:], offsets=tuple(offsets))
@@ -100,12 +107,15 @@ def pad(source: jax.Array, access: Access, sizes: Mapping[int, int]) -> tuple[ja
 
 def _paddable(ranges: Sequence[tuple[int, int]], shape: Sequence[int]) -> bool:
     return all(
-        max(0, -low) + max(0, high - size + 1) <= _PAD_LIMIT * size + 64 for (low, high), size in zip(ranges, shape, strict=True)
+        max(0, -low) + max(0, high - size + 1) <= _PAD_LIMIT * size + 64
+        for (low, high), size in zip(ranges, shape, strict=True)
     )
 
 
 def _padded(source: jax.Array, access: Access, ranges: Sequence[tuple[int, int]]) -> tuple[jax.Array, list[int]]:
-    """The source with ``fill`` around it and cut so that every coordinate lies inside, with the offsets moved accordingly."""
+    """The source with ``fill`` around it and cut so that every coordinate lies inside, with the offsets moved
+    accordingly.
+    """
     lows = [max(0, -low) for low, _ in ranges]
     highs = [max(0, high - size + 1) for (_, high), size in zip(ranges, access.shape, strict=True)]
     if any(lows) or any(highs):
@@ -170,7 +180,10 @@ def _slices(
     taken = []
     for assignment in cartesian(*(range(sizes[var]) for var in unrolled)):
         fixed = dict(zip(unrolled, assignment, strict=True))
-        moved = [o + sum(row[var] * at for var, at in fixed.items() if var in row) for o, row in zip(offsets, moving, strict=True)]
+        moved = [
+            o + sum(row[var] * at for var, at in fixed.items() if var in row)
+            for o, row in zip(offsets, moving, strict=True)
+        ]
         taken.append(_slice(source, moved, moving, digits, sizes))
     flat = [var for order in digits for var in order]
     if not unrolled:
@@ -186,7 +199,11 @@ def _slices(
 
 
 def _slice(
-    source: jax.Array, offsets: Sequence[int], moving: Sequence[Mapping[int, int]], digits: Sequence[Sequence[int]], sizes: Mapping[int, int]
+    source: jax.Array,
+    offsets: Sequence[int],
+    moving: Sequence[Mapping[int, int]],
+    digits: Sequence[Sequence[int]],
+    sizes: Mapping[int, int],
 ) -> jax.Array:
     starts, stops, steps, back, shape = [0], [source.shape[0]], [1], [], [source.shape[0]]
     for d, (offset, order) in enumerate(zip(offsets, digits, strict=True)):
@@ -205,7 +222,7 @@ def _slice(
     return part.reshape(shape)
 
 
-def _grid(used: Sequence[int], sizes: Mapping[int, int], var: int, dtype: jnp.dtype) -> jax.Array:  # type: ignore[type-arg]
+def _grid(used: Sequence[int], sizes: Mapping[int, int], var: int, dtype: jnp.dtype) -> jax.Array:
     """The variable's values along its axis of a derived array's trailing axes."""
     shape = [sizes[v] if v == var else 1 for v in used]
     return lax.broadcasted_iota(dtype, shape, list(used).index(var)) if shape else jnp.zeros([], dtype)
@@ -275,7 +292,9 @@ def _indirect(
     table: Sequence[Mapping[int, int]],
     moving: Sequence[Mapping[int, int]],
 ) -> Derived:
-    """One coordinate has data added. Whole rows are taken where the other coordinates don't depend on the same variables."""
+    """One coordinate has data added. Whole rows are taken where the other coordinates don't depend on the same
+    variables.
+    """
     assert access.indirect is not None
     dimension = access.indirect[0]
     own = sorted({*moving[dimension], *index.used})
@@ -309,11 +328,15 @@ def _indirect(
 
 
 def _with_pseudo(
-    source: jax.Array, access: Access, dimension: int, pseudo: int, size: int, sizes: Mapping[int, int], scalars: Scalars
+    source: jax.Array,
+    access: Access,
+    dimension: int,
+    pseudo: int,
+    size: int,
+    sizes: Mapping[int, int],
+    scalars: Scalars,
 ) -> Derived:
     """``derive`` with one dimension kept whole, as the variable ``pseudo`` (the first axis, being negative)."""
-    from rollup.ops import Term
-
     kept = replace(access, terms=(*access.terms, Term(dimension, pseudo, 1)))
     if size > 1:
         return derive(source, kept, {**sizes, pseudo: size}, scalars)
@@ -322,7 +345,13 @@ def _with_pseudo(
 
 
 def look(
-    source: jax.Array, access: Access, sizes: Mapping[int, int], scalars: Scalars, order: Sequence[int], register: jax.Array, inside: bool
+    source: jax.Array,
+    access: Access,
+    sizes: Mapping[int, int],
+    scalars: Scalars,
+    order: Sequence[int],
+    register: jax.Array,
+    inside: bool,
 ) -> jax.Array:
     """What a ``look`` reads, spread over ``order``: ``register`` (spread likewise) is added to the indirect coordinate.
 
@@ -331,10 +360,7 @@ def look(
     assert access.indirect is not None
     table = coefficients(access, sizes)
     if inside and math.prod(access.shape) == access.shape[access.indirect[0]] and not any(table):
-        at = register.astype(jnp.int32) + access.offsets[access.indirect[0]] if register.dtype != jnp.int64 else register
-        if register.dtype == jnp.int64:
-            at = register + access.offsets[access.indirect[0]]
-        return _take(source.reshape(source.shape[0], -1), at)
+        return _take(source.reshape(source.shape[0], -1), register + access.offsets[access.indirect[0]])
     index = Derived(tuple(order), register.astype(jnp.int64))
     return _look_gather(source, access, sizes, scalars, index, table, tuple(order))
 

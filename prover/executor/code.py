@@ -1,4 +1,5 @@
-"""The epilogue's instructions on arrays: exact 64-bit semantics, in 32 bits or without checks where the intervals prove that it is the same.
+"""The epilogue's instructions on arrays: exact 64-bit semantics, in 32 bits or without checks where the intervals prove
+that it is the same.
 
 Every rule takes the operands (all of one dtype, int32 or int64), their proven ranges and the exact result's range.
 """
@@ -31,10 +32,11 @@ def _div(args: Arrays, ranges: Ranges) -> jax.Array:
     safe = jnp.where(b == 0, _const(b, 1), b) if total else b
     if ranges[0].magnitude <= _FLOAT_EXACT and ranges[1].magnitude <= _FLOAT_EXACT:
         # XLA may divide by multiplying with a reciprocal: the float quotient can be off by one, the remainder tells.
-        quotient = jnp.floor(a.astype(jnp.float64) / safe.astype(jnp.float64)).astype(a.dtype)
-        rest = a - quotient * safe
-        rest, size = jnp.where(safe < 0, -rest, rest), jnp.abs(safe)
-        quotient = quotient + (rest >= size) - (rest < 0)
+        a64, b64 = a.astype(jnp.int64), safe.astype(jnp.int64)
+        wide = jnp.floor(a64.astype(jnp.float64) / b64.astype(jnp.float64)).astype(jnp.int64)
+        rest = a64 - wide * b64
+        rest = jnp.where(b64 < 0, -rest, rest)
+        quotient = (wide + (rest >= jnp.abs(b64)) - (rest < 0)).astype(a.dtype)
     else:
         safe = jnp.where(safe == -1, _const(b, 1), safe)
         quotient = lax.div(a, safe)

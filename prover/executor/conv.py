@@ -1,7 +1,7 @@
 """Sums of products over windows as convolutions, on backends whose convolutions are plain sums of products.
 
-A float convolution is exact under the same bound as a matrix product (every partial sum is an exact integer), unless the backend
-transforms it; the self-test finds out. Elsewhere the windows are stacked and multiplied as matrices.
+A float convolution is exact under the same bound as a matrix product (every partial sum is an exact integer), unless
+the backend transforms it; the self-test finds out. Elsewhere the windows are stacked and multiplied as matrices.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _MOST_SPATIAL = 2
 class ConvPlan:
     """Roles of the dimensions of the windowed factor ``image`` (0 or 1); the other factor is a constant.
 
-    ``spatial``: (dimension, output variable, box variable); ``rows``: dimensions with one output variable or none; ``features``:
-    dimensions with one box variable.
+    ``spatial``: (dimension, output variable, box variable); ``rows``: dimensions with one output variable or none;
+    ``features``: dimensions with one box variable.
     """
 
     image: int
@@ -38,7 +38,9 @@ class ConvPlan:
 
 
 def plan_conv(op: Op, plan: DotPlan | None) -> ConvPlan | None:
-    """How to compute a matrix product over windows as one convolution; None if it is none or this backend should not."""
+    """How to compute a matrix product over windows as one convolution; None if it is none or this backend should
+    not.
+    """
     if plan is None or plan.batch or plan.limbs != (1, 1) or jax.default_backend() not in _BACKENDS:
         return None
     sizes = extents(op)
@@ -64,7 +66,11 @@ def _roles(
         inner = [var for var in row if var in contract]
         if len(free) + len(inner) != len(row) or min(row.values(), default=1) < 1:
             return None
-        whole = offset == 0 and all(coef == 1 for coef in row.values()) and access.shape[d] == math.prod(sizes[var] for var in row)
+        whole = (
+            offset == 0
+            and all(coef == 1 for coef in row.values())
+            and access.shape[d] == math.prod(sizes[var] for var in row)
+        )
         if len(free) == len(inner) == 1:
             spatial.append((d, free[0], inner[0]))
         elif len(row) <= 1 and whole:
@@ -74,7 +80,11 @@ def _roles(
                 rows.append((d, free[0] if free else None))
         else:
             return None
-    placed = [var for _, i, k in spatial for var in (i, k)] + [var for _, var in rows if var is not None] + [var for _, var in features]
+    placed = (
+        [var for _, i, k in spatial for var in (i, k)]
+        + [var for _, var in rows if var is not None]
+        + [var for _, var in features]
+    )
     if not 1 <= len(spatial) <= _MOST_SPATIAL or sorted(placed) != sorted((*outer, *contract)):
         return None
     return ConvPlan(image, tuple(spatial), tuple(rows), tuple(features))
@@ -83,7 +93,8 @@ def _roles(
 def convolve(plan: ConvPlan, dot: DotPlan, op: Op, image: jax.Array, matrix: jax.Array) -> Derived:
     """Float sums over the output variables of both factors.
 
-    ``image`` [claims, *access.shape]: the integer operand; ``matrix``: the other factor as ``reduce.matrix`` gives it, in floats.
+    ``image`` [claims, *access.shape]: the integer operand; ``matrix``: the other factor as ``reduce.matrix`` gives it,
+    in floats.
     """
     sizes, access = extents(op), op.accesses[plan.image]
     table = coefficients(access, sizes)

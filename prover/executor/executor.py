@@ -18,7 +18,7 @@ from rollup.errors import ExecutionError
 from rollup.ops import Constant
 from rollup.program import Program, Segment
 
-Array = np.ndarray  # type: ignore[type-arg]
+Array = np.ndarray
 
 CLAIM_BLOCK_ELEMENTS = 1 << 26
 """A batch runs in blocks of claims, so that no array has many more elements than this."""
@@ -30,7 +30,8 @@ STAGE_OPS = 24
 class Executor:
     """Runs one program.
 
-    Raises AuditError if the program is not well-formed, InexactMachine if the self-test finds a kernel that is not exact here.
+    Raises AuditError if the program is not well-formed, InexactMachine if the self-test finds a kernel that is not
+    exact here.
     """
 
     def __init__(self, program: Program, self_test: bool = True) -> None:
@@ -50,7 +51,11 @@ class Executor:
 
     def _constants(self) -> dict[str, jax.Array]:
         """Every constant on the device, in kernel form, once."""
-        found = {root.hex(): jnp.asarray(np.asarray(self.program.constant(root))) for kernel in self.kernels for root in kernel.raw}
+        found = {
+            root.hex(): jnp.asarray(np.asarray(self.program.constant(root)))
+            for kernel in self.kernels
+            for root in kernel.raw
+        }
         for j, kernel in enumerate(self.kernels):
             for name, prepared in kernel.prepared.items():
                 found[f"{j}/{name}"] = jnp.asarray(prepared.array)
@@ -69,7 +74,9 @@ class Executor:
         """The inputs as arrays; raises ExecutionError naming the one whose dtype or shape is not the header's."""
         wanted = self.program.header.inputs
         if len(inputs) != len(wanted):
-            raise ExecutionError(f"the program takes {len(wanted)} inputs, {len(inputs)} were given; pass one array for each")
+            raise ExecutionError(
+                f"the program takes {len(wanted)} inputs, {len(inputs)} were given; pass one array for each"
+            )
         arrays = [np.asarray(array) for array in inputs]
         for number, (array, tensor) in enumerate(zip(arrays, wanted, strict=True)):
             shape = array.shape[1:] if batched else array.shape
@@ -80,7 +87,10 @@ class Executor:
                     f"{tensor.dtype.numpy.name} {tensor.shape}: quantize the input as the model says"
                 )
         if batched and len({array.shape[0] for array in arrays}) > 1:
-            raise ExecutionError(f"the inputs have batches of {[array.shape[0] for array in arrays]} claims; give every input the same number")
+            raise ExecutionError(
+                f"the inputs have batches of {[array.shape[0] for array in arrays]} claims; "
+                "give every input the same number"
+            )
         return arrays
 
     def outputs(self, inputs: Sequence[Array]) -> list[Array]:
@@ -128,7 +138,9 @@ class Executor:
     def _run_stage(self, number: int, segment: Segment, known: Values) -> list[jax.Array]:
         if number not in self._stage_runs:
 
-            def run(constants: dict[str, jax.Array], single: dict[int, jax.Array], stacked: dict[int, jax.Array]) -> list[jax.Array]:
+            def run(
+                constants: dict[str, jax.Array], single: dict[int, jax.Array], stacked: dict[int, jax.Array]
+            ) -> list[jax.Array]:
                 bodies = dict(layout)
                 here = Values(1, single, [(first, bodies[first], array) for first, array in stacked.items()])
                 return run_segment(segment, self.kernels, constants, here)
@@ -138,7 +150,9 @@ class Executor:
         names = {f"{j}/{name}" for j in range(segment.start, segment.stop) for name in self.kernels[j].prepared}
         names |= {root.hex() for j in range(segment.start, segment.stop) for root in self.kernels[j].raw}
         constants = {name: self.constants[name] for name in names}
-        found: list[jax.Array] = self._stage_runs[number](constants, known.single, {first: array for first, _, array in known.stacked})
+        found: list[jax.Array] = self._stage_runs[number](
+            constants, known.single, {first: array for first, _, array in known.stacked}
+        )
         return found
 
     def values(self, inputs: Sequence[Array]) -> list[Array]:

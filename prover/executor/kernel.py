@@ -31,7 +31,7 @@ _PREPARED_FREE = 1 << 20
 class Prepared:
     """A constant in the form that the kernel wants; with ``iterated``, axis 0 is the iteration."""
 
-    array: np.ndarray  # type: ignore[type-arg]
+    array: np.ndarray
     iterated: bool
 
 
@@ -39,7 +39,8 @@ class Prepared:
 class Kernel:
     """A descriptor, what is proven about it, and how it is computed.
 
-    ``prepared`` holds constants in kernel form by name (access number, limb); ``raw`` the constants that are read as they are, by root.
+    ``prepared`` holds constants in kernel form by name (access number, limb); ``raw`` the constants that are read as
+    they are, by root.
     """
 
     op: Op
@@ -61,7 +62,11 @@ class Kernel:
                 continue
             array = program.constant(access.source.root)
             in_dot = kernel.plan is not None and number < 2
-            if access.indirect is None and (in_dot or number in loaded and number >= op.factors) and kernel._worth(access, array.size):
+            if (
+                access.indirect is None
+                and (in_dot or (number in loaded and number >= op.factors))
+                and kernel._worth(access, array.size)
+            ):
                 kernel._prepare(number, access, array, in_dot)
             else:
                 kernel.raw.add(access.source.root)
@@ -71,7 +76,7 @@ class Kernel:
         sizes = extents(self.op)
         return math.prod(sizes[var] for var in variables(access, sizes)) <= _PREPARED_GROWTH * size + _PREPARED_FREE
 
-    def _prepare(self, number: int, access: Access, array: np.ndarray, in_dot: bool) -> None:  # type: ignore[type-arg]
+    def _prepare(self, number: int, access: Access, array: np.ndarray, in_dot: bool) -> None:
         used, seen = view(array, access, extents(self.op))
         iterated = ITERATION in used
         if iterated:
@@ -105,7 +110,9 @@ class Kernel:
         ]
         return max([self.op.elements, *used])
 
-    def __call__(self, t: jax.Array | int, operand: Operand, prepared: Mapping[str, jax.Array], claims: int) -> jax.Array:
+    def __call__(
+        self, t: jax.Array | int, operand: Operand, prepared: Mapping[str, jax.Array], claims: int
+    ) -> jax.Array:
         """The output [claims, *shape] in the op's dtype.
 
         ``prepared``: the kernel's prepared constants by name, those of this iteration.

@@ -1,8 +1,9 @@
 """The reduction of an op, as the fastest kernel whose exactness the intervals prove.
 
-A sum of products becomes one matrix product in float32 or float64 where sum |x| |y| stays below 2^24 or 2^53 (every partial sum is
-then an exact integer, in any order), on limbs of the operands where it doesn't. Small boxes are folded slice by slice, cumulative
-and sliding sums become differences of running sums, everything else is reduced over derived arrays, in blocks if they are large.
+A sum of products becomes one matrix product in float32 or float64 where sum |x| |y| stays below 2^24 or 2^53 (every
+partial sum is then an exact integer, in any order), on limbs of the operands where it doesn't. Small boxes are folded
+slice by slice, cumulative and sliding sums become differences of running sums, everything else is reduced over derived
+arrays, in blocks if they are large.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from jax import lax
 from prover.executor.access import Derived, Scalars, derive, pad
 from rollup.affine import coefficients, extents, variables
 from rollup.audit.intervals import INT32, OpIntervals, Range
-from rollup.ops import ITERATION, Access, Constant, Monoid, Op
+from rollup.ops import ITERATION, Access, Constant, Monoid, Op, Term
 
 FOLD_LIMIT = 32
 """Boxes up to this size are folded element by element, without an array over the box."""
@@ -29,7 +30,6 @@ _THIN = 16
 
 BLOCK_ELEMENTS = 1 << 26
 """Reductions over more (element, box position) pairs than this are looped over their longest box variable."""
-
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ class Reader:
         return derive(self.operand(number), access, extents(op), scalars, index)
 
     def padded(self, op: Op) -> tuple[Reader, Op]:
-        """The same reads with every factor's fill already around its source, so that variants of the op need not add it each."""
+        """The same reads with every factor's fill already around its source, so that variants of the op need not add
+        it each.
+        """
         sources: dict[int, jax.Array] = {}
         accesses = list(op.accesses)
         for number in range(op.factors):
@@ -53,12 +55,16 @@ class Reader:
                 found = pad(self.operand(number), accesses[number], extents(op))
                 if found is not None:
                     sources[number], accesses[number] = found
-        return Reader(lambda number: sources[number] if number in sources else self.operand(number)), replace(op, accesses=tuple(accesses))
+        return Reader(lambda number: sources[number] if number in sources else self.operand(number)), replace(
+            op, accesses=tuple(accesses)
+        )
 
 
 @dataclass(frozen=True)
 class DotPlan:
-    """A sum of products as a matrix product. Variables by role; ``limbs`` of x and y, each ``width`` bits wide; the float type."""
+    """A sum of products as a matrix product. Variables by role; ``limbs`` of x and y, each ``width`` bits wide; the
+    float type.
+    """
 
     contract: tuple[int, ...]
     batch: tuple[int, ...]
@@ -105,13 +111,12 @@ def plan_dot(op: Op, reach: OpIntervals) -> DotPlan | None:
         return DotPlan(contract, batch, free_x, free_y, (1, 1), (64, 64), "float64")
     sizes = extents(op)
     room = 53 - math.prod(sizes[var] for var in contract).bit_length()
-    alone = [math.prod(sizes[var] for var in box if var in mine and var not in other) for mine, other in ((x, y), (y, x))]
+    alone = [
+        math.prod(sizes[var] for var in box if var in mine and var not in other) for mine, other in ((x, y), (y, x))
+    ]
     bits = [min(64, (a.magnitude * n).bit_length() + 1) for a, n in zip(reach.accesses, alone, strict=False)]
     options = [
-        (nx * ny, nx, ny)
-        for nx in range(1, 9)
-        for ny in range(1, 9)
-        if -(-bits[0] // nx) + -(-bits[1] // ny) <= room
+        (nx * ny, nx, ny) for nx in range(1, 9) for ny in range(1, 9) if -(-bits[0] // nx) + -(-bits[1] // ny) <= room
     ]
     if not options:
         return None
@@ -120,7 +125,9 @@ def plan_dot(op: Op, reach: OpIntervals) -> DotPlan | None:
 
 
 def matrix(plan: DotPlan, second: bool, array: jax.Array, used: Sequence[int], sizes: dict[int, int]) -> jax.Array:
-    """[claims or 1, batch, contract, free] (x: free before contract) of a derived array over batch, contract and free variables."""
+    """[claims or 1, batch, contract, free] (x: free before contract) of a derived array over batch, contract and
+    free variables.
+    """
     free = plan.free_y if second else plan.free_x
     groups = (plan.batch, plan.contract, free) if second else (plan.batch, free, plan.contract)
     order = [var for group in groups for var in group]
@@ -166,7 +173,9 @@ def to_integer(array: jax.Array, reach: Range) -> jax.Array:
 
 
 def dot(plan: DotPlan, op: Op, reach: OpIntervals, x: list[jax.Array], y: list[jax.Array]) -> jax.Array:
-    """acc [claims, *op.shape or 1 each], from the limb matrices of both factors, times the box positions that neither depends on."""
+    """acc [claims, *op.shape or 1 each], from the limb matrices of both factors, times the box positions that
+    neither depends on.
+    """
     sizes = extents(op)
     total: jax.Array | None = None
     for i, left in enumerate(x):
@@ -188,7 +197,9 @@ def dot(plan: DotPlan, op: Op, reach: OpIntervals, x: list[jax.Array], y: list[j
 
 
 def counted(op: Op, total: jax.Array, used: Sequence[int]) -> jax.Array:
-    """Sums over the variables that the factors depend on, times the box positions that neither depends on, spread over the output."""
+    """Sums over the variables that the factors depend on, times the box positions that neither depends on, spread
+    over the output.
+    """
     known = {var for number in range(op.factors) for var in full_variables(op, number)}
     repeated = math.prod(extents(op)[var] for var in box_variables(op) if var not in known)
     if repeated > 1:
@@ -226,23 +237,26 @@ def _without(op: Op, fixed: dict[int, int]) -> Op:
         for term in access.terms:
             if term.var in fixed:
                 offsets[term.dimension] += term.coef * fixed[term.var]
-        return replace(access, offsets=tuple(offsets), terms=tuple(term for term in access.terms if term.var not in fixed))
+        return replace(
+            access, offsets=tuple(offsets), terms=tuple(term for term in access.terms if term.var not in fixed)
+        )
 
     rank = len(op.shape)
     box = tuple(1 if rank + d in fixed else size for d, size in enumerate(op.box))
     return replace(op, box=box, accesses=tuple(settle(access) for access in op.accesses))
 
 
-def _positions(op: Op) -> np.ndarray:  # type: ignore[type-arg]
-    """int64 [1, 1 per output variable, box]: row-major box positions."""
-    return np.arange(op.box_elements, dtype=np.int64).reshape([1] * (1 + len(op.shape)) + list(op.box))
+def _positions(op: Op, sizes: Sequence[int]) -> np.ndarray:
+    """int64 [1, 1 per output variable, *sizes]: row-major box positions of the first ``sizes`` coordinates."""
+    grid = np.arange(op.box_elements, dtype=np.int64).reshape(op.box)
+    return grid[tuple(slice(0, n) for n in sizes)].reshape([1] * (1 + len(op.shape)) + list(sizes))
 
 
 def _fold(op: Op, read: Reader, scalars: Scalars, reach: OpIntervals) -> jax.Array:
     rank = len(op.shape)
     read, op = read.padded(op)
     best: jax.Array | None = None
-    where: jax.Array | None = None
+    where = jnp.zeros([], jnp.int32)
     for position in range(op.box_elements):
         k = np.unravel_index(position, op.box) if op.box else ()
         single = _without(op, {rank + d: int(at) for d, at in enumerate(k)})
@@ -251,7 +265,7 @@ def _fold(op: Op, read: Reader, scalars: Scalars, reach: OpIntervals) -> jax.Arr
         if op.monoid is Monoid.SUM:
             term = term.astype(jnp.int32 if reach.magnitude < 1 << 31 else jnp.int64)
         if best is None:
-            best, where = term, jnp.zeros_like(term, dtype=jnp.int32)
+            best, where = term, jnp.zeros(term.shape, jnp.int32)
         elif op.monoid is Monoid.SUM:
             best = best + term
         elif op.monoid in (Monoid.MAX, Monoid.MIN):
@@ -259,7 +273,7 @@ def _fold(op: Op, read: Reader, scalars: Scalars, reach: OpIntervals) -> jax.Arr
         else:
             better = term > best if op.monoid is Monoid.ARGMAX else term < best
             best, where = jnp.where(better, term, best), jnp.where(better, jnp.int32(position), where)
-    assert best is not None and where is not None
+    assert best is not None
     return where if op.monoid in (Monoid.ARGMAX, Monoid.ARGMIN) else best
 
 
@@ -271,7 +285,9 @@ def _whole(op: Op, read: Reader, scalars: Scalars, reach: OpIntervals) -> jax.Ar
     match op.monoid:
         case Monoid.SUM:
             small = reach.magnitude < 1 << 31
-            total = jnp.sum(terms.astype(jnp.int32 if small else jnp.int64), axis=axes, dtype=jnp.int32 if small else jnp.int64)
+            total = jnp.sum(
+                terms.astype(jnp.int32 if small else jnp.int64), axis=axes, dtype=jnp.int32 if small else jnp.int64
+            )
             unused = op.box_elements // math.prod(terms.shape[axis] for axis in axes)
             return total if unused == 1 else total.astype(jnp.int64) * unused
         case Monoid.MAX:
@@ -284,7 +300,7 @@ def _whole(op: Op, read: Reader, scalars: Scalars, reach: OpIntervals) -> jax.Ar
     best = jnp.argmax(flat, axis=-1) if op.monoid is Monoid.ARGMAX else jnp.argmin(flat, axis=-1)
     if reduced == op.box:
         return best
-    full = _positions(op)[(..., *(slice(0, n) for n in reduced))].reshape(-1)
+    full = _positions(op, reduced).reshape(-1)
     return jnp.take(jnp.asarray(full), best, mode="clip")
 
 
@@ -310,7 +326,7 @@ def _looped(op: Op, read: Reader, scalars: Scalars, reach: OpIntervals) -> jax.A
         best = jnp.max(terms, axis=axes) if largest else jnp.min(terms, axis=axes)
         if op.monoid in (Monoid.MAX, Monoid.MIN):
             return best, jnp.int64(0)
-        positions = _positions(op)[(..., *(slice(0, n) for n in terms.shape[1 + rank :]))] + at * stride
+        positions = jnp.asarray(_positions(op, terms.shape[1 + rank :])) + at * stride
         equal = terms == jnp.expand_dims(best, axes)
         return best, jnp.min(jnp.where(equal, positions, jnp.int64(op.box_elements)), axis=axes)
 
@@ -328,16 +344,18 @@ def _looped(op: Op, read: Reader, scalars: Scalars, reach: OpIntervals) -> jax.A
         better = better | ((other == best) & (place < where))
         return jnp.where(better, other, best), jnp.where(better, place, where)
 
-    best, where = lax.fori_loop(1, sizes[var], join, round_(jnp.int64(0)))
-    return where if op.monoid in (Monoid.ARGMAX, Monoid.ARGMIN) else best
+    state: tuple[jax.Array, jax.Array] = lax.fori_loop(1, sizes[var], join, round_(jnp.int64(0)))
+    return state[1] if op.monoid in (Monoid.ARGMAX, Monoid.ARGMIN) else state[0]
 
 
 @dataclass(frozen=True)
 class Sliding:
-    """``sum over k of x[.. offset + coef_i * i +- k ..]`` with zeros outside: a difference of running sums along ``dimension``."""
+    """``sum over k of x[.. offset + coef_i * i +- k ..]`` with zeros outside: a difference of running sums along
+    ``dimension``.
+    """
 
     dimension: int
-    outer: int | None
+    outer: int
     inner: int
 
 
@@ -367,13 +385,10 @@ def sliding_sum(plan: Sliding, op: Op, read: Reader, scalars: Scalars) -> jax.Ar
     """acc [claims, *op.shape or 1 each], int64."""
     access, sizes = op.accesses[0], extents(op)
     row = coefficients(access, sizes)[plan.dimension]
-    assert plan.outer is not None
     size, count = access.shape[plan.dimension], sizes[plan.inner]
-    # The dimension is read whole by a box variable of its own size; the outer variable is applied to the running sums afterwards.
+    # The dimension is read whole by a box variable of its own size; the outer variable picks among the running sums.
     terms = tuple(term for term in access.terms if term.dimension != plan.dimension and term.var != plan.inner)
     rank = len(op.shape)
-    from rollup.ops import Term
-
     whole = replace(
         access,
         offsets=tuple(0 if d == plan.dimension else o for d, o in enumerate(access.offsets)),
@@ -391,7 +406,9 @@ def sliding_sum(plan: Sliding, op: Op, read: Reader, scalars: Scalars) -> jax.Ar
     total = jnp.take(running, np.clip(high, 0, size), axis=axis) - jnp.take(running, np.clip(low, 0, size), axis=axis)
     used = [plan.outer if var == plan.inner else var for var in found.used]
     wanted = sorted(used)
-    return Derived(tuple(wanted), jnp.transpose(total, [0, *(used.index(var) + 1 for var in wanted)])).spread(range(rank))
+    return Derived(tuple(wanted), jnp.transpose(total, [0, *(used.index(var) + 1 for var in wanted)])).spread(
+        range(rank)
+    )
 
 
 def general(op: Op, read: Reader, scalars: Scalars, reach: OpIntervals, claims: int) -> jax.Array:

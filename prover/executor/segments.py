@@ -1,13 +1,14 @@
 """A program's segments as JAX functions from the values before them to their own.
 
-A segment that repeats is one ``lax.scan``: its body is compiled once. Where an access gets its value from decides how it enters the
-body: from before the segment (the same in every iteration, or one slice an iteration), from the iteration itself, from the iteration
-before (the scan's carry), or, for any other pattern, from buffers that hold what the segment computed so far.
+A segment that repeats is one ``lax.scan``: its body is compiled once. Where an access gets its value from decides how
+it enters the body: from before the segment (the same in every iteration, or one slice an iteration), from the iteration
+itself, from the iteration before (the scan's carry), or, for any other pattern, from buffers that hold what the segment
+computed so far.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import jax
@@ -27,7 +28,9 @@ Constants = Mapping[str, jax.Array]
 
 @dataclass
 class Values:
-    """The values known so far, each [claims, *shape]; a segment's outputs are kept stacked [iteration, claims, *shape]."""
+    """The values known so far, each [claims, *shape]; a segment's outputs are kept stacked [iteration, claims,
+    *shape].
+    """
 
     claims: int
     single: dict[int, jax.Array] = field(default_factory=dict)
@@ -42,7 +45,7 @@ class Values:
                 return array[t]
         raise AssertionError(f"value {value} is not computed yet")
 
-    def many(self, values: np.ndarray) -> jax.Array:  # type: ignore[type-arg]
+    def many(self, values: np.ndarray) -> jax.Array:
         """int64 [n] value indices -> [n, claims, elements]."""
         for first, body, array in self.stacked:
             t = (values - first) // body
@@ -56,12 +59,12 @@ class Values:
 class Route:
     """How a value access of a repeated segment gets its operand.
 
-    ``kind``: "before" (the same values in every iteration), "sliced" (other values before the segment in every iteration), "current",
-    "previous" (output ``body`` of this or the last iteration), "general".
+    ``kind``: "before" (the same values in every iteration), "sliced" (other values before the segment in every
+    iteration), "current", "previous" (output ``body`` of this or the last iteration), "general".
     """
 
     kind: str
-    values: np.ndarray  # type: ignore[type-arg]
+    values: np.ndarray
     body: int = 0
 
 
@@ -86,10 +89,10 @@ def _shaped(flat: jax.Array, access: Access) -> jax.Array:
     return jnp.swapaxes(flat, 0, 1).reshape([flat.shape[1], *access.shape])
 
 
-def run_segment(
-    segment: Segment, kernels: Sequence[Kernel], constants: Constants, known: Values
-) -> list[jax.Array]:
-    """Outputs of the segment's descriptors, in order: [iteration, claims, *shape] each if it repeats, else [claims, *shape]."""
+def run_segment(segment: Segment, kernels: Sequence[Kernel], constants: Constants, known: Values) -> list[jax.Array]:
+    """Outputs of the segment's descriptors, in order: [iteration, claims, *shape] each if it repeats, else [claims,
+    *shape].
+    """
     if segment.repeat > 1:
         return _scan(segment, kernels, constants, known)
     outputs: list[jax.Array] = []
@@ -121,7 +124,9 @@ def _prepared(constants: Constants, j: int, kernel: Kernel) -> dict[str, jax.Arr
 
 @dataclass
 class _Scan:
-    """What enters the scan: per-iteration inputs, carried outputs with their initial values, buffers for general routes."""
+    """What enters the scan: per-iteration inputs, carried outputs with their initial values, buffers for general
+    routes.
+    """
 
     segment: Segment
     known: Values
@@ -151,7 +156,7 @@ class _Scan:
         first, body = self.segment.first, self.segment.stop - self.segment.start
         values = found.values
         result: jax.Array | None = None
-        sources: list[tuple[np.ndarray, np.ndarray, jax.Array]] = []  # type: ignore[type-arg]
+        sources: list[tuple[np.ndarray, np.ndarray, jax.Array]] = []
         outside = values < first
         if outside.any():
             unique, inverse = np.unique(np.where(outside, values, values[outside][0]), return_inverse=True)
@@ -190,7 +195,9 @@ def _scan(segment: Segment, kernels: Sequence[Kernel], constants: Constants, kno
         for j in range(segment.start, segment.stop):
             kernel = kernels[j]
 
-            def operand(number: int, j: int = j, kernel: Kernel = kernel) -> jax.Array:
+            def operand(
+                number: int, j: int = j, kernel: Kernel = kernel, buffered: dict[int, jax.Array] = buffered
+            ) -> jax.Array:
                 access = kernel.op.accesses[number]
                 if isinstance(access.source, Constant):
                     return _raw(constants, access.source.root, access)
@@ -220,6 +227,3 @@ def _scan(segment: Segment, kernels: Sequence[Kernel], constants: Constants, kno
     iterations = jnp.arange(segment.repeat, dtype=jnp.int64)
     _, stacked = lax.scan(body, (setup.carried, buffers), (iterations, setup.sliced, sliced))
     return [array.reshape([segment.repeat, *shape]) for array, shape in zip(stacked, shapes, strict=True)]
-
-
-Function = Callable[..., list[jax.Array]]

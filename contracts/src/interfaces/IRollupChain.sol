@@ -3,7 +3,8 @@ pragma solidity 0.8.37;
 
 import {Inclusion} from "../types/Claim.sol";
 import {ClaimId, ModelId} from "../types/Ids.sol";
-import {Model} from "../types/Model.sol";
+import {Model, Outline} from "../types/Model.sol";
+import {Payout} from "../types/Payout.sol";
 import {Timestamp} from "../types/Time.sol";
 
 /// @title IRollupChain
@@ -11,6 +12,9 @@ import {Timestamp} from "../types/Time.sol";
 interface IRollupChain {
     /// @notice When the claim was posted; reverts if the proof does not place it in that batch.
     function postedAt(ClaimId claimId, Inclusion calldata inclusion) external view returns (Timestamp);
+
+    /// @notice The part of a model that most moves need; reverts if the model is not registered.
+    function outlineOf(ModelId modelId) external view returns (Outline memory);
 
     /// @notice A registered model; reverts if it is not.
     function modelOf(ModelId modelId) external view returns (Model memory);
@@ -24,16 +28,16 @@ interface IRollupChain {
     /// @notice Frees a locked bond whole. Only the game may.
     function unlock(address account, uint256 amount) external;
 
-    /// @notice Takes a locked bond, credits the payees and burns the rest. Only the game may.
-    function forfeit(address loser, uint256 bond, address[] calldata payees, uint256[] calldata amounts) external;
+    /// @notice Takes a locked bond, pays from it and burns the rest. Only the game may.
+    function forfeit(address loser, uint256 bond, Payout calldata payout) external;
 
-    /// @notice Marks a claim invalid for good and forfeits its bond. Only the game may.
+    /// @notice Marks a claim invalid for good, forfeits its bond and frees the winner's. Only the game may.
     function convict(
         ClaimId claimId,
         address claimant,
         uint256 batchId,
         uint256 index,
-        address[] calldata payees,
-        uint256[] calldata amounts
+        uint256 winnersBond,
+        Payout calldata payout
     ) external;
 }

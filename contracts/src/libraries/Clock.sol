@@ -23,8 +23,8 @@ library Clock {
         returns (Clocks memory charged, Side expired)
     {
         Timestamp handed = opened.isNever() ? time : latest(opened, clocks.since);
-        uint64 byDefender = clocks.since.secondsUntil(handed);
-        uint64 byChallenger = handed.secondsUntil(time);
+        uint40 byDefender = clocks.since.secondsUntil(handed);
+        uint40 byChallenger = handed.secondsUntil(time);
 
         charged.since = time;
         charged.defender = _less(clocks.defender, byDefender);
@@ -34,7 +34,7 @@ library Clock {
         else if (byChallenger > Duration.unwrap(clocks.challenger)) expired = Side.Challenger;
     }
 
-    function _less(Duration left, uint64 used) private pure returns (Duration) {
+    function _less(Duration left, uint40 used) private pure returns (Duration) {
         uint32 value = Duration.unwrap(left);
         // forge-lint: disable-next-line(unsafe-typecast) below `value`, which has 32 bits
         return Duration.wrap(used < value ? value - uint32(used) : 0);

@@ -111,14 +111,32 @@ library Merkle {
         uint256 count = hashes.length;
         if (count == 0) revert NoLeaves();
         if (depth < 256 && (count - 1) >> depth != 0) revert LeafOutside(count - 1, depth);
-        bytes32 filler = depth == 0 ? bytes32(0) : zero(height);
+        // A complete tree needs nothing on its right.
+        bool complete = depth < 256 && count == 2 ** depth;
+        bytes32 filler = complete ? bytes32(0) : zero(height);
+        bool ok = true;
         for (uint256 level = 0; level < depth; ++level) {
-            for (uint256 j = 0; j < count; j += 2) {
-                hashes[j >> 1] = node(hashes[j], j + 1 < count ? hashes[j + 1] : filler);
+            assembly ("memory-safe") {
+                let buffer := mload(0x40)
+                let nodes := add(hashes, 32)
+                let end := shl(5, count)
+                let to := 0
+                mstore8(buffer, 1)
+                for { let from := 0 } lt(from, end) { from := add(from, 64) } {
+                    let partner := add(from, 32)
+                    mstore(add(buffer, 1), mload(add(nodes, from)))
+                    switch lt(partner, end)
+                    case 1 { mstore(add(buffer, 33), mload(add(nodes, partner))) }
+                    default { mstore(add(buffer, 33), filler) }
+                    let success := staticcall(gas(), 2, buffer, 65, add(nodes, to), 32)
+                    ok := and(ok, and(success, eq(returndatasize(), 32)))
+                    to := add(to, 32)
+                }
+                count := shr(5, to)
             }
-            count = (count + 1) >> 1;
-            filler = node(filler, filler);
+            if (!complete) filler = node(filler, filler);
         }
+        if (!ok) revert HashFailed();
         return hashes[0];
     }
 

@@ -18,11 +18,14 @@ library Position {
     function depth(Gindex gindex) internal pure returns (uint256 levels) {
         uint256 value = Gindex.unwrap(gindex);
         if (value == 0) revert NoPosition();
-        for (uint256 bits = 64; bits != 0; bits >>= 1) {
-            if (value >> bits != 0) {
-                value >>= bits;
-                levels += bits;
-            }
+        unchecked {
+            if (value >> 64 != 0) (value, levels) = (value >> 64, 64);
+            if (value >> 32 != 0) (value, levels) = (value >> 32, levels + 32);
+            if (value >> 16 != 0) (value, levels) = (value >> 16, levels + 16);
+            if (value >> 8 != 0) (value, levels) = (value >> 8, levels + 8);
+            if (value >> 4 != 0) (value, levels) = (value >> 4, levels + 4);
+            if (value >> 2 != 0) (value, levels) = (value >> 2, levels + 2);
+            if (value >> 1 != 0) ++levels;
         }
     }
 

@@ -48,7 +48,8 @@ struct Dispute {
 }
 
 /// @notice One challenger's contest about one claim.
-/// @param committedAt block number of the commitment
+/// @dev The order of the fields packs what `select` changes, but for the node, into one slot.
+/// @param committedAt block number of the commitment; as wide as fills the challenger's slot
 /// @param moves nodes that were opened in this game and left behind
 /// @param open neither lost nor won nor reclaimed
 /// @param since when the clocks were charged last, and what the sides had left then
@@ -57,7 +58,7 @@ struct Dispute {
 struct Game {
     ClaimId claimId;
     address challenger;
-    uint64 committedAt;
+    uint96 committedAt;
     uint16 moves;
     bool open;
     Timestamp since;

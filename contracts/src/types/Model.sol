@@ -15,6 +15,16 @@ struct Tensor {
     uint64 byteLength;
 }
 
+/// @notice What most moves need to know of a model.
+/// @param inputs their number; the values from there on are outputs of ops
+struct Outline {
+    TracePolicy policy;
+    uint8 traceDepth;
+    uint8 tensorDepth;
+    uint32 values;
+    uint256 inputs;
+}
+
 /// @notice What L1 keeps of a program's header.
 /// @param traceDepth levels from a trace root down to the entries
 /// @param tensorDepth levels from an entry down to its leaves

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 /// @notice Seconds since the epoch, as L1 counts them; zero means never.
-type Timestamp is uint64;
+type Timestamp is uint40;
 
 /// @notice Seconds.
 type Duration is uint32;
@@ -11,12 +11,12 @@ type Duration is uint32;
 error NegativeInterval(Timestamp start, Timestamp end);
 
 function currentTime() view returns (Timestamp) {
-    // forge-lint: disable-next-line(unsafe-typecast) 2**64 seconds are longer than any chain lasts
-    return Timestamp.wrap(uint64(block.timestamp));
+    // forge-lint: disable-next-line(unsafe-typecast) 2**40 seconds are longer than any chain lasts
+    return Timestamp.wrap(uint40(block.timestamp));
 }
 
-/// @dev Seconds as `uint64`, so that an interval longer than any `Duration` still compares as longer.
-function secondsUntil(Timestamp start, Timestamp end) pure returns (uint64) {
+/// @dev Seconds as `uint40`, so that an interval longer than any `Duration` still compares as longer.
+function secondsUntil(Timestamp start, Timestamp end) pure returns (uint40) {
     if (Timestamp.unwrap(end) < Timestamp.unwrap(start)) revert NegativeInterval(start, end);
     return Timestamp.unwrap(end) - Timestamp.unwrap(start);
 }
