@@ -7,16 +7,23 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour
 from challenger.player import layout_of
 from challenger.strategy import accuse, leftmost_difference
+from challenger.watcher import Watcher
+from challenger.witnesses import witness
 from rollup.claim import NO_ROOT
 from rollup.encoding import TracePolicy
-from rollup.errors import Reverted
+from rollup.errors import AuditError, Reverted
 from rollup.game.moves import Rule
 from rollup.l1.client import At, ClaimStatus
 from rollup.l1.events import Challenged
+from rollup.l1.signing import trace_root_digest
+from rollup.machine.witness import step_witness
+from rollup.program import Program
 from rollup.types import Gindex
+from tests.arity import deep_program
 from tests.e2e.network import ETHER, TERMS, Claimed, Network
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of, with_lie
 
@@ -197,9 +204,7 @@ def test_an_honest_claim_attacked_at_any_op_survives_and_the_attacker_loses_its_
     network.check_money("attacker")
 
 
-def _step_witness(program, leaf: int) -> bytes:
-    from rollup.machine.witness import step_witness
-
+def _step_witness(program: Program, leaf: int) -> bytes:
     trace = Published(program, RIGHT)
     return step_witness(program, RIGHT, trace, leaf, trace.leaf_bytes(leaf), 0)
 
@@ -242,8 +247,6 @@ def test_a_copied_proof_earns_its_copier_nothing() -> None:
     published = network.traces.traces[claimed.claim_id]
     accusation = accuse(layout, own, published, claim.trace_root)
     assert accusation is not None
-    from challenger.witnesses import witness
-
     proof = witness(accusation, layout, own, published, claim.trace_root, claimed.posted.inputs, claimed.posted.outputs)
     copier = network.client("copier")
     game = copier.challenge(claim, claimed.inclusion, value=TERMS.challenge_bond).one(Challenged).game_id
@@ -283,3 +286,37 @@ def test_a_watcher_that_starts_again_in_the_middle_goes_on_from_l1() -> None:
     assert convicted_by(network, claimed) is Rule.STEP
     games = claimed.client.games_of(claimed.claim_id)
     assert [game.challenger for game in games] == [client.account]
+
+
+def test_a_watcher_with_the_jax_executor_and_the_audit_needs_nothing_else() -> None:
+    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    client = network.client("watcher")
+    watcher = Watcher(client, network.traces)
+    watcher.hold(network.program)
+    network.watchers.append(watcher)
+    honest = network.claim("honest", INPUTS)
+    false = lie_in_op(7, 0, True)(network, Behaviour.WITHHOLDS)
+    network.settle()
+    assert network.status(honest) is ClaimStatus.FINAL
+    assert convicted_by(network, false) is Rule.STEP
+
+
+def test_a_program_that_fails_the_audit_is_not_watched() -> None:
+    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    watcher = Watcher(network.client("watcher"), network.traces, Reference)
+    with pytest.raises(AuditError, match="trace and tensor depth"):
+        watcher.hold(deep_program())
+
+
+def test_whoever_sends_a_signed_trace_root_helps_the_claimant() -> None:
+    network = Network(PROGRAMS[TracePolicy.ON_DISPUTE])
+    claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
+    helper = network.client("helper")
+    helper.challenge(claimed.posted.claim, claimed.inclusion, value=TERMS.challenge_bond)
+    root = Published(network.program, RIGHT).root
+    digest = trace_root_digest(claimed.claim_id, root, helper.domain)
+    with pytest.raises(Reverted) as refused:
+        helper.set_trace_root(claimed.claim_id, root, network.chain.signer("helper").sign(digest))
+    assert refused.value.name == "NotClaimant"
+    helper.set_trace_root(claimed.claim_id, root, network.chain.signer("honest").sign(digest))
+    assert helper.dispute(claimed.claim_id).trace_root == root
