@@ -48,7 +48,10 @@ def classify(params: Params, image: jax.Array) -> jax.Array:
     """Logits (10,) of one image (8, 8, 1)."""
     x = image[None]
     for layer in ("conv1", "conv2"):
-        x = jax.lax.conv_general_dilated(x, params[layer], (1, 1), "SAME", dimension_numbers=NHWC) + params[layer + "_bias"]
+        x = (
+            jax.lax.conv_general_dilated(x, params[layer], (1, 1), "SAME", dimension_numbers=NHWC)
+            + params[layer + "_bias"]
+        )
         x = jax.nn.relu(x)
     x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
     x = jax.nn.relu(x.reshape(-1) @ params["hidden"] + params["hidden_bias"])
@@ -92,7 +95,9 @@ def train(seed: int = 0, epochs: int = 60, batch: int = 64) -> tuple[Params, flo
         first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
         second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradient)
         rate = 2e-3 * 0.5 * (1 + jnp.cos(jnp.pi * t / total))
-        update = jax.tree.map(lambda m, v: rate * (m / (1 - 0.9**t)) / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-8), first, second)
+        update = jax.tree.map(
+            lambda m, v: rate * (m / (1 - 0.9**t)) / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-8), first, second
+        )
         return jax.tree.map(lambda p, u: p - u, params, update), first, second
 
     count = len(data.train_labels)
