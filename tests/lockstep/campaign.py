@@ -1,0 +1,89 @@
+"""Reference, executor and EVM on the same random programs, element by element, with a count of what was really compared."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from prover.executor import Executor
+from rollup.machine.reference import run
+from rollup.ops import Op
+from rollup.program import Program
+from tests.lockstep.evm import Execution, Prover, seed_of
+from tests.lockstep.programs import draw
+
+
+@dataclass
+class Tally:
+    """What was compared. Opcodes and sources count an element once for every op that has them."""
+
+    programs: int = 0
+    evm: int = 0
+    """Elements that the EVM recomputed to what the reference gives."""
+    executor: int = 0
+    """Elements of all values that the executor gave as the reference does."""
+    largest: int = 0
+    """Bytes of the largest witness."""
+    by: dict[str, Counter[str]] = field(
+        default_factory=lambda: {kind: Counter() for kind in ("monoid", "opcode", "dtype", "source", "factors")}
+    )
+
+    def count(self, op: Op) -> None:
+        """Count one compared element of ``op``."""
+        self.evm += 1
+        self.by["monoid"][op.monoid.name] += 1
+        self.by["dtype"][op.dtype.name] += 1
+        self.by["factors"][f"{op.factors}: " + " x ".join(a.dtype.name for a in op.accesses[: op.factors])] += 1
+        self.by["opcode"].update({instr.op.name for instr in op.code})
+        kinds = {type(a.source).__name__ + (" stack" if a.stack else "") for a in op.accesses}
+        kinds |= {"indirect factor" for a in op.accesses[: op.factors] if a.indirect is not None}
+        self.by["source"].update(kinds)
+
+    def lines(self) -> Iterable[str]:
+        yield (
+            f"{self.programs:,} programs: {self.evm:,} elements on the EVM equal the reference's, "
+            f"{self.executor:,} of the executor's; largest witness {self.largest:,} bytes"
+        )
+        for kind, counter in self.by.items():
+            yield f"  {kind:<8}" + ", ".join(f"{name} {count:,}" for name, count in sorted(counter.items()))
+
+
+def describe(seed: int, value: int, position: int, op: Op) -> str:
+    """Where a difference was found, enough to draw it again."""
+    return f"seed {seed}, value {value}, element {position} of {op.monoid.name} {op.shape} over {op.box}: {op}"
+
+
+def compare_executor(seed: int, program: Program, inputs: list[np.ndarray], values: list[np.ndarray], tally: Tally) -> None:  # type: ignore[type-arg]
+    """All values of the executor against the reference's; its self-test of kernels has tests of its own."""
+    given = Executor(program, self_test=False).values(inputs)
+    assert len(given) == len(values), f"seed {seed}: {len(given)} values of {len(values)}"
+    for value, (mine, right) in enumerate(zip(given, values, strict=True)):
+        assert np.asarray(mine).dtype == right.dtype, f"seed {seed}, value {value}"
+        wrong = np.flatnonzero(np.asarray(mine).reshape(-1) != right.reshape(-1))
+        if wrong.size:
+            op = program.ops[program.locate(value)[0]]
+            raise AssertionError(f"executor differs at {wrong.size} elements: {describe(seed, value, int(wrong[0]), op)}")
+        tally.executor += right.size
+
+
+def compare(seed: int, prover: Prover, per_op: int, tally: Tally, executor: bool) -> None:
+    """Draws a program and compares ``per_op`` random elements of every value of an op; AssertionError if any differs."""
+    program, inputs = draw(seed)
+    values = run(program, inputs)
+    if executor:
+        compare_executor(seed, program, inputs, values, tally)
+    execution, rng = Execution(program, values), random.Random(seed_of("elements", seed))
+    for value, descriptor, _ in program.op_values():
+        op = program.ops[descriptor]
+        for position in rng.sample(range(op.elements), min(per_op, op.elements)):
+            right = int(values[value].reshape(-1)[position])
+            disputed, witness = execution.witness(value, position)
+            tally.largest = max(tally.largest, len(witness))
+            answer = prover.step(disputed, witness)
+            assert answer == (right, right), f"EVM says {answer}, the reference {right}: {describe(seed, value, position, op)}"
+            tally.count(op)
+    tally.programs += 1

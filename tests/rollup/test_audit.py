@@ -1,0 +1,290 @@
+"""The audit names what is wrong, and its intervals and bounds hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prover.trace import Trace
+from rollup.audit import CALLDATA_LIMIT, GAS_LIMIT, Range, audit, check_form, examine, gas_bound, intervals
+from rollup.audit.intervals import INT64, RULES
+from rollup.encoding import Header, TensorType
+from rollup.errors import AuditError
+from rollup.machine.reference import run
+from rollup.machine.witness import step_witness
+from rollup.ops import INSTRUCTIONS, Access, Carried, Instr, Monoid, Op, Opcode, Term, Value
+from rollup.program import Program
+from rollup.types import LEAF_BYTES, DType
+from tests.lockstep.programs import draw
+from tests.prover import hand
+
+ends = st.one_of(
+    st.integers(-70, 70),
+    st.integers(INT64.low, INT64.high),
+    st.sampled_from([INT64.low, INT64.high, 0, -1, 1, 63, 64, 65, 128, 129, -64, -65]),
+)
+ranges = st.tuples(ends, ends).map(lambda pair: Range(*sorted(pair)))
+
+
+def test_every_opcode_has_an_interval_rule() -> None:
+    assert set(RULES) == set(INSTRUCTIONS) == set(Opcode)
+
+
+@pytest.mark.parametrize("opcode", [o for o, spec in INSTRUCTIONS.items() if spec.exact is not None])
+@given(data=st.data())
+def test_interval_rules_hold_what_the_instruction_can_give(opcode: Opcode, data: st.DataObject) -> None:
+    exact = INSTRUCTIONS[opcode].exact
+    assert exact is not None
+    arity = len(INSTRUCTIONS[opcode].operands.split())
+    given_ranges = [data.draw(ranges) for _ in range(arity)]
+    reach = RULES[opcode](*given_ranges)
+    for _ in range(8):
+        operands = [data.draw(st.one_of(st.sampled_from(r), st.integers(r.low, r.high))) for r in given_ranges]
+        assert reach.low <= exact(*operands) <= reach.high
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_intervals_hold_every_value_of_random_programs(seed: int) -> None:
+    program, inputs = draw(seed)
+    values = run(program, inputs)
+    proven = intervals(program)
+    for value, j, _ in program.op_values():
+        output = proven[j].output
+        assert output.low <= values[value].min()
+        assert values[value].max() <= output.high
+
+
+def test_a_constant_factor_sharpens_the_sum_per_output_channel() -> None:
+    draft = hand.drafted(DType.I16, (4,))
+    w = np.array([[1, 1, 1, 1], [-3, 0, 0, 2]], np.int8)
+    x = hand.access(Value(0), DType.I16, (4,), [{1: 1}])
+    y = hand.access(draft.constant(w), DType.I8, (2, 4), [{0: 1}, {1: 1}])
+    draft.add(Monoid.SUM, DType.I32, 2, (2,), (4,), [x, y])
+    (reach,) = intervals(draft.program())
+    assert reach.acc == Range(-3 * 32767 - 2 * 32768, 3 * 32768 + 2 * 32767)
+    assert reach.magnitude == 5 * 32768
+
+
+def test_clamps_narrow_what_later_ops_see() -> None:
+    draft = hand.drafted(DType.I32, (4,))
+    x = hand.access(Value(0), DType.I32, (4,), [{0: 1}])
+    clamp = [Instr(Opcode.CONST, (), -7), Instr(Opcode.MAX, (0, 1)), Instr(Opcode.CONST, (), 9), Instr(Opcode.MIN, (2, 3))]
+    draft.add(Monoid.NONE, DType.I8, 1, (4,), (), [x], clamp)
+    y = hand.access(Value(1), DType.I8, (4,), [{0: 1}])
+    draft.add(Monoid.NONE, DType.I8, 2, (4,), (), [y, y])
+    first, second = intervals(draft.program())
+    assert first.output == Range(-7, 9)
+    assert second.acc == Range(-63, 81)
+
+
+def _clean() -> Program:
+    return hand.recurrent(3, 4)
+
+
+def _op(program: Program, number: int = 0, **changes: object) -> Program:
+    ops = list(program.ops)
+    ops[number] = replace(ops[number], **changes)  # type: ignore[arg-type]
+    return Program(program.header, tuple(ops), program.constants)
+
+
+def _access(program: Program, number: int, **changes: object) -> Program:
+    accesses = list(program.ops[0].accesses)
+    accesses[number] = replace(accesses[number], **changes)  # type: ignore[arg-type]
+    return _op(program, accesses=tuple(accesses))
+
+
+def _header(program: Program, **changes: object) -> Program:
+    return Program(replace(program.header, **changes), program.ops, program.constants)  # type: ignore[arg-type]
+
+
+def _code(program: Program, *code: Instr) -> Program:
+    return _op(program, code=code)
+
+
+def _outputs(program: Program, value: int, tensor: TensorType) -> Program:
+    return _header(program, outputs=((value, tensor),))
+
+
+BROKEN: dict[str, tuple[str, Callable[[Program], Program]]] = {
+    "descriptor out of order": ("order", lambda p: _op(p, 0, first=3)),
+    "values overlap": ("order", lambda p: _op(p, 1, first=4)),
+    "repeat of zero": ("segment", lambda p: _op(p, 0, repeat=0)),
+    "body of zero": ("segment", lambda p: _op(p, 0, body=0)),
+    "body cut off": ("segment", lambda p: _op(p, 0, body=3)),
+    "body with another repeat": ("segment", lambda p: _op(p, 0, body=2)),
+    "value count": ("values", lambda p: _header(p, values=9)),
+    "no values": ("values", lambda p: Program(Header(p.header.policy, 0, 0, 0, (), ()), (), {})),
+    "trace depth too large": ("depth", lambda p: _header(p, trace_depth=4)),
+    "tensor depth too large": ("depth", lambda p: _header(p, tensor_depth=1)),
+    "policy": ("policy", lambda p: _header(p, policy=5)),
+    "no outputs": ("output", lambda p: _header(p, outputs=())),
+    "output does not exist": ("output", lambda p: _outputs(p, 6, TensorType(DType.I32, 0, (4,)))),
+    "output of another dtype": ("output", lambda p: _outputs(p, 5, TensorType(DType.I16, 0, (4,)))),
+    "output of another size": ("output", lambda p: _outputs(p, 5, TensorType(DType.I32, 0, (5,)))),
+    "output with a zero dimension": ("shape", lambda p: _outputs(p, 5, TensorType(DType.I32, 0, (0, 4)))),
+    "zero dimension": ("shape", lambda p: _op(p, shape=(0,))),
+    "too many dimensions": ("shape", lambda p: _op(p, shape=(1,) * 13)),
+    "none with a box": ("box", lambda p: _op(p, monoid=Monoid.NONE)),
+    "three factors": ("factors", lambda p: _op(p, factors=3)),
+    "a reduction of nothing": ("factors", lambda p: _op(p, factors=0)),
+    "register read before it is written": ("register", lambda p: _code(p, Instr(Opcode.ABS, (1,)))),
+    "index of a box variable": ("variable", lambda p: _code(p, Instr(Opcode.INDEX, (1,)))),
+    "load of no access": ("access", lambda p: _code(p, Instr(Opcode.LOAD, (9,)))),
+    "load that depends on the box": ("variable", lambda p: _code(p, Instr(Opcode.LOAD, (0,)))),
+    "look without an index": ("indirect", lambda p: _code(p, Instr(Opcode.LOOK, (2, 0)))),
+    "wrong argument count": ("code", lambda p: _code(p, Instr(Opcode.ADD, (0,)))),
+    "offsets of another rank": ("shape", lambda p: _access(p, 0, offsets=(0, 0))),
+    "access with a zero dimension": ("shape", lambda p: _access(p, 0, shape=(0,))),
+    "term of no dimension": ("term", lambda p: _access(p, 0, terms=(Term(1, 0, 1),))),
+    "term of no variable": ("term", lambda p: _access(p, 0, terms=(Term(0, 2, 1),))),
+    "stacked constant": ("stack", lambda p: _access(p, 1, stack=1)),
+    "index that does not exist": ("indirect", lambda p: _access(p, 0, indirect=(0, 7))),
+    "factor indexed by itself": ("indirect", lambda p: _access(p, 0, indirect=(0, 0))),
+    "coordinates beyond 2^62": (
+        "coordinate",
+        lambda p: _access(
+            _op(p, shape=((1 << 32) - 1,)), 0, shape=(4,), terms=tuple(Term(0, 0, (1 << 31) - 1) for _ in range(3))
+        ),
+    ),
+    "constant of another dtype": ("constant", lambda p: _access(p, 1, dtype=DType.I8)),
+    "constant of another size": ("constant", lambda p: _access(p, 1, shape=(3, 4, 3))),
+    "constant that is not held": ("constant", lambda p: Program(p.header, p.ops, {})),
+    "value of another dtype": ("source", lambda p: _access(p, 0, dtype=DType.I8)),
+    "value of another size": ("source", lambda p: _access(p, 2, shape=(3, 5))),
+    "init of another size": ("source", lambda p: _access(p, 0, source=Carried(1, 1, 0))),
+    "value that does not exist yet": ("source", lambda p: _access(p, 0, source=Value(2, 1))),
+    "value that exists for the last iteration alone": ("source", lambda p: _access(p, 0, source=Value(2))),
+    "carried from the future": ("source", lambda p: _access(p, 0, source=Carried(2, 1, 1))),
+    "stack that reaches into the future": (
+        "source",
+        lambda p: _access(p, 2, source=Value(1), shape=(3, 4), stack=1),
+    ),
+    "descriptor beyond 64 KiB": (
+        "encoding",
+        lambda p: _op(p, accesses=p.ops[0].accesses[:3] + (replace(p.ops[0].accesses[2], terms=(Term(0, 0, 1),) * 255),) * 80),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_malformed_program_is_refused_by_the_rule(what: str) -> None:
+    rule, damage = BROKEN[what]
+    program = damage(_clean())
+    found = examine(program).findings
+    assert rule in {finding.rule for finding in found}
+    with pytest.raises(AuditError, match=rf"\[{rule}\]"):
+        check_form(program)
+
+
+def test_clean_program_passes_and_reports_every_op() -> None:
+    report = examine(_clean())
+    check_form(_clean())
+    assert [op.shape for op in report.ops] == [(4,), (4,)]
+    assert {finding.rule for finding in report.findings} == {"overflow"} or report.ok
+    text = str(report)
+    assert _clean().id.hex() in text
+    assert "gas bound" in text
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_random_programs_are_well_formed(seed: int) -> None:
+    program, _ = draw(seed)
+    check_form(program)
+
+
+def _single(code: list[Instr], dtype: DType = DType.I64, monoid: Monoid = Monoid.SUM, box: tuple[int, ...] = (4,)) -> Program:
+    draft = hand.drafted(DType.I32, (2, *box))
+    x = hand.access(Value(0), DType.I32, (2, *box), [{0: 1}, *({1 + d: 1} for d in range(len(box)))])
+    draft.add(monoid, dtype, 2, (2,), box, [x, x], code)
+    return draft.program()
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (_single([]), None),
+        (_single([], DType.I32), "does not fit i32; clamp it"),
+        (_single([Instr(Opcode.MUL, (0, 0))]), r"instruction 0 \(mul\) can give 2\^128"),
+        (_single([Instr(Opcode.MUL, (0, 0)), Instr(Opcode.CONST, (), 3)]), None),
+        (_single([], box=(9,)), r"the sum can be 2\^65"),
+        (_single([Instr(Opcode.CONST, (), 5)], box=(9,)), None),
+    ],
+)
+def test_overflow_is_found_where_it_matters(program: Program, message: str | None) -> None:
+    if message is None:
+        assert audit(program).ok
+        return
+    with pytest.raises(AuditError, match=rf"\[overflow\].*{message}"):
+        audit(program)
+
+
+def test_what_is_never_read_is_a_finding() -> None:
+    draft = hand.drafted(DType.I8, (4,))
+    x = hand.access(Value(0), DType.I8, (4,), [{0: 1}])
+    draft.add(Monoid.NONE, DType.I8, 1, (4,), (), [x, x])
+    draft.add(Monoid.MAX, DType.I8, 1, (4,), (), [x])
+    assert {(f.rule, f.descriptor) for f in examine(draft.program()).findings} == {("access", 0), ("box", 1)}
+
+
+def test_reads_that_can_leave_are_reported_not_refused() -> None:
+    report = examine(hand.pooling(Monoid.MAX, 2, 2, 0))
+    assert report.ok
+    assert report.ops[0].fills == (0,)
+    assert report.ops[0].intervals.accesses[0] == Range(-32768, 32767)
+
+
+def _long(length: int, stride: int = 1) -> Program:
+    draft = Draft = hand.drafted(DType.I16, (length * stride,), (length * stride,))
+    accesses = [hand.access(Value(v), DType.I16, (length * stride,), [{1: stride}]) for v in (0, 1)]
+    Draft.add(Monoid.SUM, DType.I64, 2, (1,), (length,), accesses)
+    return draft.program()
+
+
+def test_long_reductions_pass_until_they_do_not_fit_a_transaction() -> None:
+    report = audit(_long(16_384))
+    assert report.gas < GAS_LIMIT
+    assert report.calldata < CALLDATA_LIMIT
+    with pytest.raises(AuditError, match=r"\[calldata\].*split the reduction"):
+        audit(_long(32_768))
+    with pytest.raises(AuditError, match=r"\[gas\].*split the reduction"):
+        audit(_long(128, stride=512))
+
+
+def test_gas_grows_with_the_reduction() -> None:
+    found = [gas_bound(program.ops[0], program).gas for program in map(_long, (16, 1024, 4096, 16_384))]
+    assert found == sorted(found)
+    assert found[0] < 300_000
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_calldata_bound_holds_the_real_witnesses(seed: int) -> None:
+    program, inputs = draw(seed)
+    trace = Trace.of(program, inputs)
+    values = list(trace.values())
+    compared = 0
+    for value, j, _ in program.op_values():
+        op = program.ops[j]
+        bound = gas_bound(op, program).calldata
+        for position in range(0, op.elements, max(1, op.elements // 4)):
+            per_leaf = LEAF_BYTES // op.dtype.size
+            leaf = (value << program.header.tensor_depth) + position // per_leaf
+            data = trace.tree.leaf_bytes(leaf)
+            witness = step_witness(program, values, trace.tree, leaf, data, position % per_leaf)
+            assert len(witness) <= bound
+            compared += 1
+    assert compared >= 4
+
+
+def test_findings_name_the_op_and_all_are_listed() -> None:
+    draft = hand.drafted(DType.I8, (4,))
+    x = hand.access(Value(0), DType.I8, (4,), [{0: 1}])
+    bad = Access(Value(7), DType.I8, (4,), (0,))
+    draft.ops = [Op(1, 1, 1, Monoid.NONE, DType.I8, 1, (4,), (), (bad,), ()), Op(2, 1, 1, Monoid.NONE, DType.I8, 1, (4,), (2,), (x,), ())]
+    program = replace(draft.program(), names=("conv @ model.py:7", "relu"))
+    with pytest.raises(AuditError, match=r"\[source\] op 0 \(conv @ model\.py:7\).*\[box\] op 1 \(relu\)"):
+        audit(program)
