@@ -128,7 +128,9 @@ def main(arguments: Sequence[str]) -> int:
         print(f"the claimant {behaviour.value}")
         for row in rows:
             print(f"  {row}")
-        print(f"  {sum(survived)} of {len(survived)} honest claims, attacked at every op, became final and cost the attacker its bond")
+        print(
+            f"  {sum(survived)} of {len(survived)} honest claims, attacked at every op, became final and cost the attacker its bond"
+        )
         wrong += sum(row.rule != row.expected or row.status != "INVALID" for row in rows) + survived.count(False)
     return 1 if wrong else 0
 

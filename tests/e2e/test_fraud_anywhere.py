@@ -16,8 +16,12 @@ def model() -> Model:
     return lowered(digits())
 
 
-@pytest.mark.parametrize("behaviour", [Behaviour.PUBLISHES, Behaviour.WITHHOLDS], ids=lambda behaviour: behaviour.name.lower())
-def test_a_flipped_element_anywhere_is_convicted_and_an_honest_claim_survives_attacks_everywhere(model: Model, behaviour: Behaviour) -> None:
+@pytest.mark.parametrize(
+    "behaviour", [Behaviour.PUBLISHES, Behaviour.WITHHOLDS], ids=lambda behaviour: behaviour.name.lower()
+)
+def test_a_flipped_element_anywhere_is_convicted_and_an_honest_claim_survives_attacks_everywhere(
+    model: Model, behaviour: Behaviour
+) -> None:
     rows, survived = campaign(model, digits().images[7], behaviour)
     ops = model.program.header.values - len(model.program.header.inputs)
     assert len(rows) == ops + 2

@@ -54,7 +54,7 @@ def lie_in_op(value: int, element: int, consistent: bool) -> Lie:
 
 def lie_about_input(network: Network, behaviour: Behaviour) -> Claimed:
     """A right execution, of another input than the claim's."""
-    values = with_lie(network.program, RIGHT, 0, 599)
+    values = with_lie(network.program, RIGHT, 0, 599, by=3000)
     return network.claim(
         "liar", INPUTS, Published(network.program, values), outputs_of(network.program, values), behaviour
     )

@@ -79,12 +79,14 @@ def values_of(program: Program, inputs: Arrays) -> list[np.ndarray]:
     return run(program, list(inputs))
 
 
-def with_lie(program: Program, values: Arrays, at: int, element: int = 0, consistent: bool = True) -> list[np.ndarray]:
+def with_lie(
+    program: Program, values: Arrays, at: int, element: int = 0, consistent: bool = True, by: int = 1
+) -> list[np.ndarray]:
     """Values with one element of trace value ``at`` changed; with ``consistent``, everything after it follows from the
     lie.
     """
     lied = [np.array(value) for value in values]
-    lied[at].reshape(-1)[element] += 1
+    lied[at].reshape(-1)[element] += by
     if consistent:
         memory = Memory(program, lied[: max(at + 1, len(program.header.inputs))])
         for value, descriptor, _ in program.op_values():
