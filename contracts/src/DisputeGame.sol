@@ -316,9 +316,11 @@ contract DisputeGame is Verdicts {
         return (CHAIN, PROVER);
     }
 
-    /// @notice Games on the claim that are neither lost nor ended by a conviction; an expired one counts until collected.
-    function openGames(ClaimId claimId) external view returns (uint256) {
-        return _disputes[claimId].openGames;
+    /// @notice What decides whether a claim can become final: its games that are neither lost nor ended by a conviction (an
+    ///         expired one counts until it is collected), and whether it was convicted.
+    function standingOf(ClaimId claimId) external view returns (uint256 open, bool convicted) {
+        Dispute storage dispute = _disputes[claimId];
+        return (dispute.openGames, dispute.convicted);
     }
 
     /// @notice What all games about a claim share.
@@ -439,10 +441,12 @@ contract DisputeGame is Verdicts {
     /// @dev Checks what never changes while a game is played, except that a missing trace root is set.
     function _named(Move calldata move) private view returns (Game storage game, Dispute storage dispute) {
         game = _games[move.gameId];
-        if (game.challenger == address(0)) revert GameOver(move.gameId);
-        if (move.claimId != game.claimId) revert WrongClaim(move.claimId, game.claimId);
-        dispute = _disputes[game.claimId];
-        if (move.traceRoot != dispute.traceRoot) revert WrongTraceRoot(move.traceRoot, dispute.traceRoot);
+        ClaimId claimId = game.claimId;
+        if (ClaimId.unwrap(claimId) == 0) revert GameOver(move.gameId);
+        if (move.claimId != claimId) revert WrongClaim(move.claimId, claimId);
+        dispute = _disputes[claimId];
+        bytes32 traceRoot = dispute.traceRoot;
+        if (move.traceRoot != traceRoot) revert WrongTraceRoot(move.traceRoot, traceRoot);
     }
 
     function _requireNode(Move calldata move, Game storage game, Dispute storage dispute) private view {

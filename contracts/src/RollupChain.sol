@@ -46,7 +46,6 @@ contract RollupChain is Ledger, Uploads {
 
     mapping(address claimant => mapping(uint256 word => uint256 bits)) private _usedNonces;
     mapping(uint256 batchId => mapping(uint256 word => uint256 bits)) private _released;
-    mapping(uint256 batchId => mapping(uint256 word => uint256 bits)) private _invalid;
 
     /// @notice A batch was posted. Its tree has the padding leaf wherever a claim was skipped.
     event BatchPosted(uint256 indexed batchId, bytes32 root, uint256 count, Timestamp postedAt);
@@ -95,8 +94,6 @@ contract RollupChain is Ledger, Uploads {
     error NotFinal(ClaimId claimId, Status status);
     /// @notice The claim's bond was released before.
     error AlreadyReleased(ClaimId claimId);
-    /// @notice The claim's bond was forfeited before.
-    error AlreadyInvalid(ClaimId claimId);
 
     modifier onlyGame() {
         _onlyGame();
@@ -166,7 +163,8 @@ contract RollupChain is Ledger, Uploads {
         _forfeit(loser, bond, payout);
     }
 
-    /// @notice Marks a claim invalid for good, forfeits its bond and frees the winner's. Only the game may.
+    /// @notice Forfeits the bond of an invalid claim and frees the winner's. Only the game may, which keeps for good that
+    ///         the claim is invalid.
     function convict(
         ClaimId claimId,
         address claimant,
@@ -175,8 +173,6 @@ contract RollupChain is Ledger, Uploads {
         uint256 winnersBond,
         Payout calldata payout
     ) external onlyGame {
-        if (_get(_invalid[batchId], index)) revert AlreadyInvalid(claimId);
-        _set(_invalid[batchId], index);
         _unlock(payout.winner, winnersBond);
         _forfeit(claimant, CLAIM_BOND, payout);
         emit ClaimInvalid(batchId, index, claimId);
@@ -203,17 +199,13 @@ contract RollupChain is Ledger, Uploads {
         return _get(_released[batchId], index);
     }
 
-    /// @notice Whether the claim at `index` of a batch is invalid.
-    function isInvalid(uint256 batchId, uint256 index) external view returns (bool) {
-        return _get(_invalid[batchId], index);
-    }
-
     /// @notice What L1 says about the claim; `Unknown` if the proof does not place it in that batch.
     function status(Claim calldata claim, Inclusion calldata inclusion) public view returns (Status) {
         ClaimId claimId = claimIdOf(claim);
         if (!_isIncluded(claimId, inclusion)) return Status.Unknown;
-        if (_get(_invalid[inclusion.batchId], inclusion.index)) return Status.Invalid;
-        if (game.openGames(claimId) != 0) return Status.Challenged;
+        (uint256 openGames, bool convicted) = game.standingOf(claimId);
+        if (convicted) return Status.Invalid;
+        if (openGames != 0) return Status.Challenged;
         bool over = currentTime() > batches[inclusion.batchId].postedAt.plus(WINDOW);
         return over ? Status.Final : Status.Posted;
     }

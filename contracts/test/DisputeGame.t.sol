@@ -52,7 +52,7 @@ contract DisputeGameTest is World {
     function test_challenge_fromBalance_succeeds() public view {
         same("locked", chain.locked(ALICE), CHALLENGE_BOND);
         same("free", chain.balance(ALICE), 90 ether);
-        same("open games", game.openGames(posted.id), 1);
+        same("open games", openGames(posted.id), 1);
         (bytes32 node, Side turn, Clocks memory clocks, Side expired) = game.stateOf(gameId);
         same("node", node, posted.trace.root());
         yes("defender's turn", turn == Side.Defender && expired == Side.None);
@@ -73,14 +73,14 @@ contract DisputeGameTest is World {
     function test_challenge_sameChallengerAgain_isAnotherGame() public {
         GameId second = challenge(ALICE, posted);
         yes("another id", GameId.unwrap(second) != GameId.unwrap(gameId));
-        same("open games", game.openGames(posted.id), 2);
+        same("open games", openGames(posted.id), 2);
     }
 
     function test_challenge_windowEnd_succeeds() public {
         Posted memory other = post(model, Traces.honest());
         wait(WINDOW);
         challenge(BOB, other);
-        same("open games", game.openGames(other.id), 1);
+        same("open games", openGames(other.id), 1);
     }
 
     function test_challenge_windowOver_reverts() public {
@@ -492,7 +492,7 @@ contract DisputeGameTest is World {
         same("challenger's bond", chain.locked(ALICE), 0);
         same("claimant's bond", chain.locked(claimant), 0);
         same("burned", chain.burned(), CLAIM_BOND - REWARD);
-        same("no open game", game.openGames(posted.id), 0);
+        same("no open game", openGames(posted.id), 0);
     }
 
     function test_prove_stepBeforeReveal_convicts() public {
@@ -789,7 +789,7 @@ contract DisputeGameTest is World {
         same("burned", chain.burned(), CHALLENGE_BOND - COLLECT_FEE - 2 * MOVE_FEE);
         same("bond", chain.locked(ALICE), 0);
         same("claim's bond stays", chain.locked(claimant), CLAIM_BOND);
-        same("no open game", game.openGames(posted.id), 0);
+        same("no open game", openGames(posted.id), 0);
     }
 
     function test_timeout_manyMoves_paysAtMostTheBond() public {

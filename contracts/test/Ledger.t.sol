@@ -174,7 +174,7 @@ contract Player is World {
     function owedBonds() external view returns (uint256 total) {
         for (uint256 j = 0; j < _claims.length; ++j) {
             uint256 batchId = _batchOf[j];
-            if (!chain.isReleased(batchId, 0) && !chain.isInvalid(batchId, 0)) total += CLAIM_BOND;
+            if (!chain.isReleased(batchId, 0) && !isConvicted(chain.claimIdOf(_claims[j]))) total += CLAIM_BOND;
         }
         for (uint256 j = 0; j < _games.length; ++j) {
             if (game.gameOf(_games[j]).open) total += CHALLENGE_BOND;
@@ -198,7 +198,7 @@ contract Player is World {
     /// @dev No claim is both released and invalid.
     function contradictions() external view returns (uint256 found) {
         for (uint256 j = 0; j < _claims.length; ++j) {
-            if (chain.isReleased(_batchOf[j], 0) && chain.isInvalid(_batchOf[j], 0)) ++found;
+            if (chain.isReleased(_batchOf[j], 0) && isConvicted(chain.claimIdOf(_claims[j]))) ++found;
         }
     }
 }

@@ -211,16 +211,6 @@ contract RollupChainTest is World {
         chain.forfeit(ALICE, 1, Payout(BOB, 1, EVE, 1));
     }
 
-    function test_convict_twice_reverts() public {
-        Posted memory posted = post(model, Traces.honest());
-        post(model, Traces.honest());
-        VM.prank(address(game));
-        chain.convict(posted.id, claimant, posted.inclusion.batchId, 0, 0, Payout(ALICE, 0, EVE, 0));
-        VM.expectRevert(abi.encodeWithSelector(RollupChain.AlreadyInvalid.selector, posted.id));
-        VM.prank(address(game));
-        chain.convict(posted.id, claimant, posted.inclusion.batchId, 0, 0, Payout(ALICE, 0, EVE, 0));
-    }
-
     function test_postBatch_oneClaim_succeeds() public {
         Trace memory trace = Traces.honest();
         Posting[] memory postings = new Posting[](1);
@@ -444,7 +434,7 @@ contract RollupChainTest is World {
         GameId gameId = challenge(ALICE, posted);
         wait(CLOCK + 1);
         game.timeout(one(gameId));
-        yes("invalid", chain.isInvalid(posted.inclusion.batchId, 0));
+        yes("convicted", isConvicted(posted.id));
         wait(WINDOW + 1);
         VM.expectRevert(abi.encodeWithSelector(RollupChain.NotFinal.selector, posted.id, Status.Invalid));
         chain.release(posted.claim, posted.inclusion);

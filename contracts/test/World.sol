@@ -132,6 +132,14 @@ abstract contract World is Base {
         return challenge(challenger, posted, 0);
     }
 
+    function openGames(ClaimId claimId) internal view returns (uint256 open) {
+        (open,) = game.standingOf(claimId);
+    }
+
+    function isConvicted(ClaimId claimId) internal view returns (bool convicted) {
+        (, convicted) = game.standingOf(claimId);
+    }
+
     /// @dev The move that fits where the game stands now.
     function moveOf(GameId gameId) internal view returns (Move memory) {
         ClaimId claimId = game.gameOf(gameId).claimId;

@@ -31,7 +31,8 @@ interface IRollupChain {
     /// @notice Takes a locked bond, pays from it and burns the rest. Only the game may.
     function forfeit(address loser, uint256 bond, Payout calldata payout) external;
 
-    /// @notice Marks a claim invalid for good, forfeits its bond and frees the winner's. Only the game may.
+    /// @notice Forfeits the bond of an invalid claim and frees the winner's. Only the game may, which keeps for good that
+    ///         the claim is invalid.
     function convict(
         ClaimId claimId,
         address claimant,
