@@ -4,9 +4,10 @@ moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 from challenger import strategy
 from challenger.book import Book
@@ -37,6 +38,22 @@ from rollup.types import Gindex, Root
 
 RACES = {"GameOver", "AlreadyConvicted", "NothingToCollect", "NothingToReclaim", "TraceRootAlreadySet", "WrongNode"}
 """Refusals that only say that somebody else was faster; the next look at L1 shows what is left to do."""
+
+
+REVEALS = 16
+"""Most nodes opened in one transaction: 2^5 children each, well below what nodes relay."""
+
+TIMEOUTS = 64
+"""Most clocks collected in one transaction."""
+
+T = TypeVar("T")
+
+
+def batched(things: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The things in order, at most ``size`` at a time."""
+    rest = list(things)
+    for start in range(0, len(rest), size):
+        yield rest[start : start + size]
 
 
 @dataclass
@@ -213,12 +230,12 @@ class DefenderPlayer:
                         leaves[game.node] = (at, data)
                     case Collect():
                         expired.append(game.game_id)
-        if nodes:
-            done.append(self._send(claim_id, partial(self.client.reveal, list(nodes.values()))))
+        for batch in batched(nodes.values(), REVEALS):
+            done.append(self._send(claim_id, partial(self.client.reveal, batch)))
         for at, data in leaves.values():
             done.append(self._send(claim_id, partial(self.client.reveal_leaf, at, data)))
-        if expired:
-            done.append(self._send(claim_id, partial(self.client.timeout, expired)))
+        for late in batched(expired, TIMEOUTS):
+            done.append(self._send(claim_id, partial(self.client.timeout, late)))
         return [receipt for receipt in done if receipt is not None]
 
     def _play_on(self, book: Book, program: Program, claim_id: ClaimId, own: Trace) -> list[Receipt]:

@@ -188,7 +188,7 @@ def leftmost_difference(layout: Layout, own: Trace, theirs: Trace, start: Gindex
             left_node, right_node = theirs.node(left), theirs.node(right)
         except CommitmentError:
             break
-        if hash_node(left_node, right_node) != node:
+        if len(left_node) != 32 or len(right_node) != 32 or hash_node(left_node, right_node) != node:
             break
         nodes |= {left: left_node, right: right_node}
         if left_node != own.node(left):
@@ -229,7 +229,7 @@ def accuse_at(layout: Layout, own: Trace, theirs: Trace, position: Gindex, node:
         data = theirs.leaf_bytes(leaf)
     except CommitmentError:
         return None
-    if hash_leaf(data) != node:
+    if len(data) != LEAF_BYTES or hash_leaf(data) != node:
         return None
     count, size = layout.sizes.get(leaf >> layout.tensor_depth, (0, 1))
     first = (leaf & ((1 << layout.tensor_depth) - 1)) * (LEAF_BYTES // size)

@@ -4,7 +4,8 @@ invalid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from challenger.book import Book
@@ -14,6 +15,7 @@ from challenger.trace import TraceStore, ValueTrace
 from prover.executor import Executor
 from rollup.audit import audit
 from rollup.claim import ClaimId
+from rollup.errors import TouchstoneError
 from rollup.l1.client import L1Client, Receipt
 from rollup.l1.events import ClaimPosted
 from rollup.program import Program
@@ -45,6 +47,7 @@ class Watcher:
     ) -> None:
         self.book = Book(first)
         self.checked: dict[ClaimId, Checked] = {}
+        self.troubles: dict[ClaimId, TouchstoneError] = {}
         self._client, self._machine, self._admit = client, machine, admit
         self._checkers: dict[ModelId, ReExecute] = {}
         self._player = ChallengerPlayer(client, store)
@@ -63,32 +66,49 @@ class Watcher:
         self._checkers[program.id] = ReExecute(program, self._machine(program))
 
     def check(self) -> list[Checked]:
-        """Read L1's news, and check every claim that was not checked yet; returns the new findings."""
+        """Read L1's news, and check every claim that was not checked yet; returns the new findings.
+
+        A claim that cannot be checked is noted in ``troubles`` and tried again; it holds up no other.
+        """
         self.book.read(self._client)
         fresh = []
         for claim_id, posted in self.book.claims.items():
             checker = self._checkers.get(posted.claim.model_id)
             if checker is None or claim_id in self.checked:
                 continue
-            inputs, outputs = self.book.data_of(claim_id)
-            self.checked[claim_id] = Checked(posted, checker.check(posted.claim, inputs, outputs))
-            fresh.append(self.checked[claim_id])
+            with self._noting(claim_id):
+                finding = checker.check(posted.claim, *self.book.data_of(claim_id))
+                self.checked[claim_id] = Checked(posted, finding)
+                fresh.append(self.checked[claim_id])
         return fresh
 
-    def false_claims(self) -> Iterable[ClaimId]:
+    def false_claims(self) -> list[ClaimId]:
         """Claims that were found false, in the order of L1."""
         return [claim_id for claim_id, checked in self.checked.items() if not checked.finding.honest]
 
     def poll(self) -> list[Receipt]:
-        """One round: read, check, and make every move that can be made now. Returns the moves that were made."""
+        """One round: read, check, and make every move that can be made now. Returns the moves that were made.
+
+        What goes wrong about one claim is noted in ``troubles`` until a round succeeds, and holds up no other claim.
+        """
         self.check()
         done: list[Receipt] = []
         for claim_id in self.false_claims():
             program = self._checkers[self.checked[claim_id].posted.claim.model_id].program
-            done += self._player.play(self.book, program, claim_id, self._trace(claim_id))
+            with self._noting(claim_id):
+                done += self._player.play(self.book, program, claim_id, self._trace(claim_id))
         if done:
             self.book.read(self._client)
         return done
+
+    @contextmanager
+    def _noting(self, claim_id: ClaimId) -> Iterator[None]:
+        try:
+            yield
+        except TouchstoneError as error:
+            self.troubles[claim_id] = error
+        else:
+            self.troubles.pop(claim_id, None)
 
     def _trace(self, claim_id: ClaimId) -> ValueTrace:
         """The right trace of a false claim; it is made once, when the dispute needs it."""

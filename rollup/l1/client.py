@@ -32,6 +32,9 @@ E = TypeVar("E")
 
 NOTHING = bytes(32)
 
+LOG_BLOCKS = 2000
+"""Blocks per request for logs; endpoints limit them."""
+
 
 class ClaimStatus(IntEnum):
     """What L1 says about a claim."""
@@ -381,10 +384,12 @@ class L1Client:
 
     def events(self, first: int, last: int) -> list[Logged]:
         """All events of this deployment in blocks ``first`` to ``last``, both included, in order."""
-        if last < first:
-            return []
-        logs = self.chain.logs([self.address, self.game_address], first, last)
-        return list(decode_logs(self.chain.web3, logs))
+        found: list[Logged] = []
+        for start in range(first, last + 1, LOG_BLOCKS):
+            end = min(last, start + LOG_BLOCKS - 1)
+            logs = self.chain.logs([self.address, self.game_address], start, end)
+            found += decode_logs(self.chain.web3, logs)
+        return found
 
     def selected_path(self, transaction: bytes) -> tuple[At, Gindex, Root, tuple[Root, ...]] | None:
         """(where, position, node, siblings) of a ``select`` from its calldata; None if it was called through a

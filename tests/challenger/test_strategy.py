@@ -173,3 +173,22 @@ def test_the_first_source_that_knows_a_node_gives_it() -> None:
         FirstOf([revealed(RIGHT, 1)]).node(leaf(0))
     with pytest.raises(CommitmentError, match="neither published nor revealed"):
         FirstOf([revealed(RIGHT, 1)]).leaf_bytes(0)
+
+
+def test_nodes_and_leaves_of_odd_lengths_are_not_believed() -> None:
+    """Two halves of 31 and 33 bytes hash like two nodes, and a short leaf like its padded self."""
+    lie = toy.altered(RIGHT, toy.USED, consistent=False)
+
+    class Odd:
+        def node(self, gindex: Gindex) -> Root:
+            both = lie.node(Gindex(2)) + lie.node(Gindex(3))
+            odd = {2: both[:31], 3: both[31:]}
+            return Root(odd[gindex]) if gindex in odd else lie.node(gindex)
+
+        def leaf_bytes(self, leaf: int) -> bytes:
+            return lie.leaf_bytes(leaf).rstrip(b"\x00")
+
+    assert leftmost_difference(LAYOUT, RIGHT, Odd(), ROOT, lie.root).position == ROOT
+    short = FirstOf([revealed(lie, toy.TRACE_DEPTH), Odd()])
+    assert accuse(LAYOUT, RIGHT, short, lie.root) is None
+    assert accuse(LAYOUT, RIGHT, lie, lie.root) is not None

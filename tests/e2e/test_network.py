@@ -15,7 +15,7 @@ from challenger.watcher import Watcher
 from challenger.witnesses import witness
 from rollup.claim import NO_ROOT
 from rollup.encoding import TracePolicy
-from rollup.errors import AuditError, Reverted
+from rollup.errors import AuditError, ProgramError, Reverted
 from rollup.game.moves import Rule
 from rollup.l1.client import At, ClaimStatus
 from rollup.l1.events import Challenged
@@ -320,3 +320,28 @@ def test_whoever_sends_a_signed_trace_root_helps_the_claimant() -> None:
     assert refused.value.name == "NotClaimant"
     helper.set_trace_root(claimed.claim_id, root, network.chain.signer("honest").sign(digest))
     assert helper.dispute(claimed.claim_id).trace_root == root
+
+
+def test_what_goes_wrong_about_one_claim_holds_up_no_other() -> None:
+    """A published trace that fails in the middle of a proof is somebody else's file, not the watcher's end."""
+    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    watcher, _ = network.watch()
+    trap = lie_in_op(4, 0, True)(network, Behaviour.PUBLISHES)
+    other = lie_in_op(7, 0, True)(network, Behaviour.PUBLISHES)
+    published = network.traces.traces[trap.claim_id]
+
+    class Trap:
+        node = published.node
+
+        def leaf_bytes(self, leaf: int) -> bytes:
+            raise ProgramError("a trap; do not step on it")
+
+    network.traces.traces[trap.claim_id] = Trap()
+    for _ in range(3):
+        network.round()
+    assert isinstance(watcher.troubles[trap.claim_id], ProgramError)
+    assert network.status(other) is ClaimStatus.INVALID
+    network.traces.traces[trap.claim_id] = published
+    network.settle()
+    assert network.status(trap) is ClaimStatus.INVALID
+    assert watcher.troubles == {}

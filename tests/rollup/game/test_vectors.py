@@ -83,6 +83,13 @@ def as_move(fields: Mapping[str, Any], trace_root: Root) -> Move:
     raise AssertionError(f"no move is called {fields['move']}")
 
 
+def said(dispute: Dispute, fields: Mapping[str, Any], now: Instant) -> Dispute:
+    """The state after one entry of a vector; raises Refusal."""
+    if fields["move"] == "release":
+        return release(dispute, now.time)
+    return play(dispute, as_move(fields, dispute.trace_root), now)
+
+
 def status_of(dispute: Dispute, now: Timestamp) -> str:
     if dispute.conviction is not None:
         return "invalid"
@@ -106,10 +113,7 @@ def test_the_pure_game_gives_what_the_vector_says(path: Path) -> None:
         now = Instant(Timestamp(posted_at + fields["at"]), block)
         error = None
         try:
-            if fields["move"] == "release":
-                dispute = release(dispute, now.time)
-            else:
-                dispute = play(dispute, as_move(fields, dispute.trace_root), now)
+            dispute = said(dispute, fields, now)
         except Refusal as refusal:
             error = refusal.reason.value
         assert error == fields["error"], f"move {block} at {fields['at']} s: {fields['move']} by {fields['by']}"
