@@ -43,9 +43,12 @@ class Verdict:
         if isinstance(self.claimed, str) or isinstance(self.right, str):
             return f"{self.where}: tensor root {str(self.claimed)[:12]} in the trace, {str(self.right)[:12]} in the claim; {roots}"
         if self.rule is Rule.OUTPUT:
-            roots = f"the trace is right ({self.right_state.hex()[:12]} is its state {self.trace_index + 1}), the claimed output is not its output"
+            roots = f"the trace is right ({self.right_state.hex()[:12]} is its state {self.trace_index + 1}), "
+            roots += "the claimed output is not its output"
         at = f"element {list(self.coordinates)}" if self.coordinates else "the only element"
-        return f"{self.where}: {at} is claimed as {self._number(self.claimed)} and is {self._number(self.right)}; {roots}"
+        return (
+            f"{self.where}: {at} is claimed as {self._number(self.claimed)} and is {self._number(self.right)}; {roots}"
+        )
 
     def _number(self, value: int | str) -> str:
         assert isinstance(value, int)
@@ -90,4 +93,15 @@ def verdict(program: Program, event: Convicted, own: ValueTrace, theirs: Trace, 
         after = join_tree([*kept, theirs.node(entry)], header.tensor_depth, header.trace_depth).root
     except CommitmentError:
         after = None
-    return Verdict(event.rule, index, where, coordinates, claimed, right, scale, own.state_root(index), after, own.state_root(index + 1))
+    return Verdict(
+        event.rule,
+        index,
+        where,
+        coordinates,
+        claimed,
+        right,
+        scale,
+        own.state_root(index),
+        after,
+        own.state_root(index + 1),
+    )

@@ -45,7 +45,7 @@ class Builder:
         self.formats = formats
         self.inputs: list[Tensor] = []
         self.segments: list[PendingSegment] = [PendingSegment(1)]
-        self.constants: dict[Root, np.ndarray] = {}  # type: ignore[type-arg]
+        self.constants: dict[Root, np.ndarray] = {}
         self.where = ""
         self._tensors: dict[Root, Tensor] = {}
 
@@ -62,7 +62,7 @@ class Builder:
         self.inputs.append(Tensor(dtype, elements, low, high, input=len(self.inputs)))
         return self.inputs[-1]
 
-    def constant(self, array: np.ndarray, dtype: DType | None = None) -> Tensor:  # type: ignore[type-arg]
+    def constant(self, array: np.ndarray, dtype: DType | None = None) -> Tensor:
         """A constant tensor, stored once; the smallest dtype that holds it unless given."""
         low, high = int(array.min()), int(array.max())
         stored = np.ascontiguousarray(array, dtype=(dtype or DType.holding(low, high)).numpy)
@@ -74,7 +74,7 @@ class Builder:
 
     # Constants as registers and views
 
-    def const_view(self, array: np.ndarray, const: Const) -> View:  # type: ignore[type-arg]
+    def const_view(self, array: np.ndarray, const: Const) -> View:
         """View of a quantised constant over output dimensions 0.. (trailing dimensions of ``array``; a stacked one has t in front).
 
         Axes along which the array does not change are stored once.
@@ -124,7 +124,12 @@ class Builder:
         else:
             form = value_format(draft.range)
             if not final:
-                form = Format(DType.I32, scale_for(draft.range.magnitude * MARGIN, FINE_BITS), -(1 << FINE_BITS), (1 << FINE_BITS) - 1)
+                form = Format(
+                    DType.I32,
+                    scale_for(draft.range.magnitude * MARGIN, FINE_BITS),
+                    -(1 << FINE_BITS),
+                    (1 << FINE_BITS) - 1,
+                )
             entries, out = quantize(real, form.scale, form.low, form.high), form.scale
         tensor = self.constant(entries)
         view = View(tensor, (entries.size,), (-low,), (), fill=0, indirect=(0, SELF))
@@ -178,9 +183,13 @@ class Builder:
     def emit(self, draft: Draft, dtype: DType) -> Tensor:
         """Append an op; its output."""
         draft = split(self, draft)
-        low, high = (draft.low, draft.high) if dtype.min <= draft.low and draft.high <= dtype.max else (dtype.min, dtype.max)
+        low, high = (
+            (draft.low, draft.high) if dtype.min <= draft.low and draft.high <= dtype.max else (dtype.min, dtype.max)
+        )
         order = draft.order or tuple(range(len(draft.shape)))
-        tensor = Tensor(dtype, math.prod(draft.shape), low, high, segment=len(self.segments) - 1, position=len(self.segment.ops))
+        tensor = Tensor(
+            dtype, math.prod(draft.shape), low, high, segment=len(self.segments) - 1, position=len(self.segment.ops)
+        )
         self.segment.ops.append(PendingOp(draft, dtype, order, tensor, draft.where or self.where))
         return tensor
 
@@ -252,12 +261,20 @@ def _encode(op: PendingOp, first: int, place: _Place) -> Op:
     segment = place.builder.segments[place.here]
     outputs = [d for d in op.order if draft.shape[d] > 1]
     box = [j for j, size in enumerate(draft.box) if size > 1]
-    variables = {d: at for at, d in enumerate(outputs)} | {BOX + j: len(outputs) + at for at, j in enumerate(box)} | {ITERATION: ITERATION}
+    variables = (
+        {d: at for at, d in enumerate(outputs)}
+        | {BOX + j: len(outputs) + at for at, j in enumerate(box)}
+        | {ITERATION: ITERATION}
+    )
     accesses = []
     for number, view in enumerate(draft.views):
         source, stack = place.source(view)
         terms = [term for term in view.terms if term.var in variables]
-        moving = {term.dimension for term in terms} | ({view.indirect[0]} if view.indirect else set()) | ({0} if view.stacked else set())
+        moving = (
+            {term.dimension for term in terms}
+            | ({view.indirect[0]} if view.indirect else set())
+            | ({0} if view.stacked else set())
+        )
         kept = [d for d, size in enumerate(view.shape) if d in moving or size > 1 or view.offsets[d] != 0]
         at = {d: j for j, d in enumerate(kept)}
         indirect = None
@@ -289,5 +306,14 @@ def _encode(op: PendingOp, first: int, place: _Place) -> Op:
         sizes = (1,)
     body = len(segment.ops) if segment.repeat > 1 else 1
     return Op(
-        first, body, segment.repeat, monoid, op.dtype, draft.factors, tuple(draft.shape[d] for d in outputs), sizes, tuple(accesses), tuple(code)
+        first,
+        body,
+        segment.repeat,
+        monoid,
+        op.dtype,
+        draft.factors,
+        tuple(draft.shape[d] for d in outputs),
+        sizes,
+        tuple(accesses),
+        tuple(code),
     )

@@ -35,11 +35,24 @@ class Var:
     """One array of the float graph."""
 
     shape: tuple[int, ...]
-    dtype: np.dtype  # type: ignore[type-arg]
+    dtype: np.dtype
 
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Operand = Var | Array
+
+
+@dataclass(frozen=True, eq=False)
+class Stacked:
+    """A constant per iteration of the enclosing scan: ``array[t]``."""
+
+    array: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.array.shape[1:])
+
+
+Operand = Var | Array | Stacked
 """A variable, or a constant (weights, literals)."""
 
 
@@ -76,12 +89,17 @@ class Graph:
         return count
 
 
-def _flatten(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Operand], nodes: list[Node], outer: str) -> list[Operand]:
+def _flatten(
+    jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Operand], nodes: list[Node], outer: str
+) -> list[Operand]:
     env: dict[Any, Operand] = dict(zip(jaxpr.invars, arguments, strict=True))
     env.update(zip(jaxpr.constvars, (np.asarray(c) for c in constants), strict=True))
 
     def read(atom: Any) -> Operand:
-        return np.asarray(atom.val, dtype=atom.aval.dtype) if isinstance(atom, core.Literal) else env[atom]
+        if not isinstance(atom, core.Literal):
+            return env[atom]
+        aval: Any = atom.aval
+        return np.asarray(atom.val, dtype=aval.dtype)
 
     for eqn in jaxpr.eqns:
         name = eqn.primitive.name
@@ -89,7 +107,9 @@ def _flatten(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Operand],
         where = source_of(eqn) or outer
         if name in INLINED:
             inner = eqn.params[INLINED[name]]
-            inner_jaxpr, inner_constants = (inner.jaxpr, inner.consts) if isinstance(inner, core.ClosedJaxpr) else (inner, ())
+            inner_jaxpr, inner_constants = (
+                (inner.jaxpr, inner.consts) if isinstance(inner, core.ClosedJaxpr) else (inner, ())
+            )
             outputs = _flatten(inner_jaxpr, inner_constants, inputs, nodes, where)
             env.update(zip(eqn.outvars, outputs, strict=True))
             continue
@@ -144,7 +164,9 @@ def bind(node: Node, inputs: Sequence[Any]) -> list[Any]:
     return scan(node, inputs, lambda body, arguments: (evaluate(body, arguments), ()))[0]
 
 
-def scan(node: Node, inputs: Sequence[Any], run: Callable[[Graph, Sequence[Any]], tuple[list[Any], Any]]) -> tuple[list[Any], Any]:
+def scan(
+    node: Node, inputs: Sequence[Any], run: Callable[[Graph, Sequence[Any]], tuple[list[Any], Any]]
+) -> tuple[list[Any], Any]:
     """Run a scan node; ``run(body, arguments)`` gives the body's results and anything else to stack over iterations."""
     assert node.body is not None
     body, fixed, carried = node.body, node.params["num_consts"], node.params["num_carry"]

@@ -209,7 +209,11 @@ class Draft:
         mapping = dict(enumerate(variables))
         views = tuple(view.renamed(mapping) for view in self.views)
         chain = self.chain and replace(self.chain, view=self.chain.view.renamed(mapping))
-        coder = Coder(replace(self, shape=tuple(shape), views=views, code=(), bounds=self.bounds[:1], chain=chain, order=None, memo={}))
+        coder = Coder(
+            replace(
+                self, shape=tuple(shape), views=views, code=(), bounds=self.bounds[:1], chain=chain, order=None, memo={}
+            )
+        )
         place = {0: 0}
         for number, instr in enumerate(self.code, start=1):
             if instr.op is Opcode.INDEX and instr.args[0] in mapping:
@@ -365,14 +369,16 @@ class Coder:
     def wrapped(self, a: int, dtype: DType) -> int:
         """Reduced modulo 2^bits into the dtype, as integer arithmetic of that dtype does."""
         low, high = self.bounds[a]
-        if dtype.min <= low and high <= dtype.max or dtype is DType.I64:
+        if (dtype.min <= low and high <= dtype.max) or dtype is DType.I64:
             return a
         lifted = self.bitwise(Opcode.AND, self.add(a, self.const(-dtype.min)), self.const((1 << dtype.bits) - 1))
         return self.add(lifted, self.const(dtype.min))
 
     def abs(self, a: int) -> int:
         low, high = self.bounds[a]
-        return self.put(Instr(Opcode.ABS, (a,)), (0 if low < 0 < high else min(abs(low), abs(high)), max(abs(low), abs(high))))
+        return self.put(
+            Instr(Opcode.ABS, (a,)), (0 if low < 0 < high else min(abs(low), abs(high)), max(abs(low), abs(high)))
+        )
 
     def less(self, a: int, b: int) -> int:
         return self.put(Instr(Opcode.LESS, (a, b)), (0, 1))

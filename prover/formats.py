@@ -77,13 +77,13 @@ def value_format(observed: Range) -> Format:
     return Format(DType.I16, scale_for(magnitude, 15), DType.I16.min, DType.I16.max)
 
 
-def quantize(array: np.ndarray, scale: int, low: int, high: int) -> np.ndarray:  # type: ignore[type-arg]
+def quantize(array: np.ndarray, scale: int, low: int, high: int) -> np.ndarray:
     """Round half to even to the grid 2^-scale and saturate; int64."""
     scaled = np.asarray(array, dtype=np.float64) * math.ldexp(1.0, scale)
     return np.clip(np.rint(np.nan_to_num(scaled, nan=0.0)), low, high).astype(np.int64)
 
 
-def integer_dtype(dtype: np.dtype) -> DType:  # type: ignore[type-arg]
+def integer_dtype(dtype: np.dtype) -> DType:
     """DType that holds every value of an integer or boolean NumPy dtype (uint64 only below 2^63)."""
     if dtype == np.bool_:
         return DType.I8

@@ -33,7 +33,10 @@ REPORTED = 32
 
 
 def lower(
-    fn: Callable[..., Any], *example_inputs: Any, formats: str = "w16a16", calibration: Sequence[tuple[Any, ...]] | None = None
+    fn: Callable[..., Any],
+    *example_inputs: Any,
+    formats: str = "w16a16",
+    calibration: Sequence[tuple[Any, ...]] | None = None,
 ) -> Model:
     """Turn ``fn`` into an integer program.
 
@@ -46,10 +49,14 @@ def lower(
     """
     chosen = formats_named(formats)
     if not example_inputs:
-        raise LoweringError("lower needs at least one example input: a claim is about an input, pass arrays of its shape and dtype")
+        raise LoweringError(
+            "lower needs at least one example input: a claim is about an input, pass arrays of its shape and dtype"
+        )
     graph, in_tree, out_tree = capture(fn, example_inputs)
     if calibration is None:
-        LOG.warning("no calibration samples: formats are chosen from the example inputs alone; pass calibration=[...] for better ones")
+        LOG.warning(
+            "no calibration samples: formats are chosen from the example inputs alone; pass calibration=[...] for better ones"
+        )
     given = list(calibration) if calibration else [tuple(example_inputs)]
     samples = [_flat(sample, in_tree, graph) for sample in given]
     ranges = calibrate(graph, samples)
@@ -79,13 +86,19 @@ def lower(
 def _flat(sample: Any, tree: Any, graph: Graph) -> list[Any]:
     """A calibration sample's arrays, checked against the example inputs."""
     if not isinstance(sample, tuple):
-        raise LoweringError(f"a calibration sample is a tuple of inputs, not {type(sample).__name__}; write (x,) for a single input")
+        raise LoweringError(
+            f"a calibration sample is a tuple of inputs, not {type(sample).__name__}; write (x,) for a single input"
+        )
     leaves, structure = jax.tree.flatten(sample)
     if structure != tree:
-        raise LoweringError(f"a calibration sample has the structure {structure}, the example inputs have {tree}; give the same arguments")
+        raise LoweringError(
+            f"a calibration sample has the structure {structure}, the example inputs have {tree}; give the same arguments"
+        )
     for number, (leaf, var) in enumerate(zip(leaves, graph.inputs, strict=True)):
         if np.shape(leaf) != var.shape:
-            raise LoweringError(f"input {number} of a calibration sample has shape {np.shape(leaf)}, the example input has {var.shape}")
+            raise LoweringError(
+                f"input {number} of a calibration sample has shape {np.shape(leaf)}, the example input has {var.shape}"
+            )
     return [np.asarray(leaf, dtype=var.dtype) for leaf, var in zip(leaves, graph.inputs, strict=True)]
 
 
@@ -96,7 +109,9 @@ def _input_format(var: Var, context: Context) -> Format:
             return Format(dtype, 0, 0, 1)
         return Format(dtype, 0, dtype.min, dtype.max)
     if var.dtype.kind != "f":
-        raise LoweringError(f"an input of dtype {var.dtype} has no fixed-point format; use floats, integers or booleans")
+        raise LoweringError(
+            f"an input of dtype {var.dtype} has no fixed-point format; use floats, integers or booleans"
+        )
     return value_format(context.ranges[var])
 
 
@@ -120,7 +135,12 @@ def _row_major(draft: Draft) -> Draft:
 
 
 def _is_row_major(view: View, shape: tuple[int, ...]) -> bool:
-    if view.tensor.root is not None or view.stacked or any(view.offsets) or view.tensor.elements != int(np.prod(shape, dtype=np.int64)):
+    if (
+        view.tensor.root is not None
+        or view.stacked
+        or any(view.offsets)
+        or view.tensor.elements != int(np.prod(shape, dtype=np.int64))
+    ):
         return False
     strides, expected = view.strides(), 1
     for d in reversed(range(len(shape))):

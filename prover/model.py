@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from prover.capture import Graph
+from prover.capture import Graph, Stacked
 from prover.executor import Executor
 from prover.formats import quantize
 from rollup.errors import ExecutionError, LoweringError
@@ -81,32 +81,44 @@ class Model:
     def executor(self) -> Executor:
         return Executor(self.program)
 
-    def quantize(self, *arrays: Any) -> list[np.ndarray]:  # type: ignore[type-arg]
+    def quantize(self, *arrays: Any) -> list[np.ndarray]:
         """Inputs (in the structure of ``fn``'s arguments) as the program's integers; reals beyond a format saturate."""
         leaves = jax.tree.leaves(arrays)
         types, described = self.program.header.inputs, self.program.meta.get("inputs", [])
         if len(leaves) != len(types):
-            raise ExecutionError(f"the model takes {len(types)} input arrays, {len(leaves)} were given; pass one per input")
+            raise ExecutionError(
+                f"the model takes {len(types)} input arrays, {len(leaves)} were given; pass one per input"
+            )
         result = []
         for number, (leaf, tensor) in enumerate(zip(leaves, types, strict=True)):
             array = np.asarray(leaf)
             name = described[number]["name"] if number < len(described) else f"input {number}"
             if array.shape != tensor.shape:
-                raise ExecutionError(f"input {name} has shape {array.shape}, the model takes {tensor.shape}; reshape or pad it")
+                raise ExecutionError(
+                    f"input {name} has shape {array.shape}, the model takes {tensor.shape}; reshape or pad it"
+                )
             real = number < len(described) and np.dtype(described[number]["dtype"]).kind == "f"
             if real:
                 if not np.all(np.isfinite(array)):
-                    raise ExecutionError(f"input {name} has an element that is not finite; a program has no NaN or infinity")
-                result.append(quantize(array, tensor.scale, tensor.dtype.min, tensor.dtype.max).astype(tensor.dtype.numpy))
+                    raise ExecutionError(
+                        f"input {name} has an element that is not finite; a program has no NaN or infinity"
+                    )
+                result.append(
+                    quantize(array, tensor.scale, tensor.dtype.min, tensor.dtype.max).astype(tensor.dtype.numpy)
+                )
                 continue
             if array.dtype.kind not in "iub":
-                raise ExecutionError(f"input {name} has dtype {array.dtype}, the model takes integers; convert it first")
+                raise ExecutionError(
+                    f"input {name} has dtype {array.dtype}, the model takes integers; convert it first"
+                )
             if array.size and not (tensor.dtype.min <= int(array.min()) and int(array.max()) <= tensor.dtype.max):
-                raise ExecutionError(f"input {name} has values outside of {tensor.dtype.name}; keep them within its range")
+                raise ExecutionError(
+                    f"input {name} has values outside of {tensor.dtype.name}; keep them within its range"
+                )
             result.append(array.astype(tensor.dtype.numpy))
         return result
 
-    def dequantize(self, values: Sequence[np.ndarray]) -> Any:  # type: ignore[type-arg]
+    def dequantize(self, values: Sequence[np.ndarray]) -> Any:
         """The program's outputs as arrays of the function's dtypes, in the structure of its result."""
         described = self.program.meta.get("outputs", [])
         arrays = []
@@ -129,7 +141,7 @@ class Model:
         fn = jax.jit(self.fn)
         real = [[np.asarray(leaf) for leaf in jax.tree.leaves(fn(*sample))] for sample in samples]
         quantized = [self.quantize(*sample) for sample in samples]
-        integer: list[list[np.ndarray]] = []  # type: ignore[type-arg]
+        integer: list[list[np.ndarray]] = []
         for at in range(0, len(quantized), BATCH):
             part = quantized[at : at + BATCH]
             stacked = self.executor.outputs_batch([np.stack(column) for column in zip(*part, strict=True)])
@@ -162,24 +174,35 @@ def load(path: str | Path, fn: Callable[..., Any] | None = None) -> Model:
     return Model(Program.load(path), fn)
 
 
-def _compare(name: str, expected: np.ndarray, raw: np.ndarray, scale: int, info: Any) -> OutputFidelity:  # type: ignore[type-arg]
+def _compare(name: str, expected: np.ndarray, raw: np.ndarray, scale: int, info: Any) -> OutputFidelity:
     saturated = int(np.sum((raw == info.max) | (raw == info.min)))
     if expected.dtype.kind != "f":
         agreement = float(np.mean(expected == raw.astype(expected.dtype)))
         difference = np.abs(expected.astype(np.float64) - raw)
-        return OutputFidelity(name, float(difference.max()), float(difference.mean()), 1 - agreement, agreement, 0, raw.size)
+        return OutputFidelity(
+            name, float(difference.max()), float(difference.mean()), 1 - agreement, agreement, 0, raw.size
+        )
     difference = np.abs(expected.astype(np.float64) - raw * 2.0**-scale)
     spread = float(expected.max() - expected.min())
     agreement = 1.0
     if expected.ndim > 1 and expected.shape[-1] > 1:
         agreement = float(np.mean(expected.argmax(-1) == raw.argmax(-1)))
     relative = float(difference.max()) / spread if spread else float(difference.max())
-    return OutputFidelity(name, float(difference.max()), float(difference.mean()), relative, agreement, saturated, raw.size)
+    return OutputFidelity(
+        name, float(difference.max()), float(difference.mean()), relative, agreement, saturated, raw.size
+    )
 
 
-def describe(fn: Callable[..., Any], graph: Graph, in_tree: Any, out_tree: Any, formats: str, samples: int | None) -> dict[str, Any]:
+def describe(
+    fn: Callable[..., Any], graph: Graph, in_tree: Any, out_tree: Any, formats: str, samples: int | None
+) -> dict[str, Any]:
     """Metadata of a program: names, dtypes and structure, nothing that a root depends on."""
-    names = [_path_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(jax.tree.unflatten(in_tree, list(range(in_tree.num_leaves))))[0]]
+    names = [
+        _path_name(path)
+        for path, _ in jax.tree_util.tree_flatten_with_path(
+            jax.tree.unflatten(in_tree, list(range(in_tree.num_leaves)))
+        )[0]
+    ]
     try:
         parameters = list(inspect.signature(fn).parameters)
     except (TypeError, ValueError):
@@ -195,7 +218,9 @@ def describe(fn: Callable[..., Any], graph: Graph, in_tree: Any, out_tree: Any, 
             for name, var in zip(names, graph.inputs, strict=True)
         ],
         "outputs": [
-            {"name": name, "dtype": str(out.dtype), "shape": list(out.shape)} for name, out in zip(out_names, graph.outputs, strict=True)
+            {"name": name, "dtype": str(out.dtype), "shape": list(out.shape)}
+            for name, out in zip(out_names, graph.outputs, strict=True)
+            if not isinstance(out, Stacked)
         ],
         "structure": _structure(structure),
     }
@@ -237,5 +262,3 @@ def _restored(structure: Any, arrays: Sequence[Any]) -> Any:
         return {key: _restored(item, arrays) for key, item in inner.items()}
     items = [_restored(item, arrays) for item in inner]
     return tuple(items) if kind == "tuple" else items
-
-

@@ -14,7 +14,7 @@ _LIBRARY = Path(jax.__file__).parent
 def source_of(eqn: Any) -> str:
     """``file:line (function)`` of the user's code that made the equation; empty if there is none."""
     summary = source_info_util.summarize(eqn.source_info)
-    if not summary or summary.startswith(str(_LIBRARY)) or summary.startswith("<"):
+    if not summary or summary.startswith((str(_LIBRARY), "<")):
         return ""
     path, _, rest = summary.partition(":")
     return f"{_shorter(path)}:{_line(rest)}"

@@ -78,7 +78,10 @@ def _split_blocks(builder: Builder, draft: Draft, dimension: int, most: int) -> 
         views = draft.views[: draft.factors]
     rank = len(draft.shape)
     if not exact:
-        views = tuple(replace(view, fill=_neutral(draft.monoid, view)) if _direct(view, dimension, size) else view for view in views)
+        views = tuple(
+            replace(view, fill=_neutral(draft.monoid, view)) if _direct(view, dimension, size) else view
+            for view in views
+        )
     renamed = {BOX + dimension: (0, ((rank, block), (BOX + dimension, 1)))}
     acc = draft.bounds[0]
     part = replace(
@@ -97,7 +100,9 @@ def _split_blocks(builder: Builder, draft: Draft, dimension: int, most: int) -> 
     outer = read.renamed({rank: (0, ((BOX, 1),))})
     shift = 1 - draft.factors
     code = tuple(
-        replace(instr, args=(instr.args[0] + shift, *instr.args[1:])) if instr.op in (Opcode.LOAD, Opcode.LOOK) else instr
+        replace(instr, args=(instr.args[0] + shift, *instr.args[1:]))
+        if instr.op in (Opcode.LOAD, Opcode.LOOK)
+        else instr
         for instr in draft.code
     )
     return replace(draft, factors=1, box=(count,), views=(outer, *draft.views[draft.factors :]), code=code, memo={})
@@ -119,12 +124,20 @@ def _split_argument(builder: Builder, draft: Draft, most: int) -> Draft:
     extreme = Monoid.MAX if draft.monoid is Monoid.ARGMAX else Monoid.MIN
     bounds = (view.tensor.low, view.tensor.high)
     blocks = view.renamed({BOX: (0, ((rank, block), (BOX, 1)))})
-    part = Draft((*draft.shape, count), INTEGER, UNKNOWN, extreme, (block,), 1, (blocks,), (), (bounds,), where=draft.where)
-    read = builder.view(builder.read(builder.emit(part, DType.holding(*bounds)), part)).renamed({rank: (0, ((BOX, 1),))})
-    best = Draft(draft.shape, INTEGER, UNKNOWN, draft.monoid, (count,), 1, (read,), (), ((0, count - 1),), where=draft.where)
+    part = Draft(
+        (*draft.shape, count), INTEGER, UNKNOWN, extreme, (block,), 1, (blocks,), (), (bounds,), where=draft.where
+    )
+    read = builder.view(builder.read(builder.emit(part, DType.holding(*bounds)), part)).renamed(
+        {rank: (0, ((BOX, 1),))}
+    )
+    best = Draft(
+        draft.shape, INTEGER, UNKNOWN, draft.monoid, (count,), 1, (read,), (), ((0, count - 1),), where=draft.where
+    )
     chosen = builder.view(builder.read(builder.emit(best, DType.holding(0, count - 1)), best))
     # The split dimension as (block, position): the chosen block is the indirect coordinate.
-    terms = tuple(replace(term, dimension=term.dimension + (term.dimension > at or term.var == BOX)) for term in view.terms)
+    terms = tuple(
+        replace(term, dimension=term.dimension + (term.dimension > at or term.var == BOX)) for term in view.terms
+    )
     inner = View(
         view.tensor,
         (*view.shape[:at], count, block, *view.shape[at + 1 :]),

@@ -1,7 +1,8 @@
-"""Affine accesses over the extents of an op's variables: the questions that executor, audit and gas bound all ask about an access.
+"""Affine accesses over the extents of an op's variables: the questions that executor, audit and gas bound all ask about
+an access.
 
-A variable is an output dimension, a box dimension (counted on) or ``ITERATION``. A variable of extent 1 is always 0, so it is left out
-everywhere.
+A variable is an output dimension, a box dimension (counted on) or ``ITERATION``. A variable of extent 1 is always 0, so
+it is left out everywhere.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from rollup.ops import ITERATION, Access, Carried, Constant, Op
 from rollup.program import Program
 
 Extents = Mapping[int, int]
-Array = np.ndarray  # type: ignore[type-arg]
+Array = np.ndarray
 
 
 def extents(op: Op) -> dict[int, int]:
@@ -23,7 +24,9 @@ def extents(op: Op) -> dict[int, int]:
 
 
 def coefficients(access: Access, sizes: Extents) -> tuple[dict[int, int], ...]:
-    """For every dimension, variable -> coefficient; repeated terms are added up, zeros and extent-1 variables left out."""
+    """For every dimension, variable -> coefficient; repeated terms are added up, zeros and extent-1 variables left
+    out.
+    """
     table: tuple[dict[int, int], ...] = tuple({} for _ in access.shape)
     for term in access.terms:
         if sizes[term.var] > 1:
@@ -51,7 +54,7 @@ def spans(access: Access, sizes: Extents) -> list[tuple[int, int]]:
 def stays_inside(access: Access, sizes: Extents, skip: int | None = None) -> bool:
     """Whether no affine coordinate can leave its dimension; dimension ``skip`` is not looked at."""
     return all(
-        d == skip or (0 <= low and high < size)
+        d == skip or (low >= 0 and high < size)
         for d, ((low, high), size) in enumerate(zip(spans(access, sizes), access.shape, strict=True))
     )
 
@@ -99,7 +102,8 @@ def view(array: Array, access: Access, sizes: Extents) -> tuple[tuple[int, ...],
 def reads(op: Op, access: Access) -> Array:
     """Trace values that the access reads: int64 [repeat, stacked coordinates that lie inside (1 without a stack)].
 
-    Without coordinate restrictions: every value that dimension 0 of a stack access can select counts as read. Not for constants.
+    Without coordinate restrictions: every value that dimension 0 of a stack access can select counts as read. Not for
+    constants.
     """
     source = access.source
     assert not isinstance(source, Constant)
@@ -112,7 +116,9 @@ def reads(op: Op, access: Access) -> Array:
 
 
 def producers(program: Program, values: Iterable[int]) -> set[int]:
-    """Who gives these trace values: descriptor number j, or -1 - v for input v. Values must be below ``header.values``."""
+    """Who gives these trace values: descriptor number j, or -1 - v for input v. Values must be below
+    ``header.values``.
+    """
     found: set[int] = set()
     array = np.unique(np.asarray(list(values), dtype=np.int64))
     inputs = len(program.header.inputs)

@@ -94,7 +94,9 @@ class _Reader:
     def get(self, layout: str) -> tuple[int, ...]:
         size = struct.calcsize(">" + layout)
         if self.at + size > len(self.data):
-            raise EncodingError(f"{self.what} ends after {len(self.data)} bytes in the middle of a field; it was cut off")
+            raise EncodingError(
+                f"{self.what} ends after {len(self.data)} bytes in the middle of a field; it was cut off"
+            )
         fields = struct.unpack_from(">" + layout, self.data, self.at)
         self.at += size
         return fields
@@ -147,7 +149,9 @@ def decode_header(data: bytes) -> Header:
     read = _Reader(data, "the program's header")
     version, policy, trace_depth, tensor_depth, values = read.get("HBBBI")
     if version != VERSION:
-        raise EncodingError(f"the program has format version {version}, this release reads {VERSION}; lower the model again")
+        raise EncodingError(
+            f"the program has format version {version}, this release reads {VERSION}; lower the model again"
+        )
     inputs = tuple(_get_tensor(read) for _ in range(read.one("B")))
     outputs = tuple((read.one("I"), _get_tensor(read)) for _ in range(read.one("B")))
     read.end()
@@ -188,7 +192,9 @@ def _get_access(read: _Reader) -> Access:
     stack, fill, dimension, index = read.get("IqBB")
     rank = read.one("B")
     if rank > MAX_RANK:
-        raise EncodingError(f"{read.what} has an access of {rank} dimensions (at byte {read.at}); at most {MAX_RANK} are allowed")
+        raise EncodingError(
+            f"{read.what} has an access of {rank} dimensions (at byte {read.at}); at most {MAX_RANK} are allowed"
+        )
     sizes = [read.get("Ii") for _ in range(rank)]
     terms = tuple(Term(*read.get("BBi")) for _ in range(read.one("B")))
     if dimension == NO_DIMENSION and index:
@@ -233,7 +239,9 @@ def decode_op(data: bytes) -> Op:
     accesses = tuple(_get_access(read) for _ in range(read.one("B")))
     code = tuple(_get_instr(read) for _ in range(read.one("B")))
     read.end()
-    return Op(first, body, repeat, read.enum(Monoid, monoid), read.enum(DType, dtype), factors, shape, box, accesses, code)
+    return Op(
+        first, body, repeat, read.enum(Monoid, monoid), read.enum(DType, dtype), factors, shape, box, accesses, code
+    )
 
 
 def depths(values: int, byte_counts: list[int]) -> tuple[int, int]:

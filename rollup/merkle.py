@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from hashlib import sha256
 from typing import Protocol
 
@@ -37,7 +37,7 @@ EMPTY = Root(bytes(32))
 """Padding of the program tree."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def zero(height: int) -> Root:
     """Root of a subtree of the given height whose leaves are all zero bytes."""
     return hash_leaf(b"") if height == 0 else hash_node(zero(height - 1), zero(height - 1))
@@ -80,7 +80,9 @@ class Tree:
 
     def __init__(self, leaves: Sequence[Root], depth: int, padding: Callable[[int], Root] = zero) -> None:
         if len(leaves) > 1 << depth:
-            raise CommitmentError(f"{len(leaves)} leaves do not fit a tree of depth {depth}; use a depth of at least {depth_for(len(leaves))}")
+            raise CommitmentError(
+                f"{len(leaves)} leaves do not fit a tree of depth {depth}; use a depth of at least {depth_for(len(leaves))}"
+            )
         self.depth = depth
         self._padding = padding
         self._levels: list[list[Root]] = [list(leaves)]
@@ -121,7 +123,11 @@ def join_root(tensor_roots: Sequence[Root], tensor_depth: int) -> Root:
 
 def join_tree(tensor_roots: Sequence[Root], tensor_depth: int, depth: int | None = None) -> Tree:
     """Tree over tensor roots (input, output or trace tree down to its entries)."""
-    return Tree(tensor_roots, depth_for(len(tensor_roots)) if depth is None else depth, lambda height: zero(height + tensor_depth))
+    return Tree(
+        tensor_roots,
+        depth_for(len(tensor_roots)) if depth is None else depth,
+        lambda height: zero(height + tensor_depth),
+    )
 
 
 class TraceTree:
@@ -130,7 +136,9 @@ class TraceTree:
     ``tensor(v)`` returns the little-endian bytes of value v; its tree is built when a node below its entry is asked for.
     """
 
-    def __init__(self, roots: Sequence[Root], trace_depth: int, tensor_depth: int, tensor: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, roots: Sequence[Root], trace_depth: int, tensor_depth: int, tensor: Callable[[int], bytes]
+    ) -> None:
         self.depth = trace_depth + tensor_depth
         self.trace_depth, self.tensor_depth = trace_depth, tensor_depth
         self.count = len(roots)
@@ -180,7 +188,9 @@ class PartialTree:
         try:
             return self.known[gindex]
         except KeyError:
-            raise CommitmentError(f"node {gindex} was never revealed; wait for the defender to open its parent") from None
+            raise CommitmentError(
+                f"node {gindex} was never revealed; wait for the defender to open its parent"
+            ) from None
 
     def with_children(self, gindex: Gindex, children: Sequence[Root]) -> PartialTree:
         """Add the 2^m descendants of a known node, m levels below it; raises CommitmentError if they do not hash to it."""
@@ -188,7 +198,9 @@ class PartialTree:
         tree = Tree(children, levels)
         if len(children) != 1 << levels or tree.root != self.node(gindex):
             raise CommitmentError(f"{len(children)} revealed children do not hash to node {gindex}")
-        added = {Gindex((gindex << m) | j): tree.node(Gindex((1 << m) | j)) for m in range(levels + 1) for j in range(1 << m)}
+        added = {
+            Gindex((gindex << m) | j): tree.node(Gindex((1 << m) | j)) for m in range(levels + 1) for j in range(1 << m)
+        }
         return PartialTree(self.depth, {**self.known, **added})
 
 

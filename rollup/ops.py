@@ -139,7 +139,7 @@ class Opcode(IntEnum):
 
 @dataclass(frozen=True)
 class Instr:
-    """One instruction. ``args`` are register numbers, except: CONST (none; ``imm``), INDEX (variable), LOAD (access), LOOK (access, register)."""
+    """One instruction. ``args`` are registers, except: CONST (none; ``imm``), INDEX (variable), LOAD (access), LOOK (access, register)."""
 
     op: Opcode
     args: tuple[int, ...] = ()
@@ -212,7 +212,9 @@ INSTRUCTIONS: Mapping[Opcode, Spec] = {
     Opcode.CONST: Spec("imm64", "The immediate.", None),
     Opcode.INDEX: Spec("var", "Output coordinate `var`, or the iteration t for 255.", None),
     Opcode.LOAD: Spec("access", "The element that the access reads at i.", None),
-    Opcode.LOOK: Spec("access reg", "The element that the access reads at i, the register added to its indirect coordinate.", None),
+    Opcode.LOOK: Spec(
+        "access reg", "The element that the access reads at i, the register added to its indirect coordinate.", None
+    ),
     Opcode.ADD: Spec("reg reg", "a + b, modulo 2^64.", lambda a, b: a + b, ((2, 3), 5)),
     Opcode.SUB: Spec("reg reg", "a - b, modulo 2^64.", lambda a, b: a - b, ((2, 3), -1)),
     Opcode.MUL: Spec("reg reg", "a * b, modulo 2^64.", lambda a, b: a * b, ((-2, 3), -6)),
@@ -239,7 +241,9 @@ INSTRUCTIONS: Mapping[Opcode, Spec] = {
     Opcode.LESS: Spec("reg reg", "1 if a < b, else 0.", lambda a, b: int(a < b), ((3, 6), 1)),
     Opcode.EQUAL: Spec("reg reg", "1 if a equals b, else 0.", lambda a, b: int(a == b), ((3, 3), 1)),
     Opcode.SELECT: Spec("reg reg reg", "b if a is not 0, else c.", lambda a, b, c: b if a else c, ((1, 5, 7), 5)),
-    Opcode.BITLEN: Spec("reg", "Bits of |a|: 0 for 0, 64 for the most negative number.", lambda a: abs(a).bit_length(), ((-5,), 3)),
+    Opcode.BITLEN: Spec(
+        "reg", "Bits of |a|: 0 for 0, 64 for the most negative number.", lambda a: abs(a).bit_length(), ((-5,), 3)
+    ),
     Opcode.ISQRT: Spec("reg", "floor(sqrt(a)); 0 for negative a.", lambda a: math.isqrt(a) if a > 0 else 0, ((17,), 4)),
 }
 

@@ -43,7 +43,7 @@ class Program:
 
     header: Header
     ops: tuple[Op, ...]
-    constants: Mapping[Root, np.ndarray]  # type: ignore[type-arg]
+    constants: Mapping[Root, np.ndarray]
     names: tuple[str, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
 
@@ -53,7 +53,7 @@ class Program:
         inputs: Sequence[TensorType],
         outputs: Sequence[tuple[int, TensorType]],
         ops: Sequence[Op],
-        constants: Mapping[Root, np.ndarray],  # type: ignore[type-arg]
+        constants: Mapping[Root, np.ndarray],
         policy: TracePolicy | None = None,
         names: Sequence[str] = (),
         meta: Mapping[str, Any] | None = None,
@@ -113,7 +113,9 @@ class Program:
             if segment.first <= value < segment.first + body * segment.repeat:
                 t, j = divmod(value - segment.first, body)
                 return segment.start + j, t
-        raise ProgramError(f"trace value {value} is no op's output; ops give {len(self.header.inputs)} to {self.header.values - 1}")
+        raise ProgramError(
+            f"trace value {value} is no op's output; ops give {len(self.header.inputs)} to {self.header.values - 1}"
+        )
 
     def type_of(self, value: int) -> tuple[int, int]:
         """(elements, bytes per element) of trace value ``value``; (0, 1) for an unused entry."""
@@ -134,11 +136,13 @@ class Program:
                     yield ValueIndex(at), j, t
                     at += 1
 
-    def constant(self, root: Root) -> np.ndarray:  # type: ignore[type-arg]
+    def constant(self, root: Root) -> np.ndarray:
         try:
             return self.constants[root]
         except KeyError:
-            raise ProgramError(f"the program names a constant {root.hex()[:16]}... that it does not hold; fetch the complete program") from None
+            raise ProgramError(
+                f"the program names a constant {root.hex()[:16]}... that it does not hold; fetch the complete program"
+            ) from None
 
     def name(self, descriptor: int) -> str:
         """Where the op came from, for people."""
@@ -186,11 +190,15 @@ class Program:
             }
             meta, expected = dict(manifest["meta"]), str(manifest["model_id"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise EncodingError(f"{path} lacks or garbles a field ({type(error).__name__}: {error}); fetch it again") from None
+            raise EncodingError(
+                f"{path} lacks or garbles a field ({type(error).__name__}: {error}); fetch it again"
+            ) from None
         constants = {root: _load_constant(source / "constants", root, *entry) for root, entry in entries.items()}
         program = cls(header, ops, constants, names, meta)
         if program.id.hex() != expected:
-            raise EncodingError(f"{path} says model id {expected[:16]}... but its contents hash to {program.id.hex()[:16]}...; it was altered")
+            raise EncodingError(
+                f"{path} says model id {expected[:16]}... but its contents hash to {program.id.hex()[:16]}...; it was altered"
+            )
         for op in ops:
             for access in op.accesses:
                 if isinstance(access.source, Constant):
@@ -202,10 +210,12 @@ def _program_padding(height: int) -> Root:
     return EMPTY if height == 0 else hash_node(_program_padding(height - 1), _program_padding(height - 1))
 
 
-def _load_constant(folder: Path, root: Root, dtype: str, shape: list[int]) -> np.ndarray:  # type: ignore[type-arg]
+def _load_constant(folder: Path, root: Root, dtype: str, shape: list[int]) -> np.ndarray:
     path = folder / f"{root.hex()}.bin"
     if dtype not in {"int8", "int16", "int32", "int64"} or any(n < 1 for n in shape):
-        raise EncodingError(f"constant {path.name} has dtype {dtype!r} and shape {shape}; integers with positive dimensions are expected")
+        raise EncodingError(
+            f"constant {path.name} has dtype {dtype!r} and shape {shape}; integers with positive dimensions are expected"
+        )
     expected = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
     try:
         size = path.stat().st_size
@@ -219,12 +229,12 @@ def _load_constant(folder: Path, root: Root, dtype: str, shape: list[int]) -> np
     return array
 
 
-def constant_root(array: np.ndarray) -> Root:  # type: ignore[type-arg]
+def constant_root(array: np.ndarray) -> Root:
     """Root of a constant's natural-depth tensor tree."""
     data = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    return tensor_tree(memoryview(data.reshape(-1).view(np.uint8))).root
+    return tensor_tree(data.tobytes()).root
 
 
-def pack(array: np.ndarray, tensor: TensorType) -> bytes:  # type: ignore[type-arg]
+def pack(array: np.ndarray, tensor: TensorType) -> bytes:
     """Little-endian bytes of one input or output."""
     return np.ascontiguousarray(array, dtype=tensor.dtype.numpy).tobytes()

@@ -59,7 +59,7 @@ class DType(IntEnum):
         return np.dtype(f"<i{self.size}")
 
     @classmethod
-    def of(cls, dtype: np.dtype) -> DType:  # type: ignore[type-arg]
+    def of(cls, dtype: np.dtype) -> DType:
         """The DType of a NumPy signed integer dtype; raises KeyError for any other."""
         return {"int8": cls.I8, "int16": cls.I16, "int32": cls.I32, "int64": cls.I64}[np.dtype(dtype).name]
 

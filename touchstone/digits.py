@@ -28,10 +28,10 @@ Params = dict[str, Any]
 class Digits:
     """Images (n, 8, 8, 1) float32 in [0, 1] with labels (n,), split once and for all."""
 
-    train_images: np.ndarray  # type: ignore[type-arg]
-    train_labels: np.ndarray  # type: ignore[type-arg]
-    images: np.ndarray  # type: ignore[type-arg]
-    labels: np.ndarray  # type: ignore[type-arg]
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    images: np.ndarray
+    labels: np.ndarray
 
 
 def digits() -> Digits:
@@ -55,7 +55,8 @@ def classify(params: Params, image: jax.Array) -> jax.Array:
         x = jax.nn.relu(x)
     x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
     x = jax.nn.relu(x.reshape(-1) @ params["hidden"] + params["hidden_bias"])
-    return x @ params["logits"] + params["logits_bias"]
+    logits: jax.Array = x @ params["logits"] + params["logits_bias"]
+    return logits
 
 
 def load_params() -> Params:
@@ -69,9 +70,10 @@ def train(seed: int = 0, epochs: int = 60, batch: int = 64) -> tuple[Params, flo
     data = digits()
     rng = np.random.default_rng(seed)
 
-    def glorot(*shape: int) -> np.ndarray:  # type: ignore[type-arg]
+    def glorot(*shape: int) -> np.ndarray:
         fan_in = int(np.prod(shape[:-1]))
-        return (rng.standard_normal(shape) * np.sqrt(2.0 / fan_in)).astype(np.float32)
+        weights: np.ndarray = (rng.standard_normal(shape) * np.sqrt(2.0 / fan_in)).astype(np.float32)
+        return weights
 
     params: Params = {
         "conv1": glorot(3, 3, 1, 16),

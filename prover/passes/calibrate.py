@@ -78,13 +78,19 @@ def calibrate(graph: Graph, samples: Sequence[Sequence[Any]]) -> dict[Var, Range
         for key, value in observe(list(sample)).items():
             new = np.asarray(value, dtype=np.float64)
             old = total.get(key)
-            total[key] = new if old is None else np.array([min(old[0], new[0]), max(old[1], new[1]), max(old[2], new[2]), max(old[3], new[3])])
+            total[key] = (
+                new
+                if old is None
+                else np.array([min(old[0], new[0]), max(old[1], new[1]), max(old[2], new[2]), max(old[3], new[3])])
+            )
     ranges: dict[Var, Range] = {}
     for var, node in _variables(graph):
         low, high, root, nan = total[id(var)]
         if nan and var in graph.outputs:
             place = f"{node.name} at {node.where or 'an unknown place'}" if node is not None else "an input"
-            raise LoweringError(f"{place} gives NaN on a calibration sample; a program has no NaN, keep the samples inside the function's domain")
+            raise LoweringError(
+                f"{place} gives NaN on a calibration sample; a program has no NaN, keep the samples inside the function's domain"
+            )
         low, high = (float(low), float(high)) if low <= high else (0.0, 0.0)
         ranges[var] = Range(low, high, float(root**2))
     return ranges

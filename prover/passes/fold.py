@@ -6,27 +6,16 @@ Inside a scan's body an operand may be *stacked*: a constant per iteration, with
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
 import numpy as np
 
-from prover.capture import Array, Graph, Node, Operand, Var, bind
-
-
-@dataclass(frozen=True, eq=False)
-class Stacked:
-    """A constant per iteration of the enclosing scan: ``array[t]``."""
-
-    array: Array
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.array.shape[1:])
-
+from prover.capture import Array, Graph, Node, Operand, Stacked, Var, bind
 
 Known = Array | Stacked
+
 
 def fold(graph: Graph) -> Graph:
     """The same graph without nodes whose inputs are all constants."""
@@ -36,7 +25,7 @@ def fold(graph: Graph) -> Graph:
 def _fold(graph: Graph, known: dict[Var, Known]) -> Graph:
     kept: list[Node] = []
 
-    def read(operand: Operand | Stacked) -> Operand | Stacked:
+    def read(operand: Operand) -> Operand:
         return known.get(operand, operand) if isinstance(operand, Var) else operand
 
     for node in graph.nodes:
@@ -46,7 +35,7 @@ def _fold(graph: Graph, known: dict[Var, Known]) -> Graph:
             continue
         node = replace(node, inputs=inputs)
         kept.append(_fold_scan(node) if node.body is not None else node)
-    return Graph(graph.inputs, tuple(kept), tuple(read(x) for x in graph.outputs))  # type: ignore[arg-type]
+    return Graph(graph.inputs, tuple(kept), tuple(read(x) for x in graph.outputs))
 
 
 def _fold_scan(node: Node) -> Node:

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from prover.builder import Builder
-from prover.capture import Array, Graph, Node, Var
+from prover.capture import Graph, Node, Operand, Stacked, Var
 from prover.draft import WORD, Chain, Coder, Const, Draft
 from prover.formats import MARGIN, scale_for
 from prover.passes.calibrate import Range
-from prover.passes.fold import Stacked
 from rollup.errors import UnsupportedError
 
 Item = Draft | Const
@@ -67,7 +66,7 @@ class Context:
         env: dict[Var, Item] = dict(zip(graph.inputs, inputs, strict=True))
         uses = graph.uses()
 
-        def read(operand: Var | Array | Stacked) -> Item:
+        def read(operand: Operand) -> Item:
             if isinstance(operand, Var):
                 return env[operand]
             return Const(operand.array, stacked=True) if isinstance(operand, Stacked) else Const(np.asarray(operand))
@@ -75,7 +74,9 @@ class Context:
         for node in graph.nodes:
             lowered = RULES.get(node.name)
             if lowered is None:
-                raise unsupported(node, "there is no lowering rule for this primitive", f"supported are {', '.join(sorted(RULES))}")
+                raise unsupported(
+                    node, "there is no lowering rule for this primitive", f"supported are {', '.join(sorted(RULES))}"
+                )
             self.builder.where = f"{node.name} {node.where}".rstrip()
             results = lowered(self, node, [read(x) for x in node.inputs])
             items = [results] if isinstance(results, (Draft, Const)) else list(results)
@@ -87,7 +88,13 @@ class Context:
         """A draft that is read more than once is computed once, unless it is as good as free."""
         if isinstance(item, Draft) and not (item.reduces and item.where):
             item = replace(item, where=self.builder.where)
-        if isinstance(item, Const) or uses <= 1 or item.as_view() is not None or item.chain is not None or not item.views:
+        if (
+            isinstance(item, Const)
+            or uses <= 1
+            or item.as_view() is not None
+            or item.chain is not None
+            or not item.views
+        ):
             return item
         return self.builder.materialised(item)
 
@@ -141,7 +148,9 @@ class Context:
                 drafts[j] = self.builder.materialised(draft)
         if base is None:
             base = next(j for j, d in enumerate(drafts) if isinstance(d, Draft))
-        while sum(len(d.code) for d in drafts if isinstance(d, Draft)) > LONGEST_CODE or self._views(drafts) > MOST_VIEWS:
+        while (
+            sum(len(d.code) for d in drafts if isinstance(d, Draft)) > LONGEST_CODE or self._views(drafts) > MOST_VIEWS
+        ):
             longest = max((j for j, d in enumerate(drafts) if isinstance(d, Draft)), key=lambda j: len(drafts[j].code))  # type: ignore[union-attr]
             drafts[longest] = self.builder.materialised(drafts[longest])  # type: ignore[arg-type]
         first = drafts[base]
@@ -196,15 +205,12 @@ def stretch(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[int, tuple
     return [(0, ()) if n == 1 and n != new[d] else (0, ((d, 1),)) for d, n in enumerate(old)]
 
 
-def dyadic_scale(array: Array, magnitude: float, bits: int = 24) -> int:
+def dyadic_scale(array: np.ndarray, magnitude: float, bits: int = 24) -> int:
     """Smallest scale that represents the constants exactly, at most the one that uses ``bits`` bits."""
 
-
     best = scale_for(magnitude, bits)
-    for scale in range(0, best):
+    for scale in range(best):
         scaled = np.asarray(array, dtype=np.float64) * 2.0**scale
         if np.array_equal(scaled, np.rint(scaled)):
             return scale
     return best
-
-

@@ -41,7 +41,9 @@ def _scan(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
     if ctx.builder.segment.repeat > 1:
         if length > UNROLL_LIMIT:
             raise unsupported(
-                node, f"a scan of {length} iterations inside a scan", f"segments do not nest; unroll it, or keep it to {UNROLL_LIMIT} iterations"
+                node,
+                f"a scan of {length} iterations inside a scan",
+                f"segments do not nest; unroll it, or keep it to {UNROLL_LIMIT} iterations",
             )
         return _unrolled(ctx, node, items)
     where = ctx.builder.where
@@ -81,9 +83,14 @@ def _scan(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
         ctx.builder.where = f"output {j - carried} of {where}"
         draft = ctx.drafted(item, node.outputs[j].dtype)
         draft = replace(draft, order=None, memo={})
-        view = draft.as_view()
-        if view is None or view.tensor.segment != segment or view.tensor.init is not None or not _whole(view, draft.shape):
-            draft = ctx.builder.materialised(draft) if view is None else copied(ctx, draft)
+        seen = draft.as_view()
+        if (
+            seen is None
+            or seen.tensor.segment != segment
+            or seen.tensor.init is not None
+            or not _whole(seen, draft.shape)
+        ):
+            draft = ctx.builder.materialised(draft) if seen is None else copied(ctx, draft)
         stacks.append(draft)
     ctx.builder.open_segment(1)
     ctx.builder.where = where
@@ -115,9 +122,9 @@ def _updated(ctx: Context, draft: Draft, form: Format, segment: int) -> Tensor:
     """The op of the body whose output is the next carry."""
     stored = ctx.builder.materialised(draft) if draft.as_view() is None and not draft.exact else draft
     view = stored.as_view()
-    if view is not None and (view.tensor.dtype, stored.scale) == (form.dtype, form.scale):
-        if view.tensor.segment == segment and not view.stacked and _whole(view, stored.shape):
-            return view.tensor
+    fits = view is not None and (view.tensor.dtype, stored.scale) == (form.dtype, form.scale)
+    if fits and view is not None and view.tensor.segment == segment and not view.stacked and _whole(view, stored.shape):
+        return view.tensor
     view = ctx.builder.stored(stored, form).as_view()
     assert view is not None
     return view.tensor

@@ -55,7 +55,9 @@ def _composed(ctx: Context, node: Node, items: Sequence[Item], smooth: bool) -> 
         return primitive.bind(*arguments, **params)
 
     length = 1 + max(chain.length for chain in chains)
-    return Chain(base.view, base.scale, fn, length, smooth or length >= TABLE_CHAIN or any(chain.pending for chain in chains))
+    return Chain(
+        base.view, base.scale, fn, length, smooth or length >= TABLE_CHAIN or any(chain.pending for chain in chains)
+    )
 
 
 def _double(params: Any) -> dict[str, Any]:
@@ -112,15 +114,16 @@ def _wanted(const: Const) -> int:
     finite = np.where(np.isfinite(const.array), const.array, 0).astype(np.float64)
     magnitude = float(np.abs(finite).max())
     best = scale_for(magnitude, FINE) if magnitude else 0
-    for scale in range(0, min(best, 40)):
+    for scale in range(min(best, 40)):
         scaled = finite * 2.0**scale
         if np.array_equal(scaled, np.rint(scaled)):
             return scale
     return best
 
 
-def _joint(a: Range, b: Range) -> Range:
-    return Range(min(a.low, b.low), max(a.high, b.high), max(a.typical, b.typical))
+def constant(value: float) -> Const:
+    """A real number as an operand."""
+    return Const(np.array(value, dtype=np.float64))
 
 
 @rule("add", "add_any")
@@ -322,7 +325,9 @@ def _round(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) 
     half = coder.const(1 << (x.scale - 1))
     if int(node.params["rounding_method"]) == 0:  # away from zero
         magnitude = _floored(coder, replace(x, register=coder.add(coder.abs(x.register), half)))
-        return Fix(coder.select(coder.less(x.register, coder.const(0)), coder.neg(magnitude), magnitude), 0, ctx.range(node))
+        return Fix(
+            coder.select(coder.less(x.register, coder.const(0)), coder.neg(magnitude), magnitude), 0, ctx.range(node)
+        )
     up = coder.add(x.register, half)
     rounded = _floored(coder, replace(x, register=up))
     tie = coder.equal(coder.bitwise(Opcode.AND, up, coder.const((1 << x.scale) - 1)), coder.const(0))
@@ -405,7 +410,9 @@ def _convert(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]
         return Fix(coder.equal(coder.equal(x.register, coder.const(0)), coder.const(0)), 0, ctx.range(node))
     if target.kind in "iu" and x.scale != 0:
         magnitude = _floored(coder, replace(x, register=coder.abs(x.register)))
-        return Fix(coder.select(coder.less(x.register, coder.const(0)), coder.neg(magnitude), magnitude), 0, ctx.range(node))
+        return Fix(
+            coder.select(coder.less(x.register, coder.const(0)), coder.neg(magnitude), magnitude), 0, ctx.range(node)
+        )
     return replace(x, range=ctx.range(node))
 
 
@@ -425,13 +432,15 @@ def _integer_pow(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Co
     power, left = base, abs(exponent)
     while left:
         if left & 1:
-            result = power if result is None else product(ctx, coder, result, power, _powered(base.range, abs(exponent)))
+            result = (
+                power if result is None else product(ctx, coder, result, power, _powered(base.range, abs(exponent)))
+            )
         left >>= 1
         if left:
             power = product(ctx, coder, power, power, _powered(base.range, 2))
     assert result is not None
     if exponent < 0:
-        return quotient(ctx, coder, Const(np.float64(1.0).reshape(())), result, ctx.range(node))
+        return quotient(ctx, coder, constant(1.0), result, ctx.range(node))
     return replace(result, range=ctx.range(node))
 
 
@@ -443,7 +452,11 @@ def _powered(observed: Range, exponent: int) -> Range:
 def _point(ctx: Context, coder: Coder, x: Fix, limit: float) -> tuple[int, int]:
     """The operand rounded to 16 bits, covering its calibrated range up to ``limit``: (register, scale)."""
     scale = scale_for(min(x.range.magnitude * MARGIN, limit), 15)
-    register = coder.shift(x.register, scale - x.scale) if scale <= x.scale else ctx.fit(coder, x, WORD - 1 - (scale - x.scale)).register
+    register = (
+        coder.shift(x.register, scale - x.scale)
+        if scale <= x.scale
+        else ctx.fit(coder, x, WORD - 1 - (scale - x.scale)).register
+    )
     if scale > x.scale:
         register = coder.shift(register, scale - x.scale)
     return coder.clamp(register, DType.I16.min, DType.I16.max), scale
@@ -476,7 +489,7 @@ EXP_BITS = 16
 
 def exponential(ctx: Context, coder: Coder, x: Fix, rate: float, observed: Range) -> Fix:
     """2^(rate * x) over any range: the fraction of the exponent through a table of 2^16 entries, its floor as a shift."""
-    exponent = times_const(ctx, coder, x, Const(np.float64(rate).reshape(())), Range(0, abs(rate) * x.range.magnitude, 1))
+    exponent = times_const(ctx, coder, x, constant(rate), Range(0, abs(rate) * x.range.magnitude, 1))
     exponent = ctx.fit(coder, exponent, WORD - 1)
     y = coder.shift(exponent.register, EXP_BITS - exponent.scale) if exponent.scale >= EXP_BITS else None
     if y is None:
@@ -513,15 +526,22 @@ def _exp2(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -
 @elementwise(smooth=True)
 def _expm1(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     observed = ctx.range(node)
-    power = exponential(ctx, coder, _fix(operands[0]), math.log2(math.e), Range(0, observed.high + 1, observed.typical + 1))
-    return Fix(coder.sub(power.register, coder.const(1 << power.scale if power.scale > 0 else 1)), power.scale, observed)
+    power = exponential(
+        ctx, coder, _fix(operands[0]), math.log2(math.e), Range(0, observed.high + 1, observed.typical + 1)
+    )
+    return Fix(
+        coder.sub(power.register, coder.const(1 << power.scale if power.scale > 0 else 1)), power.scale, observed
+    )
 
 
 LOG_BITS = 15
 
 
 def logarithm(ctx: Context, coder: Coder, x: Fix, observed: Range, base: float = math.e) -> Fix:
-    """log of a positive real: the bit length, and a table of 2^15 entries over the leading 16 bits. Non-positive operands count as one grid step."""
+    """log of a positive real: its bit length, and a table of 2^15 entries over its leading 16 bits.
+
+    Non-positive operands count as one grid step.
+    """
     unit = math.log(2.0) / math.log(base)
     positive = coder.maximum(ctx.fit(coder, x, WORD - 1).register, coder.const(1))
     x = ctx.fit(coder, x, WORD - 1)
@@ -529,7 +549,9 @@ def logarithm(ctx: Context, coder: Coder, x: Fix, observed: Range, base: float =
     lead = coder.shr(positive, coder.sub(length, coder.const(LOG_BITS + 1)))
     lead = coder.clamp(lead, 1 << LOG_BITS, (1 << (LOG_BITS + 1)))
     scale = 24
-    entries = np.rint(np.log2(np.arange(1 << LOG_BITS, (1 << (LOG_BITS + 1)) + 1) / (1 << LOG_BITS)) * unit * (1 << scale)).astype(np.int64)
+    entries = np.rint(
+        np.log2(np.arange(1 << LOG_BITS, (1 << (LOG_BITS + 1)) + 1) / (1 << LOG_BITS)) * unit * (1 << scale)
+    ).astype(np.int64)
     mantissa = _look(ctx, coder, entries, 1 << LOG_BITS, lead)
     exponent = coder.sub(length, coder.const(1 + x.scale))
     whole = coder.mul(exponent, coder.const(round(unit * (1 << scale))))
@@ -546,7 +568,7 @@ def _log(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) ->
 @elementwise(smooth=True)
 def _log1p(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     x = _fix(operands[0])
-    (one, register), scale = align(ctx, coder, [Const(np.float64(1.0).reshape(())), x])
+    (one, register), scale = align(ctx, coder, [constant(1.0), x])
     return logarithm(ctx, coder, Fix(coder.add(one, register), scale, x.range), ctx.range(node))
 
 
@@ -569,7 +591,7 @@ def _sqrt(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -
 def _rsqrt(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     x = _fix(operands[0])
     below = root(ctx, coder, x, Range(0, math.sqrt(max(x.range.high, 0.0)), 1))
-    return quotient(ctx, coder, Const(np.float64(1.0).reshape(())), below, ctx.range(node))
+    return quotient(ctx, coder, constant(1.0), below, ctx.range(node))
 
 
 @rule("cbrt")
@@ -599,7 +621,7 @@ def _periodic(fn: Callable[[Any], Any]) -> Emit:
 
     def emit(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
         x = _fix(operands[0])
-        turns = times_const(ctx, coder, x, Const(np.float64(1 / (2 * math.pi)).reshape(())), Range(0, x.range.magnitude / 6, 1))
+        turns = times_const(ctx, coder, x, constant(1 / (2 * math.pi)), Range(0, x.range.magnitude / 6, 1))
         turns = ctx.fit(coder, turns, WORD - 1 - max(0, 16 - turns.scale))
         y = coder.shift(turns.register, 16 - turns.scale)
         part = coder.bitwise(Opcode.AND, y, coder.const((1 << 16) - 1))

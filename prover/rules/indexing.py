@@ -27,10 +27,17 @@ def storage(ctx: Context, item: Item) -> tuple[Draft, View]:
 
 
 def looked_up(
-    ctx: Context, node: Node, coder: Coder, operand: tuple[Draft, View], linear: int, along: dict[int, int], low: int, high: int
+    ctx: Context,
+    node: Node,
+    coder: Coder,
+    operand: tuple[Draft, View],
+    linear: int,
+    along: dict[int, int],
+    low: int,
+    high: int,
 ) -> int:
-    """Read the operand at memory offset ``linear`` (a register) plus its strides along output dimensions ``along``: dimension -> variable."""
-    draft, view = operand
+    """Read the operand at memory offset ``linear`` (a register) plus its strides along ``along``: dimension -> output variable."""
+    _, view = operand
     strides = view.strides()
     base = sum(offset * math.prod(view.shape[d + 1 :]) for d, offset in enumerate(view.offsets))
     terms = [Term(0, var, strides.get(d, 0)) for d, var in along.items() if strides.get(d, 0)]
@@ -40,7 +47,9 @@ def looked_up(
     return coder.put(Instr(Opcode.LOOK, (coder.view(flat), linear)), (min(low, 0), max(high, 0)))
 
 
-def _linear(ctx: Context, coder: Coder, operand: tuple[Draft, View], indices: Sequence[tuple[int, int, int]]) -> tuple[int, list[int]]:
+def _linear(
+    ctx: Context, coder: Coder, operand: tuple[Draft, View], indices: Sequence[tuple[int, int, int]]
+) -> tuple[int, list[int]]:
     """(memory offset register, clamped index registers) for indices (dimension, register, largest start)."""
     strides = operand[1].strides()
     total, clamped = coder.const(0), []
@@ -95,7 +104,11 @@ def _fill(node: Node, operand: Draft) -> int:
     value = node.params.get("fill_value")
     if operand.exact:
         if value is None:
-            return 1 if operand.dtype == np.bool_ else int(np.iinfo(operand.dtype).min if operand.dtype.kind == "i" else np.iinfo(operand.dtype).max)
+            return (
+                1
+                if operand.dtype == np.bool_
+                else int(np.iinfo(operand.dtype).min if operand.dtype.kind == "i" else np.iinfo(operand.dtype).max)
+            )
         return int(value)
     return 0 if value is None or not math.isfinite(float(value)) else round(float(value) * 2.0**operand.scale)
 
@@ -117,5 +130,7 @@ def _dynamic_slice(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     linear, _ = _linear(ctx, coder, operand, starts)
     if fixed:
         linear = coder.add(linear, coder.const(fixed))
-    register = looked_up(ctx, node, coder, operand, linear, {d: d for d in range(len(out))}, operand[0].low, operand[0].high)
+    register = looked_up(
+        ctx, node, coder, operand, linear, {d: d for d in range(len(out))}, operand[0].low, operand[0].high
+    )
     return coder.done(register, operand[0].scale, range=ctx.range(node))

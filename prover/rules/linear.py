@@ -26,7 +26,7 @@ class Weights:
     """Quantised weights: a view, and what turns an accumulator into reals: ``real = acc * factor[channel]``."""
 
     view: View
-    factor: np.ndarray  # type: ignore[type-arg]
+    factor: np.ndarray
     stacked: bool
 
 
@@ -38,7 +38,9 @@ def weights(ctx: Context, const: Const, kept: Sequence[int], summed: Sequence[in
     lead = 1 if const.stacked else 0
     array = const.array.astype(np.float64)
     if not np.all(np.isfinite(array)):
-        raise LoweringError(f"{ctx.builder.where}: a weight is not finite; a program has finite weights only, repair the model")
+        raise LoweringError(
+            f"{ctx.builder.where}: a weight is not finite; a program has finite weights only, repair the model"
+        )
     axes = (*range(lead), *(a + lead for a in kept), *(a + lead for a in summed))
     moved = np.transpose(array, axes)
     inner = tuple(range(lead + len(kept), moved.ndim))
@@ -82,7 +84,7 @@ def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) ->
     return coder.done(register, out)
 
 
-def _extremes(low: int, high: int, multipliers: np.ndarray, shifts: np.ndarray) -> tuple[int, int]:  # type: ignore[type-arg]
+def _extremes(low: int, high: int, multipliers: np.ndarray, shifts: np.ndarray) -> tuple[int, int]:
     """Certified bounds of acc * m / 2^s over the real pairs (m, s)."""
     pairs = {(int(m), int(s)) for m, s in zip(multipliers.reshape(-1), shifts.reshape(-1), strict=True)}
     values = [((x * m) >> s) + d for x in (low, high) for m, s in pairs for d in (0, 1)]
@@ -126,7 +128,9 @@ def _dot_general(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     kept = [d for d in range(len(item.shape)) if d not in sums[const]]
     w = weights(ctx, item, kept, [sums[const][j] for j in inner])
     view = _placed(w.view, out_of[const], sums[const])
-    draft = reduced(ctx, Monoid.SUM, [views[other], view], shape, box, drafts[other].scale, node.outputs[0].dtype, ctx.range(node))
+    draft = reduced(
+        ctx, Monoid.SUM, [views[other], view], shape, box, drafts[other].scale, node.outputs[0].dtype, ctx.range(node)
+    )
     return rescaled(ctx, draft, w, [out_of[const][d] for d in kept])
 
 
@@ -186,18 +190,29 @@ def _convolution(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
         order = sorted([*range(rank), rank], key=lambda j: -abs(strides_of.get(BOX + j, 0)))
         axes = [*ks, ki]
         w = weights(ctx, kernel, [ko], [axes[j] for j in order])
-        draft = reduced(ctx, Monoid.SUM, [seen, w.view.renamed(names)], shape, box, x.scale, node.outputs[0].dtype, ctx.range(node))
+        draft = reduced(
+            ctx, Monoid.SUM, [seen, w.view.renamed(names)], shape, box, x.scale, node.outputs[0].dtype, ctx.range(node)
+        )
         split = replace(w, factor=w.factor.reshape((*w.factor.shape[:-1], groups, inside)))
         draft = rescaled(ctx, draft, split, [group_var, feature_var])
     else:
         k = _stored(ctx, kernel, [ki])
         draft = reduced(
-            ctx, Monoid.SUM, [seen, ctx.builder.view(k).renamed(names)], shape, box, x.scale + k.scale, node.outputs[0].dtype, ctx.range(node)
+            ctx,
+            Monoid.SUM,
+            [seen, ctx.builder.view(k).renamed(names)],
+            shape,
+            box,
+            x.scale + k.scale,
+            node.outputs[0].dtype,
+            ctx.range(node),
         )
     return _arranged(ctx, node, draft, spec, rank, groups, inside)
 
 
-def _arranged(ctx: Context, node: Node, draft: Draft, spec: Sequence[int], rank: int, groups: int, inside: int) -> Draft:
+def _arranged(
+    ctx: Context, node: Node, draft: Draft, spec: Sequence[int], rank: int, groups: int, inside: int
+) -> Draft:
     """From (batch, space, group, feature) to the output's own order of dimensions, memory staying channels-last."""
     if groups > 1 and inside > 1:
         merged = (*draft.shape[: rank + 1], groups * inside)

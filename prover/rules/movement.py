@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-
 from prover.capture import Node
 from prover.draft import Coder, Const, Draft, View
 from prover.formats import value_format
@@ -126,8 +125,19 @@ def _plain(view: View, shape: Sequence[int]) -> bool:
     if view.stacked:
         terms = {(t.dimension, t.var): t.coef for t in view.terms}
         first = {(d, v) for d, v in terms if d == 0}
-        return first == {(0, 0)} and terms[0, 0] == 1 and _rows(View(view.tensor, view.shape[1:], view.offsets[1:], tuple(
-            Term(t.dimension - 1, t.var, t.coef) for t in view.terms if t.dimension > 0)), {d: n for d, n in enumerate(shape) if d > 0})
+        return (
+            first == {(0, 0)}
+            and terms[0, 0] == 1
+            and _rows(
+                View(
+                    view.tensor,
+                    view.shape[1:],
+                    view.offsets[1:],
+                    tuple(Term(t.dimension - 1, t.var, t.coef) for t in view.terms if t.dimension > 0),
+                ),
+                {d: n for d, n in enumerate(shape) if d > 0},
+            )
+        )
     return _rows(view, dict(enumerate(shape)))
 
 
@@ -151,7 +161,11 @@ def copied(ctx: Context, draft: Draft, order: tuple[int, ...] | None = None) -> 
     low, high = draft.low, draft.high
     from rollup.types import DType
 
-    dtype = view.tensor.dtype if view.tensor.dtype.min <= low and high <= view.tensor.dtype.max else DType.holding(low, high)
+    dtype = (
+        view.tensor.dtype
+        if view.tensor.dtype.min <= low and high <= view.tensor.dtype.max
+        else DType.holding(low, high)
+    )
     return ctx.builder.read(ctx.builder.emit(draft, dtype), draft)
 
 
@@ -176,20 +190,24 @@ def _slice(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
 def _pad(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     draft = ctx.tensor(items[0])
     if not isinstance(items[1], Const) or items[1].scalar is None:
-        raise unsupported(node, "the padding value is not a constant", "pad with a constant, or add the padding by concatenation")
+        raise unsupported(
+            node, "the padding value is not a constant", "pad with a constant, or add the padding by concatenation"
+        )
     return padded(ctx, node, draft, float(items[1].scalar), node.params["padding_config"])
 
 
 def padded(ctx: Context, node: Node, draft: Draft, value: float, config: Sequence[tuple[int, int, int]]) -> Draft:
     """Padding is a fill outside the operand. Interior padding sees the output split into (position, gap)."""
-    for d, (low, high, interior) in enumerate(config):
+    for d, (_, _, interior) in enumerate(config):
         if interior and draft.shape[d] > 1:
             draft = _spread(ctx, node, draft, d, interior + 1, value)
     shape = tuple(n + low + high for n, (low, high, _) in zip(draft.shape, config, strict=True))
     view = bounded(ctx, draft, [(-low, n - low) for (low, _, _), n in zip(config, shape, strict=True)])
     offsets: list[Affine] = [(-low, ((d, 1),)) for d, (low, _, _) in enumerate(config)]
     view = replace(view.renamed(dict(enumerate(offsets))), fill=fill_of(draft, value, view))
-    return ctx.builder.loaded(view, shape, draft.dtype, draft.scale, ctx.range(node) if shape == node.outputs[0].shape else draft.range)
+    return ctx.builder.loaded(
+        view, shape, draft.dtype, draft.scale, ctx.range(node) if shape == node.outputs[0].shape else draft.range
+    )
 
 
 def fill_of(draft: Draft, value: float, view: View) -> int:
@@ -238,7 +256,14 @@ def _spread(ctx: Context, node: Node, draft: Draft, d: int, step: int, value: fl
     shape = (*draft.shape[: d + 1], step, *draft.shape[d + 1 :])
     variables: dict[int, Affine] = {e: (0, ((e if e <= d else e + 1, 1),)) for e in range(rank)}
     seen = view.renamed(variables)
-    gap = View(seen.tensor, (*seen.shape, 1), (*seen.offsets, 0), (*seen.terms, Term(len(seen.shape), d + 1, 1)), fill_of(draft, value, view), seen.stacked)
+    gap = View(
+        seen.tensor,
+        (*seen.shape, 1),
+        (*seen.offsets, 0),
+        (*seen.terms, Term(len(seen.shape), d + 1, 1)),
+        fill_of(draft, value, view),
+        seen.stacked,
+    )
     wide = copied(ctx, ctx.builder.loaded(gap, shape, draft.dtype, draft.scale, draft.range))
     flat = ctx.builder.view(wide)
     merged = (*draft.shape[:d], n * step, *draft.shape[d + 1 :])
@@ -259,7 +284,9 @@ def _concatenate(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     for item in items:
         draft = ctx.tensor(ctx.drafted(item))
         n = draft.shape[axis]
-        view = bounded(ctx, draft, [(-at, shape[axis] - at) if d == axis else (0, size) for d, size in enumerate(draft.shape)])
+        view = bounded(
+            ctx, draft, [(-at, shape[axis] - at) if d == axis else (0, size) for d, size in enumerate(draft.shape)]
+        )
         view = view.renamed({axis: (-at, ((axis, 1),))})
         parts.append(Fix(coder.load(view), draft.scale, draft.range))
         at += n
@@ -287,5 +314,3 @@ def _split(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
         parts.append(replace(part, range=ctx.range(node, number)))
         at += int(size)
     return parts
-
-

@@ -25,7 +25,7 @@ def reduced(
     shape: tuple[int, ...],
     box: tuple[int, ...],
     scale: int,
-    dtype: np.dtype,  # type: ignore[type-arg]
+    dtype: np.dtype,
     observed: Range,
 ) -> Draft:
     """A draft that is nothing but a reduction; the box is put in the order of the first operand's memory."""
@@ -36,7 +36,9 @@ def reduced(
     rename: dict[int, Affine] = {BOX + old: (0, ((BOX + new, 1),)) for new, old in enumerate(order)}
     views = tuple(view.renamed(rename) for view in views)
     box = tuple(box[j] for j in order)
-    return Draft(shape, np.dtype(dtype), observed, monoid, box, len(views), views, (), (_bounds(monoid, views, box),), scale)
+    return Draft(
+        shape, np.dtype(dtype), observed, monoid, box, len(views), views, (), (_bounds(monoid, views, box),), scale
+    )
 
 
 def _bounds(monoid: Monoid, views: Sequence[View], box: tuple[int, ...]) -> tuple[int, int]:
@@ -97,7 +99,9 @@ def _logical(name: str, monoid: Monoid) -> None:
         if node.outputs[0].dtype != np.bool_:
             raise unsupported(node, "it reduces integers bitwise", "reduce booleans, or use sums, maxima and minima")
         mapping, shape, box = _axes(draft, tuple(node.params["axes"]))
-        return reduced(ctx, monoid, [ctx.builder.view(draft).renamed(mapping)], shape, box, 0, np.dtype(np.bool_), ctx.range(node))
+        return reduced(
+            ctx, monoid, [ctx.builder.view(draft).renamed(mapping)], shape, box, 0, np.dtype(np.bool_), ctx.range(node)
+        )
 
 
 _logical("reduce_and", Monoid.MIN)
@@ -110,7 +114,16 @@ def _argument(name: str, monoid: Monoid) -> None:
         assert isinstance(items[0], Draft)
         draft = innermost(ctx, items[0], tuple(node.params["axes"]))
         mapping, shape, box = _axes(draft, tuple(node.params["axes"]))
-        return reduced(ctx, monoid, [ctx.builder.view(draft).renamed(mapping)], shape, box, 0, node.outputs[0].dtype, ctx.range(node))
+        return reduced(
+            ctx,
+            monoid,
+            [ctx.builder.view(draft).renamed(mapping)],
+            shape,
+            box,
+            0,
+            node.outputs[0].dtype,
+            ctx.range(node),
+        )
 
 
 _argument("argmax", Monoid.ARGMAX)
@@ -125,7 +138,15 @@ def _window(name: str, monoid: Monoid, neutral: float) -> None:
         if any(n > 1 for n in params["base_dilation"]):
             draft = padded(ctx, node, draft, neutral, [(0, 0, n - 1) for n in params["base_dilation"]])
         return windowed(
-            ctx, node, draft, monoid, neutral, params["window_dimensions"], params["window_strides"], params["padding"], params["window_dilation"]
+            ctx,
+            node,
+            draft,
+            monoid,
+            neutral,
+            params["window_dimensions"],
+            params["window_strides"],
+            params["padding"],
+            params["window_dilation"],
         )
 
 
@@ -193,7 +214,15 @@ def _running(name: str, monoid: Monoid, neutral: float) -> None:
 
 
 def _run(
-    ctx: Context, node: Node, draft: Draft, monoid: Monoid, axis: int, reverse: bool, neutral: float, count: int, step: int
+    ctx: Context,
+    node: Node,
+    draft: Draft,
+    monoid: Monoid,
+    axis: int,
+    reverse: bool,
+    neutral: float,
+    count: int,
+    step: int,
 ) -> Draft:
     """out[i] = monoid over k < count of x[i - step k] (x[i + step k] in reverse), the neutral element outside."""
     n, reach = draft.shape[axis], step * (count - 1)
@@ -208,5 +237,3 @@ def _run(
 _running("cumsum", Monoid.SUM, 0.0)
 _running("cummax", Monoid.MAX, -np.inf)
 _running("cummin", Monoid.MIN, np.inf)
-
-

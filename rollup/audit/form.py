@@ -1,4 +1,5 @@
-"""Whether a program is well-formed: every question about its meaning has exactly one answer, for every element of every op.
+"""Whether a program is well-formed: every question about its meaning has exactly one answer, for every element of every
+op.
 
 The executor refuses what fails here; ``rollup.audit.audit`` adds overflow and cost.
 """
@@ -15,6 +16,7 @@ from rollup.encoding import TensorType, TracePolicy, depths, encode_op
 from rollup.errors import AuditError, EncodingError
 from rollup.ops import INSTRUCTIONS, ITERATION, MAX_RANK, Access, Constant, Monoid, Op, Opcode, registers
 from rollup.program import Program
+from rollup.types import DType
 
 DESCRIPTOR_LIMIT = (1 << 16) - 1
 """Bytes of a descriptor; a witness gives its length in 16 bits."""
@@ -39,7 +41,9 @@ def check_form(program: Program) -> None:
 def refuse(program: Program, findings: list[Finding]) -> None:
     """Raise AuditError that lists the findings by name, if there are any."""
     if findings:
-        raise AuditError("the program fails the audit: " + "; ".join(sentence(program, finding) for finding in findings))
+        raise AuditError(
+            "the program fails the audit: " + "; ".join(sentence(program, finding) for finding in findings)
+        )
 
 
 def sentence(program: Program, finding: Finding) -> str:
@@ -72,20 +76,28 @@ def _order(program: Program) -> Iterator[Finding]:
         body = op.body if op.repeat > 1 else 1
         members = program.ops[start : start + body]
         if len(members) < body:
-            yield Finding("segment", start, f"its segment has {body} ops, only {len(members)} follow; give the whole body")
+            yield Finding(
+                "segment", start, f"its segment has {body} ops, only {len(members)} follow; give the whole body"
+            )
             return
         for j, member in enumerate(members):
             if (member.body, member.repeat) != (op.body, op.repeat):
-                message = f"body {member.body} and repeat {member.repeat} differ from its segment's {op.body} and {op.repeat}"
+                message = (
+                    f"body {member.body} and repeat {member.repeat} differ from its segment's {op.body} and {op.repeat}"
+                )
                 yield Finding("segment", start + j, message)
                 return
             if member.first != at + j:
-                yield Finding("order", start + j, f"gives trace value {member.first}, {at + j} is next; number the ops in order")
+                yield Finding(
+                    "order", start + j, f"gives trace value {member.first}, {at + j} is next; number the ops in order"
+                )
                 return
         at += body * op.repeat
         start += body
     if at != program.header.values:
-        yield Finding("values", None, f"the descriptors give values up to {at - 1}, the header counts {program.header.values}")
+        yield Finding(
+            "values", None, f"the descriptors give values up to {at - 1}, the header counts {program.header.values}"
+        )
 
 
 def _tensor(tensor: TensorType, what: str) -> Iterator[Finding]:
@@ -106,23 +118,28 @@ def _header(program: Program) -> Iterator[Finding]:
     expected = depths(header.values, sizes)
     if (header.trace_depth, header.tensor_depth) != expected:
         yield Finding(
-            "depth", None, f"trace and tensor depth are {header.trace_depth} and {header.tensor_depth}, the sizes give {expected}"
+            "depth",
+            None,
+            f"trace and tensor depth are {header.trace_depth} and {header.tensor_depth}, the sizes give {expected}",
         )
     if not header.outputs:
         yield Finding("output", None, "the program has no outputs; name at least one")
     for number, (value, tensor) in enumerate(header.outputs):
         yield from _tensor(tensor, f"output {number}")
         if value >= header.values:
-            yield Finding("output", None, f"output {number} is trace value {value}, the last one is {header.values - 1}")
+            yield Finding(
+                "output", None, f"output {number} is trace value {value}, the last one is {header.values - 1}"
+            )
             continue
         (producer,) = producers(program, [value])
         elements, dtype = _produced(program, producer)
         if tensor.elements != elements or tensor.dtype is not dtype:
-            message = f"output {number} is {tensor.dtype.name} with {tensor.elements} elements, value {value} is {dtype.name} with {elements}"
+            given = f"{tensor.elements} {tensor.dtype.name}"
+            message = f"output {number} is {given}, trace value {value} is {elements} {dtype.name}"
             yield Finding("output", None, message)
 
 
-def _produced(program: Program, producer: int) -> tuple[int, object]:
+def _produced(program: Program, producer: int) -> tuple[int, DType]:
     if producer < 0:
         tensor = program.header.inputs[-1 - producer]
         return tensor.elements, tensor.dtype
@@ -141,7 +158,10 @@ def _op(op: Op) -> Found:
     if op.monoid is Monoid.NONE and op.box:
         yield "box", f"monoid none reduces nothing, but the box is {op.box}; leave it empty"
     if op.factors > 2 or op.factors > len(op.accesses) or (op.factors == 0 and op.monoid is not Monoid.NONE):
-        yield "factors", f"{op.factors} factors with {len(op.accesses)} accesses; one or two (none only without a reduction)"
+        yield (
+            "factors",
+            f"{op.factors} factors with {len(op.accesses)} accesses; one or two (none only without a reduction)",
+        )
         return
     bad = list(_code(op))
     yield from bad
@@ -149,8 +169,9 @@ def _op(op: Op) -> Found:
         found = list(_access(op, number, access))
         yield from found
         bad += found
-    if not bad:
-        yield from _roles(op)
+    if bad:
+        return
+    yield from _roles(op)
     try:
         size = len(encode_op(op))
     except EncodingError as error:
@@ -178,19 +199,28 @@ def _code(op: Op) -> Found:
 def _access(op: Op, number: int, access: Access) -> Found:
     name, rank = f"access {number}", len(access.shape)
     if len(access.offsets) != rank or rank > MAX_RANK or any(size < 1 for size in access.shape):
-        yield "shape", f"{name} has dimensions {access.shape} and offsets {access.offsets}; one offset for each positive dimension"
+        yield (
+            "shape",
+            f"{name} has dimensions {access.shape} and offsets {access.offsets}; one offset a positive dimension",
+        )
         return
     known = len(op.shape) + len(op.box)
     for term in access.terms:
         if term.dimension >= rank or not (term.var < known or term.var == ITERATION):
-            yield "term", f"{name} adds variable {term.var} to dimension {term.dimension}; it has {rank}, the op {known} variables"
+            yield (
+                "term",
+                f"{name} adds variable {term.var} to dimension {term.dimension} of {rank}; there are {known} variables",
+            )
             return
     if access.stack and (rank == 0 or isinstance(access.source, Constant)):
         yield "stack", f"{name} stacks what has no iterations; only values seen with a leading dimension can be stacked"
     if access.indirect is not None:
         dimension, index = access.indirect
         if dimension >= rank or index >= len(op.accesses):
-            yield "indirect", f"{name} has access {index} added to dimension {dimension}; it has {rank}, the op {len(op.accesses)} accesses"
+            yield (
+                "indirect",
+                f"{name} has access {index} of {len(op.accesses)} added to dimension {dimension} of {rank}",
+            )
     if any(low < -_FAR or high > _FAR for low, high in spans(access, extents(op))):
         yield "coordinate", f"{name} has coordinates beyond 2^62; they would not be compared in 64 bits"
 
@@ -201,7 +231,7 @@ def _roles(op: Op) -> Found:
         chain = [factor]
         while (indirect := op.accesses[chain[-1]].indirect) is not None:
             if indirect[1] in chain:
-                yield "indirect", f"access {factor} is indexed by itself (through {chain + [indirect[1]]})"
+                yield "indirect", f"access {factor} is indexed by itself (through {[*chain, indirect[1]]})"
                 break
             chain.append(indirect[1])
     outer = len(op.shape)
@@ -219,7 +249,9 @@ def _roles(op: Op) -> Found:
 
 
 def waste(program: Program) -> Iterator[Finding]:
-    """What a well-formed program may hold but has no reason to: reductions without a box, accesses that nothing reads."""
+    """What a well-formed program may hold but has no reason to: reductions without a box, accesses that nothing
+    reads.
+    """
     for j, op in enumerate(program.ops):
         if op.monoid is not Monoid.NONE and not op.box:
             yield Finding("box", j, f"monoid {op.monoid.name.lower()} has no box to reduce; use none")
@@ -240,7 +272,10 @@ def _sources(program: Program, op: Op) -> Found:
             if array is None:
                 yield "constant", f"{name} names constant {root.hex()[:16]}..., which the program does not hold"
             elif array.size != access.elements or array.dtype != access.dtype.numpy:
-                yield "constant", f"{name} sees {access.elements} {access.dtype.name}, the constant has {array.size} {array.dtype}"
+                yield (
+                    "constant",
+                    f"{name} sees {access.elements} {access.dtype.name}, the constant has {array.size} {array.dtype}",
+                )
             continue
         if op.repeat * (access.shape[0] if access.stack else 1) > 1 << 26:
             yield "source", f"{name} selects among more than 2^26 values"
@@ -250,7 +285,10 @@ def _sources(program: Program, op: Op) -> Found:
         late = values >= own[:, None]
         if late.any():
             t, s = (int(n) for n in np.argwhere(late)[0])
-            yield "source", f"{name} reads value {int(values[t, s])} in iteration {t}; only values before {int(own[t])} exist then"
+            yield (
+                "source",
+                f"{name} reads value {int(values[t, s])} in iteration {t}; only values before {int(own[t])} exist then",
+            )
             continue
         for producer in sorted(producers(program, values.reshape(-1))):
             elements, dtype = _produced(program, producer)
@@ -259,5 +297,5 @@ def _sources(program: Program, op: Op) -> Found:
                 yield (
                     "source",
                     f"{name} sees {access.elements} {access.dtype.name} in what {who} gives as {elements} "
-                    f"{getattr(dtype, 'name', dtype)}; view it under dimensions of equal element count",
+                    f"{dtype.name}; view it under dimensions of equal element count",
                 )

@@ -1,7 +1,7 @@
 """What adjudicating one element of an op can cost at most, from its descriptor alone.
 
-The worst element at the worst indices, all bytes non-zero: leaves that the accesses touch, siblings that bind them, calldata at the
-floor price of EIP-7623 against execution. The prices are those measured in DESIGN D12, rounded up.
+The worst element at the worst indices, all bytes non-zero: leaves that the accesses touch, siblings that bind them,
+calldata at the floor price of EIP-7623 against execution. The prices are those measured in DESIGN D12, rounded up.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def _box_of(op: Op, number: int) -> set[int]:
 
 
 def _scattering(op: Op, number: int) -> set[int]:
-    """Box variables along which consecutive elements may lie anywhere: what an index depends on, and what selects the value."""
+    """Box variables along which consecutive elements may lie anywhere: what an index depends on, and what selects
+    the value.
+    """
     access, sizes = op.accesses[number], extents(op)
     found: set[int] = set()
     if access.indirect is not None and access.indirect[1] != number:
@@ -91,7 +93,9 @@ def _touch(op: Op, number: int) -> _Touched:
     strides, offset = _strides(access, sizes)
     scattering = _scattering(op, number)
     anywhere = access.indirect is not None
-    walked = sorted((var for var in _box_of(op, number) - scattering if strides.get(var)), key=lambda var: abs(strides[var]))
+    walked = sorted(
+        (var for var in _box_of(op, number) - scattering if strides.get(var)), key=lambda var: abs(strides[var])
+    )
     jumps = math.prod(sizes[var] for var in scattering)
     outer = [stride for var, stride in strides.items() if var not in walked]
     most = leaf_count(access.elements * access.dtype.size) * (access.shape[0] if access.stack else 1)
@@ -124,7 +128,7 @@ def _siblings(leaves: int, runs: int, depth: int) -> int:
 
 def gas_bound(op: Op, program: Program) -> GasBound:
     """The bound of one op of the program."""
-    roles = [number for number in range(op.factors)]
+    roles = list(range(op.factors))
     for number in roles:
         indirect = op.accesses[number].indirect
         if indirect is not None and indirect[1] not in roles:

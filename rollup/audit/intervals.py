@@ -1,7 +1,7 @@
 """Interval analysis in exact Python integers: what every access, accumulator, register and output of a program can be.
 
-Starts from dtype ranges and the constants' real extremes and trusts nothing else in the file. Kernels rely on these bounds (DESIGN D10)
-and the audit finds with them what can wrap.
+Starts from dtype ranges and the constants' real extremes and trusts nothing else in the file. Kernels rely on these
+bounds (DESIGN D10) and the audit finds with them what can wrap.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from rollup.affine import coefficients, extents, producers, reads, span, stays_inside, view
 from rollup.ops import ITERATION, Access, Constant, Instr, Monoid, Op, Opcode
+from rollup.ops import registers as operands_of
 from rollup.program import Program
 from rollup.types import DType, Root
 
@@ -144,16 +145,18 @@ RULES: Mapping[Opcode, Callable[..., Range]] = {
     Opcode.BITLEN: _bitlen,
     Opcode.ISQRT: lambda a: Range(math.isqrt(max(a.low, 0)), math.isqrt(max(a.high, 0))),
 }
-"""Range of the *unwrapped* result from the operands' ranges; for the first four, the range that the machine supplies."""
+"""Range of the *unwrapped* result from the operands' ranges; for the first four, the range that the machine
+supplies.
+"""
 
 
 @dataclass(frozen=True)
 class OpIntervals:
     """What one descriptor can compute, over all of its iterations and elements.
 
-    ``accesses``: what each access reads (``fill`` included where it can leave). ``acc``, ``registers`` (the first is acc) and ``output``
-    are wrapped as the machine wraps; ``exact[n]`` is register n before wrapping. ``magnitude`` bounds sum |x| |y| of a sum.
-    ``overflows`` says what can wrap: sums, products, live registers, the cast.
+    ``accesses``: what each access reads (``fill`` included where it can leave). ``acc``, ``registers`` (the first is
+    acc) and ``output`` are wrapped as the machine wraps; ``exact[n]`` is register n before wrapping. ``magnitude``
+    bounds sum |x| |y| of a sum. ``overflows`` says what can wrap: sums, products, live registers, the cast.
     """
 
     accesses: tuple[Range, ...]
@@ -165,12 +168,14 @@ class OpIntervals:
     overflows: tuple[str, ...]
 
 
-def extremes(array: np.ndarray) -> Range:  # type: ignore[type-arg]
+def extremes(array: np.ndarray) -> Range:
     return Range(int(array.min()), int(array.max()))
 
 
-def _sharp_sum(op: Op, w: Access, array: np.ndarray, x: Range) -> tuple[Range, int] | None:  # type: ignore[type-arg]
-    """(range of sum x * w, bound of sum |x| |w|) over output channels of a constant factor; None if it is too large to look at."""
+def _sharp_sum(op: Op, w: Access, array: np.ndarray, x: Range) -> tuple[Range, int] | None:
+    """(range of sum x * w, bound of sum |x| |w|) over output channels of a constant factor; None if it is too large
+    to look at.
+    """
     sizes = extents(op)
     if array.size > SHARP_LIMIT or w.indirect is not None:
         return None
@@ -222,24 +227,22 @@ def _far(reach: Range) -> str:
     return f"{'-' if end < 0 else ''}2^{math.log2(abs(end)):.1f}"
 
 
-def live_registers(code: Sequence[Instr], registers: Callable[[Instr], tuple[int, ...]]) -> set[int]:
+def live_registers(code: Sequence[Instr]) -> set[int]:
     """Registers that the result depends on."""
     live = {len(code)}
     for number in range(len(code), 0, -1):
         if number in live:
-            live.update(registers(code[number - 1]))
+            live.update(operands_of(code[number - 1]))
     return live
 
 
 def op_intervals(program: Program, op: Op, read: Sequence[Range]) -> OpIntervals:
     """Intervals of one op whose accesses read within ``read``."""
-    from rollup.ops import registers as operands_of
-
     exact_acc, magnitude, overflows = _reduce(program, op, read)
     exact, wrapped = [exact_acc], [exact_acc if exact_acc.inside(INT64) else INT64]
     if overflows and op.monoid in (Monoid.MAX, Monoid.MIN, Monoid.NONE):
         wrapped[0] = INT64
-    live = live_registers(op.code, operands_of)
+    live = live_registers(op.code)
     if 0 not in live:
         overflows = []
     for number, instr in enumerate(op.code, start=1):
@@ -313,8 +316,8 @@ class _Sources:
 def intervals(program: Program) -> list[OpIntervals]:
     """Intervals per descriptor, for a well-formed program.
 
-    A segment is analysed twice: first with the dtype's range for what comes from the iteration before, then with what the first pass
-    proved about it. Both are sound for every iteration, because the first assumes nothing.
+    A segment is analysed twice: first with the dtype's range for what comes from the iteration before, then with what
+    the first pass proved about it. Both are sound for every iteration, because the first assumes nothing.
     """
     sources = _Sources(program)
     found: dict[int, OpIntervals] = {}

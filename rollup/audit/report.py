@@ -13,7 +13,9 @@ from rollup.program import Program
 
 @dataclass(frozen=True)
 class OpAudit:
-    """What the audit knows about one descriptor. ``fills``: accesses whose reads can leave their operand and meet ``fill``."""
+    """What the audit knows about one descriptor. ``fills``: accesses whose reads can leave their operand and meet
+    ``fill``.
+    """
 
     name: str
     monoid: str
@@ -52,7 +54,19 @@ class AuditReport:
         return max((op.bound.calldata for op in self.ops), default=0)
 
     def __str__(self) -> str:
-        header = ("op", "name", "monoid", "dtype", "shape", "box", "times", "acc bits", "gas bound", "calldata", "findings")
+        header = (
+            "op",
+            "name",
+            "monoid",
+            "dtype",
+            "shape",
+            "box",
+            "times",
+            "acc bits",
+            "gas bound",
+            "calldata",
+            "findings",
+        )
         rows = [header]
         for j, op in enumerate(self.ops):
             mine = sorted({finding.rule for finding in self.findings if finding.descriptor == j})
@@ -81,7 +95,10 @@ class AuditReport:
         lines.append("")
         lines.append(f"model {self.program.id.hex()}")
         if self.ops:
-            lines.append(f"dearest step {self.gas:,} gas (limit {GAS_LIMIT:,}), largest {self.calldata:,} bytes (limit {CALLDATA_LIMIT:,})")
+            lines.append(
+                f"dearest step {self.gas:,} gas (limit {GAS_LIMIT:,}), "
+                f"largest {self.calldata:,} bytes (limit {CALLDATA_LIMIT:,})"
+            )
         lines += [sentence(self.program, finding) for finding in self.findings] or ["no findings"]
         return "\n".join(lines)
 
@@ -101,9 +118,11 @@ def examine(program: Program) -> AuditReport:
         bound = gas_bound(op, program)
         findings += [Finding("overflow", j, message) for message in reach.overflows]
         if bound.gas >= GAS_LIMIT:
-            findings.append(Finding("gas", j, f"a step can cost {bound.gas:,} gas, the limit is {GAS_LIMIT:,}; split the reduction"))
+            findings.append(
+                Finding("gas", j, f"a step can cost {bound.gas:,} gas, the limit is {GAS_LIMIT:,}; split the reduction")
+            )
         if bound.calldata >= CALLDATA_LIMIT:
-            message = f"a step can need {bound.calldata:,} bytes of calldata, the limit is {CALLDATA_LIMIT:,}; split the reduction"
+            message = f"a step can need {bound.calldata:,} bytes, the limit is {CALLDATA_LIMIT:,}; split the reduction"
             findings.append(Finding("calldata", j, message))
         sizes = extents(op)
         fills = tuple(n for n, access in enumerate(op.accesses) if access.indirect or not stays_inside(access, sizes))

@@ -138,8 +138,8 @@ class Memory:
     """Values of one execution, in trace order, with the program's constants; what the reference reads from."""
 
     program: Program
-    values: list[np.ndarray] = field(default_factory=list)  # type: ignore[type-arg]
-    _flat: dict[Root, np.ndarray] = field(default_factory=dict)  # type: ignore[type-arg]
+    values: list[np.ndarray] = field(default_factory=list)
+    _flat: dict[Root, np.ndarray] = field(default_factory=dict)
 
     def read(self, op: Op) -> Read:
         def element(number: int, value: int, position: int) -> int:
@@ -159,7 +159,7 @@ class Memory:
         return Step(op, t, unravel(position, op.shape), self.read(op)).evaluate()
 
 
-def run(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:  # type: ignore[type-arg]
+def run(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     """All values of one execution, element by element: the slow path that everything else is compared with."""
     memory = Memory(program, [np.asarray(array) for array in inputs])
     for value, descriptor, _ in program.op_values():
@@ -169,11 +169,13 @@ def run(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:  # 
     return memory.values
 
 
-def touched(program: Program, values: list[np.ndarray], value: int, position: int) -> Iterator[tuple[Root | int, int]]:  # type: ignore[type-arg]
+def touched(
+    program: Program, values: Sequence[np.ndarray], value: int, position: int
+) -> Iterator[tuple[Root | int, int]]:
     """(constant root or trace value, element) of every element that evaluating this one reads, with repetitions."""
     descriptor, t = program.locate(value)
     op = program.ops[descriptor]
-    memory = Memory(program, values)
+    memory = Memory(program, list(values))
     inner = memory.read(op)
     seen: list[tuple[Root | int, int]] = []
 

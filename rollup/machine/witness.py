@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from rollup.errors import CommitmentError
 from rollup.machine.reference import touched
@@ -40,7 +42,9 @@ def _descriptor(program: Program, descriptor: int) -> bytes:
     return struct.pack(">H", len(data)) + data + struct.pack(">IB", descriptor + 1, depth) + b"".join(path)
 
 
-def step_witness(program: Program, values: list, nodes: Nodes, leaf: int, leaf_data: bytes, element: int) -> bytes:  # type: ignore[type-arg]
+def step_witness(
+    program: Program, values: Sequence[np.ndarray], nodes: Nodes, leaf: int, leaf_data: bytes, element: int
+) -> bytes:
     """Witness for ``element`` (index within the leaf) of the disputed trace leaf ``leaf``, whose claimed bytes are ``leaf_data``.
 
     ``values``: the trace values before the disputed one, which both sides agree on. ``nodes`` knows the siblings in the *disputed*
@@ -71,9 +75,12 @@ def step_witness(program: Program, values: list, nodes: Nodes, leaf: int, leaf_d
         if index == leaf:
             return leaf_data.ljust(LEAF_BYTES, b"\x00")
         array, at = values[index >> depth], (index & ((1 << depth) - 1)) * LEAF_BYTES
-        return array.astype(array.dtype.newbyteorder("<")).tobytes()[at : at + LEAF_BYTES].ljust(LEAF_BYTES, b"\x00")
+        data: bytes = array.astype(array.dtype.newbyteorder("<")).tobytes()
+        return data[at : at + LEAF_BYTES].ljust(LEAF_BYTES, b"\x00")
 
-    trees = [_tree(TRACE, in_trace, multiproof(nodes, in_trace, program.depth), (trace_leaf(j) for j in sorted(in_trace)))]
+    trees = [
+        _tree(TRACE, in_trace, multiproof(nodes, in_trace, program.depth), (trace_leaf(j) for j in sorted(in_trace)))
+    ]
     for root, number in first_use.items():
         wanted = in_constant.get(root)
         if not wanted:
@@ -82,7 +89,9 @@ def step_witness(program: Program, values: list, nodes: Nodes, leaf: int, leaf_d
         tree = tensor_tree(data)
         chunks = (data[j * LEAF_BYTES : (j + 1) * LEAF_BYTES].ljust(LEAF_BYTES, b"\x00") for j in sorted(wanted))
         trees.append(_tree(number, wanted, multiproof(tree, wanted, tree.depth), chunks))
-    return struct.pack(">H", element) + _descriptor(program, descriptor) + struct.pack(">B", len(trees)) + b"".join(trees)
+    return (
+        struct.pack(">H", element) + _descriptor(program, descriptor) + struct.pack(">B", len(trees)) + b"".join(trees)
+    )
 
 
 def padding_witness(program: Program, nodes: Nodes, leaf: int, leaf_data: bytes) -> bytes:

@@ -41,7 +41,14 @@ def case(name: str, fn: Callable[..., Any], *inputs: Any, relative: float = 5e-4
 
 
 W, K, B = reals(16, 8), reals(3, 3, 3, 4), reals(4)
-K1, K2, GROUPED, DEPTH, UP, CUBE = reals(8, 3, 3, 3), reals(5, 8, 3, 3), reals(8, 2, 3), reals(3, 3, 1, 6), reals(3, 3, 3, 2), reals(2, 3, 2, 2, 2)
+K1, K2, GROUPED, DEPTH, UP, CUBE = (
+    reals(8, 3, 3, 3),
+    reals(5, 8, 3, 3),
+    reals(8, 2, 3),
+    reals(3, 3, 1, 6),
+    reals(3, 3, 3, 2),
+    reals(2, 3, 2, 2, 2),
+)
 GROUPS = reals(6, 2, 3, 3)
 X = reals(4, 16)
 
@@ -56,7 +63,11 @@ case("batched dot, strided", lambda x, y: jnp.einsum("bji,bjk->bik", x, y), real
 case("large strided dot", lambda x: jnp.einsum("ji,jk->ik", x, jnp.ones((80, 2)) * 0.1), reals(80, 40))
 case("two contractions", lambda x: jnp.tensordot(x, W.reshape(4, 4, 8), axes=[[1, 2], [0, 1]]), reals(3, 4, 4))
 case("integer dot", lambda a: a @ jnp.arange(12).reshape(4, 3), integers(-9, 9, 5, 4))
-case("conv", lambda x: jax.nn.relu(lax.conv_general_dilated(x, K, (1, 1), "SAME", dimension_numbers=NHWC) + B), reals(1, 8, 8, 3))
+case(
+    "conv",
+    lambda x: jax.nn.relu(lax.conv_general_dilated(x, K, (1, 1), "SAME", dimension_numbers=NHWC) + B),
+    reals(1, 8, 8, 3),
+)
 case(
     "conv of conv, channels first",
     lambda x: lax.conv_general_dilated(lax.conv_general_dilated(x, K1, (2, 2), "SAME"), K2, (1, 1), "VALID"),
@@ -67,7 +78,11 @@ case(
     lambda x: lax.conv_general_dilated(x, GROUPED, (1,), [(1, 1)], feature_group_count=4, rhs_dilation=(2,)),
     reals(2, 8, 16),
 )
-case("conv 2d, grouped", lambda x: lax.conv_general_dilated(x, GROUPS, (1, 2), "SAME", feature_group_count=3), reals(1, 6, 7, 7))
+case(
+    "conv 2d, grouped",
+    lambda x: lax.conv_general_dilated(x, GROUPS, (1, 2), "SAME", feature_group_count=3),
+    reals(1, 6, 7, 7),
+)
 case(
     "conv, depthwise",
     lambda x: lax.conv_general_dilated(x, DEPTH, (1, 1), "SAME", feature_group_count=6, dimension_numbers=NHWC),
@@ -75,13 +90,26 @@ case(
 )
 case("conv, transposed", lambda x: lax.conv_transpose(x, UP, (2, 2), "SAME", dimension_numbers=NHWC), reals(1, 5, 5, 3))
 case("conv 3d", lambda x: lax.conv_general_dilated(x, CUBE, (1, 1, 1), "VALID"), reals(1, 3, 4, 4, 4))
-case("conv, kernel an input", lambda x, k: lax.conv_general_dilated(x, k, (1, 1), "SAME"), reals(1, 2, 6, 6), reals(3, 2, 3, 3))
-case("max pool", lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "SAME"), reals(1, 7, 7, 3))
+case(
+    "conv, kernel an input",
+    lambda x, k: lax.conv_general_dilated(x, k, (1, 1), "SAME"),
+    reals(1, 2, 6, 6),
+    reals(3, 2, 3, 3),
+)
+case(
+    "max pool", lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "SAME"), reals(1, 7, 7, 3)
+)
 case("min pool", lambda x: lax.reduce_window(x, jnp.inf, lax.min, (1, 3), (1, 1), "SAME"), reals(3, 9))
-case("average pool", lambda x: lax.reduce_window(x, 0.0, lax.add, (1, 2, 2, 1), (1, 2, 2, 1), "VALID") / 4, reals(1, 8, 8, 3))
+case(
+    "average pool",
+    lambda x: lax.reduce_window(x, 0.0, lax.add, (1, 2, 2, 1), (1, 2, 2, 1), "VALID") / 4,
+    reals(1, 8, 8, 3),
+)
 case(
     "dilated pool",
-    lambda x: lax.reduce_window(x, 0.0, lax.add, (2, 2), (1, 2), ((1, 0), (0, 1)), base_dilation=(1, 2), window_dilation=(2, 1)),
+    lambda x: lax.reduce_window(
+        x, 0.0, lax.add, (2, 2), (1, 2), ((1, 0), (0, 1)), base_dilation=(1, 2), window_dilation=(2, 1)
+    ),
     reals(6, 5),
 )
 case("softmax", lambda x: jax.nn.softmax(x * 3), reals(4, 10))
@@ -102,17 +130,34 @@ case("reshape", lambda x: (x @ W).reshape(2, 2, 8).transpose(1, 0, 2).reshape(-1
 case("expand", lambda x: jnp.expand_dims(x, 1) + jnp.squeeze(x[None], 0)[None], reals(3, 5))
 case("pad", lambda x: jnp.pad(x, ((1, 2), (0, 3)), constant_values=0.5), reals(4, 5))
 case("pad, interior and negative", lambda x: lax.pad(x, jnp.float32(0.25), ((1, 2, 1), (0, -1, 2))), reals(4, 5))
-case("concatenate", lambda x, y: jnp.concatenate([x, y * 2, jnp.ones((2, 5), jnp.float32)], 0), reals(4, 5), reals(3, 5))
+case(
+    "concatenate", lambda x, y: jnp.concatenate([x, y * 2, jnp.ones((2, 5), jnp.float32)], 0), reals(4, 5), reals(3, 5)
+)
 case("split", lambda x: [part * 2 for part in jnp.split(x, [3, 7], axis=1)], X)
 case("take", lambda x: jnp.take(x, jnp.array([3, 1, 0]), axis=0), reals(4, 5))
-case("take, index an input", lambda x, i: jnp.take(x, i, axis=1), reals(4, 5), np.array([[0, 4], [2, 2], [-1, 3]], np.int32))
-case("gather over two indices", lambda x, i, j: x[i, j], reals(4, 5), np.array([0, 3, 2], np.int32), np.array([1, 4, 0], np.int32))
+case(
+    "take, index an input",
+    lambda x, i: jnp.take(x, i, axis=1),
+    reals(4, 5),
+    np.array([[0, 4], [2, 2], [-1, 3]], np.int32),
+)
+case(
+    "gather over two indices",
+    lambda x, i, j: x[i, j],
+    reals(4, 5),
+    np.array([0, 3, 2], np.int32),
+    np.array([1, 4, 0], np.int32),
+)
 case("take along axis", lambda x, i: jnp.take_along_axis(x, i, 1), reals(4, 5), integers(0, 5, 4, 2))
 case("embedding", lambda i: jnp.asarray(W)[i], np.array([3, 15, 0], np.int32))
 case("dynamic slice", lambda x, i: lax.dynamic_slice(x, (i, 1), (2, 3)), reals(4, 5), np.int32(1))
 case(
     "arithmetic",
-    lambda x, y: (x * y + x / (jnp.abs(y) + 0.5) - jnp.maximum(x, y) * 2.5, jnp.where(x > y, x, y * 0.1), -jnp.minimum(x, y)),
+    lambda x, y: (
+        x * y + x / (jnp.abs(y) + 0.5) - jnp.maximum(x, y) * 2.5,
+        jnp.where(x > y, x, y * 0.1),
+        -jnp.minimum(x, y),
+    ),
     reals(4, 5),
     reals(4, 5),
 )
@@ -168,18 +213,44 @@ case(
 )
 case(
     "running reductions",
-    lambda x: (jnp.cumsum(x, 0), jnp.cumsum(x, 1), lax.cumsum(x, 1, reverse=True), lax.cummax(x, 1), lax.cummin(x, 1, reverse=True)),
+    lambda x: (
+        jnp.cumsum(x, 0),
+        jnp.cumsum(x, 1),
+        lax.cumsum(x, 1, reverse=True),
+        lax.cummax(x, 1),
+        lax.cummin(x, 1, reverse=True),
+    ),
     reals(4, 30),
 )
 case(
     "integers",
-    lambda a, b: (a + b * 3, a // b, a % b, lax.rem(a, b), a & b, a | b, a ^ b, ~a, a.astype(jnp.float32) * 0.5, jnp.maximum(a, b), a * a * 70000),
+    lambda a, b: (
+        a + b * 3,
+        a // b,
+        a % b,
+        lax.rem(a, b),
+        a & b,
+        a | b,
+        a ^ b,
+        ~a,
+        a.astype(jnp.float32) * 0.5,
+        jnp.maximum(a, b),
+        a * a * 70000,
+    ),
     integers(-50, 50, 4, 5),
     integers(1, 9, 4, 5),
 )
 case(
     "booleans",
-    lambda m, x: (jnp.where(m, x, -x), (x > 0) & (x <= 1), ~m | (x != 0), (x >= 0) ^ (x < 1), x == x, m.astype(jnp.int32), x.astype(bool)),
+    lambda m, x: (
+        jnp.where(m, x, -x),
+        (x > 0) & (x <= 1),
+        ~m | (x != 0),
+        (x >= 0) ^ (x < 1),
+        x == x,
+        m.astype(jnp.int32),
+        x.astype(bool),
+    ),
     reals(4, 5) > 0,
     reals(4, 5),
 )
@@ -189,7 +260,11 @@ case("iota", lambda x: x + jnp.arange(5.0) * 0.1 + lax.broadcasted_iota(jnp.floa
 case("trees", lambda d: {"a": d["x"] * 2, "b": [d["y"].sum()]}, {"x": reals(3), "y": reals(4)})
 case("stop gradient, copy", lambda x: lax.stop_gradient(x) + lax.reduce_precision(x, 8, 23) + jnp.copy(x), reals(4))
 case("custom derivative, remat", lambda x: jax.checkpoint(jax.jit(jax.nn.relu))(x) + jax.nn.relu6(x), reals(6))
-case("outlier", lambda x: x * jnp.asarray(np.r_[np.ones(63), 4000.0].astype(np.float32)) @ jnp.ones((64, 2), jnp.float32), np.ones((3, 64), np.float32))
+case(
+    "outlier",
+    lambda x: x * jnp.asarray(np.r_[np.ones(63), 4000.0].astype(np.float32)) @ jnp.ones((64, 2), jnp.float32),
+    np.ones((3, 64), np.float32),
+)
 
 
 def lstm(hidden: int, features: int) -> Callable[[Any], Any]:

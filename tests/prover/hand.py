@@ -96,7 +96,9 @@ def product(x: DType, y: DType, rows: int, inner: int, columns: int, constant: b
 
 
 def recurrent(steps: int, width: int) -> Program:
-    """A scan: h = clamp((W_t h + x_t) >> 15), with weights for every step, x sliced by t; then the sum of all steps' h."""
+    """A scan: h = clamp((W_t h + x_t) >> 15), with weights for every step, x sliced by t; then the sum of all steps'
+    h.
+    """
     draft = Draft([TensorType(DType.I16, 0, (steps, width)), TensorType(DType.I16, 0, (width,))])
     weights = draft.constant(extreme(DType.I16, (steps, width, width), 3))
     first = 2
@@ -148,9 +150,7 @@ def pooling(monoid: Monoid, window: int, stride: int, fill: int) -> Program:
     """Windows over the last two dimensions with one element of fill before each."""
     draft = drafted(DType.I16, (2, 9, 9))
     out = (9 + 1 - window) // stride + 1
-    x = access(
-        Value(0), DType.I16, (2, 9, 9), [{0: 1}, {1: stride, 3: 1}, {2: stride, 4: 1}], [0, -1, -1], fill=fill
-    )
+    x = access(Value(0), DType.I16, (2, 9, 9), [{0: 1}, {1: stride, 3: 1}, {2: stride, 4: 1}], [0, -1, -1], fill=fill)
     draft.add(monoid, DType.I64, 1, (2, out, out), (window, window), [x])
     return draft.program()
 

@@ -166,8 +166,8 @@ def test_look_with_and_without_proof_that_it_stays_inside() -> None:
 def test_instruction_on_extremes(opcode: Opcode) -> None:
     edges = [*EDGES, 3, -3, 1000003, -(1 << 62), (1 << 53) + 1]
     arity = len(INSTRUCTIONS[opcode].operands.split())
-    rows = list(cartesian(edges, repeat=arity)) if arity < 3 else list(cartesian(edges[::2] + [-1, 1 << 40], repeat=3))
-    columns = list(zip(*rows, strict=True))
+    chosen = edges if arity < 3 else [*edges[::2], -1, 1 << 40]
+    columns = list(zip(*cartesian(chosen, repeat=arity), strict=True))
     program = hand.instruction(opcode, *columns)
     machine = Executor(program, self_test=False)
     inputs = [np.array(column, np.int64) for column in columns]
@@ -219,7 +219,8 @@ def test_malformed_programs_are_refused() -> None:
 
 def test_importing_and_running_changes_no_global_setting() -> None:
     script = (
-        "import jax, numpy as np; before = dict(jax.config.values); import prover.executor, prover.trace, prover.selftest;"
+        "import jax, numpy as np; before = dict(jax.config.values);"
+        "import prover.executor, prover.trace, prover.selftest;"
         "from tests.prover import hand; from rollup.ops import Monoid;"
         "m = prover.executor.Executor(hand.pooling(Monoid.MAX, 2, 2, 0)); m.outputs([np.zeros((2, 9, 9), np.int16)]);"
         "assert dict(jax.config.values) == before; assert jax.numpy.arange(3).dtype == np.int32"

@@ -34,11 +34,13 @@ def test_every_rule_is_used_by_some_case() -> None:
     assert set(RULES) - seen - aliases == set()
 
 
-@pytest.mark.parametrize("formats, relative", [("w16a16", 5e-4), ("w8a16", 3e-2)])
+@pytest.mark.parametrize(("formats", "relative"), [("w16a16", 5e-4), ("w8a16", 3e-2)])
 def test_formats_reach_their_precision(formats: str, relative: float) -> None:
     weights = reals(64, 32) / 8, reals(32, 10) / 6
     samples = [(reals(64),) for _ in range(50)]
-    model = lower(lambda x: jax.nn.relu(x @ weights[0]) @ weights[1], samples[0][0], formats=formats, calibration=samples[:20])
+    model = lower(
+        lambda x: jax.nn.relu(x @ weights[0]) @ weights[1], samples[0][0], formats=formats, calibration=samples[:20]
+    )
     fidelity = model.fidelity(samples[20:])
     assert fidelity.relative <= relative
     stored = {str(array.dtype) for array in model.program.constants.values() if array.size >= 320}
@@ -120,11 +122,23 @@ def _sorted(x: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "fn, error, words",
+    ("fn", "error", "words"),
     [
-        (_sorted, UnsupportedError, r"sort at .*test_lower\.py:\d+ \(_sorted\): there is no lowering rule.*supported are abs, "),
-        (lambda x: lax.while_loop(lambda c: c.sum() < 9, lambda c: c * 2, jnp.abs(x) + 1), UnsupportedError, "while at"),
-        (lambda x: jnp.abs(x) ** jnp.abs(x), UnsupportedError, r"pow at .*exponent is not one constant; write it as exp"),
+        (
+            _sorted,
+            UnsupportedError,
+            r"sort at .*test_lower\.py:\d+ \(_sorted\): there is no lowering rule.*supported are abs, ",
+        ),
+        (
+            lambda x: lax.while_loop(lambda c: c.sum() < 9, lambda c: c * 2, jnp.abs(x) + 1),
+            UnsupportedError,
+            "while at",
+        ),
+        (
+            lambda x: jnp.abs(x) ** jnp.abs(x),
+            UnsupportedError,
+            r"pow at .*exponent is not one constant; write it as exp",
+        ),
         (lambda x: jnp.log(-1 - jnp.abs(x)), LoweringError, "gives NaN on a calibration sample"),
         (lambda x: x[:0], LoweringError, "has no elements"),
         (lambda x: jnp.exp(x) @ jnp.full((4, 2), jnp.inf), LoweringError, "a weight is not finite"),
@@ -153,7 +167,7 @@ def two_inputs() -> Model:
 
 
 @pytest.mark.parametrize(
-    "inputs, words",
+    ("inputs", "words"),
     [
         ((EXAMPLE,), "takes 2 input arrays, 1 were given"),
         ((EXAMPLE[:2], np.zeros(4, np.int8)), r"input x has shape \(2, 4\), the model takes \(3, 4\)"),

@@ -1,0 +1,133 @@
+"""Writes ``docs/ops.md``, the reference of the op form, from the op tables: ``python -m rollup.reference_page
+[--check]``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rollup.ops import INSTRUCTIONS, MAX_ACCESSES, MAX_CODE, MAX_RANK, MONOIDS, Monoid, Opcode, Spec
+from rollup.types import DType
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "ops.md"
+
+_OPERANDS = {
+    "imm64": ("imm", "a signed 64-bit number, stored in the instruction"),
+    "var": ("var", "the number of an output dimension, or 255 for the iteration t"),
+    "access": ("access", "the number of an access of the op"),
+    "reg": ("reg", "a register"),
+}
+
+_CONSTRAINTS = {
+    Opcode.INDEX: ("`var` is below the output's rank, or 255.",),
+    Opcode.LOAD: ("The access is not indirect.", "The access does not depend on a box variable."),
+    Opcode.LOOK: (
+        "The access's indirect coordinate names the access itself.",
+        "The access does not depend on a box variable.",
+    ),
+}
+
+_HEAD = f"""# Ops
+
+Generated from the tables in `rollup/ops.py` by `python -m rollup.reference_page`; do not edit.
+
+```
+ acc    = monoid over k in box ( x[a(i,k)] * y[b(i,k)] )
+ out[i] = cast( code(acc, loads...) )
+```
+Everything between is a signed 64-bit number; every operation is total. An op has at most {MAX_ACCESSES} accesses and
+{MAX_CODE} instructions; shapes, boxes and views have at most {MAX_RANK} dimensions. Products and sums wrap modulo 2^64.
+
+## Dtypes
+
+| name | code | bytes | least | greatest |
+|---|---|---|---|---|
+"""
+
+_MONOID_HEAD = """
+## Monoids
+
+Inputs of all: (I1) one or two factors, accesses 0 and 1; `none` also takes no factor, then `acc` is 0. (I2) the box.
+"""
+
+_MONOID_EXAMPLES = {
+    Monoid.NONE: "x = 5, y = 3: acc = 15",
+    Monoid.SUM: "x = [1, 2, 3], y = [4, 5, 6]: acc = 32",
+    Monoid.MAX: "x = [3, -1, 3]: acc = 3",
+    Monoid.MIN: "x = [3, -1, 3]: acc = -1",
+    Monoid.ARGMAX: "x = [3, -1, 3]: acc = 0",
+    Monoid.ARGMIN: "x = [3, -1, 3]: acc = 1",
+}
+
+_CODE_HEAD = """
+## Instructions
+
+Register 0 is `acc`; instruction n writes register n + 1; the last register is the result, wrapped to the op's dtype.
+Constraint of all: (C1) a register is written before it is read.
+"""
+
+
+def _example(opcode: Opcode, spec: Spec) -> str:
+    if spec.example is None:
+        return {
+            Opcode.CONST: "`const(-7)` = -7",
+            Opcode.INDEX: "at i = (4, 2): `index(1)` = 2",
+            Opcode.LOAD: "an access to [10, 20, 30] with coordinate i, at i = (2): `load` = 30; at i = (3): its fill",
+            Opcode.LOOK: "an access to [10, 20, 30] with offset 1 and a register of -1: `look` = 10; of 2: its fill",
+        }[opcode]
+    arguments, result = spec.example
+    return f"`{opcode.name.lower()}({', '.join(map(str, arguments))})` = {result}"
+
+
+def instruction_section(opcode: Opcode) -> str:
+    """The section of one instruction: semantics, inputs, constraints, example."""
+    spec = INSTRUCTIONS[opcode]
+    lines = [f"### {opcode.name.lower()}", "", f"**Semantics.** {spec.semantics}", "", "**Inputs.**", ""]
+    names = iter("abc")
+    if opcode is Opcode.MULSHIFT:
+        names = iter("ams")
+    lines += ["| label | name | type | bytes |", "|---|---|---|---|", f"| (I0) | opcode | {opcode.value} | 1 |"]
+    for number, kind in enumerate(spec.operands.split(), start=1):
+        label, what = _OPERANDS[kind]
+        name = next(names) if kind == "reg" else label
+        lines.append(f"| (I{number}) | {name} | {what} | {8 if kind == 'imm64' else 1} |")
+    constraints = _CONSTRAINTS.get(opcode, ())
+    if constraints:
+        lines += ["", "**Constraints.**", ""]
+        lines += [f"- (C{number}) {text}" for number, text in enumerate(constraints, start=2)]
+    lines += ["", f"**Example.** {_example(opcode, spec)}", ""]
+    return "\n".join(lines)
+
+
+def page() -> str:
+    """The whole page, as it must stand in ``docs/ops.md``."""
+    dtypes = "".join(f"| {d.name.lower()} | {d.value} | {d.size} | {d.min} | {d.max} |\n" for d in DType)
+    monoids = ""
+    for monoid, semantics in MONOIDS.items():
+        constraint = (
+            "The box is empty." if monoid is Monoid.NONE else "The box is not empty, and there is at least one factor."
+        )
+        monoids += (
+            f"\n### {monoid.name.lower()}\n\n**Semantics.** {semantics} (code {monoid.value})\n\n**Constraints.**\n\n"
+            f"- (C1) {constraint}\n\n**Example.** {_MONOID_EXAMPLES[monoid]}\n"
+        )
+    instructions = "\n".join(instruction_section(opcode) for opcode in INSTRUCTIONS)
+    return _HEAD + dtypes + _MONOID_HEAD + monoids + _CODE_HEAD + "\n" + instructions.rstrip("\n") + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or with ``--check`` say whether the one on disk is stale."""
+    text = page()
+    if "--check" in arguments:
+        if not PAGE.exists() or PAGE.read_text() != text:
+            print(f"{PAGE.name} is stale; run python -m rollup.reference_page", file=sys.stderr)
+            return 1
+        return 0
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
