@@ -134,6 +134,12 @@ def patterns(seed: int) -> Iterator[tuple[str, Callable[[Range, tuple[int, ...],
         return np.where(np.arange(np.prod(shape, dtype=np.int64)) % 2 == 0, reach.low, reach.high).reshape(shape)
 
     yield "alternating", alternating
+
+    def small(reach: Range, shape: tuple[int, ...], number: int) -> Array:
+        low, high = max(reach.low, min(-3, reach.high)), min(reach.high, max(3, reach.low))
+        return rng.integers(low, high, shape, np.int64, endpoint=True)
+
+    yield "small", small
     yield "random", lambda reach, shape, number: rng.integers(reach.low, reach.high, shape, np.int64, endpoint=True)
 
 

@@ -132,7 +132,9 @@ def test_too_many_leaves_are_refused() -> None:
 @given(st.lists(st.binary(max_size=3 * LEAF_BYTES), min_size=1, max_size=5))
 def test_trace_tree_equals_the_tree_over_all_leaves(tensors: list[bytes]) -> None:
     trace_depth, tensor_depth = depth_for(len(tensors)), 2
-    trace = TraceTree([tensor_tree(t, tensor_depth).root for t in tensors], trace_depth, tensor_depth, tensors.__getitem__)
+    trace = TraceTree(
+        [tensor_tree(t, tensor_depth).root for t in tensors], trace_depth, tensor_depth, tensors.__getitem__
+    )
     padded = [t.ljust(LEAF_BYTES << tensor_depth, b"\x00") for t in tensors]
     whole = b"".join(padded).ljust(LEAF_BYTES << trace.depth, b"\x00")
     flat = tensor_tree(whole, trace.depth)
@@ -145,7 +147,9 @@ def test_trace_tree_equals_the_tree_over_all_leaves(tensors: list[bytes]) -> Non
 
 
 @given(trees(), st.data())
-def test_partial_tree_learns_true_children_and_refuses_others(case: tuple[Tree, list[Root]], data: st.DataObject) -> None:
+def test_partial_tree_learns_true_children_and_refuses_others(
+    case: tuple[Tree, list[Root]], data: st.DataObject
+) -> None:
     tree, _ = case
     levels = data.draw(st.integers(0, tree.depth))
     children = [tree.node(Gindex((1 << levels) + j)) for j in range(1 << levels)]
