@@ -73,7 +73,7 @@ def test_a_machine_that_multiplies_in_float32_is_refused(monkeypatch: pytest.Mon
 def test_a_wrong_instruction_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = {**code.RULES, Opcode.DIV: lambda args, ranges: args[0] // jnp.where(args[1] == 0, 1, args[1])}
     monkeypatch.setattr(code, "RULES", wrong)
-    with pytest.raises(InexactMachine, match="operands 'small' element .* must be 0 "):
+    with pytest.raises(InexactMachine, match=r"operands 'small' element .* must be 0 "):
         Executor(hand.instruction(Opcode.DIV, [1] * 60, [1] * 60))
 
 
