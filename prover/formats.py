@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from prover.passes.calibrate import Range
@@ -81,6 +83,11 @@ def quantize(array: np.ndarray, scale: int, low: int, high: int) -> np.ndarray:
     """Round half to even to the grid 2^-scale and saturate; int64."""
     scaled = np.asarray(array, dtype=np.float64) * math.ldexp(1.0, scale)
     return np.clip(np.rint(np.nan_to_num(scaled, nan=0.0)), low, high).astype(np.int64)
+
+
+def is_real(dtype: Any) -> bool:
+    """Whether a dtype of the float graph stands for real numbers (bfloat16 included)."""
+    return bool(jnp.issubdtype(dtype, jnp.floating))
 
 
 def integer_dtype(dtype: np.dtype) -> DType:

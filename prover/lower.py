@@ -16,7 +16,7 @@ import numpy as np
 from prover.builder import Builder
 from prover.capture import Graph, Var, capture
 from prover.draft import Const, Draft, Tensor, View
-from prover.formats import Format, formats_named, integer_dtype, value_format
+from prover.formats import Format, formats_named, integer_dtype, is_real, value_format
 from prover.model import Model, describe
 from prover.passes.calibrate import calibrate
 from prover.passes.fold import fold
@@ -108,7 +108,7 @@ def _input_format(var: Var, context: Context) -> Format:
         if var.dtype == np.bool_:
             return Format(dtype, 0, 0, 1)
         return Format(dtype, 0, dtype.min, dtype.max)
-    if var.dtype.kind != "f":
+    if not is_real(var.dtype):
         raise LoweringError(
             f"an input of dtype {var.dtype} has no fixed-point format; use floats, integers or booleans"
         )

@@ -14,7 +14,7 @@ import numpy as np
 
 from prover.capture import Graph, Stacked
 from prover.executor import Executor
-from prover.formats import quantize
+from prover.formats import is_real, quantize
 from rollup.errors import ExecutionError, LoweringError
 from rollup.program import Program
 
@@ -97,7 +97,7 @@ class Model:
                 raise ExecutionError(
                     f"input {name} has shape {array.shape}, the model takes {tensor.shape}; reshape or pad it"
                 )
-            real = number < len(described) and np.dtype(described[number]["dtype"]).kind == "f"
+            real = number < len(described) and is_real(np.dtype(described[number]["dtype"]))
             if real:
                 if not np.all(np.isfinite(array)):
                     raise ExecutionError(
@@ -125,7 +125,7 @@ class Model:
         for number, (value, (_, tensor)) in enumerate(zip(values, self.program.header.outputs, strict=True)):
             dtype = np.dtype(described[number]["dtype"]) if number < len(described) else np.dtype(np.float32)
             array = np.asarray(value).reshape(tensor.shape)
-            arrays.append((array * 2.0**-tensor.scale).astype(dtype) if dtype.kind == "f" else array.astype(dtype))
+            arrays.append((array * 2.0**-tensor.scale).astype(dtype) if is_real(dtype) else array.astype(dtype))
         return _restored(self.program.meta.get("structure"), arrays)
 
     def predict(self, *arrays: Any) -> Any:
@@ -159,7 +159,7 @@ class Model:
         for sample in samples:
             for leaf, tensor in zip(jax.tree.leaves(sample), self.program.header.inputs, strict=True):
                 array = np.asarray(leaf)
-                if array.dtype.kind == "f":
+                if is_real(array.dtype):
                     scaled = np.rint(array * 2.0**tensor.scale)
                     count += int(np.sum((scaled > tensor.dtype.max) | (scaled < tensor.dtype.min)))
         return count
@@ -176,7 +176,7 @@ def load(path: str | Path, fn: Callable[..., Any] | None = None) -> Model:
 
 def _compare(name: str, expected: np.ndarray, raw: np.ndarray, scale: int, info: Any) -> OutputFidelity:
     saturated = int(np.sum((raw == info.max) | (raw == info.min)))
-    if expected.dtype.kind != "f":
+    if not is_real(expected.dtype):
         agreement = float(np.mean(expected == raw.astype(expected.dtype)))
         difference = np.abs(expected.astype(np.float64) - raw)
         return OutputFidelity(

@@ -13,8 +13,8 @@ from prover.capture import Graph, Node, Var
 from prover.draft import Const, Draft, Tensor, View
 from prover.formats import Format, integer_dtype, value_format
 from prover.passes.calibrate import Range
-from prover.rules.context import RULES, Context, Item, rule, unsupported
-from prover.rules.movement import copied
+from prover.rules.context import Context, Item, rule, unsupported
+from prover.rules.movement import concatenated, copied
 from rollup.ops import ITERATION, Term
 
 UNROLL_LIMIT = 64
@@ -201,7 +201,4 @@ def _concatenated(ctx: Context, node: Node, j: int, row: Sequence[Item]) -> Item
         draft = ctx.drafted(item, var.dtype)
         draft = draft if not draft.reduces else ctx.builder.materialised(draft)
         parts.append(draft.reindexed((1, *draft.shape), [(0, ((d + 1, 1),)) for d in range(len(draft.shape))]))
-    joined = replace(node, params={"dimension": 0}, inputs=(), outputs=(var,))
-    result = RULES["concatenate"](ctx, joined, parts)
-    assert isinstance(result, Draft)
-    return result
+    return concatenated(ctx, replace(node, outputs=(var,)), parts, 0)

@@ -12,7 +12,7 @@ import numpy as np
 
 from prover.capture import Node
 from prover.draft import SELF, WORD, Chain, Coder, Const, Draft, View
-from prover.formats import MARGIN, integer_dtype, quantize, scale_for
+from prover.formats import MARGIN, integer_dtype, is_real, quantize, scale_for
 from prover.passes.calibrate import Range
 from prover.rules.context import TABLE_CHAIN, Context, Fix, Item, rule, stretch, unsupported
 from rollup.ops import Instr, Opcode
@@ -51,7 +51,7 @@ def _composed(ctx: Context, node: Node, items: Sequence[Item], smooth: bool) -> 
         arguments = []
         for piece, dtype in zip(pieces, dtypes, strict=True):
             value = piece.fn(x) if isinstance(piece, Chain) else jnp.full(x.shape, piece)
-            arguments.append(jnp.asarray(value).astype(jnp.float64 if dtype.kind == "f" else dtype))
+            arguments.append(jnp.asarray(value).astype(jnp.float64 if is_real(dtype) else dtype))
         return primitive.bind(*arguments, **params)
 
     length = 1 + max(chain.length for chain in chains)
@@ -63,7 +63,7 @@ def _composed(ctx: Context, node: Node, items: Sequence[Item], smooth: bool) -> 
 def _double(params: Any) -> dict[str, Any]:
     """Parameters for evaluation in double precision."""
     changed = dict(params)
-    if "new_dtype" in changed and np.dtype(changed["new_dtype"]).kind == "f":
+    if "new_dtype" in changed and is_real(changed["new_dtype"]):
         changed["new_dtype"] = np.dtype(np.float64)
     return changed
 

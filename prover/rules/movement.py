@@ -274,8 +274,12 @@ def _spread(ctx: Context, node: Node, draft: Draft, d: int, step: int, value: fl
 
 @rule("concatenate")
 def _concatenate(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+    return concatenated(ctx, node, items, int(node.params["dimension"]))
+
+
+def concatenated(ctx: Context, node: Node, items: Sequence[Item], axis: int) -> Draft:
     """A sum of operands that read zero outside their part, at one scale."""
-    axis, shape = int(node.params["dimension"]), node.outputs[0].shape
+    shape = node.outputs[0].shape
     observed = ctx.range(node)
     scale = 0 if node.outputs[0].dtype.kind in "iub" else value_format(observed).scale
     coder = Coder(ctx.blank(node))
@@ -295,6 +299,26 @@ def _concatenate(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     for register in registers[1:]:
         total = coder.add(total, register)
     return coder.done(total, scale)
+
+
+@rule("stack")
+def _stack(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+    axis = int(node.params["axis"])
+    parts = []
+    for item in items:
+        draft = ctx.tensor(ctx.drafted(item))
+        shape = (*draft.shape[:axis], 1, *draft.shape[axis:])
+        parts.append(draft.reindexed(shape, [(0, ((d if d < axis else d + 1, 1),)) for d in range(len(draft.shape))]))
+    return concatenated(ctx, node, parts, axis)
+
+
+@rule("tile")
+def _tile(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+    """Repetitions are a dimension of their own, merged with the tiled one in memory."""
+    draft, reps = ctx.tensor(items[0]), node.params["reps"]
+    shape = tuple(n for pair in zip(reps, draft.shape, strict=True) for n in pair)
+    repeated = draft.reindexed(shape, [(0, ((2 * d + 1, 1),)) for d in range(len(draft.shape))])
+    return reshaped(ctx, node, repeated, node.outputs[0].shape)
 
 
 @rule("device_put")

@@ -133,6 +133,7 @@ case("pad, interior and negative", lambda x: lax.pad(x, jnp.float32(0.25), ((1, 
 case(
     "concatenate", lambda x, y: jnp.concatenate([x, y * 2, jnp.ones((2, 5), jnp.float32)], 0), reals(4, 5), reals(3, 5)
 )
+case("tile, stack", lambda x, y: (jnp.tile(x, (2, 3)) + 1, jnp.stack([x, y], 1)), reals(2, 3), reals(2, 3))
 case("split", lambda x: [part * 2 for part in jnp.split(x, [3, 7], axis=1)], X)
 case("take", lambda x: jnp.take(x, jnp.array([3, 1, 0]), axis=0), reals(4, 5))
 case(
