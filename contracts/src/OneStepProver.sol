@@ -2,12 +2,14 @@
 pragma solidity 0.8.37;
 
 import {IOneStepProver, Step} from "./interfaces/IOneStepProver.sol";
+import {Arithmetic} from "./libraries/Arithmetic.sol";
 import {Calldata} from "./libraries/Calldata.sol";
-import {Evaluation, Evaluator} from "./libraries/Evaluator.sol";
+import {Evaluator} from "./libraries/Evaluator.sol";
 import {Kernels} from "./libraries/Kernels.sol";
 import {Merkle} from "./libraries/Merkle.sol";
 import {Access, Descriptor, Op} from "./libraries/Op.sol";
-import {Memory, Tree, Witness} from "./libraries/Witness.sol";
+import {Evaluation} from "./libraries/Operands.sol";
+import {Memory, Witness} from "./libraries/Witness.sol";
 
 /// @title OneStepProver
 /// @notice Recomputes one element of one op's output from a witness.
@@ -36,22 +38,19 @@ contract OneStepProver is IOneStepProver {
         returns (int64 claimed, int64 computed)
     {
         unchecked {
-            Evaluation memory self;
-            self.value = disputed.leaf >> disputed.tensorDepth;
-            self.tensorDepth = disputed.tensorDepth;
             (bytes calldata data, uint256 cursor, uint256 end) = _descriptor(disputed, witness);
-            uint256 box;
-            (self.op, box) = Op.head(data, self.value);
-
-            uint256 shift = self.op.shift;
+            uint256 value = disputed.leaf >> disputed.tensorDepth;
+            (Descriptor memory op, uint256 box) = Op.head(data, value);
+            uint256 shift = op.shift;
             uint256 element = Calldata.offsetOf(witness).u16();
             uint256 position = (_leafOf(disputed) << (10 - shift)) + element;
-            if (element >> (10 - shift) != 0 || position >= self.op.elements) revert NoElement(element);
-            self.op.coordinates = Evaluator.unravel(position, self.op.shape);
-            Op.tail(self.op, data, box);
+            if (element >> (10 - shift) != 0 || position >= op.elements) revert NoElement(element);
+            op.coordinates = Evaluator.unravel(position, op.shape);
+            Op.tail(op, data, box);
 
-            self.store = Witness.create(witness.length);
-            Tree memory trace = _trees(self, disputed, cursor, end);
+            Evaluation memory self =
+                Evaluation(op, Witness.create(witness.length), value, disputed.tensorDepth, op.coordinates);
+            uint256[] memory trace = _trees(self, disputed, cursor, end);
             claimed = int64(Kernels.read(self.store.locate(trace, disputed.leaf, 1) + (element << shift), shift));
             computed = Evaluator.evaluate(self, Calldata.offsetOf(data) + data.length);
             self.store.requireAllRead();
@@ -69,7 +68,7 @@ contract OneStepProver is IOneStepProver {
             if ((cursor + 1).u8() != TRACE) revert TreeOrder(0, (cursor + 1).u8());
 
             Memory memory store = Witness.create(witness.length);
-            Tree memory trace;
+            uint256[] memory trace;
             (trace, cursor) = store.parse(cursor + 2, end, disputed.traceRoot, _depth(disputed));
             if (cursor != end) revert Witness.WitnessLength(end - cursor);
             uint256 from = store.locate(trace, disputed.leaf, 1);
@@ -123,7 +122,7 @@ contract OneStepProver is IOneStepProver {
     function _trees(Evaluation memory self, Step calldata disputed, uint256 cursor, uint256 end)
         private
         view
-        returns (Tree memory trace)
+        returns (uint256[] memory trace)
     {
         unchecked {
             Access[] memory accesses = self.op.accesses;
@@ -141,7 +140,7 @@ contract OneStepProver is IOneStepProver {
                 }
                 behind = number + 1;
                 bytes32 root = accesses[number].root;
-                Tree memory tree;
+                uint256[] memory tree;
                 (tree, cursor) = self.store.parse(cursor + 1, end, root, _naturalDepth(accesses[number]));
                 for (uint256 j = 0; j < accesses.length; ++j) {
                     if (!accesses[j].isConstant || accesses[j].root != root) continue;
@@ -157,7 +156,7 @@ contract OneStepProver is IOneStepProver {
     function _naturalDepth(Access memory access) private pure returns (uint256) {
         unchecked {
             uint256 size = access.elements << access.shift;
-            return size == 0 ? 0 : Evaluator.bitLength((size - 1) >> 10);
+            return size == 0 ? 0 : Arithmetic.bitLength((size - 1) >> 10);
         }
     }
 }

@@ -41,16 +41,17 @@ class Synthetic:
         ]
         self._inputs += [TensorType(DType.I8, 0, (1,))] * (VALUES - len(self._inputs) - 20)
         self._ops: list[Op] = []
-        self._constants: dict[Root, np.ndarray] = {}  # type: ignore[type-arg]
+        self._constants: dict[Root, np.ndarray] = {}
         self.names: list[str] = []
         for count in (256, 1024, 4096, 16384):
             self._dot(f"dot i16 x i16, {count}", count, DType.I16)
         self._dot("dot i16 x i8, 4096", 4096, DType.I8)
-        self._convolution("convolution 3x3x64, inside", (15, 16, 3))
+        self._convolution("convolution 3x3x64, inside", (15, 17, 3))
+        self._convolution("convolution 3x3x64, rows cross leaves", (15, 16, 3))
         self._convolution("convolution 3x3x64, corner", (0, 0, 3))
         self._small()
 
-    def _array(self, dtype: DType, shape: tuple[int, ...]) -> np.ndarray:  # type: ignore[type-arg]
+    def _array(self, dtype: DType, shape: tuple[int, ...]) -> np.ndarray:
         return self._random.integers(dtype.min, dtype.max, shape, dtype.numpy, endpoint=True)
 
     def _constant(self, dtype: DType, shape: tuple[int, ...]) -> Constant:
@@ -59,7 +60,15 @@ class Synthetic:
         self._constants[root] = array
         return Constant(root)
 
-    def _add(self, name: str, dtype: DType, shape: tuple[int, ...], accesses: list[Access], box: tuple[int, ...] = (), code: tuple[Instr, ...] = ()) -> None:
+    def _add(
+        self,
+        name: str,
+        dtype: DType,
+        shape: tuple[int, ...],
+        accesses: list[Access],
+        box: tuple[int, ...] = (),
+        code: tuple[Instr, ...] = (),
+    ) -> None:
         factors = min(2, len(accesses)) if box else 0
         monoid = Monoid.SUM if box else Monoid.NONE
         first = len(self._inputs) + len(self._ops)
@@ -76,7 +85,9 @@ class Synthetic:
         terms = (Term(0, 0, 1), Term(0, 3, 1), Term(1, 1, 1), Term(1, 4, 1), Term(2, 5, 1))
         x = Access(Value(1), DType.I16, IMAGE, (-1, -1, 0), terms)
         shape = (64, 3, 3, 64)
-        w = Access(self._constant(DType.I16, shape), DType.I16, shape, (0,) * 4, tuple(Term(d, 2 + d, 1) for d in range(4)))
+        w = Access(
+            self._constant(DType.I16, shape), DType.I16, shape, (0,) * 4, tuple(Term(d, 2 + d, 1) for d in range(4))
+        )
         scale = Access(self._constant(DType.I32, (64, 2)), DType.I32, (64, 2), (0, 0), (Term(0, 2, 1),))
         shift = Access(scale.source, DType.I32, (64, 2), (0, 1), (Term(0, 2, 1),))
         code = (
@@ -101,8 +112,17 @@ class Synthetic:
         table = Access(self._constant(DType.I16, (1 << 16,)), DType.I16, (1 << 16,), (1 << 15,), (), 0, (0, 1))
         self._add("look-up in 65,536 entries", DType.I16, IMAGE, [a, table], (), (load[0], Instr(Opcode.LOOK, (1, 1))))
         index = Access(self._constant(DType.I16, (128,)), DType.I16, (128,), (0,), (Term(0, 0, 1),))
-        rows = Access(self._constant(DType.I16, (2048, 128)), DType.I16, (2048, 128), (1024, 0), (Term(1, 1, 1),), 0, (0, 0))
-        self._add("row of an embedding", DType.I16, (128, 128), [index, rows], (), (Instr(Opcode.LOAD, (0,)), Instr(Opcode.LOOK, (1, 1))))
+        rows = Access(
+            self._constant(DType.I16, (2048, 128)), DType.I16, (2048, 128), (1024, 0), (Term(1, 1, 1),), 0, (0, 0)
+        )
+        self._add(
+            "row of an embedding",
+            DType.I16,
+            (128, 128),
+            [index, rows],
+            (),
+            (Instr(Opcode.LOAD, (0,)), Instr(Opcode.LOOK, (1, 1))),
+        )
         total = Access(Value(3), DType.I32, (128,), (0,), (Term(0, 0, 1),))
         self._add("sum of 128 i32", DType.I64, (), [total], (128,))
         square = Access(Value(2), DType.I32, (64, 1024), (0, 0), (Term(0, 0, 1), Term(1, 1, 1)))
@@ -134,7 +154,11 @@ class Synthetic:
             right = int(values[value].reshape(-1)[positions[j]])
             assert decode(["int64", "int64"], chain.call(data)) == (right, right), name
             zeros = data.count(0)
-            table[name] = {"gas": chain.send(data), "calldata": len(data), "floor": 21_000 + 10 * (zeros + 4 * (len(data) - zeros))}
+            table[name] = {
+                "gas": chain.send(data),
+                "calldata": len(data),
+                "floor": 21_000 + 10 * (zeros + 4 * (len(data) - zeros)),
+            }
         return table
 
 
@@ -154,7 +178,9 @@ class Chain:
         return receipt
 
     def call(self, data: bytes) -> bytes:
-        return bytes.fromhex(self._tester.call({"from": self._sender, "to": self._to, "gas": GAS, "data": "0x" + data.hex()})[2:])
+        return bytes.fromhex(
+            self._tester.call({"from": self._sender, "to": self._to, "gas": GAS, "data": "0x" + data.hex()})[2:]
+        )
 
     def send(self, data: bytes) -> int:
         """Gas that the transaction used."""
@@ -166,7 +192,9 @@ def main() -> None:
     SNAPSHOT.write_text(json.dumps(table, indent=1) + "\n")
     width = max(map(len, table))
     for name, row in table.items():
-        print(f"{name:<{width}}  {row['gas']:>9,} gas  {row['calldata']:>6,} bytes of calldata, floor {row['floor']:>9,}")
+        print(
+            f"{name:<{width}}  {row['gas']:>9,} gas  {row['calldata']:>6,} bytes of calldata, floor {row['floor']:>9,}"
+        )
 
 
 if __name__ == "__main__":

@@ -9,17 +9,23 @@ from tests.lockstep.evm import Prover, seed_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.lockstep", description="Compare reference, executor and EVM on random programs.")
-    parser.add_argument("--n", type=int, default=10_000, help="elements to compare on the EVM")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.lockstep", description="Compare reference, executor and EVM on random programs."
+    )
+    parser.add_argument("count", nargs="?", type=int, default=10_000, help="elements to compare on the EVM")
+    parser.add_argument("--n", type=int, help="the same")
     parser.add_argument("--seed", type=int, default=0, help="of the campaign; every program has a seed of its own")
-    parser.add_argument("--executor-every", type=int, default=10, help="run the executor on every so many programs (0: never)")
+    parser.add_argument(
+        "--executor-every", type=int, default=10, help="run the executor on every so many programs (0: never)"
+    )
     options = parser.parse_args()
+    wanted = options.count if options.n is None else options.n
     prover, tally = Prover(), Tally()
-    while tally.evm < options.n:
+    while tally.evm < wanted:
         number, every = tally.programs, options.executor_every
         compare(seed_of(options.seed, number), prover, 6, tally, executor=every > 0 and number % every == 0)
         if tally.programs % 100 == 0:
-            print(f"{tally.evm:,} of {options.n:,}", flush=True)
+            print(f"{tally.evm:,} of {wanted:,}", flush=True)
     print("\n".join(tally.lines()))
 
 

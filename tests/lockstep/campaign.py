@@ -57,7 +57,9 @@ def describe(seed: int, value: int, position: int, op: Op) -> str:
     return f"seed {seed}, value {value}, element {position} of {op.monoid.name} {op.shape} over {op.box}: {op}"
 
 
-def compare_executor(seed: int, program: Program, inputs: list[np.ndarray], values: list[np.ndarray], tally: Tally) -> None:  # type: ignore[type-arg]
+def compare_executor(
+    seed: int, program: Program, inputs: list[np.ndarray], values: list[np.ndarray], tally: Tally
+) -> None:
     """All values of the executor against the reference's; its self-test of kernels has tests of its own."""
     given = Executor(program, self_test=False).values(inputs)
     assert len(given) == len(values), f"seed {seed}: {len(given)} values of {len(values)}"
@@ -66,7 +68,9 @@ def compare_executor(seed: int, program: Program, inputs: list[np.ndarray], valu
         wrong = np.flatnonzero(np.asarray(mine).reshape(-1) != right.reshape(-1))
         if wrong.size:
             op = program.ops[program.locate(value)[0]]
-            raise AssertionError(f"executor differs at {wrong.size} elements: {describe(seed, value, int(wrong[0]), op)}")
+            raise AssertionError(
+                f"executor differs at {wrong.size} elements: {describe(seed, value, int(wrong[0]), op)}"
+            )
         tally.executor += right.size
 
 
@@ -84,6 +88,8 @@ def compare(seed: int, prover: Prover, per_op: int, tally: Tally, executor: bool
             disputed, witness = execution.witness(value, position)
             tally.largest = max(tally.largest, len(witness))
             answer = prover.step(disputed, witness)
-            assert answer == (right, right), f"EVM says {answer}, the reference {right}: {describe(seed, value, position, op)}"
+            assert answer == (right, right), (
+                f"EVM says {answer}, the reference {right}: {describe(seed, value, position, op)}"
+            )
             tally.count(op)
     tally.programs += 1

@@ -72,7 +72,7 @@ class Disputed:
 class Execution:
     """A program with the values of one execution, as a claimant committed to them, right or wrong."""
 
-    def __init__(self, program: Program, values: list[np.ndarray]) -> None:  # type: ignore[type-arg]
+    def __init__(self, program: Program, values: list[np.ndarray]) -> None:
         self.program, self.values = program, values
 
     def bytes_of(self, value: int) -> bytes:

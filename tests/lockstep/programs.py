@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -35,11 +34,11 @@ EDGES = (0, 1, -1, 2, 63, 64, 65, -64, -65, 127, 128, 1 << 31, -(1 << 31), (1 <<
 
 @dataclass(frozen=True)
 class Tensor:
-    """Something that an op can read: ``make`` gives its source, ``stack`` is not 0 where dimension 0 selects a value."""
+    """Something that an op can read: ``stack`` is not 0 where dimension 0 selects a value."""
 
     dtype: DType
     shape: tuple[int, ...]
-    make: Callable[[], Source]
+    source: Source
     stack: int = 0
 
 
@@ -49,9 +48,9 @@ class _Draft:
 
     rng: random.Random
     inputs: list[TensorType] = field(default_factory=list)
-    arrays: list[np.ndarray] = field(default_factory=list)  # type: ignore[type-arg]
+    arrays: list[np.ndarray] = field(default_factory=list)
     ops: list[Op] = field(default_factory=list)
-    constants: dict[Root, np.ndarray] = field(default_factory=dict)  # type: ignore[type-arg]
+    constants: dict[Root, np.ndarray] = field(default_factory=dict)
     tensors: list[Tensor] = field(default_factory=list)
     """Values that ops may read from now on."""
 
@@ -65,7 +64,9 @@ class _Draft:
             shape.append(self.rng.randint(1, max(1, min(9, most // max(1, math.prod(shape))))))
         return tuple(shape)
 
-    def array(self, dtype: DType, shape: tuple[int, ...], low: int | None = None, high: int | None = None) -> np.ndarray:  # type: ignore[type-arg]
+    def array(
+        self, dtype: DType, shape: tuple[int, ...], low: int | None = None, high: int | None = None
+    ) -> np.ndarray:
         """Elements of [low, high] (default: of the dtype), of which one style in three is all extremes."""
         lowest, highest = dtype.min if low is None else low, dtype.max if high is None else high
         count = math.prod(shape)
@@ -73,10 +74,12 @@ class _Draft:
         if style == 0:
             flat = [self.rng.choice((lowest, highest)) for _ in range(count)]
         else:
-            flat = [self.number(lowest, highest) if style == 1 else self.rng.randint(lowest, highest) for _ in range(count)]
+            flat = [
+                self.number(lowest, highest) if style == 1 else self.rng.randint(lowest, highest) for _ in range(count)
+            ]
         return np.array(flat, dtype=dtype.numpy).reshape(shape)
 
-    def constant(self, array: np.ndarray) -> Constant:  # type: ignore[type-arg]
+    def constant(self, array: np.ndarray) -> Constant:
         root = constant_root(array)
         held = self.constants.get(root)
         while held is not None and (held.dtype != array.dtype or held.size != array.size):
@@ -114,10 +117,12 @@ class _Draft:
             shape = shape or self.shape(3, 600)
             shape = (repeat, *shape) if sliced else shape
             held = self.constant(self.array(dtype, shape))
-            return Tensor(dtype, shape, lambda: held), sliced
+            return Tensor(dtype, shape, held), sliced
         return self.rng.choice(pool[-6:] if self.rng.random() < 0.5 else pool), False
 
-    def access(self, tensor: Tensor, spans: list[int], free: list[int], sliced: bool, repeat: int, row: int | None) -> Access:
+    def access(
+        self, tensor: Tensor, spans: list[int], free: list[int], sliced: bool, repeat: int, row: int | None
+    ) -> Access:
         """A random access; ``spans[v]`` is the size of variable v, ``free`` the variables that it may use.
 
         ``row``: the variable that, more often than not, runs along the last dimension in steps of one.
@@ -153,7 +158,7 @@ class _Draft:
             terms.append(Term(rng.randrange(len(shape)), ITERATION, rng.choice((1, -1))))
         rng.shuffle(terms)
         fill = rng.choice((0, 0, 0, 1, -1, tensor.dtype.min, rng.choice(EDGES)))
-        return Access(tensor.make(), tensor.dtype, shape, tuple(offsets), tuple(terms), fill, None, tensor.stack)
+        return Access(tensor.source, tensor.dtype, shape, tuple(offsets), tuple(terms), fill, None, tensor.stack)
 
     def index(self, size: int, spans: list[int], free: list[int]) -> Access:
         """An access whose values mostly are coordinates of a dimension of ``size``."""
@@ -178,7 +183,11 @@ class _Draft:
 
             match op:
                 case Opcode.CONST:
-                    code.append(Instr(op, (), rng.choice((*EDGES, rng.randint(-100, 100), rng.randint(-(1 << 63), (1 << 63) - 1)))))
+                    code.append(
+                        Instr(
+                            op, (), rng.choice((*EDGES, rng.randint(-100, 100), rng.randint(-(1 << 63), (1 << 63) - 1)))
+                        )
+                    )
                 case Opcode.INDEX:
                     code.append(Instr(op, (rng.choice([*range(rank), ITERATION]),)))
                 case Opcode.LOAD:
@@ -194,7 +203,13 @@ class _Draft:
                         else:
                             code.append(Instr(op, (number, register())))
                 case Opcode.SHL | Opcode.SHR | Opcode.MULSHIFT:
-                    code.append(Instr(Opcode.CONST, (), rng.choice((rng.randint(-70, 70), rng.randint(0, 40), rng.choice(EDGES), 128, 129))))
+                    code.append(
+                        Instr(
+                            Opcode.CONST,
+                            (),
+                            rng.choice((rng.randint(-70, 70), rng.randint(0, 40), rng.choice(EDGES), 128, 129)),
+                        )
+                    )
                     middle = (rng.randrange(registers),) if op is Opcode.MULSHIFT else ()
                     code.append(Instr(op, (rng.randrange(registers), *middle, registers)))
                 case _:
@@ -202,7 +217,17 @@ class _Draft:
                     code.append(Instr(op, tuple(register() for _ in range(arity))))
         return tuple(code)
 
-    def op(self, first: int, body: int, repeat: int, extra: list[Tensor], monoid: Monoid, wanted: Opcode, dtype: DType, out: tuple[int, ...] | None) -> Op:
+    def op(
+        self,
+        first: int,
+        body: int,
+        repeat: int,
+        extra: list[Tensor],
+        monoid: Monoid,
+        wanted: Opcode,
+        dtype: DType,
+        out: tuple[int, ...] | None,
+    ) -> Op:
         """One op over what exists so far; ``out`` fixes its shape."""
         rng = self.rng
         factors = rng.choice((0, 1, 1, 2, 2, 2)) if monoid is Monoid.NONE else rng.choice((1, 2))
@@ -219,10 +244,10 @@ class _Draft:
         for _ in range(factors):
             fit = (*self.shape(1, 6), box[-1]) if box and rng.random() < 0.8 else None
             tensor, sliced = self.source(repeat, extra, fit)
-            if fit and rng.random() < 0.6 and tensor.dtype.size > 2 and isinstance(tensor.make(), Constant):
+            if fit and rng.random() < 0.6 and tensor.dtype.size > 2 and isinstance(tensor.source, Constant):
                 narrow = rng.choice((DType.I8, DType.I16))
                 kept = self.constant(self.array(narrow, tensor.shape))
-                tensor = replace(tensor, dtype=narrow, make=lambda kept=kept: kept)
+                tensor = replace(tensor, dtype=narrow, source=kept)
             access = self.access(tensor, spans, everything, sliced, repeat, row)
             if rng.random() < 0.2 and access.shape:
                 d = rng.randrange(len(access.shape))
@@ -243,11 +268,15 @@ class _Draft:
             table = self.constant(self.array(rng.choice(list(DType)), (rng.choice((16, 40, 700)),)))
             held = self.constants[table.root]
             offset = rng.choice((0, 0, 0, 3, -2))
-            accesses.append(Access(table, DType.of(held.dtype), held.shape, (offset,), (), rng.choice((0, 5)), (0, len(accesses))))
+            accesses.append(
+                Access(table, DType.of(held.dtype), held.shape, (offset,), (), rng.choice((0, 5)), (0, len(accesses)))
+            )
         code = self.code(len(shape), looks, loads, wanted)
         return Op(first, body, repeat, monoid, dtype, factors, shape, box, tuple(accesses), code)
 
-    def segment(self, first: int, body: int, repeat: int, monoids: list[Monoid], opcodes: list[Opcode], dtypes: list[DType]) -> int:
+    def segment(
+        self, first: int, body: int, repeat: int, monoids: list[Monoid], opcodes: list[Opcode], dtypes: list[DType]
+    ) -> int:
         """Adds ``body`` ops that execute ``repeat`` times from trace index ``first`` on; returns the trace index behind them."""
         rng = self.rng
         loop: list[Tensor] = []
@@ -256,11 +285,11 @@ class _Draft:
             inits = [tensor for tensor in self.tensors if not tensor.stack and math.prod(tensor.shape) <= 60]
             for init in rng.sample(inits, min(len(inits), 2)):
                 j = rng.randrange(body)
-                source = init.make()
+                source = init.source
                 if shapes[j] is None and isinstance(source, Value):
                     shapes[j] = (init.dtype, init.shape)
                     carried = Carried(first + j - body, body, source.base)
-                    loop.append(Tensor(init.dtype, init.shape, lambda carried=carried: carried))
+                    loop.append(Tensor(init.dtype, init.shape, carried))
         added: list[Op] = []
         for j in range(body):
             fixed = shapes[j]
@@ -268,7 +297,7 @@ class _Draft:
             op = self.op(first + j, body, repeat, loop, monoids[j], opcodes[j], dtype, out)
             added.append(op)
             same = Value(first + j, body if repeat > 1 else 0)
-            tensor = Tensor(dtype, op.shape, lambda same=same: same)
+            tensor = Tensor(dtype, op.shape, same)
             if repeat > 1:
                 loop.append(tensor)
             else:
@@ -277,12 +306,12 @@ class _Draft:
         if repeat > 1:
             for j, op in enumerate(added):
                 last, all_of_it = Value(first + (repeat - 1) * body + j), Value(first + j)
-                self.tensors.append(Tensor(op.dtype, op.shape, lambda last=last: last))
-                self.tensors.append(Tensor(op.dtype, (repeat, *op.shape), lambda a=all_of_it: a, body))
+                self.tensors.append(Tensor(op.dtype, op.shape, last))
+                self.tensors.append(Tensor(op.dtype, (repeat, *op.shape), all_of_it, body))
         return first + body * repeat
 
 
-def draw(seed: int) -> tuple[Program, list[np.ndarray]]:  # type: ignore[type-arg]
+def draw(seed: int) -> tuple[Program, list[np.ndarray]]:
     """A random program and inputs for it; the seed decides everything.
 
     Monoids, opcodes and dtypes are dealt from shuffled decks, so that a few programs see all of them.
@@ -294,7 +323,7 @@ def draw(seed: int) -> tuple[Program, list[np.ndarray]]:  # type: ignore[type-ar
         held = Value(len(draft.inputs))
         draft.inputs.append(TensorType(dtype, 0, shape))
         draft.arrays.append(draft.array(dtype, shape))
-        draft.tensors.append(Tensor(dtype, shape, lambda held=held: held))
+        draft.tensors.append(Tensor(dtype, shape, held))
     plan = [(rng.randint(1, 3), rng.choice((1, 1, rng.randint(2, 4)))) for _ in range(rng.randint(2, 4))]
     # Segments of one iteration that follow one another are one segment of the trace: either way it is the same program.
     total = sum(body for body, _ in plan)

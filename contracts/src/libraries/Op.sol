@@ -3,30 +3,32 @@ pragma solidity 0.8.37;
 
 import {ITERATION, MAX_RANK, Monoids, NO_DIMENSION} from "../generated/Opcodes.sol";
 import {Calldata} from "./Calldata.sol";
-import {Tree} from "./Witness.sol";
 
 /// @notice One dimension of an access.
 /// @param size elements along it
 /// @param start the coordinate without the box's part: offset, output coordinates and iteration
 /// @param stride elements of the tensor between neighbours; 0 where the dimension selects a value
-/// @param slope change of the coordinate per step of the box dimension that a row runs along
-/// @param coordinate where it was placed last
+/// @param coordinate where it was placed last: the lowest one, if it was placed for the whole box; @param high the highest
+/// @param slope coefficient and @param variable box dimension of one of the @param moves terms over the box
 struct Dimension {
     int256 size;
     int256 start;
     int256 stride;
-    int256 slope;
     int256 coordinate;
+    int256 high;
+    int256 slope;
+    uint256 variable;
+    uint256 moves;
 }
 
 /// @notice Where an op reads, with the output coordinates and the iteration put in.
 /// @param isConstant whether it reads a constant (by `root`), else the trace value `base + stack * coordinate 0`
 /// @param shift elements have 1 << shift bytes
 /// @param elements of the tensor
-/// @param tree the leaves that the witness gives of the source
+/// @param tree the runs of leaves that the witness gives of the source
 /// @param terms those over box dimensions: coef << 16 | box dimension << 8 | dimension
-/// @param lo first step of the row inside the operand, @param hi first one behind
-/// @param element read at step 0 of the row, @param step elements per step of the row
+/// @param element read first, where the access is linear over the box, and then @param steps elements on per step of a box
+///        dimension
 struct Access {
     bool isConstant;
     bytes32 root;
@@ -37,13 +39,11 @@ struct Access {
     uint256 indirect;
     uint256 index;
     uint256 elements;
-    Tree tree;
+    uint256[] tree;
     Dimension[] dimensions;
     int256[] terms;
-    int256 lo;
-    int256 hi;
     int256 element;
-    int256 step;
+    int256[] steps;
 }
 
 /// @notice An op, for one iteration and one output element.
@@ -120,7 +120,11 @@ library Op {
         }
     }
 
-    function _dims(uint256 cursor, uint256 start) private pure returns (uint256[] memory dims, uint256 elements, uint256) {
+    function _dims(uint256 cursor, uint256 start)
+        private
+        pure
+        returns (uint256[] memory dims, uint256 elements, uint256)
+    {
         unchecked {
             uint256 rank = cursor.u8();
             if (rank > MAX_RANK) revert Malformed(cursor - start);
@@ -138,7 +142,11 @@ library Op {
         }
     }
 
-    function _access(Descriptor memory op, Access memory access, uint256 cursor, uint256 start) private pure returns (uint256) {
+    function _access(Descriptor memory op, Access memory access, uint256 cursor, uint256 start)
+        private
+        pure
+        returns (uint256)
+    {
         unchecked {
             uint256 kind = cursor.u8();
             access.shift = (cursor + 1).u8();
@@ -166,7 +174,8 @@ library Op {
             uint256 rank = cursor.u8();
             bool direct = access.indirect == NO_DIMENSION;
             if (
-                rank > MAX_RANK || (direct ? access.index != 0 : access.indirect >= rank || access.index >= op.accesses.length)
+                rank > MAX_RANK
+                    || (direct ? access.index != 0 : access.indirect >= rank || access.index >= op.accesses.length)
                     || (stack != 0 && (rank == 0 || access.isConstant))
             ) revert Malformed(cursor - start);
             ++cursor;
@@ -175,7 +184,11 @@ library Op {
         }
     }
 
-    function _dimensions(Access memory access, uint256 cursor, uint256 rank, uint256 start) private pure returns (uint256) {
+    function _dimensions(Access memory access, uint256 cursor, uint256 rank, uint256 start)
+        private
+        pure
+        returns (uint256)
+    {
         unchecked {
             Dimension[] memory dimensions = new Dimension[](rank);
             access.dimensions = dimensions;
@@ -197,7 +210,11 @@ library Op {
         }
     }
 
-    function _terms(Descriptor memory op, Access memory access, uint256 cursor, uint256 start) private pure returns (uint256) {
+    function _terms(Descriptor memory op, Access memory access, uint256 cursor, uint256 start)
+        private
+        pure
+        returns (uint256)
+    {
         unchecked {
             uint256 count = cursor.u8();
             ++cursor;

@@ -4,14 +4,6 @@ pragma solidity 0.8.37;
 import {Calldata} from "./Calldata.sol";
 import {Merkle} from "./Merkle.sol";
 
-/// @notice The leaves of one tree that a witness gives.
-/// @param runs ascending, each first leaf << 96 | count << 64 | ordinal of the first leaf << 32 | its calldata offset
-/// @param last the run that was used last, looked at first
-struct Tree {
-    uint256[] runs;
-    uint256 last;
-}
-
 /// @notice An authenticated sparse memory: which leaves there are, and which of them nobody has read yet.
 /// @param wasRead one byte a leaf, by ordinal
 /// @param unread leaves that nobody has read
@@ -24,6 +16,8 @@ struct Memory {
 
 /// @title Witness
 /// @notice Parses and authenticates the trees of a witness (ARCHITECTURE.md, *Witness of a step*), and finds leaves in them.
+/// @dev A tree is an array of its runs of leaves, ascending, each first leaf << 96 | count << 64 | ordinal of the first leaf
+///      << 32 | calldata offset of the first leaf. In front of them, at 0, stands the place of the run that was used last.
 library Witness {
     using Calldata for uint256;
 
@@ -51,22 +45,22 @@ library Witness {
     function parse(Memory memory store, uint256 cursor, uint256 end, bytes32 root, uint256 depth)
         internal
         view
-        returns (Tree memory tree, uint256 next)
+        returns (uint256[] memory tree, uint256 next)
     {
         unchecked {
             uint256 count = cursor.u16();
             uint256 siblings = cursor + 2 + 10 * count;
             uint256 data = siblings + 2 + 32 * siblings.u16();
             uint256 leaves;
-            (tree.runs, leaves) = _runs(cursor + 2, count, data, store.leaves);
+            (tree, leaves) = _runs(cursor + 2, count, data, store.leaves);
             next = data + LEAF_BYTES * leaves;
             if (next > end) revert WitnessLength(0);
 
             uint256[] memory indices = new uint256[](leaves);
             bytes32[] memory hashes = new bytes32[](leaves);
             uint256 leaf = 0;
-            for (uint256 j = 0; j < count; ++j) {
-                uint256 run = tree.runs[j];
+            for (uint256 j = 1; j <= count; ++j) {
+                uint256 run = tree[j];
                 uint256 first = run >> 96;
                 for (uint256 stop = first + uint32(run >> 64); first < stop; ++first) {
                     indices[leaf] = first;
@@ -84,17 +78,18 @@ library Witness {
     function _runs(uint256 cursor, uint256 count, uint256 data, uint256 ordinal)
         private
         pure
-        returns (uint256[] memory runs, uint256 leaves)
+        returns (uint256[] memory tree, uint256 leaves)
     {
         unchecked {
-            runs = new uint256[](count);
+            tree = new uint256[](count + 1);
+            tree[0] = 1;
             uint256 behind = 0;
-            for (uint256 j = 0; j < count; ++j) {
+            for (uint256 j = 1; j <= count; ++j) {
                 uint256 first = cursor.u64();
                 uint256 length = (cursor + 8).u16();
-                if (length == 0 || (j != 0 && first <= behind)) revert RunsUnsorted(j);
+                if (length == 0 || (j != 1 && first <= behind)) revert RunsUnsorted(j);
                 behind = first + length;
-                runs[j] = (first << 96) | (length << 64) | ((ordinal + leaves) << 32) | (data + LEAF_BYTES * leaves);
+                tree[j] = (first << 96) | (length << 64) | ((ordinal + leaves) << 32) | (data + LEAF_BYTES * leaves);
                 leaves += length;
                 cursor += 10;
             }
@@ -102,16 +97,19 @@ library Witness {
     }
 
     /// @notice Calldata offset of leaf `leaf`, with `count` leaves from it on lying side by side; they count as read.
-    function locate(Memory memory store, Tree memory tree, uint256 leaf, uint256 count) internal pure returns (uint256) {
+    function locate(Memory memory store, uint256[] memory tree, uint256 leaf, uint256 count)
+        internal
+        pure
+        returns (uint256)
+    {
         unchecked {
-            uint256[] memory runs = tree.runs;
-            if (runs.length == 0) revert LeafMissing(leaf);
-            uint256 run = runs[tree.last];
+            if (tree.length == 0) revert LeafMissing(leaf);
+            uint256 run = tree[tree[0]];
             uint256 skip = leaf - (run >> 96);
             if (skip >= uint32(run >> 64)) {
-                uint256 found = _search(runs, leaf);
-                tree.last = found;
-                run = runs[found];
+                uint256 found = _search(tree, leaf);
+                tree[0] = found;
+                run = tree[found];
                 skip = leaf - (run >> 96);
             }
             // A leaf in front of the run gives a skip far beyond any length.
@@ -135,12 +133,13 @@ library Witness {
     }
 
     /// @dev The last run that does not begin behind the leaf (or the first run).
-    function _search(uint256[] memory runs, uint256 leaf) private pure returns (uint256 low) {
+    function _search(uint256[] memory tree, uint256 leaf) private pure returns (uint256 low) {
         unchecked {
-            uint256 high = runs.length;
+            low = 1;
+            uint256 high = tree.length;
             while (high - low > 1) {
                 uint256 middle = (low + high) >> 1;
-                if (runs[middle] >> 96 <= leaf) low = middle;
+                if (tree[middle] >> 96 <= leaf) low = middle;
                 else high = middle;
             }
         }

@@ -1,0 +1,43 @@
+"""The gas of one step, whole transactions, is what the snapshot says and within its targets."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.contracts.one_step_gas import SNAPSHOT, Synthetic
+from tests.lockstep.evm import artifact
+
+TARGETS = {
+    "dot i16 x i16, 256": 400_000,
+    "dot i16 x i16, 1024": 400_000,
+    "dot i16 x i16, 4096": 850_000,
+    "dot i16 x i8, 4096": 850_000,
+    "dot i16 x i16, 16384": 2_800_000,
+    "convolution 3x3x64, inside": 400_000,
+    "convolution 3x3x64, corner": 400_000,
+    "element-wise, two operands": 230_000,
+    "look-up in 65,536 entries": 230_000,
+    "row of an embedding": 230_000,
+}
+"""Gas at most, by op; every other one stays below 5,000,000."""
+
+
+@pytest.fixture(scope="module")
+def table() -> dict[str, dict[str, int]]:
+    return Synthetic().measure()
+
+
+def test_gas_is_that_of_the_snapshot(table: dict[str, dict[str, int]]) -> None:
+    assert table == json.loads(SNAPSHOT.read_text()), "run `make gas` and look at what changed"
+
+
+def test_gas_stays_within_the_targets(table: dict[str, dict[str, int]]) -> None:
+    assert table.keys() > TARGETS.keys()
+    over = {name: row["gas"] for name, row in table.items() if row["gas"] > TARGETS.get(name, 5_000_000)}
+    assert not over, over
+
+
+def test_bytecode_stays_below_16_kilobytes() -> None:
+    assert len(artifact()["deployedBytecode"]) // 2 - 1 < 16_000
