@@ -1,0 +1,71 @@
+"""Passes: a folded graph computes what the captured one computes; ranges are what the arrays hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from prover.capture import Graph, Stacked, capture, evaluate
+from prover.passes.calibrate import calibrate
+from prover.passes.fold import fold
+from rollup.errors import LoweringError
+from tests.prover.cases import CASES, Case, reals
+
+
+def _stacked(graph: Graph) -> bool:
+    bodies = [node.body for node in graph.nodes if node.body is not None]
+    return any(isinstance(x, Stacked) for body in bodies for node in body.nodes for x in node.inputs) or any(map(_stacked, bodies))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_folding_keeps_the_function(case: Case) -> None:
+    graph, _, _ = capture(case.fn, case.inputs)
+    folded = fold(graph)
+    assert len(folded.nodes) <= len(graph.nodes)
+    if _stacked(folded):
+        # A stacked constant exists only per iteration; the lockstep tests run such bodies.
+        return
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(case.inputs)]
+    for before, after in zip(evaluate(graph, leaves), evaluate(folded, leaves), strict=True):
+        np.testing.assert_allclose(np.asarray(before), np.asarray(after), rtol=1e-6, atol=1e-6)
+
+
+def test_constants_are_folded_in_and_out_of_scans() -> None:
+    weights = reals(5, 4)
+
+    def run(xs: Any) -> Any:
+        return lax.scan(lambda c, pair: (c + pair[0] * jnp.exp(pair[1] * 2), c), jnp.zeros(4) + 1, (xs, weights))
+
+    folded = fold(capture(run, (reals(5, 4),))[0])
+    (scan,) = folded.nodes
+    assert scan.body is not None
+    assert [node.name for node in scan.body.nodes] == ["mul", "add"]
+    (stacked,) = [x for node in scan.body.nodes for x in node.inputs if isinstance(x, Stacked)]
+    np.testing.assert_allclose(stacked.array, np.exp(weights * 2), rtol=1e-6)
+
+
+def test_ranges_cover_all_samples_and_all_iterations() -> None:
+    def run(x: Any) -> Any:
+        return lax.fori_loop(0, 4, lambda _, c: c * 2.0, x)
+
+    graph, _, _ = capture(run, (np.ones(2, np.float32),))
+    ranges = calibrate(graph, [[np.array([1.0, -3.0], np.float32)], [np.array([0.5, 2.0], np.float32)]])
+    scan = next(node for node in graph.nodes if node.body is not None)
+    assert scan.body is not None
+    doubled = next(node for node in scan.body.nodes if node.name == "mul")
+    assert (ranges[doubled.outputs[0]].low, ranges[doubled.outputs[0]].high) == (-48.0, 32.0)
+    assert (ranges[graph.inputs[0]].low, ranges[graph.inputs[0]].high) == (-3.0, 2.0)
+
+
+def test_infinities_are_left_out_of_ranges_and_nan_results_are_refused() -> None:
+    graph, _, _ = capture(lambda x: jnp.where(x > 0, x, -jnp.inf), (np.ones(2, np.float32),))
+    ranges = calibrate(graph, [[np.array([1.0, -3.0], np.float32)]])
+    assert ranges[graph.outputs[0]].low == 1.0  # type: ignore[index]
+    bad, _, _ = capture(jnp.log, (np.ones(2, np.float32),))
+    with pytest.raises(LoweringError, match="gives NaN on a calibration sample"):
+        calibrate(bad, [[np.array([-1.0, 1.0], np.float32)]])
