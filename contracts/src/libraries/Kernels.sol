@@ -237,15 +237,29 @@ library Kernels {
         pure
         returns (int256 best, uint256 index)
     {
-        unchecked {
-            best = type(int256).min;
-            for (uint256 j = 0; j < count; ++j) {
-                int256 element = read(cursor, shift) * sign;
-                if (element > best) {
-                    best = element;
-                    index = j;
+        best = type(int256).min;
+        assembly ("memory-safe") {
+            // As in `read`.
+            let copies := 0x1000000000000010000000000000100000000000001
+            let picks := 0xff00000000000000ff00000000000000ff00000000000000ff000000
+            let top := sub(shl(shift, 1), 1)
+            for { let j := 0 } lt(j, count) { j := add(j, 1) } {
+                let element := mod(and(mul(shr(200, calldataload(cursor)), copies), picks), 0xffffffffffffffffff)
+                if eq(top, 7) {
+                    element := or(
+                        element,
+                        shl(
+                            32,
+                            mod(and(mul(shr(200, calldataload(add(cursor, 4))), copies), picks), 0xffffffffffffffffff)
+                        )
+                    )
                 }
-                cursor += step;
+                element := mul(signextend(top, element), sign)
+                if sgt(element, best) {
+                    best := element
+                    index := j
+                }
+                cursor := add(cursor, step)
             }
         }
     }
