@@ -86,6 +86,7 @@ contract OneStepProver is IOneStepProver {
     /// @dev Index of the disputed leaf within its tensor.
     function _leafOf(Step calldata disputed) private pure returns (uint256) {
         unchecked {
+            // forge-lint: disable-next-line(incorrect-shift) a mask of as many bits as the depth
             return disputed.leaf & ((1 << disputed.tensorDepth) - 1);
         }
     }

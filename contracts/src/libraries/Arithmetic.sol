@@ -5,6 +5,8 @@ pragma solidity 0.8.37;
 /// @notice The arithmetic of the op form; the twin of the functions of `rollup/ops.py`.
 /// @dev Operands are signed 64-bit values in 256-bit words (a product of two, where a shift takes one), so that no
 ///      intermediate result comes near the width.
+// Casts keep low bits on purpose: packed fields, wrapped numbers, two's complement steps.
+// forge-lint: disable-next-item(incorrect-shift, unsafe-typecast)
 library Arithmetic {
     /// @notice The number's lowest 64 bits, signed.
     function wrap(int256 number) internal pure returns (int256) {

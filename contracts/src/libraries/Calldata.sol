@@ -5,6 +5,8 @@ pragma solidity 0.8.37;
 /// @notice Big-endian fields at absolute calldata offsets.
 /// @dev Nothing is checked here: bytes behind the end of the calldata read as zero, and whoever parses compares where it
 ///      stopped with where it had to stop.
+// Casts keep low bits on purpose: packed fields, wrapped numbers, two's complement steps.
+// forge-lint: disable-next-item(unsafe-typecast)
 library Calldata {
     function word(uint256 cursor) internal pure returns (bytes32 value) {
         assembly ("memory-safe") {

@@ -10,6 +10,8 @@ import {Reduction} from "./Reduction.sol";
 
 /// @title Evaluator
 /// @notice Recomputes one element of one op; with Operands and Reduction the twin of `rollup/machine/reference.py`.
+// Casts keep low bits on purpose: packed fields, wrapped numbers, two's complement steps.
+// forge-lint: disable-next-item(unsafe-typecast)
 library Evaluator {
     using Calldata for uint256;
 

@@ -6,6 +6,8 @@ pragma solidity 0.8.37;
 /// @dev Lanes are made unsigned by a bias of half their range, so that sums of lanes and of products of lanes never borrow
 ///      from one another; the bias is taken out of the total. Lanes behind the last element are zeroed before that, and so
 ///      count as zero elements.
+// An element has 1 << shift bytes; casts keep two's complement.
+// forge-lint: disable-next-item(incorrect-shift, unsafe-typecast)
 library Kernels {
     /// @dev One in each of the four 64-bit slots of a word: times this, the top slot is the sum of all slots.
     uint256 private constant ONES = 0x0000000000000001000000000000000100000000000000010000000000000001;

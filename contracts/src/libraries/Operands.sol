@@ -23,6 +23,8 @@ struct Evaluation {
 /// @notice Locates and reads what an op reads; the twin of `Step` in `rollup/machine/reference.py`, whose names it uses.
 /// @dev Coefficients have 32 bits and registers 64, tensors at most 2^64 elements: no coordinate or position comes near 256
 ///      bits, and arithmetic is unchecked.
+// Casts keep low bits on purpose: packed fields, wrapped numbers, two's complement steps.
+// forge-lint: disable-next-item(unsafe-typecast)
 library Operands {
     using Witness for Memory;
 

@@ -25,6 +25,8 @@ struct State {
 /// @notice The monoid over the box.
 /// @dev Nearly always all factors are linear over the box once its margins, where a factor reads its fill, are cut off. Then
 ///      the kernels run along rows, as long as adjacent box dimensions can be merged. Anything else goes element by element.
+// Casts keep low bits on purpose: packed fields, wrapped numbers, two's complement steps.
+// forge-lint: disable-next-item(incorrect-shift, unsafe-typecast)
 library Reduction {
     /// @notice acc: the monoid over the box.
     function reduce(Evaluation memory self) internal pure returns (int256) {
