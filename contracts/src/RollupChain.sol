@@ -19,6 +19,8 @@ import {Duration, Timestamp, currentTime} from "./types/Time.sol";
 /// @title RollupChain
 /// @notice Models, bonds, batches of claims, finality. Nobody owns it and nothing can be changed: the dispute game that it
 ///         deploys is the only other contract that it listens to.
+/// @dev It has all functions of `IRollupChain`, some of them from its bases, which know nothing of the game.
+// slither-disable-next-line missing-inheritance
 contract RollupChain is Ledger, Uploads {
     /// @notice A batch of claims.
     /// @param root of its tree

@@ -100,7 +100,7 @@ abstract contract Verdicts {
         bytes32 computed = Merkle.branch(Merkle.leaf(data), place, witness[Merkle.LEAF_BYTES:]);
         if (computed != traceRoot) revert HashMismatch(computed, traceRoot);
 
-        uint256 used;
+        uint256 used = 0;
         if (verdict.traceIndex < model.inputs.length) {
             uint256 byteLength = model.inputs[verdict.traceIndex].byteLength;
             uint256 before = (place.offset() & (2 ** uint256(model.tensorDepth) - 1)) * Merkle.LEAF_BYTES;

@@ -37,7 +37,7 @@ library Header {
 
     /// @notice What L1 needs of a header; reverts unless every byte of it is in order.
     function decode(bytes calldata header) internal pure returns (Model memory model) {
-        Cursor memory cursor;
+        Cursor memory cursor = Cursor(0);
         // forge-lint: disable-next-line(unsafe-typecast) two bytes were read
         uint16 version = uint16(_number(header, cursor, 2));
         if (version != VERSION) revert UnsupportedVersion(version);
