@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from prover.executor.kernel import Kernel
-from prover.executor.segments import Values, run_segment
-from rollup.affine import producers, reads
+from prover.executor.stages import Stage, cut, pieces, stages
 from rollup.audit.form import check_form
 from rollup.audit.intervals import intervals
 from rollup.errors import ExecutionError
-from rollup.ops import Constant
-from rollup.program import Program, Segment
+from rollup.program import Program
 
 Array = np.ndarray
 
 CLAIM_BLOCK_ELEMENTS = 1 << 26
 """A batch runs in blocks of claims, so that no array has many more elements than this."""
-
-STAGE_OPS = 24
-"""Ops that are compiled together when all values are wanted."""
 
 
 class Executor:
@@ -41,9 +35,7 @@ class Executor:
         self.kernels = [Kernel.of(program, op, reach) for op, reach in zip(program.ops, self.intervals, strict=True)]
         with jax.enable_x64(True):
             self.constants = self._constants()
-        self._stages = _stages(program)
-        self._outputs: Any = jax.jit(self._trace_outputs)
-        self._stage_runs: dict[int, Any] = {}
+        self._plans: dict[object, list[Stage]] = {}
         if self_test:
             from prover.selftest import self_test as test
 
@@ -62,13 +54,29 @@ class Executor:
             kernel.prepared = {name: type(p)(np.empty(0), p.iterated) for name, p in kernel.prepared.items()}
         return found
 
-    def _trace_outputs(self, constants: dict[str, jax.Array], inputs: list[jax.Array]) -> list[jax.Array]:
-        known = Values(inputs[0].shape[0] if inputs else 1, dict(enumerate(inputs)))
-        for segment in self.program.segments:
-            _remember(known, segment, run_segment(segment, self.kernels, constants, known))
+    def _stages(self, claims: int, everything: bool) -> list[Stage]:
+        groups = pieces(self.program) if everything else cut(self.program, claims)
+        if (groups, everything) not in self._plans:
+            self._plans[groups, everything] = stages(self.program, self.kernels, groups, everything)
+        return self._plans[groups, everything]
+
+    def _run(self, inputs: list[Array]) -> list[Array]:
+        """The outputs of a block of claims."""
+        program = self.program
+        known = {v: jnp.asarray(array) for v, array in enumerate(inputs)}
+        for stage in self._stages(inputs[0].shape[0] if inputs else 1, False):
+            known = stage.following(known, stage(self.constants, known))
         return [
-            known.get(value).reshape([known.claims, *tensor.shape]) for value, tensor in self.program.header.outputs
+            np.asarray(self._pick(known, value)).reshape([-1, *tensor.shape])
+            for value, tensor in program.header.outputs
         ]
+
+    def _pick(self, known: dict[int, jax.Array], value: int) -> jax.Array:
+        if value < len(self.program.header.inputs):
+            return known[value]
+        j, t = self.program.locate(value)
+        op = self.program.ops[j]
+        return known[op.first] if op.repeat == 1 else known[op.first][t]
 
     def check_inputs(self, inputs: Sequence[Array], batched: bool = False) -> list[Array]:
         """The inputs as arrays; raises ExecutionError naming the one whose dtype or shape is not the header's."""
@@ -112,8 +120,7 @@ class Executor:
                 short = block - min(block, claims - start)
                 if short:
                     part = [np.concatenate([array, np.zeros([short, *array.shape[1:]], array.dtype)]) for array in part]
-                found = self._outputs(self.constants, [jnp.asarray(array) for array in part])
-                parts.append([np.asarray(output)[: block - short] for output in found])
+                parts.append([output[: block - short] for output in self._run(part)])
         if len(parts) == 1:
             return parts[0]
         return [np.concatenate(rows) for rows in zip(*parts, strict=True)]
@@ -123,73 +130,19 @@ class Executor:
         arrays = self.check_inputs(inputs)
         yield from arrays
         with jax.enable_x64(True):
-            known = Values(1, {v: jnp.asarray(array[None]) for v, array in enumerate(arrays)})
-        for number, (segment, last) in enumerate(self._stages):
+            known = {v: jnp.asarray(array[None]) for v, array in enumerate(arrays)}
+        for stage in self._stages(1, True):
             with jax.enable_x64(True):
-                found = self._run_stage(number, segment, known)
-                _remember(known, segment, found)
-                host = [np.asarray(array) for array in found]
-            if segment.repeat == 1:
-                yield from (array[0] for array in host)
-            else:
-                yield from (array[t, 0] for t in range(segment.repeat) for array in host)
-            _forget(known, number, last)
-
-    def _run_stage(self, number: int, segment: Segment, known: Values) -> list[jax.Array]:
-        if number not in self._stage_runs:
-
-            def run(
-                constants: dict[str, jax.Array], single: dict[int, jax.Array], stacked: dict[int, jax.Array]
-            ) -> list[jax.Array]:
-                bodies = dict(layout)
-                here = Values(1, single, [(first, bodies[first], array) for first, array in stacked.items()])
-                return run_segment(segment, self.kernels, constants, here)
-
-            layout = [(first, body) for first, body, _ in known.stacked]
-            self._stage_runs[number] = jax.jit(run)
-        names = {f"{j}/{name}" for j in range(segment.start, segment.stop) for name in self.kernels[j].prepared}
-        names |= {root.hex() for j in range(segment.start, segment.stop) for root in self.kernels[j].raw}
-        constants = {name: self.constants[name] for name in names}
-        found: list[jax.Array] = self._stage_runs[number](
-            constants, known.single, {first: array for first, _, array in known.stacked}
-        )
-        return found
+                found = stage(self.constants, known)
+                host = {value: np.asarray(array) for value, array in found.items()}
+            for segment in stage.segments:
+                outputs = [host[segment.first + q] for q in range(segment.stop - segment.start)]
+                if segment.repeat == 1:
+                    yield from (array[0] for array in outputs)
+                else:
+                    yield from (array[t, 0] for t in range(segment.repeat) for array in outputs)
+            known = stage.following(known, found)
 
     def values(self, inputs: Sequence[Array]) -> list[Array]:
         """Every trace value of one claim, in trace order."""
         return list(self.stream(inputs))
-
-
-def _remember(known: Values, segment: Segment, outputs: list[jax.Array]) -> None:
-    body = segment.stop - segment.start
-    for q, array in enumerate(outputs):
-        if segment.repeat == 1:
-            known.single[segment.first + q] = array
-        else:
-            known.stacked.append((segment.first + q, body, array))
-
-
-def _forget(known: Values, stage: int, last: dict[int, int]) -> None:
-    """Drop what no later stage reads; ``last`` says which stage reads a value last, by the first value of its stack."""
-    known.single = {v: array for v, array in known.single.items() if last.get(v, -1) > stage}
-    known.stacked = [(first, body, array) for first, body, array in known.stacked if last.get(first, -1) > stage]
-
-
-def _stages(program: Program) -> list[tuple[Segment, dict[int, int]]]:
-    """Segments, long ones without repetition cut into pieces, each with the table of which stage reads a value last."""
-    pieces: list[Segment] = []
-    for segment in program.segments:
-        step = STAGE_OPS if segment.repeat == 1 else segment.stop - segment.start
-        for start in range(segment.start, segment.stop, step):
-            stop = min(start + step, segment.stop)
-            pieces.append(Segment(start, stop, segment.first + start - segment.start, segment.repeat))
-    last: dict[int, int] = {}
-    for number, piece in enumerate(pieces):
-        for j in range(piece.start, piece.stop):
-            op = program.ops[j]
-            for access in op.accesses:
-                if isinstance(access.source, Constant):
-                    continue
-                for producer in producers(program, reads(op, access).reshape(-1)):
-                    last[-1 - producer if producer < 0 else program.ops[producer].first] = number
-    return [(piece, last) for piece in pieces]

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from prover.executor import Executor, conv, executor, reduce
+from prover.executor import Executor, conv, executor, reduce, stages
 from rollup.errors import AuditError, ExecutionError
 from rollup.machine.reference import run
 from rollup.ops import INSTRUCTIONS, Monoid, Opcode
@@ -60,6 +60,19 @@ def test_random_programs_equal_the_reference_when_every_reduction_runs_in_blocks
     monkeypatch.setattr(reduce, "BLOCK_ELEMENTS", 16)
     program, inputs = draw(seed)
     assert_lockstep(program, inputs)
+
+
+@pytest.mark.parametrize("seed", range(36, 46))
+def test_random_programs_equal_the_reference_when_every_op_is_a_stage(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "STAGE_WORK", 1)
+    monkeypatch.setattr(stages, "STAGE_OPS", 1)
+    program, inputs = draw(seed)
+    machine = assert_lockstep(program, inputs)
+    assert len(machine._stages(2, False)) == len(program.segments) + sum(
+        segment.stop - segment.start - 1 for segment in program.segments if segment.repeat == 1
+    )
 
 
 @pytest.mark.parametrize("dtype", [DType.I8, DType.I16, DType.I64])
