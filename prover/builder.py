@@ -47,7 +47,7 @@ class Builder:
         self.segments: list[PendingSegment] = [PendingSegment(1)]
         self.constants: dict[Root, np.ndarray] = {}
         self.where = ""
-        self._tensors: dict[Root, Tensor] = {}
+        self._tensors: dict[tuple[Root, DType, int], Tensor] = {}
 
     @property
     def segment(self) -> PendingSegment:
@@ -67,10 +67,11 @@ class Builder:
         low, high = int(array.min()), int(array.max())
         stored = np.ascontiguousarray(array, dtype=(dtype or DType.holding(low, high)).numpy)
         root = constant_root(stored)
-        if root not in self._tensors:
-            self.constants[root] = stored
-            self._tensors[root] = Tensor(DType.of(stored.dtype), stored.size, low, high, root=root)
-        return self._tensors[root]
+        key = root, DType.of(stored.dtype), stored.size
+        if key not in self._tensors:
+            self.constants.setdefault(root, stored)
+            self._tensors[key] = Tensor(key[1], stored.size, low, high, root=root)
+        return self._tensors[key]
 
     # Constants as registers and views
 

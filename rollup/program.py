@@ -19,7 +19,7 @@ import numpy as np
 from rollup.encoding import Header, TensorType, TracePolicy, decode_header, decode_op, depths, encode_header, encode_op
 from rollup.errors import EncodingError, ProgramError
 from rollup.merkle import EMPTY, Tree, depth_for, hash_descriptor, hash_header, hash_node, tensor_tree
-from rollup.ops import Constant, Op
+from rollup.ops import Access, Constant, Op
 from rollup.types import ModelId, Root, ValueIndex
 
 FORMAT = "touchstone-program-1"
@@ -143,6 +143,29 @@ class Program:
             raise ProgramError(
                 f"the program names a constant {root.hex()[:16]}... that it does not hold; fetch the complete program"
             ) from None
+
+    def constant_tree(self, root: Root) -> Tree:
+        """The tree of a constant, hashed when it is first asked for."""
+        if root not in self._trees:
+            self._trees[root] = tensor_tree(self.constant(root).tobytes())
+        return self._trees[root]
+
+    @cached_property
+    def _trees(self) -> dict[Root, Tree]:
+        return {}
+
+    def seen(self, access: Access) -> np.ndarray:
+        """The elements that an access to a constant sees, flat, with the access's dtype.
+
+        A root commits to bytes up to zero padding, not to a dtype or a length: two constants may share one. What an access
+        sees is therefore the root's bytes, zero-padded, read with its own dtype and element count, here as on chain.
+        """
+        assert isinstance(access.source, Constant)
+        array = self.constant(access.source.root)
+        if array.dtype == access.dtype.numpy and array.size == access.elements:
+            return array.reshape(-1)
+        data, size = array.tobytes(), access.elements * access.dtype.size
+        return np.frombuffer(data[:size].ljust(size, b"\x00"), dtype=access.dtype.numpy)
 
     def name(self, descriptor: int) -> str:
         """Where the op came from, for people."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from rollup.ops import INSTRUCTIONS, ITERATION, Access, Carried, Constant, Instr, Monoid, Op, Opcode, wrap
 from rollup.program import Program
-from rollup.types import Root
+from rollup.types import LEAF_BYTES, DType, Root
 
 Read = Callable[[int, int, int], int]
 """(access number, value index or -1 for a constant, element) -> the integer stored there."""
@@ -139,15 +139,16 @@ class Memory:
 
     program: Program
     values: list[np.ndarray] = field(default_factory=list)
-    _flat: dict[Root, np.ndarray] = field(default_factory=dict)
+    _seen: dict[tuple[Root, DType, int], np.ndarray] = field(default_factory=dict)
 
     def read(self, op: Op) -> Read:
         def element(number: int, value: int, position: int) -> int:
-            source = op.accesses[number].source
-            if isinstance(source, Constant):
-                if source.root not in self._flat:
-                    self._flat[source.root] = self.program.constant(source.root).reshape(-1)
-                return int(self._flat[source.root][position])
+            access = op.accesses[number]
+            if isinstance(access.source, Constant):
+                key = access.source.root, access.dtype, access.elements
+                if key not in self._seen:
+                    self._seen[key] = self.program.seen(access)
+                return int(self._seen[key][position])
             return int(self.values[value].reshape(-1)[position])
 
         return element
@@ -172,16 +173,16 @@ def run(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
 def touched(
     program: Program, values: Sequence[np.ndarray], value: int, position: int
 ) -> Iterator[tuple[Root | int, int]]:
-    """(constant root or trace value, element) of every element that evaluating this one reads, with repetitions."""
+    """(constant root or trace value, leaf of its tensor) of every element that evaluating this one reads, with repetitions."""
     descriptor, t = program.locate(value)
     op = program.ops[descriptor]
-    memory = Memory(program, list(values))
-    inner = memory.read(op)
+    inner = Memory(program, list(values)).read(op)
     seen: list[tuple[Root | int, int]] = []
 
     def spy(number: int, at: int, element: int) -> int:
-        source = op.accesses[number].source
-        seen.append((source.root if isinstance(source, Constant) else at, element))
+        access = op.accesses[number]
+        source = access.source
+        seen.append((source.root if isinstance(source, Constant) else at, element * access.dtype.size // LEAF_BYTES))
         return inner(number, at, element)
 
     Step(op, t, unravel(position, op.shape), spy).evaluate()

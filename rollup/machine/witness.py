@@ -9,7 +9,7 @@ import numpy as np
 
 from rollup.errors import CommitmentError
 from rollup.machine.reference import touched
-from rollup.merkle import Nodes, branch, multiproof, tensor_tree
+from rollup.merkle import Nodes, branch, multiproof
 from rollup.ops import Constant
 from rollup.program import Program
 from rollup.types import LEAF_BYTES, Gindex, Root
@@ -66,10 +66,9 @@ def step_witness(
             first_use.setdefault(access.source.root, number)
     for source, at in touched(program, values, value, position):
         if isinstance(source, int):
-            elements = LEAF_BYTES // program.type_of(source)[1]
-            in_trace.add((source << depth) + at // elements)
+            in_trace.add((source << depth) + at)
         else:
-            in_constant.setdefault(source, set()).add(at * op.accesses[first_use[source]].dtype.size // LEAF_BYTES)
+            in_constant.setdefault(source, set()).add(at)
 
     def trace_leaf(index: int) -> bytes:
         if index == leaf:
@@ -85,8 +84,7 @@ def step_witness(
         wanted = in_constant.get(root)
         if not wanted:
             continue
-        data = program.constant(root).tobytes()
-        tree = tensor_tree(data)
+        data, tree = program.constant(root).tobytes(), program.constant_tree(root)
         chunks = (data[j * LEAF_BYTES : (j + 1) * LEAF_BYTES].ljust(LEAF_BYTES, b"\x00") for j in sorted(wanted))
         trees.append(_tree(number, wanted, multiproof(tree, wanted, tree.depth), chunks))
     return (
