@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +17,11 @@ from prover.executor.access import Derived, Scalars, look
 from prover.executor.conv import ConvPlan, convolve, plan_conv
 from rollup.affine import coefficients, extents, span, stays_inside, variables, view
 from rollup.audit.intervals import OpIntervals, Range
-from rollup.ops import ITERATION, Access, Constant, Instr, Op, Opcode
+from rollup.ops import ITERATION, Access, Constant, Instr, Op, Opcode, Term
 from rollup.program import Program
 from rollup.types import Root
 
+Array = np.ndarray
 Operand = Callable[[int], jax.Array]
 """Access number -> its source [claims or 1, *access.shape]."""
 
@@ -40,7 +42,8 @@ class Kernel:
     """A descriptor, what is proven about it, and how it is computed.
 
     ``prepared`` holds constants in kernel form by name (access number, limb); ``raw`` the constants that are read as
-    they are, by root.
+    they are, by root. ``laid`` are factors whose prepared constant has its own layout, box variables first, and the
+    access that sees it.
     """
 
     op: Op
@@ -50,6 +53,7 @@ class Kernel:
     sliding: reduce.Sliding | None
     prepared: dict[str, Prepared] = field(default_factory=dict)
     raw: set[Root] = field(default_factory=set)
+    laid: dict[int, Access] = field(default_factory=dict)
 
     @classmethod
     def of(cls, program: Program, op: Op, reach: OpIntervals) -> Kernel:
@@ -62,15 +66,21 @@ class Kernel:
                 continue
             array = program.constant(access.source.root)
             in_dot = kernel.plan is not None and number < 2
-            if (
-                access.indirect is None
-                and (in_dot or (number in loaded and number >= op.factors))
-                and kernel._worth(access, array.size)
-            ):
+            factor, load = number < op.factors, number in loaded
+            shared = (factor and load) or any(a.indirect is not None and a.indirect[1] == number for a in op.accesses)
+            worth = access.indirect is None and kernel.sliding is None and kernel._worth(access, array.size)
+            if worth and (in_dot or factor != load) and (in_dot or not shared):
                 kernel._prepare(number, access, array, in_dot)
-            else:
-                kernel.raw.add(access.source.root)
+                if not shared:
+                    continue
+            kernel.raw.add(access.source.root)
         return kernel
+
+    @cached_property
+    def shaped(self) -> Op:
+        """The op as the reduction computes it: with the laid-out factors' own accesses."""
+        accesses = (self.laid.get(number, access) for number, access in enumerate(self.op.accesses))
+        return replace(self.op, accesses=tuple(accesses))
 
     def _worth(self, access: Access, size: int) -> bool:
         sizes = extents(self.op)
@@ -81,6 +91,8 @@ class Kernel:
         iterated = ITERATION in used
         if iterated:
             seen, used = np.moveaxis(seen, -1, 0), used[:-1]
+        if not in_dot and number < self.op.factors:
+            seen = self._lay_out(number, access, used, seen, iterated)
         if not in_dot:
             self.prepared[f"{number}"] = Prepared(np.array(seen, order="C"), iterated)
             return
@@ -89,6 +101,16 @@ class Kernel:
             found = self._matrices(number, Derived(used, jnp.asarray(rows)))
         for limb, part in enumerate(found):
             self.prepared[f"{number}:{limb}"] = Prepared(np.asarray(part if iterated else part[0]), iterated)
+
+    def _lay_out(self, number: int, access: Access, used: Sequence[int], seen: Array, iterated: bool) -> Array:
+        """A factor with its box variables before its output variables: a fold then reads whole rows."""
+        order = sorted(used, key=lambda var: (var < len(self.op.shape), var))
+        sizes = extents(self.op)
+        shape = tuple(sizes[var] for var in order)
+        terms = tuple(Term(d, var, 1) for d, var in enumerate(order))
+        self.laid[number] = replace(access, shape=shape, offsets=(0,) * len(shape), terms=terms)
+        lead = int(iterated)
+        return np.transpose(seen, [*range(lead), *(lead + list(used).index(var) for var in order)])
 
     def _matrices(self, number: int, found: Derived) -> list[jax.Array]:
         """A factor as matrices of limbs, ready for the product."""
@@ -120,7 +142,10 @@ class Kernel:
         op = self.op
         scalars: Scalars = {ITERATION: t} if op.repeat > 1 else {}
 
-        read = reduce.Reader(operand)
+        def source(number: int) -> jax.Array:
+            return prepared[f"{number}"][None] if number in self.laid else operand(number)
+
+        read = reduce.Reader(source)
         if self.plan is not None and self.conv is not None:
             (weights,) = self._factor(1 - self.conv.image, read, scalars, prepared)
             found = convolve(self.conv, self.plan, op, operand(self.conv.image), weights[0])
@@ -131,7 +156,7 @@ class Kernel:
         elif self.sliding is not None:
             acc = reduce.sliding_sum(self.sliding, op, read, scalars)
         else:
-            acc = reduce.general(op, read, scalars, self.reach, claims)
+            acc = reduce.general(self.shaped, read, scalars, self.reach, claims)
         registers = [code.settle(acc, self.reach.acc)]
         for number, instr in enumerate(op.code, start=1):
             registers.append(self._instruction(number, instr, registers, read, scalars, operand, prepared))
