@@ -118,8 +118,10 @@ def _isqrt(args: Arrays, ranges: Ranges) -> jax.Array:
 
 
 def _bitlen(args: Arrays, ranges: Ranges) -> jax.Array:
+    # XLA's constant folding counts the leading zeros of a negative int32 wrongly, so the count is taken unsigned.
     size = jnp.abs(args[0])
-    return _const(size, size.dtype.itemsize * 8) - lax.clz(size)
+    zeros = lax.clz(size.astype(jnp.uint32 if size.dtype == jnp.int32 else jnp.uint64))
+    return _const(size, size.dtype.itemsize * 8) - zeros.astype(size.dtype)
 
 
 def _supplied(args: Arrays, ranges: Ranges) -> jax.Array:

@@ -13,7 +13,7 @@ import pytest
 from prover.executor import Executor, conv, executor, reduce, stages
 from rollup.errors import AuditError, ExecutionError
 from rollup.machine.reference import run
-from rollup.ops import INSTRUCTIONS, Monoid, Opcode
+from rollup.ops import INSTRUCTIONS, Instr, Monoid, Opcode
 from rollup.program import Program
 from rollup.types import DType
 from tests.lockstep.programs import EDGES, draw
@@ -185,6 +185,21 @@ def test_instruction_on_extremes(opcode: Opcode) -> None:
     machine = Executor(program, self_test=False)
     inputs = [np.array(column, np.int64) for column in columns]
     np.testing.assert_array_equal(machine.values(inputs)[-1], run(program, inputs)[-1])
+
+
+@pytest.mark.parametrize("opcode", [o for o, spec in INSTRUCTIONS.items() if spec.exact is not None])
+def test_instruction_on_literals(opcode: Opcode) -> None:
+    """The same extremes as constants of the code, which the compiler folds with an evaluator of its own."""
+    edges = [0, 1, -1, 3, 31, 64, 1 << 31, -(1 << 31), -(1 << 63), (1 << 63) - 1]
+    arity = len(INSTRUCTIONS[opcode].operands.split())
+    draft = hand.drafted(DType.I8, (1,))
+    for operands in cartesian(edges if arity < 3 else edges[1::2], repeat=arity):
+        code = [*(Instr(Opcode.CONST, (), n) for n in operands), Instr(opcode, tuple(range(1, arity + 1)))]
+        draft.add(Monoid.NONE, DType.I64, 0, (1,), (), [], code)
+    program = draft.program()
+    inputs = [np.zeros(1, np.int8)]
+    found, expected = Executor(program, self_test=False).values(inputs), run(program, inputs)
+    np.testing.assert_array_equal(np.concatenate(found[1:]), np.concatenate(expected[1:]))
 
 
 def test_batches_run_in_blocks_of_claims(monkeypatch: pytest.MonkeyPatch) -> None:
