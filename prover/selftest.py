@@ -173,7 +173,7 @@ def _test(executor: Executor, numbers: list[int], seed: int) -> int:
             def operand(number: int, j: int = j, kernel: Kernel = kernel) -> jax.Array:
                 access = kernel.op.accesses[number]
                 if isinstance(access.source, Constant):
-                    return constants[access.source.root.hex()].reshape([1, *access.shape])
+                    return constants[program.seen_key(access)].reshape([1, *access.shape])
                 return given[f"{j}:{number}"][None]
 
             t = late * (kernel.op.repeat - 1)
@@ -185,7 +185,7 @@ def _test(executor: Executor, numbers: list[int], seed: int) -> int:
         return outputs
 
     names = {f"{j}/{name}" for j in numbers for name in kernels[j].prepared} | {
-        r.hex() for j in numbers for r in kernels[j].raw
+        name for j in numbers for name in kernels[j].raw
     }
     needed = {name: executor.constants[name] for name in names}
     compiled = jax.jit(run)
@@ -221,7 +221,7 @@ def _compare(
 ) -> int:
     op = kernel.op
     sources = [
-        program.constant(access.source.root) if isinstance(access.source, Constant) else given[f"{j}:{number}"]
+        program.seen(access) if isinstance(access.source, Constant) else given[f"{j}:{number}"]
         for number, access in enumerate(op.accesses)
     ]
     independent = Independent(op, late * (op.repeat - 1), sources)

@@ -167,6 +167,12 @@ class Program:
         data, size = array.tobytes(), access.elements * access.dtype.size
         return np.frombuffer(data[:size].ljust(size, b"\x00"), dtype=access.dtype.numpy)
 
+    @staticmethod
+    def seen_key(access: Access) -> str:
+        """A name of what an access to a constant sees: root, dtype and length."""
+        assert isinstance(access.source, Constant)
+        return f"{access.source.root.hex()}:{access.dtype.name}:{access.elements}"
+
     def name(self, descriptor: int) -> str:
         """Where the op came from, for people."""
         return self.names[descriptor] if descriptor < len(self.names) else f"op {descriptor}"

@@ -44,9 +44,9 @@ class Executor:
     def _constants(self) -> dict[str, jax.Array]:
         """Every constant on the device, in kernel form, once."""
         found = {
-            root.hex(): jnp.asarray(np.asarray(self.program.constant(root)))
+            name: jnp.asarray(np.asarray(self.program.seen(access)))
             for kernel in self.kernels
-            for root in kernel.raw
+            for name, access in kernel.raw.items()
         }
         for j, kernel in enumerate(self.kernels):
             for name, prepared in kernel.prepared.items():

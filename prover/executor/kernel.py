@@ -19,7 +19,6 @@ from rollup.affine import coefficients, extents, span, stays_inside, variables, 
 from rollup.audit.intervals import OpIntervals, Range
 from rollup.ops import ITERATION, Access, Constant, Instr, Op, Opcode, Term
 from rollup.program import Program
-from rollup.types import Root
 
 Array = np.ndarray
 Operand = Callable[[int], jax.Array]
@@ -41,9 +40,9 @@ class Prepared:
 class Kernel:
     """A descriptor, what is proven about it, and how it is computed.
 
-    ``prepared`` holds constants in kernel form by name (access number, limb); ``raw`` the constants that are read as
-    they are, by root. ``laid`` are factors whose prepared constant has its own layout, box variables first, and the
-    access that sees it.
+    ``prepared`` holds constants in kernel form by name (access number, limb); ``raw`` the accesses to constants that are
+    read as they are, by ``Program.seen_key``. ``laid`` are factors whose prepared constant has its own layout, box
+    variables first, and the access that sees it.
     """
 
     op: Op
@@ -52,7 +51,7 @@ class Kernel:
     conv: ConvPlan | None
     sliding: reduce.Sliding | None
     prepared: dict[str, Prepared] = field(default_factory=dict)
-    raw: set[Root] = field(default_factory=set)
+    raw: dict[str, Access] = field(default_factory=dict)
     laid: dict[int, Access] = field(default_factory=dict)
 
     @classmethod
@@ -64,7 +63,7 @@ class Kernel:
         for number, access in enumerate(op.accesses):
             if not isinstance(access.source, Constant):
                 continue
-            array = program.constant(access.source.root)
+            array = program.seen(access)
             in_dot = kernel.plan is not None and number < 2
             factor, load = number < op.factors, number in loaded
             shared = (factor and load) or any(a.indirect is not None and a.indirect[1] == number for a in op.accesses)
@@ -73,7 +72,7 @@ class Kernel:
                 kernel._prepare(number, access, array, in_dot)
                 if not shared:
                     continue
-            kernel.raw.add(access.source.root)
+            kernel.raw[program.seen_key(access)] = access
         return kernel
 
     @cached_property

@@ -19,8 +19,7 @@ from jax import lax
 from prover.executor.kernel import Kernel
 from rollup.affine import reads
 from rollup.ops import Access, Constant
-from rollup.program import Segment
-from rollup.types import Root
+from rollup.program import Program, Segment
 
 Constants = Mapping[str, jax.Array]
 """Prepared constants by ``descriptor/name`` and raw ones by hexadecimal root."""
@@ -103,7 +102,7 @@ def run_segment(segment: Segment, kernels: Sequence[Kernel], constants: Constant
         def operand(number: int, kernel: Kernel = kernel) -> jax.Array:
             access = kernel.op.accesses[number]
             if isinstance(access.source, Constant):
-                return _raw(constants, access.source.root, access)
+                return _raw(constants, access)
             (values,) = reads(kernel.op, access)
             if not access.stack:
                 return here.get(int(values[0])).reshape([known.claims, *access.shape])
@@ -114,8 +113,8 @@ def run_segment(segment: Segment, kernels: Sequence[Kernel], constants: Constant
     return outputs
 
 
-def _raw(constants: Constants, root: Root, access: Access) -> jax.Array:
-    return constants[root.hex()].reshape([1, *access.shape])
+def _raw(constants: Constants, access: Access) -> jax.Array:
+    return constants[Program.seen_key(access)].reshape([1, *access.shape])
 
 
 def _prepared(constants: Constants, j: int, kernel: Kernel) -> dict[str, jax.Array]:
@@ -200,7 +199,7 @@ def _scan(segment: Segment, kernels: Sequence[Kernel], constants: Constants, kno
             ) -> jax.Array:
                 access = kernel.op.accesses[number]
                 if isinstance(access.source, Constant):
-                    return _raw(constants, access.source.root, access)
+                    return _raw(constants, access)
                 found = setup.routes[j, number]
                 match found.kind:
                     case "before":

@@ -85,7 +85,7 @@ class Stage:
     @cached_property
     def _constants(self) -> list[str]:
         names = {f"{j}/{name}" for j in self._descriptors for name in self.kernels[j].prepared}
-        return sorted(names | {root.hex() for j in self._descriptors for root in self.kernels[j].raw})
+        return sorted(names | {name for j in self._descriptors for name in self.kernels[j].raw})
 
     @cached_property
     def _compiled(self) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 from rollup.affine import extents, producers, reads, spans
 from rollup.encoding import TensorType, TracePolicy, depths, encode_op
 from rollup.errors import AuditError, EncodingError
+from rollup.merkle import depth_for, leaf_count
 from rollup.ops import INSTRUCTIONS, ITERATION, MAX_RANK, Access, Constant, Monoid, Op, Opcode, registers
 from rollup.program import Program
 from rollup.types import DType
@@ -262,6 +263,15 @@ def waste(program: Program) -> Iterator[Finding]:
             yield Finding("access", j, f"access {number} is read by nothing; leave it out")
 
 
+def _covers(access: Access, array: np.ndarray) -> bool:
+    """Whether the access sees a tensor with the constant's root: the same bytes up to zero padding, in as deep a tree."""
+    size = access.elements * access.dtype.size
+    if access.dtype.numpy == array.dtype and size == array.nbytes:
+        return True
+    same_depth = depth_for(leaf_count(size)) == depth_for(leaf_count(array.nbytes))
+    return same_depth and not any(array.tobytes()[size:])
+
+
 def _sources(program: Program, op: Op) -> Found:
     """Findings about what the accesses read: existing constants, earlier values, equal element counts and dtypes."""
     for number, access in enumerate(op.accesses):
@@ -271,7 +281,7 @@ def _sources(program: Program, op: Op) -> Found:
             array = program.constants.get(root)
             if array is None:
                 yield "constant", f"{name} names constant {root.hex()[:16]}..., which the program does not hold"
-            elif array.size != access.elements or array.dtype != access.dtype.numpy:
+            elif not _covers(access, array):
                 yield (
                     "constant",
                     f"{name} sees {access.elements} {access.dtype.name}, the constant has {array.size} {array.dtype}",

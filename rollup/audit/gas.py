@@ -1,7 +1,8 @@
 """What adjudicating one element of an op can cost at most, from its descriptor alone.
 
 The worst element at the worst indices, all bytes non-zero: leaves that the accesses touch, siblings that bind them,
-calldata at the floor price of EIP-7623 against execution. The prices are those measured in DESIGN D12, rounded up.
+calldata at the floor price of EIP-7623 against execution. The prices are those of OneStepProver's ways through the box,
+measured (``tests/contracts``) and rounded up.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from rollup.affine import coefficients, extents
+from rollup.affine import coefficients, extents, stays_inside
 from rollup.encoding import encode_op
 from rollup.merkle import depth_for, leaf_count
 from rollup.ops import Access, Constant, Monoid, Op, Opcode
@@ -26,10 +27,20 @@ _CALL_BYTES = 1_100
 """Claim, inclusion, place, salt and ABI words around the witness."""
 _CALL = 120_000
 """Game, ledger and verdict."""
-_MULTIPLY_ADD = 55
-_GENERIC = 150
-_SLOW = 1_500
-_ROW = 2_500
+_NARROW_DOT = 60
+"""A multiply-add of adjacent 8- or 16-bit elements."""
+_NARROW_SUM = 25
+"""An addition of adjacent elements of up to 32 bits."""
+_STEP = 210
+"""One element of a row otherwise."""
+_WIDE_STEP = 480
+"""One element of a row with a factor of 64 bits."""
+_PRODUCT_EXTREME = 2_800
+"""One product under a maximum, minimum or argument."""
+_LONE = 5_200
+"""One element of one factor that is located by itself."""
+_LONE_PRODUCT = 7_500
+_ROW = 2_600
 _LEAF = 600
 _NODE = 450
 _INSTRUCTION = 300
@@ -50,7 +61,7 @@ class _Touched:
     leaves: int
     runs: int
     rows: int
-    per_element: int
+    adjacent: bool
 
 
 def _strides(access: Access, sizes: dict[int, int]) -> tuple[dict[int, int], int]:
@@ -115,9 +126,43 @@ def _touch(op: Op, number: int) -> _Touched:
     everything = _box_of(op, number) | scattering
     elements = math.prod(sizes[var] for var in everything)
     last = len(op.shape) + len(op.box) - 1
-    straight = bool(op.box) and last not in scattering and strides.get(last, 0) in (0, 1)
-    rows = max(1, elements // sizes[last] if straight and op.box else elements)
-    return _Touched(leaves, min(best[1], leaves), rows, 0 if straight else _SLOW)
+    step = abs(strides.get(last, 0)) if op.box else 0
+    # A row goes in one piece if all its leaves have to be there, else by elements.
+    rows = max(1, elements // sizes[last]) if op.box and step <= per_leaf else max(1, op.box_elements)
+    return _Touched(leaves, min(best[1], leaves), rows, step <= 1)
+
+
+def _lone(op: Op, number: int) -> bool:
+    """Whether a factor is located element by element: it is not linear over the box, or leaves its operand oddly."""
+    access, sizes = op.accesses[number], extents(op)
+    if _scattering(op, number):
+        return True
+    if stays_inside(access, sizes):
+        return False
+    trimmed = op.monoid is Monoid.SUM and access.fill == 0
+    trimmed = trimmed or (op.monoid in (Monoid.MAX, Monoid.MIN) and op.factors == 1)
+    inner = range(len(op.shape), len(op.shape) + len(op.box))
+    return not trimmed or any(sum(var in inner for var in row) > 1 for row in coefficients(access, sizes))
+
+
+def _element_gas(op: Op, factors: list[tuple[Access, _Touched]]) -> int:
+    """Execution gas of one box element."""
+    if not factors:
+        return 0
+    if any(_lone(op, number) for number in range(op.factors)):
+        return _LONE if op.factors == 1 else _LONE_PRODUCT
+    sums = op.monoid in (Monoid.NONE, Monoid.SUM)
+    if op.factors == 2 and not sums:
+        return _PRODUCT_EXTREME
+    widest = max(access.dtype.size for access, _ in factors)
+    if widest == 8:
+        return _WIDE_STEP
+    if sums and all(reach.adjacent for _, reach in factors):
+        if op.factors == 1:
+            return _NARROW_SUM
+        if widest <= 2:
+            return _NARROW_DOT
+    return _STEP
 
 
 def _siblings(leaves: int, runs: int, depth: int) -> int:
@@ -133,10 +178,9 @@ def gas_bound(op: Op, program: Program) -> GasBound:
         indirect = op.accesses[number].indirect
         if indirect is not None and indirect[1] not in roles:
             roles.append(indirect[1])
-    box = op.box_elements
     touched = [(op.accesses[number], _touch(op, number)) for number in roles]
     loads = [instr.args[0] for instr in op.code if instr.op in (Opcode.LOAD, Opcode.LOOK)]
-    touched += [(op.accesses[number], _Touched(1, 1, 1, 0)) for number in loads]
+    touched += [(op.accesses[number], _Touched(1, 1, 1, True)) for number in loads]
     in_trace, trace_runs = 1, 1
     data = nodes = total = 0
     for access, reach in touched:
@@ -156,12 +200,8 @@ def gas_bound(op: Op, program: Program) -> GasBound:
     descriptor, path = len(encode_op(op)), program.tree.depth
     data += 2 + 2 + descriptor + 5 + 32 * path + 1
     calldata = data + _CALL_BYTES
-    factors = touched[: op.factors]
-    slow = max((reach.per_element for _, reach in factors), default=0)
-    narrow = all(access.dtype.size <= 4 for access, _ in factors)
-    each = slow or (_MULTIPLY_ADD if op.monoid is Monoid.SUM and narrow else _GENERIC)
-    work = box * each if op.factors else 0
-    rows = sum(reach.rows for _, reach in touched[: len(roles)]) if not slow else 0
+    work = op.box_elements * _element_gas(op, touched[: op.factors])
+    rows = sum(reach.rows for _, reach in touched[: len(roles)])
     work += rows * _ROW + total * _LEAF + (nodes + path) * _NODE + len(op.code) * _INSTRUCTION + len(loads) * _LOAD
     work += sum(_LOAD for access in op.accesses) + descriptor * 30
     gas = _TRANSACTION + max(_FLOOR_BYTE * calldata, _BYTE * calldata + _CALL + work)

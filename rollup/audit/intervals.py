@@ -17,7 +17,7 @@ from rollup.affine import coefficients, extents, producers, reads, span, stays_i
 from rollup.ops import ITERATION, Access, Constant, Instr, Monoid, Op, Opcode
 from rollup.ops import registers as operands_of
 from rollup.program import Program
-from rollup.types import DType, Root
+from rollup.types import DType
 
 SHARP_LIMIT = 1 << 27
 """Constants with more elements than this are bounded by their extremes alone, not channel by channel."""
@@ -213,7 +213,7 @@ def _reduce(program: Program, op: Op, read: Sequence[Range]) -> tuple[Range, int
         for mine, other in ((0, 1), (1, 0)):
             source = op.accesses[mine].source
             if isinstance(source, Constant):
-                sharp = _sharp_sum(op, op.accesses[mine], program.constant(source.root), read[other])
+                sharp = _sharp_sum(op, op.accesses[mine], program.seen(op.accesses[mine]), read[other])
                 if sharp is not None:
                     acc = Range(max(acc.low, sharp[0].low), min(acc.high, sharp[0].high))
                     magnitude = min(magnitude, sharp[1])
@@ -273,14 +273,15 @@ class _Sources:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.of_op: dict[int, Range] = {}
-        self._constants: dict[Root, Range] = {}
+        self._constants: dict[str, Range] = {}
 
     def _stored(self, op: Op, access: Access) -> Range:
         source = access.source
         if isinstance(source, Constant):
-            if source.root not in self._constants:
-                self._constants[source.root] = extremes(self.program.constant(source.root))
-            return self._constants[source.root]
+            key = self.program.seen_key(access)
+            if key not in self._constants:
+                self._constants[key] = extremes(self.program.seen(access))
+            return self._constants[key]
         parts = []
         for producer in producers(self.program, reads(op, access).reshape(-1)):
             if producer < 0:

@@ -115,6 +115,11 @@ class Dispute:
         """Levels from the trace root to its leaves."""
         return self.trace_depth + self.tensor_depth
 
+    @property
+    def root_came_with_claim(self) -> bool:
+        """If so, the trace root is a part of what names a game."""
+        return self.trace_root != NO_ROOT and self.root_at is None
+
     def is_live(self, number: int) -> bool:
         """Whether the game exists and nothing has ended it."""
         return 0 <= number < len(self.games) and self.conviction is None and self.games[number].status is Status.OPEN
@@ -161,6 +166,7 @@ class Live(Enum):
 
     REQUIRED = "refused"
     PASSED_OVER = "nothing, so that nobody can spoil a batch of moves by being faster"
+    UNASKED = "the same as of any other: an opening is a preimage, true wherever its node stands"
 
 
 @dataclass(frozen=True)
@@ -213,32 +219,30 @@ def _set_trace_root(dispute: Dispute, move: Move, now: Instant) -> Dispute:
     return replace(dispute, trace_root=move.root, root_at=now.time)
 
 
+def _open(dispute: Dispute, node: Root, levels: int, now: Instant) -> Dispute:
+    """What is known already is passed over, so that nobody can spoil a batch of reveals by being faster."""
+    if (node, levels) in dispute.opened:
+        return dispute
+    return replace(dispute, opened={**dispute.opened, (node, levels): now.time})
+
+
 def _reveal(dispute: Dispute, move: Move, now: Instant) -> Dispute:
     assert isinstance(move, Reveal)
-    game = dispute.games[move.at.game]
-    levels = dispute.levels_below(game)
-    if levels == 0:
-        raise Refusal(Reason.LEAF_REACHED, f"node {game.position} is a leaf and has no children; reveal its bytes")
-    if len(move.children) != 1 << levels:
+    count, most = len(move.children), 1 << dispute.parameters.arity
+    if not 2 <= count <= most or count & (count - 1):
         raise Refusal(
             Reason.CHILD_COUNT,
-            f"{len(move.children)} children were given; give the {1 << levels} descendants from left to right",
+            f"{count} children were given; give all descendants of one level, a power of two and {most} at most",
         )
-    if Tree(move.children, levels).root != move.at.node:
-        raise Refusal(Reason.HASH_MISMATCH, f"the children do not hash to node {game.position}; give its own")
-    return replace(dispute, opened={**dispute.opened, (move.at.node, levels): now.time})
+    levels = count.bit_length() - 1
+    return _open(dispute, Tree(move.children, levels).root, levels, now)
 
 
 def _reveal_leaf(dispute: Dispute, move: Move, now: Instant) -> Dispute:
     assert isinstance(move, RevealLeaf)
-    game = dispute.games[move.at.game]
-    if dispute.levels_below(game) != 0:
-        raise Refusal(Reason.LEAF_NOT_REACHED, f"node {game.position} is no leaf; reveal its children")
     if len(move.data) != LEAF_BYTES:
         raise Refusal(Reason.LEAF_LENGTH, f"a leaf has {LEAF_BYTES} bytes, not {len(move.data)}; pad it with zeros")
-    if hash_leaf(move.data) != move.at.node:
-        raise Refusal(Reason.HASH_MISMATCH, f"the bytes do not hash to leaf {game.position}; give the leaf's own")
-    return replace(dispute, opened={**dispute.opened, (move.at.node, 0): now.time})
+    return _open(dispute, hash_leaf(move.data), 0, now)
 
 
 def _select(dispute: Dispute, move: Move, now: Instant) -> Dispute:
@@ -351,45 +355,36 @@ TRANSITIONS: Mapping[type[Move], Transition] = {
     Challenge:    Transition(Who.ANYONE,     Live.REQUIRED,     False,   None,            _challenge),
     Commit:       Transition(Who.CHALLENGER, Live.REQUIRED,     True,    None,            _commit),
     SetTraceRoot: Transition(Who.CLAIMANT,   Live.REQUIRED,     False,   None,            _set_trace_root),
-    Reveal:       Transition(Who.ANYONE,     Live.PASSED_OVER,  False,   Side.DEFENDER,   _reveal),
-    RevealLeaf:   Transition(Who.ANYONE,     Live.PASSED_OVER,  False,   Side.DEFENDER,   _reveal_leaf),
+    Reveal:       Transition(Who.ANYONE,     Live.UNASKED,      False,   None,            _reveal),
+    RevealLeaf:   Transition(Who.ANYONE,     Live.UNASKED,      False,   None,            _reveal_leaf),
     Select:       Transition(Who.CHALLENGER, Live.REQUIRED,     True,    Side.CHALLENGER, _select),
     Prove:        Transition(Who.CHALLENGER, Live.REQUIRED,     True,    None,            _prove),
     Timeout:      Transition(Who.ANYONE,     Live.PASSED_OVER,  False,   None,            _timeout),
     Reclaim:      Transition(Who.ANYONE,     Live.PASSED_OVER,  False,   None,            _reclaim),
 }  # fmt: skip
-"""The rules of the game at a glance. A reveal in the challenger's turn is passed over: the node is known already."""
+"""The rules of the game at a glance."""
 
 
-def _known_already(dispute: Dispute, move: Move) -> bool:
-    match move:
-        case Reveal(_, at, children):
-            return (at.node, max(len(children) - 1, 0).bit_length()) in dispute.opened
-        case RevealLeaf(_, at, _):
-            return (at.node, 0) in dispute.opened
-    return False
-
-
-def _guard(dispute: Dispute, transition: Transition, move: Move, now: Instant) -> bool:
-    """Whether the move's effect runs; False passes it over. Raises Refusal."""
+def _guard(dispute: Dispute, transition: Transition, move: Move, now: Instant) -> None:
+    """Raises Refusal if the move's effect may not run."""
     if isinstance(move, Challenge | SetTraceRoot):
         if dispute.conviction is not None:
             raise Refusal(Reason.ALREADY_CONVICTED, "the claim is invalid already; there is nothing left to win")
-        return True
-    if isinstance(move, Timeout | Reclaim):
-        return True
+        return
+    if isinstance(move, Reveal | RevealLeaf | Timeout | Reclaim):
+        return
     at = move.at
     if not 0 <= at.game < len(dispute.games):
         raise Refusal(Reason.GAME_OVER, f"the claim has no game {at.game}, it has {len(dispute.games)}; open one")
+    if at.trace_root != dispute.trace_root and dispute.root_came_with_claim:
+        raise Refusal(Reason.GAME_OVER, f"no game {at.game} is about that trace root; read the claim again")
+    game = dispute.games[at.game]
+    if not dispute.is_live(at.game):
+        raise Refusal(Reason.GAME_OVER, f"game {at.game} has ended; open another one, or reclaim its bond")
     if at.trace_root != dispute.trace_root:
         raise Refusal(
             Reason.WRONG_TRACE_ROOT, "the move names another trace root than the claim's; read the claim again"
         )
-    game = dispute.games[at.game]
-    if transition.live is Live.PASSED_OVER and (not dispute.is_live(at.game) or _known_already(dispute, move)):
-        return False
-    if not dispute.is_live(at.game):
-        raise Refusal(Reason.GAME_OVER, f"game {at.game} has ended; open another one, or reclaim its bond")
     if at.node != dispute.node_of(game):
         raise Refusal(
             Reason.WRONG_NODE, f"game {at.game} does not stand on the node that the move names; read it again"
@@ -406,13 +401,13 @@ def _guard(dispute: Dispute, transition: Transition, move: Move, now: Instant) -
         raise Refusal(
             Reason.NOT_OPENED, f"node {game.position} of game {at.game} was not opened yet; wait for the defender"
         )
-    return True
 
 
 def play(dispute: Dispute, move: Move, now: Instant) -> Dispute:
     """The state after a move; raises Refusal, naming the reason and the remedy, if the move is not allowed now."""
     transition = TRANSITIONS[type(move)]
-    return transition.effect(dispute, move, now) if _guard(dispute, transition, move, now) else dispute
+    _guard(dispute, transition, move, now)
+    return transition.effect(dispute, move, now)
 
 
 def release(dispute: Dispute, now: Timestamp) -> Dispute:

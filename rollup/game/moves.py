@@ -1,6 +1,6 @@
 """Everything that can be said in a dispute. ``by`` is who says it.
 
-A move about one game names where its mover believes the game to stand (``At``): after a reorg no move can hit
+A move about one game, but a reveal, names where its mover believes the game to stand (``At``): after a reorg no move can hit
 another state.
 """
 
@@ -77,19 +77,17 @@ class SetTraceRoot:
 
 @dataclass(frozen=True)
 class Reveal:
-    """All descendants ``min(arity, levels left)`` below the game's node, left to right. Anyone may."""
+    """All descendants of a node some levels below it, left to right. Anyone may; the node is what they hash to."""
 
     by: Address
-    at: At
     children: tuple[Root, ...]
 
 
 @dataclass(frozen=True)
 class RevealLeaf:
-    """The 1,024 bytes of the leaf that the game stands on. Anyone may."""
+    """The 1,024 bytes of a leaf. Anyone may; the leaf is what they hash to."""
 
     by: Address
-    at: At
     data: bytes
 
 

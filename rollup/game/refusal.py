@@ -21,8 +21,6 @@ class Reason(Enum):
     NOT_CLAIMANT = "NotClaimant"
     CLOCK_EXPIRED = "ClockExpired"
     NOT_OPENED = "NotOpened"
-    LEAF_REACHED = "LeafReached"
-    LEAF_NOT_REACHED = "LeafNotReached"
     LEAF_LENGTH = "LeafLength"
     CHILD_COUNT = "ChildCount"
     HASH_MISMATCH = "HashMismatch"

@@ -73,27 +73,45 @@ class Receipt:
 
 @dataclass(frozen=True)
 class DisputeInfo:
-    """What all games about a claim share, as L1 keeps it. ``games``: ever opened."""
+    """What all games about a claim share, as L1 keeps it. ``games``: ever opened. ``leaf_depth``: levels from the trace
+    root down to the leaves. ``trace_root``: of a claim that was posted without one, once it is set; zero for all others.
+    """
 
     claimant: Address
-    batch: int
-    index: int
-    trace_root: Root
-    root_at: Timestamp
     games: int
     open_games: int
-    trace_depth: int
-    tensor_depth: int
+    leaf_depth: int
     convicted: bool
+    trace_root: Root
+    root_at: Timestamp
+
+
+@dataclass(frozen=True)
+class GameRef:
+    """What names a game (the contract's ``GameRef``). ``trace_root``: the claim's; zero while it is not set."""
+
+    claim_id: ClaimId
+    trace_root: Root
+    challenger: Address
+    counter: int
+
+
+@dataclass(frozen=True)
+class At:
+    """What a challenger's move names (the contract's ``Move``): a game and the node that it stands on."""
+
+    game: GameRef
+    node: Root
 
 
 @dataclass(frozen=True)
 class GameInfo:
-    """One game as L1 keeps it, and where it stands now. ``live``: neither ended nor the claim convicted."""
+    """One game as L1 keeps it, and where it stands now. ``live``: neither ended nor the claim convicted.
 
-    game_id: bytes
-    claim_id: ClaimId
-    challenger: Address
+    L1 forgets a game that has ended: it is then not ``open``, and the numbers are 0.
+    """
+
+    ref: GameRef
     committed_in: int
     moves: int
     open: bool
@@ -105,15 +123,10 @@ class GameInfo:
     clocks: Clocks | None
     expired: Side | None
 
-
-@dataclass(frozen=True)
-class At:
-    """What a move names (the contract's ``Move``): game, claim, its trace root and the node that the game stands on."""
-
-    game_id: bytes
-    claim_id: ClaimId
-    trace_root: Root
-    node: Root
+    @property
+    def at(self) -> At:
+        """What a move about it must name now."""
+        return At(self.ref, self.node)
 
 
 def claim_fields(claim: Claim) -> tuple[Any, ...]:
@@ -292,7 +305,7 @@ class L1Client:
         return signing.commitment(self.domain, self.game_address, claim, trace_root, self.account, place, salt)
 
     def challenge(self, claim: Claim, inclusion: Inclusion, commitment: bytes = NOTHING, value: int = 0) -> Receipt:
-        """Open a game; ``value`` wei are deposited first. ``receipt.one(Challenged).game_id`` is the game."""
+        """Open a game; ``value`` wei are deposited first. ``receipt.one(Challenged)`` is the game."""
         return self._send(
             "DisputeGame", "challenge", claim_fields(claim), _inclusion(inclusion), commitment, value=value
         )
@@ -304,12 +317,13 @@ class L1Client:
         """``signature``: the claimant's, if somebody else sends the root."""
         return self._send("DisputeGame", "setTraceRoot", claim, trace_root, signature)
 
-    def reveal(self, reveals: Sequence[tuple[At, Sequence[Root]]]) -> Receipt:
-        """Open nodes: each with its descendants from left to right."""
-        return self._send("DisputeGame", "reveal", [(astuple(at), list(children)) for at, children in reveals])
+    def reveal(self, openings: Sequence[Sequence[Root]]) -> Receipt:
+        """Open nodes: the descendants of each, from left to right."""
+        return self._send("DisputeGame", "reveal", [list(children) for children in openings])
 
-    def reveal_leaf(self, at: At, data: bytes) -> Receipt:
-        return self._send("DisputeGame", "revealLeaf", astuple(at), data)
+    def reveal_leaf(self, leaves: Sequence[bytes]) -> Receipt:
+        """Open leaves: the 1,024 bytes of each."""
+        return self._send("DisputeGame", "revealLeaf", list(leaves))
 
     def select(self, at: At, position: Gindex, node: Root, siblings: Sequence[Root]) -> Receipt:
         return self._send("DisputeGame", "select", astuple(at), position, node, b"".join(siblings))
@@ -317,11 +331,11 @@ class L1Client:
     def prove(self, at: At, claim: Claim, place: Gindex, salt: bytes, rule: Rule, witness: bytes) -> Receipt:
         return self._send("DisputeGame", "prove", astuple(at), claim_fields(claim), place, salt, rule.value, witness)
 
-    def timeout(self, games: Sequence[bytes]) -> Receipt:
-        return self._send("DisputeGame", "timeout", list(games))
+    def timeout(self, games: Sequence[GameRef]) -> Receipt:
+        return self._send("DisputeGame", "timeout", [astuple(game) for game in games])
 
-    def reclaim(self, games: Sequence[bytes]) -> Receipt:
-        return self._send("DisputeGame", "reclaim", list(games))
+    def reclaim(self, games: Sequence[GameRef]) -> Receipt:
+        return self._send("DisputeGame", "reclaim", [astuple(game) for game in games])
 
     def _struct(self, name: str, *args: Any) -> dict[str, Any]:
         """Read a struct from the DisputeGame, by field name."""
@@ -332,33 +346,28 @@ class L1Client:
         found = self._struct("disputeOf", claim)
         return DisputeInfo(
             _address(found["claimant"]),
-            found["batchId"],
-            found["index"],
-            Root(found["traceRoot"]),
-            Timestamp(found["rootAt"]),
             found["games"],
             found["openGames"],
-            found["traceDepth"],
-            found["tensorDepth"],
+            found["leafDepth"],
             found["convicted"],
+            Root(found["traceRoot"]),
+            Timestamp(found["rootAt"]),
         )
 
-    def game(self, game_id: bytes) -> GameInfo:
-        """A game; raises ChainError if there is none with this id."""
-        found = self._struct("gameOf", game_id)
-        if int(found["challenger"], 16) == 0:
-            raise ChainError(f"there is no game 0x{game_id.hex()}; read the claim's games from its Challenged events")
-        claim = ClaimId(found["claimId"])
-        live = found["open"] and not self.dispute(claim).convicted
+    def game(self, opened: Challenged) -> GameInfo:
+        """The game that this event began, as it is now."""
+        dispute = self.dispute(opened.claim_id)
+        root = dispute.trace_root if opened.trace_root == NO_ROOT else opened.trace_root
+        ref = GameRef(opened.claim_id, root, opened.challenger, opened.counter)
+        found = self._struct("gameOf", opened.game_id)
+        live = found["open"] and not dispute.convicted
         node, turn, clocks, expired = NO_ROOT, None, None, None
         if live:
-            node, side, (since, defender, challenger), late = self._game("stateOf", game_id)
+            node, side, (since, defender, challenger), late = self._game("stateOf", astuple(ref))
             turn, expired = SIDES[side], SIDES[late]
             clocks = Clocks(Duration(defender), Duration(challenger), Timestamp(since))
         return GameInfo(
-            game_id,
-            claim,
-            _address(found["challenger"]),
+            ref,
             found["committedAt"],
             found["moves"],
             found["open"],
@@ -370,11 +379,6 @@ class L1Client:
             clocks,
             expired,
         )
-
-    def at(self, game_id: bytes) -> At:
-        """What a move about the game must name now."""
-        game = self.game(game_id)
-        return At(game_id, game.claim_id, self.dispute(game.claim_id).trace_root, game.node)
 
     def opened_at(self, node: Root, levels: int) -> Timestamp:
         """When a node was opened that many levels deep (0: a leaf's bytes); 0 if never."""
@@ -400,9 +404,10 @@ class L1Client:
             move, position, node, path = artifact("DisputeGame").functions["select"].decode_input(data)
         except (ValueError, DecodingError):
             return None
-        game_id, claim, trace_root, stood = move
+        (claim, trace_root, challenger, counter), stood = move
+        game = GameRef(ClaimId(claim), Root(trace_root), _address(challenger), counter)
         siblings = tuple(Root(path[j : j + 32]) for j in range(0, len(path), 32))
-        return At(game_id, ClaimId(claim), Root(trace_root), Root(stood)), Gindex(position), Root(node), siblings
+        return At(game, Root(stood)), Gindex(position), Root(node), siblings
 
     def games_of(self, claim: ClaimId, first: int = 0) -> list[Challenged]:
         """Every game ever opened about a claim, from the events since block ``first``."""

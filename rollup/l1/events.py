@@ -66,8 +66,6 @@ class ClaimReleased:
 
 @dataclass(frozen=True)
 class ClaimInvalid:
-    batch: int
-    index: int
     claim_id: ClaimId
 
 
@@ -138,11 +136,13 @@ class Paid:
 
 @dataclass(frozen=True)
 class Challenged:
+    """``counter``: the claim's games before this one. ``trace_root``: what came with the claim, or zero."""
+
     claim_id: ClaimId
     game_id: bytes
     challenger: Address
-    batch: int
-    index: int
+    counter: int
+    trace_root: Root
     commitment: bytes
 
 
@@ -163,14 +163,12 @@ class Revealed:
     """``children``: the descendants of ``node`` log2(len) levels below it, left to right."""
 
     node: Root
-    game_id: bytes
     children: tuple[Root, ...]
 
 
 @dataclass(frozen=True)
 class LeafRevealed:
     node: Root
-    game_id: bytes
     data: bytes
 
 
@@ -272,7 +270,7 @@ FIELDS: Mapping[type[Any], tuple[str, ...]] = {
     ClaimPosted: ("batchId", "index", "claimId", "claim", "input", "output"),
     ClaimSkipped: ("batchId", "index", "claimId", "reason"),
     ClaimReleased: ("batchId", "index", "claimId"),
-    ClaimInvalid: ("batchId", "index", "claimId"),
+    ClaimInvalid: ("claimId",),
     NonceCancelled: ("claimant", "nonce"),
     ChunkUploaded: ("root", "chunk"),
     ChunksJoined: ("root", "byteLength", "left", "right"),
@@ -283,11 +281,11 @@ FIELDS: Mapping[type[Any], tuple[str, ...]] = {
     BondUnlocked: ("account", "amount"),
     BondForfeited: ("account", "amount", "burnt"),
     Paid: ("account", "amount"),
-    Challenged: ("claimId", "gameId", "challenger", "batchId", "index", "commitment"),
+    Challenged: ("claimId", "gameId", "challenger", "counter", "traceRoot", "commitment"),
     Committed: ("gameId", "commitment"),
     TraceRootSet: ("claimId", "traceRoot"),
-    Revealed: ("node", "gameId", "children"),
-    LeafRevealed: ("node", "gameId", "data"),
+    Revealed: ("node", "children"),
+    LeafRevealed: ("node", "data"),
     Selected: ("gameId", "gindex", "node"),
     Convicted: ("claimId", "gameId", "rule", "place", "traceIndex", "element", "claimed", "computed"),
     ChallengeLost: ("claimId", "gameId", "collector", "paidToDefender"),

@@ -68,23 +68,22 @@ SENTENCES: Mapping[str, str] = {
     "NotIncluded": "the proof does not place claim {claimId} in batch {batchId}; read the batch from L1 again",
     "NotFinal": "claim {claimId} is not final (status {status}); wait for the end of its challenge period and games",
     "AlreadyReleased": "the bond of claim {claimId} was released before; withdraw it from the balance",
-    "AlreadyInvalid": "the bond of claim {claimId} was forfeited before; nothing is left of it",
     # The game
     "WindowOver": "the challenge period ended at {end}; the claim can't be challenged any more",
     "AlreadyConvicted": "claim {claimId} is invalid already; reclaim the bonds of games that are left",
     "NotChallenged": "nobody has challenged claim {claimId}; keep its trace root until somebody does",
     "GameOver": "game {gameId} does not exist or has ended; read the claim's games again",
-    "WrongClaim": "the move names claim {named}, the game is about {actual}; read the game again",
+    "WrongClaim": "the move names claim {named}, but gives claim {actual}; give the claim that the game is about",
     "WrongTraceRoot": "the move names trace root {named}, the claim has {actual}; read the claim again",
     "WrongNode": "the move names node {named}, the game stands on {actual}; read the game again",
     "NotChallenger": "{caller} is not the game's challenger; open a game of your own",
     "ClockExpired": "the clock of side {side} of game {gameId} has run out; collect the timeout",
     "NotOpened": "node {node} was not opened yet; wait for the defender, or collect its timeout",
-    "LeafReached": "node {node} is a leaf; reveal its bytes",
-    "LeafNotReached": "node {node} is no leaf; reveal its descendants",
-    "ChildCount": "{given} children were given, a reveal here has {needed}; give them from left to right",
+    "ChildCount": (
+        "{given} children were given; give all descendants of one level, a power of two, 2 at least and {most} at most"
+    ),
     "CannotSelect": "node {gindex} is the game's own or lies below the leaves; select one in between",
-    "TraceRootAlreadySet": "the claim has trace root {traceRoot}, which stays; go on with it",
+    "TraceRootAlreadySet": "claim {claimId} has a trace root, which stays; go on with it",
     "NoTraceRoot": "claim {claimId} has no trace root yet (or would get a zero one); the claimant sets it",
     "NotClaimant": "only the claimant of {claimId} sets the trace root; send its signature along",
     "PlaceNotReached": (

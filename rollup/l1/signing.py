@@ -67,9 +67,12 @@ def trace_root_digest(claim: ClaimId, trace_root: Root, domain: Domain) -> bytes
     return _digest(domain, encode(["bytes32"] * 3, [keccak(TRACE_ROOT_TYPE), claim, trace_root]))
 
 
-def game_id(claim: ClaimId, challenger: Address, counter: int) -> bytes:
-    """Id of the claim's game number ``counter`` (from 0), if this challenger opened it."""
-    return keccak(encode(["bytes32", "address", "uint256"], [claim, challenger, counter]))
+def game_id(claim: ClaimId, trace_root: Root, challenger: Address, counter: int) -> bytes:
+    """Id of the claim's game number ``counter`` (from 0), if this challenger opened it.
+
+    ``trace_root``: what came with the claim; zero if it was posted without one, also after it is set.
+    """
+    return keccak(encode(["bytes32", "bytes32", "address", "uint256"], [claim, trace_root, challenger, counter]))
 
 
 def commitment(

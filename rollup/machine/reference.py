@@ -15,7 +15,7 @@ import numpy as np
 
 from rollup.ops import INSTRUCTIONS, ITERATION, Access, Carried, Constant, Instr, Monoid, Op, Opcode, wrap
 from rollup.program import Program
-from rollup.types import LEAF_BYTES, DType, Root
+from rollup.types import LEAF_BYTES, Root
 
 Read = Callable[[int, int, int], int]
 """(access number, value index or -1 for a constant, element) -> the integer stored there."""
@@ -139,13 +139,13 @@ class Memory:
 
     program: Program
     values: list[np.ndarray] = field(default_factory=list)
-    _seen: dict[tuple[Root, DType, int], np.ndarray] = field(default_factory=dict)
+    _seen: dict[str, np.ndarray] = field(default_factory=dict)
 
     def read(self, op: Op) -> Read:
         def element(number: int, value: int, position: int) -> int:
             access = op.accesses[number]
             if isinstance(access.source, Constant):
-                key = access.source.root, access.dtype, access.elements
+                key = self.program.seen_key(access)
                 if key not in self._seen:
                     self._seen[key] = self.program.seen(access)
                 return int(self._seen[key][position])
