@@ -73,9 +73,9 @@ class Book:
                 self.games.setdefault(challenged.claim_id, []).append(challenged)
             case TraceRootSet(claim_id, trace_root):
                 self.trace_roots[claim_id] = trace_root
-            case Revealed(_, _, children):
+            case Revealed(_, children):
                 self.preimages.add_children(children)
-            case LeafRevealed(_, _, data):
+            case LeafRevealed(_, data):
                 self.preimages.add_leaf(data)
             case Selected():
                 self._note_path(client, logged.transaction)

@@ -32,7 +32,7 @@ from challenger.trace import TraceStore, ValueTrace
 from challenger.witnesses import witness
 from rollup.claim import NO_ROOT, ClaimId, output_types, tensor_roots
 from rollup.errors import Reverted
-from rollup.l1.client import NOTHING, At, GameInfo, L1Client, Receipt
+from rollup.l1.client import NOTHING, GameInfo, GameRef, L1Client, Receipt
 from rollup.program import Program
 from rollup.types import Gindex, Root
 
@@ -41,7 +41,7 @@ RACES = {"GameOver", "AlreadyConvicted", "NothingToCollect", "NothingToReclaim",
 
 
 REVEALS = 16
-"""Most nodes opened in one transaction: 2^5 children each, well below what nodes relay."""
+"""Most nodes or leaves opened in one transaction: about 1 KiB each, well below what nodes relay."""
 
 TIMEOUTS = 64
 """Most clocks collected in one transaction."""
@@ -117,8 +117,8 @@ class ChallengerPlayer:
 
     def play(self, book: Book, program: Program, claim_id: ClaimId, own: ValueTrace) -> list[Receipt]:
         """Make every move that can be made now; raises Reverted if L1 refuses one for another reason than a race."""
-        mine = [game.game_id for game in book.games.get(claim_id, []) if game.challenger == self.client.account]
-        games = [self.client.game(game_id) for game_id in mine]
+        mine = [game for game in book.games.get(claim_id, []) if game.challenger == self.client.account]
+        games = [self.client.game(game) for game in mine]
         if claim_id in book.convicted:
             return self._reclaim(claim_id, [game for game in games if game.open])
         live = [game for game in games if game.live]
@@ -147,7 +147,7 @@ class ChallengerPlayer:
     def _view(self, game: GameInfo, layout: Layout, own: Trace, other: Trace, trace_root: Root) -> View:
         place = None
         accusation = strategy.accuse(layout, own, other, trace_root)
-        if accusation and game.commitment == self._commitment(game.claim_id, trace_root, accusation.position):
+        if accusation and game.commitment == self._commitment(game.ref.claim_id, trace_root, accusation.position):
             place = accusation.position
         assert game.turn is not None
         counts = game.committed_in <= self.client.chain.height()
@@ -170,7 +170,7 @@ class ChallengerPlayer:
             missing = max(0, client.parameters.challenge_bond - client.balance(client.account))
             return _played(lambda: client.challenge(claim, book.inclusion(claim_id), named, missing))
         assert game is not None
-        at = At(game.game_id, claim_id, root, game.node)
+        at = game.at
         match action:
             case CommitTo(place):
                 return _played(lambda: client.commit(at, self._commitment(claim_id, root, place)))
@@ -180,13 +180,13 @@ class ChallengerPlayer:
                 proof = witness(accusation, layout, own, other, root, *book.data_of(claim_id))
                 return _played(lambda: client.prove(at, claim, place, self._salt(claim_id, place), rule, proof))
             case Collect():
-                return _played(lambda: client.timeout([game.game_id]))
+                return _played(lambda: client.timeout([game.ref]))
         raise AssertionError(f"{action} is no move of a challenger")
 
     def _reclaim(self, claim_id: ClaimId, games: Sequence[GameInfo]) -> list[Receipt]:
         if not games:
             return []
-        receipt = _played(lambda: self.client.reclaim([game.game_id for game in games]))
+        receipt = _played(lambda: self.client.reclaim([game.ref for game in games]))
         if receipt is None:
             return []
         self.costs.add(claim_id, receipt)
@@ -208,16 +208,15 @@ class DefenderPlayer:
             return []
         layout = layout_of(book, program, claim_id)
         done: list[Receipt | None] = []
-        games = [self.client.game(game.game_id) for game in book.games.get(claim_id, [])]
+        games = [self.client.game(game) for game in book.games.get(claim_id, [])]
         root = book.trace_root(claim_id)
-        nodes: dict[Root, tuple[At, Sequence[Root]]] = {}
-        leaves: dict[Root, tuple[At, bytes]] = {}
-        expired: list[bytes] = []
+        nodes: dict[Root, Sequence[Root]] = {}
+        leaves: dict[Root, bytes] = {}
+        expired: list[GameRef] = []
         for game in games:
             if not game.live or game.turn is None:
                 continue
             view = View(game.position, game.node, game.turn, root, expired=game.expired)
-            at = At(game.game_id, claim_id, root, game.node)
             for action in strategy.defender(layout, own, self.client.parameters.arity, view):
                 match action:
                     case GiveTraceRoot(given):
@@ -225,15 +224,15 @@ class DefenderPlayer:
                         sent = [receipt for receipt in done if receipt is not None]
                         return sent + self._play_on(book, program, claim_id, own)
                     case OpenNode(children):
-                        nodes[game.node] = (at, children)
+                        nodes[game.node] = children
                     case OpenLeaf(data):
-                        leaves[game.node] = (at, data)
+                        leaves[game.node] = data
                     case Collect():
-                        expired.append(game.game_id)
-        for batch in batched(nodes.values(), REVEALS):
-            done.append(self._send(claim_id, partial(self.client.reveal, batch)))
-        for at, data in leaves.values():
-            done.append(self._send(claim_id, partial(self.client.reveal_leaf, at, data)))
+                        expired.append(game.ref)
+        for openings in batched(nodes.values(), REVEALS):
+            done.append(self._send(claim_id, partial(self.client.reveal, openings)))
+        for data in batched(leaves.values(), REVEALS):
+            done.append(self._send(claim_id, partial(self.client.reveal_leaf, data)))
         for late in batched(expired, TIMEOUTS):
             done.append(self._send(claim_id, partial(self.client.timeout, late)))
         return [receipt for receipt in done if receipt is not None]

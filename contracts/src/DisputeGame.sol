@@ -6,14 +6,13 @@ import {IOneStepProver} from "./interfaces/IOneStepProver.sol";
 import {IRollupChain} from "./interfaces/IRollupChain.sol";
 import {Claims} from "./libraries/Claims.sol";
 import {Clock} from "./libraries/Clock.sol";
-import {Header} from "./libraries/Header.sol";
 import {Merkle} from "./libraries/Merkle.sol";
 import {Position} from "./libraries/Position.sol";
 import {Claim, Inclusion} from "./types/Claim.sol";
-import {Clocks, Dispute, Game, Move, Reveal, Rule, Side} from "./types/Dispute.sol";
+import {Clocks, Dispute, Game, GameRef, Move, Rule, Side} from "./types/Dispute.sol";
 import {Gindex} from "./types/Gindex.sol";
 import {ClaimId, GameId} from "./types/Ids.sol";
-import {Outline, TracePolicy} from "./types/Model.sol";
+import {TracePolicy} from "./types/Model.sol";
 import {Params} from "./types/Params.sol";
 import {Payout} from "./types/Payout.sol";
 import {Duration, Timestamp, currentTime} from "./types/Time.sol";
@@ -39,13 +38,13 @@ contract DisputeGame is Verdicts {
     mapping(GameId gameId => Game game) private _games;
     mapping(bytes32 node => mapping(uint256 levels => Timestamp time)) private _opened;
 
-    /// @notice A game about a claim began.
+    /// @notice A game about a claim began. `traceRoot` came with the claim, or is zero.
     event Challenged(
         ClaimId indexed claimId,
         GameId indexed gameId,
         address indexed challenger,
-        uint256 batchId,
-        uint256 index,
+        uint256 counter,
+        bytes32 traceRoot,
         bytes32 commitment
     );
     /// @notice The challenger committed to a place, or to another one; it counts from the next block.
@@ -53,9 +52,9 @@ contract DisputeGame is Verdicts {
     /// @notice The claimant told the trace root of a claim that was posted without one.
     event TraceRootSet(ClaimId indexed claimId, bytes32 traceRoot);
     /// @notice The descendants of a node became known, `log2(children.length)` levels below it, for all games on it.
-    event Revealed(bytes32 indexed node, GameId indexed gameId, bytes32[] children);
+    event Revealed(bytes32 indexed node, bytes32[] children);
     /// @notice The bytes of a leaf became known, for all games on it.
-    event LeafRevealed(bytes32 indexed node, GameId indexed gameId, bytes data);
+    event LeafRevealed(bytes32 indexed node, bytes data);
     /// @notice The challenger went down to a node that it disputes.
     event Selected(GameId indexed gameId, Gindex gindex, bytes32 node);
     /// @notice The claim is invalid. `place`, `traceIndex` and the rest say where and why, see `Verdict`; for a timeout
@@ -77,15 +76,13 @@ contract DisputeGame is Verdicts {
     /// @notice The game ended because another one convicted the claim; its challenger's bond is free.
     event Reclaimed(ClaimId indexed claimId, GameId indexed gameId);
 
-    /// @notice The challenge period ended at `end`.
-    error WindowOver(Timestamp end);
     /// @notice The claim is invalid already; there is nothing left to win.
     error AlreadyConvicted(ClaimId claimId);
     /// @notice Nobody has challenged this claim.
     error NotChallenged(ClaimId claimId);
     /// @notice The game does not exist or has ended.
     error GameOver(GameId gameId);
-    /// @notice The move names another claim than the game's.
+    /// @notice The move is about another claim (`actual`) than the one that it names.
     error WrongClaim(ClaimId named, ClaimId actual);
     /// @notice The move names another trace root than the claim's.
     error WrongTraceRoot(bytes32 named, bytes32 actual);
@@ -97,16 +94,12 @@ contract DisputeGame is Verdicts {
     error ClockExpired(GameId gameId, Side side);
     /// @notice The node was not opened yet: it is the defender's turn.
     error NotOpened(bytes32 node);
-    /// @notice The node is a leaf: reveal its bytes.
-    error LeafReached(bytes32 node);
-    /// @notice The node is no leaf: reveal its descendants.
-    error LeafNotReached(bytes32 node);
-    /// @notice A reveal here has `needed` children, not `given`.
-    error ChildCount(uint256 given, uint256 needed);
+    /// @notice A reveal has a power of two of children, 2 at least and `most` at most, not `given`.
+    error ChildCount(uint256 given, uint256 most);
     /// @notice The node lies below the leaves, or is the one on which the game stands.
     error CannotSelect(Gindex gindex);
     /// @notice A trace root is set once, and only for claims that were posted without one.
-    error TraceRootAlreadySet(bytes32 traceRoot);
+    error TraceRootAlreadySet(ClaimId claimId);
     /// @notice The trace root was not set yet, or would be set to zero.
     error NoTraceRoot(ClaimId claimId);
     /// @notice The claimant itself sets the trace root, or signs it.
@@ -139,31 +132,27 @@ contract DisputeGame is Verdicts {
         ClaimId claimId = Claims.id(claim, Claims.domain(address(CHAIN)));
         Dispute storage dispute = _disputes[claimId];
         if (dispute.convicted) revert AlreadyConvicted(claimId);
-        Timestamp end = CHAIN.postedAt(claimId, inclusion).plus(WINDOW);
-        if (currentTime() > end) revert WindowOver(end);
-        if (dispute.games == 0) _begin(dispute, claim, inclusion);
+        (TracePolicy policy, uint8 leafDepth) =
+            CHAIN.admit{value: msg.value}(claimId, claim.modelId, inclusion, msg.sender, CHALLENGE_BOND);
 
-        gameId = gameIdOf(claimId, msg.sender, dispute.games);
-        dispute.games += 1;
-        dispute.openGames += 1;
+        uint32 counter = dispute.games;
+        if (counter == 0) {
+            (dispute.claimant, dispute.policy, dispute.leafDepth) = (claim.claimant, policy, leafDepth);
+        }
+        (dispute.games, dispute.openGames) = (counter + 1, dispute.openGames + 1);
+        gameId = gameIdOf(claimId, claim.traceRoot, msg.sender, counter);
         Game storage game = _games[gameId];
-        game.claimId = claimId;
-        game.challenger = msg.sender;
-        game.open = true;
+        (game.open, game.gindex) = (true, uint72(Gindex.unwrap(Position.ROOT)));
         _setClocks(game, Clock.start(CLOCK, currentTime()));
-        game.gindex = Position.ROOT;
-        emit Challenged(claimId, gameId, msg.sender, inclusion.batchId, inclusion.index, commitment);
+        emit Challenged(claimId, gameId, msg.sender, counter, claim.traceRoot, commitment);
         if (commitment != 0) _commit(gameId, game, commitment);
-
-        if (msg.value != 0) CHAIN.depositFor{value: msg.value}(msg.sender);
-        CHAIN.lock(msg.sender, CHALLENGE_BOND);
     }
 
     /// @notice Commits the game to a place, or to another one, in either turn. It counts from the next block.
     /// @param commitment `keccak256(abi.encode(chainid, game contract, claim id, trace root, challenger, place, salt))`
     function commit(Move calldata move, bytes32 commitment) external {
-        (Game storage game,,,) = _challengersGame(move);
-        _commit(move.gameId, game, commitment);
+        (GameId gameId, Game storage game,,,) = _challengersGame(move);
+        _commit(gameId, game, commitment);
     }
 
     /// @notice Sets the trace root of a challenged claim that was posted without one. Once, for all its games.
@@ -172,7 +161,7 @@ contract DisputeGame is Verdicts {
         Dispute storage dispute = _disputes[claimId];
         if (dispute.games == 0) revert NotChallenged(claimId);
         if (dispute.convicted) revert AlreadyConvicted(claimId);
-        if (dispute.traceRoot != 0) revert TraceRootAlreadySet(dispute.traceRoot);
+        if (dispute.policy == TracePolicy.WithClaim || dispute.traceRoot != 0) revert TraceRootAlreadySet(claimId);
         if (traceRoot == 0) revert NoTraceRoot(claimId);
         if (msg.sender != dispute.claimant) {
             bytes32 digest = Claims.traceRootDigest(claimId, traceRoot, Claims.domain(address(CHAIN)));
@@ -183,37 +172,28 @@ contract DisputeGame is Verdicts {
         emit TraceRootSet(claimId, traceRoot);
     }
 
-    /// @notice Opens nodes: gives their descendants `min(arity, levels left)` levels below. Anyone may; they are preimages.
-    /// @dev What is known already, or belongs to a game that has ended, is passed over, so that nobody can spoil a
-    ///      defender's batch by being faster with a part of it. It does not ask for clocks: a node opened after the
-    ///      defender's deadline does not save that game.
-    function reveal(Reveal[] calldata reveals) external {
-        for (uint256 j = 0; j < reveals.length; ++j) {
-            Move calldata move = reveals[j].move;
-            bytes32[] calldata children = reveals[j].children;
-            (Game storage game, Dispute storage dispute) = _named(move);
-            if (!_isLive(game, dispute) || !_opened[move.node][Header.depthFor(children.length)].isNever()) continue;
-            _requireNode(move, game, dispute);
-            uint256 levels = _levels(game, dispute);
-            if (levels == 0) revert LeafReached(move.node);
-            if (children.length != 2 ** levels) revert ChildCount(children.length, 2 ** levels);
-            bytes32 computed = Merkle.extend(children, 0, levels);
-            if (computed != move.node) revert HashMismatch(computed, move.node);
-            _opened[move.node][levels] = currentTime();
-            emit Revealed(move.node, move.gameId, children);
+    /// @notice Opens nodes: gives the descendants of each, some levels below it, from left to right. Anyone may.
+    /// @dev It names no claim and no game: an opening is a preimage, true wherever its node stands, and the node is what the
+    ///      children hash to. A game goes by the openings that are as deep as its own next one. What is known already is
+    ///      passed over, so that nobody can spoil a defender's batch by being faster with a part of it. It does not ask for
+    ///      clocks: a node opened after the defender's deadline does not save that game.
+    function reveal(bytes32[][] calldata openings) external {
+        for (uint256 j = 0; j < openings.length; ++j) {
+            bytes32[] calldata children = openings[j];
+            uint256 levels = 1;
+            while (levels < ARITY && 2 ** levels < children.length) ++levels;
+            if (children.length != 2 ** levels) revert ChildCount(children.length, 2 ** ARITY);
+            bytes32 node = Merkle.complete(children);
+            if (_open(node, levels)) emit Revealed(node, children);
         }
     }
 
-    /// @notice Opens a leaf: gives its 1,024 bytes. Anyone may, and passed over as in `reveal`.
-    function revealLeaf(Move calldata move, bytes calldata data) external {
-        (Game storage game, Dispute storage dispute) = _named(move);
-        if (!_isLive(game, dispute) || !_opened[move.node][0].isNever()) return;
-        _requireNode(move, game, dispute);
-        if (_levels(game, dispute) != 0) revert LeafNotReached(move.node);
-        bytes32 computed = Merkle.leaf(data);
-        if (computed != move.node) revert HashMismatch(computed, move.node);
-        _opened[move.node][0] = currentTime();
-        emit LeafRevealed(move.node, move.gameId, data);
+    /// @notice Opens leaves: gives the 1,024 bytes of each. Anyone may; see `reveal`.
+    function revealLeaf(bytes[] calldata leaves) external {
+        for (uint256 j = 0; j < leaves.length; ++j) {
+            bytes32 node = Merkle.leaf(leaves[j]);
+            if (_open(node, 0)) emit LeafRevealed(node, leaves[j]);
+        }
     }
 
     /// @notice Goes down from an opened node to a descendant: through the revealed children, and through every further
@@ -221,18 +201,19 @@ contract DisputeGame is Verdicts {
     /// @param gindex of the descendant in the trace tree
     /// @param siblings its path up to the node on which the game stands, 32 bytes each
     function select(Move calldata move, Gindex gindex, bytes32 node, bytes calldata siblings) external {
-        (Game storage game, Dispute storage dispute, Clocks memory clocks, bool isOpen) = _challengersGame(move);
+        (GameId gameId, Game storage game, Dispute storage dispute, Clocks memory clocks, bool isOpen) =
+            _challengersGame(move);
         if (!isOpen) revert NotOpened(move.node);
-        Gindex relative = gindex.relativeTo(game.gindex);
-        if (relative.depth() == 0 || gindex.depth() > _leafDepth(dispute)) revert CannotSelect(gindex);
+        Gindex relative = gindex.relativeTo(_gindex(game));
+        if (relative.depth() == 0 || gindex.depth() > dispute.leafDepth) revert CannotSelect(gindex);
         bytes32 computed = Merkle.branch(node, relative, siblings);
         if (computed != move.node) revert HashMismatch(computed, move.node);
 
         _setClocks(game, clocks);
-        game.gindex = gindex;
+        // forge-lint: disable-next-line(unsafe-typecast) at most 64 levels deep
+        (game.gindex, game.moves) = (uint72(Gindex.unwrap(gindex)), game.moves + 1);
         game.node = node;
-        game.moves += 1;
-        emit Selected(move.gameId, gindex, node);
+        emit Selected(gameId, gindex, node);
     }
 
     /// @notice Convicts the claim if the witness shows that it is false at `place`. In either turn, while both clocks live.
@@ -248,36 +229,37 @@ contract DisputeGame is Verdicts {
         Rule rule,
         bytes calldata witness
     ) external {
-        (Game storage game, Dispute storage dispute,,) = _challengersGame(move);
+        (GameId gameId, Game storage game, Dispute storage dispute,,) = _challengersGame(move);
         ClaimId claimId = Claims.id(claim, Claims.domain(address(CHAIN)));
-        if (claimId != move.claimId) revert WrongClaim(claimId, move.claimId);
-        if (move.traceRoot == 0) revert NoTraceRoot(claimId);
-        if (Gindex.unwrap(place) != Gindex.unwrap(game.gindex)) {
-            bytes32 expected = commitmentOf(claimId, move.traceRoot, msg.sender, place, salt);
+        bytes32 traceRoot = move.game.traceRoot;
+        if (claimId != move.game.claimId) revert WrongClaim(move.game.claimId, claimId);
+        if (traceRoot == 0) revert NoTraceRoot(claimId);
+        if (Gindex.unwrap(place) != game.gindex) {
+            bytes32 expected = commitmentOf(claimId, traceRoot, msg.sender, place, salt);
             if (game.commitment != expected || game.committedAt >= block.number) {
-                revert PlaceNotReached(move.gameId, place);
+                revert PlaceNotReached(gameId, place);
             }
         }
-        _convict(move.gameId, game, dispute, rule, place, _verdict(move.traceRoot, claim, place, rule, witness));
+        _convict(gameId, move.game, dispute, rule, place, _verdict(traceRoot, claim, place, rule, witness));
     }
 
     /// @notice Ends games in which a side used more time than it had. Anyone may, and is paid from the loser's bond.
     /// @dev Games that have ended or have time left are passed over; at least one must end.
     // slither-disable-next-line reentrancy-no-eth,calls-loop the chain deployed this contract, and its ledger calls nobody
-    function timeout(GameId[] calldata gameIds) external {
+    function timeout(GameRef[] calldata games) external {
         bool collected = false;
-        for (uint256 j = 0; j < gameIds.length; ++j) {
-            Game storage game = _games[gameIds[j]];
-            Dispute storage dispute = _disputes[game.claimId];
-            if (!_isLive(game, dispute)) continue;
-            Side expired = _expired(game, dispute);
+        for (uint256 j = 0; j < games.length; ++j) {
+            (GameId gameId, Game storage game, Dispute storage dispute) = _named(games[j]);
+            if (!_isLive(game, dispute) || !_hasRoot(games[j], dispute)) continue;
+            // slither-disable-next-line unused-return only who is late matters here
+            (, Side expired) = _clocks(game).charge(_openedAt(game, dispute, games[j]), currentTime());
             if (expired == Side.None) continue;
             collected = true;
             if (expired == Side.Defender) {
                 Verdict memory silent = Verdict(0, 0, 0, 0);
-                _convict(gameIds[j], game, dispute, Rule.Timeout, game.gindex, silent);
+                _convict(gameId, games[j], dispute, Rule.Timeout, _gindex(game), silent);
             } else {
-                _lose(gameIds[j], game, dispute);
+                _lose(gameId, games[j], dispute, game.moves);
             }
         }
         if (!collected) revert NothingToCollect();
@@ -286,15 +268,15 @@ contract DisputeGame is Verdicts {
     /// @notice Frees the bonds of games that ended because another game convicted their claim. Anyone may.
     /// @dev Other games are passed over; at least one bond must become free.
     // slither-disable-next-line reentrancy-no-eth,calls-loop as in `timeout`
-    function reclaim(GameId[] calldata gameIds) external {
+    function reclaim(GameRef[] calldata games) external {
         bool reclaimed = false;
-        for (uint256 j = 0; j < gameIds.length; ++j) {
-            Game storage game = _games[gameIds[j]];
-            if (!game.open || !_disputes[game.claimId].convicted) continue;
+        for (uint256 j = 0; j < games.length; ++j) {
+            (GameId gameId, Game storage game, Dispute storage dispute) = _named(games[j]);
+            if (!game.open || !dispute.convicted) continue;
             reclaimed = true;
-            game.open = false;
-            emit Reclaimed(game.claimId, gameIds[j]);
-            CHAIN.unlock(game.challenger, CHALLENGE_BOND);
+            delete _games[gameId];
+            emit Reclaimed(games[j].claimId, gameId);
+            CHAIN.unlock(games[j].challenger, CHALLENGE_BOND);
         }
         if (!reclaimed) revert NothingToReclaim();
     }
@@ -330,7 +312,7 @@ contract DisputeGame is Verdicts {
         return _disputes[claimId];
     }
 
-    /// @notice A game as it is stored: its clocks are those of the last charge.
+    /// @notice A game as it is stored: its clocks are those of the last charge. All zero once it has ended.
     function gameOf(GameId gameId) external view returns (Game memory) {
         return _games[gameId];
     }
@@ -340,16 +322,14 @@ contract DisputeGame is Verdicts {
     /// @return turn whose clock runs
     /// @return clocks what each side has left now
     /// @return expired the side that can't move any more, collected or not
-    function stateOf(GameId gameId)
+    function stateOf(GameRef calldata ref)
         external
         view
         returns (bytes32 node, Side turn, Clocks memory clocks, Side expired)
     {
-        Game storage game = _games[gameId];
-        Dispute storage dispute = _disputes[game.claimId];
-        if (!_isLive(game, dispute)) revert GameOver(gameId);
-        Timestamp opened = _openedAt(game, dispute);
-        node = _node(game, dispute);
+        (, Game storage game, Dispute storage dispute) = _live(ref);
+        Timestamp opened = _openedAt(game, dispute, ref);
+        node = _node(game, ref);
         turn = opened.isNever() ? Side.Defender : Side.Challenger;
         (clocks, expired) = _clocks(game).charge(opened, currentTime());
     }
@@ -360,8 +340,13 @@ contract DisputeGame is Verdicts {
     }
 
     /// @notice The id of a claim's game number `counter` (from 0), if this challenger opened it.
-    function gameIdOf(ClaimId claimId, address challenger, uint256 counter) public pure returns (GameId) {
-        return GameId.wrap(keccak256(abi.encode(claimId, challenger, counter)));
+    /// @param traceRoot that came with the claim; zero if it was posted without one, also after it is set
+    function gameIdOf(ClaimId claimId, bytes32 traceRoot, address challenger, uint256 counter)
+        public
+        pure
+        returns (GameId)
+    {
+        return GameId.wrap(keccak256(abi.encode(claimId, traceRoot, challenger, counter)));
     }
 
     /// @notice What a challenger commits to.
@@ -373,53 +358,48 @@ contract DisputeGame is Verdicts {
         return keccak256(abi.encode(block.chainid, address(this), claimId, traceRoot, challenger, place, salt));
     }
 
-    function _begin(Dispute storage dispute, Claim calldata claim, Inclusion calldata inclusion) private {
-        Outline memory model = CHAIN.outlineOf(claim.modelId);
-        dispute.claimant = claim.claimant;
-        // forge-lint: disable-next-line(unsafe-typecast) the chain counts batches, and 32 bits of claims in each
-        (dispute.batchId, dispute.index) = (uint64(inclusion.batchId), uint32(inclusion.index));
-        if (model.policy == TracePolicy.WithClaim) dispute.traceRoot = claim.traceRoot;
-        dispute.traceDepth = model.traceDepth;
-        dispute.tensorDepth = model.tensorDepth;
+    /// @dev Whether that was news.
+    function _open(bytes32 node, uint256 levels) private returns (bool) {
+        if (!_opened[node][levels].isNever()) return false;
+        _opened[node][levels] = currentTime();
+        return true;
     }
 
     function _commit(GameId gameId, Game storage game, bytes32 commitment) private {
         game.commitment = commitment;
-        // forge-lint: disable-next-line(unsafe-typecast) no chain has 2**96 blocks
-        game.committedAt = uint96(block.number);
+        // forge-lint: disable-next-line(unsafe-typecast) no chain has 2**48 blocks
+        game.committedAt = uint48(block.number);
         emit Committed(gameId, commitment);
     }
 
     function _convict(
         GameId gameId,
-        Game storage game,
+        GameRef calldata ref,
         Dispute storage dispute,
         Rule rule,
         Gindex place,
         Verdict memory verdict
     ) private {
-        ClaimId claimId = game.claimId;
-        game.open = false;
-        dispute.openGames = 0;
-        dispute.convicted = true;
+        delete _games[gameId];
+        (dispute.openGames, dispute.convicted) = (0, true);
         emit Convicted(
-            claimId, gameId, rule, place, verdict.traceIndex, verdict.element, verdict.claimed, verdict.computed
+            ref.claimId, gameId, rule, place, verdict.traceIndex, verdict.element, verdict.claimed, verdict.computed
         );
         // Only a timeout has somebody who collected it.
         uint128 fee = rule == Rule.Timeout ? COLLECT_FEE : 0;
-        Payout memory payout = Payout(game.challenger, REWARD, msg.sender, fee);
-        CHAIN.convict(claimId, dispute.claimant, dispute.batchId, dispute.index, CHALLENGE_BOND, payout);
+        Payout memory payout = Payout(ref.challenger, REWARD, msg.sender, fee);
+        CHAIN.convict(ref.claimId, dispute.claimant, CHALLENGE_BOND, payout);
     }
 
-    function _lose(GameId gameId, Game storage game, Dispute storage dispute) private {
-        game.open = false;
+    function _lose(GameId gameId, GameRef calldata ref, Dispute storage dispute, uint16 moves) private {
+        delete _games[gameId];
         dispute.openGames -= 1;
         // The challenger lost in its own turn, so the node on which it stood was opened as well.
-        uint128 fees = (uint128(game.moves) + 1) * MOVE_FEE;
+        uint128 fees = (uint128(moves) + 1) * MOVE_FEE;
         uint128 most = CHALLENGE_BOND - COLLECT_FEE;
         uint128 paid = fees < most ? fees : most;
-        emit ChallengeLost(game.claimId, gameId, msg.sender, paid);
-        CHAIN.forfeit(game.challenger, CHALLENGE_BOND, Payout(dispute.claimant, paid, msg.sender, COLLECT_FEE));
+        emit ChallengeLost(ref.claimId, gameId, msg.sender, paid);
+        CHAIN.forfeit(ref.challenger, CHALLENGE_BOND, Payout(dispute.claimant, paid, msg.sender, COLLECT_FEE));
     }
 
     /// @dev What a move of the challenger is about, if it has the right to make it now: the clocks as charged until now,
@@ -427,42 +407,49 @@ contract DisputeGame is Verdicts {
     function _challengersGame(Move calldata move)
         private
         view
-        returns (Game storage game, Dispute storage dispute, Clocks memory clocks, bool isOpen)
+        returns (GameId gameId, Game storage game, Dispute storage dispute, Clocks memory clocks, bool isOpen)
     {
-        (game, dispute) = _named(move);
-        if (!_isLive(game, dispute)) revert GameOver(move.gameId);
-        _requireNode(move, game, dispute);
-        if (msg.sender != game.challenger) revert NotChallenger(msg.sender);
-        Timestamp opened = _openedAt(game, dispute);
+        GameRef calldata ref = move.game;
+        (gameId, game, dispute) = _live(ref);
+        bytes32 actual = _node(game, ref);
+        if (move.node != actual) revert WrongNode(move.node, actual);
+        if (msg.sender != ref.challenger) revert NotChallenger(msg.sender);
+        Timestamp opened = _openedAt(game, dispute, ref);
         Side expired;
         (clocks, expired) = _clocks(game).charge(opened, currentTime());
-        if (expired != Side.None) revert ClockExpired(move.gameId, expired);
+        if (expired != Side.None) revert ClockExpired(gameId, expired);
         isOpen = !opened.isNever();
     }
 
-    /// @dev Checks what never changes while a game is played, except that a missing trace root is set.
-    function _named(Move calldata move) private view returns (Game storage game, Dispute storage dispute) {
-        game = _games[move.gameId];
-        ClaimId claimId = game.claimId;
-        if (ClaimId.unwrap(claimId) == 0) revert GameOver(move.gameId);
-        if (move.claimId != claimId) revert WrongClaim(move.claimId, claimId);
-        dispute = _disputes[claimId];
-        bytes32 traceRoot = dispute.traceRoot;
-        if (move.traceRoot != traceRoot) revert WrongTraceRoot(move.traceRoot, traceRoot);
+    /// @dev The game that a move names; it is not open if there is none.
+    function _named(GameRef calldata ref)
+        private
+        view
+        returns (GameId gameId, Game storage game, Dispute storage dispute)
+    {
+        dispute = _disputes[ref.claimId];
+        bytes32 posted = dispute.policy == TracePolicy.WithClaim ? ref.traceRoot : bytes32(0);
+        gameId = gameIdOf(ref.claimId, posted, ref.challenger, ref.counter);
+        game = _games[gameId];
     }
 
-    function _requireNode(Move calldata move, Game storage game, Dispute storage dispute) private view {
-        bytes32 actual = _node(game, dispute);
-        if (move.node != actual) revert WrongNode(move.node, actual);
+    function _live(GameRef calldata ref)
+        private
+        view
+        returns (GameId gameId, Game storage game, Dispute storage dispute)
+    {
+        (gameId, game, dispute) = _named(ref);
+        if (!_isLive(game, dispute)) revert GameOver(gameId);
+        if (!_hasRoot(ref, dispute)) revert WrongTraceRoot(ref.traceRoot, dispute.traceRoot);
     }
 
     function _isLive(Game storage game, Dispute storage dispute) private view returns (bool) {
         return game.open && !dispute.convicted;
     }
 
-    function _expired(Game storage game, Dispute storage dispute) private view returns (Side expired) {
-        // slither-disable-next-line unused-return only who is late matters here
-        (, expired) = _clocks(game).charge(_openedAt(game, dispute), currentTime());
+    /// @dev A root that came with the claim is a part of the game's id already.
+    function _hasRoot(GameRef calldata ref, Dispute storage dispute) private view returns (bool) {
+        return dispute.policy == TracePolicy.WithClaim || ref.traceRoot == dispute.traceRoot;
     }
 
     function _clocks(Game storage game) private view returns (Clocks memory) {
@@ -473,27 +460,28 @@ contract DisputeGame is Verdicts {
         (game.since, game.defenderLeft, game.challengerLeft) = (clocks.since, clocks.defender, clocks.challenger);
     }
 
+    function _gindex(Game storage game) private view returns (Gindex) {
+        return Gindex.wrap(game.gindex);
+    }
+
     function _isAtRoot(Game storage game) private view returns (bool) {
-        return Gindex.unwrap(game.gindex) == Gindex.unwrap(Position.ROOT);
+        return game.gindex == Gindex.unwrap(Position.ROOT);
     }
 
-    function _node(Game storage game, Dispute storage dispute) private view returns (bytes32) {
-        return _isAtRoot(game) ? dispute.traceRoot : game.node;
+    function _node(Game storage game, GameRef calldata ref) private view returns (bytes32) {
+        return _isAtRoot(game) ? ref.traceRoot : game.node;
     }
 
-    /// @dev A root that was opened for another claim counts here from when this claim's was set.
-    function _openedAt(Game storage game, Dispute storage dispute) private view returns (Timestamp opened) {
-        opened = _opened[_node(game, dispute)][_levels(game, dispute)];
-        if (!opened.isNever() && _isAtRoot(game) && dispute.rootAt > opened) opened = dispute.rootAt;
-    }
-
-    /// @dev Levels that the next reveal opens; zero at a leaf.
-    function _levels(Game storage game, Dispute storage dispute) private view returns (uint256) {
-        uint256 left = _leafDepth(dispute) - game.gindex.depth();
-        return left < ARITY ? left : ARITY;
-    }
-
-    function _leafDepth(Dispute storage dispute) private view returns (uint256) {
-        return uint256(dispute.traceDepth) + dispute.tensorDepth;
+    /// @dev When the next opening of the game's node, which goes down by the arity, or to the leaves, or to a leaf's bytes,
+    ///      was made. A root that was opened for another claim counts here from when this claim's was set.
+    function _openedAt(Game storage game, Dispute storage dispute, GameRef calldata ref)
+        private
+        view
+        returns (Timestamp opened)
+    {
+        uint256 left = dispute.leafDepth - _gindex(game).depth();
+        opened = _opened[_node(game, ref)][left < ARITY ? left : ARITY];
+        bool lateRoot = dispute.policy == TracePolicy.OnDispute && _isAtRoot(game);
+        if (!opened.isNever() && lateRoot && dispute.rootAt > opened) opened = dispute.rootAt;
     }
 }

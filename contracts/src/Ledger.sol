@@ -52,7 +52,10 @@ abstract contract Ledger {
 
     /// @notice Sends `amount` of the sender's free balance to the sender.
     function withdraw(uint256 amount) external {
-        _take(msg.sender, amount);
+        uint128 available = _accounts[msg.sender].free;
+        if (available < amount) revert InsufficientBalance(msg.sender, available, amount);
+        // forge-lint: disable-next-line(unsafe-typecast) at most `available`
+        _accounts[msg.sender].free = available - uint128(amount);
         emit Withdrawn(msg.sender, amount);
         (bool accepted,) = msg.sender.call{value: amount}("");
         if (!accepted) revert WithdrawalRefused(msg.sender);
@@ -68,22 +71,29 @@ abstract contract Ledger {
         return _accounts[account].held;
     }
 
-    function _lock(address account, uint256 amount) internal {
-        uint128 taken = _take(account, amount);
-        _accounts[account].held += taken;
+    /// @dev Locks a part of an account's free balance, after `added` wei that came in for it, in one write.
+    function _lock(address account, uint256 amount, uint256 added) internal {
+        Account memory before = _accounts[account];
+        uint256 available = before.free + added;
+        if (available < amount) revert InsufficientBalance(account, available, amount);
+        // forge-lint: disable-next-line(unsafe-typecast) no chain has 2**128 wei
+        _accounts[account] = Account({free: uint128(available - amount), held: before.held + uint128(amount)});
+        if (added != 0) emit Deposited(account, added);
         emit BondLocked(account, amount);
     }
 
     function _unlock(address account, uint256 amount) internal {
-        uint128 freed = _release(account, amount);
-        _accounts[account].free += freed;
+        Account memory before = _accounts[account];
+        uint128 freed = _within(account, before.held, amount);
+        _accounts[account] = Account({free: before.free + freed, held: before.held - freed});
         emit BondUnlocked(account, amount);
     }
 
     function _forfeit(address loser, uint256 bond, Payout calldata payout) internal {
         uint256 paid = uint256(payout.prize) + payout.fee;
         if (paid > bond) revert PaymentsExceedBond(paid, bond);
-        _release(loser, bond);
+        uint128 held = _accounts[loser].held;
+        _accounts[loser].held = held - _within(loser, held, bond);
         _pay(payout.winner, payout.prize);
         _pay(payout.collector, payout.fee);
         burned += bond - paid;
@@ -102,20 +112,10 @@ abstract contract Ledger {
         emit Deposited(account, msg.value);
     }
 
-    /// @dev What fits an account's balance fits its type.
-    function _take(address account, uint256 amount) private returns (uint128 taken) {
-        uint128 available = _accounts[account].free;
-        if (available < amount) revert InsufficientBalance(account, available, amount);
-        // forge-lint: disable-next-line(unsafe-typecast) at most `available`
-        taken = uint128(amount);
-        _accounts[account].free = available - taken;
-    }
-
-    function _release(address account, uint256 amount) private returns (uint128 freed) {
-        uint128 held = _accounts[account].held;
+    /// @dev What fits an account's locked money fits its type.
+    function _within(address account, uint128 held, uint256 amount) private pure returns (uint128) {
         if (held < amount) revert InsufficientLocked(account, held, amount);
         // forge-lint: disable-next-line(unsafe-typecast) at most `held`
-        freed = uint128(amount);
-        _accounts[account].held = held - freed;
+        return uint128(amount);
     }
 }

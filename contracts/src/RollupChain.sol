@@ -60,7 +60,7 @@ contract RollupChain is Ledger, Uploads {
     /// @notice A final claim's bond is free again.
     event ClaimReleased(uint256 indexed batchId, uint256 index, ClaimId indexed claimId);
     /// @notice A claim was proven false, or not defended in time.
-    event ClaimInvalid(uint256 indexed batchId, uint256 index, ClaimId indexed claimId);
+    event ClaimInvalid(ClaimId indexed claimId);
     /// @notice The claimant's nonce can't be used any more.
     event NonceCancelled(address indexed claimant, uint256 nonce);
 
@@ -90,6 +90,8 @@ contract RollupChain is Ledger, Uploads {
     error InputRootMismatch();
     /// @notice The posted (or uploaded) output does not have the claim's output root.
     error OutputRootMismatch();
+    /// @notice The challenge period ended at `end`.
+    error WindowOver(Timestamp end);
     /// @notice The proof does not place the claim in this batch.
     error NotIncluded(ClaimId claimId, uint256 batchId);
     /// @notice The claim is not final.
@@ -150,9 +152,21 @@ contract RollupChain is Ledger, Uploads {
         emit ClaimReleased(inclusion.batchId, inclusion.index, claimId);
     }
 
-    /// @notice Locks a part of an account's free balance. Only the game may.
-    function lock(address account, uint256 amount) external onlyGame {
-        _lock(account, amount);
+    /// @notice Takes the bond of a challenge to a posted claim, after the value sent was deposited for the challenger; reverts
+    ///         if the proof does not place the claim in that batch, or the challenge period is over. Only the game may.
+    /// @return policy of the claim's model
+    /// @return leafDepth levels from its trace roots down to the leaves
+    function admit(ClaimId claimId, ModelId modelId, Inclusion calldata inclusion, address challenger, uint256 bond)
+        external
+        payable
+        onlyGame
+        returns (TracePolicy policy, uint8 leafDepth)
+    {
+        Timestamp end = postedAt(claimId, inclusion).plus(WINDOW);
+        if (currentTime() > end) revert WindowOver(end);
+        Model storage model = _model(modelId);
+        (policy, leafDepth) = (model.policy, model.traceDepth + model.tensorDepth);
+        _lock(challenger, bond, msg.value);
     }
 
     /// @notice Frees a locked bond whole. Only the game may.
@@ -167,21 +181,14 @@ contract RollupChain is Ledger, Uploads {
 
     /// @notice Forfeits the bond of an invalid claim and frees the winner's. Only the game may, which keeps for good that
     ///         the claim is invalid.
-    function convict(
-        ClaimId claimId,
-        address claimant,
-        uint256 batchId,
-        uint256 index,
-        uint256 winnersBond,
-        Payout calldata payout
-    ) external onlyGame {
+    function convict(ClaimId claimId, address claimant, uint256 winnersBond, Payout calldata payout) external onlyGame {
         _unlock(payout.winner, winnersBond);
         _forfeit(claimant, CLAIM_BOND, payout);
-        emit ClaimInvalid(batchId, index, claimId);
+        emit ClaimInvalid(claimId);
     }
 
     /// @notice When the claim was posted; reverts if the proof does not place it in that batch.
-    function postedAt(ClaimId claimId, Inclusion calldata inclusion) external view returns (Timestamp) {
+    function postedAt(ClaimId claimId, Inclusion calldata inclusion) public view returns (Timestamp) {
         if (!_isIncluded(claimId, inclusion)) revert NotIncluded(claimId, inclusion.batchId);
         return batches[inclusion.batchId].postedAt;
     }
@@ -232,7 +239,7 @@ contract RollupChain is Ledger, Uploads {
             return Merkle.PADDING_LEAF;
         }
         _useNonce(claim.claimant, claim.nonce);
-        _lock(claim.claimant, CLAIM_BOND);
+        _lock(claim.claimant, CLAIM_BOND, 0);
         emit ClaimPosted(batchId, index, claimId, claim, posting.input, posting.output);
         return Merkle.claimLeaf(ClaimId.unwrap(claimId));
     }

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {DisputeGame} from "../src/DisputeGame.sol";
 import {Claim, Status} from "../src/types/Claim.sol";
-import {Clocks, Move, Reveal, Rule, Side} from "../src/types/Dispute.sol";
+import {Clocks, GameRef, Move, Rule, Side} from "../src/types/Dispute.sol";
 import {Gindex} from "../src/types/Gindex.sol";
 import {ClaimId, GameId} from "../src/types/Ids.sol";
 import {Duration, Timestamp} from "../src/types/Time.sol";
@@ -24,7 +24,7 @@ contract DisputeAttacksTest is World {
     }
 
     function turnOf(GameId gameId) private view returns (Side turn) {
-        (, turn,,) = game.stateOf(gameId);
+        (, turn,,) = game.stateOf(refOf(gameId));
     }
 
     function commitmentOf(Posted memory posted, address challenger) private view returns (bytes32) {
@@ -50,7 +50,7 @@ contract DisputeAttacksTest is World {
         }
         wait(CLOCK + 1);
         uint256 before = chain.balance(claimant);
-        game.timeout(games);
+        game.timeout(all(games));
         same("each pays", chain.balance(claimant), before + games.length * MOVE_FEE);
         wait(WINDOW);
         yes("the claim stands", chain.isFinal(posted.claim, posted.inclusion));
@@ -65,7 +65,7 @@ contract DisputeAttacksTest is World {
         wait(50);
         GameId second = challenge(BOB, posted);
         wait(30);
-        (, Side turn, Clocks memory clocks,) = game.stateOf(second);
+        (, Side turn, Clocks memory clocks,) = game.stateOf(refOf(second));
         yes("challenger's turn", turn == Side.Challenger);
         same("defender's time", Duration.unwrap(clocks.defender), CLOCK);
         same("challenger's time", Duration.unwrap(clocks.challenger), CLOCK - 30);
@@ -174,7 +174,7 @@ contract DisputeAttacksTest is World {
         GameId gameId = challenge(ALICE, posted);
         wait(CLOCK + 1);
         reveal(gameId, posted.trace);
-        (,,, Side expired) = game.stateOf(gameId);
+        (,,, Side expired) = game.stateOf(refOf(gameId));
         yes("the defender is late", expired == Side.Defender);
         wait(10 * CLOCK);
         game.timeout(one(gameId));
@@ -267,7 +267,7 @@ contract DisputeAttacksTest is World {
         GameId gameId = challenge(ALICE, posted);
         reveal(gameId, lie);
         select(ALICE, gameId, lie, 5);
-        (bytes32 node, Side turn,,) = game.stateOf(gameId);
+        (bytes32 node, Side turn,,) = game.stateOf(refOf(gameId));
         same("node", node, 0);
         yes("the defender has no preimage", turn == Side.Defender);
         wait(CLOCK + 1);
@@ -281,9 +281,9 @@ contract DisputeAttacksTest is World {
         Posted memory other = post(model, Traces.changed(LEAF, 6));
         GameId attacked = challenge(BOB, posted);
         GameId second = challenge(ALICE, other);
-        Reveal[] memory batch = new Reveal[](2);
-        batch[0] = revealOf(attacked, posted.trace)[0];
-        batch[1] = revealOf(second, other.trace)[0];
+        bytes32[][] memory batch = new bytes32[][](2);
+        batch[0] = posted.trace.children(1, 2);
+        batch[1] = other.trace.children(1, 2);
         reveal(attacked, posted.trace);
         select(BOB, attacked, posted.trace, 6);
         VM.prank(claimant);
@@ -291,15 +291,37 @@ contract DisputeAttacksTest is World {
         yes("the second is answered", turnOf(second) == Side.Challenger);
     }
 
-    /// @dev After a reorganisation a move meets another claim under the same game: it names its own, and reverts.
+    /// @dev After a reorganisation a move meets no game of another claim: it names its own, whose game there is none of.
     function test_reorganised_moveHitsNothing() public {
         Posted memory posted = post(model, Traces.honest());
         Posted memory other = post(model, Traces.changed(LEAF, 6));
         GameId gameId = challenge(ALICE, posted);
-        GameId otherGame = challenge(ALICE, other);
+        GameRef memory elsewhere = refOf(challenge(ALICE, other));
         Move memory move = moveOf(gameId);
-        move.gameId = otherGame;
+        move.game.claimId = elsewhere.claimId;
+        yes(
+            "refused, with the old root", !tries(ALICE, abi.encodeCall(DisputeGame.commit, (move, bytes32(uint256(1)))))
+        );
+        move.game.traceRoot = elsewhere.traceRoot;
         yes("refused", !tries(ALICE, abi.encodeCall(DisputeGame.commit, (move, bytes32(uint256(1))))));
+    }
+
+    /// @dev Nobody can play as another one's game: names that were not opened name no game.
+    function testFuzz_forgedName_isNoGame(uint8 field, bytes32 value) public {
+        Posted memory posted = post(model, Traces.changed(LEAF, 6));
+        GameId gameId = challenge(ALICE, posted, commitmentOf(posted, ALICE));
+        wait(CLOCK + 1);
+        GameRef[] memory forged = one(gameId);
+        bytes32 before = keccak256(abi.encode(forged));
+        field %= 4;
+        if (field == 0) forged[0].claimId = ClaimId.wrap(value);
+        if (field == 1) forged[0].traceRoot = value;
+        if (field == 2) forged[0].challenger = address(uint160(uint256(value)));
+        if (field == 3) forged[0].counter = uint32(uint256(value));
+        VM.assume(keccak256(abi.encode(forged)) != before);
+        yes("no timeout", !tries(EVE, abi.encodeCall(DisputeGame.timeout, (forged))));
+        game.timeout(one(gameId));
+        yes("no bond", !tries(EVE, abi.encodeCall(DisputeGame.reclaim, (forged))));
     }
 
     /// @dev However many challengers play, an honest claim is final after window and one full game.
@@ -312,7 +334,7 @@ contract DisputeAttacksTest is World {
         }
         reveal(games[0], posted.trace);
         wait(2 * CLOCK);
-        game.timeout(games);
+        game.timeout(all(games));
         yes("final", chain.isFinal(posted.claim, posted.inclusion));
         chain.release(posted.claim, posted.inclusion);
         same("whole bond", chain.locked(claimant), 0);

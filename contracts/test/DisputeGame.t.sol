@@ -9,7 +9,7 @@ import {Claims} from "../src/libraries/Claims.sol";
 import {Merkle} from "../src/libraries/Merkle.sol";
 import {Position} from "../src/libraries/Position.sol";
 import {Claim, Status} from "../src/types/Claim.sol";
-import {Clocks, Game, Move, Reveal, Rule, Side} from "../src/types/Dispute.sol";
+import {Clocks, Game, GameRef, Move, Rule, Side} from "../src/types/Dispute.sol";
 import {Gindex} from "../src/types/Gindex.sol";
 import {ClaimId, GameId} from "../src/types/Ids.sol";
 import {Duration, Timestamp} from "../src/types/Time.sol";
@@ -41,7 +41,7 @@ contract DisputeGameTest is World {
     }
 
     function state() private view returns (Side turn, Side expired) {
-        (, turn,, expired) = game.stateOf(gameId);
+        (, turn,, expired) = game.stateOf(refOf(gameId));
     }
 
     function setTraceRoot() private {
@@ -53,12 +53,12 @@ contract DisputeGameTest is World {
         same("locked", chain.locked(ALICE), CHALLENGE_BOND);
         same("free", chain.balance(ALICE), 90 ether);
         same("open games", openGames(posted.id), 1);
-        (bytes32 node, Side turn, Clocks memory clocks, Side expired) = game.stateOf(gameId);
+        (bytes32 node, Side turn, Clocks memory clocks, Side expired) = game.stateOf(refOf(gameId));
         same("node", node, posted.trace.root());
         yes("defender's turn", turn == Side.Defender && expired == Side.None);
         same("defender's time", Duration.unwrap(clocks.defender), CLOCK);
         same("challenger's time", Duration.unwrap(clocks.challenger), CLOCK);
-        same("id", GameId.unwrap(gameId), keccak256(abi.encode(posted.id, ALICE, 0)));
+        same("id", GameId.unwrap(gameId), keccak256(abi.encode(posted.id, posted.trace.root(), ALICE, 0)));
     }
 
     function test_challenge_withValue_succeeds() public {
@@ -87,7 +87,7 @@ contract DisputeGameTest is World {
         Posted memory other = post(model, Traces.honest());
         Timestamp end = Timestamp.wrap(uint40(time + WINDOW));
         wait(WINDOW + 1);
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.WindowOver.selector, end));
+        VM.expectRevert(abi.encodeWithSelector(RollupChain.WindowOver.selector, end));
         challenge(BOB, other);
     }
 
@@ -110,28 +110,47 @@ contract DisputeGameTest is World {
         challenge(EVE, posted);
     }
 
-    function test_move_otherGame_reverts() public {
-        Move memory move = moveOf(gameId);
-        move.gameId = GameId.wrap(bytes32(uint256(1)));
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.GameOver.selector, move.gameId));
+    /// @dev A move that names another game is refused, since there is none.
+    function strays(GameRef memory ref) private {
+        GameId other = game.gameIdOf(ref.claimId, ref.traceRoot, ref.challenger, ref.counter);
+        yes("another game", GameId.unwrap(other) != GameId.unwrap(gameId));
+        Move memory move = Move(ref, posted.trace.root());
+        VM.expectRevert(abi.encodeWithSelector(DisputeGame.GameOver.selector, other));
         VM.prank(ALICE);
         game.commit(move, bytes32(uint256(1)));
+    }
+
+    function test_move_otherGame_reverts() public {
+        GameRef memory ref = refOf(gameId);
+        ref.counter += 1;
+        strays(ref);
     }
 
     function test_move_otherClaim_reverts() public {
-        Move memory move = moveOf(gameId);
-        move.claimId = ClaimId.wrap(bytes32(uint256(1)));
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.WrongClaim.selector, move.claimId, posted.id));
-        VM.prank(ALICE);
-        game.commit(move, bytes32(uint256(1)));
+        GameRef memory ref = refOf(gameId);
+        ref.claimId = ClaimId.wrap(bytes32(uint256(1)));
+        strays(ref);
+    }
+
+    function test_move_otherChallenger_reverts() public {
+        GameRef memory ref = refOf(gameId);
+        ref.challenger = BOB;
+        strays(ref);
     }
 
     function test_move_otherTraceRoot_reverts() public {
-        Move memory move = moveOf(gameId);
-        move.traceRoot = 0;
+        GameRef memory ref = refOf(gameId);
+        ref.traceRoot = bytes32(uint256(1));
+        strays(ref);
+    }
+
+    function test_move_traceRootNotThatOfDispute_reverts() public {
+        challengeRootless();
+        Move memory early = moveOf(gameId);
+        setTraceRoot();
         VM.expectRevert(abi.encodeWithSelector(DisputeGame.WrongTraceRoot.selector, bytes32(0), posted.trace.root()));
         VM.prank(ALICE);
-        game.commit(move, bytes32(uint256(1)));
+        game.commit(early, bytes32(uint256(1)));
     }
 
     function test_move_otherNode_reverts() public {
@@ -178,6 +197,13 @@ contract DisputeGameTest is World {
         game.commit(move, bytes32(uint256(1)));
     }
 
+    function test_game_ended_leavesNothingBehind() public {
+        descend(ALICE, gameId, posted.trace, LEAF);
+        prove(ALICE, gameId, posted.claim, 32 + LEAF, Rule.Step, difference(-1, 5));
+        Game memory none;
+        same("deleted", keccak256(abi.encode(game.gameOf(gameId))), keccak256(abi.encode(none)));
+    }
+
     function test_commit_again_replaces() public {
         Move memory move = moveOf(gameId);
         VM.prank(ALICE);
@@ -221,11 +247,11 @@ contract DisputeGameTest is World {
         challengeRootless();
         wait(40);
         setTraceRoot();
-        (, Side turn, Clocks memory clocks,) = game.stateOf(gameId);
+        (, Side turn, Clocks memory clocks,) = game.stateOf(refOf(gameId));
         yes("opened for the other claim", turn == Side.Challenger);
         same("charged to the defender", Duration.unwrap(clocks.defender), CLOCK - 40);
         wait(3);
-        (,, clocks,) = game.stateOf(gameId);
+        (,, clocks,) = game.stateOf(refOf(gameId));
         same("charged to the challenger", Duration.unwrap(clocks.challenger), CLOCK - 3);
         same("the defender's stands", Duration.unwrap(clocks.defender), CLOCK - 40);
     }
@@ -241,13 +267,13 @@ contract DisputeGameTest is World {
     function test_setTraceRoot_twice_reverts() public {
         challengeRootless();
         setTraceRoot();
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.TraceRootAlreadySet.selector, posted.trace.root()));
+        VM.expectRevert(abi.encodeWithSelector(DisputeGame.TraceRootAlreadySet.selector, posted.id));
         VM.prank(claimant);
         game.setTraceRoot(posted.id, bytes32(uint256(1)), "");
     }
 
     function test_setTraceRoot_cameWithClaim_reverts() public {
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.TraceRootAlreadySet.selector, posted.trace.root()));
+        VM.expectRevert(abi.encodeWithSelector(DisputeGame.TraceRootAlreadySet.selector, posted.id));
         VM.prank(claimant);
         game.setTraceRoot(posted.id, bytes32(uint256(1)), "");
     }
@@ -279,10 +305,11 @@ contract DisputeGameTest is World {
         wait(30);
         bytes32[] memory children = posted.trace.children(1, 2);
         VM.expectEmit(address(game));
-        emit DisputeGame.Revealed(posted.trace.root(), gameId, children);
-        reveal(gameId, posted.trace);
+        emit DisputeGame.Revealed(posted.trace.root(), children);
+        VM.prank(EVE);
+        game.reveal(openingOf(1, posted.trace));
         wait(20);
-        (, Side turn, Clocks memory clocks,) = game.stateOf(gameId);
+        (, Side turn, Clocks memory clocks,) = game.stateOf(refOf(gameId));
         yes("challenger's turn", turn == Side.Challenger);
         same("defender's time", Duration.unwrap(clocks.defender), CLOCK - 30);
         same("challenger's time", Duration.unwrap(clocks.challenger), CLOCK - 20);
@@ -290,23 +317,24 @@ contract DisputeGameTest is World {
     }
 
     function test_reveal_again_isPassedOver() public {
-        Reveal[] memory reveals = revealOf(gameId, posted.trace);
-        game.reveal(reveals);
+        game.reveal(openingOf(1, posted.trace));
         wait(5);
-        game.reveal(reveals);
+        bytes32[][] memory openings = new bytes32[][](2);
+        openings[0] = posted.trace.children(1, 2);
+        openings[1] = posted.trace.children(4, 2);
+        game.reveal(openings);
         same("opened once", Timestamp.unwrap(game.openedAt(posted.trace.root(), 2)), time - 5);
+        same("and the other", Timestamp.unwrap(game.openedAt(posted.trace.nodes[4], 2)), time);
     }
 
-    function test_reveal_endedGameInBatch_isPassedOver() public {
-        Posted memory other = post(model, Traces.changed(LEAF, 7));
-        GameId second = challenge(BOB, other);
-        Reveal[] memory reveals = new Reveal[](2);
-        reveals[0] = revealOf(gameId, posted.trace)[0];
-        reveals[1] = revealOf(second, other.trace)[0];
+    /// @dev An opening is true whoever plays: it serves games that begin later as well.
+    function test_reveal_ofEndedGame_servesLaterOnes() public {
         convictFirst();
-        game.reveal(reveals);
-        same("not the first", Timestamp.unwrap(game.openedAt(posted.trace.root(), 2)), 0);
-        yes("the second", Timestamp.unwrap(game.openedAt(other.trace.root(), 2)) == time);
+        game.reveal(openingOf(1, posted.trace));
+        Posted memory other = post(model, Traces.changed(LEAF, 6));
+        GameId second = challenge(BOB, other);
+        (, Side turn,,) = game.stateOf(refOf(second));
+        yes("the second challenger's turn", turn == Side.Challenger);
     }
 
     function convictFirst() private {
@@ -320,61 +348,43 @@ contract DisputeGameTest is World {
     }
 
     function test_reveal_childCount_reverts() public {
-        Reveal[] memory reveals = revealOf(gameId, posted.trace);
-        reveals[0].children = posted.trace.children(1, 1);
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.ChildCount.selector, 2, 4));
-        game.reveal(reveals);
-        reveals[0].children = posted.trace.children(1, 3);
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.ChildCount.selector, 8, 4));
-        game.reveal(reveals);
-        reveals[0].children = new bytes32[](0);
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.ChildCount.selector, 0, 4));
-        game.reveal(reveals);
+        uint256[5] memory counts = [uint256(0), 1, 3, 5, 8];
+        bytes32[][] memory openings = new bytes32[][](1);
+        for (uint256 j = 0; j < counts.length; ++j) {
+            openings[0] = new bytes32[](counts[j]);
+            VM.expectRevert(abi.encodeWithSelector(DisputeGame.ChildCount.selector, counts[j], 4));
+            game.reveal(openings);
+        }
     }
 
-    function test_reveal_otherChildren_reverts() public {
-        Reveal[] memory reveals = revealOf(gameId, posted.trace);
-        reveals[0].children[3] ^= bytes32(uint256(1));
-        VM.expectPartialRevert(Verdicts.HashMismatch.selector);
-        game.reveal(reveals);
+    /// @dev What does not hash to the game's node opens some other one, and the game knows nothing of it.
+    function test_reveal_otherChildren_openNothingHere() public {
+        bytes32[][] memory openings = openingOf(1, posted.trace);
+        openings[0][3] ^= bytes32(uint256(1));
+        game.reveal(openings);
+        (Side turn,) = state();
+        yes("still the defender's turn", turn == Side.Defender);
     }
 
-    function test_reveal_otherNode_reverts() public {
-        Reveal[] memory reveals = revealOf(gameId, posted.trace);
-        reveals[0].move.node = posted.trace.nodes[2];
-        reveals[0].children = posted.trace.children(2, 2);
-        VM.expectRevert(
-            abi.encodeWithSelector(DisputeGame.WrongNode.selector, posted.trace.nodes[2], posted.trace.root())
-        );
-        game.reveal(reveals);
+    function test_reveal_otherDepth_opensNothingHere() public {
+        bytes32[][] memory openings = new bytes32[][](1);
+        openings[0] = posted.trace.children(1, 1);
+        game.reveal(openings);
+        same("opened one level", Timestamp.unwrap(game.openedAt(posted.trace.root(), 1)), time);
+        (Side turn,) = state();
+        yes("still the defender's turn", turn == Side.Defender);
     }
 
-    function test_reveal_otherTraceRoot_reverts() public {
-        Reveal[] memory reveals = revealOf(gameId, posted.trace);
-        reveals[0].move.traceRoot = 0;
-        VM.expectPartialRevert(DisputeGame.WrongTraceRoot.selector);
-        game.reveal(reveals);
-    }
-
-    function test_reveal_rootless_reverts() public {
+    function test_reveal_beforeTraceRoot_runsFromSetting() public {
         challengeRootless();
-        Reveal[] memory reveals = new Reveal[](1);
-        reveals[0] = Reveal(moveOf(gameId), posted.trace.children(1, 2));
-        VM.expectRevert(abi.encodeWithSelector(Verdicts.HashMismatch.selector, posted.trace.root(), bytes32(0)));
-        game.reveal(reveals);
-    }
-
-    function test_reveal_atLeaf_reverts() public {
-        reveal(gameId, posted.trace);
-        select(ALICE, gameId, posted.trace, 4);
-        reveal(gameId, posted.trace);
-        select(ALICE, gameId, posted.trace, 16);
-        reveal(gameId, posted.trace);
-        select(ALICE, gameId, posted.trace, 32);
-        Reveal[] memory reveals = new Reveal[](1);
-        reveals[0] = Reveal(moveOf(gameId), new bytes32[](2));
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.LeafReached.selector, posted.trace.nodes[32]));
-        game.reveal(reveals);
+        game.reveal(openingOf(1, posted.trace));
+        (Side turn,) = state();
+        yes("still the defender's turn", turn == Side.Defender);
+        wait(7);
+        setTraceRoot();
+        (, Side next, Clocks memory clocks,) = game.stateOf(refOf(gameId));
+        yes("the challenger's turn", next == Side.Challenger);
+        same("charged to the defender", Duration.unwrap(clocks.defender), CLOCK - 7);
     }
 
     function test_revealLeaf_bytes_handsTurnOver() public {
@@ -383,27 +393,27 @@ contract DisputeGameTest is World {
         (Side turn,) = state();
         yes("defender's turn", turn == Side.Defender);
         VM.expectEmit(address(game));
-        emit DisputeGame.LeafRevealed(posted.trace.nodes[32 + LEAF], gameId, posted.trace.leaves[LEAF]);
-        revealLeaf(gameId, posted.trace);
+        emit DisputeGame.LeafRevealed(posted.trace.nodes[32 + LEAF], posted.trace.leaves[LEAF]);
+        game.revealLeaf(only(posted.trace.leaves[LEAF]));
         (turn,) = state();
         yes("challenger's turn", turn == Side.Challenger);
+        wait(1);
         revealLeaf(gameId, posted.trace);
+        same("opened once", Timestamp.unwrap(game.openedAt(posted.trace.nodes[32 + LEAF], 0)), time - 1);
     }
 
-    function test_revealLeaf_notALeaf_reverts() public {
-        Move memory move = moveOf(gameId);
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.LeafNotReached.selector, posted.trace.root()));
-        game.revealLeaf(move, new bytes(1024));
-    }
-
-    function test_revealLeaf_otherBytes_reverts() public {
+    /// @dev Bytes answer for a leaf and for nothing else: there is no inner node that they hash to.
+    function test_revealLeaf_otherBytes_openNothingHere() public {
         reveal(gameId, posted.trace);
         select(ALICE, gameId, posted.trace, 32 + LEAF);
-        Move memory move = moveOf(gameId);
-        VM.expectPartialRevert(Verdicts.HashMismatch.selector);
-        game.revealLeaf(move, new bytes(1024));
+        game.revealLeaf(only(posted.trace.leaves[LEAF + 1]));
+        (Side turn,) = state();
+        yes("still the defender's turn", turn == Side.Defender);
+    }
+
+    function test_revealLeaf_length_reverts() public {
         VM.expectRevert(abi.encodeWithSelector(Merkle.LeafLength.selector, 1000));
-        game.revealLeaf(move, new bytes(1000));
+        game.revealLeaf(only(new bytes(1000)));
     }
 
     function test_select_throughChildren_succeeds() public {
@@ -554,7 +564,7 @@ contract DisputeGameTest is World {
         Claim memory other = posted.claim;
         other.inputRoot = 0;
         ClaimId otherId = chain.claimIdOf(other);
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.WrongClaim.selector, otherId, posted.id));
+        VM.expectRevert(abi.encodeWithSelector(DisputeGame.WrongClaim.selector, posted.id, otherId));
         this.proveRaw(ALICE, gameId, other, 32 + LEAF, Rule.Step, difference(-1, 5));
     }
 
@@ -797,9 +807,7 @@ contract DisputeGameTest is World {
         for (uint256 gindex = 2; gindex < 64; gindex *= 2) {
             select(ALICE, gameId, posted.trace, gindex);
             if (gindex < 32) {
-                Reveal[] memory reveals = new Reveal[](1);
-                reveals[0] = Reveal(moveOf(gameId), posted.trace.children(gindex, gindex == 16 ? 1 : 2));
-                game.reveal(reveals);
+                reveal(gameId, posted.trace);
             } else {
                 revealLeaf(gameId, posted.trace);
             }
@@ -833,7 +841,7 @@ contract DisputeGameTest is World {
 
     function test_timeout_unknownOrEnded_reverts() public {
         VM.expectRevert(abi.encodeWithSelector(DisputeGame.NothingToCollect.selector));
-        game.timeout(one(GameId.wrap(bytes32(uint256(1)))));
+        game.timeout(new GameRef[](1));
         wait(CLOCK + 1);
         game.timeout(one(gameId));
         VM.expectRevert(abi.encodeWithSelector(DisputeGame.NothingToCollect.selector));
@@ -888,7 +896,7 @@ contract DisputeGameTest is World {
         wait(CLOCK + 1);
         game.timeout(one(gameId));
         VM.expectRevert(abi.encodeWithSelector(DisputeGame.GameOver.selector, gameId));
-        game.stateOf(gameId);
+        game.stateOf(refOf(gameId));
     }
 
     function test_parameters_areThoseOfTheDeployment() public view {

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Claim, Inclusion, Posting, Status} from "../src/types/Claim.sol";
-import {Game, Move, Reveal, Rule} from "../src/types/Dispute.sol";
+import {Game, GameRef, Move, Rule} from "../src/types/Dispute.sol";
 import {Gindex} from "../src/types/Gindex.sol";
 import {ClaimId, GameId} from "../src/types/Ids.sol";
 import {Base} from "./Base.sol";
@@ -98,22 +98,23 @@ contract Player is World {
         paidIn += value;
         _claimOf[GameId.unwrap(gameId)] = index;
         _games.push(gameId);
+        note(gameId, claimId, _claims[index].traceRoot, sender);
         ++done["challenge"];
     }
 
     function open(uint8 seed) external {
         GameId gameId = pick(seed);
-        uint256 gindex = Gindex.unwrap(game.gameOf(gameId).gindex);
+        uint256 gindex = game.gameOf(gameId).gindex;
         if (gindex >= 32) {
-            game.revealLeaf(moveOf(gameId), _leaves[gindex - 32]);
+            game.revealLeaf(only(_leaves[gindex - 32]));
         } else {
             uint256 levels = gindex >= 16 ? 1 : 2;
-            Reveal[] memory reveals = new Reveal[](1);
-            reveals[0] = Reveal(moveOf(gameId), new bytes32[](2 ** levels));
+            bytes32[][] memory openings = new bytes32[][](1);
+            openings[0] = new bytes32[](2 ** levels);
             for (uint256 j = 0; j < 2 ** levels; ++j) {
-                reveals[0].children[j] = _nodes[(gindex << levels) + j];
+                openings[0][j] = _nodes[(gindex << levels) + j];
             }
-            game.reveal(reveals);
+            game.reveal(openings);
         }
         ++done["reveal"];
     }
@@ -122,9 +123,9 @@ contract Player is World {
         this.open(seed);
         GameId gameId = pick(seed);
         Game memory stored = game.gameOf(gameId);
-        uint256 gindex = 2 * uint256(Gindex.unwrap(stored.gindex)) + (right ? 1 : 0);
+        uint256 gindex = 2 * uint256(stored.gindex) + (right ? 1 : 0);
         Move memory move = moveOf(gameId);
-        VM.prank(stored.challenger);
+        VM.prank(move.game.challenger);
         game.select(move, Gindex.wrap(uint128(gindex)), _nodes[gindex], abi.encodePacked(_nodes[gindex ^ 1]));
         ++done["select"];
     }
@@ -134,13 +135,13 @@ contract Player is World {
         GameId gameId = pick(seed);
         Move memory move = moveOf(gameId);
         Claim memory claim = _claims[_claimOf[GameId.unwrap(gameId)]];
-        VM.prank(game.gameOf(gameId).challenger);
+        VM.prank(move.game.challenger);
         game.prove(move, claim, Gindex.wrap(41), 0, Rule.Step, difference(1, equal ? int64(1) : int64(2)));
         ++done["prove"];
     }
 
     function collect(uint8 account, uint8 first, uint8 second) external {
-        GameId[] memory games = two(pick(first), pick(second));
+        GameRef[] memory games = two(pick(first), pick(second));
         VM.prank(who(account));
         game.timeout(games);
         ++done["timeout"];

@@ -188,7 +188,7 @@ contract RollupChainTest is World {
         Payout memory nothing;
         VM.expectRevert(refusal);
         VM.prank(EVE);
-        chain.lock(ALICE, 1);
+        chain.admit(ClaimId.wrap(0), model, Inclusion(0, 0, new bytes32[](0)), ALICE, 1);
         VM.expectRevert(refusal);
         VM.prank(EVE);
         chain.unlock(ALICE, 1);
@@ -197,15 +197,14 @@ contract RollupChainTest is World {
         chain.forfeit(ALICE, 1, nothing);
         VM.expectRevert(refusal);
         VM.prank(EVE);
-        chain.convict(ClaimId.wrap(0), ALICE, 0, 0, 0, nothing);
+        chain.convict(ClaimId.wrap(0), ALICE, 0, nothing);
     }
 
     function test_ledger_gameBeyondBond_reverts() public {
         VM.expectRevert(abi.encodeWithSelector(Ledger.InsufficientLocked.selector, ALICE, 0, 1));
         VM.prank(address(game));
         chain.unlock(ALICE, 1);
-        VM.prank(address(game));
-        chain.lock(ALICE, 1);
+        challenge(ALICE, post(model, Traces.honest()));
         VM.expectRevert(abi.encodeWithSelector(Ledger.PaymentsExceedBond.selector, 2, 1));
         VM.prank(address(game));
         chain.forfeit(ALICE, 1, Payout(BOB, 1, EVE, 1));

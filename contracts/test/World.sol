@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {DisputeGame} from "../src/DisputeGame.sol";
 import {RollupChain} from "../src/RollupChain.sol";
 import {Claim, Inclusion, Posting} from "../src/types/Claim.sol";
-import {Move, Reveal, Rule} from "../src/types/Dispute.sol";
+import {Game, GameRef, Move, Rule} from "../src/types/Dispute.sol";
 import {Gindex} from "../src/types/Gindex.sol";
 import {ClaimId, GameId, ModelId} from "../src/types/Ids.sol";
 import {Params} from "../src/types/Params.sol";
@@ -41,6 +41,8 @@ abstract contract World is Base {
     /// @dev Kept here because the optimizer takes `block.timestamp` for a constant of the transaction.
     uint256 internal time = 1_700_000_000;
     uint256 internal height = 100;
+    /// @dev What names each game; the trace root is zero if the claim came without one.
+    mapping(GameId gameId => GameRef ref) private _refs;
 
     /// @dev A claim on L1 with all that a player needs.
     struct Posted {
@@ -123,9 +125,23 @@ abstract contract World is Base {
         return post(claimOf(modelId, trace), trace);
     }
 
-    function challenge(address challenger, Posted memory posted, bytes32 commitment) internal returns (GameId) {
+    function challenge(address challenger, Posted memory posted, bytes32 commitment) internal returns (GameId gameId) {
         VM.prank(challenger);
-        return game.challenge(posted.claim, posted.inclusion, commitment);
+        gameId = game.challenge(posted.claim, posted.inclusion, commitment);
+        note(gameId, posted.id, posted.claim.traceRoot, challenger);
+    }
+
+    /// @dev Keeps what names a game that was just opened (there is none if the test expected a refusal).
+    function note(GameId gameId, ClaimId claimId, bytes32 traceRoot, address challenger) internal {
+        uint32 games = game.disputeOf(claimId).games;
+        if (games != 0) _refs[gameId] = GameRef(claimId, traceRoot, challenger, games - 1);
+    }
+
+    /// @dev What names the game now. (It asks the game only about claims that came without a trace root, so that elsewhere
+    ///      a cheat code for the next call is not used up by it.)
+    function refOf(GameId gameId) internal view returns (GameRef memory ref) {
+        ref = _refs[gameId];
+        if (ref.traceRoot == 0) ref.traceRoot = game.disputeOf(ref.claimId).traceRoot;
     }
 
     function challenge(address challenger, Posted memory posted) internal returns (GameId) {
@@ -142,29 +158,33 @@ abstract contract World is Base {
 
     /// @dev The move that fits where the game stands now.
     function moveOf(GameId gameId) internal view returns (Move memory) {
-        ClaimId claimId = game.gameOf(gameId).claimId;
-        bytes32 traceRoot = game.disputeOf(claimId).traceRoot;
-        bytes32 node = Gindex.unwrap(game.gameOf(gameId).gindex) == 1 ? traceRoot : game.gameOf(gameId).node;
-        return Move(gameId, claimId, traceRoot, node);
+        GameRef memory ref = refOf(gameId);
+        Game memory stored = game.gameOf(gameId);
+        return Move(ref, stored.gindex <= 1 ? ref.traceRoot : stored.node);
     }
 
-    function revealOf(GameId gameId, Trace memory trace) internal view returns (Reveal[] memory reveals) {
-        uint256 gindex = Gindex.unwrap(game.gameOf(gameId).gindex);
-        reveals = new Reveal[](1);
-        reveals[0] = Reveal(moveOf(gameId), trace.children(gindex, gindex >= 16 ? 1 : 2));
+    /// @dev The opening that the node asks for.
+    function openingOf(uint256 gindex, Trace memory trace) internal pure returns (bytes32[][] memory openings) {
+        openings = new bytes32[][](1);
+        openings[0] = trace.children(gindex, gindex >= 16 ? 1 : 2);
     }
 
     function reveal(GameId gameId, Trace memory trace) internal {
-        game.reveal(revealOf(gameId, trace));
+        game.reveal(openingOf(game.gameOf(gameId).gindex, trace));
     }
 
     function revealLeaf(GameId gameId, Trace memory trace) internal {
-        game.revealLeaf(moveOf(gameId), trace.leaves[Gindex.unwrap(game.gameOf(gameId).gindex) - 32]);
+        game.revealLeaf(only(trace.leaves[game.gameOf(gameId).gindex - 32]));
+    }
+
+    function only(bytes memory data) internal pure returns (bytes[] memory list) {
+        list = new bytes[](1);
+        list[0] = data;
     }
 
     function select(address challenger, GameId gameId, Trace memory trace, uint256 gindex) internal {
         Move memory move = moveOf(gameId);
-        bytes memory siblings = trace.path(gindex, Gindex.unwrap(game.gameOf(gameId).gindex));
+        bytes memory siblings = trace.path(gindex, game.gameOf(gameId).gindex);
         VM.prank(challenger);
         game.select(move, Gindex.wrap(uint128(gindex)), trace.nodes[gindex], siblings);
     }
@@ -198,14 +218,21 @@ abstract contract World is Base {
         return abi.encodePacked(uint16(3), abi.encode(claimed, computed));
     }
 
-    function one(GameId gameId) internal pure returns (GameId[] memory list) {
-        list = new GameId[](1);
-        list[0] = gameId;
+    function one(GameId gameId) internal view returns (GameRef[] memory list) {
+        list = new GameRef[](1);
+        list[0] = refOf(gameId);
     }
 
-    function two(GameId a, GameId b) internal pure returns (GameId[] memory list) {
-        list = new GameId[](2);
-        (list[0], list[1]) = (a, b);
+    function two(GameId a, GameId b) internal view returns (GameRef[] memory list) {
+        list = new GameRef[](2);
+        (list[0], list[1]) = (refOf(a), refOf(b));
+    }
+
+    function all(GameId[] memory games) internal view returns (GameRef[] memory list) {
+        list = new GameRef[](games.length);
+        for (uint256 j = 0; j < list.length; ++j) {
+            list[j] = refOf(games[j]);
+        }
     }
 
     function wait(uint256 duration) internal {

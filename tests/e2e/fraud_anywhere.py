@@ -60,11 +60,11 @@ def attack(network: Network, story: Story, values: Values, value: int) -> bool:
     trace = ValueTrace(program, values)
     inclusion = network.watcher.book.inclusion(story.claim_id)
     named = client.commitment(story.claim_id, story.claim.trace_root, place, bytes(32))
-    game = client.challenge(story.claim, inclusion, named).one(Challenged).game_id
+    game = client.challenge(story.claim, inclusion, named).one(Challenged)
     network.chain.mine()
     witness = step_witness(program, values, trace, leaf, trace.leaf_bytes(leaf), 0)
     try:
-        client.prove(client.at(game), story.claim, place, bytes(32), Rule.STEP, witness)
+        client.prove(client.game(game).at, story.claim, place, bytes(32), Rule.STEP, witness)
     except Reverted as error:
         return error.name == "NoMismatch"
     return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from rollup.encoding import TracePolicy
 from rollup.errors import Reverted
 from rollup.game.moves import Rule
 from rollup.l1.chain import EmbeddedChain
-from rollup.l1.client import NOTHING, At, ClaimStatus, L1Client
+from rollup.l1.client import NOTHING, At, ClaimStatus, GameRef, L1Client
 from rollup.l1.events import Challenged, ClaimPosted, Convicted
 from rollup.program import Program
 from rollup.settings import Parameters
@@ -59,13 +59,19 @@ class OnChain:
         self.claim_id = receipt.one(ClaimPosted).claim_id
         self.inclusion = Inclusion(0, 0, Batch((self.claim_id,)).siblings(0))
         self.posted_at = self.chain.now()
-        self.games: list[bytes] = []
+        self.games: list[Challenged] = []
         self.rule: Rule | None = None
 
     def at(self, fields: Mapping[str, Any]) -> At:
-        number = fields["game"]
-        game = self.games[number] if number < len(self.games) else bytes(32)
-        return At(game, self.claim_id, _root(fields["trace_root"]), _root(fields["node"]))
+        return At(self.ref(fields["game"], _root(fields["trace_root"])), _root(fields["node"]))
+
+    def ref(self, number: int, trace_root: Root) -> GameRef:
+        opener = self.games[number].challenger if number < len(self.games) else self.people["alice"].account
+        return GameRef(self.claim_id, trace_root, opener, number)
+
+    def refs(self, numbers: Sequence[int]) -> list[GameRef]:
+        root = self.people["claimant"].dispute(self.claim_id).trace_root
+        return [self.ref(number, self.claim.trace_root if root == NO_ROOT else root) for number in numbers]
 
     def play(self, fields: Mapping[str, Any]) -> None:
         """One move at its exact time; raises Reverted."""
@@ -82,15 +88,15 @@ class OnChain:
         self.chain.at(Timestamp(self.posted_at + fields["at"]))
         match fields["move"]:
             case "challenge":
-                self.games.append(client.challenge(self.claim, self.inclusion, named).one(Challenged).game_id)
+                self.games.append(client.challenge(self.claim, self.inclusion, named).one(Challenged))
             case "commit":
                 client.commit(self.at(fields), named)
             case "set_trace_root":
                 client.set_trace_root(self.claim_id, _root(fields["root"]))
             case "reveal":
-                client.reveal([(self.at(fields), list(map(_root, fields["children"])))])
+                client.reveal([list(map(_root, fields["children"]))])
             case "reveal_leaf":
-                client.reveal_leaf(self.at(fields), _bytes(fields["data"]))
+                client.reveal_leaf([_bytes(fields["data"])])
             case "select":
                 path = list(map(_root, fields["siblings"]))
                 client.select(self.at(fields), Gindex(fields["position"]), _root(fields["child"]), path)
@@ -105,11 +111,11 @@ class OnChain:
                 )
                 self.rule = receipt.one(Convicted).rule
             case "timeout":
-                receipt = client.timeout([self.games[number] for number in fields["games"]])
+                receipt = client.timeout(self.refs(fields["games"]))
                 for event in receipt.events:
                     self.rule = event.rule if isinstance(event, Convicted) else self.rule
             case "reclaim":
-                client.reclaim([self.games[number] for number in fields["games"]])
+                client.reclaim(self.refs(fields["games"]))
             case "release":
                 client.release(self.claim, self.inclusion)
 

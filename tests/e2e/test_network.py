@@ -175,11 +175,11 @@ def test_an_honest_claim_attacked_at_any_op_survives_and_the_attacker_loses_its_
     receipt = attacker.challenge(
         claim, claimed.inclusion, attacker.commitment(claimed.claim_id, claim.trace_root, place, bytes(32))
     )
-    game = receipt.one(Challenged).game_id
+    game = receipt.one(Challenged)
     lied = Published(program, with_lie(program, RIGHT, value))
     while True:
         network.round()
-        at = attacker.at(game)
+        at = attacker.game(game).at
         layout = layout_of(claimed.defender.book, program, claimed.claim_id)
         claimed.defender.book.read(attacker)
         position = attacker.game(game).position
@@ -193,12 +193,12 @@ def test_an_honest_claim_attacked_at_any_op_survives_and_the_attacker_loses_its_
         attacker.select(at, above, known.node(above), siblings)
     witness = _step_witness(program, leaf)
     with pytest.raises(Reverted) as refused:
-        attacker.prove(attacker.at(game), claim, place, bytes(32), Rule.STEP, witness)
+        attacker.prove(attacker.game(game).at, claim, place, bytes(32), Rule.STEP, witness)
     assert refused.value.name == "NoMismatch"
+    moves = attacker.game(game).moves + 1
     network.settle()
     assert network.status(claimed) is ClaimStatus.FINAL
     assert attacker.balance(attacker.account) == ETHER - TERMS.challenge_bond
-    moves = attacker.game(game).moves + 1
     defended = ETHER + moves * TERMS.move_fee + TERMS.collect_fee
     assert network.deployer.balance(claimed.client.account) == defended
     network.check_money("attacker")
@@ -230,7 +230,8 @@ def test_a_claimant_that_challenges_itself_first_protects_nothing() -> None:
     network.settle()
     assert convicted_by(network, claimed) is Rule.STEP
     reclaimed = claimed.client.games_of(claimed.claim_id)
-    claimed.client.reclaim([game.game_id for game in reclaimed if game.challenger == claimed.client.account])
+    own = [game for game in reclaimed if game.challenger == claimed.client.account]
+    claimed.client.reclaim([claimed.client.game(game).ref for game in own])
     assert network.deployer.locked(claimed.client.account) == 0
     network.check_money("watcher")
 
@@ -249,25 +250,25 @@ def test_a_copied_proof_earns_its_copier_nothing() -> None:
     assert accusation is not None
     proof = witness(accusation, layout, own, published, claim.trace_root, claimed.posted.inputs, claimed.posted.outputs)
     copier = network.client("copier")
-    game = copier.challenge(claim, claimed.inclusion, value=TERMS.challenge_bond).one(Challenged).game_id
+    game = copier.challenge(claim, claimed.inclusion, value=TERMS.challenge_bond).one(Challenged)
     salt = client.derive(b"salt" + claimed.claim_id + accusation.position.to_bytes(16, "big"))
     with pytest.raises(Reverted, match="commit, then prove") as refused:
-        copier.prove(copier.at(game), claim, accusation.position, salt, accusation.rule, proof)
+        copier.prove(copier.game(game).at, claim, accusation.position, salt, accusation.rule, proof)
     assert refused.value.name == "PlaceNotReached"
-    copied = client.game(watcher.book.games[claimed.claim_id][0].game_id).commitment if watcher.book.games else b""
+    copied = client.game(watcher.book.games[claimed.claim_id][0]).commitment if watcher.book.games else b""
     watcher.book.read(client)
     theirs = watcher.book.games[claimed.claim_id][0]
-    stolen = At(theirs.game_id, claimed.claim_id, claim.trace_root, claim.trace_root)
+    stolen = At(client.game(theirs).ref, claim.trace_root)
     with pytest.raises(Reverted) as refused:
         copier.prove(stolen, claim, accusation.position, salt, accusation.rule, proof)
     assert refused.value.name == "NotChallenger"
-    copier.commit(copier.at(game), copied or client.game(theirs.game_id).commitment)
+    copier.commit(copier.game(game).at, copied or client.game(theirs).commitment)
     with pytest.raises(Reverted) as refused:
-        copier.prove(copier.at(game), claim, accusation.position, salt, accusation.rule, proof)
+        copier.prove(copier.game(game).at, claim, accusation.position, salt, accusation.rule, proof)
     assert refused.value.name == "PlaceNotReached"
     network.settle()
     assert network.deployer.balance(client.account) == TERMS.challenge_bond + TERMS.reward
-    copier.reclaim([game])
+    copier.reclaim([copier.game(game).ref])
     assert network.deployer.balance(copier.account) == TERMS.challenge_bond
     network.check_money("watcher", "copier")
 

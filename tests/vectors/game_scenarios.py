@@ -99,8 +99,11 @@ class Scenario:
             self.at_node.append(ROOT)
         return self.say(at, by, "challenge", error, **committed)
 
-    def commit(self, at: int, by: str, number: int, place: Gindex, error: str | None = None) -> Scenario:
-        return self.say(at, by, "commit", error, **self._where(number), place=place, salt=SALT)
+    def commit(
+        self, at: int, by: str, number: int, place: Gindex, error: str | None = None, **instead: Any
+    ) -> Scenario:
+        fields = {**self._where(number), "place": place, "salt": SALT, **instead}
+        return self.say(at, by, "commit", error, **fields)
 
     def set_root(self, at: int, by: str, root: Root | None = None, error: str | None = None) -> Scenario:
         given = self.trace.root if root is None else root
@@ -112,11 +115,11 @@ class Scenario:
         position = self.at_node[number]
         levels = min(TERMS.arity, self.depth - depth_of(position))
         children = [_hex(self.trace.node(descendant(position, levels, j))) for j in range(1 << levels)]
-        return self.say(at, by, "reveal", error, **{**self._where(number), "children": children, **instead})
+        return self.say(at, by, "reveal", error, **{"children": children, **instead})
 
     def reveal_leaf(self, at: int, by: str, number: int, error: str | None = None, **instead: Any) -> Scenario:
         data = self.trace.leaf_bytes(LIE_AT << self.program.header.tensor_depth)
-        return self.say(at, by, "reveal_leaf", error, **{**self._where(number), "data": data, **instead})
+        return self.say(at, by, "reveal_leaf", error, **{"data": data, **instead})
 
     def select(
         self, at: int, by: str, number: int, levels: int = 2, error: str | None = None, **instead: Any
@@ -269,8 +272,10 @@ def trace_root_on_dispute() -> Scenario:
     s.set_root(1, "claimant", error="NotChallenged").challenge(2, "alice")
     s.set_root(3, "bob", error="NotClaimant").set_root(4, "claimant", NO_ROOT, error="NoTraceRoot")
     s.prove(5, "alice", 0, error="NoTraceRoot").set_root(6, "claimant")
-    s.set_root(7, "claimant", error="TraceRootAlreadySet").commit(8, "alice", 0, s.leaf).prove(9, "alice", 0)
-    return s.ends(9, "invalid", "step", claimant=-1000, alice=300)
+    s.set_root(7, "claimant", error="TraceRootAlreadySet")
+    s.commit(8, "alice", 0, s.leaf, "WrongTraceRoot", trace_root=NO_ROOT)
+    s.commit(9, "alice", 0, s.leaf).prove(10, "alice", 0)
+    return s.ends(10, "invalid", "step", claimant=-1000, alice=300)
 
 
 @scenario
@@ -287,18 +292,25 @@ def trace_root_never_given() -> Scenario:
 
 @scenario
 def refused_reveals() -> Scenario:
-    s = Scenario("refused_reveals", "Only a node's own descendants, as many as the arity says, open it.")
+    s = Scenario(
+        "refused_reveals", "A node is opened by its own descendants alone, as deep as the arity says, a leaf by its bytes."
+    )
     short = [_hex(s.trace.node(descendant(ROOT, 1, j))) for j in range(2)]
     wrong = [_hex(NO_ROOT)] * 4
-    s.challenge(1, "alice").reveal(2, "claimant", 0, "ChildCount", children=short)
-    s.reveal(3, "claimant", 0, "HashMismatch", children=wrong).reveal_leaf(4, "claimant", 0, "LeafNotReached")
-    s.reveal(5, "claimant", 0, "WrongNode", node=s.trace.node(Gindex(2)))
-    s.reveal(6, "claimant", 0, "WrongTraceRoot", trace_root=s.trace.node(Gindex(2)))
-    s.reveal(7, "claimant", 0, "GameOver", game=1).reveal(8, "bob", 0).reveal(9, "claimant", 0)
-    s.select(10, "alice", 0, 6).reveal(11, "claimant", 0, "LeafReached", children=[_hex(NO_ROOT)] * 2)
-    s.reveal_leaf(12, "claimant", 0, "HashMismatch", data=bytes(1024))
-    s.reveal_leaf(13, "claimant", 0, "LeafLength", data=bytes(1023)).reveal_leaf(14, "claimant", 0)
-    return s.ends(14, "challenged", claimant=-1000, alice=-500)
+    s.challenge(1, "alice").reveal(2, "claimant", 0, "ChildCount", children=wrong[:3])
+    s.reveal(3, "claimant", 0, "ChildCount", children=wrong[:1]).reveal(4, "claimant", 0, "ChildCount", children=[])
+    s.reveal(5, "claimant", 0, "ChildCount", children=wrong * 2)
+    # True of some node, but not of the game's, or not as deep as the game asks for.
+    s.reveal(6, "claimant", 0, children=short).reveal(7, "claimant", 0, children=wrong)
+    s.reveal_leaf(8, "claimant", 0).select(9, "alice", 0, error="NotOpened")
+    s.reveal(10, "bob", 0).reveal(11, "claimant", 0).select(12, "alice", 0, 6).timeout(53, "carol", 0)
+    s.reveal_leaf(54, "claimant", 0, "LeafLength", data=bytes(1023))
+    s.challenge(55, "alice").select(56, "alice", 1, 4).reveal(57, "claimant", 1).reveal_leaf(58, "claimant", 1)
+    s.select(59, "bob", 1, error="NotChallenger").select(60, "alice", 1)
+    s.commit(61, "alice", 1, s.leaf, "GameOver", trace_root=s.trace.node(Gindex(2)))
+    s.commit(62, "alice", 1, s.leaf, "WrongNode", node=s.trace.node(Gindex(2)))
+    s.commit(63, "alice", 1, s.leaf, "GameOver", game=2)
+    return s.ends(63, "challenged", claimant=-1000 + 20, alice=-1000, carol=20)
 
 
 @scenario

@@ -55,7 +55,8 @@ library Merkle {
             let nodes := add(hashes, 32)
             let next := siblings.offset
             mstore8(buffer, 1)
-            for { let level := 0 } lt(level, depth) { level := add(level, 1) } {
+            let level := 0
+            for {} and(lt(level, depth), gt(count, 1)) { level := add(level, 1) } {
                 let end := shl(5, count)
                 let to := 0
                 for { let from := 0 } lt(from, end) { from := add(from, 32) } {
@@ -89,6 +90,18 @@ library Merkle {
                 count := shr(5, to)
             }
             root := mload(nodes)
+            // One node is left: what remains is a path.
+            let index := mload(ids)
+            for {} lt(level, depth) { level := add(level, 1) } {
+                let side := shl(5, and(index, 1))
+                mstore(add(add(buffer, 1), side), root)
+                mstore(sub(add(buffer, 33), side), calldataload(next))
+                let success := staticcall(gas(), 2, buffer, 65, 0, 32)
+                ok := and(ok, and(success, eq(returndatasize(), 32)))
+                root := mload(0)
+                index := shr(1, index)
+                next := add(next, 32)
+            }
             used := sub(next, siblings.offset)
         }
         if (!ok) revert HashFailed();
@@ -96,12 +109,52 @@ library Merkle {
     }
 
     /// @notice Root above one node at `gindex` (relative to that root), siblings from the lowest up.
-    function branch(bytes32 hash, Gindex gindex, bytes calldata siblings) internal view returns (bytes32) {
-        uint256[] memory indices = new uint256[](1);
-        bytes32[] memory hashes = new bytes32[](1);
-        indices[0] = gindex.offset();
-        hashes[0] = hash;
-        return fold(indices, hashes, gindex.depth(), siblings);
+    function branch(bytes32 hash, Gindex gindex, bytes calldata siblings) internal view returns (bytes32 root) {
+        uint256 needed = 32 * gindex.depth();
+        if (siblings.length != needed) revert SiblingCount(siblings.length, needed);
+        uint256 index = Gindex.unwrap(gindex);
+        bool ok = true;
+        root = hash;
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore8(buffer, 1)
+            let next := siblings.offset
+            for { let end := add(next, needed) } lt(next, end) { next := add(next, 32) } {
+                let side := shl(5, and(index, 1))
+                mstore(add(add(buffer, 1), side), root)
+                mstore(sub(add(buffer, 33), side), calldataload(next))
+                let success := staticcall(gas(), 2, buffer, 65, 0, 32)
+                ok := and(ok, and(success, eq(returndatasize(), 32)))
+                root := mload(0)
+                index := shr(1, index)
+            }
+        }
+        if (!ok) revert HashFailed();
+    }
+
+    /// @notice Root over all nodes of one level, from left to right: at least two, and a power of two.
+    function complete(bytes32[] calldata hashes) internal view returns (bytes32 root) {
+        uint256 count = hashes.length;
+        if (count < 2 || count & (count - 1) != 0) revert NoLeaves();
+        bool ok = true;
+        assembly ("memory-safe") {
+            // The prefix of a pair overwrites the last byte before it, of a node that has been hashed already.
+            let nodes := add(mload(0x40), 32)
+            calldatacopy(nodes, hashes.offset, shl(5, count))
+            for {} gt(count, 1) {} {
+                count := shr(1, count)
+                let from := sub(nodes, 1)
+                let end := add(nodes, shl(5, count))
+                for { let to := nodes } lt(to, end) { to := add(to, 32) } {
+                    mstore8(from, 1)
+                    let success := staticcall(gas(), 2, from, 65, to, 32)
+                    ok := and(ok, and(success, eq(returndatasize(), 32)))
+                    from := add(from, 64)
+                }
+            }
+            root := mload(nodes)
+        }
+        if (!ok) revert HashFailed();
     }
 
     /// @notice Root of depth `depth` over nodes that stand side by side from the left; what is missing on the right is
@@ -112,8 +165,8 @@ library Merkle {
         if (count == 0) revert NoLeaves();
         if (depth < 256 && (count - 1) >> depth != 0) revert LeafOutside(count - 1, depth);
         // A complete tree needs nothing on its right.
-        bool complete = depth < 256 && count == 2 ** depth;
-        bytes32 filler = complete ? bytes32(0) : zero(height);
+        bool isFull = depth < 256 && count == 2 ** depth;
+        bytes32 filler = isFull ? bytes32(0) : zero(height);
         bool ok = true;
         for (uint256 level = 0; level < depth; ++level) {
             assembly ("memory-safe") {
@@ -134,7 +187,7 @@ library Merkle {
                 }
                 count := shr(5, to)
             }
-            if (!complete) filler = node(filler, filler);
+            if (!isFull) filler = node(filler, filler);
         }
         if (!ok) revert HashFailed();
         return hashes[0];

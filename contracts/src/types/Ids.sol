@@ -7,7 +7,7 @@ type ModelId is bytes32;
 /// @notice The EIP-712 digest of a claim.
 type ClaimId is bytes32;
 
-/// @notice Hash of a claim id, a challenger and the claim's game counter.
+/// @notice Hash of a claim id, the trace root that came with the claim, a challenger and the claim's game counter.
 type GameId is bytes32;
 
 function sameModel(ModelId a, ModelId b) pure returns (bool) {

@@ -92,7 +92,7 @@ def test_a_node_opened_with_other_levels_is_not_opened_here() -> None:
     dispute = play(replace(begun(trace.root), opened=opened), Challenge(ALICE), instant(110, 1))
     assert dispute.turn(dispute.games[0]) is Side.DEFENDER
     children = (trace.node(Gindex(2)), trace.node(Gindex(3)))
-    revealed = play(dispute, Reveal(CLAIMANT, At(0, trace.root, trace.root), children), instant(111, 2))
+    revealed = play(dispute, Reveal(CLAIMANT, children), instant(111, 2))
     assert revealed.turn(revealed.games[0]) is Side.CHALLENGER
 
 

@@ -103,9 +103,9 @@ class Player:
             case GiveTraceRoot(root):
                 return SetTraceRoot(self.me, root)
             case OpenNode(children):
-                return Reveal(self.me, at(), children)
+                return Reveal(self.me, children)
             case OpenLeaf(data):
-                return RevealLeaf(self.me, at(), data)
+                return RevealLeaf(self.me, data)
             case Collect():
                 return Timeout(self.me, (number,))
 

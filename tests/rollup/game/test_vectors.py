@@ -67,9 +67,9 @@ def as_move(fields: Mapping[str, Any], trace_root: Root) -> Move:
         case "set_trace_root":
             return SetTraceRoot(by, _root(fields["root"]))
         case "reveal":
-            return Reveal(by, at(), tuple(map(_root, fields["children"])))
+            return Reveal(by, tuple(map(_root, fields["children"])))
         case "reveal_leaf":
-            return RevealLeaf(by, at(), _bytes(fields["data"]))
+            return RevealLeaf(by, _bytes(fields["data"]))
         case "select":
             path = tuple(map(_root, fields["siblings"]))
             return Select(by, at(), Gindex(fields["position"]), _root(fields["child"]), path)

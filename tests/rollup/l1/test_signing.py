@@ -58,7 +58,8 @@ def test_the_claim_id_is_the_librarys_typed_data_hash() -> None:
 
 def test_ids_and_commitments_are_what_the_contract_computes(client: L1Client) -> None:
     claim = claim_id(CLAIM, client.domain)
-    assert client._game("gameIdOf", claim, SIGNER.address, 3) == game_id(claim, SIGNER.address, 3)
+    named = claim, CLAIM.trace_root, SIGNER.address, 3
+    assert client._game("gameIdOf", *named) == game_id(*named)
     salt, place = b"s" * 32, Gindex(12345)
     ours = commitment(client.domain, client.game_address, claim, CLAIM.trace_root, SIGNER.address, place, salt)
     assert client._game("commitmentOf", claim, CLAIM.trace_root, SIGNER.address, place, salt) == ours
