@@ -209,6 +209,8 @@ class Draft:
         mapping = dict(enumerate(variables))
         views = tuple(view.renamed(mapping) for view in self.views)
         chain = self.chain and replace(self.chain, view=self.chain.view.renamed(mapping))
+        if self.pending:
+            return replace(self, shape=tuple(shape), chain=chain, order=None, memo={})
         coder = Coder(
             replace(
                 self, shape=tuple(shape), views=views, code=(), bounds=self.bounds[:1], chain=chain, order=None, memo={}

@@ -187,3 +187,16 @@ def test_inputs_beyond_the_format_saturate_and_are_counted() -> None:
     tensor = model.program.header.inputs[0]
     assert np.all(model.quantize(far)[0] == tensor.dtype.max)
     assert model.fidelity([(far,)]).saturated_inputs == EXAMPLE.size
+
+
+def test_constants_that_share_a_root_keep_their_own_shapes() -> None:
+    # All-zero weights of different shapes, and the same bytes as another dtype, commit to the same root.
+    first, second = np.zeros((4, 3), np.float32), np.zeros((3, 5), np.float32)
+    table = jnp.array([1, 0, 0], jnp.int8)
+    wide = jnp.array([1], jnp.int16)
+    model = lower(
+        lambda x: (x @ first, (x @ first) @ second, table[jnp.argmax(x, 1) % 3], wide[jnp.argmax(x, 1) % 1]), EXAMPLE
+    )
+    real = model.fn(EXAMPLE)  # type: ignore[misc]
+    for expected, got in zip(jax.tree.leaves(real), jax.tree.leaves(model.predict(EXAMPLE)), strict=True):
+        np.testing.assert_array_equal(np.asarray(expected), got)

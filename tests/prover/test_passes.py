@@ -19,7 +19,9 @@ from tests.prover.cases import CASES, Case, reals
 
 def _stacked(graph: Graph) -> bool:
     bodies = [node.body for node in graph.nodes if node.body is not None]
-    return any(isinstance(x, Stacked) for body in bodies for node in body.nodes for x in node.inputs) or any(map(_stacked, bodies))
+    return any(isinstance(x, Stacked) for body in bodies for node in body.nodes for x in node.inputs) or any(
+        map(_stacked, bodies)
+    )
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
