@@ -1,4 +1,4 @@
-"""What a whole dispute costs by arity: `python -m tests.arity` prints the curve as JSON.
+"""What a whole dispute costs by arity: `python -m tests.arity` rewrites the curve, tests/arity.json.
 
 One element-wise op of a trace of 2^20 leaves is disputed interactively, against a defender that withholds its trace,
 and played to the end on the embedded chain; every transaction of both sides counts, calldata floor included.
@@ -7,8 +7,8 @@ and played to the end on the embedded chain; every transaction of both sides cou
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
+from pathlib import Path
 
 from challenger.defender import Behaviour
 from rollup.encoding import TracePolicy
@@ -17,7 +17,9 @@ from rollup.program import Program
 from tests.e2e.network import Network, terms
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of, with_lie
 
+SNAPSHOT = Path(__file__).with_name("arity.json")
 TRACE_DEPTH, TENSOR_DEPTH = 13, 7
+ARITIES = range(1, 7)
 
 
 def deep_program() -> Program:
@@ -51,9 +53,13 @@ def dispute(arity: int) -> dict[str, object]:
 
 
 def main() -> None:
-    curve = [dispute(arity) for arity in range(1, 7)]
-    json.dump({"leaves": 1 << (TRACE_DEPTH + TENSOR_DEPTH), "curve": curve}, sys.stdout, indent=1)
-    print()
+    curve = [dispute(arity) for arity in ARITIES]
+    SNAPSHOT.write_text(json.dumps({"leaves": 1 << (TRACE_DEPTH + TENSOR_DEPTH), "curve": curve}, indent=1) + "\n")
+    for row in curve:
+        print(
+            f"arity {row['arity']}: {row['challenger_moves']:>2} moves of the challenger, "
+            f"{row['defender_moves']:>2} of the defender, {row['gas']:>9,} gas"
+        )
 
 
 if __name__ == "__main__":

@@ -128,22 +128,30 @@ class Synthetic:
         square = Access(Value(2), DType.I32, (64, 1024), (0, 0), (Term(0, 0, 1), Term(1, 1, 1)))
         self._add("sum of 1,024 squares of i32", DType.I64, (64,), [square, square], (1024,))
 
-    @cache  # noqa: B019 one instance lives in the whole run
-    def measure(self) -> dict[str, dict[str, int]]:
-        """By op: gas of the transaction, calldata bytes, and gas under the calldata floor alone."""
+    def build(self, off_by: int = 0) -> tuple[Program, list[np.ndarray], list[int]]:
+        """(program, all its values, by op the position of the measured element).
+
+        Only that element of an op's output follows from the operands, or is ``off_by`` that much; the other ones make the
+        leaf incompressible.
+        """
         last = self._ops[-1]
         outputs = [(len(self._inputs) + len(self._ops) - 1, TensorType(last.dtype, 0, last.shape))]
         program = Program.build(self._inputs, outputs, self._ops, self._constants)
         values = [self._array(tensor.dtype, tensor.shape) for tensor in self._inputs]
-        # Only the measured element of an op's output has to be right; the other ones make the leaf incompressible.
         positions = []
         for j, op in enumerate(self._ops):
             position = self._places.get(self.names[j], op.elements // 2)
             array = self._array(op.dtype, op.shape)
             right = Memory(program, values).element(len(values), position)
-            array.reshape(-1)[position] = right
+            array.reshape(-1)[position] = right + off_by
             values.append(array)
             positions.append(position)
+        return program, values, positions
+
+    @cache  # noqa: B019 one instance lives in the whole run
+    def measure(self) -> dict[str, dict[str, int]]:
+        """By op: gas of the transaction, calldata bytes, and gas under the calldata floor alone."""
+        program, values, positions = self.build()
         execution = Execution(program, values)
         chain = Chain()
         table = {}

@@ -1,0 +1,191 @@
+"""What every transaction of the rollup costs: whole transactions under Prague's rules, on the embedded chain.
+
+``python -m tests.contracts.dispute_gas`` rewrites the snapshot dispute_gas.json. Moves and rules are those of the toy program
+at the default arity; the proofs about larger ops are those of one_step_gas.py, through the game.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from challenger.defender import Behaviour
+from rollup.batch import Batch, Inclusion
+from rollup.claim import NO_ROOT, Claim, input_root, join, output_root, output_types
+from rollup.encoding import TracePolicy
+from rollup.game.moves import Rule
+from rollup.l1.client import L1Client, Receipt
+from rollup.l1.events import Challenged, ChunksJoined, ChunkUploaded, ClaimPosted
+from rollup.merkle import branch
+from rollup.settings import Parameters
+from rollup.types import LEAF_BYTES, Gindex, Root
+from tests.contracts.one_step_gas import Synthetic
+from tests.e2e.lies import INPUTS, LIES, PROGRAMS, RIGHT, lie_in_op
+from tests.e2e.network import ETHER, Network, terms
+from tests.e2e.toy_program import Published
+from tests.lockstep.evm import Execution
+
+SNAPSHOT = Path(__file__).with_name("dispute_gas.json")
+BATCH = 8
+CHUNK = 64 << 10
+PROOFS = {
+    "an element-wise op with a constant": "op with a constant, inconsistently",
+    "a sum of 100": "reduction",
+    "an arg-max": "arg-max",
+    "padding of an op": "padding of an op's last leaf",
+    "padding of an unused entry": "unused entry",
+    "an input": "input",
+    "an output": "output",
+}
+"""By what is proven, the lie that it convicts."""
+
+
+def started(policy: TracePolicy = TracePolicy.WITH_CLAIM) -> Network:
+    return Network(PROGRAMS[policy], terms(arity=Parameters().arity))
+
+
+def chain_calls() -> dict[str, int]:
+    """Models, batches, releases."""
+    network = started()
+    client = network.client("honest")
+    table = {"registerModel": network.client("x").register(PROGRAMS[TracePolicy.ON_DISPUTE]).gas}
+    client.deposit(2 * ETHER)
+    first = network.claim("honest", INPUTS)
+
+    def batch(count: int) -> int:
+        claims = []
+        for _ in range(count):
+            network.nonce += 1
+            claim = replace(first.posted.claim, nonce=network.nonce)
+            claims.append(client.sign(claim, first.posted.inputs, first.posted.outputs))
+        return client.post_batch(claims).gas
+
+    table["postBatch, one claim"] = batch(1)
+    table["postBatch, each further claim"] = (batch(BATCH) - table["postBatch, one claim"]) // (BATCH - 1)
+    network.chain.advance(network.parameters.window + 1)
+    table["release"] = client.release(first.posted.claim, first.inclusion).gas
+    return table
+
+
+def moves() -> dict[str, int]:
+    """Both sides' moves, the proof excepted."""
+    network = started()
+    claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
+    trace, client, program = Published(network.program, RIGHT), network.client("alice"), network.program
+    arity, depth, bond = network.parameters.arity, program.depth, network.parameters.challenge_bond
+    claim, inclusion = claimed.posted.claim, claimed.inclusion
+    place = Gindex((1 << depth) | 9)
+    named = client.commitment(claimed.claim_id, claim.trace_root, place, bytes(32))
+    table = {}
+
+    def down(position: Gindex, above: Gindex) -> Receipt:
+        levels = position.bit_length() - above.bit_length()
+        path = list(branch(trace, position))[:levels]
+        return client.select(client.game(game).at, position, trace.node(position), path)
+
+    receipt = client.challenge(claim, inclusion, value=bond)
+    game = receipt.one(Challenged)
+    table["challenge, the first about a claim"] = receipt.gas
+    second = client.challenge(claim, inclusion, named, value=bond)
+    table["challenge, a further one, with a commitment"] = second.gas
+    table["commit"] = client.commit(client.game(game).at, named).gas
+    table[f"reveal, {1 << arity} children"] = client.reveal(
+        [[trace.node(Gindex((1 << arity) | j)) for j in range(1 << arity)]]
+    ).gas
+    middle = Gindex(place >> (depth - arity))
+    table[f"select, {arity} levels, from the root"] = down(middle, Gindex(1)).gas
+    table["reveal, 2 children"] = client.reveal([[trace.node(Gindex(2 * middle + j)) for j in range(2)]]).gas
+    table["select, 1 level, further down"] = down(place, middle).gas
+    table["revealLeaf"] = client.reveal_leaf([trace.leaf_bytes(9)]).gas
+    network.chain.advance(network.parameters.clock + 1)
+    table["timeout, of the challenger"] = client.timeout([client.game(game).ref]).gas
+
+    false = lie_in_op(4, 0, True)(network, Behaviour.SILENT)
+    lost = client.challenge(false.posted.claim, false.inclusion, value=bond).one(Challenged)
+    other = client.challenge(false.posted.claim, false.inclusion, value=bond).one(Challenged)
+    network.chain.advance(network.parameters.clock + 1)
+    table["timeout, of the defender"] = client.timeout([client.game(lost).ref]).gas
+    table["reclaim"] = client.reclaim([client.game(other).ref]).gas
+
+    lazy = started(TracePolicy.ON_DISPUTE)
+    rootless = lazy.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
+    lazy.client("alice").challenge(rootless.posted.claim, rootless.inclusion, value=bond)
+    table["setTraceRoot"] = rootless.client.set_trace_root(rootless.claim_id, trace.root).gas
+    return table
+
+
+def proofs() -> dict[str, int]:
+    """The direct proof of one lie of each kind about the toy program."""
+    table = {}
+    for name, lie in PROOFS.items():
+        network = started()
+        watcher, _ = network.watch()
+        claimed = LIES[lie][0](network, Behaviour.PUBLISHES)
+        network.settle()
+        table[f"prove, {name}"] = watcher.costs.gas_by_move(claimed.claim_id)["prove"]
+    return table
+
+
+def upload(client: L1Client, data: bytes) -> Root:
+    """Upload a tensor's bytes in chunks; its root."""
+    if len(data) <= CHUNK:
+        return client.upload(data).one(ChunkUploaded).root
+    leaves = -(-len(data) // LEAF_BYTES)
+    left = LEAF_BYTES << ((leaves - 1).bit_length() - 1)
+    parts = upload(client, data[:left]), upload(client, data[left:])
+    return client.join(parts[0], left, parts[1], len(data) - left).one(ChunksJoined).root
+
+
+def large_proofs() -> dict[str, int]:
+    """The ops of one_step_gas.py, each in a claim that is wrong in the measured element.
+
+    The program is so large that its claims get their trace roots on dispute.
+    """
+    synthetic = Synthetic()
+    program, values, positions = synthetic.build(off_by=1)
+    header, execution = program.header, Execution(program, values)
+    network = Network(program, terms(arity=Parameters().arity), lambda program: program)
+    liar, alice = network.client("liar"), network.client("alice")
+    parameters, inputs = network.parameters, values[: len(header.inputs)]
+    liar.deposit(len(positions) * parameters.claim_bond)
+    alice.deposit(len(positions) * parameters.challenge_bond)
+    liar.assemble(program.id, False, [upload(liar, array.tobytes()) for array in inputs])
+    data = join(inputs, header.inputs)
+    said = join([values[value] for value, _ in header.outputs], output_types(header))
+    assert header.policy is TracePolicy.ON_DISPUTE
+    roots, root = (input_root(header, data), output_root(header, said), NO_ROOT), execution.tree.root
+    until = network.chain.now() + 1000
+    claims = [
+        Claim(program.id, liar.account, nonce, until, bytes(32), *roots) for nonce in range(1, len(positions) + 1)
+    ]
+    receipt = liar.post_batch([liar.sign(claim, b"", said) for claim in claims])
+    ids = [event.claim_id for event in receipt.events if isinstance(event, ClaimPosted)]
+    batch = Batch(tuple(ids))
+    table = {}
+    for j, (claim, claim_id) in enumerate(zip(claims, ids, strict=True)):
+        disputed, proof = execution.witness(len(inputs) + j, positions[j])
+        place = Gindex((1 << program.depth) | disputed.leaf)
+        opened = alice.challenge(claim, Inclusion(0, j, batch.siblings(j))).one(Challenged)
+        liar.set_trace_root(claim_id, root)
+        alice.commit(alice.game(opened).at, alice.commitment(claim_id, root, place, bytes(32)))
+        receipt = alice.prove(alice.game(opened).at, claim, place, bytes(32), Rule.STEP, proof)
+        table[f"prove, {synthetic.names[j]}"] = receipt.gas
+    return table
+
+
+def measure() -> dict[str, int]:
+    """Gas by transaction."""
+    return {**chain_calls(), **moves(), **proofs(), **large_proofs()}
+
+
+def main() -> None:
+    table = measure()
+    SNAPSHOT.write_text(json.dumps(table, indent=1) + "\n")
+    width = max(map(len, table))
+    for name, gas in table.items():
+        print(f"{name:<{width}}  {gas:>9,} gas")
+
+
+if __name__ == "__main__":
+    main()
