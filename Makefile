@@ -13,7 +13,7 @@ MEANT := naming-convention,too-many-digits,assembly,cyclomatic-complexity
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts check check-contracts contracts gas vectors docs fmt lint lockstep slither lock clean
+.PHONY: help setup demo test test-contracts check check-contracts contracts gas bench fraud vectors docs fmt lint lockstep slither lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -53,6 +53,7 @@ lint: setup ## Check style, types and import order
 check: lint ## Check style, types, import order, and that everything generated is fresh
 	@$(BIN)/python -m contracts.generate --check
 	@$(BIN)/python -m rollup.reference_page --check
+	@$(BIN)/python -m tests.economics --check
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory check-contracts; \
 	else echo "NOT CHECKED: contracts/ (bytecode, format, lint), because this machine has no Node"; fi
 
@@ -65,8 +66,17 @@ contracts: setup $(NODE_READY) ## Recompile the contracts into contracts/artifac
 	@$(BIN)/python -m contracts.generate
 	@cd contracts && node build.mjs
 
-gas: setup ## Measure the gas of one-step proofs again and rewrite the snapshot
+gas: setup ## Measure gas again: rewrite the snapshots, the arity curve and docs/economics.md
 	@$(BIN)/python -m tests.contracts.one_step_gas
+	@$(BIN)/python -m tests.contracts.dispute_gas
+	@$(BIN)/python -m tests.arity
+	@$(BIN)/python -m tests.economics
+
+bench: setup ## Compare the integers with floats: fidelity and speed; fails if a promise is not kept
+	@$(BIN)/python -m touchstone.bench
+
+fraud: setup ## Lie at every op, input and output of the demo's model, attack honest claims everywhere; prints the table
+	@$(BIN)/python -m tests.e2e.fraud_anywhere $(ARGS)
 
 vectors: setup ## Write the test vectors that Python and Solidity share again
 	@$(BIN)/python -m tests.vectors.game_scenarios
