@@ -204,14 +204,15 @@ contract DisputeGame is Verdicts {
         (GameId gameId, Game storage game, Dispute storage dispute, Clocks memory clocks, bool isOpen) =
             _challengersGame(move);
         if (!isOpen) revert NotOpened(move.node);
-        Gindex relative = gindex.relativeTo(_gindex(game));
+        Gindex relative = gindex.relativeTo(Gindex.wrap(game.gindex));
         if (relative.depth() == 0 || gindex.depth() > dispute.leafDepth) revert CannotSelect(gindex);
         bytes32 computed = Merkle.branch(node, relative, siblings);
         if (computed != move.node) revert HashMismatch(computed, move.node);
 
-        _setClocks(game, clocks);
+        game.moves += 1;
         // forge-lint: disable-next-line(unsafe-typecast) at most 64 levels deep
-        (game.gindex, game.moves) = (uint72(Gindex.unwrap(gindex)), game.moves + 1);
+        game.gindex = uint72(Gindex.unwrap(gindex));
+        _setClocks(game, clocks);
         game.node = node;
         emit Selected(gameId, gindex, node);
     }
@@ -251,13 +252,14 @@ contract DisputeGame is Verdicts {
         for (uint256 j = 0; j < games.length; ++j) {
             (GameId gameId, Game storage game, Dispute storage dispute) = _named(games[j]);
             if (!_isLive(game, dispute) || !_hasRoot(games[j], dispute)) continue;
+            (Gindex gindex, bytes32 node) = _place(game, games[j]);
             // slither-disable-next-line unused-return only who is late matters here
-            (, Side expired) = _clocks(game).charge(_openedAt(game, dispute, games[j]), currentTime());
+            (, Side expired) = _clocks(game).charge(_openedAt(dispute, gindex, node), currentTime());
             if (expired == Side.None) continue;
             collected = true;
             if (expired == Side.Defender) {
                 Verdict memory silent = Verdict(0, 0, 0, 0);
-                _convict(gameId, games[j], dispute, Rule.Timeout, _gindex(game), silent);
+                _convict(gameId, games[j], dispute, Rule.Timeout, gindex, silent);
             } else {
                 _lose(gameId, games[j], dispute, game.moves);
             }
@@ -328,8 +330,9 @@ contract DisputeGame is Verdicts {
         returns (bytes32 node, Side turn, Clocks memory clocks, Side expired)
     {
         (, Game storage game, Dispute storage dispute) = _live(ref);
-        Timestamp opened = _openedAt(game, dispute, ref);
-        node = _node(game, ref);
+        Gindex gindex;
+        (gindex, node) = _place(game, ref);
+        Timestamp opened = _openedAt(dispute, gindex, node);
         turn = opened.isNever() ? Side.Defender : Side.Challenger;
         (clocks, expired) = _clocks(game).charge(opened, currentTime());
     }
@@ -411,10 +414,10 @@ contract DisputeGame is Verdicts {
     {
         GameRef calldata ref = move.game;
         (gameId, game, dispute) = _live(ref);
-        bytes32 actual = _node(game, ref);
-        if (move.node != actual) revert WrongNode(move.node, actual);
+        (Gindex gindex, bytes32 node) = _place(game, ref);
+        if (move.node != node) revert WrongNode(move.node, node);
         if (msg.sender != ref.challenger) revert NotChallenger(msg.sender);
-        Timestamp opened = _openedAt(game, dispute, ref);
+        Timestamp opened = _openedAt(dispute, gindex, node);
         Side expired;
         (clocks, expired) = _clocks(game).charge(opened, currentTime());
         if (expired != Side.None) revert ClockExpired(gameId, expired);
@@ -460,28 +463,22 @@ contract DisputeGame is Verdicts {
         (game.since, game.defenderLeft, game.challengerLeft) = (clocks.since, clocks.defender, clocks.challenger);
     }
 
-    function _gindex(Game storage game) private view returns (Gindex) {
-        return Gindex.wrap(game.gindex);
+    /// @dev Where the game stands, and the hash of that node.
+    function _place(Game storage game, GameRef calldata ref) private view returns (Gindex gindex, bytes32 node) {
+        gindex = Gindex.wrap(game.gindex);
+        node = _isRoot(gindex) ? ref.traceRoot : game.node;
     }
 
-    function _isAtRoot(Game storage game) private view returns (bool) {
-        return game.gindex == Gindex.unwrap(Position.ROOT);
+    function _isRoot(Gindex gindex) private pure returns (bool) {
+        return Gindex.unwrap(gindex) == Gindex.unwrap(Position.ROOT);
     }
 
-    function _node(Game storage game, GameRef calldata ref) private view returns (bytes32) {
-        return _isAtRoot(game) ? ref.traceRoot : game.node;
-    }
-
-    /// @dev When the next opening of the game's node, which goes down by the arity, or to the leaves, or to a leaf's bytes,
-    ///      was made. A root that was opened for another claim counts here from when this claim's was set.
-    function _openedAt(Game storage game, Dispute storage dispute, GameRef calldata ref)
-        private
-        view
-        returns (Timestamp opened)
-    {
-        uint256 left = dispute.leafDepth - _gindex(game).depth();
-        opened = _opened[_node(game, ref)][left < ARITY ? left : ARITY];
-        bool lateRoot = dispute.policy == TracePolicy.OnDispute && _isAtRoot(game);
-        if (!opened.isNever() && lateRoot && dispute.rootAt > opened) opened = dispute.rootAt;
+    /// @dev When the next opening of a node, which goes down by the arity, or to the leaves, or to a leaf's bytes, was made.
+    ///      A root that was opened for another claim counts here from when this claim's was set.
+    function _openedAt(Dispute storage dispute, Gindex gindex, bytes32 node) private view returns (Timestamp opened) {
+        uint256 left = dispute.leafDepth - gindex.depth();
+        opened = _opened[node][left < ARITY ? left : ARITY];
+        bool lateRoot = _isRoot(gindex) && dispute.policy == TracePolicy.OnDispute;
+        if (lateRoot && !opened.isNever() && dispute.rootAt > opened) opened = dispute.rootAt;
     }
 }

@@ -19,6 +19,10 @@ contract MerkleHarness {
         return Merkle.branch(hash, gindex, siblings);
     }
 
+    function complete(bytes32[] calldata hashes) external view returns (bytes32) {
+        return Merkle.complete(hashes);
+    }
+
     function tensor(bytes calldata data, uint256 depth) external view returns (bytes32) {
         return Merkle.tensor(data, depth);
     }
@@ -188,6 +192,48 @@ contract MerkleTest is Base {
             siblings = abi.encodePacked(siblings, nodes[g ^ 1]);
         }
         same("root", harness.branch(nodes[gindex], Gindex.wrap(uint128(gindex)), siblings), nodes[1]);
+    }
+
+    function testFuzz_branch_siblingCount_reverts(uint8 depthSeed, uint8 given) public {
+        uint256 depth = depthSeed % 9;
+        VM.assume(given % 10 != depth);
+        uint256 length = 32 * uint256(given % 10);
+        VM.expectRevert(abi.encodeWithSelector(Merkle.SiblingCount.selector, length, 32 * depth));
+        harness.branch(0, Gindex.wrap(uint128(2 ** depth)), new bytes(length));
+    }
+
+    function testFuzz_branch_starved_reverts(uint256 gasSeed) public view {
+        bytes memory siblings = new bytes(32 * 20);
+        bytes memory call = abi.encodeCall(MerkleHarness.branch, (bytes32(0), Gindex.wrap(2 ** 20), siblings));
+        bytes32 right = harness.branch(0, Gindex.wrap(2 ** 20), siblings);
+        (bool success, bytes memory result) = address(harness).staticcall{gas: 1000 + gasSeed % 20_000}(call);
+        yes("right or nothing", !success || abi.decode(result, (bytes32)) == right);
+    }
+
+    function testFuzz_complete_plainTree_succeeds(uint256 seed, uint8 depthSeed) public view {
+        uint256 depth = 1 + depthSeed % 8;
+        bytes32[] memory nodes = plainTree(depth, seed);
+        bytes32[] memory leaves = new bytes32[](2 ** depth);
+        for (uint256 j = 0; j < leaves.length; ++j) {
+            leaves[j] = nodes[2 ** depth + j];
+        }
+        same("root", harness.complete(leaves), nodes[1]);
+    }
+
+    function testFuzz_complete_starved_reverts(uint256 gasSeed) public view {
+        bytes32[] memory leaves = new bytes32[](32);
+        bytes32 right = harness.complete(leaves);
+        bytes memory call = abi.encodeCall(MerkleHarness.complete, (leaves));
+        (bool success, bytes memory result) = address(harness).staticcall{gas: 1000 + gasSeed % 20_000}(call);
+        yes("right or nothing", !success || abi.decode(result, (bytes32)) == right);
+    }
+
+    function test_complete_count_reverts() public {
+        uint256[4] memory counts = [uint256(0), 1, 3, 6];
+        for (uint256 j = 0; j < counts.length; ++j) {
+            VM.expectRevert(abi.encodeWithSelector(Merkle.NoLeaves.selector));
+            harness.complete(new bytes32[](counts[j]));
+        }
     }
 
     function testFuzz_tensor_plainTree_succeeds(bytes memory seed, uint16 length, uint8 more) public view {

@@ -137,7 +137,7 @@ SENTENCES: Mapping[str, str] = {
     "SiblingCount": "{given} bytes of siblings were given, the path needs {needed}; build the proof for this place",
     "LeavesUnsorted": "leaf indices must ascend, the one at {position} does not; sort them",
     "LeafOutside": "leaf {index} does not lie in a tree of depth {depth}; build the proof for this tree",
-    "NoLeaves": "a proof needs at least one leaf, and as many hashes as indices; build it again",
+    "NoLeaves": "a proof needs at least one leaf, and as many hashes as indices (a complete tree a power of two); build it again",
     "NegativeInterval": "an interval ends at {end}, before its start {start}; report this as a bug",
 }
 

@@ -27,7 +27,7 @@ library Merkle {
     error LeavesUnsorted(uint256 position);
     /// @notice `index` is no leaf of a tree of depth `depth`.
     error LeafOutside(uint256 index, uint256 depth);
-    /// @notice A tree needs at least one leaf, and as many hashes as indices.
+    /// @notice A tree needs at least one leaf, and as many hashes as indices; a complete one a power of two, 2 at least.
     error NoLeaves();
 
     /// @notice Root above several nodes of one level, with a multi-proof.
@@ -55,32 +55,24 @@ library Merkle {
             let nodes := add(hashes, 32)
             let next := siblings.offset
             mstore8(buffer, 1)
-            let level := 0
-            for {} and(lt(level, depth), gt(count, 1)) { level := add(level, 1) } {
+            // Different indices below 2**depth have become one after at most `depth` levels.
+            for {} gt(count, 1) { depth := sub(depth, 1) } {
                 let end := shl(5, count)
                 let to := 0
                 for { let from := 0 } lt(from, end) { from := add(from, 32) } {
                     let index := mload(add(ids, from))
-                    switch and(index, 1)
+                    let side := shl(5, and(index, 1))
+                    mstore(add(add(buffer, 1), side), mload(add(nodes, from)))
+                    let partner := add(from, 32)
+                    // The one after a right node is no partner of it, and has a larger index.
+                    switch and(lt(partner, end), eq(mload(add(ids, partner)), or(index, 1)))
                     case 1 {
-                        mstore(add(buffer, 1), calldataload(next))
-                        mstore(add(buffer, 33), mload(add(nodes, from)))
-                        next := add(next, 32)
+                        mstore(add(buffer, 33), mload(add(nodes, partner)))
+                        from := partner
                     }
                     default {
-                        mstore(add(buffer, 1), mload(add(nodes, from)))
-                        let partner := add(from, 32)
-                        let known := 0
-                        if lt(partner, end) { known := eq(mload(add(ids, partner)), add(index, 1)) }
-                        switch known
-                        case 1 {
-                            mstore(add(buffer, 33), mload(add(nodes, partner)))
-                            from := partner
-                        }
-                        default {
-                            mstore(add(buffer, 33), calldataload(next))
-                            next := add(next, 32)
-                        }
+                        mstore(sub(add(buffer, 33), side), calldataload(next))
+                        next := add(next, 32)
                     }
                     let success := staticcall(gas(), 2, buffer, 65, add(nodes, to), 32)
                     ok := and(ok, and(success, eq(returndatasize(), 32)))
@@ -92,7 +84,7 @@ library Merkle {
             root := mload(nodes)
             // One node is left: what remains is a path.
             let index := mload(ids)
-            for {} lt(level, depth) { level := add(level, 1) } {
+            for {} depth { depth := sub(depth, 1) } {
                 let side := shl(5, and(index, 1))
                 mstore(add(add(buffer, 1), side), root)
                 mstore(sub(add(buffer, 33), side), calldataload(next))
