@@ -231,8 +231,8 @@ class DefenderPlayer:
                         expired.append(game.ref)
         for openings in batched(nodes.values(), REVEALS):
             done.append(self._send(claim_id, partial(self.client.reveal, openings)))
-        for data in batched(leaves.values(), REVEALS):
-            done.append(self._send(claim_id, partial(self.client.reveal_leaf, data)))
+        for opened in batched(leaves.values(), REVEALS):
+            done.append(self._send(claim_id, partial(self.client.reveal_leaf, opened)))
         for late in batched(expired, TIMEOUTS):
             done.append(self._send(claim_id, partial(self.client.timeout, late)))
         return [receipt for receipt in done if receipt is not None]

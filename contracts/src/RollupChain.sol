@@ -254,6 +254,7 @@ contract RollupChain is Ledger, Uploads {
         } else if (claim.traceRoot != 0) {
             return TraceRootUnexpected.selector;
         }
+        // forge-lint: disable-next-line(block-timestamp) a few seconds more or less decide about nothing but this posting
         if (block.timestamp > claim.validUntil) return ClaimExpired.selector;
         if (isNonceUsed(claim.claimant, claim.nonce)) return NonceUsed.selector;
         if (balance(claim.claimant) < CLAIM_BOND) return InsufficientBalance.selector;

@@ -28,7 +28,9 @@ def table() -> dict[str, int]:
 
 
 def test_gas_is_that_of_the_snapshot(table: dict[str, int]) -> None:
-    assert table == json.loads(SNAPSHOT.read_text()), "run `python -m tests.contracts.dispute_gas` and look at what changed"
+    assert table == json.loads(SNAPSHOT.read_text()), (
+        "run `python -m tests.contracts.dispute_gas` and look at what changed"
+    )
 
 
 def test_gas_stays_within_the_targets(table: dict[str, int]) -> None:

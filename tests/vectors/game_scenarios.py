@@ -293,7 +293,8 @@ def trace_root_never_given() -> Scenario:
 @scenario
 def refused_reveals() -> Scenario:
     s = Scenario(
-        "refused_reveals", "A node is opened by its own descendants alone, as deep as the arity says, a leaf by its bytes."
+        "refused_reveals",
+        "A node is opened by its own descendants alone, as deep as the arity says, a leaf by its bytes.",
     )
     short = [_hex(s.trace.node(descendant(ROOT, 1, j))) for j in range(2)]
     wrong = [_hex(NO_ROOT)] * 4
