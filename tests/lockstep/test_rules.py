@@ -42,7 +42,11 @@ def test_rule_keeps_the_function_and_the_lockstep(case: Case, contract: Prover) 
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
     rng = np.random.default_rng(seed_of("rules", case.name))
     places = list(model.program.op_values())
-    chosen = places if len(places) <= MOST_OPS else [places[j] for j in sorted(rng.choice(len(places), MOST_OPS, replace=False))]
+    chosen = (
+        places
+        if len(places) <= MOST_OPS
+        else [places[j] for j in sorted(rng.choice(len(places), MOST_OPS, replace=False))]
+    )
     compared = on_chain = 0
     for kind, inputs in _inputs(model, case).items():
         values = model.executor.values(inputs)
@@ -51,11 +55,16 @@ def test_rule_keeps_the_function_and_the_lockstep(case: Case, contract: Prover) 
         for value, descriptor, _ in chosen:
             elements = values[value].size
             for position in {0, elements - 1, *(int(p) for p in rng.integers(0, elements, REFERENCE_ELEMENTS))}:
-                assert int(values[value].reshape(-1)[position]) == memory.element(value, position), (kind, model.program.name(descriptor))
+                assert int(values[value].reshape(-1)[position]) == memory.element(value, position), (
+                    kind,
+                    model.program.name(descriptor),
+                )
                 compared += 1
             if kind == "sample":
                 for position in rng.integers(0, elements, EVM_ELEMENTS):
                     expected = int(values[value].reshape(-1)[position])
-                    assert contract.step(*execution.witness(value, int(position))) == (expected, expected), model.program.name(descriptor)
+                    assert contract.step(*execution.witness(value, int(position))) == (expected, expected), (
+                        model.program.name(descriptor)
+                    )
                     on_chain += 1
     assert compared >= 3 * len(chosen) and on_chain == len(chosen) * EVM_ELEMENTS
