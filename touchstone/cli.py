@@ -70,16 +70,43 @@ def show(path: Path) -> None:
 
 @model.command()
 @click.argument("path", type=FOLDER)
+@click.option(
+    "--against",
+    metavar="MODULE:FUNCTION",
+    help="Also compare it with the float model that it claims to be, on --samples.",
+)
+@click.option(
+    "--samples",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE.npz",
+    help="One array per input, in their order, the samples along the first axis.",
+)
+@click.option(
+    "--within", type=float, default=1e-3, show_default=True, help="Largest difference allowed, over the output's range."
+)
 @click.pass_context
-def audit(context: click.Context, path: Path) -> None:
+def audit(context: click.Context, path: Path, against: str | None, samples: Path | None, within: float) -> None:
     """Check that the program in the folder PATH can be trusted and adjudicated; exit code 1 if it can't."""
     from rollup.audit import examine
     from rollup.program import Program
 
-    report = examine(Program.load(path))
+    if (against is None) != (samples is None):
+        raise click.UsageError("--against and --samples go together: a comparison needs a function and inputs for it")
+    program = Program.load(path)
+    report = examine(program)
     click.echo(report)
     if not report.ok:
         context.exit(FAILURE)
+    if against is not None and samples is not None:
+        from touchstone.compare import compare
+
+        fidelity = compare(program, against, samples)
+        click.echo(fidelity)
+        if fidelity.relative > within:
+            click.echo(
+                f"touchstone: the program differs from {against} by more than {within:g} of an output's range", err=True
+            )
+            context.exit(FAILURE)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from prover import lower
 from rollup.encoding import TensorType, TracePolicy
 from rollup.program import Program
 from rollup.types import DType
@@ -70,3 +72,41 @@ def test_a_damaged_program_is_one_sentence_on_stderr(folder: Path) -> None:
         assert result.stderr.startswith("touchstone: ")
         assert len(result.stderr.splitlines()) == 1
         assert "manifest.json" in result.stderr
+
+
+def doubled(x: np.ndarray) -> np.ndarray:
+    """The float model that the audit below compares with."""
+    return 2 * x
+
+
+def halved(x: np.ndarray) -> np.ndarray:
+    return x / 2
+
+
+@pytest.mark.parametrize(("against", "code"), [("doubled", 0), ("halved", 1)])
+def test_audit_compares_with_the_float_model(against: str, code: int, tmp_path: Path) -> None:
+    x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
+    lower(doubled, x[0], calibration=[(row,) for row in x]).save(tmp_path / "program")
+    np.savez(tmp_path / "samples.npz", x=x)
+    arguments = ["--against", f"tests.touchstone.test_cli:{against}", "--samples", str(tmp_path / "samples.npz")]
+    result = CliRunner().invoke(main, ["model", "audit", str(tmp_path / "program"), *arguments])
+    assert result.exit_code == code, result.output
+    assert "fidelity over 3 samples" in result.output
+
+
+@pytest.mark.parametrize(
+    ("against", "samples", "words"),
+    [
+        ("tests.touchstone.test_cli:missing", np.zeros((2, 4), np.float32), "names no function"),
+        ("nowhere", np.zeros((2, 4), np.float32), "names no function"),
+        ("tests.touchstone.test_cli:doubled", np.zeros((2, 5), np.float32), "the program takes (n, 4)"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_says_why(
+    against: str, samples: np.ndarray, words: str, tmp_path: Path
+) -> None:
+    lower(doubled, np.ones(4, np.float32)).save(tmp_path / "program")
+    np.savez(tmp_path / "samples.npz", x=samples)
+    arguments = ["--against", against, "--samples", str(tmp_path / "samples.npz")]
+    result = CliRunner().invoke(main, ["model", "audit", str(tmp_path / "program"), *arguments])
+    assert result.exit_code == 1 and words in result.output
