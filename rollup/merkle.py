@@ -6,7 +6,6 @@ Source: DESIGN D5; the encoding stands in ARCHITECTURE.md, *Commitments*.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from typing import Protocol
@@ -171,37 +170,6 @@ class TraceTree:
         """Root of state ``index``: this tree with the entries from ``index`` on zeroed."""
         kept = [self._entries.node(Gindex((1 << self.trace_depth) + v)) for v in range(min(index, self.count))]
         return join_tree(kept, self.tensor_depth, self.trace_depth).root
-
-
-@dataclass(frozen=True)
-class PartialTree:
-    """What is known of somebody else's tree: nodes by generalised index, checked against the root when they are added."""
-
-    depth: int
-    known: Mapping[Gindex, Root]
-
-    @classmethod
-    def of(cls, root: Root, depth: int) -> PartialTree:
-        return cls(depth, {Gindex(1): root})
-
-    def node(self, gindex: Gindex) -> Root:
-        try:
-            return self.known[gindex]
-        except KeyError:
-            raise CommitmentError(
-                f"node {gindex} was never revealed; wait for the defender to open its parent"
-            ) from None
-
-    def with_children(self, gindex: Gindex, children: Sequence[Root]) -> PartialTree:
-        """Add the 2^m descendants of a known node, m levels below it; raises CommitmentError if they do not hash to it."""
-        levels = depth_for(len(children))
-        tree = Tree(children, levels)
-        if len(children) != 1 << levels or tree.root != self.node(gindex):
-            raise CommitmentError(f"{len(children)} revealed children do not hash to node {gindex}")
-        added = {
-            Gindex((gindex << m) | j): tree.node(Gindex((1 << m) | j)) for m in range(levels + 1) for j in range(1 << m)
-        }
-        return PartialTree(self.depth, {**self.known, **added})
 
 
 class Overlay:

@@ -15,15 +15,17 @@ from rich.console import Console
 from rich.table import Table
 
 from challenger.defender import Behaviour
+from challenger.trace import ValueTrace
 from prover import Model, lower
 from prover.executor import Executor
+from prover.trace import Trace
 from rollup.errors import TouchstoneError
 from rollup.l1.client import ClaimStatus
 from rollup.program import Program
 from rollup.settings import Parameters
 from rollup.types import Duration
 from touchstone.digits import Digits, classify, digits, load_params
-from touchstone.network import Network, resumed
+from touchstone.network import ClaimedTrace, Network, resumed
 
 Array = np.ndarray
 
@@ -47,29 +49,31 @@ LIE_WORDS = {
 }
 
 
-def _with_lie(
+def _claimed(
     program: Program,
     executor: Executor,
     inputs: list[Array],
     lie: str | None,
     other: list[Array],
     rng: np.random.Generator,
-) -> tuple[list[Array], list[Array]]:
-    """(trace values, outputs) of a claim about ``inputs``, lying as asked."""
-    values = list(executor.values(other if lie == "input" else inputs))
+) -> tuple[ClaimedTrace, list[Array]]:
+    """(trace, outputs) of a claim about ``inputs``, lying as asked."""
+    execution = Trace.of(executor, other if lie == "input" else inputs)
+    trace: ClaimedTrace = execution.tree
+    outputs = list(execution.outputs)
     if lie == "intermediate":
-        ops = range(len(program.header.inputs), program.header.values - 1)
-        target = int(rng.choice(list(ops)))
+        values = list(execution.values())
+        target = int(rng.integers(len(program.header.inputs), program.header.values - 1))
         wrong = values[target].copy()
         element = int(rng.integers(wrong.size))
-        wrong.reshape(-1)[element] += int(rng.choice([-1, 1]) * rng.integers(1, 100))
+        wrong.reshape(-1)[element] ^= int(rng.integers(1, 128))
         values = resumed(program, [*values[:target], wrong])
-    outputs = [values[value] for value, _ in program.header.outputs]
+        trace, outputs = ValueTrace(program, values), [values[value] for value, _ in program.header.outputs]
     if lie == "output":
         outputs = [outputs[0].copy(), *outputs[1:]]
         loser = int(rng.choice([c for c in range(outputs[0].size) if c != int(np.argmax(outputs[0]))]))
         outputs[0].reshape(-1)[loser] = int(outputs[0].max()) + 1
-    return values, outputs
+    return trace, outputs
 
 
 def lowered(data: Digits) -> Model:
@@ -164,10 +168,8 @@ def _claims(network: Network, model: Model, data: Digits, rng: np.random.Generat
     rows = rng.choice(len(data.images), size=(len(order), 2), replace=False)
     for lie, (row, other) in zip(order, rows, strict=True):
         inputs = model.quantize(data.images[row])
-        values, outputs = _with_lie(
-            network.program, model.executor, inputs, lie, model.quantize(data.images[other]), rng
-        )
-        network.claim(inputs, values, outputs, lie, LIES[lie] if lie else Behaviour.PUBLISHES, int(data.labels[row]))
+        trace, outputs = _claimed(network.program, model.executor, inputs, lie, model.quantize(data.images[other]), rng)
+        network.claim(inputs, trace, outputs, lie, LIES[lie] if lie else Behaviour.PUBLISHES, int(data.labels[row]))
 
 
 def _classical(program: Program, model: Model, first: Network) -> dict[str, Any]:
@@ -179,8 +181,8 @@ def _classical(program: Program, model: Model, first: Network) -> dict[str, Any]
         np.frombuffer(inputs, dtype=program.header.inputs[0].dtype.numpy).reshape(program.header.inputs[0].shape)
     ]
     rng = np.random.default_rng(story.number)
-    values, outputs = _with_lie(program, model.executor, tensors, "intermediate", tensors, rng)
-    network.claim(tensors, values, outputs, "intermediate", Behaviour.WITHHOLDS, story.label)
+    trace, outputs = _claimed(program, model.executor, tensors, "intermediate", tensors, rng)
+    network.claim(tensors, trace, outputs, "intermediate", Behaviour.WITHHOLDS, story.label)
     network.sequencer.flush()
     for _ in network.play():
         pass

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from challenger.defender import Behaviour, Defender
 from challenger.player import theirs
-from challenger.trace import SharedTraces, ValueTrace
+from challenger.strategy import Trace
+from challenger.trace import SharedTraces
 from challenger.verdict import verdict
 from challenger.watcher import Watcher
 from prover.executor import Executor
@@ -23,11 +24,19 @@ from rollup.l1.client import ClaimStatus, L1Client, Receipt
 from rollup.l1.events import Convicted
 from rollup.program import Program
 from rollup.settings import Parameters
+from rollup.types import Root
 from sequencer.sequencer import Sequencer
 
 Array = np.ndarray
 
 ROUND_SECONDS = 30
+
+
+class ClaimedTrace(Trace, Protocol):
+    """What a claimant commits to: the trace of an execution, or of what it wants to be taken for one."""
+
+    @property
+    def root(self) -> Root: ...
 
 
 @dataclass
@@ -76,7 +85,7 @@ class Network:
     def claim(
         self,
         inputs: Sequence[Array],
-        values: Sequence[Array],
+        trace: ClaimedTrace,
         outputs: Sequence[Array],
         lie: str | None = None,
         behaviour: Behaviour = Behaviour.PUBLISHES,
@@ -89,7 +98,6 @@ class Network:
         header, number = self.program.header, len(self.stories) + 1
         client = self.client(f"claimant {number}")
         self.deposit(client, self.parameters.claim_bond)
-        trace = ValueTrace(self.program, list(values))
         input_bytes, output_bytes = join(list(inputs), header.inputs), join(list(outputs), output_types(header))
         claim = Claim(
             self.program.id,

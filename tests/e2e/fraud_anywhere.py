@@ -96,14 +96,19 @@ def campaign(model: Model, image: np.ndarray, behaviour: Behaviour, seed: int = 
     first = len(program.header.inputs)
     for value in range(first, program.header.values):
         lied = resumed(program, [*right[:value], flipped(right, value, rng)])
-        story = network.claim(inputs, lied, outputs(lied), f"op {value}", behaviour)
+        story = network.claim(inputs, ValueTrace(program, lied), outputs(lied), f"op {value}", behaviour)
         lies.append((story, f"op {value}: {program.name(program.locate(value)[0])}", Rule.STEP))
     other = flipped(right, 0, rng)
     lied = list(executor.values([other, *inputs[1:]]))
-    lies.append((network.claim(inputs, lied, outputs(lied), "input", behaviour), "input 0", Rule.INPUT))
+    lies.append(
+        (network.claim(inputs, ValueTrace(program, lied), outputs(lied), "input", behaviour), "input 0", Rule.INPUT)
+    )
     said = [flipped(outputs(right), 0, rng), *outputs(right)[1:]]
-    lies.append((network.claim(inputs, right, said, "output", behaviour), "output 0", Rule.OUTPUT))
-    honest = [(network.claim(inputs, right, outputs(right)), value) for value in range(first, program.header.values)]
+    lies.append((network.claim(inputs, ValueTrace(program, right), said, "output", behaviour), "output 0", Rule.OUTPUT))
+    honest = [
+        (network.claim(inputs, ValueTrace(program, right), outputs(right)), value)
+        for value in range(first, program.header.values)
+    ]
     network.sequencer.flush()
     network.watcher.check()
     refused = [attack(network, story, right, value) for story, value in honest]

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from rollup.errors import CommitmentError
 from rollup.merkle import (
     Overlay,
-    PartialTree,
     TraceTree,
     Tree,
     branch,
     depth_for,
+    depth_of,
     fold,
     fold_branch,
     hash_leaf,
@@ -146,20 +146,26 @@ def test_trace_tree_equals_the_tree_over_all_leaves(tensors: list[bytes]) -> Non
         assert trace.state_root(state) == tensor_tree(cut, trace.depth).root
 
 
+class _Top:
+    """The upper levels of a tree."""
+
+    def __init__(self, tree: Tree, levels: int) -> None:
+        self._tree, self._levels = tree, levels
+
+    def node(self, gindex: Gindex) -> Root:
+        if depth_of(gindex) > self._levels:
+            raise CommitmentError(f"node {gindex} was never revealed")
+        return self._tree.node(gindex)
+
+
 @given(trees(), st.data())
-def test_partial_tree_learns_true_children_and_refuses_others(
-    case: tuple[Tree, list[Root]], data: st.DataObject
-) -> None:
-    tree, _ = case
-    levels = data.draw(st.integers(0, tree.depth))
-    children = [tree.node(Gindex((1 << levels) + j)) for j in range(1 << levels)]
-    known = PartialTree.of(tree.root, tree.depth).with_children(Gindex(1), children)
-    assert all(known.node(Gindex(g)) == tree.node(Gindex(g)) for g in range(1, 2 << levels))
-    other = data.draw(roots.filter(lambda root: root != children[-1]))
-    with pytest.raises(CommitmentError, match="do not hash to node 1"):
-        PartialTree.of(tree.root, tree.depth).with_children(Gindex(1), [*children[:-1], other])
-    if levels < tree.depth:
-        below = Gindex(2 << levels)
+def test_an_overlay_asks_the_first_source_that_knows_a_node(case: tuple[Tree, list[Root]], data: st.DataObject) -> None:
+    tree, leaves = case
+    top = _Top(tree, data.draw(st.integers(0, tree.depth)))
+    other = Tree([hash_node(leaf, leaf) for leaf in leaves], tree.depth)
+    for g in range(1, 2 << tree.depth):
+        known = tree if depth_of(Gindex(g)) <= top._levels else other
+        assert Overlay(top, other).node(Gindex(g)) == known.node(Gindex(g))
+    if top._levels < tree.depth:
         with pytest.raises(CommitmentError, match="never revealed"):
-            known.node(below)
-        assert Overlay(known, tree).node(below) == tree.node(below)
+            Overlay(top, top).node(Gindex(2 << top._levels))
