@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from prover.capture import double_precision
+from prover.certify import certified
 from prover.draft import BOX, SELF, Coder, Const, Draft, Tensor, View
-from prover.formats import MARGIN, Format, Formats, integer_dtype, quantize, scale_for, value_format
+from prover.formats import MARGIN, Format, Formats, quantize, scale_for, value_format
 from prover.passes.calibrate import Range
 from prover.splitting import split
 from rollup.encoding import TensorType
@@ -156,7 +157,7 @@ class Builder:
         draft = self.realised(draft, final=True)
         if draft.exact:
             coder = Coder(draft)
-            wrapped = coder.done(coder.wrapped(len(draft.code), integer_dtype(draft.dtype)), 0)
+            wrapped = coder.done(coder.wrapped(len(draft.code), draft.dtype), 0)
             return self.read(self.emit(wrapped, DType.holding(wrapped.low, wrapped.high)), wrapped)
         return self.stored(draft, value_format(draft.range))
 
@@ -165,7 +166,7 @@ class Builder:
         draft = self.realised(draft, final=True)
         coder = Coder(draft)
         register = coder.shift(len(draft.code), form.scale - draft.scale)
-        register = coder.wrapped(register, form.dtype) if draft.exact else coder.clamp(register, form.low, form.high)
+        register = coder.wrapped(register, draft.dtype) if draft.exact else coder.clamp(register, form.low, form.high)
         rounded = coder.done(register, form.scale)
         return self.read(self.emit(rounded, form.dtype), rounded)
 
@@ -183,10 +184,12 @@ class Builder:
 
     def emit(self, draft: Draft, dtype: DType) -> Tensor:
         """Append an op; its output."""
-        draft = split(self, draft)
+        looped = self.segment.repeat > 1
+        draft, found = certified(split(self, draft), dtype, looped)
         low, high = (
             (draft.low, draft.high) if dtype.min <= draft.low and draft.high <= dtype.max else (dtype.min, dtype.max)
         )
+        low, high = max(min(low, found.low), dtype.min), min(max(high, found.high), dtype.max)
         order = draft.order or tuple(range(len(draft.shape)))
         tensor = Tensor(
             dtype, math.prod(draft.shape), low, high, segment=len(self.segments) - 1, position=len(self.segment.ops)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from prover.formats import integer_range
 from prover.passes.calibrate import Range
 from rollup.ops import INSTRUCTIONS, ITERATION, Instr, Monoid, Opcode, Term, registers, wrap
 from rollup.types import DType, Root
@@ -368,13 +369,15 @@ class Coder:
             a = self.maximum(a, self.const(low))
         return a
 
-    def wrapped(self, a: int, dtype: DType) -> int:
-        """Reduced modulo 2^bits into the dtype, as integer arithmetic of that dtype does."""
+    def wrapped(self, a: int, dtype: np.dtype[Any]) -> int:
+        """Reduced modulo 2^bits into the range of a NumPy integer dtype, as its arithmetic does; 64 bits wrap by themselves."""
         low, high = self.bounds[a]
-        if (dtype.min <= low and high <= dtype.max) or dtype is DType.I64:
+        least, most = integer_range(dtype)
+        if (least <= low and high <= most) or np.dtype(dtype).itemsize == 8 or np.dtype(dtype) == np.bool_:
             return a
-        lifted = self.bitwise(Opcode.AND, self.add(a, self.const(-dtype.min)), self.const((1 << dtype.bits) - 1))
-        return self.add(lifted, self.const(dtype.min))
+        lifted = a if least == 0 else self.add(a, self.const(-least))
+        rest = self.bitwise(Opcode.AND, lifted, self.const(most - least))
+        return rest if least == 0 else self.add(rest, self.const(least))
 
     def abs(self, a: int) -> int:
         low, high = self.bounds[a]

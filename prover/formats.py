@@ -90,9 +90,16 @@ def is_real(dtype: Any) -> bool:
     return bool(jnp.issubdtype(dtype, jnp.floating))
 
 
+def integer_range(dtype: Any) -> tuple[int, int]:
+    """Least and greatest value of a NumPy integer or boolean dtype (uint64 only below 2^63)."""
+    if np.dtype(dtype) == np.bool_:
+        return 0, 1
+    info = np.iinfo(dtype)
+    return int(info.min), min(int(info.max), DType.I64.max)
+
+
 def integer_dtype(dtype: np.dtype) -> DType:
     """DType that holds every value of an integer or boolean NumPy dtype (uint64 only below 2^63)."""
     if dtype == np.bool_:
         return DType.I8
-    info = np.iinfo(dtype)
-    return DType.holding(int(info.min), min(int(info.max), DType.I64.max))
+    return DType.holding(*integer_range(dtype))

@@ -16,7 +16,7 @@ import numpy as np
 from prover.builder import Builder
 from prover.capture import Graph, Var, capture
 from prover.draft import Const, Draft, Tensor, View
-from prover.formats import Format, formats_named, integer_dtype, is_real, value_format
+from prover.formats import Format, formats_named, integer_dtype, integer_range, is_real, value_format
 from prover.model import Model, describe
 from prover.passes.calibrate import calibrate
 from prover.passes.fold import fold
@@ -105,9 +105,7 @@ def _flat(sample: Any, tree: Any, graph: Graph) -> list[Any]:
 def _input_format(var: Var, context: Context) -> Format:
     if var.dtype.kind in "iub":
         dtype = integer_dtype(var.dtype)
-        if var.dtype == np.bool_:
-            return Format(dtype, 0, 0, 1)
-        return Format(dtype, 0, dtype.min, dtype.max)
+        return Format(dtype, 0, *integer_range(var.dtype))
     if not is_real(var.dtype):
         raise LoweringError(
             f"an input of dtype {var.dtype} has no fixed-point format; use floats, integers or booleans"

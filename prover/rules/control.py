@@ -11,7 +11,7 @@ import numpy as np
 
 from prover.capture import Graph, Node, Var
 from prover.draft import Const, Draft, Tensor, View
-from prover.formats import Format, integer_dtype, value_format
+from prover.formats import Format, integer_dtype, integer_range, value_format
 from prover.passes.calibrate import Range
 from prover.rules.context import Context, Item, rule, unsupported
 from prover.rules.movement import concatenated, copied
@@ -29,7 +29,7 @@ def carry_format(dtype: Any, observed: Range) -> Format:
     """Of a value that is carried: integers keep their own dtype."""
     if np.dtype(dtype).kind in "iub":
         own = integer_dtype(np.dtype(dtype))
-        return Format(own, 0, own.min, own.max)
+        return Format(own, 0, *integer_range(dtype))
     return value_format(observed)
 
 

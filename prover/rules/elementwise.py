@@ -10,9 +10,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from prover.capture import Node
+from prover.capture import Node, Var
 from prover.draft import SELF, WORD, Chain, Coder, Const, Draft, View
-from prover.formats import MARGIN, integer_dtype, is_real, quantize, scale_for
+from prover.formats import MARGIN, integer_range, is_real, quantize, scale_for
 from prover.passes.calibrate import Range
 from prover.rules.context import TABLE_CHAIN, Context, Fix, Item, rule, stretch, unsupported
 from rollup.ops import Instr, Opcode
@@ -71,8 +71,14 @@ def _double(params: Any) -> dict[str, Any]:
 Emit = Callable[[Context, Node, Coder, "list[Fix | Const]"], Fix]
 
 
-def elementwise(smooth: bool = False) -> Callable[[Emit], Callable[[Context, Node, Sequence[Item]], Draft]]:
-    """A rule from the code that it emits; ``smooth`` functions of one narrow integer become tables instead."""
+def elementwise(
+    smooth: bool = False, ring: bool = False
+) -> Callable[[Emit], Callable[[Context, Node, Sequence[Item]], Draft]]:
+    """A rule from the code that it emits; ``smooth`` functions of one narrow integer become tables instead.
+
+    Integer registers stand for their value modulo 2^bits of their dtype. That is enough for a ``ring`` operation; any other
+    one gets its integer operands wrapped into their dtype first.
+    """
 
     def make(emit: Emit) -> Callable[[Context, Node, Sequence[Item]], Draft]:
         def lower(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
@@ -80,11 +86,27 @@ def elementwise(smooth: bool = False) -> Callable[[Emit], Callable[[Context, Nod
             if chain is not None and chain.pending and len(node.outputs) == 1:
                 return replace(ctx.blank(node), chain=chain, order=_order(items))
             coder, operands = ctx.merged(node, items)
+            operands = [
+                _wrapped(coder, x, item, RING_BITS if ring else 0) for x, item in zip(operands, items, strict=True)
+            ]
             return ctx.finish(node, coder, emit(ctx, node, coder, operands), chain)
 
         return lower
 
     return make
+
+
+RING_BITS = 40
+"""Integers below this magnitude stay unwrapped between ring operations, so that a sum of some of them cannot pass 64 bits."""
+
+
+def _wrapped(coder: Coder, operand: Fix | Const, item: Item, bits: int) -> Fix | Const:
+    """An integer operand reduced into its own dtype if its register may have more than ``bits`` bits."""
+    if isinstance(operand, Const) or isinstance(item, Const) or item.dtype.kind not in "iu":
+        return operand
+    if coder.bits(operand.register) <= bits:
+        return operand
+    return replace(operand, register=coder.wrapped(operand.register, item.dtype))
 
 
 def _order(items: Sequence[Item]) -> tuple[int, ...] | None:
@@ -127,21 +149,21 @@ def constant(value: float) -> Const:
 
 
 @rule("add", "add_any")
-@elementwise()
+@elementwise(ring=True)
 def _add(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     (a, b), scale = align(ctx, coder, operands)
     return Fix(coder.add(a, b), scale, ctx.range(node))
 
 
 @rule("sub")
-@elementwise()
+@elementwise(ring=True)
 def _sub(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     (a, b), scale = align(ctx, coder, operands)
     return Fix(coder.sub(a, b), scale, ctx.range(node))
 
 
 @rule("neg")
-@elementwise()
+@elementwise(ring=True)
 def _neg(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     x = _fix(operands[0])
     return Fix(coder.neg(x.register), x.scale, x.range)
@@ -171,20 +193,24 @@ def times_const(ctx: Context, coder: Coder, x: Fix, const: Const, observed: Rang
 
 
 @rule("mul")
-@elementwise()
+@elementwise(ring=True)
 def _mul(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     a, b = operands
     if node.outputs[0].dtype.kind in "iub":
         (ra, rb), _ = align(ctx, coder, operands, exact=True)
-        if coder.bits(ra) + coder.bits(rb) > WORD:
-            own = integer_dtype(node.outputs[0].dtype)
-            ra, rb = coder.wrapped(ra, own), coder.wrapped(rb, own)
-        return Fix(coder.mul(ra, rb), 0, ctx.range(node))
+        return Fix(_integer_product(coder, ra, rb, node.outputs[0].dtype), 0, ctx.range(node))
     if isinstance(a, Const):
         a, b = b, a
     if isinstance(b, Const):
         return times_const(ctx, coder, _fix(a), b, ctx.range(node))
     return product(ctx, coder, _fix(a), b, ctx.range(node))
+
+
+def _integer_product(coder: Coder, a: int, b: int, own: np.dtype[Any]) -> int:
+    """a times b modulo 2^bits of the dtype."""
+    if coder.bits(a) + coder.bits(b) > WORD:
+        a, b = coder.wrapped(a, own), coder.wrapped(b, own)
+    return coder.mul(a, b)
 
 
 def product(ctx: Context, coder: Coder, a: Fix, b: Fix, observed: Range) -> Fix:
@@ -199,6 +225,9 @@ def product(ctx: Context, coder: Coder, a: Fix, b: Fix, observed: Range) -> Fix:
 @rule("square")
 @elementwise()
 def _square(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    if node.outputs[0].dtype.kind in "iu":
+        own, register = node.outputs[0].dtype, _fix(operands[0]).register
+        return Fix(_integer_product(coder, register, register, own), 0, ctx.range(node))
     x = ctx.fit(coder, _fix(operands[0]), (WORD - 1) // 2)
     return Fix(coder.mul(x.register, x.register), 2 * x.scale, ctx.range(node))
 
@@ -383,13 +412,13 @@ def _logic(op: Opcode) -> Emit:
     return emit
 
 
-rule("and")(elementwise()(_logic(Opcode.AND)))
-rule("or")(elementwise()(_logic(Opcode.OR)))
-rule("xor")(elementwise()(_logic(Opcode.XOR)))
+rule("and")(elementwise(ring=True)(_logic(Opcode.AND)))
+rule("or")(elementwise(ring=True)(_logic(Opcode.OR)))
+rule("xor")(elementwise(ring=True)(_logic(Opcode.XOR)))
 
 
 @rule("not")
-@elementwise()
+@elementwise(ring=True)
 def _not(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     x = _fix(operands[0])
     if node.outputs[0].dtype == np.bool_:
@@ -405,14 +434,17 @@ def _is_finite(ctx: Context, node: Node, items: Sequence[Item]) -> Item:
 @rule("convert_element_type")
 @elementwise()
 def _convert(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
-    x, target = _fix(operands[0]), node.outputs[0].dtype
+    x, source, target = _fix(operands[0]), node.inputs[0], node.outputs[0].dtype
+    assert isinstance(source, Var)
     if target == np.bool_:
         return Fix(coder.equal(coder.equal(x.register, coder.const(0)), coder.const(0)), 0, ctx.range(node))
-    if target.kind in "iu" and x.scale != 0:
-        magnitude = _floored(coder, replace(x, register=coder.abs(x.register)))
-        return Fix(
-            coder.select(coder.less(x.register, coder.const(0)), coder.neg(magnitude), magnitude), 0, ctx.range(node)
-        )
+    if target.kind in "iu" and is_real(source.dtype):
+        (least, most), register = integer_range(target), x.register
+        if x.scale != 0:
+            magnitude = _floored(coder, replace(x, register=coder.abs(x.register)))
+            register = coder.select(coder.less(x.register, coder.const(0)), coder.neg(magnitude), magnitude)
+        # A real beyond the integers of the target saturates, as XLA converts it.
+        return Fix(coder.clamp(register, least, most), 0, ctx.range(node))
     return replace(x, range=ctx.range(node))
 
 
@@ -428,6 +460,13 @@ def _integer_pow(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Co
     base = _fix(operands[0])
     if exponent == 0:
         return Fix(coder.const(1), 0, ctx.range(node))
+    if node.outputs[0].dtype.kind in "iu":
+        own, register = node.outputs[0].dtype, coder.const(1)
+        for bit in bin(exponent)[2:]:
+            register = _integer_product(coder, register, register, own)
+            if bit == "1":
+                register = _integer_product(coder, register, base.register, own)
+        return Fix(register, 0, ctx.range(node))
     result: Fix | None = None
     power, left = base, abs(exponent)
     while left:

@@ -68,7 +68,7 @@ def _included(ctx: Context, coder: Coder, item: Item, shape: tuple[int, ...], va
     if draft.reduces or (math.prod(shape) > math.prod(draft.shape) and len(draft.code) > 1 and draft.views):
         draft = ctx.builder.materialised(draft)
     draft = ctx.builder.realised(draft)
-    return coder.include(draft.reindexed(shape, variables))
+    return coder.wrapped(coder.include(draft.reindexed(shape, variables)), draft.dtype)
 
 
 @rule("gather")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from prover.capture import Node
-from prover.draft import BOX, Draft, View
+from prover.draft import BOX, Draft, View, magnitude_bits
 from prover.passes.calibrate import Range
 from prover.rules.context import Context, Item, rule, unsupported
 from prover.rules.movement import Affine, bounded, copied, padded
@@ -41,7 +41,7 @@ def reduced(
     )
 
 
-def _bounds(monoid: Monoid, views: Sequence[View], box: tuple[int, ...]) -> tuple[int, int]:
+def _bounds(monoid: Monoid, views: Sequence[View], box: Sequence[int]) -> tuple[int, int]:
     spans = [(min(v.tensor.low, v.fill), max(v.tensor.high, v.fill)) for v in views]
     corners = [x * y for x in spans[0] for y in spans[1]] if len(spans) == 2 else list(spans[0])
     low, high, count = min(corners), max(corners), int(np.prod(box, dtype=object)) if box else 1
@@ -80,12 +80,19 @@ def _reduce(monoid: Monoid) -> None:
         draft, axes = items[0], tuple(node.params["axes"])
         assert isinstance(draft, Draft)
         factors = draft.as_product() if monoid is Monoid.SUM else None
+        if factors is not None and draft.exact and not _summable(factors, [draft.shape[d] for d in axes]):
+            factors = None
         if factors is None:
             draft = innermost(ctx, draft, axes)
             factors = (ctx.builder.view(draft),)  # type: ignore[assignment]
         mapping, shape, box = _axes(draft, axes)
         views = [view.renamed(mapping) for view in factors]  # type: ignore[union-attr]
         return reduced(ctx, monoid, views, shape, box, draft.scale, node.outputs[0].dtype, ctx.range(node))
+
+
+def _summable(factors: tuple[View, View], box: Sequence[int]) -> bool:
+    """Whether a sum of products certainly fits 64 bits."""
+    return magnitude_bits(*_bounds(Monoid.SUM, factors, box)) < 64
 
 
 for _monoid in (Monoid.SUM, Monoid.MAX, Monoid.MIN):

@@ -330,3 +330,47 @@ def _nested(xs: Any) -> Any:
 
 case("scan inside a scan", _nested, reals(3, 4))
 case("two carries that swap", lambda x: lax.scan(lambda c, v: ((c[1], c[0] + v), c[0]), (x[0], x[1]), x), reals(5, 3))
+# Narrow and unsigned integers wrap before whatever is not a ring operation looks at them.
+BYTES, SMALL = integers(0, 255, 4, 5).astype(np.uint8), integers(-128, 128, 4, 5).astype(np.int8)
+case(
+    "narrow integers wrap",
+    lambda u, s: (
+        (u * u).astype(jnp.int32),
+        (u * np.uint8(3)) // np.uint8(2),
+        lax.rem(u, u * np.uint8(3) | np.uint8(1)),
+        (s * s).astype(jnp.float32),
+        jnp.abs(s + s),
+        jnp.maximum(s * np.int8(5), np.int8(3)),
+        jnp.sum(s * s),
+        jnp.take(jnp.arange(256), u + u),
+        (s.astype(jnp.int32) * 70000) ** 2 // 7,
+        s.astype(jnp.uint8) > ~u,
+        -u,
+        (s.astype(jnp.float32) * 4.0).astype(jnp.int8),
+    ),
+    BYTES,
+    SMALL,
+)
+case(
+    "integers, products of unknown size",
+    lambda a: (jnp.sum(a * a, 1), a * a, lax.integer_pow(a, 3), jnp.square(a) - 1),
+    integers(-9000, 9000, 3, 4),
+)
+case(
+    "unsigned carry",
+    lambda u: lax.scan(lambda c, x: (c + x, (c + x) // np.uint8(3)), jnp.zeros(5, jnp.uint8), u),
+    BYTES,
+)
+# What rests on more than intervals (a boolean input is 0 or 1, a multiplier goes with its shift) is saturated for the audit.
+case(
+    "boolean inputs in logic",
+    lambda m, n: (jnp.any(m | n, 1), m ^ n, jnp.concatenate([m, n], 0)),
+    X[:, :5] > 0,
+    X[:, 5:10] > 0,
+)
+case(
+    "clipped, then a product",
+    lambda x: jnp.clip(x, -4, 4) @ jnp.asarray(np.c_[np.zeros(16), -np.abs(W[:, :3])], jnp.float32) * 0.001,
+    X,
+)
+case("roll by nothing", lambda x: jnp.roll(x, 1, 0) + jnp.roll(x, 4, 1), reals(1, 4))
