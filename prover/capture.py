@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -127,7 +127,19 @@ def _graph(jaxpr: Any, constants: Sequence[Any], outer: str) -> Graph:
     inputs = tuple(Var(tuple(v.aval.shape), np.dtype(v.aval.dtype)) for v in jaxpr.invars)
     nodes: list[Node] = []
     outputs = _flatten(jaxpr, constants, inputs, nodes, outer)
-    return _pruned(Graph(inputs, tuple(nodes), tuple(outputs)))
+    nodes = [_without_empty(node) for node in nodes]
+    graph = _pruned(Graph(inputs, tuple(nodes), tuple(outputs)))
+    for var in [*graph.inputs, *(v for node in graph.nodes for v in node.outputs)]:
+        if 0 in var.shape:
+            raise LoweringError(f"an array of shape {var.shape} has no elements; give every dimension a positive size")
+    return graph
+
+
+def _without_empty(node: Node) -> Node:
+    """A concatenation (a roll by nothing, a split at an end) without its operands of no elements."""
+    if node.name != "concatenate" or 0 in node.outputs[0].shape:
+        return node
+    return replace(node, inputs=tuple(x for x in node.inputs if 0 not in x.shape))
 
 
 def _pruned(graph: Graph) -> Graph:
@@ -150,9 +162,6 @@ def capture(fn: Callable[..., Any], example_inputs: Sequence[Any]) -> tuple[Grap
     for effect in closed.effects:
         raise LoweringError(f"the function has a side effect ({effect}); return its result instead, a program is pure")
     graph = _graph(closed.jaxpr, closed.consts, "")
-    for var in [*graph.inputs, *(v for node in graph.nodes for v in node.outputs)]:
-        if 0 in var.shape:
-            raise LoweringError(f"an array of shape {var.shape} has no elements; give every dimension a positive size")
     return graph, jax.tree.structure(tuple(example_inputs)), jax.tree.structure(shape)
 
 
