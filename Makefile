@@ -53,7 +53,7 @@ lint: setup ## Check style, types and import order
 check: lint ## Check style, types, import order, and that everything generated is fresh
 	@$(BIN)/python -m contracts.generate --check
 	@$(BIN)/python -m rollup.reference_page --check
-	@$(BIN)/python -m tests.economics --check
+	@$(BIN)/python -m tests.costs --check
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory check-contracts; \
 	else echo "NOT CHECKED: contracts/ (bytecode, format, lint), because this machine has no Node"; fi
 
@@ -66,11 +66,11 @@ contracts: setup $(NODE_READY) ## Recompile the contracts into contracts/artifac
 	@$(BIN)/python -m contracts.generate
 	@cd contracts && node build.mjs
 
-gas: setup ## Measure gas again: rewrite the snapshots, the arity curve and docs/economics.md
+gas: setup ## Measure gas again: rewrite the snapshots, the arity curve and docs/costs.md
 	@$(BIN)/python -m tests.contracts.one_step_gas
 	@$(BIN)/python -m tests.contracts.dispute_gas
 	@$(BIN)/python -m tests.arity
-	@$(BIN)/python -m tests.economics
+	@$(BIN)/python -m tests.costs
 
 bench: setup ## Compare the integers with floats: fidelity and speed; fails if a promise is not kept
 	@$(BIN)/python -m touchstone.bench

@@ -1,4 +1,4 @@
-"""What attacking and defending cost, from measured gas: ``python -m tests.economics [--check]`` writes docs/economics.md.
+"""What everything costs on chain, from the committed measurements: ``python -m tests.costs [--check]`` writes docs/costs.md.
 
 Attack: the gas of a challenger's moves and its bond, which it loses. Defence: the gas of the honest claimant's moves, less what the
 losing challenger's bond pays it for them.
@@ -14,7 +14,10 @@ from pathlib import Path
 from rollup.settings import Parameters
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "economics.md"
+PAGE = ROOT / "docs" / "costs.md"
+ONE_STEP = ROOT / "tests" / "contracts" / "one_step_gas.json"
+TRANSACTIONS = ROOT / "tests" / "contracts" / "dispute_gas.json"
+CURVE = ROOT / "tests" / "arity.json"
 GWEI = 10**9
 ETHER = 10**18
 PRICES = (1, 5, 10, 20, 50, 100)
@@ -44,8 +47,7 @@ class Attack:
 
 def attacks() -> list[Attack]:
     """The cheapest and the longest game against a withheld trace of 2^20 leaves, at the default arity."""
-    gas = json.loads((ROOT / "tests" / "contracts" / "dispute_gas.json").read_text())
-    curve = json.loads((ROOT / "tests" / "arity.json").read_text())["curve"]
+    gas, curve = json.loads(TRANSACTIONS.read_text()), json.loads(CURVE.read_text())["curve"]
     row = next(one for one in curve if one["arity"] == Parameters().arity)
     moves, timeout = row["gas_by_move"], gas["timeout, of the challenger"]
     rounds = row["challenger_moves"] - 2
@@ -61,14 +63,46 @@ def attacks() -> list[Attack]:
     ]
 
 
+def tables() -> list[str]:
+    """One step, whole transactions, and a dispute by arity."""
+    lines = [
+        "## One step",
+        "",
+        "Whole transactions to OneStepProver, calldata floor included, operands of random bytes; the demo's",
+        "ops on a digit.",
+        "",
+    ]
+    lines += ["| op | gas | calldata |", "|---|---|---|"]
+    lines += [
+        f"| {name} | {row['gas']:,} | {row['calldata']:,} B |" for name, row in json.loads(ONE_STEP.read_text()).items()
+    ]
+    lines += ["", "## Transactions", "", "| transaction | gas |", "|---|---|"]
+    lines += [f"| {name} | {gas:,} |" for name, gas in json.loads(TRANSACTIONS.read_text()).items()]
+    lines += [
+        "",
+        "## A whole dispute by arity",
+        "",
+        "About an element-wise op in a trace of 2^20 leaves that is withheld, both sides together.",
+        "",
+    ]
+    lines += ["| arity | challenger's moves | defender's moves | gas |", "|---|---|---|---|"]
+    for row in json.loads(CURVE.read_text())["curve"]:
+        lines.append(f"| 2^{row['arity']} | {row['challenger_moves']} | {row['defender_moves']} | {row['gas']:,} |")
+    return lines
+
+
 def page() -> str:
     """The page, from the snapshots of measured gas."""
     terms = Parameters()
     burned = terms.claim_bond - terms.reward
     lines = [
-        "# What attacking and defending cost",
+        "# What it costs",
         "",
-        "<!-- Written by `python -m tests.economics` from measured gas; do not edit. -->",
+        "<!-- Written by `make gas` from measured gas; do not edit. -->",
+        "",
+        *tables(),
+        "",
+        "## Attacking and defending",
         "",
         f"Default bonds: a claim {terms.claim_bond / ETHER} ETH, a challenge {terms.challenge_bond / ETHER} ETH.",
         f"A proven lie pays its challenger {terms.reward / ETHER} ETH and burns {burned / ETHER} ETH: convicting oneself is a loss.",

@@ -111,3 +111,11 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     names: dict[str, object] = {"__name__": "readme"}
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
+
+
+def test_the_readmes_gas_figures_are_measured_ones() -> None:
+    section = README.split("## Figures")[1].split("\n## ")[0]
+    figures = set(re.findall(r"\d{1,3}(?:,\d{3})+", section)) - {"2,400", "4,096"}
+    measured = set(re.findall(r"\d{1,3}(?:,\d{3})+", (ROOT / "docs" / "costs.md").read_text()))
+    assert len(figures) >= 5
+    assert figures <= measured
