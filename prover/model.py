@@ -15,7 +15,7 @@ import numpy as np
 from prover.capture import Graph, Stacked
 from prover.executor import Executor
 from prover.formats import is_real, quantize
-from rollup.errors import ExecutionError, LoweringError
+from rollup.errors import EncodingError, ExecutionError, LoweringError
 from rollup.program import Program
 
 BATCH = 64
@@ -171,7 +171,61 @@ class Model:
 
 def load(path: str | Path, fn: Callable[..., Any] | None = None) -> Model:
     """Read a saved model, checking every root; ``fn`` is its float function, if it should be compared with it."""
-    return Model(Program.load(path), fn)
+    program = Program.load(path)
+    _check_meta(program, path)
+    return Model(program, fn)
+
+
+def _check_meta(program: Program, path: str | Path) -> None:
+    """Metadata is not under the root: whatever the model uses of it must fit the header, or the file is refused."""
+    for key, tensors in (
+        ("inputs", program.header.inputs),
+        ("outputs", tuple(tensor for _, tensor in program.header.outputs)),
+    ):
+        given = program.meta.get(key, [])
+        if given and not (
+            isinstance(given, list) and len(given) == len(tensors) and all(_is_described(entry) for entry in given)
+        ):
+            raise EncodingError(
+                f"{path}: the metadata's {key!r} do not describe the header's {len(tensors)} {key} by name and dtype; "
+                "fetch the file again"
+            )
+        if not isinstance(given, list):
+            raise EncodingError(f"{path}: the metadata's {key!r} are no list; fetch the file again")
+    structure = program.meta.get("structure")
+    try:
+        complete = structure is None or sorted(_leaves(structure)) == list(range(len(program.header.outputs)))
+    except RecursionError:
+        complete = False
+    if not complete:
+        raise EncodingError(
+            f"{path}: the metadata's 'structure' does not name each of the {len(program.header.outputs)} outputs once; "
+            "fetch the file again"
+        )
+
+
+def _is_described(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not isinstance(entry.get("dtype"), str):
+        return False
+    try:
+        dtype = np.dtype(entry["dtype"])
+    except (TypeError, ValueError, SyntaxError):
+        return False
+    return dtype.kind in "iub" or is_real(dtype)
+
+
+def _leaves(structure: Any) -> list[int]:
+    """The leaf numbers of a saved structure; -1 stands for whatever is none."""
+    if isinstance(structure, int) and not isinstance(structure, bool):
+        return [structure]
+    if not isinstance(structure, dict) or len(structure) != 1:
+        return [-1]
+    ((kind, inner),) = structure.items()
+    if kind == "dict" and isinstance(inner, dict):
+        return [leaf for item in inner.values() for leaf in _leaves(item)]
+    if kind in ("list", "tuple") and isinstance(inner, list):
+        return [leaf for item in inner for leaf in _leaves(item)]
+    return [-1]
 
 
 def _compare(name: str, expected: np.ndarray, raw: np.ndarray, scale: int, info: Any) -> OutputFidelity:

@@ -115,12 +115,12 @@ def reads(op: Op, access: Access) -> Array:
     return (base[:, None] + access.stack * stacked[None, :]) % (1 << 32)
 
 
-def producers(program: Program, values: Iterable[int]) -> set[int]:
+def producers(program: Program, values: Iterable[int] | Array) -> set[int]:
     """Who gives these trace values: descriptor number j, or -1 - v for input v. Values must be below
     ``header.values``.
     """
     found: set[int] = set()
-    array = np.unique(np.asarray(list(values), dtype=np.int64))
+    array = np.unique(np.asarray(values if isinstance(values, np.ndarray) else list(values), dtype=np.int64))
     inputs = len(program.header.inputs)
     found.update(-1 - int(v) for v in array[array < inputs])
     for segment in program.segments:

@@ -201,12 +201,17 @@ class Program:
         """Read a program and check every root; raises EncodingError naming the file that is wrong."""
         source = Path(folder)
         path = source / "manifest.json"
+        if path.exists() and not path.is_file():
+            raise EncodingError(f"{path} is no regular file; give the folder that a model was saved to")
         try:
             manifest = json.loads(path.read_text())
         except FileNotFoundError:
             raise EncodingError(f"{source} holds no manifest.json; give the folder that a model was saved to") from None
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (ValueError, RecursionError) as error:
+            # ValueError: undecodable text, bad JSON, and a number of more digits than Python reads.
             raise EncodingError(f"{path} is not JSON ({error}); the file is damaged, fetch it again") from None
+        except OSError as error:
+            raise EncodingError(f"{path} can't be read ({error}); give the folder that a model was saved to") from None
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             raise EncodingError(f"{path} is no program of format {FORMAT}; lower the model with this release")
         try:
@@ -248,8 +253,13 @@ def _load_constant(folder: Path, root: Root, dtype: str, shape: list[int]) -> np
     expected = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
     try:
         size = path.stat().st_size
+        regular = path.is_file()
     except FileNotFoundError:
         raise EncodingError(f"{path} is missing; fetch the complete program") from None
+    except OSError as error:
+        raise EncodingError(f"{path} can't be read ({error}); fetch the complete program") from None
+    if not regular:
+        raise EncodingError(f"{path} is no regular file; fetch the complete program")
     if size != expected:
         raise EncodingError(f"{path} has {size} bytes, its shape {shape} of {dtype} needs {expected}; fetch it again")
     array = np.memmap(path, dtype=np.dtype(dtype).newbyteorder("<"), mode="r", shape=tuple(shape))

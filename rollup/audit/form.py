@@ -22,6 +22,12 @@ from rollup.types import DType
 DESCRIPTOR_LIMIT = (1 << 16) - 1
 """Bytes of a descriptor; a witness gives its length in 16 bits."""
 
+BOX_LIMIT = 1 << 26
+"""Most positions of a reduction box: far beyond what one step's gas allows, and small enough to be run at all."""
+
+SELECTION_LIMIT = 1 << 22
+"""Most (iteration, stacked value) pairs that one access may select among: each of them is looked at."""
+
 _FAR = 1 << 62
 
 
@@ -156,6 +162,8 @@ def _op(op: Op) -> Found:
     for what, dims in (("output", op.shape), ("box", op.box)):
         if any(size < 1 for size in dims) or len(dims) > MAX_RANK:
             yield "shape", f"its {what} has dimensions {dims}; they are positive and at most {MAX_RANK}"
+    if op.box_elements > BOX_LIMIT:
+        yield "box", f"its box has {op.box_elements:,} positions; at most {BOX_LIMIT:,}, split the reduction"
     if op.monoid is Monoid.NONE and op.box:
         yield "box", f"monoid none reduces nothing, but the box is {op.box}; leave it empty"
     if op.factors > 2 or op.factors > len(op.accesses) or (op.factors == 0 and op.monoid is not Monoid.NONE):
@@ -287,8 +295,11 @@ def _sources(program: Program, op: Op) -> Found:
                     f"{name} sees {access.elements} {access.dtype.name}, the constant has {array.size} {array.dtype}",
                 )
             continue
-        if op.repeat * (access.shape[0] if access.stack else 1) > 1 << 26:
-            yield "source", f"{name} selects among more than 2^26 values"
+        if op.repeat * (access.shape[0] if access.stack else 1) > SELECTION_LIMIT:
+            yield (
+                "source",
+                f"{name} selects among more than {SELECTION_LIMIT:,} values over its iterations; split the loop or the stack",
+            )
             continue
         values = reads(op, access)
         own = op.first + op.body * np.arange(op.repeat, dtype=np.int64)
@@ -300,7 +311,7 @@ def _sources(program: Program, op: Op) -> Found:
                 f"{name} reads value {int(values[t, s])} in iteration {t}; only values before {int(own[t])} exist then",
             )
             continue
-        for producer in sorted(producers(program, values.reshape(-1))):
+        for producer in sorted(producers(program, values)):
             elements, dtype = _produced(program, producer)
             if elements != access.elements or dtype is not access.dtype:
                 who = f"input {-1 - producer}" if producer < 0 else f"op {producer}"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rollup.affine import coefficients, extents, producers, reads, span, stays_inside, view
+from rollup.affine import coefficients, extents, producers, reads, span, stays_inside, variables, view
 from rollup.ops import ITERATION, Access, Constant, Instr, Monoid, Op, Opcode
 from rollup.ops import registers as operands_of
 from rollup.program import Program
@@ -23,6 +23,9 @@ SHARP_LIMIT = 1 << 27
 """Constants with more elements than this are bounded by their extremes alone, not channel by channel."""
 
 _CHANNELS = 1 << 20
+
+_EXPANDED = 1 << 22
+"""Most elements that a smaller constant is spread out to (by strides that overlap, or by fill) to be looked at."""
 
 
 class Range(NamedTuple):
@@ -179,6 +182,8 @@ def _sharp_sum(op: Op, w: Access, array: np.ndarray, x: Range) -> tuple[Range, i
     sizes = extents(op)
     if array.size > SHARP_LIMIT or w.indirect is not None:
         return None
+    if math.prod(sizes[var] for var in variables(w, sizes)) > max(array.size, _EXPANDED):
+        return None
     used, weights = view(array, w, sizes)
     biggest = max(abs(int(weights.min())), abs(int(weights.max())))
     rank = len(op.shape)
@@ -283,7 +288,7 @@ class _Sources:
                 self._constants[key] = extremes(self.program.seen(access))
             return self._constants[key]
         parts = []
-        for producer in producers(self.program, reads(op, access).reshape(-1)):
+        for producer in producers(self.program, reads(op, access)):
             if producer < 0:
                 parts.append(of_dtype(self.program.header.inputs[-1 - producer].dtype))
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
@@ -200,3 +201,32 @@ def test_constants_that_share_a_root_keep_their_own_shapes() -> None:
     real = model.fn(EXAMPLE)  # type: ignore[misc]
     for expected, got in zip(jax.tree.leaves(real), jax.tree.leaves(model.predict(EXAMPLE)), strict=True):
         np.testing.assert_array_equal(np.asarray(expected), got)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("inputs", 1),
+        ("inputs", [5]),
+        ("inputs", [{"name": "x"}]),
+        ("inputs", [{"name": "x", "dtype": "nope"}]),
+        ("outputs", [{"name": "y", "dtype": "object"}]),
+        ("outputs", []),
+        ("structure", 7),
+        ("structure", "x"),
+        ("structure", {"tuple": [0, 0]}),
+        ("structure", {"evil": [0]}),
+    ],
+)
+def test_metadata_that_does_not_fit_the_header_is_refused(key: str, value: Any, tmp_path: Any) -> None:
+    model = lower(lambda x: x + 1, EXAMPLE)
+    model.save(tmp_path / "m")
+    path = tmp_path / "m" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["meta"][key] = value
+    path.write_text(json.dumps(manifest))
+    if value == []:
+        assert load(tmp_path / "m").program.id == model.program.id
+        return
+    with pytest.raises(EncodingError, match=f"metadata's '{key}'"):
+        load(tmp_path / "m")

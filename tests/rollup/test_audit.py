@@ -300,3 +300,25 @@ def test_findings_name_the_op_and_all_are_listed() -> None:
     program = replace(draft.program(), names=("conv @ model.py:7", "relu"))
     with pytest.raises(AuditError, match=r"\[source\] op 0 \(conv @ model\.py:7\).*\[box\] op 1 \(relu\)"):
         audit(program)
+
+
+def test_absurd_boxes_and_selections_are_refused_without_being_enumerated() -> None:
+    draft = hand.drafted(DType.I8, (4,))
+    x = hand.access(Value(0), DType.I8, (4,), [{}])
+    draft.add(Monoid.ARGMAX, DType.I64, 1, (), (1 << 31, 1 << 31), [x])
+    with pytest.raises(AuditError, match=r"\[box\] .* positions; at most"):
+        check_form(draft.program())
+    looped = Op(1, 1, 1 << 23, Monoid.NONE, DType.I8, 1, (4,), (), (replace(x, terms=(Term(0, 0, 1),)),), ())
+    header = draft.program().header
+    many = replace(header, values=(1 << 23) + 1, trace_depth=24, outputs=((1, TensorType(DType.I8, 0, (4,))),))
+    with pytest.raises(AuditError, match=r"\[source\] .* selects among more than"):
+        check_form(Program(many, (looped,), {}))
+
+
+def test_a_small_constant_seen_over_a_huge_box_is_bounded_by_its_extremes() -> None:
+    draft = hand.drafted(DType.I8, (4,))
+    x = hand.access(Value(0), DType.I8, (4,), [{}])
+    y = hand.access(draft.constant(np.array([1, 2], np.int8)), DType.I8, (2,), [{0: 1, 1: 1}])
+    draft.add(Monoid.SUM, DType.I64, 2, (), (1 << 13, 1 << 13), [x, y])
+    (reach,) = intervals(draft.program())
+    assert reach.acc.magnitude == 2 * 128 * (1 << 26)

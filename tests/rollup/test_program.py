@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from pathlib import Path
 
@@ -137,3 +138,21 @@ def test_constant_root_is_of_little_endian_bytes() -> None:
     array = np.arange(700, dtype=np.int32)
     assert constant_root(array) == constant_root(array.astype(">i4"))
     assert constant_root(array) != constant_root(array.astype(np.int16))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"format": ' + "9" * 5000 + "}"])
+def test_hostile_json_is_refused(text: str, saved: tuple[Program, Path]) -> None:
+    _, folder = saved
+    (folder / "manifest.json").write_text(text)
+    with pytest.raises(EncodingError, match=r"manifest\.json is not JSON"):
+        Program.load(folder)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "constants"])
+def test_what_is_no_regular_file_is_refused(name: str, saved: tuple[Program, Path]) -> None:
+    _, folder = saved
+    path = folder / name if name.endswith("json") else next((folder / name).iterdir())
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(EncodingError, match="no regular file"):
+        Program.load(folder)
