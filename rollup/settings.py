@@ -40,6 +40,8 @@ class Parameters:
             raise ChainError(f"an arity of {self.arity} is not playable; choose 1 to {MAX_ARITY} levels per reveal")
         if min(self.claim_bond, self.challenge_bond, self.reward, self.move_fee, self.collect_fee) < 0:
             raise ChainError("bonds, reward and fees cannot be negative")
+        if not self.claim_bond or not self.challenge_bond:
+            raise ChainError("claim bond and challenge bond must be positive, or lying and spamming are free")
         if self.reward + self.collect_fee > self.claim_bond // 2:
             raise ChainError(
                 f"reward and collect fee take {self.reward + self.collect_fee} of {self.claim_bond} wei; "

@@ -124,6 +124,7 @@ contract DisputeGame is Verdicts {
 
     /// @notice Begins a game about a posted claim and locks the sender's bond; the value sent is deposited first.
     /// @param commitment to a place (see `commit`), or zero
+    // slither-disable-next-line reentrancy-eth,reentrancy-benign,reentrancy-events as in `timeout`
     function challenge(Claim calldata claim, Inclusion calldata inclusion, bytes32 commitment)
         external
         payable
@@ -246,7 +247,8 @@ contract DisputeGame is Verdicts {
 
     /// @notice Ends games in which a side used more time than it had. Anyone may, and is paid from the loser's bond.
     /// @dev Games that have ended or have time left are passed over; at least one must end.
-    // slither-disable-next-line reentrancy-no-eth,calls-loop the chain deployed this contract, and its ledger calls nobody
+    // The chain deployed this contract, and its ledger calls nobody; a batch frees the storage of every game in it.
+    // slither-disable-next-line reentrancy-no-eth,reentrancy-events,calls-loop,costly-loop
     function timeout(GameRef[] calldata games) external {
         bool collected = false;
         for (uint256 j = 0; j < games.length; ++j) {
@@ -269,7 +271,7 @@ contract DisputeGame is Verdicts {
 
     /// @notice Frees the bonds of games that ended because another game convicted their claim. Anyone may.
     /// @dev Other games are passed over; at least one bond must become free.
-    // slither-disable-next-line reentrancy-no-eth,calls-loop as in `timeout`
+    // slither-disable-next-line reentrancy-no-eth,reentrancy-events,calls-loop,costly-loop as in `timeout`
     function reclaim(GameRef[] calldata games) external {
         bool reclaimed = false;
         for (uint256 j = 0; j < games.length; ++j) {
@@ -375,6 +377,7 @@ contract DisputeGame is Verdicts {
         emit Committed(gameId, commitment);
     }
 
+    // slither-disable-next-line calls-loop,costly-loop as in `timeout`
     function _convict(
         GameId gameId,
         GameRef calldata ref,
@@ -394,13 +397,16 @@ contract DisputeGame is Verdicts {
         CHAIN.convict(ref.claimId, dispute.claimant, CHALLENGE_BOND, payout);
     }
 
+    // slither-disable-next-line calls-loop,costly-loop as in `timeout`
     function _lose(GameId gameId, GameRef calldata ref, Dispute storage dispute, uint16 moves) private {
         delete _games[gameId];
         dispute.openGames -= 1;
         // The challenger lost in its own turn, so the node on which it stood was opened as well.
-        uint128 fees = (uint128(moves) + 1) * MOVE_FEE;
+        // In 256 bits: a product that reverted would keep the game, and so the claim, open for ever.
+        uint256 fees = (uint256(moves) + 1) * MOVE_FEE;
         uint128 most = CHALLENGE_BOND - COLLECT_FEE;
-        uint128 paid = fees < most ? fees : most;
+        // forge-lint: disable-next-line(unsafe-typecast) below `most`
+        uint128 paid = fees < most ? uint128(fees) : most;
         emit ChallengeLost(ref.claimId, gameId, msg.sender, paid);
         CHAIN.forfeit(ref.challenger, CHALLENGE_BOND, Payout(dispute.claimant, paid, msg.sender, COLLECT_FEE));
     }

@@ -51,6 +51,7 @@ abstract contract Ledger {
     }
 
     /// @notice Sends `amount` of the sender's free balance to the sender.
+    // slither-disable-next-line low-level-calls a plain transfer, whose failure reverts, after the books are written
     function withdraw(uint256 amount) external {
         uint128 available = _accounts[msg.sender].free;
         if (available < amount) revert InsufficientBalance(msg.sender, available, amount);

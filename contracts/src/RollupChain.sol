@@ -64,7 +64,7 @@ contract RollupChain is Ledger, Uploads {
     /// @notice The claimant's nonce can't be used any more.
     event NonceCancelled(address indexed claimant, uint256 nonce);
 
-    /// @notice Parameters under which money could be minted by losing, or under which no game can be played.
+    /// @notice Parameters under which lying, challenging or losing is free, or under which no game can be played.
     error BadParams();
     /// @notice A batch has at least one claim.
     error EmptyBatch();
@@ -110,8 +110,8 @@ contract RollupChain is Ledger, Uploads {
         uint256 paid = uint256(params.reward) + params.collectFee;
         if (
             Duration.unwrap(params.window) == 0 || Duration.unwrap(params.clock) == 0 || params.arity == 0
-                || params.arity > 8 || 2 * paid > params.claimBond || params.collectFee > params.challengeBond
-                || address(prover).code.length == 0
+                || params.arity > 8 || params.claimBond == 0 || params.challengeBond == 0 || 2 * paid > params.claimBond
+                || params.collectFee > params.challengeBond || address(prover).code.length == 0
         ) revert BadParams();
         CLAIM_BOND = params.claimBond;
         WINDOW = params.window;
@@ -245,6 +245,7 @@ contract RollupChain is Ledger, Uploads {
     }
 
     /// @dev The selector of the error that keeps a posting out, or zero; what is cheap to check comes first.
+    // slither-disable-next-line timestamp a few seconds more or less decide about nothing but this posting
     function _refusal(Posting calldata posting, ClaimId claimId) private view returns (bytes4) {
         Claim calldata claim = posting.claim;
         if (!isRegistered(claim.modelId)) return UnknownModel.selector;

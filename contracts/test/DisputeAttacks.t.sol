@@ -2,11 +2,14 @@
 pragma solidity 0.8.37;
 
 import {DisputeGame} from "../src/DisputeGame.sol";
+import {RollupChain} from "../src/RollupChain.sol";
 import {Claim, Status} from "../src/types/Claim.sol";
 import {Clocks, GameRef, Move, Rule, Side} from "../src/types/Dispute.sol";
 import {Gindex} from "../src/types/Gindex.sol";
 import {ClaimId, GameId} from "../src/types/Ids.sol";
+import {Params} from "../src/types/Params.sol";
 import {Duration, Timestamp} from "../src/types/Time.sol";
+import {ToyProver} from "./ToyProver.sol";
 import {Trace, Traces} from "./Trace.sol";
 import {World} from "./World.sol";
 
@@ -338,5 +341,27 @@ contract DisputeAttacksTest is World {
         yes("final", chain.isFinal(posted.claim, posted.inclusion));
         chain.release(posted.claim, posted.inclusion);
         same("whole bond", chain.locked(claimant), 0);
+    }
+
+    /// @dev A fee beyond all money does not keep a lost game, and with it the claim, open for ever.
+    function test_hugeMoveFee_lostGameEnds() public {
+        Params memory terms = params();
+        terms.moveFee = type(uint128).max;
+        chain = new RollupChain(terms, new ToyProver());
+        game = chain.game();
+        model = chain.registerModel(header(0), abi.encodePacked(bytes32(uint256(1)), bytes32(uint256(2))));
+        fund(claimant, CLAIM_BOND);
+        fund(ALICE, CHALLENGE_BOND);
+        Posted memory posted = post(model, Traces.honest());
+        GameId gameId = challenge(ALICE, posted);
+        reveal(gameId, posted.trace);
+        select(ALICE, gameId, posted.trace, 5);
+        reveal(gameId, posted.trace);
+        wait(CLOCK + 1);
+        VM.prank(EVE);
+        game.timeout(one(gameId));
+        same("defender", chain.balance(claimant), CHALLENGE_BOND - COLLECT_FEE);
+        wait(WINDOW);
+        yes("final", chain.isFinal(posted.claim, posted.inclusion));
     }
 }

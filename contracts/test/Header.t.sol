@@ -73,6 +73,15 @@ contract HeaderTest is Base {
         this.decode(header(hex"000101020300000003", hex"01040701000000ff", OUTPUT));
     }
 
+    function test_decode_rank_reverts() public {
+        bytes memory dims = new bytes(4 * 13);
+        for (uint256 d = 0; d < 13; ++d) {
+            dims[4 * d + 3] = 0x01;
+        }
+        VM.expectRevert(abi.encodeWithSelector(Header.RankTooLarge.selector, 13));
+        this.decode(header(hex"000101020300000003", abi.encodePacked(hex"0100070d", dims), OUTPUT));
+    }
+
     function test_decode_tensorTooLarge_reverts() public {
         VM.expectRevert(abi.encodeWithSelector(Header.TensorTooLarge.selector, 8 * 1024 + 1));
         this.decode(header(hex"000101020300000003", hex"0100070100002001", OUTPUT));

@@ -83,7 +83,7 @@ contract RollupChainTest is World {
 
     function test_constructor_badParams_reverts() public {
         IOneStepProver prover = new ToyProver();
-        Params[] memory bad = new Params[](7);
+        Params[] memory bad = new Params[](9);
         for (uint256 j = 0; j < bad.length; ++j) {
             bad[j] = params();
         }
@@ -94,6 +94,8 @@ contract RollupChainTest is World {
         bad[4].reward = CLAIM_BOND / 2;
         bad[5].reward = CLAIM_BOND / 2 - COLLECT_FEE + 1;
         bad[6].challengeBond = COLLECT_FEE - 1;
+        (bad[7].claimBond, bad[7].reward, bad[7].collectFee) = (0, 0, 0);
+        (bad[8].challengeBond, bad[8].collectFee) = (0, 0);
         for (uint256 j = 0; j < bad.length; ++j) {
             VM.expectRevert(abi.encodeWithSelector(RollupChain.BadParams.selector));
             new RollupChain(bad[j], prover);

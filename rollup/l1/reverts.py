@@ -44,6 +44,7 @@ SENTENCES: Mapping[str, str] = {
         "trace depth {traceDepth} and tensor depth {tensorDepth} must be 32 at most; use a smaller program"
     ),
     "ValuesOutside": "the header's {values} values do not fit its inputs and its trace depth; lower the model again",
+    "RankTooLarge": "an input or output has {rank} dimensions, 12 are the most; merge some of them",
     "NoTensors": "a program has at least one input and one output; lower a function that has both",
     "UnknownType": "element type {dtype} is none of 0 to 3; lower the model again",
     "TensorTooLarge": "a tensor of {byteLength} bytes does not fit the header's tensor depth; lower the model again",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {MAX_RANK} from "../generated/Opcodes.sol";
 import {Model, Tensor, TracePolicy} from "../types/Model.sol";
 
 /// @title Header
@@ -26,6 +27,8 @@ library Header {
     error NoTensors();
     /// @notice Element types are 0 to 3 (8, 16, 32 and 64 bits).
     error UnknownType(uint8 dtype);
+    /// @notice An input or output has `rank` dimensions, more than an op's tensors may have.
+    error RankTooLarge(uint256 rank);
     /// @notice An input or output does not fit `2**tensorDepth` leaves.
     error TensorTooLarge(uint256 byteLength);
     /// @notice An output names a trace value that the program does not have.
@@ -80,7 +83,10 @@ library Header {
         if (dtype > 3) revert UnknownType(dtype);
         _byte(header, cursor);
         uint256 length = 2 ** uint256(dtype);
-        for (uint256 rank = _byte(header, cursor); rank != 0; --rank) {
+        uint256 rank = _byte(header, cursor);
+        // Whoever follows L1 decodes the same headers: what its decoder refuses may not be registered.
+        if (rank > MAX_RANK) revert RankTooLarge(rank);
+        for (; rank != 0; --rank) {
             length *= _word(header, cursor);
             if (length > 2 ** uint256(tensorDepth) * 1024) revert TensorTooLarge(length);
         }

@@ -10,17 +10,8 @@ type ClaimId is bytes32;
 /// @notice Hash of a claim id, the trace root that came with the claim, a challenger and the claim's game counter.
 type GameId is bytes32;
 
-function sameModel(ModelId a, ModelId b) pure returns (bool) {
-    return ModelId.unwrap(a) == ModelId.unwrap(b);
-}
-
-function sameClaim(ClaimId a, ClaimId b) pure returns (bool) {
-    return ClaimId.unwrap(a) == ClaimId.unwrap(b);
-}
-
 function otherClaim(ClaimId a, ClaimId b) pure returns (bool) {
     return ClaimId.unwrap(a) != ClaimId.unwrap(b);
 }
 
-using {sameModel as ==} for ModelId global;
-using {sameClaim as ==, otherClaim as !=} for ClaimId global;
+using {otherClaim as !=} for ClaimId global;
