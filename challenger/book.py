@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from challenger.strategy import Preimages
 from rollup.batch import Batch, Inclusion
 from rollup.claim import NO_ROOT, Claim, ClaimId
 from rollup.encoding import Header, TensorType, decode_header
-from rollup.errors import ClaimError
+from rollup.errors import ClaimError, EncodingError
 from rollup.game.position import relative
 from rollup.l1.client import L1Client
 from rollup.l1.events import (
@@ -33,7 +34,11 @@ from rollup.types import LEAF_BYTES, Gindex, ModelId, Root, Timestamp
 
 @dataclass
 class Book:
-    """``next_block``: the first block that was not read yet."""
+    """``next_block``: the first block that was not read to its end.
+
+    A book that is to know everything begins no later than the deployment: nodes and uploads name no claim, and may have
+    been opened long before the claim that they serve.
+    """
 
     next_block: int = 0
     headers: dict[ModelId, Header] = field(default_factory=dict)
@@ -44,22 +49,29 @@ class Book:
     trace_roots: dict[ClaimId, Root] = field(default_factory=dict)
     convicted: dict[ClaimId, Convicted] = field(default_factory=dict)
     preimages: Preimages = field(default_factory=Preimages)
+    _noted: tuple[int, int] = (-1, -1)
     _uploads: dict[tuple[Root, int], bytes | tuple[Root, Root]] = field(default_factory=dict)
     _assembled: dict[tuple[ModelId, bool, Root], tuple[Root, ...]] = field(default_factory=dict)
 
     def read(self, client: L1Client) -> list[Logged]:
-        """Read the events up to the latest block; returns those that are new."""
+        """Read the events up to the latest block; returns those that are new.
+
+        Each is noted once: if the chain stops answering in the middle, the next call goes on where this one stopped.
+        """
         last = client.chain.height()
-        news = client.events(self.next_block, last)
+        news = [one for one in client.events(self.next_block, last) if (one.block, one.index) > self._noted]
         for logged in news:
             self._note(client, logged)
+            self._noted = (logged.block, logged.index)
         self.next_block = max(self.next_block, last + 1)
         return news
 
     def _note(self, client: L1Client, logged: Logged) -> None:
         match logged.event:
             case ModelRegistered(model_id, header):
-                self.headers[model_id] = decode_header(header)
+                # A header that can't be read is that of a program that nobody can hold.
+                with suppress(EncodingError):
+                    self.headers[model_id] = decode_header(header)
             case ClaimPosted() as posted:
                 self.claims[posted.claim_id] = posted
                 self.batches.setdefault(posted.batch, []).append(posted.claim_id)
@@ -109,7 +121,11 @@ class Book:
     def data_of(self, claim_id: ClaimId) -> tuple[bytes, bytes]:
         """The claim's input and output bytes, whether they were posted with it or uploaded before."""
         posted = self.claims[claim_id]
-        header = self.headers[posted.claim.model_id]
+        header = self.headers.get(posted.claim.model_id)
+        if header is None:
+            raise ClaimError(
+                f"model 0x{posted.claim.model_id.hex()} has no readable header in this book; read from an earlier block"
+            )
         inputs = posted.inputs or self._uploaded(posted.claim, False, posted.claim.input_root, list(header.inputs))
         types = [tensor for _, tensor in header.outputs]
         return inputs, posted.outputs or self._uploaded(posted.claim, True, posted.claim.output_root, types)

@@ -9,6 +9,7 @@ from challenger.book import Book
 from challenger.player import Costs, DefenderPlayer
 from challenger.strategy import Trace
 from challenger.trace import SharedTraces
+from challenger.troubles import noting
 from rollup.claim import ClaimId
 from rollup.l1.client import ClaimStatus, L1Client, Receipt
 from rollup.program import Program
@@ -41,6 +42,7 @@ class Defender:
         first: int = 0,
     ) -> None:
         self.book = Book(first)
+        self.troubles: dict[ClaimId, Exception] = {}
         self.behaviour = behaviour
         self._client, self._traces = client, traces
         self._claims: dict[ClaimId, Upheld] = {}
@@ -58,15 +60,19 @@ class Defender:
             self._traces.publish(claim_id, trace)
 
     def poll(self) -> list[Receipt]:
-        """One round: answer every game about one's claims, then free the bonds of those that are final."""
+        """One round: answer every game about one's claims, then free the bonds of those that are final.
+
+        What goes wrong about one claim is noted in ``troubles`` until a round succeeds, and holds up no other claim.
+        """
         self.book.read(self._client)
         done: list[Receipt] = []
         for claim_id, upheld in self._claims.items():
             if claim_id not in self.book.claims:
                 continue
-            if self.behaviour is not Behaviour.SILENT:
-                done += self._player.play(self.book, upheld.program, claim_id, upheld.trace)
-            done += self._release(claim_id)
+            with noting(self.troubles, claim_id):
+                if self.behaviour is not Behaviour.SILENT:
+                    done += self._player.play(self.book, upheld.program, claim_id, upheld.trace)
+                done += self._release(claim_id)
         if done:
             self.book.read(self._client)
         return done

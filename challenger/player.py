@@ -32,6 +32,7 @@ from challenger.trace import TraceStore, ValueTrace
 from challenger.witnesses import witness
 from rollup.claim import NO_ROOT, ClaimId, output_types, tensor_roots
 from rollup.errors import Reverted
+from rollup.game.clock import Side
 from rollup.l1.client import NOTHING, GameInfo, GameRef, L1Client, Receipt
 from rollup.program import Program
 from rollup.types import Gindex, Root
@@ -121,7 +122,8 @@ class ChallengerPlayer:
         games = [self.client.game(game) for game in mine]
         if claim_id in book.convicted:
             return self._reclaim(claim_id, [game for game in games if game.open])
-        live = [game for game in games if game.live]
+        # One whose clock ran out while this player was away is lost: another can be opened as long as there is time.
+        live = [game for game in games if game.live and game.expired is not Side.CHALLENGER]
         layout, other = layout_of(book, program, claim_id), theirs(book, program, claim_id, self.store)
         view = self._view(live[0], layout, own, other, book.trace_root(claim_id)) if live else None
         if view is None and self._too_late(book, claim_id):

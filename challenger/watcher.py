@@ -4,22 +4,24 @@ invalid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from challenger.book import Book
 from challenger.checkers.re_execute import Finding, Machine, ReExecute
 from challenger.player import ChallengerPlayer, Costs
 from challenger.trace import TraceStore, ValueTrace
+from challenger.troubles import noting
 from prover.executor import Executor
 from rollup.audit import audit
 from rollup.claim import ClaimId
-from rollup.errors import TouchstoneError
 from rollup.l1.client import L1Client, Receipt
 from rollup.l1.events import ClaimPosted
 from rollup.program import Program
 from rollup.types import ModelId
+
+CHECKS = 16
+"""Most claims checked between two looks at one's games: a flood of claims must not let a clock run out."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Watcher:
     """One independent account. It keeps nothing that it could not read or compute again.
 
     ``machine`` makes what re-executes a program; ``admit`` raises AuditError for a program that is not safe to
-    adjudicate; ``first`` is the block from which L1 is read.
+    adjudicate; ``first`` is the block from which L1 is read: no later than the deployment's (see Book).
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class Watcher:
     ) -> None:
         self.book = Book(first)
         self.checked: dict[ClaimId, Checked] = {}
-        self.troubles: dict[ClaimId, TouchstoneError] = {}
+        self.troubles: dict[ClaimId, Exception] = {}
         self._client, self._machine, self._admit = client, machine, admit
         self._checkers: dict[ModelId, ReExecute] = {}
         self._player = ChallengerPlayer(client, store)
@@ -64,51 +66,65 @@ class Watcher:
         """
         self._admit(program)
         self._checkers[program.id] = ReExecute(program, self._machine(program))
+        self.book.headers[program.id] = program.header
 
     def check(self) -> list[Checked]:
-        """Read L1's news, and check every claim that was not checked yet; returns the new findings.
+        """Read L1's news, and check every claim that was not checked yet and can still be disputed; returns the new
+        findings.
 
         A claim that cannot be checked is noted in ``troubles`` and tried again; it holds up no other.
         """
         self.book.read(self._client)
-        fresh = []
+        return [finding for claim_id in self.unchecked() for finding in self._check(claim_id)]
+
+    def unchecked(self) -> list[ClaimId]:
+        """Claims that are to be checked, in the order of L1, those that failed before after all others: claims of the
+        programs held that can be challenged, or about which this account plays.
+        """
+        now, window = self._client.chain.now(), self._client.parameters.window
+        waiting = []
         for claim_id, posted in self.book.claims.items():
-            checker = self._checkers.get(posted.claim.model_id)
-            if checker is None or claim_id in self.checked:
+            if posted.claim.model_id not in self._checkers or claim_id in self.checked:
                 continue
-            with self._noting(claim_id):
-                finding = checker.check(posted.claim, *self.book.data_of(claim_id))
-                self.checked[claim_id] = Checked(posted, finding)
-                fresh.append(self.checked[claim_id])
-        return fresh
+            in_time = claim_id not in self.book.convicted and now <= self.book.posted_at[posted.batch] + window
+            mine = any(game.challenger == self._client.account for game in self.book.games.get(claim_id, []))
+            if in_time or mine:
+                waiting.append(claim_id)
+        return sorted(waiting, key=lambda claim_id: claim_id in self.troubles)
+
+    def _check(self, claim_id: ClaimId) -> list[Checked]:
+        posted = self.book.claims[claim_id]
+        with noting(self.troubles, claim_id):
+            finding = self._checkers[posted.claim.model_id].check(posted.claim, *self.book.data_of(claim_id))
+            self.checked[claim_id] = Checked(posted, finding)
+            return [self.checked[claim_id]]
+        return []
 
     def false_claims(self) -> list[ClaimId]:
         """Claims that were found false, in the order of L1."""
         return [claim_id for claim_id, checked in self.checked.items() if not checked.finding.honest]
 
     def poll(self) -> list[Receipt]:
-        """One round: read, check, and make every move that can be made now. Returns the moves that were made.
+        """One round: read, make every move that can be made now, check ``CHECKS`` claims at most, and challenge those that
+        are false. Returns the moves that were made.
 
-        What goes wrong about one claim is noted in ``troubles`` until a round succeeds, and holds up no other claim.
+        Games come first, so that a flood of claims costs none of them its clock. What goes wrong about one claim is
+        noted in ``troubles`` until a round succeeds, and holds up no other claim.
         """
-        self.check()
-        done: list[Receipt] = []
-        for claim_id in self.false_claims():
-            program = self._checkers[self.checked[claim_id].posted.claim.model_id].program
-            with self._noting(claim_id):
-                done += self._player.play(self.book, program, claim_id, self._trace(claim_id))
+        self.book.read(self._client)
+        done = [receipt for claim_id in self.false_claims() for receipt in self._play(claim_id)]
+        for claim_id in self.unchecked()[:CHECKS]:
+            if any(not checked.finding.honest for checked in self._check(claim_id)):
+                done += self._play(claim_id)
         if done:
             self.book.read(self._client)
         return done
 
-    @contextmanager
-    def _noting(self, claim_id: ClaimId) -> Iterator[None]:
-        try:
-            yield
-        except TouchstoneError as error:
-            self.troubles[claim_id] = error
-        else:
-            self.troubles.pop(claim_id, None)
+    def _play(self, claim_id: ClaimId) -> list[Receipt]:
+        program = self._checkers[self.checked[claim_id].posted.claim.model_id].program
+        with noting(self.troubles, claim_id):
+            return self._player.play(self.book, program, claim_id, self._trace(claim_id))
+        return []
 
     def _trace(self, claim_id: ClaimId) -> ValueTrace:
         """The right trace of a false claim; it is made once, when the dispute needs it."""

@@ -117,6 +117,17 @@ def output_root(header: Header, data: bytes) -> Root:
     return join_root(tensor_roots(data, output_types(header), header.tensor_depth, "output"), header.tensor_depth)
 
 
+def posting_gas(header: Header, posted: PostedClaim) -> int:
+    """Gas that L1 uses for this claim in a batch, at most.
+
+    Every tensor costs its way up to the header's depth, however few its bytes are: 510 bytes of somebody's model can cost
+    more than a transaction may use.
+    """
+    paths = (len(header.inputs) + len(header.outputs)) * (10_000 + 1_100 * header.tensor_depth)
+    size = len(posted.inputs) + len(posted.outputs)
+    return 200_000 + paths + 60 * size
+
+
 def problems(posted: PostedClaim, header: Header, assembled: tuple[bool, bool] = (False, False)) -> Iterator[str]:
     """What L1 would find wrong in the bytes, as sentences; signature, nonce, expiry and bond need the chain's state.
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollup.claim import ClaimId, PostedClaim, problems
+from rollup.claim import ClaimId, PostedClaim, posting_gas, problems
 from rollup.encoding import Header
-from rollup.errors import ChainError, ClaimError
+from rollup.errors import ChainError, ClaimError, Reverted
 from rollup.l1.client import L1Client, Receipt
 from rollup.l1.events import ClaimPosted, ClaimSkipped
 from rollup.l1.signing import recover
@@ -21,11 +21,12 @@ DEFAULT_AGE = Duration(12)
 
 @dataclass(frozen=True)
 class Limits:
-    """When a batch is due: so many claims, so many bytes, or its oldest claim has waited so long. A batch never exceeds
-    ``count`` and ``bytes``, unless one claim alone does."""
+    """When a batch is due: so many claims, so many bytes, so much gas, or its oldest claim has waited so long. A batch
+    never exceeds ``count``, ``bytes`` and ``gas``, unless one claim alone has more bytes."""
 
     count: int = 64
     bytes: int = 96 * 1024
+    gas: int = 14_000_000
     age: Duration = DEFAULT_AGE
 
 
@@ -84,6 +85,12 @@ class Sequencer:
         )
         for problem in problems(posted, header, assembled):
             raise ClaimError(problem)
+        gas = posting_gas(header, posted)
+        if gas > self._limits.gas:
+            raise ClaimError(
+                f"posting the claim takes up to {gas} gas, a batch here has {self._limits.gas}; "
+                "lower the model with fewer inputs and outputs, or a smaller tensor depth"
+            )
 
     def due(self, now: Timestamp) -> list[Entry]:
         """The next batch, if it is due; otherwise empty."""
@@ -91,12 +98,14 @@ class Sequencer:
         if not waiting:
             return []
         batch: list[Entry] = []
-        size = 0
+        size = gas = 0
         for entry in waiting:
-            if batch and (len(batch) == self._limits.count or size + entry.bytes > self._limits.bytes):
+            size += entry.bytes
+            gas += posting_gas(self.header(entry.posted.claim.model_id), entry.posted)
+            full = len(batch) == self._limits.count or size > self._limits.bytes or gas > self._limits.gas
+            if batch and full:
                 break
             batch.append(entry)
-            size += entry.bytes
         full = len(batch) == self._limits.count or len(batch) < len(waiting)
         old = now - batch[0].taken_at >= self._limits.age
         return batch if full or old else []
@@ -110,17 +119,33 @@ class Sequencer:
         receipts = []
         while waiting := self.store.pending():
             receipt = self._post(self.due(self._client.chain.now()) or waiting)
-            assert receipt is not None
-            receipts.append(receipt)
+            if receipt is not None:
+                receipts.append(receipt)
         return receipts
 
     def _post(self, batch: Sequence[Entry]) -> Receipt | None:
-        if not batch:
-            return None
-        receipt = self._client.post_batch([entry.posted for entry in batch])
-        for event in receipt.events:
+        """Post the batch, or as many of its first claims as L1 takes in one transaction. One that L1 refuses to take even
+        alone is skipped, so that it holds up no other.
+        """
+        receipt = None
+        while batch and receipt is None:
+            try:
+                receipt = self._client.post_batch([entry.posted for entry in batch])
+            except Reverted as error:
+                if len(batch) == 1:
+                    self.store.mark_skipped(batch[0].claim_id, str(error))
+                batch = batch[: len(batch) // 2]
+        for event in receipt.events if receipt else ():
             if isinstance(event, ClaimPosted):
                 self.store.mark_posted(event.claim_id, event.batch, event.index)
             elif isinstance(event, ClaimSkipped):
-                self.store.mark_skipped(event.claim_id, event.reason)
+                self._skipped(event)
         return receipt
+
+    def _skipped(self, event: ClaimSkipped) -> None:
+        """Anyone may post a claim: one whose nonce is used may stand on L1 already."""
+        earlier = self._client.posted(event.claim_id) if event.reason == "NonceUsed" else None
+        if earlier is None:
+            self.store.mark_skipped(event.claim_id, event.reason)
+        else:
+            self.store.mark_posted(event.claim_id, earlier.batch, earlier.index)

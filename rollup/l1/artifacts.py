@@ -10,6 +10,7 @@ from importlib import resources
 from typing import Any
 
 from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
 from eth_utils.abi import function_abi_to_4byte_selector
 
 from rollup.errors import ChainError
@@ -34,7 +35,10 @@ class Function:
         """Arguments behind calldata of this function; raises ValueError for any other."""
         if data[:4] != self.selector:
             raise ValueError(f"the calldata does not call {self.name}")
-        return decode(self.inputs, data[4:])
+        try:
+            return decode(self.inputs, data[4:])
+        except (DecodingError, OverflowError) as error:
+            raise ValueError(f"the calldata of {self.name} is garbled ({type(error).__name__})") from None
 
 
 @dataclass(frozen=True)

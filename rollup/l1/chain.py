@@ -85,12 +85,12 @@ class Chain:
         return bytes(self.ask(lambda: self.web3.eth.get_transaction(HexBytes(transaction)))["input"])
 
     def logs(
-        self, addresses: list[Address], first: int, last: int, topics: list[bytes] | None = None
+        self, addresses: list[Address], first: int, last: int, topics: list[bytes | None] | None = None
     ) -> list[LogReceipt]:
-        """Logs of some contracts in blocks ``first`` to ``last``, both included; each begins with ``topics``."""
+        """Logs of some contracts in blocks ``first`` to ``last``, both included; each begins with ``topics`` (None: any)."""
         request: Any = {"address": addresses, "fromBlock": first, "toBlock": last}
         if topics:
-            request["topics"] = ["0x" + topic.hex() for topic in topics]
+            request["topics"] = [None if topic is None else "0x" + topic.hex() for topic in topics]
         return list(self.ask(lambda: self.web3.eth.get_logs(request)))
 
     def transact(self, signer: Signer, to: Address | None, data: bytes, value: int = 0) -> TxReceipt:

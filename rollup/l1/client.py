@@ -9,19 +9,18 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 
 from rollup.batch import Inclusion
 from rollup.claim import NO_ROOT, Address, Claim, ClaimId, PostedClaim
 from rollup.encoding import Header, decode_header
-from rollup.errors import ChainError
+from rollup.errors import ChainError, Reverted
 from rollup.game.clock import Clocks, Side
 from rollup.game.moves import Rule
 from rollup.l1 import signing
 from rollup.l1.artifacts import Function, artifact
 from rollup.l1.chain import Chain
-from rollup.l1.events import Challenged, Event, Logged, ModelRegistered, decode_logs, topic_of
+from rollup.l1.events import Challenged, ClaimPosted, Event, Logged, ModelRegistered, decode_logs, topic_of
 from rollup.l1.signing import Domain, Signer
 from rollup.merkle import branch
 from rollup.program import Program
@@ -267,6 +266,13 @@ class L1Client:
         postings = [(claim_fields(one.claim), one.signature, one.inputs, one.outputs) for one in claims]
         return self._send("RollupChain", "postBatch", postings)
 
+    def posted(self, claim: ClaimId) -> ClaimPosted | None:
+        """Where the claim was posted, whoever posted it; None if it was not."""
+        topics = [topic_of(ClaimPosted), None, claim]
+        logs = self.chain.logs([self.address], 0, self.chain.height(), topics)
+        found = [logged.event for logged in decode_logs(self.chain.web3, logs)]
+        return next((event for event in found if isinstance(event, ClaimPosted)), None)
+
     def is_assembled(self, model_id: ModelId, is_output: bool, root: Root) -> bool:
         """Whether a posting may leave out the bytes behind an input or output root."""
         return bool(self._rollup("isAssembled", model_id, is_output, root))
@@ -363,9 +369,16 @@ class L1Client:
         live = found["open"] and not dispute.convicted
         node, turn, clocks, expired = NO_ROOT, None, None, None
         if live:
-            node, side, (since, defender, challenger), late = self._game("stateOf", astuple(ref))
-            turn, expired = SIDES[side], SIDES[late]
-            clocks = Clocks(Duration(defender), Duration(challenger), Timestamp(since))
+            try:
+                node, side, (since, defender, challenger), late = self._game("stateOf", astuple(ref))
+            except Reverted as error:
+                # It ended, or got its trace root, since the reads before.
+                if error.name not in ("GameOver", "WrongTraceRoot"):
+                    raise
+                live = False
+            else:
+                turn, expired = SIDES[side], SIDES[late]
+                clocks = Clocks(Duration(defender), Duration(challenger), Timestamp(since))
         return GameInfo(
             ref,
             found["committedAt"],
@@ -402,7 +415,7 @@ class L1Client:
         data = self.chain.calldata(transaction)
         try:
             move, position, node, path = artifact("DisputeGame").functions["select"].decode_input(data)
-        except (ValueError, DecodingError):
+        except ValueError:
             return None
         (claim, trace_root, challenger, counter), stood = move
         game = GameRef(ClaimId(claim), Root(trace_root), _address(challenger), counter)
