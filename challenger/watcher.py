@@ -75,11 +75,14 @@ class Watcher:
         A claim that cannot be checked is noted in ``troubles`` and tried again; it holds up no other.
         """
         self.book.read(self._client)
-        return [finding for claim_id in self.unchecked() for finding in self._check(claim_id)]
+        waiting = self.unchecked()
+        for claim_id in waiting:
+            self._check(claim_id)
+        return [self.checked[claim_id] for claim_id in waiting if claim_id in self.checked]
 
     def unchecked(self) -> list[ClaimId]:
-        """Claims that are to be checked, in the order of L1, those that failed before after all others: claims of the
-        programs held that can be challenged, or about which this account plays.
+        """Claims that are to be checked: those of the programs held that can be challenged, or about which this account
+        plays. The latter come first, since a clock runs; those that failed before come last; else in the order of L1.
         """
         now, window = self._client.chain.now(), self._client.parameters.window
         waiting = []
@@ -89,16 +92,14 @@ class Watcher:
             in_time = claim_id not in self.book.convicted and now <= self.book.posted_at[posted.batch] + window
             mine = any(game.challenger == self._client.account for game in self.book.games.get(claim_id, []))
             if in_time or mine:
-                waiting.append(claim_id)
-        return sorted(waiting, key=lambda claim_id: claim_id in self.troubles)
+                waiting.append((claim_id in self.troubles, not mine, claim_id))
+        return [claim_id for *_, claim_id in sorted(waiting, key=lambda entry: entry[:2])]
 
-    def _check(self, claim_id: ClaimId) -> list[Checked]:
+    def _check(self, claim_id: ClaimId) -> None:
         posted = self.book.claims[claim_id]
         with noting(self.troubles, claim_id):
             finding = self._checkers[posted.claim.model_id].check(posted.claim, *self.book.data_of(claim_id))
             self.checked[claim_id] = Checked(posted, finding)
-            return [self.checked[claim_id]]
-        return []
 
     def false_claims(self) -> list[ClaimId]:
         """Claims that were found false, in the order of L1."""
@@ -112,19 +113,21 @@ class Watcher:
         noted in ``troubles`` until a round succeeds, and holds up no other claim.
         """
         self.book.read(self._client)
-        done = [receipt for claim_id in self.false_claims() for receipt in self._play(claim_id)]
+        done: list[Receipt] = []
+        for claim_id in self.false_claims():
+            self._play(claim_id, done)
         for claim_id in self.unchecked()[:CHECKS]:
-            if any(not checked.finding.honest for checked in self._check(claim_id)):
-                done += self._play(claim_id)
+            self._check(claim_id)
+            if claim_id in self.checked and not self.checked[claim_id].finding.honest:
+                self._play(claim_id, done)
         if done:
             self.book.read(self._client)
         return done
 
-    def _play(self, claim_id: ClaimId) -> list[Receipt]:
+    def _play(self, claim_id: ClaimId, done: list[Receipt]) -> None:
         program = self._checkers[self.checked[claim_id].posted.claim.model_id].program
         with noting(self.troubles, claim_id):
-            return self._player.play(self.book, program, claim_id, self._trace(claim_id))
-        return []
+            done += self._player.play(self.book, program, claim_id, self._trace(claim_id))
 
     def _trace(self, claim_id: ClaimId) -> ValueTrace:
         """The right trace of a false claim; it is made once, when the dispute needs it."""

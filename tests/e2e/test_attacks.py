@@ -12,15 +12,17 @@ import pytest
 from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour
 from challenger.watcher import CHECKS, Watcher
+from rollup.batch import Inclusion
 from rollup.claim import Claim, PostedClaim, input_root, output_root, posting_gas
 from rollup.encoding import Header, TensorType, TracePolicy, decode_header, encode_header
 from rollup.errors import ChainError, ClaimError, EncodingError, Reverted
 from rollup.game.clock import Side
+from rollup.game.moves import Rule
 from rollup.l1.artifacts import artifact
-from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.client import ClaimStatus, L1Client, Receipt
 from rollup.l1.events import BatchPosted, Challenged, ClaimPosted, ModelRegistered, Selected
+from rollup.merkle import hash_leaf, hash_node, tensor_tree
 from rollup.types import DType, Gindex, ModelId, Root
-from sequencer.sequencer import Limits, Sequencer
 from sequencer.store import Progress
 from tests.e2e.lies import INPUTS, PROGRAMS, RIGHT, lie_in_op, lie_in_output
 from tests.e2e.network import ETHER, TERMS, Network
@@ -287,19 +289,25 @@ def test_a_claim_of_a_few_bytes_and_many_tensors_spoils_no_batch(network: Networ
     assert [receipt.one(BatchPosted).count for receipt in network.sequencer.flush()] == [1, 1, 1]
 
 
-def test_a_claim_that_l1_refuses_to_take_is_skipped_alone(network: Network) -> None:
-    trusting = Sequencer(network.client("trusting"), limits=Limits(gas=1 << 60))
-    eve, header = network.client("eve"), wide_header(255)
-    monster = claim_about(eve, register(eve, encode_header(header)), header, 1)
+def test_a_claim_that_l1_refuses_to_take_is_skipped_alone(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever makes a transaction fail is found by halving the batch, and holds up nobody else's claims."""
     honest = network.claim("honest", INPUTS)
     claims = [
         honest.client.sign(replace(honest.posted.claim, nonce=nonce), honest.posted.inputs, honest.posted.outputs)
-        for nonce in (101, 102)
+        for nonce in range(101, 106)
     ]
-    ids = [trusting.submit(posted) for posted in (claims[0], monster, claims[1])]
-    trusting.flush()
-    progress = [entry.progress for claim_id in ids if (entry := trusting.store.get(claim_id)) is not None]
-    assert progress == [Progress.POSTED, Progress.SKIPPED, Progress.POSTED]
+    ids = [network.sequencer.submit(posted) for posted in claims]
+    post = L1Client.post_batch
+
+    def refuse(self: L1Client, batch: Sequence[PostedClaim]) -> Receipt:
+        if claims[2] in batch:
+            raise Reverted("Unknown", {}, "the contract reverted with no data; check the address and the gas")
+        return post(self, batch)
+
+    monkeypatch.setattr(L1Client, "post_batch", refuse)
+    network.sequencer.flush()
+    progress = [entry.progress for claim_id in ids if (entry := network.sequencer.store.get(claim_id)) is not None]
+    assert progress == [Progress.POSTED] * 2 + [Progress.SKIPPED] + [Progress.POSTED] * 2
 
 
 def test_a_claim_that_somebody_else_posted_first_is_not_told_to_be_skipped(network: Network) -> None:
@@ -312,3 +320,86 @@ def test_a_claim_that_somebody_else_posted_first_is_not_told_to_be_skipped(netwo
     entry = network.sequencer.store.get(claim_id)
     assert entry is not None and entry.progress is Progress.POSTED
     assert (entry.batch, entry.index) == (copied.batch, copied.index)
+
+
+FOUR = TensorType(DType.I8, 0, (4,))
+NONE = TensorType(DType.I32, 0, (0,))
+LEAF_ROOT = tensor_tree(b"abcd", 0).root
+EMPTY = tensor_tree(b"", 2).root
+
+
+def one_value(outputs: bytes) -> tuple[Header, bytes, bytes, Root]:
+    """A trace of one leaf, which is the input and both outputs."""
+    header = Header(TracePolicy.WITH_CLAIM, 0, 0, 1, (FOUR,), ((0, FOUR), (0, FOUR)))
+    return header, b"abcd", outputs, LEAF_ROOT
+
+
+def no_elements() -> tuple[Header, bytes, bytes, Root]:
+    """An input and an output without elements, in trees of four leaves."""
+    header = Header(TracePolicy.WITH_CLAIM, 1, 2, 2, (NONE,), ((1, NONE),))
+    return header, b"", b"", hash_node(EMPTY, EMPTY)
+
+
+def prove_at_once(
+    network: Network, case: tuple[Header, bytes, bytes, Root], place: int, rule: Rule, proof: bytes
+) -> str:
+    """Post the claim, challenge it with a commitment to the place, prove: the name of what came of it."""
+    header, inputs, outputs, root = case
+    honest, eve = network.client("honest"), network.client("eve")
+    honest.deposit(ETHER)
+    model_id = register(honest, encode_header(header))
+    roots = input_root(header, inputs), output_root(header, outputs)
+    until = network.chain.now() + 1000
+    claim = Claim(model_id, honest.account, 1, until, bytes(32), *roots, root)
+    posted = honest.post_batch([honest.sign(claim, inputs, outputs)]).one(ClaimPosted)
+    commitment = eve.commitment(posted.claim_id, root, Gindex(place), bytes(32))
+    inclusion = Inclusion(posted.batch, posted.index, ())
+    game = eve.challenge(claim, inclusion, commitment, TERMS.challenge_bond).one(Challenged)
+    try:
+        eve.prove(eve.game(game).at, claim, Gindex(place), bytes(32), rule, proof)
+    except Reverted as error:
+        assert eve.status(claim, inclusion) is ClaimStatus.CHALLENGED
+        return error.name
+    assert eve.status(claim, inclusion) is ClaimStatus.INVALID
+    return "convicted"
+
+
+RIGHT_OUTPUTS = one_value(b"abcdabcd")
+BARE = no_elements()
+PATH = hash_leaf(bytes(1024)) + hash_node(*[hash_leaf(bytes(1024))] * 2) + EMPTY
+
+
+@pytest.mark.parametrize(
+    ("case", "place", "rule", "proof", "outcome"),
+    [
+        (RIGHT_OUTPUTS, 1, Rule.INPUT, LEAF_ROOT + b"\x00" + LEAF_ROOT, "NoMismatch"),
+        (RIGHT_OUTPUTS, 1, Rule.OUTPUT, LEAF_ROOT + b"\x00" + LEAF_ROOT * 2, "NoMismatch"),
+        (RIGHT_OUTPUTS, 1, Rule.OUTPUT, LEAF_ROOT + b"\x01" + LEAF_ROOT * 2, "NoMismatch"),
+        (RIGHT_OUTPUTS, 1, Rule.OUTPUT, LEAF_ROOT + b"\x02" + LEAF_ROOT * 2, "RuleNotApplicable"),
+        (RIGHT_OUTPUTS, 1, Rule.OUTPUT, LEAF_ROOT + b"\xff" + LEAF_ROOT * 2, "RuleNotApplicable"),
+        (RIGHT_OUTPUTS, 1, Rule.PADDING, b"abcd" + bytes(1020), "NoMismatch"),
+        (RIGHT_OUTPUTS, 1, Rule.PADDING, b"abcd" + bytes(1019) + b"\x01", "HashMismatch"),
+        (RIGHT_OUTPUTS, 1, Rule.STEP, b"abcd" + bytes(1020), "RuleNotApplicable"),
+        (RIGHT_OUTPUTS, 1, Rule.TIMEOUT, b"", "RuleNotApplicable"),
+        (RIGHT_OUTPUTS, 0, Rule.OUTPUT, LEAF_ROOT + b"\x00" + LEAF_ROOT * 2, "NoPosition"),
+        (RIGHT_OUTPUTS, 2, Rule.OUTPUT, LEAF_ROOT + b"\x00" + LEAF_ROOT * 2, "RuleNotApplicable"),
+        (RIGHT_OUTPUTS, 1 << 127, Rule.OUTPUT, LEAF_ROOT + b"\x00" + LEAF_ROOT * 2, "RuleNotApplicable"),
+        (BARE, 2, Rule.INPUT, EMPTY * 2 + b"\x00" + EMPTY, "NoMismatch"),
+        (BARE, 3, Rule.OUTPUT, EMPTY * 2 + b"\x00" + EMPTY, "NoMismatch"),
+        (BARE, 2, Rule.OUTPUT, EMPTY * 2 + b"\x00" + EMPTY, "RuleNotApplicable"),
+        (BARE, 8, Rule.PADDING, bytes(1024) + PATH, "NoMismatch"),
+        (one_value(b"abcdabcx"), 1, Rule.OUTPUT, LEAF_ROOT + b"\x00" + LEAF_ROOT * 2, "HashMismatch"),
+        (
+            one_value(b"abcdabcx"),
+            1,
+            Rule.OUTPUT,
+            LEAF_ROOT + b"\x01" + tensor_tree(b"abcx", 0).root + LEAF_ROOT,
+            "convicted",
+        ),
+    ],
+)
+def test_odd_headers_convict_the_false_claim_and_no_true_one(
+    network: Network, case: tuple[Header, bytes, bytes, Root], place: int, rule: Rule, proof: bytes, outcome: str
+) -> None:
+    """No depth at all, outputs that are the input, twice; tensors without elements; numbers of tensors that do not exist."""
+    assert prove_at_once(network, case, place, rule, proof) == outcome

@@ -56,6 +56,8 @@ def test_parameters_that_would_mint_money_are_refused() -> None:
         Parameters(reward=6 * 10**16)
     with pytest.raises(ChainError, match="not playable"):
         Parameters(arity=9)
+    with pytest.raises(ChainError, match="lying and spamming are free"):
+        Parameters(claim_bond=0, reward=0, collect_fee=0)
     with pytest.raises(ChainError, match="positive"):
         Parameters(window=Duration(0))
 
