@@ -94,6 +94,17 @@ class View:
                 low, high = low + min(reach, 0), high + max(reach, 0)
         return low, high
 
+    def row_major(self, shape: Sequence[int]) -> bool:
+        """Whether an output space of this shape reads one tensor's whole memory, front to back."""
+        if self.stacked or self.indirect is not None or any(self.offsets) or self.tensor.elements != math.prod(shape):
+            return False
+        strides, expected = self.strides(), 1
+        for d in reversed(range(len(shape))):
+            if shape[d] > 1 and strides.get(d, 0) != expected:
+                return False
+            expected *= shape[d]
+        return ITERATION not in strides
+
     def inside(self, sizes: Mapping[int, int]) -> bool:
         """Whether every coordinate certainly lies inside its dimension."""
         spans = (self.span(d, sizes) for d in range(len(self.shape)))

@@ -15,7 +15,7 @@ import numpy as np
 
 from prover.builder import Builder
 from prover.capture import Graph, Var, capture
-from prover.draft import Const, Draft, Tensor, View
+from prover.draft import Const, Tensor, View
 from prover.formats import Format, formats_named, integer_dtype, integer_range, is_real, value_format
 from prover.model import Model, describe
 from prover.passes.calibrate import calibrate
@@ -118,31 +118,11 @@ def _output(context: Context, item: Item, operand: Any) -> tuple[Tensor, TensorT
     context.builder.where = "output"
     draft = context.drafted(item, operand.dtype)
     if isinstance(item, Const) or draft.as_view() is None:
-        draft = context.builder.materialised(_row_major(draft))
+        draft = context.builder.materialised(draft if draft.order is None else replace(draft, order=None, memo={}))
     view = draft.as_view()
     assert view is not None
-    if not _is_row_major(view, draft.shape):
+    if view.tensor.root is not None or not view.row_major(draft.shape):
         draft = copied(context, draft)
         view = draft.as_view()
         assert view is not None
     return view.tensor, TensorType(view.tensor.dtype, draft.scale, draft.shape)
-
-
-def _row_major(draft: Draft) -> Draft:
-    return draft if draft.order is None else replace(draft, order=None, memo={})
-
-
-def _is_row_major(view: View, shape: tuple[int, ...]) -> bool:
-    if (
-        view.tensor.root is not None
-        or view.stacked
-        or any(view.offsets)
-        or view.tensor.elements != int(np.prod(shape, dtype=np.int64))
-    ):
-        return False
-    strides, expected = view.strides(), 1
-    for d in reversed(range(len(shape))):
-        if shape[d] > 1 and strides.get(d, 0) != expected:
-            return False
-        expected *= shape[d]
-    return True

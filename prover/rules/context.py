@@ -78,6 +78,8 @@ class Context:
                     node, "there is no lowering rule for this primitive", f"supported are {', '.join(sorted(RULES))}"
                 )
             self.builder.where = f"{node.name} {node.where}".rstrip()
+            if any(var.dtype.kind == "c" for var in node.outputs):
+                raise unsupported(node, "it gives complex numbers", "compute with real and imaginary parts")
             results = lowered(self, node, [read(x) for x in node.inputs])
             items = [results] if isinstance(results, (Draft, Const)) else list(results)
             for var, item in zip(node.outputs, items, strict=True):

@@ -88,7 +88,7 @@ def _scan(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
             seen is None
             or seen.tensor.segment != segment
             or seen.tensor.init is not None
-            or not _whole(seen, draft.shape)
+            or not seen.row_major(draft.shape)
         ):
             draft = ctx.builder.materialised(draft) if seen is None else copied(ctx, draft)
         stacks.append(draft)
@@ -123,22 +123,11 @@ def _updated(ctx: Context, draft: Draft, form: Format, segment: int) -> Tensor:
     stored = ctx.builder.materialised(draft) if draft.as_view() is None and not draft.exact else draft
     view = stored.as_view()
     fits = view is not None and (view.tensor.dtype, stored.scale) == (form.dtype, form.scale)
-    if fits and view is not None and view.tensor.segment == segment and not view.stacked and _whole(view, stored.shape):
+    if fits and view is not None and view.tensor.segment == segment and view.row_major(stored.shape):
         return view.tensor
     view = ctx.builder.stored(stored, form).as_view()
     assert view is not None
     return view.tensor
-
-
-def _whole(view: View, shape: tuple[int, ...]) -> bool:
-    strides, expected = view.strides(), 1
-    if view.tensor.elements != math.prod(shape) or any(view.offsets):
-        return False
-    for d in reversed(range(len(shape))):
-        if shape[d] > 1 and strides.get(d, 0) != expected:
-            return False
-        expected *= shape[d]
-    return True
 
 
 def _sliced(item: Item, body: Graph, j: int, length: int, reverse: bool, ctx: Context) -> Item:

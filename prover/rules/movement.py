@@ -99,57 +99,15 @@ def reshaped(ctx: Context, node: Node, draft: Draft, shape: Sequence[int]) -> Dr
 def _merged(ctx: Context, node: Node, draft: Draft, shape: Sequence[int]) -> Draft:
     """Store the draft row-major, then see the same memory under the new shape."""
     view = draft.as_view()
-    if view is None or not _plain(view, draft.shape):
-        draft = ctx.builder.materialised(replace(draft, order=None)) if view is None else copied(ctx, draft)
-        view = draft.as_view()
-        assert view is not None
-    if not _plain(view, draft.shape):
+    if view is None:
+        draft = ctx.builder.materialised(replace(draft, order=None))
+        view = ctx.builder.view(draft)
+    if not view.row_major(draft.shape):
         draft = copied(ctx, draft)
-        view = draft.as_view()
-        assert view is not None
-    lead = 1 if view.stacked else 0
-    terms = tuple(Term(d + lead, d, 1) for d in range(len(shape)))
-    if lead:
-        # The iteration is a dimension of its own: it must be one of the new shape, too.
-        if shape[0] != view.shape[0]:
-            return _merged(ctx, node, copied(ctx, draft), shape)
-        terms = tuple(Term(d, d, 1) for d in range(len(shape)))
-    flat = View(view.tensor, tuple(shape), (0,) * len(shape), terms, 0, view.stacked)
+        view = ctx.builder.view(draft)
+    terms = tuple(Term(d, d, 1) for d in range(len(shape)))
+    flat = View(view.tensor, tuple(shape), (0,) * len(shape), terms)
     return ctx.builder.loaded(flat, tuple(shape), draft.dtype, draft.scale, ctx.range(node))
-
-
-def _plain(view: View, shape: Sequence[int]) -> bool:
-    """Whether the view reads a tensor's whole memory in row-major order."""
-    if any(term.var == ITERATION for term in view.terms) or view.indirect is not None or any(view.offsets):
-        return False
-    if view.stacked:
-        terms = {(t.dimension, t.var): t.coef for t in view.terms}
-        first = {(d, v) for d, v in terms if d == 0}
-        return (
-            first == {(0, 0)}
-            and terms[0, 0] == 1
-            and _rows(
-                View(
-                    view.tensor,
-                    view.shape[1:],
-                    view.offsets[1:],
-                    tuple(Term(t.dimension - 1, t.var, t.coef) for t in view.terms if t.dimension > 0),
-                ),
-                {d: n for d, n in enumerate(shape) if d > 0},
-            )
-        )
-    return _rows(view, dict(enumerate(shape)))
-
-
-def _rows(view: View, sizes: dict[int, int]) -> bool:
-    strides, expected = view.strides(), 1
-    if view.tensor.elements != math.prod(sizes.values()) or not view.inside(sizes):
-        return False
-    for d in sorted(sizes, reverse=True):
-        if sizes[d] > 1 and strides.get(d, 0) != expected:
-            return False
-        expected *= sizes[d]
-    return True
 
 
 def copied(ctx: Context, draft: Draft, order: tuple[int, ...] | None = None) -> Draft:
