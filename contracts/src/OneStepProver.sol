@@ -63,6 +63,7 @@ contract OneStepProver is IOneStepProver {
             uint256 element = Calldata.offsetOf(witness).u16();
             if (element != 0) revert NoElement(element);
             (bytes calldata data, uint256 cursor, uint256 end) = _descriptor(disputed, witness);
+            // slither-disable-next-line unused-return padding needs nothing behind the output's dimensions
             (Descriptor memory op,) = Op.head(data, disputed.leaf >> disputed.tensorDepth);
             if (cursor.u8() != 1) revert TreeOrder(1, (cursor + 1).u8());
             if ((cursor + 1).u8() != TRACE) revert TreeOrder(0, (cursor + 1).u8());

@@ -22,6 +22,7 @@ library Arithmetic {
     }
 
     /// @notice floor(a / b); 0 if b is 0.
+    // slither-disable-next-line divide-before-multiply the product only tells whether the quotient is exact
     function floorDiv(int256 a, int256 b) internal pure returns (int256 quotient) {
         unchecked {
             if (b == 0) return 0;

@@ -39,6 +39,7 @@ library Calldata {
     }
 
     /// @notice The bytes [at, at + length) of the calldata.
+    // slither-disable-next-line write-after-write offset and length are two halves of one variable
     function slice(uint256 cursor, uint256 length) internal pure returns (bytes calldata data) {
         assembly ("memory-safe") {
             data.offset := cursor
