@@ -5,6 +5,7 @@ moment.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -94,7 +95,10 @@ def layout_of(book: Book, program: Program, claim_id: ClaimId) -> Layout:
 def theirs(book: Book, program: Program, claim_id: ClaimId, store: TraceStore | None) -> Trace:
     """The claimant's trace, as far as it was revealed on L1 or published."""
     revealed = Revealed(book.preimages, book.trace_root(claim_id), program.depth)
-    published = store.published(claim_id) if store is not None else None
+    published = None
+    if store is not None:
+        with suppress(Exception):
+            published = store.published(claim_id)
     return revealed if published is None else FirstOf([revealed, published])
 
 

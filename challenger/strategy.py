@@ -8,6 +8,7 @@ as it hashes to what stands on L1.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,6 +20,8 @@ from rollup.game.position import ROOT, ancestor_at, descendant, leaf_gindex, off
 from rollup.merkle import depth_of, hash_leaf, hash_node
 from rollup.program import Program
 from rollup.types import LEAF_BYTES, Gindex, Root
+
+ROOT_BYTES = 32
 
 
 class Trace(Protocol):
@@ -93,24 +96,27 @@ class Revealed:
 class FirstOf:
     """Several sources of the opponent's trace; the first that knows a node or leaf gives it. What it gives is checked
     where it is used.
+
+    A source that fails, in whatever way, does not know: it is the opponent's, who would like nothing better than to stop
+    a challenger by a broken publication.
     """
 
     sources: Sequence[Trace]
 
     def node(self, gindex: Gindex) -> Root:
         for source in self.sources:
-            try:
-                return source.node(gindex)
-            except CommitmentError:
-                continue
+            with suppress(Exception):
+                node = source.node(gindex)
+                if isinstance(node, bytes) and len(node) == ROOT_BYTES:
+                    return node
         raise CommitmentError(f"node {gindex} was neither published nor revealed; wait for the defender to open it")
 
     def leaf_bytes(self, leaf: int) -> bytes:
         for source in self.sources:
-            try:
-                return source.leaf_bytes(leaf)
-            except CommitmentError:
-                continue
+            with suppress(Exception):
+                data = source.leaf_bytes(leaf)
+                if isinstance(data, bytes) and len(data) == LEAF_BYTES:
+                    return data
         raise CommitmentError(
             f"the bytes of leaf {leaf} were neither published nor revealed; wait for the defender to open it"
         )

@@ -261,26 +261,39 @@ def test_whoever_sends_a_signed_trace_root_helps_the_claimant() -> None:
     assert helper.dispute(claimed.claim_id).trace_root == root
 
 
-def test_what_goes_wrong_about_one_claim_holds_up_no_other() -> None:
-    """A published trace that fails in the middle of a proof is somebody else's file, not the watcher's end."""
+class Failing:
+    """A publication whose leaves raise what no trace raises."""
+
+    def __init__(self, trace: Published) -> None:
+        self.node = trace.node
+
+    def leaf_bytes(self, leaf: int) -> bytes:
+        raise ProgramError("a trap; do not step on it")
+
+
+class Numbers:
+    """A publication that gives no hashes and no bytes."""
+
+    def __init__(self, trace: Published) -> None:
+        pass
+
+    def node(self, gindex: Gindex) -> int:
+        return int(gindex)
+
+    def leaf_bytes(self, leaf: int) -> int:
+        return leaf
+
+
+@pytest.mark.parametrize("publication", [Failing, Numbers])
+def test_a_broken_publication_does_not_keep_a_watcher_from_playing(publication: type) -> None:
+    """It is somebody else's file: what it does not give, the game demands."""
     network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
     watcher, _ = network.watch()
     trap = lie_in_op(4, 0, True)(network, Behaviour.PUBLISHES)
     other = lie_in_op(7, 0, True)(network, Behaviour.PUBLISHES)
-    published = network.traces.traces[trap.claim_id]
-
-    class Trap:
-        node = published.node
-
-        def leaf_bytes(self, leaf: int) -> bytes:
-            raise ProgramError("a trap; do not step on it")
-
-    network.traces.traces[trap.claim_id] = Trap()
-    for _ in range(3):
-        network.round()
-    assert isinstance(watcher.troubles[trap.claim_id], ProgramError)
-    assert network.status(other) is ClaimStatus.INVALID
-    network.traces.traces[trap.claim_id] = published
+    network.traces.traces[trap.claim_id] = publication(network.traces.traces[trap.claim_id])
     network.settle()
-    assert network.status(trap) is ClaimStatus.INVALID
+    assert [network.status(one) for one in (trap, other)] == [ClaimStatus.INVALID] * 2
+    assert [receipt.call for receipt in watcher.costs.of(other.claim_id)] == ["challenge", "prove"]
+    assert "prove" in [receipt.call for receipt in watcher.costs.of(trap.claim_id)]
     assert watcher.troubles == {}
