@@ -8,6 +8,7 @@ root from its bytes.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +24,10 @@ from rollup.ops import Access, Constant, Op
 from rollup.types import ModelId, Root, ValueIndex
 
 FORMAT = "touchstone-program-1"
+NESTING_LIMIT = 200
+_MARKS = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+"""Brackets outside of strings; a string is passed over whole, closed or not."""
+
 POLICY_LIMIT_BYTES = 1 << 20
 """Traces up to this size are hashed with every claim, larger ones on dispute."""
 
@@ -204,11 +209,11 @@ class Program:
         if path.exists() and not path.is_file():
             raise EncodingError(f"{path} is no regular file; give the folder that a model was saved to")
         try:
-            manifest = json.loads(path.read_text())
+            manifest = _parsed(path.read_text())
         except FileNotFoundError:
             raise EncodingError(f"{source} holds no manifest.json; give the folder that a model was saved to") from None
-        except (ValueError, RecursionError) as error:
-            # ValueError: undecodable text, bad JSON, and a number of more digits than Python reads.
+        except ValueError as error:
+            # Undecodable text, bad JSON, too deep a nesting, and a number of more digits than Python reads.
             raise EncodingError(f"{path} is not JSON ({error}); the file is damaged, fetch it again") from None
         except OSError as error:
             raise EncodingError(f"{path} can't be read ({error}); give the folder that a model was saved to") from None
@@ -238,6 +243,20 @@ class Program:
                 if isinstance(access.source, Constant):
                     program.constant(access.source.root)
         return program
+
+
+def _parsed(text: str) -> Any:
+    """JSON of bounded depth; raises ValueError.
+
+    The decoder recurses in C, and libraries of a chain raise Python's recursion limit beyond what the stack holds: depth is
+    looked at first.
+    """
+    depth = 0
+    for mark in _MARKS.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(mark[0], 0)
+        if depth > NESTING_LIMIT:
+            raise ValueError(f"it nests more than {NESTING_LIMIT} levels deep")
+    return json.loads(text)
 
 
 def _program_padding(height: int) -> Root:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,18 @@ def test_hostile_json_is_refused(text: str, saved: tuple[Program, Path]) -> None
     (folder / "manifest.json").write_text(text)
     with pytest.raises(EncodingError, match=r"manifest\.json is not JSON"):
         Program.load(folder)
+
+
+def test_deep_json_is_refused_whatever_the_recursion_limit(saved: tuple[Program, Path]) -> None:
+    _, folder = saved
+    (folder / "manifest.json").write_text('{"meta": "]]]]", "x": ' + "[" * 100_000)
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(10**6)
+    try:
+        with pytest.raises(EncodingError, match="nests more than 200 levels deep"):
+            Program.load(folder)
+    finally:
+        sys.setrecursionlimit(before)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "constants"])
