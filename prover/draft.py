@@ -137,6 +137,11 @@ class Const:
         return tuple(self.array.shape[1:] if self.stacked else self.array.shape)
 
     @property
+    def finite(self) -> np.ndarray:
+        """Its elements as float64, infinities and NaN as 0: what a format has to hold."""
+        return np.where(np.isfinite(self.array), self.array, 0).astype(np.float64)
+
+    @property
     def scalar(self) -> float | int | None:
         """Its value if all elements are equal, else None."""
         if self.array.size == 0 or not np.all(self.array == self.array.flat[0]):
@@ -478,7 +483,7 @@ def _renumbered(view: View, views: Mapping[int, int]) -> View:
 
 
 def _renamed(instr: Instr, place: Mapping[int, int], views: Mapping[int, int]) -> Instr:
-    kinds = [kind for kind in INSTRUCTIONS[instr.op].operands.split() if kind != "imm64"]
+    kinds = INSTRUCTIONS[instr.op].arguments
     names = {"reg": place, "access": views}
     args = tuple(names[kind].get(a, a) if kind in names else a for a, kind in zip(instr.args, kinds, strict=True))
     return replace(instr, args=args)

@@ -226,7 +226,7 @@ def encode_op(op: Op) -> bytes:
 
 def _get_instr(read: _Reader) -> Instr:
     op = read.enum(Opcode, read.one("B"))
-    arity = len([kind for kind in INSTRUCTIONS[op].operands.split() if kind != "imm64"])
+    arity = len(INSTRUCTIONS[op].arguments)
     args = read.get(f"{arity}B")
     return Instr(op, args, read.one("q") if op is Opcode.CONST else 0)
 

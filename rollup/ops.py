@@ -207,6 +207,11 @@ class Spec:
     exact: Callable[..., int] | None
     example: tuple[tuple[int, ...], int] | None = None
 
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What each entry of an instruction's ``args`` is: reg, access or var. (An immediate is no argument.)"""
+        return tuple(kind for kind in self.operands.split() if kind != "imm64")
+
 
 INSTRUCTIONS: Mapping[Opcode, Spec] = {
     Opcode.CONST: Spec("imm64", "The immediate.", None),
@@ -250,5 +255,4 @@ INSTRUCTIONS: Mapping[Opcode, Spec] = {
 
 def registers(instr: Instr) -> tuple[int, ...]:
     """The registers that an instruction reads."""
-    kinds = INSTRUCTIONS[instr.op].operands.split()
-    return tuple(a for a, kind in zip(instr.args, [k for k in kinds if k != "imm64"], strict=True) if kind == "reg")
+    return tuple(a for a, kind in zip(instr.args, INSTRUCTIONS[instr.op].arguments, strict=True) if kind == "reg")

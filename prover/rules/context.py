@@ -11,7 +11,7 @@ import numpy as np
 from prover.builder import Builder
 from prover.capture import Graph, Node, Operand, Stacked, Var
 from prover.draft import WORD, Chain, Coder, Const, Draft
-from prover.formats import MARGIN, is_real, scale_for
+from prover.formats import MARGIN, scale_for
 from prover.passes.calibrate import Range
 from rollup.errors import UnsupportedError
 
@@ -117,7 +117,7 @@ class Context:
         if isinstance(item, Draft):
             return item
         array = item.array
-        finite = np.where(np.isfinite(array), array, 0) if is_real(array.dtype) else array.astype(np.float64)
+        finite = item.finite
         magnitude = float(np.abs(finite).max()) if array.size else 0.0
         observed = Range(float(finite.min()), float(finite.max()), magnitude)
         blank = Draft(item.shape, np.dtype(dtype) if dtype is not None else array.dtype, observed)

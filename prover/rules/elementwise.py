@@ -133,7 +133,7 @@ def align(ctx: Context, coder: Coder, operands: Sequence[Fix | Const], exact: bo
 
 
 def _wanted(const: Const) -> int:
-    finite = np.where(np.isfinite(const.array), const.array, 0).astype(np.float64)
+    finite = const.finite
     magnitude = float(np.abs(finite).max())
     best = scale_for(magnitude, FINE) if magnitude else 0
     for scale in range(min(best, 40)):
@@ -184,7 +184,7 @@ def times_const(ctx: Context, coder: Coder, x: Fix, const: Const, observed: Rang
         return Fix(register, x.scale - (math.frexp(abs(float(value)))[1] - 1), observed)
     x = ctx.fit(coder, x, WORD - 1 - 16)
     bits = min(24, WORD - 1 - coder.bits(x.register))
-    finite = np.where(np.isfinite(const.array), const.array, 0).astype(np.float64)
+    finite = const.finite
     scale = scale_for(float(np.abs(finite).max()), bits)
     integers = quantize(finite, scale, -(1 << bits), 1 << bits)
     common = int(np.gcd.reduce(integers.reshape(-1)))
@@ -250,7 +250,7 @@ def quotient(ctx: Context, coder: Coder, a: Fix | Const, b: Fix, observed: Range
     """a / b rounded to nearest, with some 30 fraction bits more than the result's magnitude needs; 0 where b is 0."""
     b = ctx.fit(coder, b, 31)
     if isinstance(a, Const):
-        finite = np.where(np.isfinite(a.array), a.array, 0).astype(np.float64)
+        finite = a.finite
         scale = scale_for(float(np.abs(finite).max()), WORD - 3)
         a = Fix(ctx.constant(coder, a, scale), scale, observed)
         numerator, scale = a.register, a.scale

@@ -26,29 +26,20 @@ def storage(ctx: Context, item: Item) -> tuple[Draft, View]:
     return draft, view
 
 
-def looked_up(
-    ctx: Context,
-    node: Node,
-    coder: Coder,
-    operand: tuple[Draft, View],
-    linear: int,
-    along: dict[int, int],
-    low: int,
-    high: int,
-) -> int:
+def looked_up(coder: Coder, operand: tuple[Draft, View], linear: int, along: dict[int, int]) -> int:
     """Read the operand at memory offset ``linear`` (a register) plus its strides along ``along``: dimension -> output variable."""
-    _, view = operand
+    draft, view = operand
     strides = view.strides()
     base = sum(offset * math.prod(view.shape[d + 1 :]) for d, offset in enumerate(view.offsets))
     terms = [Term(0, var, strides.get(d, 0)) for d, var in along.items() if strides.get(d, 0)]
     if ITERATION in strides:
         terms.append(Term(0, ITERATION, strides[ITERATION]))
     flat = View(view.tensor, (view.tensor.elements,), (base,), tuple(terms), 0, False, (0, SELF))
-    return coder.put(Instr(Opcode.LOOK, (coder.view(flat), linear)), (min(low, 0), max(high, 0)))
+    return coder.put(Instr(Opcode.LOOK, (coder.view(flat), linear)), (min(draft.low, 0), max(draft.high, 0)))
 
 
 def _linear(
-    ctx: Context, coder: Coder, operand: tuple[Draft, View], indices: Sequence[tuple[int, int, int]]
+    coder: Coder, operand: tuple[Draft, View], indices: Sequence[tuple[int, int, int]]
 ) -> tuple[int, list[int]]:
     """(memory offset register, clamped index registers) for indices (dimension, register, largest start)."""
     strides = operand[1].strides()
@@ -88,9 +79,8 @@ def _gather(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
         starts.append((d, register, operand[0].shape[d] - sizes[d]))
     for d, e in zip(numbers.operand_batching_dims, numbers.start_indices_batching_dims, strict=True):
         along[d] = batch_dims[e]
-    linear, clamped = _linear(ctx, coder, operand, starts)
-    low, high = operand[0].low, operand[0].high
-    register = looked_up(ctx, node, coder, operand, linear, along, low, high)
+    linear, clamped = _linear(coder, operand, starts)
+    register = looked_up(coder, operand, linear, along)
     if node.params["mode"] in (jax.lax.GatherScatterMode.FILL_OR_DROP,):
         fill = _fill(node, operand[0])
         for (_, start, _), inside in zip(starts, clamped, strict=True):
@@ -127,10 +117,8 @@ def _dynamic_slice(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
             fixed += max(0, min(int(start.scalar), largest)) * operand[1].strides().get(d, 0)
             continue
         starts.append((d, _included(ctx, coder, start, out, []), largest))
-    linear, _ = _linear(ctx, coder, operand, starts)
+    linear, _ = _linear(coder, operand, starts)
     if fixed:
         linear = coder.add(linear, coder.const(fixed))
-    register = looked_up(
-        ctx, node, coder, operand, linear, {d: d for d in range(len(out))}, operand[0].low, operand[0].high
-    )
+    register = looked_up(coder, operand, linear, {d: d for d in range(len(out))})
     return coder.done(register, operand[0].scale, range=ctx.range(node))

@@ -193,7 +193,7 @@ def _op(op: Op) -> Found:
 def _code(op: Op) -> Found:
     for number, instr in enumerate(op.code):
         name = f"instruction {number} ({instr.op.name.lower()})"
-        kinds = [kind for kind in INSTRUCTIONS[instr.op].operands.split() if kind != "imm64"]
+        kinds = INSTRUCTIONS[instr.op].arguments
         if len(kinds) != len(instr.args):
             yield "code", f"{name} has {len(instr.args)} arguments, it takes {len(kinds)}"
             continue
