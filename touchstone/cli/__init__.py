@@ -1,0 +1,23 @@
+"""The command ``touchstone``. An expected failure is one sentence on stderr and exit code 1, never a traceback.
+
+One file per family of commands; a file defines commands and this one names them. What a command needs is imported when it
+runs, so that ``touchstone --help`` does not wait for JAX.
+"""
+
+from __future__ import annotations
+
+import click
+
+from touchstone.cli.group import Group
+from touchstone.cli.model import model
+from touchstone.cli.story import demo
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="touchstone-rollup", prog_name="touchstone")
+def main() -> None:
+    """Claims about machine learning models that anyone can check, settled on an EVM."""
+
+
+main.add_command(demo)
+main.add_command(model)

@@ -1,0 +1,22 @@
+"""A group of commands that turns the project's expected failures into a sentence and an exit code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rollup.errors import TouchstoneError
+
+FAILURE = 1
+
+
+class Group(click.Group):
+    """Prints a TouchstoneError as one sentence and exits with 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TouchstoneError as error:
+            click.echo(f"touchstone: {error}", err=True)
+            ctx.exit(FAILURE)
