@@ -36,7 +36,8 @@ $(NODE_READY): contracts/package-lock.json
 demo: setup ## Play one story on an embedded chain; ARGS="--seed 3 --json FILE"
 	@$(BIN)/touchstone demo $(ARGS)
 
-test: setup ## Run every test; those of the contracts in Solidity only where there is Node; ARGS="-k name"
+test: setup ## Run every test that this machine can run, and say which it can't; ARGS="-k name"
+	@if command -v node >/dev/null; then $(MAKE) --no-print-directory $(NODE_READY); fi
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory test-contracts; \
 	else echo "NOT RUN: the forge tests of contracts/, because this machine has no Node"; fi

@@ -1,6 +1,32 @@
-"""Property tests draw the same cases on every machine, and no test fails because a machine is slow."""
+"""Property tests draw the same cases on every machine, and no test fails because a machine is slow.
 
+Tests marked with a program that this machine lacks are deselected, and the summary says so.
+"""
+
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.anvil import Anvil
+from tests.machine import lacking
 
 settings.register_profile("touchstone", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("touchstone")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    wanted = [f"({config.option.markexpr})"] if config.option.markexpr else []
+    config.option.markexpr = " and ".join([*wanted, *(f"not {marker}" for marker in lacking())])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for sentence in lacking().values():
+        terminalreporter.write_line(f"NOT RUN: {sentence}")
+
+
+@pytest.fixture(scope="module")
+def anvil() -> Iterator[Anvil]:
+    """A node of the module's own, which mines a block for every transaction; mark its tests with ``anvil``."""
+    with Anvil() as node:
+        yield node
