@@ -11,13 +11,20 @@
     ├── CommitmentError       a proof, root or witness does not fit
     ├── ClaimError            a claim is malformed, badly signed or refused
     ├── MoveError             the dispute game does not allow this move now
-    └── ChainError            L1 refused or could not be reached
-        └── Reverted          a contract's custom error, decoded
+    ├── ClientError           a service refused a request, or could not be reached
+    │   ├── BadAnswer         what a service answered does not hold, or can't be what it says
+    │   ├── ClaimInvalid      the claim that was waited for is invalid
+    │   └── WaitTimeout       a claim is neither final nor invalid yet (a TimeoutError, too)
+    ├── ChainError            L1 refused or could not be reached
+    │   └── Reverted          a contract's custom error, decoded
+    └── ServiceError          a service cannot start or work as it is set up
 
 Broken invariants of our own code are ``assert``; what a peer, a file or the chain says never is.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class TouchstoneError(Exception):
@@ -64,6 +71,29 @@ class MoveError(TouchstoneError):
     """The dispute game does not allow this move now."""
 
 
+class ClientError(TouchstoneError):
+    """A service refused a request or could not be reached. ``status``: of HTTP, if it answered; ``problem``: its problem
+    details (RFC 9457), if it gave any.
+    """
+
+    def __init__(self, sentence: str, status: int | None = None, problem: Mapping[str, object] | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.problem = dict(problem or {})
+
+
+class BadAnswer(ClientError):
+    """What a service answered does not hold, or can't be what it says it is. Nothing of it was used."""
+
+
+class ClaimInvalid(ClientError):
+    """The claim that was waited for is invalid and will never be final."""
+
+
+class WaitTimeout(ClientError, TimeoutError):
+    """A claim was neither final nor invalid in the time that it was given."""
+
+
 class ChainError(TouchstoneError):
     """L1 refused a call or could not be reached."""
 
@@ -75,3 +105,7 @@ class Reverted(ChainError):
         super().__init__(sentence)
         self.name = name
         self.arguments = arguments
+
+
+class ServiceError(TouchstoneError):
+    """A service cannot start or work as it is set up."""
