@@ -14,7 +14,7 @@ from rollup.l1.client import L1Client, Receipt
 from rollup.l1.events import ClaimPosted, ClaimSkipped
 from rollup.l1.signing import recover
 from rollup.types import Duration, ModelId, Timestamp
-from sequencer.store import Entry, MemoryStore, Store
+from sequencer.memory import Entry, MemoryStore, Store
 
 DEFAULT_AGE = Duration(12)
 

@@ -12,7 +12,7 @@ from rollup.l1.client import L1Client
 from rollup.l1.events import ClaimPosted
 from rollup.types import Duration, Root
 from sequencer.sequencer import Limits, Sequencer
-from sequencer.store import MemoryStore, Progress
+from sequencer.memory import MemoryStore, Progress
 from tests.e2e.network import ETHER, TERMS, Network
 from tests.e2e.toy_program import toy_inputs, toy_program
 

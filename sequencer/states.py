@@ -1,0 +1,205 @@
+"""What a sequencer knows, as values: the store gives these out, rows never leave it.
+
+Times are seconds since the epoch as L1 counts them, unless a field says otherwise. ``block`` is the L1 block that said it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from rollup.claim import Address, ClaimId, PostedClaim
+from rollup.types import Gindex, ModelId, Root, Timestamp
+
+T = TypeVar("T")
+
+
+class State(StrEnum):
+    """How far a claim is. All but ``pending`` follow from L1, and are undone with its blocks."""
+
+    PENDING = "pending"
+    POSTED = "posted"
+    CHALLENGED = "challenged"
+    FINAL = "final"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True)
+class NewClaim:
+    """A claim that L1 would take, ready to be stored. ``gas``: what posting it takes at most."""
+
+    claim_id: ClaimId
+    posted: PostedClaim
+    taken_at: Timestamp
+    gas: int
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What became of a claim that was handed in. ``fresh``: it was not known before."""
+
+    claim_id: ClaimId
+    state: State
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One claim.
+
+    ``sequence`` orders claims by when this store first heard of them. ``taken_at``: when it came in here; None for one that
+    somebody else posted (then ``posted.signature`` is empty). ``batch`` to ``posted_at``: once it stands on L1. ``reason``:
+    why it is invalid, as a sentence or the name of L1's error. The bytes of a listing's entries are empty.
+    """
+
+    claim_id: ClaimId
+    posted: PostedClaim
+    state: State
+    sequence: int
+    taken_at: Timestamp | None = None
+    reason: str | None = None
+    batch: int | None = None
+    index: int | None = None
+    block: int | None = None
+    transaction: bytes | None = None
+    posted_at: Timestamp | None = None
+    released: bool = False
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """Part of a listing, newest first; ``next`` is the cursor of what follows, None at the end."""
+
+    entries: tuple[T, ...]
+    next: str | None
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """A batch on L1. ``claims``: its claim ids by index, None for one that L1 skipped."""
+
+    number: int
+    root: Root
+    posted_at: Timestamp
+    block: int
+    transaction: bytes
+    claims: tuple[ClaimId | None, ...]
+
+
+@dataclass(frozen=True)
+class Game:
+    """One game about a claim: who plays it, where it stands, and whether it goes on.
+
+    ``trace_root``: what came with the claim, zero where it is set on dispute (as in ``Challenged``). ``node`` at ``position``
+    is where it stands. ``ended``: None while it is open, else the kind of the move that ended it (``convicted``: by this
+    game or another one on the claim).
+    """
+
+    game_id: bytes
+    claim_id: ClaimId
+    challenger: Address
+    counter: int
+    trace_root: Root
+    commitment: bytes
+    position: Gindex
+    node: Root
+    opened_at: Timestamp
+    block: int
+    ended: str | None = None
+
+
+@dataclass(frozen=True)
+class Move:
+    """One thing said in a dispute.
+
+    ``kind``: challenged, committed, trace_root_set, revealed, leaf_revealed, selected, convicted, challenge_lost, reclaimed.
+    ``game_id`` None: it is about the claim as a whole. A reveal names no game: it counts for every open game that stood
+    on its node. ``gas``: of the whole transaction, which may hold several moves. ``extra``: what else the event says; byte
+    strings as 0x hex, large numbers as decimal strings.
+    """
+
+    claim_id: ClaimId
+    game_id: bytes | None
+    kind: str
+    at: Timestamp
+    block: int
+    log_index: int
+    transaction: bytes
+    sender: Address
+    gas: int
+    position: Gindex | None = None
+    node: Root | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """All games and moves about one claim."""
+
+    claim_id: ClaimId
+    state: State
+    games: tuple[Game, ...]
+    moves: tuple[Move, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A claim came into a state; ``id`` increases with every change."""
+
+    id: int
+    claim_id: ClaimId
+    state: State
+    at: Timestamp
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that this sequencer offers by name. ``added_at`` is the machine's time; ``meta`` is free."""
+
+    id: ModelId
+    name: str
+    header: bytes
+    meta: Mapping[str, Any]
+    added_at: Timestamp
+    retired: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was answered to an idempotency key. ``status`` None: the first request is still being worked on."""
+
+    digest: bytes
+    status: int | None
+    response: bytes
+    created: Timestamp
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One action of an operator. ``at`` is the machine's time."""
+
+    id: int
+    at: Timestamp
+    role: str
+    actor: str
+    action: str
+    detail: Mapping[str, Any]
+    outcome: str
+
+
+class Switch(StrEnum):
+    """What an operator can turn on; it stays on when the process starts again."""
+
+    BATCHER_STOPPED = "batcher-stopped"
+    INTAKE_PAUSED = "intake-paused"
+
+
+@dataclass(frozen=True)
+class Head:
+    """The L1 block up to which the store knows everything."""
+
+    number: int
+    hash: bytes
+    time: Timestamp
