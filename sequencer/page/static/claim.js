@@ -1,0 +1,67 @@
+// One claim: how final it is, what it says, and the proof that a contract accepts.
+
+import { get, model, onChange } from "./api.js";
+import { chip, duration, facts, h, hex, when } from "./dom.js";
+import { decoded, drawn } from "./tensors.js";
+
+const WORDS = {
+  pending: "Taken by the sequencer, not on L1 yet.",
+  posted: "On L1 with its bond. Anyone can still challenge it.",
+  challenged: "A dispute about it is open.",
+  final: "Accepted for good: nobody refuted it in time.",
+  invalid: "Refused for good.",
+};
+
+function steps(entry) {
+  const last = entry.state === "invalid" ? "invalid" : "final";
+  const names = entry.disputed || entry.state === "challenged" ? ["pending", "posted", "challenged", last] : ["pending", "posted", last];
+  const at = names.indexOf(entry.state);
+  return h("ol", { class: "steps", "aria-label": "How far the claim is" },
+    names.map((name, n) => h("li", { class: `${n < at ? "done" : ""} ${n === at ? `now ${name}` : ""}`, "aria-current": n === at ? "step" : null }, name)));
+}
+
+function tensors(title, described, data) {
+  const found = decoded(described, data);
+  if (found === null) return null;
+  return h("section", {}, h("h2", {}, title), found.map((tensor) => h("figure", { class: "tensor" },
+    h("figcaption", {}, h("b", {}, tensor.name), ` ${tensor.dtype} [${tensor.shape.join(", ")}]`, tensor.scale ? ` · steps of 2^-${tensor.scale}` : ""),
+    drawn(tensor))));
+}
+
+export async function claim(room, [id]) {
+  async function draw() {
+    const entry = await get(`/v1/claims/${id}`);
+    const known = await model(entry.claim.model_id);
+    const left = entry.final_after === null ? null : entry.final_after - Date.now() / 1000;
+    const wait = entry.state === "posted" && left > 0 ? ` Final in about ${duration(left)} if nobody does.` : "";
+    room.replaceChildren(
+      h("h1", {}, "Claim ", h("span", { class: "mono" }, `${id.slice(0, 10)}…`)),
+      h("p", { class: "lead" }, chip(entry.state), " ", WORDS[entry.state], wait, entry.reason ? ` ${entry.reason}` : ""),
+      steps(entry),
+      entry.disputed ? h("p", {}, h("a", { class: "action", href: `#/disputes/${id}` }, "See the dispute")) : null,
+      h("div", { class: "columns" },
+        tensors("Input", known.inputs, entry.inputs),
+        tensors("Output", known.outputs, entry.outputs)),
+      h("section", {}, h("h2", {}, "What was signed"), facts([
+        ["model", h("span", {}, known.name ? `${known.name} ` : "", hex(entry.claim.model_id))],
+        ["claimant", hex(entry.claim.claimant)],
+        ["claim id", hex(entry.claim_id, 16)],
+        ["nonce", hex(entry.claim.nonce)],
+        ["valid until", when(entry.claim.valid_until)],
+        ["input root", hex(entry.claim.input_root)],
+        ["output root", hex(entry.claim.output_root)],
+        ["trace root", hex(entry.claim.trace_root)],
+        ["taken", when(entry.taken_at)],
+      ])),
+      entry.batch ? h("section", {}, h("h2", {}, "On L1"), facts([
+        ["batch", h("a", { href: `#/batches/${entry.batch.number}` }, `#${entry.batch.number}`)],
+        ["posted", when(entry.batch.posted_at)],
+        ["transaction", entry.batch.transaction ? hex(entry.batch.transaction) : null],
+        ["batch root", hex(entry.batch.root)],
+        entry.inclusion ? ["proof", h("span", {}, `index ${entry.inclusion.index}, `, entry.inclusion.siblings.length ? entry.inclusion.siblings.map((node) => hex(node, 4)) : "no siblings: the batch has one claim")] : null,
+      ])) : null);
+  }
+
+  await draw();
+  return onChange((change) => change.claim_id === id && draw().catch(() => {}));
+}

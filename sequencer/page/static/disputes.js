@@ -1,0 +1,125 @@
+// Disputes: the path that a game took down the tree, both clocks, the gas, and the verdict in words.
+
+import { get, model, onChange } from "./api.js";
+import { chip, duration, facts, h, hex, number, when } from "./dom.js";
+import { between, depthOf, meaning, tree } from "./tree.js";
+
+const MOVES = {
+  challenge: "challenges and locks its bond",
+  commit: "commits to the place that it will prove",
+  trace_root: "gives the root of its trace",
+  reveal: "opens the node in dispute",
+  reveal_leaf: "opens the leaf: its kilobyte",
+  select: "goes down to the first difference",
+  prove: "proves one element: the claim is invalid",
+  convicted: "proves one element: the claim is invalid",
+  timeout: "collects a clock that ran out",
+  lost: "loses the challenge",
+  reclaimed: "takes its bond back",
+};
+
+const RULES = {
+  step: "an element does not follow from its operands",
+  padding: "there are bytes where the tensor has none",
+  input: "the trace begins with another input than the claim's",
+  output: "the claim's output is not that of its trace",
+  timeout: "the claimant did not answer in time",
+};
+
+export async function disputes(room) {
+  const page = await get("/v1/disputes?limit=50");
+  room.append(
+    h("h1", {}, "Disputes"),
+    h("p", { class: "lead" }, "Whoever finds a claim false challenges it. The game narrows the difference to one kilobyte, and a contract computes one element there."),
+    h("table", { class: "list" },
+      h("thead", {}, h("tr", {}, ["state", "claim", "games", "verdict"].map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, page.disputes.map((entry) => h("tr", {},
+        h("td", { "data-label": "state" }, chip(entry.state)),
+        h("td", { "data-label": "claim" }, h("a", { class: "mono", href: `#/disputes/${entry.claim_id}` }, `${entry.claim_id.slice(0, 10)}…`)),
+        h("td", { "data-label": "games" }, String(entry.games.length)),
+        h("td", { "data-label": "verdict" }, entry.verdict ? RULES[entry.verdict.rule] : "–"))))),
+    page.disputes.length ? null : h("p", { class: "quiet" }, "Nobody has challenged anything yet."));
+}
+
+/** The path of a game as far as it is known: what was selected, then where it was proven. */
+function steps(entry, game) {
+  const layout = { traceDepth: entry.trace_depth, tensorDepth: entry.tensor_depth };
+  const found = [];
+  let at = 1n;
+  for (const move of game.moves.filter((move) => move.kind === "select" && move.position)) {
+    at = BigInt(move.position);
+    found.push({ to: at, played: true, note: `selected, ${number(move.gas)} gas` });
+  }
+  const place = entry.verdict?.place && game.state === "convicted" ? BigInt(entry.verdict.place) : null;
+  if (place !== null && depthOf(place) > depthOf(at)) {
+    for (const stop of between(at, place, entry.arity)) found.push({ to: stop, played: false, note: "proven without being played" });
+  }
+  return { layout, found };
+}
+
+function verdict(entry) {
+  const found = entry.verdict;
+  if (!found) return h("div", { class: "verdict challenged" }, h("p", {}, "No verdict yet."));
+  return h("div", { class: "verdict invalid" },
+    h("p", {}, h("b", {}, `Invalid: ${RULES[found.rule] ?? found.rule}.`)),
+    h("p", {}, found.sentence),
+    h("dl", { class: "compare" }, [["op", found.op], ["source", found.source], ["element", found.coordinates?.length ? `[${found.coordinates.join(", ")}]` : null], ["claimed", found.claimed], ["right", found.right]]
+      .filter(([, value]) => value !== null && value !== undefined && value !== "")
+      .map(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))])));
+}
+
+function clocks(entry, game) {
+  return h("div", { class: "clocks" }, ["challenger", "defender"].map((side) => {
+    const left = Math.max(0, game.clocks?.[side] ?? 0);
+    return h("div", { class: "clock" },
+      h("b", {}, h("span", { class: game.turn === side ? "turn" : null }, side, game.turn === side ? " · to move" : ""), h("span", {}, game.clocks ? `${duration(left)} left` : "over")),
+      game.clocks ? h("meter", { min: 0, max: entry.clock, low: entry.clock / 4, value: left, "aria-label": `${side}'s clock` }) : null,
+      h("small", { class: "quiet" }, `${number(game.gas[side])} gas so far`));
+  }));
+}
+
+function moves(game, layout) {
+  return h("ol", { class: "moves" }, game.moves.map((move) => h("li", { class: `${move.side ?? ""} ${move.kind}` },
+    h("b", {}, move.side ?? "anyone"), ` ${MOVES[move.kind] ?? move.kind}`,
+    move.position ? `: ${meaning(BigInt(move.position), layout)}` : "",
+    h("br"), h("small", {}, when(move.at), ` · block ${move.block} · ${move.gas ? `${number(move.gas)} gas · ` : ""}`, hex(move.transaction, 4)))));
+}
+
+function drawing(entry, game) {
+  const { layout, found } = steps(entry, game);
+  return h("section", {},
+    h("h2", {}, entry.games.length > 1 ? `Game ${game.counter + 1} of ${entry.games.length}, by ` : "The game, by ", hex(game.challenger, 4), " ", h("span", { class: "quiet" }, game.state)),
+    found.length ? [tree(found, layout), h("ul", { class: "key" },
+      h("li", { class: "agreed" }, "both sides agree"), h("li", { class: "chosen" }, "the first difference"), h("li", {}, "follows from it"))]
+      : h("p", { class: "quiet" }, "The game stands at the root of the execution: nothing was opened yet."),
+    clocks(entry, game),
+    h("h2", {}, "Moves"),
+    moves(game, layout));
+}
+
+export async function dispute(room, [id]) {
+  async function draw() {
+    const entry = await get(`/v1/disputes/${id}`);
+    const claim = await get(`/v1/claims/${id}`);
+    const known = await model(claim.claim.model_id);
+    const total = entry.games.reduce((sum, game) => sum + game.gas.challenger + game.gas.defender, 0);
+    room.replaceChildren(
+      h("h1", {}, "Dispute about ", h("span", { class: "mono" }, `${id.slice(0, 10)}…`)),
+      h("p", { class: "lead" }, chip(entry.state), ` a claim about ${known.name ?? "a model"} by `, hex(claim.claim.claimant, 4), `, ${number(total)} gas so far. `, h("a", { href: `#/claims/${id}` }, "The claim")),
+      verdict(entry),
+      ...entry.games.map((game) => drawing(entry, game)),
+      h("h2", {}, "Terms"),
+      facts([["trace root", hex(entry.trace_root, 16)], ["tree", `${entry.trace_depth} levels of values, ${entry.tensor_depth} levels of kilobytes`], ["per reveal", `${entry.arity} levels`], ["clock", `${duration(entry.clock)} a side`]]));
+    return entry;
+  }
+
+  let entry = await draw();
+  const again = () => draw().then((fresh) => (entry = fresh)).catch(() => {});
+  const stop = onChange((change) => change.claim_id === id && again());
+  // Moves inside a game change no claim's state, and clocks run: look again while a game is open.
+  const timer = setInterval(() => entry.games.some((game) => game.state === "open") && again(), 2000);
+  return () => {
+    stop();
+    clearInterval(timer);
+  };
+}
