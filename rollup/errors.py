@@ -18,6 +18,7 @@
     ├── ChainError            L1 refused or could not be reached
     │   └── Reverted          a contract's custom error, decoded
     └── ServiceError          a service cannot start or work as it is set up
+        └── SettingsError     a flag, variable, file or key of its settings is wrong
 
 Broken invariants of our own code are ``assert``; what a peer, a file or the chain says never is.
 """
@@ -109,3 +110,7 @@ class Reverted(ChainError):
 
 class ServiceError(TouchstoneError):
     """A service cannot start or work as it is set up."""
+
+
+class SettingsError(ServiceError):
+    """A flag, an environment variable, a file or a key of the settings is wrong, or dangerous."""
