@@ -209,7 +209,7 @@ class Program:
         if path.exists() and not path.is_file():
             raise EncodingError(f"{path} is no regular file; give the folder that a model was saved to")
         try:
-            manifest = _parsed(path.read_text())
+            manifest = parse_json(path.read_text())
         except FileNotFoundError:
             raise EncodingError(f"{source} holds no manifest.json; give the folder that a model was saved to") from None
         except ValueError as error:
@@ -245,7 +245,7 @@ class Program:
         return program
 
 
-def _parsed(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """JSON of bounded depth; raises ValueError.
 
     The decoder recurses in C, and libraries of a chain raise Python's recursion limit beyond what the stack holds: depth is

@@ -1,0 +1,138 @@
+"""Fetch programs from a sequencer that nobody trusts: bounded in bytes and in time, whatever it sends or doesn't.
+
+The whole exchange has one deadline, from the first look at the address to the last byte: a server can neither hang nor drip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import httpx
+
+from rollup.archive import CHUNK_BYTES, ArchiveLimits, unpack
+from rollup.errors import ClientError
+from rollup.program import Program, parse_json
+from rollup.types import ModelId, Root
+
+T = TypeVar("T")
+
+LIST_BYTES = 4 << 20
+LIST_PAGES = 20
+
+
+class FetchError(ClientError):
+    """Another service could not be reached, was too slow, or sent something else than it should."""
+
+
+@dataclass(frozen=True)
+class FetchLimits:
+    """``seconds``: of one whole exchange; ``archive``: of a program."""
+
+    seconds: float = 300.0
+    archive: ArchiveLimits = field(default_factory=ArchiveLimits)
+
+
+LIMITS = FetchLimits()
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A model as a sequencer lists it; nothing of it is to be believed before the program was fetched."""
+
+    model_id: ModelId
+    name: str
+    retired: bool
+
+
+def get(url: str, into: IO[bytes], seconds: float, most: int) -> None:
+    """Write the body of a GET into a file; raises FetchError for anything but a plain 200 inside the limits."""
+    _run(_get(url, into, seconds, most))
+
+
+async def _get(url: str, into: IO[bytes], seconds: float, most: int) -> None:
+    try:
+        async with (
+            asyncio.timeout(seconds),
+            httpx.AsyncClient(timeout=seconds, follow_redirects=False, trust_env=False) as client,
+            client.stream("GET", url, headers={"accept-encoding": "identity"}) as response,
+        ):
+            if response.status_code != 200:
+                raise FetchError(f"{url} answered {response.status_code}, not 200; check the address")
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise FetchError(f"{url} sent a compressed body where a plain one was asked for; check the address")
+            received = 0
+            async for data in response.aiter_raw(CHUNK_BYTES):
+                received += len(data)
+                if received > most:
+                    raise FetchError(f"{url} sent more than {most} bytes; raise the limit if you trust it")
+                into.write(data)
+    except TimeoutError:
+        raise FetchError(
+            f"{url} did not answer completely within {seconds:g} s; try again, or another source"
+        ) from None
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
+        raise FetchError(f"{url} can't be fetched ({type(error).__name__}: {error}); check the address") from None
+
+
+def _run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run to the end in a thread of its own, so that it may be called where an event loop runs already."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
+
+
+def fetch_program(url: str, model_id: ModelId, folder: str | Path, limits: FetchLimits = LIMITS) -> Program:
+    """The program of a model from the sequencer at ``url``, written to ``folder`` once its id and the audit are right.
+
+    Raises FetchError if it can't be fetched, EncodingError for another program or none, AuditError for a bad one.
+    """
+    with tempfile.TemporaryFile() as file:
+        most = limits.archive.total_bytes + limits.archive.manifest_bytes
+        get(f"{url.rstrip('/')}/v1/models/0x{model_id.hex()}/program", file, limits.seconds, most)
+        file.seek(0)
+        return unpack(_pieces(file), folder, limits.archive, model_id)
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    while data := file.read(CHUNK_BYTES):
+        yield data
+
+
+def models_of(url: str, seconds: float = 30.0) -> list[Listed]:
+    """The models that the sequencer at ``url`` lists; raises FetchError."""
+    found: list[Listed] = []
+    cursor = ""
+    for _ in range(LIST_PAGES):
+        page = _json(f"{url.rstrip('/')}/v1/models{cursor}", seconds)
+        try:
+            found += [_listed(entry) for entry in page["models"]]
+            after = page.get("next")
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise FetchError(f"{url} sent no list of models; check that a sequencer answers there") from None
+        if after is None:
+            return found
+        cursor = f"?{httpx.QueryParams(cursor=str(after))}"
+    raise FetchError(f"{url} lists more than {LIST_PAGES} pages of models; name the ones that you want")
+
+
+def _json(url: str, seconds: float) -> Any:
+    with tempfile.SpooledTemporaryFile(max_size=LIST_BYTES) as file:
+        get(url, file, seconds, LIST_BYTES)
+        file.seek(0)
+        data = file.read()
+    try:
+        return parse_json(data.decode())
+    except ValueError:
+        raise FetchError(f"{url} sent no JSON of a bearable depth; check that a sequencer answers there") from None
+
+
+def _listed(entry: Any) -> Listed:
+    name, model_id = entry["name"], Root(bytes.fromhex(entry["id"].removeprefix("0x")))
+    if len(model_id) != 32 or not (name is None or isinstance(name, str)):
+        raise ValueError
+    return Listed(model_id, name or "", bool(entry.get("retired", False)))
