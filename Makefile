@@ -54,6 +54,7 @@ lint: setup ## Check style, types and import order
 check: lint ## Check style, types, import order, and that everything generated is fresh
 	@$(BIN)/python -m contracts.generate --check
 	@$(BIN)/python -m rollup.reference_page --check
+	@$(BIN)/python -m touchstone.settings_page --check
 	@$(BIN)/python -m tests.costs --check
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory check-contracts; \
 	else echo "NOT CHECKED: contracts/ (bytecode, format, lint), because this machine has no Node"; fi
@@ -82,8 +83,9 @@ fraud: setup ## Lie at every op, input and output of the demo's model, attack ho
 vectors: setup ## Write the test vectors that Python and Solidity share again
 	@$(BIN)/python -m tests.vectors.game_scenarios
 
-docs: setup ## Write docs/ops.md again from the op table
+docs: setup ## Write docs/ops.md and docs/settings.md again, from the op table and the settings' classes
 	@$(BIN)/python -m rollup.reference_page
+	@$(BIN)/python -m touchstone.settings_page
 
 lockstep: setup ## Compare N random elements: executor = reference = EVM; N=20000
 	@$(BIN)/python -m tests.lockstep $(N)
