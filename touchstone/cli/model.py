@@ -13,7 +13,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 @click.group()
 def model() -> None:
-    """Look at a lowered model: the folder that a program was saved to."""
+    """Lowered models: build one from a JAX function, look at one, check somebody else's."""
 
 
 @model.command()
@@ -65,3 +65,34 @@ def audit(context: click.Context, path: Path, against: str | None, samples: Path
                 f"touchstone: the program differs from {against} by more than {within:g} of an output's range", err=True
             )
             context.exit(FAILURE)
+
+
+@model.command()
+@click.argument("name", metavar="MODULE:FUNCTION")
+@click.option(
+    "--samples",
+    required=True,
+    metavar="FILE.npz|MODULE:FUNCTION",
+    help="Inputs that choose the number formats: one array per input, the samples along the first axis.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    metavar="FOLDER",
+    help="Where the program is written.",
+)
+@click.option("--formats", type=click.Choice(["w16a16", "w8a16"]), default="w16a16", show_default=True)
+def build(name: str, samples: str, output: Path, formats: str) -> None:
+    """Lower the JAX function MODULE:FUNCTION to a program, and write it to a folder.
+
+    The working directory is searched for the module.
+    """
+    from touchstone.build import build as lowered
+    from touchstone.build import summary
+
+    model = lowered(name, samples, formats)
+    model.save(output)
+    for label, value in [*summary(model), ("folder", str(output))]:
+        click.echo(f"{label:9} {value}")
