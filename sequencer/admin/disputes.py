@@ -1,0 +1,152 @@
+"""Disputes, and the moves that an operator can force in them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+
+from rollup.claim import ClaimId
+from rollup.errors import ChainError
+from rollup.game.clock import Side
+from rollup.l1.client import L1Client
+from rollup.l1.events import Challenged
+from rollup.service.problem import Problem, documented
+from rollup.types import Gindex
+from sequencer.admin import moves
+from sequencer.admin.documents import ClockView, Disputes, DisputeView, GameView, MoveView, Order, Sent
+from sequencer.admin.guard import needs, note, router
+from sequencer.admin.money import sent
+from sequencer.admin.observe import Cursor, Limit
+from sequencer.admin.operator import Operator
+from sequencer.admin.tokens import Role
+from sequencer.states import Dispute, Game, Move
+
+CLAIM = r"^0x[0-9a-f]{64}$"
+SAFE = 1 << 53
+"""From here on JSON's readers lose digits."""
+
+
+def _game(game: Game, client: L1Client | None) -> GameView:
+    """``client`` None: without what only L1 can say."""
+    turn = expired = clocks = None
+    position, node = game.position, game.node
+    if client is not None and game.ended is None:
+        opened = Challenged(
+            game.claim_id, game.game_id, game.challenger, game.counter, game.trace_root, game.commitment
+        )
+        now = client.game(opened)
+        turn, expired = now.turn and now.turn.value, now.expired and now.expired.value
+        if now.live:
+            position, node = now.position, now.node
+        if now.clocks is not None:
+            spent = max(0, client.chain.now() - now.clocks.since)
+            mine = now.turn is Side.DEFENDER
+            clocks = ClockView(
+                defender=now.clocks.defender - (spent if mine else 0),
+                challenger=now.clocks.challenger - (0 if mine else spent),
+            )
+    return GameView(
+        game_id=_hex(game.game_id),
+        challenger=game.challenger,
+        counter=game.counter,
+        position=_place(position),
+        node=_hex(node),
+        opened_at=game.opened_at,
+        ended=game.ended,
+        turn=turn,
+        expired=expired,
+        clocks=clocks,
+    )
+
+
+def _move(move: Move) -> MoveView:
+    return MoveView(
+        kind=move.kind,
+        at=move.at,
+        block=move.block,
+        transaction=_hex(move.transaction),
+        sender=move.sender,
+        gas=move.gas,
+        position=None if move.position is None else _place(move.position),
+        game_id=None if move.game_id is None else _hex(move.game_id),
+    )
+
+
+def _view(dispute: Dispute, client: L1Client | None = None) -> DisputeView:
+    return DisputeView(
+        claim_id=_hex(dispute.claim_id),
+        state=dispute.state.value,
+        games=[_game(game, client) for game in dispute.games],
+        moves=[_move(move) for move in dispute.moves],
+    )
+
+
+def disputing(operator: Operator) -> APIRouter:
+    """The routes."""
+    routes, store = router("disputes"), operator.store
+    claim = Annotated[str, Path(pattern=CLAIM, description="The claim's id.", examples=["0x" + "5a" * 32])]
+
+    @routes.get("/disputes", summary="All disputes, newest first, without moves", openapi_extra=needs(Role.READ))
+    def disputes(
+        open: Annotated[bool | None, Query(description="Only those that go on, or only those that ended.")] = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Disputes:
+        page = store.disputes.page(open, cursor, limit)
+        return Disputes(disputes=[_view(dispute) for dispute in page.entries], next=page.next)
+
+    @routes.get(
+        "/disputes/{claim_id}",
+        summary="One dispute, with its moves and the clocks as they stand",
+        responses=documented(404),
+        openapi_extra=needs(Role.READ),
+    )
+    def dispute(claim_id: claim) -> DisputeView:
+        known = store.disputes.get(_id(claim_id))
+        if known is None:
+            raise Problem(
+                404, "unknown-dispute", "No such dispute", f"nobody has challenged claim {claim_id}; check the id"
+            )
+        try:
+            return _view(known, operator.client)
+        except ChainError:
+            return _view(known)
+
+    @routes.post(
+        "/disputes/{claim_id}/moves",
+        summary="Force a move with the sequencer's account",
+        description=(
+            "`challenge` opens a game (going on in it takes a watcher with the same account), `reveal` opens the node "
+            "that a game stands on, `timeout` collects clocks that ran out, `reclaim` frees the bonds of games on an "
+            "invalid claim, `release` the bond of a final one. A move that is not possible is refused with the reason."
+        ),
+        responses=documented(409),
+        openapi_extra=needs(Role.OPERATE),
+    )
+    def move(claim_id: claim, order: Order, request: Request) -> Sent:
+        opening = [bytes.fromhex(child[2:]) for child in order.children or ()]
+        if order.leaf is not None:
+            if opening:
+                raise Problem(
+                    422, "opening", "Two openings", "children and a leaf are given; a game asks for one of them"
+                )
+            opening = [bytes.fromhex(order.leaf[2:])]
+        receipt = operator.moves.make(_id(claim_id), moves.parse(order.move), opening)
+        done = sent(receipt)
+        note(request, transaction=done.transaction, move=order.move)
+        return done
+
+    return routes
+
+
+def _id(text: str) -> ClaimId:
+    return ClaimId(bytes.fromhex(text[2:]))
+
+
+def _hex(data: bytes) -> str:
+    return f"0x{data.hex()}"
+
+
+def _place(gindex: Gindex) -> int | str:
+    return int(gindex) if gindex < SAFE else str(gindex)

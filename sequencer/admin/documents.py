@@ -1,0 +1,199 @@
+"""What the admin API takes and answers. Amounts are wei as decimal strings, byte strings 0x hex, times seconds since the
+epoch.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Wei = Annotated[str, Field(pattern=r"^[0-9]{1,78}$", examples=["100000000000000000"])]
+Amount = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,77}$", examples=["100000000000000000"])]
+Hash = Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$", examples=["0x" + "5a" * 32])]
+Account = Annotated[str, Field(examples=["0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"])]
+Hex = Annotated[str, Field(pattern=r"^0x([0-9a-fA-F]{2})*$", max_length=2 + 2 * 1024)]
+
+
+class Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Controls(Document):
+    """How the switches stand now."""
+
+    batcher_stopped: bool = Field(description="Claims are taken, but not posted until the batcher is started.")
+    intake_paused: bool = Field(description="New claims are refused; those that were taken are posted.")
+    pending: int = Field(description="Claims that wait to be posted.", examples=[12])
+
+
+class Flushed(Controls):
+    batches: int = Field(description="Batches that were posted by this flush.", examples=[1])
+
+
+class Balances(Document):
+    """The money of the sequencer's account."""
+
+    account: Account
+    free: Wei = Field(description="In the ledger, can be withdrawn.")
+    locked: Wei = Field(description="In the ledger, held as bonds.")
+    wei: Wei = Field(description="On the chain, pays for gas and deposits.")
+
+
+class Money(Document):
+    """An amount to move."""
+
+    wei: Amount
+
+
+class Sent(Document):
+    """A transaction that was mined."""
+
+    transaction: Hash
+    block: int = Field(examples=[1234])
+    gas: int = Field(examples=[51234])
+
+
+class Moved(Sent):
+    balances: Balances
+
+
+class Level(Document):
+    level: str = Field(pattern="^(debug|info|warning|error)$", examples=["debug"])
+
+
+class LastBatch(Document):
+    number: int = Field(examples=[7])
+    posted_at: int = Field(examples=[1767225600])
+    transaction: Hash
+    claims: int = Field(description="Claims in it, skipped ones included.", examples=[64])
+
+
+class ChainView(Document):
+    """L1 as this process sees it."""
+
+    chain_id: int | None = Field(examples=[31337])
+    contract: Account
+    head: int | None = Field(description="The newest block; null if L1 does not answer.", examples=[1250])
+    head_time: int | None = Field(examples=[1767225612])
+    lag: int | None = Field(description="Seconds between the newest block and now.", examples=[3])
+    known: int | None = Field(description="The block up to which the database knows everything.", examples=[1249])
+    trouble: str | None = Field(description="Why L1 can't be asked.")
+
+
+class LoopView(Document):
+    running: bool
+    trouble: str | None = Field(description="Why the last step failed.")
+    seconds_since_success: float | None = Field(examples=[0.8])
+
+
+class Status(Controls):
+    """Everything at a glance. Answers while L1 or a loop is in trouble, too."""
+
+    claims: dict[str, int] = Field(description="Claims by state.", examples=[{"pending": 12, "final": 900}])
+    oldest_pending: int | None = Field(description="When the oldest waiting claim came in.", examples=[1767225600])
+    last_batch: LastBatch | None
+    open_disputes: int
+    l1: ChainView
+    balances: Balances | None = Field(description="Null if L1 does not answer.")
+    loops: dict[str, LoopView]
+    problems: dict[str, str] = Field(description="What /readyz complains about, by check.")
+    log_level: str = Field(examples=["info"])
+
+
+class Configuration(Document):
+    """What is in force. A secret is shown as `set` or `not set`."""
+
+    settings: dict[str, Any] = Field(examples=[{"sequencer": {"port": 8080, "prover_token": "set"}}])
+
+
+class AuditEntry(Document):
+    """One line of the audit log. An action has two: `begun`, and how it ended."""
+
+    id: int = Field(examples=[42])
+    at: int = Field(examples=[1767225600])
+    role: str = Field(examples=["operate"])
+    actor: str = Field(description="Role and first digits of the token's SHA-256.", examples=["operate:1f3c9a20"])
+    action: str = Field(examples=["POST /admin/batcher/stop"])
+    outcome: str = Field(description="begun, done, failed or refused", examples=["done"])
+    detail: dict[str, Any] = Field(examples=[{"caller": "127.0.0.1"}])
+
+
+class AuditPage(Document):
+    entries: list[AuditEntry]
+    next: str | None = Field(description="Cursor of the following page; null at the end.")
+
+
+class ModelView(Document):
+    id: Hash
+    name: str = Field(examples=["digits"])
+    retired: bool
+    held: bool = Field(description="Its program lies in this server's folder.")
+    registered: bool = Field(description="L1 knows it.")
+    added_at: int = Field(examples=[1767225600])
+
+
+class Models(Document):
+    models: list[ModelView]
+
+
+class AddedModel(Document):
+    model: ModelView
+    registration: Sent | None = Field(description="The transaction that registered it; null if L1 knew it already.")
+
+
+class ClockView(Document):
+    """Seconds that each side has left now; negative once it has run out."""
+
+    defender: int
+    challenger: int
+
+
+class GameView(Document):
+    """One game about a claim. `turn` to `clocks` are null once it has ended."""
+
+    game_id: Hash
+    challenger: Account
+    counter: int
+    position: int | str = Field(description="Generalised index on which it stands; a string beyond 2^53.")
+    node: Hash
+    opened_at: int
+    ended: str | None = Field(description="Null while it is open, else the move that ended it.")
+    turn: str | None = Field(description="Whose move it is.", examples=["defender"])
+    expired: str | None = Field(description="Whose clock has run out; anyone may collect it by `timeout`.")
+    clocks: ClockView | None
+
+
+class MoveView(Document):
+    kind: str = Field(examples=["challenged"])
+    at: int
+    block: int
+    transaction: Hash
+    sender: Account
+    gas: int
+    position: int | str | None
+    game_id: Hash | None
+
+
+class DisputeView(Document):
+    claim_id: Hash
+    state: str = Field(examples=["challenged"])
+    games: list[GameView]
+    moves: list[MoveView]
+
+
+class Disputes(Document):
+    disputes: list[DisputeView]
+    next: str | None = Field(description="Cursor of the following page; null at the end.")
+
+
+class Order(Document):
+    """A move to force.
+
+    `children` and `leaf` are for `reveal` alone: the descendants of the node that a game stands on, left to right, or the
+    1,024 bytes of the leaf. Without them the provers that are configured are asked.
+    """
+
+    move: str = Field(pattern="^(challenge|reveal|timeout|reclaim|release)$", examples=["timeout"])
+    children: list[Hash] | None = Field(None, max_length=256)
+    leaf: Hex | None = None

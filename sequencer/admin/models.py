@@ -1,0 +1,120 @@
+"""The models that the sequencer offers."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import IO, Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.concurrency import run_in_threadpool
+
+from rollup.archive import CHUNK_BYTES
+from rollup.service.problem import Problem, documented
+from rollup.types import ModelId, Root, Timestamp
+from sequencer.admin.documents import AddedModel, Models, ModelView
+from sequencer.admin.guard import needs, note, router
+from sequencer.admin.money import sent
+from sequencer.admin.operator import Operator
+from sequencer.admin.tokens import Role
+from sequencer.states import Model
+
+PATH = "/admin/models"
+"""Where archives come in; they may be larger than any other body."""
+
+TAR = "application/x-tar"
+IN_MEMORY = 1 << 20
+
+NAME = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+ID = r"^(0x[0-9a-f]{64}|[a-z0-9][a-z0-9._-]{0,62})$"
+
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "A plain tar of the folder that the model was saved to: manifest.json and constants/.",
+        "content": {TAR: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+def offering(operator: Operator) -> APIRouter:
+    """The routes."""
+    routes, store = router("models"), operator.store
+
+    def view(model: Model) -> ModelView:
+        return ModelView(
+            id=f"0x{model.id.hex()}",
+            name=model.name,
+            retired=model.retired,
+            held=model.id in operator.programs,
+            registered=store.l1.header(model.id) is not None or operator.client.is_registered(model.id),
+            added_at=model.added_at,
+        )
+
+    def found(word: str) -> Model:
+        known = store.models.get(_id(word)) if word.startswith("0x") else store.models.named(word)
+        if known is None:
+            raise Problem(
+                404, "unknown-model", "No such model", f"no model {word} is offered here; GET {PATH} lists all"
+            )
+        return known
+
+    def take(archive: IO[bytes], name: str) -> AddedModel:
+        program = operator.programs.take(iter(lambda: archive.read(CHUNK_BYTES), b""))
+        other = store.models.named(name)
+        if other is not None and other.id != program.id:
+            raise Problem(
+                409,
+                "name-taken",
+                "The name is taken",
+                f"the name {name} stands for model 0x{other.id.hex()}; choose another for 0x{program.id.hex()}",
+            )
+        registration = None
+        with operator.account:
+            if not operator.client.is_registered(program.id):
+                registration = operator.client.register(program)
+        added = Timestamp(int(operator.now()))
+        store.models.add(Model(program.id, name, program.header_bytes, dict(program.meta), added))
+        return AddedModel(
+            model=view(store.models.get(program.id) or found(name)),
+            registration=None if registration is None else sent(registration),
+        )
+
+    @routes.get("/models", summary="All models, retired ones included", openapi_extra=needs(Role.READ))
+    def models() -> Models:
+        return Models(models=[view(model) for model in store.models.all()])
+
+    @routes.post(
+        "/models",
+        status_code=201,
+        summary="Offer a model: unpacked, audited, registered on L1",
+        description="The same program again changes its name, and takes it back into service if it was retired.",
+        responses=documented(409),
+        openapi_extra={**needs(Role.OWN), **BODY},
+    )
+    async def add(request: Request, name: Annotated[str, Query(pattern=NAME, examples=["digits"])]) -> AddedModel:
+        with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as archive:
+            async for piece in request.stream():
+                await run_in_threadpool(archive.write, piece)
+            archive.seek(0)
+            added = await run_in_threadpool(take, archive, name)
+        note(request, model=added.model.id)
+        return added
+
+    @routes.post(
+        "/models/{model}/retire",
+        summary="Offer a model no more",
+        description="New claims of it are refused; those that were taken are posted, its program stays to be fetched.",
+        responses=documented(404),
+        openapi_extra=needs(Role.OWN),
+    )
+    def retire(model: Annotated[str, Path(pattern=ID, description="Id or name.")], request: Request) -> ModelView:
+        known = found(model)
+        store.models.retire(known.id)
+        note(request, model=f"0x{known.id.hex()}")
+        return view(found(f"0x{known.id.hex()}"))
+
+    return routes
+
+
+def _id(word: str) -> ModelId:
+    return Root(bytes.fromhex(word.removeprefix("0x")))

@@ -1,0 +1,85 @@
+"""What an operator has in hand: the parts of a running sequencer that the admin API turns and reads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Protocol
+
+from rollup.archive import Programs
+from rollup.batch import Batch, Inclusion
+from rollup.claim import ClaimId
+from rollup.errors import ClaimError
+from rollup.l1.client import L1Client
+from rollup.l1.events import Challenged
+from rollup.service.health import Health
+from rollup.service.loop import Loop
+from sequencer.admin.moves import ForcedMoves, Nowhere, Published, Standing
+from sequencer.states import Switch
+from sequencer.store import Store
+
+
+class Batcher(Protocol):
+    """Whatever posts the claims that wait."""
+
+    def flush(self) -> Sequence[object]:
+        """Post everything that waits, due or not; returns what was posted, batch by batch."""
+        ...
+
+
+@dataclass(frozen=True)
+class StoredClaims:
+    """What the store knows of claims on L1, as a forced move needs it."""
+
+    store: Store
+
+    def standing(self, claim_id: ClaimId) -> Standing:
+        entry = self.store.claims.get(claim_id)
+        if entry is None:
+            raise ClaimError(f"claim 0x{claim_id.hex()} is not known here; check the id, or wait until L1 was read")
+        batch = None if entry.batch is None else self.store.batches.get(entry.batch)
+        if batch is None or entry.index is None:
+            raise ClaimError(f"claim 0x{claim_id.hex()} is {entry.state}, it does not stand on L1; post it first")
+        inclusion = Inclusion(batch.number, entry.index, Batch(batch.claims).siblings(entry.index))
+        return Standing(entry.posted.claim, inclusion, batch.posted_at)
+
+    def games(self, claim_id: ClaimId) -> list[Challenged]:
+        dispute = self.store.disputes.get(claim_id)
+        return [
+            Challenged(claim_id, game.game_id, game.challenger, game.counter, game.trace_root, game.commitment)
+            for game in (dispute.games if dispute else ())
+        ]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """``client``: the sequencer's account. ``account``: held while one of its transactions is on its way. ``wake``: makes
+    the batcher look now. ``configuration``: what is in force, without secrets. ``now``: the machine's time.
+    """
+
+    store: Store
+    client: L1Client
+    programs: Programs
+    batcher: Batcher
+    health: Health
+    configuration: Callable[[], Mapping[str, Any]]
+    wake: Callable[[], None] = lambda: None
+    published: Published = field(default_factory=Nowhere)
+    account: AbstractContextManager[object] = field(default_factory=Lock)
+    loops: Sequence[Loop] = ()
+    now: Callable[[], float] = time.time
+
+    @property
+    def moves(self) -> ForcedMoves:
+        return ForcedMoves(self.client, StoredClaims(self.store), self.published, self.account)
+
+    def turn(self, switch: Switch, on: bool) -> None:
+        """Set a switch, which holds until it is set again, restarts included."""
+        self.store.switches.set(switch, on)
+        self.wake()
+
+    def is_on(self, switch: Switch) -> bool:
+        return self.store.switches.get(switch)
