@@ -11,6 +11,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_keys.datatypes import PrivateKey, Signature
 from eth_keys.exceptions import BadSignature
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 
@@ -25,6 +26,11 @@ CLAIM_TYPE = (
 )
 TRACE_ROOT_TYPE = b"TraceRoot(bytes32 claimId,bytes32 traceRoot)"
 HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+
+
+def checksummed(account: str) -> Address:
+    """The account's one spelling (EIP-55); ``account``: 0x and 40 hex digits in any case."""
+    return Address(to_checksum_address(account))
 
 
 @dataclass(frozen=True)
