@@ -97,8 +97,12 @@ class Model:
                 raise ExecutionError(
                     f"input {name} has shape {array.shape}, the model takes {tensor.shape}; reshape or pad it"
                 )
-            real = number < len(described) and is_real(np.dtype(described[number]["dtype"]))
+            real = is_real(np.dtype(described[number]["dtype"])) if number < len(described) else tensor.scale != 0
             if real:
+                if array.dtype.kind not in "iub" and not is_real(array.dtype):
+                    raise ExecutionError(
+                        f"input {name} has dtype {array.dtype}, the model takes numbers; convert it first"
+                    )
                 if not np.all(np.isfinite(array)):
                     raise ExecutionError(
                         f"input {name} has an element that is not finite; a program has no NaN or infinity"
@@ -118,15 +122,20 @@ class Model:
             result.append(array.astype(tensor.dtype.numpy))
         return result
 
-    def dequantize(self, values: Sequence[np.ndarray]) -> Any:
-        """The program's outputs as arrays of the function's dtypes, in the structure of its result."""
+    def reals(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The program's outputs as arrays of the function's dtypes, in header order."""
         described = self.program.meta.get("outputs", [])
         arrays = []
         for number, (value, (_, tensor)) in enumerate(zip(values, self.program.header.outputs, strict=True)):
-            dtype = np.dtype(described[number]["dtype"]) if number < len(described) else np.dtype(np.float32)
+            undescribed = np.dtype(np.float64) if tensor.scale else tensor.dtype.numpy
+            dtype = np.dtype(described[number]["dtype"]) if number < len(described) else undescribed
             array = np.asarray(value).reshape(tensor.shape)
             arrays.append((array * 2.0**-tensor.scale).astype(dtype) if is_real(dtype) else array.astype(dtype))
-        return _restored(self.program.meta.get("structure"), arrays)
+        return arrays
+
+    def dequantize(self, values: Sequence[np.ndarray]) -> Any:
+        """The program's outputs as arrays of the function's dtypes, in the structure of its result."""
+        return _restored(self.program.meta.get("structure"), self.reals(values))
 
     def predict(self, *arrays: Any) -> Any:
         """The function's result, computed by the integer program."""
@@ -171,12 +180,16 @@ class Model:
 
 def load(path: str | Path, fn: Callable[..., Any] | None = None) -> Model:
     """Read a saved model, checking every root; ``fn`` is its float function, if it should be compared with it."""
-    program = Program.load(path)
-    _check_meta(program, path)
+    return model_of(Program.load(path), f"{path}", fn)
+
+
+def model_of(program: Program, where: str, fn: Callable[..., Any] | None = None) -> Model:
+    """The model of a program from elsewhere; raises EncodingError, naming ``where``, for metadata that does not fit."""
+    _check_meta(program, where)
     return Model(program, fn)
 
 
-def _check_meta(program: Program, path: str | Path) -> None:
+def _check_meta(program: Program, path: str) -> None:
     """Metadata is not under the root: whatever the model uses of it must fit the header, or the file is refused."""
     for key, tensors in (
         ("inputs", program.header.inputs),

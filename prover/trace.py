@@ -42,7 +42,7 @@ class Trace:
         arrays = executor.check_inputs(inputs)
         header = executor.program.header
         if keep is None:
-            keep = _trace_bytes(executor.program) <= POLICY_LIMIT_BYTES
+            keep = trace_bytes(executor.program) <= POLICY_LIMIT_BYTES
         wanted = {value for value, _ in header.outputs}
         roots, kept = [], []
         found: dict[int, Array] = {}
@@ -95,17 +95,24 @@ class Trace:
             return self._kept[index]
         if index < len(self.inputs):
             return self.inputs[index]
-        if self._recent is None or self._recent[0] != index:
-            for at, array in enumerate(self.executor.stream(self.inputs)):
-                if at == index:
-                    self._recent = (index, array)
-                    break
-        assert self._recent is not None
-        return self._recent[1]
+        recent = self._recent
+        if recent is None or recent[0] != index:
+            recent = next((at, array) for at, array in enumerate(self.executor.stream(self.inputs)) if at == index)
+            self._recent = recent
+        return recent[1]
 
     def value_bytes(self, index: int) -> bytes:
         """Little-endian bytes of trace value ``index``."""
         return _bytes(self.value(index))
+
+    @property
+    def memory(self) -> int:
+        """About the bytes that this trace occupies: its tree of entries, and the values that are kept or looked at."""
+        program = self.executor.program
+        held = sum(array.nbytes for array in (*self.inputs, *self.outputs))
+        # Of the value that was last asked for there are its bytes and the hashes of its tree.
+        shown = 2 * max([tensor.bytes for tensor in program.header.inputs] + [op.bytes for op in program.ops])
+        return 200 * len(self.roots) + held + shown + (0 if self._kept is None else trace_bytes(program))
 
     def drop(self) -> None:
         """Forget the kept values; they are derived again on demand."""
@@ -116,5 +123,6 @@ def _bytes(array: Array) -> bytes:
     return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
-def _trace_bytes(program: Program) -> int:
+def trace_bytes(program: Program) -> int:
+    """Bytes of all values of one execution."""
     return sum(tensor.bytes for tensor in program.header.inputs) + sum(op.bytes * op.repeat for op in program.ops)

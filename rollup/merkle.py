@@ -156,9 +156,10 @@ class TraceTree:
         entry = (gindex >> below) - (1 << self.trace_depth)
         if entry >= self.count:
             return zero(self.tensor_depth - below)
-        if self._cached is None or self._cached[0] != entry:
-            self._cached = (entry, tensor_tree(self._tensor(entry), self.tensor_depth))
-        return self._cached[1].node(Gindex((1 << below) | (gindex & ((1 << below) - 1))))
+        cached = self._cached
+        if cached is None or cached[0] != entry:
+            self._cached = cached = (entry, tensor_tree(self._tensor(entry), self.tensor_depth))
+        return cached[1].node(Gindex((1 << below) | (gindex & ((1 << below) - 1))))
 
     def leaf_bytes(self, leaf: int) -> bytes:
         """The 1,024 bytes of a leaf, by its index among all leaves of the trace."""

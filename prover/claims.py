@@ -1,0 +1,94 @@
+"""Make a claim: quantise, execute, commit, sign. What the prover does for others, anyone can do for themselves."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from prover.model import Model
+from prover.trace import Trace
+from rollup.claim import (
+    MAX_CLAIM_BYTES,
+    NO_ROOT,
+    Claim,
+    ClaimId,
+    PostedClaim,
+    input_root,
+    join,
+    output_root,
+    output_types,
+)
+from rollup.encoding import TracePolicy
+from rollup.errors import ClaimError
+from rollup.l1.signing import Domain, Signer, claim_id
+from rollup.types import Timestamp
+
+NO_REQUEST = bytes(32)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A signed claim, ready to be posted.
+
+    ``integers``: the program's outputs as claimed, in header order; ``trace``: the execution's trace, None where the
+    model's policy is to commit to it on dispute only, so that nothing was hashed.
+    """
+
+    claim_id: ClaimId
+    posted: PostedClaim
+    integers: tuple[np.ndarray, ...]
+    trace: Trace | None
+
+    def outputs(self, model: Model) -> list[np.ndarray]:
+        """The real numbers that were claimed, one array per output in header order."""
+        return model.reals(self.integers)
+
+
+def make_claim(
+    model: Model,
+    arrays: Sequence[Any],
+    signer: Signer,
+    domain: Domain,
+    valid_until: Timestamp,
+    nonce: int | None = None,
+    request_id: bytes = NO_REQUEST,
+) -> Made:
+    """Run ``model`` on ``arrays`` (as its function takes them) and sign what comes out.
+
+    ``valid_until``: the last second, on the chain's clock, at which the claim may be posted. ``nonce``: any that the
+    account has not used; by default random. Raises ExecutionError for arrays that the model does not take, ClaimError if
+    input and output are too large to be posted with the claim.
+    """
+    program, machine = model.program, model.executor
+    header = program.header
+    integers = model.quantize(*arrays)
+    size = sum(tensor.bytes for tensor in (*header.inputs, *output_types(header)))
+    if size > MAX_CLAIM_BYTES:
+        raise ClaimError(
+            f"input and output of this model have {size} bytes, {MAX_CLAIM_BYTES} can be posted with a claim; "
+            "upload them before, and sign the claim by hand"
+        )
+    trace = None
+    if header.policy is TracePolicy.WITH_CLAIM:
+        trace = Trace.of(machine, integers)
+        outputs = trace.outputs
+    else:
+        outputs = machine.outputs(integers)
+    inputs_posted, outputs_posted = join(integers, header.inputs), join(outputs, output_types(header))
+    claim = Claim(
+        program.id,
+        signer.address,
+        secrets.randbits(256) if nonce is None else nonce,
+        valid_until,
+        request_id,
+        input_root(header, inputs_posted),
+        output_root(header, outputs_posted),
+        NO_ROOT if trace is None else trace.root,
+    )
+    identity = claim_id(claim, domain)
+    posted = PostedClaim(claim, signer.sign(identity), inputs_posted, outputs_posted)
+    return Made(identity, posted, tuple(outputs), trace)
