@@ -15,7 +15,8 @@ from rollup.l1.events import Convicted
 from rollup.machine.reference import unravel
 from rollup.merkle import join_tree
 from rollup.program import Program
-from rollup.types import LEAF_BYTES, Gindex, Root
+from rollup.types import Gindex, Root
+from rollup.verdict import Conviction, number, spot
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Verdict:
 
     def _number(self, value: int | str) -> str:
         assert isinstance(value, int)
-        return f"{value} ({value * 2.0**-self.scale:.6g})" if self.scale else str(value)
+        return number(value, self.scale)
 
 
 def verdict(program: Program, event: Convicted, own: ValueTrace, theirs: Trace, outputs: bytes) -> Verdict:
@@ -68,14 +69,8 @@ def verdict(program: Program, event: Convicted, own: ValueTrace, theirs: Trace, 
         where = f"input {index} of the trace"
         scale = header.inputs[index].scale
     elif index < header.values:
-        descriptor, t = program.locate(index)
-        op = program.ops[descriptor]
-        where = program.name(descriptor) + (f", iteration {t}" if op.repeat > 1 else "")
-        scales = program.meta.get("scales", [])
-        scale = int(scales[descriptor]) if descriptor < len(scales) else 0
-        if event.rule is Rule.STEP:
-            leaf = event.place - (1 << program.depth) - (index << header.tensor_depth)
-            coordinates = unravel(leaf * (LEAF_BYTES // op.dtype.size) + event.element, op.shape)
+        found = spot(program, Conviction(event.rule, event.place, index, event.element, event.claimed, event.computed))
+        where, scale, coordinates = str(found), found.scale, found.coordinates
     if event.rule in (Rule.STEP, Rule.PADDING):
         claimed, right = (int.from_bytes(word, "big", signed=True) for word in (event.claimed, event.computed))
     elif event.rule is Rule.OUTPUT:

@@ -1,0 +1,140 @@
+"""What a conviction found, in words: which element of which op, where it stands in the source, what was claimed and what is
+right. It needs the program and what L1 said, no trace.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from rollup.game.moves import Rule
+from rollup.machine.reference import unravel
+from rollup.program import Program
+from rollup.types import LEAF_BYTES
+
+_SOURCE = re.compile(r"(?P<op>.*?) ?(?P<source>\S+:\d+(?: \(.*\))?)")
+
+SILENCE = "the claimant's clock ran out: nobody opened the node that the game stood on in the time that a game allows"
+
+
+@dataclass(frozen=True)
+class Conviction:
+    """What L1 says of one (its event ``Convicted``). ``claimed`` and ``computed``: sign-extended integers (step, padding) or
+    tensor roots (input, output)."""
+
+    rule: Rule
+    place: int
+    trace_index: int
+    element: int
+    claimed: bytes
+    computed: bytes
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where in an execution something lies. ``op``: its name, or what else the trace has there; ``source``: file, line and
+    function that it came from; ``scale``: real = integer * 2^-scale."""
+
+    op: str
+    source: str | None = None
+    iteration: int | None = None
+    coordinates: tuple[int, ...] = ()
+    scale: int = 0
+
+    def __str__(self) -> str:
+        at = f", iteration {self.iteration}" if self.iteration is not None else ""
+        return self.op + (f" {self.source}" if self.source else "") + at
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict. ``claimed`` and ``right``: integers, or roots as 0x hex; None where the rule compares nothing."""
+
+    conviction: Conviction
+    spot: Spot
+    claimed: int | str | None
+    right: int | str | None
+    sentence: str
+
+
+def scale_of(program: Program, descriptor: int) -> int:
+    """Fixed-point scale of an op's output; 0 if the metadata, which nothing depends on, does not say."""
+    scales: Any = program.meta.get("scales", [])
+    found = scales[descriptor] if isinstance(scales, list) and descriptor < len(scales) else 0
+    return found if isinstance(found, int) and abs(found) < 128 else 0
+
+
+def spot(program: Program, found: Conviction) -> Spot:
+    """Where the conviction's place lies in the program's execution."""
+    header, index = program.header, found.trace_index
+    if index < len(header.inputs):
+        return Spot(f"input {_named(program, 'inputs', index)}", scale=header.inputs[index].scale)
+    if index >= header.values:
+        return Spot(f"entry {index} of the trace, which no value uses")
+    descriptor, t = program.locate(index)
+    op = program.ops[descriptor]
+    name = program.name(descriptor)
+    split = _SOURCE.fullmatch(name)
+    coordinates: tuple[int, ...] = ()
+    if found.rule is Rule.STEP:
+        leaf = found.place - (1 << program.depth) - (index << header.tensor_depth)
+        coordinates = unravel(leaf * (LEAF_BYTES // op.dtype.size) + found.element, op.shape)
+    return Spot(
+        (split["op"] or "op") if split else name,
+        split["source"] if split else None,
+        t if op.repeat > 1 else None,
+        coordinates,
+        scale_of(program, descriptor),
+    )
+
+
+def number(value: int, scale: int) -> str:
+    """An integer, and the real that it stands for."""
+    return f"{value} ({value * 2.0**-scale:.6g})" if scale else str(value)
+
+
+def explain(program: Program | None, found: Conviction) -> Finding:
+    """A conviction in words; without the program (nobody gave it here), as far as L1's numbers alone say."""
+    if found.rule is Rule.TIMEOUT:
+        return Finding(found, Spot(""), None, None, SILENCE)
+    at = Spot(f"value {found.trace_index}") if program is None else spot(program, found)
+    if found.rule in (Rule.INPUT, Rule.OUTPUT):
+        claimed, right = "0x" + found.claimed.hex(), "0x" + found.computed.hex()
+        return Finding(found, at, claimed, right, _of_roots(program, found, at))
+    said, is_right = (int.from_bytes(word, "big", signed=True) for word in (found.claimed, found.computed))
+    if found.rule is Rule.PADDING:
+        # Of an op's padding L1 only says that it is not zero.
+        what = f"the byte {said & 0xFF}" if said else "a byte other than zero"
+        sentence = f"{at} was committed with {what} where nothing but zeros belongs, behind the tensor's last element"
+        return Finding(found, at, said & 0xFF if said else None, 0, sentence)
+    place = f"element {list(at.coordinates)}" if at.coordinates else "the only element"
+    if program is None:
+        place = f"element {found.element} of the disputed kilobyte"
+    sentence = f"{at}: {place} is claimed as {number(said, at.scale)} and is {number(is_right, at.scale)}"
+    return Finding(found, at, said, is_right, sentence)
+
+
+def _of_roots(program: Program | None, found: Conviction, at: Spot) -> str:
+    there, claim = found.claimed.hex()[:12], found.computed.hex()[:12]
+    if found.rule is Rule.INPUT:
+        return (
+            f"the trace begins with another {at.op if program else 'input'} than the one that the claim is about: "
+            f"its tensor's root is {there}..., that of the claim's is {claim}..."
+        )
+    which = "the output"
+    if program is not None:
+        numbers = [j for j, (value, _) in enumerate(program.header.outputs) if value == found.trace_index]
+        which = f"output {_named(program, 'outputs', numbers[0])}" if numbers else which
+    return (
+        f"{which} of the claim is not what its own trace computed: {at} has the tensor root {there}... there, "
+        f"the claimed output has {claim}..."
+    )
+
+
+def _named(program: Program, kind: str, index: int) -> str:
+    """The name of an input or output if the metadata gives one, else its number."""
+    described: Any = program.meta.get(kind, [])
+    entry = described[index] if isinstance(described, list) and index < len(described) else None
+    name = entry.get("name") if isinstance(entry, dict) else None
+    return f"{index} ({name[:80]})" if isinstance(name, str) and name else str(index)
