@@ -13,7 +13,7 @@ MEANT := naming-convention,too-many-digits,assembly,cyclomatic-complexity
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts check check-contracts contracts gas bench fraud vectors docs fmt lint lockstep slither lock clean
+.PHONY: help setup demo test test-contracts check check-contracts contracts gas bench fraud load crash soak vectors docs fmt lint lockstep slither lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -79,6 +79,15 @@ bench: setup ## Compare the integers with floats: fidelity and speed; fails if a
 
 fraud: setup ## Lie at every op, input and output of the demo's model, attack honest claims everywhere; prints the table
 	@$(BIN)/python -m tests.e2e.fraud_anywhere $(ARGS)
+
+load: setup $(NODE_READY) ## Offer 200 signed claims a second for a minute, with SQLite and with PostgreSQL
+	@$(BIN)/python -m tests.campaigns.load $(ARGS)
+
+crash: setup $(NODE_READY) ## Kill services 200 times at every transition of claims and disputes; what L1 says in the end
+	@$(BIN)/python -m tests.campaigns.crash $(ARGS)
+
+soak: setup $(NODE_READY) ## Half an hour of claims and disputes; the memory of every service must stay flat
+	@$(BIN)/python -m tests.campaigns.soak $(ARGS)
 
 vectors: setup ## Write the test vectors that Python and Solidity share again
 	@$(BIN)/python -m tests.vectors.game_scenarios

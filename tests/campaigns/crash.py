@@ -1,0 +1,334 @@
+"""``make crash``: SIGKILL at every transition of a claim's and of a dispute's life, until enough were made.
+
+    python -m tests.campaigns.crash [--kills 200] [--seed 0] [--json FILE]
+
+Rounds of claims (honest ones by the prover and by keys of their own, false ones with a published and with a withheld trace,
+honest ones that a malicious account challenges) run on a real node while the sequencer, the prover and two watchers are
+killed: whenever something happens (a claim is accepted, a transaction enters the mempool, an event is mined), a seeded choice
+kills one of them within a second, and starts it again. In the end, from L1 alone: no claim that was accepted is lost, none was
+posted twice, no account sent the same move twice, nobody opened two games about one claim, false claims are INVALID, honest
+ones FINAL. Exits with 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from challenger.book import Book
+from challenger.defender import Behaviour, Defender
+from challenger.trace import ValueTrace
+from prover.trace import Trace
+from rollup.claim import Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
+from rollup.errors import ChainError, TouchstoneError
+from rollup.l1.client import ClaimStatus
+from rollup.l1.events import Challenged, ClaimPosted, Convicted
+from rollup.program import Program
+from rollup.settings import Parameters
+from rollup.types import Duration
+from rollup.wire import posted_json
+from tests.anvil import Anvil
+from tests.campaigns.network import Network
+from tests.e2e.toy_program import toy_inputs, toy_program
+from touchstone.network import resumed
+
+TERMS = Parameters(window=Duration(45), clock=Duration(60), arity=5)
+VICTIMS = ("sequencer", "prover", "watcher-1", "watcher-2")
+MODEL = "toy"
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Accepted:
+    """What the campaign must find on L1 in the end."""
+
+    honest: set[ClaimId] = field(default_factory=set)
+    false: set[ClaimId] = field(default_factory=set)
+
+    @property
+    def all(self) -> set[ClaimId]:
+        return self.honest | self.false
+
+
+@dataclass
+class Killer:
+    """Kills one service soon after a transition, by a seeded choice, and starts it again; one at a time."""
+
+    net: Network
+    random: random.Random
+    kills: Counter[str] = field(default_factory=Counter)
+    _busy: threading.Lock = field(default_factory=threading.Lock)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def happened(self, transition: str) -> None:
+        """Kill, unless somebody just dies. Kinds of transitions that had fewer kills are preferred."""
+        most = max(self.kills.values(), default=0)
+        mine = sum(count for name, count in self.kills.items() if name.startswith(f"{transition}/"))
+        if self.random.random() > (0.9 if mine <= most else 0.35) or not self._busy.acquire(blocking=False):
+            return
+        victim = self.random.choice(VICTIMS)
+        thread = threading.Thread(target=self._kill, args=(transition, victim, self.random.random() * 0.8))
+        self._threads.append(thread)
+        thread.start()
+
+    def _kill(self, transition: str, victim: str, delay: float) -> None:
+        try:
+            time.sleep(delay)
+            service = self.net.services[victim]
+            if service.alive:
+                service.kill()
+                self.kills[f"{transition}/{victim}"] += 1
+                service.start()
+        finally:
+            self._busy.release()
+
+    def settle(self) -> None:
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    @property
+    def total(self) -> int:
+        return sum(self.kills.values())
+
+
+class Observer(threading.Thread):
+    """Tells the killer what enters the mempool and what is mined."""
+
+    def __init__(self, net: Network, killer: Killer) -> None:
+        super().__init__(daemon=True)
+        self.net, self.killer = net, killer
+        self.book = Book(net.reader.first)
+        self.over = threading.Event()
+        self._pending: set[str] = set()
+
+    def run(self) -> None:
+        while not self.over.wait(0.05):
+            try:
+                pending = set(self.net.node.pending())
+                for _ in pending - self._pending:
+                    self.killer.happened("sent")
+                self._pending = pending
+                for logged in self.book.read(self.net.reader):
+                    self.killer.happened(type(logged.event).__name__)
+            except (ChainError, httpx.HTTPError, AssertionError):
+                continue
+
+
+class Scenario:
+    """The claims of one round, and the adversaries behind them (in this process, never killed)."""
+
+    def __init__(self, net: Network, program: Program, killer: Killer, number: int, accepted: Accepted) -> None:
+        self.net, self.program, self.killer, self.number, self.accepted = net, program, killer, number, accepted
+        self.random = random.Random(1000 + number)
+        self.liars: list[Defender] = []
+        self._http = httpx.Client(timeout=30, trust_env=False)
+
+    def begin(self) -> None:
+        self._claim("honest")
+        self._claim("withheld")
+        self._infer()
+        self._claim("published")
+        self._claim("silent")
+        self._attack(self._claim("honest"))
+
+    def _post(self, path: str, body: object) -> dict[str, object]:
+        """Until it is accepted: a client that retries with its idempotency key."""
+        key = f"{self.number}-{self.random.random()}"
+        for _ in range(600):
+            try:
+                answer = self._http.post(self.net.url("sequencer") + path, json=body, headers={"Idempotency-Key": key})
+            except httpx.TransportError:
+                time.sleep(0.1)
+                continue
+            if answer.status_code in (200, 201):
+                self.killer.happened("accepted")
+                return dict(answer.json())
+            assert answer.status_code in (409, 429, 500, 502, 503, 504), answer.text
+            assert answer.status_code != 500, answer.text
+            time.sleep(0.2)
+        raise AssertionError(f"{path} was not accepted in two minutes: {answer.text}")
+
+    def _infer(self) -> None:
+        inputs = [array.tolist() for array in toy_inputs(self.number)]
+        answer = self._post("/v1/infer", {"model": MODEL, "inputs": inputs})
+        self.accepted.honest.add(ClaimId(bytes.fromhex(str(answer["claim_id"])[2:])))
+
+    def _claim(self, kind: str) -> PostedClaim:
+        client = self.net.client(f"claimant {self.number} {self.random.random()}")
+        client.deposit(self.net.terms.claim_bond)
+        header, inputs = self.program.header, toy_inputs(self.random.randrange(10_000))
+        right = [np.array(value) for value in Trace.of(self.program, inputs, keep=True).values()]
+        values = right
+        if kind != "honest":
+            at = self.random.randrange(len(inputs), header.values)
+            value = np.array(right[at])
+            value.reshape(-1)[self.random.randrange(value.size)] += 1
+            values = resumed(self.program, [*right[:at], value])
+        trace = ValueTrace(self.program, values)
+        outputs = [values[value] for value, _ in header.outputs]
+        given, out = join(inputs, header.inputs), join(outputs, output_types(header))
+        claim = Claim(
+            self.program.id,
+            client.account,
+            self.random.getrandbits(200),
+            client.chain.now() + 3600,
+            bytes(32),
+            input_root(header, given),
+            output_root(header, out),
+            trace.root,
+        )
+        posted = client.sign(claim, given, out)
+        claim_id = client.claim_id(claim)
+        self._post("/v1/claims", posted_json(posted))
+        (self.accepted.honest if kind == "honest" else self.accepted.false).add(claim_id)
+        defender = Defender(client, Behaviour.SILENT if kind == "silent" else Behaviour.WITHHOLDS, None, client.first)
+        defender.uphold(claim_id, self.program, trace)
+        self.liars.append(defender)
+        return posted
+
+    def _attack(self, posted: PostedClaim) -> None:
+        """Challenge an honest claim, and never move again: its claimant must answer, and collects the clock."""
+        attacker = self.net.client(f"attacker {self.number}")
+        claim_id = attacker.claim_id(posted.claim)
+        book = Book(attacker.first)
+        deadline = time.monotonic() + 120
+        while claim_id not in book.claims and time.monotonic() < deadline:
+            book.read(attacker)
+            time.sleep(0.2)
+        assert claim_id in book.claims, (
+            f"the claim was not posted in two minutes; {self.net.services['sequencer'].tail()}"
+        )
+        attacker.challenge(posted.claim, book.inclusion(claim_id), value=self.net.terms.challenge_bond)
+
+    def play(self) -> None:
+        for liar in self.liars:
+            try:
+                liar.poll()
+            except TouchstoneError:
+                continue
+
+
+def settled(net: Network, book: Book, accepted: Accepted) -> list[ClaimId]:
+    """Those that are neither final nor invalid yet."""
+    left = []
+    for claim_id in accepted.all:
+        posted = book.claims.get(claim_id)
+        over = (ClaimStatus.FINAL, ClaimStatus.INVALID)
+        if posted is None or net.reader.status(posted.claim, book.inclusion(claim_id)) not in over:
+            left.append(claim_id)
+    return left
+
+
+def verify(net: Network, accepted: Accepted) -> dict[str, object]:
+    """What L1 says in the end; raises AssertionError for any promise that was broken."""
+    reader = net.reader
+    events = [logged.event for logged in reader.events(reader.first, reader.chain.height())]
+    posted = Counter(event.claim_id for event in events if isinstance(event, ClaimPosted))
+    lost = accepted.all - set(posted)
+    assert not lost, f"accepted and lost: {[one.hex() for one in lost]}"
+    twice = [claim.hex() for claim, count in posted.items() if count > 1]
+    assert not twice, f"posted twice: {twice}"
+    games = Counter((event.claim_id, event.challenger) for event in events if isinstance(event, Challenged))
+    assert max(games.values()) == 1, f"more than one game: {[key for key, n in games.items() if n > 1]}"
+    convicted = {event.claim_id for event in events if isinstance(event, Convicted)}
+    assert convicted >= accepted.false, f"{len(accepted.false - convicted)} false claims were not convicted"
+    assert not convicted & accepted.honest, "an honest claim was convicted"
+    book = Book(reader.first)
+    book.read(reader)
+    for claim_id in accepted.honest:
+        status = reader.status(book.claims[claim_id].claim, book.inclusion(claim_id))
+        assert status is ClaimStatus.FINAL, f"an honest claim is {status.name}"
+    moves, failed = moves_of(net)
+    repeated = [key for key, count in moves.items() if count > 1]
+    assert not repeated, f"sent twice: {repeated[:3]}"
+    return {
+        "claims": len(accepted.all),
+        "final": len(accepted.honest),
+        "invalid": len(accepted.false),
+        "games": len(games),
+        "moves": len(moves),
+        "failed_transactions": failed,
+    }
+
+
+def moves_of(net: Network) -> tuple[Counter[tuple[str, str]], int]:
+    """(sender, calldata) of every transaction that our services had mined, and how many of them failed."""
+    services = {net.node.signer(name).address.lower() for name in VICTIMS}
+    found: Counter[tuple[str, str]] = Counter()
+    failed = 0
+    for number in range(net.reader.first, net.node.height + 1):
+        for transaction in net.node.rpc("eth_getBlockByNumber", hex(number), True)["transactions"]:
+            if transaction["from"].lower() in services:
+                if int(transaction["value"], 16) and len(transaction["input"]) <= 10:
+                    continue  # a deposit: two of the same amount are no move
+                found[transaction["from"], transaction["input"]] += 1
+                receipt = net.node.rpc("eth_getTransactionReceipt", transaction["hash"])
+                failed += receipt["status"] != "0x1"
+    return found, failed
+
+
+def run(kills: int, seed: int, say: Say = print) -> dict[str, object]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        node = stack.enter_context(Anvil(interval=1))
+        net = stack.enter_context(Network(node, folder, TERMS))
+        program = toy_program()
+        net.sequencer().start().wait_ready()
+        net.add_model(program, MODEL)
+        for service in (net.prover(), net.watcher("watcher-1"), net.watcher("watcher-2", "defend")):
+            service.start()
+        for service in net.services.values():
+            service.wait_ready()
+        say("all services are ready")
+        killer, accepted = Killer(net, random.Random(seed)), Accepted()
+        observer = Observer(net, killer)
+        observer.start()
+        stack.callback(observer.over.set)
+        number, begun = 0, time.monotonic()
+        while killer.total < kills:
+            scenario = Scenario(net, program, killer, number, accepted)
+            scenario.begin()
+            until = time.monotonic() + 900
+            while (left := settled(net, observer.book, accepted)) and time.monotonic() < until:
+                scenario.play()
+                time.sleep(0.3)
+            assert not left, f"{len(left)} claims did not settle in 15 minutes"
+            number += 1
+            say(
+                f"round {number}: {killer.total} kills, {len(accepted.all)} claims settled, {time.monotonic() - begun:.0f} s"
+            )
+        observer.over.set()
+        killer.settle()
+        found = verify(net, accepted)
+        return found | {"kills": killer.total, "rounds": number, "by": dict(sorted(killer.kills.items()))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    found = run(given.kills, given.seed)
+    print(json.dumps(found, indent=1))
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""A network of real processes on a real node, whose services can be killed and started again at any moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+import httpx
+
+from rollup.archive import pack
+from rollup.l1.chain import Chain
+from rollup.l1.client import L1Client
+from rollup.l1.deployment import Deployment
+from rollup.program import Program
+from rollup.settings import Parameters
+from tests.anvil import ETHER, Anvil
+from tests.campaigns.processes import Service, free_port
+
+TOKENS = {role: f"{role}-token-of-a-campaign" for role in ("read", "operate", "own")}
+PROVER_TOKEN = "prover-token-of-a-campaign"
+
+
+class Network:
+    """``node`` mines by itself; the deployment and all data lie in ``folder``. Leaving the context ends every process."""
+
+    def __init__(self, node: Anvil, folder: Path, terms: Parameters) -> None:
+        self.node, self.folder, self.terms = node, folder, terms
+        self.chain: Chain = node.chain()
+        deployer = L1Client.deploy(self.chain, node.signer("deployer"), terms)
+        self.reader = deployer.using(None)
+        self.deployment = folder / "deployment.json"
+        Deployment.of(deployer).save(self.deployment)
+        self.services: dict[str, Service] = {}
+        self._admin_port = free_port()
+        self._ports = {name: free_port() for name in ("sequencer", "prover", "watcher-1", "watcher-2")}
+
+    def __enter__(self) -> Network:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for service in self.services.values():
+            service.kill()
+
+    def client(self, name: str, wei: int = 100 * ETHER) -> L1Client:
+        return self.reader.using(self.node.signer(name, wei))
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self._ports[name]}"
+
+    def _service(self, name: str, command: str, *flags: str, **secrets: str) -> Service:
+        self.node.fund(self.node.signer(name).address, 1000 * ETHER)
+        common = ["--rpc", self.node.url, "--deployment", str(self.deployment), "--finality", "latest"]
+        common += ["--port", str(self._ports[name]), "--poll", "200ms", "--fee-patience", "5s", "--log-style", "json"]
+        environment = {"TOUCHSTONE_KEY": self.node.key(name), **secrets}
+        environment["JAX_COMPILATION_CACHE_DIR"] = str(self.folder / "compiled")
+        environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        service = Service(name, [command, *common, *flags], self._ports[name], environment, self.folder / f"{name}.log")
+        self.services[name] = service
+        return service
+
+    def sequencer(self, database: str | None = None, *flags: str) -> Service:
+        return self._service(
+            "sequencer",
+            "sequencer",
+            *("--admin-port", str(self._admin_port), "--models", str(self.folder / "models")),
+            *("--database", database or f"sqlite:///{self.folder}/claims.db", "--prover", self.url("prover")),
+            *("--batch-age", "1s", "--rate", "10000", "--burst", "10000"),
+            *flags,
+            TOUCHSTONE_PROVER_TOKEN=PROVER_TOKEN,
+            **{f"TOUCHSTONE_ADMIN_{role.upper()}_TOKEN": token for role, token in TOKENS.items()},
+        )
+
+    def prover(self, *flags: str) -> Service:
+        deposit = str(40 * self.terms.claim_bond)
+        return self._service(
+            "prover",
+            "prover",
+            *("--models-from", self.url("sequencer"), "--deposit", deposit, "--rate", "10000", "--burst", "10000"),
+            *flags,
+            TOUCHSTONE_PROVER_TOKEN=PROVER_TOKEN,
+        )
+
+    def watcher(self, name: str = "watcher-1", mode: str = "challenge", *flags: str) -> Service:
+        return self._service(
+            name,
+            "watch",
+            *("--mode", mode, "--all-models", "--models-from", self.url("sequencer"), "--traces", self.url("prover")),
+            *("--cache", str(self.folder / name)),
+            *flags,
+        )
+
+    def add_model(self, program: Program, name: str) -> None:
+        """Register a model through the admin API."""
+        saved = self.folder / f"saved-{name}"
+        program.save(saved)
+        answer = httpx.post(
+            f"http://127.0.0.1:{self._admin_port}/admin/models",
+            params={"name": name},
+            content=pack(saved),
+            headers={"Authorization": f"Bearer {TOKENS['own']}"},
+            timeout=120,
+            trust_env=False,
+        )
+        assert answer.status_code in (200, 201), answer.text
