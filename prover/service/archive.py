@@ -1,0 +1,183 @@
+"""Traces by their root: a few in memory, all others derived again from program and input.
+
+What can be derived is every claim that the prover made since it started, and whatever ``find`` knows of (its claims on L1).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+
+from prover.claims import Made
+from prover.trace import Trace
+from rollup.claim import NO_ROOT, ClaimId
+from rollup.errors import TouchstoneError
+from rollup.service.limits import busy
+from rollup.service.logs import logger
+from rollup.service.metrics import counter, gauge
+from rollup.service.problem import Problem
+from rollup.types import ModelId, Root
+
+CACHED = gauge("prover", "traces_cached_bytes", "Memory that derived traces occupy")
+DERIVED = counter("prover", "traces_derived", "Traces that were derived again")
+
+CLAIMS_PER_ROOT = 64
+SOURCE_OVERHEAD = 1000
+
+_log = logger("touchstone.prover")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a trace is derived from: a claim's model and its input bytes."""
+
+    claim_id: ClaimId
+    model_id: ModelId
+    inputs: bytes
+
+
+@dataclass
+class Known:
+    """One trace root. ``claims``: that commit to it, as far as they are remembered."""
+
+    model_id: ModelId
+    inputs: bytes
+    claims: list[ClaimId]
+    lock: Lock = field(default_factory=Lock)
+
+    @property
+    def size(self) -> int:
+        return SOURCE_OVERHEAD + len(self.inputs)
+
+
+class Archive:
+    """``derive(model id, input bytes)`` executes; ``find(root)`` looks for one's own claims elsewhere.
+
+    ``trace_bytes`` bound the traces in memory (the last one is always kept), ``source_bytes`` the inputs; ``deriving``:
+    callers that may wait for an execution.
+    """
+
+    def __init__(
+        self,
+        derive: Callable[[ModelId, bytes], Trace],
+        find: Callable[[Root], list[Source]] = lambda root: [],
+        trace_bytes: int = 256 << 20,
+        source_bytes: int = 64 << 20,
+        deriving: int = 8,
+    ) -> None:
+        self._derive, self.find = derive, find
+        self._trace_bytes, self._source_bytes, self._free = trace_bytes, source_bytes, deriving
+        self._known: OrderedDict[Root, Known] = OrderedDict()
+        self._known_size = 0
+        self._traces: OrderedDict[Root, Trace] = OrderedDict()
+        self._sizes: dict[Root, int] = {}
+        self._size = 0
+        self._lock = Lock()
+
+    @property
+    def size(self) -> int:
+        """Memory of the traces that are held, about."""
+        return self._size
+
+    def keep(self, made: Made) -> None:
+        """Remember a claim that was just made, with its trace if it has one."""
+        if made.trace is not None:
+            claim = made.posted.claim
+            self.note(made.trace.root, Source(made.claim_id, claim.model_id, made.posted.inputs))
+            self._store(made.trace.root, made.trace)
+
+    def note(self, root: Root, source: Source) -> None:
+        """Remember from what the trace with this root is derived."""
+        with self._lock:
+            known = self._known.get(root)
+            if known is None:
+                known = self._known[root] = Known(source.model_id, source.inputs, [])
+                self._known_size += known.size
+            self._known.move_to_end(root)
+            if source.claim_id not in known.claims:
+                known.claims = [*known.claims, source.claim_id][-CLAIMS_PER_ROOT:]
+            while self._known_size > self._source_bytes and len(self._known) > 1:
+                _, oldest = self._known.popitem(last=False)
+                self._known_size -= oldest.size
+
+    def of_claim(self, source: Source) -> Trace:
+        """The trace of a claim of one's own, derived if need be; it is published from now on."""
+        with self._lock:
+            root = next((root for root, known in self._known.items() if source.claim_id in known.claims), None)
+        if root is not None and (trace := self._held(root)) is not None:
+            return trace
+        trace = self._derived(source.model_id, source.inputs)
+        self.note(trace.root, source)
+        self._store(trace.root, trace)
+        return trace
+
+    def known(self, root: Root) -> Known:
+        """What the trace with this root is derived from; raises Problem 404 if it is none of one's own."""
+        with self._lock:
+            known = self._known.get(root)
+        if known is not None:
+            return known
+        if root != NO_ROOT:
+            for source in self.find(root):
+                self.note(root, source)
+        with self._lock:
+            known = self._known.get(root)
+        if known is None:
+            raise Problem(
+                404, "no-trace", "No such trace", f"trace 0x{root.hex()} is of no claim that this prover made"
+            )
+        return known
+
+    @contextmanager
+    def open(self, root: Root) -> Iterator[Trace]:
+        """The trace with this root, for one reader at a time; raises Problem 404 if there is none, 503 if too many wait."""
+        known = self.known(root)
+        with self._lock:
+            if self._free <= 0:
+                raise busy("as many traces as it takes are being derived")
+            self._free -= 1
+        try:
+            with known.lock:
+                yield self._held(root) or self._again(root, known)
+        finally:
+            with self._lock:
+                self._free += 1
+
+    def _held(self, root: Root) -> Trace | None:
+        with self._lock:
+            if root in self._traces:
+                self._traces.move_to_end(root)
+            return self._traces.get(root)
+
+    def _again(self, root: Root, known: Known) -> Trace:
+        try:
+            trace = self._derived(known.model_id, known.inputs)
+        except TouchstoneError as error:
+            raise Problem(404, "no-trace", "No such trace", f"trace 0x{root.hex()} can't be derived: {error}") from None
+        if trace.root != root:
+            _log.error("a claim of this account has another trace than its program gives", trace_root=f"0x{root.hex()}")
+            raise Problem(
+                404, "no-trace", "No such trace", f"trace 0x{root.hex()} is not what its claim's program gives"
+            )
+        self._store(root, trace)
+        return trace
+
+    def _derived(self, model_id: ModelId, inputs: bytes) -> Trace:
+        DERIVED.inc()
+        return self._derive(model_id, inputs)
+
+    def _store(self, root: Root, trace: Trace) -> None:
+        if trace.memory > self._trace_bytes:
+            trace.drop()
+        with self._lock:
+            self._traces[root] = trace
+            self._traces.move_to_end(root)
+            self._size += trace.memory - self._sizes.get(root, 0)
+            self._sizes[root] = trace.memory
+            while len(self._traces) > 1 and self._size > self._trace_bytes:
+                oldest, _ = self._traces.popitem(last=False)
+                self._size -= self._sizes.pop(oldest)
+            CACHED.set(self._size)

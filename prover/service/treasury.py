@@ -1,0 +1,56 @@
+"""Keeps an account's free balance on the ledger above what its next bonds need."""
+
+from __future__ import annotations
+
+from rollup.l1.client import L1Client, Receipt
+from rollup.service.logs import logger
+from rollup.service.metrics import counter, gauge
+
+BALANCE = gauge("ledger", "free_wei", "Free balance on the ledger", ["account"])
+LOCKED = gauge("ledger", "locked_wei", "Wei that are held as bonds", ["account"])
+WALLET = gauge("ledger", "wallet_wei", "Wei on the chain itself, for gas and deposits", ["account"])
+DEPOSITS = counter("ledger", "deposits", "Deposits made", ["account"])
+
+GAS_RESERVE_WEI = 10**16
+"""What is left on the chain itself, to pay for moves."""
+
+_log = logger("touchstone.treasury")
+
+
+class Treasury:
+    """``target``: wei of free balance that are topped up to once less than half is left; 0 only looks."""
+
+    def __init__(self, client: L1Client, target: int) -> None:
+        self._client, self.target = client, target
+        self.problem: str | None = None
+        """Why bonds can't be paid for any more; None while they can."""
+
+    def step(self) -> Receipt | None:
+        """Look, and deposit if need be. Raises ChainError where the chain fails; lacking money is a ``problem``."""
+        client, account = self._client, self._client.account
+        free, wallet = client.balance(account), client.chain.wei_of(account)
+        BALANCE.labels(account).set(free)
+        LOCKED.labels(account).set(client.locked(account))
+        WALLET.labels(account).set(wallet)
+        receipt = None
+        if 2 * free < self.target:
+            possible = min(self.target - free, wallet - GAS_RESERVE_WEI)
+            if possible > 0:
+                receipt = client.deposit(possible)
+                free += possible
+                BALANCE.labels(account).set(free)
+                DEPOSITS.labels(account).inc()
+                _log.info("deposited", account=account, wei=possible, free_wei=free)
+        bond = client.parameters.claim_bond
+        problem = None
+        if free < bond:
+            problem = (
+                f"account {account} has {free} wei free on the ledger, a claim needs a bond of {bond}; "
+                "send it money, or deposit some"
+            )
+        if problem is not None and self.problem is None:
+            _log.error(
+                "no bond is left for another claim", account=account, free_wei=free, bond_wei=bond, wallet_wei=wallet
+            )
+        self.problem = problem
+        return receipt

@@ -1,0 +1,154 @@
+"""Models that are held ready, run one execution at a time each, and signed for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from prover.claims import Made, make_claim
+from prover.model import Model
+from prover.service.numbers import array_of
+from prover.trace import Trace
+from rollup.claim import arrays
+from rollup.encoding import TracePolicy
+from rollup.errors import ClaimError
+from rollup.l1.signing import Domain, Signer
+from rollup.service.limits import busy
+from rollup.service.logs import logger
+from rollup.service.metrics import counter, gauge, histogram
+from rollup.service.problem import Problem
+from rollup.types import ModelId, Timestamp
+
+INFERENCES = counter("prover", "inferences", "Inferences asked for", ["model", "outcome"])
+SECONDS = histogram("prover", "inference_seconds", "Execution, hashing and signing, without waiting", ["model"])
+QUEUE = gauge("prover", "queue_inferences", "Inferences that run or wait", ["model"])
+HELD = gauge("prover", "models_held", "Models that are held ready")
+
+_log = logger("touchstone.prover")
+
+
+@dataclass
+class Held:
+    """One model, ready to run. ``names``: what it can be asked for by, besides its id; the first is shown."""
+
+    model: Model
+    names: list[str]
+    lock: Lock = field(default_factory=Lock)
+    waiting: int = 0
+
+    @property
+    def id(self) -> ModelId:
+        return self.model.program.id
+
+    @property
+    def name(self) -> str:
+        return self.names[0] if self.names else f"0x{self.id.hex()[:16]}"
+
+
+class Worker:
+    """``now``: the chain's time; ``valid_for``: seconds that a claim may wait to be posted. ``queue``: executions of one model that may run or wait; others are refused."""
+
+    def __init__(
+        self,
+        signer: Signer,
+        domain: Domain,
+        now: Callable[[], Timestamp],
+        valid_for: int = 3600,
+        queue: int = 16,
+    ) -> None:
+        self._signer, self._domain, self._now = signer, domain, now
+        self._valid_for, self._queue = valid_for, queue
+        self._held: dict[ModelId, Held] = {}
+        self._counting = Lock()
+
+    @property
+    def models(self) -> list[Held]:
+        """What is held, in the order in which it came."""
+        return list(self._held.values())
+
+    def __contains__(self, model_id: ModelId) -> bool:
+        return model_id in self._held
+
+    def hold(self, model: Model, *names: str) -> Held:
+        """Make a model ready: the self-test runs, and one execution, so that no caller waits for compilation.
+
+        Raises InexactMachine if it is not exact here, AuditError if the program is not well-formed.
+        """
+        program = model.program
+        held = self._held.get(program.id)
+        if held is None:
+            started = time.perf_counter()
+            machine = model.executor
+            zeros = [np.zeros(tensor.shape, tensor.dtype.numpy) for tensor in program.header.inputs]
+            machine.outputs(zeros)
+            if program.header.policy is TracePolicy.WITH_CLAIM:
+                Trace.of(machine, zeros)
+            held = self._held.setdefault(program.id, Held(model, list(names)))
+            HELD.set(len(self._held))
+            _log.info("model ready", model=held.name, seconds=round(time.perf_counter() - started, 2))
+        held.names += [name for name in names if name not in held.names]
+        return held
+
+    def find(self, name: str) -> Held:
+        """The model of this name or id (the last that took the name); raises Problem 404."""
+        for held in reversed(self.models):
+            if name in held.names or name.lower().removeprefix("0x") == held.id.hex():
+                return held
+        known = ", ".join(held.name for held in self.models[:10]) or "none yet"
+        raise Problem(404, "no-model", "No such model", f"no model {name[:80]!r} is held here; there are: {known}")
+
+    def model(self, model_id: ModelId) -> Model | None:
+        held = self._held.get(model_id)
+        return None if held is None else held.model
+
+    def infer(self, name: str, inputs: Sequence[Any]) -> tuple[Held, Made]:
+        """Run a model on nested lists, one per program input, and sign what comes out; nothing is posted.
+
+        Raises Problem 404 for an unknown model and 503 when too many wait, ExecutionError for inputs that do not fit.
+        """
+        held = self.find(name)
+        described = held.model.program.meta.get("inputs", [])
+        given = [
+            array_of(nested, described[number]["name"] if number < len(described) else f"{number}")
+            for number, nested in enumerate(inputs)
+        ]
+        valid_until = Timestamp(self._now() + self._valid_for)
+        outcome = "refused"
+        try:
+            with self._turn(held), SECONDS.labels(held.name).time():
+                made = make_claim(held.model, given, self._signer, self._domain, valid_until)
+                outcome = "signed"
+        finally:
+            INFERENCES.labels(held.name, outcome).inc()
+        return held, made
+
+    def trace(self, model_id: ModelId, inputs: bytes) -> Trace:
+        """Execute again on a claim's input bytes; raises ClaimError if the model is not held or the bytes don't fit."""
+        held = self._held.get(model_id)
+        if held is None:
+            raise ClaimError(f"model 0x{model_id.hex()} is not held here; give its program to derive traces of it")
+        tensors = arrays(inputs, held.model.program.header.inputs, "input")
+        with self._turn(held, bounded=False):
+            return Trace.of(held.model.executor, tensors)
+
+    @contextmanager
+    def _turn(self, held: Held, bounded: bool = True) -> Iterator[None]:
+        """One's turn to execute; raises Problem 503 at once if too many wait (``bounded``)."""
+        with self._counting:
+            if bounded and held.waiting >= self._queue:
+                raise busy(f"{held.waiting} executions of {held.name} wait")
+            held.waiting += 1
+            QUEUE.labels(held.name).set(held.waiting)
+        try:
+            with held.lock:
+                yield
+        finally:
+            with self._counting:
+                held.waiting -= 1
+                QUEUE.labels(held.name).set(held.waiting)
