@@ -1,0 +1,258 @@
+"""Traces from provers that nobody trusts: what hashes is used, everything else costs a bounded time and changes nothing."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from challenger.courier import Courier
+from challenger.remote import Patience, RemoteTraces
+from challenger.strategy import Trace
+from rollup.claim import NO_ROOT, ClaimId
+from rollup.encoding import TracePolicy
+from rollup.errors import CommitmentError
+from rollup.game.position import descendant
+from rollup.types import Gindex, Root
+from tests.challenger.hostile import head, serving, whole
+from tests.e2e.lies import PROGRAMS, RIGHT
+from tests.e2e.toy_program import Published
+
+PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
+TRACE = Published(PROGRAM, RIGHT)
+CLAIM = ClaimId(bytes(32))
+SHORT = Patience(request=0.2, trace=2.0, rest=60.0)
+FAIR = Patience(request=1.5, trace=30.0, rest=60.0)
+
+
+def body_of(trace: Trace, depth: int, line: str) -> bytes:
+    """What an honest prover answers to a request."""
+    if (children := re.search(r"/children/(\d+)\?levels=(\d+) ", line)) is not None:
+        above, levels = int(children[1]), int(children[2])
+        assert above.bit_length() - 1 + levels <= depth
+        return b"".join(trace.node(descendant(Gindex(above), levels, j)) for j in range(1 << levels))
+    found = re.search(r"/leaves/(\d+) ", line)
+    assert found is not None
+    return trace.leaf_bytes(int(found[1]))
+
+
+def honest(connection: socket.socket, line: str, _: bytes) -> None:
+    connection.sendall(whole(body_of(TRACE, PROGRAM.depth, line)))
+
+
+HELD = threading.Event()
+
+
+def hang(connection: socket.socket, line: str, _: bytes) -> None:
+    HELD.wait(5)
+
+
+def drip_head(connection: socket.socket, line: str, _: bytes) -> None:
+    while not HELD.wait(0.05):
+        connection.sendall(b"H")
+
+
+def drip_body(connection: socket.socket, line: str, _: bytes) -> None:
+    connection.sendall(head(200, 1024))
+    while not HELD.wait(0.05):
+        connection.sendall(b"\x00")
+
+
+def send_gigabytes(connection: socket.socket, line: str, _: bytes) -> None:
+    connection.sendall(head(200))
+    while True:
+        connection.sendall(bytes(1 << 20))
+
+
+def send_a_gigabyte_of_head(connection: socket.socket, line: str, _: bytes) -> None:
+    connection.sendall(b"HTTP/1.1 200 Said\r\nx: ")
+    while True:
+        connection.sendall(b"a" * (1 << 20))
+
+
+def too_short(connection: socket.socket, line: str, _: bytes) -> None:
+    connection.sendall(whole(body_of(TRACE, PROGRAM.depth, line)[:-32]))
+
+
+def too_long(connection: socket.socket, line: str, _: bytes) -> None:
+    connection.sendall(whole(body_of(TRACE, PROGRAM.depth, line) + bytes(32)))
+
+
+def wrong_nodes(connection: socket.socket, line: str, _: bytes) -> None:
+    connection.sendall(whole(bytes(len(body_of(TRACE, PROGRAM.depth, line)))))
+
+
+def redirect(connection: socket.socket, line: str, _: bytes) -> None:
+    connection.sendall(head(302, 0, f"location: {REDIRECTED[0]}\r\n"))
+
+
+def close(connection: socket.socket, line: str, _: bytes) -> None:
+    return
+
+
+def close_in_the_middle(connection: socket.socket, line: str, _: bytes) -> None:
+    connection.sendall(head(200, 1024) + bytes(100))
+
+
+def no_http(connection: socket.socket, line: str, _: bytes) -> None:
+    connection.sendall(b"\xff\x00 hello\r\n\r\n")
+
+
+def claim_compression(connection: socket.socket, line: str, _: bytes) -> None:
+    connection.sendall(head(200, 100, "content-encoding: gzip\r\n") + bytes(100))
+
+
+def endless_chunk(connection: socket.socket, line: str, _: bytes) -> None:
+    connection.sendall(head(200, None, "transfer-encoding: chunked\r\n") + b"f" * 16 + b"\r\n")
+
+
+def trouble(connection: socket.socket, line: str, _: bytes) -> None:
+    connection.sendall(whole(body_of(TRACE, PROGRAM.depth, line), 500))
+
+
+REDIRECTED: list[str] = [""]
+ATTACKS = [
+    hang, drip_head, drip_body, send_gigabytes, send_a_gigabyte_of_head, too_short, too_long, wrong_nodes, redirect, close,
+    close_in_the_middle, no_http, claim_compression, endless_chunk, trouble,
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _let_go() -> Iterator[None]:
+    yield
+    HELD.set()
+
+
+@pytest.fixture(scope="module")
+def courier() -> Iterator[Courier]:
+    one = Courier()
+    yield one
+    one.close()
+
+
+@dataclass
+class Time:
+    """A clock that a test moves."""
+
+    at: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def published(store: RemoteTraces, root: Root = TRACE.root) -> Trace:
+    found = store.published(CLAIM, root, PROGRAM.depth)
+    assert found is not None
+    return found
+
+
+def test_a_published_trace_is_read_in_a_few_requests(courier: Courier) -> None:
+    with serving(honest) as server:
+        trace = published(RemoteTraces([server.url], courier))
+        leaf = 2 << PROGRAM.header.tensor_depth
+        for shift in range(PROGRAM.depth + 1):
+            at = Gindex(((1 << PROGRAM.depth) | leaf) >> shift)
+            assert trace.node(at) == TRACE.node(at)
+            assert trace.node(Gindex(at ^ 1)) == TRACE.node(Gindex(at ^ 1)) if at > 1 else True
+        assert trace.leaf_bytes(leaf) == TRACE.leaf_bytes(leaf)
+        assert len(server.requests) == -(-PROGRAM.depth // 5) + 1
+        assert all(f"/v1/trace/0x{TRACE.root.hex()}/" in line for line, _, _ in server.requests)
+
+
+def test_nothing_is_asked_while_a_claim_has_no_trace_root(courier: Courier) -> None:
+    assert RemoteTraces(["http://127.0.0.1:9"], courier).published(CLAIM, NO_ROOT, PROGRAM.depth) is None
+    assert RemoteTraces([], courier).published(CLAIM, TRACE.root, PROGRAM.depth) is None
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__.replace("_", "-"))
+def test_a_source_that_does_this_is_left_for_the_next_one(
+    courier: Courier, attack: Callable[[socket.socket, str, bytes], None]
+) -> None:
+    with serving(attack) as hostile, serving(honest) as server:
+        REDIRECTED[0] = server.url
+        trace = published(RemoteTraces([hostile.url, server.url], courier, FAIR))
+        assert trace.node(Gindex(2)) == TRACE.node(Gindex(2))
+        assert trace.leaf_bytes(0) == TRACE.leaf_bytes(0)
+        # It failed once, and was asked nothing more; nor did anybody follow it to where it pointed.
+        assert len(hostile.requests) == 1
+        assert not any("location" in line for line, _, _ in server.requests)
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__.replace("_", "-"))
+def test_a_source_that_does_this_alone_gives_nothing(
+    courier: Courier, attack: Callable[[socket.socket, str, bytes], None]
+) -> None:
+    with serving(attack) as hostile:
+        REDIRECTED[0] = hostile.url
+        trace = published(RemoteTraces([hostile.url], courier, SHORT))
+        for _ in range(2):
+            with pytest.raises(CommitmentError, match="no prover publishes children/1"):
+                trace.node(Gindex(2))
+        assert len(hostile.requests) == 1
+
+
+def test_a_source_that_failed_is_asked_again_after_its_rest(courier: Courier) -> None:
+    def recovers(connection: socket.socket, line: str, body: bytes) -> None:
+        (trouble if len(server.requests) == 1 else honest)(connection, line, body)
+
+    now = Time()
+    with serving(recovers) as server:
+        trace = published(RemoteTraces([server.url], courier, FAIR, now))
+        with pytest.raises(CommitmentError):
+            trace.node(Gindex(2))
+        now.at += FAIR.rest - 1
+        with pytest.raises(CommitmentError):
+            trace.node(Gindex(2))
+        assert len(server.requests) == 1
+        now.at += 2
+        assert trace.node(Gindex(2)) == TRACE.node(Gindex(2))
+
+
+def test_a_trace_that_a_source_does_not_have_keeps_it_from_no_other_trace(courier: Courier) -> None:
+    def only_one(connection: socket.socket, line: str, body: bytes) -> None:
+        if TRACE.root.hex() in line:
+            honest(connection, line, body)
+        else:
+            connection.sendall(whole(b"no such trace", 404))
+
+    with serving(only_one) as server:
+        store = RemoteTraces([server.url], courier, FAIR)
+        for _ in range(3):
+            with pytest.raises(CommitmentError):
+                published(store, Root(b"\x07" * 32)).node(Gindex(2))
+        assert published(store).node(Gindex(2)) == TRACE.node(Gindex(2))
+        assert len(server.requests) == 2
+
+
+def test_no_trace_costs_more_than_its_seconds_however_many_sources_and_rests(courier: Courier) -> None:
+    now = Time()
+
+    def slow(connection: socket.socket, line: str, body: bytes) -> None:
+        now.at += 3
+        close(connection, line, body)
+
+    with serving(slow) as one, serving(slow) as two:
+        trace = published(RemoteTraces([one.url, two.url], courier, Patience(request=5, trace=8, rest=60), now))
+        for _ in range(5):
+            with pytest.raises(CommitmentError):
+                trace.node(Gindex(2))
+            now.at += 61
+        assert len(one.requests) + len(two.requests) == 3
+
+
+def test_the_traces_that_are_remembered_are_bounded(courier: Courier) -> None:
+    store = RemoteTraces(["http://127.0.0.1:9"], courier, Patience(traces=3))
+    traces = [published(store, Root(bytes([number]) * 32)) for number in range(1, 6)]
+    assert published(store, Root(b"\x05" * 32)) is traces[4]
+    assert published(store, Root(b"\x01" * 32)) is not traces[0]
+
+
+def test_below_the_leaves_there_is_nothing(courier: Courier) -> None:
+    with serving(honest) as server:
+        trace = published(RemoteTraces([server.url], courier))
+        with pytest.raises(CommitmentError, match="below the leaves"):
+            trace.node(Gindex(1 << (PROGRAM.depth + 1)))
