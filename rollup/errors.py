@@ -16,7 +16,9 @@
     │   ├── ClaimInvalid      the claim that was waited for is invalid
     │   └── WaitTimeout       a claim is neither final nor invalid yet (a TimeoutError, too)
     ├── ChainError            L1 refused or could not be reached
-    │   └── Reverted          a contract's custom error, decoded
+    │   ├── Reverted          a contract's custom error, decoded
+    │   ├── StaleView         what a decision was made on is no longer so; look again
+    │   └── Refused           the node answered a request with an error
     └── ServiceError          a service cannot start or work as it is set up
         └── SettingsError     a flag, variable, file or key of its settings is wrong
 
@@ -106,6 +108,16 @@ class Reverted(ChainError):
         super().__init__(sentence)
         self.name = name
         self.arguments = arguments
+
+
+class StaleView(ChainError):
+    """The account's nonce was used by a transaction that an earlier life of the process sent, or went back with a
+    reorganisation: what was decided on is no longer so. Look at L1 again and decide anew.
+    """
+
+
+class Refused(ChainError):
+    """A node answered a request with an error of its own; asking it again changes nothing."""
 
 
 class ServiceError(TouchstoneError):

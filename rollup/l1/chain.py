@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from eth_tester import EthereumTester, PyEVMBackend
-from eth_tester.exceptions import TransactionFailed
 from hexbytes import HexBytes
 from web3 import EthereumTesterProvider, Web3
-from web3.exceptions import Web3Exception
 from web3.types import LogReceipt, TxReceipt
 
 from rollup.claim import Address
-from rollup.errors import ChainError
-from rollup.l1.reverts import decode_revert, revert_data
+from rollup.errors import ChainError, Refused
+from rollup.l1.fees import FeePolicy
+from rollup.l1.finality import LATEST, Block, Finality
+from rollup.l1.node import Clock, Missing, Retry, ask
+from rollup.l1.sending import Account, Anchor, Sending
 from rollup.l1.signing import Signer
 from rollup.types import Duration, Timestamp
 
@@ -22,38 +25,55 @@ GENESIS = Timestamp(4_102_444_800)
 """The embedded chain begins in 2100: ahead of the machine's clock, its time depends on nothing but its own blocks."""
 
 BLOCK_GAS = 60_000_000
-TRANSACTION_GAS = 16_000_000
-"""Limit of every transaction on the embedded chain, where estimates cost time and gas nothing (EIP-7825: 2^24)."""
+EMBEDDED_GAS = 16_000_000
+"""Limit of every transaction on the embedded chain, where estimates cost time and gas nothing."""
 
-PRIORITY_WEI = 10**9
-RECEIPT_TIMEOUT = Duration(120)
+TRANSACTION_GAS = 1 << 24
+"""Most gas of a transaction (EIP-7825)."""
+
+TIMEOUT = 10.0
+"""Seconds that an endpoint has for an answer, and for every part of it."""
+
+LOG_BLOCKS = 2000
+"""Blocks per request for logs; endpoints limit them, some to less."""
 
 T = TypeVar("T")
 
 
 class Chain:
-    """A JSON-RPC endpoint of an EVM chain (Prague rules)."""
+    """A JSON-RPC endpoint of an EVM chain (Prague rules); several threads may use it.
 
-    def __init__(self, web3: Web3) -> None:
+    Every failure is a ChainError. Reads that fail on their way are made again a few times; what an account sends is
+    sent one after the other.
+    """
+
+    def __init__(
+        self, web3: Web3, fees: FeePolicy | None = None, clock: Clock | None = None, retry: Retry | None = None
+    ) -> None:
         self.web3 = web3
+        self.fees, self.clock, self._retry = fees or FeePolicy(), clock or Clock(), retry or Retry()
+        self._accounts: defaultdict[Address, Account] = defaultdict(Account)
+        self._log_blocks = LOG_BLOCKS
         self.chain_id = self.ask(lambda: web3.eth.chain_id)
 
     @classmethod
-    def connect(cls, url: str) -> Chain:
-        """Raises ChainError if nothing answers there."""
-        return cls(Web3(Web3.HTTPProvider(url)))
+    def connect(
+        cls,
+        url: str,
+        fees: FeePolicy | None = None,
+        clock: Clock | None = None,
+        retry: Retry | None = None,
+        timeout: float = TIMEOUT,
+    ) -> Chain:
+        """``timeout``: seconds for an answer. Raises ChainError if nothing answers there."""
+        provider = Web3.HTTPProvider(url, {"timeout": timeout}, exception_retry_configuration=None)
+        return cls(Web3(provider), fees, clock, retry)
 
     def ask(self, call: Callable[[], T]) -> T:
-        """Run a request; a revert becomes Reverted, any other failure ChainError."""
-        try:
-            return call()
-        except (Web3Exception, TransactionFailed, OSError, ValueError) as error:
-            data = revert_data(error)
-            if data is not None:
-                raise decode_revert(data) from None
-            raise ChainError(
-                f"the chain did not answer the request ({type(error).__name__}: {error}); check the endpoint"
-            ) from None
+        """Make a read request; raises Reverted, Refused if the node says no, or ChainError if it does not answer."""
+        return ask(call, self._retry, self.clock)
+
+    # Blocks and time
 
     def height(self) -> int:
         """Number of the latest block."""
@@ -64,65 +84,165 @@ class Chain:
         return self.time_of("latest")
 
     def time_of(self, block: Any) -> Timestamp:
-        return Timestamp(self.ask(lambda: self.web3.eth.get_block(block))["timestamp"])
+        return Timestamp(self.ask(lambda: self.web3.eth.get_block(block)["timestamp"]))
+
+    def block(self, named: int | bytes) -> Block | None:
+        """The block with this number or hash; None if the endpoint knows none."""
+        try:
+            return self._block(HexBytes(named) if isinstance(named, bytes) else named)
+        except Missing:
+            return None
+
+    def head(self, finality: Finality = LATEST) -> Block:
+        """The newest block that is that final; the genesis block if none is."""
+        if finality.confirmations:
+            return self._block(max(0, self.height() - finality.confirmations))
+        try:
+            return self._block(finality.tag)
+        except Refused as error:
+            raise ChainError(f"the chain has no {finality} block yet ({error}); wait, or count confirmations") from None
+
+    def lag(self, now: float) -> Duration:
+        """Seconds that the latest block lies behind ``now``, seconds since the epoch."""
+        return Duration(max(0, int(now) - self.now()))
+
+    def _block(self, named: Any) -> Block:
+        def read() -> Block:
+            found: Mapping[str, Any] = self.web3.eth.get_block(named)
+            return Block(
+                int(found["number"]),
+                bytes(found["hash"]),
+                Timestamp(int(found["timestamp"])),
+                bytes(found["parentHash"]),
+            )
+
+        return self.ask(read)
+
+    def base_fee(self) -> int:
+        """Wei per gas that the latest block burned."""
+        return self.ask(lambda: self.web3.eth.get_block("latest").get("baseFeePerGas", 0))
+
+    # Accounts and contracts
 
     def wei_of(self, account: Address) -> int:
         """What the account holds on the chain itself, outside of the ledger."""
         return self.ask(lambda: self.web3.eth.get_balance(self.web3.to_checksum_address(account)))
 
-    def _gas_limit(self, transaction: dict[str, Any]) -> int:
-        return self.ask(lambda: self.web3.eth.estimate_gas(transaction)) * 5 // 4  # type: ignore[arg-type]
+    def nonce(self, account: Address, block: int | str = "latest") -> int:
+        """How many transactions of the account were mined up to a block."""
+        named: Any = block
+        return self.ask(lambda: self.web3.eth.get_transaction_count(self.web3.to_checksum_address(account), named))
+
+    def has_code(self, address: Address) -> bool:
+        """Whether a contract is there."""
+        return bool(self.ask(lambda: self.web3.eth.get_code(self.web3.to_checksum_address(address))))
 
     def call(self, to: Address, data: bytes, sender: Address | None = None, block: Any = "latest") -> bytes:
         """Returned bytes of a call that changes nothing; raises Reverted or ChainError."""
-        request: dict[str, Any] = {"to": to, "data": "0x" + data.hex()}
+        request: Any = {"to": to, "data": "0x" + data.hex()}
         if sender is not None:
             request["from"] = sender
-        return bytes(self.ask(lambda: self.web3.eth.call(request, block)))  # type: ignore[arg-type]
+        return self.ask(lambda: bytes(self.web3.eth.call(request, block)))
 
     def calldata(self, transaction: bytes) -> bytes:
         """What a transaction was sent with."""
-        return bytes(self.ask(lambda: self.web3.eth.get_transaction(HexBytes(transaction)))["input"])
+        return self.ask(lambda: bytes(self.web3.eth.get_transaction(HexBytes(transaction))["input"]))
+
+    # Logs
 
     def logs(
         self, addresses: list[Address], first: int, last: int, topics: list[bytes | None] | None = None
     ) -> list[LogReceipt]:
-        """Logs of some contracts in blocks ``first`` to ``last``, both included; each begins with ``topics`` (None: any)."""
-        request: Any = {"address": addresses, "fromBlock": first, "toBlock": last}
+        """Logs of some contracts in blocks ``first`` to ``last``, both included; each begins with ``topics`` (None: any).
+
+        Long ranges are read in pieces, which become shorter if the endpoint refuses them.
+        """
+        request: dict[str, Any] = {"address": addresses}
         if topics:
             request["topics"] = [None if topic is None else "0x" + topic.hex() for topic in topics]
-        return list(self.ask(lambda: self.web3.eth.get_logs(request)))
+        found: list[LogReceipt] = []
+        while first <= last:
+            end = min(last, first + self._log_blocks - 1)
+            try:
+                found += self._logs(request | {"fromBlock": first, "toBlock": end})
+            except Refused:
+                if end == first:
+                    raise
+                self._log_blocks = max(1, (end - first + 1) // 2)
+                continue
+            first = end + 1
+        return found
 
-    def transact(self, signer: Signer, to: Address | None, data: bytes, value: int = 0) -> TxReceipt:
-        """Send a transaction and wait for its block; ``to`` None creates a contract. Raises Reverted or ChainError."""
-        eth = self.web3.eth
-        base_fee = self.ask(lambda: eth.get_block("latest")).get("baseFeePerGas", 0)
-        transaction: dict[str, Any] = {
-            "from": signer.address,
-            "data": "0x" + data.hex(),
-            "value": value,
-            "chainId": self.chain_id,
-            "nonce": self.ask(
-                lambda: eth.get_transaction_count(self.web3.to_checksum_address(signer.address), "pending")
-            ),
-            "maxFeePerGas": 2 * base_fee + PRIORITY_WEI,
-            "maxPriorityFeePerGas": PRIORITY_WEI,
-        }
-        if to is not None:
-            transaction["to"] = to
-        transaction["gas"] = self._gas_limit(transaction)
-        raw = signer.sign_transaction({key: field for key, field in transaction.items() if key != "from"} | {"type": 2})
-        sent = self.ask(lambda: eth.send_raw_transaction(raw))
-        receipt = self.ask(lambda: eth.wait_for_transaction_receipt(sent, timeout=RECEIPT_TIMEOUT))
+    def logs_of(self, block: Block, addresses: list[Address]) -> list[LogReceipt]:
+        """Logs of some contracts in exactly this block; raises Refused if the endpoint does not know it."""
+        return self._logs({"address": addresses, "blockHash": HexBytes(block.hash)})
+
+    def _logs(self, request: Any) -> list[LogReceipt]:
+        return self.ask(lambda: list(self.web3.eth.get_logs(request)))
+
+    # Transactions
+
+    def anchor(self, account: Address, block: int | None = None) -> Anchor:
+        """The account's nonce as of a block (None: the latest), for a decision on a state that is no older."""
+        return Anchor(self.nonce(account, "latest" if block is None else block))
+
+    def transact(
+        self, signer: Signer, to: Address | None, data: bytes, value: int = 0, anchor: Anchor | None = None
+    ) -> TxReceipt:
+        """Send a transaction and wait for its block; ``to`` None creates a contract.
+
+        It has the anchor's nonce, or without one that of the latest block. Raises Reverted; StaleView if another
+        transaction used the nonce; ChainError if the node takes it not, or it is not mined in time.
+        """
+        account = self._accounts[signer.address]
+        with account.lock:
+            request: dict[str, Any] = {"from": signer.address, "data": "0x" + data.hex(), "value": value}
+            if to is not None:
+                request["to"] = to
+            nonce = self.nonce(signer.address) if anchor is None else anchor.nonce
+            request["gas"] = self._gas_limit(request)
+            transaction = {key: field for key, field in request.items() if key != "from"} | {"chainId": self.chain_id}
+            receipt = Sending(self, account, signer, transaction, nonce).run()
+        if anchor is not None:
+            anchor.nonce += 1
         if receipt["status"] != 1:
-            self._explain(transaction, receipt)
+            self._explain(request, receipt)
         return receipt
 
-    def _explain(self, transaction: dict[str, Any], receipt: TxReceipt) -> None:
+    def broadcast(self, raw: bytes) -> None:
+        """Hand a signed transaction to the node, once; raises Refused or ChainError."""
+        ask(lambda: self.web3.eth.send_raw_transaction(raw), Retry(1), self.clock)
+
+    def receipt(self, transaction: bytes) -> TxReceipt | None:
+        """The receipt of a mined transaction; None if it is not mined."""
+
+        def read() -> TxReceipt:
+            found = self.web3.eth.get_transaction_receipt(HexBytes(transaction))
+            if found["status"] not in (0, 1) or not isinstance(found["blockNumber"], int):
+                raise ValueError("a receipt without status or block")
+            return found
+
+        try:
+            return self.ask(read)
+        except Missing:
+            return None
+
+    def knows(self, transaction: bytes) -> bool:
+        """Whether the node has a transaction, mined or waiting."""
+        try:
+            self.ask(lambda: self.web3.eth.get_transaction(HexBytes(transaction)))
+        except Missing:
+            return False
+        return True
+
+    def _gas_limit(self, request: dict[str, Any]) -> int:
+        estimate = self.ask(lambda: self.web3.eth.estimate_gas(request))  # type: ignore[arg-type]
+        return max(estimate, min(estimate * 5 // 4, TRANSACTION_GAS))
+
+    def _explain(self, request: Any, receipt: TxReceipt) -> None:
         """Raise why a mined transaction failed: it is called again on the state after its block, then on the one
         before.
         """
-        request: Any = {key: transaction[key] for key in ("from", "to", "data", "value", "gas") if key in transaction}
         for block in (receipt["blockNumber"], receipt["blockNumber"] - 1):
             self.ask(lambda block=block: self.web3.eth.call(request, block))  # type: ignore[misc]
         raise ChainError(
@@ -134,20 +254,32 @@ class Chain:
 class EmbeddedChain(Chain):
     """py-evm inside this process: its accounts are funded, every transaction is a block, time goes on as it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, fees: FeePolicy | None = None, clock: Clock | None = None) -> None:
         genesis = PyEVMBackend.generate_genesis_params({"timestamp": GENESIS, "gas_limit": BLOCK_GAS})
         self._tester = EthereumTester(PyEVMBackend(genesis_parameters=genesis))
-        super().__init__(Web3(EthereumTesterProvider(self._tester)))
+        self._one = threading.RLock()
+        super().__init__(Web3(EthereumTesterProvider(self._tester)), fees, clock, Retry(1))
 
-    def _gas_limit(self, transaction: dict[str, Any]) -> int:
-        return TRANSACTION_GAS
+    def ask(self, call: Callable[[], T]) -> T:
+        with self._one:
+            return super().ask(call)
+
+    def broadcast(self, raw: bytes) -> None:
+        with self._one:
+            super().broadcast(raw)
+
+    def logs_of(self, block: Block, addresses: list[Address]) -> list[LogReceipt]:
+        # It understands no block hash, and is never reorganised.
+        return self.logs(addresses, block.number, block.number)
+
+    def _gas_limit(self, request: dict[str, Any]) -> int:
+        return EMBEDDED_GAS
 
     def fund(self, account: Address, wei: int) -> None:
         """Give an account money out of nothing, to pay for gas and bonds."""
         rich = self.web3.eth.accounts[0]
         payment: Any = {"from": rich, "to": self.web3.to_checksum_address(account), "value": wei}
-        sent = self.web3.eth.send_transaction(payment)
-        self.web3.eth.wait_for_transaction_receipt(sent)
+        self.ask(lambda: self.web3.eth.send_transaction(payment))
 
     def signer(self, name: str, wei: int = 10**21) -> Signer:
         """A funded account whose key follows from a name: good for demos and tests, public to everybody."""
@@ -159,7 +291,8 @@ class EmbeddedChain(Chain):
         """Give the next block exactly this time; raises ChainError if that is in the past."""
         if time <= self.now():
             raise ChainError(f"the chain's time is {self.now()} already; {time} lies in its past")
-        self._tester.time_travel(time)
+        with self._one:
+            self._tester.time_travel(time)
 
     def advance(self, seconds: Duration | int) -> None:
         """Let time pass, and mine a block at its end."""
@@ -167,4 +300,5 @@ class EmbeddedChain(Chain):
         self.mine()
 
     def mine(self, blocks: int = 1) -> None:
-        self._tester.mine_blocks(blocks)
+        with self._one:
+            self._tester.mine_blocks(blocks)

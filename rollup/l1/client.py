@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from enum import IntEnum
@@ -10,17 +11,20 @@ from typing import Any, TypeVar
 
 from eth_abi.abi import decode
 from eth_utils.address import to_checksum_address
+from web3.types import LogReceipt, TxReceipt
 
 from rollup.batch import Inclusion
 from rollup.claim import NO_ROOT, Address, Claim, ClaimId, PostedClaim
 from rollup.encoding import Header, decode_header
-from rollup.errors import ChainError, Reverted
+from rollup.errors import ChainError, Refused, Reverted, StaleView
 from rollup.game.clock import Clocks, Side
 from rollup.game.moves import Rule
 from rollup.l1 import signing
 from rollup.l1.artifacts import Function, artifact
 from rollup.l1.chain import Chain
 from rollup.l1.events import Challenged, ClaimPosted, Event, Logged, ModelRegistered, decode_logs, topic_of
+from rollup.l1.finality import Block
+from rollup.l1.sending import Anchor
 from rollup.l1.signing import Domain, Signer
 from rollup.merkle import branch
 from rollup.program import Program
@@ -30,9 +34,6 @@ from rollup.types import Duration, Gindex, ModelId, Root, Timestamp
 E = TypeVar("E")
 
 NOTHING = bytes(32)
-
-LOG_BLOCKS = 2000
-"""Blocks per request for logs; endpoints limit them."""
 
 
 class ClaimStatus(IntEnum):
@@ -138,21 +139,39 @@ def _inclusion(inclusion: Inclusion) -> tuple[Any, ...]:
 
 
 class L1Client:
-    """``signer`` None reads only; a call that needs an account then raises ChainError."""
+    """``signer`` None reads only; a call that needs an account then raises ChainError. ``first``: the block of the
+    deployment, before which there is nothing to read.
 
-    def __init__(self, chain: Chain, address: Address, signer: Signer | None = None) -> None:
-        self.chain, self.address, self._signer = chain, address, signer
+    Several threads may read with one client. What it sends is sent one after the other.
+    """
+
+    def __init__(self, chain: Chain, address: Address, signer: Signer | None = None, first: int = 0) -> None:
+        self.chain, self.address, self.first, self._signer = chain, address, first, signer
+        self._local = threading.local()
 
     @classmethod
     def deploy(cls, chain: Chain, signer: Signer, parameters: Parameters) -> L1Client:
         """Deploy OneStepProver, RollupChain and (through it) DisputeGame; raises Reverted for bad parameters."""
         prover = chain.transact(signer, None, artifact("OneStepProver").creation())["contractAddress"]
         receipt = chain.transact(signer, None, artifact("RollupChain").creation(astuple(parameters), prover))
-        return cls(chain, Address(str(receipt["contractAddress"])), signer)
+        return cls(chain, Address(str(receipt["contractAddress"])), signer, receipt["blockNumber"])
 
     def using(self, signer: Signer | None) -> L1Client:
-        """The same deployment under another account."""
-        return L1Client(self.chain, self.address, signer)
+        """The same deployment under another account, with no anchor."""
+        return L1Client(self.chain, self.address, signer, self.first)
+
+    def anchor(self, block: int | None = None) -> None:
+        """Begin a decision of this thread: what it sends from here on has the nonces that follow from this moment.
+
+        Call it *before* reading the state that is decided on (or name a ``block`` that the state is no older than). A
+        transaction that an earlier life of the process left behind then has the same nonce, and is mined instead of the
+        new one or not at all: whoever sends gets StaleView, until it has anchored and looked again.
+        """
+        self._local.anchor = self.chain.anchor(self.account, block)
+
+    def release_anchor(self) -> None:
+        """Send on in this thread with whatever nonce is next, as without an anchor."""
+        self._local.anchor = None
 
     @property
     def account(self) -> Address:
@@ -198,7 +217,7 @@ class L1Client:
     def _send(self, contract: str, name: str, *args: Any, value: int = 0) -> Receipt:
         address = self.game_address if contract == "DisputeGame" else self.address
         data = artifact(contract).functions[name].encode(args)
-        receipt = self.chain.transact(self._key(), address, data, value)
+        receipt = self._transact(address, data, value)
         return Receipt(
             name,
             self.account,
@@ -208,6 +227,17 @@ class L1Client:
             bytes(receipt["transactionHash"]),
             tuple(logged.event for logged in decode_logs(self.chain.web3, receipt["logs"])),
         )
+
+    def _transact(self, address: Address, data: bytes, value: int) -> TxReceipt:
+        anchor: Anchor | None = getattr(self._local, "anchor", None)
+        if anchor is not None and anchor.void:
+            raise StaleView("what was read before the last transaction is stale; anchor, and look at L1 again")
+        try:
+            return self.chain.transact(self._key(), address, data, value, anchor)
+        except StaleView:
+            if anchor is not None:
+                anchor.void = True
+            raise
 
     # Models and money
 
@@ -221,7 +251,7 @@ class L1Client:
 
     def header(self, model_id: ModelId) -> Header:
         """The header of a registered model, from the event of its registration; raises ChainError if there is none."""
-        logs = self.chain.logs([self.address], 0, self.chain.height(), [topic_of(ModelRegistered), model_id])
+        logs = self.chain.logs([self.address], self.first, self.chain.height(), [topic_of(ModelRegistered), model_id])
         for logged in decode_logs(self.chain.web3, logs):
             if isinstance(logged.event, ModelRegistered):
                 return decode_header(logged.event.header)
@@ -269,7 +299,7 @@ class L1Client:
     def posted(self, claim: ClaimId) -> ClaimPosted | None:
         """Where the claim was posted, whoever posted it; None if it was not."""
         topics = [topic_of(ClaimPosted), None, claim]
-        logs = self.chain.logs([self.address], 0, self.chain.height(), topics)
+        logs = self.chain.logs([self.address], self.first, self.chain.height(), topics)
         found = [logged.event for logged in decode_logs(self.chain.web3, logs)]
         return next((event for event in found if isinstance(event, ClaimPosted)), None)
 
@@ -401,12 +431,19 @@ class L1Client:
 
     def events(self, first: int, last: int) -> list[Logged]:
         """All events of this deployment in blocks ``first`` to ``last``, both included, in order."""
-        found: list[Logged] = []
-        for start in range(first, last + 1, LOG_BLOCKS):
-            end = min(last, start + LOG_BLOCKS - 1)
-            logs = self.chain.logs([self.address, self.game_address], start, end)
-            found += decode_logs(self.chain.web3, logs)
-        return found
+        return self._decoded(self.chain.logs([self.address, self.game_address], first, last))
+
+    def events_of(self, block: Block) -> list[Logged] | None:
+        """All events of this deployment in exactly this block; None if the chain holds it no longer."""
+        try:
+            return self._decoded(self.chain.logs_of(block, [self.address, self.game_address]))
+        except Refused:
+            if self.chain.block(block.hash) is not None:
+                raise
+            return None
+
+    def _decoded(self, logs: list[LogReceipt]) -> list[Logged]:
+        return decode_logs(self.chain.web3, logs)
 
     def selected_path(self, transaction: bytes) -> tuple[At, Gindex, Root, tuple[Root, ...]] | None:
         """(where, position, node, siblings) of a ``select`` from its calldata; None if it was called through a
@@ -422,9 +459,10 @@ class L1Client:
         siblings = tuple(Root(path[j : j + 32]) for j in range(0, len(path), 32))
         return At(game, Root(stood)), Gindex(position), Root(node), siblings
 
-    def games_of(self, claim: ClaimId, first: int = 0) -> list[Challenged]:
-        """Every game ever opened about a claim, from the events since block ``first``."""
-        events = [logged.event for logged in self.events(first, self.chain.height())]
+    def games_of(self, claim: ClaimId, first: int | None = None) -> list[Challenged]:
+        """Every game ever opened about a claim, from the events since block ``first`` (None: the deployment)."""
+        start = self.first if first is None else first
+        events = [logged.event for logged in self.events(start, self.chain.height())]
         return [event for event in events if isinstance(event, Challenged) and event.claim_id == claim]
 
 

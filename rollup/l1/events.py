@@ -4,7 +4,7 @@ indices.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,6 +15,7 @@ from web3._utils.events import get_event_data
 from web3.types import LogReceipt
 
 from rollup.claim import Address, Claim, ClaimId
+from rollup.errors import ChainError
 from rollup.game.moves import Rule
 from rollup.l1.artifacts import artifact
 from rollup.l1.reverts import name_of
@@ -238,12 +239,13 @@ Event = (
 
 @dataclass(frozen=True)
 class Logged:
-    """An event and where it stands on the chain."""
+    """An event and where it stands on the chain. ``block_hash``: 32 bytes, which tell forks apart."""
 
     event: Event
     block: int
     index: int
     transaction: bytes
+    block_hash: bytes = b""
 
 
 def claim_of(fields: Mapping[str, Any]) -> Claim:
@@ -331,12 +333,16 @@ def decode_log(web3: Web3, log: LogReceipt) -> Logged | None:
         values.append(
             _CONVERT[name](value) if name in _CONVERT else bytes(value) if isinstance(value, bytes) else value
         )
-    return Logged(kind(*values), log["blockNumber"], log["logIndex"], bytes(log["transactionHash"]))
+    return Logged(
+        kind(*values), log["blockNumber"], log["logIndex"], bytes(log["transactionHash"]), bytes(log["blockHash"])
+    )
 
 
-def decode_logs(web3: Web3, logs: Iterable[LogReceipt]) -> Iterator[Logged]:
-    """The events behind logs, in the chain's order."""
-    for log in logs:
-        logged = decode_log(web3, log)
-        if logged is not None:
-            yield logged
+def decode_logs(web3: Web3, logs: Iterable[LogReceipt]) -> list[Logged]:
+    """The events behind logs, in the chain's order; raises ChainError if a log of ours is garbled."""
+    try:
+        found = [decode_log(web3, log) for log in logs]
+    # What a node made up can make any line of the library fail.
+    except Exception as error:
+        raise ChainError(f"the endpoint's logs are garbled ({type(error).__name__}); check the endpoint") from None
+    return [logged for logged in found if logged is not None]
