@@ -62,16 +62,6 @@ class Published(Protocol):
     def leaf(self, root: Root, leaf: int) -> bytes: ...
 
 
-class Nowhere:
-    """No place where traces are published."""
-
-    def children(self, root: Root, gindex: Gindex, levels: int) -> Sequence[Root]:
-        raise CommitmentError(f"no prover is known that publishes trace {_short(root)}; give the children yourself")
-
-    def leaf(self, root: Root, leaf: int) -> bytes:
-        raise CommitmentError(f"no prover is known that publishes trace {_short(root)}; give the leaf's bytes yourself")
-
-
 @dataclass(frozen=True)
 class ForcedMoves:
     """Makes a move if it is possible, and says why it is not. ``account``: held while a transaction is on its way, since

@@ -17,7 +17,8 @@ from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged
 from rollup.service.health import Health
 from rollup.service.loop import Loop
-from sequencer.admin.moves import ForcedMoves, Nowhere, Published, Standing
+from sequencer.admin.moves import ForcedMoves, Published, Standing
+from sequencer.admin.published import Provers
 from sequencer.states import Switch
 from sequencer.store import Store
 
@@ -67,7 +68,7 @@ class Operator:
     health: Health
     configuration: Callable[[], Mapping[str, Any]]
     wake: Callable[[], None] = lambda: None
-    published: Published = field(default_factory=Nowhere)
+    published: Published = field(default_factory=lambda: Provers(()))
     account: AbstractContextManager[object] = field(default_factory=Lock)
     loops: Sequence[Loop] = ()
     now: Callable[[], float] = time.time

@@ -1,0 +1,83 @@
+"""Answers of services as tables for people. Whatever comes from elsewhere is text, never markup."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from touchstone.cli.remote import plain
+from touchstone.units import show_wei
+
+WIDE = 200
+"""Columns where nobody looks at a terminal: nothing is wrapped in a file or a pipe."""
+
+Rows = Iterable[Sequence[Any]]
+
+
+def show(what: RenderableType) -> None:
+    """Print to stdout."""
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDE).print(what)
+
+
+def text(value: Any) -> Text:
+    """A value in words: nothing is a dash, truth is yes or no."""
+    words = {None: "-", True: "yes", False: "no"}
+    return Text(words[value] if value is None or isinstance(value, bool) else plain(value))
+
+
+def table(columns: Sequence[str], rows: Rows, empty: str = "none") -> RenderableType:
+    """A row a thing."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*(value if isinstance(value, Text) else text(value) for value in row))
+    return made if made.row_count else Text(empty)
+
+
+def facts(rows: Iterable[tuple[str, Any]]) -> RenderableType:
+    """Name and value, a line each."""
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="bold", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in rows:
+        made.add_row(Text(name), value if isinstance(value, Text) else text(value))
+    return made
+
+
+def together(*parts: RenderableType | None) -> RenderableType:
+    """One below the other, with a line between."""
+    shown: list[RenderableType] = []
+    for part in parts:
+        if part is not None:
+            shown += [Text(""), part] if shown else [part]
+    return Group(*shown)
+
+
+def when(seconds: int | None) -> str:
+    """A time of L1 or of a machine, in UTC."""
+    try:
+        return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)
+
+
+def amount(wei: str | int) -> str:
+    """An amount in a unit that can be read, and in wei."""
+    number = int(wei)
+    return f"{show_wei(number)} ({number} wei)" if number else "0"
+
+
+def pairs(mapping: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Nested settings, a name each: ``chain.rpc``."""
+    for name, value in mapping.items():
+        if isinstance(value, Mapping):
+            yield from pairs(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", ", ".join(map(str, value)) if isinstance(value, list) else value

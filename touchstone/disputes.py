@@ -1,0 +1,200 @@
+"""Disputes as L1 alone tells them: games, moves, and the verdict in numbers, recomputed with one's own program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from challenger.book import Book
+from challenger.checkers.re_execute import Machine, ReExecute
+from challenger.proof import shown
+from challenger.strategy import FirstOf, Revealed
+from challenger.verdict import Verdict, verdict
+from rollup.claim import ClaimId
+from rollup.errors import ClaimError
+from rollup.game.clock import Side
+from rollup.game.moves import Rule
+from rollup.l1.client import GameInfo, L1Client
+from rollup.l1.events import (
+    Challenged,
+    ChallengeLost,
+    Committed,
+    Convicted,
+    LeafRevealed,
+    Logged,
+    Reclaimed,
+    Selected,
+    TraceRootSet,
+)
+from rollup.l1.events import Revealed as NodeRevealed
+from rollup.program import Program
+from rollup.verdict import Conviction, Finding, explain
+from rollup.wire import Json, hex_of
+
+KINDS = {
+    Challenged: "challenged",
+    Committed: "committed",
+    TraceRootSet: "trace_root_set",
+    NodeRevealed: "revealed",
+    LeafRevealed: "leaf_revealed",
+    Selected: "selected",
+    Convicted: "convicted",
+    ChallengeLost: "challenge_lost",
+    Reclaimed: "reclaimed",
+}
+"""The public API's names."""
+
+
+@dataclass
+class Chronicle:
+    """What L1 said, up to a block. ``machine`` makes what runs a program again."""
+
+    client: L1Client
+    machine: Callable[[Program], Machine]
+    book: Book
+    logged: list[Logged] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, client: L1Client, machine: Callable[[Program], Machine], first: int) -> Chronicle:
+        """``first``: the deployment's block, or one before it. Raises ChainError."""
+        book = Book(first)
+        return cls(client, machine, book, book.read(client))
+
+    def disputed(self) -> list[ClaimId]:
+        """Every claim that was ever challenged, newest first."""
+        return list(reversed(self.book.games))
+
+    def summary(self, claim_id: ClaimId) -> Json:
+        """A dispute without its moves; raises ClaimError for a claim that nobody challenged."""
+        posted = self.book.claims.get(claim_id)
+        if posted is None or claim_id not in self.book.games:
+            raise ClaimError(f"nobody has challenged claim 0x{claim_id.hex()} on this chain; check the id")
+        state = self.client.status(posted.claim, self.book.inclusion(claim_id))
+        return {
+            "claim_id": hex_of(claim_id),
+            "model_id": hex_of(posted.claim.model_id),
+            "claimant": posted.claim.claimant,
+            "state": state.name.lower(),
+            "games": [self._game(opened, self.client.game(opened)) for opened in self.book.games[claim_id]],
+        }
+
+    def dispute(self, claim_id: ClaimId, program: Program | None = None) -> Json:
+        """All of a dispute. ``program``: the model's; with it the verdict says what is right, and both state roots.
+
+        Raises ClaimError, also for a program of another model.
+        """
+        found = self.summary(claim_id)
+        found["moves"] = [self._move(logged) for logged in self._about(claim_id)]
+        convicted = self.book.convicted.get(claim_id)
+        found["verdict"] = None if convicted is None else self._verdict(claim_id, convicted, program)
+        return found
+
+    def _game(self, opened: Challenged, now: GameInfo) -> Json:
+        clocks = None
+        if now.clocks is not None:
+            spent = max(0, self.client.chain.now() - now.clocks.since)
+            defends = now.turn is Side.DEFENDER
+            clocks = {
+                "defender": now.clocks.defender - (spent if defends else 0),
+                "challenger": now.clocks.challenger - (0 if defends else spent),
+            }
+        return {
+            "game_id": hex_of(opened.game_id),
+            "challenger": opened.challenger,
+            "counter": opened.counter,
+            "position": str(now.position) if now.live else None,
+            "turn": now.turn.value if now.turn else None,
+            "expired": now.expired.value if now.expired else None,
+            "clocks": clocks,
+            "open": now.open,
+        }
+
+    def _about(self, claim_id: ClaimId) -> list[Logged]:
+        """The moves about a claim: a reveal counts if a game about the claim stood on its node."""
+        games = {opened.game_id for opened in self.book.games[claim_id]}
+        nodes = {self.book.trace_root(claim_id)}
+        found = []
+        for logged in self.logged:
+            event = logged.event
+            if isinstance(event, Selected) and event.game_id in games:
+                nodes.add(event.node)
+            of_game = isinstance(event, Committed | Selected) and event.game_id in games
+            of_claim = (
+                isinstance(event, Challenged | TraceRootSet | Convicted | ChallengeLost | Reclaimed)
+                and event.claim_id == claim_id
+            )
+            if of_game or of_claim or (isinstance(event, NodeRevealed | LeafRevealed) and event.node in nodes):
+                found.append(logged)
+        return found
+
+    def _move(self, logged: Logged) -> Json:
+        event: Any = logged.event
+        place = getattr(event, "position", getattr(event, "place", None))
+        return {
+            "kind": KINDS[type(event)],
+            "block": logged.block,
+            "transaction": hex_of(logged.transaction),
+            "position": None if place is None else str(place),
+        }
+
+    def _verdict(self, claim_id: ClaimId, event: Convicted, program: Program | None) -> Json:
+        model = self.book.claims[claim_id].claim.model_id
+        if program is not None and program.id != model:
+            raise ClaimError(f"the claim is about model 0x{model.hex()}, the program given is 0x{program.id.hex()}")
+        conviction = Conviction(
+            event.rule, event.place, event.trace_index, event.element, event.claimed, event.computed
+        )
+        words = explain(program, conviction)
+        found = _words(words)
+        if program is None or event.rule is Rule.TIMEOUT:
+            return found
+        return found | _numbers(self._recomputed(claim_id, event, program))
+
+    def _recomputed(self, claim_id: ClaimId, event: Convicted, program: Program) -> Verdict:
+        inputs, outputs = self.book.data_of(claim_id)
+        own = ReExecute(program, self.machine(program)).trace(inputs)
+        root = self.book.trace_root(claim_id)
+        transaction = next(logged.transaction for logged in self.logged if logged.event == event)
+        revealed = Revealed(self.book.preimages, root, program.depth)
+        proof = shown(self.client, transaction, event, program.header, root)
+        return verdict(program, event, own, FirstOf([revealed, proof]), outputs)
+
+
+def _words(found: Finding) -> Json:
+    return {
+        "rule": found.conviction.rule.name.lower(),
+        "sentence": found.sentence,
+        "trace_index": found.conviction.trace_index,
+        "op": found.spot.op or None,
+        "source": found.spot.source,
+        "coordinates": list(found.spot.coordinates),
+        "claimed": _number(found.claimed),
+        "right": _number(found.right),
+    }
+
+
+def _numbers(found: Verdict) -> Json:
+    """What re-execution adds: the states around the disputed value, and of numbers the reals that they stand for."""
+    states = {
+        "agreed_state": hex_of(found.agreed),
+        "claimed_state": None if found.claimed_state is None else hex_of(found.claimed_state),
+        "right_state": hex_of(found.right_state),
+    }
+    if found.rule not in (Rule.STEP, Rule.OUTPUT) or isinstance(found.claimed, str) or isinstance(found.right, str):
+        return states
+    return states | {
+        "coordinates": list(found.coordinates),
+        "claimed": _number(found.claimed),
+        "right": _number(found.right),
+        "claimed_real": found.claimed * 2.0**-found.scale,
+        "right_real": found.right * 2.0**-found.scale,
+        "scale": found.scale,
+    }
+
+
+def _number(value: int | str | None) -> str | None:
+    """Integers in decimal, roots in hex: both may be beyond what JSON's readers keep."""
+    if isinstance(value, str):
+        return "0x" + value.removeprefix("0x")
+    return None if value is None else str(value)
