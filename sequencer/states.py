@@ -51,13 +51,15 @@ class Entry:
 
     ``sequence`` orders claims by when this store first heard of them. ``taken_at``: when it came in here; None for one that
     somebody else posted (then ``posted.signature`` is empty). ``batch`` to ``posted_at``: once it stands on L1. ``reason``:
-    why it is invalid, as a sentence or the name of L1's error. The bytes of a listing's entries are empty.
+    why it is invalid, as a sentence or the name of L1's error. ``gas``: what posting it takes at most, if we are to post it.
+    The bytes of a listing's entries are empty.
     """
 
     claim_id: ClaimId
     posted: PostedClaim
     state: State
     sequence: int
+    gas: int = 0
     taken_at: Timestamp | None = None
     reason: str | None = None
     batch: int | None = None
@@ -66,6 +68,11 @@ class Entry:
     transaction: bytes | None = None
     posted_at: Timestamp | None = None
     released: bool = False
+
+    @property
+    def bytes(self) -> int:
+        """About what the claim takes in a batch's calldata."""
+        return len(self.posted.inputs) + len(self.posted.outputs) + 640
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,23 @@
-"""What was answered to idempotency keys."""
+"""What was answered to idempotency keys. Callers and keys are kept as hashes: they may be any text, and are nobody's business."""
 
 from __future__ import annotations
 
+from hashlib import sha256
+
+import sqlalchemy as sa
+
 from rollup.types import Timestamp
-from sequencer.states import *
+from sequencer.states import Answer
 from sequencer.store.database import Database
+from sequencer.tables import answers
+
+
+def _hash(text: str) -> bytes:
+    return sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _which(caller: str, key: str) -> sa.ColumnElement[bool]:
+    return (answers.c.caller == _hash(caller)) & (answers.c.key == _hash(key))
 
 
 class Answers:
@@ -12,16 +25,34 @@ class Answers:
         self._database = database
 
     def begin(self, caller: str, key: str, digest: bytes, now: Timestamp) -> Answer | None:
-        """Reserve a key; None: it is ours to answer. Else what was answered before, or is being worked on; compare the digests."""
-        raise NotImplementedError
+        """Reserve a key for a request whose body has this digest. None: it is ours to answer; else what was answered
+        before, or is being worked on: compare the digests.
+        """
+        with self._database.write() as connection:
+            row = connection.execute(sa.select(answers).where(_which(caller, key))).first()
+            if row is not None:
+                return Answer(bytes(row.digest), row.status, bytes(row.response), Timestamp(row.created))
+            values = {"caller": _hash(caller), "key": _hash(key), "digest": digest, "response": b"", "created": now}
+            connection.execute(sa.insert(answers).values(values))
+        return None
 
     def finish(self, caller: str, key: str, status: int, response: bytes) -> None:
-        raise NotImplementedError
+        """Keep what was answered."""
+        with self._database.write() as connection:
+            values = {"status": status, "response": response}
+            connection.execute(sa.update(answers).where(_which(caller, key)).values(values))
 
     def forget(self, caller: str, key: str) -> None:
-        """Give a reserved key up, after a failure."""
-        raise NotImplementedError
+        """Give a reserved key up: the request failed and may be tried again."""
+        with self._database.write() as connection:
+            connection.execute(sa.delete(answers).where(_which(caller, key)))
 
-    def prune(self, before: Timestamp) -> int:
-        """Forget answers that are older."""
-        raise NotImplementedError
+    def prune(self, before: Timestamp, unfinished_before: Timestamp | None = None) -> int:
+        """Forget answers that are older, and what was never answered since ``unfinished_before`` (a process died);
+        returns how many.
+        """
+        old = answers.c.created < before
+        if unfinished_before is not None:
+            old |= answers.c.status.is_(None) & (answers.c.created < unfinished_before)
+        with self._database.write() as connection:
+            return connection.execute(sa.delete(answers).where(old)).rowcount

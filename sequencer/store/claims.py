@@ -2,29 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from rollup.claim import Address, ClaimId
 from rollup.errors import ClaimError
 from rollup.types import ModelId, Timestamp
-from sequencer.states import *
+from sequencer.states import Accepted, Entry, NewClaim, Page, State
+from sequencer.store import cursors, standing
 from sequencer.store.database import Database
+from sequencer.store.rows import chunks, claim_columns, content_columns, entry_of
+from sequencer.tables import changes, claims, contents, nonces, refusals
+
+_WHOLE = sa.select(claims, contents.c.inputs, contents.c.outputs).join(
+    contents, contents.c.claim_id == claims.c.claim_id
+)
 
 
 class Claims:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def accept(self, claims: Sequence[NewClaim]) -> list[Accepted | ClaimError]:
-        """One transaction for all; an outcome for each, in order. A known claim is no error; a nonce that is taken is one."""
-        raise NotImplementedError
+    def accept(self, new: Sequence[NewClaim]) -> list[Accepted | ClaimError]:
+        """One transaction for all; an outcome for each, in order. A claim that is known already is no error; a nonce that
+        another claim has, here or on L1, is one.
+        """
+        with self._database.write() as connection:
+            known = _states(connection, [one.claim_id for one in new])
+            taken = _taken(connection, new)
+            outcomes: list[Accepted | ClaimError] = []
+            fresh: list[NewClaim] = []
+            for one in new:
+                claim = one.posted.claim
+                if one.claim_id in known:
+                    state, ours = known[one.claim_id]
+                    if not ours and (claim.claimant, claim.nonce) not in taken.here:
+                        _adopt(connection, one)
+                    outcomes.append(Accepted(one.claim_id, state, False))
+                elif (claim.claimant, claim.nonce) in taken.here | taken.on_l1:
+                    outcomes.append(
+                        ClaimError(f"{claim.claimant} has used or cancelled nonce {claim.nonce}; sign with another")
+                    )
+                else:
+                    known[one.claim_id] = (State.PENDING, True)
+                    taken.here.add((claim.claimant, claim.nonce))
+                    fresh.append(one)
+                    outcomes.append(Accepted(one.claim_id, State.PENDING, True))
+            if fresh:
+                connection.execute(sa.insert(claims), [_columns(one) for one in fresh])
+                connection.execute(sa.insert(contents), [content_columns(one.claim_id, one.posted) for one in fresh])
+                connection.execute(
+                    sa.insert(changes),
+                    [{"claim_id": one.claim_id, "state": State.PENDING, "at": one.taken_at} for one in fresh],
+                )
+        return outcomes
 
     def get(self, claim_id: ClaimId) -> Entry | None:
         """The claim with its bytes."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            row = connection.execute(_WHOLE.where(claims.c.claim_id == claim_id)).first()
+        return None if row is None else entry_of(row, bytes(row.inputs), bytes(row.outputs))
 
     def state(self, claim_id: ClaimId) -> State | None:
-        raise NotImplementedError
+        with self._database.read() as connection:
+            found = connection.execute(sa.select(claims.c.state).where(claims.c.claim_id == claim_id)).scalar()
+        return None if found is None else State(found)
 
     def page(
         self,
@@ -34,27 +79,107 @@ class Claims:
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Entry]:
-        """Newest first, without bytes. Raises CursorError."""
-        raise NotImplementedError
+        """Newest first, without bytes; raises CursorError."""
+        query = sa.select(claims).order_by(claims.c.sequence.desc()).limit(limit + 1)
+        before = cursors.decode(cursor)
+        if before is not None:
+            query = query.where(claims.c.sequence < before)
+        for column, wanted in ((claims.c.state, state), (claims.c.model_id, model), (claims.c.claimant, claimant)):
+            if wanted is not None:
+                query = query.where(column == wanted)
+        with self._database.read() as connection:
+            entries = [entry_of(row) for row in connection.execute(query)]
+        return cursors.page(entries, limit, lambda entry: entry.sequence)
 
-    def pending(self, limit: int) -> list[Entry]:
-        """What waits, oldest first, with bytes."""
-        raise NotImplementedError
+    def pending(self, limit: int, without: Collection[Address] = ()) -> list[Entry]:
+        """What waits, oldest first, with bytes; ``without`` the claims of some claimants."""
+        query = _WHOLE.where(claims.c.state == State.PENDING).order_by(claims.c.sequence).limit(limit)
+        if without:
+            query = query.where(claims.c.claimant.not_in(list(without)))
+        with self._database.read() as connection:
+            return [entry_of(row, bytes(row.inputs), bytes(row.outputs)) for row in connection.execute(query)]
+
+    def pending_of(self, claimant: Address) -> list[ClaimId]:
+        query = sa.select(claims.c.claim_id).where(claims.c.claimant == claimant, claims.c.state == State.PENDING)
+        with self._database.read() as connection:
+            return [ClaimId(bytes(one)) for one in connection.execute(query.order_by(claims.c.sequence)).scalars()]
 
     def waiting(self) -> int:
         """How many claims are pending."""
-        raise NotImplementedError
+        return self._count(claims.c.state == State.PENDING)
 
     def waiting_of(self, claimant: Address) -> int:
-        raise NotImplementedError
+        return self._count((claims.c.claimant == claimant) & (claims.c.state == State.PENDING))
+
+    def _count(self, condition: sa.ColumnElement[bool]) -> int:
+        with self._database.read() as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(claims).where(condition)).scalar_one()
 
     def counts(self) -> dict[State, int]:
-        raise NotImplementedError
+        """Claims by state; 0 where there are none."""
+        query = sa.select(claims.c.state, sa.func.count()).group_by(claims.c.state)
+        with self._database.read() as connection:
+            found = {State(state): count for state, count in connection.execute(query)}
+        return {state: found.get(state, 0) for state in State}
 
     def oldest_waiting(self) -> Timestamp | None:
         """When the oldest pending claim came in."""
-        raise NotImplementedError
+        query = sa.select(claims.c.taken_at).where(claims.c.state == State.PENDING).order_by(claims.c.sequence).limit(1)
+        with self._database.read() as connection:
+            found = connection.execute(query).scalar()
+        return None if found is None else Timestamp(found)
 
-    def refuse(self, claim_ids: Mapping[ClaimId, str]) -> None:
-        """Give up on pending claims, for these reasons, as of the head that the store knows."""
-        raise NotImplementedError
+    def refuse(self, reasons: Mapping[ClaimId, str]) -> None:
+        """Give up on pending claims for these reasons, until L1's head that the store knows is undone."""
+        if not reasons:
+            return
+        with self._database.write() as connection:
+            head = standing.head(connection)
+            block = 0 if head is None else head.number
+            connection.execute(
+                sa.insert(refusals),
+                [{"claim_id": claim_id, "block": block, "reason": reason} for claim_id, reason in reasons.items()],
+            )
+            standing.refresh(connection, reasons)
+
+
+class _Taken:
+    """Nonces that can't be used for a new claim."""
+
+    def __init__(self, here: set[tuple[Address, int]], on_l1: set[tuple[Address, int]]) -> None:
+        self.here, self.on_l1 = here, on_l1
+
+
+def _states(connection: Connection, claim_ids: Sequence[ClaimId]) -> dict[ClaimId, tuple[State, bool]]:
+    """State, and whether the claim came in here, of those that are known."""
+    found = {}
+    for part in chunks(claim_ids):
+        query = sa.select(claims.c.claim_id, claims.c.state, claims.c.taken_at).where(claims.c.claim_id.in_(part))
+        for claim_id, state, taken_at in connection.execute(query):
+            found[ClaimId(bytes(claim_id))] = (State(state), taken_at is not None)
+    return found
+
+
+def _taken(connection: Connection, new: Sequence[NewClaim]) -> _Taken:
+    taken = _Taken(set(), set())
+    for part in chunks({(one.posted.claim.claimant, one.posted.claim.nonce) for one in new}):
+        for table, found in ((claims, taken.here), (nonces, taken.on_l1)):
+            pair = sa.tuple_(table.c.claimant, table.c.nonce)
+            query = sa.select(table.c.claimant, table.c.nonce).where(pair.in_(part))
+            if table is claims:
+                query = query.where(claims.c.taken_at.is_not(None))
+            found |= {(Address(claimant), nonce) for claimant, nonce in connection.execute(query)}
+    return taken
+
+
+def _columns(one: NewClaim) -> dict[str, Any]:
+    own = {"gas": one.gas, "taken_at": one.taken_at, "state": State.PENDING, "released": False}
+    return {**claim_columns(one.claim_id, one.posted), **own}
+
+
+def _adopt(connection: Connection, one: NewClaim) -> None:
+    """A claim that somebody else posted came in here too: if its block vanishes, it is ours to post."""
+    values = {"signature": one.posted.signature, "gas": one.gas, "taken_at": one.taken_at}
+    connection.execute(sa.update(claims).where(claims.c.claim_id == one.claim_id).values(**values))
+    content = {"inputs": one.posted.inputs, "outputs": one.posted.outputs}
+    connection.execute(sa.update(contents).where(contents.c.claim_id == one.claim_id).values(**content))

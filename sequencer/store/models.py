@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from rollup.types import ModelId
-from sequencer.states import *
-from sequencer.store.database import Database
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row
+
+from rollup.types import ModelId, Root, Timestamp
+from sequencer.states import Model
+from sequencer.store.database import Database, StoreError
+from sequencer.tables import models
+
+
+class NameTaken(StoreError):
+    """The name stands for another model."""
 
 
 class Models:
@@ -12,18 +22,50 @@ class Models:
         self._database = database
 
     def add(self, model: Model) -> None:
-        """Raises NameTaken (StoreError) if the name stands for another model; the same model again changes nothing but its name and meta, and takes it back into service."""
-        raise NotImplementedError
+        """Offer a model. One that was added before gets the new name and meta, and is in service again; raises NameTaken if
+        another model has the name.
+        """
+        with self._database.write() as connection:
+            holder = connection.execute(sa.select(models.c.model_id).where(models.c.name == model.name)).scalar()
+            if holder is not None and bytes(holder) != model.id:
+                raise NameTaken(
+                    f"the name {model.name!r} stands for model 0x{bytes(holder).hex()}; choose another, names are never reused"
+                )
+            values = {"name": model.name, "header": model.header, "meta": dict(model.meta), "retired": model.retired}
+            where = models.c.model_id == model.id
+            if connection.execute(sa.select(models.c.name).where(where)).first() is not None:
+                connection.execute(sa.update(models).where(where).values(values))
+            else:
+                added = {**values, "model_id": model.id, "added_at": model.added_at}
+                connection.execute(sa.insert(models).values(added))
 
     def get(self, model_id: ModelId) -> Model | None:
-        raise NotImplementedError
+        return self._one(models.c.model_id == model_id)
 
     def named(self, name: str) -> Model | None:
-        raise NotImplementedError
+        # PostgreSQL takes no NUL in a text; no name has one.
+        return None if "\0" in name else self._one(models.c.name == name)
+
+    def _one(self, condition: sa.ColumnElement[bool]) -> Model | None:
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(models).where(condition)).first()
+        return None if row is None else _model(row)
 
     def all(self, retired: bool = True) -> list[Model]:
-        raise NotImplementedError
+        """In the order in which they were added; with those that were retired, or without."""
+        query = sa.select(models).order_by(models.c.added_at, models.c.name)
+        if not retired:
+            query = query.where(models.c.retired.is_(False))
+        with self._database.read() as connection:
+            return [_model(row) for row in connection.execute(query)]
 
     def retire(self, model_id: ModelId) -> bool:
-        """Whether there was such a model."""
-        raise NotImplementedError
+        """Offer a model no longer; whether there was such a one."""
+        with self._database.write() as connection:
+            changed = connection.execute(sa.update(models).where(models.c.model_id == model_id).values(retired=True))
+        return changed.rowcount > 0
+
+
+def _model(row: Row[Any]) -> Model:
+    identity = ModelId(Root(bytes(row.model_id)))
+    return Model(identity, row.name, bytes(row.header), row.meta, Timestamp(row.added_at), row.retired)

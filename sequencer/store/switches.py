@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from sequencer.states import *
+import sqlalchemy as sa
+
+from sequencer.states import Switch
 from sequencer.store.database import Database
+from sequencer.tables import switches
 
 
 class Switches:
@@ -11,7 +14,13 @@ class Switches:
         self._database = database
 
     def get(self, switch: Switch) -> bool:
-        raise NotImplementedError
+        with self._database.read() as connection:
+            found = connection.execute(sa.select(switches).where(switches.c.name == switch)).first()
+        return found is not None
 
     def set(self, switch: Switch, on: bool) -> None:
-        raise NotImplementedError
+        """Stays when the process ends."""
+        with self._database.write() as connection:
+            connection.execute(sa.delete(switches).where(switches.c.name == switch))
+            if on:
+                connection.execute(sa.insert(switches).values(name=switch))

@@ -1,0 +1,127 @@
+"""How far claims are, derived from the facts: a pure function of what L1 said and of what came in here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from rollup.claim import ClaimId
+from rollup.types import Timestamp
+from sequencer.states import Head, State
+from sequencer.store.rows import chunks
+from sequencer.tables import (
+    batches,
+    blocks,
+    changes,
+    claims,
+    contents,
+    deployment,
+    games,
+    moves,
+    postings,
+    refusals,
+    releases,
+)
+
+_DERIVED = ("state", "reason", "batch", "position", "block", "transaction", "posted_at", "released")
+_NOWHERE: dict[str, Any] = dict.fromkeys(("reason", "batch", "position", "block", "transaction", "posted_at"))
+
+
+def head(connection: Connection) -> Head | None:
+    """The block up to which everything is known."""
+    row = connection.execute(sa.select(blocks).order_by(blocks.c.number.desc()).limit(1)).first()
+    return None if row is None else Head(row.number, bytes(row.hash), Timestamp(row.time))
+
+
+def window(connection: Connection) -> int:
+    """The challenge period in seconds; 0 before the store is bound to a deployment."""
+    return connection.execute(sa.select(deployment.c.window)).scalar() or 0
+
+
+def refresh(connection: Connection, claim_ids: Iterable[ClaimId]) -> None:
+    """Derive the state of these claims again, and note what changed. Claims that stand nowhere and never came in here
+    vanish.
+    """
+    known = head(connection)
+    now = 0 if known is None else known.time
+    over = now - window(connection)
+    for part in chunks(sorted(set(claim_ids))):
+        _refresh(connection, part, now, over)
+
+
+def sweep(connection: Connection) -> set[ClaimId]:
+    """Claims whose challenge period is over by now, or is not over any more."""
+    known = head(connection)
+    if known is None:
+        return set()
+    over = known.time - window(connection)
+    due = (claims.c.state == State.POSTED) & (claims.c.posted_at < over)
+    undone = (claims.c.state == State.FINAL) & (claims.c.posted_at >= over)
+    query = sa.union_all(sa.select(claims.c.claim_id).where(due), sa.select(claims.c.claim_id).where(undone))
+    return {ClaimId(bytes(one)) for one in connection.execute(query).scalars()}
+
+
+def _refresh(connection: Connection, part: Any, now: int, over: int) -> None:
+    rows = connection.execute(sa.select(claims).where(claims.c.claim_id.in_(part))).all()
+    stands = {
+        bytes(row.claim_id): row
+        for row in connection.execute(
+            sa.select(postings, batches.c.posted_at)
+            .join(batches, batches.c.number == postings.c.batch)
+            .where(postings.c.claim_id.in_(part))
+        )
+    }
+    refused: dict[bytes, str] = {}
+    for claim_id, reason in connection.execute(
+        sa.select(refusals.c.claim_id, refusals.c.reason).where(refusals.c.claim_id.in_(part)).order_by(refusals.c.id)
+    ):
+        refused.setdefault(bytes(claim_id), reason)
+    open_games = sa.select(games.c.claim_id).where(games.c.claim_id.in_(part), games.c.ended.is_(None)).distinct()
+    challenged = {bytes(one) for one in connection.execute(open_games).scalars()}
+    convictions = sa.select(moves.c.claim_id, moves.c.extra).where(
+        moves.c.claim_id.in_(part), moves.c.kind == "convicted"
+    )
+    convicted = {bytes(claim_id): extra["rule"] for claim_id, extra in connection.execute(convictions)}
+    freed = sa.select(releases.c.claim_id).where(releases.c.claim_id.in_(part))
+    released = {bytes(one) for one in connection.execute(freed).scalars()}
+
+    updates, changed, gone = [], [], []
+    for row in rows:
+        claim_id = bytes(row.claim_id)
+        stand = stands.get(claim_id)
+        found: dict[str, Any] = {**_NOWHERE, "released": claim_id in released}
+        if stand is not None:
+            found |= {name: getattr(stand, name) for name in ("batch", "position", "block", "transaction", "posted_at")}
+            if claim_id in convicted:
+                found |= {"state": State.INVALID, "reason": _sentence(convicted[claim_id])}
+            elif claim_id in challenged:
+                found["state"] = State.CHALLENGED
+            else:
+                found["state"] = State.FINAL if stand.posted_at < over else State.POSTED
+        elif row.taken_at is None:
+            gone.append(row.claim_id)
+            continue
+        elif claim_id in refused:
+            found |= {"state": State.INVALID, "reason": refused[claim_id]}
+        else:
+            found["state"] = State.PENDING
+        if any(getattr(row, name) != found[name] for name in _DERIVED):
+            updates.append({"which": row.claim_id, **found})
+        if row.state != found["state"]:
+            changed.append({"claim_id": row.claim_id, "state": found["state"], "at": now})
+    if updates:
+        connection.execute(sa.update(claims).where(claims.c.claim_id == sa.bindparam("which")), updates)
+    if changed:
+        connection.execute(sa.insert(changes), changed)
+    for table in (contents, claims):
+        for some in chunks(gone):
+            connection.execute(sa.delete(table).where(table.c.claim_id.in_(some)))
+
+
+def _sentence(rule: str) -> str:
+    if rule == "timeout":
+        return "not defended in time: the claimant's clock ran out in a dispute"
+    return f"proven false in a dispute, by rule '{rule}'; the dispute shows the element"
