@@ -1,0 +1,102 @@
+"""A caller's arrays and a program's integers, by the header alone: real = integer * 2^-scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rollup.claim import arrays, output_types
+from rollup.encoding import Header, TensorType
+from rollup.errors import ClientError
+from rollup.program import pack
+from rollup.types import DType
+
+FLOATS = ("float64", "float32", "float16")
+NARROW = ("float16", "bfloat16")
+"""Too coarse to be rounded to on a service's word."""
+
+INTEGERS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+
+
+def dtype_of(name: str) -> np.dtype[Any]:
+    """The NumPy dtype in which arrays described as ``name`` are given and returned; floats that NumPy lacks are float32."""
+    return np.dtype(name) if name in FLOATS or name in INTEGERS else np.dtype(np.float32)
+
+
+def rounded(array: np.ndarray, name: str) -> np.ndarray:
+    """Real numbers as the nearest ones of the dtype called ``name``, in ``dtype_of(name)``."""
+    if name != "bfloat16":
+        return array.astype(dtype_of(name))
+    bits = array.astype(np.float32).view(np.uint32)
+    nearest = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
+    return nearest.view(np.float32)
+
+
+def prepared(array: Any, name: str, shape: Sequence[int], dtype: str) -> np.ndarray:
+    """An input as it is sent: in the model's shape and dtype. Raises ClientError for what would change the caller's
+    numbers (a real where integers belong, an integer beyond the dtype).
+    """
+    try:
+        given = np.asarray(array)
+    except ValueError as error:
+        raise ClientError(f"input {name} is no array ({error}); give a nested list of numbers, or an array") from None
+    wanted = dtype_of(dtype)
+    if given.dtype.kind not in "biuf":
+        raise ClientError(f"input {name} has dtype {given.dtype}; give numbers")
+    if given.shape != tuple(shape):
+        raise ClientError(f"input {name} has shape {given.shape}, the model takes {tuple(shape)}; reshape or pad it")
+    if given.dtype.kind == "f" and not np.all(np.isfinite(given)):
+        raise ClientError(f"input {name} has an element that is not finite; a program has no NaN or infinity")
+    if wanted.kind != "f" and given.dtype.kind == "f":
+        raise ClientError(f"input {name} has dtype {given.dtype}, the model takes {wanted}; convert it first")
+    cast = rounded(given, dtype) if wanted.kind == "f" else given.astype(wanted)
+    if dtype in NARROW and not np.array_equal(cast, given):
+        raise ClientError(f"input {name} has numbers that {dtype} can't hold; round it to {dtype} first")
+    if wanted.kind != "f" and not np.array_equal(cast, given):
+        raise ClientError(f"input {name} has values outside of {wanted}; keep them within its range")
+    return cast
+
+
+def quantised(array: np.ndarray, tensor: TensorType) -> np.ndarray:
+    """The integers that stand for ``array`` under a header's tensor: rounded half to even, saturated.
+
+    Integers without a scale stand for themselves.
+    """
+    if tensor.scale == 0 and array.dtype.kind in "biu":
+        wide = np.minimum(array, np.uint64(DType.I64.max)) if array.dtype == np.uint64 else array
+        return np.clip(wide.astype(np.int64), tensor.dtype.min, tensor.dtype.max).astype(tensor.dtype.numpy)
+    scaled = np.rint(array.astype(np.float64) * 2.0**tensor.scale)
+    # The upper end of a 64-bit format is no float64: what reaches it is set apart, not cast.
+    high = scaled >= float(tensor.dtype.max)
+    inside = np.where(high, 0, np.clip(scaled, tensor.dtype.min, tensor.dtype.max)).astype(tensor.dtype.numpy)
+    return np.where(high, tensor.dtype.max, inside).astype(tensor.dtype.numpy)
+
+
+def input_bytes(header: Header, inputs: Sequence[np.ndarray]) -> bytes:
+    """What a claim about ``inputs`` must have posted; raises ClientError if they don't fit the header."""
+    if len(inputs) != len(header.inputs):
+        raise ClientError(f"the model takes {len(header.inputs)} inputs, {len(inputs)} were given; pass one per input")
+    packed = []
+    for number, (array, tensor) in enumerate(zip(inputs, header.inputs, strict=True)):
+        if array.shape != tensor.shape:
+            raise ClientError(
+                f"input {number} has shape {array.shape}, the model's header on L1 says {tensor.shape}; "
+                "the sequencer described another model"
+            )
+        packed.append(pack(quantised(array, tensor), tensor))
+    return b"".join(packed)
+
+
+def reals(data: bytes, tensors: Sequence[TensorType], what: str) -> tuple[np.ndarray, ...]:
+    """The real numbers in posted bytes: float64, or int64 where the scale is 0. Raises ClaimError for a wrong length."""
+    return tuple(
+        part.astype(np.int64) if tensor.scale == 0 else part.astype(np.float64) * 2.0**-tensor.scale
+        for part, tensor in zip(arrays(data, tensors, what), tensors, strict=True)
+    )
+
+
+def outputs_of(header: Header, data: bytes) -> tuple[np.ndarray, ...]:
+    """The real numbers in a claim's output bytes."""
+    return reals(data, output_types(header), "output")

@@ -1,0 +1,168 @@
+"""Check a service's words about a claim against L1: whatever the service says, only what L1 and the hashes bear out counts.
+
+Trusted are L1 (through the endpoint that the caller chose), SHA-256 and Keccak; nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from rollup.batch import fold_inclusion
+from rollup.claim import Claim, ClaimId, input_root, output_root
+from rollup.client.numbers import input_bytes, outputs_of, rounded
+from rollup.client.views import ClaimView, Inference
+from rollup.encoding import Header
+from rollup.errors import BadAnswer, ClaimError, CommitmentError
+from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.signing import recover
+from rollup.types import ModelId
+
+if TYPE_CHECKING:
+    from rollup.l1.deployment import Deployment
+
+L1: TypeAlias = "L1Client | tuple[str, Deployment | str | Path]"
+"""A client of L1; or the URL of an endpoint and a deployment, or the file that it was saved to."""
+
+
+class Elsewhere(BadAnswer):
+    """The proof leads to another batch root than L1's: a lie, or the news of a reorganisation did not get there yet."""
+
+
+@dataclass(frozen=True, eq=False)
+class Verified:
+    """What L1 bears out. ``status``: L1's word at ``block``. ``outputs``: the real numbers in the claim's output bytes, as
+    float64 (int64 where the model's outputs are integers); None if the outputs were uploaded apart from the claim.
+    ``inputs_checked``: whether the claim is known to be about the caller's own inputs.
+    """
+
+    claim_id: ClaimId
+    claim: Claim
+    status: ClaimStatus
+    block: int
+    outputs: tuple[np.ndarray, ...] | None
+    inputs_checked: bool
+
+    @property
+    def final(self) -> bool:
+        return self.status is ClaimStatus.FINAL
+
+
+def l1_client(l1: L1) -> L1Client:
+    """The client behind either form; raises ChainError for an endpoint that does not answer or is another chain."""
+    if isinstance(l1, L1Client):
+        return l1
+    from rollup.l1.chain import Chain
+    from rollup.l1.deployment import Deployment
+
+    url, deployment = l1
+    if isinstance(deployment, str | Path):
+        deployment = Deployment.load(deployment)
+    return deployment.client(Chain.connect(url))
+
+
+def check(claim_id: ClaimId, view: ClaimView, asked: Inference | None, l1: L1Client) -> Verified:
+    """Raises BadAnswer, in words, unless the claim is the one asked for, about the caller's inputs, with the outputs that
+    the caller was given, and stands in a batch on L1. ``asked``: the answer that is remembered, if it is.
+    """
+    claim = own_claim(claim_id, view, l1)
+    header = l1.header(claim.model_id)
+    outputs = _bytes_hold(view, header)
+    if asked is not None:
+        model_is(asked, claim.model_id)
+        _inputs_are(asked, claim, header)
+        _outputs_are(asked, outputs, header)
+    block = l1.chain.height()
+    return Verified(claim_id, claim, _standing(view, l1), block, outputs, asked is not None)
+
+
+def own_claim(claim_id: ClaimId, view: ClaimView, l1: L1Client) -> Claim:
+    """The claim of the answer, if its digest under L1's domain is the id that was asked for."""
+    computed = l1.claim_id(view.claim)
+    if view.claim_id != claim_id or computed != claim_id:
+        raise BadAnswer(
+            f"claim 0x{claim_id.hex()} was asked for, the answer's fields hash to 0x{computed.hex()}; "
+            "the service answered with another claim, or for another deployment"
+        )
+    if view.posted is not None:
+        try:
+            signer = recover(claim_id, view.posted.signature)
+        except ClaimError as error:
+            raise BadAnswer(f"the signature of claim 0x{claim_id.hex()} does not hold: {error}") from None
+        if signer != view.claim.claimant:
+            raise BadAnswer(f"claim 0x{claim_id.hex()} names {view.claim.claimant}, but {signer} signed it")
+    return view.claim
+
+
+def model_is(asked: Inference, model_id: ModelId) -> None:
+    if asked.model.id != model_id:
+        raise BadAnswer(
+            f"model 0x{asked.model.id.hex()} was asked, the claim is about model 0x{model_id.hex()}; "
+            "the service ran another model"
+        )
+
+
+def _bytes_hold(view: ClaimView, header: Header) -> tuple[np.ndarray, ...] | None:
+    """The outputs, if the bytes hash to the claim's roots; bytes that were uploaded apart are left out."""
+    posted, claim = view.posted, view.claim
+    if posted is None:
+        raise BadAnswer(f"the answer about claim 0x{view.claim_id.hex()} leaves out its bytes and signature")
+    try:
+        if posted.inputs and input_root(header, posted.inputs) != claim.input_root:
+            raise BadAnswer(f"the inputs given for claim 0x{view.claim_id.hex()} do not hash to its input root")
+        if not posted.outputs:
+            return None
+        if output_root(header, posted.outputs) != claim.output_root:
+            raise BadAnswer(f"the outputs given for claim 0x{view.claim_id.hex()} do not hash to its output root")
+        return outputs_of(header, posted.outputs)
+    except ClaimError as error:
+        raise BadAnswer(f"the bytes given for claim 0x{view.claim_id.hex()} do not fit its model: {error}") from None
+
+
+def _inputs_are(asked: Inference, claim: Claim, header: Header) -> None:
+    """The caller's arrays, quantised by L1's header, must be behind the input root: not what the service says they are."""
+    if input_root(header, input_bytes(header, asked.inputs)) != claim.input_root:
+        raise BadAnswer(
+            f"claim 0x{asked.claim_id.hex()} is not about the inputs that were sent; the service ran the model on others"
+        )
+
+
+def _outputs_are(asked: Inference, outputs: Sequence[np.ndarray] | None, header: Header) -> None:
+    if outputs is None:
+        raise BadAnswer(
+            f"the outputs of claim 0x{asked.claim_id.hex()} were uploaded apart from it, so the answer can't be compared"
+        )
+    if len(outputs) != len(asked.outputs):
+        raise BadAnswer(f"{len(asked.outputs)} outputs were given, claim 0x{asked.claim_id.hex()} has {len(outputs)}")
+    for number, (given, claimed) in enumerate(zip(asked.outputs, outputs, strict=True)):
+        _, tensor = header.outputs[number]
+        whole = given.dtype.kind != "f"
+        right = claimed if whole else rounded(claimed, asked.model.outputs[number].dtype)
+        if (whole and tensor.scale) or not np.array_equal(given, right):
+            raise BadAnswer(
+                f"output {number} as it was given is not the one in claim 0x{asked.claim_id.hex()}; "
+                "the service showed other numbers than it claimed"
+            )
+
+
+def _standing(view: ClaimView, l1: L1Client) -> ClaimStatus:
+    """L1's status of the claim, once the proof leads to a batch root that L1 has; UNKNOWN before L1 has the batch."""
+    if view.inclusion is None:
+        return ClaimStatus.UNKNOWN
+    try:
+        folded = fold_inclusion(view.claim_id, view.inclusion.index, view.inclusion.siblings)
+    except CommitmentError as error:
+        raise BadAnswer(f"the proof of claim 0x{view.claim_id.hex()} does not hold: {error}") from None
+    root, posted_at, _ = l1.batch(view.inclusion.batch)
+    if not posted_at:
+        return ClaimStatus.UNKNOWN
+    if folded != root:
+        raise Elsewhere(
+            f"the proof of claim 0x{view.claim_id.hex()} leads to 0x{folded.hex()[:16]}..., "
+            f"batch {view.inclusion.batch} on L1 has the root 0x{root.hex()[:16]}...; ask again, L1 may have reorganised"
+        )
+    return l1.status(view.claim, view.inclusion)

@@ -1,0 +1,260 @@
+"""What a service says, as values. Reading raises BadAnswer for whatever does not have the form of ``rollup.wire``.
+
+These are the service's words: ``verify`` says which of them hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, cast
+
+import numpy as np
+
+from rollup import wire
+from rollup.batch import Inclusion
+from rollup.claim import Claim, ClaimId, PostedClaim
+from rollup.client.http import shown
+from rollup.client.numbers import dtype_of
+from rollup.client.stream import Message
+from rollup.errors import BadAnswer, ClaimError
+from rollup.program import parse_json
+from rollup.types import ModelId, Root, Timestamp
+
+T = TypeVar("T")
+
+State = Literal["pending", "posted", "challenged", "final", "invalid"]
+
+MAX_RANK = 12
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a model. ``dtype``: of the arrays that go in and come out; ``scale``: of the integers in between."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: int
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """A model as the sequencer lists it. ``policy``: of its trace, "with claim" or "on dispute" in the server's words."""
+
+    id: ModelId
+    name: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    retired: bool
+    policy: str
+
+
+@dataclass(frozen=True, eq=False)
+class Inference:
+    """An answer and the claim that stands for it. ``inputs``: what was sent; ``outputs``: one array per output, in the
+    model's dtype and shape.
+    """
+
+    claim_id: ClaimId
+    model: ModelView
+    inputs: tuple[np.ndarray, ...]
+    outputs: tuple[np.ndarray, ...]
+    state: State
+
+
+@dataclass(frozen=True)
+class BatchView:
+    """Where a claim was posted. ``transaction``: its hash."""
+
+    number: int
+    root: Root
+    posted_at: Timestamp
+    transaction: bytes
+
+
+@dataclass(frozen=True)
+class ClaimView:
+    """A claim as the sequencer knows it. ``reason``: why it is invalid; ``final_after``: seconds since the epoch after
+    which it is final, if nobody disputes it. ``posted`` is None in lists, which carry neither bytes nor signatures;
+    ``batch`` and ``inclusion`` are None until it is posted.
+    """
+
+    claim_id: ClaimId
+    state: State
+    reason: str | None
+    claim: Claim
+    taken_at: Timestamp | None
+    posted: PostedClaim | None
+    batch: BatchView | None
+    inclusion: Inclusion | None
+    final_after: Timestamp | None
+    disputed: bool
+
+
+@dataclass(frozen=True)
+class Event:
+    """A claim changed its state. ``at``: seconds since the epoch."""
+
+    id: str
+    claim_id: ClaimId
+    state: State
+    at: Timestamp
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some claims, and the cursor of those that follow; None: no more."""
+
+    claims: tuple[ClaimView, ...]
+    next: str | None
+
+
+def reading(what: str, read: Callable[[Any], T], data: Any) -> T:
+    """``read(data)``, its failures as BadAnswer: they are the service's, not the caller's."""
+    try:
+        return read(data)
+    except ClaimError as error:
+        raise BadAnswer(f"the answer to {what} can't be what it says: {shown(str(error))}") from None
+
+
+def claim_view(data: Any) -> ClaimView:
+    """One claim, whole or as lists have it; raises ClaimError."""
+    read = wire.object_of(data, "the answer", ("claim_id", "state", "claim"))
+    batch, inclusion = read.get("batch"), read.get("inclusion")
+    return ClaimView(
+        wire.claim_id_of(read["claim_id"]),
+        state_of(read["state"]),
+        None if read.get("reason") is None else shown(_text(read["reason"], "reason")),
+        wire.claim_of(read["claim"]),
+        _time(read.get("taken_at"), "taken_at"),
+        wire.posted_of(read) if "signature" in read else None,
+        _batch(batch) if isinstance(batch, dict) else None,
+        None if inclusion is None else wire.inclusion_of(inclusion),
+        _time(read.get("final_after"), "final_after"),
+        _flag(read.get("disputed", False), "disputed"),
+    )
+
+
+def page(data: Any) -> Page:
+    read = wire.object_of(data, "the answer", ("claims", "next"))
+    after = read["next"]
+    if not isinstance(read["claims"], list) or not (after is None or isinstance(after, str | int)):
+        raise ClaimError("claims and next are no list and no cursor")
+    return Page(tuple(claim_view(one) for one in read["claims"]), None if after is None else str(after))
+
+
+def accepted(data: Any) -> tuple[ClaimId, State]:
+    """The answer to a claim that was handed in."""
+    read = wire.object_of(data, "the answer", ("claim_id", "state"))
+    return wire.claim_id_of(read["claim_id"]), state_of(read["state"])
+
+
+def inference(model: ModelView, inputs: Sequence[np.ndarray], data: Any) -> Inference:
+    claim_id, state = accepted(data)
+    outputs = wire.object_of(data, "the answer", ("outputs",))["outputs"]
+    if not isinstance(outputs, list) or len(outputs) != len(model.outputs):
+        raise ClaimError(f"outputs is no list of the model's {len(model.outputs)} outputs")
+    arrays = tuple(_array(given, tensor) for given, tensor in zip(outputs, model.outputs, strict=True))
+    return Inference(claim_id, model, tuple(inputs), arrays, state)
+
+
+def model_view(data: Any) -> ModelView:
+    read = wire.object_of(data, "a model", ("id", "name", "inputs", "outputs"))
+    return ModelView(
+        wire.model_id_of(read["id"], "id"),
+        shown(_text(read["name"] or "", "name")),
+        _tensors(read["inputs"], "inputs"),
+        _tensors(read["outputs"], "outputs"),
+        _flag(read.get("retired", False), "retired"),
+        shown(_text(read.get("policy", ""), "policy")),
+    )
+
+
+def models(data: Any) -> tuple[list[ModelView], str | None]:
+    """Models and the cursor of those that follow."""
+    read = wire.object_of(data, "the answer", ("models",))
+    after = read.get("next")
+    if not isinstance(read["models"], list) or not (after is None or isinstance(after, str | int)):
+        raise ClaimError("models is no list")
+    return [model_view(one) for one in read["models"]], None if after is None else str(after)
+
+
+def event(message: Message) -> Event | None:
+    """The state change that a message tells of; None for any other kind of message. Raises ClaimError."""
+    if message.event != "claim":
+        return None
+    try:
+        data = parse_json(message.data)
+    except (ValueError, RecursionError):
+        raise ClaimError("an event has no JSON as its data") from None
+    read = wire.object_of(data, "an event", ("claim_id", "state", "at"))
+    at = _time(read["at"], "at")
+    return Event(message.id, wire.claim_id_of(read["claim_id"]), state_of(read["state"]), at or Timestamp(0))
+
+
+def state_of(value: Any) -> State:
+    if not isinstance(value, str) or value not in wire.STATES:
+        raise ClaimError(f"state is {shown(str(value)[:40])!r}, none of {', '.join(wire.STATES)}")
+    return cast(State, value)
+
+
+def _batch(data: Any) -> BatchView:
+    read = wire.object_of(data, "batch", ("number", "root", "posted_at", "transaction"))
+    return BatchView(
+        wire.count_of(read["number"], "batch.number"),
+        wire.root_of(read["root"], "batch.root"),
+        Timestamp(wire.count_of(read["posted_at"], "batch.posted_at")),
+        wire.bytes_of(read["transaction"], "batch.transaction", 32),
+    )
+
+
+def _tensors(data: Any, what: str) -> tuple[Tensor, ...]:
+    if not isinstance(data, list):
+        raise ClaimError(f"{what} is no list")
+    return tuple(_tensor(one, f"{what}[{number}]") for number, one in enumerate(data))
+
+
+def _tensor(data: Any, what: str) -> Tensor:
+    read = wire.object_of(data, what, ("name", "shape", "dtype"))
+    shape = read["shape"]
+    if not isinstance(shape, list) or len(shape) > MAX_RANK:
+        raise ClaimError(f"{what}.shape is no list of at most {MAX_RANK} dimensions")
+    scale = read.get("scale", 0)
+    if isinstance(scale, bool) or not isinstance(scale, int) or not -128 <= scale < 128:
+        raise ClaimError(f"{what}.scale is no whole number of 8 bits")
+    dims = tuple(wire.count_of(n, f"{what}.shape", 32) for n in shape)
+    return Tensor(shown(_text(read["name"], f"{what}.name")), dims, _text(read["dtype"], f"{what}.dtype"), scale)
+
+
+def _array(data: Any, tensor: Tensor) -> np.ndarray:
+    """Nested lists as an array of exactly the tensor's shape; raises ClaimError."""
+    dtype = dtype_of(tensor.dtype)
+    try:
+        given = np.asarray(data)
+        # Integers stay integers: 2^63 - 1 is no float64.
+        fits = given.dtype.kind in "biuf" and (dtype.kind == "f" or given.dtype.kind != "f" or not given.size)
+        array = given.astype(dtype) if fits else None
+    except (ValueError, OverflowError):
+        array = None
+    if array is None or array.shape != tensor.shape or not np.all(np.isfinite(array)):
+        raise ClaimError(f"output {tensor.name} is no {tensor.dtype} array of shape {tensor.shape}")
+    if dtype.kind != "f" and not np.array_equal(array, given):
+        raise ClaimError(f"output {tensor.name} has values outside of {tensor.dtype}")
+    return array
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise ClaimError(f"{what} is no text")
+    return value
+
+
+def _flag(value: Any, what: str) -> bool:
+    if not isinstance(value, bool):
+        raise ClaimError(f"{what} is neither true nor false")
+    return value
+
+
+def _time(value: Any, what: str) -> Timestamp | None:
+    return None if value is None else Timestamp(wire.count_of(value, what))
