@@ -92,7 +92,7 @@ class Model:
         result = []
         for number, (leaf, tensor) in enumerate(zip(leaves, types, strict=True)):
             array = np.asarray(leaf)
-            name = described[number]["name"] if number < len(described) else f"input {number}"
+            name = described[number]["name"] if number < len(described) else f"{number}"
             if array.shape != tensor.shape:
                 raise ExecutionError(
                     f"input {name} has shape {array.shape}, the model takes {tensor.shape}; reshape or pad it"

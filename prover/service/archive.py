@@ -91,34 +91,42 @@ class Archive:
 
     def note(self, root: Root, source: Source) -> None:
         """Remember from what the trace with this root is derived."""
+        self._note(root, source.model_id, source.inputs, source.claim_id)
+
+    def _note(self, root: Root, model_id: ModelId, inputs: bytes, claim_id: ClaimId | None) -> None:
         with self._lock:
             known = self._known.get(root)
             if known is None:
-                known = self._known[root] = Known(source.model_id, source.inputs, [])
+                known = self._known[root] = Known(model_id, inputs, [])
                 self._known_size += known.size
             self._known.move_to_end(root)
-            if source.claim_id not in known.claims:
-                known.claims = [*known.claims, source.claim_id][-CLAIMS_PER_ROOT:]
+            if claim_id is not None and claim_id not in known.claims:
+                known.claims = [*known.claims, claim_id][-CLAIMS_PER_ROOT:]
             while self._known_size > self._source_bytes and len(self._known) > 1:
                 _, oldest = self._known.popitem(last=False)
                 self._known_size -= oldest.size
 
-    def of_claim(self, source: Source) -> Trace:
-        """The trace of a claim of one's own, derived if need be; it is published from now on."""
+    def of(self, model_id: ModelId, inputs: bytes) -> Trace:
+        """The trace of one's own claim about these input bytes, derived if need be; it is published from now on.
+
+        Raises ClaimError if the model is not held.
+        """
         with self._lock:
-            root = next((root for root, known in self._known.items() if source.claim_id in known.claims), None)
-        if root is not None and (trace := self._held(root)) is not None:
-            return trace
-        trace = self._derived(source.model_id, source.inputs)
-        self.note(trace.root, source)
-        self._store(trace.root, trace)
+            roots = [
+                root for root, known in self._known.items() if (known.model_id, known.inputs) == (model_id, inputs)
+            ]
+        trace = self._held(roots[0]) if roots else None
+        if trace is None:
+            trace = self._derived(model_id, inputs)
+            self._note(trace.root, model_id, inputs, None)
+            self._store(trace.root, trace)
         return trace
 
     def known(self, root: Root) -> Known:
         """What the trace with this root is derived from; raises Problem 404 if it is none of one's own."""
         with self._lock:
             known = self._known.get(root)
-        if known is not None:
+        if known is not None and known.claims:
             return known
         if root != NO_ROOT:
             for source in self.find(root):

@@ -52,7 +52,9 @@ class Held:
 
 
 class Worker:
-    """``now``: the chain's time; ``valid_for``: seconds that a claim may wait to be posted. ``queue``: executions of one model that may run or wait; others are refused."""
+    """``now``: the chain's time; ``valid_for``: seconds that a claim may wait to be posted; ``queue``: executions of one
+    model that may run or wait, others are refused.
+    """
 
     def __init__(
         self,

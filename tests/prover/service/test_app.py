@@ -1,0 +1,228 @@
+"""The prover over HTTP: what it signs L1 would take, what it publishes hashes to the claim, what it refuses it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from prover.service.archive import Archive
+from prover.service.worker import Worker
+from rollup.claim import NO_ROOT, problems
+from rollup.game.position import descendant, leaf_gindex
+from rollup.l1 import signing
+from rollup.l1.events import ClaimPosted
+from rollup.merkle import TraceTree, hash_leaf, hash_node, tensor_tree
+from rollup.types import Gindex, Root
+from rollup.wire import posted_of
+from tests.e2e.toy_program import toy_inputs, toy_program, values_of
+from tests.prover.service.stage import BEARER, TERMS, Stage, served
+
+
+@pytest.fixture(scope="module")
+def stage() -> Stage:
+    return Stage()
+
+
+@pytest.fixture(scope="module")
+def prover(stage: Stage) -> Iterator[tuple[httpx.Client, Worker, Archive]]:
+    worker = stage.worker()
+    archive = Archive(worker.trace)
+    with served(worker, archive) as http:
+        yield http, worker, archive
+
+
+@pytest.fixture
+def http(prover: tuple[httpx.Client, Worker, Archive]) -> httpx.Client:
+    return prover[0]
+
+
+def nested(seed: int = 0) -> list[Any]:
+    """The toy's inputs as an application sends them: reals where the header has a scale."""
+    real, whole = toy_inputs(seed)
+    return [(real / 256.0).tolist(), whole.tolist()]
+
+
+def inferred(http: httpx.Client, seed: int = 0, model: str = "toy") -> dict[str, Any]:
+    answer = http.post("/v1/infer", json={"model": model, "inputs": nested(seed)}, headers=BEARER)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def refusal(answer: httpx.Response, status: int) -> str:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    return answer.json()["detail"]
+
+
+def test_what_is_signed_is_posted_by_l1_as_it_is(http: httpx.Client, stage: Stage) -> None:
+    body = inferred(http, 1)
+    posted = posted_of(body["posted"])
+    program = toy_program()
+    assert list(problems(posted, program.header)) == []
+    assert signing.claim_id(posted.claim, stage.deployer.domain) == bytes.fromhex(body["claim_id"][2:])
+    right = values_of(program, toy_inputs(1))
+    assert body["outputs"] == [(right[8] / 256.0).tolist(), right[7].tolist()]
+    client = stage.client()
+    client.deposit(TERMS.claim_bond)
+    receipt = stage.client("sequencer").post_batch([posted])
+    assert receipt.one(ClaimPosted).claim_id == bytes.fromhex(body["claim_id"][2:])
+
+
+def test_nonces_are_random_and_ids_stand_for_names(http: httpx.Client) -> None:
+    bodies = [inferred(http, 2), inferred(http, 2), inferred(http, 2, "0x" + toy_program().id.hex())]
+    assert len({body["posted"]["claim"]["nonce"] for body in bodies}) == 3
+    assert len({body["posted"]["claim"]["trace_root"] for body in bodies}) == 1
+
+
+def test_every_node_leaf_and_value_hashes_to_the_claimed_root(http: httpx.Client) -> None:
+    root = inferred(http, 3)["posted"]["claim"]["trace_root"]
+    described = http.get(f"/v1/trace/{root}").json()
+    program = toy_program()
+    depths = program.header.trace_depth, program.header.tensor_depth
+    assert (described["trace_depth"], described["tensor_depth"]) == depths
+    assert described["values"] == program.header.values and described["model_id"] == "0x" + program.id.hex()
+    nodes = {Gindex(1): Root(bytes.fromhex(root[2:]))}
+    depth = sum(depths)
+    for level in range(depth):
+        levels = min(3, depth - level)
+        for gindex in (Gindex(1 << level), Gindex((2 << level) - 1)):
+            row = http.get(f"/v1/trace/{root}/children/{gindex}", params={"levels": levels}).content
+            below = [Root(row[at : at + 32]) for at in range(0, len(row), 32)]
+            assert len(below) == 1 << levels
+            nodes |= {descendant(gindex, levels, j): node for j, node in enumerate(below)}
+            while len(below) > 1:
+                below = [hash_node(a, b) for a, b in zip(below[::2], below[1::2], strict=True)]
+            assert below == [nodes[gindex]] if gindex in nodes else len(below) == 1
+    for leaf in range(0, 1 << depth, 5):
+        data = http.get(f"/v1/trace/{root}/leaves/{leaf}").content
+        parent = leaf_gindex(leaf, depth) >> 1
+        pair = http.get(f"/v1/trace/{root}/children/{parent}").content
+        assert hash_leaf(data) == pair[32 * (leaf & 1) :][:32]
+    values = [http.get(f"/v1/trace/{root}/values/{v}").content for v in range(described["values"])]
+    assert values == [value.tobytes() for value in values_of(program, toy_inputs(3))]
+    tree = TraceTree([tensor_tree(data, depths[1]).root for data in values], *depths, lambda v: values[v])
+    assert "0x" + tree.root.hex() == root
+
+
+def test_on_dispute_nothing_is_hashed_until_the_trace_is_asked_for(
+    prover: tuple[httpx.Client, Worker, Archive],
+) -> None:
+    http, _, archive = prover
+    body = inferred(http, 4, "later")
+    assert body["posted"]["claim"]["trace_root"] == "0x" + NO_ROOT.hex()
+    refusal(http.get(f"/v1/trace/0x{NO_ROOT.hex()}"), 404)
+    posted = posted_of(body["posted"])
+    trace = archive.of(posted.claim.model_id, posted.inputs)
+    assert http.get(f"/v1/trace/0x{trace.root.hex()}/leaves/0").content == trace.tree.leaf_bytes(0)
+
+
+def test_without_the_token_nothing_is_inferred(http: httpx.Client, stage: Stage) -> None:
+    body = {"model": "toy", "inputs": nested()}
+    for header in (None, "", "Bearer", "Bearer wrong", "bearer", f"Basic {BEARER['authorization']}", "Bearer \xff"):
+        headers = {} if header is None else {"authorization": header.encode("latin-1")}
+        answer = http.post("/v1/infer", json=body, headers=headers)
+        assert "bearer token" in refusal(answer, 401)
+    worker = stage.worker()
+    with served(worker, Archive(worker.trace), token=None) as closed:
+        assert "without a token" in refusal(closed.post("/v1/infer", json=body, headers=BEARER), 401)
+        assert "without a token" in refusal(
+            closed.post("/v1/infer", json=body, headers={"authorization": "Bearer"}), 401
+        )
+
+
+@pytest.mark.parametrize(
+    ("inputs", "why"),
+    [
+        ([nested()[0]], "takes 2 input arrays, 1 were given"),
+        ([*nested(), 1], "takes 2 input arrays, 3 were given"),
+        ([nested()[0][:-1], nested()[1]], "has shape (599,), the model takes (600,)"),
+        ([nested()[0], [[1, 2], [3, 4]]], "has shape (2, 2), the model takes (4,)"),
+        ([nested()[0], [1, 2, [3], 4]], "different lengths"),
+        ([nested()[0], [1, 2, 3, 0.5]], "the model takes integers"),
+        ([nested()[0], [1, 2, 3, 40000]], "outside of I16"),
+        ([nested()[0], [1, 2, 3, 10**30]], "no number of 64 bits"),
+        ([nested()[0], [1, 2, 3, None]], "no number of 64 bits"),
+        ([nested()[0], [1, 2, 3, "4"]], "text"),
+        ([nested()[0], [1, 2, 3, {}]], "no number of 64 bits"),
+        ([nested()[0], []], "has shape (0,)"),
+        ([nested()[0], "1234"], "text"),
+        ([nested()[0], None], "no number of 64 bits"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(http: httpx.Client, inputs: Any, why: str) -> None:
+    answer = http.post("/v1/infer", json={"model": "toy", "inputs": inputs}, headers=BEARER)
+    assert why in refusal(answer, 422)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_are_not_finite_are_refused(http: httpx.Client, number: str) -> None:
+    body = f'{{"model": "toy", "inputs": [[{", ".join([number] * 600)}], [1, 2, 3, 4]]}}'
+    answer = http.post("/v1/infer", content=body, headers=BEARER | {"content-type": "application/json"})
+    assert "finite" in refusal(answer, 422 if number == "1e999" else 400)
+
+
+def test_reals_beyond_the_format_saturate(http: httpx.Client) -> None:
+    answer = http.post("/v1/infer", json={"model": "toy", "inputs": [[1e30] * 600, [1, 2, 3, 4]]}, headers=BEARER)
+    posted = posted_of(answer.json()["posted"])
+    assert set(np.frombuffer(posted.inputs[:1200], "<i2")) == {32767}
+
+
+def test_other_bodies_models_and_methods_are_refused(http: httpx.Client) -> None:
+    def post(body: Any) -> httpx.Response:
+        return http.post("/v1/infer", json=body, headers=BEARER)
+
+    assert "there are: toy, later" in refusal(post({"model": "nothing", "inputs": []}), 404)
+    for body in ([], 7, {}, {"model": "toy"}, {"model": 7, "inputs": []}, {"model": "toy", "inputs": {}}):
+        refusal(post(body), 422)
+    assert "extra" in refusal(post({"model": "toy", "inputs": nested(), "more": 1}), 422).lower()
+    refusal(http.get("/v1/infer"), 405)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/trace/0x" + "ab" * 32, 404),
+        ("/v1/trace/0x" + "ab" * 32 + "/leaves/0", 404),
+        ("/v1/trace/{root}/children/0", 422),
+        ("/v1/trace/{root}/children/-1", 422),
+        ("/v1/trace/{root}/children/x", 422),
+        ("/v1/trace/{root}/children/1?levels=9", 422),
+        ("/v1/trace/{root}/children/1?levels=0", 422),
+        ("/v1/trace/{root}/children/64?levels=1", 404),
+        ("/v1/trace/{root}/children/32?levels=2", 404),
+        ("/v1/trace/{root}/children/" + "9" * 4000, 404),
+        ("/v1/trace/{root}/leaves/64", 404),
+        ("/v1/trace/{root}/leaves/" + "9" * 4000, 404),
+        ("/v1/trace/{root}/leaves/-1", 422),
+        ("/v1/trace/{root}/values/9", 404),
+        ("/v1/trace/{root}/values/-1", 422),
+        ("/v1/trace/{root}/nothing", 404),
+        ("/v1/trace/0x1234", 404),
+        ("/v1/trace/zz", 404),
+    ],
+)
+def test_places_that_no_trace_has_are_named(http: httpx.Client, path: str, status: int) -> None:
+    root = inferred(http, 5)["posted"]["claim"]["trace_root"]
+    assert refusal(http.get(path.format(root=root)), status)
+
+
+def test_models_are_listed_with_their_tensors(http: httpx.Client) -> None:
+    toy, later = http.get("/v1/models").json()["models"]
+    assert (toy["name"], toy["policy"], later["policy"]) == ("toy", "with claim", "on dispute")
+    assert toy["inputs"][0] == {"name": "input 0", "shape": [600], "dtype": "float64", "scale": 8}
+    assert toy["inputs"][1] == {"name": "input 1", "shape": [4], "dtype": "int16", "scale": 0}
+    assert [tensor["dtype"] for tensor in toy["outputs"]] == ["float64", "int32"]
+
+
+def test_too_many_inferences_of_one_model_are_told_to_come_back(stage: Stage) -> None:
+    worker = stage.worker(queue=1)
+    held = worker.find("toy")
+    with served(worker, Archive(worker.trace)) as http, worker._turn(held):
+        answer = http.post("/v1/infer", json={"model": "toy", "inputs": nested()}, headers=BEARER)
+        assert "wait" in refusal(answer, 503) and answer.headers["retry-after"] == "1"
+        later = http.post("/v1/infer", json={"model": "later", "inputs": nested()}, headers=BEARER)
+        assert later.status_code == 200
