@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from challenger.journal import Journal
 from challenger.strategy import Preimages
 from rollup.batch import Batch, Inclusion
-from rollup.claim import NO_ROOT, Claim, ClaimId
+from rollup.claim import NO_ROOT, Address, Claim, ClaimId
 from rollup.encoding import Header, TensorType, decode_header
 from rollup.errors import ClaimError, EncodingError
 from rollup.game.position import relative
@@ -15,21 +19,29 @@ from rollup.l1.client import L1Client
 from rollup.l1.events import (
     BatchPosted,
     Challenged,
+    ChallengeLost,
     ChunksJoined,
     ChunkUploaded,
     ClaimPosted,
+    ClaimReleased,
     ClaimSkipped,
     Convicted,
     LeafRevealed,
     Logged,
     ModelRegistered,
+    Reclaimed,
     Revealed,
     Selected,
     TensorsAssembled,
     TraceRootSet,
 )
+from rollup.l1.finality import Block
+from rollup.l1.follow import Follower, News
 from rollup.merkle import depth_of
-from rollup.types import LEAF_BYTES, Gindex, ModelId, Root, Timestamp
+from rollup.types import LEAF_BYTES, Duration, Gindex, ModelId, Root, Timestamp
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass
@@ -37,19 +49,30 @@ class Book:
     """``next_block``: the first block that was not read to its end.
 
     A book that is to know everything begins no later than the deployment: nodes and uploads name no claim, and may have
-    been opened long before the claim that they serve.
+    been opened long before the claim that they serve. What the chain takes back in a reorganisation is taken back here;
+    content that is true anywhere (headers, preimages, uploads) is kept.
+
+    ``over``: ids of games that ended. ``released``: claims whose bond is free. ``head``: up to where the book was read.
     """
 
     next_block: int = 0
+    head: Block | None = None
     headers: dict[ModelId, Header] = field(default_factory=dict)
     claims: dict[ClaimId, ClaimPosted] = field(default_factory=dict)
     batches: dict[int, list[ClaimId | None]] = field(default_factory=dict)
     posted_at: dict[int, Timestamp] = field(default_factory=dict)
     games: dict[ClaimId, list[Challenged]] = field(default_factory=dict)
+    over: set[bytes] = field(default_factory=set)
     trace_roots: dict[ClaimId, Root] = field(default_factory=dict)
     convicted: dict[ClaimId, Convicted] = field(default_factory=dict)
+    released: set[ClaimId] = field(default_factory=set)
     preimages: Preimages = field(default_factory=Preimages)
-    _noted: tuple[int, int] = (-1, -1)
+    journal: Journal = field(default_factory=Journal)
+    _blocks: dict[ClaimId, int] = field(default_factory=dict)
+    _touched: dict[ClaimId, int] = field(default_factory=dict)
+    _follower: Follower | None = None
+    _waiting: deque[Logged] = field(default_factory=deque)
+    _noted: list[Logged] = field(default_factory=list)
     _uploads: dict[tuple[Root, int], bytes | tuple[Root, Root]] = field(default_factory=dict)
     _assembled: dict[tuple[ModelId, bool, Root], tuple[Root, ...]] = field(default_factory=dict)
 
@@ -58,47 +81,162 @@ class Book:
 
         Each is noted once: if the chain stops answering in the middle, the next call goes on where this one stopped.
         """
-        last = client.chain.height()
-        news = [one for one in client.events(self.next_block, last) if (one.block, one.index) > self._noted]
-        for logged in news:
-            self._note(client, logged)
-            self._noted = (logged.block, logged.index)
-        self.next_block = max(self.next_block, last + 1)
-        return news
+        if self._follower is None:
+            self._follower = Follower(client, self.next_block)
+        return self.take(client, self._follower.news())
+
+    def take(self, client: L1Client, news: News) -> list[Logged]:
+        """Undo what lay above ``news.rewound_to``, and note the events; as ``read``."""
+        if news.rewound_to is not None:
+            kept = news.rewound_to
+            self._rewind(kept)
+            self._waiting = deque(logged for logged in self._waiting if logged.block <= kept)
+            self._noted = [logged for logged in self._noted if logged.block <= kept]
+        self._waiting.extend(news.events)
+        while self._waiting:
+            self._note(client, self._waiting[0])
+            self._noted.append(self._waiting.popleft())
+        self.head, self.next_block = news.head, news.head.number + 1
+        if self._follower is not None:
+            self.journal.forget(news.head.number - self._follower.depth)
+        noted, self._noted = self._noted, []
+        return noted
+
+    def _rewind(self, to: int) -> None:
+        if to + 1 >= self.journal.horizon:
+            self.journal.rewind(to)
+            return
+        # Deeper than anybody remembers: all events come again.
+        self.journal.clear()
+        for facts in (self.claims, self.batches, self.posted_at, self.games, self.trace_roots, self.convicted):
+            facts.clear()
+        for names in (self.over, self.released, self._blocks, self._touched):
+            names.clear()
 
     def _note(self, client: L1Client, logged: Logged) -> None:
+        block = logged.block
         match logged.event:
             case ModelRegistered(model_id, header):
                 # A header that can't be read is that of a program that nobody can hold.
                 with suppress(EncodingError):
                     self.headers[model_id] = decode_header(header)
             case ClaimPosted() as posted:
-                self.claims[posted.claim_id] = posted
-                self.batches.setdefault(posted.batch, []).append(posted.claim_id)
+                self._set(block, self.claims, posted.claim_id, posted)
+                self._set(block, self._blocks, posted.claim_id, block)
+                self._append(block, self.batches, posted.batch, posted.claim_id)
                 if posted.claim.trace_root != NO_ROOT:
-                    self.trace_roots[posted.claim_id] = posted.claim.trace_root
+                    self._set(block, self.trace_roots, posted.claim_id, posted.claim.trace_root)
             case ClaimSkipped() as skipped:
-                self.batches.setdefault(skipped.batch, []).append(None)
+                self._append(block, self.batches, skipped.batch, None)
             case BatchPosted() as batch:
-                self.posted_at[batch.batch] = batch.posted_at
-            case Challenged() as challenged:
-                self.games.setdefault(challenged.claim_id, []).append(challenged)
-            case TraceRootSet(claim_id, trace_root):
-                self.trace_roots[claim_id] = trace_root
+                self._set(block, self.posted_at, batch.batch, batch.posted_at)
             case Revealed(_, children):
                 self.preimages.add_children(children)
             case LeafRevealed(_, data):
                 self.preimages.add_leaf(data)
             case Selected():
                 self._note_path(client, logged.transaction)
-            case Convicted() as convicted:
-                self.convicted[convicted.claim_id] = convicted
             case ChunkUploaded(root, chunk):
                 self._uploads[root, len(chunk)] = chunk
             case ChunksJoined(root, byte_length, left, right):
                 self._uploads[root, byte_length] = (left, right)
             case TensorsAssembled(model_id, is_output, root, tensors):
                 self._assembled[model_id, is_output, root] = tensors
+            case Challenged() | TraceRootSet() | Convicted() | ClaimReleased() | ChallengeLost() | Reclaimed() as event:
+                # What is said about a claim that this book does not know, or forgot, changes nothing.
+                if event.claim_id in self.claims:
+                    self._set(block, self._touched, event.claim_id, block)
+                    self._note_dispute(block, event)
+
+    def _note_dispute(
+        self,
+        block: int,
+        event: Challenged | TraceRootSet | Convicted | ClaimReleased | ChallengeLost | Reclaimed,
+    ) -> None:
+        match event:
+            case Challenged() as challenged:
+                self._append(block, self.games, challenged.claim_id, challenged)
+            case TraceRootSet(claim_id, trace_root):
+                self._set(block, self.trace_roots, claim_id, trace_root)
+            case Convicted() as convicted:
+                self._set(block, self.convicted, convicted.claim_id, convicted)
+                self._add(block, self.over, convicted.game_id)
+            case ClaimReleased(_, _, claim_id):
+                self._add(block, self.released, claim_id)
+            case ChallengeLost(_, game_id) | Reclaimed(_, game_id):
+                self._add(block, self.over, game_id)
+
+    def _set(self, block: int, facts: MutableMapping[K, V], key: K, fact: V) -> None:
+        before = facts.get(key)
+
+        def undo() -> None:
+            if before is None:
+                facts.pop(key, None)
+            else:
+                facts[key] = before
+
+        facts[key] = fact
+        self.journal.note(block, undo)
+
+    def _add(self, block: int, facts: set[K], fact: K) -> None:
+        if fact not in facts:
+            facts.add(fact)
+            self.journal.note(block, lambda: facts.discard(fact))
+
+    def _append(self, block: int, lists: MutableMapping[K, list[V]], key: K, entry: V) -> None:
+        lists.setdefault(key, []).append(entry)
+
+        def undo() -> None:
+            lists[key].pop()
+            if not lists[key]:
+                del lists[key]
+
+        self.journal.note(block, undo)
+
+    def block_of(self, claim_id: ClaimId) -> int:
+        """The block that the claim was posted in."""
+        return self._blocks[claim_id]
+
+    def games_of(self, claim_id: ClaimId, challenger: Address | None = None) -> list[Challenged]:
+        """The claim's games that have not ended, those of one challenger if it is given. A conviction ends the winner's
+        alone: all others stay until their bonds are reclaimed.
+        """
+        return [
+            game
+            for game in self.games.get(claim_id, [])
+            if game.game_id not in self.over and challenger in (None, game.challenger)
+        ]
+
+    def forget(self, window: Duration, remember: Duration, keep: Callable[[ClaimId], bool]) -> list[ClaimId]:
+        """Drop the claims that nothing more can happen to, ``remember`` seconds after their challenge period; returns
+        them.
+
+        Those are claims that were convicted, or on which no game is open, unless a reorganisation could still change
+        that, or ``keep`` says that something is left to be done about one.
+        """
+        if self.head is None or self._follower is None:
+            return []
+        deep = self.head.number - self._follower.depth
+        over = self.head.timestamp - window - remember
+        gone = []
+        for claim_id, posted in self.claims.items():
+            settled = claim_id in self.convicted or not self.games_of(claim_id)
+            if not settled or max(self._blocks[claim_id], self._touched.get(claim_id, 0)) >= deep:
+                continue
+            if self.posted_at[posted.batch] < over and not keep(claim_id):
+                gone.append(claim_id)
+        for claim_id in gone:
+            self._forget(claim_id)
+        return gone
+
+    def _forget(self, claim_id: ClaimId) -> None:
+        posted = self.claims.pop(claim_id)
+        self.over -= {game.game_id for game in self.games.pop(claim_id, [])}
+        self.released.discard(claim_id)
+        for facts in (self.trace_roots, self.convicted, self._blocks, self._touched):
+            facts.pop(claim_id, None)
+        if not any(one in self.claims for one in self.batches[posted.batch]):
+            del self.batches[posted.batch], self.posted_at[posted.batch]
 
     def _note_path(self, client: L1Client, transaction: bytes) -> None:
         """A selection may pass levels that were never revealed; its calldata holds their siblings."""

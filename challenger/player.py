@@ -98,7 +98,7 @@ def theirs(book: Book, program: Program, claim_id: ClaimId, store: TraceStore | 
     published = None
     if store is not None:
         with suppress(Exception):
-            published = store.published(claim_id)
+            published = store.published(claim_id, revealed.root, program.depth)
     return revealed if published is None else FirstOf([revealed, published])
 
 
@@ -122,8 +122,7 @@ class ChallengerPlayer:
 
     def play(self, book: Book, program: Program, claim_id: ClaimId, own: ValueTrace) -> list[Receipt]:
         """Make every move that can be made now; raises Reverted if L1 refuses one for another reason than a race."""
-        mine = [game for game in book.games.get(claim_id, []) if game.challenger == self.client.account]
-        games = [self.client.game(game) for game in mine]
+        games = [self.client.game(game) for game in book.games_of(claim_id, self.client.account)]
         if claim_id in book.convicted:
             return self._reclaim(claim_id, [game for game in games if game.open])
         # One whose clock ran out while this player was away is lost: another can be opened as long as there is time.
@@ -201,20 +200,39 @@ class ChallengerPlayer:
 
 @dataclass
 class DefenderPlayer:
-    """The claimant's side in every game about its claims."""
+    """The claimant's side in every game about its claims; whoever is not the claimant can play it but for the trace
+    root.
+    """
 
     client: L1Client
     costs: Costs = field(default_factory=Costs)
 
-    def play(self, book: Book, program: Program, claim_id: ClaimId, own: Trace) -> list[Receipt]:
-        """Answer every game about the claim as far as one can now: reveals in one transaction, then leaves, then
-        clocks.
+    def due(self, book: Book, claim_id: ClaimId) -> list[GameInfo]:
+        """Games about a right claim that somebody should help in: those that wait for a defender who has used half of
+        its clock, and those whose challenger ran out of its own.
+        """
+        if claim_id in book.convicted or book.trace_root(claim_id) == NO_ROOT:
+            return []
+        half = self.client.parameters.clock / 2
+        games = [self.client.game(game) for game in book.games_of(claim_id)]
+        late = [game for game in games if game.turn is Side.DEFENDER and game.clocks and game.clocks.defender < half]
+        late = [game for game in late if game.expired is None]
+        return late + [game for game in games if game.live and game.expired is Side.CHALLENGER]
+
+    def play(
+        self, book: Book, program: Program, claim_id: ClaimId, own: Trace, games: Sequence[GameInfo] | None = None
+    ) -> list[Receipt]:
+        """Answer every game about the claim (or those of them that are given) as far as one can now: reveals in one
+        transaction, then leaves, then clocks.
         """
         if claim_id in book.convicted:
             return []
+        if games is None:
+            games = [self.client.game(game) for game in book.games_of(claim_id)]
+        if not games:
+            return []
         layout = layout_of(book, program, claim_id)
         done: list[Receipt | None] = []
-        games = [self.client.game(game) for game in book.games.get(claim_id, [])]
         root = book.trace_root(claim_id)
         nodes: dict[Root, Sequence[Root]] = {}
         leaves: dict[Root, bytes] = {}

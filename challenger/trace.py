@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -51,11 +51,31 @@ class ValueTrace:
         return self._tree.state_root(index)
 
 
+@dataclass(frozen=True)
+class LazyTrace:
+    """A trace that is derived when a node of it is asked for."""
+
+    derive: Callable[[], Trace]
+
+    @cached_property
+    def _trace(self) -> Trace:
+        return self.derive()
+
+    def node(self, gindex: Gindex) -> Root:
+        return self._trace.node(gindex)
+
+    def leaf_bytes(self, leaf: int) -> bytes:
+        return self._trace.leaf_bytes(leaf)
+
+
 class TraceStore(Protocol):
     """Where claimants publish traces off chain. What it gives is never trusted, only used as far as it hashes to L1."""
 
-    def published(self, claim_id: ClaimId) -> Trace | None:
-        """The claim's trace, or None if it is withheld."""
+    def published(self, claim_id: ClaimId, trace_root: Root, depth: int) -> Trace | None:
+        """The claim's trace, or None if it is withheld.
+
+        ``trace_root``: what stands on L1, zero while it is not set. ``depth``: levels from it down to the leaves.
+        """
         ...
 
 
@@ -68,5 +88,5 @@ class SharedTraces:
     def publish(self, claim_id: ClaimId, trace: Trace) -> None:
         self.traces[claim_id] = trace
 
-    def published(self, claim_id: ClaimId) -> Trace | None:
+    def published(self, claim_id: ClaimId, trace_root: Root, depth: int) -> Trace | None:
         return self.traces.get(claim_id)

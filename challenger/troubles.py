@@ -1,11 +1,13 @@
-"""What goes wrong about one claim must not stop a player that plays about many."""
+"""One round of a player: what goes wrong about one claim does not stop it, a state that is out of date does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from rollup.claim import ClaimId
+from rollup.claim import Address, ClaimId
+from rollup.errors import StaleView
+from rollup.l1.client import L1Client
 
 
 @contextmanager
@@ -17,7 +19,26 @@ def noting(troubles: MutableMapping[ClaimId, Exception], claim_id: ClaimId) -> I
     """
     try:
         yield
+    except StaleView:
+        # Nothing is wrong about the claim: the whole round began from an old state.
+        raise
     except Exception as error:
         troubles[claim_id] = error
     else:
         troubles.pop(claim_id, None)
+
+
+@contextmanager
+def anchored(client: L1Client, account: Address | None) -> Iterator[None]:
+    """A round whose decisions rest on what is read in it; it ends where a transaction of an earlier life came first, and
+    the next round sees what that one did. Without an account nothing is sent.
+    """
+    if account is None:
+        yield
+        return
+    client.anchor()
+    try:
+        with suppress(StaleView):
+            yield
+    finally:
+        client.release_anchor()

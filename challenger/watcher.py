@@ -1,42 +1,73 @@
 """The watcher: follows L1, checks every claim of the programs that it holds, disputes the false ones until they are
-invalid.
+invalid, and helps the right ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
+from challenger import meter
+from challenger.alerts import Kind, Sink, to_metric
 from challenger.book import Book
-from challenger.checkers.re_execute import Finding, Machine, ReExecute
-from challenger.player import ChallengerPlayer, Costs
+from challenger.checkers.re_execute import Machine, ReExecute
+from challenger.findings import Checked, Findings
+from challenger.modes import Mode
+from challenger.player import ChallengerPlayer, Costs, DefenderPlayer
+from challenger.reporter import Reporter
 from challenger.trace import TraceStore, ValueTrace
-from challenger.troubles import noting
+from challenger.troubles import anchored, noting
 from prover.executor import Executor
 from rollup.audit import audit
-from rollup.claim import ClaimId
+from rollup.claim import Address, ClaimId
+from rollup.errors import ChainError
+from rollup.game.position import ROOT
 from rollup.l1.client import L1Client, Receipt
-from rollup.l1.events import ClaimPosted
+from rollup.l1.finality import LATEST, Finality
 from rollup.program import Program
-from rollup.types import ModelId
+from rollup.types import Duration, ModelId
 
 CHECKS = 16
 """Most claims checked between two looks at one's games: a flood of claims must not let a clock run out."""
 
+LATE = 0.75
+"""Share of the challenge period after which a claim that was not checked is an alert."""
+
+FOREVER: Final = None
+
 
 @dataclass(frozen=True)
-class Checked:
-    """One claim of a model that the watcher holds."""
+class Manner:
+    """How a watcher behaves.
 
-    posted: ClaimPosted
-    finding: Finding
+    ``finality``: what a claim's block must have before the claim is checked; games are played at the latest block.
+    ``max_lag``: age in seconds (by the clock on the wall) of the latest block from which on the node lags, and nothing
+    is done; None: never. ``remember``: seconds for which claims that are settled are remembered; None: forever.
+    """
+
+    mode: Mode = Mode.CHALLENGE
+    finality: Finality = LATEST
+    max_lag: float | None = None
+    remember: Duration | None = FOREVER
+
+
+@dataclass(frozen=True)
+class Funds:
+    """Wei of an account: free and locked in the ledger, and on the chain itself, to pay for gas and bonds."""
+
+    free: int
+    locked: int
+    on_chain: int
 
 
 class Watcher:
     """One independent account. It keeps nothing that it could not read or compute again.
 
     ``machine`` makes what re-executes a program; ``admit`` raises AuditError for a program that is not safe to
-    adjudicate; ``first`` is the block from which L1 is read: no later than the deployment's (see Book).
+    adjudicate; ``first`` is the block from which L1 is read: no later than the deployment's (see Book). ``alert`` is
+    told what an operator wants to know; ``wall`` gives seconds since the epoch.
     """
 
     def __init__(
@@ -46,27 +77,55 @@ class Watcher:
         machine: Callable[[Program], Machine] = Executor,
         admit: Callable[[Program], object] = audit,
         first: int = 0,
+        manner: Manner = Manner(),
+        alert: Sink = to_metric,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.book = Book(first)
-        self.checked: dict[ClaimId, Checked] = {}
+        self.checked = Findings()
         self.troubles: dict[ClaimId, Exception] = {}
-        self._client, self._machine, self._admit = client, machine, admit
+        self.manner = manner
+        self._client, self._machine, self._admit, self._wall = client, machine, admit, wall
         self._checkers: dict[ModelId, ReExecute] = {}
         self._player = ChallengerPlayer(client, store)
+        self._helper = DefenderPlayer(client, self._player.costs)
+        self._account = _account(client)
+        if manner.mode > Mode.WATCH and self._account is None:
+            raise ChainError(f"a watcher in mode {manner.mode.name.lower()} sends transactions; give it an account")
+        self._reporter = Reporter(alert, self._account, self.holds)
+        self._began = False
+        self.coming: set[ModelId] = set()
+        """Models whose programs are being fetched: no alert yet."""
 
     @property
     def costs(self) -> Costs:
         """What this watcher's moves cost."""
         return self._player.costs
 
-    def hold(self, program: Program) -> None:
-        """Watch this program's claims, those already posted included; its id is computed here, never believed.
+    def prepare(self, program: Program) -> ReExecute:
+        """What ``take`` takes: the program audited, its machine tested. It may take minutes, in any thread.
 
         Raises AuditError if the program is refused.
         """
         self._admit(program)
-        self._checkers[program.id] = ReExecute(program, self._machine(program))
+        return ReExecute(program, self._machine(program))
+
+    def take(self, checker: ReExecute) -> None:
+        """Watch a program's claims, those already posted included."""
+        program = checker.program
+        self._checkers[program.id] = checker
         self.book.headers[program.id] = program.header
+
+    def hold(self, program: Program) -> None:
+        """Watch this program's claims; its id is computed here, never believed. Raises AuditError if it is refused."""
+        self.take(self.prepare(program))
+
+    def holds(self, model_id: ModelId) -> bool:
+        return model_id in self._checkers
+
+    def unknown_models(self) -> set[ModelId]:
+        """Models with claims that are not settled, whose programs are not held."""
+        return {posted.claim.model_id for posted in self.book.claims.values()} - self._checkers.keys()
 
     def check(self) -> list[Checked]:
         """Read L1's news, and check every claim that was not checked yet and can still be disputed; returns the new
@@ -74,68 +133,190 @@ class Watcher:
 
         A claim that cannot be checked is noted in ``troubles`` and tried again; it holds up no other.
         """
-        self.book.read(self._client)
+        self._read()
         waiting = self.unchecked()
         for claim_id in waiting:
             self._check(claim_id)
         return [self.checked[claim_id] for claim_id in waiting if claim_id in self.checked]
 
     def unchecked(self) -> list[ClaimId]:
-        """Claims that are to be checked: those of the programs held that can be challenged, or about which this account
-        plays. The latter come first, since a clock runs; those that failed before come last; else in the order of L1.
+        """Claims that are to be checked: those of the programs held that can be challenged, or about which a game is to be
+        played. Those about which this account plays come first, since a clock runs; then the disputed ones; those that
+        failed before come last; else in the order of L1.
         """
+        return [claim_id for *_, claim_id in sorted(self._waiting(self._final()), key=lambda entry: entry[:3])]
+
+    def _final(self) -> int:
+        """The last block whose claims are checked."""
+        return self._client.chain.head(self.manner.finality).number
+
+    def _waiting(self, final: int) -> Iterator[tuple[bool, bool, bool, ClaimId]]:
         now, window = self._client.chain.now(), self._client.parameters.window
-        waiting = []
         for claim_id, posted in self.book.claims.items():
             if posted.claim.model_id not in self._checkers or claim_id in self.checked:
                 continue
-            in_time = claim_id not in self.book.convicted and now <= self.book.posted_at[posted.batch] + window
-            mine = any(game.challenger == self._client.account for game in self.book.games.get(claim_id, []))
-            if in_time or mine:
-                waiting.append((claim_id in self.troubles, not mine, claim_id))
-        return [claim_id for *_, claim_id in sorted(waiting, key=lambda entry: entry[:2])]
+            mine = self._plays(claim_id)
+            settled = claim_id in self.book.convicted
+            in_time = not settled and now <= self.book.posted_at[posted.batch] + window
+            disputed = not settled and self.manner.mode >= Mode.DEFEND and bool(self.book.games_of(claim_id))
+            if mine or ((in_time or disputed) and self.book.block_of(claim_id) <= final):
+                yield claim_id in self.troubles, not mine, not disputed, claim_id
+
+    def _plays(self, claim_id: ClaimId) -> bool:
+        """Whether this account has a game about the claim that it must play, or reclaim its bond from."""
+        return self.manner.mode >= Mode.CHALLENGE and bool(self.book.games_of(claim_id, self._account))
 
     def _check(self, claim_id: ClaimId) -> None:
         posted = self.book.claims[claim_id]
+        started = time.perf_counter()
         with noting(self.troubles, claim_id):
             finding = self._checkers[posted.claim.model_id].check(posted.claim, *self.book.data_of(claim_id))
-            self.checked[claim_id] = Checked(posted, finding)
+            self.checked.add(Checked(posted, finding))
+            if not finding.honest:
+                self._reporter.once(Kind.FALSE_CLAIM, claim_id, f"it is false: {finding.reason}")
+        meter.CHECK_SECONDS.observe(time.perf_counter() - started)
+        known = self.checked.get(claim_id)
+        meter.CHECKED.labels("failed" if known is None else "right" if known.finding.honest else "false").inc()
 
     def false_claims(self) -> list[ClaimId]:
         """Claims that were found false, in the order of L1."""
         return [claim_id for claim_id, checked in self.checked.items() if not checked.finding.honest]
 
     def poll(self) -> list[Receipt]:
-        """One round: read, make every move that can be made now, check ``CHECKS`` claims at most, and challenge those that
-        are false. Returns the moves that were made.
+        """One round: read, make every move that can be made now, check ``CHECKS`` claims at most, challenge those that are
+        false, and help those that are right. Returns the moves that were made.
 
         Games come first, so that a flood of claims costs none of them its clock. What goes wrong about one claim is
-        noted in ``troubles`` until a round succeeds, and holds up no other claim.
+        noted in ``troubles`` until a round succeeds, and holds up no other claim. A node that lags ends the round before
+        anything is done. Raises ChainError if L1 can't be read.
         """
-        self.book.read(self._client)
         done: list[Receipt] = []
+        with anchored(self._client, self._account):
+            self._read()
+            lag = self._lag()
+            self._reporter.state(Kind.NODE_LAG, lag)
+            if lag is None:
+                self._act(done)
+                if done:
+                    self._read()
+        self._reporter.troubles(self.troubles)
+        return done
+
+    def _act(self, done: list[Receipt]) -> None:
+        mode = self.manner.mode
         for claim_id in self.false_claims():
             self._play(claim_id, done)
         for claim_id in self.unchecked()[:CHECKS]:
             self._check(claim_id)
             if claim_id in self.checked and not self.checked[claim_id].finding.honest:
                 self._play(claim_id, done)
-        if done:
-            self.book.read(self._client)
-        return done
+        if mode >= Mode.DEFEND:
+            for claim_id in list(self.book.games):
+                if claim_id in self.checked and self.checked[claim_id].finding.honest:
+                    self._help(claim_id, done)
+        self._tell_late()
+        for model_id in self.unknown_models() - self.coming:
+            self._reporter.unknown(model_id)
+
+    def _read(self) -> None:
+        news = self.book.read(self._client)
+        # What happened before this process began was told by the one before it.
+        if self._began:
+            self._reporter.news(self.book, news)
+        self._began = True
+        self._forget()
+
+    def _forget(self) -> None:
+        if self.manner.remember is not None:
+            keep = self._plays
+            for claim_id in self.book.forget(self._client.parameters.window, self.manner.remember, keep):
+                self.costs.receipts.pop(claim_id, None)
+        for claim_id in [claim_id for claim_id in self.checked if claim_id not in self.book.claims]:
+            self.checked.drop(claim_id)
+            self._reporter.forget(claim_id)
+        for claim_id in [claim_id for claim_id in self.troubles if claim_id not in self.book.claims]:
+            del self.troubles[claim_id]
+
+    def _lag(self) -> str | None:
+        """Why the node's word can't be acted on; None if it can."""
+        head = self.book.head
+        assert head is not None
+        height = self._client.chain.height()
+        if height < head.number:
+            return (
+                f"the node is at block {height} and was at block {head.number} before; nothing is done until it is back"
+            )
+        age = self._wall() - head.timestamp
+        if self.manner.max_lag is not None and age > self.manner.max_lag:
+            return f"the node's latest block {head.number} is {age:.0f} s old; nothing is done until it catches up"
+        return None
+
+    def _tell_late(self) -> None:
+        """Alert about claims whose challenge period ends soon, and which were not checked."""
+        now, window = self._client.chain.now(), self._client.parameters.window
+        last = self.book.head.number if self.book.head else 0
+        waiting = [claim_id for *_, claim_id in self._waiting(last)]
+        meter.WAITING.set(len(waiting))
+        for claim_id in waiting:
+            left = self.book.posted_at[self.book.claims[claim_id].batch] + window - now
+            if 0 <= left < window * (1 - LATE):
+                why = f": {self.troubles[claim_id]}" if claim_id in self.troubles else ""
+                sentence = f"it is not checked, and can be disputed for {left} s only{why}"
+                self._reporter.once(Kind.CLAIM_UNCHECKED_DEADLINE, claim_id, sentence)
 
     def _play(self, claim_id: ClaimId, done: list[Receipt]) -> None:
+        if self.manner.mode < Mode.CHALLENGE or not self._playable(claim_id):
+            return
         program = self._checkers[self.checked[claim_id].posted.claim.model_id].program
         with noting(self.troubles, claim_id):
-            done += self._player.play(self.book, program, claim_id, self._trace(claim_id))
+            self._made(claim_id, self._player.play(self.book, program, claim_id, self._trace(claim_id)), done)
+
+    def _playable(self, claim_id: ClaimId) -> bool:
+        """Whether there is, or can be, a game about it: not of a claim that was settled long ago."""
+        return self._plays(claim_id) or claim_id not in self.book.convicted
+
+    def _help(self, claim_id: ClaimId, done: list[Receipt]) -> None:
+        """Answer for a right claim in the place of a claimant that may not come."""
+        if self.book.claims[claim_id].claim.claimant == self._account:
+            return
+        with noting(self.troubles, claim_id):
+            due = self._helper.due(self.book, claim_id)
+            if due:
+                program = self._checkers[self.checked[claim_id].posted.claim.model_id].program
+                trace = self._trace(claim_id)
+                # A right output under a false trace root is nobody's to defend.
+                if trace.node(ROOT) == self.book.trace_root(claim_id):
+                    self._made(claim_id, self._helper.play(self.book, program, claim_id, trace, due), done)
+
+    def _made(self, claim_id: ClaimId, receipts: list[Receipt], done: list[Receipt]) -> None:
+        self._reporter.moves(claim_id, receipts)
+        done += receipts
 
     def _trace(self, claim_id: ClaimId) -> ValueTrace:
-        """The right trace of a false claim; it is made once, when the dispute needs it."""
-        checked = self.checked[claim_id]
-        if checked.finding.trace is not None:
-            return checked.finding.trace
-        checker = self._checkers[checked.posted.claim.model_id]
-        trace = checker.trace(self.book.data_of(claim_id)[0])
-        finding = Finding(checked.finding.honest, checked.finding.reason, trace)
-        self.checked[claim_id] = Checked(checked.posted, finding)
-        return trace
+        """The right trace of a claim; it is made when a dispute needs it, and again if it was dropped since."""
+        held = self.checked.use(claim_id)
+        if held is None:
+            checker = self._checkers[self.checked[claim_id].posted.claim.model_id]
+            held = checker.trace(self.book.data_of(claim_id)[0])
+            self.checked.keep(claim_id, held)
+        return held
+
+    def funds(self) -> Funds | None:
+        """What the account has; alerts if it can't pay a bond. None for a watcher without an account."""
+        if self._account is None:
+            return None
+        chain, account = self._client.chain, self._account
+        funds = Funds(self._client.balance(account), self._client.locked(account), chain.wei_of(account))
+        bond = self._client.parameters.challenge_bond
+        low = None
+        if self.manner.mode >= Mode.CHALLENGE and funds.free + funds.on_chain < bond:
+            low = f"{account} has {funds.free + funds.on_chain} wei, a challenge takes {bond}; send it more"
+        self._reporter.state(Kind.BALANCE_LOW, low)
+        return funds
+
+
+def _account(client: L1Client) -> Address | None:
+    try:
+        return client.account
+    except ChainError:
+        return None

@@ -1,0 +1,256 @@
+"""A book that was rewound says what a book says that never heard of what was taken back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from challenger.book import Book
+from rollup.claim import Address, Claim, ClaimId
+from rollup.encoding import TracePolicy
+from rollup.game.moves import Rule
+from rollup.l1.client import L1Client
+from rollup.l1.events import (
+    BatchPosted,
+    Challenged,
+    ChallengeLost,
+    ClaimPosted,
+    ClaimReleased,
+    ClaimSkipped,
+    Convicted,
+    Event,
+    LeafRevealed,
+    Logged,
+    Reclaimed,
+    Revealed,
+    TraceRootSet,
+)
+from rollup.l1.finality import Block
+from rollup.l1.follow import News
+from rollup.types import Duration, Gindex, Root, Timestamp
+from tests.e2e.lies import INPUTS, PROGRAMS, lie_in_op
+from tests.e2e.network import Network
+
+ME, EVE = Address("0x" + "11" * 20), Address("0x" + "22" * 20)
+NAMES = [ClaimId(bytes([number]) * 32) for number in range(1, 5)]
+FACTS = (
+    "claims",
+    "batches",
+    "posted_at",
+    "games",
+    "over",
+    "trace_roots",
+    "convicted",
+    "released",
+    "_blocks",
+    "_touched",
+)
+NOBODY: L1Client = None  # type: ignore[assignment]
+"""Events whose calldata is looked up are not among those here."""
+
+
+def root(number: int) -> Root:
+    return Root(bytes([number]) * 32)
+
+
+def posted(name: ClaimId, batch: int, index: int) -> ClaimPosted:
+    with_root = root(9) if name[0] % 2 else root(0)
+    claim = Claim(root(1), ME, name[0], 0, bytes(32), root(2), root(3), with_root)
+    return ClaimPosted(batch, index, name, claim, b"in", b"out")
+
+
+@st.composite
+def blocks(draw: st.DrawFn) -> list[Event]:
+    """The events of one block; of a chain that may be an impossible one, as a book has no say in that."""
+    name, game = draw(st.sampled_from(NAMES)), draw(st.integers(0, 1))
+    game_id = name + bytes([game])
+    batch = draw(st.integers(0, 2))
+    kinds: list[list[Event]] = [
+        [
+            posted(name, batch, 0),
+            ClaimSkipped(batch, 1, NAMES[0], "x"),
+            BatchPosted(batch, root(4), 2, Timestamp(batch)),
+        ],
+        [Challenged(name, game_id, draw(st.sampled_from([ME, EVE])), game, root(0), bytes(32))],
+        [TraceRootSet(name, root(draw(st.integers(10, 12))))],
+        [Convicted(name, game_id, Rule.STEP, Gindex(4), 2, 0, bytes(32), bytes(32))],
+        [ClaimReleased(0, 0, name)],
+        [ChallengeLost(name, game_id, EVE, 0)],
+        [Reclaimed(name, game_id)],
+        [Revealed(root(5), (root(6), root(draw(st.integers(6, 9)))))],
+        [LeafRevealed(root(5), bytes(1024))],
+        [],
+    ]
+    return draw(st.sampled_from(kinds))
+
+
+@dataclass
+class Chain:
+    """The events of every block; blocks can be replaced."""
+
+    blocks: list[list[Event]] = field(default_factory=list)
+
+    def news(self, since: int, rewound_to: int | None) -> News:
+        found = [
+            Logged(event, number, index, bytes(32))
+            for number, events in enumerate(self.blocks)
+            if number > since
+            for index, event in enumerate(events)
+        ]
+        last = len(self.blocks) - 1
+        return News(rewound_to, tuple(found), Block(last, bytes(32), Timestamp(last), bytes(32)), ())
+
+
+def facts(book: Book) -> dict[str, object]:
+    return {name: getattr(book, name) for name in FACTS}
+
+
+steps_of_a_chain = st.lists(
+    st.tuples(st.integers(0, 8), st.lists(blocks(), min_size=1, max_size=8)), min_size=1, max_size=8
+)
+
+
+def test_a_book_after_any_reorganisations_equals_one_that_reads_what_survived() -> None:
+    rewinds = 0
+
+    @settings(max_examples=300)
+    @given(steps_of_a_chain)
+    def check(steps: list[tuple[int, list[list[Event]]]]) -> None:
+        nonlocal rewinds
+        chain, book = Chain(), Book()
+        for deep, fresh in steps:
+            depth = min(deep, len(chain.blocks))
+            kept = len(chain.blocks) - depth - 1
+            chain.blocks[kept + 1 :] = fresh
+            book.take(NOBODY, chain.news(kept, kept if depth else None))
+            rewinds += depth > 0
+            again = Book()
+            again.take(NOBODY, chain.news(-1, None))
+            assert facts(book) == facts(again)
+            # What is true anywhere is kept, whatever became of the block that said it.
+            assert book.preimages.pairs.items() >= again.preimages.pairs.items()
+            assert book.preimages.leaves.items() >= again.preimages.leaves.items()
+
+    check()
+    assert rewinds > 300
+
+
+def test_a_reorganisation_below_what_is_remembered_begins_again() -> None:
+    first, second = posted(NAMES[0], 0, 0), posted(NAMES[1], 0, 0)
+    chain, book = Chain([[first], [], [], []]), Book()
+    book.take(NOBODY, chain.news(-1, None))
+    book.journal.forget(3)
+    chain.blocks = [[], [second], []]
+    book.take(NOBODY, chain.news(-1, -1))
+    assert list(book.claims) == [NAMES[1]] and book.batches == {0: [NAMES[1]]}
+    assert book.block_of(NAMES[1]) == 1
+    chain.blocks = [[first]]
+    book.take(NOBODY, chain.news(-1, -1))
+    assert list(book.claims) == [NAMES[0]]
+
+
+def test_a_trace_root_that_is_taken_back_leaves_the_one_before() -> None:
+    chain, book = (
+        Chain([[posted(NAMES[1], 0, 0)], [TraceRootSet(NAMES[1], root(7))], [TraceRootSet(NAMES[1], root(8))]]),
+        Book(),
+    )
+    book.take(NOBODY, chain.news(-1, None))
+    assert book.trace_root(NAMES[1]) == root(8)
+    del chain.blocks[2:]
+    book.take(NOBODY, chain.news(1, 1))
+    assert book.trace_root(NAMES[1]) == root(7)
+    del chain.blocks[1:]
+    book.take(NOBODY, chain.news(0, 0))
+    assert book.trace_root(NAMES[1]) == root(0)
+
+
+def test_what_is_said_about_a_claim_that_was_never_posted_changes_nothing() -> None:
+    book = Book()
+    said: list[Event] = [Challenged(NAMES[0], b"g", EVE, 0, root(0), bytes(32)), TraceRootSet(NAMES[0], root(7))]
+    book.take(NOBODY, Chain([said, [ClaimReleased(0, 0, NAMES[0])]]).news(-1, None))
+    assert facts(book) == facts(Book())
+
+
+def test_games_end_by_conviction_loss_and_reclaim_and_begin_again_when_that_is_taken_back() -> None:
+    games = [
+        Challenged(NAMES[0], bytes([number]), who, number, root(9), bytes(32))
+        for number, who in enumerate([ME, EVE, ME])
+    ]
+    chain = Chain([[posted(NAMES[0], 0, 0), *games]])
+    book = Book()
+    book.take(NOBODY, chain.news(-1, None))
+    assert book.games_of(NAMES[0]) == games and book.games_of(NAMES[0], ME) == [games[0], games[2]]
+    verdict = Convicted(NAMES[0], games[1].game_id, Rule.STEP, Gindex(4), 2, 0, bytes(32), bytes(32))
+    chain.blocks += [
+        [ChallengeLost(NAMES[0], games[0].game_id, EVE, 0)],
+        [verdict],
+        [Reclaimed(NAMES[0], games[2].game_id)],
+    ]
+    book.take(NOBODY, chain.news(0, None))
+    assert book.games_of(NAMES[0]) == []
+    del chain.blocks[3:]
+    book.take(NOBODY, chain.news(2, 2))
+    assert book.games_of(NAMES[0]) == [games[2]]
+    del chain.blocks[2:]
+    book.take(NOBODY, chain.news(1, 1))
+    assert book.games_of(NAMES[0]) == games[1:] and NAMES[0] not in book.convicted
+
+
+# Against a real chain
+
+
+def settled_network() -> tuple[Network, list[ClaimId]]:
+    """One claim that became final, one that was convicted, and whose watcher has its bond again."""
+    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network.watch()
+    right = network.claim("honest", INPUTS)
+    false = lie_in_op(4, 0, True)(network, right.defender.behaviour)
+    network.settle()
+    return network, [right.claim_id, false.claim_id]
+
+
+def test_settled_claims_are_forgotten_but_only_beyond_every_reorganisation() -> None:
+    network, names = settled_network()
+    client, window = network.client("reader"), network.parameters.window
+    book = Book()
+    network.chain.advance(window + 10)
+    book.read(client)
+    assert list(book.claims) == names
+    nothing = Duration(0)
+    assert book.forget(window, nothing, lambda claim_id: False) == []
+    assert book._follower is not None
+    network.chain.mine(book._follower.depth + 5)
+    book.read(client)
+    assert book.forget(window, Duration(10**6), lambda claim_id: False) == []
+    assert book.forget(window, nothing, lambda claim_id: claim_id == names[0]) == names[1:]
+    assert list(book.claims) == names[:1] and len(book.batches) == 1
+    assert book.inclusion(names[0]).batch == 0
+    assert book.forget(window, nothing, lambda claim_id: False) == names[:1]
+    assert all(not getattr(book, name) for name in FACTS)
+
+
+def test_a_claim_with_an_open_game_is_not_forgotten() -> None:
+    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    claimed = network.claim("honest", INPUTS)
+    eve = network.client("eve")
+    eve.challenge(claimed.posted.claim, claimed.inclusion, value=network.parameters.challenge_bond)
+    network.chain.advance(10 * network.parameters.window)
+    book = Book()
+    book.read(eve)
+    assert book._follower is not None
+    network.chain.mine(book._follower.depth + 5)
+    book.read(eve)
+    assert book.forget(network.parameters.window, Duration(0), lambda claim_id: False) == []
+
+
+@pytest.mark.parametrize("batches", [1, 3])
+def test_inclusion_stands_as_posted_after_a_batch_was_taken_back(batches: int) -> None:
+    chain = Chain([[posted(name, number, 0)] for number, name in enumerate(NAMES[:batches])])
+    book = Book()
+    book.take(NOBODY, chain.news(-1, None))
+    chain.blocks = [[posted(NAMES[3], 0, 0), posted(NAMES[0], 0, 1)]]
+    book.take(NOBODY, chain.news(-1, -1))
+    assert book.inclusion(NAMES[0]).index == 1 and book.batches == {0: [NAMES[3], NAMES[0]]}
