@@ -101,12 +101,15 @@ class ChainSettings(KeySettings):
         "finalized",
         "From when on a claim on L1 counts as seen: latest, safe, finalized, or a number of confirmations.",
     )
-    fee_cap: Wei = setting(200 * GWEI, "Highest fee per gas that is ever paid.", gt=0)
-    priority_fee: Wei = setting(GWEI, "Priority fee per gas of a first try.", ge=0)
-    fee_bump: float = setting(
-        25.0, "Percent by which a transaction that is not mined is replaced with higher fees.", ge=12.5, le=1000
+    fee_cap: Wei = setting(500 * GWEI, "Highest fee per gas that is ever paid.", gt=0)
+    priority_fee: Wei = setting(GWEI, "Priority fee per gas of a first try.", gt=0)
+    fee_bump: int = setting(
+        25, "Percent by which a transaction that is not mined is replaced with higher fees.", ge=13, le=1000
     )
-    fee_patience: Seconds = setting(30.0, "How long a transaction may stay unmined before it is replaced.", gt=0)
+    fee_patience: Seconds = setting(30.0, "How long a transaction may stay unmined before it is replaced.", ge=2)
+    fee_give_up: Seconds = setting(
+        600.0, "How long a transaction is fought for before the service looks at L1 and decides again.", ge=2
+    )
     max_lag: Seconds = setting(
         120.0, "Age of the newest block from which on the node counts as lagging, and the service as not ready.", gt=0
     )
@@ -220,7 +223,8 @@ class DeploySettings(KeySettings):
     """``touchstone deploy``: an endpoint and the account that pays; the parameters are in a file of their own."""
 
     rpc: str = setting("http://127.0.0.1:8545", "JSON-RPC endpoint of the chain.", kind=Kind.URL)
-    fee_cap: Wei = setting(200 * GWEI, "Highest fee per gas that is ever paid.", gt=0)
+    fee_cap: Wei = setting(500 * GWEI, "Highest fee per gas that is ever paid.", gt=0)
+    priority_fee: Wei = setting(GWEI, "Priority fee per gas of a first try.", gt=0)
     timeout: Seconds = setting(20.0, "How long one request to the endpoint may take.", gt=0)
 
 

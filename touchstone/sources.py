@@ -217,7 +217,7 @@ class _Toml:
         if file is None:
             return cls(None, {})
         try:
-            tables = tomllib.loads(_read(file, "the configuration"))
+            tables = tomllib.loads(read(file, "the configuration"))
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"{file} is no TOML: {error}; correct it there") from None
         known: dict[str, dict[str, Entry]] = {}
@@ -255,7 +255,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(name for name in names if name))
 
 
-def _read(file: Path, what: str) -> str:
+def read(file: Path, what: str) -> str:
     try:
         with file.open("rb") as opened:
             content = opened.read(MAX_FILE + 1)
@@ -267,7 +267,7 @@ def _read(file: Path, what: str) -> str:
 
 
 def _read_secret(file: Path, place: str) -> str:
-    text = _read(file, f"the secret of {place}").strip()
+    text = read(file, f"the secret of {place}").strip()
     if not text:
         raise SettingsError(f"{file}, named by {place}, is empty; write the secret into it")
     return text

@@ -87,7 +87,7 @@ def test_one_file_serves_all_services_and_an_unknown_table_or_key_is_named(tmp_p
         ({"TOUCHSTONE_SEQUENCER_PORT": "65536"}, "TOUCHSTONE_SEQUENCER_PORT: should be less"),
         ({"TOUCHSTONE_SEQUENCER_PORT": "http"}, "TOUCHSTONE_SEQUENCER_PORT: should be a valid integer"),
         ({"TOUCHSTONE_FEE_CAP": "7 doubloons"}, "TOUCHSTONE_FEE_CAP: '7 doubloons' is no amount"),
-        ({"TOUCHSTONE_FEE_BUMP": "5"}, "TOUCHSTONE_FEE_BUMP: should be greater than or equal to 12.5"),
+        ({"TOUCHSTONE_FEE_BUMP": "5"}, "TOUCHSTONE_FEE_BUMP: should be greater than or equal to 13"),
         ({"TOUCHSTONE_LOG_LEVEL": "loud"}, "TOUCHSTONE_LOG_LEVEL: should be 'debug', 'info'"),
         ({"TOUCHSTONE_FINALITY": "soon"}, "TOUCHSTONE_FINALITY: "),
         ({"TOUCHSTONE_KEYSTORE": "a.json"}, "a keystore needs its password"),

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import click
 
+from touchstone.cli.devnet import chain
 from touchstone.cli.group import Group
 from touchstone.cli.model import model
+from touchstone.cli.ops import deploy
 from touchstone.cli.story import demo
 
 
@@ -21,3 +23,5 @@ def main() -> None:
 
 main.add_command(demo)
 main.add_command(model)
+main.add_command(chain)
+main.add_command(deploy)

@@ -1,0 +1,262 @@
+"""Dangerous parameters are refused by name, the guarantees say what the figures are, and deploying twice is deploying once."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rollup.errors import SettingsError
+from rollup.l1.chain import Chain
+from rollup.l1.deployment import Deployment
+from rollup.l1.development import KEYS, DevelopmentChain
+from rollup.settings import MAX_ARITY, Parameters
+from rollup.types import Duration
+from touchstone import gas
+from touchstone.cli import main
+from touchstone.deploy import Plan
+from touchstone.devnet.chain import ChainServer
+from touchstone.guarantees import guarantees
+from touchstone.settings import DeploySettings, load
+from touchstone.terms import DEVELOPMENT_CHAINS, Terms, dangers
+
+ROOT = Path(__file__).parents[2]
+MAINNET = ROOT / "ops" / "params" / "mainnet.toml"
+DEVNET = ROOT / "ops" / "params" / "devnet.toml"
+HOUR = 3600
+ETHER = 10**18
+
+Write = Callable[..., Path]
+
+
+class Hurry:
+    """A clock on which a second passes whenever somebody looks: a block is always due."""
+
+    def __init__(self) -> None:
+        self.now = int(time.time())
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with ChainServer(DevelopmentChain(Hurry()), "127.0.0.1", 0) as server:
+        yield server.url
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes mainnet.toml with some lines changed."""
+
+    def written(**changed: str) -> Path:
+        text = MAINNET.read_text()
+        for key, value in changed.items():
+            text, count = re.subn(rf"(?m)^{key} = .*$", f"{key} = {value}", text)
+            assert count == 1, key
+        file = tmp_path / "params.toml"
+        file.write_text(text)
+        return file
+
+    return written
+
+
+def deploy(endpoint: str, *arguments: str, key: str | None = KEYS[0]) -> Result:
+    runner = CliRunner(env={"TOUCHSTONE_KEY": key, "TOUCHSTONE_CONFIG": None})
+    return runner.invoke(main, ["deploy", *arguments, "--rpc", endpoint])
+
+
+def on_a_real_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The development chain counts as one with real money."""
+    monkeypatch.setattr("touchstone.deploy.DEVELOPMENT_CHAINS", frozenset())
+
+
+def test_what_is_shipped_for_real_chains_has_no_dangers_and_for_development_has_some() -> None:
+    assert list(dangers(Terms.load(MAINNET))) == []
+    assert list(dangers(Terms.load(DEVNET))) != []
+    assert Terms.load(DEVNET).parameters.window <= 20
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"window": '"15s"'}, "a window of 15s gives watchers no time"),
+        ({"window": '"59min"', "outage": '"0s"'}, "a window of 59min gives watchers no time"),
+        ({"window": '"24h"'}, "shorter than an outage of L1 (1d) and a whole dispute's moves"),
+        ({"clock": '"24h"'}, "too short for 9 moves at 12s a block and an outage of 1d"),
+        ({"clock": '"10min"', "outage": '"0s"', "block_time": '"60s"'}, "too short for 9 moves at 1min a block"),
+        ({"arity": "1", "clock": '"25h"', "block_time": '"60s"'}, "too short for 36 moves"),
+        ({"window": '"800d"'}, "a window of 800d binds bonds for more than a year"),
+        ({"clock": '"800d"'}, "a clock of 800d binds bonds for more than a year"),
+        ({"arity": str(MAX_ARITY)}, "was never measured"),
+        ({"challenge_bond": '"0.01 ether"'}, "going silent costs an attacker"),
+        ({"gas_price": '"500 gwei"'}, "times what it costs an honest claimant at 500 gwei a gas"),
+        ({"claim_bond": '"0.01 ether"', "reward": '"0.003 ether"'}, "a lie costs its liar 0.01 ether"),
+        ({"reward": '"0"', "claim_bond": '"0.1 ether"'}, "raise claim_bond or reward"),
+        ({"collect_fee": '"1 wei"'}, "nobody else will; raise collect_fee"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_a_dangerous_value_is_refused_in_a_sentence(write: Write, changed: dict[str, str], sentence: str) -> None:
+    assert any(sentence in danger for danger in dangers(Terms.load(write(**changed))))
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"window": '"0s"'}, "must be positive"),
+        ({"reward": '"0.3 ether"'}, "at least half must burn"),
+        ({"challenge_bond": "0"}, "must be positive, or lying and spamming are free"),
+        ({"arity": "9"}, "[parameters] arity: Input should be less than or equal to 8"),
+        ({"claim_bond": '"0.1 bitcoin"'}, "[parameters] claim_bond: '0.1 bitcoin' is no amount"),
+        ({"window": '"1.5s"'}, "[parameters] window: '1.5s' is no whole number of seconds"),
+        ({"gas_price": '"0"'}, "[conditions] gas_price: Input should be greater than 0"),
+        ({"leaf_depth": "65\nleafdepth = 1"}, "[conditions] leafdepth: Extra inputs are not permitted"),
+        ({"clock": "= 3"}, "is no TOML"),
+    ],
+)
+def test_a_file_that_says_nothing_sensible_is_refused_by_key(
+    write: Write, changed: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(SettingsError, match=re.escape(sentence)):
+        Terms.load(write(**changed))
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "params.toml"
+    file.write_text(MAINNET.read_text().replace('clock = "84h"\n', ""))
+    with pytest.raises(SettingsError, match=r"\[parameters\] clock: Field required"):
+        Terms.load(file)
+
+
+def test_the_guarantees_are_the_figures_of_the_parameters(write: Write) -> None:
+    text = guarantees(Terms.load(MAINNET))
+    for figure in ("7d after its batch", "14d after its batch", "9 moves", "0.5 ether", "0.2 ether", "2,000:"):
+        assert figure in text
+    assert "348h after its batch" in guarantees(Terms.load(write(clock='"90h"')))
+
+
+def test_an_account_plays_as_many_games_as_blocks_fit_into_the_clock_divided_by_the_moves_of_one() -> None:
+    terms = Terms.load(MAINNET)
+    blocks = (84 - 24) * HOUR // 12
+    assert terms.games_at_once == blocks // terms.dispute.challenger_moves
+    swamped = replace(terms, parameters=replace(terms.parameters, clock=Duration(24 * HOUR)))
+    assert swamped.games_at_once == 0
+
+
+def test_the_gas_figures_are_the_measured_ones() -> None:
+    curve = {row["arity"]: row for row in json.loads((ROOT / "tests/arity.json").read_text())["curve"]}
+    measured = json.loads((ROOT / "tests/contracts/dispute_gas.json").read_text())
+    assert {arity: row["gas_by_move"]["select"] for arity, row in curve.items()} == gas.SELECTS
+    assert {arity: row["gas_by_move"]["reveal"] for arity, row in curve.items()} == gas.REVEALS
+    for arity, row in curve.items():
+        plan = gas.dispute(arity, gas.MEASURED_DEPTH)
+        assert (plan.challenger_moves, plan.defender_moves) == (row["challenger_moves"], row["defender_moves"])
+        assert row["gas_by_move"]["revealLeaf"] == gas.REVEAL_LEAF
+    assert measured["challenge, the first about a claim"] == gas.CHALLENGE
+    assert measured["prove, dot i16 x i16, 4096"] == gas.PROVE
+    assert measured["timeout, of the challenger"] == gas.TIMEOUT
+    assert measured["postBatch, each further claim"] == gas.CLAIM
+
+
+def test_the_default_parameters_of_the_protocol_withstand_twenty_gwei() -> None:
+    terms = Terms.load(MAINNET)
+    terms = replace(
+        terms,
+        parameters=replace(Parameters(), window=Duration(7 * 86400), clock=Duration(84 * HOUR), collect_fee=2 * 10**15),
+        conditions=terms.conditions.model_copy(update={"gas_price": 20 * 10**9, "leaf_depth": gas.MEASURED_DEPTH}),
+    )
+    assert list(dangers(terms)) == []
+
+
+def test_the_contracts_are_deployed_with_the_files_parameters(endpoint: str, tmp_path: Path) -> None:
+    output = tmp_path / "deployment.json"
+    result = deploy(endpoint, str(DEVNET), "-o", str(output))
+    assert result.exit_code == 0, result.output
+    found = Deployment.load(output)
+    client = found.client(Chain.connect(endpoint))
+    assert client.parameters == found.parameters == Terms.load(DEVNET).parameters
+    assert found.contract in result.output
+    assert "Not for real money" in result.output
+    again = deploy(endpoint, str(DEVNET), "-o", str(output))
+    assert (again.exit_code, "already" in again.output) == (0, True)
+    assert Deployment.load(output) == found
+
+
+def test_on_a_real_chain_dangers_are_refused_and_nothing_is_sent(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_real_chain(monkeypatch)
+    result = deploy(endpoint, str(DEVNET), "-o", str(tmp_path / "d.json"), "--yes")
+    assert result.exit_code == 1
+    assert "these parameters are dangerous" in result.output
+    assert "a window of 15s gives watchers no time" in result.output
+    assert not (tmp_path / "d.json").exists()
+    assert deploy(endpoint, str(DEVNET), "-o", str(tmp_path / "d.json"), "--development").exit_code == 0
+
+
+def test_on_a_real_chain_somebody_must_agree(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_real_chain(monkeypatch)
+    output = tmp_path / "d.json"
+    asked = deploy(endpoint, str(MAINNET), "-o", str(output))
+    assert asked.exit_code == 1
+    assert "Nothing of this can be changed later" in asked.output
+    assert not output.exists()
+    assert deploy(endpoint, str(MAINNET), "-o", str(output), "--yes").exit_code == 0
+    assert Deployment.load(output).parameters.window == 7 * 86400
+    other = deploy(endpoint, str(DEVNET), "-o", str(output), "--yes")
+    assert "dangerous" in other.output
+
+
+def test_a_real_deployments_file_is_not_overwritten(
+    endpoint: str, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_real_chain(monkeypatch)
+    output = tmp_path / "d.json"
+    output.write_text("{}")
+    assert "is in the way" in deploy(endpoint, str(MAINNET), "-o", str(output), "--yes").output
+    output.unlink()
+    assert deploy(endpoint, str(MAINNET), "-o", str(output), "--yes").exit_code == 0
+    before = output.read_text()
+    result = deploy(endpoint, str(write(window='"8d"')), "-o", str(output), "--yes")
+    assert "names a deployment with other parameters" in result.output
+    assert output.read_text() == before
+
+
+def test_parameters_for_another_chain_are_refused(endpoint: str, write: Write, tmp_path: Path) -> None:
+    file = write(leaf_depth="34\nchain_id = 1")
+    result = deploy(endpoint, str(file), "-o", str(tmp_path / "d.json"))
+    assert "the parameters are for chain 1, the endpoint's is 1337" in result.output
+
+
+def test_deploying_without_an_account_or_a_folder_says_so(endpoint: str, tmp_path: Path) -> None:
+    assert "deploying needs an account" in deploy(endpoint, str(DEVNET), "-o", str(tmp_path / "d"), key=None).output
+    assert "does not exist; create it" in deploy(endpoint, str(DEVNET), "-o", str(tmp_path / "no" / "d.json")).output
+
+
+def test_a_check_sends_nothing_and_needs_no_account(endpoint: str, tmp_path: Path) -> None:
+    result = deploy(endpoint, str(DEVNET), "-o", str(tmp_path / "d"), "--check", key=None)
+    assert result.exit_code == 0
+    assert "When a claim is final" in result.output
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_development_chain_that_began_anew_gets_new_contracts(endpoint: str, tmp_path: Path) -> None:
+    output = tmp_path / "deployment.json"
+    assert deploy(endpoint, str(DEVNET), "-o", str(output)).exit_code == 0
+    stale: dict[str, Any] = json.loads(output.read_text()) | {"contract": "0x" + "11" * 20}
+    output.write_text(json.dumps(stale))
+    settings = load(DeploySettings, environ={"TOUCHSTONE_RPC": endpoint})
+    plan = Plan.make(settings, DEVNET, output, development=False)
+    assert plan.chain.chain_id in DEVELOPMENT_CHAINS
+    assert plan.existing() is None
+    assert deploy(endpoint, str(DEVNET), "-o", str(output)).exit_code == 0
+    Deployment.load(output).client(Chain.connect(endpoint))
