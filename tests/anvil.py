@@ -45,6 +45,7 @@ class Anvil:
             self._command += ["--no-mining"]
         self.state = state
         self.port = 0
+        self._kept: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._http = httpx.Client(timeout=PATIENCE, trust_env=False)
 
@@ -104,16 +105,21 @@ class Anvil:
                 self.kill()
             self._process = None
 
-    def restart(self) -> None:
-        """SIGKILL and start again on the same port: the mempool is lost.
-
-        Without a state file every block is kept, with one those that it holds.
-        """
-        kept = None if self.state else self.rpc("anvil_dumpState", True)
+    def crash(self) -> None:
+        """SIGKILL, as a machine that fails: with a state file its last second is lost, without one no block is."""
+        self._kept = None if self.state else self.rpc("anvil_dumpState", True)
         self.kill()
+
+    def revive(self) -> None:
+        """Start again after a crash, on the same port; the mempool is lost."""
         self.start()
-        if kept is not None:
-            self.rpc("anvil_loadState", kept)
+        if self._kept is not None:
+            self.rpc("anvil_loadState", self._kept)
+
+    def restart(self) -> None:
+        """Crash and come back at once."""
+        self.crash()
+        self.revive()
 
     # Requests
 
@@ -181,6 +187,10 @@ class Anvil:
     def reorg(self, depth: int) -> None:
         """Replace the last blocks with as many empty ones; their transactions are gone for good."""
         self.rpc("anvil_reorg", depth, [])
+
+    def rollback(self, depth: int) -> None:
+        """Take the last blocks away: the chain is shorter."""
+        self.rpc("anvil_rollback", depth)
 
     def reorg_keeping(self, depth: int) -> None:
         """Replace the last blocks; the first of the new ones holds all their transactions again, in their order."""

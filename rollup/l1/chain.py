@@ -10,15 +10,17 @@ from typing import Any, TypeVar
 from eth_tester import EthereumTester, PyEVMBackend
 from hexbytes import HexBytes
 from web3 import EthereumTesterProvider, Web3
+from web3.middleware import ExtraDataToPOAMiddleware
 from web3.types import LogReceipt, TxReceipt
 
 from rollup.claim import Address
-from rollup.errors import ChainError, Refused
+from rollup.errors import ChainError, Refused, Reverted
 from rollup.l1.fees import FeePolicy
 from rollup.l1.finality import LATEST, Block, Finality
 from rollup.l1.node import Clock, Missing, Retry, ask
-from rollup.l1.sending import Account, Anchor, Sending
+from rollup.l1.sending import Account, Anchor, Sending, stale
 from rollup.l1.signing import Signer
+from rollup.l1.transport import Transport
 from rollup.types import Duration, Timestamp
 
 GENESIS = Timestamp(4_102_444_800)
@@ -32,7 +34,7 @@ TRANSACTION_GAS = 1 << 24
 """Most gas of a transaction (EIP-7825)."""
 
 TIMEOUT = 10.0
-"""Seconds that an endpoint has for an answer, and for every part of it."""
+"""Seconds that an endpoint has for an answer."""
 
 LOG_BLOCKS = 2000
 """Blocks per request for logs; endpoints limit them, some to less."""
@@ -53,6 +55,7 @@ class Chain:
         self.web3 = web3
         self.fees, self.clock, self._retry = fees or FeePolicy(), clock or Clock(), retry or Retry()
         self._accounts: defaultdict[Address, Account] = defaultdict(Account)
+        self._lock = threading.Lock()
         self._log_blocks = LOG_BLOCKS
         self.chain_id = self.ask(lambda: web3.eth.chain_id)
 
@@ -66,8 +69,10 @@ class Chain:
         timeout: float = TIMEOUT,
     ) -> Chain:
         """``timeout``: seconds for an answer. Raises ChainError if nothing answers there."""
-        provider = Web3.HTTPProvider(url, {"timeout": timeout}, exception_retry_configuration=None)
-        return cls(Web3(provider), fees, clock, retry)
+        web3 = Web3(Transport(url, timeout))
+        # Chains with authorities have longer block headers than the library takes by itself.
+        web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+        return cls(web3, fees, clock, retry)
 
     def ask(self, call: Callable[[], T]) -> T:
         """Make a read request; raises Reverted, Refused if the node says no, or ChainError if it does not answer."""
@@ -194,13 +199,14 @@ class Chain:
         It has the anchor's nonce, or without one that of the latest block. Raises Reverted; StaleView if another
         transaction used the nonce; ChainError if the node takes it not, or it is not mined in time.
         """
-        account = self._accounts[signer.address]
+        with self._lock:
+            account = self._accounts[signer.address]
         with account.lock:
             request: dict[str, Any] = {"from": signer.address, "data": "0x" + data.hex(), "value": value}
             if to is not None:
                 request["to"] = to
             nonce = self.nonce(signer.address) if anchor is None else anchor.nonce
-            request["gas"] = self._gas_limit(request)
+            request["gas"] = self._gas_for(request, signer, anchor)
             transaction = {key: field for key, field in request.items() if key != "from"} | {"chainId": self.chain_id}
             receipt = Sending(self, account, signer, transaction, nonce).run()
         if anchor is not None:
@@ -234,6 +240,15 @@ class Chain:
         except Missing:
             return False
         return True
+
+    def _gas_for(self, request: dict[str, Any], signer: Signer, anchor: Anchor | None) -> int:
+        try:
+            return self._gas_limit(request)
+        except Reverted:
+            # It may fail because the same was done by a transaction of an earlier life, after the anchor.
+            if anchor is not None and self.nonce(signer.address) > anchor.nonce:
+                raise stale(signer.address, anchor.nonce) from None
+            raise
 
     def _gas_limit(self, request: dict[str, Any]) -> int:
         estimate = self.ask(lambda: self.web3.eth.estimate_gas(request))  # type: ignore[arg-type]

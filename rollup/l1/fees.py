@@ -39,9 +39,9 @@ class FeePolicy:
             raise ChainError(
                 f"nodes take no replacement that offers {self.bump_percent} % more; ask for {REPLACEMENT} %"
             )
-        if not 0 < self.priority <= self.cap:
+        if not 0 <= self.priority <= self.cap:
             raise ChainError(
-                f"a priority fee of {self.priority} wei does not lie in 1 to the cap, {self.cap}; raise the cap"
+                f"a priority fee of {self.priority} wei does not lie between 0 and the cap, {self.cap}; raise the cap"
             )
         if not 0 < self.poll <= self.bump_after <= self.give_up_after:
             raise ChainError("poll, bump_after and give_up_after are seconds, positive and in this order; correct them")

@@ -54,7 +54,9 @@ def meaning(error: Exception) -> ChainError:
     if isinstance(error, BlockNotFound | TransactionNotFound):
         return Missing(f"the node has no answer: {_words(error)}; it lags, or the chain was reorganised")
     if isinstance(error, Web3RPCError | TransactionFailed | ValidationError):
-        return Refused(f"the node refused the request: {_words(error)}")
+        words = _words(error)
+        remedy = "; send wei to the account that pays" if "insufficient funds" in words.lower() else ""
+        return Refused(f"the node refused the request: {words}{remedy}")
     return ChainError(f"the chain did not answer the request ({type(error).__name__}); check the endpoint")
 
 

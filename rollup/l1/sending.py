@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from eth_utils.crypto import keccak
 from web3.types import TxReceipt
 
+from rollup.claim import Address
 from rollup.errors import ChainError, Refused, Reverted, StaleView
 from rollup.l1.fees import GWEI, Fees
 from rollup.l1.signing import Signer
@@ -92,8 +93,8 @@ class Sending:
         while True:
             try:
                 if clock.now() >= bump_at:
-                    self._offer()
                     bump_at = clock.now() + policy.bump_after
+                    self._offer()
                 receipt = self._look()
                 if receipt is not None:
                     return receipt
@@ -169,10 +170,7 @@ class Sending:
                     return receipt
             self._gone += 1
             if self._gone >= SURE:
-                raise StaleView(
-                    f"nonce {self._nonce} of {self._signer.address} was used by another transaction, which an earlier "
-                    "life of this process may have sent; look at L1 again and decide anew"
-                )
+                raise stale(self._signer.address, self._nonce)
         else:
             self._gone = 0
         self._back = self._back + 1 if count < self._nonce else 0
@@ -211,6 +209,13 @@ class Sending:
             f"{len(self._attempts)} attempts, offering {offered} in the end (cap "
             f"{_gwei(self._chain.fees.cap)}){trouble}. It may still be mined; what is sent next has the same nonce"
         )
+
+
+def stale(account: Address, nonce: int) -> StaleView:
+    return StaleView(
+        f"nonce {nonce} of {account} was used by another transaction, which an earlier life of this process may have "
+        "sent; look at L1 again and decide anew"
+    )
 
 
 def _gwei(wei: int) -> str:

@@ -1,0 +1,152 @@
+"""Where the contracts are: a small JSON file that ``touchstone deploy`` writes and every service reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from rollup.claim import Address
+from rollup.errors import ChainError, ClaimError
+from rollup.l1.chain import Chain
+from rollup.l1.client import L1Client
+from rollup.l1.signing import Signer, checksummed
+from rollup.settings import Parameters
+from rollup.types import Duration
+
+MOST_BYTES = 1 << 16
+
+_COUNTS = ("window", "clock", "arity")
+"""Parameters that are JSON numbers; the others are wei, decimal strings."""
+
+_UINT256 = 1 << 256
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """``contract``: of the RollupChain. ``block``: the one that holds it first, before which there is nothing to read."""
+
+    chain_id: int
+    contract: Address
+    block: int
+    parameters: Parameters
+
+    @classmethod
+    def of(cls, client: L1Client) -> Deployment:
+        """What a client speaks to."""
+        return cls(client.chain.chain_id, client.address, client.first, client.parameters)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Deployment:
+        """Raises ChainError, naming the file and the field, for what ``save`` did not write."""
+        try:
+            with Path(path).open("rb") as file:
+                raw = file.read(MOST_BYTES + 1)
+            if len(raw) > MOST_BYTES:
+                raise ValueError("it is too large")
+            return cls.from_json(json.loads(raw))
+        except OSError as error:
+            raise ChainError(
+                f"the deployment {path} cannot be read ({error.strerror}); name the file that 'touchstone deploy' wrote"
+            ) from None
+        except (ValueError, RecursionError, ClaimError, ChainError) as error:
+            shown = (
+                "it is no JSON"
+                if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | RecursionError)
+                else error
+            )
+            raise ChainError(
+                f"the deployment {path} is damaged: {shown}; let 'touchstone deploy' write it again"
+            ) from None
+
+    def save(self, path: Path | str) -> None:
+        """Write it whole or not at all; raises ChainError if the file can't be written."""
+        target = Path(path)
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with beside.open("w") as file:
+                file.write(json.dumps(self.as_json(), indent=2) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(target)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise ChainError(
+                f"the deployment {path} cannot be written ({error.strerror}); name a folder that is writable"
+            ) from None
+
+    def client(self, chain: Chain, signer: Signer | None = None) -> L1Client:
+        """A client of this deployment. Raises ChainError if the chain is another one, holds no contract there, or one with
+        other parameters.
+        """
+        if chain.chain_id != self.chain_id:
+            raise ChainError(
+                f"the endpoint's chain has id {chain.chain_id}, the deployment is on chain {self.chain_id}; "
+                "name the endpoint of that chain, or the deployment of this one"
+            )
+        if not chain.has_code(self.contract):
+            raise ChainError(
+                f"there is no contract at {self.contract} on chain {self.chain_id}; if the chain was begun anew, deploy again, "
+                "if the node still catches up, wait"
+            )
+        client = L1Client(chain, self.contract, signer, self.block)
+        for field in fields(Parameters):
+            here, there = getattr(self.parameters, field.name), getattr(client.parameters, field.name)
+            if here != there:
+                raise ChainError(
+                    f"the contract at {self.contract} has {field.name} {there}, the deployment says {here}; "
+                    "it is of another deployment, use that one's file"
+                )
+        return client
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is written: wei as decimal strings, since JSON's readers round large numbers."""
+        parameters = {
+            field.name: value if field.name in _COUNTS else str(value)
+            for field in fields(Parameters)
+            for value in [getattr(self.parameters, field.name)]
+        }
+        return {"chain_id": self.chain_id, "contract": self.contract, "block": self.block, "parameters": parameters}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Deployment:
+        """Inverse of ``as_json``; raises ValueError, ClaimError or ChainError in words."""
+        read = _object(data, "the deployment", ("chain_id", "contract", "block", "parameters"))
+        names = tuple(field.name for field in fields(Parameters))
+        given = _object(read["parameters"], "parameters", names)
+        values: dict[str, Any] = {
+            name: _number(given[name], f"parameters.{name}", name not in _COUNTS) for name in names
+        }
+        values |= {name: Duration(values[name]) for name in ("window", "clock")}
+        contract = read["contract"]
+        if not isinstance(contract, str) or not re.fullmatch("0x[0-9a-fA-F]{40}", contract):
+            raise ValueError("contract is no address (0x and 40 hex digits)")
+        return cls(
+            _number(read["chain_id"], "chain_id"),
+            checksummed(contract),
+            _number(read["block"], "block"),
+            Parameters(**values),
+        )
+
+
+def _object(data: Any, name: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise ValueError(f"{name} is no object")
+    missing, extra = [key for key in keys if key not in data], [str(key)[:40] for key in data if key not in keys]
+    if missing or extra:
+        raise ValueError(f"{name} lacks {missing}" if missing else f"{name} holds {extra[:5]}, which nobody knows")
+    return data
+
+
+def _number(value: Any, name: str, as_text: bool = False) -> int:
+    """A whole number from 0 on; as decimal text if it is wei."""
+    if as_text and isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 78:
+        value = int(value)
+    elif as_text or isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} is not {'an amount of wei in quotes' if as_text else 'a whole number'}")
+    if not 0 <= value < _UINT256:
+        raise ValueError(f"{name} does not fit 256 bits, or is negative")
+    return int(value)
