@@ -28,6 +28,7 @@ class Treasury:
     def step(self) -> Receipt | None:
         """Look, and deposit if need be. Raises ChainError where the chain fails; lacking money is a ``problem``."""
         client, account = self._client, self._client.account
+        client.anchor()
         free, wallet = client.balance(account), client.chain.wei_of(account)
         BALANCE.labels(account).set(free)
         LOCKED.labels(account).set(client.locked(account))

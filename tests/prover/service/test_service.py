@@ -1,0 +1,135 @@
+"""A whole prover on an embedded chain: it may be killed at any moment, its key and L1 are all that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prover.claims import Made
+from rollup.batch import Inclusion
+from rollup.claim import NO_ROOT
+from rollup.encoding import TracePolicy
+from rollup.errors import EncodingError, SettingsError
+from rollup.l1.client import ClaimStatus
+from rollup.l1.events import Challenged, ClaimPosted
+from rollup.types import Root
+from tests.e2e.toy_program import toy_inputs, toy_program
+from tests.prover.service.stage import ETHER, TERMS, Stage, model_of_toy
+from touchstone.services.prover import Prover, ProverOptions
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+@contextmanager
+def prover(stage: Stage, name: str = "prover", **options: Any) -> Iterator[Prover]:
+    """A prover with the toy in both policies; its loops are not started, rounds are played by hand."""
+    made = Prover(
+        stage.client(name), stage.chain.signer(name), ProverOptions(models_from="http://127.0.0.1:1", **options)
+    )
+    made.worker.hold(model_of_toy(), "toy")
+    made.worker.hold(model_of_toy(TracePolicy.ON_DISPUTE), "later")
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def claim(one: Prover, stage: Stage, model: str, seed: int = 0) -> tuple[Made, Inclusion]:
+    """Infer, and let somebody post it."""
+    real, whole = toy_inputs(seed)
+    _, made = one.worker.infer(model, [(real / 256.0).tolist(), whole.tolist()])
+    one.archive.keep(made)
+    receipt = stage.client("sequencer").post_batch([made.posted])
+    posted = receipt.one(ClaimPosted)
+    return made, Inclusion(posted.batch, posted.index, ())
+
+
+def test_a_new_process_with_the_same_key_publishes_and_defends_what_the_old_one_claimed(stage: Stage) -> None:
+    with prover(stage, deposit=ETHER) as old:
+        assert [receipt.call for receipt in old.round()] == ["deposit"]
+        claims = {model: claim(old, stage, model, seed) for seed, model in enumerate(("toy", "later"))}
+        with old.archive.open(claims["toy"][0].posted.claim.trace_root) as trace:
+            leaves = [trace.tree.leaf_bytes(leaf) for leaf in range(1 << trace.tree.depth)]
+    spammer = stage.client("spammer")
+    games = {
+        model: spammer.challenge(made.posted.claim, where, value=TERMS.challenge_bond).one(Challenged)
+        for model, (made, where) in claims.items()
+    }
+    with prover(stage, deposit=ETHER) as new:
+        sent = [receipt.call for receipt in new.round()]
+        assert sent.count("setTraceRoot") == 1 and sent.count("reveal") == 2
+        root = claims["toy"][0].posted.claim.trace_root
+        with new.archive.open(root) as trace:
+            assert [trace.tree.leaf_bytes(leaf) for leaf in range(1 << trace.tree.depth)] == leaves
+        assert new.archive.known(root).claims == [claims["toy"][0].claim_id]
+        later = Root(stage.deployer.dispute(claims["later"][0].claim_id).trace_root)
+        assert later != NO_ROOT
+        new.round()
+        with new.archive.open(later) as trace:
+            assert trace.root == later
+        assert new.archive.known(later).claims == [claims["later"][0].claim_id]
+        # The challenger never moves on: its clock runs out, and the claims become final.
+        stage.chain.advance(TERMS.clock + 1)
+        assert "timeout" in [receipt.call for receipt in new.round()]
+        stage.chain.advance(TERMS.window)
+        assert sorted(receipt.call for receipt in new.round()) == ["release", "release"]
+        assert new.round() == []
+    for model, (made, where) in claims.items():
+        assert stage.deployer.status(made.posted.claim, where) is ClaimStatus.FINAL
+        assert not stage.deployer.game(games[model]).live
+    assert stage.deployer.locked(stage.client().account) == 0
+
+
+def test_the_balance_is_topped_up_when_half_of_it_is_used_and_no_earlier(stage: Stage) -> None:
+    bond = TERMS.claim_bond
+    with prover(stage, deposit=4 * bond) as one:
+        assert [receipt.call for receipt in one.round()] == ["deposit"] and one.round() == []
+        account = stage.client().account
+        for seed in range(2):
+            claim(one, stage, "toy", seed)
+        assert one.round() == [] and stage.deployer.balance(account) == 2 * bond
+        claim(one, stage, "toy", 2)
+        assert [receipt.call for receipt in one.round()] == ["deposit"]
+        assert stage.deployer.balance(account) == 4 * bond
+
+
+def test_without_money_for_a_bond_the_prover_is_not_ready_and_says_so(stage: Stage) -> None:
+    with prover(stage, "poor") as one:
+        one.round()
+        assert "needs a bond" in one.health.problems()["bonds"]
+        stage.client("poor").deposit(TERMS.claim_bond)
+        one.round()
+        assert "bonds" not in one.health.problems()
+
+
+def test_a_claim_that_another_account_made_is_not_published(stage: Stage) -> None:
+    with prover(stage, deposit=ETHER) as one, prover(stage, "other", deposit=ETHER) as other:
+        one.round(), other.round()
+        made, _ = claim(other, stage, "toy")
+        one.round()
+        assert one._find(made.posted.claim.trace_root) == []
+
+
+def test_programs_come_from_folders_and_must_be_what_they_say(stage: Stage, tmp_path: Path) -> None:
+    toy_program().save(tmp_path / "mine")
+    client, signer = stage.client(), stage.chain.signer("prover")
+    one = Prover(client, signer, ProverOptions(folders=[tmp_path / "mine"]))
+    assert "no model is held" in one.health.problems()["models"]
+    one.start()
+    try:
+        assert [held.name for held in one.worker.models] == ["mine"]
+        assert "models" not in one.health.problems()
+    finally:
+        one.stop()
+    (tmp_path / "mine" / "manifest.json").write_text("{}")
+    with pytest.raises(EncodingError, match=r"manifest\.json"):
+        Prover(client, signer, ProverOptions(folders=[tmp_path / "mine"])).start()
+    with pytest.raises(SettingsError, match="no models"):
+        Prover(client, signer, ProverOptions())

@@ -1,0 +1,205 @@
+"""``touchstone prover``: runs models, signs, publishes traces, and upholds every claim of its account that L1 knows."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from challenger.defender import Upholder
+from prover.service.app import prover_app
+from prover.service.archive import Archive, Source
+from prover.service.clock import ChainClock
+from prover.service.shelf import Shelf
+from prover.service.treasury import Treasury
+from prover.service.worker import Worker
+from rollup.claim import ClaimId
+from rollup.errors import ClaimError, SettingsError
+from rollup.l1.client import L1Client, Receipt
+from rollup.l1.signing import Signer
+from rollup.service import logs
+from rollup.service.fetch import FetchLimits
+from rollup.service.health import Health
+from rollup.service.loop import Loop
+from rollup.service.metrics import counter, gauge
+from rollup.service.web import WebLimits, serve
+from rollup.types import Duration, Root
+from touchstone.services import begin, l1, need_account
+from touchstone.settings import ProverSettings
+
+CLAIMS = gauge("prover", "claims", "Claims of this account on L1, as far as they are remembered", ["state"])
+MOVES = counter("prover", "moves", "Transactions sent for claims", ["call"])
+GAS = counter("prover", "gas", "Gas of those transactions", ["call"])
+
+SHELF_SECONDS = 5.0
+REMEMBER = Duration(3600)
+"""Seconds for which a claim that is final or invalid is remembered, and its trace published."""
+
+STATES = ("posted", "challenged", "convicted", "released")
+
+_log = logs.logger("touchstone.prover")
+
+
+@dataclass(frozen=True)
+class ProverOptions:
+    """What a prover does, besides the chain that it is on. ``folders``: of local programs; ``programs``: where fetched
+    ones are kept; ``deposit``: wei of free balance to keep; ``max_lag``: seconds that the newest block may be old.
+    """
+
+    token: str | None = None
+    folders: Sequence[Path] = ()
+    models_from: str | None = None
+    programs: Path | None = None
+    deposit: int = 0
+    trace_bytes: int = 256 << 20
+    valid_for: int = 3600
+    poll: float = 1.0
+    max_lag: float = 120.0
+    limits: WebLimits = field(default_factory=WebLimits)
+    fetching: FetchLimits = field(default_factory=FetchLimits)
+
+
+class Prover:
+    """All parts of one prover, and the two loops that move them. ``app`` is its HTTP."""
+
+    def __init__(self, client: L1Client, signer: Signer, options: ProverOptions) -> None:
+        if not options.folders and options.models_from is None:
+            raise SettingsError(
+                "the prover has no models; name folders with --models, or a sequencer with --models-from"
+            )
+        self._client, self._options = client, options
+        self._scratch = None if options.programs else Path(tempfile.mkdtemp(prefix="touchstone-programs-"))
+        self.clock = ChainClock(client.chain.now)
+        self.worker = Worker(signer, client.domain, self.clock.now, options.valid_for)
+        self.archive = Archive(self.worker.trace, self._find, options.trace_bytes)
+        self.upholder = Upholder(
+            client,
+            lambda model_id: None if (model := self.worker.model(model_id)) is None else model.program,
+            lambda program, inputs: self.archive.of(program.id, inputs).tree,
+            client.first,
+            remember=REMEMBER,
+        )
+        self.treasury = Treasury(client, options.deposit)
+        folder = options.programs or self._scratch
+        assert folder is not None
+        self.shelf = Shelf(self.worker, folder, options.models_from, options.fetching)
+        self.uphold = Loop("uphold", self.round, options.poll)
+        self.programs = Loop("programs", self.shelf.step, SHELF_SECONDS)
+        self.health = Health()
+        self.health.add("models", self._no_models)
+        self.health.add("chain", lambda: self._lags() or self.uphold.stale(max(30.0, 10 * options.poll)))
+        self.health.add("bonds", lambda: self.treasury.problem)
+        self._told: set[tuple[str, ClaimId]] = set()
+
+    @property
+    def app(self) -> FastAPI:
+        return prover_app(self.worker, self.archive, self.health, self._options.token, self._options.limits)
+
+    def start(self) -> None:
+        """Hold the local programs (each is tested on this machine), then begin to uphold and to look for others."""
+        for folder in self._options.folders:
+            self.shelf.load(folder)
+        self.uphold.start()
+        if self._options.models_from is not None:
+            self.programs.start()
+
+    def stop(self) -> None:
+        self.programs.stop()
+        self.uphold.stop()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def round(self) -> list[Receipt]:
+        """Answer the games about one's claims, free bonds, keep the balance up; returns what was sent."""
+        self.clock.refresh()
+        sent = self.upholder.poll()
+        self._report()
+        deposit = self.treasury.step()
+        sent += [deposit] if deposit is not None else []
+        for receipt in sent:
+            MOVES.labels(receipt.call).inc()
+            GAS.labels(receipt.call).inc(receipt.gas)
+            _log.info("sent", call=receipt.call, gas=receipt.gas, transaction=f"0x{receipt.transaction.hex()}")
+        return sent
+
+    def _report(self) -> None:
+        """Count the claims, and say what happens to one for the first time."""
+        book, mine = self.upholder.book, set(self.upholder.mine())
+        found = {
+            "posted": mine,
+            "challenged": {claim for claim in mine if book.games_of(claim)},
+            "convicted": mine & book.convicted.keys(),
+            "released": mine & book.released,
+        }
+        for state in STATES:
+            CLAIMS.labels(state).set(len(found[state]))
+        self._told &= {(state, claim) for state in STATES for claim in mine}
+        for claim in found["challenged"] - found["convicted"]:
+            self._tell("challenged", claim, "a claim of this account was challenged")
+        for claim in found["convicted"]:
+            self._tell("convicted", claim, "a claim of this account is invalid: its bond is lost")
+        for claim, trouble in self.upholder.troubles.items():
+            _log.warning("a claim can't be upheld just now", claim_id=f"0x{claim.hex()}", error=str(trouble))
+
+    def _tell(self, state: str, claim: ClaimId, sentence: str) -> None:
+        if (state, claim) not in self._told:
+            self._told.add((state, claim))
+            (_log.error if state == "convicted" else _log.warning)(sentence, claim_id=f"0x{claim.hex()}")
+
+    def _find(self, root: Root) -> list[Source]:
+        """This account's claims on L1 that commit to a trace root."""
+        book, account = self.upholder.book, self._client.account
+        found = []
+        for claim_id, known in list(book.trace_roots.items()):
+            posted = book.claims.get(claim_id)
+            if known == root and posted is not None and posted.claim.claimant == account:
+                try:
+                    found.append(Source(claim_id, posted.claim.model_id, book.data_of(claim_id)[0]))
+                except (ClaimError, KeyError):
+                    # The loop may just have forgotten it; and nobody can derive a trace without its input.
+                    continue
+        return found
+
+    def _no_models(self) -> str | None:
+        if self.worker.models:
+            return None
+        trouble = self.programs.trouble or "; ".join(why for why, _ in list(self.shelf.refused.values())[:3])
+        return f"no model is held yet{f' ({trouble})' if trouble else ''}; check --models-from"
+
+    def _lags(self) -> str | None:
+        behind = time.time() - self.clock.now()
+        if behind > self._options.max_lag:
+            return f"the node's newest block is {behind:.0f} s old; the node lags, or the chain stands still"
+        return None
+
+
+def run(settings: ProverSettings) -> None:
+    """Serve until SIGTERM or SIGINT; raises a TouchstoneError if the prover can't start."""
+    begin(settings.log)
+    signer = need_account(settings.chain, "the prover")
+    prover = Prover(
+        l1(settings.chain, signer),
+        signer,
+        ProverOptions(
+            token=settings.token.get_secret_value() if settings.token is not None else None,
+            folders=settings.models,
+            models_from=settings.models_from,
+            deposit=settings.deposit,
+            trace_bytes=settings.cache_bytes,
+            valid_for=int(settings.valid_for),
+            poll=settings.poll,
+            max_lag=settings.chain.max_lag,
+            limits=WebLimits(body_bytes=settings.max_body, per_second=settings.rate, burst=settings.burst),
+        ),
+    )
+    server = serve(prover.app, settings.host, settings.port)
+    try:
+        prover.start()
+        server.run()
+    finally:
+        prover.stop()
