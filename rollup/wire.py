@@ -182,7 +182,7 @@ def parameters_json(parameters: Parameters) -> Json:
 def parameters_of(data: Any) -> Parameters:
     """Inverse of parameters_json; raises ClaimError naming the field, ChainError for values that no game allows."""
     read: Mapping[str, Any] = object_of(data, "parameters", tuple(field.name for field in fields(Parameters)))
-    values = {
+    values: dict[str, Any] = {
         field.name: count_of(read[field.name], f"parameters.{field.name}")
         if field.name in _TIMES
         else amount_of(read[field.name], f"parameters.{field.name}")

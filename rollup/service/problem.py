@@ -12,6 +12,7 @@ from starlette.responses import Response
 from rollup.errors import (
     ChainError,
     ClaimError,
+    ClientError,
     CommitmentError,
     ExecutionError,
     InexactMachine,
@@ -19,6 +20,7 @@ from rollup.errors import (
     MoveError,
     ProgramError,
     Reverted,
+    ServiceError,
     TouchstoneError,
 )
 from rollup.service.redact import without_endpoints
@@ -36,6 +38,9 @@ _KINDS: tuple[tuple[type[TouchstoneError], int, str, str], ...] = (
     (LoweringError, 422, "lowering", "The model can't be lowered"),
     (InexactMachine, 503, "machine", "The machine can't run this"),
     (ExecutionError, 422, "execution", "The program can't run on this"),
+    (ServiceError, 503, "service", "The service can't work now"),
+    (ClientError, 502, "upstream", "Another service failed"),
+    (TouchstoneError, 422, "request", "The request is not acceptable"),
 )
 """Which status and slug each expected failure gets; the first that fits."""
 
@@ -73,15 +78,13 @@ class Problem(TouchstoneError):
         return Response(body, self.status, {"cache-control": "no-store", **self.headers}, media_type=MEDIA_TYPE)
 
 
-def problem_of(error: TouchstoneError) -> Problem | None:
-    """The problem behind an expected failure; None if it is not the caller's business (and so a 500)."""
+def problem_of(error: TouchstoneError) -> Problem:
+    """The problem behind an expected failure."""
     if isinstance(error, Problem):
         return error
-    for kind, status, slug, title in _KINDS:
-        if isinstance(error, kind):
-            headers = {"retry-after": "2"} if status == 503 else {}
-            return Problem(status, slug, title, without_endpoints(str(error)), headers)
-    return None
+    _, status, slug, title = next(row for row in _KINDS if isinstance(error, row[0]))
+    headers = {"retry-after": "2"} if status == 503 else {}
+    return Problem(status, slug, title, without_endpoints(str(error)), headers)
 
 
 def http_problem(status: int, detail: str | None = None, headers: Mapping[str, str] | None = None) -> Problem:

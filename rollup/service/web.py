@@ -133,8 +133,6 @@ def _service_routes(app: FastAPI, health: Health) -> None:
 async def _expected(_: Request, error: Exception) -> Response:
     assert isinstance(error, TouchstoneError)
     problem = problem_of(error)
-    if problem is None:
-        raise error
     if problem.status >= 500 and not isinstance(error, Problem):
         _log.warning("request failed", error=str(error))
     return problem.response()

@@ -1,0 +1,150 @@
+"""Claims: handed in, listed, and one with all that is known of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from rollup import wire
+from rollup.batch import Batch, Inclusion
+from rollup.service.problem import documented
+from rollup.wire import hex_of
+from sequencer.api import parts as shared
+from sequencer.api.documents import (
+    AcceptedClaim,
+    ClaimFields,
+    Claims,
+    ClaimSummary,
+    ClaimView,
+    InclusionView,
+    OnL1,
+    SignedClaim,
+    StateName,
+)
+from sequencer.api.idempotency import Halfway, Idempotency, IdempotencyKey
+from sequencer.api.parts import Parts
+from sequencer.states import Accepted, BatchRecord, Entry, State
+
+Cursor = Annotated[str | None, Query(max_length=shared.CURSOR, description="`next` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=shared.PAGE, description="Entries of a page.")]
+
+
+def claims_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
+    routes = shared.router("claims")
+
+    @routes.post(
+        "/claims",
+        status_code=201,
+        response_model=AcceptedClaim,
+        operation_id="postClaim",
+        summary="Hand a signed claim in",
+        description=(
+            "201: it is on disk and will be posted. 200: it was known before. 422: L1 would not take it, and why. "
+            "The claim id is the EIP-712 digest that was signed."
+        ),
+        responses={200: {"model": AcceptedClaim, "description": "The claim was known before."}, **documented(409)},
+    )
+    async def post_claim(claim: SignedClaim, request: Request, idempotency_key: IdempotencyKey = None) -> Response:
+        async def work(_: bytes | None, __: Halfway) -> tuple[int, bytes]:
+            accepted = await run_in_threadpool(lambda: parts.intake.submit(wire.posted_of(claim.model_dump())))
+            return 201 if accepted.fresh else 200, accepted_json(accepted)
+
+        return await idempotency.answer(request, idempotency_key, await request.body(), work)
+
+    @routes.get(
+        "/claims",
+        operation_id="listClaims",
+        summary="Claims, newest first, without their bytes",
+    )
+    def list_claims(
+        state: Annotated[StateName | None, Query(description="Only claims in this state.")] = None,
+        model: Annotated[str | None, Query(description="Only claims about this model (its id).")] = None,
+        claimant: Annotated[str | None, Query(description="Only claims of this account.")] = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Claims:
+        page = parts.store.claims.page(
+            None if state is None else State(state),
+            None if model is None else shared.model_id(model),
+            None if claimant is None else wire.address_of(claimant, "claimant"),
+            cursor,
+            limit,
+        )
+        window, batches = parts.client.parameters.window, _Batches(parts)
+        return Claims(
+            claims=[ClaimSummary(**_summary(entry, batches, window)) for entry in page.entries], next=page.next
+        )
+
+    @routes.get(
+        "/claims/{claim_id}",
+        operation_id="getClaim",
+        summary="All of a claim, with its state and its proof",
+        description="`inclusion` is the Merkle proof that the contract accepts, once the claim stands on L1.",
+    )
+    def get_claim(claim_id: str) -> ClaimView:
+        entry = parts.claim(claim_id)
+        batches = _Batches(parts)
+        inclusion = inclusion_of(entry, batches.get(entry.batch))
+        return ClaimView(
+            **_summary(entry, batches, parts.client.parameters.window),
+            signature=hex_of(entry.posted.signature) if entry.posted.signature else None,
+            inputs=hex_of(entry.posted.inputs),
+            outputs=hex_of(entry.posted.outputs),
+            inclusion=None if inclusion is None else InclusionView(**wire.inclusion_json(inclusion)),
+            disputed=parts.store.disputes.get(entry.claim_id) is not None,
+        )
+
+    return routes
+
+
+def accepted_json(accepted: Accepted) -> bytes:
+    """An answer as it is sent and kept."""
+    answer = AcceptedClaim(claim_id=hex_of(accepted.claim_id), state=accepted.state.value)
+    return answer.model_dump_json().encode()
+
+
+def inclusion_of(entry: Entry, batch: BatchRecord | None) -> Inclusion | None:
+    """Where the claim stands and the proof of it; None while it stands nowhere."""
+    if batch is None or entry.index is None or not 0 <= entry.index < len(batch.claims):
+        return None
+    if batch.claims[entry.index] != entry.claim_id:
+        # L1 reorganised between two reads.
+        return None
+    return Inclusion(batch.number, entry.index, Batch(batch.claims).siblings(entry.index))
+
+
+class _Batches:
+    """Batches of one answer: each is read once."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._store, self._known = parts.store.batches, dict[int, BatchRecord | None]()
+
+    def get(self, number: int | None) -> BatchRecord | None:
+        if number is None:
+            return None
+        if number not in self._known:
+            self._known[number] = self._store.get(number)
+        return self._known[number]
+
+
+def _summary(entry: Entry, batches: _Batches, window: int) -> dict[str, Any]:
+    batch = batches.get(entry.batch)
+    stands = batch is not None and entry.state is not State.INVALID
+    return {
+        "claim_id": hex_of(entry.claim_id),
+        "state": entry.state.value,
+        "reason": entry.reason,
+        "claim": ClaimFields(**wire.claim_json(entry.posted.claim)),
+        "taken_at": entry.taken_at,
+        "batch": None
+        if batch is None
+        else OnL1(
+            number=batch.number,
+            root=hex_of(batch.root),
+            posted_at=batch.posted_at,
+            transaction=hex_of(batch.transaction),
+        ),
+        "final_after": batch.posted_at + window if batch is not None and stands else None,
+    }

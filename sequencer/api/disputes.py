@@ -1,0 +1,210 @@
+"""Disputes: the games about a claim, every move, both clocks, the gas so far, and the verdict in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter
+
+from rollup.claim import NO_ROOT
+from rollup.encoding import Header, decode_header
+from rollup.errors import EncodingError, ProgramError
+from rollup.game.clock import Side
+from rollup.game.moves import Rule
+from rollup.program import Program
+from rollup.service.problem import Problem
+from rollup.verdict import Conviction, explain
+from rollup.wire import hex_of
+from sequencer.api import parts as shared
+from sequencer.api.claims import Cursor, Limit
+from sequencer.api.documents import (
+    Disputes,
+    DisputeView,
+    GameView,
+    Gas,
+    MoveView,
+    Seconds,
+    VerdictView,
+)
+from sequencer.api.parts import Parts
+from sequencer.api.standing import Standing
+from sequencer.states import Dispute, Entry, Game, Move
+
+KINDS: dict[str, str] = {
+    "challenged": "challenge",
+    "committed": "commit",
+    "trace_root_set": "trace_root",
+    "revealed": "reveal",
+    "leaf_revealed": "reveal_leaf",
+    "selected": "select",
+    "convicted": "prove",
+    "challenge_lost": "lost",
+    "reclaimed": "reclaimed",
+}
+CHALLENGERS = frozenset({"challenge", "commit", "select", "prove", "reclaimed"})
+DEFENDERS = frozenset({"trace_root", "reveal", "reveal_leaf"})
+LIVE_GAMES = 32
+"""Open games of one dispute for which L1 is asked: whoever opens more pays for it, but so would we."""
+
+
+def disputes_routes(parts: Parts) -> APIRouter:
+    routes = shared.router("disputes")
+
+    @routes.get(
+        "/disputes",
+        operation_id="listDisputes",
+        summary="Disputes, newest first, without moves and clocks",
+    )
+    def list_disputes(open: bool | None = None, cursor: Cursor = None, limit: Limit = 50) -> Disputes:
+        page = parts.store.disputes.page(open, cursor, limit)
+        return Disputes(disputes=[_view(parts, dispute, live=False) for dispute in page.entries], next=page.next)
+
+    @routes.get(
+        "/disputes/{claim_id}",
+        operation_id="getDispute",
+        summary="One dispute, with its moves, its clocks as L1 has them now, and its verdict",
+    )
+    def get_dispute(claim_id: str) -> DisputeView:
+        dispute = parts.store.disputes.get(shared.claim_id(claim_id))
+        if dispute is None:
+            parts.claim(claim_id)
+            raise Problem(
+                404, "no-dispute", "No dispute", f"nobody has challenged claim {claim_id}; it may become final"
+            )
+        return _view(parts, dispute, live=True)
+
+    return routes
+
+
+def _view(parts: Parts, dispute: Dispute, live: bool) -> DisputeView:
+    entry = parts.store.claims.get(dispute.claim_id)
+    header = _header(parts, entry)
+    open_games = [game for game in dispute.games if game.ended is None][:LIVE_GAMES] if live else []
+    standings = {game.game_id: parts.standings.of(game) for game in open_games}
+    terms = parts.client.parameters
+    root = _trace_root(dispute, entry)
+    return DisputeView(
+        claim_id=hex_of(dispute.claim_id),
+        state=dispute.state.value,
+        trace_root=None if root is None else hex_of(root),
+        trace_depth=None if header is None else header.trace_depth,
+        tensor_depth=None if header is None else header.tensor_depth,
+        arity=terms.arity,
+        clock=terms.clock,
+        games=[_game(game, dispute.moves, standings.get(game.game_id)) for game in dispute.games],
+        verdict=_verdict(parts, dispute.moves, entry),
+    )
+
+
+def _header(parts: Parts, entry: Entry | None) -> Header | None:
+    raw = None if entry is None else parts.store.l1.header(entry.posted.claim.model_id)
+    try:
+        return None if raw is None else decode_header(raw)
+    except EncodingError:
+        return None
+
+
+def _trace_root(dispute: Dispute, entry: Entry | None) -> bytes | None:
+    if entry is not None and entry.posted.claim.trace_root != NO_ROOT:
+        return entry.posted.claim.trace_root
+    return next((move.node for move in dispute.moves if move.kind == "trace_root_set"), None)
+
+
+def _game(game: Game, moves: Sequence[Move], standing: Standing | None) -> GameView:
+    own = [move for move in moves if move.game_id == game.game_id or move.kind == "trace_root_set"]
+    views = [_move(move, game) for move in own]
+    if game.ended is None:
+        state = "open"
+    elif game.ended == "convicted":
+        # The game whose move it was convicted the claim; the others ended with it.
+        state = "convicted" if any(move.kind == "convicted" for move in own) else "ended"
+    else:
+        state = "lost" if game.ended == "challenge_lost" else "ended"
+    gas = {side: sum(_once(own, views, side)) for side in ("challenger", "defender")}
+    return GameView(
+        game_id=hex_of(game.game_id),
+        challenger=game.challenger,
+        counter=game.counter,
+        state=state,
+        turn=None if standing is None or standing.turn is None else _SIDES[standing.turn],
+        position=str(game.position if standing is None else standing.position),
+        opened_at=game.opened_at,
+        clocks=None if standing is None else Seconds(challenger=standing.challenger, defender=standing.defender),
+        gas=Gas(**gas),
+        moves=views,
+    )
+
+
+_SIDES = {Side.CHALLENGER: "challenger", Side.DEFENDER: "defender"}
+
+
+def _once(moves: Sequence[Move], views: Sequence[MoveView], side: str) -> list[int]:
+    """Gas of each transaction of a side: one may hold several moves."""
+    spent = {move.transaction: move.gas for move, view in zip(moves, views, strict=True) if view.side == side}
+    return list(spent.values())
+
+
+def _move(move: Move, game: Game) -> MoveView:
+    kind = KINDS.get(move.kind, "other")
+    if move.kind == "convicted" and move.extra.get("rule") == "timeout":
+        kind = "lost"
+    side = "challenger" if kind in CHALLENGERS else "defender" if kind in DEFENDERS else None
+    if side == "defender" and kind != "trace_root" and move.sender == game.challenger:
+        side = "challenger"
+    return MoveView(
+        kind=kind,
+        side=side,
+        at=move.at,
+        block=move.block,
+        transaction=hex_of(move.transaction),
+        gas=move.gas,
+        sender=move.sender,
+        position=None if move.position is None else str(move.position),
+    )
+
+
+def conviction_of(moves: Sequence[Move]) -> Conviction | None:
+    """What L1 said of the conviction, if there is one."""
+    said = next((move.extra for move in moves if move.kind == "convicted"), None)
+    if said is None:
+        return None
+    return Conviction(
+        Rule[str(said["rule"]).upper()],
+        int(said["place"]),
+        int(said["trace_index"]),
+        int(said["element"]),
+        bytes.fromhex(str(said["claimed"])[2:]),
+        bytes.fromhex(str(said["computed"])[2:]),
+    )
+
+
+def _verdict(parts: Parts, moves: Sequence[Move], entry: Entry | None) -> VerdictView | None:
+    found = conviction_of(moves)
+    if found is None:
+        return None
+    finding = explain(_program(parts, entry), found)
+    somewhere = found.rule is not Rule.TIMEOUT
+
+    def shown(value: Any) -> str | None:
+        return None if value is None else str(value)
+
+    return VerdictView(
+        rule=found.rule.name.lower(),
+        sentence=finding.sentence,
+        op=finding.spot.op or None,
+        source=finding.spot.source,
+        trace_index=found.trace_index if somewhere else None,
+        place=str(found.place) if somewhere else None,
+        element=found.element if somewhere else None,
+        coordinates=list(finding.spot.coordinates) if finding.spot.coordinates else None,
+        claimed=shown(finding.claimed),
+        right=shown(finding.right),
+    )
+
+
+def _program(parts: Parts, entry: Entry | None) -> Program | None:
+    try:
+        return None if entry is None else parts.programs.get(entry.posted.claim.model_id)
+    except ProgramError:
+        return None

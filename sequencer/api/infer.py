@@ -1,0 +1,77 @@
+"""Inferences: a prover runs the model and signs, and its claim is handed in like any other."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from rollup import wire
+from rollup.encoding import Header, decode_header
+from rollup.service.problem import Problem, documented
+from rollup.wire import hex_of
+from sequencer.api import parts as shared
+from sequencer.api.documents import InferAnswer, InferRequest
+from sequencer.api.idempotency import Halfway, Idempotency, IdempotencyKey
+from sequencer.api.parts import Parts
+from sequencer.states import Model
+
+
+def infer_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
+    routes = shared.router("inference")
+
+    @routes.post(
+        "/infer",
+        status_code=201,
+        response_model=InferAnswer,
+        operation_id="infer",
+        summary="Run a model, and claim what came out",
+        description=(
+            "A prover runs the model and signs the claim; the answer holds as soon as the claim is final. 422: the model "
+            "does not take these inputs. 503: no prover runs just now."
+        ),
+        responses=documented(409, 502),
+    )
+    async def infer(asked: InferRequest, request: Request, idempotency_key: IdempotencyKey = None) -> Response:
+        async def work(noted: bytes | None, note: Halfway) -> tuple[int, bytes]:
+            if noted is None:
+                model = await run_in_threadpool(parts.model, asked.model)
+                noted = await _inferred(parts, model, asked.inputs)
+                # The signed claim is noted first: whoever goes on after a crash hands in the same one, not a second.
+                await note(noted)
+            kept = json.loads(noted)
+            accepted = await run_in_threadpool(parts.intake.submit, wire.posted_of(kept["posted"]))
+            answer = InferAnswer(
+                claim_id=hex_of(accepted.claim_id), outputs=kept["outputs"], state=accepted.state.value
+            )
+            return 201, answer.model_dump_json().encode()
+
+        return await idempotency.answer(request, idempotency_key, await request.body(), work)
+
+    return routes
+
+
+async def _inferred(parts: Parts, model: Model, inputs: list[Any]) -> bytes:
+    """The signed claim and the outputs, as they are noted."""
+    if model.retired:
+        raise Problem(
+            422,
+            "retired",
+            "The model is retired",
+            f"the model {model.name} is offered no more; GET /v1/models lists all",
+        )
+    if parts.prover is None:
+        raise Problem(
+            503, "prover", "No prover", "nobody runs inferences here; run the model yourself and POST /v1/claims"
+        )
+    header: Header = decode_header(model.header)
+    found = await parts.prover.infer(model.id, header, described(model, "inputs"), inputs)
+    return json.dumps({"posted": wire.posted_json(found.posted), "outputs": found.outputs}).encode()
+
+
+def described(model: Model, kind: str) -> list[Any]:
+    """What the metadata, which nothing depends on, says of inputs or outputs."""
+    found = model.meta.get(kind)
+    return list(found) if isinstance(found, list) else []

@@ -1,0 +1,103 @@
+"""What the public API is made of, and what its routes share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fastapi import APIRouter
+
+from rollup import wire
+from rollup.archive import Programs
+from rollup.claim import ClaimId, PostedClaim
+from rollup.errors import ClaimError
+from rollup.l1.client import L1Client
+from rollup.service.health import Health
+from rollup.service.problem import Problem, documented
+from rollup.types import ModelId
+from sequencer.api.feed import Feed
+from sequencer.api.prover import Prover
+from sequencer.api.standing import Standings
+from sequencer.states import Accepted, Entry, Model
+from sequencer.store import Store
+
+HASH = r"^0x[0-9a-fA-F]{64}$"
+CURSOR = 200
+PAGE = 200
+"""Entries of one page at most."""
+
+
+class Intake(Protocol):
+    """Whoever admits claims and writes them down."""
+
+    def submit(self, posted: PostedClaim) -> Accepted:
+        """Returns once the claim is on disk; raises ClaimError for one that L1 would not take, Problem when it takes none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """``client`` only reads. ``prover`` None: nobody runs inferences here. ``block``: of the deployment. ``now``: the machine's time."""
+
+    store: Store
+    client: L1Client
+    intake: Intake
+    programs: Programs
+    health: Health
+    prover: Prover | None = None
+    block: int = 0
+    now: Callable[[], float] = time.time
+    feed: Feed = field(init=False)
+    standings: Standings = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "feed", Feed(self.store.changes))
+        object.__setattr__(self, "standings", Standings(self.client))
+
+    def claim(self, text: str) -> Entry:
+        """The claim with an id; raises Problem 404."""
+        entry = self.store.claims.get(claim_id(text))
+        if entry is None:
+            raise no_claim(text)
+        return entry
+
+    def model(self, word: str) -> Model:
+        """The model with an id or a name; raises Problem 404."""
+        known = None
+        try:
+            known = self.store.models.get(wire.model_id_of(word))
+        except ClaimError:
+            known = self.store.models.named(word)
+        if known is None:
+            shown = word if word.isprintable() and len(word) <= 80 else word[:80].encode("ascii", "replace").decode()
+            raise Problem(
+                404, "unknown-model", "No such model", f"no model {shown} is offered here; GET /v1/models lists all"
+            )
+        return known
+
+
+def router(tag: str) -> APIRouter:
+    """Routes below ``/v1`` of one kind."""
+    return APIRouter(prefix="/v1", tags=[tag], responses=documented(404))
+
+
+def claim_id(text: str) -> ClaimId:
+    """The id in a path; raises Problem 404, since nothing can be there."""
+    try:
+        return wire.claim_id_of(text)
+    except ClaimError:
+        raise no_claim(text) from None
+
+
+def no_claim(text: str) -> Problem:
+    shown = text[:80].encode("ascii", "replace").decode()
+    return Problem(
+        404, "unknown-claim", "No such claim", f"no claim {shown} is known here; ids are 0x and 64 hex digits"
+    )
+
+
+def model_id(text: str) -> ModelId:
+    """The id of a filter; raises ClaimError."""
+    return wire.model_id_of(text, "model")

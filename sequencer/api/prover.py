@@ -1,0 +1,186 @@
+"""Who runs inferences for the public API: a prover elsewhere, which is believed nothing that can be checked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import numpy as np
+
+from rollup import wire
+from rollup.claim import ClaimId, PostedClaim
+from rollup.client.numbers import input_bytes, outputs_of, prepared
+from rollup.encoding import Header
+from rollup.errors import BadAnswer, ClaimError, ClientError
+from rollup.l1.signing import Domain
+from rollup.l1.signing import claim_id as id_of
+from rollup.service.limits import busy, check_json
+from rollup.service.logs import logger
+from rollup.service.metrics import counter, histogram
+from rollup.service.problem import Problem
+from rollup.types import ModelId
+
+ANSWERS = counter("sequencer", "prover_answers", "What became of requests to the prover", ["outcome"])
+SECONDS = histogram("sequencer", "prover_seconds", "Time until the prover answered")
+
+MOST_AT_ONCE = 16
+NESTING = 32
+_SHOWN = 500
+_log = logger("touchstone.prover-client")
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """What a prover answered, checked: the claim is about these inputs of this model. ``outputs`` follow from its bytes."""
+
+    claim_id: ClaimId
+    posted: PostedClaim
+    outputs: list[Any]
+
+
+class Prover:
+    """``url``: its base; ``token``: what it asks for; ``seconds``: how long one inference may take; ``answer_bytes``: how
+    large an answer may be."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None,
+        domain: Domain,
+        seconds: float = 60.0,
+        answer_bytes: int = 4 << 20,
+        most: int = MOST_AT_ONCE,
+    ) -> None:
+        self._url, self._token, self._domain = url.rstrip("/"), token, domain
+        self.seconds, self._answer_bytes = seconds, answer_bytes
+        self._free = most
+        self._http: httpx.AsyncClient | None = None
+
+    def __repr__(self) -> str:
+        return "Prover()"
+
+    async def close(self) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+
+    async def infer(self, model_id: ModelId, header: Header, described: Sequence[Any], inputs: list[Any]) -> Inferred:
+        """Have a model run. ``described``: the inputs' name and dtype, as metadata has them. Raises ClaimError for inputs that
+        the model does not take, Problem 503 if the prover can't be asked, 502 if its answer does not hold."""
+        asked = input_bytes_of(header, described, inputs)
+        if self._free <= 0:
+            raise busy("the prover has as many requests as it takes")
+        self._free -= 1
+        try:
+            with SECONDS.time():
+                answer = await self._ask({"model": wire.hex_of(model_id), "inputs": inputs})
+        finally:
+            self._free += 1
+        try:
+            found = self._checked(answer, model_id, header, asked)
+        except (ClaimError, BadAnswer) as error:
+            ANSWERS.labels("false").inc()
+            _log.error("the prover's answer does not hold", error=str(error))
+            raise Problem(
+                502,
+                "prover-answer",
+                "The prover's answer does not hold",
+                "the prover answered what can't be right, and nothing was claimed; the operator finds why in the log",
+            ) from None
+        ANSWERS.labels("ok").inc()
+        return found
+
+    def _checked(self, answer: Any, model_id: ModelId, header: Header, asked: bytes) -> Inferred:
+        read = wire.object_of(answer, "the answer", ("claim_id", "posted"))
+        posted = wire.posted_of(read["posted"])
+        claimed = id_of(posted.claim, self._domain)
+        if wire.claim_id_of(read["claim_id"]) != claimed:
+            raise BadAnswer(f"it names claim {read['claim_id']}, but gives claim {wire.hex_of(claimed)}")
+        if posted.claim.model_id != model_id:
+            raise BadAnswer(f"it claims something about model {wire.hex_of(posted.claim.model_id)}")
+        if posted.inputs != asked:
+            raise BadAnswer("its claim is about other inputs than those that were asked about")
+        outputs = [array.tolist() for array in outputs_of(header, posted.outputs)]
+        return Inferred(claimed, posted, outputs)
+
+    async def _ask(self, body: dict[str, Any]) -> Any:
+        if self._http is None:
+            timeout = httpx.Timeout(self.seconds, connect=min(5.0, self.seconds))
+            self._http = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
+        headers = {"content-type": "application/json", "accept": "application/json", "accept-encoding": "identity"}
+        if self._token is not None:
+            headers["authorization"] = f"Bearer {self._token}"
+        content = json.dumps(body, allow_nan=False).encode()
+        try:
+            async with (
+                asyncio.timeout(self.seconds),
+                self._http.stream("POST", f"{self._url}/v1/infer", content=content, headers=headers) as response,
+            ):
+                data = await self._read(response)
+                status = response.status_code
+        except (TimeoutError, httpx.TimeoutException):
+            raise self._down("timeout", f"it did not answer within {self.seconds:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            raise self._down("unreachable", f"{type(error).__name__}: {error}") from None
+        return self._meant(status, data)
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        parts, size = [], 0
+        async for part in response.aiter_raw():
+            size += len(part)
+            if size > self._answer_bytes:
+                raise self._down("too-large", f"it answered with more than {self._answer_bytes} bytes")
+            parts.append(part)
+        return b"".join(parts)
+
+    def _meant(self, status: int, data: bytes) -> Any:
+        """The parsed body of a good answer; a refusal is passed on."""
+        try:
+            check_json(data, NESTING)
+            parsed = json.loads(data)
+        except (Problem, ValueError):
+            raise self._down("garbled", f"it answered {status} with what is no JSON") from None
+        if 200 <= status < 300:
+            return parsed
+        if status in (400, 404, 409, 413, 422):
+            ANSWERS.labels("refused").inc()
+            detail = parsed.get("detail") if isinstance(parsed, dict) else None
+            raise Problem(422, "prover-refused", "The prover refused", _line(detail))
+        raise self._down("failing", f"it answered {status}")
+
+    def _down(self, outcome: str, why: str) -> Problem:
+        ANSWERS.labels(outcome).inc()
+        _log.warning("the prover can't be asked", error=why)
+        return Problem(
+            503,
+            "prover",
+            "The prover does not answer",
+            "the prover can't run this now, nothing was claimed; try again in some seconds",
+            {"retry-after": "5"},
+        )
+
+
+def input_bytes_of(header: Header, described: Sequence[Any], inputs: list[Any]) -> bytes:
+    """What a claim about these inputs must have posted; raises ClaimError for those that the model does not take."""
+    if len(inputs) != len(header.inputs):
+        raise ClaimError(f"the model takes {len(header.inputs)} inputs, {len(inputs)} were given; give one per input")
+    arrays: list[np.ndarray] = []
+    try:
+        for number, (given, tensor) in enumerate(zip(inputs, header.inputs, strict=True)):
+            entry = described[number] if number < len(described) and isinstance(described[number], dict) else {}
+            dtype = str(entry.get("dtype") or "float64")
+            arrays.append(prepared(given, str(entry.get("name") or number)[:80], tensor.shape, dtype))
+        return input_bytes(header, arrays)
+    except (ClientError, OverflowError) as error:
+        raise ClaimError(str(error)) from None
+
+
+def _line(detail: Any) -> str:
+    """A prover's words, fit to be passed on: one line, not too long."""
+    if not isinstance(detail, str):
+        return "it gave no reason"
+    return "".join(character if character.isprintable() else " " for character in detail[:_SHOWN])

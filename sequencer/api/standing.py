@@ -1,0 +1,75 @@
+"""Open games as L1 has them at this moment: whose turn it is, and what the clocks say. Kept for a moment, so that a page that
+many look at costs L1 one call."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+
+from rollup.errors import ChainError
+from rollup.game.clock import Side
+from rollup.l1.client import L1Client
+from rollup.l1.events import Challenged
+from rollup.types import Gindex
+from sequencer.states import Game
+
+KEPT_SECONDS = 1.0
+MOST = 512
+
+
+@dataclass(frozen=True)
+class Standing:
+    """``challenger``, ``defender``: seconds left on the clocks; ``at``: L1's time."""
+
+    turn: Side | None
+    position: Gindex
+    challenger: int
+    defender: int
+    at: int
+
+
+class Standings:
+    """``clock``: the machine's, for what is kept."""
+
+    def __init__(self, client: L1Client, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client, self._clock = client, clock
+        self._kept: OrderedDict[bytes, tuple[float, Standing | None]] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, game: Game) -> Standing | None:
+        """None if the game is over, or L1 can't be asked."""
+        if game.ended is not None:
+            return None
+        # One asks, the others wait for its answer.
+        with self._lock:
+            kept = self._kept.get(game.game_id)
+            if kept is None or self._clock() - kept[0] > KEPT_SECONDS:
+                kept = (self._clock(), self._ask(game))
+                self._kept[game.game_id] = kept
+                self._kept.move_to_end(game.game_id)
+                while len(self._kept) > MOST:
+                    self._kept.popitem(last=False)
+            return kept[1]
+
+    def _ask(self, game: Game) -> Standing | None:
+        opened = Challenged(
+            game.claim_id, game.game_id, game.challenger, game.counter, game.trace_root, game.commitment
+        )
+        try:
+            found, now = self._client.game(opened), self._client.chain.now()
+        except ChainError:
+            return None
+        if not found.live or found.clocks is None:
+            return None
+        spent = max(0, now - found.clocks.since)
+        mine = found.turn is Side.CHALLENGER
+        return Standing(
+            found.turn,
+            found.position,
+            max(0, found.clocks.challenger - (spent if mine else 0)),
+            max(0, found.clocks.defender - (0 if mine else spent)),
+            now,
+        )
