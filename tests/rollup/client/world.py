@@ -1,0 +1,124 @@
+"""A deployment on an embedded chain with claims about the toy program, and the honest answers about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from rollup import wire
+from rollup.batch import Batch, Inclusion
+from rollup.claim import Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
+from rollup.encoding import TracePolicy
+from rollup.l1.chain import EmbeddedChain
+from rollup.l1.client import L1Client
+from rollup.l1.events import BatchPosted
+from rollup.program import Program
+from rollup.settings import Parameters
+from rollup.types import Duration
+from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, trace_root_in_claim, values_of
+
+WINDOW = Duration(60)
+PROGRAM = toy_program()
+OTHER = toy_program(TracePolicy.ON_DISPUTE)
+"""Another model id with the same inputs and outputs."""
+
+MODEL: dict[str, Any] = {
+    "id": wire.hex_of(PROGRAM.id),
+    "name": "toy",
+    "inputs": [
+        {"name": "x", "shape": [600], "dtype": "float32", "scale": 8},
+        {"name": "y", "shape": [4], "dtype": "int16", "scale": 0},
+    ],
+    "outputs": [
+        {"name": "spread", "shape": [6], "dtype": "float32", "scale": 8},
+        {"name": "where", "shape": [1], "dtype": "int32", "scale": 0},
+    ],
+    "retired": False,
+    "policy": "with claim",
+}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A claim, and the reals that it is about."""
+
+    claim_id: ClaimId
+    posted: PostedClaim
+    inputs: tuple[np.ndarray, ...]
+    outputs: list[Any]
+
+
+@dataclass
+class World:
+    chain: EmbeddedChain = field(default_factory=EmbeddedChain)
+    inclusions: dict[ClaimId, tuple[Inclusion, dict[str, Any]]] = field(default_factory=dict)
+    _nonce: int = 0
+
+    @cached_property
+    def l1(self) -> L1Client:
+        client = L1Client.deploy(
+            self.chain, self.chain.signer("claimant"), Parameters(window=WINDOW, clock=Duration(30))
+        )
+        client.register(PROGRAM)
+        client.register(OTHER)
+        client.deposit(100 * client.parameters.claim_bond)
+        return client
+
+    def make(self, seed: int = 0, model: Program = PROGRAM) -> Made:
+        """Run the toy program and sign what came out; ``model``: the program that the claim names."""
+        self._nonce += 1
+        integers = toy_inputs(seed)
+        values = values_of(PROGRAM, integers)
+        outputs = outputs_of(PROGRAM, values)
+        header = PROGRAM.header
+        given, taken = join(integers, header.inputs), join(outputs, output_types(header))
+        claim = Claim(
+            model.id,
+            self.l1.account,
+            self._nonce,
+            self.chain.now() + 10_000,
+            bytes(32),
+            input_root(model.header, given),
+            output_root(model.header, taken),
+            trace_root_in_claim(model, Published(PROGRAM, values)),
+        )
+        posted = self.l1.sign(claim, given, taken)
+        reals = (integers[0].astype(np.float32) / 256, integers[1])
+        return Made(self.l1.claim_id(claim), posted, reals, [(outputs[0] / 256.0).tolist(), outputs[1].tolist()])
+
+    def post(self, *claims: Made) -> None:
+        receipt = self.l1.post_batch([one.posted for one in claims])
+        event, batch = receipt.one(BatchPosted), Batch(tuple(one.claim_id for one in claims))
+        at = {
+            "number": event.batch,
+            "root": wire.hex_of(event.root),
+            "posted_at": event.posted_at,
+            "transaction": wire.hex_of(receipt.transaction),
+        }
+        for index, one in enumerate(claims):
+            self.inclusions[one.claim_id] = (Inclusion(event.batch, index, batch.siblings(index)), at)
+
+    def view(self, made: Made, state: str | None = None) -> dict[str, Any]:
+        """What an honest sequencer says about a claim; or one that lies about its state."""
+        inclusion, batch = self.inclusions.get(made.claim_id, (None, None))
+        if state is None:
+            word = "pending" if inclusion is None else self.l1.status(made.posted.claim, inclusion).name.lower()
+            state = word
+        return {
+            "claim_id": wire.hex_of(made.claim_id),
+            "state": state,
+            "reason": None,
+            **wire.posted_json(made.posted),
+            "taken_at": 4_102_444_800,
+            "batch": batch,
+            "inclusion": None if inclusion is None else wire.inclusion_json(inclusion),
+            "final_after": None,
+            "disputed": False,
+        }
+
+    def answer(self, made: Made) -> dict[str, Any]:
+        """To ``POST /v1/infer``."""
+        return {"claim_id": wire.hex_of(made.claim_id), "outputs": made.outputs, "state": "pending"}
