@@ -11,8 +11,9 @@ from sqlalchemy.engine import Connection
 from rollup.claim import Address, ClaimId
 from rollup.errors import ClaimError
 from rollup.types import ModelId, Timestamp
-from sequencer.states import Accepted, Entry, NewClaim, Page, State
-from sequencer.store import cursors, standing
+from sequencer.refusals import Paused
+from sequencer.states import Accepted, Entry, NewClaim, Page, State, Switch
+from sequencer.store import cursors, standing, switches
 from sequencer.store.database import Database
 from sequencer.store.rows import chunks, claim_columns, content_columns, entry_of
 from sequencer.tables import changes, claims, contents, nonces, refusals
@@ -26,14 +27,15 @@ class Claims:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def accept(self, new: Sequence[NewClaim]) -> list[Accepted | ClaimError]:
+    def accept(self, new: Sequence[NewClaim]) -> list[Accepted | ClaimError | Paused]:
         """One transaction for all; an outcome for each, in order. A claim that is known already is no error; a nonce that
-        another claim has, here or on L1, is one.
+        another claim has, here or on L1, is one. While the intake is paused, none is taken that is not known.
         """
         with self._database.write() as connection:
             known = _states(connection, [one.claim_id for one in new])
             taken = _taken(connection, new)
-            outcomes: list[Accepted | ClaimError] = []
+            paused = switches.is_on(connection, Switch.INTAKE_PAUSED)
+            outcomes: list[Accepted | ClaimError | Paused] = []
             fresh: list[NewClaim] = []
             for one in new:
                 claim = one.posted.claim
@@ -42,6 +44,8 @@ class Claims:
                     if not ours and (claim.claimant, claim.nonce) not in taken.here:
                         _adopt(connection, one)
                     outcomes.append(Accepted(one.claim_id, state, False))
+                elif paused:
+                    outcomes.append(Paused())
                 elif (claim.claimant, claim.nonce) in taken.here | taken.on_l1:
                     outcomes.append(
                         ClaimError(f"{claim.claimant} has used or cancelled nonce {claim.nonce}; sign with another")

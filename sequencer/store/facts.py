@@ -109,28 +109,27 @@ class Facts:
                 found |= {ClaimId(bytes(one)) for one in connection.execute(query).scalars()}
         return found
 
-    def apply(self, news: News, said: Mapping[bytes, Said], own: Collection[Address] = ()) -> None:
-        """Write news in one transaction, with all that follows from them.
+    def apply(self, news: News, base: bytes | None, said: Mapping[bytes, Said], own: Collection[Address] = ()) -> bool:
+        """Write news in one transaction, with all that follows from them; False, and nothing is written, if they do not
+        go on from the store's head: another process was faster.
 
-        ``said``: by transaction, of every move in the news, and of every skipped claim that came in here (its
-        ``log_index`` is ignored). ``own``: accounts whose batches count as ours: anybody can have a claim of ours skipped
-        by posting it with wrong bytes, which says nothing about the claim. Raises StoreError if another process applied
-        other news meanwhile.
+        ``base``: hash of the block after which they were read, None at the beginning. ``said``: by transaction, of every
+        move in the news, and of every skipped claim that came in here (its ``log_index`` is ignored). ``own``: accounts
+        whose batches count as ours: anybody can have a claim of ours skipped by posting it with wrong bytes, which says
+        nothing about the claim.
         """
         with self._database.write() as connection:
+            before = standing.head(connection)
+            if (None if before is None else before.hash) != base:
+                return False
             touched: set[ClaimId] = set()
             if news.rewound_to is not None:
                 touched |= _rewind(connection, news.rewound_to)
-            before = standing.head(connection)
-            if before is not None and news.rewound_to is None and news.events and before.number >= news.events[0].block:
-                raise StoreError(
-                    f"the events from block {news.events[0].block} on were applied by another process; "
-                    "read the store's head again and go on from there"
-                )
             touched |= _write(connection, news.events, said, own)
             _remember(connection, news.seen)
             touched |= standing.sweep(connection)
             standing.refresh(connection, touched)
+        return True
 
 
 def _seen(connection: Connection) -> tuple[Block, ...]:
@@ -260,7 +259,9 @@ def _moves(connection: Connection, events: Sequence[Logged], said: Mapping[bytes
     board = Board(opened, roots)
     found: list[Move] = []
     for logged in events:
-        who = said[logged.transaction]
+        who = said.get(logged.transaction)
+        if who is None:
+            continue  # a reveal while there was no game
         found += board.note(
             logged.event,
             Said(who.at, logged.block, logged.index, logged.transaction, who.sender, who.gas),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from sequencer.states import Switch
 from sequencer.store.database import Database
@@ -15,8 +16,7 @@ class Switches:
 
     def get(self, switch: Switch) -> bool:
         with self._database.read() as connection:
-            found = connection.execute(sa.select(switches).where(switches.c.name == switch)).first()
-        return found is not None
+            return is_on(connection, switch)
 
     def set(self, switch: Switch, on: bool) -> None:
         """Stays when the process ends."""
@@ -24,3 +24,7 @@ class Switches:
             connection.execute(sa.delete(switches).where(switches.c.name == switch))
             if on:
                 connection.execute(sa.insert(switches).values(name=switch))
+
+
+def is_on(connection: Connection, switch: Switch) -> bool:
+    return connection.execute(sa.select(switches).where(switches.c.name == switch)).first() is not None

@@ -23,7 +23,7 @@ from rollup.l1.client import ClaimStatus, L1Client, Receipt
 from rollup.l1.events import BatchPosted, Challenged, ClaimPosted, ModelRegistered, Selected
 from rollup.merkle import hash_leaf, hash_node, tensor_tree
 from rollup.types import DType, Gindex, ModelId, Root
-from sequencer.store import Progress
+from sequencer.states import State
 from tests.e2e.lies import INPUTS, PROGRAMS, RIGHT, lie_in_op, lie_in_output
 from tests.e2e.network import ETHER, TERMS, Network
 from tests.e2e.toy_program import Published, toy_inputs
@@ -306,8 +306,8 @@ def test_a_claim_that_l1_refuses_to_take_is_skipped_alone(network: Network, monk
 
     monkeypatch.setattr(L1Client, "post_batch", refuse)
     network.sequencer.flush()
-    progress = [entry.progress for claim_id in ids if (entry := network.sequencer.store.get(claim_id)) is not None]
-    assert progress == [Progress.POSTED] * 2 + [Progress.SKIPPED] + [Progress.POSTED] * 2
+    states = [network.sequencer.store.claims.state(claim_id) for claim_id in ids]
+    assert states == [State.POSTED] * 2 + [State.INVALID] + [State.POSTED] * 2
 
 
 def test_a_claim_that_somebody_else_posted_first_is_not_told_to_be_skipped(network: Network) -> None:
@@ -317,8 +317,8 @@ def test_a_claim_that_somebody_else_posted_first_is_not_told_to_be_skipped(netwo
     claim_id = network.sequencer.submit(posted)
     copied = network.client("eve").post_batch([posted]).one(ClaimPosted)
     network.sequencer.flush()
-    entry = network.sequencer.store.get(claim_id)
-    assert entry is not None and entry.progress is Progress.POSTED
+    entry = network.sequencer.store.claims.get(claim_id)
+    assert entry is not None and entry.state is State.POSTED
     assert (entry.batch, entry.index) == (copied.batch, copied.index)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from rollup.claim import PostedClaim
 from rollup.errors import ClaimError
-from rollup.l1.client import L1Client
+from rollup.l1.client import L1Client, Receipt
 from rollup.l1.events import ClaimPosted
 from rollup.types import Duration, Root
 from sequencer.sequencer import Limits, Sequencer
-from sequencer.memory import MemoryStore, Progress
+from sequencer.states import State
+from sequencer.store import Store
 from tests.e2e.network import ETHER, TERMS, Network
 from tests.e2e.toy_program import toy_inputs, toy_program
 
@@ -24,7 +26,7 @@ class Desk:
         self.network = Network(toy_program())
         self.template = self.network.claim("claimant", toy_inputs()).posted
         self.claimant: L1Client = self.network.client("claimant")
-        self.store = MemoryStore()
+        self.store = Store.open()
         self.sequencer = Sequencer(self.network.client("desk"), self.store, limits)
         self.nonce = 100
 
@@ -46,7 +48,9 @@ def test_a_batch_waits_until_it_is_full(desk: Desk) -> None:
     receipt = desk.sequencer.poll()
     assert receipt is not None
     assert [event.claim_id for event in receipt.events if isinstance(event, ClaimPosted)] == ids
-    assert [entry.claim_id for entry in desk.store.batch(1)] == ids
+    batch = desk.store.batches.get(1)
+    assert batch is not None
+    assert list(batch.claims) == ids
     assert desk.sequencer.poll() is None
 
 
@@ -62,24 +66,43 @@ def test_a_batch_is_cut_by_its_bytes() -> None:
     desk = Desk(Limits(count=10, bytes=4000, age=Duration(100)))
     for _ in range(3):
         desk.sequencer.submit(desk.claim())
-    assert len(desk.sequencer.due(desk.network.chain.now())) == 2
     assert [receipt.events[-1].count for receipt in desk.sequencer.flush()] == [2, 1]  # type: ignore[union-attr]
 
 
 def test_the_same_claim_is_taken_once(desk: Desk) -> None:
     posted = desk.claim()
     assert desk.sequencer.submit(posted) == desk.sequencer.submit(posted)
-    assert len(desk.store.pending()) == 1
+    assert desk.store.claims.waiting() == 1
 
 
-def test_a_claim_that_l1_skips_is_remembered_with_its_reason(desk: Desk) -> None:
+def test_a_claim_that_l1_would_skip_is_refused_before_it_costs_gas(desk: Desk) -> None:
     posted = desk.claim()
     claim_id = desk.sequencer.submit(posted)
     desk.claimant.cancel_nonce(posted.claim.nonce)
-    desk.sequencer.flush()
-    entry = desk.store.get(claim_id)
+    assert desk.sequencer.flush() == []
+    entry = desk.store.claims.get(claim_id)
     assert entry is not None
-    assert (entry.progress, entry.reason) == (Progress.SKIPPED, "NonceUsed")
+    assert entry.state is State.INVALID
+    assert "has used or cancelled nonce" in str(entry.reason)
+
+
+def test_a_claim_that_l1_skips_is_remembered_with_its_reason() -> None:
+    class Overtaken(L1Client):
+        """Whose every transaction is overtaken by one of somebody else's."""
+
+        def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
+            desk.claimant.cancel_nonce(claims[0].claim.nonce)
+            return super().post_batch(claims)
+
+    desk = Desk(Limits())
+    client = desk.network.client("desk")
+    desk.sequencer = Sequencer(Overtaken(client.chain, client.address, client.chain.signer("desk")), desk.store)
+    first, second = (desk.sequencer.submit(desk.claim()) for _ in range(2))
+    desk.sequencer.flush()
+    entry = desk.store.claims.get(first)
+    assert entry is not None
+    assert (entry.state, entry.reason) == (State.INVALID, "NonceUsed")
+    assert desk.store.claims.state(second) is State.POSTED
 
 
 def test_bonds_are_needed_for_all_waiting_claims(desk: Desk) -> None:
@@ -95,7 +118,7 @@ def test_bonds_are_needed_for_all_waiting_claims(desk: Desk) -> None:
 def test_every_refusal_names_the_thing_and_the_remedy_and_keeps_nothing(desk: Desk) -> None:
     used = desk.claim()
     desk.sequencer.submit(used)
-    before = desk.store.pending()
+    before = desk.store.claims.pending(9)
     good = desk.claim()
     refusals = [
         (desk.claim(model_id=Root(b"?" * 32)), "is not registered on this chain; register its program first"),
@@ -111,5 +134,5 @@ def test_every_refusal_names_the_thing_and_the_remedy_and_keeps_nothing(desk: De
     for posted, remedy in refusals:
         with pytest.raises(ClaimError, match=remedy):
             desk.sequencer.submit(posted)
-    assert desk.store.pending() == before
+    assert desk.store.claims.pending(9) == before
     assert desk.sequencer.submit(good) == desk.claimant.claim_id(good.claim)

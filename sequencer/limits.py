@@ -1,0 +1,29 @@
+"""How large a batch may become, and how long a claim waits for one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rollup.types import Duration
+
+DEFAULT_AGE = Duration(12)
+DEFAULT_GRACE = Duration(120)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a batch is due: so many claims, so many bytes, so much gas, or its oldest claim has waited so long. A batch
+    never exceeds ``count``, ``bytes`` and ``gas``, unless one claim alone has more bytes.
+
+    ``grace``: how long a claimant whose bonds no longer suffice may have its claims held back before they are refused; a
+    deposit that a reorganisation undid is mined again in that time.
+    """
+
+    count: int = 64
+    bytes: int = 96 * 1024
+    gas: int = 14_000_000
+    age: Duration = DEFAULT_AGE
+    grace: Duration = DEFAULT_GRACE
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,0 +1,20 @@
+"""Why a claim that may be in order is not taken now; as HTTP answers, which is where they end up."""
+
+from __future__ import annotations
+
+from rollup.service.problem import Problem
+
+
+class Busy(Problem):
+    """More claims come in than can be written; to be tried again."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(503, "busy", "Too many claims at once", sentence, {"retry-after": "1"})
+
+
+class Paused(Problem):
+    """An operator paused the intake."""
+
+    def __init__(self) -> None:
+        sentence = "the operator paused the intake of claims; send the claim again later"
+        super().__init__(503, "paused", "The intake is paused", sentence, {"retry-after": "30"})
