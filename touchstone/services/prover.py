@@ -29,7 +29,7 @@ from rollup.service.loop import Loop
 from rollup.service.metrics import counter, gauge
 from rollup.service.web import WebLimits, serve
 from rollup.types import Duration, Root
-from touchstone.services import begin, l1, need_account
+from touchstone.services.l1 import client_of, log_as, signer_of, web_limits
 from touchstone.settings import ProverSettings
 
 CLAIMS = gauge("prover", "claims", "Claims of this account on L1, as far as they are remembered", ["state"])
@@ -180,10 +180,10 @@ class Prover:
 
 def run(settings: ProverSettings) -> None:
     """Serve until SIGTERM or SIGINT; raises a TouchstoneError if the prover can't start."""
-    begin(settings.log)
-    signer = need_account(settings.chain, "the prover")
+    log_as(settings.log)
+    signer = signer_of(settings.chain)
     prover = Prover(
-        l1(settings.chain, signer),
+        client_of(settings.chain, signer),
         signer,
         ProverOptions(
             token=settings.token.get_secret_value() if settings.token is not None else None,
@@ -194,7 +194,7 @@ def run(settings: ProverSettings) -> None:
             valid_for=int(settings.valid_for),
             poll=settings.poll,
             max_lag=settings.chain.max_lag,
-            limits=WebLimits(body_bytes=settings.max_body, per_second=settings.rate, burst=settings.burst),
+            limits=web_limits(settings),
         ),
     )
     server = serve(prover.app, settings.host, settings.port)

@@ -1,0 +1,55 @@
+"""What every service makes of its settings: the log, the account, the chain, the bounds of its HTTP."""
+
+from __future__ import annotations
+
+from rollup.errors import SettingsError
+from rollup.l1.chain import Chain
+from rollup.l1.client import L1Client
+from rollup.l1.deployment import Deployment
+from rollup.l1.fees import FeePolicy
+from rollup.l1.keys import load_signer
+from rollup.l1.signing import Signer
+from rollup.service import logs
+from rollup.service.web import WebLimits
+from touchstone.settings import ChainSettings, KeySettings, LogSettings, WebSettings
+
+
+def log_as(settings: LogSettings) -> None:
+    """Set the process's log up."""
+    logs.configure(settings.level.value, settings.style.value)
+
+
+def signer_of(settings: KeySettings) -> Signer:
+    """The account that signs and pays. Raises SettingsError if there is none, ClaimError if its key can't be read."""
+    key, password = settings.key, settings.keystore_password
+    if key is None and settings.keystore is None:
+        raise SettingsError(
+            "an account is needed that signs and pays; set TOUCHSTONE_KEY, or name a file with --key-file or --keystore"
+        )
+    return load_signer(
+        None if key is None else key.get_secret_value(),
+        settings.keystore,
+        None if password is None else password.get_secret_value(),
+    )
+
+
+def chain_of(settings: ChainSettings) -> Chain:
+    """The endpoint, with the policy for fees. Raises ChainError if nothing answers there, or for fees that make no sense."""
+    fees = FeePolicy(
+        priority=settings.priority_fee,
+        cap=settings.fee_cap,
+        bump_percent=settings.fee_bump,
+        bump_after=settings.fee_patience,
+        give_up_after=max(settings.fee_give_up, settings.fee_patience),
+    )
+    return Chain.connect(settings.rpc, fees, timeout=settings.timeout)
+
+
+def client_of(settings: ChainSettings, signer: Signer | None) -> L1Client:
+    """The deployment that the settings name, checked against the chain. Raises ChainError."""
+    return Deployment.load(settings.deployment).client(chain_of(settings), signer)
+
+
+def web_limits(settings: WebSettings) -> WebLimits:
+    """Bounds of a service's HTTP."""
+    return WebLimits(body_bytes=settings.max_body, per_second=settings.rate, burst=settings.burst)
