@@ -5,6 +5,7 @@ invalid, and helps the right ones.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -66,8 +67,10 @@ class Watcher:
     """One independent account. It keeps nothing that it could not read or compute again.
 
     ``machine`` makes what re-executes a program; ``admit`` raises AuditError for a program that is not safe to
-    adjudicate; ``first`` is the block from which L1 is read: no later than the deployment's (see Book). ``alert`` is
-    told what an operator wants to know; ``wall`` gives seconds since the epoch.
+    adjudicate; ``first`` is the block from which L1 is read: no later than the deployment's, which is the default (see
+    Book). ``alert`` is told what an operator wants to know; ``wall`` gives seconds since the epoch.
+
+    All of it but ``prepare`` and ``offer`` is for one thread.
     """
 
     def __init__(
@@ -76,12 +79,12 @@ class Watcher:
         store: TraceStore | None = None,
         machine: Callable[[Program], Machine] = Executor,
         admit: Callable[[Program], object] = audit,
-        first: int = 0,
+        first: int | None = None,
         manner: Manner = Manner(),
         alert: Sink = to_metric,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.book = Book(first)
+        self.book = Book(client.first if first is None else first)
         self.checked = Findings()
         self.troubles: dict[ClaimId, Exception] = {}
         self.manner = manner
@@ -94,8 +97,17 @@ class Watcher:
             raise ChainError(f"a watcher in mode {manner.mode.name.lower()} sends transactions; give it an account")
         self._reporter = Reporter(alert, self._account, self.holds)
         self._began = False
-        self.coming: set[ModelId] = set()
-        """Models whose programs are being fetched: no alert yet."""
+        self._offered: deque[ReExecute] = deque()
+        self.coming: Callable[[ModelId], bool] = lambda model_id: False
+        """Whether a model's program may be here soon: no alert about it yet."""
+        self.unknown: frozenset[ModelId] = frozenset()
+        """Models with claims that are not settled, whose programs are not held, as of the last round."""
+        self.backlog = False
+        """Whether the last round left claims that could be checked at once."""
+        self.lag: str | None = None
+        """Why the last round did nothing: the node lags."""
+        self.low: str | None = None
+        """Why no bond can be paid any more."""
 
     @property
     def costs(self) -> Costs:
@@ -120,12 +132,18 @@ class Watcher:
         """Watch this program's claims; its id is computed here, never believed. Raises AuditError if it is refused."""
         self.take(self.prepare(program))
 
+    def offer(self, checker: ReExecute) -> None:
+        """Take it in the next round; from any thread."""
+        self._offered.append(checker)
+
     def holds(self, model_id: ModelId) -> bool:
+        """Whether the model's claims are checked."""
         return model_id in self._checkers
 
-    def unknown_models(self) -> set[ModelId]:
-        """Models with claims that are not settled, whose programs are not held."""
-        return {posted.claim.model_id for posted in self.book.claims.values()} - self._checkers.keys()
+    @property
+    def held(self) -> int:
+        """Programs that are held."""
+        return len(self._checkers)
 
     def check(self) -> list[Checked]:
         """Read L1's news, and check every claim that was not checked yet and can still be disputed; returns the new
@@ -192,10 +210,12 @@ class Watcher:
         """
         done: list[Receipt] = []
         with anchored(self._client, self._account):
+            while self._offered:
+                self.take(self._offered.popleft())
             self._read()
-            lag = self._lag()
-            self._reporter.state(Kind.NODE_LAG, lag)
-            if lag is None:
+            self.lag = self._lag()
+            self._reporter.state(Kind.NODE_LAG, self.lag)
+            if self.lag is None:
                 self._act(done)
                 if done:
                     self._read()
@@ -206,7 +226,8 @@ class Watcher:
         mode = self.manner.mode
         for claim_id in self.false_claims():
             self._play(claim_id, done)
-        for claim_id in self.unchecked()[:CHECKS]:
+        waiting = self.unchecked()
+        for claim_id in waiting[:CHECKS]:
             self._check(claim_id)
             if claim_id in self.checked and not self.checked[claim_id].finding.honest:
                 self._play(claim_id, done)
@@ -214,9 +235,13 @@ class Watcher:
             for claim_id in list(self.book.games):
                 if claim_id in self.checked and self.checked[claim_id].finding.honest:
                     self._help(claim_id, done)
+        self.backlog = any(claim_id not in self.troubles for claim_id in waiting[CHECKS:])
         self._tell_late()
-        for model_id in self.unknown_models() - self.coming:
-            self._reporter.unknown(model_id)
+        models = {posted.claim.model_id for posted in self.book.claims.values()}
+        self.unknown = frozenset(model_id for model_id in models if model_id not in self._checkers)
+        for model_id in self.unknown:
+            if not self.coming(model_id):
+                self._reporter.unknown(model_id)
 
     def _read(self) -> None:
         news = self.book.read(self._client)
@@ -308,10 +333,10 @@ class Watcher:
         chain, account = self._client.chain, self._account
         funds = Funds(self._client.balance(account), self._client.locked(account), chain.wei_of(account))
         bond = self._client.parameters.challenge_bond
-        low = None
+        self.low = None
         if self.manner.mode >= Mode.CHALLENGE and funds.free + funds.on_chain < bond:
-            low = f"{account} has {funds.free + funds.on_chain} wei, a challenge takes {bond}; send it more"
-        self._reporter.state(Kind.BALANCE_LOW, low)
+            self.low = f"{account} has {funds.free + funds.on_chain} wei, a challenge takes {bond}; send it more"
+        self._reporter.state(Kind.BALANCE_LOW, self.low)
         return funds
 
 

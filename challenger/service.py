@@ -1,0 +1,143 @@
+"""The watcher as a service: its rounds, its programs, its money, its health and its numbers. What it has to say over HTTP is
+health and metrics alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from challenger import meter
+from challenger.alerts import Sink, to_all, to_log, to_metric
+from challenger.checkers.re_execute import Machine
+from challenger.library import Library, Wanted
+from challenger.modes import Mode
+from challenger.trace import TraceStore
+from challenger.troubles import anchored
+from challenger.watcher import Manner, Watcher
+from prover.executor import Executor
+from rollup.l1.client import L1Client
+from rollup.program import Program
+from rollup.service.fetch import FetchLimits
+from rollup.service.health import Health
+from rollup.service.logs import logger
+from rollup.service.loop import Loop
+from rollup.service.web import WebLimits, create_app
+
+LIBRARY_SECONDS = 5.0
+GAS_RESERVE_WEI = 10**16
+"""What stays on the chain itself when the ledger's balance is topped up, to pay for moves."""
+
+_log = logger("touchstone.watcher")
+
+
+@dataclass(frozen=True)
+class WatcherOptions:
+    """What a watcher does, besides the chain that it is on and its manner.
+
+    ``folders``: of local programs. ``wanted``: programs to fetch; ``programs``: where they are kept (None: while the
+    process lives). ``deposit``: wei of free balance on the ledger that are topped up to once less than half is left.
+    ``poll``: seconds between two rounds in which nothing happens.
+    """
+
+    folders: Sequence[Path] = ()
+    wanted: Wanted = field(default_factory=Wanted)
+    programs: Path | None = None
+    deposit: int = 0
+    poll: float = 1.0
+    limits: WebLimits = field(default_factory=WebLimits)
+    fetching: FetchLimits = field(default_factory=FetchLimits)
+
+
+class WatcherService:
+    """One watcher with its loops. ``sinks``: where alerts go besides the log and the metric."""
+
+    def __init__(
+        self,
+        client: L1Client,
+        manner: Manner,
+        options: WatcherOptions,
+        store: TraceStore | None = None,
+        sinks: Sequence[Sink] = (),
+        machine: Callable[[Program], Machine] = Executor,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._client, self._options, self._wall = client, options, wall
+        alert = to_all([to_log(_log), to_metric, *sinks])
+        self.watcher = Watcher(client, store, machine, manner=manner, alert=alert, wall=wall)
+        self._scratch = None if options.programs else Path(tempfile.mkdtemp(prefix="touchstone-programs-"))
+        folder = options.programs or self._scratch
+        assert folder is not None
+        self.library = Library(self.watcher, folder, options.wanted, options.fetching)
+        self.rounds = Loop("watch", self.step, options.poll)
+        self.programs = Loop("programs", self.library.step, LIBRARY_SECONDS)
+        self.health = Health()
+        self.health.add("models", self._no_models)
+        self.health.add("chain", lambda: self.watcher.lag or self.rounds.stale(max(60.0, 10 * options.poll)))
+        self.health.add("bond", lambda: self.watcher.low)
+
+    @property
+    def app(self) -> FastAPI:
+        """``/healthz``, ``/readyz`` and ``/metrics``."""
+        return create_app("Touchstone watcher", "Health and metrics of a watcher.", self.health, self._options.limits)
+
+    def start(self) -> None:
+        """Hold the local programs (each is audited and tested on this machine), then begin the rounds."""
+        for folder in self._options.folders:
+            _log.info("program held", model=f"0x{self.library.load(folder).hex()}", folder=str(folder))
+        self.rounds.start()
+        if self.library.fetches:
+            self.programs.start()
+
+    def stop(self) -> None:
+        """End the loops; a move that is under way is finished first."""
+        self.programs.stop()
+        self.rounds.stop()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def step(self) -> None:
+        """One round, and the numbers after it; the next one follows at once if there is more to do."""
+        moves = self.watcher.poll()
+        self._measure()
+        if moves or self.watcher.backlog:
+            self.rounds.wake()
+        elif self.watcher.manner.mode >= Mode.CHALLENGE and self.watcher.lag is None:
+            self._top_up()
+
+    def _measure(self) -> None:
+        book, funds = self.watcher.book, self.watcher.funds()
+        if book.head is not None:
+            meter.HEAD.set(book.head.number)
+            meter.LAG.set(max(0.0, self._wall() - book.head.timestamp))
+        meter.CLAIMS.set(len(book.claims))
+        if funds is not None:
+            account = self._client.account
+            meter.GAMES.set(sum(len(book.games_of(claim_id, account)) for claim_id in book.games))
+            for where, wei in (("free", funds.free), ("locked", funds.locked), ("chain", funds.on_chain)):
+                meter.BALANCE.labels(where).set(wei)
+
+    def _top_up(self) -> None:
+        client, target = self._client, self._options.deposit
+        if target == 0:
+            return
+        with anchored(client, client.account):
+            free, wallet = client.balance(client.account), client.chain.wei_of(client.account)
+            missing = min(target - free, wallet - GAS_RESERVE_WEI)
+            if 2 * free < target and missing > 0:
+                client.deposit(missing)
+                _log.info("deposited", wei=missing, free_wei=free + missing)
+
+    def _no_models(self) -> str | None:
+        if self.watcher.held:
+            return None
+        reasons = [str(self.programs.trouble)] if self.programs.trouble else []
+        reasons += [why for why, _ in list(self.library.refused.values())[:3]]
+        why = f" ({'; '.join(reasons)})" if reasons else ""
+        return f"no program is held yet, so no claim is checked{why}; name a folder or a sequencer that has one"

@@ -1,0 +1,65 @@
+"""``touchstone watch``: follows L1, checks claims, raises alerts, and plays the disputes that its mode allows."""
+
+from __future__ import annotations
+
+from challenger.library import Wanted
+from challenger.modes import Mode
+from challenger.remote import RemoteTraces
+from challenger.service import WatcherOptions, WatcherService
+from challenger.strategy import ROOT_BYTES
+from challenger.watcher import Manner
+from challenger.webhook import Webhook
+from rollup.errors import SettingsError
+from rollup.l1.client import L1Client
+from rollup.l1.finality import Finality
+from rollup.service.web import serve
+from rollup.types import Duration, ModelId, Root
+from touchstone.services.l1 import client_of, log_as, signer_of, web_limits
+from touchstone.settings import Mode as SettingsMode
+from touchstone.settings import WatchSettings
+
+REMEMBER = Duration(3600)
+"""Seconds for which a claim is remembered after its challenge period, if it is settled."""
+
+
+def watcher_of(settings: WatchSettings, client: L1Client) -> WatcherService:
+    """The service that the settings describe."""
+    if not settings.models and not settings.model_ids and not settings.all_models:
+        raise SettingsError(
+            "the watcher has no programs; name folders with --models, or a sequencer with --models-from and "
+            "--model-ids or --all-models"
+        )
+    manner = Manner(
+        Mode.parse(settings.mode.value), Finality.parse(settings.chain.finality), settings.chain.max_lag, REMEMBER
+    )
+    wanted = Wanted(settings.models_from, tuple(_model_id(text) for text in settings.model_ids), settings.all_models)
+    programs = settings.cache / "programs" if settings.cache is not None else None
+    options = WatcherOptions(settings.models, wanted, programs, settings.deposit, settings.poll, web_limits(settings))
+    token = settings.webhook_token.get_secret_value() if settings.webhook_token is not None else None
+    sinks = [Webhook(settings.webhook, token)] if settings.webhook is not None else []
+    return WatcherService(client, manner, options, RemoteTraces(settings.traces), sinks)
+
+
+def run(settings: WatchSettings) -> None:
+    """Watch until SIGTERM or SIGINT; raises a TouchstoneError if the watcher can't start."""
+    log_as(settings.log)
+    # Whoever only watches sends nothing, and needs no account.
+    signer = None if settings.mode is SettingsMode.WATCH else signer_of(settings.chain)
+    service = watcher_of(settings, client_of(settings.chain, signer))
+    server = serve(service.app, settings.host, settings.port)
+    try:
+        service.start()
+        server.run()
+    finally:
+        service.stop()
+
+
+def _model_id(text: str) -> ModelId:
+    digits = text.removeprefix("0x")
+    try:
+        found = bytes.fromhex(digits)
+    except ValueError:
+        found = b""
+    if len(found) != ROOT_BYTES:
+        raise SettingsError(f"{text[:80]!r} is no model id; it is 0x and 64 hex digits, as GET /v1/models lists it")
+    return Root(found)
