@@ -12,7 +12,7 @@ from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
 from rollup.l1.fees import FeePolicy
 from touchstone.guarantees import guarantees
-from touchstone.services import need_account
+from touchstone.services.l1 import signer_of
 from touchstone.settings import DeploySettings
 from touchstone.terms import DEVELOPMENT_CHAINS, Terms, dangers
 
@@ -78,7 +78,11 @@ class Plan:
 
     def deploy(self, settings: DeploySettings, say: Callable[[str], None]) -> Deployment:
         """Send the transactions and write the file. Raises Reverted, ChainError or SettingsError."""
-        signer = need_account(settings, "deploying")
+        if settings.key is None and settings.keystore is None:
+            raise SettingsError(
+                "deploying needs an account that pays; set TOUCHSTONE_KEY, or name a file by --key-file or --keystore"
+            )
+        signer = signer_of(settings)
         # Before the money is spent: what was deployed must not be lost because its file can't be written.
         if not self.output.parent.is_dir():
             raise SettingsError(f"the folder {self.output.parent} does not exist; create it, or name another --output")
