@@ -23,6 +23,8 @@ from sequencer.admin.tokens import Role
 from sequencer.states import Dispute, Game, Move
 
 CLAIM = r"^0x[0-9a-f]{64}$"
+ClaimPath = Annotated[str, Path(pattern=CLAIM, description="The claim's id.", examples=["0x" + "5a" * 32])]
+
 SAFE = 1 << 53
 """From here on JSON's readers lose digits."""
 
@@ -85,7 +87,6 @@ def _view(dispute: Dispute, client: L1Client | None = None) -> DisputeView:
 def disputing(operator: Operator) -> APIRouter:
     """The routes."""
     routes, store = router("disputes"), operator.store
-    claim = Annotated[str, Path(pattern=CLAIM, description="The claim's id.", examples=["0x" + "5a" * 32])]
 
     @routes.get("/disputes", summary="All disputes, newest first, without moves", openapi_extra=needs(Role.READ))
     def disputes(
@@ -102,7 +103,7 @@ def disputing(operator: Operator) -> APIRouter:
         responses=documented(404),
         openapi_extra=needs(Role.READ),
     )
-    def dispute(claim_id: claim) -> DisputeView:
+    def dispute(claim_id: ClaimPath) -> DisputeView:
         known = store.disputes.get(_id(claim_id))
         if known is None:
             raise Problem(
@@ -124,7 +125,7 @@ def disputing(operator: Operator) -> APIRouter:
         responses=documented(409),
         openapi_extra=needs(Role.OPERATE),
     )
-    def move(claim_id: claim, order: Order, request: Request) -> Sent:
+    def move(claim_id: ClaimPath, order: Order, request: Request) -> Sent:
         opening = [bytes.fromhex(child[2:]) for child in order.children or ()]
         if order.leaf is not None:
             if opening:

@@ -9,8 +9,10 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from rollup.archive import CHUNK_BYTES
+from rollup.l1.client import Receipt
 from rollup.service.problem import Problem, documented
 from rollup.types import ModelId, Root, Timestamp
+from sequencer.admin.deciding import decide
 from sequencer.admin.documents import AddedModel, Models, ModelView
 from sequencer.admin.guard import needs, note, router
 from sequencer.admin.money import sent
@@ -38,15 +40,16 @@ BODY: dict[str, Any] = {
 
 def offering(operator: Operator) -> APIRouter:
     """The routes."""
-    routes, store = router("models"), operator.store
+    routes, store, client = router("models"), operator.store, operator.client
 
-    def view(model: Model) -> ModelView:
+    def view(model: Model, registered: bool = False) -> ModelView:
+        """``registered``: it is known to be, though what L1 said of it may not have been read yet."""
         return ModelView(
             id=f"0x{model.id.hex()}",
             name=model.name,
             retired=model.retired,
             held=model.id in operator.programs,
-            registered=store.l1.header(model.id) is not None or operator.client.is_registered(model.id),
+            registered=registered or store.l1.header(model.id) is not None,
             added_at=model.added_at,
         )
 
@@ -68,14 +71,15 @@ def offering(operator: Operator) -> APIRouter:
                 "The name is taken",
                 f"the name {name} stands for model 0x{other.id.hex()}; choose another for 0x{program.id.hex()}",
             )
-        registration = None
-        with operator.account:
-            if not operator.client.is_registered(program.id):
-                registration = operator.client.register(program)
+
+        def register() -> Receipt | None:
+            return None if client.is_registered(program.id) else client.register(program)
+
+        registration = decide(client, register)
         added = Timestamp(int(operator.now()))
         store.models.add(Model(program.id, name, program.header_bytes, dict(program.meta), added))
         return AddedModel(
-            model=view(store.models.get(program.id) or found(name)),
+            model=view(found(name), registered=True),
             registration=None if registration is None else sent(registration),
         )
 

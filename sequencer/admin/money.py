@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 
 from rollup.errors import MoveError
 from rollup.l1.client import Receipt
+from sequencer.admin.deciding import decide
 from sequencer.admin.documents import Balances, Money, Moved, Sent
 from sequencer.admin.guard import needs, note, router
 from sequencer.admin.operator import Operator
@@ -42,21 +43,25 @@ def paying(operator: Operator) -> APIRouter:
 
     @routes.post("/balances/deposit", summary="From the account into its free balance", openapi_extra=needs(Role.OWN))
     def deposit(money: Money, request: Request) -> Moved:
-        with operator.account:
+        def make() -> Receipt:
             wei, held = int(money.wei), client.chain.wei_of(client.account)
             if wei > held:
-                raise MoveError(f"{client.account} has {held} wei on the chain, {wei - held} less; send it some")
-            return moved(request, client.deposit(wei))
+                raise MoveError(f"{client.account} has {held} wei on the chain, {wei - held} too few; send it some")
+            return client.deposit(wei)
+
+        return moved(request, decide(client, make))
 
     @routes.post("/balances/withdraw", summary="From the free balance to the account", openapi_extra=needs(Role.OWN))
     def withdraw(money: Money, request: Request) -> Moved:
-        with operator.account:
+        def make() -> Receipt:
             wei, free = int(money.wei), client.balance(client.account)
             if wei > free:
                 raise MoveError(
-                    f"{client.account} has {free} wei free, {wei - free} less; "
+                    f"{client.account} has {free} wei free, {wei - free} too few; "
                     "what is locked is freed when its claims and games end"
                 )
-            return moved(request, client.withdraw(wei))
+            return client.withdraw(wei)
+
+        return moved(request, decide(client, make))
 
     return routes

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from rollup.batch import Inclusion
 from rollup.claim import NO_ROOT, Claim, ClaimId
-from rollup.errors import ClaimError, CommitmentError, MoveError
+from rollup.errors import ChainError, ClaimError, CommitmentError, MoveError
 from rollup.game.clock import Side
 from rollup.game.position import offset_of
 from rollup.l1.client import ClaimStatus, GameInfo, L1Client, Receipt
 from rollup.l1.events import Challenged
 from rollup.merkle import depth_of, hash_leaf, hash_node
 from rollup.types import LEAF_BYTES, Gindex, Root, Timestamp
+from sequencer.admin.deciding import decide
 
 ROOT_BYTES = 32
 
@@ -43,6 +44,10 @@ class Standing:
 class Claims(Protocol):
     """What was read from L1 about claims."""
 
+    def sync(self) -> object:
+        """Read what is new."""
+        ...
+
     def standing(self, claim_id: ClaimId) -> Standing:
         """Raises ClaimError if the claim is not on L1."""
         ...
@@ -64,14 +69,11 @@ class Published(Protocol):
 
 @dataclass(frozen=True)
 class ForcedMoves:
-    """Makes a move if it is possible, and says why it is not. ``account``: held while a transaction is on its way, since
-    an account has one at a time.
-    """
+    """Makes a move if it is possible, and says why it is not."""
 
     client: L1Client
     claims: Claims
     published: Published
-    account: AbstractContextManager[object]
 
     def make(self, claim_id: ClaimId, move: Move, opening: Sequence[bytes] = ()) -> Receipt:
         """``opening``, for a reveal: a node's descendants, or its leaf's 1,024 bytes; empty: ask the claim's prover.
@@ -80,18 +82,29 @@ class ForcedMoves:
         """
         if opening and move is not Move.REVEAL:
             raise MoveError(f"only a reveal opens nodes, {move.value} does not; leave the children out")
-        with self.account:
-            match move:
-                case Move.CHALLENGE:
-                    return self._challenge(claim_id)
-                case Move.REVEAL:
-                    return self._reveal(claim_id, opening)
-                case Move.TIMEOUT:
-                    return self._timeout(claim_id)
-                case Move.RECLAIM:
-                    return self._reclaim(claim_id)
-                case Move.RELEASE:
-                    return self._release(claim_id)
+
+        def make() -> Receipt:
+            self.claims.sync()
+            return self._made(claim_id, move, opening)
+
+        receipt = decide(self.client, make)
+        # Whoever looks next sees the move. That it can't be read now takes nothing from its having been made.
+        with suppress(ChainError):
+            self.claims.sync()
+        return receipt
+
+    def _made(self, claim_id: ClaimId, move: Move, opening: Sequence[bytes]) -> Receipt:
+        match move:
+            case Move.CHALLENGE:
+                return self._challenge(claim_id)
+            case Move.REVEAL:
+                return self._reveal(claim_id, opening)
+            case Move.TIMEOUT:
+                return self._timeout(claim_id)
+            case Move.RECLAIM:
+                return self._reclaim(claim_id)
+            case Move.RELEASE:
+                return self._release(claim_id)
 
     def _status(self, standing: Standing) -> ClaimStatus:
         return self.client.status(standing.claim, standing.inclusion)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any, Protocol
 
 from rollup.archive import Programs
@@ -33,9 +31,10 @@ class Batcher(Protocol):
 
 @dataclass(frozen=True)
 class StoredClaims:
-    """What the store knows of claims on L1, as a forced move needs it."""
+    """What the store knows of claims on L1, as a forced move needs it. ``sync``: has the store read what is new there."""
 
     store: Store
+    sync: Callable[[], object]
 
     def standing(self, claim_id: ClaimId) -> Standing:
         entry = self.store.claims.get(claim_id)
@@ -57,8 +56,9 @@ class StoredClaims:
 
 @dataclass(frozen=True)
 class Operator:
-    """``client``: the sequencer's account. ``account``: held while one of its transactions is on its way. ``wake``: makes
-    the batcher look now. ``configuration``: what is in force, without secrets. ``now``: the machine's time.
+    """``client``: the sequencer's account. ``sync``: has the store read what is
+    new on L1. ``wake``: makes the batcher look now. ``configuration``: what is in force, without
+    secrets. ``now``: the machine's time.
     """
 
     store: Store
@@ -67,15 +67,15 @@ class Operator:
     batcher: Batcher
     health: Health
     configuration: Callable[[], Mapping[str, Any]]
+    sync: Callable[[], object]
     wake: Callable[[], None] = lambda: None
     published: Published = field(default_factory=lambda: Provers(()))
-    account: AbstractContextManager[object] = field(default_factory=Lock)
     loops: Sequence[Loop] = ()
     now: Callable[[], float] = time.time
 
     @property
     def moves(self) -> ForcedMoves:
-        return ForcedMoves(self.client, StoredClaims(self.store), self.published, self.account)
+        return ForcedMoves(self.client, StoredClaims(self.store, self.sync), self.published)
 
     def turn(self, switch: Switch, on: bool) -> None:
         """Set a switch, which holds until it is set again, restarts included."""
