@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -45,7 +47,8 @@ class Anvil:
             self._command += ["--no-mining"]
         self.state = state
         self.port = 0
-        self._kept: str | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._kept: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._http = httpx.Client(timeout=PATIENCE, trust_env=False)
 
@@ -61,6 +64,8 @@ class Anvil:
     ) -> None:
         self.stop()
         self._http.close()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     # The process
 
@@ -68,7 +73,8 @@ class Anvil:
         """Start the process, on the port that it had before if it had one, and wait until it answers."""
         for _ in range(3):
             port = self.port or _free_port()
-            self._process = subprocess.Popen([*self._command, "--port", str(port)], stdout=subprocess.DEVNULL)
+            kept = [] if self._kept is None else ["--load-state", str(self._kept)]
+            self._process = subprocess.Popen([*self._command, *kept, "--port", str(port)], stdout=subprocess.DEVNULL)
             self.port = port
             if self._answers():
                 return self
@@ -107,14 +113,17 @@ class Anvil:
 
     def crash(self) -> None:
         """SIGKILL, as a machine that fails: with a state file its last second is lost, without one no block is."""
-        self._kept = None if self.state else self.rpc("anvil_dumpState", True)
+        if self.state is None:
+            if self._kept is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="anvil-")
+                self._kept = Path(self._folder.name) / "state.json"
+            dumped = self.rpc("anvil_dumpState", True)
+            self._kept.write_bytes(gzip.decompress(bytes.fromhex(dumped.removeprefix("0x"))))
         self.kill()
 
     def revive(self) -> None:
         """Start again after a crash, on the same port; the mempool is lost."""
         self.start()
-        if self._kept is not None:
-            self.rpc("anvil_loadState", self._kept)
 
     def restart(self) -> None:
         """Crash and come back at once."""

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from rollup.claim import Address
-from rollup.errors import ChainError, ClaimError
+from rollup.errors import ChainError
 from rollup.l1.chain import Chain
 from rollup.l1.client import L1Client
 from rollup.l1.signing import Signer, checksummed
+from rollup.program import parse_json
 from rollup.settings import Parameters
 from rollup.types import Duration
 
@@ -47,17 +48,13 @@ class Deployment:
                 raw = file.read(MOST_BYTES + 1)
             if len(raw) > MOST_BYTES:
                 raise ValueError("it is too large")
-            return cls.from_json(json.loads(raw))
+            return cls.from_json(parse_json(raw.decode()))
         except OSError as error:
             raise ChainError(
                 f"the deployment {path} cannot be read ({error.strerror}); name the file that 'touchstone deploy' wrote"
             ) from None
-        except (ValueError, RecursionError, ClaimError, ChainError) as error:
-            shown = (
-                "it is no JSON"
-                if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | RecursionError)
-                else error
-            )
+        except (ValueError, ChainError) as error:
+            shown = "it is no JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else error
             raise ChainError(
                 f"the deployment {path} is damaged: {shown}; let 'touchstone deploy' write it again"
             ) from None
@@ -113,7 +110,7 @@ class Deployment:
 
     @classmethod
     def from_json(cls, data: Any) -> Deployment:
-        """Inverse of ``as_json``; raises ValueError, ClaimError or ChainError in words."""
+        """Inverse of ``as_json``; raises ValueError or ChainError in words."""
         read = _object(data, "the deployment", ("chain_id", "contract", "block", "parameters"))
         names = tuple(field.name for field in fields(Parameters))
         given = _object(read["parameters"], "parameters", names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from eth_account import Account
 
 from rollup.errors import ClaimError
 from rollup.l1.signing import Signer
+from rollup.program import parse_json
 
 MOST_BYTES = 1 << 16
 MOST_MEMORY = 1 << 29
@@ -53,8 +53,8 @@ def _from_keystore(path: Path, password: str | Path | None) -> Signer:
     content = _read(path, "keystore")
     secret = password if isinstance(password, str) else _first_line(password)
     try:
-        stored = json.loads(content)
-    except (ValueError, RecursionError):
+        stored = parse_json(content)
+    except ValueError:
         raise ClaimError(f"the keystore {path} is no JSON; name a version 3 keystore") from None
     if not _is_affordable(stored):
         raise ClaimError(

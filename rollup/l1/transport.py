@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from typing import cast
 
 import requests
 from web3 import HTTPProvider
-from web3.types import RPCEndpoint
+from web3.types import RPCEndpoint, RPCResponse
+
+from rollup.program import parse_json
 
 MOST_BYTES = 1 << 28
 """Bytes of an answer; the largest honest ones are pages of logs."""
@@ -44,6 +47,14 @@ class Transport(HTTPProvider):
             if response.status_code >= 300 and "json" not in response.headers.get("Content-Type", ""):
                 raise requests.HTTPError(f"status {response.status_code}")
             return b"".join(_body(response, deadline))
+
+    @staticmethod
+    def decode_rpc_response(raw_response: bytes) -> RPCResponse:
+        """Raises ValueError for what is no JSON object of bounded depth."""
+        answer = parse_json(raw_response.decode())
+        if not isinstance(answer, dict):
+            raise ValueError("an answer that is no object")
+        return cast(RPCResponse, answer)
 
 
 def _body(response: requests.Response, deadline: float) -> Iterator[bytes]:
