@@ -13,9 +13,10 @@ import numpy as np
 
 from prover.claims import Made, make_claim
 from prover.model import Model
-from prover.service.numbers import array_of
+from prover.service.numbers import array_of, narrowed
 from prover.trace import Trace
 from rollup.claim import arrays
+from rollup.client.numbers import dtype_of
 from rollup.encoding import TracePolicy
 from rollup.errors import ClaimError
 from rollup.l1.signing import Domain, Signer
@@ -115,11 +116,7 @@ class Worker:
         Raises Problem 404 for an unknown model and 503 when too many wait, ExecutionError for inputs that do not fit.
         """
         held = self.find(name)
-        described = held.model.program.meta.get("inputs", [])
-        given = [
-            array_of(nested, described[number]["name"] if number < len(described) else f"{number}")
-            for number, nested in enumerate(inputs)
-        ]
+        given = [_given(held.model, number, nested) for number, nested in enumerate(inputs)]
         valid_until = Timestamp(self._now() + self._valid_for)
         outcome = "refused"
         try:
@@ -154,3 +151,12 @@ class Worker:
             with self._counting:
                 held.waiting -= 1
                 QUEUE.labels(held.name).set(held.waiting)
+
+
+def _given(model: Model, number: int, nested: Any) -> np.ndarray:
+    """An input as an array, in the precision that the model's metadata names."""
+    described = model.program.meta.get("inputs", [])
+    if number >= len(described):
+        return array_of(nested, f"{number}")
+    array, dtype = array_of(nested, described[number]["name"]), described[number]["dtype"]
+    return narrowed(array, dtype_of(dtype))
