@@ -1,0 +1,199 @@
+"""A whole sequencer in one process for tests of its public API: an embedded chain, SQLite, a real web server, and a prover
+whose manners each test chooses."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from rollup import wire
+from rollup.archive import Programs
+from rollup.claim import Claim, PostedClaim, input_root, join, output_root, output_types
+from rollup.client.numbers import quantised
+from rollup.l1.chain import EmbeddedChain
+from rollup.l1.client import L1Client
+from rollup.service.health import Health
+from rollup.service.limits import WebLimits
+from rollup.service.server import Server, serve
+from rollup.settings import Parameters
+from rollup.types import Duration, Timestamp
+from sequencer.admission import Admission
+from sequencer.api.app import create_api
+from sequencer.api.parts import Parts
+from sequencer.api.prover import Prover
+from sequencer.batcher import Batcher
+from sequencer.intake import Intake
+from sequencer.mirror import Mirror
+from sequencer.states import Model
+from sequencer.store import Store
+from sequencer.writer import Writer
+from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of
+
+TERMS = Parameters(window=Duration(600), clock=Duration(200), arity=2)
+LIMITS = WebLimits(body_bytes=2 << 20, per_second=10_000, burst=10_000, body_seconds=1.0, header_seconds=1.0)
+TOKEN = "open sesame"
+ETHER = 10**18
+
+
+class ScriptedProver:
+    """An HTTP server that answers ``POST /v1/infer`` as ``answer`` says: (status, body) for a request body."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[dict], tuple[int, bytes]] = lambda _: (503, b"{}")
+        self.requests: list[dict] = []
+        self.authorizations: list[str | None] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                outer.requests.append(body)
+                outer.authorizations.append(self.headers["authorization"])
+                status, data = outer.answer(body)
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_: object) -> None:
+                return None
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@dataclass
+class World:
+    folder: Path
+    limits: WebLimits = LIMITS
+    prover_seconds: float = 20.0
+    nonce: int = 0
+    servers: list[Server] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.chain = EmbeddedChain()
+        self.deployer = L1Client.deploy(self.chain, self.chain.signer("deployer"), TERMS)
+        self.program = toy_program()
+        self.deployer.register(self.program)
+        self.store = Store.open(f"sqlite:///{self.folder}/sequencer.db")
+        self.client = self.account("sequencer")
+        self.mirror = Mirror(self.client, self.store)
+        self.mirror.sync()
+        self.admission = Admission(self.client, self.store)
+        self.writer = Writer(self.store).start()
+        self.intake = Intake(self.client, self.store, self.admission, self.writer)
+        self.batcher = Batcher(self.client, self.store, self.mirror)
+        self.programs = Programs(self.folder / "models")
+        self.programs.add(self.program)
+        self.offer("toy")
+        self.health = Health()
+        self.prover = ScriptedProver()
+        self.claimant = self.account("claimant")
+        self.claimant.deposit(100 * ETHER)
+        self.mirror.sync()
+        self.url = self.serve().url
+        self.http = httpx.Client(base_url=self.url, timeout=30)
+
+    def account(self, name: str) -> L1Client:
+        return self.deployer.using(self.chain.signer(name))
+
+    def offer(self, name: str) -> None:
+        program = self.program
+        model = Model(program.id, name, program.header_bytes, dict(program.meta), Timestamp(int(time.time())))
+        self.store.models.add(model)
+
+    def parts(self) -> Parts:
+        prover = Prover(self.prover.url, TOKEN, self.client.domain, self.prover_seconds, answer_bytes=1 << 18)
+        return Parts(self.store, self.client, self.intake, self.programs, self.health, prover, block=1)
+
+    def serve(self, limits: WebLimits | None = None) -> Server:
+        """One more process of the same sequencer, as far as callers can tell."""
+        server = serve(create_api(self.parts(), limits or self.limits), "127.0.0.1", 0).start()
+        self.servers.append(server)
+        return server
+
+    def claim(
+        self, seed: int = 0, by: L1Client | None = None, values: list[np.ndarray] | None = None, **changes
+    ) -> PostedClaim:
+        """A signed claim about the toy; ``values``: what its claimant takes for the execution; ``changes``: other fields."""
+        return self.claim_about(toy_inputs(seed), by, values, **changes)
+
+    def claim_about(self, inputs, by=None, values=None, signer=None, **changes) -> PostedClaim:
+        client, header = by or self.claimant, self.program.header
+        values = values_of(self.program, inputs) if values is None else values
+        given, got = join(inputs, header.inputs), join(outputs_of(self.program, values), output_types(header))
+        self.nonce += 1
+        fields = {
+            "model_id": self.program.id,
+            "claimant": client.account,
+            "nonce": self.nonce,
+            "valid_until": self.chain.now() + 100_000,
+            "request_id": bytes(32),
+            "input_root": input_root(header, given),
+            "output_root": output_root(header, got),
+            "trace_root": Published(self.program, values).root,
+        }
+        return (signer or client).sign(Claim(**(fields | changes)), given, got)
+
+    def inferred(self, body: dict) -> tuple[int, bytes]:
+        """What an honest prover answers."""
+        inputs = [
+            quantised(np.asarray(one, dtype=np.float64), tensor)
+            for one, tensor in zip(body["inputs"], self.program.header.inputs, strict=True)
+        ]
+        posted = self.claim_about(inputs)
+        answer = {
+            "claim_id": wire.hex_of(self.client.claim_id(posted.claim)),
+            "posted": wire.posted_json(posted),
+            "outputs": [],
+        }
+        return 200, json.dumps(answer).encode()
+
+    def hand_in(self, posted: PostedClaim, **headers: str) -> httpx.Response:
+        return self.http.post("/v1/claims", json=wire.posted_json(posted), headers=headers)
+
+    def post_all(self) -> None:
+        """What waits goes to L1, and is read from there."""
+        self.batcher.flush()
+        self.sync()
+
+    def pass_time(self, seconds: int) -> None:
+        self.chain.advance(seconds)
+        self.chain.mine()
+        self.sync()
+
+    def sync(self) -> None:
+        """Read what is new on L1."""
+        self.mirror.sync()
+        self.admission.refresh()
+
+    def stop(self) -> None:
+        self.http.close()
+        for server in self.servers:
+            server.stop()
+        self.writer.stop()
+        self.prover.stop()
+        self.store.close()
+
+
+def eventually(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait until something holds; it holds soon, or never."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
