@@ -78,10 +78,6 @@ class Plan:
 
     def deploy(self, settings: DeploySettings, say: Callable[[str], None]) -> Deployment:
         """Send the transactions and write the file. Raises Reverted, ChainError or SettingsError."""
-        if settings.key is None and settings.keystore is None:
-            raise SettingsError(
-                "deploying needs an account that pays; set TOUCHSTONE_KEY, or name a file by --key-file or --keystore"
-            )
         signer = signer_of(settings)
         # Before the money is spent: what was deployed must not be lost because its file can't be written.
         if not self.output.parent.is_dir():

@@ -238,7 +238,10 @@ def test_parameters_for_another_chain_are_refused(endpoint: str, write: Write, t
 
 
 def test_deploying_without_an_account_or_a_folder_says_so(endpoint: str, tmp_path: Path) -> None:
-    assert "deploying needs an account" in deploy(endpoint, str(DEVNET), "-o", str(tmp_path / "d"), key=None).output
+    assert (
+        "an account is needed that signs and pays"
+        in deploy(endpoint, str(DEVNET), "-o", str(tmp_path / "d"), key=None).output
+    )
     assert "does not exist; create it" in deploy(endpoint, str(DEVNET), "-o", str(tmp_path / "no" / "d.json")).output
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import click
 
-from touchstone.cli.devnet import chain
+from touchstone.cli.claims import claims
+from touchstone.cli.devnet import chain, devnet, seed
 from touchstone.cli.group import Group
 from touchstone.cli.model import model
 from touchstone.cli.ops import deploy
 from touchstone.cli.story import demo
+from touchstone.cli.user import claim, infer
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,3 +27,8 @@ main.add_command(demo)
 main.add_command(model)
 main.add_command(chain)
 main.add_command(deploy)
+main.add_command(infer)
+main.add_command(claim)
+main.add_command(claims)
+main.add_command(devnet)
+main.add_command(seed)

@@ -1,19 +1,20 @@
-"""``touchstone chain`` and ``touchstone devnet``: a network on one machine."""
+"""``touchstone chain``, ``touchstone devnet`` and ``touchstone seed``: a network on one machine."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
+
+from touchstone.options import options
+from touchstone.settings import AdminSettings
+
+PORT = click.IntRange(0, 65535)
 
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8545,
-    show_default=True,
-    help="Port to listen on; 0 takes a free one.",
-)
+@click.option("--port", type=PORT, default=8545, show_default=True, help="Port to listen on; 0 takes a free one.")
 @click.option(
     "--interval", type=click.IntRange(1, 3600), default=1, show_default=True, help="Seconds between two blocks."
 )
@@ -27,3 +28,65 @@ def chain(host: str, port: int, interval: int) -> None:
 
     logs.configure()
     ChainServer(DevelopmentChain(time.time, interval), host, port).run()
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@options(AdminSettings)
+@click.option(
+    "--wait",
+    type=click.FloatRange(0),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the sequencer may take to become ready.",
+)
+def seed(folder: Path, settings: AdminSettings, wait: float) -> None:
+    """Lower the example models `digits` and `iris` into FOLDER, unless they are there, and offer them at a sequencer."""
+    from touchstone.devnet.models import offer, prepare
+
+    token = None if settings.token is None else settings.token.get_secret_value()
+    offer(prepare(folder, click.echo), settings.url, token, wait, click.echo)
+
+
+@click.command()
+@click.option("--anvil", "use_anvil", is_flag=True, help="Use anvil as the chain, instead of the one that comes along.")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".devnet"),
+    show_default=True,
+    metavar="FOLDER",
+    help="Keeps the lowered models; all else in it begins anew.",
+)
+@click.option(
+    "--liar", is_flag=True, help="Also run a claimant that lies now and then, so that there are disputes to see."
+)
+@click.option("--chain-port", type=PORT, default=8545, show_default=True, help="Port of the chain; 0 takes a free one.")
+@click.option("--public-port", type=PORT, default=8080, show_default=True, help="Port of the sequencer and the page.")
+@click.option("--admin-port", type=PORT, default=8081, show_default=True, help="Port of the admin API.")
+@click.option("--prover-port", type=PORT, default=8082, show_default=True, help="Port of the prover.")
+@click.option("--watcher-port", type=PORT, default=8083, show_default=True, help="Port of the watcher that disputes.")
+@click.option("--guard-port", type=PORT, default=8084, show_default=True, help="Port of the watcher that defends.")
+def devnet(
+    use_anvil: bool,
+    data: Path,
+    liar: bool,
+    chain_port: int,
+    public_port: int,
+    admin_port: int,
+    prover_port: int,
+    watcher_port: int,
+    guard_port: int,
+) -> None:
+    """Run a whole network on this machine: chain, contracts, sequencer, prover, two watchers, two models.
+
+    It is up when it says so, and FOLDER/state/network.json is there. If one of its processes dies, all of it stops.
+    """
+    from touchstone.devnet.network import Devnet, Ports
+
+    def say(name: str, line: str) -> None:
+        click.echo(f"{name:9} | {line}")
+
+    ports = Ports(chain_port, public_port, admin_port, prover_port, watcher_port, guard_port)
+    Devnet(data, ports, use_anvil, liar, say).run()
