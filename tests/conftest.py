@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.anvil import Anvil
 from tests.machine import lacking
+from tests.postgres import Postgres
 
 settings.register_profile("touchstone", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("touchstone")
@@ -30,3 +31,10 @@ def anvil() -> Iterator[Anvil]:
     """A node of the module's own, which mines a block for every transaction; mark its tests with ``anvil``."""
     with Anvil() as node:
         yield node
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server; ``postgres.database()`` is the URL of a fresh database. Mark its tests with ``postgres``."""
+    with Postgres() as server:
+        yield server
