@@ -19,6 +19,7 @@ __all__ = [
     "ALL",
     "AdminSettings",
     "ChainSettings",
+    "ClaimSettings",
     "DeploySettings",
     "KeySettings",
     "LogLevel",
@@ -27,6 +28,7 @@ __all__ = [
     "Mode",
     "ProverSettings",
     "SequencerSettings",
+    "UserSettings",
     "WatchSettings",
     "WebSettings",
     "load",
@@ -239,6 +241,22 @@ class AdminSettings(Section):
     timeout: Seconds = setting(30.0, "How long one request may take.", gt=0)
 
 
+class UserSettings(Section):
+    """``touchstone infer`` and ``touchstone claims``: which sequencer is asked."""
+
+    table: ClassVar[str] = "client"
+    env: ClassVar[str] = "CLIENT_"
+
+    url: str = setting("http://127.0.0.1:8080", "URL of the sequencer's public API.", env="URL", kind=Kind.URL)
+    timeout: Seconds = setting(60.0, "How long one request may take.", gt=0)
+
+
+class ClaimSettings(UserSettings):
+    """``touchstone claim``: also which account signs."""
+
+    account: KeySettings = Field(default_factory=KeySettings)
+
+
 ALL: tuple[type[Section], ...] = (
     ChainSettings,
     LogSettings,
@@ -247,4 +265,5 @@ ALL: tuple[type[Section], ...] = (
     WatchSettings,
     DeploySettings,
     AdminSettings,
+    UserSettings,
 )

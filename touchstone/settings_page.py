@@ -12,6 +12,7 @@ from touchstone.settings import (
     LogSettings,
     ProverSettings,
     SequencerSettings,
+    UserSettings,
     WatchSettings,
 )
 from touchstone.sources import Section, entries
@@ -24,6 +25,7 @@ COMMANDS: dict[str, type[Section]] = {
     "touchstone watch": WatchSettings,
     "touchstone deploy": DeploySettings,
     "touchstone admin": AdminSettings,
+    "touchstone infer, touchstone claims": UserSettings,
 }
 
 SHARED: dict[str, type[Section]] = {

@@ -168,7 +168,7 @@ class AsyncClient:
             if failures >= self._bounds.attempts:
                 reason = "ended" if problem is None else f"failed ({type(problem).__name__}: {problem})"
                 raise ClientError(
-                    f"the event stream of {self._transport.url} {reason} {failures} times without an event; "
+                    f"the event stream of {self._transport.shown} {reason} {failures} times without an event; "
                     "check that the service runs"
                 )
             await asyncio.sleep(backoff(failures, random.random(), self._bounds))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from rollup.errors import BadAnswer, ClientError
 from rollup.program import parse_json
@@ -58,11 +58,18 @@ def base_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 0) >= 0
+        usable = usable and not parts.query and not parts.fragment
     except ValueError:
         usable = False
     if not usable:
-        raise ClientError(f"{url!r} is no URL of a service; write it like http://127.0.0.1:8080")
+        raise ClientError("that is no URL of a service; write it like http://127.0.0.1:8080")
     return url.rstrip("/")
+
+
+def without_secrets(url: str) -> str:
+    """A URL as errors show it: what names a user may be a key."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def parse(body: bytes, what: str) -> Any:

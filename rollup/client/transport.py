@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from rollup.client.http import Answer, Bounds, Request, base_url
+from rollup.client.http import Answer, Bounds, Request, base_url, without_secrets
 from rollup.client.retry import pause
 from rollup.errors import BadAnswer, ClientError
 
@@ -25,6 +25,7 @@ class Transport:
 
     def __init__(self, url: str, bounds: Bounds, token: str | None = None) -> None:
         self.url, self.bounds = base_url(url), bounds
+        self.shown = without_secrets(self.url)
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         timeout = httpx.Timeout(bounds.seconds, connect=min(CONNECT_SECONDS, bounds.seconds))
         self._http = httpx.AsyncClient(headers=headers, timeout=timeout, follow_redirects=False)
@@ -50,7 +51,7 @@ class Transport:
                 return answer
             else:
                 raise ClientError(
-                    f"{self.url} can't be reached for {request} ({type(lost).__name__}: {lost}); "
+                    f"{self.shown} can't be reached for {request} ({type(lost).__name__}: {lost}); "
                     "check the URL and that the service runs"
                 )
 
@@ -61,13 +62,13 @@ class Transport:
                 return Answer(response.status_code, _headers(response), await self.body(request, response))
         except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout, httpx.PoolTimeout):
             raise ClientError(
-                f"{self.url} did not complete its answer to {request} within {self.bounds.seconds:g} s; "
+                f"{self.shown} did not complete its answer to {request} within {self.bounds.seconds:g} s; "
                 "ask again, or allow more time"
             ) from None
         except LOST:
             raise
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, ValueError) as error:
-            raise ClientError(f"{request} failed ({type(error).__name__}: {error}); check {self.url}") from None
+            raise ClientError(f"{request} failed ({type(error).__name__}); check {self.shown}") from None
 
     @asynccontextmanager
     async def opened(

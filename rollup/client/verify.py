@@ -88,7 +88,8 @@ def own_claim(claim_id: ClaimId, view: ClaimView, l1: L1Client) -> Claim:
             f"claim 0x{claim_id.hex()} was asked for, the answer's fields hash to 0x{computed.hex()}; "
             "the service answered with another claim, or for another deployment"
         )
-    if view.posted is not None:
+    # L1 looked at the signature when the claim was posted, so that of one posted by others none is missed.
+    if view.posted is not None and view.posted.signature:
         try:
             signer = recover(claim_id, view.posted.signature)
         except ClaimError as error:

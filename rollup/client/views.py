@@ -6,7 +6,7 @@ These are the service's words: ``verify`` says which of them hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
@@ -15,7 +15,7 @@ from rollup import wire
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId, PostedClaim
 from rollup.client.http import shown
-from rollup.client.numbers import dtype_of
+from rollup.client.numbers import dtype_of, rounded
 from rollup.client.stream import Message
 from rollup.errors import BadAnswer, ClaimError
 from rollup.program import parse_json
@@ -76,8 +76,8 @@ class BatchView:
 @dataclass(frozen=True)
 class ClaimView:
     """A claim as the sequencer knows it. ``reason``: why it is invalid; ``final_after``: seconds since the epoch after
-    which it is final, if nobody disputes it. ``posted`` is None in lists, which carry neither bytes nor signatures;
-    ``batch`` and ``inclusion`` are None until it is posted.
+    which it is final, if nobody disputes it. ``posted`` is None in lists, which carry no bytes, and its
+    signature is empty if somebody else posted the claim to L1; ``batch`` and ``inclusion`` are None until it is posted.
     """
 
     claim_id: ClaimId
@@ -128,7 +128,7 @@ def claim_view(data: Any) -> ClaimView:
         None if read.get("reason") is None else shown(_text(read["reason"], "reason")),
         wire.claim_of(read["claim"]),
         _time(read.get("taken_at"), "taken_at"),
-        wire.posted_of(read) if "signature" in read else None,
+        _posted(read) if "inputs" in read else None,
         _batch(batch) if isinstance(batch, dict) else None,
         None if inclusion is None else wire.inclusion_of(inclusion),
         _time(read.get("final_after"), "final_after"),
@@ -199,6 +199,13 @@ def state_of(value: Any) -> State:
     return cast(State, value)
 
 
+def _posted(read: dict[str, Any]) -> PostedClaim:
+    """The claim with its bytes; of one that somebody else posted the sequencer has no signature."""
+    unsigned = read.get("signature") is None
+    found = wire.posted_of({**read, "signature": "0x" + "00" * wire.SIGNATURE_BYTES} if unsigned else read)
+    return replace(found, signature=b"") if unsigned else found
+
+
 def _batch(data: Any) -> BatchView:
     read = wire.object_of(data, "batch", ("number", "root", "posted_at", "transaction"))
     return BatchView(
@@ -234,7 +241,7 @@ def _array(data: Any, tensor: Tensor) -> np.ndarray:
         given = np.asarray(data)
         # Integers stay integers: 2^63 - 1 is no float64.
         fits = given.dtype.kind in "biuf" and (dtype.kind == "f" or given.dtype.kind != "f" or not given.size)
-        array = given.astype(dtype) if fits else None
+        array = (rounded(given, tensor.dtype) if dtype.kind == "f" else given.astype(dtype)) if fits else None
     except (ValueError, OverflowError):
         array = None
     if array is None or array.shape != tensor.shape or not np.all(np.isfinite(array)):

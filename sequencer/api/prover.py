@@ -13,7 +13,7 @@ import numpy as np
 
 from rollup import wire
 from rollup.claim import ClaimId, PostedClaim
-from rollup.client.numbers import input_bytes, outputs_of, prepared
+from rollup.client.numbers import dtype_of, input_bytes, outputs_of, prepared
 from rollup.encoding import Header
 from rollup.errors import BadAnswer, ClaimError, ClientError
 from rollup.l1.signing import Domain
@@ -172,8 +172,10 @@ def input_bytes_of(header: Header, described: Sequence[Any], inputs: list[Any]) 
     try:
         for number, (given, tensor) in enumerate(zip(inputs, header.inputs, strict=True)):
             entry = described[number] if number < len(described) and isinstance(described[number], dict) else {}
-            dtype = str(entry.get("dtype") or "float64")
-            arrays.append(prepared(given, str(entry.get("name") or number)[:80], tensor.shape, dtype))
+            dtype = dtype_of(str(entry.get("dtype") or "float64"))
+            # Reals are quantised as they came, as the prover does, not rounded to the function's floats before.
+            as_sent = "float64" if dtype.kind == "f" else dtype.name
+            arrays.append(prepared(given, str(entry.get("name") or number)[:80], tensor.shape, as_sent))
         return input_bytes(header, arrays)
     except (ClientError, OverflowError) as error:
         raise ClaimError(str(error)) from None

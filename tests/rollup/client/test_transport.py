@@ -236,7 +236,7 @@ def test_nobody_at_home_is_a_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "127.0.0.1:8080", "ftp://x", "http://", "http://a:b", "http://[::1", "file:///etc"]
+    "url", ["", "127.0.0.1:8080", "ftp://x", "http://", "http://a:b", "http://[::1", "file:///etc", "http://x?key=y"]
 )
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(ClientError, match="is no URL"):

@@ -1,0 +1,160 @@
+"""``touchstone claims``: claims as a sequencer tells of them, and what of it L1 bears out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from touchstone.cli.group import Group
+from touchstone.cli.user import as_json_flag, client_of, deployment_flag, hex_of, status_of
+from touchstone.options import options
+from touchstone.settings import UserSettings
+
+if TYPE_CHECKING:
+    from rollup.claim import ClaimId
+    from rollup.client import ClaimView
+
+STATES = ("pending", "posted", "challenged", "final", "invalid")
+
+
+@click.group(cls=Group)
+def claims() -> None:
+    """Look at claims, and check what a sequencer says about them."""
+
+
+@claims.command("list")
+@click.option("--state", type=click.Choice(STATES))
+@click.option("--model", metavar="MODEL", help="Only claims about this model (its name or id).")
+@click.option("--claimant", metavar="ADDRESS", help="Only claims of this account.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@as_json_flag
+@options(UserSettings)
+def list_(
+    settings: UserSettings, state: Any, model: str | None, claimant: str | None, limit: int, as_json: bool
+) -> None:
+    """List claims, newest first."""
+    from itertools import islice
+
+    from rollup.wire import address_of
+    from touchstone.cli.tables import show, table, when
+
+    with client_of(settings) as client:
+        about = None if model is None else client.model(model).id
+        who = None if claimant is None else address_of(claimant, "--claimant")
+        pages = client.claims(state=state, model=about, claimant=who, page=min(limit, 100))
+        found = list(islice(pages, limit))
+    if as_json:
+        click.echo(json.dumps([_fields(view) for view in found], indent=2))
+        return
+    rows = (
+        (
+            hex_of(view.claim_id),
+            view.state,
+            hex_of(view.claim.model_id)[:18],
+            view.claim.claimant,
+            "-" if view.batch is None else view.batch.number,
+            when(view.taken_at),
+        )
+        for view in found
+    )
+    show(table(("claim", "state", "model", "claimant", "batch", "taken"), rows, "no claims"))
+
+
+@claims.command()
+@click.argument("claim", metavar="ID")
+@as_json_flag
+@options(UserSettings)
+def show(settings: UserSettings, claim: str, as_json: bool) -> None:
+    """Show all that the sequencer says about a claim."""
+    from touchstone.cli.tables import facts, pairs
+    from touchstone.cli.tables import show as printed
+
+    with client_of(settings) as client:
+        found = _fields(client.get(_claim_id(claim)))
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        printed(facts(pairs(found)))
+
+
+@claims.command()
+@click.argument("claim", metavar="ID")
+@click.option(
+    "--l1",
+    metavar="RPC",
+    envvar="TOUCHSTONE_RPC",
+    default="http://127.0.0.1:8545",
+    show_default=True,
+    help="URL of an L1 endpoint that you trust.  [env TOUCHSTONE_RPC]",
+)
+@deployment_flag
+@as_json_flag
+@options(UserSettings)
+def verify(settings: UserSettings, claim: str, l1: str, deployment: Path | None, as_json: bool) -> None:
+    """Check what the sequencer says about a claim against L1; exit code 1 if it does not hold, or is not final.
+
+    The claim's id is computed from its fields, its bytes are hashed, its proof is folded, and L1 is asked for its state.
+    """
+    if deployment is None:
+        raise click.UsageError("--deployment is needed: the contract whose word counts")
+    with client_of(settings, (l1, deployment)) as client:
+        verified = client.verify_inclusion(_claim_id(claim))
+    outputs = None if verified.outputs is None else [one.tolist() for one in verified.outputs]
+    if as_json:
+        found = {
+            "claim_id": hex_of(verified.claim_id),
+            "state": status_of(verified),
+            "block": verified.block,
+            "outputs": outputs,
+        }
+        click.echo(json.dumps(found, indent=2))
+    else:
+        click.echo("checked  id, input and output bytes" + ", proof" * (verified.status.value > 0))
+        for number, output in enumerate(outputs or []):
+            click.echo(f"output   {number}: {output}")
+        click.echo(f"state    {status_of(verified)}, by L1's word at block {verified.block}")
+    if not verified.final:
+        click.get_current_context().exit(1)
+
+
+def _claim_id(text: str) -> ClaimId:
+    from rollup.wire import claim_id_of
+
+    return claim_id_of(text, "the claim's id")
+
+
+def _fields(view: ClaimView) -> dict[str, Any]:
+    from rollup.wire import claim_json, inclusion_json
+
+    found: dict[str, Any] = {
+        "claim_id": hex_of(view.claim_id),
+        "state": view.state,
+        "reason": view.reason,
+        "claim": claim_json(view.claim),
+        "taken_at": view.taken_at,
+        "final_after": view.final_after,
+        "batch": None if view.batch is None else _batch(view),
+    }
+    if view.posted is not None:
+        found |= {
+            "disputed": view.disputed,
+            "signature": hex_of(view.posted.signature),
+            "inputs": hex_of(view.posted.inputs),
+            "outputs": hex_of(view.posted.outputs),
+            "inclusion": None if view.inclusion is None else inclusion_json(view.inclusion),
+        }
+    return found
+
+
+def _batch(view: ClaimView) -> dict[str, Any]:
+    batch = view.batch
+    assert batch is not None
+    return {
+        "number": batch.number,
+        "root": hex_of(batch.root),
+        "posted_at": batch.posted_at,
+        "transaction": hex_of(batch.transaction),
+    }

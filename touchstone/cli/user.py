@@ -1,0 +1,217 @@
+"""``touchstone infer`` and ``touchstone claim``: what an application does, by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from touchstone.options import options
+from touchstone.settings import ClaimSettings, UserSettings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rollup.claim import ClaimId
+    from rollup.client import Client, Inference, Tensor, Verified
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+VALID_SECONDS = 3600
+
+as_json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+deployment_flag = click.option(
+    "--deployment",
+    type=FILE,
+    envvar="TOUCHSTONE_DEPLOYMENT",
+    metavar="FILE",
+    help="File that 'touchstone deploy' wrote.  [env TOUCHSTONE_DEPLOYMENT]",
+)
+
+
+def wait_flags(command: F) -> F:
+    wait = click.option("--wait", is_flag=True, help="Return only when the claim is final; fail if it is invalid.")
+    seconds = click.option(
+        "--patience", type=click.FloatRange(min=0), default=3600.0, show_default=True, help="Seconds to wait at most."
+    )
+    return wait(seconds(command))
+
+
+def input_flag(command: F) -> F:
+    return click.option(
+        "--input",
+        "source",
+        type=FILE,
+        required=True,
+        metavar="FILE.npz|FILE.json",
+        help="One array, or nested list, per input of the model.",
+    )(command)
+
+
+@click.command()
+@click.argument("model")
+@input_flag
+@wait_flags
+@click.option(
+    "--l1",
+    metavar="RPC",
+    help="URL of an L1 endpoint that you trust: then nothing of the service is believed. Needs --deployment.",
+)
+@deployment_flag
+@as_json_flag
+@options(UserSettings)
+def infer(
+    settings: UserSettings,
+    model: str,
+    source: Path,
+    wait: bool,
+    patience: float,
+    l1: str | None,
+    deployment: Path | None,
+    as_json: bool,
+) -> None:
+    """Have MODEL (its name or id) run on an input, and the output claimed."""
+    from touchstone.arrays import read_inputs
+
+    if l1 is not None and deployment is None:
+        raise click.UsageError("--l1 needs --deployment: the contract whose word counts")
+    trusted = None if l1 is None or deployment is None else (l1, deployment)
+    with client_of(settings, trusted) as client:
+        answer = client.infer(model, *read_inputs(source))
+        if not as_json:
+            _say_answer(answer)
+        verified = client.verify_inclusion(answer) if trusted else None
+        state: str = answer.state
+        if wait:
+            if not as_json:
+                click.echo("waiting  until the claim is final ...")
+            state = client.wait_final(answer, patience).state
+            if trusted:
+                verified = client.verify_inclusion(answer)
+                state = status_of(verified)
+    if as_json:
+        found = {
+            "claim_id": hex_of(answer.claim_id),
+            "state": state,
+            "outputs": [one.tolist() for one in answer.outputs],
+        }
+        click.echo(json.dumps(found if verified is None else {**found, "verified": True}))
+        return
+    click.echo(f"state    {state}" + (", by L1's word: these outputs of this input" if verified is not None else ""))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@input_flag
+@click.option(
+    "--valid-for",
+    type=click.IntRange(min=1),
+    default=VALID_SECONDS,
+    show_default=True,
+    help="Seconds for which it may be posted, by this machine's clock.",
+)
+@wait_flags
+@deployment_flag
+@as_json_flag
+@options(ClaimSettings)
+def claim(
+    settings: ClaimSettings,
+    folder: Path,
+    source: Path,
+    valid_for: int,
+    wait: bool,
+    patience: float,
+    deployment: Path | None,
+    as_json: bool,
+) -> None:
+    """Run the model in FOLDER on this machine, sign a claim with an own key, and hand it in.
+
+    The account needs a bond in the contract's ledger, and answers for the claim: run a defender with the same key.
+    """
+    import time
+
+    from prover.claims import make_claim
+    from prover.model import load
+    from rollup.l1.deployment import Deployment
+    from rollup.l1.signing import Domain
+    from rollup.types import Timestamp
+    from touchstone.arrays import read_inputs
+
+    if deployment is None:
+        raise click.UsageError("--deployment is needed: a signature counts for one contract")
+    signer = _signer(settings)
+    place = Deployment.load(deployment)
+    until = Timestamp(int(time.time()) + valid_for)
+    model = load(folder)
+    made = make_claim(model, read_inputs(source), signer, Domain(place.chain_id, place.contract), until)
+    outputs = [one.tolist() for one in made.outputs(model)]
+    with client_of(settings) as client:
+        named = client.claim(made.posted)
+        if named != made.claim_id:
+            raise _another(made.claim_id, named)
+        state: str = client.wait_final(named, patience).state if wait else "pending"
+    if as_json:
+        click.echo(json.dumps({"claim_id": hex_of(named), "state": state, "outputs": outputs}))
+        return
+    click.echo(f"claim    {hex_of(named)}, signed by {signer.address}")
+    for number, output in enumerate(outputs):
+        click.echo(f"output   {number}: {output}")
+    click.echo(f"state    {state}")
+
+
+def client_of(settings: UserSettings, l1: tuple[str, Path] | None = None) -> Client:
+    """The client that the settings describe."""
+    from rollup.client import Bounds, Client
+
+    return Client(settings.url, l1=l1, bounds=Bounds(seconds=settings.timeout))
+
+
+def _signer(settings: ClaimSettings) -> Any:
+    from rollup.errors import ClaimError
+    from rollup.l1.keys import load_signer
+
+    account = settings.account
+    if account.key is None and account.keystore is None:
+        raise ClaimError("a claim needs a key to sign with; set TOUCHSTONE_KEY, or give --key-file or --keystore")
+    key, password = account.key, account.keystore_password
+    return load_signer(
+        None if key is None else key.get_secret_value(),
+        account.keystore,
+        None if password is None else password.get_secret_value(),
+    )
+
+
+def _another(signed: ClaimId, named: ClaimId) -> Exception:
+    from rollup.errors import BadAnswer
+
+    return BadAnswer(
+        f"claim {hex_of(signed)} was handed in, the answer names {hex_of(named)}; the sequencer serves another deployment"
+    )
+
+
+def status_of(verified: Verified) -> str:
+    """L1's word about a claim."""
+    return "not on L1 yet" if verified.status.value == 0 else verified.status.name.lower()
+
+
+def _say_answer(answer: Inference) -> None:
+    click.echo(f"model    {answer.model.name} ({hex_of(answer.model.id)})")
+    click.echo(f"claim    {hex_of(answer.claim_id)}")
+    for tensor, output in zip(answer.model.outputs, answer.outputs, strict=True):
+        click.echo(f"output   {tensor.name}: {_shown(output, tensor)}")
+
+
+def _shown(array: np.ndarray, tensor: Tensor) -> str:
+    """A few numbers, or the whole of a small array."""
+    import numpy as np
+
+    text = np.array2string(array, precision=6, threshold=20, edgeitems=3, suppress_small=True, separator=", ")
+    return " ".join(text.split()) + (f" {tensor.dtype}{list(tensor.shape)}" if array.size > 20 else "")
+
+
+def hex_of(data: bytes) -> str:
+    return "0x" + data.hex()
