@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 
 from challenger.defender import Behaviour
-from challenger.trace import ValueTrace
 from prover import Model, lower
 from prover.executor import Executor
 from prover.trace import Trace
@@ -25,7 +24,8 @@ from rollup.program import Program
 from rollup.settings import Parameters
 from rollup.types import Duration
 from touchstone.digits import Digits, classify, digits, load_params
-from touchstone.network import ClaimedTrace, Network, resumed
+from touchstone.lies import About, lie
+from touchstone.network import ClaimedTrace, Network
 
 Array = np.ndarray
 
@@ -53,27 +53,16 @@ def _claimed(
     program: Program,
     executor: Executor,
     inputs: list[Array],
-    lie: str | None,
+    about: str | None,
     other: list[Array],
     rng: np.random.Generator,
 ) -> tuple[ClaimedTrace, list[Array]]:
     """(trace, outputs) of a claim about ``inputs``, lying as asked."""
-    execution = Trace.of(executor, other if lie == "input" else inputs)
-    trace: ClaimedTrace = execution.tree
-    outputs = list(execution.outputs)
-    if lie == "intermediate":
-        values = list(execution.values())
-        target = int(rng.integers(len(program.header.inputs), program.header.values - 1))
-        wrong = values[target].copy()
-        element = int(rng.integers(wrong.size))
-        wrong.reshape(-1)[element] ^= int(rng.integers(1, 128))
-        values = resumed(program, [*values[:target], wrong])
-        trace, outputs = ValueTrace(program, values), [values[value] for value, _ in program.header.outputs]
-    if lie == "output":
-        outputs = [outputs[0].copy(), *outputs[1:]]
-        loser = int(rng.choice([c for c in range(outputs[0].size) if c != int(np.argmax(outputs[0]))]))
-        outputs[0].reshape(-1)[loser] = int(outputs[0].max()) + 1
-    return trace, outputs
+    if about is None:
+        execution = Trace.of(executor, inputs)
+        return execution.tree, execution.outputs
+    told = lie(program, executor, inputs, About(about), rng, other)
+    return told.trace.tree, told.outputs
 
 
 def lowered(data: Digits) -> Model:
@@ -166,10 +155,13 @@ def _claims(network: Network, model: Model, data: Digits, rng: np.random.Generat
     lies: list[str | None] = [None] * HONEST + list(LIES)
     order = [lies[j] for j in rng.permutation(len(lies))]
     rows = rng.choice(len(data.images), size=(len(order), 2), replace=False)
-    for lie, (row, other) in zip(order, rows, strict=True):
+    for about, (row, other) in zip(order, rows, strict=True):
         inputs = model.quantize(data.images[row])
-        trace, outputs = _claimed(network.program, model.executor, inputs, lie, model.quantize(data.images[other]), rng)
-        network.claim(inputs, trace, outputs, lie, LIES[lie] if lie else Behaviour.PUBLISHES, int(data.labels[row]))
+        trace, outputs = _claimed(
+            network.program, model.executor, inputs, about, model.quantize(data.images[other]), rng
+        )
+        behaviour = LIES[about] if about else Behaviour.PUBLISHES
+        network.claim(inputs, trace, outputs, about, behaviour, int(data.labels[row]))
 
 
 def _classical(program: Program, model: Model, first: Network) -> dict[str, Any]:

@@ -86,8 +86,12 @@ class Archive:
         """Remember a claim that was just made, with its trace if it has one."""
         if made.trace is not None:
             claim = made.posted.claim
-            self.note(made.trace.root, Source(made.claim_id, claim.model_id, made.posted.inputs))
-            self._store(made.trace.root, made.trace)
+            self.put(made.trace, Source(made.claim_id, claim.model_id, made.posted.inputs))
+
+    def put(self, trace: Trace, source: Source) -> None:
+        """Publish a trace that is at hand."""
+        self.note(trace.root, source)
+        self._store(trace.root, trace)
 
     def note(self, root: Root, source: Source) -> None:
         """Remember from what the trace with this root is derived."""

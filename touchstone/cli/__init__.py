@@ -11,8 +11,10 @@ import click
 from touchstone.cli.claims import claims
 from touchstone.cli.devnet import chain, devnet, seed
 from touchstone.cli.group import Group
+from touchstone.cli.lie import lie
 from touchstone.cli.model import model
 from touchstone.cli.ops import deploy
+from touchstone.cli.prover import prover
 from touchstone.cli.story import demo
 from touchstone.cli.user import claim, infer
 
@@ -32,3 +34,5 @@ main.add_command(claim)
 main.add_command(claims)
 main.add_command(devnet)
 main.add_command(seed)
+main.add_command(prover)
+main.add_command(lie)

@@ -1,0 +1,67 @@
+"""``touchstone lie``: see a conviction with one's own eyes."""
+
+from __future__ import annotations
+
+import click
+
+from touchstone.cli.group import FAILURE
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.option(
+    "--about",
+    type=click.Choice(["output", "intermediate", "input"]),
+    default="intermediate",
+    show_default=True,
+    help="What is lied about.",
+)
+@click.option(
+    "--trace",
+    type=click.Choice(["published", "withheld"]),
+    default="withheld",
+    show_default=True,
+    help="Whether the false trace can be read from the liar, or only what the game makes it show.",
+)
+@click.option("--silent", is_flag=True, help="Never answer: the liar's clock runs out.")
+@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="The sequencer.")
+@click.option("--rpc", default="http://127.0.0.1:8545", show_default=True, help="JSON-RPC endpoint of the chain.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8084,
+    show_default=True,
+    help="Where a published trace can be read.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Chooses the input and the lie.")
+@click.option(
+    "--patience", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Seconds to wait for the end."
+)
+@click.pass_context
+def lie(
+    context: click.Context,
+    model: str | None,
+    about: str,
+    trace: str,
+    silent: bool,
+    url: str,
+    rpc: str,
+    port: int,
+    seed: int | None,
+    patience: float,
+) -> None:
+    """Claim something false about MODEL (by default the first that is served), on a development network only, and play the
+    liar's part until the claim is invalid; exit code 1 if it becomes final instead.
+    """
+    from challenger.defender import Behaviour
+    from rollup.l1.client import ClaimStatus
+    from rollup.service import logs
+    from touchstone.liar import Liar
+    from touchstone.lies import About
+
+    logs.configure("warning")
+    behaviour = Behaviour.PUBLISHES if trace == "published" else Behaviour.WITHHOLDS
+    liar = Liar(rpc, url, click.echo, seed)
+    status = liar.run(model, About(about), Behaviour.SILENT if silent else behaviour, port, patience)
+    if status is not ClaimStatus.INVALID:
+        context.exit(FAILURE)
