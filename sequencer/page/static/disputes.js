@@ -12,10 +12,9 @@ const MOVES = {
   reveal_leaf: "opens the leaf: its kilobyte",
   select: "goes down to the first difference",
   prove: "proves one element: the claim is invalid",
-  convicted: "proves one element: the claim is invalid",
-  timeout: "collects a clock that ran out",
   lost: "loses the challenge",
   reclaimed: "takes its bond back",
+  other: "moves",
 };
 
 const RULES = {
@@ -89,7 +88,7 @@ function drawing(entry, game) {
   const { layout, found } = steps(entry, game);
   return h("section", {},
     h("h2", {}, entry.games.length > 1 ? `Game ${game.counter + 1} of ${entry.games.length}, by ` : "The game, by ", hex(game.challenger, 4), " ", h("span", { class: "quiet" }, game.state)),
-    found.length ? [tree(found, layout), h("ul", { class: "key" },
+    found.length && entry.trace_depth !== null ? [tree(found, layout), h("ul", { class: "key" },
       h("li", { class: "agreed" }, "both sides agree"), h("li", { class: "chosen" }, "the first difference"), h("li", {}, "follows from it"))]
       : h("p", { class: "quiet" }, "The game stands at the root of the execution: nothing was opened yet."),
     clocks(entry, game),
@@ -109,7 +108,7 @@ export async function dispute(room, [id]) {
       verdict(entry),
       ...entry.games.map((game) => drawing(entry, game)),
       h("h2", {}, "Terms"),
-      facts([["trace root", hex(entry.trace_root, 16)], ["tree", `${entry.trace_depth} levels of values, ${entry.tensor_depth} levels of kilobytes`], ["per reveal", `${entry.arity} levels`], ["clock", `${duration(entry.clock)} a side`]]));
+      facts([["trace root", entry.trace_root ? hex(entry.trace_root, 16) : "not given yet"], entry.trace_depth === null ? null : ["tree", `${entry.trace_depth} levels of values, ${entry.tensor_depth} levels of kilobytes`], ["per reveal", `${entry.arity} levels`], ["clock", `${duration(entry.clock)} a side`]]));
     return entry;
   }
 

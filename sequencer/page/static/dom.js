@@ -33,8 +33,8 @@ export function duration(seconds) {
 
 export const clock = (at) => new Date(at * 1000).toLocaleTimeString("en-GB");
 
-/** A moment, and how long ago it was; `now` is the chain's or the server's. */
-export const when = (at) => h("time", { datetime: new Date(at * 1000).toISOString(), title: new Date(at * 1000).toUTCString() }, clock(at));
+/** A moment: the time, and in full where one points at it. */
+export const when = (at) => at === null ? "–" : h("time", { datetime: new Date(at * 1000).toISOString(), title: new Date(at * 1000).toUTCString() }, clock(at));
 
 /** A value that people copy: shown short, copied whole. */
 export function hex(value, digits = 8) {
