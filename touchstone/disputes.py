@@ -13,7 +13,6 @@ from challenger.strategy import FirstOf, Revealed
 from challenger.verdict import Verdict, verdict
 from rollup.claim import ClaimId
 from rollup.errors import ClaimError
-from rollup.game.clock import Side
 from rollup.game.moves import Rule
 from rollup.l1.client import GameInfo, L1Client
 from rollup.l1.events import (
@@ -91,14 +90,7 @@ class Chronicle:
         return found
 
     def _game(self, opened: Challenged, now: GameInfo) -> Json:
-        clocks = None
-        if now.clocks is not None:
-            spent = max(0, self.client.chain.now() - now.clocks.since)
-            defends = now.turn is Side.DEFENDER
-            clocks = {
-                "defender": now.clocks.defender - (spent if defends else 0),
-                "challenger": now.clocks.challenger - (0 if defends else spent),
-            }
+        clocks = now.clocks and {"defender": now.clocks.defender, "challenger": now.clocks.challenger}
         return {
             "game_id": hex_of(opened.game_id),
             "challenger": opened.challenger,

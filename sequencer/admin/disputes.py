@@ -8,7 +8,6 @@ from fastapi import APIRouter, Path, Query, Request
 
 from rollup.claim import ClaimId
 from rollup.errors import ChainError
-from rollup.game.clock import Side
 from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged
 from rollup.service.problem import Problem, documented
@@ -42,12 +41,7 @@ def _game(game: Game, client: L1Client | None) -> GameView:
         if now.live:
             position, node = now.position, now.node
         if now.clocks is not None:
-            spent = max(0, client.chain.now() - now.clocks.since)
-            mine = now.turn is Side.DEFENDER
-            clocks = ClockView(
-                defender=now.clocks.defender - (spent if mine else 0),
-                challenger=now.clocks.challenger - (0 if mine else spent),
-            )
+            clocks = ClockView(defender=now.clocks.defender, challenger=now.clocks.challenger)
     return GameView(
         game_id=_hex(game.game_id),
         challenger=game.challenger,

@@ -143,7 +143,7 @@ class AddedModel(Document):
 
 
 class ClockView(Document):
-    """Seconds that each side has left now; negative once it has run out."""
+    """Seconds that each side has left now."""
 
     defender: int
     challenger: int

@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 
 from rollup.errors import TouchstoneError
 from rollup.service.logs import logger
-from rollup.service.problem import Problem
+from rollup.service.problem import Problem, problem_of
 from rollup.types import Timestamp
 from sequencer.admin.tokens import Actor, Role, Tokens
 
@@ -168,7 +168,7 @@ def _ended(error: BaseException) -> tuple[str, dict[str, Any]]:
     if isinstance(error, RequestValidationError):
         return Outcome.REFUSED, {"why": "the request is malformed"}
     if isinstance(error, TouchstoneError):
-        outcome = Outcome.REFUSED if isinstance(error, Problem) and error.status < 500 else Outcome.FAILED
+        outcome = Outcome.REFUSED if problem_of(error).status < 500 else Outcome.FAILED
         return outcome, {"why": _cut(str(error))}
     return Outcome.FAILED, {"why": f"{type(error).__name__}; see the server's log"}
 
