@@ -15,6 +15,7 @@ from touchstone.cli.lie import lie
 from touchstone.cli.model import model
 from touchstone.cli.ops import deploy
 from touchstone.cli.prover import prover
+from touchstone.cli.sequencer import sequencer
 from touchstone.cli.story import demo
 from touchstone.cli.user import claim, infer
 
@@ -34,5 +35,6 @@ main.add_command(claim)
 main.add_command(claims)
 main.add_command(devnet)
 main.add_command(seed)
+main.add_command(sequencer)
 main.add_command(prover)
 main.add_command(lie)

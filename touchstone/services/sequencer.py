@@ -1,0 +1,90 @@
+"""``touchstone sequencer``: takes claims, posts batches, answers whoever asks; the admin API on a port of its own."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from rollup.archive import Programs
+from rollup.errors import SettingsError
+from rollup.l1.client import L1Client
+from rollup.service import logs
+from rollup.service.server import Lifetime
+from rollup.service.web import serve
+from rollup.types import Duration
+from sequencer.admin.tokens import Tokens
+from sequencer.limits import Limits
+from sequencer.service import SequencerOptions, SequencerService
+from sequencer.store import Store
+from touchstone.options import shown
+from touchstone.services.l1 import client_of, log_as, signer_of, web_limits
+from touchstone.settings import SequencerSettings
+
+_log = logs.logger("touchstone.sequencer")
+
+
+def database_url(settings: SequencerSettings) -> str:
+    """The database's URL with its password; raises SettingsError if it is none."""
+    try:
+        url = make_url(settings.database)
+    except ArgumentError:
+        raise SettingsError(
+            "the database is no URL; write it like sqlite:///touchstone.db or postgresql+psycopg://user@host/name"
+        ) from None
+    if settings.database_password is not None:
+        url = url.set(password=settings.database_password.get_secret_value())
+    return url.render_as_string(hide_password=False)
+
+
+def tokens_of(settings: SequencerSettings) -> Tokens | None:
+    """Who may use the admin API; None if nobody has a token."""
+    given: dict[str, SecretStr | None] = {
+        "read": settings.admin_read_token,
+        "operate": settings.admin_operate_token,
+        "own": settings.admin_own_token,
+    }
+    secrets = {role: token.get_secret_value() for role, token in given.items() if token is not None}
+    return Tokens.of(secrets) if secrets else None
+
+
+def service_of(settings: SequencerSettings, client: L1Client) -> SequencerService:
+    """The service that the settings describe."""
+    token = settings.prover_token
+    options = SequencerOptions(
+        limits=Limits(
+            settings.batch_count, settings.batch_bytes, settings.batch_gas, Duration(int(settings.batch_age))
+        ),
+        web=web_limits(settings),
+        prover=settings.prover,
+        prover_token=None if token is None else token.get_secret_value(),
+        prover_seconds=settings.prover_timeout,
+        pending=settings.pending_limit,
+        poll=settings.poll,
+        max_lag=settings.chain.max_lag,
+        lease=settings.lease,
+    )
+    store = Store.open(database_url(settings))
+    return SequencerService(client, store, Programs(settings.models), options, lambda: {"sequencer": shown(settings)})
+
+
+def run(settings: SequencerSettings) -> None:
+    """Serve until SIGTERM or SIGINT; raises a TouchstoneError if the sequencer can't start."""
+    log_as(settings.log)
+    tokens = tokens_of(settings)
+    service = service_of(settings, client_of(settings.chain, signer_of(settings.chain)))
+    lifetime = Lifetime()
+    servers = [serve(service.api(), settings.host, settings.port)]
+    try:
+        if tokens is not None:
+            servers.append(serve(service.admin(tokens), settings.admin_host, settings.admin_port))
+        else:
+            _log.warning("no admin API: no token is set", remedy="set TOUCHSTONE_ADMIN_OWN_TOKEN, or another role's")
+        service.start()
+        for server in servers:
+            server.start()
+        lifetime.wait()
+    finally:
+        for server in servers:
+            server.stop()
+        service.stop()
