@@ -14,7 +14,7 @@ from challenger.verdict import Verdict, verdict
 from rollup.claim import ClaimId
 from rollup.errors import ClaimError
 from rollup.game.moves import Rule
-from rollup.l1.client import GameInfo, L1Client
+from rollup.l1.client import L1Client
 from rollup.l1.events import (
     Challenged,
     ChallengeLost,
@@ -32,17 +32,17 @@ from rollup.verdict import Conviction, Finding, explain
 from rollup.wire import Json, hex_of
 
 KINDS = {
-    Challenged: "challenged",
-    Committed: "committed",
-    TraceRootSet: "trace_root_set",
-    NodeRevealed: "revealed",
-    LeafRevealed: "leaf_revealed",
-    Selected: "selected",
-    Convicted: "convicted",
-    ChallengeLost: "challenge_lost",
+    Challenged: "challenge",
+    Committed: "commit",
+    TraceRootSet: "trace_root",
+    NodeRevealed: "reveal",
+    LeafRevealed: "reveal_leaf",
+    Selected: "select",
+    Convicted: "prove",
+    ChallengeLost: "lost",
     Reclaimed: "reclaimed",
 }
-"""The public API's names."""
+"""The public API's names of moves."""
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Chronicle:
             "model_id": hex_of(posted.claim.model_id),
             "claimant": posted.claim.claimant,
             "state": state.name.lower(),
-            "games": [self._game(opened, self.client.game(opened)) for opened in self.book.games[claim_id]],
+            "games": [self._game(opened) for opened in self.book.games[claim_id]],
         }
 
     def dispute(self, claim_id: ClaimId, program: Program | None = None) -> Json:
@@ -84,47 +84,50 @@ class Chronicle:
         Raises ClaimError, also for a program of another model.
         """
         found = self.summary(claim_id)
-        found["moves"] = [self._move(logged) for logged in self._about(claim_id)]
+        for game, opened in zip(found["games"], self.book.games[claim_id], strict=True):
+            game["moves"] = [self._move(logged) for logged in self._of(opened)]
         convicted = self.book.convicted.get(claim_id)
         found["verdict"] = None if convicted is None else self._verdict(claim_id, convicted, program)
         return found
 
-    def _game(self, opened: Challenged, now: GameInfo) -> Json:
-        clocks = now.clocks and {"defender": now.clocks.defender, "challenger": now.clocks.challenger}
+    def _game(self, opened: Challenged) -> Json:
+        now = self.client.game(opened)
+        ends = [logged.event for logged in self._of(opened) if isinstance(logged.event, Convicted | ChallengeLost)]
+        ended = "ended"
+        if ends:
+            ended = "convicted" if isinstance(ends[0], Convicted) else "lost"
         return {
             "game_id": hex_of(opened.game_id),
             "challenger": opened.challenger,
             "counter": opened.counter,
-            "position": str(now.position) if now.live else None,
+            "state": "open" if now.live else ended,
             "turn": now.turn.value if now.turn else None,
-            "expired": now.expired.value if now.expired else None,
-            "clocks": clocks,
-            "open": now.open,
+            "position": str(now.position) if now.live else None,
+            "clocks": now.clocks and {"defender": now.clocks.defender, "challenger": now.clocks.challenger},
         }
 
-    def _about(self, claim_id: ClaimId) -> list[Logged]:
-        """The moves about a claim: a reveal counts if a game about the claim stood on its node."""
-        games = {opened.game_id for opened in self.book.games[claim_id]}
-        nodes = {self.book.trace_root(claim_id)}
+    def _of(self, opened: Challenged) -> list[Logged]:
+        """The moves of a game: a reveal names none, and counts if the game stood on its node."""
+        nodes = {self.book.trace_root(opened.claim_id)}
         found = []
         for logged in self.logged:
             event = logged.event
-            if isinstance(event, Selected) and event.game_id in games:
+            if isinstance(event, Selected) and event.game_id == opened.game_id:
                 nodes.add(event.node)
-            of_game = isinstance(event, Committed | Selected) and event.game_id in games
-            of_claim = (
-                isinstance(event, Challenged | TraceRootSet | Convicted | ChallengeLost | Reclaimed)
-                and event.claim_id == claim_id
-            )
-            if of_game or of_claim or (isinstance(event, NodeRevealed | LeafRevealed) and event.node in nodes):
+            named = getattr(event, "game_id", None) == opened.game_id
+            root = isinstance(event, TraceRootSet) and event.claim_id == opened.claim_id
+            if named or root or (isinstance(event, NodeRevealed | LeafRevealed) and event.node in nodes):
                 found.append(logged)
         return found
 
     def _move(self, logged: Logged) -> Json:
         event: Any = logged.event
         place = getattr(event, "position", getattr(event, "place", None))
+        kind = KINDS[type(event)]
+        if isinstance(event, Convicted) and event.rule is Rule.TIMEOUT:
+            kind, place = "lost", None
         return {
-            "kind": KINDS[type(event)],
+            "kind": kind,
             "block": logged.block,
             "transaction": hex_of(logged.transaction),
             "position": None if place is None else str(place),

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 
 from rollup.errors import ChainError
 from rollup.service import logs
+from rollup.service.redact import without_endpoints
 from sequencer.admin.documents import (
     AuditEntry,
     AuditPage,
@@ -48,7 +49,7 @@ def status(operator: Operator) -> Status:
         try:
             balances = balances_of(operator)
         except ChainError as error:
-            chain = chain.model_copy(update={"trouble": str(error)})
+            chain = chain.model_copy(update={"trouble": without_endpoints(str(error))})
     moment = time.monotonic()
     return Status(
         **controls(operator).model_dump(),
@@ -68,7 +69,7 @@ def status(operator: Operator) -> Status:
         loops={
             loop.name: LoopView(
                 running=loop.running,
-                trouble=None if loop.trouble is None else str(loop.trouble),
+                trouble=None if loop.trouble is None else without_endpoints(str(loop.trouble)),
                 seconds_since_success=None if loop.last_success is None else round(moment - loop.last_success, 1),
             )
             for loop in operator.loops
@@ -85,7 +86,7 @@ def _chain(operator: Operator) -> ChainView:
         chain_id, height, moment = client.chain.chain_id, client.chain.height(), client.chain.now()
         lag = max(0, int(operator.now()) - moment)
     except ChainError as error:
-        trouble = str(error)
+        trouble = without_endpoints(str(error))
     return ChainView(
         chain_id=chain_id,
         contract=client.address,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import click
 
+from touchstone.cli.admin import admin
 from touchstone.cli.claims import claims
 from touchstone.cli.devnet import chain, devnet, seed
+from touchstone.cli.disputes import disputes
 from touchstone.cli.group import Group
 from touchstone.cli.lie import lie
 from touchstone.cli.model import model
@@ -38,3 +40,5 @@ main.add_command(seed)
 main.add_command(sequencer)
 main.add_command(prover)
 main.add_command(lie)
+main.add_command(disputes)
+main.add_command(admin)
