@@ -14,19 +14,19 @@ from rollup.program import parse_json
 MOST_BYTES = 64 << 20
 
 
-def read_inputs(path: Path) -> list[Any]:
-    """One array or nested list per input: an npz file's arrays in their order, or a JSON list. Raises ClaimError."""
+def read_inputs(path: Path) -> list[np.ndarray]:
+    """One array per input: an npz file's arrays in their order, or the nested lists of a JSON list. Raises ClaimError."""
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES} bytes")
         if path.suffix == ".npz":
             with np.load(path) as file:
                 return [file[key] for key in file.files]
-        found = parse_json(path.read_text())
+        found: Any = parse_json(path.read_text())
+        if not isinstance(found, list):
+            raise ValueError("it holds no list")
+        return [np.asarray(one) for one in found]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ClaimError(
-            f"{path} can't be read as inputs ({error}); give an npz file, or a JSON list with one nested list per input"
+            f"{path} can't be read as inputs ({error}); give an npz file, or a JSON list with one nested list per input, like [[0.5, 1.0]]"
         ) from None
-    if not isinstance(found, list):
-        raise ClaimError(f"{path} holds no list; give a JSON list with one nested list per input, like [[0.5, 1.0]]")
-    return found

@@ -12,9 +12,10 @@ from rollup import wire
 from rollup.batch import Batch, Inclusion
 from rollup.claim import Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
 from rollup.encoding import TracePolicy
-from rollup.l1.chain import EmbeddedChain
+from rollup.l1.chain import Chain, EmbeddedChain
 from rollup.l1.client import L1Client
 from rollup.l1.events import BatchPosted
+from rollup.l1.signing import Signer
 from rollup.program import Program
 from rollup.settings import Parameters
 from rollup.types import Duration
@@ -53,15 +54,19 @@ class Made:
 
 @dataclass
 class World:
-    chain: EmbeddedChain = field(default_factory=EmbeddedChain)
+    chain: Chain = field(default_factory=EmbeddedChain)
+    signer: Signer | None = None
+    window: Duration = WINDOW
     inclusions: dict[ClaimId, tuple[Inclusion, dict[str, Any]]] = field(default_factory=dict)
     _nonce: int = 0
 
     @cached_property
     def l1(self) -> L1Client:
-        client = L1Client.deploy(
-            self.chain, self.chain.signer("claimant"), Parameters(window=WINDOW, clock=Duration(30))
-        )
+        signer = self.signer
+        if signer is None:
+            assert isinstance(self.chain, EmbeddedChain)
+            signer = self.chain.signer("claimant")
+        client = L1Client.deploy(self.chain, signer, Parameters(window=self.window, clock=Duration(10)))
         client.register(PROGRAM)
         client.register(OTHER)
         client.deposit(100 * client.parameters.claim_bond)

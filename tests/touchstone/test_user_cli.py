@@ -1,0 +1,217 @@
+"""``touchstone infer``, ``claim`` and ``claims``: against a real HTTP server, and a chain over JSON-RPC."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from rollup import wire
+from rollup.l1.chain import Chain
+from rollup.l1.deployment import Deployment
+from rollup.l1.development import KEYS, DevelopmentChain, accounts
+from rollup.types import Duration
+from tests.rollup.client.service import Handler, Service, ok, problem
+from tests.rollup.client.world import MODEL, PROGRAM, Made, World
+from tests.touchstone.test_devnet import Hurry
+from touchstone.cli import main
+from touchstone.devnet.chain import ChainServer
+
+
+@pytest.fixture(scope="module")
+def rpc() -> Iterator[str]:
+    with ChainServer(DevelopmentChain(Hurry()), "127.0.0.1", 0) as running:
+        yield running.url
+
+
+@pytest.fixture(scope="module")
+def world(rpc: str) -> World:
+    return World(Chain.connect(rpc), next(iter(accounts().values())), Duration(20))
+
+
+@pytest.fixture(scope="module")
+def deployment(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("deployment") / "deployment.json"
+    Deployment.of(world.l1).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(world: World) -> Made:
+    """A claim on L1 that is final soon: the chain's seconds pass quickly."""
+    claim = world.make(1)
+    world.post(claim)
+    return claim
+
+
+@pytest.fixture
+def service(world: World, made: Made) -> Iterator[Service]:
+    """An honest sequencer with one model and one claim."""
+
+    def view(handler: Handler) -> None:
+        ok(world.view(made))(handler)
+
+    with Service() as running:
+        running.on("GET /v1/models/toy", ok(MODEL))
+        running.on("POST /v1/infer", ok(world.answer(made), 201))
+        running.on(f"GET /v1/claims/{wire.hex_of(made.claim_id)}", view)
+        yield running
+
+
+@pytest.fixture
+def inputs(made: Made, tmp_path: Path) -> Path:
+    path = tmp_path / "inputs.json"
+    path.write_text(json.dumps([array.tolist() for array in made.inputs]))
+    return path
+
+
+def run(*arguments: object, url: str, **environ: str) -> Result:
+    """Without the settings of whoever runs the tests."""
+    cleared = {"TOUCHSTONE_CONFIG": None, "TOUCHSTONE_DEPLOYMENT": None, "TOUCHSTONE_KEY": None, "TOUCHSTONE_RPC": None}
+    return CliRunner().invoke(
+        main, [str(word) for word in arguments], env={**cleared, "TOUCHSTONE_URL": url, **environ}
+    )
+
+
+def test_infer_waits_until_l1_calls_the_claim_final(
+    service: Service, rpc: str, deployment: Path, inputs: Path, made: Made
+) -> None:
+    result = run("infer", "toy", "--input", inputs, "--wait", "--l1", rpc, "--deployment", deployment, url=service.url)
+    assert result.exit_code == 0, result.output
+    assert wire.hex_of(made.claim_id) in result.output and "spread: " in result.output
+    assert result.output.splitlines()[-1] == "state    final, by L1's word: these outputs of this input"
+
+
+def test_infer_takes_npz_and_speaks_json(service: Service, made: Made, tmp_path: Path) -> None:
+    np.savez(tmp_path / "inputs.npz", x=made.inputs[0], y=made.inputs[1])
+    result = run("infer", "toy", "--input", tmp_path / "inputs.npz", "--json", url=service.url)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    assert found == {"claim_id": wire.hex_of(made.claim_id), "state": "pending", "outputs": made.outputs}
+    sent = json.loads(next(one.body for one in service.asked if one.method == "POST"))
+    assert sent["inputs"] == [array.tolist() for array in made.inputs]
+
+
+def test_infer_fails_if_the_service_ran_the_model_on_other_inputs(
+    service: Service, rpc: str, deployment: Path, made: Made, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps([(made.inputs[0] + 1).tolist(), made.inputs[1].tolist()]))
+    result = run("infer", "toy", "--input", path, "--l1", rpc, "--deployment", deployment, url=service.url)
+    assert result.exit_code == 1 and "is not about the inputs that were sent" in result.output
+
+
+@pytest.mark.parametrize("content", ["[[1, 2", "{}", "[" * 9999, "[[1, [2]]]"])
+def test_an_input_file_that_is_none_is_named(content: str, service: Service, tmp_path: Path) -> None:
+    for name in ("inputs.json", "inputs.npz"):
+        path = tmp_path / name
+        path.write_text(content)
+        result = run("infer", "toy", "--input", path, url=service.url)
+        assert result.exit_code == 1 and f"{path} can't be read as inputs" in result.output
+    assert service.times("POST /v1/infer") == 0
+
+
+def test_verify_asks_l1_and_fails_until_the_claim_is_final(
+    service: Service, rpc: str, deployment: Path, world: World, made: Made
+) -> None:
+    pending = world.make(2)
+    service.on(f"GET /v1/claims/{wire.hex_of(pending.claim_id)}", ok(world.view(pending, "final")))
+    l1 = ("--l1", rpc, "--deployment", deployment)
+    result = run("claims", "verify", wire.hex_of(pending.claim_id), *l1, url=service.url)
+    assert result.exit_code == 1 and "state    not on L1 yet" in result.output
+    while (result := run("claims", "verify", wire.hex_of(made.claim_id), *l1, "--json", url=service.url)).exit_code:
+        assert json.loads(result.output)["state"] == "posted"
+    found = json.loads(result.output)
+    assert found["state"] == "final" and found["outputs"] == made.outputs
+
+
+def test_verify_fails_for_a_lie(service: Service, rpc: str, deployment: Path, world: World, made: Made) -> None:
+    view = world.view(made)
+    service.on(f"GET /v1/claims/{wire.hex_of(made.claim_id)}", ok({**view, "outputs": view["outputs"][:-2] + "77"}))
+    result = run(
+        "claims", "verify", wire.hex_of(made.claim_id), "--l1", rpc, "--deployment", deployment, url=service.url
+    )
+    assert result.exit_code == 1 and "do not hash to its output root" in result.output
+
+
+def test_claims_are_listed_and_shown(service: Service, world: World, made: Made) -> None:
+    view = {name: value for name, value in world.view(made).items() if name not in ("signature", "inputs", "outputs")}
+    service.on("GET /v1/claims", ok({"claims": [view], "next": None}))
+    result = run("claims", "list", "--model", "toy", "--state", "final", "--limit", 3, url=service.url)
+    assert result.exit_code == 0 and wire.hex_of(made.claim_id) in result.output
+    assert service.asked[-1].query == f"state=final&model={MODEL['id']}&limit=3"
+    listed = json.loads(run("claims", "list", "--json", url=service.url).output)
+    shown = json.loads(run("claims", "show", wire.hex_of(made.claim_id), "--json", url=service.url).output)
+    assert listed[0]["claim"] == shown["claim"] == wire.claim_json(made.posted.claim)
+    assert shown["inputs"] == wire.hex_of(made.posted.inputs) and shown["inclusion"] == view["inclusion"]
+    words = run("claims", "show", wire.hex_of(made.claim_id), url=service.url)
+    assert words.exit_code == 0 and "claim.nonce" in words.output
+
+
+def test_a_claim_is_made_with_an_own_key(
+    service: Service, world: World, deployment: Path, inputs: Path, tmp_path: Path
+) -> None:
+    PROGRAM.save(tmp_path / "toy")
+    handed = []
+
+    def take(handler: Handler) -> None:
+        posted = wire.posted_of(json.loads(service.asked[-1].body))
+        handed.append(posted)
+        ok({"claim_id": wire.hex_of(world.l1.claim_id(posted.claim)), "state": "pending"}, 201)(handler)
+
+    service.on("POST /v1/claims", take)
+    (tmp_path / "key").write_text(KEYS[1])
+    account = list(accounts().values())[1].address
+    # The tests' chain begins at a time of its own.
+    until = ("--valid-for", 100 * 365 * 86400)
+    arguments = ("claim", tmp_path / "toy", "--input", inputs, "--deployment", deployment, *until)
+    result = run(*arguments, "--key-file", tmp_path / "key", url=service.url)
+    assert result.exit_code == 0, result.output
+    assert f"signed by {account}" in result.output and KEYS[1] not in result.output
+    world.l1.using(list(accounts().values())[1]).deposit(world.l1.parameters.claim_bond)
+    receipt = world.l1.post_batch(handed)
+    assert [type(event).__name__ for event in receipt.events].count("ClaimPosted") == 1
+
+    missing = run(*arguments, url=service.url)
+    assert missing.exit_code == 1 and "needs a key" in missing.output
+    service.on("POST /v1/claims", ok({"claim_id": "0x" + "11" * 32, "state": "pending"}, 201))
+    other = run(*arguments, url=service.url, TOUCHSTONE_KEY=KEYS[1])
+    assert other.exit_code == 1 and "another deployment" in other.output and KEYS[1] not in other.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("claims", "show", "0x12"), 1, "the claim's id has 1 bytes"),
+        (("claims", "show", "0x" + "00" * 32), 1, "there is no such thing"),
+        (("claims", "verify", "0x" + "00" * 32), 2, "--deployment is needed"),
+        (("claims", "list", "--claimant", "me"), 1, "--claimant is 'me'"),
+    ],
+)
+def test_what_cannot_be_done_says_why(arguments: tuple[str, ...], code: int, words: str, service: Service) -> None:
+    result = run(*arguments, url=service.url)
+    assert (result.exit_code, words in result.output) == (code, True), result.output
+
+
+def test_l1_without_a_deployment_is_a_usage_error(service: Service, inputs: Path) -> None:
+    result = run("infer", "toy", "--input", inputs, "--l1", "http://127.0.0.1:1", url=service.url)
+    assert result.exit_code == 2 and "--l1 needs --deployment" in result.output
+
+
+def test_a_refusal_is_one_sentence(service: Service, inputs: Path) -> None:
+    service.on("POST /v1/infer", problem(422, "the model toy is offered no more"))
+    result = run("infer", "toy", "--input", inputs, url=service.url)
+    assert result.exit_code == 1
+    assert result.output.strip() == "touchstone: POST /v1/infer was refused with 422: the model toy is offered no more"
+
+
+def test_every_command_says_what_it_does() -> None:
+    for name in ("infer", "claim", "claims"):
+        command = main.commands[name]
+        for one in [command, *(command.commands.values() if isinstance(command, click.Group) else ())]:
+            assert one.get_short_help_str()
