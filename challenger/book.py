@@ -36,7 +36,7 @@ from rollup.l1.events import (
     TraceRootSet,
 )
 from rollup.l1.finality import Block
-from rollup.l1.follow import Follower, News
+from rollup.l1.follow import DEPTH, Follower, News
 from rollup.merkle import depth_of
 from rollup.types import LEAF_BYTES, Duration, Gindex, ModelId, Root, Timestamp
 
@@ -82,8 +82,13 @@ class Book:
         Each is noted once: if the chain stops answering in the middle, the next call goes on where this one stopped.
         """
         if self._follower is None:
-            self._follower = Follower(client, self.next_block)
+            self.follow(client)
+        assert self._follower is not None
         return self.take(client, self._follower.news())
+
+    def follow(self, client: L1Client, depth: int = DEPTH) -> None:
+        """Begin to read; a reorganisation of more than ``depth`` blocks makes the book begin again."""
+        self._follower = Follower(client, self.next_block, depth)
 
     def take(self, client: L1Client, news: News) -> list[Logged]:
         """Undo what lay above ``news.rewound_to``, and note the events; as ``read``."""

@@ -35,6 +35,7 @@ from tests.e2e.lies import INPUTS, PROGRAMS, lie_in_op
 from tests.e2e.network import Network
 
 ME, EVE = Address("0x" + "11" * 20), Address("0x" + "22" * 20)
+SHALLOW = 8
 NAMES = [ClaimId(bytes([number]) * 32) for number in range(1, 5)]
 FACTS = (
     "claims",
@@ -116,7 +117,7 @@ steps_of_a_chain = st.lists(
 def test_a_book_after_any_reorganisations_equals_one_that_reads_what_survived() -> None:
     rewinds = 0
 
-    @settings(max_examples=300)
+    @settings(max_examples=120)
     @given(steps_of_a_chain)
     def check(steps: list[tuple[int, list[list[Event]]]]) -> None:
         nonlocal rewinds
@@ -135,7 +136,7 @@ def test_a_book_after_any_reorganisations_equals_one_that_reads_what_survived() 
             assert book.preimages.leaves.items() >= again.preimages.leaves.items()
 
     check()
-    assert rewinds > 300
+    assert rewinds > 120
 
 
 def test_a_reorganisation_below_what_is_remembered_begins_again() -> None:
@@ -215,14 +216,16 @@ def settled_network() -> tuple[Network, list[ClaimId]]:
 def test_settled_claims_are_forgotten_but_only_beyond_every_reorganisation() -> None:
     network, names = settled_network()
     client, window = network.client("reader"), network.parameters.window
-    book = Book()
     network.chain.advance(window + 10)
+    nothing = Duration(0)
+    careful = Book()
+    careful.read(client)
+    assert careful.forget(window, nothing, lambda claim_id: False) == []
+    book = Book()
+    book.follow(client, SHALLOW)
     book.read(client)
     assert list(book.claims) == names
-    nothing = Duration(0)
-    assert book.forget(window, nothing, lambda claim_id: False) == []
-    assert book._follower is not None
-    network.chain.mine(book._follower.depth + 5)
+    network.chain.mine(SHALLOW + 2)
     book.read(client)
     assert book.forget(window, Duration(10**6), lambda claim_id: False) == []
     assert book.forget(window, nothing, lambda claim_id: claim_id == names[0]) == names[1:]
@@ -239,9 +242,9 @@ def test_a_claim_with_an_open_game_is_not_forgotten() -> None:
     eve.challenge(claimed.posted.claim, claimed.inclusion, value=network.parameters.challenge_bond)
     network.chain.advance(10 * network.parameters.window)
     book = Book()
+    book.follow(eve, SHALLOW)
     book.read(eve)
-    assert book._follower is not None
-    network.chain.mine(book._follower.depth + 5)
+    network.chain.mine(SHALLOW + 2)
     book.read(eve)
     assert book.forget(network.parameters.window, Duration(0), lambda claim_id: False) == []
 

@@ -1,0 +1,161 @@
+"""A claimant with nothing but its key and its programs upholds every claim that it ever made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from challenger.defender import Behaviour, Upholder
+from challenger.strategy import Trace
+from rollup.claim import arrays
+from rollup.encoding import TracePolicy
+from rollup.l1.client import ClaimStatus, L1Client
+from rollup.program import Program
+from rollup.types import Duration, Gindex, ModelId
+from tests.contracts.dispute_gas import upload
+from tests.e2e.lies import INPUTS, PROGRAMS
+from tests.e2e.network import ETHER, TERMS, Claimed, Network
+from tests.e2e.toy_program import Published, toy_inputs, values_of
+
+
+@dataclass
+class Deriving:
+    """Derives traces from input bytes, and counts how often."""
+
+    derived: list[bytes] = field(default_factory=list)
+
+    def __call__(self, program: Program, inputs: bytes) -> Trace:
+        self.derived.append(inputs)
+        return Published(program, values_of(program, arrays(inputs, program.header.inputs, "input")))
+
+
+def upholder(
+    network: Network, traces: Deriving, client: L1Client | None = None, held: bool = True, kept: int = 8
+) -> Upholder:
+    def program(model_id: ModelId) -> Program | None:
+        return network.program if held and model_id == network.program.id else None
+
+    return Upholder(client or network.client("honest"), program, traces, kept=kept)
+
+
+def attack(network: Network, claimed: Claimed, name: str = "eve") -> None:
+    eve = network.client(name)
+    eve.challenge(claimed.posted.claim, claimed.inclusion, value=network.parameters.challenge_bond)
+
+
+def silent(network: Network, seed: int = 0) -> Claimed:
+    """A right claim of an account that somebody else upholds, or nobody."""
+    return network.claim("honest", toy_inputs(seed), behaviour=Behaviour.SILENT)
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+
+
+@pytest.mark.parametrize("policy", list(TracePolicy), ids=lambda policy: policy.name.lower())
+def test_a_claim_is_upheld_from_l1_alone_through_a_restart_before_every_move(policy: TracePolicy) -> None:
+    network = Network(PROGRAMS[policy])
+    claimed = silent(network)
+    network.claims.clear()
+    eve = network.client("eve")
+    attack(network, claimed)
+    (game,) = eve.games_of(claimed.claim_id)
+    right = Published(network.program, values_of(network.program, toy_inputs(0)))
+    traces, calls = Deriving(), []
+    for _ in range(12):
+        calls += [receipt.call for receipt in upholder(network, traces).poll()]
+        state = eve.game(game)
+        if not state.live or state.turn is None:
+            break
+        levels = min(TERMS.arity, network.program.depth - (state.position.bit_length() - 1))
+        if levels and state.turn.value == "challenger":
+            below = Gindex(state.position << levels)
+            eve.select(
+                state.at, below, right.node(below), [right.node(Gindex((below >> j) ^ 1)) for j in range(levels)]
+            )
+        else:
+            network.chain.advance(TERMS.clock + 1)
+    network.chain.advance(TERMS.window + 1)
+    calls += [receipt.call for receipt in upholder(network, traces).poll()]
+    assert upholder(network, traces).poll() == []
+    first = ["setTraceRoot"] if policy is TracePolicy.ON_DISPUTE else []
+    assert calls == [*first, *["reveal"] * (network.program.depth // TERMS.arity), "revealLeaf", "timeout", "release"]
+    assert network.status(claimed) is ClaimStatus.FINAL
+    account = claimed.client.account
+    assert network.deployer.locked(account) == 0 and network.deployer.balance(account) > ETHER
+
+
+def test_no_trace_is_derived_while_nobody_attacks(network: Network) -> None:
+    traces = Deriving()
+    claimed = silent(network)
+    one = upholder(network, traces)
+    for _ in range(3):
+        one.poll()
+        network.chain.advance(TERMS.window // 2)
+    assert one.mine() == [claimed.claim_id]
+    assert network.status(claimed) is ClaimStatus.FINAL
+    assert [receipt.call for receipt in one.costs.of(claimed.claim_id)] == ["release"]
+    assert traces.derived == []
+
+
+def test_traces_are_derived_once_and_the_least_recently_used_are_dropped(network: Network) -> None:
+    claims = [silent(network, seed) for seed in range(3)]
+    for number, claimed in enumerate(claims):
+        attack(network, claimed, f"eve {number}")
+    traces = Deriving()
+    one = upholder(network, traces, kept=2)
+    assert [receipt.call for receipt in one.poll()] == ["reveal"] * 3
+    one.poll()
+    assert len(traces.derived) == 3 and len(one._traces) == 2
+
+
+def test_claims_of_others_and_of_programs_that_are_not_held_are_left_alone(network: Network) -> None:
+    mine = silent(network)
+    other = network.claim("other", toy_inputs(1), behaviour=Behaviour.SILENT)
+    for claimed in (mine, other):
+        attack(network, claimed)
+    traces = Deriving()
+    assert upholder(network, traces, held=False).poll() == []
+    one = upholder(network, traces)
+    assert [receipt.call for receipt in one.poll()] == ["reveal"]
+    assert one.mine() == [mine.claim_id] and one.troubles == {}
+
+
+def test_a_claim_whose_input_was_uploaded_is_upheld(network: Network) -> None:
+    honest = network.client("honest")
+    honest.assemble(network.program.id, False, [upload(honest, array.tobytes()) for array in INPUTS])
+    claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT, uploaded=True)
+    attack(network, claimed)
+    assert [receipt.call for receipt in upholder(network, Deriving()).poll()] == ["reveal"]
+
+
+def test_a_trace_that_cannot_be_derived_holds_up_no_other_claim(network: Network) -> None:
+    first, second = silent(network, 1), silent(network, 2)
+    for claimed in (first, second):
+        attack(network, claimed)
+
+    class Failing(Deriving):
+        def __call__(self, program: Program, inputs: bytes) -> Trace:
+            if inputs == first.posted.inputs:
+                raise MemoryError("there is no room for this trace")
+            return super().__call__(program, inputs)
+
+    one = upholder(network, Failing())
+    assert [receipt.call for receipt in one.poll()] == ["reveal"]
+    assert list(one.troubles) == [first.claim_id] and one.costs.of(second.claim_id)
+
+
+def test_an_upholder_that_runs_for_long_forgets_what_is_settled_and_released(network: Network) -> None:
+    client = network.client("honest")
+    one = Upholder(client, lambda model_id: network.program, Deriving(), remember=Duration(0))
+    one.book.follow(client, 4)
+    silent(network, 1)
+    network.chain.advance(TERMS.window + 1)
+    network.chain.mine(8)
+    assert [receipt.call for receipt in one.poll()] == ["release"]
+    assert len(one.book.claims) == 1
+    network.chain.mine(8)
+    one.poll()
+    assert (one.book.claims, one.book.batches, one.costs.receipts) == ({}, {}, {})

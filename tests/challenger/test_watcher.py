@@ -1,0 +1,441 @@
+"""What a watcher does by its manner: how far it goes, when it waits, what it tells, what it forgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from challenger.alerts import Alert, Kind, Severity
+from challenger.checkers.re_execute import Finding, Reference
+from challenger.defender import Behaviour
+from challenger.findings import Checked, Findings
+from challenger.modes import Mode
+from challenger.trace import ValueTrace
+from challenger.watcher import Manner, Watcher
+from rollup.claim import ClaimId
+from rollup.encoding import TracePolicy
+from rollup.errors import ChainError, ServiceError
+from rollup.game.moves import Rule
+from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.events import Challenged, ClaimPosted
+from rollup.l1.finality import Finality
+from rollup.program import Program
+from rollup.types import Duration
+from tests.e2e.lies import INPUTS, PROGRAMS, RIGHT, lie_in_op
+from tests.e2e.network import TERMS, Claimed, Network
+from tests.e2e.toy_program import Published, toy_inputs, toy_program
+
+NOW = Duration(0)
+ORDINARY = Manner()
+SHALLOW = 8
+"""Blocks that may be reorganised where a test would have to mine all that can be otherwise."""
+false_claim = lie_in_op(4, 0, True)
+
+
+@dataclass
+class Told:
+    """A sink that keeps what it was told."""
+
+    alerts: list[Alert] = field(default_factory=list)
+
+    def __call__(self, alert: Alert) -> None:
+        self.alerts.append(alert)
+
+    def kinds(self) -> list[Kind]:
+        return [alert.kind for alert in self.alerts]
+
+    def about(self, kind: Kind) -> list[Alert]:
+        return [alert for alert in self.alerts if alert.kind is kind]
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def watch(
+    network: Network, told: Told, manner: Manner = ORDINARY, wall: Callable[[], float] | None = None
+) -> tuple[Watcher, L1Client]:
+    """A watcher of this manner; by its wall clock no node lags, unless one is given."""
+    client = network.client("watcher")
+    watcher = Watcher(
+        client, network.traces, Reference, network.admit, manner=manner, alert=told, wall=wall or network.chain.now
+    )
+    watcher.hold(network.program)
+    network.watchers.append(watcher)
+    return watcher, client
+
+
+def challenged(network: Network, claimed: Claimed, name: str = "eve") -> L1Client:
+    """Somebody who challenges a claim and then says nothing."""
+    eve = network.client(name)
+    eve.challenge(claimed.posted.claim, claimed.inclusion, value=network.parameters.challenge_bond)
+    return eve
+
+
+# Modes
+
+
+def test_modes_are_ordered_and_named() -> None:
+    assert Mode.WATCH < Mode.DEFEND < Mode.CHALLENGE
+    assert [Mode.parse(mode.name.lower()) for mode in Mode] == list(Mode)
+    with pytest.raises(ServiceError, match="choose one of watch, defend, challenge"):
+        Mode.parse("attack")
+
+
+@pytest.mark.parametrize("mode", [Mode.WATCH, Mode.DEFEND])
+def test_below_the_mode_challenge_a_false_claim_is_told_and_not_disputed(
+    network: Network, told: Told, mode: Mode
+) -> None:
+    watcher, client = watch(network, told, Manner(mode))
+    claimed = false_claim(network, Behaviour.PUBLISHES)
+    for _ in range(3):
+        assert watcher.poll() == []
+    assert watcher.false_claims() == [claimed.claim_id]
+    assert told.kinds() == [Kind.FALSE_CLAIM]
+    assert "claimed as" in told.alerts[0].sentence and told.alerts[0].claim_id == claimed.claim_id
+    assert network.chain.nonce(client.account) == 0
+
+
+def test_whoever_only_watches_needs_no_account(network: Network, told: Told) -> None:
+    reader = network.deployer.using(None)
+    with pytest.raises(ChainError, match="in mode challenge sends transactions; give it an account"):
+        Watcher(reader, None, Reference, network.admit)
+    watcher = Watcher(reader, None, Reference, network.admit, manner=Manner(Mode.WATCH), alert=told)
+    watcher.hold(network.program)
+    false_claim(network, Behaviour.PUBLISHES)
+    assert watcher.poll() == [] and told.kinds() == [Kind.FALSE_CLAIM]
+    assert watcher.funds() is None
+
+
+def test_a_right_claim_whose_claimant_is_silent_is_defended_in_its_place(network: Network, told: Told) -> None:
+    watcher, client = watch(network, told, Manner(Mode.DEFEND))
+    claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
+    watcher.poll()
+    eve = challenged(network, claimed)
+    assert watcher.poll() == []
+    network.chain.advance(TERMS.clock // 2 - 10)
+    assert watcher.poll() == [], "the claimant has time enough"
+    network.chain.advance(20)
+    assert [receipt.call for receipt in watcher.poll()] == ["reveal"]
+    assert told.kinds() == [Kind.DISPUTE_OPENED, Kind.MOVE_MADE]
+    network.settle()
+    assert network.status(claimed) is ClaimStatus.FINAL
+    assert [receipt.call for receipt in watcher.costs.of(claimed.claim_id)] == ["reveal", "timeout"]
+    # What defends a stranger earns what the game pays for it.
+    assert client.balance(client.account) == TERMS.collect_fee
+    assert network.deployer.locked(eve.account) == 0
+
+
+@pytest.mark.parametrize("policy", list(TracePolicy), ids=lambda policy: policy.name.lower())
+def test_a_silent_claimant_is_helped_through_a_whole_game(policy: TracePolicy, told: Told) -> None:
+    """Somebody insists on a difference and walks down to a leaf: the helper opens every node in the claimant's place."""
+    network = Network(PROGRAMS[policy])
+    watcher, _ = watch(network, told, Manner(Mode.DEFEND))
+    claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
+    right = Published(network.program, RIGHT)
+    eve = challenged(network, claimed)
+    (game,) = eve.games_of(claimed.claim_id)
+    if policy is TracePolicy.ON_DISPUTE:
+        assert watcher.poll() == []
+        claimed.client.set_trace_root(claimed.claim_id, right.root)
+    for opened in range(network.program.depth // TERMS.arity):
+        network.chain.advance(TERMS.clock // 2 + 1 if opened == 0 else 1)
+        assert [receipt.call for receipt in watcher.poll()] == ["reveal"]
+        state = eve.game(game)
+        levels = min(TERMS.arity, network.program.depth - (state.position.bit_length() - 1))
+        below = state.position << levels
+        siblings = [right.node((below >> shift) ^ 1) for shift in range(levels)]
+        eve.select(state.at, below, right.node(below), siblings)
+    assert [receipt.call for receipt in watcher.poll()] == ["revealLeaf"]
+    network.settle()
+    assert network.status(claimed) is ClaimStatus.FINAL
+
+
+def test_a_false_claim_whose_claimant_is_silent_is_not_defended(network: Network, told: Told) -> None:
+    watcher, _ = watch(network, told, Manner(Mode.DEFEND))
+    claimed = false_claim(network, Behaviour.SILENT)
+    challenged(network, claimed)
+    network.chain.advance(TERMS.clock // 2 + 10)
+    assert watcher.poll() == []
+
+
+def test_a_right_output_under_a_false_trace_root_is_not_defended(told: Told) -> None:
+    network = Network(PROGRAMS[TracePolicy.ON_DISPUTE])
+    watcher, _ = watch(network, told, Manner(Mode.DEFEND))
+    claimed = network.claim("odd", INPUTS, behaviour=Behaviour.SILENT)
+    challenged(network, claimed)
+    claimed.client.set_trace_root(claimed.claim_id, Published(network.program, RIGHT, (4, 24)).root)
+    network.chain.advance(TERMS.clock // 2 + 10)
+    assert watcher.poll() == [] and watcher.checked[claimed.claim_id].finding.honest
+
+
+# When it waits
+
+
+def test_a_claim_is_checked_when_its_block_is_final_and_not_before(network: Network, told: Told) -> None:
+    watcher, _ = watch(network, told, Manner(finality=Finality(confirmations=5)))
+    claimed = false_claim(network, Behaviour.PUBLISHES)
+    posted_in = network.chain.height()
+    while network.chain.height() < posted_in + 5:
+        assert watcher.poll() == [] and not watcher.checked
+        network.chain.mine()
+    assert [receipt.call for receipt in watcher.poll()] == ["challenge"]
+    network.settle()
+    assert network.status(claimed) is ClaimStatus.INVALID
+
+
+def test_a_game_of_ones_own_is_played_at_the_latest_block_whatever_the_finality(network: Network, told: Told) -> None:
+    """After a restart a second game would be opened, or the clock of the first would run out."""
+    watch(network, told)
+    claimed = false_claim(network, Behaviour.WITHHOLDS)
+    assert network.round() > 0
+    network.watchers.clear()
+    again, client = watch(network, told, Manner(finality=Finality(confirmations=10**6)))
+    network.settle()
+    assert network.status(claimed) is ClaimStatus.INVALID
+    assert len(client.games_of(claimed.claim_id)) == 1
+    assert again.checked[claimed.claim_id].finding.honest is False
+
+
+def test_nothing_is_done_while_the_node_lags(network: Network, told: Told) -> None:
+    late = [0.0]
+    watcher, client = watch(network, told, Manner(max_lag=60), lambda: network.chain.now() + late[0])
+    late[0] = 61
+    false_claim(network, Behaviour.PUBLISHES)
+    for _ in range(2):
+        assert watcher.poll() == [] and not watcher.checked
+    assert network.chain.nonce(client.account) == 0
+    assert watcher.lag is not None and "61 s old" in watcher.lag
+    late[0] = 60
+    assert [receipt.call for receipt in watcher.poll()] == ["challenge"]
+    assert watcher.lag is None
+    assert [(alert.kind, alert.severity) for alert in told.about(Kind.NODE_LAG)] == [
+        (Kind.NODE_LAG, Severity.CRITICAL),
+        (Kind.NODE_LAG, Severity.INFO),
+    ]
+
+
+def test_nothing_is_done_while_the_node_is_behind_what_it_said_before(
+    network: Network, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind one address there may be several nodes: one that is behind would have a game opened a second time."""
+    watcher, client = watch(network, told)
+    network.chain.mine(3)
+    watcher.poll()
+    false_claim(network, Behaviour.PUBLISHES)
+    with monkeypatch.context() as behind:
+        behind.setattr(network.chain, "height", lambda: 2)
+        assert watcher.poll() == []
+    assert network.chain.nonce(client.account) == 0
+    assert "is at block 2" in told.about(Kind.NODE_LAG)[0].sentence
+    assert [receipt.call for receipt in watcher.poll()] == ["challenge"]
+
+
+# What it tells
+
+
+def test_a_dispute_is_told_from_the_false_claim_to_the_verdict_each_thing_once(network: Network, told: Told) -> None:
+    watcher, _ = watch(network, told)
+    watcher.poll()
+    claimed = false_claim(network, Behaviour.PUBLISHES)
+    network.settle()
+    assert network.status(claimed) is ClaimStatus.INVALID
+    assert told.kinds() == [
+        Kind.FALSE_CLAIM,
+        Kind.MOVE_MADE,
+        Kind.DISPUTE_OPENED,
+        Kind.MOVE_MADE,
+        Kind.WON,
+    ]
+    assert all(alert.claim_id == claimed.claim_id for alert in told.alerts)
+    assert "challenge in block" in told.alerts[1].sentence and "(step)" in told.alerts[4].sentence
+
+
+def test_a_lost_game_is_told(network: Network, told: Told) -> None:
+    watcher, _ = watch(network, told)
+    claimed = false_claim(network, Behaviour.WITHHOLDS)
+    network.round()
+    network.watchers.clear()
+    network.chain.advance(TERMS.clock + 10)
+    claimed.defender.poll()
+    watcher.poll()
+    assert told.about(Kind.LOST)[0].severity is Severity.CRITICAL
+    assert told.about(Kind.LOST)[0].claim_id == claimed.claim_id
+
+
+def test_what_happened_before_a_watcher_began_is_not_told_again(network: Network, told: Told) -> None:
+    watch(network, Told())
+    false_claim(network, Behaviour.PUBLISHES)
+    network.settle()
+    network.watchers.clear()
+    watcher, _ = watch(network, told)
+    watcher.poll()
+    assert told.alerts == []
+
+
+def test_claims_of_an_unknown_model_are_told_once_per_model(network: Network, told: Told) -> None:
+    other = Watcher(network.client("watcher"), None, Reference, network.admit, alert=told)
+    network.claim("honest", INPUTS)
+    other.coming = lambda model_id: True
+    other.poll()
+    assert told.alerts == [] and other.unknown == {network.program.id}
+    other.coming = lambda model_id: False
+    for seed in range(1, 3):
+        network.claim("honest", toy_inputs(seed))
+        other.poll()
+    assert told.kinds() == [Kind.UNKNOWN_MODEL]
+    assert network.program.id.hex() in told.alerts[0].sentence
+    other.offer(other.prepare(network.program))
+    other.poll()
+    assert len(other.checked) == 3 and other.unknown == set()
+
+
+def test_a_claim_that_cannot_be_checked_is_told_and_again_when_its_window_ends(network: Network, told: Told) -> None:
+    class Broken(Reference):
+        def values(self, inputs: object) -> list[np.ndarray]:
+            raise MemoryError("there is no room for this trace")
+
+    watcher = Watcher(network.client("watcher"), None, Broken, network.admit, alert=told)
+    watcher.hold(network.program)
+    claimed = network.claim("honest", INPUTS)
+    for _ in range(3):
+        watcher.poll()
+    assert told.kinds() == [Kind.TROUBLE]
+    network.chain.advance(int(TERMS.window * 0.8))
+    for _ in range(3):
+        watcher.poll()
+    assert told.kinds() == [Kind.TROUBLE, Kind.CLAIM_UNCHECKED_DEADLINE]
+    assert "no room for this trace" in told.alerts[1].sentence and told.alerts[1].claim_id == claimed.claim_id
+    network.chain.advance(TERMS.window)
+    watcher.poll()
+    assert len(told.alerts) == 2
+
+
+def test_a_claim_that_waits_for_finality_too_long_is_told(network: Network, told: Told) -> None:
+    watcher, _ = watch(network, told, Manner(finality=Finality(confirmations=1000)))
+    network.claim("honest", INPUTS)
+    watcher.poll()
+    assert told.alerts == []
+    network.chain.advance(int(TERMS.window * 0.8))
+    watcher.poll()
+    assert told.kinds() == [Kind.CLAIM_UNCHECKED_DEADLINE]
+
+
+def test_an_account_that_cannot_pay_a_bond_is_told(network: Network, told: Told) -> None:
+    poor = network.deployer.using(network.chain.signer("poor", TERMS.challenge_bond - 1))
+    watcher = Watcher(poor, None, Reference, network.admit, alert=told)
+    for _ in range(2):
+        funds = watcher.funds()
+        assert funds is not None and (funds.free, funds.locked) == (0, 0)
+    assert told.kinds() == [Kind.BALANCE_LOW]
+    assert watcher.low is not None
+    network.chain.fund(poor.account, TERMS.challenge_bond)
+    watcher.funds()
+    assert watcher.low is None and told.alerts[-1].severity is Severity.INFO
+
+
+# What it forgets
+
+
+def test_a_watcher_that_runs_for_long_forgets_what_is_settled(network: Network, told: Told) -> None:
+    watcher, client = watch(network, told, Manner(remember=NOW))
+    watcher.book.follow(client, SHALLOW)
+    sizes = []
+    for lap in range(2):
+        for seed in range(2):
+            network.claim("honest", toy_inputs(10 * lap + seed))
+        false_claim(network, Behaviour.PUBLISHES)
+        network.settle()
+        network.chain.advance(TERMS.window + 1)
+        network.chain.mine(SHALLOW + 2)
+        watcher.poll()
+        book = watcher.book
+        facts = (book.claims, book.batches, book.posted_at, book.games, book.over, book.trace_roots, book.convicted)
+        notes = (watcher.checked, watcher.costs.receipts, watcher.troubles, watcher._reporter._told)
+        sizes.append([len(one) for one in (*facts, *notes, book.released, book.journal.entries)])
+        network.claims.clear()
+    assert sizes == [[0] * 13] * 2
+    assert client.locked(client.account) == 0
+
+
+def test_a_bond_that_is_still_to_be_reclaimed_keeps_its_claim_in_mind(network: Network, told: Told) -> None:
+    watcher, client = watch(network, told, Manner(remember=NOW))
+    watcher.book.follow(client, SHALLOW)
+    claimed = false_claim(network, Behaviour.WITHHOLDS)
+    network.round()
+    other = Network.watch(network, "faster")[0]
+    network.watchers.remove(watcher)
+    network.settle()
+    assert network.status(claimed) is ClaimStatus.INVALID and other.costs.of(claimed.claim_id)
+    network.chain.advance(TERMS.window + 1)
+    network.chain.mine(SHALLOW + 2)
+    assert client.locked(client.account) == TERMS.challenge_bond
+    assert [receipt.call for receipt in watcher.poll()] == ["reclaim"]
+    assert client.locked(client.account) == 0
+
+
+def trace_of(program: Program, seed: int) -> ValueTrace:
+    return ValueTrace(program, Reference(program).values(toy_inputs(seed)))
+
+
+def test_traces_are_held_for_false_claims_as_far_as_memory_allows() -> None:
+    program = toy_program()
+    traces = [trace_of(program, seed) for seed in range(4)]
+    size = sum(value.nbytes for value in traces[0].values)
+    findings = Findings(trace_bytes=2 * size)
+    names = [ClaimId(bytes([seed]) * 32) for seed in range(4)]
+    for name, trace, honest in zip(names, traces, (True, False, False, False), strict=True):
+        posted = ClaimPosted(0, 0, name, None, b"", b"")  # type: ignore[arg-type]
+        findings.add(Checked(posted, Finding(honest, "", trace)))
+        if name == names[2]:
+            findings.use(names[1])
+    assert [name for name in names if findings.use(name) is not None] == [names[1], names[3]]
+    assert findings[names[2]].finding == replace(findings[names[2]].finding, honest=False, trace=None)
+    findings.drop(names[1])
+    assert list(findings) == [names[0], names[2], names[3]]
+
+
+def test_a_dispute_goes_on_with_a_trace_that_was_dropped_and_made_again(network: Network, told: Told) -> None:
+    watcher, _ = watch(network, told)
+    claimed = false_claim(network, Behaviour.WITHHOLDS)
+    for _ in range(30):
+        network.round()
+        if watcher.checked[claimed.claim_id].finding.trace is not None:
+            watcher.checked._drop_trace(claimed.claim_id)
+    assert network.status(claimed) is ClaimStatus.INVALID
+    claimed.defender.book.read(claimed.client)
+    assert claimed.defender.book.convicted[claimed.claim_id].rule is Rule.STEP
+
+
+def test_a_claim_that_a_reorganisation_took_back_is_no_finding(network: Network, told: Told) -> None:
+    watcher, _ = watch(network, told, Manner(Mode.WATCH))
+    claimed = false_claim(network, Behaviour.PUBLISHES)
+    watcher.poll()
+    assert watcher.false_claims() == [claimed.claim_id]
+    watcher.book.journal.rewind(network.chain.height() - 1)
+    watcher.poll()
+    assert watcher.false_claims() == [] and watcher.troubles == {}
+
+
+def test_games_that_others_opened_are_told_only_for_models_that_are_held(network: Network, told: Told) -> None:
+    other = Watcher(network.client("watcher"), None, Reference, network.admit, manner=Manner(Mode.WATCH), alert=told)
+    other.coming = lambda model_id: True
+    claimed = network.claim("honest", INPUTS)
+    other.poll()
+    challenged(network, claimed)
+    other.poll()
+    assert told.alerts == []
+    other.hold(network.program)
+    challenged(network, claimed, "mallory")
+    other.poll()
+    assert told.kinds() == [Kind.DISPUTE_OPENED]
+    assert isinstance(other.book.games[claimed.claim_id][1], Challenged)
