@@ -1,0 +1,280 @@
+"""The store as a mirror of L1: it says what L1 says, whoever did it, and whatever was undone on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rollup.encoding import TracePolicy
+from rollup.l1.client import ClaimStatus
+from rollup.l1.events import ClaimPosted, ClaimSkipped
+from sequencer.mirror import Mirror
+from sequencer.states import State
+from sequencer.store import Store
+from sequencer.tables import FACTS, games
+from tests.e2e.lies import PROGRAMS
+from tests.e2e.network import Network
+from tests.sequencer.history import History, history, play
+
+SAID = {
+    ClaimStatus.POSTED: State.POSTED,
+    ClaimStatus.CHALLENGED: State.CHALLENGED,
+    ClaimStatus.FINAL: State.FINAL,
+    ClaimStatus.INVALID: State.INVALID,
+}
+
+POLICIES = list(TracePolicy)
+
+
+@pytest.fixture(params=POLICIES, ids=lambda policy: policy.name.lower())
+def told(request: pytest.FixtureRequest) -> History:
+    return history(request.param)
+
+
+def everything(store: Store) -> dict[str, Any]:
+    """All that a store knows of L1 and of claims, but for the order in which it heard of it."""
+    found: dict[str, Any] = {}
+    with store.database.read() as connection:
+        for table in (*FACTS, games):
+            columns = [column for column in table.c if column.name != "id"]
+            found[table.name] = Counter(
+                tuple(str(value) if isinstance(value, dict) else value for value in row)
+                for row in connection.execute(sa.select(*columns))
+            )
+    entries = []
+    cursor = None
+    while True:
+        page = store.claims.page(cursor=cursor, limit=100)
+        entries += [store.claims.get(entry.claim_id) for entry in page.entries]
+        cursor = page.next
+        if cursor is None:
+            break
+    found["claims"] = {
+        entry.claim_id: (
+            entry.posted,
+            entry.state,
+            entry.reason,
+            entry.batch,
+            entry.index,
+            entry.posted_at,
+            entry.released,
+        )
+        for entry in entries
+        if entry is not None
+    }
+    found["head"] = store.l1.head()
+    return found
+
+
+def agree(network: Network, store: Store) -> None:
+    """Every claim and every game stands in the store as L1 says."""
+    for claimed in network.claims:
+        entry = store.claims.get(claimed.claim_id)
+        assert entry is not None
+        assert entry.state is SAID[network.status(claimed)]
+        assert (entry.batch, entry.index) == (claimed.inclusion.batch, claimed.inclusion.index)
+        assert entry.released == network.deployer.is_released(claimed.inclusion)
+        opened = network.deployer.games_of(claimed.claim_id)
+        dispute = store.disputes.get(claimed.claim_id)
+        assert (dispute is None) == (not opened)
+        if dispute is None:
+            continue
+        assert [game.game_id for game in dispute.games] == [event.game_id for event in opened]
+        for game, event in zip(dispute.games, opened, strict=True):
+            now = network.deployer.game(event)
+            assert (game.ended is None) == now.live
+            if now.live:
+                assert (game.position, game.node, game.commitment) == (now.position, now.node, now.commitment)
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name.lower())
+def test_it_agrees_with_l1_after_every_round_of_disputes(policy: TracePolicy) -> None:
+    store = Store.open()
+    mirrors: list[Mirror] = []
+    rounds = 0
+
+    def look(network: Network) -> None:
+        nonlocal rounds
+        if not mirrors:
+            mirrors.append(Mirror(network.client("own"), store))
+        mirrors[0].sync()
+        agree(network, store)
+        rounds += 1
+
+    played = play(PROGRAMS[policy], look)
+    assert rounds > 10
+    said = Counter(
+        move.kind
+        for one in played.network.claims
+        if (dispute := store.disputes.get(one.claim_id))
+        for move in dispute.moves
+    )
+    wanted = {
+        "challenged",
+        "committed",
+        "selected",
+        "revealed",
+        "leaf_revealed",
+        "convicted",
+        "challenge_lost",
+        "reclaimed",
+    }
+    wanted |= {"trace_root_set"} if policy is TracePolicy.ON_DISPUTE else set()
+    assert wanted <= set(said)
+    assert store.claims.counts()[State.FINAL] and store.claims.counts()[State.INVALID]
+
+
+def test_every_move_has_its_time_sender_and_gas(told: History, store: Store) -> None:
+    mirror = Mirror(told.network.deployer, store)
+    mirror.sync()
+    moves = [
+        move for one in told.network.claims if (dispute := store.disputes.get(one.claim_id)) for move in dispute.moves
+    ]
+    assert len(moves) > 20
+    for move in moves:
+        receipt = told.network.chain.receipt(move.transaction)
+        assert receipt is not None
+        assert (move.sender, move.gas, move.block) == (receipt["from"], receipt["gasUsed"], receipt["blockNumber"])
+        assert move.at == told.blocks[move.block].timestamp
+    order = [(move.claim_id, move.block, move.log_index) for move in moves]
+    assert order == sorted(order, key=lambda one: (order.index(next(o for o in order if o[0] == one[0])), one[1:]))
+
+
+def test_claims_that_did_not_come_through_us_appear_with_their_bytes(told: History, store: Store) -> None:
+    Mirror(told.network.deployer, store).sync()
+    posted = [one.event for one in told.events if isinstance(one.event, ClaimPosted)]
+    for event in posted:
+        entry = store.claims.get(event.claim_id)
+        assert entry is not None and entry.taken_at is None
+        assert entry.posted.claim == event.claim
+        assert (entry.posted.inputs, entry.posted.outputs) == (event.inputs, event.outputs)
+        assert store.l1.is_nonce_used(event.claim.claimant, event.claim.nonce)
+    numbers = {event.batch for event in posted}
+    for number in numbers:
+        batch = store.batches.get(number)
+        assert batch is not None
+        skipped = {
+            one.event.index for one in told.events if isinstance(one.event, ClaimSkipped) and one.event.batch == number
+        }
+        assert {index for index, claim in enumerate(batch.claims) if claim is None} == skipped
+
+
+def test_what_we_took_is_posted_skipped_or_still_waits(told: History, url: str) -> None:
+    store = told.store(url)
+    told.tell(store, told.height)
+    posted, spoiled, cancelled, expired, waiting = (store.claims.get(new.claim_id) for new in told.accepted)
+    assert posted and spoiled and cancelled and expired and waiting
+    assert posted.state is State.FINAL and posted.taken_at is not None
+    assert (expired.state, expired.reason) == (State.INVALID, "ClaimExpired")
+    assert cancelled.state is State.PENDING
+    assert store.l1.is_nonce_used(cancelled.posted.claim.claimant, cancelled.posted.claim.nonce)
+    store.close()
+
+
+def test_a_stranger_who_posts_our_claim_with_wrong_bytes_or_signature_spoils_nothing(told: History, url: str) -> None:
+    """L1 skips it in the stranger's batch, and logs that it did."""
+    store = told.store(url)
+    told.tell(store, told.height)
+    _, spoiled, _, _, waiting = told.accepted
+    skipped = {one.event.claim_id for one in told.events if isinstance(one.event, ClaimSkipped)}
+    assert {spoiled.claim_id, waiting.claim_id} <= skipped
+    assert store.claims.state(spoiled.claim_id) is store.claims.state(waiting.claim_id) is State.PENDING
+    store.close()
+
+
+def test_what_was_taken_and_posted_is_given_back_to_the_queue_when_its_block_vanishes(told: History, url: str) -> None:
+    store = told.store(url)
+    posted, _, _, expired, _ = told.accepted
+    block = next(
+        one.block for one in told.events if isinstance(one.event, ClaimPosted) and one.event.claim_id == posted.claim_id
+    )
+    told.tell(store, block)
+    assert store.claims.state(posted.claim_id) is State.POSTED
+    assert store.claims.state(expired.claim_id) is State.INVALID
+    told.tell(store, block - 1, rewound_to=block - 1)
+    assert {entry.claim_id for entry in store.claims.pending(9)} == {new.claim_id for new in told.accepted}
+    told.tell(store, block)
+    states = [change.state for change in store.changes.after(0, posted.claim_id)]
+    assert states == [State.PENDING, State.POSTED, State.PENDING, State.POSTED]
+    store.close()
+
+
+def test_everything_can_be_read_again_from_the_first_block(told: History, store: Store) -> None:
+    """One store that followed, and one that begins when all is over; the claims that nobody posted are all that is lost."""
+    other = told.store()
+    for number in range(told.height + 1):
+        told.tell(other, number)
+    Mirror(told.network.deployer, store, own={told.own}).sync()
+    first, second = everything(other), everything(store)
+    only = {new.claim_id for new in told.accepted} - second["claims"].keys()
+    assert only == {new.claim_id for new in told.accepted[1:]}
+    for claim_id, (posted, *rest) in second["claims"].items():
+        known, *derived = first["claims"][claim_id]
+        assert (known.claim, known.inputs, known.outputs, derived) == (
+            posted.claim,
+            posted.inputs,
+            posted.outputs,
+            rest,
+        )
+    for name in ("headers", "batches", "postings", "nonces", "moves", "releases", "games"):
+        assert first[name] == second[name], name
+    other.close()
+
+
+@st.composite
+def walks(draw: st.DrawFn) -> tuple[TracePolicy, list[tuple[int | None, int]]]:
+    """(rewound to, read up to) again and again, anywhere on the chain."""
+    policy = draw(st.sampled_from(POLICIES))
+    height = history(policy).height
+    steps: list[tuple[int | None, int]] = []
+    at = -1
+    for _ in range(draw(st.integers(1, 6))):
+        back = draw(st.integers(-1, at)) if at >= 0 and draw(st.booleans()) else None
+        base = at if back is None else back
+        at = draw(st.integers(max(base, 0), height))
+        steps.append((back, at))
+    return policy, steps
+
+
+@settings(max_examples=40)
+@given(walk=walks())
+def test_after_any_rewinds_it_knows_what_a_fresh_mirror_knows(
+    walk: tuple[TracePolicy, list[tuple[int | None, int]]],
+) -> None:
+    policy, steps = walk
+    played = history(policy)
+    store, fresh = played.store(), played.store()
+    for back, to in steps:
+        played.tell(store, to, back)
+    played.tell(fresh, steps[-1][1])
+    assert everything(store) == everything(fresh)
+    assert store.l1.seen() == fresh.l1.seen()
+    store.close()
+    fresh.close()
+
+
+def test_two_processes_that_mirror_into_one_database_write_everything_once(told: History, url: str) -> None:
+    one, two = told.store(url), Store.open(url)
+    told.tell(one, 3)
+    head = one.l1.head()
+    assert head is not None
+    told.tell(two, told.height // 2)
+    before = everything(one)
+    with pytest.raises(AssertionError):
+        # Read after block 3, written after the other process went on.
+        assert one.l1.apply(news_after(told, 3), head.hash, told.said)
+    assert everything(one) == before
+    one.close()
+    two.close()
+
+
+def news_after(told: History, number: int) -> Any:
+    from rollup.l1.follow import News
+
+    events = tuple(one for one in told.events if one.block > number)
+    return News(None, events, told.blocks[-1], tuple(told.blocks))
