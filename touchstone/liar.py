@@ -35,7 +35,7 @@ WALLET_WEI = 10**18
 """What a liar pays its moves with."""
 
 ROUND_SECONDS = 0.5
-PUBLISHED_PORT = 8084
+PUBLISHED_PORT = 8090
 
 
 class Liar:
@@ -44,10 +44,10 @@ class Liar:
     ``say`` gets the story, sentence by sentence. Raises ChainError for a chain that may hold money.
     """
 
-    def __init__(self, rpc: str, sequencer: str, say: Callable[[str], object], seed: int | None = None) -> None:
+    def __init__(self, chain: Chain, sequencer: str, say: Callable[[str], object], seed: int | None = None) -> None:
         self._say, self._url = say, sequencer.rstrip("/")
         self._rng = np.random.default_rng(seed)
-        self._chain = Chain.connect(rpc)
+        self._chain = chain
         if self._chain.chain_id not in DEVELOPMENT_CHAINS:
             raise ChainError(
                 f"the chain has id {self._chain.chain_id}; lies are told on development chains alone "

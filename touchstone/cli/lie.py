@@ -54,6 +54,7 @@ def lie(
     liar's part until the claim is invalid; exit code 1 if it becomes final instead.
     """
     from challenger.defender import Behaviour
+    from rollup.l1.chain import Chain
     from rollup.l1.client import ClaimStatus
     from rollup.service import logs
     from touchstone.liar import Liar
@@ -61,7 +62,7 @@ def lie(
 
     logs.configure("warning")
     behaviour = Behaviour.PUBLISHES if trace == "published" else Behaviour.WITHHOLDS
-    liar = Liar(rpc, url, click.echo, seed)
+    liar = Liar(Chain.connect(rpc), url, click.echo, seed)
     status = liar.run(model, About(about), Behaviour.SILENT if silent else behaviour, port, patience)
     if status is not ClaimStatus.INVALID:
         context.exit(FAILURE)
