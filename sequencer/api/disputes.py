@@ -44,6 +44,8 @@ KINDS: dict[str, str] = {
 }
 CHALLENGERS = frozenset({"challenge", "commit", "select", "prove", "reclaimed"})
 DEFENDERS = frozenset({"trace_root", "reveal", "reveal_leaf"})
+LISTED = 50
+"""Disputes of one page at most: each is read with its moves, for its gas and its verdict."""
 LIVE_GAMES = 32
 """Open games of one dispute for which L1 is asked: whoever opens more pays for it, but so would we."""
 
@@ -57,8 +59,9 @@ def disputes_routes(parts: Parts) -> APIRouter:
         summary="Disputes, newest first, without moves and clocks",
     )
     def list_disputes(open: bool | None = None, cursor: Cursor = None, limit: Limit = 50) -> Disputes:
-        page = parts.store.disputes.page(open, cursor, limit)
-        return Disputes(disputes=[_view(parts, dispute, live=False) for dispute in page.entries], next=page.next)
+        page = parts.store.disputes.page(open, cursor, min(limit, LISTED))
+        found = [parts.store.disputes.get(dispute.claim_id) or dispute for dispute in page.entries]
+        return Disputes(disputes=[_short(_view(parts, dispute, live=False)) for dispute in found], next=page.next)
 
     @routes.get(
         "/disputes/{claim_id}",
@@ -75,6 +78,12 @@ def disputes_routes(parts: Parts) -> APIRouter:
         return _view(parts, dispute, live=True)
 
     return routes
+
+
+def _short(view: DisputeView) -> DisputeView:
+    """Without moves."""
+    games = [game.model_copy(update={"moves": []}) for game in view.games]
+    return view.model_copy(update={"games": games})
 
 
 def _view(parts: Parts, dispute: Dispute, live: bool) -> DisputeView:

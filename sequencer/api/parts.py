@@ -19,7 +19,7 @@ from rollup.service.problem import Problem, documented
 from rollup.types import ModelId
 from sequencer.api.feed import Feed
 from sequencer.api.prover import Prover
-from sequencer.api.standing import Standings
+from sequencer.api.standing import KEPT_SECONDS, Standings
 from sequencer.states import Accepted, Entry, Model
 from sequencer.store import Store
 
@@ -39,7 +39,8 @@ class Intake(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """``client`` only reads. ``prover`` None: nobody runs inferences here. ``block``: of the deployment. ``now``: the machine's time."""
+    """``client`` only reads. ``prover`` None: nobody runs inferences here. ``block``: of the deployment. ``now``: the machine's time.
+    ``kept_seconds``: how long what L1 says of a game is good."""
 
     store: Store
     client: L1Client
@@ -49,12 +50,13 @@ class Parts:
     prover: Prover | None = None
     block: int = 0
     now: Callable[[], float] = time.time
+    kept_seconds: float = KEPT_SECONDS
     feed: Feed = field(init=False)
     standings: Standings = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "feed", Feed(self.store.changes))
-        object.__setattr__(self, "standings", Standings(self.client))
+        object.__setattr__(self, "standings", Standings(self.client, self.kept_seconds))
 
     def claim(self, text: str) -> Entry:
         """The claim with an id; raises Problem 404."""

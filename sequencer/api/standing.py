@@ -32,10 +32,12 @@ class Standing:
 
 
 class Standings:
-    """``clock``: the machine's, for what is kept."""
+    """``kept``: seconds for which an answer is good; ``clock``: the machine's."""
 
-    def __init__(self, client: L1Client, clock: Callable[[], float] = time.monotonic) -> None:
-        self._client, self._clock = client, clock
+    def __init__(
+        self, client: L1Client, kept: float = KEPT_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client, self._seconds, self._clock = client, kept, clock
         self._kept: OrderedDict[bytes, tuple[float, Standing | None]] = OrderedDict()
         self._lock = Lock()
 
@@ -46,7 +48,7 @@ class Standings:
         # One asks, the others wait for its answer.
         with self._lock:
             kept = self._kept.get(game.game_id)
-            if kept is None or self._clock() - kept[0] > KEPT_SECONDS:
+            if kept is None or self._clock() - kept[0] > self._seconds:
                 kept = (self._clock(), self._ask(game))
                 self._kept[game.game_id] = kept
                 self._kept.move_to_end(game.game_id)

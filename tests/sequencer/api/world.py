@@ -119,7 +119,9 @@ class World:
 
     def parts(self) -> Parts:
         prover = Prover(self.prover.url, TOKEN, self.client.domain, self.prover_seconds, answer_bytes=1 << 18)
-        return Parts(self.store, self.client, self.intake, self.programs, self.health, prover, block=1)
+        return Parts(
+            self.store, self.client, self.intake, self.programs, self.health, prover, block=1, kept_seconds=0.0
+        )
 
     def serve(self, limits: WebLimits | None = None) -> Server:
         """One more process of the same sequencer, as far as callers can tell."""
