@@ -108,10 +108,11 @@ slither: $(NODE_READY) ## Analyse the contracts with slither, in an environment 
 	@test -x .venv-slither/bin/slither || { $(PYTHON) -m venv .venv-slither && .venv-slither/bin/pip install --quiet $(SLITHER); }
 	@cd contracts && PATH="$$PWD/node_modules/.bin:$$PATH" ../.venv-slither/bin/slither . --filter-paths "test|node_modules" --exclude $(MEANT) $(ARGS)
 
-lock: ## Resolve the dependencies again and write requirements.lock, with hashes
+lock: ## Resolve the dependencies again and write both lock files, with hashes
 	@test -x .build/uv/bin/uv || { $(PYTHON) -m venv .build/uv && .build/uv/bin/pip install --quiet $(UV); }
 	@.build/uv/bin/uv lock $(ARGS)
 	@.build/uv/bin/uv export --quiet --frozen --no-header --no-emit-project --extra dev -o requirements.lock
+	@.build/uv/bin/uv export --quiet --frozen --no-header --no-emit-project -o requirements-run.lock
 
 clean: ## Remove everything that was made here, .venv/ included
 	@rm -rf .venv .venv-slither .build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -20,6 +20,7 @@ from touchstone.cli.prover import prover
 from touchstone.cli.sequencer import sequencer
 from touchstone.cli.story import demo
 from touchstone.cli.user import claim, infer
+from touchstone.cli.watch import watch
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,3 +43,4 @@ main.add_command(prover)
 main.add_command(lie)
 main.add_command(disputes)
 main.add_command(admin)
+main.add_command(watch)

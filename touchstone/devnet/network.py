@@ -126,9 +126,7 @@ class Devnet:
             url = f"http://{LOCAL}:{port}"
             self._processes.wait_until(lambda url=url: _answers(url), f"readiness of the {name}", PATIENCE)  # type: ignore[misc]
         if self._liar:
-            environ = secrets("liar", tokens)
-            liar = [places.rpc, places.deployment, places.sequencer, str(self._data / "models" / "digits")]
-            self._python("liar", ["-m", "touchstone.devnet.liar", *liar], environ)
+            self._python("liar", ["-m", "touchstone.devnet.liar", places.rpc, places.sequencer], {})
 
     def _chain(self) -> None:
         port = self._ports.chain

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from rollup.l1.development import KEYS
 
 FUNDED: Mapping[str, str] = MappingProxyType(
-    dict(zip(("deploy", "sequencer", "prover", "watcher", "guard", "liar"), KEYS, strict=False))
+    dict(zip(("deploy", "sequencer", "prover", "watcher", "guard"), KEYS, strict=False))
 )
 """By process: a private key that everybody knows, funded on development chains only."""
 
@@ -58,11 +58,12 @@ def commands(places: Places) -> dict[str, list[str]]:
     }
 
 
-def anvil(host: str, port: int) -> list[str]:
-    """A node's command: a block a second, Prague's rules, final after two blocks."""
+def anvil(host: str, port: int, state: str | None = None) -> list[str]:
+    """A node's command: a block a second, Prague's rules, final after two blocks. ``state``: a file that it survives in."""
+    kept = [] if state is None else ["--state", state, "--state-interval", "5"]
     return [
         *("anvil", "--host", host, "--port", str(port), "--block-time", "1", "--hardfork", "prague"),
-        *("--enable-tx-gas-limit", "--slots-in-an-epoch", "1", "--quiet"),
+        *("--enable-tx-gas-limit", "--slots-in-an-epoch", "1", "--quiet", *kept),
     ]
 
 
@@ -78,3 +79,18 @@ def secrets(process: str, tokens: Mapping[str, str]) -> dict[str, str]:
     }
     given = {name: tokens[name] for name in needed.get(process, ())}
     return given | ({"TOUCHSTONE_KEY": FUNDED[process]} if process in FUNDED else {})
+
+
+COMPOSE = Places(
+    rpc="http://anvil:8545",
+    parameters="/etc/touchstone/params.toml",
+    deployment="/var/lib/touchstone/network/deployment.json",
+    database="postgresql+psycopg://touchstone@postgres/touchstone",
+    programs="/var/lib/touchstone/programs",
+    models="/var/lib/touchstone/models",
+    sequencer="http://sequencer:8080",
+    admin="http://sequencer:8081",
+    prover="http://prover:8082",
+    host="0.0.0.0",
+)
+"""Where they find each other in docker-compose.yml."""
