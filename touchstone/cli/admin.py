@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,10 +38,7 @@ def command(
             token = None if settings.token is None else settings.token.get_secret_value()
             api = Api(settings.url, max(settings.timeout, patience), token)
             document = function(functools.partial(api.ask, method, route), **given)
-            if as_json:
-                click.echo(json.dumps(document, indent=2))
-            else:
-                tables.show(show(document))
+            tables.answer(document, as_json, show)
 
         flag = click.option("--json", "as_json", is_flag=True, help="Print the server's answer as it is.")
         made = group.command(name)(options(AdminSettings)(flag(run)))
@@ -289,7 +285,7 @@ def withdraw(ask: Ask, amount: int) -> Any:
 def _models(found: Document) -> Any:
     from touchstone.cli.tables import table, together, when
 
-    rows = found.get("models") or [found.get("model", found)] if "models" not in found else found["models"]
+    rows = found["models"] if "models" in found else [found.get("model", found)]
     registered = found.get("registration")
     shown = table(
         ("name", "id", "retired", "held", "registered", "added"),

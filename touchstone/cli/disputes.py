@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +60,7 @@ def list_(
     limit: int,
 ) -> None:
     """All disputes, newest first."""
+    from touchstone.cli import tables
     from touchstone.cli.remote import Api
 
     if l1 is not None:
@@ -68,7 +68,7 @@ def list_(
     else:
         query = {"open": open_, "cursor": cursor, "limit": limit}
         found = Api(settings.url, settings.timeout).ask("GET", "/v1/disputes", query)
-    _print(found, as_json, _table)
+    tables.answer(found, as_json, _table)
 
 
 def _listed(chronicle: Chronicle, open_: bool | None, cursor: str | None, limit: int) -> Document:
@@ -100,6 +100,7 @@ def show(
     """The dispute about CLAIM: every move, and what the verdict found."""
     from rollup.program import Program
     from rollup.wire import claim_id_of
+    from touchstone.cli import tables
     from touchstone.cli.remote import Api
 
     claim_id = claim_id_of(claim, "CLAIM")
@@ -112,23 +113,7 @@ def show(
     else:
         held = None if program is None else Program.load(program)
         found = _chronicle(l1, deployment).dispute(claim_id, held)
-    _print(found, as_json, _dispute)
-
-
-def _print(found: Any, as_json: bool, readable: Callable[[Document], Any]) -> None:
-    from touchstone.cli.remote import AnswerError
-    from touchstone.cli.tables import show
-
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
-        return
-    try:
-        shown = readable(found)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise AnswerError(
-            f"the answer has another form than a sequencer's ({type(error).__name__}); check --url"
-        ) from None
-    show(shown)
+    tables.answer(found, as_json, _dispute)
 
 
 def _table(found: Document) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from rollup.errors import ServiceError
+from rollup.program import parse_json
 
 MOST_BYTES = 64 << 20
 """Longest answer that is read."""
@@ -75,8 +75,8 @@ class Api:
             if len(data) > MOST_BYTES:
                 raise AnswerError(f"{self.url} sent more than {MOST_BYTES} bytes; check that it is the right service")
         try:
-            document = json.loads(data)
-        except (ValueError, RecursionError):
+            document = parse_json(data.decode())
+        except ValueError:
             document = None
         if response.is_success and document is not None:
             return document

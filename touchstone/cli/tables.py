@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import click
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from touchstone.cli.remote import plain
+from touchstone.cli.remote import AnswerError, plain
 from touchstone.units import show_wei
 
 WIDE = 200
@@ -23,6 +25,20 @@ Rows = Iterable[Sequence[Any]]
 def show(what: RenderableType) -> None:
     """Print to stdout."""
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDE).print(what)
+
+
+def answer(document: Any, as_json: bool, readable: Callable[[Any], RenderableType]) -> None:
+    """Print what a service answered; raises AnswerError if it has another form than a service's of ours."""
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+        return
+    try:
+        shown = readable(document)
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        raise AnswerError(
+            f"the answer has another form than it should ({type(error).__name__}); check that --url is the right service"
+        ) from None
+    show(shown)
 
 
 def text(value: Any) -> Text:
