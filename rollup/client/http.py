@@ -16,12 +16,14 @@ _SHOWN = 300
 @dataclass(frozen=True)
 class Bounds:
     """``bytes``: of an answer. ``seconds``: for one request, from its first to its last byte. ``attempts``: at most,
-    counting the first. ``patience``: the longest pause between two of them, in seconds, whatever the server asks for.
+    counting the first, while connections are lost; ``busy_attempts``: while the service says that it is busy, or not ready
+    yet. ``patience``: the longest pause between two of them, in seconds, whatever the server asks for.
     """
 
     bytes: int = 16 * 1024 * 1024
     seconds: float = 30.0
     attempts: int = 5
+    busy_attempts: int = 12
     patience: float = 10.0
 
 

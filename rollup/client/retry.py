@@ -22,7 +22,8 @@ def pause(answer: Answer | None, attempt: int, luck: float, now: datetime, bound
     ``answer`` None stands for a lost connection. Retry-After is honoured up to ``bounds.patience``; a server that asks
     for more is answered with its own refusal.
     """
-    if attempt >= bounds.attempts or (answer is not None and answer.status not in BUSY):
+    most = bounds.attempts if answer is None else bounds.busy_attempts
+    if attempt >= most or (answer is not None and answer.status not in BUSY):
         return None
     asked = retry_after(answer.headers.get("retry-after", ""), now) if answer is not None else None
     if asked is None:

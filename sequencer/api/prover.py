@@ -146,7 +146,10 @@ class Prover:
             raise self._down("garbled", f"it answered {status} with what is no JSON") from None
         if 200 <= status < 300:
             return parsed
-        if status in (400, 404, 409, 413, 422):
+        if status == 404:
+            # The model is offered here; a prover that looks for new ones has it soon.
+            raise self._down("missing", "it does not hold the model yet")
+        if status in (400, 409, 413, 422):
             ANSWERS.labels("refused").inc()
             detail = parsed.get("detail") if isinstance(parsed, dict) else None
             raise Problem(422, "prover-refused", "The prover refused", _line(detail))

@@ -26,10 +26,10 @@ def claims() -> None:
 
 
 @claims.command("list")
-@click.option("--state", type=click.Choice(STATES))
+@click.option("--state", type=click.Choice(STATES), help="Only claims in this state.")
 @click.option("--model", metavar="MODEL", help="Only claims about this model (its name or id).")
 @click.option("--claimant", metavar="ADDRESS", help="Only claims of this account.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="At most so many.")
 @as_json_flag
 @options(UserSettings)
 def list_(

@@ -83,7 +83,13 @@ def audit(context: click.Context, path: Path, against: str | None, samples: Path
     metavar="FOLDER",
     help="Where the program is written.",
 )
-@click.option("--formats", type=click.Choice(["w16a16", "w8a16"]), default="w16a16", show_default=True)
+@click.option(
+    "--formats",
+    type=click.Choice(["w16a16", "w8a16"]),
+    default="w16a16",
+    show_default=True,
+    help="Bits of weights and values: close to the float function, or smaller.",
+)
 def build(name: str, samples: str, output: Path, formats: str) -> None:
     """Lower the JAX function MODULE:FUNCTION to a program, and write it to a folder.
 

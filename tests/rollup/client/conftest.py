@@ -8,7 +8,7 @@ from rollup.client import Bounds, Client
 from tests.rollup.client.service import Service
 from tests.rollup.client.world import World
 
-QUICK = Bounds(bytes=1 << 20, seconds=20.0, attempts=3, patience=0.05)
+QUICK = Bounds(bytes=1 << 20, seconds=20.0, attempts=3, busy_attempts=3, patience=0.05)
 
 
 @pytest.fixture

@@ -80,6 +80,8 @@ def busy(after: str | None = None, status: int = 503) -> Answer:
         (None, 9, 5.0),
         (None, 10, None),
         (busy(), 1, 0.2),
+        (busy(), 3, 0.8),
+        (busy(), 4, None),
         (busy("2"), 1, 2.0),
         (busy("0"), 3, 0.2),
         (busy("Mon, 04 May 2026 03:02:04 GMT"), 1, 3.0),
@@ -95,13 +97,13 @@ def busy(after: str | None = None, status: int = 503) -> Answer:
     ],
 )
 def test_pauses(answer: Answer | None, attempt: int, expected: float | None) -> None:
-    waited = pause(answer, attempt, 0.5, NOW, Bounds(attempts=10, patience=5.0))
+    waited = pause(answer, attempt, 0.5, NOW, Bounds(attempts=10, busy_attempts=4, patience=5.0))
     assert waited == (None if expected is None else pytest.approx(expected))
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True), st.text(max_size=40))
 def test_no_pause_is_negative_or_longer_than_the_patience(attempt: int, luck: float, after: str) -> None:
-    bounds = Bounds(attempts=100_000, patience=3.0)
+    bounds = Bounds(attempts=100_000, busy_attempts=100_000, patience=3.0)
     assert 0 < backoff(attempt, luck, bounds) <= 3
     waited = pause(busy(after), attempt, luck, NOW, bounds)
     assert waited is None or 0 <= waited <= 3

@@ -19,7 +19,7 @@ from tests.rollup.client.world import MODEL
 
 CLAIM = ClaimId(bytes(range(32)))
 ROUTE = f"GET /v1/claims/{wire.hex_of(CLAIM)}"
-SHORT = Bounds(bytes=1 << 16, seconds=0.4, attempts=2, patience=0.05)
+SHORT = Bounds(bytes=1 << 16, seconds=0.4, attempts=2, busy_attempts=2, patience=0.05)
 
 
 def head_drips(handler: Handler) -> None:

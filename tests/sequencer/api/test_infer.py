@@ -85,7 +85,7 @@ def test_the_refusal_of_a_prover_is_passed_on(world):
     assert problem(infer(world, asked(43)), 422, "prover-refused") == "input x is [2J out of range"
 
 
-@pytest.mark.parametrize("status", [401, 403, 429, 500, 503, 302])
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503, 302])
 def test_a_prover_that_fails_is_no_answer(world, status):
     world.prover.answer = lambda _: (status, b'{"detail": "secret of the inside"}')
     assert "secret" not in problem(infer(world, asked(44)), 503, "prover")
