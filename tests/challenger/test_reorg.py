@@ -1,0 +1,184 @@
+"""Disputes on a real node whose blocks are taken back, with transactions that are lost, or mined again, or wait."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from challenger.checkers.re_execute import Reference
+from challenger.defender import Behaviour
+from challenger.watcher import Watcher
+from rollup.claim import Address
+from rollup.encoding import TracePolicy
+from rollup.errors import ChainError, Reverted
+from rollup.l1.chain import Chain
+from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.events import Challenged, ClaimPosted, Convicted
+from rollup.l1.fees import FeePolicy
+from rollup.l1.signing import Signer
+from tests.anvil import Anvil
+from tests.e2e.lies import PROGRAMS
+from tests.e2e.network import ETHER, Claimed, Network
+from tests.e2e.toy_program import Published, outputs_of, toy_inputs, values_of, with_lie
+
+pytestmark = pytest.mark.anvil
+
+ROUNDS = 80
+DEPTHS = range(1, 11)
+
+
+class NodeChain(Chain):
+    """A node as a network of tests uses it: accounts by name, time that goes on when it is told."""
+
+    node: Anvil
+
+    def signer(self, name: str) -> Signer:
+        return self.node.signer(name)
+
+    def advance(self, seconds: int) -> None:
+        self.node.advance(seconds)
+
+
+@pytest.fixture(scope="module")
+def network(anvil: Anvil) -> Network:
+    chain = NodeChain.connect(anvil.url, FeePolicy(poll=0.1))
+    chain.node = anvil
+    return Network(PROGRAMS[TracePolicy.WITH_CLAIM], chain=chain)  # type: ignore[arg-type]
+
+
+def begun(network: Network, seed: int) -> tuple[Watcher, Claimed]:
+    """A false claim whose trace is withheld, and a watcher of its own; everybody else has gone."""
+    network.watchers.clear()
+    network.claims.clear()
+    network.nonce = 1000 * seed
+    watcher, _ = network.watch(f"watcher {seed}")
+    network.client(f"liar {seed}").deposit(ETHER)
+    # What accounts were given lies below every reorganisation.
+    assert isinstance(network.chain, NodeChain)
+    network.chain.node.mine(max(DEPTHS) + 1)
+    # Another input every time: nodes that were opened once are known in all games.
+    program, inputs = network.program, toy_inputs(1000 + seed)
+    values = with_lie(program, values_of(program, inputs), 4)
+    trace, outputs = Published(program, values), outputs_of(program, values)
+    return watcher, network.claim(f"liar {seed}", inputs, trace, outputs, Behaviour.WITHHOLDS)
+
+
+def events(network: Network, claimed: Claimed, watcher: Address) -> Counter[str]:
+    """What the chain says in the end about a claim: postings, games of the watcher, convictions."""
+    client, found = network.deployer, Counter[str]()
+    for logged in client.events(client.first, client.chain.height()):
+        match logged.event:
+            case ClaimPosted() as posted if posted.claim_id == claimed.claim_id:
+                found["posted"] += 1
+            case Challenged() as game if game.claim_id == claimed.claim_id and game.challenger == watcher:
+                found["games"] += 1
+            case Convicted() as verdict if verdict.claim_id == claimed.claim_id:
+                found["convictions"] += 1
+    return found
+
+
+def step(network: Network, claimed: Claimed) -> bool:
+    """Everybody polls once, as a service does: what a node does to one round, the next one repairs. Posts the claim
+    again if it is gone. True once the claim is invalid.
+    """
+    for player in (*network.watchers, *(one.defender for one in network.claims)):
+        try:
+            player.poll()
+        except ChainError:
+            continue
+    book = network.watchers[-1].book
+    if claimed.claim_id not in book.claims:
+        if network.deployer.posted(claimed.claim_id) is None:
+            network.client("sequencer").post_batch([claimed.posted])
+        return False
+    inclusion = book.inclusion(claimed.claim_id)
+    try:
+        return network.deployer.status(claimed.posted.claim, inclusion) is ClaimStatus.INVALID
+    except Reverted:
+        return False
+
+
+def play_until(network: Network, claimed: Claimed, over: Callable[[], bool]) -> None:
+    for _ in range(ROUNDS):
+        if over():
+            return
+        step(network, claimed)
+    raise AssertionError("it did not come to that")
+
+
+def convict(network: Network, claimed: Claimed) -> None:
+    for _ in range(ROUNDS):
+        if step(network, claimed):
+            return
+    raise AssertionError(f"the claim is {network.watchers[-1].troubles}")
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_a_false_claim_is_convicted_once_through_a_reorganisation_of_this_depth(network: Network, depth: int) -> None:
+    watcher, claimed = begun(network, depth)
+    play_until(network, claimed, lambda: watcher.costs.gas_by_move(claimed.claim_id).get("select", 0) > 0)
+    assert isinstance(network.chain, NodeChain)
+    if depth % 2:
+        network.chain.node.reorg(depth)
+    else:
+        network.chain.node.reorg_keeping(depth)
+    convict(network, claimed)
+    account = network.client(f"watcher {depth}").account
+    assert events(network, claimed, account) == {"posted": 1, "games": 1, "convictions": 1}
+    assert network.deployer.locked(account) == 0
+    assert watcher.book.convicted[claimed.claim_id].claim_id == claimed.claim_id
+
+
+def test_a_verdict_that_is_taken_back_is_given_again(network: Network) -> None:
+    watcher, claimed = begun(network, 11)
+    convict(network, claimed)
+    assert isinstance(network.chain, NodeChain)
+    network.chain.node.reorg(1)
+    inclusion = watcher.book.inclusion(claimed.claim_id)
+    assert network.deployer.status(claimed.posted.claim, inclusion) is ClaimStatus.CHALLENGED
+    convict(network, claimed)
+    account = network.client("watcher 11").account
+    assert events(network, claimed, account) == {"posted": 1, "games": 1, "convictions": 1}
+
+
+def test_a_challenge_that_an_earlier_life_left_in_the_mempool_is_not_made_twice(network: Network) -> None:
+    first, claimed = begun(network, 12)
+    chain = network.chain
+    assert isinstance(chain, NodeChain)
+    hasty = L1Client(
+        Chain.connect(chain.node.url, FeePolicy(poll=0.1, bump_after=0.2, give_up_after=0.6)), network.deployer.address
+    )
+    account = chain.signer("watcher 12")
+
+    def life() -> Watcher:
+        """A watcher that begins from nothing."""
+        watcher = Watcher(hasty.using(account), None, Reference, network.admit)
+        watcher.hold(network.program)
+        return watcher
+
+    chain.node.automine(False)
+    try:
+        for _ in range(3):
+            one = life()
+            assert one.poll() == []
+            assert isinstance(one.troubles[claimed.claim_id], ChainError)
+            assert len(chain.node.pending()) == 1
+    finally:
+        chain.node.automine(True)
+    network.watchers[:] = [life()]
+    assert first.book.games == {}
+    convict(network, claimed)
+    assert events(network, claimed, account.address) == {"posted": 1, "games": 1, "convictions": 1}
+
+
+def test_a_watcher_that_is_another_one_in_every_round_opens_one_game(network: Network) -> None:
+    _, claimed = begun(network, 13)
+    for _ in range(ROUNDS):
+        if step(network, claimed):
+            break
+        network.watchers.clear()
+        network.watch("watcher 13")
+    account = network.client("watcher 13").account
+    assert events(network, claimed, account) == {"posted": 1, "games": 1, "convictions": 1}
