@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -10,6 +12,20 @@ from touchstone.options import options
 from touchstone.settings import AdminSettings
 
 PORT = click.IntRange(0, 65535)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def port(name: str, default: int, words: str) -> Callable[[F], F]:
+    """A port of the network, by flag or environment."""
+    variable = f"TOUCHSTONE_DEVNET_{name.upper()}_PORT"
+    return click.option(
+        f"--{name}-port",
+        type=PORT,
+        default=default,
+        envvar=variable,
+        show_default=True,
+        help=f"{words}  [env {variable}]",
+    )
 
 
 @click.command()
@@ -62,12 +78,12 @@ def seed(folder: Path, settings: AdminSettings, wait: float) -> None:
 @click.option(
     "--liar", is_flag=True, help="Also run a claimant that lies now and then, so that there are disputes to see."
 )
-@click.option("--chain-port", type=PORT, default=8545, show_default=True, help="Port of the chain; 0 takes a free one.")
-@click.option("--public-port", type=PORT, default=8080, show_default=True, help="Port of the sequencer and the page.")
-@click.option("--admin-port", type=PORT, default=8081, show_default=True, help="Port of the admin API.")
-@click.option("--prover-port", type=PORT, default=8082, show_default=True, help="Port of the prover.")
-@click.option("--watcher-port", type=PORT, default=8083, show_default=True, help="Port of the watcher that disputes.")
-@click.option("--guard-port", type=PORT, default=8084, show_default=True, help="Port of the watcher that defends.")
+@port("chain", 8545, "Port of the chain; 0 takes a free one.")
+@port("public", 8080, "Port of the sequencer and the page.")
+@port("admin", 8081, "Port of the admin API.")
+@port("prover", 8082, "Port of the prover.")
+@port("watcher", 8083, "Port of the watcher that disputes.")
+@port("guard", 8084, "Port of the watcher that defends.")
 def devnet(
     use_anvil: bool,
     data: Path,

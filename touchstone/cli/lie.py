@@ -24,8 +24,20 @@ from touchstone.cli.group import FAILURE
     help="Whether the false trace can be read from the liar, or only what the game makes it show.",
 )
 @click.option("--silent", is_flag=True, help="Never answer: the liar's clock runs out.")
-@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="The sequencer.")
-@click.option("--rpc", default="http://127.0.0.1:8545", show_default=True, help="JSON-RPC endpoint of the chain.")
+@click.option(
+    "--url",
+    default="http://127.0.0.1:8080",
+    envvar="TOUCHSTONE_URL",
+    show_default=True,
+    help="The sequencer.  [env TOUCHSTONE_URL]",
+)
+@click.option(
+    "--rpc",
+    default="http://127.0.0.1:8545",
+    envvar="TOUCHSTONE_RPC",
+    show_default=True,
+    help="JSON-RPC endpoint of the chain.  [env TOUCHSTONE_RPC]",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
