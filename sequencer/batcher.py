@@ -90,16 +90,19 @@ class Batcher:
     def _choose(self, head: Head, flush: bool) -> Sequence[Entry]:
         """The next batch, if it is due or is not asked to be; otherwise empty. What L1 would skip is refused on the way."""
         held = self._screening.held(head)
+        spared: list[Entry] = []
         while True:
-            waiting = self._store.claims.pending(self._limits.count + 1, held)
-            batch, full = self._fitting(waiting)
+            others = self._store.claims.pending(self._limits.count + 1, held)
+            batch, full = self._fitting(sorted([*spared, *others], key=lambda entry: entry.sequence))
             if not batch or not (flush or full or self._old(batch[0], head.time)):
                 return ()
             screened = self._screening.screen(batch, head)
             if len(screened.good) == len(batch):
                 return batch
             self._store.claims.refuse(screened.refused)
+            # Of a claimant who can pay for some of its claims only, these go in, and the rest waits.
             held |= screened.held
+            spared = [entry for entry in screened.good if entry.posted.claim.claimant in held]
 
     def _fitting(self, waiting: Sequence[Entry]) -> tuple[list[Entry], bool]:
         """The first claims that fit a batch, and whether it is full with them."""

@@ -4,22 +4,51 @@ same chain as a store is told of it, piece by piece.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 
 from challenger.defender import Behaviour
-from rollup.claim import Address, PostedClaim
+from rollup.claim import Address, ClaimId, PostedClaim
 from rollup.encoding import TracePolicy
 from rollup.l1.client import ClaimStatus
-from rollup.l1.events import Logged
+from rollup.l1.events import Challenged, Logged
 from rollup.l1.finality import Block
 from rollup.l1.follow import News
+from rollup.types import Gindex, Root
 from sequencer.games import Said
-from sequencer.states import NewClaim
+from sequencer.states import NewClaim, State
 from sequencer.store import Store
 from tests.e2e.lies import INPUTS, PROGRAMS, lie_in_op
 from tests.e2e.network import TERMS, Network
+
+SAID = {
+    ClaimStatus.POSTED: State.POSTED,
+    ClaimStatus.CHALLENGED: State.CHALLENGED,
+    ClaimStatus.FINAL: State.FINAL,
+    ClaimStatus.INVALID: State.INVALID,
+}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What L1's contracts answered after a block, by claim and by game; a game's standing is None once it is over."""
+
+    height: int
+    states: dict[ClaimId, tuple[State, bool]]
+    games: dict[ClaimId, dict[bytes, tuple[Gindex, Root, bytes] | None]]
+
+    @classmethod
+    def of(cls, network: Network) -> Truth:
+        client = network.deployer
+        states, games = {}, {}
+        for one in network.claims:
+            states[one.claim_id] = (SAID[network.status(one)], client.is_released(one.inclusion))
+            opened = {event.game_id: client.game(event) for event in client.games_of(one.claim_id)}
+            games[one.claim_id] = {
+                game_id: (game.position, game.node, game.commitment) if game.live else None
+                for game_id, game in opened.items()
+            }
+        return cls(network.chain.height(), states, games)
 
 
 @dataclass
@@ -29,6 +58,7 @@ class History:
     network: Network
     accepted: list[NewClaim]
     own: Address
+    truths: list[Truth]
     blocks: list[Block] = field(init=False)
     events: list[Logged] = field(init=False)
     said: dict[bytes, Said] = field(init=False)
@@ -72,53 +102,49 @@ class History:
 @cache
 def history(policy: TracePolicy) -> History:
     """Played once per process."""
-    return play(PROGRAMS[policy], lambda network: None)
-
-
-def play(program, each_round: Callable[[Network], None]) -> History:
-    """Play it all; ``each_round`` is called when L1 has something new."""
+    program = PROGRAMS[policy]
     network = Network(program)
     network.watch()
     own = network.client("own")
     honest = network.claim("honest", INPUTS)
-    template = honest.posted
-    signer = honest.client
+    template, signer = honest.posted, honest.client
 
     def claim(nonce: int, **changes: int) -> PostedClaim:
         return signer.sign(replace(template.claim, nonce=nonce, **changes), template.inputs, template.outputs)
 
     # Claims that a sequencer takes, and what becomes of them.
-    posted, spoiled, cancelled, expired, waiting = (claim(100 + number) for number in range(5))
+    posted, spoiled, cancelled, waiting = (claim(100 + number) for number in range(4))
     expired = claim(105, valid_until=network.chain.now())
     taken = [posted, spoiled, cancelled, expired, waiting]
     accepted = [NewClaim(own.claim_id(one.claim), one, network.chain.now(), 400_000) for one in taken]
     network.chain.advance(5)
     own.post_batch([posted, expired])
-    network.client("eve").post_batch([replace(spoiled, outputs=b"?"), replace(waiting, signature=bytes(65))])
+    eve = network.client("eve")
+    eve.post_batch([replace(spoiled, outputs=b"?"), replace(waiting, signature=bytes(65))])
     signer.cancel_nonce(cancelled.claim.nonce)
-    network.client("eve").post_batch([posted, claim(200)])
-    each_round(network)
+    eve.post_batch([posted, claim(200)])
     # Disputes.
+    truths = []
     lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
-    lie_in_op(7, 0, True)(network, Behaviour.SILENT)
-    lie_in_op(8, 0, True)(network, Behaviour.PUBLISHES)
+    if policy is TracePolicy.WITH_CLAIM:
+        lie_in_op(7, 0, True)(network, Behaviour.SILENT)
     troll = network.client("troll")
-    for about in (network.claims[0], network.claims[1]):
-        troll.challenge(about.posted.claim, about.inclusion, value=TERMS.challenge_bond)
-    each_round(network)
+    for about in network.claims[:2]:
+        opened = troll.challenge(about.posted.claim, about.inclusion, value=TERMS.challenge_bond).one(Challenged)
+        if policy is TracePolicy.WITH_CLAIM:
+            troll.commit(troll.game(opened).at, b"c" * 32)
     for _ in range(60):
         moved = network.round()
-        each_round(network)
+        truths.append(Truth.of(network))
         if not moved:
             network.chain.advance(TERMS.clock // 2)
-            each_round(network)
         if all(network.status(one) in (ClaimStatus.FINAL, ClaimStatus.INVALID) for one in network.claims):
             break
-    games = [
-        game for one in network.claims for game in signer.games_of(one.claim_id) if game.challenger == troll.account
-    ]
-    lost = [game for game in games if signer.game(game).open]
-    if lost:
-        troll.reclaim([signer.game(game).ref for game in lost])
-    each_round(network)
-    return History(network, accepted, own.account)
+    for one in network.claims:
+        for event in signer.games_of(one.claim_id):
+            game = signer.game(event)
+            if event.challenger == troll.account and game.open:
+                troll.reclaim([game.ref])
+    network.round()
+    truths.append(Truth.of(network))
+    return History(network, accepted, own.account, truths)

@@ -11,29 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollup.encoding import TracePolicy
-from rollup.l1.client import ClaimStatus
 from rollup.l1.events import ClaimPosted, ClaimSkipped
+from rollup.l1.follow import News
 from sequencer.mirror import Mirror
-from sequencer.states import State
+from sequencer.states import Move, State
 from sequencer.store import Store
 from sequencer.tables import FACTS, games
-from tests.e2e.lies import PROGRAMS
-from tests.e2e.network import Network
-from tests.sequencer.history import History, history, play
-
-SAID = {
-    ClaimStatus.POSTED: State.POSTED,
-    ClaimStatus.CHALLENGED: State.CHALLENGED,
-    ClaimStatus.FINAL: State.FINAL,
-    ClaimStatus.INVALID: State.INVALID,
-}
+from tests.sequencer.history import History, history
 
 POLICIES = list(TracePolicy)
 
 
-@pytest.fixture(params=POLICIES, ids=lambda policy: policy.name.lower())
-def told(request: pytest.FixtureRequest) -> History:
-    return history(request.param)
+@pytest.fixture
+def told() -> History:
+    return history(TracePolicy.WITH_CLAIM)
 
 
 def everything(store: Store) -> dict[str, Any]:
@@ -71,78 +62,48 @@ def everything(store: Store) -> dict[str, Any]:
     return found
 
 
-def agree(network: Network, store: Store) -> None:
-    """Every claim and every game stands in the store as L1 says."""
-    for claimed in network.claims:
-        entry = store.claims.get(claimed.claim_id)
-        assert entry is not None
-        assert entry.state is SAID[network.status(claimed)]
-        assert (entry.batch, entry.index) == (claimed.inclusion.batch, claimed.inclusion.index)
-        assert entry.released == network.deployer.is_released(claimed.inclusion)
-        opened = network.deployer.games_of(claimed.claim_id)
-        dispute = store.disputes.get(claimed.claim_id)
-        assert (dispute is None) == (not opened)
-        if dispute is None:
-            continue
-        assert [game.game_id for game in dispute.games] == [event.game_id for event in opened]
-        for game, event in zip(dispute.games, opened, strict=True):
-            now = network.deployer.game(event)
-            assert (game.ended is None) == now.live
-            if now.live:
-                assert (game.position, game.node, game.commitment) == (now.position, now.node, now.commitment)
-
-
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name.lower())
 def test_it_agrees_with_l1_after_every_round_of_disputes(policy: TracePolicy) -> None:
-    store = Store.open()
-    mirrors: list[Mirror] = []
-    rounds = 0
-
-    def look(network: Network) -> None:
-        nonlocal rounds
-        if not mirrors:
-            mirrors.append(Mirror(network.client("own"), store))
-        mirrors[0].sync()
-        agree(network, store)
-        rounds += 1
-
-    played = play(PROGRAMS[policy], look)
-    assert rounds > 10
-    said = Counter(
-        move.kind
-        for one in played.network.claims
-        if (dispute := store.disputes.get(one.claim_id))
-        for move in dispute.moves
-    )
-    wanted = {
-        "challenged",
-        "committed",
-        "selected",
-        "revealed",
-        "leaf_revealed",
-        "convicted",
-        "challenge_lost",
-        "reclaimed",
-    }
-    wanted |= {"trace_root_set"} if policy is TracePolicy.ON_DISPUTE else set()
+    told = history(policy)
+    store = told.store()
+    assert len(told.truths) > 8
+    for truth in told.truths:
+        told.tell(store, truth.height)
+        for claim_id, (state, released) in truth.states.items():
+            entry = store.claims.get(claim_id)
+            assert entry is not None
+            assert (entry.state, entry.released) == (state, released)
+            dispute = store.disputes.get(claim_id)
+            found = {
+                game.game_id: (game.position, game.node, game.commitment) if game.ended is None else None
+                for game in (dispute.games if dispute else ())
+            }
+            assert found == truth.games[claim_id]
+    said = Counter(move.kind for move in moves_of(told, store))
+    wanted = {"challenged", "selected", "revealed", "leaf_revealed", "convicted", "challenge_lost", "reclaimed"}
+    wanted.add("committed" if policy is TracePolicy.WITH_CLAIM else "trace_root_set")
     assert wanted <= set(said)
-    assert store.claims.counts()[State.FINAL] and store.claims.counts()[State.INVALID]
+    assert {state for truth in told.truths for state, _ in truth.states.values()} == set(State) - {State.PENDING}
+
+
+def moves_of(told: History, store: Store) -> list[Move]:
+    disputes = [store.disputes.get(one.claim_id) for one in told.network.claims]
+    return [move for dispute in disputes if dispute for move in dispute.moves]
 
 
 def test_every_move_has_its_time_sender_and_gas(told: History, store: Store) -> None:
     mirror = Mirror(told.network.deployer, store)
     mirror.sync()
-    moves = [
-        move for one in told.network.claims if (dispute := store.disputes.get(one.claim_id)) for move in dispute.moves
-    ]
-    assert len(moves) > 20
+    moves = moves_of(told, store)
+    assert len(moves) > 10
     for move in moves:
         receipt = told.network.chain.receipt(move.transaction)
         assert receipt is not None
         assert (move.sender, move.gas, move.block) == (receipt["from"], receipt["gasUsed"], receipt["blockNumber"])
         assert move.at == told.blocks[move.block].timestamp
-    order = [(move.claim_id, move.block, move.log_index) for move in moves]
-    assert order == sorted(order, key=lambda one: (order.index(next(o for o in order if o[0] == one[0])), one[1:]))
+    for claimed in told.network.claims:
+        order = [(move.block, move.log_index) for move in moves if move.claim_id == claimed.claim_id]
+        assert order == sorted(order)
 
 
 def test_claims_that_did_not_come_through_us_appear_with_their_bytes(told: History, store: Store) -> None:
@@ -241,7 +202,7 @@ def walks(draw: st.DrawFn) -> tuple[TracePolicy, list[tuple[int | None, int]]]:
     return policy, steps
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(walk=walks())
 def test_after_any_rewinds_it_knows_what_a_fresh_mirror_knows(
     walk: tuple[TracePolicy, list[tuple[int | None, int]]],
@@ -274,7 +235,5 @@ def test_two_processes_that_mirror_into_one_database_write_everything_once(told:
 
 
 def news_after(told: History, number: int) -> Any:
-    from rollup.l1.follow import News
-
     events = tuple(one for one in told.events if one.block > number)
     return News(None, events, told.blocks[-1], tuple(told.blocks))

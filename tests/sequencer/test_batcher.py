@@ -1,0 +1,253 @@
+"""Every accepted claim is posted exactly once, whatever the chain does; what L1 would skip is found out before."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+
+from rollup.claim import PostedClaim
+from rollup.errors import ChainError, StaleView
+from rollup.l1.chain import EmbeddedChain
+from rollup.l1.client import L1Client, Receipt
+from rollup.l1.fees import FeePolicy
+from rollup.types import Duration
+from sequencer.lease import Lease
+from sequencer.limits import Limits
+from sequencer.states import State, Switch
+from sequencer.store import Store
+from tests.anvil import Anvil
+from tests.e2e.network import TERMS
+from tests.sequencer.desk import ETHER, LIMITS, Desk, deploy
+
+
+@pytest.fixture
+def desk(store: Store) -> Desk:
+    chain = EmbeddedChain()
+    deployer = deploy(chain, chain.signer("deployer"))
+    claimant = deployer.using(chain.signer("claimant"))
+    claimant.deposit(100 * ETHER)
+    return Desk(deployer.using(chain.signer("sequencer")), claimant, store)
+
+
+def embedded(desk: Desk) -> EmbeddedChain:
+    assert isinstance(desk.client.chain, EmbeddedChain)
+    return desk.client.chain
+
+
+def test_claims_are_posted_in_the_order_in_which_they_were_taken(desk: Desk) -> None:
+    desk.take(6)
+    receipts = [desk.batcher.step(), desk.batcher.step()]
+    assert all(receipts)
+    assert desk.batcher.step() is None
+    assert desk.on_l1() == desk.taken
+    assert desk.states() == [State.POSTED] * 6
+
+
+def test_a_stopped_batcher_posts_nothing_until_it_is_started_or_flushed(desk: Desk) -> None:
+    desk.store.switches.set(Switch.BATCHER_STOPPED, True)
+    desk.take(1)
+    assert desk.batcher.step() is None
+    assert len(desk.batcher.flush()) == 1
+    desk.take(1)
+    desk.store.switches.set(Switch.BATCHER_STOPPED, False)
+    assert desk.batcher.step() is not None
+
+
+def test_a_claims_age_counts_on_a_chain_that_makes_no_blocks(desk: Desk) -> None:
+    seconds = 0.0
+    desk.limits = replace(LIMITS, age=Duration(12))
+    desk = desk.again()
+    desk.batcher._clock = lambda: seconds
+    desk.take(1)
+    assert desk.batcher.step() is None
+    seconds = 11.0
+    assert desk.batcher.step() is None
+    seconds = 12.0
+    assert desk.batcher.step() is not None
+
+
+def test_expired_claims_and_used_nonces_are_refused_before_they_cost_gas(desk: Desk) -> None:
+    now = desk.client.chain.now()
+    short = desk.intake.submit(desk.claim(valid_until=now + 50)).claim_id
+    cancelled = desk.claim()
+    gone = desk.intake.submit(cancelled).claim_id
+    (good,) = desk.take(1)
+    desk.claimant.cancel_nonce(cancelled.claim.nonce)
+    embedded(desk).advance(100)
+    receipt = desk.batcher.step()
+    assert receipt is not None
+    assert desk.on_l1() == [good]
+    reasons = {claim_id: entry.reason for claim_id in (short, gone) if (entry := desk.store.claims.get(claim_id))}
+    assert "sign it again with a later time" in str(reasons[short])
+    assert "used or cancelled nonce" in str(reasons[gone])
+    assert desk.store.claims.counts()[State.INVALID] == 2
+
+
+def test_whose_balance_is_gone_holds_up_nobody_and_is_refused_after_a_while(desk: Desk) -> None:
+    poor = desk.again(claimant=desk.client.using(embedded(desk).signer("poor")), taken=[])
+    poor.claimant.deposit(3 * TERMS.claim_bond)
+    poor.mirror.sync()
+    poor.take(3)
+    poor.claimant.withdraw(2 * TERMS.claim_bond)
+    desk.take(2)
+    desk.batcher.flush()
+    assert desk.states() == [State.POSTED] * 2
+    assert poor.states() == [State.POSTED, State.PENDING, State.PENDING]
+    poor.claimant.deposit(TERMS.claim_bond)
+    desk.batcher.flush()
+    assert poor.states() == [State.POSTED, State.POSTED, State.PENDING]
+    embedded(desk).advance(desk.limits.grace + 1)
+    assert desk.batcher.flush() == []
+    assert poor.states() == [State.POSTED, State.POSTED, State.INVALID]
+    entry = desk.store.claims.get(poor.taken[2])
+    assert entry is not None and "too little left for the bond" in str(entry.reason)
+
+
+def test_two_processes_on_one_database_never_post_a_claim_twice(desk: Desk) -> None:
+    """Both believe that they may batch, under one account, and race."""
+    other = desk.again(client=desk.client.using(embedded(desk).signer("sequencer")))
+    desk.take(30)
+    barrier, failures = threading.Barrier(2), []
+
+    def work(one: Desk) -> None:
+        barrier.wait()
+        for _ in range(40):
+            try:
+                one.batcher.step()
+            except (StaleView, ChainError) as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(one,)) for one in (desk, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    desk.batcher.flush()
+    assert sorted(desk.on_l1()) == sorted(desk.taken)
+    assert set(desk.states()) == {State.POSTED}
+
+
+def test_two_accounts_that_post_the_same_claims_have_every_claim_posted_once(desk: Desk) -> None:
+    """The second batch is chosen before the first one is mined; L1 skips its claims, which says nothing about them."""
+    desk.take(3)
+    rival = desk.again(client=desk.client.using(embedded(desk).signer("rival")))
+
+    class Overtaken(L1Client):
+        def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
+            rival.batcher.step()
+            return super().post_batch(claims)
+
+    client = desk.client
+    desk = desk.again(client=Overtaken(client.chain, client.address, embedded(desk).signer("sequencer"), client.first))
+    desk.batcher.step()
+    assert sorted(desk.on_l1()) == sorted(desk.taken)
+    assert desk.states() == [State.POSTED] * 3
+    assert [len(batch.claims) - batch.claims.count(None) for batch in desk.store.batches.page().entries] == [0, 3]
+
+
+def test_of_two_processes_the_one_with_the_lease_batches(desk: Desk) -> None:
+    now = 1000.0
+    first = desk.again(lease=Lease(desk.store, seconds=60, clock=lambda: now))
+    second = desk.again(lease=Lease(desk.store, seconds=60, clock=lambda: now))
+    desk.take(1)
+    assert first.batcher.step() is not None
+    desk.take(1)
+    assert second.batcher.step() is None and second.batcher.flush() == []
+    now += 61
+    assert second.batcher.step() is not None
+    desk.take(1)
+    assert first.batcher.step() is None
+    assert second.lease is not None
+    second.lease.release()
+    assert first.batcher.step() is not None
+    assert desk.states() == [State.POSTED] * 3
+
+
+# On a real node
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within a minute"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def node_desk(anvil: Anvil, store: Store) -> Iterator[Desk]:
+    chain = anvil.chain(fees=FeePolicy(bump_after=0.5, give_up_after=20.0, poll=0.02))
+    deployer = deploy(chain, anvil.signer("deployer"))
+    client = L1Client(chain, deployer.address, anvil.signer("sequencer"), max(0, chain.height() - 5))
+    claimant = client.using(anvil.signer("claimant"))
+    claimant.deposit(100 * ETHER)
+    anvil.mine(12)
+    yield Desk(client, claimant, store, Limits(count=3, age=Duration(0)))
+    anvil.automine(True)
+
+
+@pytest.mark.anvil
+@pytest.mark.parametrize("keeping", [False, True], ids=["their-transactions-gone", "their-transactions-mined-again"])
+def test_every_accepted_claim_is_posted_exactly_once_through_reorganisations(
+    node_desk: Desk, anvil: Anvil, keeping: bool
+) -> None:
+    """Of depth 1 to 10, with batches in the blocks that vanish; some of them while claims wait, some not."""
+    for depth in range(1, 11):
+        node_desk.take(2)
+        for _ in range(max(1, depth // 3)):
+            node_desk.batcher.step()
+            node_desk.take(2)
+        anvil.mine(max(0, depth - 3))
+        if keeping:
+            anvil.reorg_keeping(depth)
+        else:
+            anvil.reorg(depth)
+        if depth % 2:
+            node_desk = node_desk.again()
+        else:
+            node_desk.mirror.sync()
+        node_desk.batcher.step()
+    node_desk.batcher.flush()
+    assert len(node_desk.taken) > 50
+    assert sorted(node_desk.on_l1()) == sorted(node_desk.taken)
+    assert set(node_desk.states()) == {State.POSTED}
+    fresh = node_desk.again(store=Store.open())
+    assert {entry.claim_id for entry in fresh.store.claims.page(limit=200).entries} == set(node_desk.taken)
+
+
+@pytest.mark.anvil
+def test_a_batch_that_an_earlier_life_left_in_the_mempool_is_not_posted_again(node_desk: Desk, anvil: Anvil) -> None:
+    """The process dies after it sent the batch and before it was mined; the next life sends the same claims."""
+    node_desk.take(3)
+    anvil.automine(False)
+
+    def die() -> None:
+        with suppress(ChainError):
+            node_desk.batcher.step()
+
+    earlier = threading.Thread(target=die)
+    earlier.start()
+    until(lambda: bool(anvil.pending()))
+    left = anvil.pending()
+    client = node_desk.client
+    reborn = L1Client(
+        anvil.chain(fees=FeePolicy(bump_after=0.5, give_up_after=20.0, poll=0.02)),
+        client.address,
+        anvil.signer("sequencer"),
+        client.first,
+    )
+    again = node_desk.again(client=reborn)
+    posted: list[Receipt | None] = []
+    later = threading.Thread(target=lambda: posted.append(again.batcher.step()))
+    later.start()
+    until(lambda: anvil.pending() != left)
+    anvil.automine(True)
+    later.join()
+    earlier.join()
+    again.batcher.flush()
+    assert sorted(again.on_l1()) == sorted(again.taken)
+    assert again.states() == [State.POSTED] * 3
