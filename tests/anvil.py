@@ -195,6 +195,7 @@ class Anvil:
 
     def reorg(self, depth: int) -> None:
         """Replace the last blocks with as many empty ones; their transactions are gone for good."""
+        self._otherwise()
         self.rpc("anvil_reorg", depth, [])
 
     def rollback(self, depth: int) -> None:
@@ -209,7 +210,12 @@ class Anvil:
             for number in range(height - depth + 1, height + 1)
             for transaction in self.rpc("eth_getBlockByNumber", hex(number), False)["transactions"]
         ]
+        self._otherwise()
         self.rpc("anvil_reorg", depth, [[self.rpc("eth_getRawTransactionByHash", one), 0] for one in moved])
+
+    def _otherwise(self) -> None:
+        """Blocks of the same second with the same transactions are the same blocks."""
+        self.rpc("evm_increaseTime", 1)
 
     def pending(self) -> list[str]:
         """Hashes of the transactions that wait, in no order."""

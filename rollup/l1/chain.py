@@ -166,14 +166,16 @@ class Chain:
         if topics:
             request["topics"] = [None if topic is None else "0x" + topic.hex() for topic in topics]
         found: list[LogReceipt] = []
+        # What was refused once may have been so for another reason: every call tries a little more again.
+        blocks = min(LOG_BLOCKS, 2 * self._log_blocks)
         while first <= last:
-            end = min(last, first + self._log_blocks - 1)
+            end = min(last, first + blocks - 1)
             try:
                 found += self._logs(request | {"fromBlock": first, "toBlock": end})
             except Refused:
                 if end == first:
                     raise
-                self._log_blocks = max(1, (end - first + 1) // 2)
+                self._log_blocks = blocks = max(1, (end - first + 1) // 2)
                 continue
             first = end + 1
         return found
