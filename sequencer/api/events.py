@@ -56,7 +56,7 @@ def events_routes(parts: Parts) -> APIRouter:
         responses=STREAM,
     )
     async def events(request: Request, last_event_id: LastEventId = None) -> StreamingResponse:
-        return _stream(parts.feed, None, _last(last_event_id), request.app.state.stopping)
+        return _stream(parts.feed, None, _last(last_event_id), request)
 
     @routes.get(
         "/claims/{claim_id}/events",
@@ -68,7 +68,7 @@ def events_routes(parts: Parts) -> APIRouter:
     )
     async def claim_events(claim_id: str, request: Request, last_event_id: LastEventId = None) -> StreamingResponse:
         entry = await _known(parts, claim_id)
-        return _stream(parts.feed, entry, _last(last_event_id) or 0, request.app.state.stopping)
+        return _stream(parts.feed, entry, _last(last_event_id) or 0, request)
 
     return routes
 
@@ -88,12 +88,13 @@ def _last(text: str | None) -> int | None:
     return int(text)
 
 
-def _stream(feed: Feed, claim: ClaimId | None, last: int | None, stopping: Event) -> StreamingResponse:
+def _stream(feed: Feed, claim: ClaimId | None, last: int | None, request: Request) -> StreamingResponse:
     feed.check()
+    stopping: Event = request.app.state.stopping
 
     async def body() -> AsyncIterator[str]:
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
-        async for change in feed.changes(claim, last, stopping):
+        async for change in feed.changes(claim, last, stopping, request.is_disconnected):
             yield ": still here\n\n" if change is None else written(change)
 
     return StreamingResponse(

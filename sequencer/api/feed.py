@@ -6,7 +6,7 @@ The store is asked, not this process: other processes change claims too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from threading import Event
 
 from starlette.concurrency import run_in_threadpool
@@ -29,6 +29,8 @@ READ = 500
 WAITING = 2000
 """Changes that may wait for a slow listener before it is sent back to the store."""
 
+Gone = Callable[[], Awaitable[bool]]
+
 _log = logger("touchstone.events")
 
 
@@ -49,10 +51,21 @@ class _Listener:
 class Feed:
     """Of one process; its methods are called in one event loop."""
 
-    def __init__(self, changes: Changes, most: int = MOST_LISTENERS, every: float = LOOK_SECONDS) -> None:
-        self._changes, self._most, self._every = changes, most, every
+    def __init__(
+        self,
+        changes: Changes,
+        most: int = MOST_LISTENERS,
+        every: float = LOOK_SECONDS,
+        heartbeat: float = HEARTBEAT_SECONDS,
+    ) -> None:
+        self._changes, self._most, self._every, self._heartbeat = changes, most, every, heartbeat
         self._listeners: set[_Listener] = set()
         self._looking: asyncio.Task[None] | None = None
+
+    @property
+    def listening(self) -> int:
+        """How many streams are open."""
+        return len(self._listeners)
 
     def check(self) -> None:
         """Raises Problem 503 if all places are taken."""
@@ -78,15 +91,15 @@ class Feed:
         LISTENERS.set(len(self._listeners))
 
     async def changes(
-        self, claim_id: ClaimId | None, last: int | None, stopping: Event, heartbeat: float = HEARTBEAT_SECONDS
+        self, claim_id: ClaimId | None, last: int | None, stopping: Event, gone: Gone
     ) -> AsyncIterator[Change | None]:
         """Changes behind ``last`` (None: from now on), in order and each once; None when there was none for a while.
-        Ends when the process does."""
+        Ends when the process does, or the listener is ``gone``."""
         listener = self._open(claim_id)
         try:
             if last is None:
                 last = await run_in_threadpool(self._changes.latest)
-            behind = True
+            behind, slice_seconds = True, min(0.5, self._heartbeat)
             while not stopping.is_set():
                 if behind:
                     found = await run_in_threadpool(self._changes.after, last, listener.claim_id, READ)
@@ -102,12 +115,14 @@ class Feed:
                     continue
                 quiet = 0.0
                 next_change: Change | None = None
-                while quiet < heartbeat and next_change is None and not stopping.is_set():
-                    # In slices, so that a stream ends soon when the process does.
+                while quiet < self._heartbeat and next_change is None and not stopping.is_set():
+                    # In slices, so that a stream ends soon after its listener or its process.
                     try:
-                        next_change = await asyncio.wait_for(listener.queue.get(), min(0.5, heartbeat))
+                        next_change = await asyncio.wait_for(listener.queue.get(), slice_seconds)
                     except TimeoutError:
-                        quiet += min(0.5, heartbeat)
+                        quiet += slice_seconds
+                        if await gone():
+                            return
                 if next_change is None:
                     if not stopping.is_set():
                         yield None

@@ -17,7 +17,7 @@ from rollup.l1.client import L1Client
 from rollup.service.health import Health
 from rollup.service.problem import Problem, documented
 from rollup.types import ModelId
-from sequencer.api.feed import Feed
+from sequencer.api.feed import HEARTBEAT_SECONDS, MOST_LISTENERS, Feed
 from sequencer.api.prover import Prover
 from sequencer.api.standing import KEPT_SECONDS, Standings
 from sequencer.states import Accepted, Entry, Model
@@ -40,7 +40,9 @@ class Intake(Protocol):
 @dataclass(frozen=True)
 class Parts:
     """``client`` only reads. ``prover`` None: nobody runs inferences here. ``block``: of the deployment. ``now``: the machine's time.
-    ``kept_seconds``: how long what L1 says of a game is good."""
+    ``kept_seconds``: how long what L1 says of a game is good. ``listeners``: streams of events at once; ``heartbeat``: seconds
+    after which a quiet one gets a comment.
+    """
 
     store: Store
     client: L1Client
@@ -51,11 +53,13 @@ class Parts:
     block: int = 0
     now: Callable[[], float] = time.time
     kept_seconds: float = KEPT_SECONDS
+    listeners: int = MOST_LISTENERS
+    heartbeat: float = HEARTBEAT_SECONDS
     feed: Feed = field(init=False)
     standings: Standings = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "feed", Feed(self.store.changes))
+        object.__setattr__(self, "feed", Feed(self.store.changes, self.listeners, heartbeat=self.heartbeat))
         object.__setattr__(self, "standings", Standings(self.client, self.kept_seconds))
 
     def claim(self, text: str) -> Entry:

@@ -84,6 +84,7 @@ class World:
     prover_seconds: float = 20.0
     nonce: int = 0
     servers: list[Server] = field(default_factory=list)
+    parts_made: list[Parts] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.chain = EmbeddedChain()
@@ -117,15 +118,16 @@ class World:
         model = Model(program.id, name, program.header_bytes, dict(program.meta), Timestamp(int(time.time())))
         self.store.models.add(model)
 
-    def parts(self) -> Parts:
+    def parts(self, **changes) -> Parts:
         prover = Prover(self.prover.url, TOKEN, self.client.domain, self.prover_seconds, answer_bytes=1 << 18)
         return Parts(
-            self.store, self.client, self.intake, self.programs, self.health, prover, block=1, kept_seconds=0.0
+            self.store, self.client, self.intake, self.programs, self.health, prover, kept_seconds=0.0, **changes
         )
 
-    def serve(self, limits: WebLimits | None = None) -> Server:
+    def serve(self, limits: WebLimits | None = None, **changes) -> Server:
         """One more process of the same sequencer, as far as callers can tell."""
-        server = serve(create_api(self.parts(), limits or self.limits), "127.0.0.1", 0).start()
+        self.parts_made.append(self.parts(**changes))
+        server = serve(create_api(self.parts_made[-1], limits or self.limits), "127.0.0.1", 0).start()
         self.servers.append(server)
         return server
 
