@@ -21,7 +21,7 @@ RUN groupadd --gid 10001 touchstone \
     && chown -R touchstone:touchstone /var/lib/touchstone
 COPY --from=build /venv /venv
 # Nothing is written outside of volumes and /tmp, so that the root filesystem may be read-only.
-ENV PATH=/venv/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+ENV PATH=/venv/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 JAX_PLATFORMS=cpu
 WORKDIR /var/lib/touchstone
 USER 10001:10001
 STOPSIGNAL SIGTERM

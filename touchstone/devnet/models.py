@@ -12,6 +12,7 @@ from rollup.archive import pack
 from rollup.errors import ServiceError, TouchstoneError
 from rollup.program import Program
 from touchstone.cli.remote import AnswerError, Api
+from touchstone.devnet.plan import MODELS
 
 PATIENCE = 900.0
 """Seconds that the sequencer has to audit and register a model."""
@@ -33,15 +34,15 @@ def _iris() -> Model:
     return lower(network(), sizes[0], calibration=[(one,) for one in sizes])
 
 
-MODELS: Mapping[str, Callable[[], Model]] = {"digits": _digits, "iris": _iris}
-"""By the name under which they are offered."""
+BUILDERS: Mapping[str, Callable[[], Model]] = dict(zip(MODELS, (_digits, _iris), strict=True))
+"""By the name under which the models are offered."""
 
 
 def prepare(folder: Path, say: Callable[[str], None]) -> dict[str, Path]:
     """The models' folders inside ``folder``; a model is lowered if there is none, or none that loads."""
     folder.mkdir(parents=True, exist_ok=True)
     found = {}
-    for name, build in MODELS.items():
+    for name, build in BUILDERS.items():
         place = folder / name
         if not _loads(place):
             say(f"lowering {name} ...")

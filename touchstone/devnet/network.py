@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets as randomness
 import shutil
 import socket
@@ -16,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from rollup.errors import ServiceError, SettingsError
-from touchstone.devnet.plan import Places, anvil, commands, secrets
+from touchstone.devnet.plan import MODELS, Places, anvil, commands, secrets
 from touchstone.devnet.processes import Process, Processes, Stopped
 
 PARAMETERS = Path(__file__).with_name("params.toml")
@@ -55,6 +56,8 @@ class Devnet:
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("TOUCHSTONE_")}
         # Lines come as they are written, not when a buffer is full.
         self._environ["PYTHONUNBUFFERED"] = "1"
+        # Nothing is won by looking for accelerators, and each process would report that it found none.
+        self._environ.setdefault("JAX_PLATFORMS", "cpu")
 
     @property
     def _places(self) -> Places:
@@ -99,6 +102,10 @@ class Devnet:
         file = self._state / "tokens.env"
         file.touch(mode=0o600)
         file.write_text("".join(f"{name}={value}\n" for name, value in tokens.items()))
+        # By itself, for --token-file.
+        own = self._state / "admin-token"
+        own.touch(mode=0o600)
+        own.write_text(tokens["TOUCHSTONE_ADMIN_OWN_TOKEN"] + "\n")
         tokens["TOUCHSTONE_ADMIN_TOKEN"] = tokens["TOUCHSTONE_ADMIN_OWN_TOKEN"]
         return tokens
 
@@ -125,6 +132,7 @@ class Devnet:
         ):
             url = f"http://{LOCAL}:{port}"
             self._processes.wait_until(lambda url=url: _answers(url), f"readiness of the {name}", PATIENCE)  # type: ignore[misc]
+        self._processes.wait_until(lambda: _holds(places.prover, len(MODELS)), "the prover's models", PATIENCE)
         if self._liar:
             self._python("liar", ["-m", "touchstone.devnet.liar", places.rpc, places.sequencer], {})
 
@@ -157,6 +165,7 @@ class Devnet:
             "watchers": [f"http://{LOCAL}:{port}" for port in (self._ports.watcher, self._ports.guard)],
             "deployment": places.deployment,
             "tokens": str(tokens_file),
+            "processes": self._processes.ids,
         }
         # Last, and whole: whoever waits for the network waits for this file.
         beside = self._state / ".network.json"
@@ -207,6 +216,16 @@ def _answers(url: str, chain: bool = False) -> bool:
         return httpx.get(f"{url}/readyz", timeout=5, trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def _holds(prover: str, models: int) -> bool:
+    """Whether the prover can run that many models; it is ready with the first."""
+    try:
+        text = httpx.get(f"{prover}/metrics", timeout=5, trust_env=False).text
+    except httpx.HTTPError:
+        return False
+    found = re.search(r"^touchstone_prover_models_held (\S+)$", text, re.MULTILINE)
+    return found is not None and float(found.group(1)) >= models
 
 
 def _node_binaries() -> Path:

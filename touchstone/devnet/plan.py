@@ -13,6 +13,9 @@ FUNDED: Mapping[str, str] = MappingProxyType(
 )
 """By process: a private key that everybody knows, funded on development chains only."""
 
+MODELS = ("digits", "iris")
+"""What `seed` offers."""
+
 
 @dataclass(frozen=True)
 class Places:

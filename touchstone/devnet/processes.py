@@ -99,20 +99,29 @@ class Processes:
                 how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
                 raise ServiceError(f"{process.name} {how}; the network stops. Its output above says why")
 
+    @property
+    def ids(self) -> dict[str, int]:
+        """The ids of the processes that are to stay."""
+        return {process.name: process.popen.pid for process in self._running if not process.once}
+
     def stop(self) -> None:
-        """End all, the newest first, each with time to finish; kill what does not end."""
-        for process in reversed(self._running):
-            _signal(process, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE
-        for process in reversed(self._running):
-            try:
-                process.popen.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                self.say(process.name, f"did not end within {GRACE:g} s and is killed")
-                _signal(process, signal.SIGKILL)
-                process.popen.wait()
-            process.reader.join(1)
+        """End all, the first one last: the others end their work on the chain. Kill what does not end in time."""
+        for wave in (self._running[1:], self._running[:1]):
+            for process in wave:
+                _signal(process, signal.SIGTERM)
+            deadline = time.monotonic() + GRACE
+            for process in wave:
+                self._ended(process, deadline)
         self._running = []
+
+    def _ended(self, process: Process, deadline: float) -> None:
+        try:
+            process.popen.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.say(process.name, f"did not end within {GRACE:g} s and is killed")
+            _signal(process, signal.SIGKILL)
+            process.popen.wait()
+        process.reader.join(1)
 
 
 def _signal(process: Process, number: signal.Signals) -> None:
