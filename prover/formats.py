@@ -81,7 +81,8 @@ def value_format(observed: Range) -> Format:
 
 def quantize(array: np.ndarray, scale: int, low: int, high: int) -> np.ndarray:
     """Round half to even to the grid 2^-scale and saturate; int64."""
-    scaled = np.asarray(array, dtype=np.float64) * math.ldexp(1.0, scale)
+    with np.errstate(over="ignore"):
+        scaled = np.asarray(array, dtype=np.float64) * math.ldexp(1.0, scale)
     return np.clip(np.rint(np.nan_to_num(scaled, nan=0.0)), low, high).astype(np.int64)
 
 

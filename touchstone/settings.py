@@ -182,6 +182,9 @@ class ProverSettings(WebSettings):
         "URL of a sequencer; models that it serves are fetched, checked against their id and audited.",
         kind=Kind.URL,
     )
+    cache: Path | None = setting(
+        None, "Folder for fetched programs, so that claims are defended also while the sequencer is away."
+    )
     deposit: Wei = setting(0, "Free balance on the ledger that is topped up to when it falls below half of it.", ge=0)
     cache_bytes: Size = setting(256 << 20, "Memory for traces that were derived; others are derived again.", gt=0)
     valid_for: Seconds = setting(3600.0, "How long a signed claim may wait to be posted.", gt=0)

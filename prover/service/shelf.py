@@ -22,17 +22,20 @@ _log = logger("touchstone.shelf")
 
 
 class Shelf:
-    """Fills a worker. ``folder``: where fetched programs are kept, a cache; ``url``: of the sequencer, if any."""
+    """Fills a worker. ``folder``: where fetched programs are kept, a cache; ``url``: of the sequencer, if any; ``needed``:
+    models of claims that are to be defended, whether they are still listed or not.
+    """
 
     def __init__(
         self,
         worker: Worker,
         folder: Path,
         url: str | None = None,
+        needed: Callable[[], set[ModelId]] = set,
         limits: FetchLimits | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._worker, self._url = worker, url
+        self._worker, self._url, self._needed = worker, url, needed
         self._limits, self._monotonic = limits or FetchLimits(), monotonic
         self._programs = Programs(folder, self._limits.archive)
         self.refused: dict[ModelId, tuple[str, float]] = {}
@@ -46,32 +49,46 @@ class Shelf:
         names = [folder.resolve().name, own] if isinstance(own, str) and own else [folder.resolve().name]
         self._worker.hold(model, *dict.fromkeys(names))
 
+    def restore(self) -> None:
+        """Hold what was fetched in an earlier life: claims about it must be defended also while the sequencer is away."""
+        for model_id in self._programs.list():
+            if model_id not in self._worker and model_id not in self.refused:
+                try:
+                    self._hold(model_id, [])
+                except TouchstoneError as error:
+                    self._refuse(model_id, error)
+
     def step(self) -> None:
-        """Hold whatever the sequencer lists and is not held yet; raises ClientError if it can't be asked."""
+        """Hold whatever was fetched before, or the sequencer lists, and is not held yet; raises ClientError if it can't be
+        asked.
+        """
+        self.restore()
         if self._url is None:
             return
+        listing = [(one.model_id, one.name) for one in models_of(self._url) if not one.retired]
+        listing += [(model_id, "") for model_id in self._needed() - {model_id for model_id, _ in listing}]
         trouble: ClientError | None = None
-        for listed in models_of(self._url):
-            why = self.refused.get(listed.model_id)
+        for model_id, name in listing:
+            names = [name] if name else []
+            why = self.refused.get(model_id)
             if why is not None and self._monotonic() - why[1] < AGAIN_SECONDS:
                 continue
-            names = [listed.name] if listed.name else []
-            held = self._worker.model(listed.model_id)
-            if held is not None:
+            if (held := self._worker.model(model_id)) is not None:
                 self._worker.hold(held, *names)
                 continue
-            if listed.retired and listed.model_id not in self._programs:
-                continue
             try:
-                self._hold(listed.model_id, names)
-                self.refused.pop(listed.model_id, None)
+                self._hold(model_id, names)
+                self.refused.pop(model_id, None)
             except ClientError as error:
                 trouble = error
             except TouchstoneError as error:
-                self.refused[listed.model_id] = (str(error), self._monotonic())
-                _log.error("program refused", model=f"0x{listed.model_id.hex()}", name=listed.name, error=str(error))
+                self._refuse(model_id, error)
         if trouble is not None:
             raise trouble
+
+    def _refuse(self, model_id: ModelId, error: TouchstoneError) -> None:
+        self.refused[model_id] = (str(error), self._monotonic())
+        _log.error("program refused", model=f"0x{model_id.hex()}", error=str(error))
 
     def _hold(self, model_id: ModelId, names: list[str]) -> None:
         if model_id not in self._programs:

@@ -28,7 +28,7 @@ from rollup.service.health import Health
 from rollup.service.loop import Loop
 from rollup.service.metrics import counter, gauge
 from rollup.service.web import WebLimits, serve
-from rollup.types import Duration, Root
+from rollup.types import Duration, ModelId, Root
 from touchstone.services.l1 import client_of, log_as, signer_of, web_limits
 from touchstone.settings import ProverSettings
 
@@ -87,7 +87,7 @@ class Prover:
         self.treasury = Treasury(client, options.deposit)
         folder = options.programs or self._scratch
         assert folder is not None
-        self.shelf = Shelf(self.worker, folder, options.models_from, options.fetching)
+        self.shelf = Shelf(self.worker, folder, options.models_from, self._needed, options.fetching)
         self.uphold = Loop("uphold", self.round, options.poll)
         self.programs = Loop("programs", self.shelf.step, SHELF_SECONDS)
         self.health = Health()
@@ -151,6 +151,17 @@ class Prover:
             self._told.add((state, claim))
             (_log.error if state == "convicted" else _log.warning)(sentence, claim_id=f"0x{claim.hex()}")
 
+    def _needed(self) -> set[ModelId]:
+        """Models of this account's claims whose bonds are not settled."""
+        book = self.upholder.book
+        return {
+            posted.claim.model_id
+            for claim, posted in list(book.claims.items())
+            if posted.claim.claimant == self._client.account
+            and claim not in book.convicted
+            and claim not in book.released
+        }
+
     def _find(self, root: Root) -> list[Source]:
         """This account's claims on L1 that commit to a trace root."""
         book, account = self.upholder.book, self._client.account
@@ -189,6 +200,7 @@ def run(settings: ProverSettings) -> None:
             token=settings.token.get_secret_value() if settings.token is not None else None,
             folders=settings.models,
             models_from=settings.models_from,
+            programs=settings.cache,
             deposit=settings.deposit,
             trace_bytes=settings.cache_bytes,
             valid_for=int(settings.valid_for),

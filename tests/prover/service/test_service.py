@@ -63,7 +63,9 @@ def test_a_new_process_with_the_same_key_publishes_and_defends_what_the_old_one_
         for model, (made, where) in claims.items()
     }
     with prover(stage, deposit=ETHER) as new:
+        assert new._needed() == set()
         sent = [receipt.call for receipt in new.round()]
+        assert new._needed() == {program.id for program in stage.programs}
         assert sent.count("setTraceRoot") == 1 and sent.count("reveal") == 2
         root = claims["toy"][0].posted.claim.trace_root
         with new.archive.open(root) as trace:
@@ -80,7 +82,7 @@ def test_a_new_process_with_the_same_key_publishes_and_defends_what_the_old_one_
         assert "timeout" in [receipt.call for receipt in new.round()]
         stage.chain.advance(TERMS.window)
         assert sorted(receipt.call for receipt in new.round()) == ["release", "release"]
-        assert new.round() == []
+        assert new.round() == [] and new._needed() == set()
     for model, (made, where) in claims.items():
         assert stage.deployer.status(made.posted.claim, where) is ClaimStatus.FINAL
         assert not stage.deployer.game(games[model]).live

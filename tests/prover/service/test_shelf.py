@@ -100,3 +100,27 @@ def test_a_sequencer_that_can_not_be_asked_is_named(sequencer: Sequencer, tmp_pa
     sequencer.server.stop()
     with pytest.raises(ClientError, match="can't be fetched"):
         Shelf(worker(), tmp_path / "cache", sequencer.server.url).step()
+
+
+def test_what_was_fetched_is_held_again_while_the_sequencer_is_away(sequencer: Sequencer, tmp_path: Path) -> None:
+    sequencer.offer("toy", GOOD)
+    Shelf(worker(), tmp_path / "cache", sequencer.server.url).step()
+    sequencer.server.stop()
+    held = worker()
+    with pytest.raises(ClientError):
+        Shelf(held, tmp_path / "cache", sequencer.server.url).step()
+    assert [one.id for one in held.models] == [GOOD.id]
+
+
+def test_a_retired_model_is_fetched_only_if_a_claim_about_it_is_to_be_defended(
+    sequencer: Sequencer, tmp_path: Path
+) -> None:
+    sequencer.offer("toy", GOOD)
+    sequencer.listing[0]["retired"] = True
+    held, needed = worker(), set()
+    shelf = Shelf(held, tmp_path / "cache", sequencer.server.url, lambda: needed)
+    shelf.step()
+    assert held.models == [] and sequencer.asked == []
+    needed.add(GOOD.id)
+    shelf.step()
+    assert [one.id for one in held.models] == [GOOD.id]

@@ -1,0 +1,126 @@
+"""``touchstone prover`` as a process: it answers, it shows no secret, it ends when it is told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from rollup.l1.chain import Chain
+from rollup.l1.client import L1Client
+from rollup.l1.deployment import Deployment
+from rollup.l1.development import KEYS, DevelopmentChain
+from rollup.l1.fees import FeePolicy
+from rollup.l1.keys import load_signer
+from rollup.wire import posted_of
+from tests.e2e.toy_program import toy_inputs, toy_program
+from tests.prover.service.stage import TERMS
+from touchstone.cli import main
+from touchstone.devnet.chain import ChainServer
+
+TOKEN = "a very secret token"
+PATIENCE = 120
+
+
+class Process:
+    """A prover on a free port; its log is read as it is written."""
+
+    def __init__(self, *flags: str, **environ: str) -> None:
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "touchstone.cli", "prover", "--port", "0", "--log-style", "json", *flags],
+            env={**os.environ, **environ},
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line)
+
+    def url(self) -> str:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and self.process.poll() is None:
+            for line in list(self.lines):
+                if '"listening"' in line:
+                    return str(json.loads(line)["url"])
+            time.sleep(0.05)
+        raise AssertionError("".join(self.lines))
+
+    def end(self, how: int = signal.SIGTERM) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory):
+    """(folder with deployment.json and the toy, endpoint of a chain)."""
+    folder = tmp_path_factory.mktemp("place")
+    with ChainServer(DevelopmentChain(time.time, 1), "127.0.0.1", 0) as chain:
+        client = L1Client.deploy(Chain.connect(chain.url, FeePolicy(poll=0.1)), load_signer(KEYS[0]), TERMS)
+        client.register(toy_program())
+        Deployment.of(client).save(folder / "deployment.json")
+        toy_program().save(folder / "toy")
+        yield folder, chain.url
+
+
+def test_it_answers_keeps_its_secrets_and_ends_in_order(place: tuple[Path, str]) -> None:
+    folder, rpc = place
+    prover = Process(
+        *("--rpc", rpc, "--deployment", f"{folder / 'deployment.json'}", "--models", f"{folder / 'toy'}"),
+        *("--deposit", "1 ether", "--finality", "latest"),
+        TOUCHSTONE_KEY=KEYS[1],
+        TOUCHSTONE_PROVER_TOKEN=TOKEN,
+    )
+    try:
+        with httpx.Client(base_url=prover.url(), trust_env=False, timeout=PATIENCE) as http:
+            deadline = time.monotonic() + PATIENCE
+            while (ready := http.get("/readyz")).status_code != 200:
+                assert time.monotonic() < deadline, ready.text
+                time.sleep(0.1)
+            real, whole = toy_inputs()
+            body = {"model": "toy", "inputs": [(real / 256.0).tolist(), whole.tolist()]}
+            answer = http.post("/v1/infer", json=body, headers={"authorization": f"Bearer {TOKEN}"})
+            posted = posted_of(answer.json()["posted"])
+            assert posted.claim.claimant == load_signer(KEYS[1]).address
+            assert abs(posted.claim.valid_until - 3600 - time.time()) < PATIENCE
+            root = posted.claim.trace_root.hex()
+            assert http.get(f"/v1/trace/0x{root}/leaves/0").content == posted.inputs[:1024]
+            assert 'touchstone_prover_inferences_total{model="toy",outcome="signed"} 1.0' in http.get("/metrics").text
+    finally:
+        code = prover.end()
+    log = "".join(prover.lines)
+    assert code == 0, log
+    assert TOKEN not in log and KEYS[1] not in log and "Traceback" not in log
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "sentence"),
+    [
+        ([], {}, "an account is needed"),
+        (["--deployment", "/nowhere/deployment.json"], {"TOUCHSTONE_KEY": KEYS[1]}, "cannot be read"),
+        ([], {"TOUCHSTONE_KEY": "not hexadecimal, and secret"}, "not hexadecimal; give"),
+    ],
+    ids=["no account", "no deployment", "no key"],
+)
+def test_what_it_can_not_start_with_is_one_sentence(
+    place: tuple[Path, str], flags: list[str], environ: dict[str, str], sentence: str
+) -> None:
+    folder, rpc = place
+    given = ["--rpc", rpc, "--deployment", f"{folder / 'deployment.json'}", "--models", f"{folder / 'toy'}", *flags]
+    result = CliRunner().invoke(main, ["prover", "--port", "0", *given], env=environ)
+    assert result.exit_code == 1
+    (line,) = result.output.splitlines()
+    assert line.startswith("touchstone: ") and sentence in line and "and secret" not in line
