@@ -1,8 +1,9 @@
 """Changes of claims as server-sent events: in order, each once, resumed behind the last one seen, bounded in number."""
 
 import json
+import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
@@ -39,6 +40,9 @@ class Listener:
         return [(data["claim_id"], data["state"]) for data in (json.loads(message.data) for message in self.messages)]
 
     def close(self):
+        # A close alone waits for the thread that reads.
+        with suppress(OSError):
+            self.response.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self.response.close()
         self._client.close()
 
