@@ -93,6 +93,7 @@ class Prover:
         self.health = Health()
         self.health.add("models", self._no_models)
         self.health.add("chain", lambda: self._lags() or self.uphold.stale(max(30.0, 10 * options.poll)))
+        self.health.add("programs", self._undefended)
         self.health.add("bonds", lambda: self.treasury.problem)
         self._told: set[tuple[str, ClaimId]] = set()
 
@@ -181,6 +182,15 @@ class Prover:
             return None
         trouble = self.programs.trouble or "; ".join(why for why, _ in list(self.shelf.refused.values())[:3])
         return f"no model is held yet{f' ({trouble})' if trouble else ''}; check --models-from"
+
+    def _undefended(self) -> str | None:
+        missing = sorted(model_id.hex() for model_id in self._needed() if model_id not in self.worker)
+        if not missing:
+            return None
+        return (
+            f"claims about model 0x{missing[0]} can't be defended, because its program is not held; "
+            "name its folder with --models, or a sequencer that has it with --models-from"
+        )
 
     def _lags(self) -> str | None:
         behind = time.time() - self.clock.now()

@@ -111,6 +111,19 @@ def test_without_money_for_a_bond_the_prover_is_not_ready_and_says_so(stage: Sta
         assert "bonds" not in one.health.problems()
 
 
+def test_a_claim_whose_program_is_not_held_is_told(stage: Stage) -> None:
+    with prover(stage, deposit=ETHER) as old:
+        old.round()
+        claim(old, stage, "toy")
+        old.round()
+        assert "programs" not in old.health.problems()
+    client, signer = stage.client(), stage.chain.signer("prover")
+    new = Prover(client, signer, ProverOptions(models_from="http://127.0.0.1:1"))
+    new.round()
+    assert "can't be defended" in new.health.problems()["programs"]
+    new.stop()
+
+
 def test_a_claim_that_another_account_made_is_not_published(stage: Stage) -> None:
     with prover(stage, deposit=ETHER) as one, prover(stage, "other", deposit=ETHER) as other:
         one.round(), other.round()
