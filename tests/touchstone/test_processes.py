@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -40,11 +41,11 @@ def family() -> Iterator[Family]:
 
 
 def alive(pid: int) -> bool:
+    """Whether it runs; one that has ended and that nobody has waited for does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return True
 
 
 def test_output_comes_with_the_name_of_its_process(family: Family) -> None:
@@ -110,6 +111,23 @@ def test_children_are_asked_to_end_and_have_time_to_finish(family: Family, tmp_p
         family.until_heard(name, "begun")
     family.processes.stop()
     assert sorted(log.read_text().split()) == ["a", "b"]
+
+
+def test_children_of_a_network_that_is_killed_end_too(family: Family) -> None:
+    code = (
+        "import os, sys\n"
+        "from touchstone.devnet.processes import Processes\n"
+        "processes = Processes(lambda name, line: print(name, line, flush=True))\n"
+        f"child = processes.start('child', [sys.executable, '-c', {FOREVER!r}], os.environ)\n"
+        "print(child.popen.pid, flush=True)\n"
+        "processes.watch()\n"
+    )
+    network = family.start("network", code, once=True)
+    family.until_heard("network", "child begun")
+    child = next(int(line) for _, line in family.heard if line.isdigit())
+    os.kill(network, signal.SIGKILL)
+    family.processes._running.clear()
+    family.processes.wait_until(lambda: not alive(child), "the end of the orphan", PATIENCE)
 
 
 def test_ports_that_are_zero_become_free_ones_all_different_and_a_taken_one_is_named() -> None:

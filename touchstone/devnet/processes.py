@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -58,6 +60,7 @@ class Processes:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_die_with_parent,
         )
         reader = threading.Thread(target=self._forward, args=(name, popen), name=f"output of {name}", daemon=True)
         reader.start()
@@ -122,6 +125,16 @@ class Processes:
             _signal(process, signal.SIGKILL)
             process.popen.wait()
         process.reader.join(1)
+
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    """In the child, before its program: if the network is killed and can stop nobody, Linux does."""
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _signal(process: Process, number: signal.Signals) -> None:
