@@ -156,20 +156,33 @@ async def _written(
     try:
         response = await handle(request)
     except BaseException as error:
-        await run_in_threadpool(guard.write, actor, request, *_ended(error))
+        await run_in_threadpool(_finish, guard, actor, request, *_ended(error))
         raise
     notes: dict[str, Any] = getattr(request.state, "notes", {})
-    await run_in_threadpool(guard.write, actor, request, Outcome.DONE, notes)
+    await run_in_threadpool(_finish, guard, actor, request, Outcome.DONE, notes)
     _log.info("done", action=_action(request), actor=str(actor), **notes)
     return response
+
+
+def _finish(guard: Guard, actor: Actor, request: Request, outcome: str, detail: Mapping[str, Any]) -> None:
+    """Write how an action ended. It can't be undone where that fails, and whoever asked is to know what became of it; the
+    log then has its beginning.
+    """
+    try:
+        guard.write(actor, request, outcome, detail)
+    except TouchstoneError as error:
+        _log.error(
+            "the end of an action is not in the audit log", action=_action(request), outcome=outcome, error=str(error)
+        )
 
 
 def _ended(error: BaseException) -> tuple[str, dict[str, Any]]:
     if isinstance(error, RequestValidationError):
         return Outcome.REFUSED, {"why": "the request is malformed"}
     if isinstance(error, TouchstoneError):
-        outcome = Outcome.REFUSED if problem_of(error).status < 500 else Outcome.FAILED
-        return outcome, {"why": _cut(str(error))}
+        # As whoever asked reads it: without what an endpoint's address may hold.
+        problem = problem_of(error)
+        return Outcome.REFUSED if problem.status < 500 else Outcome.FAILED, {"why": _cut(problem.detail)}
     return Outcome.FAILED, {"why": f"{type(error).__name__}; see the server's log"}
 
 

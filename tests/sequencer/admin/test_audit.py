@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from rollup.service.web import serve
 from sequencer.states import Switch
 from tests.sequencer.admin.world import SECRETS, World, header
 
@@ -109,13 +112,29 @@ def test_no_token_reaches_the_database(world: World, http: httpx.Client) -> None
 
 
 def test_nothing_is_done_that_can_not_be_written_down(world: World, http: httpx.Client) -> None:
-    path = world.folder / "sequencer.db"
-    with sqlite3.connect(path) as database:
-        database.execute("ALTER TABLE audit RENAME TO elsewhere")
+    _rename(world.folder, "audit", "elsewhere")
     try:
         answer = http.post("/admin/intake/pause", headers=header("own"))
     finally:
-        with sqlite3.connect(path) as database:
-            database.execute("ALTER TABLE elsewhere RENAME TO audit")
+        _rename(world.folder, "elsewhere", "audit")
     assert answer.status_code >= 500
     assert world.store.switches.get(Switch.INTAKE_PAUSED) is False
+
+
+def test_what_was_done_is_answered_as_done_though_its_end_can_not_be_written_down(tmp_path: Path) -> None:
+    """The log is lost in the middle of the action, and has at least its beginning."""
+    world = World(tmp_path, extra={"wake": lambda: _rename(tmp_path, "audit", "elsewhere")})
+    server = serve(world.app(), "127.0.0.1", 0).start()
+    try:
+        answer = httpx.post(f"{server.url}/admin/intake/pause", headers=header("own"))
+    finally:
+        server.stop()
+    assert answer.status_code == 200 and world.store.switches.get(Switch.INTAKE_PAUSED) is True
+    _rename(tmp_path, "elsewhere", "audit")
+    assert [entry.outcome for entry in world.store.audit.page().entries] == ["begun"]
+    world.store.close()
+
+
+def _rename(folder: Path, table: str, name: str) -> None:
+    with closing(sqlite3.connect(folder / "sequencer.db")) as database:
+        database.execute(f"ALTER TABLE {table} RENAME TO {name}")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 
+from rollup.errors import ChainError
+from rollup.l1.chain import EmbeddedChain
 from rollup.service import logs
 from rollup.service.web import serve
 from sequencer.states import State, Switch
 from tests.e2e.network import TERMS
 from tests.sequencer.admin.world import World, header
+
+T = TypeVar("T")
 
 
 def post(http: httpx.Client, path: str, **given: Any) -> httpx.Response:
@@ -134,3 +139,34 @@ def test_the_status_tells_everything_at_a_glance(world: World, http: httpx.Clien
 def test_the_configuration_is_shown_as_it_was_given(http: httpx.Client) -> None:
     settings = http.get("/admin/config", headers=header("read")).json()["settings"]
     assert settings == {"sequencer": {"port": 8080, "prover_token": "set"}}
+
+
+class Unreachable(EmbeddedChain):
+    """A chain whose node can be cut off; the endpoint's path is a key."""
+
+    cut = False
+
+    def ask(self, call: Callable[[], T]) -> T:
+        if self.cut:
+            raise ChainError("the node https://node.example/v3/0123secret did not answer; check the endpoint")
+        return super().ask(call)
+
+
+def test_the_status_answers_while_l1_does_not_and_shows_no_key_of_the_endpoint(tmp_path: Path) -> None:
+    chain = Unreachable()
+    world = World(tmp_path, chain)
+    server = serve(world.app(), "127.0.0.1", 0).start()
+    chain.cut = True
+    try:
+        found = httpx.get(f"{server.url}/admin/status", headers=header("read"))
+        refused = httpx.get(f"{server.url}/admin/balances", headers=header("read"))
+        flushed = httpx.post(f"{server.url}/admin/batcher/flush", headers=header("own"))
+        audit = httpx.get(f"{server.url}/admin/audit", headers=header("read"))
+    finally:
+        server.stop()
+        world.store.close()
+    assert found.status_code == 200 and found.json()["balances"] is None
+    assert "did not answer" in found.json()["l1"]["trouble"] and found.json()["l1"]["head"] is None
+    assert refused.status_code == flushed.status_code == 503
+    assert [entry["outcome"] for entry in audit.json()["entries"]] == ["failed", "begun"]
+    assert "secret" not in found.text + refused.text + flushed.text + audit.text
