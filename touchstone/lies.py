@@ -70,7 +70,7 @@ def lie(
         return Lie(execution, outputs, "claims what the program gives for another input")
     values = list(execution.values())
     target, element = _place(program, values, rng)
-    wrong = values[target].copy()
+    wrong = _own(values[target])
     before = int(wrong.reshape(-1)[element])
     wrong.reshape(-1)[element] ^= int(rng.integers(1, 128))
     values = resumed(program, [*values[:target], wrong])
@@ -90,9 +90,14 @@ def with_values(machine: Executor, values: Sequence[Array]) -> Trace:
     return Trace(machine, list(values[: len(header.inputs)]), roots, outputs, list(values))
 
 
+def _own(array: Array) -> Array:
+    """A copy whose flat view writes to it: NumPy's scalars, which arrays without dimensions become, have none."""
+    return np.array(array, order="C")
+
+
 def _in_favour_of_another(output: Array, rng: np.random.Generator) -> tuple[Array, str]:
     """The output with another largest element (with another element, if it has but one)."""
-    wrong = output.copy()
+    wrong = _own(output)
     flat, top = wrong.reshape(-1), int(output.max())
     losers = [element for element in range(flat.size) if element != int(np.argmax(output))]
     element = int(rng.choice(losers)) if losers else 0
@@ -103,7 +108,7 @@ def _in_favour_of_another(output: Array, rng: np.random.Generator) -> tuple[Arra
 
 def _another(inputs: list[Array], rng: np.random.Generator) -> list[Array]:
     """Inputs of which one element differs."""
-    changed = [array.copy() for array in inputs]
+    changed = [_own(array) for array in inputs]
     number = int(rng.choice([n for n, array in enumerate(changed) if array.size]))
     flat = changed[number].reshape(-1)
     flat[int(rng.integers(flat.size))] ^= 1
