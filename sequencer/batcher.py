@@ -102,7 +102,7 @@ class Batcher:
             self._store.claims.refuse(screened.refused)
             # Of a claimant who can pay for some of its claims only, these go in, and the rest waits.
             held |= screened.held
-            spared = [entry for entry in screened.good if entry.posted.claim.claimant in held]
+            spared = [entry for entry in screened.good if entry in held]
 
     def _fitting(self, waiting: Sequence[Entry]) -> tuple[list[Entry], bool]:
         """The first claims that fit a batch, and whether it is full with them."""

@@ -1,43 +1,89 @@
-"""Which of the waiting claims L1 would skip, found out before gas is spent on them."""
+"""Which of the waiting claims L1 would skip, found out before gas is spent on them.
+
+What can't change is refused at once: an expired claim, a used nonce. What a reorganisation may have undone for a few blocks (a
+deposit, a model's registration, an upload) is waited for.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from rollup.claim import Address, ClaimId
+from rollup.claim import Address, ClaimId, output_types
+from rollup.encoding import decode_header
 from rollup.l1.client import L1Client
-from rollup.types import Duration, Timestamp
-from sequencer.states import Entry, Head
+from rollup.types import Duration, ModelId, Root, Timestamp
+from sequencer.states import Entry, Head, Held
 from sequencer.store import Store
+
+FORGET = 10
+"""An obstacle that nobody stumbled over for so many graces is forgotten."""
+
+
+@dataclass(frozen=True)
+class Poor:
+    """The claimant's free balance does not suffice for a bond."""
+
+    claimant: Address
+
+
+@dataclass(frozen=True)
+class Unregistered:
+    """The model's registration vanished."""
+
+    model_id: ModelId
+
+
+@dataclass(frozen=True)
+class NotUploaded:
+    """The bytes behind a root are not on L1, and not in the claim."""
+
+    claim_id: ClaimId
+    model_id: ModelId
+    is_output: bool
+    root: Root
+
+
+Obstacle = Poor | Unregistered | NotUploaded
 
 
 @dataclass(frozen=True)
 class Screened:
-    """``good`` may be posted; ``refused`` never, for these reasons; the claims of ``held`` claimants not now."""
+    """``good`` may be posted; ``refused`` never, for these reasons; what is ``held`` not now."""
 
     good: tuple[Entry, ...]
     refused: dict[ClaimId, str]
-    held: frozenset[Address]
+    held: Held
 
 
 @dataclass
 class Screening:
-    """``grace``: for how long a claimant's claims are held back when its balance does not suffice, by L1's time."""
+    """``grace``: for how long a claim waits for an obstacle to go away, by L1's time."""
 
     client: L1Client
     store: Store
     grace: Duration
-    _short_since: dict[Address, Timestamp] = field(default_factory=dict)
+    _since: dict[Obstacle, Timestamp] = field(default_factory=dict)
 
-    def held(self, head: Head) -> set[Address]:
-        """Claimants who still can't pay for a bond; whose grace is over is looked at again, to be refused."""
-        bond = self.client.parameters.claim_bond
-        for claimant, since in list(self._short_since.items()):
-            if head.time < since or self.client.balance(claimant) >= bond:
-                del self._short_since[claimant]
-        return {claimant for claimant, since in self._short_since.items() if head.time - since <= self.grace}
+    def held(self, head: Head) -> Held:
+        """What still can't be posted. What has waited for too long is not held: it is looked at again, and refused."""
+        found = Held()
+        for obstacle, since in list(self._since.items()):
+            waited = head.time - since
+            if not 0 <= waited <= FORGET * self.grace or not self._stands(obstacle):
+                del self._since[obstacle]
+            elif waited <= self.grace:
+                found |= _held(obstacle)
+        return found
+
+    def _stands(self, obstacle: Obstacle) -> bool:
+        match obstacle:
+            case Poor(claimant):
+                return self.client.balance(claimant) < self.client.parameters.claim_bond
+            case Unregistered(model_id):
+                return self.store.l1.header(model_id) is None
+            case NotUploaded(_, model_id, is_output, root):
+                return not self.client.is_assembled(model_id, is_output, root)
 
     def screen(self, entries: Sequence[Entry], head: Head) -> Screened:
         """Look at claims that are about to be posted on top of ``head``, in their order."""
@@ -46,7 +92,7 @@ class Screening:
         free: dict[Address, int] = {}
         good: list[Entry] = []
         refused: dict[ClaimId, str] = {}
-        short: Counter[Address] = Counter()
+        held = Held()
         for entry in entries:
             claim = entry.posted.claim
             if head.time > claim.valid_until:
@@ -59,16 +105,48 @@ class Screening:
                     f"{claim.claimant} has used or cancelled nonce {claim.nonce} on L1; sign with another"
                 )
                 continue
-            if claim.claimant not in free:
-                free[claim.claimant] = self.client.balance(claim.claimant)
-            if free[claim.claimant] >= bond:
-                free[claim.claimant] -= bond
-                good.append(entry)
+            obstacle = next((one for one in self._content(entry) if self._stands(one)), None)
+            if obstacle is None:
+                if claim.claimant not in free:
+                    free[claim.claimant] = self.client.balance(claim.claimant)
+                if free[claim.claimant] >= bond:
+                    free[claim.claimant] -= bond
+                    good.append(entry)
+                    continue
+                obstacle = Poor(claim.claimant)
+            if head.time - self._since.setdefault(obstacle, head.time) > self.grace:
+                refused[entry.claim_id] = self._sentence(obstacle)
             else:
-                short[claim.claimant] += 1
-                since = self._short_since.setdefault(claim.claimant, head.time)
-                if head.time - since > self.grace:
-                    refused[entry.claim_id] = (
-                        f"{claim.claimant} has too little left for the bond of {bond} wei; deposit, and sign a new claim"
-                    )
-        return Screened(tuple(good), refused, frozenset(short))
+                held |= _held(obstacle)
+        return Screened(tuple(good), refused, held)
+
+    def _content(self, entry: Entry) -> Iterator[Obstacle]:
+        """What might be missing on L1 beside the bond."""
+        claim = entry.posted.claim
+        yield Unregistered(claim.model_id)
+        header = decode_header(self.store.l1.header(claim.model_id) or b"")
+        if not entry.posted.inputs and any(tensor.bytes for tensor in header.inputs):
+            yield NotUploaded(entry.claim_id, claim.model_id, False, claim.input_root)
+        if not entry.posted.outputs and any(tensor.bytes for tensor in output_types(header)):
+            yield NotUploaded(entry.claim_id, claim.model_id, True, claim.output_root)
+
+    def _sentence(self, obstacle: Obstacle) -> str:
+        match obstacle:
+            case Poor(claimant):
+                bond = self.client.parameters.claim_bond
+                return f"{claimant} has too little left for the bond of {bond} wei; deposit, and sign a new claim"
+            case Unregistered(model_id):
+                return f"model 0x{model_id.hex()} is no longer registered; register it, and sign a new claim"
+            case NotUploaded(_, _, is_output, root):
+                what = "output" if is_output else "input"
+                return f"the {what} behind root 0x{root.hex()} is no longer on L1; upload it, and sign a new claim"
+
+
+def _held(obstacle: Obstacle) -> Held:
+    match obstacle:
+        case Poor(claimant):
+            return Held(claimants=frozenset([claimant]))
+        case Unregistered(model_id):
+            return Held(models=frozenset([model_id]))
+        case NotUploaded(claim_id):
+            return Held(claims=frozenset([claim_id]))

@@ -76,6 +76,25 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Held:
+    """Pending claims that are not to be posted now: those of some claimants, of some models, and some by themselves."""
+
+    claimants: frozenset[Address] = frozenset()
+    models: frozenset[ModelId] = frozenset()
+    claims: frozenset[ClaimId] = frozenset()
+
+    def __or__(self, other: Held) -> Held:
+        return Held(self.claimants | other.claimants, self.models | other.models, self.claims | other.claims)
+
+    def __contains__(self, entry: Entry) -> bool:
+        claim = entry.posted.claim
+        return claim.claimant in self.claimants or claim.model_id in self.models or entry.claim_id in self.claims
+
+
+NOTHING_HELD = Held()
+
+
+@dataclass(frozen=True)
 class Page(Generic[T]):
     """Part of a listing, newest first; ``next`` is the cursor of what follows, None at the end."""
 

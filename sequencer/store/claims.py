@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from rollup.claim import Address, ClaimId
 from rollup.errors import ClaimError
 from rollup.types import ModelId, Timestamp
 from sequencer.refusals import Paused
-from sequencer.states import Accepted, Entry, NewClaim, Page, State, Switch
+from sequencer.states import NOTHING_HELD, Accepted, Entry, Held, NewClaim, Page, State, Switch
 from sequencer.store import cursors, standing, switches
 from sequencer.store.database import Database
 from sequencer.store.rows import chunks, claim_columns, content_columns, entry_of
@@ -95,11 +95,16 @@ class Claims:
             entries = [entry_of(row) for row in connection.execute(query)]
         return cursors.page(entries, limit, lambda entry: entry.sequence)
 
-    def pending(self, limit: int, without: Collection[Address] = ()) -> list[Entry]:
-        """What waits, oldest first, with bytes; ``without`` the claims of some claimants."""
+    def pending(self, limit: int, without: Held = NOTHING_HELD) -> list[Entry]:
+        """What waits and is not held back, oldest first, with bytes."""
         query = _WHOLE.where(claims.c.state == State.PENDING).order_by(claims.c.sequence).limit(limit)
-        if without:
-            query = query.where(claims.c.claimant.not_in(list(without)))
+        for column, some in (
+            (claims.c.claimant, without.claimants),
+            (claims.c.model_id, without.models),
+            (claims.c.claim_id, without.claims),
+        ):
+            for part in chunks(some):
+                query = query.where(column.not_in(part))
         with self._database.read() as connection:
             return [entry_of(row, bytes(row.inputs), bytes(row.outputs)) for row in connection.execute(query)]
 

@@ -21,6 +21,9 @@ BUSY_SECONDS = 30
 WRITERS = 0x70756368
 """Name of PostgreSQL's advisory lock that every writer holds; any constant of our own."""
 
+POOL: dict[str, Any] = {"pool_size": 10, "max_overflow": 10}
+"""Connections of one process: kept open, and more at most."""
+
 
 class StoreError(ServiceError):
     """The database can't be used, or refuses what it was asked for."""
@@ -53,7 +56,7 @@ class Database:
         return self._url.render_as_string(hide_password=True)
 
     def _sqlite(self) -> sa.Engine:
-        options: dict[str, Any] = {"poolclass": StaticPool} if self.in_memory else {}
+        options: dict[str, Any] = {"poolclass": StaticPool} if self.in_memory else POOL
         arguments = {"check_same_thread": False, "timeout": BUSY_SECONDS}
         engine = sa.create_engine(self._url, connect_args=arguments, **options)
 
@@ -74,7 +77,7 @@ class Database:
     def _postgresql(self) -> sa.Engine:
         waits = f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout={2 * BUSY_SECONDS}s"
         arguments = {"connect_timeout": 10, "options": waits}
-        return sa.create_engine(self._url, connect_args=arguments, pool_pre_ping=True)
+        return sa.create_engine(self._url, connect_args=arguments, pool_pre_ping=True, **POOL)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

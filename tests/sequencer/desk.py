@@ -69,14 +69,18 @@ class Desk:
     def claim(self, **changes: object) -> PostedClaim:
         program, inputs, outputs, trace = toy()
         self.nonce += 1
-        fields = {"nonce": self.nonce, "valid_until": self.client.chain.now() + 100_000, **changes}
+        fields = {
+            "nonce": self.nonce,
+            "valid_until": self.client.chain.now() + 100_000,
+            "model_id": program.id,
+            "trace_root": trace.root,
+            **changes,
+        }
         claim = Claim(
-            model_id=program.id,
             claimant=self.claimant.account,
             request_id=bytes(32),
             input_root=input_root(program.header, inputs),
             output_root=output_root(program.header, outputs),
-            trace_root=trace.root,
             **fields,  # type: ignore[arg-type]
         )
         return self.claimant.sign(claim, inputs, outputs)

@@ -11,18 +11,22 @@ from dataclasses import replace
 import pytest
 
 from rollup.claim import PostedClaim
+from rollup.encoding import TracePolicy
 from rollup.errors import ChainError, StaleView
 from rollup.l1.chain import EmbeddedChain
 from rollup.l1.client import L1Client, Receipt
 from rollup.l1.fees import FeePolicy
-from rollup.types import Duration
+from rollup.merkle import tensor_tree
+from rollup.program import Program
+from rollup.types import LEAF_BYTES, Duration, Root
 from sequencer.lease import Lease
 from sequencer.limits import Limits
 from sequencer.states import State, Switch
 from sequencer.store import Store
 from tests.anvil import Anvil
 from tests.e2e.network import TERMS
-from tests.sequencer.desk import ETHER, LIMITS, Desk, deploy
+from tests.e2e.toy_program import toy_program
+from tests.sequencer.desk import ETHER, LIMITS, Desk, deploy, toy
 
 
 @pytest.fixture
@@ -217,6 +221,58 @@ def test_every_accepted_claim_is_posted_exactly_once_through_reorganisations(
     assert set(node_desk.states()) == {State.POSTED}
     fresh = node_desk.again(store=Store.open())
     assert {entry.claim_id for entry in fresh.store.claims.page(limit=200).entries} == set(node_desk.taken)
+
+
+@pytest.mark.anvil
+def test_what_a_reorganisation_took_a_claims_ground_from_is_posted_when_that_is_back(
+    node_desk: Desk, anvil: Anvil
+) -> None:
+    """Deposit, registration and upload vanish with their blocks, and are sent again later: the claims wait for them."""
+    program, inputs, _, _ = toy()
+    other = toy_program(TracePolicy.ON_DISPUTE)
+    late = node_desk.client.using(anvil.signer("late"))
+    blocks = anvil.height
+    late.deposit(ETHER)
+    late.register(other)
+    roots = upload(late, program, inputs)
+    node_desk.mirror.sync()
+    node_desk.admission.refresh()
+    lately = node_desk.again(claimant=late, nonce=1000, taken=[])
+    posted = lately.claim()
+    lately.taken.append(lately.intake.submit(posted).claim_id)
+    deferred = node_desk.claim(model_id=other.id, trace_root=Root(bytes(32)))
+    node_desk.taken.append(node_desk.intake.submit(deferred).claim_id)
+    bare = replace(node_desk.claim(), inputs=b"")
+    node_desk.taken.append(node_desk.intake.submit(bare).claim_id)
+    anvil.reorg(anvil.height - blocks)
+    node_desk.take(1)
+    node_desk.batcher.flush()
+    assert node_desk.states() == [State.PENDING, State.PENDING, State.POSTED]
+    assert lately.states() == [State.PENDING]
+    late.deposit(ETHER)
+    late.register(other)
+    assert upload(late, program, inputs) == roots
+    node_desk.batcher.flush()
+    assert node_desk.states() == [State.POSTED] * 3 and lately.states() == [State.POSTED]
+    assert sorted(node_desk.on_l1()) == sorted(node_desk.taken + lately.taken)
+
+
+def upload(client: L1Client, program: Program, inputs: bytes) -> list[Root]:
+    """Put the toy's inputs on L1, so that postings may leave them out."""
+    header, roots, at = program.header, [], 0
+    for tensor in header.inputs:
+        part = inputs[at : at + tensor.bytes]
+        at += tensor.bytes
+        pieces = [part[start : start + LEAF_BYTES] for start in range(0, len(part), LEAF_BYTES)]
+        for piece in pieces:
+            client.upload(piece)
+        tree = tensor_tree(part, (len(pieces) - 1).bit_length())
+        if len(pieces) == 2:
+            left, right = (tensor_tree(piece, 0).root for piece in pieces)
+            client.join(left, len(pieces[0]), right, len(pieces[1]))
+        roots.append(tree.root)
+    client.assemble(program.id, False, roots)
+    return roots
 
 
 @pytest.mark.anvil

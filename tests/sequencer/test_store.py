@@ -12,7 +12,7 @@ from alembic import command
 from rollup.errors import ClaimError
 from rollup.types import ModelId, Root, Timestamp
 from sequencer.refusals import Paused
-from sequencer.states import Accepted, Model, State, Switch
+from sequencer.states import Accepted, Held, Model, State, Switch
 from sequencer.store import Store, StoreError, schema
 from sequencer.store.cursors import CursorError
 from sequencer.store.models import NameTaken
@@ -141,10 +141,13 @@ def test_a_cursor_that_was_not_given_out_is_named(store: Store, cursor: str) -> 
             listing.page(cursor=cursor)
 
 
-def test_what_waits_is_given_in_order_and_without_the_claimants_that_are_held_back(store: Store) -> None:
+def test_what_waits_is_given_in_order_and_without_what_is_held_back(store: Store) -> None:
     store.claims.accept([new_claim(1), new_claim(2, BOB), new_claim(3)])
     assert [entry.claim_id for entry in store.claims.pending(2)] == [claim_id(1), claim_id(2)]
-    assert [entry.claim_id for entry in store.claims.pending(9, without=[ALICE])] == [claim_id(2)]
+    assert [one.claim_id for one in store.claims.pending(9, Held(claimants=frozenset([ALICE])))] == [claim_id(2)]
+    others = store.claims.pending(9, Held(claims=frozenset([claim_id(1)])))
+    assert [one.claim_id for one in others] == [claim_id(2), claim_id(3)]
+    assert store.claims.pending(9, Held(models=frozenset([MODEL]))) == []
     assert (store.claims.waiting_of(ALICE), store.claims.waiting_of(BOB)) == (2, 1)
     assert store.claims.oldest_waiting() == 1001
     assert store.claims.counts() == {**dict.fromkeys(State, 0), State.PENDING: 3}
