@@ -55,6 +55,7 @@ check: lint ## Check style, types, import order, and that everything generated i
 	@$(BIN)/python -m contracts.generate --check
 	@$(BIN)/python -m rollup.reference_page --check
 	@$(BIN)/python -m touchstone.settings_page --check
+	@$(BIN)/python -m touchstone.cli_page --check
 	@$(BIN)/python -m tests.costs --check
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory check-contracts; \
 	else echo "NOT CHECKED: contracts/ (bytecode, format, lint), because this machine has no Node"; fi
@@ -92,9 +93,10 @@ soak: setup $(NODE_READY) ## Half an hour of claims and disputes; the memory of 
 vectors: setup ## Write the test vectors that Python and Solidity share again
 	@$(BIN)/python -m tests.vectors.game_scenarios
 
-docs: setup ## Write docs/ops.md and docs/settings.md again, from the op table and the settings' classes
+docs: setup ## Write docs/{ops,settings,commands}.md again, from what they describe
 	@$(BIN)/python -m rollup.reference_page
 	@$(BIN)/python -m touchstone.settings_page
+	@$(BIN)/python -m touchstone.cli_page
 
 lockstep: setup ## Compare N random elements: executor = reference = EVM; N=20000
 	@$(BIN)/python -m tests.lockstep $(N)

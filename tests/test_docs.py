@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
+from touchstone import cli_page
 from touchstone.cli import main
 
 ROOT = Path(__file__).parent.parent
@@ -37,15 +37,7 @@ def named_targets(text: str) -> set[str]:
     return {word for words in asked for word in words if re.fullmatch(r"[a-z-]+", word)}
 
 
-def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            yield from commands(command, (*path, name))
-        else:
-            yield (*path, name), command
-
-
-COMMANDS = dict(commands(main))
+COMMANDS = dict(cli_page.commands(main))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -69,22 +61,22 @@ def test_every_command_and_option_that_a_document_names_exists(document: str) ->
             continue
         words = re.findall(r"[\w-]+", line)[1:]
         found = next((path for path in COMMANDS if tuple(words[: len(path)]) == path), None)
-        assert found is not None, line
+        if found is None:
+            # A family of commands, named as a whole.
+            assert tuple(words) in {path[: len(words)] for path in COMMANDS}, line
+            continue
         options = {option for parameter in COMMANDS[found].params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= options, line
 
 
-@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_every_command_is_in_the_readme_with_all_its_options(path: tuple[str, ...]) -> None:
-    lines = [line for line in code(README) if line.startswith("touchstone " + " ".join(path))]
-    assert lines, f"README.md lacks `touchstone {' '.join(path)}`"
-    for parameter in COMMANDS[path].params:
-        shown = (
-            parameter.opts[0]
-            if isinstance(parameter, click.Option)
-            else parameter.make_metavar(click.Context(COMMANDS[path]))
-        )
-        assert any(shown in line for line in lines), f"README.md lacks {shown} of `touchstone {' '.join(path)}`"
+def test_the_page_of_all_commands_is_fresh_and_the_readme_leads_there() -> None:
+    assert cli_page.PAGE.read_text() == cli_page.page()
+    assert "docs/commands.md" in README
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_the_readme_names_every_family_of_commands(name: str) -> None:
+    assert any(re.match(rf"touchstone {name}\b", line) for line in code(README)), f"README.md lacks `touchstone {name}`"
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
@@ -105,7 +97,9 @@ def test_every_file_that_a_document_names_exists(document: str) -> None:
 
 
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    # What needs a running network is run in tests/e2e/test_readme.py.
+    without = re.sub(r"^## Run a network\n.*?^(?=## )", "", README, flags=re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```python\n(.*?)^```", without, re.MULTILINE | re.DOTALL)
     assert blocks
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "readme"}

@@ -49,7 +49,7 @@ def _chronicle(l1: str, deployment: Path | None) -> Chronicle:
 @sources
 @click.option("--open/--ended", "open_", default=None, help="Only those that go on, or only those that ended.")
 @click.option("--cursor", metavar="TEXT", help="Go on where the page before ended.")
-@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True, help="Most entries of one page.")
 def list_(
     settings: UserSettings,
     l1: str | None,
