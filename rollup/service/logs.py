@@ -38,6 +38,17 @@ def _plain(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
     return event
 
 
+class _Stderr(logging.Handler):
+    """Writes to what stderr is at the moment, which whoever embeds us may change."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except Exception:
+            self.handleError(record)
+
+
 def configure(level: str = "info", style: Style = "console") -> None:
     """Set the process's logs up; may be called again. Raises ServiceError for an unknown level."""
     number = _number(level)
@@ -71,7 +82,7 @@ def configure(level: str = "info", style: Style = "console") -> None:
             renderer,
         ],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -29,9 +29,12 @@ class Server:
         limits: WebLimits = app.state.limits
         self._app, self._listener, self.host = app, listener, host
         self.port: int = listener.getsockname()[1]
+        protocol = bounded(limits)
+        self.holders = protocol.holders
+        """How many connections each caller holds now."""
         config = uvicorn.Config(
             app,
-            http=bounded(limits),
+            http=protocol,
             loop="asyncio",
             ws="none",
             lifespan="off",
