@@ -10,14 +10,13 @@ from typing import Any, TypeVar
 from eth_tester import EthereumTester, PyEVMBackend
 from hexbytes import HexBytes
 from web3 import EthereumTesterProvider, Web3
-from web3.middleware import ExtraDataToPOAMiddleware
 from web3.types import LogReceipt, TxReceipt
 
 from rollup.claim import Address
 from rollup.errors import ChainError, Refused, Reverted
 from rollup.l1.fees import FeePolicy
 from rollup.l1.finality import LATEST, Block, Finality
-from rollup.l1.node import Clock, Missing, Retry, ask
+from rollup.l1.node import Clock, Missing, Retry, ask, whole
 from rollup.l1.sending import Account, Anchor, Sending, stale
 from rollup.l1.signing import Signer
 from rollup.l1.transport import Transport
@@ -53,11 +52,13 @@ class Chain:
         self, web3: Web3, fees: FeePolicy | None = None, clock: Clock | None = None, retry: Retry | None = None
     ) -> None:
         self.web3 = web3
+        # It asks for the chain's id before and after every call, and takes no block header of a chain with authorities.
+        web3.middleware_onion.remove("validation")
         self.fees, self.clock, self._retry = fees or FeePolicy(), clock or Clock(), retry or Retry()
         self._accounts: defaultdict[Address, Account] = defaultdict(Account)
         self._lock = threading.Lock()
         self._log_blocks = LOG_BLOCKS
-        self.chain_id = self.ask(lambda: web3.eth.chain_id)
+        self.chain_id = self.ask(lambda: whole(web3.eth.chain_id))
 
     @classmethod
     def connect(
@@ -69,10 +70,7 @@ class Chain:
         timeout: float = TIMEOUT,
     ) -> Chain:
         """``timeout``: seconds for an answer. Raises ChainError if nothing answers there."""
-        web3 = Web3(Transport(url, timeout))
-        # Chains with authorities have longer block headers than the library takes by itself.
-        web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
-        return cls(web3, fees, clock, retry)
+        return cls(Web3(Transport(url, timeout)), fees, clock, retry)
 
     def ask(self, call: Callable[[], T]) -> T:
         """Make a read request; raises Reverted, Refused if the node says no, or ChainError if it does not answer."""
@@ -82,14 +80,14 @@ class Chain:
 
     def height(self) -> int:
         """Number of the latest block."""
-        return self.ask(lambda: self.web3.eth.block_number)
+        return self.ask(lambda: whole(self.web3.eth.block_number))
 
     def now(self) -> Timestamp:
         """Time of the latest block."""
         return self.time_of("latest")
 
     def time_of(self, block: Any) -> Timestamp:
-        return Timestamp(self.ask(lambda: self.web3.eth.get_block(block)["timestamp"]))
+        return Timestamp(self.ask(lambda: whole(self.web3.eth.get_block(block)["timestamp"])))
 
     def block(self, named: int | bytes) -> Block | None:
         """The block with this number or hash; None if the endpoint knows none."""
@@ -125,18 +123,19 @@ class Chain:
 
     def base_fee(self) -> int:
         """Wei per gas that the latest block burned."""
-        return self.ask(lambda: self.web3.eth.get_block("latest").get("baseFeePerGas", 0))
+        return self.ask(lambda: whole(self.web3.eth.get_block("latest").get("baseFeePerGas", 0)))
 
     # Accounts and contracts
 
     def wei_of(self, account: Address) -> int:
         """What the account holds on the chain itself, outside of the ledger."""
-        return self.ask(lambda: self.web3.eth.get_balance(self.web3.to_checksum_address(account)))
+        return self.ask(lambda: whole(self.web3.eth.get_balance(self.web3.to_checksum_address(account))))
 
     def nonce(self, account: Address, block: int | str = "latest") -> int:
         """How many transactions of the account were mined up to a block."""
         named: Any = block
-        return self.ask(lambda: self.web3.eth.get_transaction_count(self.web3.to_checksum_address(account), named))
+        address = self.web3.to_checksum_address(account)
+        return self.ask(lambda: whole(self.web3.eth.get_transaction_count(address, named)))
 
     def has_code(self, address: Address) -> bool:
         """Whether a contract is there."""
@@ -226,7 +225,7 @@ class Chain:
 
         def read() -> TxReceipt:
             found = self.web3.eth.get_transaction_receipt(HexBytes(transaction))
-            if found["status"] not in (0, 1) or not isinstance(found["blockNumber"], int):
+            if found["status"] not in (0, 1) or whole(found["blockNumber"]) < 0:
                 raise ValueError("a receipt without status or block")
             return found
 
@@ -253,7 +252,7 @@ class Chain:
             raise
 
     def _gas_limit(self, request: dict[str, Any]) -> int:
-        estimate = self.ask(lambda: self.web3.eth.estimate_gas(request))  # type: ignore[arg-type]
+        estimate = self.ask(lambda: whole(self.web3.eth.estimate_gas(request)))  # type: ignore[arg-type]
         return max(estimate, min(estimate * 5 // 4, TRANSACTION_GAS))
 
     def _explain(self, request: Any, receipt: TxReceipt) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -48,9 +49,11 @@ def meaning(error: Exception) -> ChainError:
     """
     if isinstance(error, ChainError):
         return error
-    data = revert_data(error)
-    if data is not None:
-        return decode_revert(data)
+    # What the node made up in place of revert data is none; so is what cannot be decoded.
+    with suppress(Exception):
+        data = revert_data(error)
+        if data is not None:
+            return decode_revert(data)
     if isinstance(error, BlockNotFound | TransactionNotFound):
         return Missing(f"the node has no answer: {_words(error)}; it lags, or the chain was reorganised")
     if isinstance(error, Web3RPCError | TransactionFailed | ValidationError):
@@ -72,6 +75,13 @@ def ask(call: Callable[[], T], retry: Retry, clock: Clock) -> T:
                 raise found from None
         clock.sleep(retry.pause * 2 ** (retry.times - 1 - left))
     raise AssertionError("a request is made at least once")
+
+
+def whole(value: object) -> int:
+    """A whole number that a node answered; raises ValueError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("no whole number")
+    return value
 
 
 def _words(error: Exception) -> str:

@@ -102,7 +102,7 @@ def test_any_order_of_blocks_and_reorganisations_is_followed(anvil: Anvil, clien
                 assert notes.are_right(client)
             case "restart":
                 notes.follower = Follower(client, notes.follower.first, seen=notes.follower.seen)
-    assert rewinds >= 10
+    assert rewinds >= 5
 
 
 @pytest.mark.anvil
