@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from challenger.journal import Journal
 from challenger.strategy import Preimages
+from challenger.uploads import Uploads
 from rollup.batch import Batch, Inclusion
 from rollup.claim import NO_ROOT, Address, Claim, ClaimId
 from rollup.encoding import Header, TensorType, decode_header
@@ -38,7 +39,7 @@ from rollup.l1.events import (
 from rollup.l1.finality import Block
 from rollup.l1.follow import DEPTH, Follower, News
 from rollup.merkle import depth_of
-from rollup.types import LEAF_BYTES, Duration, Gindex, ModelId, Root, Timestamp
+from rollup.types import Duration, Gindex, ModelId, Root, Timestamp
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -53,10 +54,12 @@ class Book:
     content that is true anywhere (headers, preimages, uploads) is kept.
 
     ``over``: ids of games that ended. ``released``: claims whose bond is free. ``head``: up to where the book was read.
+    ``version``: another number whenever other claims are known than before.
     """
 
     next_block: int = 0
     head: Block | None = None
+    version: int = 0
     headers: dict[ModelId, Header] = field(default_factory=dict)
     claims: dict[ClaimId, ClaimPosted] = field(default_factory=dict)
     batches: dict[int, list[ClaimId | None]] = field(default_factory=dict)
@@ -73,8 +76,7 @@ class Book:
     _follower: Follower | None = None
     _waiting: deque[Logged] = field(default_factory=deque)
     _noted: list[Logged] = field(default_factory=list)
-    _uploads: dict[tuple[Root, int], bytes | tuple[Root, Root]] = field(default_factory=dict)
-    _assembled: dict[tuple[ModelId, bool, Root], tuple[Root, ...]] = field(default_factory=dict)
+    uploads: Uploads = field(default_factory=Uploads)
 
     def read(self, client: L1Client) -> list[Logged]:
         """Read the events up to the latest block; returns those that are new.
@@ -108,6 +110,7 @@ class Book:
         return noted
 
     def _rewind(self, to: int) -> None:
+        self.version += 1
         if to + 1 >= self.journal.horizon:
             self.journal.rewind(to)
             return
@@ -126,6 +129,7 @@ class Book:
                 with suppress(EncodingError):
                     self.headers[model_id] = decode_header(header)
             case ClaimPosted() as posted:
+                self.version += 1
                 self._set(block, self.claims, posted.claim_id, posted)
                 self._set(block, self._blocks, posted.claim_id, block)
                 self._append(block, self.batches, posted.batch, posted.claim_id)
@@ -142,11 +146,11 @@ class Book:
             case Selected():
                 self._note_path(client, logged.transaction)
             case ChunkUploaded(root, chunk):
-                self._uploads[root, len(chunk)] = chunk
+                self.uploads.add(root, chunk, block)
             case ChunksJoined(root, byte_length, left, right):
-                self._uploads[root, byte_length] = (left, right)
+                self.uploads.joins[root, byte_length] = (left, right)
             case TensorsAssembled(model_id, is_output, root, tensors):
-                self._assembled[model_id, is_output, root] = tensors
+                self.uploads.assembled[model_id, is_output, root] = tensors
             case Challenged() | TraceRootSet() | Convicted() | ClaimReleased() | ChallengeLost() | Reclaimed() as event:
                 # What is said about a claim that this book does not know, or forgot, changes nothing.
                 if event.claim_id in self.claims:
@@ -235,6 +239,7 @@ class Book:
         return gone
 
     def _forget(self, claim_id: ClaimId) -> None:
+        self.version += 1
         posted = self.claims.pop(claim_id)
         self.over -= {game.game_id for game in self.games.pop(claim_id, [])}
         self.released.discard(claim_id)
@@ -274,25 +279,8 @@ class Book:
         return inputs, posted.outputs or self._uploaded(posted.claim, True, posted.claim.output_root, types)
 
     def _uploaded(self, claim: Claim, is_output: bool, root: Root, types: list[TensorType]) -> bytes:
-        if sum(tensor.bytes for tensor in types) == 0:
-            return b""
-        tensors = self._assembled.get((claim.model_id, is_output, root))
-        if tensors is None:
-            raise ClaimError(
-                f"the bytes behind root {root.hex()[:16]}... were posted before this book begins; "
-                "read from an earlier block"
-            )
-        return b"".join(self._joined(tensor, kind.bytes) for tensor, kind in zip(tensors, types, strict=True))
+        return self.uploads.tensors(claim.model_id, is_output, root, types, self._events_of)
 
-    def _joined(self, root: Root, length: int) -> bytes:
-        part = self._uploads.get((root, length))
-        if part is None:
-            raise ClaimError(
-                f"upload {root.hex()[:16]}... of {length} bytes lies before this book begins; "
-                "read from an earlier block"
-            )
-        if isinstance(part, bytes):
-            return part
-        # The left part fills 2^h leaves and the right one is no longer: the length alone says where they meet.
-        left = LEAF_BYTES << (((length - 1) // LEAF_BYTES).bit_length() - 1)
-        return self._joined(part[0], left) + self._joined(part[1], length - left)
+    def _events_of(self, block: int) -> list[Logged]:
+        assert self._follower is not None
+        return self._follower.client.events(block, block)

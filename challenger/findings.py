@@ -27,11 +27,14 @@ class Findings(Mapping[ClaimId, Checked]):
     """By claim, in the order in which they were checked.
 
     Traces are held for false claims and for those that are being defended; the least recently used go first.
+    ``version``: another number whenever other claims were checked than before.
     """
 
     def __init__(self, trace_bytes: int = TRACE_BYTES) -> None:
         self._trace_bytes = trace_bytes
+        self.version = 0
         self._checked: dict[ClaimId, Checked] = {}
+        self._false: dict[ClaimId, None] = {}
         self._traces: OrderedDict[ClaimId, int] = OrderedDict()
 
     def __getitem__(self, claim_id: ClaimId) -> Checked:
@@ -46,9 +49,16 @@ class Findings(Mapping[ClaimId, Checked]):
     def add(self, checked: Checked) -> None:
         """Note a finding; of a right claim without its trace, of which the execution was only a by-product."""
         claim_id, finding = checked.posted.claim_id, checked.finding
+        self.version += 1
         self._checked[claim_id] = replace(checked, finding=replace(finding, trace=None))
-        if finding.trace is not None and not finding.honest:
-            self.keep(claim_id, finding.trace)
+        if not finding.honest:
+            self._false[claim_id] = None
+            if finding.trace is not None:
+                self.keep(claim_id, finding.trace)
+
+    def false(self) -> list[ClaimId]:
+        """Claims that were found false."""
+        return list(self._false)
 
     def keep(self, claim_id: ClaimId, trace: ValueTrace) -> None:
         """Hold the right trace of a claim that was checked."""
@@ -67,8 +77,9 @@ class Findings(Mapping[ClaimId, Checked]):
 
     def drop(self, claim_id: ClaimId) -> None:
         """Forget the claim."""
-        self._checked.pop(claim_id, None)
-        self._traces.pop(claim_id, None)
+        self.version += 1
+        for facts in (self._checked, self._traces, self._false):
+            facts.pop(claim_id, None)
 
     def _drop_trace(self, claim_id: ClaimId) -> None:
         del self._traces[claim_id]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from challenger import meter
 from challenger.alerts import Alert, Kind, Severity, Sink
@@ -80,8 +80,9 @@ class Reporter:
         for claim_id, error in troubles.items():
             self.once(Kind.TROUBLE, claim_id, f"{type(error).__name__}: {error}", type(error))
 
-    def forget(self, claim_id: ClaimId) -> None:
-        self._told.pop(claim_id, None)
+    def forget_all_but(self, claims: Container[ClaimId]) -> None:
+        """Remember what was told about these claims alone."""
+        self._told = {claim_id: told for claim_id, told in self._told.items() if claim_id in claims}
 
     def _watched(self, book: Book, claim_id: ClaimId) -> bool:
         posted = book.claims.get(claim_id)

@@ -33,6 +33,9 @@ from rollup.types import Duration, ModelId
 CHECKS = 16
 """Most claims checked between two looks at one's games: a flood of claims must not let a clock run out."""
 
+FORGET_BLOCKS = 8
+"""How often settled claims are looked for, in blocks."""
+
 LATE = 0.75
 """Share of the challenge period after which a claim that was not checked is an alert."""
 
@@ -97,6 +100,9 @@ class Watcher:
             raise ChainError(f"a watcher in mode {manner.mode.name.lower()} sends transactions; give it an account")
         self._reporter = Reporter(alert, self._account, self.holds)
         self._began = False
+        self._unchecked: list[ClaimId] = []
+        self._left_at = self._cleared_at = (-1, -1)
+        self._forget_next = 0
         self._offered: deque[ReExecute] = deque()
         self.coming: Callable[[ModelId], bool] = lambda model_id: False
         """Whether a model's program may be here soon: no alert about it yet."""
@@ -170,8 +176,9 @@ class Watcher:
 
     def _waiting(self, final: int) -> Iterator[tuple[bool, bool, bool, ClaimId]]:
         now, window = self._client.chain.now(), self._client.parameters.window
-        for claim_id, posted in self.book.claims.items():
-            if posted.claim.model_id not in self._checkers or claim_id in self.checked:
+        for claim_id in self._left():
+            posted = self.book.claims[claim_id]
+            if posted.claim.model_id not in self._checkers:
                 continue
             mine = self._plays(claim_id)
             settled = claim_id in self.book.convicted
@@ -179,6 +186,14 @@ class Watcher:
             disputed = not settled and self.manner.mode >= Mode.DEFEND and bool(self.book.games_of(claim_id))
             if mine or ((in_time or disputed) and self.book.block_of(claim_id) <= final):
                 yield claim_id in self.troubles, not mine, not disputed, claim_id
+
+    def _left(self) -> list[ClaimId]:
+        """Claims that are known and were not checked, in the order of L1."""
+        versions = self.book.version, self.checked.version
+        if versions != self._left_at:
+            self._unchecked = [claim_id for claim_id in self.book.claims if claim_id not in self.checked]
+            self._left_at = versions
+        return self._unchecked
 
     def _plays(self, claim_id: ClaimId) -> bool:
         """Whether this account has a game about the claim that it must play, or reclaim its bond from."""
@@ -197,8 +212,8 @@ class Watcher:
         meter.CHECKED.labels("failed" if known is None else "right" if known.finding.honest else "false").inc()
 
     def false_claims(self) -> list[ClaimId]:
-        """Claims that were found false, in the order of L1."""
-        return [claim_id for claim_id, checked in self.checked.items() if not checked.finding.honest]
+        """Claims that were found false, in the order in which they were checked."""
+        return self.checked.false()
 
     def poll(self) -> list[Receipt]:
         """One round: read, make every move that can be made now, check ``CHECKS`` claims at most, challenge those that are
@@ -237,7 +252,7 @@ class Watcher:
                     self._help(claim_id, done)
         self.backlog = any(claim_id not in self.troubles for claim_id in waiting[CHECKS:])
         self._tell_late()
-        models = {posted.claim.model_id for posted in self.book.claims.values()}
+        models = {self.book.claims[claim_id].claim.model_id for claim_id in self._left()}
         self.unknown = frozenset(model_id for model_id in models if model_id not in self._checkers)
         for model_id in self.unknown:
             if not self.coming(model_id):
@@ -252,15 +267,19 @@ class Watcher:
         self._forget()
 
     def _forget(self) -> None:
-        if self.manner.remember is not None:
-            keep = self._plays
-            for claim_id in self.book.forget(self._client.parameters.window, self.manner.remember, keep):
+        """Forget claims that are settled, now and then, and what is known of claims that are not there any more."""
+        head = self.book.head.number if self.book.head else 0
+        if self.manner.remember is not None and head >= self._forget_next:
+            self._forget_next = head + FORGET_BLOCKS
+            for claim_id in self.book.forget(self._client.parameters.window, self.manner.remember, self._plays):
                 self.costs.receipts.pop(claim_id, None)
-        for claim_id in [claim_id for claim_id in self.checked if claim_id not in self.book.claims]:
-            self.checked.drop(claim_id)
-            self._reporter.forget(claim_id)
-        for claim_id in [claim_id for claim_id in self.troubles if claim_id not in self.book.claims]:
-            del self.troubles[claim_id]
+        if self._cleared_at != (self.book.version, self.checked.version):
+            for claim_id in [claim_id for claim_id in self.checked if claim_id not in self.book.claims]:
+                self.checked.drop(claim_id)
+            for claim_id in [claim_id for claim_id in self.troubles if claim_id not in self.book.claims]:
+                del self.troubles[claim_id]
+            self._reporter.forget_all_but(self.book.claims)
+            self._cleared_at = self.book.version, self.checked.version
 
     def _lag(self) -> str | None:
         """Why the node's word can't be acted on; None if it can."""
