@@ -34,7 +34,7 @@ class About(StrEnum):
 WORDS = {
     About.OUTPUT: "one number of the output",
     About.INTERMEDIATE: "one element in the middle of the execution",
-    About.INPUT: "the input: the execution is right, but of another one",
+    About.INPUT: "its input",
 }
 
 

@@ -119,13 +119,14 @@ class Prover:
         """Answer the games about one's claims, free bonds, keep the balance up; returns what was sent."""
         self.clock.refresh()
         sent = self.upholder.poll()
+        for receipt in sent:
+            _log.info("sent", call=receipt.call, gas=receipt.gas, transaction=f"0x{receipt.transaction.hex()}")
         self._report()
         deposit = self.treasury.step()
         sent += [deposit] if deposit is not None else []
         for receipt in sent:
             MOVES.labels(receipt.call).inc()
             GAS.labels(receipt.call).inc(receipt.gas)
-            _log.info("sent", call=receipt.call, gas=receipt.gas, transaction=f"0x{receipt.transaction.hex()}")
         return sent
 
     def _report(self) -> None:
