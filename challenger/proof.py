@@ -75,6 +75,9 @@ def _trace_tree(proof: bytes) -> tuple[dict[int, Root], list[Root]]:
     indices: list[int] = []
     for _ in range(spans):
         first, count = struct.unpack_from(">QH", proof, at)
+        if (len(indices) + count) * LEAF_BYTES > len(proof):
+            # Calldata of another contract, which may say anything.
+            raise CommitmentError("the witness names more leaves than it holds")
         indices += range(first, first + count)
         at += 10
     (count,) = struct.unpack_from(">H", proof, at)
