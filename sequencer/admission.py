@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rollup.claim import Address, PostedClaim, posting_gas, problems
 from rollup.encoding import Header, decode_header
-from rollup.errors import ClaimError, EncodingError
+from rollup.errors import ChainError, ClaimError, EncodingError
 from rollup.l1.client import L1Client
 from rollup.l1.signing import recover
 from rollup.types import ModelId, Timestamp
@@ -165,7 +165,7 @@ class Admission:
                 self._means.move_to_end(claimant)
                 return means
         waiting = self._store.claims.waiting_of(claimant)
-        free = self._client.balance(claimant)
+        free = self._free(claimant, head, again=oldest is not None)
         with self._lock:
             unwritten = self._means[claimant].unwritten if claimant in self._means else 0
             means = self._means[claimant] = _Means(block, free, waiting, now, unwritten)
@@ -173,3 +173,16 @@ class Admission:
             while len(self._means) > CLAIMANTS:
                 self._means.popitem(last=False)
         return means
+
+    def _free(self, claimant: Address, head: Head | None, again: bool) -> int:
+        """Free wei as of the head, where the claims that wait have no bond locked yet. ``again``: it did not suffice; a
+        deposit may be newer.
+        """
+        if head is None:
+            return self._client.balance(claimant)
+        try:
+            free = self._client.balance(claimant, head.number)
+        except ChainError:
+            # Another machine behind the endpoint may not have the block yet.
+            return self._client.balance(claimant)
+        return max(free, self._client.balance(claimant)) if again else free

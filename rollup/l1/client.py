@@ -207,8 +207,8 @@ class L1Client:
         """Read from the DisputeGame."""
         return self._read(artifact("DisputeGame").functions[name], self.game_address, args)
 
-    def _read(self, function: Function, address: Address, args: Sequence[Any]) -> Any:
-        data = self.chain.call(address, function.encode(args))
+    def _read(self, function: Function, address: Address, args: Sequence[Any], block: int | str = "latest") -> Any:
+        data = self.chain.call(address, function.encode(args), block=block)
         if not data:
             raise ChainError(f"no contract answers {function.name} at {address}; check the address and the chain")
         values = decode(function.outputs, data)
@@ -264,9 +264,9 @@ class L1Client:
     def withdraw(self, wei: int) -> Receipt:
         return self._send("RollupChain", "withdraw", wei)
 
-    def balance(self, account: Address) -> int:
-        """Free wei of an account in the ledger."""
-        return int(self._rollup("balance", account))
+    def balance(self, account: Address, block: int | str = "latest") -> int:
+        """Free wei of an account in the ledger, after a block."""
+        return int(self._read(artifact("RollupChain").functions["balance"], self.address, [account], block))
 
     def locked(self, account: Address) -> int:
         """Wei of an account that are held as bonds."""

@@ -54,10 +54,12 @@ class Desk:
     lease: Lease | None = None
     nonce: int = 0
     taken: list[ClaimId] = field(default_factory=list)
+    mirror_now: bool = True
 
     def __post_init__(self) -> None:
         self.mirror = Mirror(self.client, self.store)
-        self.mirror.sync()
+        if self.mirror_now:
+            self.mirror.sync()
         self.admission = Admission(self.client, self.store, self.limits)
         self.intake = Intake(self.client, self.store, self.admission)
         self.batcher = Batcher(self.client, self.store, self.mirror, self.limits, self.lease, clock=lambda: 0.0)

@@ -40,6 +40,13 @@ def counting(desk: Desk) -> Counting:
     return desk.client.chain
 
 
+def leave(desk: Desk, wei: int) -> None:
+    """Withdraw all but so much of the claimant's balance, and let the sequencer know."""
+    desk.claimant.withdraw(desk.claimant.balance(desk.claimant.account) - wei)
+    desk.mirror.sync()
+    desk.admission.refresh()
+
+
 def test_a_claimants_balance_is_read_once_per_block_and_nothing_else(desk: Desk) -> None:
     claims = [desk.claim() for _ in range(20)]
     before = counting(desk).requests
@@ -56,7 +63,7 @@ def test_a_claimants_balance_is_read_once_per_block_and_nothing_else(desk: Desk)
 
 
 def test_bonds_are_counted_for_claims_that_are_not_written_yet(desk: Desk) -> None:
-    desk.claimant.withdraw(desk.claimant.balance(desk.claimant.account) - 2 * TERMS.claim_bond)
+    leave(desk, 2 * TERMS.claim_bond)
     one, two, three = (desk.admission.examine(desk.claim()) for _ in range(3))
     desk.admission.reserve(one)
     desk.admission.reserve(two)
@@ -69,7 +76,7 @@ def test_bonds_are_counted_for_claims_that_are_not_written_yet(desk: Desk) -> No
 def test_whoever_deposits_need_not_wait_for_the_next_news(desk: Desk) -> None:
     seconds = 0.0
     desk.admission._clock = lambda: seconds
-    desk.claimant.withdraw(desk.claimant.balance(desk.claimant.account))
+    leave(desk, 0)
     posted = desk.claim()
     with pytest.raises(ClaimError, match="deposit"):
         desk.intake.submit(posted)
@@ -78,8 +85,18 @@ def test_whoever_deposits_need_not_wait_for_the_next_news(desk: Desk) -> None:
     assert desk.intake.submit(posted).fresh
 
 
+def test_bonds_that_a_block_locked_are_not_asked_for_twice_before_the_store_knows_it(desk: Desk) -> None:
+    """All of a balance is for the claims that wait; their batch is mined, and L1 is asked before its news were read."""
+    leave(desk, 3 * TERMS.claim_bond)
+    desk.take(2)
+    desk.client.post_batch([entry.posted for entry in desk.store.claims.pending(9)])
+    # A process that has asked nothing yet, and whose news end before the batch.
+    late = desk.again(mirror_now=False)
+    assert len(late.take(1)) == 1
+
+
 def test_the_bond_of_a_duplicate_is_counted_once(desk: Desk) -> None:
-    desk.claimant.withdraw(desk.claimant.balance(desk.claimant.account) - 2 * TERMS.claim_bond)
+    leave(desk, 2 * TERMS.claim_bond)
     posted = desk.claim()
     assert [desk.intake.submit(posted).fresh for _ in range(5)] == [True] + [False] * 4
     assert desk.intake.submit(desk.claim()).fresh
