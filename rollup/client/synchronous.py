@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterator
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
@@ -46,17 +47,24 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Give the connections and the thread back."""
+        """Give the connections and the thread back; calls that other threads wait for end with ClientError."""
         with self._lock:
             if self._loop.is_closed():
                 return
             if self._thread is None:
                 self._loop.close()
                 return
-        self._run(self._client.close())
+        self._run(self._finish())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _finish(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._client.close()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         with self._lock:
@@ -69,6 +77,8 @@ class Client:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
+        except CancelledError:
+            raise ClientError("this client was closed before the answer came") from None
         except BaseException:
             # An interrupt of the caller ends the request as well.
             future.cancel()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -320,6 +322,20 @@ def test_the_asynchronous_client_serves_many_at_once(service: Service) -> None:
             return [answer.claim_id for answer in answers]
 
     assert asyncio.run(play()) == [CLAIM] * 20
+
+
+def test_closing_ends_what_other_threads_wait_for(service: Service) -> None:
+    service.on(ROUTE, silence)
+    client = Client(service.url, bounds=QUICK)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(client.get, CLAIM)
+        deadline = time.monotonic() + 60
+        while not service.times(ROUTE):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        client.close()
+        with pytest.raises(ClientError, match="was closed before"):
+            waiting.result(60)
 
 
 def test_the_blocking_client_works_inside_a_running_loop_and_once_closed_says_so(service: Service) -> None:
