@@ -147,13 +147,22 @@ class Archive:
     def open(self, root: Root) -> Iterator[Trace]:
         """The trace with this root, for one reader at a time; raises Problem 404 if there is none, 503 if too many wait."""
         known = self.known(root)
+        trace = self._held(root)
+        if trace is None:
+            with self._slot(), known.lock:
+                trace = self._held(root) or self._again(root, known)
+        with known.lock:
+            yield trace
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        """One of the few that may derive or wait for it; raises Problem 503 if there is none."""
         with self._lock:
             if self._free <= 0:
                 raise busy("as many traces as it takes are being derived")
             self._free -= 1
         try:
-            with known.lock:
-                yield self._held(root) or self._again(root, known)
+            yield
         finally:
             with self._lock:
                 self._free += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -112,12 +114,33 @@ def test_no_root_is_no_trace() -> None:
     assert asked == []
 
 
-def test_readers_beyond_the_bound_are_told_to_come_back() -> None:
-    claim = made(4)
-    archive = Archive(Machine(), deriving=1)
-    archive.keep(claim)
-    root = claim.posted.claim.trace_root
-    with archive.open(root), pytest.raises(Problem, match="busy") as error, archive.open(root):
-        pass
+def test_who_would_wait_for_an_execution_beyond_the_bound_is_told_to_come_back() -> None:
+    claims = [made(seed) for seed in range(2)]
+    archive = Archive(Machine(), trace_bytes=1, deriving=0)
+    for claim in claims:
+        archive.keep(claim)
+    dropped, held = (claim.posted.claim.trace_root for claim in claims)
+    with pytest.raises(Problem, match="busy") as error:
+        leaves(archive, dropped)
     assert error.value.status == 503
-    assert leaves(archive, root)
+    assert leaves(archive, held)[0] == claims[1].posted.inputs[:1024]
+
+
+def test_many_readers_of_many_traces_all_get_the_right_bytes() -> None:
+    claims = [made(seed) for seed in range(4)]
+    right = {claim.trace.root: claim.trace for claim in claims if claim.trace is not None}
+    expected = {root: [trace.tree.leaf_bytes(leaf) for leaf in range(32)] for root, trace in right.items()}
+    machine = Machine()
+    archive = Archive(machine, trace_bytes=2 * next(iter(right.values())).memory, deriving=8)
+    for claim in claims:
+        archive.keep(claim)
+
+    def read(number: int) -> bool:
+        root = list(right)[number % 4]
+        with archive.open(root) as trace:
+            leaf = number % 32
+            return trace.tree.leaf_bytes(leaf) == expected[root][leaf] and trace.root == root
+
+    with ThreadPoolExecutor(8) as readers:
+        assert all(readers.map(read, range(200)))
+    assert machine.times > 0
