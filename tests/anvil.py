@@ -71,15 +71,15 @@ class Anvil:
 
     def start(self) -> Anvil:
         """Start the process, on the port that it had before if it had one, and wait until it answers."""
+        asked = self.port
         for _ in range(3):
-            port = self.port or _free_port()
+            self.port = asked or _free_port()
             kept = [] if self._kept is None else ["--load-state", str(self._kept)]
-            self._process = subprocess.Popen([*self._command, *kept, "--port", str(port)], stdout=subprocess.DEVNULL)
-            self.port = port
+            command = [*self._command, *kept, "--port", str(self.port)]
+            self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
             if self._answers():
                 return self
             self.kill()
-            self.port = 0
         raise AssertionError(f"anvil does not start: {' '.join(self._command)}")
 
     def _answers(self) -> bool:

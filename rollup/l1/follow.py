@@ -85,7 +85,7 @@ class Follower:
         base = max(kept[-1].number, self.first - 1) if kept else self.first - 1
         rewound_to = base if len(kept) < len(self.seen) else None
         if head.number <= base:
-            return News(rewound_to, (), head, kept or (head,))
+            return News(rewound_to, (), head, kept if kept and kept[-1].number == head.number else (*kept, head))
         walked = self._walk(head, base)
         if walked is None or (kept and walked[0].number == base + 1 and walked[0].parent != kept[-1].hash):
             return None

@@ -174,6 +174,17 @@ def test_an_endpoint_that_lags_takes_nothing_back(anvil: Anvil, client: L1Client
 
 
 @pytest.mark.anvil
+def test_an_endpoint_that_has_not_come_to_the_deployment_yet_is_followed(anvil: Anvil, client: L1Client) -> None:
+    """What is remembered ends with the head, always."""
+    follower = Follower(client, anvil.height + 5)
+    for _ in range(7):
+        news = follower.news()
+        assert (news.rewound_to, news.head, news.seen[-1]) == (None, client.chain.head(), client.chain.head())
+        assert len(news.events) == (news.head.number >= follower.first)
+        deposits(client, 1)
+
+
+@pytest.mark.anvil
 def test_a_chain_that_stays_shorter_is_believed_in_the_end(anvil: Anvil, client: L1Client) -> None:
     deposits(client, 5)
     notes = Notes(Follower(client, patience=2))

@@ -8,11 +8,14 @@ from itertools import count
 
 import pytest
 
+from rollup.claim import Claim, PostedClaim
 from rollup.errors import ChainError, Refused, Reverted, StaleView
 from rollup.l1.chain import Chain, EmbeddedChain
 from rollup.l1.client import L1Client
+from rollup.l1.events import BatchPosted, ClaimSkipped
 from rollup.l1.fees import GWEI, FeePolicy
 from rollup.settings import Parameters
+from rollup.types import Root
 from tests.anvil import Anvil
 from tests.faulty_node import FaultyNode, as_bytes, result
 from tests.rollup.l1.script import Script
@@ -147,6 +150,24 @@ def test_what_an_earlier_life_left_in_the_mempool_is_never_mined_beside_the_same
     stalled.mine()
     assert client.balance(client.account) == 7
     assert client.chain.nonce(client.account) == 1
+
+
+def test_a_batch_that_two_lives_send_is_posted_once(stalled: Anvil, life: Lives) -> None:
+    earlier, its_script = life()
+    zero = Root(bytes(32))
+    claim = Claim(Root(b"m" * 32), earlier.account, 1, 0, zero, zero, zero, zero)
+    batch = [PostedClaim(claim, bytes(65), b"", b"")]
+    its_script.at(1, die)
+    with pytest.raises(Died):
+        earlier.post_batch(batch)
+    client, script = life()
+    first = client.chain.height() + 1
+    client.anchor()
+    script.at(3, stalled.mine)
+    client.post_batch(batch)
+    stalled.mine(2)
+    said = [type(logged.event) for logged in client.events(first, client.chain.height())]
+    assert said == [ClaimSkipped, BatchPosted]
 
 
 def test_if_the_earlier_lifes_transaction_is_mined_first_the_view_is_stale(stalled: Anvil, life: Lives) -> None:
