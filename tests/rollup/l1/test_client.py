@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from eth_abi.abi import encode
 from web3.exceptions import ContractCustomError
 
 from rollup.batch import Batch, Inclusion
 from rollup.claim import ClaimId, PostedClaim
-from rollup.errors import ChainError, Reverted
+from rollup.errors import ChainError, Reverted, StaleView
 from rollup.l1 import reverts
 from rollup.l1.artifacts import artifact
 from rollup.l1.chain import Chain, EmbeddedChain
@@ -26,6 +28,7 @@ from rollup.settings import Parameters
 from rollup.types import Duration, Gindex, Root, Timestamp
 from tests.e2e.network import TERMS, Network
 from tests.e2e.toy_program import toy_inputs, toy_program
+from tests.rollup.l1.script import Script
 
 
 def test_every_custom_error_has_a_sentence_with_a_remedy() -> None:
@@ -200,3 +203,42 @@ def test_reading_one_event_needs_exactly_one(client: L1Client) -> None:
 def test_the_place_of_a_commitment_is_hidden_by_its_salt(client: L1Client) -> None:
     claim, root = ClaimId(b"c" * 32), Root(b"r" * 32)
     assert client.commitment(claim, root, Gindex(5), b"a" * 32) != client.commitment(claim, root, Gindex(5), b"b" * 32)
+
+
+def test_the_embedded_chain_tells_a_stale_view_too() -> None:
+    chain = EmbeddedChain(clock=Script().clock)
+    client = L1Client.deploy(chain, chain.signer("deployer"), TERMS)
+    client.anchor()
+    client.using(chain.signer("deployer")).deposit(1)
+    for _ in range(2):
+        with pytest.raises(StaleView):
+            client.deposit(1)
+    client.anchor()
+    assert client.balance(client.account) == 1
+    client.deposit(1)
+    client.deposit(1)
+    assert client.balance(client.account) == 3
+
+
+def test_an_anchor_belongs_to_the_thread_that_decides(chain: EmbeddedChain, client: L1Client) -> None:
+    ours = client.using(chain.signer("threads"))
+    ours.anchor()
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(ours.deposit, range(1, 7)))
+    assert ours.balance(ours.account) == 21
+    with pytest.raises(StaleView):
+        ours.deposit(1)
+    ours.release_anchor()
+    ours.deposit(1)
+
+
+def test_what_is_read_begins_at_the_deployment(chain: EmbeddedChain, client: L1Client) -> None:
+    later = L1Client(chain, client.address, None, chain.height() + 1)
+    assert later.games_of(ClaimId(bytes(32))) == []
+    assert later.posted(ClaimId(bytes(32))) is None
+    program = toy_program()
+    client.register(program)
+    assert client.header(program.id) == program.header
+    chain.mine()
+    with pytest.raises(ChainError, match="is not registered"):
+        L1Client(chain, client.address, None, chain.height()).header(program.id)

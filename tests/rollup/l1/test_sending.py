@@ -10,7 +10,7 @@ import pytest
 
 from rollup.claim import Claim, PostedClaim
 from rollup.errors import ChainError, Refused, Reverted, StaleView
-from rollup.l1.chain import Chain, EmbeddedChain
+from rollup.l1.chain import Chain
 from rollup.l1.client import L1Client
 from rollup.l1.events import BatchPosted, ClaimSkipped
 from rollup.l1.fees import GWEI, FeePolicy
@@ -337,17 +337,3 @@ def test_a_node_that_lies_about_receipts_is_an_error_and_no_crash(anvil: Anvil, 
         faulty.trouble = lies
         with pytest.raises(ChainError, match="was not mined in"):
             client.deposit(5)
-
-
-def test_the_embedded_chain_tells_a_stale_view_too() -> None:
-    chain = EmbeddedChain(fees=POLICY, clock=Script().clock)
-    client = L1Client.deploy(chain, chain.signer("deployer"), Parameters())
-    client.anchor()
-    client.using(chain.signer("deployer")).deposit(1)
-    with pytest.raises(StaleView):
-        client.deposit(1)
-    client.anchor()
-    assert client.balance(client.account) == 1
-    client.deposit(1)
-    client.deposit(1)
-    assert client.balance(client.account) == 3
