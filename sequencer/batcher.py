@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from rollup.errors import Reverted, StaleView
+from rollup.errors import Refused, Reverted, StaleView
 from rollup.l1.client import L1Client, Receipt
 from rollup.types import Timestamp
 from sequencer.lease import Lease
@@ -135,5 +135,9 @@ class Batcher:
             except Reverted as error:
                 if len(batch) == 1:
                     self._store.claims.refuse({batch[0].claim_id: str(error)})
-                batch = batch[: len(batch) // 2]
+            except Refused:
+                # The node says no, which is no word of L1's about a claim; but a smaller transaction may do.
+                if len(batch) == 1:
+                    raise
+            batch = batch[: len(batch) // 2]
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,6 +25,12 @@ from sequencer.tables import (
     refusals,
     releases,
 )
+
+PASSING = frozenset({"InsufficientBalance", "UnknownModel", "InputLength", "OutputLength"})
+"""L1's reasons that may lie in what a reorganisation undid for a while: a deposit, a registration, an upload."""
+
+SKIPS = 3
+"""How often a claim is posted in vain at most; every time costs us gas, and a claimant could provoke it."""
 
 _DERIVED = ("state", "reason", "batch", "position", "block", "transaction", "posted_at", "released")
 _NOWHERE: dict[str, Any] = dict.fromkeys(("reason", "batch", "position", "block", "transaction", "posted_at"))
@@ -74,11 +80,11 @@ def _refresh(connection: Connection, part: Any, now: int, over: int) -> None:
             .where(postings.c.claim_id.in_(part))
         )
     }
-    refused: dict[bytes, str] = {}
+    refusals_of: dict[bytes, list[str]] = {}
     for claim_id, reason in connection.execute(
         sa.select(refusals.c.claim_id, refusals.c.reason).where(refusals.c.claim_id.in_(part)).order_by(refusals.c.id)
     ):
-        refused.setdefault(bytes(claim_id), reason)
+        refusals_of.setdefault(bytes(claim_id), []).append(reason)
     open_games = sa.select(games.c.claim_id).where(games.c.claim_id.in_(part), games.c.ended.is_(None)).distinct()
     challenged = {bytes(one) for one in connection.execute(open_games).scalars()}
     convictions = sa.select(moves.c.claim_id, moves.c.extra).where(
@@ -104,8 +110,8 @@ def _refresh(connection: Connection, part: Any, now: int, over: int) -> None:
         elif row.taken_at is None:
             gone.append(row.claim_id)
             continue
-        elif claim_id in refused:
-            found |= {"state": State.INVALID, "reason": refused[claim_id]}
+        elif (reason := _final(refusals_of.get(claim_id, []))) is not None:
+            found |= {"state": State.INVALID, "reason": reason}
         else:
             found["state"] = State.PENDING
         if any(getattr(row, name) != found[name] for name in _DERIVED):
@@ -119,6 +125,12 @@ def _refresh(connection: Connection, part: Any, now: int, over: int) -> None:
     for table in (contents, claims):
         for some in chunks(gone):
             connection.execute(sa.delete(table).where(table.c.claim_id.in_(some)))
+
+
+def _final(reasons: Sequence[str]) -> str | None:
+    """Why a claim that stands nowhere never will; None if it may yet be posted."""
+    lasting = next((reason for reason in reasons if reason not in PASSING), None)
+    return lasting if lasting is not None or len(reasons) < SKIPS else reasons[-1]
 
 
 def _sentence(rule: str) -> str:

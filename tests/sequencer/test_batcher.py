@@ -12,7 +12,7 @@ import pytest
 
 from rollup.claim import PostedClaim
 from rollup.encoding import TracePolicy
-from rollup.errors import ChainError, StaleView
+from rollup.errors import ChainError, Refused, StaleView
 from rollup.l1.chain import EmbeddedChain
 from rollup.l1.client import L1Client, Receipt
 from rollup.l1.fees import FeePolicy
@@ -110,6 +110,45 @@ def test_whose_balance_is_gone_holds_up_nobody_and_is_refused_after_a_while(desk
     assert poor.states() == [State.POSTED, State.POSTED, State.INVALID]
     entry = desk.store.claims.get(poor.taken[2])
     assert entry is not None and "too little left for the bond" in str(entry.reason)
+
+
+def test_a_claimant_that_withdraws_before_every_batch_has_its_claim_posted_in_vain_three_times_at_most(
+    desk: Desk,
+) -> None:
+    """It costs the sequencer gas each time; once may be a reorganisation's fault, so the claim survives that."""
+    claimant, bond = desk.claimant, TERMS.claim_bond
+    claimant.withdraw(claimant.balance(claimant.account) - bond)
+
+    class Overtaken(L1Client):
+        def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
+            claimant.withdraw(bond)
+            receipt = super().post_batch(claims)
+            claimant.deposit(bond)
+            return receipt
+
+    client = desk.client
+    desk = desk.again(client=Overtaken(client.chain, client.address, embedded(desk).signer("sequencer"), client.first))
+    (claim_id,) = desk.take(1)
+    for expected in (State.PENDING, State.PENDING, State.INVALID):
+        assert desk.batcher.step() is not None
+        assert desk.store.claims.state(claim_id) is expected
+    assert desk.batcher.step() is None
+    entry = desk.store.claims.get(claim_id)
+    assert entry is not None and entry.reason == "InsufficientBalance"
+
+
+def test_a_node_that_refuses_a_large_transaction_gets_smaller_ones(desk: Desk) -> None:
+    class Narrow(L1Client):
+        def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
+            if len(claims) > 1:
+                raise Refused("the node refused the request: oversized data")
+            return super().post_batch(claims)
+
+    client = desk.client
+    desk = desk.again(client=Narrow(client.chain, client.address, embedded(desk).signer("sequencer"), client.first))
+    desk.take(3)
+    desk.batcher.flush()
+    assert desk.on_l1() == desk.taken
 
 
 def test_two_processes_on_one_database_never_post_a_claim_twice(desk: Desk) -> None:
