@@ -7,7 +7,7 @@ import sys
 from alembic import command
 
 from sequencer.store.database import Database
-from sequencer.store.schema import config
+from sequencer.store.schema import config, newest
 
 
 def main(message: str) -> None:
@@ -15,7 +15,7 @@ def main(message: str) -> None:
     database = Database("sqlite://")
     database.upgrade()
     with database.write() as connection:
-        command.revision(config(connection), message, autogenerate=True)
+        command.revision(config(connection), message, autogenerate=True, rev_id=f"{int(newest()) + 1:04}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from sequencer.states import Accepted, Held, Model, State, Switch
 from sequencer.store import Store, StoreError, schema
 from sequencer.store.cursors import CursorError
 from sequencer.store.models import NameTaken
+from sequencer.store.rows import claim_columns
+from sequencer.tables import claims
 from tests.sequencer.examples import ALICE, BOB, MODEL, claim_id, new_claim
 
 OTHER = ModelId(Root(b"n" * 32))
@@ -54,9 +56,6 @@ def test_a_nonce_is_taken_once_per_claimant_also_within_one_group(store: Store) 
 
 
 def test_the_database_itself_refuses_a_second_claim_with_a_nonce(store: Store) -> None:
-    from sequencer.store.rows import claim_columns
-    from sequencer.tables import claims
-
     store.claims.accept([new_claim(1, nonce=5)])
     values = {"gas": 0, "taken_at": 1, "state": State.PENDING, "released": False}
     two = new_claim(2, nonce=5)
