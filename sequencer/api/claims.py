@@ -83,7 +83,7 @@ def claims_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
         summary="All of a claim, with its state and its proof",
         description="`inclusion` is the Merkle proof that the contract accepts, once the claim stands on L1.",
     )
-    def get_claim(claim_id: str) -> ClaimView:
+    def get_claim(claim_id: shared.ClaimIdPath) -> ClaimView:
         entry = parts.claim(claim_id)
         batches = _Batches(parts)
         inclusion = inclusion_of(entry, batches.get(entry.batch))

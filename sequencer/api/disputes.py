@@ -68,7 +68,7 @@ def disputes_routes(parts: Parts) -> APIRouter:
         operation_id="getDispute",
         summary="One dispute, with its moves, its clocks as L1 has them now, and its verdict",
     )
-    def get_dispute(claim_id: str) -> DisputeView:
+    def get_dispute(claim_id: shared.ClaimIdPath) -> DisputeView:
         dispute = parts.store.disputes.get(shared.claim_id(claim_id))
         if dispute is None:
             parts.claim(claim_id)

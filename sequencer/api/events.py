@@ -66,7 +66,9 @@ def events_routes(parts: Parts) -> APIRouter:
         response_class=StreamingResponse,
         responses=STREAM,
     )
-    async def claim_events(claim_id: str, request: Request, last_event_id: LastEventId = None) -> StreamingResponse:
+    async def claim_events(
+        claim_id: shared.ClaimIdPath, request: Request, last_event_id: LastEventId = None
+    ) -> StreamingResponse:
         entry = await _known(parts, claim_id)
         return _stream(parts.feed, entry, _last(last_event_id) or 0, request)
 

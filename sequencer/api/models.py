@@ -28,7 +28,7 @@ def models_routes(parts: Parts) -> APIRouter:
         return Models(models=[_view(parts, model) for model in parts.store.models.all()])
 
     @routes.get("/models/{model}", operation_id="getModel", summary="One model, by id or name")
-    def get_model(model: str) -> ModelView:
+    def get_model(model: shared.ModelPath) -> ModelView:
         return _view(parts, parts.model(model))
 
     @routes.get(
@@ -39,7 +39,7 @@ def models_routes(parts: Parts) -> APIRouter:
         response_class=StreamingResponse,
         responses={200: {"content": {TAR: {"schema": {"type": "string", "format": "binary"}}}}},
     )
-    def get_program(model: str) -> StreamingResponse:
+    def get_program(model: shared.ModelPath) -> StreamingResponse:
         found = parts.model(model)
         if found.id not in parts.programs:
             raise Problem(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Annotated, Protocol
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 
 from rollup import wire
 from rollup.archive import Programs
@@ -23,7 +23,16 @@ from sequencer.api.standing import KEPT_SECONDS, Standings
 from sequencer.states import Accepted, Entry, Model
 from sequencer.store import Store
 
-HASH = r"^0x[0-9a-fA-F]{64}$"
+ClaimIdPath = Annotated[
+    str,
+    Path(
+        description="The claim's id.",
+        json_schema_extra={"pattern": "^0x[0-9a-fA-F]{64}$"},
+        examples=["0x" + "5a" * 32],
+    ),
+]
+ModelPath = Annotated[str, Path(description="A model's id or name.", examples=["digits"])]
+
 CURSOR = 200
 PAGE = 200
 """Entries of one page at most."""
