@@ -202,7 +202,7 @@ def walks(draw: st.DrawFn) -> tuple[TracePolicy, list[tuple[int | None, int]]]:
     return policy, steps
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(walk=walks())
 def test_after_any_rewinds_it_knows_what_a_fresh_mirror_knows(
     walk: tuple[TracePolicy, list[tuple[int | None, int]]],
