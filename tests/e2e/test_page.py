@@ -1,0 +1,151 @@
+"""The page in a real browser, on a real network: claims appear, a dispute is followed to its verdict, everything fits a phone.
+
+With ``PAGE_PICTURES=FOLDER`` the pictures that the README shows are written there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+
+from tests import machine
+from tests.e2e.test_devnet import infer, network
+from touchstone.digits import digits
+
+pytestmark = pytest.mark.browser
+
+PATIENCE_MS = 240_000
+PHONE = {"width": 375, "height": 740}
+DESK = {"width": 1120, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def about(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with network(tmp_path_factory.mktemp("page")) as running:
+        found = running.up()
+        yield {"page": found["page"], "chain": found["rpc"]}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=machine.browser(), args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser: Browser, about: dict[str, str]) -> Iterator[Page]:
+    """A page that may speak to the sequencer alone, and whose every error fails the test."""
+    context = browser.new_context(viewport=DESK, color_scheme="light", reduced_motion="reduce")
+    troubles: list[str] = []
+
+    def elsewhere(route: Route) -> None:
+        troubles.append(f"asks for {route.request.url}")
+        route.abort()
+
+    opened = context.new_page()
+    opened.route(lambda url: not url.startswith(about["page"]), elsewhere)
+    opened.on("pageerror", lambda error: troubles.append(str(error)))
+    opened.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
+    opened.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    yield opened
+    context.close()
+    assert not troubles
+
+
+def picture(page: Page, name: str) -> None:
+    """Kept where the caller asked for pictures; taken either way, which needs the page to be drawable."""
+    taken = page.screenshot(full_page=True)
+    assert len(taken) > 10_000
+    if folder := os.environ.get("PAGE_PICTURES"):
+        (Path(folder) / f"{name}.png").write_bytes(taken)
+
+
+def fits(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+def test_a_claim_appears_and_becomes_final_before_ones_eyes(page: Page, about: dict[str, str]) -> None:
+    page.goto(about["page"])
+    expect(page.get_by_role("heading", name="Claims")).to_be_visible()
+    expect(page.locator("#live")).to_have_text("live")
+    image = digits().images[3]
+    answer = infer(about["page"], "digits", [image.tolist()])
+    row = page.locator(f'tr[data-claim="{answer["claim_id"]}"]')
+    expect(row).to_contain_text("digits")
+    row.get_by_role("link").first.click()
+    expect(page.locator(".pixels")).to_be_visible()
+    best = page.locator(".bars .best .index")
+    expect(best).to_have_text(str(int(np.argmax(answer["outputs"][0]))))
+    expect(page.locator(".steps .now")).to_have_text("final")
+    expect(page.get_by_text("On L1")).to_be_visible()
+    picture(page, "claim")
+
+
+def test_a_dispute_is_followed_to_its_verdict(page: Page, about: dict[str, str]) -> None:
+    page.goto(f"{about['page']}/#/disputes")
+    command = [sys.executable, "-m", "touchstone.cli", "lie", "digits", "--seed", "4", "--port", "0"]
+    liar = subprocess.Popen(
+        [*command, "--url", about["page"], "--rpc", about["chain"]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        page.goto(f"{about['page']}/#/?state=challenged")
+        page.locator("tr[data-claim] a").first.click()
+        page.get_by_role("link", name="See the dispute").click()
+        expect(page.get_by_role("heading", name="Dispute about")).to_be_visible()
+        expect(page.locator(".clock").first).to_contain_text("left")
+        expect(page.locator(".moves li").first).to_contain_text("challenges")
+        verdict = page.locator(".verdict.invalid")
+        expect(verdict).to_contain_text("Invalid: an element does not follow from its operands.")
+        expect(verdict).to_contain_text("claimed")
+        expect(page.locator(".tree .chosen").first).to_be_visible()
+        label = page.locator("svg.tree").get_attribute("aria-label") or ""
+        assert re.search(r"value \d+", label), label
+        assert page.locator(".moves li.prove").count() == 1
+        said, _ = liar.communicate()
+        assert liar.returncode == 0, said.decode()
+    finally:
+        liar.kill()
+    picture(page, "dispute-light")
+    page.locator("#theme").click()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    picture(page, "dispute-dark")
+    page.set_viewport_size(PHONE)
+    assert fits(page)
+    picture(page, "dispute-phone")
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_every_view_fits_a_phone_and_is_reached_by_keyboard(page: Page, about: dict[str, str]) -> None:
+    page.set_viewport_size(PHONE)
+    page.goto(about["page"])
+    expect(page.locator("tr[data-claim]").first).to_be_visible()
+    for name in ("Claims", "Batches", "Disputes", "Models"):
+        link = page.get_by_role("link", name=name, exact=True)
+        link.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+        expect(page.locator(f'nav a[aria-current="page"]:has-text("{name}")')).to_be_visible()
+        assert fits(page), name
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement !== document.body")
+    page.set_viewport_size(DESK)
+    page.goto(f"{about['page']}/#/")
+    expect(page.locator("tr[data-claim]").first).to_be_visible()
+    picture(page, "claims")
+
+
+def test_what_does_not_exist_is_said(page: Page, about: dict[str, str]) -> None:
+    page.goto(f"{about['page']}/#/nowhere")
+    expect(page.get_by_role("alert")).to_contain_text("There is no page /nowhere.")
