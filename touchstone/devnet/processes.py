@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -11,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rollup.errors import ServiceError
 
@@ -19,6 +19,9 @@ GRACE = 20.0
 
 LOOK = 0.1
 """Seconds between two looks at the processes."""
+
+LEASH = Path(__file__).with_name("leash.py")
+"""What a child is started by, so that it does not outlive a network that is killed."""
 
 Say = Callable[[str, str], None]
 Check = Callable[[], bool]
@@ -54,13 +57,12 @@ class Processes:
     def start(self, name: str, argv: Sequence[str], environ: Mapping[str, str], once: bool = False) -> Process:
         """Start a child in a session of its own: a terminal's Ctrl-C reaches it through us, in order."""
         popen = subprocess.Popen(
-            argv,
+            [sys.executable, "-S", "-E", str(LEASH), str(os.getpid()), *argv],
             env=dict(environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
         )
         reader = threading.Thread(target=self._forward, args=(name, popen), name=f"output of {name}", daemon=True)
         reader.start()
@@ -125,16 +127,6 @@ class Processes:
             _signal(process, signal.SIGKILL)
             process.popen.wait()
         process.reader.join(1)
-
-
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_PR_SET_PDEATHSIG = 1
-
-
-def _die_with_parent() -> None:
-    """In the child, before its program: if the network is killed and can stop nobody, Linux does."""
-    if sys.platform == "linux":
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _signal(process: Process, number: signal.Signals) -> None:
