@@ -10,6 +10,7 @@ from challenger.book import Book
 from rollup.claim import Address, ClaimId
 from rollup.l1.client import Receipt
 from rollup.l1.events import Challenged, ChallengeLost, Convicted, Logged
+from rollup.service.redact import without_endpoints
 from rollup.types import ModelId
 
 UNKNOWN_MODELS = 4096
@@ -78,7 +79,7 @@ class Reporter:
         """Tell what goes wrong; what goes wrong in the same way again is not told again."""
         meter.TROUBLES.set(len(troubles))
         for claim_id, error in troubles.items():
-            self.once(Kind.TROUBLE, claim_id, f"{type(error).__name__}: {error}", type(error))
+            self.once(Kind.TROUBLE, claim_id, f"{type(error).__name__}: {without_endpoints(str(error))}", type(error))
 
     def forget_all_but(self, claims: Container[ClaimId]) -> None:
         """Remember what was told about these claims alone."""
