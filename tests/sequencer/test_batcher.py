@@ -345,3 +345,31 @@ def test_a_batch_that_an_earlier_life_left_in_the_mempool_is_not_posted_again(no
     again.batcher.flush()
     assert sorted(again.on_l1()) == sorted(again.taken)
     assert again.states() == [State.POSTED] * 3
+
+
+@pytest.mark.anvil
+def test_a_batch_of_an_earlier_life_that_is_mined_while_the_next_one_decides_is_not_posted_again(
+    node_desk: Desk, anvil: Anvil
+) -> None:
+    """L1 would skip all of its claims, but for gas: the nonce is that of the block on whose state was decided."""
+    node_desk.take(3)
+    anvil.automine(False)
+    earlier = threading.Thread(target=node_desk.batcher.step)
+    earlier.start()
+    until(lambda: bool(anvil.pending()))
+    decisions: list[int] = []
+
+    class Overtaken(L1Client):
+        def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
+            decisions.append(len(claims))
+            anvil.mine()
+            anvil.automine(True)
+            return super().post_batch(claims)
+
+    client = node_desk.client
+    again = node_desk.again(client=Overtaken(anvil.chain(), client.address, anvil.signer("sequencer"), client.first))
+    assert again.batcher.step() is None
+    earlier.join()
+    assert decisions == [3]
+    assert [None in batch.claims for batch in again.store.batches.page().entries] == [False]
+    assert again.states() == [State.POSTED] * 3
