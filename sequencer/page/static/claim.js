@@ -1,7 +1,7 @@
 // One claim: how final it is, what it says, and the proof that a contract accepts.
 
 import { get, model, onChange } from "./api.js";
-import { chip, duration, facts, h, hex, when } from "./dom.js";
+import { chip, duration, facts, h, hex, show, when } from "./dom.js";
 import { decoded, drawn } from "./tensors.js";
 
 const WORDS = {
@@ -34,7 +34,8 @@ export async function claim(room, [id]) {
     const known = await model(entry.claim.model_id);
     const left = entry.final_after === null ? null : entry.final_after - Date.now() / 1000;
     const wait = entry.state === "posted" && left > 0 ? ` Final in about ${duration(left)} if nobody does.` : "";
-    room.replaceChildren(
+    show(
+      room,
       h("h1", {}, "Claim ", h("span", { class: "mono" }, `${id.slice(0, 10)}…`)),
       h("p", { class: "lead" }, chip(entry.state), " ", WORDS[entry.state], wait, entry.reason ? ` ${entry.reason}` : ""),
       steps(entry),

@@ -1,7 +1,7 @@
 // Disputes: the path that a game took down the tree, both clocks, the gas, and the verdict in words.
 
 import { get, model, onChange } from "./api.js";
-import { chip, duration, facts, h, hex, number, when } from "./dom.js";
+import { chip, duration, facts, h, hex, number, show, when } from "./dom.js";
 import { between, depthOf, meaning, tree } from "./tree.js";
 
 const MOVES = {
@@ -27,7 +27,8 @@ const RULES = {
 
 export async function disputes(room) {
   const page = await get("/v1/disputes?limit=50");
-  room.append(
+  show(
+    room,
     h("h1", {}, "Disputes"),
     h("p", { class: "lead" }, "Whoever finds a claim false challenges it. The game narrows the difference to one kilobyte, and a contract computes one element there."),
     h("table", { class: "list" },
@@ -80,15 +81,22 @@ function clocks(entry, game) {
 function moves(game, layout) {
   return h("ol", { class: "moves" }, game.moves.map((move) => h("li", { class: `${move.side ?? ""} ${move.kind}` },
     h("b", {}, move.side ?? "anyone"), ` ${MOVES[move.kind] ?? move.kind}`,
-    move.position ? `: ${meaning(BigInt(move.position), layout)}` : "",
+    move.position && BigInt(move.position) > 1n ? `: ${meaning(BigInt(move.position), layout)}` : "",
     h("br"), h("small", {}, when(move.at), ` · block ${move.block} · ${move.gas ? `${number(move.gas)} gas · ` : ""}`, hex(move.transaction, 4)))));
+}
+
+/** What was found at the end of the path. */
+function end(entry, game) {
+  const found = game.state === "convicted" ? entry.verdict : null;
+  if (found?.rule !== "step" || !found.coordinates) return "";
+  return `, element [${found.coordinates.join(", ")}]: ${found.claimed} is claimed, ${found.right} is right`;
 }
 
 function drawing(entry, game) {
   const { layout, found } = steps(entry, game);
   return h("section", {},
     h("h2", {}, entry.games.length > 1 ? `Game ${game.counter + 1} of ${entry.games.length}, by ` : "The game, by ", hex(game.challenger, 4), " ", h("span", { class: "quiet" }, game.state)),
-    found.length && entry.trace_depth !== null ? [tree(found, layout), h("ul", { class: "key" },
+    found.length && entry.trace_depth !== null ? [tree(found, layout, end(entry, game)), h("ul", { class: "key" },
       h("li", { class: "agreed" }, "both sides agree"), h("li", { class: "chosen" }, "the first difference"), h("li", {}, "follows from it"))]
       : h("p", { class: "quiet" }, "The game stands at the root of the execution: nothing was opened yet."),
     clocks(entry, game),
@@ -102,7 +110,8 @@ export async function dispute(room, [id]) {
     const claim = await get(`/v1/claims/${id}`);
     const known = await model(claim.claim.model_id);
     const total = entry.games.reduce((sum, game) => sum + game.gas.challenger + game.gas.defender, 0);
-    room.replaceChildren(
+    show(
+      room,
       h("h1", {}, "Dispute about ", h("span", { class: "mono" }, `${id.slice(0, 10)}…`)),
       h("p", { class: "lead" }, chip(entry.state), ` a claim about ${known.name ?? "a model"} by `, hex(claim.claim.claimant, 4), `, ${number(total)} gas so far. `, h("a", { href: `#/claims/${id}` }, "The claim")),
       verdict(entry),

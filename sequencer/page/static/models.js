@@ -1,13 +1,14 @@
 // The models that claims can be about.
 
 import { get } from "./api.js";
-import { h, hex } from "./dom.js";
+import { h, hex, show } from "./dom.js";
 
 const shape = (tensor) => `${tensor.name} ${tensor.dtype}[${tensor.shape.join(", ")}]`;
 
 export async function models(room) {
   const { models: found } = await get("/v1/models");
-  room.append(
+  show(
+    room,
     h("h1", {}, "Models"),
     h("p", { class: "lead" }, "A model's id is the root of its program: another weight or another op is another model."),
     h("table", { class: "list" },

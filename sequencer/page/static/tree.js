@@ -44,11 +44,23 @@ export function between(from, target, arity) {
   return stops;
 }
 
+/** The same path with a stop where values end and their kilobytes begin, so that each rung is made of one of them. */
+function apart(steps, traceDepth) {
+  let from = 1n;
+  return steps.flatMap((step) => {
+    const [above, below] = [depthOf(from), depthOf(step.to)];
+    from = step.to;
+    const border = step.to >> BigInt(Math.max(0, below - traceDepth));
+    return above < traceDepth && traceDepth < below ? [{ ...step, to: border }, { ...step, note: "" }] : [step];
+  });
+}
+
 /**
- * `steps`: [{to: BigInt, played: bool, note}] from the root down. Returns an <svg>.
+ * `stops`: [{to: BigInt, played: bool, note}] from the root down; `end`: what was found there. Returns an <svg>.
  */
-export function tree(steps, layout) {
-  const height = Math.max(1, steps.length) * (BAR + GAP) + 34;
+export function tree(stops, layout, end) {
+  const steps = apart(stops, layout.traceDepth);
+  const height = steps.length * (BAR + GAP) + 14;
   const words = steps.map((step) => meaning(step.to, layout)).join(", then ");
   const svg = s("svg", { class: "tree", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": `The path of the dispute: the whole execution, then ${words}` });
   let from = 1n;
@@ -78,8 +90,9 @@ export function tree(steps, layout) {
     const [a, b] = last ? [Math.max(LEFT, x(chosen) - 40), Math.min(RIGHT, x(chosen + 1) + 40)] : [LEFT, RIGHT];
     svg.append(s("path", { class: "zoom", d: `M${x(chosen)} ${low} L${x(chosen + 1)} ${low} L${b} ${low + (last ? 22 : GAP - 24)} L${a} ${low + (last ? 22 : GAP - 24)} Z` }));
     if (last) {
-      const middle = Math.min(Math.max((a + b) / 2, 110), WIDTH - 110);
-      svg.append(s("text", { class: "end", x: middle, y: low + 40, "text-anchor": "middle" }, meaning(step.to, layout)));
+      const words = meaning(step.to, layout) + end;
+      const half = Math.min(WIDTH / 2, 4.2 * words.length);
+      svg.append(s("text", { class: "end", x: Math.min(Math.max((a + b) / 2, half), WIDTH - half), y: low + 40, "text-anchor": "middle" }, words));
     }
     from = step.to;
     top += BAR + GAP;
