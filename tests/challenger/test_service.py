@@ -40,7 +40,7 @@ def eventually(condition: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, f"it never came to this: {what}"
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_a_running_watcher_convicts_a_false_claim_and_says_so_everywhere(network
 
     with serving(accept) as hook:
         sink = Webhook(hook.url)
-        one = service(network, WatcherOptions([folder], poll=0.05, deposit=4 * TERMS.challenge_bond), sinks=[sink])
+        one = service(network, WatcherOptions([folder], poll=0.5, deposit=4 * TERMS.challenge_bond), sinks=[sink])
         with running(one) as url:
             account = network.client("watcher").account
             before = {name: metric(url, name) for name in COUNTERS}
