@@ -88,15 +88,15 @@ function moves(game, layout) {
 /** What was found at the end of the path. */
 function end(entry, game) {
   const found = game.state === "convicted" ? entry.verdict : null;
-  if (found?.rule !== "step" || !found.coordinates) return "";
-  return `, element [${found.coordinates.join(", ")}]: ${found.claimed} is claimed, ${found.right} is right`;
+  if (found?.rule !== "step" || !found.coordinates) return null;
+  return h("p", { class: "found" }, `There, element [${found.coordinates.join(", ")}] is claimed as ${found.claimed} and is ${found.right}.`);
 }
 
 function drawing(entry, game) {
   const { layout, found } = steps(entry, game);
   return h("section", {},
     h("h2", {}, entry.games.length > 1 ? `Game ${game.counter + 1} of ${entry.games.length}, by ` : "The game, by ", hex(game.challenger, 4), " ", h("span", { class: "quiet" }, game.state)),
-    found.length && entry.trace_depth !== null ? [tree(found, layout, end(entry, game)), h("ul", { class: "key" },
+    found.length && entry.trace_depth !== null ? [tree(found, layout), end(entry, game), h("ul", { class: "key" },
       h("li", { class: "agreed" }, "both sides agree"), h("li", { class: "chosen" }, "the first difference"), h("li", {}, "follows from it"))]
       : h("p", { class: "quiet" }, "The game stands at the root of the execution: nothing was opened yet."),
     clocks(entry, game),

@@ -56,11 +56,11 @@ function apart(steps, traceDepth) {
 }
 
 /**
- * `stops`: [{to: BigInt, played: bool, note}] from the root down; `end`: what was found there. Returns an <svg>.
+ * `stops`: [{to: BigInt, played: bool, note}] from the root down. Returns an <svg>.
  */
-export function tree(stops, layout, end) {
+export function tree(stops, layout) {
   const steps = apart(stops, layout.traceDepth);
-  const height = steps.length * (BAR + GAP) + 14;
+  const height = steps.length * (BAR + GAP) + 18;
   const words = steps.map((step) => meaning(step.to, layout)).join(", then ");
   const svg = s("svg", { class: "tree", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": `The path of the dispute: the whole execution, then ${words}` });
   let from = 1n;
@@ -90,9 +90,7 @@ export function tree(stops, layout, end) {
     const [a, b] = last ? [Math.max(LEFT, x(chosen) - 40), Math.min(RIGHT, x(chosen + 1) + 40)] : [LEFT, RIGHT];
     svg.append(s("path", { class: "zoom", d: `M${x(chosen)} ${low} L${x(chosen + 1)} ${low} L${b} ${low + (last ? 22 : GAP - 24)} L${a} ${low + (last ? 22 : GAP - 24)} Z` }));
     if (last) {
-      const words = meaning(step.to, layout) + end;
-      const half = Math.min(WIDTH / 2, 4.2 * words.length);
-      svg.append(s("text", { class: "end", x: Math.min(Math.max((a + b) / 2, half), WIDTH - half), y: low + 40, "text-anchor": "middle" }, words));
+      svg.append(s("text", { class: "end", x: Math.min(Math.max((a + b) / 2, 150), WIDTH - 150), y: low + 42, "text-anchor": "middle" }, meaning(step.to, layout)));
     }
     from = step.to;
     top += BAR + GAP;
