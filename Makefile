@@ -13,7 +13,7 @@ MEANT := naming-convention,too-many-digits,assembly,cyclomatic-complexity
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts check check-contracts contracts gas bench fraud load crash soak vectors docs fmt lint lockstep slither lock clean
+.PHONY: help setup demo test test-contracts check check-contracts contracts gas bench fraud load crash soak vectors docs pictures fmt lint lockstep slither lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -57,6 +57,7 @@ check: lint ## Check style, types, import order, and that everything generated i
 	@$(BIN)/python -m touchstone.settings_page --check
 	@$(BIN)/python -m touchstone.cli_page --check
 	@$(BIN)/python -m tests.costs --check
+	@$(BIN)/python -m tests.campaigns.page --check
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory check-contracts; \
 	else echo "NOT CHECKED: contracts/ (bytecode, format, lint), because this machine has no Node"; fi
 
@@ -93,10 +94,15 @@ soak: setup $(NODE_READY) ## Half an hour of claims and disputes; the memory of 
 vectors: setup ## Write the test vectors that Python and Solidity share again
 	@$(BIN)/python -m tests.vectors.game_scenarios
 
-docs: setup ## Write docs/{ops,settings,commands}.md again, from what they describe
+docs: setup ## Write docs/{ops,settings,commands}.md and the campaigns' figures again, from what they describe
 	@$(BIN)/python -m rollup.reference_page
 	@$(BIN)/python -m touchstone.settings_page
 	@$(BIN)/python -m touchstone.cli_page
+	@$(BIN)/python -m tests.campaigns.page
+
+pictures: setup ## Take the README's pictures of the page again; needs Chromium
+	@mkdir -p docs/pictures
+	@PAGE_PICTURES=docs/pictures $(BIN)/pytest -q tests/e2e/test_page.py
 
 lockstep: setup ## Compare N random elements: executor = reference = EVM; N=20000
 	@$(BIN)/python -m tests.lockstep $(N)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from tests.campaigns import page as campaigns_page
 from touchstone import cli_page
 from touchstone.cli import main
 
@@ -16,7 +18,13 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
-DOCUMENTS = {"README.md": README, "CONTRIBUTING.md": CONTRIBUTING, "ARCHITECTURE.md": ARCHITECTURE}
+CAMPAIGNS = (ROOT / "docs" / "campaigns.md").read_text()
+DOCUMENTS = {
+    "README.md": README,
+    "CONTRIBUTING.md": CONTRIBUTING,
+    "ARCHITECTURE.md": ARCHITECTURE,
+    "docs/campaigns.md": CAMPAIGNS,
+}
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 PLANNED = {"prover/frontends/"}
@@ -92,7 +100,9 @@ def test_every_file_that_a_document_names_exists(document: str) -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
     rooms = "rollup|prover|sequencer|challenger|contracts|touchstone|tests|docs"
     files = [line for line in code(text) if re.fullmatch(rf"({rooms})/[\w./-]*", line)]
-    missing = [name for name in links + files if not (ROOT / name).exists() and name not in PLANNED]
+    folder = (ROOT / document).parent
+    missing = [link for link in links if not (folder / link).exists()]
+    missing += [name for name in files if not (ROOT / name).exists() and name not in PLANNED]
     assert missing == []
 
 
@@ -113,3 +123,16 @@ def test_the_readmes_gas_figures_are_measured_ones() -> None:
     measured = set(re.findall(r"\d{1,3}(?:,\d{3})+", (ROOT / "docs" / "costs.md").read_text()))
     assert len(figures) >= 5
     assert figures <= measured
+
+
+def test_the_campaigns_page_shows_what_was_measured_and_how_to_measure_what_was_not(tmp_path: Path) -> None:
+    load = {"offered": 12000, "rate": 199.9, "accepted": 12000, "p50_ms": 8.5, "p99_ms": 97.1, "max_ms": 130.0}
+    load |= {"on_l1": 12000, "twice": 0, "memory_mb": [150, 170]}
+    (tmp_path / "load.json").write_text(json.dumps({"sqlite": load}))
+    text = campaigns_page.filled(campaigns_page.PAGE.read_text(), tmp_path)
+    assert (
+        "| sqlite | 12,000 at 199.9 a second | 12,000 | 8.5 ms | 97.1 ms | 130.0 ms | 12,000 | 0 | 150 to 170 MiB |"
+        in text
+    )
+    assert 'Not measured yet: `make crash ARGS="--json docs/campaigns/crash.json"`' in text
+    assert campaigns_page.filled(text, tmp_path) == text

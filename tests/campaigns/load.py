@@ -1,6 +1,6 @@
 """``make load``: 200 signed claims a second for a minute, accepted within a quarter of a second, none lost.
 
-    python -m tests.campaigns.load [--rate 200] [--seconds 60] [--database sqlite|postgres]
+    python -m tests.campaigns.load [--rate 200] [--seconds 60] [--database sqlite|postgres|both] [--json FILE]
 
 An open loop: every claim has its moment, and its latency counts from that moment, however late it was sent. A claim is lost
 if it was accepted and does not stand on L1 exactly once in the end. Exits with 1 if a promise is not kept.
@@ -172,14 +172,17 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=200.0)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--database", choices=["sqlite", "postgres", "both"], default="both")
+    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    kept = True
+    kept, measured = True, {}
     for database in ["sqlite", "postgres"] if given.database == "both" else [given.database]:
-        found = run(given.rate, given.seconds, database)
+        found = measured[database] = run(given.rate, given.seconds, database)
         print(json.dumps(found, indent=1), flush=True)
         offered = int(given.rate * given.seconds)
         kept &= found["accepted"] == found["on_l1"] == offered and found["twice"] == 0
         kept &= float(str(found["p99_ms"])) < 1000 * PROMISED_P99
+    if given.json:
+        given.json.write_text(json.dumps(measured, indent=1) + "\n")
     sys.exit(0 if kept else 1)
 
 

@@ -1,6 +1,6 @@
 """``make soak``: half an hour of claims and disputes; the memory of every service stays flat.
 
-    python -m tests.campaigns.soak [--minutes 30] [--rate 5]
+    python -m tests.campaigns.soak [--minutes 30] [--rate 5] [--json FILE]
 
 Memory is read every ten seconds. Flat means: the mean of the last fifth exceeds the mean of the second fifth (the first one
 warms up) by less than a tenth, in every service. Exits with 1 otherwise.
@@ -95,9 +95,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--rate", type=float, default=5.0)
+    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     found = run(given.minutes, given.rate)
     print(json.dumps(found, indent=1))
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1) + "\n")
     growths = found["growth"]
     assert isinstance(growths, dict)
     sys.exit(0 if max(growths.values()) < ALLOWED else 1)

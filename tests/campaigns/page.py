@@ -1,0 +1,99 @@
+"""The figures in docs/campaigns.md, from what the campaigns measured: ``python -m tests.campaigns.page [--check]``.
+
+``make crash ARGS="--json docs/campaigns/crash.json"`` (likewise ``load``, ``soak``) measures; everything around the figures is
+written by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).parents[2] / "docs" / "campaigns.md"
+MEASURED = PAGE.with_suffix("")
+
+Found = Mapping[str, Any]
+
+
+def crash(found: Found) -> str:
+    """What L1 said in the end, and the kills by what had just happened and who was killed."""
+    rows = [
+        ("kills", f"{found['kills']} in {found['rounds']} rounds"),
+        ("claims accepted", found["claims"]),
+        ("lost; posted twice", "0; 0"),
+        ("honest ones final; false ones invalid", f"{found['final']}; {found['invalid']}"),
+        ("games; moves; moves made twice", f"{found['games']}; {found['moves']}; 0"),
+        ("transactions that failed", found["failed_transactions"]),
+    ]
+    kills = {tuple(name.split("/", 1)): count for name, count in found["by"].items()}
+    victims = sorted({victim for _, victim in kills})
+    by = [
+        (transition, *(kills.get((transition, victim), 0) for victim in victims))
+        for transition in sorted({transition for transition, _ in kills})
+    ]
+    return table(("", "figure"), rows) + "\n" + table(("killed after", *victims), by)
+
+
+def load(found: Found) -> str:
+    """A row for each database."""
+    head = ("database", "offered", "accepted", "median", "99th percentile", "slowest", "on L1", "twice", "memory")
+    rows = [
+        (
+            *(name, f"{one['offered']:,} at {one['rate']} a second", f"{one['accepted']:,}"),
+            *(f"{one[key]} ms" for key in ("p50_ms", "p99_ms", "max_ms")),
+            *(f"{one['on_l1']:,}", one["twice"], "{} to {} MiB".format(*one["memory_mb"])),
+        )
+        for name, one in found.items()
+    ]
+    return table(head, rows)
+
+
+def soak(found: Found) -> str:
+    """A row for each service."""
+    rows = [
+        (name, *(f"{size} MiB" for size in found["megabytes"][name]), f"{growth:.3f}")
+        for name, growth in found["growth"].items()
+    ]
+    said = f"{found['claims']:,} claims in {found['minutes']:g} minutes, {found['refused']} of them refused.\n\n"
+    return said + table(("service", "memory at the start", "at the end", "last fifth over second"), rows)
+
+
+FIGURES: Mapping[str, Callable[[Found], str]] = {"crash": crash, "load": load, "soak": soak}
+
+
+def table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    cells = [list(map(str, row)) for row in (head, *rows)]
+    cells.insert(1, ["---"] * len(cells[0]))
+    return "".join(f"| {' | '.join(row)} |\n" for row in cells)
+
+
+def filled(text: str, measured: Path = MEASURED) -> str:
+    """The page with the figures of the files in ``measured`` between its marks."""
+    for name, figures in FIGURES.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+        file = measured / f"{name}.json"
+        command = f'make {name} ARGS="--json docs/campaigns/{name}.json"'
+        made = figures(json.loads(file.read_text())) if file.exists() else f"Not measured yet: `{command}`.\n"
+        before, rest = text.split(begin)
+        _, after = rest.split(end)
+        text = f"{before}{begin}{made}{end}{after}"
+    return text
+
+
+def main(arguments: list[str]) -> int:
+    """Write the figures, or with ``--check`` say whether those in the page are stale."""
+    text = PAGE.read_text()
+    if "--check" in arguments:
+        if filled(text) != text:
+            print(f"{PAGE.name} is stale; run python -m tests.campaigns.page", file=sys.stderr)
+            return 1
+        return 0
+    PAGE.write_text(filled(text))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
