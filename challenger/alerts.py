@@ -107,6 +107,9 @@ def to_log(logger: Logger) -> Sink:
 
 
 ALERTS = counter("watcher", "alerts", "Alerts raised, by kind and severity", ["kind", "severity"])
+# From the start at 0: Prometheus sees no increase in a series that begins with 1.
+for _kind, _severity in SEVERITIES.items():
+    ALERTS.labels(_kind.value, _severity.value)
 
 
 def to_metric(alert: Alert) -> None:

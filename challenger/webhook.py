@@ -12,6 +12,8 @@ from challenger.courier import Courier, DeliveryError
 from rollup.service.metrics import counter
 
 DELIVERIES = counter("watcher", "webhook_deliveries", "Alerts handed to the webhook, by outcome", ["outcome"])
+for _outcome in ("delivered", "failed", "dropped"):
+    DELIVERIES.labels(_outcome)
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,16 @@ def test_a_rule_names_metrics_and_labels_that_services_expose(
     assert selected | shown <= labels
 
 
+@pytest.mark.parametrize(
+    "rule", [rule for rule in RULES if re.search(r"increase\(.*\) > 0", rule["expr"])], ids=lambda rule: rule["alert"]
+)
+def test_a_rule_about_an_increase_sees_the_first_one(rule: dict[str, Any], exposed: dict[str, set[str]]) -> None:
+    (name,) = named(rule["expr"])
+    made = metrics._made[name.removesuffix("_total")]
+    there_from_the_start = not made._labelnames or made._metrics
+    assert there_from_the_start or f"unless {name} offset" in rule["expr"]
+
+
 def test_every_alert_is_explained_and_every_explanation_has_its_alert() -> None:
     explained = set(re.findall(r"^### (\w+)$", RUNBOOK, re.MULTILINE))
     assert explained == {rule["alert"] for rule in RULES}
