@@ -26,6 +26,7 @@ from rollup.program import Program
 from rollup.service.fetch import fetch_program
 from rollup.types import Timestamp
 from rollup.wire import address_of, count_of, hex_of
+from touchstone.devnet import PUBLISHED_PORT
 from touchstone.lies import WORDS, About, lie, plausible_inputs, signed
 from touchstone.publishing import published
 from touchstone.terms import DEVELOPMENT_CHAINS
@@ -35,7 +36,6 @@ WALLET_WEI = 10**18
 """What a liar pays its moves with."""
 
 ROUND_SECONDS = 0.5
-PUBLISHED_PORT = 8090
 
 
 class Liar:

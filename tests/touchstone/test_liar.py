@@ -39,8 +39,9 @@ from sequencer.states import Model
 from sequencer.store import Store
 from sequencer.writer import Writer
 from tests.e2e.toy_program import toy_inputs, toy_program, values_of
+from touchstone.devnet import PUBLISHED_PORT
 from touchstone.devnet.chain import ChainServer
-from touchstone.liar import PUBLISHED_PORT, Liar
+from touchstone.liar import Liar
 from touchstone.lies import About, lie
 
 TERMS = Parameters(window=Duration(10**8), clock=Duration(10**6), arity=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from touchstone.cli.group import FAILURE
+from touchstone.devnet import PUBLISHED_PORT
 
 
 @click.command()
@@ -41,7 +42,7 @@ from touchstone.cli.group import FAILURE
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    default=8084,
+    default=PUBLISHED_PORT,
     show_default=True,
     help="Where a published trace can be read.",
 )

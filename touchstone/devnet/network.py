@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 
 from rollup.errors import ServiceError, SettingsError
+from touchstone.devnet import PUBLISHED_PORT
 from touchstone.devnet.plan import MODELS, Places, anvil, commands, secrets
 from touchstone.devnet.processes import Process, Processes, Stopped
 
@@ -68,12 +69,14 @@ class Devnet:
             deployment=str(state / "deployment.json"),
             database=f"sqlite:///{state / 'touchstone.db'}",
             programs=str(state / "programs"),
+            cache=str(state / "fetched"),
             models=str(self._data / "models"),
             sequencer=f"http://{LOCAL}:{ports.public}",
             admin=f"http://{LOCAL}:{ports.admin}",
             prover=f"http://{LOCAL}:{ports.prover}",
             host=LOCAL,
             ports=(ports.public, ports.admin, ports.prover, ports.watcher, ports.guard),
+            traces=(f"http://{LOCAL}:{PUBLISHED_PORT}",),
         )
 
     def run(self) -> None:

@@ -19,13 +19,16 @@ MODELS = ("digits", "iris")
 
 @dataclass(frozen=True)
 class Places:
-    """Where the processes of one network find each other. ``host``: what they listen on."""
+    """Where the processes of one network find each other. ``host``: what they listen on; ``programs``, ``cache``: folders of
+    the sequencer and the prover.
+    """
 
     rpc: str
     parameters: str
     deployment: str
     database: str
     programs: str
+    cache: str
     models: str
     sequencer: str
     admin: str
@@ -33,6 +36,8 @@ class Places:
     host: str = "127.0.0.1"
     ports: tuple[int, int, int, int, int] = (8080, 8081, 8082, 8083, 8084)
     """Of the sequencer's public and admin API, the prover, the two watchers."""
+    traces: tuple[str, ...] = ()
+    """Where the watchers look for traces besides the prover."""
 
 
 def commands(places: Places) -> dict[str, list[str]]:
@@ -40,7 +45,8 @@ def commands(places: Places) -> dict[str, list[str]]:
     chain = ["--rpc", places.rpc, "--deployment", places.deployment, "--finality", "latest"]
     public, admin, prover, watcher, guard = (str(port) for port in places.ports)
     listen = ["--host", places.host, "--port"]
-    watching = ["--all-models", "--models-from", places.sequencer, "--traces", places.prover]
+    traces = [word for url in (places.prover, *places.traces) for word in ("--traces", url)]
+    watching = ["--all-models", "--models-from", places.sequencer, *traces]
     return {
         "deploy": ["deploy", places.parameters, "--rpc", places.rpc, "--output", places.deployment],
         "seed": ["seed", places.models, "--url", places.admin],
@@ -50,7 +56,8 @@ def commands(places: Places) -> dict[str, list[str]]:
             *("--batch-age", "2s"),
         ],
         "prover": [
-            *("prover", *chain, *listen, prover, "--models-from", places.sequencer, "--deposit", "10 ether"),
+            *("prover", *chain, *listen, prover, "--models-from", places.sequencer, "--cache", places.cache),
+            *("--deposit", "10 ether"),
         ],
         "watcher": [
             *("watch", *chain, *listen, watcher, "--mode", "challenge", *watching, "--deposit", "2 ether"),
@@ -90,6 +97,7 @@ COMPOSE = Places(
     deployment="/var/lib/touchstone/network/deployment.json",
     database="postgresql+psycopg://touchstone@postgres/touchstone",
     programs="/var/lib/touchstone/programs",
+    cache="/var/lib/touchstone/programs",
     models="/var/lib/touchstone/models",
     sequencer="http://sequencer:8080",
     admin="http://sequencer:8081",
