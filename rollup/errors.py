@@ -121,7 +121,13 @@ class Refused(ChainError):
 
 
 class ServiceError(TouchstoneError):
-    """A service cannot start or work as it is set up."""
+    """A service cannot start or work as it is set up. ``told``: what strangers read instead of a sentence that names what is
+    not theirs to know.
+    """
+
+    def __init__(self, sentence: str, told: str | None = None) -> None:
+        super().__init__(sentence)
+        self.told = told
 
 
 class SettingsError(ServiceError):

@@ -1,4 +1,4 @@
-"""Why a claim that may be in order is not taken now; as HTTP answers, which is where they end up."""
+"""Why what may be in order is not done now; as HTTP answers, which is where they end up."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ class Busy(Problem):
 
     def __init__(self, sentence: str) -> None:
         super().__init__(503, "busy", "Too many claims at once", sentence, {"retry-after": "1"})
+
+
+class NameTaken(Problem):
+    """A model's name stands for another model."""
+
+    def __init__(self, name: str, holder: str) -> None:
+        sentence = f"the name {name!r} stands for model {holder}; choose another, names are never reused"
+        super().__init__(409, "name-taken", "The name is taken", sentence)
 
 
 class Paused(Problem):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rollup.service.problem import outward
 from rollup.service.redact import without_endpoints
 
 Check = Callable[[], str | None]
@@ -30,7 +31,7 @@ class Health:
             try:
                 sentence = check()
             except Exception as error:
-                sentence = f"the check itself failed ({type(error).__name__}: {error})"
+                sentence = f"it can't be checked ({outward(error)})"
             if sentence is not None:
                 found[name] = without_endpoints(sentence)
         return found

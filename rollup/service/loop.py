@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from rollup.errors import ChainError, Reverted
+from rollup.errors import ChainError, Reverted, ServiceError
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, gauge
+from rollup.service.problem import outward
 
 LONGEST_PAUSE = 30.0
 """Seconds between two tries of a step that keeps failing."""
@@ -62,7 +63,7 @@ class Loop:
         """A health check's answer: a sentence if no step succeeded within ``seconds``."""
         if self.last_success is not None and time.monotonic() - self.last_success <= seconds:
             return None
-        why = f" ({self.trouble})" if self.trouble else ""
+        why = f" ({outward(self.trouble)})" if self.trouble else ""
         return f"the loop '{self.name}' has not succeeded within {seconds:g} s{why}; see the log"
 
     def _run(self) -> None:
@@ -74,7 +75,7 @@ class Loop:
             except Exception as error:
                 self.trouble = error
                 FAILURES.labels(self.name).inc()
-                if isinstance(error, ChainError) and not isinstance(error, Reverted):
+                if isinstance(error, ChainError | ServiceError) and not isinstance(error, Reverted):
                     _log.warning("loop step failed", loop=self.name, error=str(error), again_in=round(pause, 1))
                 else:
                     _log.error(

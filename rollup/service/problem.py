@@ -84,7 +84,13 @@ def problem_of(error: TouchstoneError) -> Problem:
         return error
     _, status, slug, title = next(row for row in _KINDS if isinstance(error, row[0]))
     headers = {"retry-after": "2"} if status == 503 else {}
-    return Problem(status, slug, title, without_endpoints(str(error)), headers)
+    told = error.told if isinstance(error, ServiceError) else None
+    return Problem(status, slug, title, told or without_endpoints(str(error)), headers)
+
+
+def outward(error: Exception) -> str:
+    """An error as strangers may read it, who ask how a service is; its log says the rest."""
+    return problem_of(error).detail if isinstance(error, TouchstoneError) else type(error).__name__
 
 
 def http_problem(status: int, detail: str | None = None, headers: Mapping[str, str] | None = None) -> Problem:

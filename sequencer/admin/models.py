@@ -18,6 +18,7 @@ from sequencer.admin.guard import needs, note, router
 from sequencer.admin.money import sent
 from sequencer.admin.operator import Operator
 from sequencer.admin.tokens import Role
+from sequencer.refusals import NameTaken
 from sequencer.states import Model
 
 PATH = "/admin/models"
@@ -65,12 +66,7 @@ def offering(operator: Operator) -> APIRouter:
         program = operator.programs.take(iter(lambda: archive.read(CHUNK_BYTES), b""))
         other = store.models.named(name)
         if other is not None and other.id != program.id:
-            raise Problem(
-                409,
-                "name-taken",
-                "The name is taken",
-                f"the name {name} stands for model 0x{other.id.hex()}; choose another for 0x{program.id.hex()}",
-            )
+            raise NameTaken(name, f"0x{other.id.hex()}")
 
         def register() -> Receipt | None:
             return None if client.is_registered(program.id) else client.register(program)

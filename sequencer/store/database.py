@@ -21,8 +21,20 @@ BUSY_SECONDS = 30
 WRITERS = 0x70756368
 """Name of PostgreSQL's advisory lock that every writer holds; any constant of our own."""
 
-POOL: dict[str, Any] = {"pool_size": 10, "max_overflow": 10}
-"""Connections of one process: kept open, and more at most."""
+POOL: dict[str, Any] = {"pool_size": 10, "max_overflow": 10, "pool_timeout": 10}
+"""Connections of one process: kept open, and more at most, and seconds that a thread waits for one."""
+
+ALIVE: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""A PostgreSQL that vanished without a word is noticed after so long, and no thread waits for it for ever."""
+
+TOLD = "the database does not answer; the operator finds why in the log, try again in some seconds"
+"""What strangers read: neither where the database is nor what it said."""
 
 
 class StoreError(ServiceError):
@@ -76,7 +88,7 @@ class Database:
 
     def _postgresql(self) -> sa.Engine:
         waits = f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout={2 * BUSY_SECONDS}s"
-        arguments = {"connect_timeout": 10, "options": waits}
+        arguments = {**ALIVE, "options": waits}
         return sa.create_engine(self._url, connect_args=arguments, pool_pre_ping=True, **POOL)
 
     @contextmanager
@@ -107,7 +119,8 @@ class Database:
             # The driver's first line; what SQLAlchemy adds quotes the statement and its values.
             said = (str(cause).strip().splitlines() or [""])[0][:200]
             raise StoreError(
-                f"the database {self.name} refused ({type(cause).__name__}: {said}); check that it runs and has room"
+                f"the database {self.name} refused ({type(cause).__name__}: {said}); check that it runs and has room",
+                TOLD,
             ) from error
 
     def upgrade(self) -> None:
@@ -121,12 +134,12 @@ class Database:
         self._engine.dispose()
 
     def trouble(self) -> str | None:
-        """Why the database can't be used now, as a sentence; None if it can."""
+        """That the database can't be used now, as a sentence for strangers; None if it can."""
         try:
             with self.read() as connection:
                 connection.execute(sa.select(sa.literal(1)))
         except StoreError as error:
-            return str(error)
+            return error.told
         return None
 
 

@@ -8,13 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 
 from rollup.types import ModelId, Root, Timestamp
+from sequencer.refusals import NameTaken
 from sequencer.states import Model
-from sequencer.store.database import Database, StoreError
+from sequencer.store.database import Database
 from sequencer.tables import models
-
-
-class NameTaken(StoreError):
-    """The name stands for another model."""
 
 
 class Models:
@@ -28,9 +25,7 @@ class Models:
         with self._database.write() as connection:
             holder = connection.execute(sa.select(models.c.model_id).where(models.c.name == model.name)).scalar()
             if holder is not None and bytes(holder) != model.id:
-                raise NameTaken(
-                    f"the name {model.name!r} stands for model 0x{bytes(holder).hex()}; choose another, names are never reused"
-                )
+                raise NameTaken(model.name, f"0x{bytes(holder).hex()}")
             values = {"name": model.name, "header": model.header, "meta": dict(model.meta), "retired": model.retired}
             where = models.c.model_id == model.id
             if connection.execute(sa.select(models.c.name).where(where)).first() is not None:
