@@ -6,10 +6,11 @@ A service's settings are its own fields and, as sections, what it shares with th
 from __future__ import annotations
 
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from touchstone.options import options, shown
 from touchstone.sources import Kind, Section, load, setting
@@ -110,7 +111,10 @@ class ChainSettings(KeySettings):
     )
     fee_patience: Seconds = setting(30.0, "How long a transaction may stay unmined before it is replaced.", ge=2)
     fee_give_up: Seconds = setting(
-        600.0, "How long a transaction is fought for before the service looks at L1 and decides again.", ge=2
+        600.0,
+        "How long a transaction is fought for before the service looks at L1 and decides again; a tenth of the deployment's "
+        "clock at most, if that is more than 8 blocks.",
+        ge=2,
     )
     max_lag: Seconds = setting(
         120.0, "Age of the newest block from which on the node counts as lagging, and the service as not ready.", gt=0
@@ -126,7 +130,26 @@ class WebSettings(Section):
     rate: float = setting(50.0, "Requests a second that one caller may send on average.", gt=0)
     burst: int = setting(200, "Requests that one caller may send at once.", gt=0)
     max_body: Size = setting(1 << 20, "Largest request body.", gt=0)
+    proxies: tuple[str, ...] = setting(
+        (), "Addresses or networks of reverse proxies: what they say in X-Forwarded-For is the caller."
+    )
     poll: Seconds = setting(1.0, "How often L1 is looked at.", gt=0)
+
+    @field_validator("proxies")
+    @classmethod
+    def _proxies_are_addresses(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for one in proxies:
+            try:
+                network = ip_network(one, strict=False)
+            except ValueError:
+                raise ValueError(
+                    f"{one[:60]!r} is no address and no network; write it like 10.0.0.7 or 10.0.0.0/24"
+                ) from None
+            if network.prefixlen == 0:
+                raise ValueError(
+                    "that trusts everybody to say who they are, so no caller is limited; name your proxies"
+                )
+        return tuple(str(ip_network(one, strict=False)) for one in proxies)
 
 
 class SequencerSettings(WebSettings):

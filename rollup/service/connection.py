@@ -4,13 +4,16 @@ unread, how many connections one caller and all callers hold."""
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections import Counter
-from typing import Any
+from typing import Any, TypeAlias
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rollup.service.limits import WebLimits, caller_of
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class BoundedConnection(H11Protocol):
@@ -18,6 +21,7 @@ class BoundedConnection(H11Protocol):
 
     limits: WebLimits
     holders: Counter[str]
+    proxies: tuple[Network, ...]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -28,15 +32,22 @@ class BoundedConnection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         caller = caller_of({"client": self.client})
-        if (
-            self.holders.total() >= self.limits.connections
-            or self.holders[caller] >= self.limits.connections_per_caller
+        if self.holders.total() >= self.limits.connections or (
+            self.holders[caller] >= self.limits.connections_per_caller and not self._is_proxy()
         ):
             transport.abort()
             return
         self._caller = caller
         self.holders[caller] += 1
         self._expect_headers()
+
+    def _is_proxy(self) -> bool:
+        """Whether behind the peer there are many callers."""
+        try:
+            address = ipaddress.ip_address(self.client[0] if self.client else "")
+        except ValueError:
+            return False
+        return any(address in network for network in self.proxies)
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._header_timer, self._write_timer):
@@ -76,4 +87,5 @@ class BoundedConnection(H11Protocol):
 
 def bounded(limits: WebLimits) -> type[BoundedConnection]:
     """The protocol class of one server."""
-    return type("BoundedConnection", (BoundedConnection,), {"limits": limits, "holders": Counter()})
+    proxies = tuple(ipaddress.ip_network(one, strict=False) for one in limits.proxies)
+    return type("BoundedConnection", (BoundedConnection,), {"limits": limits, "holders": Counter(), "proxies": proxies})

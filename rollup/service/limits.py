@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import re
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -32,6 +32,8 @@ class WebLimits:
     """Of all bodies that are being received, together."""
     concurrent: int = 64
     """Requests that are worked on at once; streams of events count until they begin."""
+    concurrent_per_caller: int = 32
+    """Of them, one caller's: who reads its answers slowly keeps nobody else out."""
     per_second: float = 50.0
     burst: int = 100
     """Of one caller: requests a second in the long run, and at once."""
@@ -43,6 +45,9 @@ class WebLimits:
     """How long a caller may leave an answer unread."""
     connections: int = 1024
     connections_per_caller: int = 256
+    proxies: tuple[str, ...] = ()
+    """Addresses and networks of reverse proxies: what they say in X-Forwarded-For is who asks, and their own connections
+    are bounded together with all others alone."""
     files: Mapping[str, int] = field(default_factory=dict)
     """Paths whose body is a file, no JSON: most bytes of each. It goes to the route as it comes in."""
     file_seconds: float = 120.0
@@ -54,7 +59,7 @@ def caller_of(scope: Scope) -> str:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return str(host)
+        return str(host)[:64]
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped:
             return str(address.ipv4_mapped)
@@ -273,25 +278,33 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 class Concurrency:
-    """Middleware: so many requests are worked on at once, others are told to come back."""
+    """Middleware: so many requests are worked on at once, of all callers and of each; others are told to come back."""
 
     def __init__(self, app: ASGIApp, limits: WebLimits) -> None:
-        self._app, self._free = app, limits.concurrent
+        self._app, self._free, self._each = app, limits.concurrent, limits.concurrent_per_caller
+        self._holders: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in UNLIMITED:
             await self._app(scope, receive, send)
             return
-        if self._free <= 0:
-            await busy("as many requests as it takes are being worked on").response()(scope, receive, send)
+        caller = caller_of(scope)
+        if self._free <= 0 or self._holders[caller] >= self._each:
+            whose = "as many requests as it takes" if self._free <= 0 else "as many requests of this caller as it takes"
+            await busy(f"{whose} are being worked on").response()(scope, receive, send)
             return
         self._free -= 1
+        self._holders[caller] += 1
         taken = True
 
         def release() -> None:
             nonlocal taken
-            self._free += taken
-            taken = False
+            if taken:
+                taken = False
+                self._free += 1
+                self._holders[caller] -= 1
+                if not self._holders[caller]:
+                    del self._holders[caller]
 
         async def watched(message: Message) -> None:
             # A stream of events may last for days; who bounds their number is who gives them.

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from rollup.errors import SettingsError
+from touchstone.services.l1 import web_limits
 from touchstone.settings import (
     ALL,
     ChainSettings,
@@ -155,6 +156,16 @@ def test_an_empty_variable_counts_as_not_set_and_lists_are_separated_by_commas()
     assert (settings.port, settings.models, settings.all_models) == (8083, (Path("a"), Path("b")), False)
     assert run(WatchSettings, ["--models", "c", "--models", "d"], env)[0].models == (Path("c"), Path("d"))
     assert run(WatchSettings, ["--all-models", "--models-from", "http://s"], env)[0].all_models is True
+
+
+def test_proxies_are_addresses_or_networks_and_never_everybody() -> None:
+    given = {"TOUCHSTONE_SEQUENCER_PROXIES": "10.0.0.7,192.168.1.5/24,2001:db8::/32"}
+    settings = load(SequencerSettings, environ=given)
+    assert settings.proxies == ("10.0.0.7/32", "192.168.1.0/24", "2001:db8::/32")
+    assert web_limits(settings).proxies == settings.proxies
+    for wrong, sentence in (("proxy.example", "no address"), ("*", "no address"), ("0.0.0.0/0", "trusts everybody")):
+        with pytest.raises(SettingsError, match=sentence):
+            load(SequencerSettings, environ={"TOUCHSTONE_SEQUENCER_PROXIES": wrong})
 
 
 def test_a_watcher_that_has_nowhere_to_fetch_models_from_is_refused() -> None:

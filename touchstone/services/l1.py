@@ -46,10 +46,17 @@ def chain_of(settings: ChainSettings) -> Chain:
 
 
 def client_of(settings: ChainSettings, signer: Signer | None) -> L1Client:
-    """The deployment that the settings name, checked against the chain. Raises ChainError."""
-    return Deployment.load(settings.deployment).client(chain_of(settings), signer)
+    """The deployment that the settings name, checked against the chain; no transaction is fought for longer than its games'
+    clock allows. Raises ChainError.
+    """
+    deployment, chain = Deployment.load(settings.deployment), chain_of(settings)
+    client = deployment.client(chain, signer)
+    chain.fees = chain.fees.within(deployment.parameters.clock, chain.block_seconds())
+    return client
 
 
 def web_limits(settings: WebSettings) -> WebLimits:
     """Bounds of a service's HTTP."""
-    return WebLimits(body_bytes=settings.max_body, per_second=settings.rate, burst=settings.burst)
+    return WebLimits(
+        body_bytes=settings.max_body, per_second=settings.rate, burst=settings.burst, proxies=settings.proxies
+    )

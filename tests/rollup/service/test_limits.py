@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -308,3 +309,54 @@ def test_what_nobody_expected_is_a_bare_500(http):
     assert response.status_code == 500 and slug(response) == "internal"
     assert "inside" not in response.text and "password" not in response.text
     assert http.post("/echo", json=[]).status_code == 200
+
+
+def test_behind_a_proxy_that_is_named_callers_are_told_apart_by_what_it_says_and_by_nothing_else():
+    def asked(server, forwarded):
+        return httpx.post(f"{server.url}/echo", json=[], headers={"x-forwarded-for": forwarded}).status_code
+
+    # One request each: who is limited is who was asked for before.
+    limits = WebLimits(per_second=0.01, burst=1, proxies=("127.0.0.0/8",))
+    limited = serve(application(limits), "127.0.0.1", 0).start()
+    try:
+        assert [asked(limited, f"203.0.113.{number}") for number in (1, 2, 1)] == [200, 200, 429]
+        # A caller may write whatever it likes in front; the proxy writes behind it.
+        assert asked(limited, "198.51.100.1, 203.0.113.2") == 429
+        assert [asked(limited, "x" * 5000), asked(limited, "")] == [200, 200]
+    finally:
+        limited.stop()
+    elsewhere = serve(application(replace(limits, proxies=("10.0.0.1",))), "127.0.0.1", 0).start()
+    try:
+        assert [asked(elsewhere, f"203.0.113.{number}") for number in (1, 2)] == [200, 429]
+    finally:
+        elsewhere.stop()
+
+
+def test_attack_a_caller_who_reads_slowly_leaves_places_for_others():
+    limits = replace(LIMITS, concurrent=4, concurrent_per_caller=2, proxies=("127.0.0.1",))
+    crowded = serve(application(limits), "127.0.0.1", 0).start()
+    release, done = threading.Event(), []
+
+    @crowded._app.get("/held")
+    def held() -> str:
+        release.wait(30)
+        return "done"
+
+    def ask(caller, path="/held"):
+        done.append(httpx.get(f"{crowded.url}{path}", headers={"x-forwarded-for": caller}, timeout=60).status_code)
+
+    threads = [threading.Thread(target=ask, args=("203.0.113.1",)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        assert wait_for(
+            lambda: httpx.get(f"{crowded.url}/none", headers={"x-forwarded-for": "203.0.113.1"}).status_code == 503
+        )
+        ask("203.0.113.2", "/none")
+        assert done == [404]
+    finally:
+        release.set()
+        for thread in threads:
+            thread.join()
+        crowded.stop()
+    assert done == [404, 200, 200]
