@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from rollup.errors import Refused, Reverted, StaleView
+from rollup.errors import MoveError, Refused, Reverted, StaleView
 from rollup.l1.client import L1Client, Receipt
 from rollup.types import Timestamp
 from sequencer.lease import Lease
@@ -20,6 +20,10 @@ from sequencer.mirror import Mirror
 from sequencer.screening import Screening
 from sequencer.states import Entry, Head, Switch
 from sequencer.store import Store
+
+SCREENINGS = 16
+"""How many batches in a row are screened for one that is whole: claims that can't be posted must not hold up the others, nor
+the look at L1 on which all rests."""
 
 STALE = 10
 """How often in a row somebody else's transaction may have used the nonce, before a step gives up for now."""
@@ -53,9 +57,11 @@ class Batcher:
             return self._round(flush=False)
 
     def flush(self) -> list[Receipt]:
-        """Post everything that can be posted, due or not, stopped or not, while no other process has the lease."""
+        """Post everything that can be posted, due or not, stopped or not. Raises MoveError if another process has the lease."""
         receipts = []
         with self._turn:
+            if not self._mine():
+                raise MoveError("another process of this sequencer posts its batches; ask that one to flush")
             while self._mine():
                 receipt = self._round(flush=True)
                 if receipt is None:
@@ -91,7 +97,7 @@ class Batcher:
         """The next batch, if it is due or is not asked to be; otherwise empty. What L1 would skip is refused on the way."""
         held = self._screening.held(head)
         spared: list[Entry] = []
-        while True:
+        for _ in range(SCREENINGS):
             others = self._store.claims.pending(self._limits.count + 1, held)
             batch, full = self._fitting(sorted([*spared, *others], key=lambda entry: entry.sequence))
             if not batch or not (flush or full or self._old(batch[0], head.time)):
@@ -103,6 +109,7 @@ class Batcher:
             # Of a claimant who can pay for some of its claims only, these go in, and the rest waits.
             held |= screened.held
             spared = [entry for entry in screened.good if entry in held]
+        return screened.good
 
     def _fitting(self, waiting: Sequence[Entry]) -> tuple[list[Entry], bool]:
         """The first claims that fit a batch, and whether it is full with them."""

@@ -6,7 +6,7 @@ deposit, a model's registration, an upload) is waited for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rollup.claim import Address, ClaimId, output_types
@@ -18,6 +18,12 @@ from sequencer.store import Store
 
 FORGET = 10
 """An obstacle that nobody stumbled over for so many graces is forgotten."""
+
+LOOKS = 32
+"""Of how many obstacles L1 is asked in one round whether they still stand; each has its turn."""
+
+MOST = 2000
+"""Obstacles that are waited for at once. Withdrawing is cheap, so that there may be any number: more get no grace."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +73,15 @@ class Screening:
 
     def held(self, head: Head) -> Held:
         """What still can't be posted. What has waited for too long is not held: it is looked at again, and refused."""
-        found = Held()
         for obstacle, since in list(self._since.items()):
-            waited = head.time - since
-            if not 0 <= waited <= FORGET * self.grace or not self._stands(obstacle):
+            if not 0 <= head.time - since <= FORGET * self.grace:
                 del self._since[obstacle]
-            elif waited <= self.grace:
-                found |= _held(obstacle)
-        return found
+        for obstacle in list(self._since)[:LOOKS]:
+            stands = self._stands(obstacle)
+            since = self._since.pop(obstacle)
+            if stands:
+                self._since[obstacle] = since  # behind all others now
+        return _held(one for one, since in self._since.items() if head.time - since <= self.grace)
 
     def _stands(self, obstacle: Obstacle) -> bool:
         match obstacle:
@@ -114,11 +121,17 @@ class Screening:
                     good.append(entry)
                     continue
                 obstacle = Poor(claim.claimant)
-            if head.time - self._since.setdefault(obstacle, head.time) > self.grace:
+            if self._grace(obstacle, head.time) < 0:
                 refused[entry.claim_id] = self._sentence(obstacle)
             else:
-                held |= _held(obstacle)
+                held |= _held([obstacle])
         return Screened(tuple(good), refused, held)
+
+    def _grace(self, obstacle: Obstacle, now: Timestamp) -> int:
+        """Seconds for which the obstacle is still waited for."""
+        if obstacle not in self._since and len(self._since) >= MOST:
+            return -1
+        return self._since.setdefault(obstacle, now) + self.grace - now
 
     def _content(self, entry: Entry) -> Iterator[Obstacle]:
         """What might be missing on L1 beside the bond."""
@@ -142,11 +155,14 @@ class Screening:
                 return f"the {what} behind root 0x{root.hex()} is no longer on L1; upload it, and sign a new claim"
 
 
-def _held(obstacle: Obstacle) -> Held:
-    match obstacle:
-        case Poor(claimant):
-            return Held(claimants=frozenset([claimant]))
-        case Unregistered(model_id):
-            return Held(models=frozenset([model_id]))
-        case NotUploaded(claim_id):
-            return Held(claims=frozenset([claim_id]))
+def _held(obstacles: Iterable[Obstacle]) -> Held:
+    claimants, models, claims = set[Address](), set[ModelId](), set[ClaimId]()
+    for obstacle in obstacles:
+        match obstacle:
+            case Poor(claimant):
+                claimants.add(claimant)
+            case Unregistered(model_id):
+                models.add(model_id)
+            case NotUploaded(claim_id):
+                claims.add(claim_id)
+    return Held(frozenset(claimants), frozenset(models), frozenset(claims))

@@ -20,6 +20,7 @@ from rollup.service.limits import WebLimits
 from rollup.service.logs import logger
 from rollup.service.loop import Loop
 from rollup.service.metrics import counter, gauge
+from rollup.service.problem import outward
 from rollup.types import Timestamp
 from sequencer.admin.app import LIMITS as ADMIN_LIMITS
 from sequencer.admin.app import create_admin
@@ -37,11 +38,12 @@ from sequencer.lease import Lease
 from sequencer.limits import DEFAULT_LIMITS, Limits
 from sequencer.mirror import Mirror
 from sequencer.refusals import Busy
-from sequencer.states import Accepted, State
-from sequencer.store import Store
+from sequencer.states import Accepted
+from sequencer.store import Store, StoreError
 from sequencer.writer import Writer
 
 CLAIMS = gauge("sequencer", "claims", "Claims that this database knows", ["state"])
+PENDING_BYTES = gauge("sequencer", "pending_bytes", "Calldata that the pending claims will take, about")
 OLDEST = gauge("sequencer", "oldest_pending_age_seconds", "How long the oldest pending claim has waited, by L1's time")
 WRITING = gauge("sequencer", "writer_queue_claims", "Claims that wait for their commit")
 DISPUTES = gauge("sequencer", "open_disputes", "Claims that are challenged now")
@@ -50,6 +52,7 @@ POSTED = counter("sequencer", "claims_posted", "Claims in them that L1 took")
 POSTED_BYTES = counter("sequencer", "posted_bytes", "Calldata of these batches")
 SKIPPED = counter("sequencer", "claims_skipped", "Claims in them that L1 skipped", ["reason"])
 GAS = counter("sequencer", "batch_gas", "Gas of these batches")
+FEES = counter("sequencer", "batch_fees_wei", "Wei that were paid for this gas")
 HEAD = gauge("sequencer", "l1_known_block", "L1 block up to which everything is known")
 LAG = gauge("sequencer", "l1_lag_seconds", "Age of that block")
 BASE_FEE = gauge("sequencer", "l1_base_fee_wei", "Base fee of L1's next block, as far as it is known")
@@ -60,6 +63,8 @@ CLEAN_SECONDS = 60.0
 COUNT_SECONDS = 2.0
 KEYS_KEPT = 24 * 3600
 """Seconds for which answers to idempotency keys are kept."""
+PIECE, PIECES = 5000, 20
+"""Rows that are looked at in one transaction, and transactions in a row, when old ones are forgotten."""
 STALE_SECONDS = 30.0
 
 _log = logger("touchstone.sequencer")
@@ -131,6 +136,8 @@ class SequencerService:
             else None
         )
         self._wei: int | None = None
+        self._pruned = 0
+        self._counting_after = 0.0
         self.loops = (
             Loop("mirror", self._mirror, options.poll),
             Loop("batcher", self._batch, options.poll),
@@ -188,7 +195,10 @@ class SequencerService:
         written = self.writer.stop()
         stopped = [loop.stop() for loop in self.loops]
         if all(stopped):
-            self.lease.release()
+            try:
+                self.lease.release()
+            except StoreError as error:
+                _log.warning("the lease was not given back; it ends by itself", error=str(error))
         if not (written and all(stopped)):
             _log.error("some parts did not stop in time", written=written, loops=stopped)
         self.store.close()
@@ -215,6 +225,7 @@ class SequencerService:
         POSTED.inc(posted)
         POSTED_BYTES.inc(receipt.data_bytes)
         GAS.inc(receipt.gas)
+        FEES.inc(receipt.fee)
         for reason in skipped:
             SKIPPED.labels(reason).inc()
         _log.info(
@@ -222,19 +233,29 @@ class SequencerService:
             claims=posted,
             skipped=len(skipped),
             gas=receipt.gas,
+            fee=receipt.fee,
             block=receipt.block,
             transaction=f"0x{receipt.transaction.hex()}",
         )
 
     def _count(self) -> None:
-        counts = self.store.claims.counts()
-        for state in State:
-            CLAIMS.labels(state.value).set(counts.get(state, 0))
+        self._count_all()
         oldest, head = self.store.claims.oldest_waiting(), self.store.l1.head()
         OLDEST.set(max(0, head.time - oldest) if oldest is not None and head is not None else 0)
         WRITING.set(self.writer.depth())
         DISPUTES.set(self.store.disputes.open_count())
         self.intake.look()
+
+    def _count_all(self) -> None:
+        """Claims by state and bytes that wait: over years there are many, so this takes a fiftieth of the time at most."""
+        begun = time.monotonic()
+        if begun < self._counting_after:
+            return
+        for state, count in self.store.claims.counts().items():
+            CLAIMS.labels(state.value).set(count)
+        PENDING_BYTES.set(self.store.claims.waiting_bytes())
+        ended = time.monotonic()
+        self._counting_after = ended + 50 * (ended - begun)
 
     def _look_at_account(self) -> None:
         client = self.client
@@ -247,7 +268,14 @@ class SequencerService:
     def _clean(self) -> None:
         now = int(self._now())
         unfinished = now - int(2 * self.options.prover_seconds) - 120
-        self.store.answers.prune(Timestamp(now - KEYS_KEPT), Timestamp(unfinished))
+        # In pieces, so that no claim waits long for its commit.
+        for _ in range(PIECES):
+            if not self.store.answers.prune(Timestamp(now - KEYS_KEPT), Timestamp(unfinished), PIECE):
+                break
+        for _ in range(PIECES):
+            behind, self._pruned = self._pruned, self.store.changes.prune(self._pruned, PIECE)
+            if behind == self._pruned:
+                break
 
     # Health
 
@@ -260,7 +288,7 @@ class SequencerService:
 
     def _stuck(self) -> str | None:
         trouble = self.loops[1].trouble
-        return None if trouble is None else f"batches can't be posted just now ({trouble}); see the log"
+        return None if trouble is None else f"batches can't be posted just now ({outward(trouble)}); see the log"
 
     def _poor(self) -> str | None:
         if self._wei is None or self._wei >= self.options.poor:

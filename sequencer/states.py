@@ -15,6 +15,9 @@ from rollup.types import Gindex, ModelId, Root, Timestamp
 
 T = TypeVar("T")
 
+OVERHEAD = 640
+"""Bytes that a claim takes in calldata beside those of its inputs and outputs, about."""
+
 
 class State(StrEnum):
     """How far a claim is. All but ``pending`` follow from L1, and are undone with its blocks."""
@@ -72,7 +75,7 @@ class Entry:
     @property
     def bytes(self) -> int:
         """About what the claim takes in a batch's calldata."""
-        return len(self.posted.inputs) + len(self.posted.outputs) + 640
+        return len(self.posted.inputs) + len(self.posted.outputs) + OVERHEAD
 
 
 @dataclass(frozen=True)
@@ -103,14 +106,21 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True)
-class BatchRecord:
-    """A batch on L1. ``claims``: its claim ids by index, None for one that L1 skipped."""
+class BatchHead:
+    """A batch on L1, as listings have it. ``size``: claims in it, skipped ones included."""
 
     number: int
     root: Root
     posted_at: Timestamp
     block: int
     transaction: bytes
+    size: int
+
+
+@dataclass(frozen=True)
+class BatchRecord(BatchHead):
+    """``claims``: the claim ids of the batch by index, None for one that L1 skipped."""
+
     claims: tuple[ClaimId | None, ...]
 
 
@@ -178,6 +188,14 @@ class Change:
     claim_id: ClaimId
     state: State
     at: Timestamp
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Changes behind the id ``after`` up to the id ``to`` are no longer told."""
+
+    after: int
+    to: int
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ claims = Table(
     Index(None, "state", "sequence"),
     Index(None, "state", "posted_at"),
     Index(None, "claimant", "state"),
+    Index(None, "claimant", "sequence"),
     Index(None, "model_id", "sequence"),
     sqlite_autoincrement=True,
 )
@@ -244,6 +245,12 @@ answers = Table(
     Column("status", Integer),
     Column("response", LargeBinary, nullable=False),
     Column("created", BigInteger, nullable=False, index=True),
+)
+Index(
+    "ix_answers_unfinished",
+    answers.c.created,
+    sqlite_where=answers.c.status.is_(None),
+    postgresql_where=answers.c.status.is_(None),
 )
 
 audit = Table(

@@ -17,7 +17,7 @@ from rollup.claim import Claim, ClaimId, PostedClaim
 from rollup.client.http import shown
 from rollup.client.numbers import dtype_of, rounded
 from rollup.client.stream import Message
-from rollup.errors import BadAnswer, ClaimError
+from rollup.errors import BadAnswer, ClaimError, ClientError
 from rollup.program import parse_json
 from rollup.types import ModelId, Root, Timestamp
 
@@ -181,7 +181,13 @@ def models(data: Any) -> tuple[list[ModelView], str | None]:
 
 
 def event(message: Message) -> Event | None:
-    """The state change that a message tells of; None for any other kind of message. Raises ClaimError."""
+    """The state change that a message tells of; None for any other kind of message. Raises ClaimError, and
+    ClientError where the service says that it does not know all changes any more.
+    """
+    if message.event == "gap":
+        raise ClientError(
+            f"changes before event {shown(message.id)} are no longer kept; list the claims again, and follow events from now on"
+        )
     if message.event != "claim":
         return None
     try:

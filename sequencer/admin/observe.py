@@ -59,7 +59,7 @@ def status(operator: Operator) -> Status:
             number=last.number,
             posted_at=last.posted_at,
             transaction=f"0x{last.transaction.hex()}",
-            claims=len(last.claims),
+            claims=last.size,
         )
         if last
         else None,

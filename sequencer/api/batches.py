@@ -12,7 +12,7 @@ from sequencer.api import parts as shared
 from sequencer.api.claims import Cursor, Limit
 from sequencer.api.documents import Batches, BatchSummary, BatchView
 from sequencer.api.parts import Parts
-from sequencer.states import BatchRecord
+from sequencer.states import BatchHead
 
 
 def batches_routes(parts: Parts) -> APIRouter:
@@ -41,11 +41,11 @@ def batches_routes(parts: Parts) -> APIRouter:
     return routes
 
 
-def _summary(batch: BatchRecord) -> BatchSummary:
+def _summary(batch: BatchHead) -> BatchSummary:
     return BatchSummary(
         number=batch.number,
         root=hex_of(batch.root),
         posted_at=batch.posted_at,
         transaction=hex_of(batch.transaction),
-        count=len(batch.claims),
+        count=batch.size,
     )

@@ -25,7 +25,7 @@ from sequencer.api.documents import (
 )
 from sequencer.api.idempotency import Halfway, Idempotency, IdempotencyKey
 from sequencer.api.parts import Parts
-from sequencer.states import Accepted, BatchRecord, Entry, State
+from sequencer.states import Accepted, BatchHead, BatchRecord, Entry, State
 
 Cursor = Annotated[str | None, Query(max_length=shared.CURSOR, description="`next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=shared.PAGE, description="Entries of a page.")]
@@ -72,9 +72,14 @@ def claims_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
             cursor,
             limit,
         )
-        window, batches = parts.client.parameters.window, _Batches(parts)
+        window = parts.client.parameters.window
+        batches = parts.store.batches.heads({entry.batch for entry in page.entries if entry.batch is not None})
         return Claims(
-            claims=[ClaimSummary(**_summary(entry, batches, window)) for entry in page.entries], next=page.next
+            claims=[
+                ClaimSummary(**_summary(entry, None if entry.batch is None else batches.get(entry.batch), window))
+                for entry in page.entries
+            ],
+            next=page.next,
         )
 
     @routes.get(
@@ -85,10 +90,10 @@ def claims_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
     )
     def get_claim(claim_id: shared.ClaimIdPath) -> ClaimView:
         entry = parts.claim(claim_id)
-        batches = _Batches(parts)
-        inclusion = inclusion_of(entry, batches.get(entry.batch))
+        batch = None if entry.batch is None else parts.store.batches.get(entry.batch)
+        inclusion = inclusion_of(entry, batch)
         return ClaimView(
-            **_summary(entry, batches, parts.client.parameters.window),
+            **_summary(entry, batch, parts.client.parameters.window),
             signature=hex_of(entry.posted.signature) if entry.posted.signature else None,
             inputs=hex_of(entry.posted.inputs),
             outputs=hex_of(entry.posted.outputs),
@@ -115,22 +120,7 @@ def inclusion_of(entry: Entry, batch: BatchRecord | None) -> Inclusion | None:
     return Inclusion(batch.number, entry.index, Batch(batch.claims).siblings(entry.index))
 
 
-class _Batches:
-    """Batches of one answer: each is read once."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._store, self._known = parts.store.batches, dict[int, BatchRecord | None]()
-
-    def get(self, number: int | None) -> BatchRecord | None:
-        if number is None:
-            return None
-        if number not in self._known:
-            self._known[number] = self._store.get(number)
-        return self._known[number]
-
-
-def _summary(entry: Entry, batches: _Batches, window: int) -> dict[str, Any]:
-    batch = batches.get(entry.batch)
+def _summary(entry: Entry, batch: BatchHead | None, window: int) -> dict[str, Any]:
     stands = batch is not None and entry.state is not State.INVALID
     return {
         "claim_id": hex_of(entry.claim_id),

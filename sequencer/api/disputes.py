@@ -93,6 +93,7 @@ def _view(parts: Parts, dispute: Dispute, live: bool) -> DisputeView:
     standings = {game.game_id: parts.standings.of(game) for game in open_games}
     terms = parts.client.parameters
     root = _trace_root(dispute, entry)
+    said = _by_game(dispute)
     return DisputeView(
         claim_id=hex_of(dispute.claim_id),
         state=dispute.state.value,
@@ -101,7 +102,7 @@ def _view(parts: Parts, dispute: Dispute, live: bool) -> DisputeView:
         tensor_depth=None if header is None else header.tensor_depth,
         arity=terms.arity,
         clock=terms.clock,
-        games=[_game(game, dispute.moves, standings.get(game.game_id)) for game in dispute.games],
+        games=[_game(game, said.get(game.game_id, []), standings.get(game.game_id)) for game in dispute.games],
         verdict=_verdict(parts, dispute.moves, entry),
     )
 
@@ -120,8 +121,17 @@ def _trace_root(dispute: Dispute, entry: Entry | None) -> bytes | None:
     return next((move.node for move in dispute.moves if move.kind == "trace_root_set"), None)
 
 
-def _game(game: Game, moves: Sequence[Move], standing: Standing | None) -> GameView:
-    own = [move for move in moves if move.game_id == game.game_id or move.kind == "trace_root_set"]
+def _by_game(dispute: Dispute) -> dict[bytes, list[Move]]:
+    """The moves of each game, in their order; a trace root is set for all of them."""
+    found: dict[bytes, list[Move]] = {game.game_id: [] for game in dispute.games}
+    for move in dispute.moves:
+        for game_id in found if move.kind == "trace_root_set" else (move.game_id or b"",):
+            if game_id in found:
+                found[game_id].append(move)
+    return found
+
+
+def _game(game: Game, own: Sequence[Move], standing: Standing | None) -> GameView:
     views = [_move(move, game) for move in own]
     if game.ended is None:
         state = "open"

@@ -13,12 +13,13 @@ from starlette.concurrency import run_in_threadpool
 
 from rollup.claim import ClaimId
 from rollup.errors import ClaimError
+from rollup.service.limits import caller_of
 from rollup.service.problem import documented
 from rollup.wire import hex_of
 from sequencer.api import parts as shared
 from sequencer.api.feed import Feed
 from sequencer.api.parts import Parts
-from sequencer.states import Change
+from sequencer.states import Change, Gap
 
 MEDIA_TYPE = "text/event-stream"
 RETRY_MILLISECONDS = 2000
@@ -38,8 +39,10 @@ STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 
-def written(change: Change) -> str:
+def written(change: Change | Gap) -> str:
     """One event."""
+    if isinstance(change, Gap):
+        return f"id: {change.to}\nevent: gap\ndata: {json.dumps({'after': change.after, 'to': change.to})}\n\n"
     data = {"claim_id": hex_of(change.claim_id), "state": change.state.value, "at": change.at}
     return f"id: {change.id}\nevent: claim\ndata: {json.dumps(data)}\n\n"
 
@@ -51,7 +54,10 @@ def events_routes(parts: Parts) -> APIRouter:
         "/events",
         operation_id="watchClaims",
         summary="Changes of all claims, as they come",
-        description="From now on, or behind `Last-Event-ID`. Ids increase.",
+        description=(
+            "From now on, or behind `Last-Event-ID`. Ids increase. The newest million changes are kept; whoever asks for older "
+            "ones gets `event: gap` with `after` and `to` first: list the claims again, what changed in between is not told."
+        ),
         response_class=StreamingResponse,
         responses=STREAM,
     )
@@ -62,7 +68,7 @@ def events_routes(parts: Parts) -> APIRouter:
         "/claims/{claim_id}/events",
         operation_id="watchClaim",
         summary="Changes of one claim, from its first one on",
-        description="Behind `Last-Event-ID` if it is given.",
+        description="Behind `Last-Event-ID` if it is given. Of a claim that came to rest long ago, its latest change alone is kept.",
         response_class=StreamingResponse,
         responses=STREAM,
     )
@@ -91,12 +97,13 @@ def _last(text: str | None) -> int | None:
 
 
 def _stream(feed: Feed, claim: ClaimId | None, last: int | None, request: Request) -> StreamingResponse:
-    feed.check()
+    caller = caller_of(request.scope)
+    feed.check(caller)
     stopping: Event = request.app.state.stopping
 
     async def body() -> AsyncIterator[str]:
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
-        async for change in feed.changes(claim, last, stopping, request.is_disconnected):
+        async for change in feed.changes(claim, last, stopping, request.is_disconnected, caller):
             yield ": still here\n\n" if change is None else written(change)
 
     return StreamingResponse(

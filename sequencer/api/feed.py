@@ -16,7 +16,7 @@ from rollup.errors import ServiceError
 from rollup.service.logs import logger
 from rollup.service.metrics import gauge
 from rollup.service.problem import Problem
-from sequencer.states import Change
+from sequencer.states import Change, Gap
 from sequencer.store.changes import Changes
 
 LISTENERS = gauge("sequencer", "event_listeners", "Open streams of events")
@@ -24,6 +24,7 @@ LISTENERS = gauge("sequencer", "event_listeners", "Open streams of events")
 LOOK_SECONDS = 0.25
 HEARTBEAT_SECONDS = 15.0
 MOST_LISTENERS = 256
+LISTENERS_PER_CALLER = 32
 READ = 500
 """Changes that are read at once."""
 WAITING = 2000
@@ -35,8 +36,8 @@ _log = logger("touchstone.events")
 
 
 class _Listener:
-    def __init__(self, claim_id: ClaimId | None) -> None:
-        self.claim_id = claim_id
+    def __init__(self, claim_id: ClaimId | None, caller: str) -> None:
+        self.claim_id, self.caller = claim_id, caller
         self.queue: asyncio.Queue[Change] = asyncio.Queue(WAITING)
         self.overflown = False
 
@@ -67,19 +68,21 @@ class Feed:
         """How many streams are open."""
         return len(self._listeners)
 
-    def check(self) -> None:
-        """Raises Problem 503 if all places are taken."""
-        if len(self._listeners) >= self._most:
+    def check(self, caller: str) -> None:
+        """Raises Problem 503 if all places are taken, or all that one caller gets."""
+        own = sum(listener.caller == caller for listener in self._listeners)
+        if len(self._listeners) >= self._most or own >= LISTENERS_PER_CALLER:
             raise Problem(
                 503,
                 "listeners",
                 "Too many listeners",
-                f"{self._most} streams of events are open, which is the most; ask for the claim itself instead",
+                f"{self._most} streams of events are open, or {LISTENERS_PER_CALLER} of this caller, which is the most; "
+                "ask for the claim itself instead",
                 {"retry-after": "10"},
             )
 
-    def _open(self, claim_id: ClaimId | None) -> _Listener:
-        listener = _Listener(claim_id)
+    def _open(self, claim_id: ClaimId | None, caller: str) -> _Listener:
+        listener = _Listener(claim_id, caller)
         self._listeners.add(listener)
         LISTENERS.set(len(self._listeners))
         if self._looking is None or self._looking.done():
@@ -91,17 +94,23 @@ class Feed:
         LISTENERS.set(len(self._listeners))
 
     async def changes(
-        self, claim_id: ClaimId | None, last: int | None, stopping: Event, gone: Gone
-    ) -> AsyncIterator[Change | None]:
-        """Changes behind ``last`` (None: from now on), in order and each once; None when there was none for a while.
-        Ends when the process does, or the listener is ``gone``."""
-        listener = self._open(claim_id)
+        self, claim_id: ClaimId | None, last: int | None, stopping: Event, gone: Gone, caller: str = ""
+    ) -> AsyncIterator[Change | Gap | None]:
+        """Changes behind ``last`` (None: from now on), in order and each once; None when there was none for a while. Of all
+        claims, a gap first where changes were forgotten; of one claim, its latest change is never. Ends when the process
+        does, the listener is ``gone``, or the store does not answer: the listener comes back, and goes on where it was.
+        """
+        listener = self._open(claim_id, caller)
         try:
             if last is None:
                 last = await run_in_threadpool(self._changes.latest)
             behind, slice_seconds = True, min(0.5, self._heartbeat)
             while not stopping.is_set():
                 if behind:
+                    floor = 0 if claim_id is not None else await run_in_threadpool(self._changes.floor)
+                    if last < floor:
+                        yield Gap(last, floor)
+                        last = floor
                     found = await run_in_threadpool(self._changes.after, last, listener.claim_id, READ)
                     behind = len(found) == READ
                     for change in found:
@@ -129,6 +138,8 @@ class Feed:
                 elif next_change.id > last:
                     last = next_change.id
                     yield next_change
+        except ServiceError as error:
+            _log.warning("a stream of events ends: the store can't be asked", error=str(error))
         finally:
             self._close(listener)
 

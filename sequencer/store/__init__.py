@@ -2,9 +2,9 @@
 
 store = Store.open("sqlite:///sequencer.db")          # or postgresql+psycopg://...; migrates the schema
 store.claims      accept get page waiting waiting_of counts refuse
-store.batches     get page
+store.batches     get heads page
 store.disputes    get page
-store.changes     after latest                        for server-sent events
+store.changes     after latest floor prune            for server-sent events
 store.models      add get named all retire
 store.answers     begin finish forget prune           idempotency keys
 store.audit       write page

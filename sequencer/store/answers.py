@@ -11,6 +11,9 @@ from sequencer.states import Answer
 from sequencer.store.database import Database
 from sequencer.tables import answers
 
+PIECE = 5000
+"""Answers that are forgotten in one transaction."""
+
 
 def _hash(text: str) -> bytes:
     return sha256(text.encode("utf-8", "surrogatepass")).digest()
@@ -47,12 +50,14 @@ class Answers:
         with self._database.write() as connection:
             connection.execute(sa.delete(answers).where(_which(caller, key)))
 
-    def prune(self, before: Timestamp, unfinished_before: Timestamp | None = None) -> int:
-        """Forget answers that are older, and what was never answered since ``unfinished_before`` (a process died);
-        returns how many.
+    def prune(self, before: Timestamp, unfinished_before: Timestamp | None = None, limit: int = PIECE) -> int:
+        """Forget answers that are older, and what was never answered since ``unfinished_before`` (a process died), so
+        many of each kind at most, the oldest first; returns how many.
         """
-        old = answers.c.created < before
+        which = sa.tuple_(answers.c.caller, answers.c.key)
+        oldest = sa.select(answers.c.caller, answers.c.key).order_by(answers.c.created).limit(limit)
+        old = [oldest.where(answers.c.created < before)]
         if unfinished_before is not None:
-            old |= answers.c.status.is_(None) & (answers.c.created < unfinished_before)
+            old.append(oldest.where(answers.c.status.is_(None), answers.c.created < unfinished_before))
         with self._database.write() as connection:
-            return connection.execute(sa.delete(answers).where(old)).rowcount
+            return sum(connection.execute(sa.delete(answers).where(which.in_(one))).rowcount for one in old)

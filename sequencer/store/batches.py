@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy import Row
 
 from rollup.claim import ClaimId
 from rollup.types import Root, Timestamp
-from sequencer.states import BatchRecord, Page
+from sequencer.states import BatchHead, BatchRecord, Page
 from sequencer.store import cursors
 from sequencer.store.database import Database
 from sequencer.store.rows import chunks
@@ -25,37 +25,43 @@ class Batches:
         self._database = database
 
     def get(self, number: int) -> BatchRecord | None:
+        """A batch with its claim ids."""
         if not 0 <= number < HIGHEST:
             return None
+        query = sa.select(postings.c.position, postings.c.claim_id).where(postings.c.batch == number)
         with self._database.read() as connection:
-            rows = connection.execute(sa.select(batches).where(batches.c.number == number)).all()
-            return next(iter(_records(connection, rows)), None)
+            row = connection.execute(sa.select(batches).where(batches.c.number == number)).first()
+            members = {position: ClaimId(bytes(claim_id)) for position, claim_id in connection.execute(query)}
+        if row is None:
+            return None
+        return BatchRecord(**vars(_head(row)), claims=tuple(members.get(index) for index in range(row.size)))
 
-    def page(self, cursor: str | None = None, limit: int = 50) -> Page[BatchRecord]:
+    def heads(self, numbers: Iterable[int]) -> dict[int, BatchHead]:
+        """Those of these batches that stand on L1, by their number."""
+        found: dict[int, BatchHead] = {}
+        with self._database.read() as connection:
+            for part in chunks(set(numbers)):
+                query = sa.select(batches).where(batches.c.number.in_(part))
+                found |= {row.number: _head(row) for row in connection.execute(query)}
+        return found
+
+    def page(self, cursor: str | None = None, limit: int = 50) -> Page[BatchHead]:
         """Newest first; raises CursorError."""
         before = cursors.decode(cursor)
         query = sa.select(batches).order_by(batches.c.number.desc()).limit(limit + 1)
         if before is not None:
             query = query.where(batches.c.number < before)
         with self._database.read() as connection:
-            found = _records(connection, connection.execute(query).all())
+            found = [_head(row) for row in connection.execute(query)]
         return cursors.page(found, limit, lambda batch: batch.number)
 
 
-def _records(connection: Connection, rows: Sequence[Any]) -> list[BatchRecord]:
-    members: dict[int, dict[int, ClaimId]] = {row.number: {} for row in rows}
-    for part in chunks(members):
-        query = sa.select(postings.c.batch, postings.c.position, postings.c.claim_id)
-        for number, position, claim_id in connection.execute(query.where(postings.c.batch.in_(part))):
-            members[number][position] = ClaimId(bytes(claim_id))
-    return [
-        BatchRecord(
-            row.number,
-            Root(bytes(row.root)),
-            Timestamp(row.posted_at),
-            row.block,
-            bytes(row.transaction),
-            tuple(members[row.number].get(index) for index in range(row.size)),
-        )
-        for row in rows
-    ]
+def _head(row: Row[Any]) -> BatchHead:
+    return BatchHead(
+        row.number,
+        Root(bytes(row.root)),
+        Timestamp(row.posted_at),
+        row.block,
+        bytes(row.transaction),
+        row.size,
+    )

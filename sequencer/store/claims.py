@@ -12,7 +12,7 @@ from rollup.claim import Address, ClaimId
 from rollup.errors import ClaimError
 from rollup.types import ModelId, Timestamp
 from sequencer.refusals import Paused
-from sequencer.states import NOTHING_HELD, Accepted, Entry, Held, NewClaim, Page, State, Switch
+from sequencer.states import NOTHING_HELD, OVERHEAD, Accepted, Entry, Held, NewClaim, Page, State, Switch
 from sequencer.store import cursors, standing, switches
 from sequencer.store.database import Database
 from sequencer.store.rows import chunks, claim_columns, content_columns, entry_of
@@ -116,6 +116,14 @@ class Claims:
     def waiting(self) -> int:
         """How many claims are pending."""
         return self._count(claims.c.state == State.PENDING)
+
+    def waiting_bytes(self) -> int:
+        """About what all pending claims take in calldata."""
+        size = sa.func.octet_length if not self._database.is_sqlite else sa.func.length
+        each = size(contents.c.inputs) + size(contents.c.outputs) + OVERHEAD
+        query = sa.select(sa.func.sum(each)).join(claims, claims.c.claim_id == contents.c.claim_id)
+        with self._database.read() as connection:
+            return int(connection.execute(query.where(claims.c.state == State.PENDING)).scalar() or 0)
 
     def waiting_of(self, claimant: Address) -> int:
         return self._count((claims.c.claimant == claimant) & (claims.c.state == State.PENDING))

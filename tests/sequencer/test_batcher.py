@@ -10,15 +10,16 @@ from dataclasses import replace
 
 import pytest
 
-from rollup.claim import PostedClaim
+from rollup.claim import Address, ClaimId, PostedClaim
 from rollup.encoding import TracePolicy
-from rollup.errors import ChainError, Refused, StaleView
+from rollup.errors import ChainError, MoveError, Refused, StaleView
 from rollup.l1.chain import EmbeddedChain
 from rollup.l1.client import L1Client, Receipt
 from rollup.l1.fees import FeePolicy
 from rollup.merkle import tensor_tree
 from rollup.program import Program
 from rollup.types import LEAF_BYTES, Duration, Root
+from sequencer import screening
 from sequencer.lease import Lease
 from sequencer.limits import Limits
 from sequencer.states import State, Switch
@@ -36,6 +37,12 @@ def desk(store: Store) -> Desk:
     claimant = deployer.using(chain.signer("claimant"))
     claimant.deposit(100 * ETHER)
     return Desk(deployer.using(chain.signer("sequencer")), claimant, store)
+
+
+def members(desk: Desk) -> list[Sequence[ClaimId | None]]:
+    """The claims of every batch, the newest first."""
+    found = (desk.store.batches.get(head.number) for head in desk.store.batches.page().entries)
+    return [batch.claims for batch in found if batch is not None]
 
 
 def embedded(desk: Desk) -> EmbeddedChain:
@@ -110,6 +117,42 @@ def test_whose_balance_is_gone_holds_up_nobody_and_is_refused_after_a_while(desk
     assert poor.states() == [State.POSTED, State.POSTED, State.INVALID]
     entry = desk.store.claims.get(poor.taken[2])
     assert entry is not None and "too little left for the bond" in str(entry.reason)
+
+
+def test_attack_any_number_of_claimants_who_withdrew_cost_a_round_a_bounded_number_of_looks_and_hold_up_nobody(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bonds come and go for little; what is asked of the node for each must not add up to a batcher that stands still."""
+    monkeypatch.setattr(screening, "LOOKS", 2)
+    monkeypatch.setattr(screening, "MOST", 5)
+    bond, looks = TERMS.claim_bond, 0
+    poor = [desk.again(claimant=desk.client.using(embedded(desk).signer(f"poor {n}")), taken=[]) for n in range(7)]
+    for one in poor:
+        one.claimant.deposit(bond)
+        one.mirror.sync()
+        one.take(1)
+        one.claimant.withdraw(bond)
+    desk.take(1)
+    desk.batcher.flush()
+    assert desk.states() == [State.POSTED]
+    assert [one.states() for one in poor] == [[State.PENDING]] * 5 + [[State.INVALID]] * 2
+
+    class Counted(L1Client):
+        def balance(self, account: Address, block: int | str = "latest") -> int:
+            nonlocal looks
+            looks += 1
+            return super().balance(account, block)
+
+    client = desk.client
+    counted = Counted(client.chain, client.address, embedded(desk).signer("sequencer"), client.first)
+    desk.batcher._screening.client = counted
+    desk.batcher.flush()
+    assert looks == 2
+    # Whose money comes back has its turn all the same.
+    poor[4].claimant.deposit(bond)
+    for _ in range(3):
+        desk.batcher.flush()
+    assert poor[4].states() == [State.POSTED]
 
 
 def test_a_claimant_that_withdraws_before_every_batch_has_its_claim_posted_in_vain_three_times_at_most(
@@ -190,7 +233,7 @@ def test_two_accounts_that_post_the_same_claims_have_every_claim_posted_once(des
     desk.batcher.step()
     assert sorted(desk.on_l1()) == sorted(desk.taken)
     assert desk.states() == [State.POSTED] * 3
-    assert [len(batch.claims) - batch.claims.count(None) for batch in desk.store.batches.page().entries] == [0, 3]
+    assert [len(claims) - claims.count(None) for claims in members(desk)] == [0, 3]
 
 
 def test_of_two_processes_the_one_with_the_lease_batches(desk: Desk) -> None:
@@ -200,7 +243,9 @@ def test_of_two_processes_the_one_with_the_lease_batches(desk: Desk) -> None:
     desk.take(1)
     assert first.batcher.step() is not None
     desk.take(1)
-    assert second.batcher.step() is None and second.batcher.flush() == []
+    assert second.batcher.step() is None
+    with pytest.raises(MoveError, match="ask that one to flush"):
+        second.batcher.flush()
     now += 61
     assert second.batcher.step() is not None
     desk.take(1)
@@ -371,5 +416,5 @@ def test_a_batch_of_an_earlier_life_that_is_mined_while_the_next_one_decides_is_
     assert again.batcher.step() is None
     earlier.join()
     assert decisions == [3]
-    assert [None in batch.claims for batch in again.store.batches.page().entries] == [False]
+    assert [None in claims for claims in members(again)] == [False]
     assert again.states() == [State.POSTED] * 3

@@ -89,6 +89,9 @@ def test_what_is_handed_in_is_posted_and_becomes_final_without_anybody_doing_any
     metrics = httpx.get(f"{running.url}/metrics").text
     for name in ("batches_posted_total", "claims_posted_total", "batch_gas_total", "l1_known_block", "account_wei"):
         assert f"touchstone_sequencer_{name}" in metrics
+    fees = next(line for line in metrics.splitlines() if line.startswith("touchstone_sequencer_batch_fees_wei_total "))
+    assert float(fees.split()[1]) > 0
+    assert "touchstone_sequencer_pending_bytes" in metrics
 
 
 def test_a_paused_intake_takes_nothing_and_a_stopped_batcher_posts_nothing(scene, running):

@@ -1,15 +1,22 @@
 """Changes of claims as server-sent events: in order, each once, resumed behind the last one seen, bounded in number."""
 
+import asyncio
 import json
 import socket
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from rollup import wire
+from rollup.client import AsyncClient
 from rollup.client.stream import Reader
+from rollup.errors import ClientError
+from sequencer.api import feed
+from sequencer.store import Store
+from sequencer.store.changes import Changes
 from tests.sequencer.api.test_claims import problem
 from tests.sequencer.api.world import eventually
 
@@ -94,6 +101,34 @@ def test_a_stream_is_resumed_behind_the_last_event_that_was_seen(world):
         assert int(listener.messages[0].id) > int(at)
 
 
+def test_changes_that_are_no_longer_kept_leave_a_gap_that_is_told(world):
+    claims = [world.hand_in(world.claim(seed)).json()["claim_id"] for seed in (93, 94)]
+    world.post_all()
+    short = Store(world.store.database)
+    short.changes = Changes(short.database, kept=1)
+    short.changes.prune(0, 10_000)
+    server = world.serve(store=short)
+    last = short.changes.latest()
+    with listening(f"{server.url}/v1/events", **{"Last-Event-ID": "1"}) as listener:
+        eventually(lambda: len(listener.messages) == 2)
+        gap, message = listener.messages
+        assert (gap.event, int(gap.id), json.loads(gap.data)) == ("gap", last - 1, {"after": 1, "to": last - 1})
+        assert int(message.id) == last
+    # How far a claim is, its own stream tells for ever.
+    for claim in claims:
+        with listening(f"{server.url}/v1/claims/{claim}/events") as listener:
+            eventually(lambda: listener.messages)
+            assert listener.states == [(claim, "posted")]
+
+    async def follow():
+        async with AsyncClient(server.url) as client:
+            async for _ in client.events(after="1"):
+                pass
+
+    with pytest.raises(ClientError, match="list the claims again"):
+        asyncio.run(follow())
+
+
 def test_a_change_that_another_process_made_is_told_here(world):
     other = world.serve()
     with listening(f"{other.url}/v1/events") as listener:
@@ -113,17 +148,29 @@ def test_streams_end_when_the_server_stops(world):
 
 def test_attack_more_listeners_than_places_are_turned_away_and_places_become_free(world):
     server = world.serve(listeners=3)
-    feed = world.parts_made[-1].feed
+    streams = world.parts_made[-1].feed
     opened = [Listener(f"{server.url}/v1/events") for _ in range(3)]
-    eventually(lambda: feed.listening == 3)
+    eventually(lambda: streams.listening == 3)
     problem(httpx.get(f"{server.url}/v1/events"), 503, "listeners")
     # Listeners keep nobody else from being answered.
     assert httpx.get(f"{server.url}/v1/network").status_code == 200
     for listener in opened:
         listener.close()
-    eventually(lambda: feed.listening == 0)
+    eventually(lambda: streams.listening == 0)
     with listening(f"{server.url}/v1/events"):
-        eventually(lambda: feed.listening == 1)
+        eventually(lambda: streams.listening == 1)
+
+
+def test_attack_one_listener_can_not_take_all_places(world, monkeypatch):
+    monkeypatch.setattr(feed, "LISTENERS_PER_CALLER", 2)
+    server = world.serve(limits=replace(world.limits, proxies=("127.0.0.1",)))
+    opened = [Listener(f"{server.url}/v1/events", **{"X-Forwarded-For": "192.0.2.1"}) for _ in range(2)]
+    eventually(lambda: world.parts_made[-1].feed.listening == 2)
+    problem(httpx.get(f"{server.url}/v1/events", headers={"X-Forwarded-For": "192.0.2.1"}), 503, "listeners")
+    opened.append(Listener(f"{server.url}/v1/events", **{"X-Forwarded-For": "192.0.2.2"}))
+    for listener in opened:
+        listener.close()
+    eventually(lambda: world.parts_made[-1].feed.listening == 0)
 
 
 def test_a_quiet_stream_is_kept_open_with_comments(world):

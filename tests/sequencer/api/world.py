@@ -118,10 +118,17 @@ class World:
         model = Model(program.id, name, program.header_bytes, dict(program.meta), Timestamp(int(time.time())))
         self.store.models.add(model)
 
-    def parts(self, **changes) -> Parts:
+    def parts(self, store: Store | None = None, **changes) -> Parts:
         prover = Prover(self.prover.url, TOKEN, self.client.domain, self.prover_seconds, answer_bytes=1 << 18)
         return Parts(
-            self.store, self.client, self.intake, self.programs, self.health, prover, kept_seconds=0.0, **changes
+            store or self.store,
+            self.client,
+            self.intake,
+            self.programs,
+            self.health,
+            prover,
+            kept_seconds=0.0,
+            **changes,
         )
 
     def serve(self, limits: WebLimits | None = None, **changes) -> Server:
