@@ -6,6 +6,7 @@ import getpass
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -56,9 +57,19 @@ class Postgres:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._process is not None:
-            self._process.send_signal(2)  # end sessions, then stop
+            self._process.send_signal(signal.SIGINT)  # end sessions, then stop
             self._process.wait(PATIENCE)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def crash(self) -> None:
+        """End it at once: sessions are cut off, and what was not written is lost."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(PATIENCE)
+
+    def restart(self) -> None:
+        """Start again, after a crash."""
+        assert self._start(), f"PostgreSQL does not start again: {(self._folder / 'log').read_text()[-2000:]}"
 
     def _run(self, command: list[str]) -> None:
         program, *arguments = command

@@ -28,8 +28,8 @@ OPTIONS = SequencerOptions(Limits(age=Duration(0)), LIMITS, poll=0.05, max_lag=1
 class Running:
     """One life of a sequencer: started when made."""
 
-    def __init__(self, folder, client, options=OPTIONS):
-        self.store = Store.open(f"sqlite:///{folder}/sequencer.db")
+    def __init__(self, folder, client, options=OPTIONS, database=None):
+        self.store = Store.open(database or f"sqlite:///{folder}/sequencer.db")
         self.service = SequencerService(client, self.store, Programs(folder / "models"), options, lambda: {"a": 1})
         self.service.start()
         self.server = serve(self.service.api(), "127.0.0.1", 0).start()

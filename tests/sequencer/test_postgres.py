@@ -1,0 +1,90 @@
+"""A sequencer on PostgreSQL: the database may go away and come back, and several processes may share it."""
+
+import time
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from rollup import wire
+from rollup.types import Duration
+from sequencer.limits import Limits
+from tests.postgres import Postgres
+from tests.sequencer.api.test_claims import problem
+from tests.sequencer.api.test_events import listening
+from tests.sequencer.api.world import eventually
+from tests.sequencer.test_service import OPTIONS, OWN, Running, Scene
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return Scene()
+
+
+def test_a_database_that_crashes_is_a_503_without_its_address_and_nothing_that_was_accepted_is_lost(scene, tmp_path):
+    with Postgres() as server:
+        waits = replace(OPTIONS, limits=Limits(age=Duration(3600)))
+        running = Running(tmp_path, scene.client, waits, server.database())
+        inside = (str(server.port), "postgres", "127.0.0.1", "psycopg", "Operational")
+        owner = {"authorization": f"Bearer {OWN}"}
+        try:
+            with listening(f"{running.url}/v1/events", **{"Last-Event-ID": "0"}) as listener:
+                accepted = [running.hand_in(scene.claim(seed)) for seed in range(100, 110)]
+                server.crash()
+                assert [answer.status_code for answer in accepted] == [201] * 10
+                late = scene.claim(110)
+                said = [
+                    problem(running.hand_in(late), 503, "service"),
+                    problem(httpx.get(f"{running.url}/v1/claims"), 503, "service"),
+                    problem(httpx.get(f"{running.url}/v1/models/toy"), 503, "service"),
+                    problem(httpx.get(f"{running.admin.url}/admin/status", headers=owner), 503, "service"),
+                    problem(httpx.post(f"{running.admin.url}/admin/batcher/stop", headers=owner), 503, "service"),
+                ]
+                eventually(lambda: "database" in httpx.get(f"{running.url}/readyz").json()["checks"])
+                eventually(lambda: "batcher" in httpx.get(f"{running.url}/readyz").json()["checks"])
+                said.append(problem(httpx.get(f"{running.url}/readyz"), 503, "not-ready"))
+                assert httpx.get(f"{running.url}/healthz").status_code == 200
+                assert not [word for sentence in said for word in inside if word in sentence], said
+                server.restart()
+                eventually(lambda: httpx.get(f"{running.url}/readyz").status_code == 200, 60)
+                assert running.hand_in(late).status_code == 201
+                flushed = httpx.post(f"{running.admin.url}/admin/batcher/flush", headers=owner, timeout=60)
+                assert flushed.json()["pending"] == 0
+                ids = [answer.json()["claim_id"] for answer in accepted]
+                eventually(lambda: {running.state(claim) for claim in ids} == {"posted"})
+                # A stream that was open goes on, and misses nothing.
+                told = {(claim, state) for claim in ids for state in ("pending", "posted")}
+                eventually(lambda: told <= set(listener.states))
+                assert len(listener.states) == len(set(listener.states))
+        finally:
+            running.stop()
+
+
+def test_of_two_sequencers_on_one_database_both_accept_one_posts_and_the_other_takes_over(scene, tmp_path, postgres):
+    database, options = postgres.database(), replace(OPTIONS, lease=1.0)
+    both = [Running(tmp_path, scene.client, options, database) for _ in range(2)]
+    try:
+        with listening(f"{both[1].url}/v1/events", **{"Last-Event-ID": "0"}) as listener:
+            claims = [both[number % 2].hand_in(scene.claim(120 + number)).json()["claim_id"] for number in range(6)]
+            for state in ("pending", "posted"):
+                eventually(lambda state=state: {(claim, state) for claim in claims} <= set(listener.states))
+            assert len(listener.states) == len(set(listener.states))
+        held = both[0].store.leases.holder("batcher", time.time())
+        both.sort(key=lambda one: one.service.lease.holder == held)
+        survivor, holder = both
+        assert holder.service.lease.holder == held
+        for loop in holder.service.loops:
+            loop.stop()
+        more = [one.hand_in(scene.claim(130 + number)).json()["claim_id"] for number, one in enumerate(both)]
+        # It holds the lease still, and posts nothing any more.
+        eventually(lambda: {survivor.state(claim) for claim in more} == {"posted"})
+        assert survivor.store.leases.holder("batcher", time.time()) == survivor.service.lease.holder
+        heads = survivor.store.batches.page().entries
+        batches = [survivor.store.batches.get(head.number) for head in heads]
+        standing = [wire.hex_of(claim) for batch in batches for claim in batch.claims]
+        assert [standing.count(claim) for claim in claims + more] == [1] * 8
+    finally:
+        for one in both:
+            one.stop()
