@@ -69,8 +69,8 @@ class Liar:
         seconds.
         """
         with Client(self._url) as sequencer, tempfile.TemporaryDirectory() as folder:
-            client = self._account(sequencer)
             listed = sequencer.model(model) if model is not None else sequencer.models()[0]
+            client = self._account(sequencer)
             program = fetch_program(self._url, listed.id, Path(folder) / "program")
             self._say(f"The model is {listed.name}, {hex_of(program.id)}.")
             inputs = plausible_inputs(program.header.inputs, self._rng)

@@ -153,10 +153,9 @@ def test_a_dispute_is_shown_and_a_move_forced(run: Run, world: World) -> None:
     [
         (("balances", "withdraw", "1000000 ether"), "own", "too few"),
         (("balances", "withdraw", "1"), "read", "needs the role own"),
-        (("status",), None, "asks for a token"),
         (("models", "retire", "nothing"), "own", "no model nothing"),
         (("disputes", "show", "0x" + "00" * 32), "read", "nobody has challenged"),
-        (("disputes", "show", "../status"), "own", "nothing at this path"),
+        (("models", "retire", "../status"), "own", "nothing at this path"),
         (("audit", "--cursor", "x"), "read", "cursor"),
     ],
 )
@@ -250,3 +249,19 @@ def test_attack_what_a_server_says_can_not_command_the_terminal(run: Run) -> Non
         refused = run("config", at=impostor.url)
     assert "gone" in refused.stderr
     assert "\x1b" not in shown.output + refused.output and "\x07" not in shown.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "role", "sentence"),
+    [
+        (("status",), None, "name its file with --token-file, or set TOUCHSTONE_ADMIN_TOKEN"),
+        (("disputes", "show", "0x12"), "read", "'0x12' is no claim's id; write it as 0x and 64 hex digits"),
+        (("disputes", "move", "12", "reveal"), "operate", "'12' is no claim's id; write it as 0x and 64 hex digits"),
+    ],
+)
+def test_what_can_be_known_without_asking_is_said_with_its_remedy(
+    run: Run, arguments: tuple[str, ...], role: str | None, sentence: str
+) -> None:
+    result = run(*arguments, role=role)
+    assert result.exit_code != 0
+    assert sentence in result.output

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from rollup.errors import SettingsError
 from touchstone.cli.group import Group
 from touchstone.options import options
 from touchstone.settings import AdminSettings
@@ -36,8 +38,11 @@ def command(
             from touchstone.cli import admin_views, tables
             from touchstone.cli.remote import Api
 
-            token = None if settings.token is None else settings.token.get_secret_value()
-            api = Api(settings.url, max(settings.timeout, patience), token)
+            if settings.token is None:
+                raise SettingsError(
+                    "the admin API asks for the token of a role; name its file with --token-file, or set TOUCHSTONE_ADMIN_TOKEN"
+                )
+            api = Api(settings.url, max(settings.timeout, patience), settings.token.get_secret_value())
             document = function(functools.partial(api.ask, method, route), **given)
             tables.answer(document, as_json, getattr(admin_views, view))
 
@@ -59,6 +64,17 @@ class Amount(click.ParamType[int]):
             return wei(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Claim(click.ParamType[str]):
+    """A claim's id, as the API writes it."""
+
+    name = "claim"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not re.fullmatch(r"0x[0-9a-fA-F]{64}", value):
+            self.fail(f"{value!r} is no claim's id; write it as 0x and 64 hex digits", param, ctx)
+        return str(value).lower()
 
 
 @click.group(cls=Group)
@@ -210,14 +226,14 @@ def disputes_list(ask: Ask, open_: bool | None, cursor: str | None, limit: int) 
 
 
 @command(disputes_, "show", "GET", "/admin/disputes/{claim_id}", "dispute")
-@click.argument("claim")
+@click.argument("claim", type=Claim())
 def disputes_show(ask: Ask, claim: str) -> Any:
     """The dispute about CLAIM, with its moves and clocks."""
     return ask(claim_id=claim)
 
 
 @command(disputes_, "move", "POST", "/admin/disputes/{claim_id}/moves", "sent", patience=120.0)
-@click.argument("claim")
+@click.argument("claim", type=Claim())
 @click.argument("move", type=click.Choice(["challenge", "reveal", "timeout", "reclaim", "release"]))
 @click.option("--child", "children", multiple=True, metavar="HEX", help="For a reveal: a node's descendants, in order.")
 @click.option(
