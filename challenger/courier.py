@@ -23,7 +23,7 @@ class DeliveryError(TouchstoneError):
 
 
 class NotThere(DeliveryError):
-    """A server answered that it has nothing under this name."""
+    """A server answered that it has nothing under this name, or there is no server: known at once, and at no cost."""
 
 
 class Courier:
@@ -108,7 +108,18 @@ class Courier:
             future.cancel()
             raise DeliveryError(f"{_place(url)} did not answer within {seconds:.3g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            if _refused(error):
+                raise NotThere(f"nobody listens at {_place(url)}") from None
             raise DeliveryError(f"{_place(url)} cannot be asked ({type(error).__name__})") from None
+
+
+def _refused(error: BaseException | None) -> bool:
+    """Whether the connection was refused, which is what lies below."""
+    while error is not None:
+        if isinstance(error, ConnectionRefusedError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _place(url: str) -> str:

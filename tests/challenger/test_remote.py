@@ -129,6 +129,18 @@ def test_a_trace_that_a_source_does_not_have_keeps_it_from_no_other_trace(courie
         assert len(server.requests) == 2
 
 
+def test_where_nobody_listens_yet_is_asked_about_the_next_trace(courier: Courier) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with serving(honest) as server:
+        store = RemoteTraces([nobody], courier, FAIR)
+        with pytest.raises(CommitmentError):
+            published(store, Root(b"\x07" * 32)).node(Gindex(2))
+        # Somebody begins to listen there.
+        store.sources[0].url = server.url
+        assert published(store).node(Gindex(2)) == TRACE.node(Gindex(2))
+
+
 def test_no_trace_costs_more_than_its_seconds_however_many_sources_and_rests(courier: Courier) -> None:
     now = Time()
 
