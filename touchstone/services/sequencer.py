@@ -10,6 +10,7 @@ from rollup.archive import Programs
 from rollup.errors import SettingsError
 from rollup.l1.client import L1Client
 from rollup.service import logs
+from rollup.service.latency import favour_answers
 from rollup.service.server import Lifetime
 from rollup.service.web import serve
 from rollup.types import Duration
@@ -83,6 +84,7 @@ def run(settings: SequencerSettings) -> None:
         service.start()
         for server in servers:
             server.start()
+        favour_answers()
         lifetime.wait()
     finally:
         for server in servers:
