@@ -36,7 +36,8 @@ class Mirror:
         StoreError; either way nothing was changed by halves.
         """
         with self._turn:
-            for _ in range(RIVALS):
+            lost = 0
+            while lost < RIVALS:
                 head = self._store.l1.head()
                 base = None if head is None else head.hash
                 if base != self._base():
@@ -45,7 +46,9 @@ class Mirror:
                 news = self._follower.news()
                 if head is not None and news.rewound_to is None and news.head.hash == head.hash:
                     return head
-                if self._store.l1.apply(news, base, self._said(news), self._own):
+                if not self._store.l1.apply(news, base, self._said(news), self._own):
+                    lost += 1
+                elif not news.more:
                     return Head(news.head.number, news.head.hash, news.head.timestamp)
         raise ChainError(f"other processes wrote L1's news first {RIVALS} times in a row; look again")
 

@@ -35,8 +35,15 @@ TRANSACTION_GAS = 1 << 24
 TIMEOUT = 10.0
 """Seconds that an endpoint has for an answer."""
 
+RECENT_BLOCKS = 16
+MOST_BLOCK_SECONDS = 15.0
+"""How many blocks tell how often there is one, and more than any chain lets pass on average."""
+
 LOG_BLOCKS = 2000
 """Blocks per request for logs; endpoints limit them, some to less."""
+
+LOG_PAGES = 64
+"""Requests for logs after one that failed before a longer one is tried again."""
 
 T = TypeVar("T")
 
@@ -57,7 +64,7 @@ class Chain:
         self.fees, self.clock, self._retry = fees or FeePolicy(), clock or Clock(), retry or Retry()
         self._accounts: defaultdict[Address, Account] = defaultdict(Account)
         self._lock = threading.Lock()
-        self._log_blocks = LOG_BLOCKS
+        self._log_blocks, self._log_pages = LOG_BLOCKS, 0
         self.chain_id = self.ask(lambda: whole(web3.eth.chain_id))
 
     @classmethod
@@ -104,6 +111,15 @@ class Chain:
             return self._block(finality.tag)
         except Refused as error:
             raise ChainError(f"the chain has no {finality} block yet ({error}); wait, or count confirmations") from None
+
+    def block_seconds(self) -> float:
+        """Seconds between two blocks, as of late: ``MOST_BLOCK_SECONDS`` at most, since a chain may have stood still."""
+        head = self.head()
+        before = self.block(max(0, head.number - RECENT_BLOCKS))
+        if before is None or before.number == head.number:
+            return MOST_BLOCK_SECONDS
+        seconds = (head.timestamp - before.timestamp) / (head.number - before.number)
+        return min(max(seconds, 0.0), MOST_BLOCK_SECONDS)
 
     def lag(self, now: float) -> Duration:
         """Seconds that the latest block lies behind ``now``, seconds since the epoch."""
@@ -159,25 +175,43 @@ class Chain:
     ) -> list[LogReceipt]:
         """Logs of some contracts in blocks ``first`` to ``last``, both included; each begins with ``topics`` (None: any).
 
-        Long ranges are read in pieces, which become shorter if the endpoint refuses them.
+        Long ranges are read in pieces, see ``logs_page``.
+        """
+        found: list[LogReceipt] = []
+        while first <= last:
+            page, end = self.logs_page(addresses, first, last, topics)
+            found += page
+            first = end + 1
+        return found
+
+    def logs_page(
+        self, addresses: list[Address], first: int, last: int, topics: list[bytes | None] | None = None
+    ) -> tuple[list[LogReceipt], int]:
+        """As ``logs``, but in one answer of bounded size; also the block up to which it goes.
+
+        Pieces become shorter when the endpoint refuses them or fails at them, and after a while longer again.
         """
         request: dict[str, Any] = {"address": addresses}
         if topics:
             request["topics"] = [None if topic is None else "0x" + topic.hex() for topic in topics]
-        found: list[LogReceipt] = []
-        # What was refused once may have been so for another reason: every call tries a little more again.
-        blocks = min(LOG_BLOCKS, 2 * self._log_blocks)
-        while first <= last:
-            end = min(last, first + blocks - 1)
+        while True:
+            blocks = min(self._log_blocks, last - first + 1)
             try:
-                found += self._logs(request | {"fromBlock": first, "toBlock": end})
-            except Refused:
-                if end == first:
+                found = self._logs(request | {"fromBlock": first, "toBlock": first + blocks - 1})
+            except ChainError as error:
+                # An answer that takes too long looks like none: the next call asks for less.
+                self._log_blocks, self._log_pages = max(1, blocks // 2), LOG_PAGES
+                if blocks == 1 or not isinstance(error, Refused):
                     raise
-                self._log_blocks = blocks = max(1, (end - first + 1) // 2)
-                continue
-            first = end + 1
-        return found
+            else:
+                self._longer(blocks)
+                return found, first + blocks - 1
+
+    def _longer(self, blocks: int) -> None:
+        """Try more the next time, if a piece this long was answered and none was refused for a while."""
+        if blocks == self._log_blocks and blocks < LOG_BLOCKS:
+            self._log_pages = max(0, self._log_pages - 1)
+            self._log_blocks = blocks if self._log_pages else min(LOG_BLOCKS, 2 * blocks)
 
     def logs_of(self, block: Block, addresses: list[Address]) -> list[LogReceipt]:
         """Logs of some contracts in exactly this block; raises Refused if the endpoint does not know it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -51,7 +52,9 @@ SIDES: Mapping[int, Side | None] = {0: None, 1: Side.DEFENDER, 2: Side.CHALLENGE
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a transaction cost and said. ``call``: the contract function; ``data_bytes``: its calldata."""
+    """What a transaction cost and said. ``call``: the contract function; ``data_bytes``: its calldata; ``fee``: wei that were
+    paid for its gas.
+    """
 
     call: str
     sender: Address
@@ -60,6 +63,7 @@ class Receipt:
     block: int
     transaction: bytes
     events: tuple[Event, ...]
+    fee: int = 0
 
     def one(self, kind: type[E]) -> E:
         """The only event of a kind; raises ChainError if there is none, or more than one."""
@@ -169,6 +173,21 @@ class L1Client:
         """
         self._local.anchor = self.chain.anchor(self.account, block)
 
+    @contextmanager
+    def anchored(self) -> Iterator[None]:
+        """A round of this thread whose decisions rest on what is read in it. It ends quietly where a transaction of an earlier
+        life came first: the next round sees what that one did. Without an account, nothing is sent in it.
+        """
+        if self._signer is None:
+            yield
+            return
+        self.anchor()
+        try:
+            with suppress(StaleView):
+                yield
+        finally:
+            self.release_anchor()
+
     def release_anchor(self) -> None:
         """Send on in this thread with whatever nonce is next, as without an anchor."""
         self._local.anchor = None
@@ -226,6 +245,7 @@ class L1Client:
             receipt["blockNumber"],
             bytes(receipt["transactionHash"]),
             tuple(logged.event for logged in decode_logs(self.chain.web3, receipt["logs"])),
+            receipt["gasUsed"] * int(receipt.get("effectiveGasPrice", 0)),
         )
 
     def _transact(self, address: Address, data: bytes, value: int) -> TxReceipt:
@@ -432,6 +452,11 @@ class L1Client:
     def events(self, first: int, last: int) -> list[Logged]:
         """All events of this deployment in blocks ``first`` to ``last``, both included, in order."""
         return self._decoded(self.chain.logs([self.address, self.game_address], first, last))
+
+    def events_page(self, first: int, last: int) -> tuple[list[Logged], int]:
+        """As ``events``, as far as one answer of bounded size goes; also the block up to which that is."""
+        logs, end = self.chain.logs_page([self.address, self.game_address], first, last)
+        return self._decoded(logs), end
 
     def events_of(self, block: Block) -> list[Logged] | None:
         """All events of this deployment in exactly this block; None if the chain holds it no longer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rollup.errors import ChainError
 
@@ -10,6 +10,12 @@ GWEI = 10**9
 
 REPLACEMENT = 13
 """Per cent that nodes ask of a replacement's fees: 12.5, rounded up."""
+
+FEW_BLOCKS = 8
+"""For so many blocks a transaction is fought for in any case."""
+
+CLOCK_SHARE = 0.1
+"""Most of a game's clock that may pass while one transaction is fought for."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,14 @@ class FeePolicy:
             )
         if not 0 < self.poll <= self.bump_after <= self.give_up_after:
             raise ChainError("poll, bump_after and give_up_after are seconds, positive and in this order; correct them")
+
+    def within(self, clock: float, block: float) -> FeePolicy:
+        """This policy for whoever plays games with this ``clock`` on a chain with a block every ``block`` seconds: while it waits
+        for one transaction, all its other clocks run.
+        """
+        give_up = min(self.give_up_after, max(CLOCK_SHARE * clock, FEW_BLOCKS * block))
+        bump = min(self.bump_after, give_up / 2)
+        return replace(self, give_up_after=give_up, bump_after=bump, poll=min(self.poll, bump))
 
     def first(self, base_fee: int) -> Fees:
         """What to begin with: the base fee may double before the offer is too low."""

@@ -26,20 +26,23 @@ class News:
 
     ``rewound_to``: whatever stood above this block no longer holds, and is to be undone first; None if all of it does.
     ``events``: those above it (or above the head of the news before), in order, up to ``head``. ``seen``: what a
-    follower must know to go on from here.
+    follower must know to go on from here. ``more``: the chain goes on above ``head``; nothing is to be decided before
+    the rest was read as well.
     """
 
     rewound_to: int | None
     events: tuple[Logged, ...]
     head: Block
     seen: tuple[Block, ...]
+    more: bool = False
 
 
 class Follower:
     """Reads the events of a deployment from block ``first`` on; for one thread.
 
     ``seen``: of the news that were digested last, to go on after them in a new process. It can also be set: whoever
-    failed to digest the last news gives back what was digested before, and gets them again.
+    failed to digest the last news gives back what was digested before, and gets them again. A long history comes as many
+    news, each of what one answer of the endpoint holds: so its length costs no memory, and a failure loses one answer.
 
     ``patience``: how many looks in a row may find an endpoint behind what was read, before that counts as a
     reorganisation to a shorter chain; until then there are no news.
@@ -60,7 +63,9 @@ class Follower:
         self._patience, self._behind = patience, 0
 
     def news(self) -> News:
-        """Read up to the latest block. Raises ChainError, and changes nothing, if the chain can't be read now."""
+        """Read up to the latest block, or as far as one answer goes. Raises ChainError, and changes nothing, if the chain
+        can't be read now.
+        """
         for _ in range(ATTEMPTS):
             found = self._look()
             if found is not None:
@@ -86,15 +91,18 @@ class Follower:
         rewound_to = base if len(kept) < len(self.seen) else None
         if head.number <= base:
             return News(rewound_to, (), head, kept if kept and kept[-1].number == head.number else (*kept, head))
+        # Far below the head no two machines disagree: there a range of numbers is as good as hashes.
+        far = max(base, head.number - CLOSE)
+        events: list[Logged] = []
+        if far > base:
+            events, end = self.client.events_page(base + 1, far)
+            if end < far:
+                return self._part(rewound_to, events, kept, end)
         walked = self._walk(head, base)
         if walked is None or (kept and walked[0].number == base + 1 and walked[0].parent != kept[-1].hash):
             return None
-        far = walked[0].number - 1
-        events: list[Logged] = []
         marks: list[Block] = []
         if far > base:
-            # Far below the head no two machines disagree: there a range of numbers is as good as hashes.
-            events += self.client.events(base + 1, far)
             marks += self._mark(base, far, head)
             joint = self.client.chain.block(far)
             if joint is None or joint.hash != walked[0].parent:
@@ -104,9 +112,18 @@ class Follower:
             if close is None:
                 return None
             events += close
-        horizon = head.number - self.depth
-        seen = tuple(block for block in (*kept, *marks, *walked) if block.number >= horizon)
-        return News(rewound_to, tuple(events), head, seen)
+        return News(rewound_to, tuple(events), head, self._within(head, (*kept, *marks, *walked)))
+
+    def _part(self, rewound_to: int | None, events: list[Logged], kept: tuple[Block, ...], end: int) -> News | None:
+        """News that end far below the head."""
+        last = self.client.chain.block(end)
+        if last is None:
+            return None
+        return News(rewound_to, tuple(events), last, self._within(last, (*kept, last)), more=True)
+
+    def _within(self, head: Block, seen: tuple[Block, ...]) -> tuple[Block, ...]:
+        """What may still be reorganised under a head."""
+        return tuple(block for block in seen if block.number >= head.number - self.depth)
 
     def _below(self, number: int) -> tuple[Block, ...]:
         return tuple(block for block in self.seen if block.number <= number)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollup.errors import ChainError
+from rollup.l1.chain import MOST_BLOCK_SECONDS, EmbeddedChain
 from rollup.l1.fees import GWEI, FeePolicy, Fees
 
 WEI = st.integers(0, 10**13)
@@ -52,3 +53,33 @@ def test_the_last_step_to_the_cap_is_taken() -> None:
 def test_a_policy_that_no_node_or_clock_allows_is_refused(changes: dict[str, int]) -> None:
     with pytest.raises(ChainError, match=r";|ask for"):
         FeePolicy(**changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("clock", "block", "seconds"),
+    [
+        (84 * 3600, 12, (600, 30, 2)),
+        (3600, 12, (360, 30, 2)),
+        (600, 1, (60, 30, 2)),
+        (15, 1, (8, 4, 2)),
+        (15, 0.1, (1.5, 0.75, 0.75)),
+    ],
+    ids=["long", "an hour", "minutes", "seconds", "fast blocks"],
+)
+def test_no_transaction_is_fought_for_longer_than_a_tenth_of_the_clock_or_a_few_blocks(
+    clock: float, block: float, seconds: tuple[float, float, float]
+) -> None:
+    policy = FeePolicy().within(clock, block)
+    assert (policy.give_up_after, policy.bump_after, policy.poll) == pytest.approx(seconds)
+    assert policy.cap == FeePolicy().cap
+
+
+def test_the_time_between_blocks_is_that_of_the_chain_and_bounded_where_it_stood_still() -> None:
+    chain = EmbeddedChain()
+    assert chain.block_seconds() == MOST_BLOCK_SECONDS
+    for _ in range(20):
+        # Two blocks each.
+        chain.advance(3)
+    assert chain.block_seconds() == pytest.approx(1.5, abs=0.2)
+    chain.advance(10**6)
+    assert chain.block_seconds() == MOST_BLOCK_SECONDS

@@ -317,3 +317,81 @@ def test_the_embedded_chain_is_followed_from_its_deployment_on() -> None:
     notes.look()
     assert notes.are_right(client)
     assert [logged.event for logged in notes.known] == [Deposited(client.account, wei) for wei in (1, 2, 1)]
+
+
+def long_history() -> tuple[EmbeddedChain, L1Client]:
+    """Deposits all over some dozen blocks, on an endpoint whose answers hold eight blocks at most."""
+    chain = EmbeddedChain()
+    client = L1Client.deploy(chain, chain.signer("deployer"), Parameters())
+    for wei in range(1, 13):
+        client.deposit(wei)
+        chain.mine(4)
+    chain._log_blocks, chain._log_pages = 8, 1000
+    return chain, client
+
+
+def test_a_long_history_comes_in_pieces_and_a_failure_loses_one_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain, client = long_history()
+    notes, asked, fails = Notes(Follower(client)), [], [4, 5]
+    ask = chain._logs
+
+    def failing(request: Any) -> Any:
+        asked.append(request["toBlock"] - request["fromBlock"] + 1)
+        if len(asked) in fails:
+            raise ChainError("the chain did not answer the request")
+        return ask(request)
+
+    monkeypatch.setattr(chain, "_logs", failing)
+    pieces = []
+    while not pieces or pieces[-1].more:
+        try:
+            pieces.append(notes.look())
+        except ChainError:
+            continue
+    assert notes.are_right(client)
+    assert len(pieces) > 5 and max(len(news.events) for news in pieces[:-1]) <= 4
+    assert [news.head for news in pieces] == [news.seen[-1] for news in pieces]
+    # What had been read was not read again, and what failed was asked for in halves.
+    assert asked[:5] == [8, 8, 8, 8, 4] and asked[5] == 2
+    assert pieces[-1].head == chain.head() and pieces[-1].rewound_to is None
+    assert notes.look() == News(None, (), pieces[-1].head, pieces[-1].seen)
+
+
+def test_a_new_process_goes_on_in_the_middle_of_a_long_history() -> None:
+    _, client = long_history()
+    notes = Notes(Follower(client))
+    while (news := notes.look()).more:
+        notes.follower = Follower(client, seen=news.seen)
+    assert notes.are_right(client)
+
+
+def test_logs_that_an_endpoint_can_not_answer_in_time_are_asked_for_in_ever_shorter_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chain, client = long_history()
+    ask = chain._logs
+
+    def slow(request: Any) -> Any:
+        if request["toBlock"] - request["fromBlock"] + 1 > 3:
+            raise ChainError("the chain did not answer the request")
+        return ask(request)
+
+    chain._log_blocks, notes, tries = 2000, Notes(Follower(client)), 0
+    monkeypatch.setattr(chain, "_logs", slow)
+    more = True
+    while more:
+        tries += 1
+        assert tries < 100
+        try:
+            more = notes.look().more
+        except ChainError:
+            continue
+    monkeypatch.undo()
+    assert notes.are_right(client)
+
+
+def test_an_endpoint_that_recovers_is_asked_for_long_pieces_again() -> None:
+    chain, client = long_history()
+    chain._log_blocks, chain._log_pages = 1, 3
+    client.events(client.first, chain.height())
+    assert chain._log_blocks >= 16
