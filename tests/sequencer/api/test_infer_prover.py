@@ -1,0 +1,132 @@
+"""From an application's numbers through the sequencer and the real prover to L1 and back: all three agree on every one."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from prover.lower import lower
+from prover.service.archive import Archive
+from prover.service.worker import Worker
+from rollup.client import Client
+from rollup.errors import ClientError
+from rollup.l1.client import ClaimStatus
+from rollup.l1.signing import Domain
+from rollup.service.server import serve
+from rollup.types import Timestamp
+from sequencer.api.app import create_api
+from sequencer.api.parts import Parts
+from sequencer.api.prover import Prover
+from sequencer.states import Model
+from tests.e2e.toy_program import toy_inputs
+from tests.prover.service.stage import TOKEN, model_of_toy, served
+from tests.sequencer.api.world import World
+
+WEIGHTS = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
+
+
+def net(x, n):
+    """A float model whose outputs are reals and an integer."""
+    scores = jnp.tanh(x @ WEIGHTS) * n
+    return {"best": jnp.argmax(scores), "scores": scores}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Of this module's own, because it offers one more model."""
+    world = World(tmp_path_factory.mktemp("sequencer"))
+    yield world
+    world.stop()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return lower(net, np.linspace(-1, 1, 8, dtype=np.float32), np.int32(3))
+
+
+@pytest.fixture(scope="module")
+def account(world, model):
+    """The prover's, which has the bonds; its float model is offered."""
+    world.deployer.register(model.program)
+    header, meta = model.program.header_bytes, dict(model.program.meta)
+    world.store.models.add(Model(model.program.id, "net", header, meta, Timestamp(1)))
+    account = world.account("prover of floats")
+    account.deposit(10 * world.client.parameters.claim_bond)
+    world.sync()
+    return account
+
+
+def asking(world, worker):
+    """A client of a sequencer whose prover has this worker."""
+    made = served(worker, Archive(worker.trace))
+    prover = Prover(str(made.__enter__().base_url), TOKEN, world.client.domain)
+    parts = Parts(world.store, world.client, world.intake, world.programs, world.health, prover)
+    server = serve(create_api(parts, world.limits), "127.0.0.1", 0).start()
+    client = Client(server.url, l1=world.client)
+
+    def end():
+        client.close()
+        server.stop()
+        made.__exit__(None, None, None)
+
+    return client, end
+
+
+def worker_of(world, account, model, kind=Worker, domain=None):
+    worker = kind(world.chain.signer("prover of floats"), domain or account.domain, world.chain.now)
+    worker.hold(model_of_toy(), "toy")
+    worker.hold(model, "net")
+    return worker
+
+
+def test_what_an_application_gets_is_what_the_model_says_what_l1_has_and_what_it_checks_itself(world, account, model):
+    client, end = asking(world, worker_of(world, account, model))
+    try:
+        x = np.random.default_rng(1).uniform(-1, 1, 8).astype(np.float32)
+        answer, toy = (
+            client.infer("net", x, np.int32(2)),
+            client.infer("toy", toy_inputs(150)[0] / 256, toy_inputs(150)[1]),
+        )
+        says = model.predict(x, np.int32(2))
+        right = net(x, 2)
+        assert [tensor.name for tensor in answer.model.outputs] == ["best", "scores"]
+        assert answer.outputs[0] == says["best"] == right["best"]
+        np.testing.assert_array_equal(answer.outputs[1], says["scores"])
+        np.testing.assert_allclose(answer.outputs[1], right["scores"], atol=1e-3)
+        world.post_all()
+        for one in (answer, toy):
+            found = client.verify_inclusion(one)
+            assert found.status is ClaimStatus.POSTED and found.inputs_checked
+            assert found.claim.claimant == account.account
+        world.pass_time(world.client.parameters.window + 1)
+        assert client.wait_final(answer, timeout=60).state == "final"
+    finally:
+        end()
+
+
+class OfOtherInputs(Worker):
+    """Runs the model on something else."""
+
+    def infer(self, name, inputs):
+        return super().infer(name, [np.zeros_like(np.asarray(one)).tolist() for one in inputs])
+
+
+class OfAnotherModel(Worker):
+    """Runs a cheaper model."""
+
+    def infer(self, name, inputs):
+        return super().infer("toy", [[0.0] * 600, [0] * 4])
+
+
+@pytest.mark.parametrize("kind", [OfOtherInputs, OfAnotherModel, "another chain's"])
+def test_attack_a_real_prover_that_claims_something_else_gets_nothing_claimed(world, account, model, kind):
+    domain = Domain(account.domain.chain_id + 1, account.domain.contract) if isinstance(kind, str) else None
+    worker = worker_of(world, account, model, Worker if domain else kind, domain)
+    client, end = asking(world, worker)
+    before = world.store.claims.counts()
+    try:
+        with pytest.raises(ClientError) as refused:
+            client.infer("net", np.ones(8, np.float32), np.int32(1))
+        assert refused.value.status == 502
+        assert world.store.claims.counts() == before
+    finally:
+        end()
