@@ -78,7 +78,7 @@ class Killer:
         """Kill, unless somebody just dies. Kinds of transitions that had fewer kills are preferred."""
         most = max(self.kills.values(), default=0)
         mine = sum(count for name, count in self.kills.items() if name.startswith(f"{transition}/"))
-        if self.random.random() > (0.9 if mine <= most else 0.35) or not self._busy.acquire(blocking=False):
+        if self.random.random() > (0.6 if mine <= most else 0.2) or not self._busy.acquire(blocking=False):
             return
         victim = self.random.choice(VICTIMS)
         thread = threading.Thread(target=self._kill, args=(transition, victim, self.random.random() * 0.8))
