@@ -63,7 +63,7 @@ CLEAN_SECONDS = 60.0
 COUNT_SECONDS = 2.0
 KEYS_KEPT = 24 * 3600
 """Seconds for which answers to idempotency keys are kept."""
-PIECE, PIECES = 5000, 20
+PIECE, PIECES = 1000, 100
 """Rows that are looked at in one transaction, and transactions in a row, when old ones are forgotten."""
 STALE_SECONDS = 30.0
 

@@ -11,7 +11,7 @@ from sequencer.states import Answer
 from sequencer.store.database import Database
 from sequencer.tables import answers
 
-PIECE = 5000
+PIECE = 1000
 """Answers that are forgotten in one transaction."""
 
 
