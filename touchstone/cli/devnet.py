@@ -73,7 +73,7 @@ def seed(folder: Path, settings: AdminSettings, wait: float) -> None:
     default=Path(".devnet"),
     show_default=True,
     metavar="FOLDER",
-    help="Keeps the lowered models; all else in it begins anew.",
+    help="Keeps the lowered models and what was compiled; all else in it begins anew.",
 )
 @click.option(
     "--liar", is_flag=True, help="Also run a claimant that lies now and then, so that there are disputes to see."

@@ -47,7 +47,9 @@ class Ports:
 
 
 class Devnet:
-    """``data``: keeps the lowered models; everything else in it begins anew with every start, as the chain does."""
+    """``data``: keeps the lowered models and what was compiled; everything else in it begins anew with every start, as the chain
+    does.
+    """
 
     def __init__(self, data: Path, ports: Ports, use_anvil: bool, liar: bool, say: Say) -> None:
         self._data, self._anvil, self._liar, self._say = data, use_anvil, liar, say
@@ -59,6 +61,9 @@ class Devnet:
         self._environ["PYTHONUNBUFFERED"] = "1"
         # Nothing is won by looking for accelerators, and each process would report that it found none.
         self._environ.setdefault("JAX_PLATFORMS", "cpu")
+        # What one process compiled, no other has to, nor the next start.
+        self._environ.setdefault("JAX_COMPILATION_CACHE_DIR", str((data / "compiled").resolve()))
+        self._environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
     @property
     def _places(self) -> Places:
