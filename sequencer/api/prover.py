@@ -175,13 +175,28 @@ def input_bytes_of(header: Header, described: Sequence[Any], inputs: list[Any]) 
     try:
         for number, (given, tensor) in enumerate(zip(inputs, header.inputs, strict=True)):
             entry = described[number] if number < len(described) and isinstance(described[number], dict) else {}
+            name = str(entry.get("name") or number)[:80]
+            if not has_shape(given, tensor.shape):
+                raise ClaimError(f"input {name} is no nested list of numbers of shape {list(tensor.shape)}; send one")
             dtype = dtype_of(str(entry.get("dtype") or "float64"))
             # Reals are quantised as they came, as the prover does, not rounded to the function's floats before.
             as_sent = "float64" if dtype.kind == "f" else dtype.name
-            arrays.append(prepared(given, str(entry.get("name") or number)[:80], tensor.shape, as_sent))
+            arrays.append(prepared(given, name, tensor.shape, as_sent))
         return input_bytes(header, arrays)
     except (ClientError, OverflowError) as error:
         raise ClaimError(str(error)) from None
+
+
+def has_shape(given: Any, shape: Sequence[int]) -> bool:
+    """Whether this is a nested list of exactly this shape. Looked at level by level, so that nobody pays for more elements
+    than the model takes: an array made of a million empty lists takes seconds in which nothing else runs.
+    """
+    level = [given]
+    for size in shape:
+        if not all(isinstance(one, list) and len(one) == size for one in level):
+            return False
+        level = [inner for one in level for inner in one]
+    return all(isinstance(one, int | float) for one in level)
 
 
 def _line(detail: Any) -> str:

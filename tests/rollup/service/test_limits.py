@@ -265,6 +265,21 @@ def test_a_bucket_fills_again_and_holds_no_more_than_a_burst():
     assert [buckets.take("a") == 0 for _ in range(5)] == [True] * 4 + [False]
 
 
+def test_attack_large_bodies_are_paid_for_like_as_many_requests():
+    limits = WebLimits(body_bytes=2 << 20, per_second=0.01, burst=10)
+    app = application(limits)
+
+    async def ask():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://a") as client:
+            body = b'"' + b"x" * (1 << 20) + b'"'
+            return [
+                await client.post("/echo", content=body, headers={"content-type": "application/json"}) for _ in "123"
+            ]
+
+    # Nine tokens each: the second one was begun with one that was left.
+    assert [one.status_code for one in asyncio.run(ask())] == [200, 200, 429]
+
+
 def test_attack_any_number_of_callers_takes_bounded_memory():
     buckets = Buckets(per_second=1, burst=1, callers=100)
     for number in range(10_000):

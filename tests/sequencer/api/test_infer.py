@@ -12,7 +12,7 @@ from rollup.l1.signing import Domain, claim_id
 from rollup.service.server import serve
 from sequencer.api.app import create_api
 from sequencer.api.parts import Parts
-from sequencer.api.prover import Prover
+from sequencer.api.prover import Prover, has_shape
 from tests.e2e.toy_program import outputs_of, toy_inputs, values_of
 from tests.sequencer.api.test_claims import problem, shown
 from tests.sequencer.api.test_idempotency import asked
@@ -71,6 +71,24 @@ def test_attack_inputs_that_the_model_does_not_take_never_reach_the_prover(world
     before = len(world.prover.requests)
     problem(infer(world, {"model": "toy", "inputs": inputs}), 422, "claim")
     assert len(world.prover.requests) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "shape", "right"),
+    [
+        ([[1, 2.0], [3, 4]], (2, 2), True),
+        (1.5, (), True),
+        ([1], (), False),
+        ([[1, 2], [3]], (2, 2), False),
+        ([[1, 2], 3], (2, 2), False),
+        ([[1, [2]], [3, 4]], (2, 2), False),
+        ([[1, "2"], [3, 4]], (2, 2), False),
+        ([[]] * 700_000, (600,), False),
+        ({"0": 1}, (1,), False),
+    ],
+)
+def test_a_nested_list_is_looked_at_only_as_far_as_the_model_takes_it(given, shape, right):
+    assert has_shape(given, shape) is right
 
 
 def test_attack_numbers_that_json_does_not_know_are_refused(world):
