@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -79,21 +79,30 @@ class Book:
     uploads: Uploads = field(default_factory=Uploads)
 
     def read(self, client: L1Client) -> list[Logged]:
-        """Read the events up to the latest block; returns those that are new.
+        """Read the events up to the latest block; returns those that are new, all at once: see ``pages``."""
+        return [logged for page in self.pages(client) for logged in page]
 
-        Each is noted once: if the chain stops answering in the middle, the next call goes on where this one stopped.
+    def pages(self, client: L1Client) -> Iterator[list[Logged]]:
+        """Read the events up to the latest block, some at a time, so that a long history needs no memory. Nothing is to be
+        decided on this book before the last page.
+
+        Each event is noted once: if the chain stops answering in the middle, the next call goes on where this one stopped.
         """
         if self._follower is None:
             self.follow(client)
         assert self._follower is not None
-        return self.take(client, self._follower.news())
+        more = True
+        while more:
+            news = self._follower.news()
+            more = news.more
+            yield self.take(client, news)
 
     def follow(self, client: L1Client, depth: int = DEPTH) -> None:
         """Begin to read; a reorganisation of more than ``depth`` blocks makes the book begin again."""
         self._follower = Follower(client, self.next_block, depth)
 
     def take(self, client: L1Client, news: News) -> list[Logged]:
-        """Undo what lay above ``news.rewound_to``, and note the events; as ``read``."""
+        """Undo what lay above ``news.rewound_to``, and note the events; returns them, and those that failed before."""
         if news.rewound_to is not None:
             kept = news.rewound_to
             self._rewind(kept)

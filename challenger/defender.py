@@ -6,16 +6,26 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 from challenger.book import Book
+from challenger.guard import ANY_AGE, Guard
 from challenger.player import Costs, DefenderPlayer
+from challenger.rota import Rota
 from challenger.strategy import Trace
 from challenger.trace import LazyTrace, SharedTraces
-from challenger.troubles import anchored, noting
+from challenger.troubles import noting
 from rollup.claim import ClaimId
 from rollup.l1.client import ClaimStatus, L1Client, Receipt
+from rollup.l1.events import Challenged
 from rollup.program import Program
 from rollup.types import Duration, ModelId
+
+GAMES = 64
+"""Most games that are looked at in one round: a flood of them about one claim must not cost another one its clock."""
+
+RELEASES = 2
+"""Most bonds that are freed in one round: each takes a block, and no clock runs for them."""
 
 
 class Behaviour(Enum):
@@ -37,11 +47,14 @@ class Upheld:
 class _Claimant:
     """One account's rounds, whatever it knows of its claims."""
 
-    def __init__(self, client: L1Client, first: int) -> None:
+    def __init__(self, client: L1Client, first: int, guard: Guard = ANY_AGE) -> None:
         self.book = Book(first)
         self.troubles: dict[ClaimId, Exception] = {}
-        self._client = client
+        self.lag: str | None = None
+        """Why the last round did nothing: the node lags."""
+        self._client, self._guard = client, guard
         self._player = DefenderPlayer(client)
+        self._rota = Rota(GAMES)
 
     @property
     def costs(self) -> Costs:
@@ -57,33 +70,73 @@ class _Claimant:
         return True
 
     def poll(self) -> list[Receipt]:
-        """One round: answer every game about one's claims, then free the bonds of those that are final.
+        """One round: answer the games about one's claims, then free some bonds of those that are final.
 
-        What goes wrong about one claim is noted in ``troubles`` until a round succeeds, and holds up no other claim.
+        What goes wrong about one claim is noted in ``troubles`` until a round succeeds, and holds up no other claim. A node
+        that lags ends the round before anything is sent; raises ChainError if it does not answer.
         """
         done: list[Receipt] = []
-        with anchored(self._client, self._client.account):
-            self.book.read(self._client)
-            for claim_id, upheld in self._upheld():
-                with noting(self.troubles, claim_id):
-                    if self._answers():
-                        done += self._player.play(self.book, upheld.program, claim_id, upheld.trace)
-                    done += self._release(claim_id)
-            if done:
-                self.book.read(self._client)
+        with self._client.anchored():
+            self._read()
+            self.lag = self._guard.lag(self._client.chain, self.book.head)
+            if self.lag is None:
+                upheld = dict(self._upheld())
+                if self._answers():
+                    self._answer(upheld, done)
+                self._settle(upheld, done)
+                self._clear()
+                if done:
+                    self._read()
         return done
 
+    def _read(self) -> None:
+        for _ in self.book.pages(self._client):
+            self._forget()
+
+    def _forget(self) -> None:
+        """Forget what is settled."""
+
+    def _clear(self) -> None:
+        """Forget what went wrong about claims that need nothing any more."""
+        for claim_id in list(self.troubles):
+            known = claim_id in self.book.claims
+            if not known or not (self.book.games_of(claim_id) or self._may_be_final(claim_id)):
+                del self.troubles[claim_id]
+
+    def _answer(self, upheld: dict[ClaimId, Upheld], done: list[Receipt]) -> None:
+        games: dict[ClaimId, list[Challenged]] = {}
+        for game in self._rota.turn([game for claim_id in upheld for game in self.book.games_of(claim_id)]):
+            games.setdefault(game.claim_id, []).append(game)
+        # What ended the last round comes last in this one.
+        for claim_id in sorted(games, key=lambda claim_id: claim_id in self.troubles):
+            one = upheld[claim_id]
+            with noting(self.troubles, claim_id):
+                done += self._player.play(self.book, one.program, claim_id, one.trace, games[claim_id])
+
+    def _settle(self, upheld: dict[ClaimId, Upheld], done: list[Receipt]) -> None:
+        released = 0
+        for claim_id in upheld:
+            if released == RELEASES:
+                return
+            if self._may_be_final(claim_id):
+                with noting(self.troubles, claim_id):
+                    receipts = self._release(claim_id)
+                    released += len(receipts)
+                    done += receipts
+
+    def _may_be_final(self, claim_id: ClaimId) -> bool:
+        if claim_id in self.book.convicted or claim_id in self.book.released or self.book.games_of(claim_id):
+            return False
+        assert self.book.head is not None
+        posted_at = self.book.posted_at[self.book.claims[claim_id].batch]
+        return self.book.head.timestamp > posted_at + self._client.parameters.window
+
     def _release(self, claim_id: ClaimId) -> list[Receipt]:
-        posted = self.book.claims[claim_id]
-        settled = claim_id in self.book.convicted or claim_id in self.book.released
-        if settled or self._client.chain.now() <= self.book.posted_at[posted.batch] + self._client.parameters.window:
-            return []
-        claim, inclusion = posted.claim, self.book.inclusion(claim_id)
+        claim, inclusion = self.book.claims[claim_id].claim, self.book.inclusion(claim_id)
         if self._client.status(claim, inclusion) is not ClaimStatus.FINAL or self._client.is_released(inclusion):
             return []
-        receipt = self._client.release(claim, inclusion)
-        self.costs.add(claim_id, receipt)
-        return [receipt]
+        receipt = self._player.send(claim_id, partial(self._client.release, claim, inclusion))
+        return [] if receipt is None else [receipt]
 
 
 class Defender(_Claimant):
@@ -122,7 +175,7 @@ class Upholder(_Claimant):
 
     ``program``: the program of a model, or None if it is not held. ``trace_of``: the trace of a program on a claim's input
     bytes. ``kept``: most traces that are held at once. ``remember``: seconds for which claims that are settled are
-    remembered; None: forever.
+    remembered; None: forever. ``guard``: when the node lags.
     """
 
     def __init__(
@@ -133,8 +186,9 @@ class Upholder(_Claimant):
         first: int = 0,
         kept: int = 8,
         remember: Duration | None = None,
+        guard: Guard = ANY_AGE,
     ) -> None:
-        super().__init__(client, first)
+        super().__init__(client, first, guard)
         self._program, self._trace_of, self._kept, self._remember = program, trace_of, kept, remember
         self._traces: OrderedDict[ClaimId, Trace] = OrderedDict()
 
@@ -143,13 +197,11 @@ class Upholder(_Claimant):
         account = self._client.account
         return [claim_id for claim_id, posted in self.book.claims.items() if posted.claim.claimant == account]
 
-    def poll(self) -> list[Receipt]:
-        done = super().poll()
+    def _forget(self) -> None:
         if self._remember is not None:
             for claim_id in self.book.forget(self._client.parameters.window, self._remember, self._unsettled):
                 for facts in (self._traces, self.troubles, self.costs.receipts):
                     facts.pop(claim_id, None)
-        return done
 
     def _unsettled(self, claim_id: ClaimId) -> bool:
         """Whether a bond of this account is still to be freed."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from challenger.watcher import Watcher
 from rollup.archive import Programs
-from rollup.errors import ClientError, TouchstoneError
+from rollup.errors import ClientError
 from rollup.program import Program
-from rollup.service.fetch import FetchLimits, fetch_program, models_of
+from rollup.service.fetch import FetchLimits, models_of, program_of
 from rollup.service.logs import logger
 from rollup.types import ModelId
 
@@ -78,8 +78,9 @@ class Library:
                     self.refused.pop(model_id, None)
                 except ClientError as error:
                     trouble = error
-                except TouchstoneError as error:
-                    self.refused[model_id] = (str(error), self._monotonic())
+                # Testing a stranger's program may fail in any way; it must not keep the next one from being watched.
+                except Exception as error:
+                    self.refused[model_id] = (str(error) or type(error).__name__, self._monotonic())
                     _log.error("program refused", model=f"0x{model_id.hex()}", error=str(error))
         finally:
             self._tried = looked_for
@@ -104,8 +105,7 @@ class Library:
         return why is not None and self._monotonic() - why[1] < AGAIN_SECONDS
 
     def _get(self, url: str, model_id: ModelId) -> None:
-        if model_id not in self._programs:
-            fetch_program(url, model_id, self._programs.place(model_id), self._limits)
-        self._watcher.offer(self._watcher.prepare(self._programs.get(model_id)))
+        program = program_of(url, model_id, self._programs, self._limits)
+        self._watcher.offer(self._watcher.prepare(program))
         self._had.add(model_id)
         _log.info("program held", model=f"0x{model_id.hex()}")

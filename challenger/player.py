@@ -4,7 +4,7 @@ moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -35,12 +35,25 @@ from rollup.claim import NO_ROOT, ClaimId, output_types, tensor_roots
 from rollup.errors import Reverted
 from rollup.game.clock import Side
 from rollup.l1.client import NOTHING, GameInfo, GameRef, L1Client, Receipt
+from rollup.l1.events import Challenged
 from rollup.program import Program
 from rollup.types import Gindex, Root
 
-RACES = {"GameOver", "AlreadyConvicted", "NothingToCollect", "NothingToReclaim", "TraceRootAlreadySet", "WrongNode"}
+RACES = {
+    "GameOver",
+    "AlreadyConvicted",
+    "AlreadyReleased",
+    "NothingToCollect",
+    "NothingToReclaim",
+    "TraceRootAlreadySet",
+    "WrongNode",
+}
 """Refusals that only say that somebody else was faster; the next look at L1 shows what is left to do."""
 
+NOT_YET = {"PlaceNotReached"}
+"""What is said to a proof of the very place that was committed to, as long as that is not a block ago: most nodes try a
+transaction out in the context of the newest block, which may be the commitment's own.
+"""
 
 REVEALS = 16
 """Most nodes or leaves opened in one transaction: about 1 KiB each, well below what nodes relay."""
@@ -102,12 +115,12 @@ def theirs(book: Book, program: Program, claim_id: ClaimId, store: TraceStore | 
     return revealed if published is None else FirstOf([revealed, published])
 
 
-def _played(call: Callable[[], Receipt]) -> Receipt | None:
-    """Send a move; None if somebody else was faster."""
+def _played(call: Callable[[], Receipt], harmless: Set[str] = RACES) -> Receipt | None:
+    """Send a move; None if it is refused for a ``harmless`` reason, that somebody else was faster."""
     try:
         return call()
     except Reverted as error:
-        if error.name in RACES:
+        if error.name in harmless:
             return None
         raise
 
@@ -183,7 +196,11 @@ class ChallengerPlayer:
                 return _played(lambda: client.select(at, position, child, siblings))
             case ProveAt(Accusation(place, rule) as accusation):
                 proof = witness(accusation, layout, own, other, root, *book.data_of(claim_id))
-                return _played(lambda: client.prove(at, claim, place, self._salt(claim_id, place), rule, proof))
+                committed = place != game.position
+                harmless = RACES | NOT_YET if committed else RACES
+                return _played(
+                    lambda: client.prove(at, claim, place, self._salt(claim_id, place), rule, proof), harmless
+                )
             case Collect():
                 return _played(lambda: client.timeout([game.ref]))
         raise AssertionError(f"{action} is no move of a challenger")
@@ -207,28 +224,27 @@ class DefenderPlayer:
     client: L1Client
     costs: Costs = field(default_factory=Costs)
 
-    def due(self, book: Book, claim_id: ClaimId) -> list[GameInfo]:
-        """Games about a right claim that somebody should help in: those that wait for a defender who has used half of
-        its clock, and those whose challenger ran out of its own.
+    def due(self, book: Book, claim_id: ClaimId, games: Sequence[Challenged]) -> list[Challenged]:
+        """Those games about a right claim that somebody should help in: that wait for a defender who has used half of its
+        clock, or whose challenger ran out of its own.
         """
         if claim_id in book.convicted or book.trace_root(claim_id) == NO_ROOT:
             return []
-        half = self.client.parameters.clock / 2
-        games = [self.client.game(game) for game in book.games_of(claim_id)]
-        late = [game for game in games if game.turn is Side.DEFENDER and game.clocks and game.clocks.defender < half]
-        late = [game for game in late if game.expired is None]
-        return late + [game for game in games if game.live and game.expired is Side.CHALLENGER]
+        return [game for game in games if self._is_due(self.client.game(game))]
+
+    def _is_due(self, game: GameInfo) -> bool:
+        if not game.live or game.clocks is None:
+            return False
+        late = game.turn is Side.DEFENDER and game.clocks.defender < self.client.parameters.clock / 2
+        return game.expired is Side.CHALLENGER or (late and game.expired is None)
 
     def play(
-        self, book: Book, program: Program, claim_id: ClaimId, own: Trace, games: Sequence[GameInfo] | None = None
+        self, book: Book, program: Program, claim_id: ClaimId, own: Trace, opened: Sequence[Challenged]
     ) -> list[Receipt]:
-        """Answer every game about the claim (or those of them that are given) as far as one can now: reveals in one
-        transaction, then leaves, then clocks.
-        """
+        """Answer these games about the claim as far as one can now: reveals in one transaction, then leaves, then clocks."""
         if claim_id in book.convicted:
             return []
-        if games is None:
-            games = [self.client.game(game) for game in book.games_of(claim_id)]
+        games = [self.client.game(game) for game in opened]
         if not games:
             return []
         layout = layout_of(book, program, claim_id)
@@ -244,9 +260,9 @@ class DefenderPlayer:
             for action in strategy.defender(layout, own, self.client.parameters.arity, view):
                 match action:
                     case GiveTraceRoot(given):
-                        done.append(self._send(claim_id, partial(self.client.set_trace_root, claim_id, given)))
+                        done.append(self.send(claim_id, partial(self.client.set_trace_root, claim_id, given)))
                         sent = [receipt for receipt in done if receipt is not None]
-                        return sent + self._play_on(book, program, claim_id, own)
+                        return sent + self._play_on(book, program, claim_id, own, opened)
                     case OpenNode(children):
                         nodes[game.node] = children
                     case OpenLeaf(data):
@@ -254,19 +270,22 @@ class DefenderPlayer:
                     case Collect():
                         expired.append(game.ref)
         for openings in batched(nodes.values(), REVEALS):
-            done.append(self._send(claim_id, partial(self.client.reveal, openings)))
-        for opened in batched(leaves.values(), REVEALS):
-            done.append(self._send(claim_id, partial(self.client.reveal_leaf, opened)))
+            done.append(self.send(claim_id, partial(self.client.reveal, openings)))
+        for bottom in batched(leaves.values(), REVEALS):
+            done.append(self.send(claim_id, partial(self.client.reveal_leaf, bottom)))
         for late in batched(expired, TIMEOUTS):
-            done.append(self._send(claim_id, partial(self.client.timeout, late)))
+            done.append(self.send(claim_id, partial(self.client.timeout, late)))
         return [receipt for receipt in done if receipt is not None]
 
-    def _play_on(self, book: Book, program: Program, claim_id: ClaimId, own: Trace) -> list[Receipt]:
+    def _play_on(
+        self, book: Book, program: Program, claim_id: ClaimId, own: Trace, opened: Sequence[Challenged]
+    ) -> list[Receipt]:
         """Read what one's own move changed, and go on."""
         book.read(self.client)
-        return self.play(book, program, claim_id, own) if book.trace_root(claim_id) != NO_ROOT else []
+        return self.play(book, program, claim_id, own, opened) if book.trace_root(claim_id) != NO_ROOT else []
 
-    def _send(self, claim_id: ClaimId, call: Callable[[], Receipt]) -> Receipt | None:
+    def send(self, claim_id: ClaimId, call: Callable[[], Receipt]) -> Receipt | None:
+        """Send a move, and count what it cost; None if somebody else was faster."""
         receipt = _played(call)
         if receipt is not None:
             self.costs.add(claim_id, receipt)

@@ -23,20 +23,34 @@ LEVELS = 5
 
 @dataclass(frozen=True)
 class Patience:
-    """How much of a watcher's time others may waste, in seconds, and how many traces are remembered."""
+    """How much of a watcher's time others may waste, in seconds, and how many traces are remembered.
+
+    ``source``: what one source may take of ``rest`` seconds, over all traces.
+    """
 
     request: float = 3.0
     trace: float = 10.0
+    source: float = 15.0
     rest: float = 60.0
     traces: int = 256
 
 
 @dataclass
 class Source:
-    """One prover's address, and until when it is left alone."""
+    """One prover's address, until when it is left alone, and what it took since when."""
 
     url: str
     rested: float = 0.0
+    since: float = 0.0
+    took: float = 0.0
+
+    def charge(self, now: float, seconds: float, patience: Patience) -> None:
+        """Count what a request took; who takes too much, with answers as good as they may be, is left alone for a while."""
+        if now - self.since > patience.rest:
+            self.since, self.took = now, 0.0
+        self.took += seconds
+        if self.took > patience.source:
+            self.rested = max(self.rested, self.since + patience.rest)
 
 
 @dataclass
@@ -136,6 +150,8 @@ class RemoteTraces:
             except DeliveryError:
                 pass
             finally:
-                trace.left -= self._monotonic() - started
+                now = self._monotonic()
+                trace.left -= now - started
+                source.charge(now, now - started, self._patience)
             source.rested = self._monotonic() + self._patience.rest
         raise CommitmentError(f"no prover publishes {what} of trace 0x{trace.root.hex()}; wait for the defender")

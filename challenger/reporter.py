@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from challenger import meter
 from challenger.alerts import Alert, Kind, Severity, Sink
 from challenger.book import Book
+from challenger.troubles import is_outage
 from rollup.claim import Address, ClaimId
 from rollup.l1.client import Receipt
 from rollup.l1.events import Challenged, ChallengeLost, Convicted, Logged
@@ -79,6 +80,9 @@ class Reporter:
         """Tell what goes wrong; what goes wrong in the same way again is not told again."""
         meter.TROUBLES.set(len(troubles))
         for claim_id, error in troubles.items():
+            if is_outage(error):
+                # One alert about the node is enough.
+                continue
             self.once(Kind.TROUBLE, claim_id, f"{type(error).__name__}: {without_endpoints(str(error))}", type(error))
 
     def forget_all_but(self, claims: Container[ClaimId]) -> None:

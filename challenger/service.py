@@ -19,7 +19,6 @@ from challenger.checkers.re_execute import Machine
 from challenger.library import Library, Wanted
 from challenger.modes import Mode
 from challenger.trace import TraceStore
-from challenger.troubles import anchored
 from challenger.watcher import Manner, Watcher
 from prover.executor import Executor
 from rollup.l1.client import L1Client
@@ -30,7 +29,7 @@ from rollup.service.logs import logger
 from rollup.service.loop import Loop
 from rollup.service.web import WebLimits, create_app
 
-LIBRARY_SECONDS = 5.0
+LIBRARY_SECONDS = 2.0
 GAS_RESERVE_WEI = 10**16
 """What stays on the chain itself when the ledger's balance is topped up, to pay for moves."""
 
@@ -127,7 +126,7 @@ class WatcherService:
         client, target = self._client, self._options.deposit
         if target == 0:
             return
-        with anchored(client, client.account):
+        with client.anchored():
             free, wallet = client.balance(client.account), client.chain.wei_of(client.account)
             missing = min(target - free, wallet - GAS_RESERVE_WEI)
             if 2 * free < target and missing > 0:

@@ -1,13 +1,12 @@
-"""One round of a player: what goes wrong about one claim does not stop it, a state that is out of date does."""
+"""What goes wrong about one claim does not stop a round; what goes wrong with the node does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-from rollup.claim import Address, ClaimId
-from rollup.errors import StaleView
-from rollup.l1.client import L1Client
+from rollup.claim import ClaimId
+from rollup.errors import ChainError, StaleView
 
 
 @contextmanager
@@ -16,29 +15,22 @@ def noting(troubles: MutableMapping[ClaimId, Exception], claim_id: ClaimId) -> I
 
     Not only expected errors: what a claim, its input or a published trace makes some library raise is somebody else's
     choice, and a player that dies of it loses all its other games.
+
+    Raised again is what ends the round: StaleView, since all of it began from an old state, and a node that does not
+    answer, or mines nothing.
     """
     try:
         yield
     except StaleView:
-        # Nothing is wrong about the claim: the whole round began from an old state.
         raise
     except Exception as error:
         troubles[claim_id] = error
+        if is_outage(error):
+            raise
     else:
         troubles.pop(claim_id, None)
 
 
-@contextmanager
-def anchored(client: L1Client, account: Address | None) -> Iterator[None]:
-    """A round whose decisions rest on what is read in it; it ends where a transaction of an earlier life came first, and
-    the next round sees what that one did. Without an account nothing is sent.
-    """
-    if account is None:
-        yield
-        return
-    client.anchor()
-    try:
-        with suppress(StaleView):
-            yield
-    finally:
-        client.release_anchor()
+def is_outage(error: Exception) -> bool:
+    """Whether this is about the node, and about no claim: anything more definite is a subclass."""
+    return type(error) is ChainError

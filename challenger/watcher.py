@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,23 +15,39 @@ from challenger.alerts import Kind, Sink, to_metric
 from challenger.book import Book
 from challenger.checkers.re_execute import Machine, ReExecute
 from challenger.findings import Checked, Findings
+from challenger.guard import Guard
 from challenger.modes import Mode
 from challenger.player import ChallengerPlayer, Costs, DefenderPlayer
 from challenger.reporter import Reporter
+from challenger.rota import Rota
 from challenger.trace import TraceStore, ValueTrace
-from challenger.troubles import anchored, noting
+from challenger.troubles import noting
 from prover.executor import Executor
 from rollup.audit import audit
 from rollup.claim import Address, ClaimId
 from rollup.errors import ChainError
 from rollup.game.position import ROOT
 from rollup.l1.client import L1Client, Receipt
+from rollup.l1.events import Challenged
 from rollup.l1.finality import LATEST, Finality
 from rollup.program import Program
+from rollup.service.redact import without_endpoints
 from rollup.types import Duration, ModelId
 
 CHECKS = 16
-"""Most claims checked between two looks at one's games: a flood of claims must not let a clock run out."""
+CHECK_SECONDS = 5.0
+"""Claims that are checked between two looks at one's games, at most, and after how long no other one is begun: a flood of
+claims must not let a clock run out.
+"""
+
+OPENINGS = 8
+"""Most games begun in one round, for the same reason: each takes a block."""
+
+HELPED = 64
+"""Most games about right claims that are looked at in one round."""
+
+OUTAGE = 2
+"""Rounds in a row that fail because of the node before that is an alert."""
 
 FORGET_BLOCKS = 8
 """How often settled claims are looked for, in blocks."""
@@ -86,12 +102,14 @@ class Watcher:
         manner: Manner = Manner(),
         alert: Sink = to_metric,
         wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.book = Book(client.first if first is None else first)
         self.checked = Findings()
         self.troubles: dict[ClaimId, Exception] = {}
         self.manner = manner
-        self._client, self._machine, self._admit, self._wall = client, machine, admit, wall
+        self._client, self._machine, self._admit, self._monotonic = client, machine, admit, monotonic
+        self._guard = Guard(manner.max_lag, wall)
         self._checkers: dict[ModelId, ReExecute] = {}
         self._player = ChallengerPlayer(client, store)
         self._helper = DefenderPlayer(client, self._player.costs)
@@ -99,6 +117,8 @@ class Watcher:
         if manner.mode > Mode.WATCH and self._account is None:
             raise ChainError(f"a watcher in mode {manner.mode.name.lower()} sends transactions; give it an account")
         self._reporter = Reporter(alert, self._account, self.holds)
+        self._rota = Rota(HELPED)
+        self._failures = 0
         self._began = False
         self._unchecked: list[ClaimId] = []
         self._left_at = self._cleared_at = (-1, -1)
@@ -109,7 +129,7 @@ class Watcher:
         self.unknown: frozenset[ModelId] = frozenset()
         """Models with claims that are not settled, whose programs are not held, as of the last round."""
         self.backlog = False
-        """Whether the last round left claims that could be checked at once."""
+        """Whether the last round left something that could be done at once."""
         self.lag: str | None = None
         """Why the last round did nothing: the node lags."""
         self.low: str | None = None
@@ -221,36 +241,56 @@ class Watcher:
 
         Games come first, so that a flood of claims costs none of them its clock. What goes wrong about one claim is
         noted in ``troubles`` until a round succeeds, and holds up no other claim. A node that lags ends the round before
-        anything is done. Raises ChainError if L1 can't be read.
+        anything is done, one that does not answer wherever it is: raises ChainError.
         """
+        try:
+            done = self._round()
+        except ChainError as error:
+            self._failures += 1
+            if self._failures >= OUTAGE:
+                self._reporter.state(Kind.NODE_LAG, f"no round succeeds: {without_endpoints(str(error))}")
+            raise
+        self._failures = 0
+        return done
+
+    def _round(self) -> list[Receipt]:
         done: list[Receipt] = []
-        with anchored(self._client, self._account):
+        with self._client.anchored():
             while self._offered:
                 self.take(self._offered.popleft())
             self._read()
-            self.lag = self._lag()
-            self._reporter.state(Kind.NODE_LAG, self.lag)
-            if self.lag is None:
+            self.lag = self._guard.lag(self._client.chain, self.book.head)
+            if self.lag is not None:
+                self._reporter.state(Kind.NODE_LAG, self.lag)
+            else:
                 self._act(done)
                 if done:
                     self._read()
+                self._reporter.state(Kind.NODE_LAG, None)
         self._reporter.troubles(self.troubles)
         return done
 
     def _act(self, done: list[Receipt]) -> None:
-        mode = self.manner.mode
-        for claim_id in self.false_claims():
+        begun = self._false(begun=True)
+        for claim_id in begun:
             self._play(claim_id, done)
-        waiting = self.unchecked()
-        for claim_id in waiting[:CHECKS]:
-            self._check(claim_id)
-            if claim_id in self.checked and not self.checked[claim_id].finding.honest:
+        waiting, until = self.unchecked(), self._monotonic() + CHECK_SECONDS
+        checked = 0
+        while checked < min(CHECKS, len(waiting)) and (checked == 0 or self._monotonic() < until):
+            self._check(waiting[checked])
+            checked += 1
+        # After a restart its games are found again claim by claim.
+        for claim_id in self._false(begun=True):
+            if claim_id not in begun:
                 self._play(claim_id, done)
-        if mode >= Mode.DEFEND:
-            for claim_id in list(self.book.games):
-                if claim_id in self.checked and self.checked[claim_id].finding.honest:
-                    self._help(claim_id, done)
-        self.backlog = any(claim_id not in self.troubles for claim_id in waiting[CHECKS:])
+        fresh = self._false(begun=False)
+        opened = 0
+        while fresh and opened < OPENINGS:
+            opened += self._play(fresh.pop(0), done)
+        if self.manner.mode >= Mode.DEFEND:
+            self._help_others(done)
+        left = any(claim_id not in self.troubles for claim_id in waiting[checked:])
+        self.backlog = left or bool(fresh)
         self._tell_late()
         models = {self.book.claims[claim_id].claim.model_id for claim_id in self._left()}
         self.unknown = frozenset(model_id for model_id in models if model_id not in self._checkers)
@@ -259,12 +299,12 @@ class Watcher:
                 self._reporter.unknown(model_id)
 
     def _read(self) -> None:
-        news = self.book.read(self._client)
-        # What happened before this process began was told by the one before it.
-        if self._began:
-            self._reporter.news(self.book, news)
+        for news in self.book.pages(self._client):
+            # What happened before this process began was told by the one before it.
+            if self._began:
+                self._reporter.news(self.book, news)
+            self._forget()
         self._began = True
-        self._forget()
 
     def _forget(self) -> None:
         """Forget claims that are settled, now and then, and what is known of claims that are not there any more."""
@@ -281,19 +321,19 @@ class Watcher:
             self._reporter.forget_all_but(self.book.claims)
             self._cleared_at = self.book.version, self.checked.version
 
-    def _lag(self) -> str | None:
-        """Why the node's word can't be acted on; None if it can."""
-        head = self.book.head
-        assert head is not None
-        height = self._client.chain.height()
-        if height < head.number:
-            return (
-                f"the node is at block {height} and was at block {head.number} before; nothing is done until it is back"
-            )
-        age = self._wall() - head.timestamp
-        if self.manner.max_lag is not None and age > self.manner.max_lag:
-            return f"the node's latest block {head.number} is {age:.0f} s old; nothing is done until it catches up"
-        return None
+    def _false(self, begun: bool) -> list[ClaimId]:
+        """False claims about which this account plays, or can begin to; what ended the last round comes last."""
+        if self.manner.mode < Mode.CHALLENGE:
+            return []
+        found = [claim for claim in self.false_claims() if (self._plays(claim) if begun else self._can_begin(claim))]
+        return sorted(found, key=lambda claim: claim in self.troubles)
+
+    def _can_begin(self, claim_id: ClaimId) -> bool:
+        if self._plays(claim_id) or claim_id in self.book.convicted:
+            return False
+        assert self.book.head is not None
+        posted_at = self.book.posted_at[self.book.claims[claim_id].batch]
+        return self.book.head.timestamp < posted_at + self._client.parameters.window
 
     def _tell_late(self) -> None:
         """Alert about claims whose challenge period ends soon, and which were not checked."""
@@ -308,23 +348,27 @@ class Watcher:
                 sentence = f"it is not checked, and can be disputed for {left} s only{why}"
                 self._reporter.once(Kind.CLAIM_UNCHECKED_DEADLINE, claim_id, sentence)
 
-    def _play(self, claim_id: ClaimId, done: list[Receipt]) -> None:
-        if self.manner.mode < Mode.CHALLENGE or not self._playable(claim_id):
-            return
+    def _play(self, claim_id: ClaimId, done: list[Receipt]) -> bool:
+        """Whether that made a move."""
+        before = len(done)
         program = self._checkers[self.checked[claim_id].posted.claim.model_id].program
         with noting(self.troubles, claim_id):
             self._made(claim_id, self._player.play(self.book, program, claim_id, self._trace(claim_id)), done)
+        return len(done) > before
 
-    def _playable(self, claim_id: ClaimId) -> bool:
-        """Whether there is, or can be, a game about it: not of a claim that was settled long ago."""
-        return self._plays(claim_id) or claim_id not in self.book.convicted
+    def _help_others(self, done: list[Receipt]) -> None:
+        """Answer for right claims in the place of claimants that may not come."""
+        games: dict[ClaimId, list[Challenged]] = {}
+        right = [claim for claim in self.book.games if claim in self.checked and self.checked[claim].finding.honest]
+        strangers = [claim for claim in right if self.book.claims[claim].claim.claimant != self._account]
+        for game in self._rota.turn([game for claim in strangers for game in self.book.games_of(claim)]):
+            games.setdefault(game.claim_id, []).append(game)
+        for claim_id in sorted(games, key=lambda claim: claim in self.troubles):
+            self._help(claim_id, games[claim_id], done)
 
-    def _help(self, claim_id: ClaimId, done: list[Receipt]) -> None:
-        """Answer for a right claim in the place of a claimant that may not come."""
-        if self.book.claims[claim_id].claim.claimant == self._account:
-            return
+    def _help(self, claim_id: ClaimId, games: Sequence[Challenged], done: list[Receipt]) -> None:
         with noting(self.troubles, claim_id):
-            due = self._helper.due(self.book, claim_id)
+            due = self._helper.due(self.book, claim_id, games)
             if due:
                 program = self._checkers[self.checked[claim_id].posted.claim.model_id].program
                 trace = self._trace(claim_id)

@@ -261,6 +261,13 @@ class Programs:
                 self._loaded[model_id] = program
             return self._loaded[model_id]
 
+    def drop(self, model_id: ModelId) -> None:
+        """Remove whatever stands at a program's place, whole or not."""
+        with self._lock, tempfile.TemporaryDirectory(prefix=_INCOMING, dir=self.folder) as folder:
+            self._loaded.pop(model_id, None)
+            with suppress(FileNotFoundError):
+                self.place(model_id).rename(Path(folder) / "dropped")
+
     def pack(self, model_id: ModelId) -> Iterator[bytes]:
         """The archive of a program; raises ProgramError if it is not here."""
         if model_id not in self:

@@ -10,8 +10,8 @@ from prover.model import load, model_of
 from prover.service.worker import Worker
 from rollup.archive import Programs
 from rollup.audit import audit
-from rollup.errors import ClientError, TouchstoneError
-from rollup.service.fetch import FetchLimits, fetch_program, models_of
+from rollup.errors import ClientError
+from rollup.service.fetch import FetchLimits, models_of, program_of
 from rollup.service.logs import logger
 from rollup.types import ModelId
 
@@ -55,7 +55,10 @@ class Shelf:
             if model_id not in self._worker and model_id not in self.refused:
                 try:
                     self._hold(model_id, [])
-                except TouchstoneError as error:
+                except ClientError:
+                    # What was damaged is fetched again with the others.
+                    continue
+                except Exception as error:
                     self._refuse(model_id, error)
 
     def step(self) -> None:
@@ -81,17 +84,17 @@ class Shelf:
                 self.refused.pop(model_id, None)
             except ClientError as error:
                 trouble = error
-            except TouchstoneError as error:
+            # Testing a stranger's program may fail in any way; it must not keep the next one from being held.
+            except Exception as error:
                 self._refuse(model_id, error)
         if trouble is not None:
             raise trouble
 
-    def _refuse(self, model_id: ModelId, error: TouchstoneError) -> None:
-        self.refused[model_id] = (str(error), self._monotonic())
+    def _refuse(self, model_id: ModelId, error: Exception) -> None:
+        self.refused[model_id] = (str(error) or type(error).__name__, self._monotonic())
         _log.error("program refused", model=f"0x{model_id.hex()}", error=str(error))
 
     def _hold(self, model_id: ModelId, names: list[str]) -> None:
-        if model_id not in self._programs:
-            assert self._url is not None
-            fetch_program(self._url, model_id, self._programs.place(model_id), self._limits)
-        self._worker.hold(model_of(self._programs.get(model_id), f"model 0x{model_id.hex()}"), *names)
+        cache, url = self._programs, self._url
+        program = cache.get(model_id) if url is None else program_of(url, model_id, cache, self._limits)
+        self._worker.hold(model_of(program, f"model 0x{model_id.hex()}"), *names)

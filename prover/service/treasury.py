@@ -27,8 +27,13 @@ class Treasury:
 
     def step(self) -> Receipt | None:
         """Look, and deposit if need be. Raises ChainError where the chain fails; lacking money is a ``problem``."""
+        sent: list[Receipt | None] = []
+        with self._client.anchored():
+            sent.append(self._step())
+        return sent[0] if sent else None
+
+    def _step(self) -> Receipt | None:
         client, account = self._client, self._client.account
-        client.anchor()
         free, wallet = client.balance(account), client.chain.wei_of(account)
         BALANCE.labels(account).set(free)
         LOCKED.labels(account).set(client.locked(account))

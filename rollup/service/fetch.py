@@ -9,14 +9,15 @@ import asyncio
 import tempfile
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import httpx
 
-from rollup.archive import CHUNK_BYTES, ArchiveLimits, unpack
-from rollup.errors import ClientError
+from rollup.archive import CHUNK_BYTES, ArchiveLimits, Programs, unpack
+from rollup.errors import ClientError, ProgramError
 from rollup.program import Program, parse_json
 from rollup.types import ModelId, Root
 
@@ -96,6 +97,17 @@ def fetch_program(url: str, model_id: ModelId, folder: str | Path, limits: Fetch
         get(f"{url.rstrip('/')}/v1/models/0x{model_id.hex()}/program", file, limits.seconds, most)
         file.seek(0)
         return unpack(_pieces(file), folder, limits.archive, model_id)
+
+
+def program_of(url: str, model_id: ModelId, cache: Programs, limits: FetchLimits = LIMITS) -> Program:
+    """The program from the cache, or else fetched into it, also if what the cache holds is damaged. Raises as
+    ``fetch_program``.
+    """
+    with suppress(ProgramError):
+        return cache.get(model_id)
+    cache.drop(model_id)
+    fetch_program(url, model_id, cache.place(model_id), limits)
+    return cache.get(model_id)
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -169,3 +170,28 @@ def test_below_the_leaves_there_is_nothing(courier: Courier) -> None:
         trace = published(RemoteTraces([server.url], courier))
         with pytest.raises(CommitmentError, match="below the leaves"):
             trace.node(Gindex(1 << (PROGRAM.depth + 1)))
+
+
+def test_a_source_that_answers_rightly_but_slowly_wastes_no_more_than_its_share_whatever_it_is_asked_for(
+    courier: Courier,
+) -> None:
+    """A liar with a thousand false claims would publish a thousand traces, each as slowly as is borne."""
+    now = Time()
+
+    def slow(connection: socket.socket, line: str, body: bytes) -> None:
+        now.at += 4
+        honest(connection, line, body)
+
+    with serving(slow) as server:
+        patience = Patience(request=5, trace=100, source=10, rest=60, traces=1)
+        store = RemoteTraces([server.url], courier, patience, now)
+        began, asked = now.at, 0
+        for number in range(40):
+            with suppress(CommitmentError):
+                published(store).node(Gindex(2))
+            asked += 1
+            # Another trace, so that nothing of the last one is remembered.
+            store.published(CLAIM, Root(bytes([number]) * 32), PROGRAM.depth)
+        assert (asked, now.at - began) == (40, 12)
+        now.at += 60
+        assert published(store).node(Gindex(2)) == TRACE.node(Gindex(2))

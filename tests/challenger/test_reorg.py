@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -162,8 +163,8 @@ def test_a_challenge_that_an_earlier_life_left_in_the_mempool_is_not_made_twice(
     try:
         for _ in range(3):
             one = life()
-            assert one.poll() == []
-            assert isinstance(one.troubles[claimed.claim_id], ChainError)
+            with pytest.raises(ChainError, match="was not mined"):
+                one.poll()
             assert len(chain.node.pending()) == 1
     finally:
         chain.node.automine(True)
@@ -182,3 +183,24 @@ def test_a_watcher_that_is_another_one_in_every_round_opens_one_game(network: Ne
         network.watch("watcher 13")
     account = network.client("watcher 13").account
     assert events(network, claimed, account) == {"posted": 1, "games": 1, "convictions": 1}
+
+
+def test_a_proof_that_the_node_tries_out_in_the_commitments_block_is_sent_in_the_next_one_and_is_no_trouble(
+    network: Network,
+) -> None:
+    """A node with a block every second estimates in the newest block, where the commitment does not count yet."""
+    watcher, _ = begun(network, 14)
+    claimed = network.claims[0]
+    network.traces.publish(claimed.claim_id, claimed.defender._claims[claimed.claim_id].trace)
+    assert isinstance(network.chain, NodeChain)
+    network.chain.node.interval(1)
+    deadline = time.monotonic() + 60
+    try:
+        while claimed.claim_id not in watcher.book.convicted:
+            assert time.monotonic() < deadline
+            watcher.poll()
+            assert watcher.troubles == {}
+    finally:
+        network.chain.node.interval(0)
+        network.chain.node.automine(True)
+    assert watcher.costs.gas_by_move(claimed.claim_id).keys() == {"challenge", "prove"}

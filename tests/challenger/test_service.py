@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from tests.arity import deep_program
 from tests.challenger.hostile import Answer, serving, whole
 from tests.e2e.lies import INPUTS, PROGRAMS, lie_in_op
 from tests.e2e.network import ETHER, TERMS, Claimed, Network
+from tests.e2e.toy_program import toy_program
 
 PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
 PATIENCE = 60.0
@@ -242,3 +244,67 @@ def test_a_watcher_without_an_account_serves_its_numbers_too(network: Network, f
     with running(one) as url:
         eventually(lambda: one.watcher.false_claims(), "the lie is found")
         eventually(lambda: httpx.get(f"{url}/readyz").status_code == 200, "ready")
+
+
+def shortened(place: Path) -> None:
+    largest = max(place.glob("constants/*.bin"), key=lambda path: path.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[:-1])
+
+
+def altered(place: Path) -> None:
+    largest = max(place.glob("constants/*.bin"), key=lambda path: path.stat().st_size)
+    largest.write_bytes(bytes(byte ^ 1 for byte in largest.read_bytes()))
+
+
+def garbled(place: Path) -> None:
+    (place / "manifest.json").write_text("{")
+
+
+def emptied(place: Path) -> None:
+    (place / "manifest.json").unlink()
+
+
+def replaced(place: Path) -> None:
+    shutil.rmtree(place)
+    place.write_text("no folder")
+
+
+@pytest.mark.parametrize("damage", [shortened, altered, garbled, emptied, replaced])
+def test_a_damaged_cache_is_fetched_again(
+    network: Network, folder: Path, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    cache = tmp_path / "cache"
+    with serving(sequencer_of(PROGRAM, folder)) as sequencer:
+        wanted = Wanted(sequencer.url, [PROGRAM.id])
+        for lives in range(3):
+            one = service(network, WatcherOptions(programs=tmp_path / "own"))
+            library = Library(one.watcher, cache, wanted)
+            library.step()
+            one.watcher.poll()
+            assert one.watcher.held == 1 and library.refused == {}
+            assert len(sequencer.requests) == min(1 + lives, 2)
+            one.stop()
+            if lives == 0:
+                damage(cache / PROGRAM.id.hex())
+
+
+def test_a_program_whose_test_fails_in_whatever_way_keeps_no_other_from_being_watched(
+    network: Network, folder: Path, tmp_path: Path
+) -> None:
+    """A stranger's model may be made to exhaust a machine, or a library."""
+    other = toy_program(TracePolicy.ON_DISPUTE)
+    other.save(tmp_path / "other")
+
+    def machine(program: Program) -> Reference:
+        if program.id == other.id:
+            raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return Reference(program)
+
+    first, second = sequencer_of(other, tmp_path / "other"), sequencer_of(PROGRAM, folder)
+    one = WatcherService(network.client("watcher"), Manner(), WatcherOptions(), machine=machine)
+    with serving(lambda *call: (first if other.id.hex() in call[1] else second)(*call)) as sequencer:
+        library = Library(one.watcher, tmp_path / "cache", Wanted(sequencer.url, [other.id, PROGRAM.id]))
+        library.step()
+    one.watcher.poll()
+    assert one.watcher.holds(PROGRAM.id) and "RESOURCE_EXHAUSTED" in library.refused[other.id][0]
+    one.stop()

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from challenger.defender import Behaviour, Upholder
+from challenger.guard import Guard
 from challenger.strategy import Trace
 from rollup.claim import arrays
 from rollup.encoding import TracePolicy
+from rollup.errors import ChainError
 from rollup.l1.client import ClaimStatus, L1Client
 from rollup.program import Program
 from rollup.types import Duration, Gindex, ModelId
@@ -159,3 +161,79 @@ def test_an_upholder_that_runs_for_long_forgets_what_is_settled_and_released(net
     network.chain.mine(8)
     one.poll()
     assert (one.book.claims, one.book.batches, one.costs.receipts) == ({}, {}, {})
+
+
+def test_nothing_is_answered_or_released_while_the_node_lags(network: Network) -> None:
+    """A claimant that acts on an old state sends what is refused, or answers where nobody asks any more."""
+    late = [0.0]
+    client = network.client("honest")
+    guard = Guard(60, lambda: network.chain.now() + late[0])
+    one = Upholder(client, lambda model_id: network.program, Deriving(), guard=guard)
+    final, attacked = silent(network, 1), silent(network, 2)
+    attack(network, attacked)
+    sent = network.chain.nonce(client.account)
+    late[0] = 61
+    assert one.poll() == [] and one.lag is not None and "61 s old" in one.lag
+    assert network.chain.nonce(client.account) == sent
+    late[0] = 0
+    assert [receipt.call for receipt in one.poll()] == ["reveal"] and one.lag is None
+    network.chain.advance(TERMS.window + 1)
+    late[0] = 61
+    assert one.poll() == []
+    late[0] = 0
+    assert one.poll() != []
+    assert network.status(final) is ClaimStatus.FINAL
+
+
+def test_a_flood_of_claims_that_became_final_costs_no_game_its_clock(network: Network) -> None:
+    """Every bond that is freed takes a block: games come first, and between two of them there are few."""
+    claims = [silent(network, seed) for seed in range(5)]
+    network.chain.advance(TERMS.window + 1)
+    attacked = silent(network, 5)
+    attack(network, attacked)
+    one = upholder(network, Deriving())
+    calls = []
+    while moves := one.poll():
+        calls.append([receipt.call for receipt in moves])
+    assert calls == [["reveal", "release", "release"], ["release", "release"], ["release"]]
+    assert all(network.status(claimed) is ClaimStatus.FINAL for claimed in claims)
+
+
+def test_a_flood_of_games_about_one_claim_costs_no_other_claim_its_clock(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("challenger.defender.GAMES", 3)
+    flooded, other = silent(network, 1), silent(network, 2)
+    for number in range(9):
+        attack(network, flooded, f"eve {number}")
+    attack(network, other)
+    client = network.client("honest")
+    one = upholder(network, Deriving(), client)
+    looks: list[bytes] = []
+    look = client.game
+    monkeypatch.setattr(client, "game", lambda game: looks.append(game.game_id) or look(game))
+    answered = []
+    for _ in range(4):
+        one.poll()
+        answered.append((bool(one.costs.of(flooded.claim_id)), bool(one.costs.of(other.claim_id))))
+    assert answered[0] == (True, False) and answered[-1] == (True, True)
+    assert len(set(looks)) == 10 and len(looks) == 12
+
+
+def test_a_node_that_does_not_answer_ends_the_round_and_the_next_one_goes_on(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims = [silent(network, seed) for seed in range(2)]
+    for claimed in claims:
+        attack(network, claimed)
+    one = upholder(network, Deriving())
+
+    def down(*_: object) -> None:
+        raise ChainError("the chain did not answer the request")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(network.chain, "transact", down)
+        with pytest.raises(ChainError):
+            one.poll()
+    assert [receipt.call for receipt in one.poll()] == ["reveal"] * 2
+    assert one.troubles == {}

@@ -15,18 +15,18 @@ from challenger.findings import Checked, Findings
 from challenger.modes import Mode
 from challenger.trace import ValueTrace
 from challenger.watcher import Manner, Watcher
-from rollup.claim import ClaimId
+from rollup.claim import Claim, ClaimId
 from rollup.encoding import TracePolicy
-from rollup.errors import ChainError, ServiceError
+from rollup.errors import ChainError, Reverted, ServiceError
 from rollup.game.moves import Rule
-from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.client import ClaimStatus, L1Client, Receipt
 from rollup.l1.events import Challenged, ClaimPosted
 from rollup.l1.finality import Finality
 from rollup.program import Program
 from rollup.types import Duration
 from tests.e2e.lies import INPUTS, PROGRAMS, RIGHT, lie_in_op
 from tests.e2e.network import TERMS, Claimed, Network
-from tests.e2e.toy_program import Published, toy_inputs, toy_program
+from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of, with_lie
 
 NOW = Duration(0)
 ORDINARY = Manner()
@@ -439,3 +439,150 @@ def test_games_that_others_opened_are_told_only_for_models_that_are_held(network
     other.poll()
     assert told.kinds() == [Kind.DISPUTE_OPENED]
     assert isinstance(other.book.games[claimed.claim_id][1], Challenged)
+
+
+# Floods and outages
+
+
+def lies(network: Network, count: int, behaviour: Behaviour = Behaviour.PUBLISHES) -> list[ClaimId]:
+    """So many false claims, each about another input."""
+    found = []
+    for seed in range(count):
+        inputs = toy_inputs(seed)
+        values = with_lie(network.program, values_of(network.program, inputs), 4)
+        trace, outputs = Published(network.program, values), outputs_of(network.program, values)
+        found.append(network.claim("liar", inputs, trace, outputs, behaviour).claim_id)
+    return found
+
+
+def test_a_flood_of_false_claims_lets_no_clock_of_a_game_that_is_begun_run_out(
+    network: Network, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every move takes a block: between two looks at the games that are begun, few others are begun."""
+    monkeypatch.setattr("challenger.watcher.OPENINGS", 2)
+    watcher, _ = watch(network, told)
+    claims = lies(network, 5)
+    calls = []
+    while moves := watcher.poll():
+        calls.append([receipt.call for receipt in moves])
+    opened, proofs = ["challenge"] * 2, ["prove"] * 2
+    assert calls == [opened, [*proofs, *opened], [*proofs, "challenge"], ["prove"]]
+    assert set(watcher.book.convicted) == set(claims)
+
+
+def test_checks_that_take_long_are_left_for_later_rounds_and_games_come_between_them(
+    network: Network, told: Told
+) -> None:
+    now = [0.0]
+
+    class Slow(Reference):
+        def values(self, inputs: object) -> list[np.ndarray]:
+            now[0] += 3
+            return super().values(inputs)  # type: ignore[arg-type]
+
+    watcher = Watcher(network.client("watcher"), None, Slow, network.admit, alert=told, monotonic=lambda: now[0])
+    watcher.hold(network.program)
+    for seed in range(5):
+        network.claim("honest", toy_inputs(seed))
+    checked = []
+    for _ in range(3):
+        watcher.poll()
+        checked.append((len(watcher.checked), watcher.backlog))
+    assert checked == [(2, True), (4, True), (5, False)]
+
+
+def test_a_flood_of_games_about_right_claims_is_looked_at_in_turns(
+    network: Network, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("challenger.watcher.HELPED", 2)
+    watcher, client = watch(network, told, Manner(Mode.DEFEND))
+    first = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
+    second = network.claim("honest", toy_inputs(1), behaviour=Behaviour.SILENT)
+    for number in range(5):
+        challenged(network, first, f"eve {number}")
+    challenged(network, second)
+    looks: list[bytes] = []
+    look = client.game
+    monkeypatch.setattr(client, "game", lambda game: looks.append(game.game_id) or look(game))
+    network.chain.advance(TERMS.clock // 2 + 10)
+    calls = [receipt.call for _ in range(3) for receipt in watcher.poll()]
+    assert len(looks) <= 3 * 2 * 2
+    assert calls == ["reveal", "reveal"]
+    assert watcher.costs.of(first.claim_id) and watcher.costs.of(second.claim_id)
+
+
+def test_a_node_that_fails_in_the_middle_of_a_round_is_one_alert_however_many_claims_are_false(
+    network: Network, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher, _ = watch(network, told)
+    lies(network, 3)
+
+    def down(*_: object) -> None:
+        raise ChainError("the chain did not answer the request (ConnectionError); check the endpoint")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(network.chain, "transact", down)
+        for _ in range(4):
+            with pytest.raises(ChainError, match="did not answer"):
+                watcher.poll()
+    assert told.kinds() == [*[Kind.FALSE_CLAIM] * 3, Kind.NODE_LAG]
+    assert "did not answer" in told.alerts[-1].sentence
+    assert [receipt.call for receipt in watcher.poll()] == ["challenge"] * 3
+    assert [alert.severity for alert in told.about(Kind.NODE_LAG)] == [Severity.CRITICAL, Severity.INFO]
+    assert told.about(Kind.TROUBLE) == [] and watcher.troubles == {}
+
+
+def test_a_claim_whose_move_ends_every_round_keeps_no_other_from_its_own(
+    network: Network, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher, client = watch(network, told)
+    stuck, *others = lies(network, 3)
+    challenge = client.challenge
+
+    def challenging(claim: Claim, *args: object) -> Receipt:
+        if client.claim_id(claim) == stuck:
+            raise ChainError("the transaction was not mined in 60 s")
+        return challenge(claim, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(client, "challenge", challenging)
+    for _ in range(4):
+        with pytest.raises(ChainError, match="not mined"):
+            watcher.poll()
+    assert set(watcher.book.convicted) == set(others)
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour.PUBLISHES, Behaviour.WITHHOLDS])
+def test_a_proof_of_a_place_that_the_game_stands_on_is_refused_for_a_reason_that_is_told(
+    network: Network, told: Told, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most nodes refuse a proof in the block of its commitment. Nothing is wrong then, and only then."""
+    _, client = watch(network, told)
+    false_claim(network, behaviour)
+
+    def refused(*_: object) -> Receipt:
+        raise Reverted("PlaceNotReached", {}, "the place was not reached")
+
+    monkeypatch.setattr(client, "prove", refused)
+    for _ in range(30):
+        network.round()
+    committed = behaviour is Behaviour.PUBLISHES
+    assert [alert.kind for alert in told.about(Kind.TROUBLE)] == ([] if committed else [Kind.TROUBLE])
+
+
+def test_a_watcher_that_begins_late_forgets_what_is_settled_while_it_reads(
+    network: Network, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a long history needs no more memory than what still matters."""
+    for seed in range(6):
+        network.claim("honest", toy_inputs(seed))
+        network.chain.advance(TERMS.window + 1)
+        network.chain.mine(SHALLOW)
+    watcher, client = watch(network, told, Manner(remember=NOW))
+    watcher.book.follow(client, SHALLOW)
+    network.chain._log_blocks, network.chain._log_pages = 8, 1000
+    known: list[int] = []
+    forget = watcher.book.forget
+    monkeypatch.setattr(watcher.book, "forget", lambda *args: known.append(len(watcher.book.claims)) or forget(*args))
+    watcher.poll()
+    assert len(known) > 5 and max(known) <= 3
+    assert watcher.book.head == network.chain.head()

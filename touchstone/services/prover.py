@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastapi import FastAPI
 
 from challenger.defender import Upholder
+from challenger.guard import Guard
 from prover.service.app import prover_app
 from prover.service.archive import Archive, Source
 from prover.service.clock import ChainClock
@@ -36,7 +37,7 @@ CLAIMS = gauge("prover", "claims", "Claims of this account on L1, as far as they
 MOVES = counter("prover", "moves", "Transactions sent for claims", ["call"])
 GAS = counter("prover", "gas", "Gas of those transactions", ["call"])
 
-SHELF_SECONDS = 5.0
+SHELF_SECONDS = 2.0
 REMEMBER = Duration(3600)
 """Seconds for which a claim that is final or invalid is remembered, and its trace published."""
 
@@ -67,12 +68,14 @@ class ProverOptions:
 class Prover:
     """All parts of one prover, and the two loops that move them. ``app`` is its HTTP."""
 
-    def __init__(self, client: L1Client, signer: Signer, options: ProverOptions) -> None:
+    def __init__(
+        self, client: L1Client, signer: Signer, options: ProverOptions, wall: Callable[[], float] = time.time
+    ) -> None:
         if not options.folders and options.models_from is None:
             raise SettingsError(
                 "the prover has no models; name folders with --models, or a sequencer with --models-from"
             )
-        self._client, self._options = client, options
+        self._client, self._options, self._wall = client, options, wall
         self._scratch = None if options.programs else Path(tempfile.mkdtemp(prefix="touchstone-programs-"))
         self.clock = ChainClock(client.chain.now)
         self.worker = Worker(signer, client.domain, self.clock.now, options.valid_for)
@@ -83,6 +86,7 @@ class Prover:
             lambda program, inputs: self.archive.of(program.id, inputs).tree,
             client.first,
             remember=REMEMBER,
+            guard=Guard(options.max_lag, wall),
         )
         self.treasury = Treasury(client, options.deposit)
         folder = options.programs or self._scratch
@@ -116,14 +120,18 @@ class Prover:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def round(self) -> list[Receipt]:
-        """Answer the games about one's claims, free bonds, keep the balance up; returns what was sent."""
+        """Answer the games about one's claims, free bonds, keep the balance up; returns what was sent. Nothing is while the
+        node lags.
+        """
         self.clock.refresh()
         sent = self.upholder.poll()
         for receipt in sent:
             _log.info("sent", call=receipt.call, gas=receipt.gas, transaction=f"0x{receipt.transaction.hex()}")
         self._report()
-        deposit = self.treasury.step()
+        deposit = self.treasury.step() if self.upholder.lag is None else None
         sent += [deposit] if deposit is not None else []
+        if sent:
+            self.uphold.wake()
         for receipt in sent:
             MOVES.labels(receipt.call).inc()
             GAS.labels(receipt.call).inc(receipt.gas)
@@ -194,10 +202,10 @@ class Prover:
         )
 
     def _lags(self) -> str | None:
-        behind = time.time() - self.clock.now()
+        behind = self._wall() - self.clock.now()
         if behind > self._options.max_lag:
             return f"the node's newest block is {behind:.0f} s old; the node lags, or the chain stands still"
-        return None
+        return self.upholder.lag
 
 
 def run(settings: ProverSettings) -> None:

@@ -148,3 +148,22 @@ def test_programs_come_from_folders_and_must_be_what_they_say(stage: Stage, tmp_
         Prover(client, signer, ProverOptions(folders=[tmp_path / "mine"])).start()
     with pytest.raises(SettingsError, match="no models"):
         Prover(client, signer, ProverOptions())
+
+
+def test_nothing_is_sent_and_nothing_promised_while_the_node_lags(stage: Stage) -> None:
+    late = [1000.0]
+    client = stage.client("prover")
+    options = ProverOptions(models_from="http://127.0.0.1:1", deposit=ETHER, max_lag=60)
+    one = Prover(client, stage.chain.signer("prover"), options, wall=lambda: stage.chain.now() + late[0])
+    assert one.round() == [] and "1000 s old" in one.health.problems()["chain"]
+    late[0] = 0.0
+    assert [receipt.call for receipt in one.round()] == ["deposit"]
+    one.stop()
+
+
+def test_what_is_sent_by_hand_after_a_round_has_the_nonce_that_is_next_then(stage: Stage) -> None:
+    """A round's anchor ends with the round: it would have everything that comes later refused as stale."""
+    with prover(stage, deposit=ETHER) as one:
+        assert [receipt.call for receipt in one.round()] == ["deposit"]
+        one._client.using(stage.chain.signer("prover")).deposit(1)
+        assert one._client.deposit(1).call == "deposit"
