@@ -13,6 +13,7 @@ from touchstone.cli.claims import claims
 from touchstone.cli.devnet import chain, devnet, seed
 from touchstone.cli.disputes import disputes
 from touchstone.cli.group import Group
+from touchstone.cli.ledger import ledger
 from touchstone.cli.lie import lie
 from touchstone.cli.model import model
 from touchstone.cli.ops import deploy
@@ -40,6 +41,7 @@ main.add_command(devnet)
 main.add_command(seed)
 main.add_command(sequencer)
 main.add_command(prover)
+main.add_command(ledger)
 main.add_command(lie)
 main.add_command(disputes)
 main.add_command(admin)

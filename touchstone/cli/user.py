@@ -130,8 +130,8 @@ def claim(
 ) -> None:
     """Run the model in FOLDER on this machine, sign a claim with an own key, and hand it in.
 
-    The account needs a bond in the contract's ledger, and answers for the claim. For both, run `touchstone prover --models FOLDER
-    --deposit "1 ether"` with the same key: it keeps the balance up, and defends the claim if somebody disputes it.
+    The account needs a bond in the contract (`touchstone ledger deposit`), and answers for the claim: `touchstone prover --models
+    FOLDER` with the same key defends it if somebody disputes it.
     """
     import time
 
