@@ -86,9 +86,10 @@ class Admission:
         if signer != claim.claimant:
             raise ClaimError(f"the claim names {claim.claimant}, but {signer} signed it; sign with the claimant's key")
         now = self.now()
-        if now > claim.valid_until:
+        if now + self._limits.margin > claim.valid_until:
             raise ClaimError(
-                f"the claim was valid until {claim.valid_until}, it is {now}; sign it again with a later time"
+                f"the claim {'was' if now > claim.valid_until else 'is'} valid until {claim.valid_until}, it is {now} and takes up "
+                f"to {self._limits.margin} s to be posted; sign it again with a later time"
             )
         assembled = (
             not posted.inputs and client.is_assembled(claim.model_id, False, claim.input_root),

@@ -25,5 +25,12 @@ class Limits:
     age: Duration = DEFAULT_AGE
     grace: Duration = DEFAULT_GRACE
 
+    @property
+    def margin(self) -> int:
+        """Seconds for which a claim must still be valid when it comes in: else it expires before it is posted, and who sends
+        many of that kind fills the disk with what no bond is ever locked for.
+        """
+        return 30 + min(int(self.age), 60)
+
 
 DEFAULT_LIMITS = Limits()

@@ -61,6 +61,7 @@ def create_app(
         # The interactive pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         responses=documented(*COMMON),
     )
     app.state.stopping = threading.Event()

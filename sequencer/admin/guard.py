@@ -56,7 +56,7 @@ class Allowance:
     """How many refusals of strangers are written: who has no token must not be able to fill the disk."""
 
     burst: float = 60.0
-    per_second: float = 1.0
+    per_second: float = 1 / 60
     clock: Callable[[], float] = time.monotonic
     left_out: int = 0
     _left: float = field(init=False)

@@ -60,14 +60,14 @@ def claims_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
     )
     def list_claims(
         state: Annotated[StateName | None, Query(description="Only claims in this state.")] = None,
-        model: Annotated[str | None, Query(description="Only claims about this model (its id).")] = None,
+        model: Annotated[str | None, Query(description="Only claims about this model (id or name).")] = None,
         claimant: Annotated[str | None, Query(description="Only claims of this account.")] = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Claims:
         page = parts.store.claims.page(
             None if state is None else State(state),
-            None if model is None else shared.model_id(model),
+            None if model is None else parts.model_id(model),
             None if claimant is None else wire.address_of(claimant, "claimant"),
             cursor,
             limit,

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 HASH = "0x" + "5a" * 32
 
+IMAGE: list[Any] = [[[abs(row - column) / 8] for column in range(8)] for row in range(8)]
+"""What the model of the development network takes."""
+
 Hash = Annotated[str, Field(json_schema_extra={"pattern": "^0x[0-9a-fA-F]{64}$"}, examples=[HASH])]
 Hex = Annotated[str, Field(json_schema_extra={"pattern": "^0x([0-9a-fA-F]{2})*$"}, examples=["0x0102"])]
 Account = Annotated[
@@ -131,7 +134,7 @@ class Claims(Document):
 class InferRequest(Document):
     model_config = ConfigDict(
         frozen=True,
-        json_schema_extra={"examples": [{"model": "digits", "inputs": [[[0.0, 0.5], [0.25, 1.0]]]}]},
+        json_schema_extra={"examples": [{"model": "digits", "inputs": [IMAGE]}]},
     )
 
     model: str = Field(min_length=1, max_length=200, description="Name or id.")

@@ -78,6 +78,13 @@ class Parts:
             raise no_claim(text)
         return entry
 
+    def model_id(self, word: str) -> ModelId:
+        """The id behind a filter, which may be that of a model not offered here; raises Problem 404 for an unknown name."""
+        try:
+            return wire.model_id_of(word)
+        except ClaimError:
+            return self.model(word).id
+
     def model(self, word: str) -> Model:
         """The model with an id or a name; raises Problem 404."""
         known = None
@@ -111,8 +118,3 @@ def no_claim(text: str) -> Problem:
     return Problem(
         404, "unknown-claim", "No such claim", f"no claim {shown} is known here; ids are 0x and 64 hex digits"
     )
-
-
-def model_id(text: str) -> ModelId:
-    """The id of a filter; raises ClaimError."""
-    return wire.model_id_of(text, "model")

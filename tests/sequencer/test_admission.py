@@ -10,10 +10,11 @@ import pytest
 from rollup.errors import ClaimError
 from rollup.l1.chain import EmbeddedChain
 from rollup.l1.client import L1Client
+from rollup.types import Duration
 from sequencer.states import State
 from sequencer.store import Store
 from tests.e2e.network import TERMS
-from tests.sequencer.desk import ETHER, Desk, deploy
+from tests.sequencer.desk import ETHER, LIMITS, Desk, deploy
 
 
 class Counting(EmbeddedChain):
@@ -113,6 +114,20 @@ def test_the_same_claim_again_is_answered_with_its_state_even_when_it_would_be_r
     assert (again.state, again.fresh) == (State.FINAL, False)
     with pytest.raises(ClaimError, match="sign it again with a later time"):
         desk.intake.submit(desk.claim(valid_until=desk.client.chain.now() - 1))
+
+
+def test_attack_claims_that_expire_before_they_are_posted_fill_no_disk(desk: Desk) -> None:
+    """They would cost their claimant nothing: a bond is locked by what is posted alone."""
+    now, margin = desk.client.chain.now(), LIMITS.margin
+    assert (margin, replace(LIMITS, age=Duration(12)).margin, replace(LIMITS, age=Duration(9999)).margin) == (
+        30,
+        42,
+        90,
+    )
+    with pytest.raises(ClaimError, match="takes up to 30 s to be posted; sign it again with a later time"):
+        desk.intake.submit(desk.claim(valid_until=now + margin - 1))
+    assert desk.store.claims.waiting() == 0
+    assert desk.intake.submit(desk.claim(valid_until=now + margin)).fresh
 
 
 def test_a_claim_that_a_stranger_posted_first_becomes_ours_when_it_comes_in(desk: Desk) -> None:

@@ -206,7 +206,6 @@ def test_unknown_claims_are_not_found(world, path):
         {"cursor": "9" * 100},
         {"cursor": "-1"},
         {"state": "lost"},
-        {"model": "digits"},
         {"claimant": "0x12"},
     ],
 )

@@ -4,12 +4,14 @@ import tarfile
 from io import BytesIO
 
 import httpx
+import numpy as np
 import pytest
 
 from rollup import wire
 from rollup.archive import unpack
 from tests.sequencer.api.test_claims import problem
 from tests.sequencer.api.world import TERMS
+from touchstone.digits import digits
 
 
 def test_a_model_is_described_by_its_header_and_metadata(world):
@@ -148,3 +150,22 @@ def test_metrics_count_requests_by_route_and_never_by_path(world):
         in text
     )
     assert "abab" not in text
+
+
+def test_claims_are_listed_by_a_models_name_as_by_its_id(world):
+    world.hand_in(world.claim(95))
+    by_name = world.http.get("/v1/claims", params={"model": "toy"}).json()
+    assert by_name["claims"] and by_name == world.http.get(f"/v1/claims?model={wire.hex_of(world.program.id)}").json()
+    problem(world.http.get("/v1/claims?model=nothing"), 404, "unknown-model")
+    assert world.http.get(f"/v1/claims?model=0x{'00' * 32}").json()["claims"] == []
+
+
+def test_a_path_with_a_slash_too_many_is_not_found_and_leads_nowhere(world):
+    problem(world.http.get("/v1/claims/", headers={"host": "elsewhere.example"}), 404, "not-found")
+
+
+def test_the_example_of_an_inference_is_one_that_the_digits_model_takes(world):
+    bodies = world.http.get("/openapi.json").json()["components"]["schemas"]
+    (example,) = bodies["InferRequest"]["examples"]
+    assert example["model"] == "digits"
+    assert [np.shape(given) for given in example["inputs"]] == [digits().images.shape[1:]]
