@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from challenger.journal import Journal
-from challenger.strategy import Preimages
+from challenger.openings import Openings
 from challenger.uploads import Uploads
 from rollup.batch import Batch, Inclusion
 from rollup.claim import NO_ROOT, Address, Claim, ClaimId
@@ -69,7 +69,7 @@ class Book:
     trace_roots: dict[ClaimId, Root] = field(default_factory=dict)
     convicted: dict[ClaimId, Convicted] = field(default_factory=dict)
     released: set[ClaimId] = field(default_factory=set)
-    preimages: Preimages = field(default_factory=Preimages)
+    preimages: Openings = field(default_factory=Openings)
     journal: Journal = field(default_factory=Journal)
     _blocks: dict[ClaimId, int] = field(default_factory=dict)
     _touched: dict[ClaimId, int] = field(default_factory=dict)
@@ -100,6 +100,7 @@ class Book:
     def follow(self, client: L1Client, depth: int = DEPTH) -> None:
         """Begin to read; a reorganisation of more than ``depth`` blocks makes the book begin again."""
         self._follower = Follower(client, self.next_block, depth)
+        self.preimages.read = self._events_of
 
     def take(self, client: L1Client, news: News) -> list[Logged]:
         """Undo what lay above ``news.rewound_to``, and note the events; returns them, and those that failed before."""
@@ -148,10 +149,8 @@ class Book:
                 self._append(block, self.batches, skipped.batch, None)
             case BatchPosted() as batch:
                 self._set(block, self.posted_at, batch.batch, batch.posted_at)
-            case Revealed(_, children):
-                self.preimages.add_children(children)
-            case LeafRevealed(_, data):
-                self.preimages.add_leaf(data)
+            case Revealed() | LeafRevealed() as opened:
+                self.preimages.note(opened, block)
             case Selected():
                 self._note_path(client, logged.transaction)
             case ChunkUploaded(root, chunk):

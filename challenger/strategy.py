@@ -66,6 +66,18 @@ class Preimages:
     def add_leaf(self, data: bytes) -> None:
         self.leaves[hash_leaf(data)] = data
 
+    def pair(self, node: Root) -> tuple[Root, Root] | None:
+        """The children of a node, if they are at hand."""
+        return self.pairs.get(node)
+
+    def leaf(self, node: Root) -> bytes | None:
+        """The bytes of a leaf, if they are at hand."""
+        return self.leaves.get(node)
+
+    def again(self, node: Root) -> bool:
+        """Make at hand what was opened at a node; False if that changes nothing."""
+        return False
+
 
 @dataclass(frozen=True)
 class Revealed:
@@ -76,20 +88,34 @@ class Revealed:
     depth: int
 
     def node(self, gindex: Gindex) -> Root:
-        node = self.root
+        way = [self.root]
         for shift in range(depth_of(gindex) - 1, -1, -1):
-            if node not in self.preimages.pairs:
+            pair = self._pair(way)
+            if pair is None:
                 raise CommitmentError(
                     f"node {gindex >> (shift + 1)} was never revealed; wait for the defender to open it"
                 )
-            node = self.preimages.pairs[node][(gindex >> shift) & 1]
-        return node
+            way.append(pair[(gindex >> shift) & 1])
+        return way[-1]
+
+    def _pair(self, way: Sequence[Root]) -> tuple[Root, Root] | None:
+        """The children of the last node of a way down, opened there or further up."""
+        found = self.preimages.pair(way[-1])
+        for above in reversed(way):
+            if found is not None:
+                break
+            if self.preimages.again(above):
+                found = self.preimages.pair(way[-1])
+        return found
 
     def leaf_bytes(self, leaf: int) -> bytes:
         node = self.node(leaf_gindex(leaf, self.depth))
-        if node not in self.preimages.leaves:
+        data = self.preimages.leaf(node)
+        if data is None and self.preimages.again(node):
+            data = self.preimages.leaf(node)
+        if data is None:
             raise CommitmentError(f"the bytes of leaf {leaf} were never revealed; wait for the defender to open it")
-        return self.preimages.leaves[node]
+        return data
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,48 @@
+"""What anybody may open on L1 costs a player no memory, and is there when a game needs it."""
+
+from __future__ import annotations
+
+import pytest
+
+from challenger.book import Book
+from challenger.defender import Behaviour
+from challenger.openings import NODE_BYTES
+from challenger.strategy import Revealed
+from rollup.encoding import TracePolicy
+from rollup.l1.client import ClaimStatus
+from rollup.merkle import hash_leaf, hash_node
+from rollup.types import LEAF_BYTES, Gindex, Root
+from tests.e2e.lies import PROGRAMS, lie_in_op
+from tests.e2e.network import Network
+
+
+@pytest.mark.parametrize("policy", list(TracePolicy), ids=lambda policy: policy.name.lower())
+def test_a_false_claim_is_convicted_though_nothing_that_was_opened_is_held(policy: TracePolicy) -> None:
+    network = Network(PROGRAMS[policy])
+    watcher, _ = network.watch()
+    watcher.book.preimages.held_bytes = 0
+    claimed = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
+    network.settle()
+    assert network.status(claimed) is ClaimStatus.INVALID
+    assert len(watcher.book.preimages.leaves) <= 1
+
+
+def test_a_flood_of_reveals_leaves_names_alone_and_each_is_found_again() -> None:
+    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    eve, book = network.client("eve"), Book(network.deployer.first)
+    openings = [[Root(bytes([number, part]) * 16) for part in range(4)] for number in range(30)]
+    leaves = [bytes([number]) * LEAF_BYTES for number in range(30)]
+    book.preimages.held_bytes = 9 * NODE_BYTES
+    for at in range(0, 30, 3):
+        eve.reveal(openings[at : at + 3])
+        eve.reveal_leaf(leaves[at : at + 3])
+    book.read(eve)
+    known = book.preimages
+    assert len(known.pairs) <= 12 and len(known.leaves) <= 9 and len(known.blocks) == 60
+    for opening in openings:
+        top = hash_node(hash_node(*opening[:2]), hash_node(*opening[2:]))
+        revealed = Revealed(known, top, 2)
+        assert [revealed.node(Gindex(4 + part)) for part in range(4)] == opening
+    for leaf in leaves:
+        assert Revealed(known, hash_leaf(leaf), 0).leaf_bytes(0) == leaf
+    assert len(known.pairs) <= 12 and len(known.leaves) <= 9
