@@ -162,7 +162,7 @@ def _parse(text: str) -> URL:
         raise StoreError(
             "the database URL can't be read; write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
         ) from None
-    if backend == "postgresql":
+    if backend in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
     if backend == "sqlite":
         return url.set(drivername="sqlite+pysqlite")

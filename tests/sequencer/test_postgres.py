@@ -12,7 +12,7 @@ from sequencer.limits import Limits
 from tests.postgres import Postgres
 from tests.sequencer.api.test_claims import problem
 from tests.sequencer.api.test_events import listening
-from tests.sequencer.api.world import eventually
+from tests.sequencer.api.world import World, eventually
 from tests.sequencer.test_service import OPTIONS, OWN, Running, Scene
 
 pytestmark = pytest.mark.postgres
@@ -88,3 +88,53 @@ def test_of_two_sequencers_on_one_database_both_accept_one_posts_and_the_other_t
     finally:
         for one in both:
             one.stop()
+
+
+WORDS = ["%00", "x%00y", "%F0%9F%98%80", "%ED%A0%80", "a' OR 1=1 --", "%25", "_" * 150, "0x" + "00" * 32]
+
+
+def answers(world):
+    """(status, kind) of whatever is stored or looked up by a caller's own words."""
+    posted = world.claim(1)
+    asked = [world.hand_in(posted, **{"Idempotency-Key": key}) for key in ("a' --", "~" * 200, "a' --")]
+    world.post_all()
+    listings = (
+        "claims",
+        "batches",
+        "disputes",
+        "claims?limit=1",
+        "claims?cursor=1",
+        "claims?cursor=999999999999999999",
+    )
+    asked += [world.http.get(f"/v1/{listing}") for listing in listings]
+    for word in WORDS:
+        for place in (
+            "models/{}",
+            "models/{}/program",
+            "claims/{}",
+            "disputes/{}",
+            "claims?model={}",
+            "claims?cursor={}",
+        ):
+            asked.append(world.http.get("/v1/" + place.format(word)))
+    largest = {"nonce": (1 << 256) - 1, "valid_until": (1 << 64) - 1, "request_id": b"\xff" * 32}
+    asked.append(world.hand_in(world.claim(2, **largest)))
+    world.post_all()
+    claim = asked[-1].json()["claim_id"]
+    found = world.http.get(f"/v1/claims/{claim}").json()
+    assert (found["state"], found["claim"]["nonce"]) == ("posted", str(largest["nonce"]))
+    assert found["claim"]["valid_until"] == largest["valid_until"]
+    return [(answer.status_code, answer.json().get("type"), len(answer.json())) for answer in asked]
+
+
+def test_callers_words_and_extreme_numbers_are_answered_alike_by_both_databases(tmp_path, postgres):
+    found = []
+    for name, database in (("sqlite", None), ("postgresql", postgres.database())):
+        (tmp_path / name).mkdir()
+        world = World(tmp_path / name, database=database)
+        try:
+            found.append(answers(world))
+        finally:
+            world.stop()
+    assert found[0] == found[1]
+    assert {status for status, _, _ in found[0]} == {200, 201, 404, 422}

@@ -82,6 +82,7 @@ class World:
     folder: Path
     limits: WebLimits = LIMITS
     prover_seconds: float = 20.0
+    database: str | None = None
     nonce: int = 0
     servers: list[Server] = field(default_factory=list)
     parts_made: list[Parts] = field(default_factory=list)
@@ -91,7 +92,7 @@ class World:
         self.deployer = L1Client.deploy(self.chain, self.chain.signer("deployer"), TERMS)
         self.program = toy_program()
         self.deployer.register(self.program)
-        self.store = Store.open(f"sqlite:///{self.folder}/sequencer.db")
+        self.store = Store.open(self.database or f"sqlite:///{self.folder}/sequencer.db")
         self.client = self.account("sequencer")
         self.mirror = Mirror(self.client, self.store)
         self.mirror.sync()
