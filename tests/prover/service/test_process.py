@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import threading
 import time
 from pathlib import Path
 
@@ -23,45 +17,12 @@ from rollup.l1.fees import FeePolicy
 from rollup.l1.keys import load_signer
 from rollup.wire import posted_of
 from tests.e2e.toy_program import toy_inputs, toy_program
+from tests.process import PATIENCE, Process
 from tests.prover.service.stage import TERMS
 from touchstone.cli import main
 from touchstone.devnet.chain import ChainServer
 
 TOKEN = "a very secret token"
-PATIENCE = 120
-
-
-class Process:
-    """A prover on a free port; its log is read as it is written."""
-
-    def __init__(self, *flags: str, **environ: str) -> None:
-        self.lines: list[str] = []
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "touchstone.cli", "prover", "--port", "0", "--log-style", "json", *flags],
-            env={**os.environ, **environ},
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(line)
-
-    def url(self) -> str:
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and self.process.poll() is None:
-            for line in list(self.lines):
-                if '"listening"' in line:
-                    return str(json.loads(line)["url"])
-            time.sleep(0.05)
-        raise AssertionError("".join(self.lines))
-
-    def end(self, how: int = signal.SIGTERM) -> int:
-        self.process.send_signal(how)
-        return self.process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +40,7 @@ def place(tmp_path_factory: pytest.TempPathFactory):
 def test_it_answers_keeps_its_secrets_and_ends_in_order(place: tuple[Path, str]) -> None:
     folder, rpc = place
     prover = Process(
+        "prover",
         *("--rpc", rpc, "--deployment", f"{folder / 'deployment.json'}", "--models", f"{folder / 'toy'}"),
         *("--deposit", "1 ether", "--finality", "latest"),
         TOUCHSTONE_KEY=KEYS[1],
@@ -101,7 +63,7 @@ def test_it_answers_keeps_its_secrets_and_ends_in_order(place: tuple[Path, str])
             assert 'touchstone_prover_inferences_total{model="toy",outcome="signed"} 1.0' in http.get("/metrics").text
     finally:
         code = prover.end()
-    log = "".join(prover.lines)
+    log = prover.log
     assert code == 0, log
     assert TOKEN not in log and KEYS[1] not in log and "Traceback" not in log
 
