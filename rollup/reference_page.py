@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from rollup.generated import settle
 from rollup.ops import INSTRUCTIONS, MAX_ACCESSES, MAX_CODE, MAX_RANK, MONOIDS, Monoid, Opcode, Spec
 from rollup.types import DType
 
@@ -116,18 +117,5 @@ def page() -> str:
     return _HEAD + dtypes + _MONOID_HEAD + monoids + _CODE_HEAD + "\n" + instructions.rstrip("\n") + "\n"
 
 
-def main(arguments: list[str]) -> int:
-    """Write the page, or with ``--check`` say whether the one on disk is stale."""
-    text = page()
-    if "--check" in arguments:
-        if not PAGE.exists() or PAGE.read_text() != text:
-            print(f"{PAGE.name} is stale; run python -m rollup.reference_page", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(text)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(settle(PAGE, page(), "python -m rollup.reference_page", sys.argv[1:]))

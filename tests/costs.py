@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from rollup.generated import settle
 from rollup.settings import Parameters
 
 ROOT = Path(__file__).parents[1]
@@ -132,15 +133,5 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(arguments: list[str]) -> int:
-    if "--check" in arguments:
-        if not PAGE.exists() or PAGE.read_text() != page():
-            print(f"{PAGE.relative_to(ROOT)} is stale; run `make gas`", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.write_text(page())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(settle(PAGE, page(), "make gas", sys.argv[1:]))

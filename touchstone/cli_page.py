@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from rollup.generated import settle
 from touchstone.cli import main as root
 from touchstone.options import SettingOption
 
@@ -68,17 +69,5 @@ def _in_a_cell(text: str) -> str:
     return text.replace("|", " or ")
 
 
-def main(arguments: list[str]) -> int:
-    """Write the page, or with ``--check`` say whether the one on disk is stale."""
-    text = page()
-    if "--check" in arguments:
-        if not PAGE.exists() or PAGE.read_text() != text:
-            print(f"{PAGE.name} is stale; run python -m touchstone.cli_page", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.write_text(text)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(settle(PAGE, page(), "python -m touchstone.cli_page", sys.argv[1:]))

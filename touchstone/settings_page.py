@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from rollup.generated import settle
 from touchstone.settings import (
     AdminSettings,
     ChainSettings,
@@ -91,17 +92,5 @@ def page() -> str:
     return "".join(parts)
 
 
-def main(arguments: list[str]) -> int:
-    """Write the page, or with ``--check`` say whether the one on disk is stale."""
-    text = page()
-    if "--check" in arguments:
-        if not PAGE.exists() or PAGE.read_text() != text:
-            print(f"{PAGE.name} is stale; run python -m touchstone.settings_page", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.write_text(text)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(settle(PAGE, page(), "python -m touchstone.settings_page", sys.argv[1:]))

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rollup.generated import settle
+
 PAGE = Path(__file__).parents[2] / "docs" / "campaigns.md"
 MEASURED = PAGE.with_suffix("")
 
@@ -83,17 +85,5 @@ def filled(text: str, measured: Path = MEASURED) -> str:
     return text
 
 
-def main(arguments: list[str]) -> int:
-    """Write the figures, or with ``--check`` say whether those in the page are stale."""
-    text = PAGE.read_text()
-    if "--check" in arguments:
-        if filled(text) != text:
-            print(f"{PAGE.name} is stale; run python -m tests.campaigns.page", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.write_text(filled(text))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(settle(PAGE, filled(PAGE.read_text()), "python -m tests.campaigns.page", sys.argv[1:]))
