@@ -15,6 +15,7 @@ from rollup.l1.client import L1Client
 from rollup.l1.signing import recover
 from rollup.types import ModelId, Timestamp
 from sequencer.limits import DEFAULT_LIMITS, Limits
+from sequencer.refusals import Busy
 from sequencer.states import Head, NewClaim
 from sequencer.store import Store
 
@@ -128,7 +129,7 @@ class Admission:
 
     def reserve(self, new: NewClaim) -> None:
         """Count a claim as waiting; raises ClaimError if its claimant's free balance does not suffice for the bonds of all
-        of its waiting claims. ``settle`` must follow.
+        of its waiting claims, Busy if that depends on claims that are just being written. ``settle`` must follow.
         """
         claimant = new.posted.claim.claimant
         means = self._look(claimant, FRESH_SECONDS if self._short(claimant) else None)
@@ -138,6 +139,9 @@ class Admission:
             if means.free >= needed:
                 means.unwritten += 1
                 return
+        if means.free >= self._bond * (self._store.claims.waiting_of(claimant) + 1):
+            # Those that are being written may have been counted twice, or may fail.
+            raise Busy(f"other claims of {claimant} are being written; send this one again in a moment")
         raise ClaimError(
             f"{claimant} has {means.free} wei free, its {count} waiting claims need bonds of {needed}; "
             f"deposit {needed - means.free} more"

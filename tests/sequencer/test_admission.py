@@ -11,6 +11,7 @@ from rollup.errors import ClaimError
 from rollup.l1.chain import EmbeddedChain
 from rollup.l1.client import L1Client
 from rollup.types import Duration
+from sequencer.refusals import Busy
 from sequencer.states import State
 from sequencer.store import Store
 from tests.e2e.network import TERMS
@@ -68,10 +69,13 @@ def test_bonds_are_counted_for_claims_that_are_not_written_yet(desk: Desk) -> No
     one, two, three = (desk.admission.examine(desk.claim()) for _ in range(3))
     desk.admission.reserve(one)
     desk.admission.reserve(two)
-    with pytest.raises(ClaimError, match=f"its 3 waiting claims .* deposit {TERMS.claim_bond} more"):
+    with pytest.raises(Busy, match="again in a moment"):
         desk.admission.reserve(three)
     desk.admission.settle(one, written=False)
     desk.admission.reserve(three)
+    desk.store.claims.accept([two, three])
+    with pytest.raises(ClaimError, match=f"its 3 waiting claims .* deposit {TERMS.claim_bond} more"):
+        desk.admission.reserve(one)
 
 
 def test_whoever_deposits_need_not_wait_for_the_next_news(desk: Desk) -> None:
@@ -101,6 +105,24 @@ def test_the_bond_of_a_duplicate_is_counted_once(desk: Desk) -> None:
     posted = desk.claim()
     assert [desk.intake.submit(posted).fresh for _ in range(5)] == [True] + [False] * 4
     assert desk.intake.submit(desk.claim()).fresh
+
+
+def test_a_claim_that_is_just_being_written_never_makes_another_look_as_if_a_deposit_were_missing(desk: Desk) -> None:
+    leave(desk, 2 * TERMS.claim_bond)
+    first, second = desk.admission.examine(desk.claim()), desk.claim()
+    desk.admission.reserve(first)
+    desk.store.claims.accept([first])
+    # A block comes between its commit and the word of it.
+    counting(desk).mine()
+    desk.mirror.sync()
+    desk.admission.refresh()
+    with pytest.raises(Busy, match="again in a moment"):
+        desk.intake.submit(second)
+    desk.admission.settle(first, True)
+    desk.admission._clock = lambda: 1e12
+    assert desk.intake.submit(second).fresh
+    with pytest.raises(ClaimError, match="deposit"):
+        desk.intake.submit(desk.claim())
 
 
 def test_the_same_claim_again_is_answered_with_its_state_even_when_it_would_be_refused_now(desk: Desk) -> None:
