@@ -106,6 +106,14 @@ def test_every_file_that_a_document_names_exists(document: str) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("room", ["rollup", "prover", "sequencer", "challenger", "touchstone"])
+def test_the_map_of_the_house_names_everything_in_a_room(room: str) -> None:
+    house = ARCHITECTURE.split("## The map of the house")[1].split("\n## ")[0]
+    (mapped,) = re.findall(rf"^{room}/ .*\n(?: .*\n)*", house, re.MULTILINE)
+    here = {path.stem for path in (ROOT / room).iterdir() if not path.name.startswith(("_", "py.typed"))}
+    assert here - set(re.findall(r"\w+", mapped)) == set()
+
+
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # What needs a running network is run in tests/e2e/test_readme.py.
     without = re.sub(r"^## Run a network\n.*?^(?=## )", "", README, flags=re.MULTILINE | re.DOTALL)
