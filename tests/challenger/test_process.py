@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rollup.l1.chain import Chain
+from rollup.l1.chain import MOST_BLOCK_SECONDS, Chain
 from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
 from rollup.l1.development import KEYS, DevelopmentChain
-from rollup.l1.fees import FeePolicy
+from rollup.l1.fees import FEW_BLOCKS, FeePolicy
 from rollup.l1.keys import load_signer
 from rollup.settings import Parameters
 from rollup.types import Duration
@@ -23,6 +23,8 @@ from tests.challenger.test_service import sequencer_of
 from tests.e2e.toy_program import toy_program
 from tests.process import PATIENCE, Process
 from touchstone.devnet.chain import ChainServer
+from touchstone.services.l1 import client_of
+from touchstone.settings import ChainSettings
 
 
 @pytest.fixture
@@ -74,3 +76,10 @@ def test_a_watcher_that_is_killed_begins_again_with_a_cache_that_was_damaged(pla
     assert code == 0, second.log
     assert len(sequencer.requests) == 2
     assert "Traceback" not in second.log and KEYS[1] not in second.log
+
+
+def test_no_transaction_of_a_service_is_fought_for_longer_than_its_games_allow(place: tuple[Path, str]) -> None:
+    folder, rpc = place
+    client = client_of(ChainSettings(rpc=rpc, deployment=folder / "deployment.json"), None)
+    assert client.chain.fees.give_up_after <= max(20.0, FEW_BLOCKS * MOST_BLOCK_SECONDS) < ChainSettings().fee_give_up
+    assert client.chain.fees.bump_after <= client.chain.fees.give_up_after / 2
