@@ -19,7 +19,7 @@ from rollup.service.web import WebLimits, create_app, serve
 BATCH_AT_MOST = 200
 """Requests in one batch."""
 
-LIMITS = WebLimits(body_bytes=2 << 20, per_second=100_000.0, burst=100_000)
+LIMITS = WebLimits(body_bytes=2 << 20, per_second=100_000.0, burst=100_000, concurrent_per_caller=64)
 """Of a chain that only the processes of one machine use: what one transaction may be, but no rate."""
 
 STEP_SECONDS = 0.05
