@@ -17,7 +17,7 @@ from typing import IO, Any, TypeVar
 import httpx
 
 from rollup.archive import CHUNK_BYTES, ArchiveLimits, Programs, unpack
-from rollup.errors import ClientError, ProgramError
+from rollup.errors import AuditError, ClientError, ProgramError
 from rollup.program import Program, parse_json
 from rollup.types import ModelId, Root
 
@@ -33,10 +33,14 @@ class FetchError(ClientError):
 
 @dataclass(frozen=True)
 class FetchLimits:
-    """``seconds``: of one whole exchange; ``archive``: of a program."""
+    """``seconds``: of one whole exchange; ``archive``: of a program. What a stranger's program may cost whoever runs it once:
+    ``trace_bytes`` of all its values, ``steps`` of all its elements' reductions.
+    """
 
     seconds: float = 300.0
     archive: ArchiveLimits = field(default_factory=ArchiveLimits)
+    trace_bytes: int = 8 << 30
+    steps: int = 1 << 44
 
 
 LIMITS = FetchLimits()
@@ -101,13 +105,28 @@ def fetch_program(url: str, model_id: ModelId, folder: str | Path, limits: Fetch
 
 def program_of(url: str, model_id: ModelId, cache: Programs, limits: FetchLimits = LIMITS) -> Program:
     """The program from the cache, or else fetched into it, also if what the cache holds is damaged. Raises as
-    ``fetch_program``.
+    ``fetch_program``, and AuditError for a program that is too large to be run for a stranger.
     """
+    program = None
     with suppress(ProgramError):
-        return cache.get(model_id)
-    cache.drop(model_id)
-    fetch_program(url, model_id, cache.place(model_id), limits)
-    return cache.get(model_id)
+        program = cache.get(model_id)
+    if program is None:
+        cache.drop(model_id)
+        fetch_program(url, model_id, cache.place(model_id), limits)
+        program = cache.get(model_id)
+    _check_cost(program, limits)
+    return program
+
+
+def _check_cost(program: Program, limits: FetchLimits) -> None:
+    """A small file may describe values that fill any memory, or reductions that take any time."""
+    size = sum(tensor.bytes for tensor in program.header.inputs) + sum(op.bytes * op.repeat for op in program.ops)
+    steps = sum(op.elements * op.box_elements * op.repeat for op in program.ops)
+    if size > limits.trace_bytes or steps > limits.steps:
+        raise AuditError(
+            f"model 0x{program.id.hex()} takes {size} bytes and {steps} steps a run, {limits.trace_bytes} and {limits.steps} "
+            "are allowed for what is fetched; give its folder with --models if you trust it"
+        )
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:

@@ -26,6 +26,7 @@ from rollup.encoding import TracePolicy
 from rollup.errors import AuditError, ClientError
 from rollup.l1.client import ClaimStatus
 from rollup.program import Program
+from rollup.service.fetch import FetchLimits
 from rollup.service.web import serve
 from rollup.types import ModelId, Root
 from tests.arity import deep_program
@@ -307,4 +308,21 @@ def test_a_program_whose_test_fails_in_whatever_way_keeps_no_other_from_being_wa
         library.step()
     one.watcher.poll()
     assert one.watcher.holds(PROGRAM.id) and "RESOURCE_EXHAUSTED" in library.refused[other.id][0]
+    one.stop()
+
+
+@pytest.mark.parametrize("limits", [FetchLimits(trace_bytes=1000), FetchLimits(steps=100)], ids=["memory", "time"])
+def test_a_strangers_program_that_would_exhaust_the_machine_is_not_even_tested(
+    network: Network, folder: Path, tmp_path: Path, limits: FetchLimits
+) -> None:
+    """A kilobyte of descriptor may stand for terabytes of values."""
+
+    def machine(program: Program) -> Reference:
+        raise AssertionError("it was run")
+
+    one = WatcherService(network.client("watcher"), Manner(), WatcherOptions(), machine=machine)
+    with serving(sequencer_of(PROGRAM, folder)) as sequencer:
+        library = Library(one.watcher, tmp_path / "cache", Wanted(sequencer.url, [PROGRAM.id]), limits)
+        library.step()
+    assert "give its folder with --models if you trust it" in library.refused[PROGRAM.id][0]
     one.stop()
