@@ -5,12 +5,13 @@ A service's settings are its own fields and, as sections, what it shares with th
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from touchstone.options import options, shown
 from touchstone.sources import Kind, Section, load, setting
@@ -38,7 +39,15 @@ __all__ = [
 ]
 
 Port = Annotated[int, Field(ge=0, le=65535)]
-FinalityName = Annotated[str, StringConstraints(pattern=r"^(latest|safe|finalized|[0-9]{1,6})$")]
+
+
+def _finality(text: str) -> str:
+    if not re.fullmatch("latest|safe|finalized|[0-9]{1,6}", text):
+        raise ValueError("write latest, safe, finalized, or a number of confirmations")
+    return text
+
+
+FinalityName = Annotated[str, AfterValidator(_finality)]
 
 GWEI = 10**9
 ETHER = 10**18

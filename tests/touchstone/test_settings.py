@@ -217,5 +217,12 @@ def test_quantities_are_read_exactly_and_written_as_people_write_them() -> None:
             parse(bad)
 
 
+@pytest.mark.parametrize("text", ["soon", "-1", "1234567", ""])
+def test_what_is_no_finality_is_told_what_is(text: str) -> None:
+    with pytest.raises(ValueError, match="write latest, safe, finalized, or a number of confirmations"):
+        ChainSettings(finality=text)
+    assert ChainSettings(finality="12").finality == "12"
+
+
 def test_the_settings_page_is_fresh() -> None:
     assert PAGE.read_text() == page()
