@@ -32,6 +32,8 @@ class Network:
         Deployment.of(deployer).save(self.deployment)
         self.services: dict[str, Service] = {}
         self._admin_port = free_port()
+        self.liar_port = free_port()
+        """Where a liar publishes its trace, if it does."""
         self._ports = {name: free_port() for name in ("sequencer", "prover", "watcher-1", "watcher-2")}
 
     def __enter__(self) -> Network:
@@ -87,6 +89,7 @@ class Network:
             name,
             "watch",
             *("--mode", mode, "--all-models", "--models-from", self.url("sequencer"), "--traces", self.url("prover")),
+            *("--traces", f"http://127.0.0.1:{self.liar_port}"),
             *("--cache", str(self.folder / name)),
             *flags,
         )
