@@ -39,6 +39,8 @@ export function follow(showStatus) {
   const source = new EventSource("/v1/events");
   source.addEventListener("open", () => showStatus("live"));
   source.addEventListener("error", () => showStatus("reconnecting"));
+  // Changes were missed that the sequencer no longer keeps: what is shown may be old.
+  source.addEventListener("gap", () => location.reload());
   source.addEventListener("claim", (event) => {
     const change = JSON.parse(event.data);
     for (const listener of listeners) listener(change);
