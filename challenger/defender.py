@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 
 from challenger.book import Book
 from challenger.guard import ANY_AGE, Guard
@@ -15,7 +14,8 @@ from challenger.rota import Rota
 from challenger.strategy import Trace
 from challenger.trace import LazyTrace, SharedTraces
 from challenger.troubles import noting
-from rollup.claim import ClaimId
+from rollup.batch import Inclusion
+from rollup.claim import Claim, ClaimId
 from rollup.l1.client import ClaimStatus, L1Client, Receipt
 from rollup.l1.events import Challenged
 from rollup.program import Program
@@ -24,8 +24,8 @@ from rollup.types import Duration, ModelId
 GAMES = 64
 """Most games that are looked at in one round: a flood of them about one claim must not cost another one its clock."""
 
-RELEASES = 2
-"""Most bonds that are freed in one round: each takes a block, and no clock runs for them."""
+RELEASES = 64
+"""Most bonds that are freed in one transaction, about 1.1 million gas. One a round: no clock runs for them."""
 
 
 class Behaviour(Enum):
@@ -114,15 +114,27 @@ class _Claimant:
                 done += self._player.play(self.book, one.program, claim_id, one.trace, games[claim_id])
 
     def _settle(self, upheld: dict[ClaimId, Upheld], done: list[Receipt]) -> None:
-        released = 0
+        """Free the bonds of claims that became final, as many as fit one transaction."""
+        final: dict[ClaimId, tuple[Claim, Inclusion]] = {}
         for claim_id in upheld:
-            if released == RELEASES:
-                return
+            if len(final) == RELEASES:
+                break
             if self._may_be_final(claim_id):
                 with noting(self.troubles, claim_id):
-                    receipts = self._release(claim_id)
-                    released += len(receipts)
-                    done += receipts
+                    claim, inclusion = self.book.claims[claim_id].claim, self.book.inclusion(claim_id)
+                    if self._client.status(claim, inclusion) is ClaimStatus.FINAL:
+                        final[claim_id] = (claim, inclusion)
+        if not final:
+            return
+        first = next(iter(final))
+        with noting(self.troubles, first):
+            receipt = self._player.send(first, lambda: self._free(list(final.values())))
+            done += [] if receipt is None else [receipt]
+
+    def _free(self, final: list[tuple[Claim, Inclusion]]) -> Receipt:
+        if len(final) == 1:
+            return self._client.release(*final[0])
+        return self._client.release_all(final)
 
     def _may_be_final(self, claim_id: ClaimId) -> bool:
         if claim_id in self.book.convicted or claim_id in self.book.released or self.book.games_of(claim_id):
@@ -130,13 +142,6 @@ class _Claimant:
         assert self.book.head is not None
         posted_at = self.book.posted_at[self.book.claims[claim_id].batch]
         return self.book.head.timestamp > posted_at + self._client.parameters.window
-
-    def _release(self, claim_id: ClaimId) -> list[Receipt]:
-        claim, inclusion = self.book.claims[claim_id].claim, self.book.inclusion(claim_id)
-        if self._client.status(claim, inclusion) is not ClaimStatus.FINAL or self._client.is_released(inclusion):
-            return []
-        receipt = self._player.send(claim_id, partial(self._client.release, claim, inclusion))
-        return [] if receipt is None else [receipt]
 
 
 class Defender(_Claimant):

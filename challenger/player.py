@@ -85,7 +85,7 @@ class Costs:
 
     def moves(self, claim_id: ClaimId) -> int:
         """Moves of the dispute: collecting and reclaiming are none."""
-        return sum(receipt.call not in ("timeout", "reclaim", "release") for receipt in self.of(claim_id))
+        return sum(receipt.call not in ("timeout", "reclaim", "release", "releaseAll") for receipt in self.of(claim_id))
 
     def gas(self, claim_id: ClaimId) -> int:
         return sum(receipt.gas for receipt in self.of(claim_id))

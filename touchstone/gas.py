@@ -16,7 +16,7 @@ SELECTS: Mapping[int, int] = {1: 981_549, 2: 508_371, 3: 366_743, 4: 271_396, 5:
 REVEALS: Mapping[int, int] = {1: 980_456, 2: 514_950, 3: 388_458, 4: 325_455, 5: 331_116, 6: 404_940}
 """By arity: gas of all revelations of nodes in one dispute."""
 
-CHALLENGE = 119_934
+CHALLENGE = 119_956
 REVEAL_LEAF = 69_657
 PROVE = 745_720
 """A step of 4,096 products; most steps cost less, and none that passes the audit more than 5,000,000."""

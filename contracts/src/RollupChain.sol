@@ -146,10 +146,19 @@ contract RollupChain is Ledger, Uploads {
         ClaimId claimId = claimIdOf(claim);
         Status current = status(claim, inclusion);
         if (current != Status.Final) revert NotFinal(claimId, current);
-        if (_get(_released[inclusion.batchId], inclusion.index)) revert AlreadyReleased(claimId);
-        _set(_released[inclusion.batchId], inclusion.index);
-        _unlock(claim.claimant, CLAIM_BOND);
-        emit ClaimReleased(inclusion.batchId, inclusion.index, claimId);
+        if (isReleased(inclusion.batchId, inclusion.index)) revert AlreadyReleased(claimId);
+        _release(claimId, claim.claimant, inclusion);
+    }
+
+    /// @notice Frees the bonds of many final claims; anyone may. Passes over those that are not final or were released before,
+    ///         so that nobody can spoil it by being faster.
+    function releaseAll(Claim[] calldata claims, Inclusion[] calldata inclusions) external {
+        for (uint256 j = 0; j < claims.length; ++j) {
+            Inclusion calldata inclusion = inclusions[j];
+            if (status(claims[j], inclusion) != Status.Final) continue;
+            if (isReleased(inclusion.batchId, inclusion.index)) continue;
+            _release(claimIdOf(claims[j]), claims[j].claimant, inclusion);
+        }
     }
 
     /// @notice Takes the bond of a challenge to a posted claim, after the value sent was deposited for the challenger; reverts
@@ -204,7 +213,7 @@ contract RollupChain is Ledger, Uploads {
     }
 
     /// @notice Whether the bond of the claim at `index` of a batch was released.
-    function isReleased(uint256 batchId, uint256 index) external view returns (bool) {
+    function isReleased(uint256 batchId, uint256 index) public view returns (bool) {
         return _get(_released[batchId], index);
     }
 
@@ -277,6 +286,12 @@ contract RollupChain is Ledger, Uploads {
             return OutputRootMismatch.selector;
         }
         return 0;
+    }
+
+    function _release(ClaimId claimId, address claimant, Inclusion calldata inclusion) private {
+        _set(_released[inclusion.batchId], inclusion.index);
+        _unlock(claimant, CLAIM_BOND);
+        emit ClaimReleased(inclusion.batchId, inclusion.index, claimId);
     }
 
     function _byteLength(Tensor[] storage tensors) private view returns (uint256 total) {

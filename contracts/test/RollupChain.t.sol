@@ -423,6 +423,37 @@ contract RollupChainTest is World {
         chain.release(posted.claim, posted.inclusion);
     }
 
+    function test_releaseAll_freesFinalOnes_passesOverOthers_succeeds() public {
+        Posted memory released = post(model, Traces.honest());
+        Posted memory final_ = post(model, Traces.honest());
+        Posted memory another = post(model, Traces.honest());
+        wait(WINDOW + 1);
+        Posted memory early = post(model, Traces.honest());
+        chain.release(released.claim, released.inclusion);
+        Posted[5] memory all = [early, released, final_, final_, another];
+        Claim[] memory claims = new Claim[](5);
+        Inclusion[] memory inclusions = new Inclusion[](5);
+        for (uint256 j = 0; j < 5; ++j) {
+            (claims[j], inclusions[j]) = (all[j].claim, all[j].inclusion);
+        }
+        VM.prank(EVE);
+        chain.releaseAll(claims, inclusions);
+        same("locked", chain.locked(claimant), CLAIM_BOND);
+        yes("final", chain.isReleased(final_.inclusion.batchId, 0));
+        yes("another", chain.isReleased(another.inclusion.batchId, 0));
+        yes("early", !chain.isReleased(early.inclusion.batchId, 0));
+    }
+
+    function test_releaseAll_fewerInclusions_reverts() public {
+        Posted memory posted = post(model, Traces.honest());
+        wait(WINDOW + 1);
+        Claim[] memory claims = new Claim[](1);
+        claims[0] = posted.claim;
+        VM.expectRevert(abi.encodeWithSignature("Panic(uint256)", 0x32));
+        chain.releaseAll(claims, new Inclusion[](0));
+        yes("locked", !chain.isReleased(posted.inclusion.batchId, 0));
+    }
+
     function test_release_early_reverts() public {
         Posted memory posted = post(model, Traces.honest());
         wait(WINDOW);

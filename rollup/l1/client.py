@@ -354,6 +354,11 @@ class L1Client:
         """Free the bond of a final claim; anyone may."""
         return self._send("RollupChain", "release", claim_fields(claim), _inclusion(inclusion))
 
+    def release_all(self, claims: Sequence[tuple[Claim, Inclusion]]) -> Receipt:
+        """Free the bonds of final claims; L1 passes over those that are not final, or were released before."""
+        fields = [claim_fields(claim) for claim, _ in claims]
+        return self._send("RollupChain", "releaseAll", fields, [_inclusion(inclusion) for _, inclusion in claims])
+
     # The game
 
     def commitment(self, claim: ClaimId, trace_root: Root, place: Gindex, salt: bytes) -> bytes:

@@ -53,18 +53,24 @@ def chain_calls() -> dict[str, int]:
     client.deposit(2 * ETHER)
     first = network.claim("honest", INPUTS)
 
-    def batch(count: int) -> int:
+    def batch(count: int) -> Receipt:
         claims = []
         for _ in range(count):
             network.nonce += 1
             claim = replace(first.posted.claim, nonce=network.nonce)
             claims.append(client.sign(claim, first.posted.inputs, first.posted.outputs))
-        return client.post_batch(claims).gas
+        return client.post_batch(claims)
 
-    table["postBatch, one claim"] = batch(1)
-    table["postBatch, each further claim"] = (batch(BATCH) - table["postBatch, one claim"]) // (BATCH - 1)
+    one, many = batch(1).gas, batch(BATCH)
+    table["postBatch, one claim"] = one
+    table["postBatch, each further claim"] = (many.gas - one) // (BATCH - 1)
     network.chain.advance(network.parameters.window + 1)
     table["release"] = client.release(first.posted.claim, first.inclusion).gas
+    posted = [event for event in many.events if isinstance(event, ClaimPosted)]
+    tree = Batch(tuple(event.claim_id for event in posted))
+    final = [(put.claim, Inclusion(put.batch, put.index, tree.siblings(put.index))) for put in posted]
+    single, rest = client.release_all(final[:1]).gas, client.release_all(final[1:]).gas
+    table["releaseAll, each further claim"] = (rest - single) // (len(final) - 2)
     return table
 
 
