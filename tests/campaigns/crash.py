@@ -38,6 +38,7 @@ from rollup.errors import ChainError, TouchstoneError
 from rollup.l1.client import ClaimStatus
 from rollup.l1.events import Challenged, ClaimPosted, Convicted
 from rollup.program import Program
+from rollup.service import logs
 from rollup.settings import Parameters
 from rollup.types import Duration
 from rollup.wire import posted_json
@@ -350,6 +351,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    logs.configure("warning")
     found = run(given.kills, given.seed)
     print(json.dumps(found, indent=1))
     if given.json:
