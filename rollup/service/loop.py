@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from rollup.errors import ChainError, Reverted, ServiceError
+from rollup.errors import ChainError, ClientError, Reverted, ServiceError
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, gauge
 from rollup.service.problem import outward
@@ -75,7 +75,7 @@ class Loop:
             except Exception as error:
                 self.trouble = error
                 FAILURES.labels(self.name).inc()
-                if isinstance(error, ChainError | ServiceError) and not isinstance(error, Reverted):
+                if isinstance(error, ChainError | ClientError | ServiceError) and not isinstance(error, Reverted):
                     _log.warning("loop step failed", loop=self.name, error=str(error), again_in=round(pause, 1))
                 else:
                     _log.error(

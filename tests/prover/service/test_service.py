@@ -81,7 +81,7 @@ def test_a_new_process_with_the_same_key_publishes_and_defends_what_the_old_one_
         stage.chain.advance(TERMS.clock + 1)
         assert "timeout" in [receipt.call for receipt in new.round()]
         stage.chain.advance(TERMS.window)
-        assert sorted(receipt.call for receipt in new.round()) == ["release", "release"]
+        assert sorted(receipt.call for receipt in new.round()) == ["releaseAll"]
         assert new.round() == [] and new._needed() == set()
     for model, (made, where) in claims.items():
         assert stage.deployer.status(made.posted.claim, where) is ClaimStatus.FINAL
