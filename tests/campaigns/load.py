@@ -142,7 +142,7 @@ def run(rate: float, seconds: float, database: str) -> dict[str, object]:
         terms = Parameters(window=Duration(86_400), clock=Duration(3600))
         net = stack.enter_context(Network(node, folder, terms))
         made = program()
-        sequencer = net.sequencer(url, "--rate", "100000", "--burst", "100000").start().wait_ready()
+        sequencer = net.sequencer(url, "--rate", "100000", "--burst", "100000", "--poll", "1s").start().wait_ready()
         net.add_model(made, "digits")
         count = int(rate * seconds)
         clients = []
