@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import socket
 import subprocess
 import tempfile
 import time
@@ -73,7 +72,7 @@ class Anvil:
         """Start the process, on the port that it had before if it had one, and wait until it answers."""
         asked = self.port
         for _ in range(3):
-            self.port = asked or _free_port()
+            self.port = asked or machine.free_port()
             kept = [] if self._kept is None else ["--load-state", str(self._kept)]
             command = [*self._command, *kept, "--port", str(self.port)]
             self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -233,9 +232,3 @@ class Anvil:
     def set_base_fee(self, wei: int) -> None:
         """Base fee of the next block; those after it drift from there."""
         self.rpc("anvil_setNextBlockBaseFeePerGas", hex(wei))
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -48,7 +47,7 @@ class Postgres:
         options = ["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "--locale=C"]
         self._run(["initdb", "--pgdata", str(self._folder / "data"), *options])
         for _ in range(3):
-            self.port = _free_port()
+            self.port = machine.free_port()
             if self._start():
                 return self
         raise AssertionError(f"PostgreSQL does not start: {(self._folder / 'log').read_text()[-2000:]}")
@@ -113,9 +112,3 @@ class Postgres:
         name = f"touchstone_{next(self._numbers)}"
         self._execute(f"CREATE DATABASE {name}")
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

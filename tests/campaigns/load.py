@@ -16,25 +16,26 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from prover import lower
-from prover.trace import Trace
-from rollup.claim import Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
+from prover import Model
+from prover.claims import make_claim
+from rollup.claim import ClaimId, PostedClaim
 from rollup.l1.client import L1Client
 from rollup.l1.events import ClaimPosted
 from rollup.l1.follow import Follower
-from rollup.program import Program
+from rollup.l1.signing import Signer
 from rollup.settings import Parameters
-from rollup.types import Duration
+from rollup.types import Duration, Timestamp
 from rollup.wire import posted_json
 from tests.anvil import ETHER, Anvil
 from tests.campaigns.network import Network
 from tests.postgres import Postgres
-from touchstone.digits import classify, digits, load_params
+from touchstone.demo import lowered
+from touchstone.digits import digits
 
 CLAIMANTS = 20
 CONNECTIONS = 32
@@ -53,29 +54,15 @@ class Result:
         return float(np.quantile(self.latencies, share)) if self.latencies else float("inf")
 
 
-def program() -> Program:
-    data = digits()
-    params = load_params()
-    samples = [(image,) for image in data.train_images[:64]]
-    return lower(lambda image: classify(params, image), *samples[0], calibration=samples).program
-
-
-def signed(made: Program, clients: Sequence[L1Client], count: int) -> list[PostedClaim]:
-    """Claims about one digit each, in turns by every claimant, with nonces of their own."""
-    header, data = made.header, digits()
-    traces = []
-    for image in data.images[:10]:
-        scaled = np.rint(image * 2.0 ** header.inputs[0].scale).astype(header.inputs[0].dtype.numpy)
-        trace = Trace.of(made, [scaled])
-        given, out = join([scaled], header.inputs), join(trace.outputs, output_types(header))
-        traces.append((given, out, input_root(header, given), output_root(header, out), trace.root))
-    now = clients[0].chain.now()
+def signed(model: Model, clients: Sequence[L1Client], signer: Signer, count: int) -> list[PostedClaim]:
+    """Claims about a few digits, in turns by every claimant, with nonces of their own. ``signer``: signs their patterns."""
+    until = Timestamp(clients[0].chain.now() + 86_400)
+    patterns = [make_claim(model, [image], signer, clients[0].domain, until).posted for image in digits().images[:10]]
     found = []
     for number in range(count):
-        client = clients[number % len(clients)]
-        given, out, at_input, at_output, root = traces[number % len(traces)]
-        claim = Claim(made.id, client.account, number, now + 86_400, bytes(32), at_input, at_output, root)
-        found.append(client.sign(claim, given, out))
+        client, pattern = clients[number % len(clients)], patterns[number % len(patterns)]
+        claim = replace(pattern.claim, claimant=client.account, nonce=number)
+        found.append(client.sign(claim, pattern.inputs, pattern.outputs))
     return found
 
 
@@ -141,16 +128,16 @@ def run(rate: float, seconds: float, database: str) -> dict[str, object]:
         url = f"sqlite:///{folder}/claims.db" if database == "sqlite" else stack.enter_context(Postgres()).database()
         terms = Parameters(window=Duration(86_400), clock=Duration(3600))
         net = stack.enter_context(Network(node, folder, terms))
-        made = program()
+        model = lowered(digits())
         sequencer = net.sequencer(url, "--rate", "100000", "--burst", "100000", "--poll", "1s").start().wait_ready()
-        net.add_model(made, "digits")
+        net.add_model(model.program, "digits")
         count = int(rate * seconds)
         clients = []
         for number in range(CLAIMANTS):
             client = net.client(f"claimant {number}", 10_000 * ETHER)
             client.deposit(terms.claim_bond * (count // CLAIMANTS + 1))
             clients.append(client)
-        claims = signed(made, clients, count)
+        claims = signed(model, clients, node.signer("claimant 0"), count)
         bodies = [json.dumps(posted_json(claim)).encode() for claim in claims]
         ids = {clients[0].claim_id(claim.claim) for claim in claims}
         before = sequencer.memory()

@@ -14,7 +14,8 @@ from rollup.l1.deployment import Deployment
 from rollup.program import Program
 from rollup.settings import Parameters
 from tests.anvil import ETHER, Anvil
-from tests.campaigns.processes import Service, free_port
+from tests.campaigns.processes import Service
+from tests.machine import free_port
 
 TOKENS = {role: f"{role}-token-of-a-campaign" for role in ("read", "operate", "own")}
 PROVER_TOKEN = "prover-token-of-a-campaign"

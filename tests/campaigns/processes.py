@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,12 +13,6 @@ import httpx
 
 PATIENCE = 120.0
 """Seconds that a service may take to get ready on a busy machine."""
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Service:
@@ -58,16 +50,6 @@ class Service:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-
-    def stop(self) -> int:
-        """SIGTERM; returns the exit status."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            return self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise AssertionError(f"{self.name} does not stop on SIGTERM; see {self.log}") from None
 
     def is_ready(self) -> bool:
         try:

@@ -69,7 +69,7 @@ def run(minutes: float, rate: float) -> dict[str, object]:
             if age - lied >= 120:
                 # A false claim every two minutes keeps disputes in the mixture.
                 scenario = Scenario(net, program, Mercy(net, random.Random(0)), int(age), accepted)
-                scenario._claim("withheld")
+                scenario.claim("withheld")
                 lied = age
             if age - sampled >= 10:
                 for name, service in net.services.items():
