@@ -1,6 +1,30 @@
 """Lowering rules: one per JAX primitive, in one table (``RULES``)."""
 
-from prover.rules import control, elementwise, indexing, linear, movement, reduction
+from prover.rules import (
+    arithmetic,
+    comparison,
+    control,
+    conversion,
+    convolution,
+    functions,
+    indexing,
+    linear,
+    movement,
+    reduction,
+)
 from prover.rules.context import RULES, Context
 
-__all__ = ["RULES", "Context", "control", "elementwise", "indexing", "linear", "movement", "reduction"]
+__all__ = [
+    "RULES",
+    "Context",
+    "arithmetic",
+    "comparison",
+    "control",
+    "conversion",
+    "convolution",
+    "functions",
+    "indexing",
+    "linear",
+    "movement",
+    "reduction",
+]

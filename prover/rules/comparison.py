@@ -1,0 +1,110 @@
+"""Comparisons, extremes, selection and logic, element by element."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from prover.capture import Node
+from prover.draft import Coder, Const
+from prover.rules.context import Context, Fix, Item, rule
+from prover.rules.elementwise import Emit, align, elementwise, fixed, wanted
+from rollup.ops import Opcode
+
+
+def _infinite(operand: Fix | Const) -> float | None:
+    if isinstance(operand, Const) and operand.scalar is not None and math.isinf(float(operand.scalar)):
+        return float(operand.scalar)
+    return None
+
+
+def _extreme(largest: bool) -> Emit:
+    def emit(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+        for x, other in ((operands[0], operands[1]), (operands[1], operands[0])):
+            infinite = _infinite(x)
+            if infinite is not None and (infinite < 0) == largest:
+                return fixed(other)
+        (a, b), scale = align(ctx, coder, operands)
+        return Fix(coder.maximum(a, b) if largest else coder.minimum(a, b), scale, ctx.range(node))
+
+    return emit
+
+
+rule("max")(elementwise()(_extreme(True)))
+rule("min")(elementwise()(_extreme(False)))
+
+
+@rule("clamp")
+@elementwise()
+def _clamp(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    (low, x, high), scale = align(ctx, coder, operands)
+    return Fix(coder.minimum(coder.maximum(x, low), high), scale, ctx.range(node))
+
+
+def _comparison(name: str) -> Emit:
+    def emit(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+        (a, b), _ = align(ctx, coder, operands)
+        match name:
+            case "eq" | "ne":
+                result = coder.equal(a, b)
+            case "lt" | "ge":
+                result = coder.less(a, b)
+            case _:
+                result = coder.less(b, a)
+        if name in ("ne", "ge", "le"):
+            result = coder.equal(result, coder.const(0))
+        return Fix(result, 0, ctx.range(node))
+
+    return emit
+
+
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    rule(_name)(elementwise()(_comparison(_name)))
+
+
+@rule("select_n")
+@elementwise()
+def _select(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    which, cases = operands[0], operands[1:]
+    if all(isinstance(x, Const) for x in cases):
+        scale = 0 if node.outputs[0].dtype.kind in "iub" else max(wanted(x) for x in cases if isinstance(x, Const))
+        registers = [ctx.constant(coder, x, scale) for x in cases if isinstance(x, Const)]
+    else:
+        registers, scale = align(ctx, coder, cases)
+    selector = ctx.constant(coder, which, 0) if isinstance(which, Const) else which.register
+    result = registers[0]
+    if len(registers) == 2:
+        result = coder.select(selector, registers[1], registers[0])
+    else:
+        for number, register in enumerate(registers[1:], start=1):
+            result = coder.select(coder.equal(selector, coder.const(number)), register, result)
+    return Fix(result, scale, ctx.range(node))
+
+
+def _logic(op: Opcode) -> Emit:
+    def emit(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+        (a, b), _ = align(ctx, coder, operands, exact=True)
+        return Fix(coder.bitwise(op, a, b), 0, ctx.range(node))
+
+    return emit
+
+
+rule("and")(elementwise(ring=True)(_logic(Opcode.AND)))
+rule("or")(elementwise(ring=True)(_logic(Opcode.OR)))
+rule("xor")(elementwise(ring=True)(_logic(Opcode.XOR)))
+
+
+@rule("not")
+@elementwise(ring=True)
+def _not(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    x = fixed(operands[0])
+    if node.outputs[0].dtype == np.bool_:
+        return Fix(coder.equal(x.register, coder.const(0)), 0, ctx.range(node))
+    return Fix(coder.sub(coder.const(-1), x.register), 0, ctx.range(node))
+
+
+@rule("is_finite")
+def _is_finite(ctx: Context, node: Node, items: Sequence[Item]) -> Item:
+    return Const(np.ones(node.outputs[0].shape, dtype=np.bool_))

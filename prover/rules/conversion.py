@@ -1,0 +1,84 @@
+"""Rounding and conversion between dtypes; coordinates as values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from prover.capture import Node, Var
+from prover.draft import WORD, Coder, Const, Draft
+from prover.formats import integer_range, is_real
+from prover.rules.context import Context, Fix, Item, rule
+from prover.rules.elementwise import elementwise, fixed
+from rollup.ops import Opcode
+
+
+def floored(coder: Coder, x: Fix) -> int:
+    """floor of the real, as an integer of scale 0."""
+    if x.scale <= 0:
+        return coder.shift(x.register, -x.scale)
+    return coder.div(x.register, coder.const(1 << x.scale)) if x.scale < 63 else coder.const(0)
+
+
+@rule("floor")
+@elementwise()
+def _floor(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    return Fix(floored(coder, ctx.fit(coder, fixed(operands[0]), WORD - 1)), 0, ctx.range(node))
+
+
+@rule("ceil")
+@elementwise()
+def _ceil(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    x = ctx.fit(coder, fixed(operands[0]), WORD - 1)
+    return Fix(coder.neg(floored(coder, replace(x, register=coder.neg(x.register)))), 0, ctx.range(node))
+
+
+@rule("round")
+@elementwise()
+def _round(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    x = ctx.fit(coder, fixed(operands[0]), WORD - 2)
+    if x.scale <= 0:
+        return Fix(floored(coder, x), 0, ctx.range(node))
+    half = coder.const(1 << (x.scale - 1))
+    if int(node.params["rounding_method"]) == 0:  # away from zero
+        magnitude = floored(coder, replace(x, register=coder.add(coder.abs(x.register), half)))
+        return Fix(
+            coder.select(coder.less(x.register, coder.const(0)), coder.neg(magnitude), magnitude), 0, ctx.range(node)
+        )
+    up = coder.add(x.register, half)
+    rounded = floored(coder, replace(x, register=up))
+    tie = coder.equal(coder.bitwise(Opcode.AND, up, coder.const((1 << x.scale) - 1)), coder.const(0))
+    odd = coder.bitwise(Opcode.AND, rounded, coder.const(1))
+    return Fix(coder.sub(rounded, coder.bitwise(Opcode.AND, tie, odd)), 0, ctx.range(node))
+
+
+@rule("convert_element_type")
+@elementwise()
+def _convert(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    x, source, target = fixed(operands[0]), node.inputs[0], node.outputs[0].dtype
+    assert isinstance(source, Var)
+    if target == np.bool_:
+        return Fix(coder.equal(coder.equal(x.register, coder.const(0)), coder.const(0)), 0, ctx.range(node))
+    if target.kind in "iu" and is_real(source.dtype):
+        (least, most), register = integer_range(target), x.register
+        if x.scale != 0:
+            magnitude = floored(coder, replace(x, register=coder.abs(x.register)))
+            register = coder.select(coder.less(x.register, coder.const(0)), coder.neg(magnitude), magnitude)
+        # A real beyond the integers of the target saturates, as XLA converts it.
+        return Fix(coder.clamp(register, least, most), 0, ctx.range(node))
+    return replace(x, range=ctx.range(node))
+
+
+@rule("stop_gradient", "copy", "copy_p", "reduce_precision", "optimization_barrier")
+def _same(ctx: Context, node: Node, items: Sequence[Item]) -> Sequence[Item]:
+    return items
+
+
+@rule("iota")
+def _iota(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+    dimension = int(node.params["dimension"])
+    blank = ctx.blank(node)
+    coder = Coder(blank)
+    return coder.done(coder.index(dimension, blank.shape[dimension]), 0)

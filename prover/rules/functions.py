@@ -1,0 +1,205 @@
+"""Functions of one real: tables over a narrow operand, exact wide arithmetic for what has a wide range."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from prover.capture import Node
+from prover.draft import SELF, WORD, Coder, Const, Draft, View
+from prover.formats import MARGIN, scale_for
+from prover.passes.calibrate import Range
+from prover.rules.arithmetic import quotient, times_const
+from prover.rules.context import Context, Fix, Item, rule, unsupported
+from prover.rules.elementwise import Emit, align, constant, elementwise, fixed
+from rollup.ops import Instr, Opcode
+from rollup.types import DType
+
+
+def _point(ctx: Context, coder: Coder, x: Fix, limit: float) -> tuple[int, int]:
+    """The operand rounded to 16 bits, covering its calibrated range up to ``limit``: (register, scale)."""
+    scale = scale_for(min(x.range.magnitude * MARGIN, limit), 15)
+    register = (
+        coder.shift(x.register, scale - x.scale)
+        if scale <= x.scale
+        else ctx.fit(coder, x, WORD - 1 - (scale - x.scale)).register
+    )
+    if scale > x.scale:
+        register = coder.shift(register, scale - x.scale)
+    return coder.clamp(register, DType.I16.min, DType.I16.max), scale
+
+
+def tabled(limit: float) -> Emit:
+    """A function that is flat (or a pole away) outside of +-limit: one table look-up of a 16-bit point."""
+
+    def emit(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+        x = fixed(operands[0])
+        register, scale = _point(ctx, coder, x, limit)
+        low, high = coder.bounds[register]
+        fn, params = node.primitive.bind, dict(node.params)
+        result, out = ctx.builder.table(coder, register, low, high, scale, lambda r: fn(r, **params), ctx.blank(node))
+        return Fix(result, out, ctx.range(node))
+
+    return emit
+
+
+_FLAT = {
+    "tanh": 12.0, "logistic": 24.0, "erf": 6.0, "erfc": 6.0, "atan": math.inf, "asinh": math.inf, "sinh": math.inf, "cosh": math.inf,
+    "tan": math.inf, "asin": 1.0, "acos": 1.0, "atanh": 1.0, "acosh": math.inf, "erf_inv": 1.0, "lgamma": math.inf, "digamma": math.inf,
+}  # fmt: skip
+for _name, _limit in _FLAT.items():
+    rule(_name)(elementwise(smooth=True)(tabled(_limit)))
+
+
+EXP_BITS = 16
+
+
+def exponential(ctx: Context, coder: Coder, x: Fix, rate: float, observed: Range) -> Fix:
+    """2^(rate * x) over any range: the fraction of the exponent through a table of 2^16 entries, its floor as a shift."""
+    exponent = times_const(ctx, coder, x, constant(rate), Range(0, abs(rate) * x.range.magnitude, 1))
+    exponent = ctx.fit(coder, exponent, WORD - 1)
+    y = coder.shift(exponent.register, EXP_BITS - exponent.scale) if exponent.scale >= EXP_BITS else None
+    if y is None:
+        exponent = ctx.fit(coder, exponent, WORD - 1 - (EXP_BITS - exponent.scale))
+        y = coder.shift(exponent.register, EXP_BITS - exponent.scale)
+    out = scale_for(max(observed.high, 2.0**-30) * MARGIN, 30)
+    y = coder.clamp(y, -((out + 40) << EXP_BITS), ((31 - out) << EXP_BITS) - 1)
+    whole = coder.div(y, coder.const(1 << EXP_BITS))
+    part = coder.bitwise(Opcode.AND, y, coder.const((1 << EXP_BITS) - 1))
+    entries = np.rint(2.0 ** (30 + np.arange(1 << EXP_BITS) / (1 << EXP_BITS))).astype(np.int64)
+    power = entry_of(ctx, coder, entries, 0, part)
+    return Fix(coder.shr(power, coder.sub(coder.const(30 - out), whole)), out, observed)
+
+
+def entry_of(ctx: Context, coder: Coder, entries: Any, first: int, register: int) -> int:
+    tensor = ctx.builder.constant(entries)
+    view = View(tensor, (len(entries),), (-first,), (), indirect=(0, SELF))
+    return coder.put(Instr(Opcode.LOOK, (coder.view(view), register)), (tensor.low, tensor.high))
+
+
+@rule("exp")
+@elementwise(smooth=True)
+def _exp(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    return exponential(ctx, coder, fixed(operands[0]), math.log2(math.e), ctx.range(node))
+
+
+@rule("exp2")
+@elementwise(smooth=True)
+def _exp2(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    return exponential(ctx, coder, fixed(operands[0]), 1.0, ctx.range(node))
+
+
+@rule("expm1")
+@elementwise(smooth=True)
+def _expm1(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    observed = ctx.range(node)
+    power = exponential(
+        ctx, coder, fixed(operands[0]), math.log2(math.e), Range(0, observed.high + 1, observed.typical + 1)
+    )
+    return Fix(
+        coder.sub(power.register, coder.const(1 << power.scale if power.scale > 0 else 1)), power.scale, observed
+    )
+
+
+LOG_BITS = 15
+
+
+def logarithm(ctx: Context, coder: Coder, x: Fix, observed: Range, base: float = math.e) -> Fix:
+    """log of a positive real: its bit length, and a table of 2^15 entries over its leading 16 bits.
+
+    Non-positive operands count as one grid step.
+    """
+    unit = math.log(2.0) / math.log(base)
+    positive = coder.maximum(ctx.fit(coder, x, WORD - 1).register, coder.const(1))
+    x = ctx.fit(coder, x, WORD - 1)
+    length = coder.bitlen(positive)
+    lead = coder.shr(positive, coder.sub(length, coder.const(LOG_BITS + 1)))
+    lead = coder.clamp(lead, 1 << LOG_BITS, (1 << (LOG_BITS + 1)))
+    scale = 24
+    entries = np.rint(
+        np.log2(np.arange(1 << LOG_BITS, (1 << (LOG_BITS + 1)) + 1) / (1 << LOG_BITS)) * unit * (1 << scale)
+    ).astype(np.int64)
+    mantissa = entry_of(ctx, coder, entries, 1 << LOG_BITS, lead)
+    exponent = coder.sub(length, coder.const(1 + x.scale))
+    whole = coder.mul(exponent, coder.const(round(unit * (1 << scale))))
+    return Fix(coder.add(whole, mantissa), scale, observed)
+
+
+@rule("log")
+@elementwise(smooth=True)
+def _log(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    return logarithm(ctx, coder, fixed(operands[0]), ctx.range(node))
+
+
+@rule("log1p")
+@elementwise(smooth=True)
+def _log1p(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    x = fixed(operands[0])
+    (one, register), scale = align(ctx, coder, [constant(1.0), x])
+    return logarithm(ctx, coder, Fix(coder.add(one, register), scale, x.range), ctx.range(node))
+
+
+def root(ctx: Context, coder: Coder, x: Fix, observed: Range) -> Fix:
+    """Square root with 30 bits: the integer square root of the operand shifted as far left as it goes."""
+    x = ctx.fit(coder, x, WORD - 2)
+    left = WORD - 1 - coder.bits(x.register)
+    left -= (x.scale + left) % 2
+    return Fix(coder.isqrt(coder.shift(x.register, left)), (x.scale + left) // 2, observed)
+
+
+@rule("sqrt")
+@elementwise(smooth=True)
+def _sqrt(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    return root(ctx, coder, fixed(operands[0]), ctx.range(node))
+
+
+@rule("rsqrt")
+@elementwise(smooth=True)
+def _rsqrt(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    x = fixed(operands[0])
+    below = root(ctx, coder, x, Range(0, math.sqrt(max(x.range.high, 0.0)), 1))
+    return quotient(ctx, coder, constant(1.0), below, ctx.range(node))
+
+
+@rule("cbrt")
+@elementwise(smooth=True)
+def _cbrt(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    return tabled(math.inf)(ctx, node, coder, operands)
+
+
+@rule("pow")
+def _pow(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+    base, exponent = items
+    if not isinstance(exponent, Const) or exponent.scalar is None:
+        raise unsupported(node, "the exponent is not one constant", "write it as exp(y * log(x))")
+    value = float(exponent.scalar)
+
+    @elementwise(smooth=True)
+    def power(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+        x = fixed(operands[0])
+        log = logarithm(ctx, coder, x, Range(-64, 64, 8), base=2.0)
+        return exponential(ctx, coder, log, value, ctx.range(node))
+
+    return power(ctx, node, [base, exponent])
+
+
+def _periodic(fn: Callable[[Any], Any]) -> Emit:
+    """sin and cos: the angle in turns, its fraction through a table of 2^16 entries at scale 2^-30."""
+
+    def emit(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+        x = fixed(operands[0])
+        turns = times_const(ctx, coder, x, constant(1 / (2 * math.pi)), Range(0, x.range.magnitude / 6, 1))
+        turns = ctx.fit(coder, turns, WORD - 1 - max(0, 16 - turns.scale))
+        y = coder.shift(turns.register, 16 - turns.scale)
+        part = coder.bitwise(Opcode.AND, y, coder.const((1 << 16) - 1))
+        entries = np.rint(fn(np.arange(1 << 16) * (2 * math.pi / (1 << 16))) * (1 << 30)).astype(np.int64)
+        return Fix(entry_of(ctx, coder, entries, 0, part), 30, ctx.range(node))
+
+    return emit
+
+
+rule("sin")(elementwise(smooth=True)(_periodic(np.sin)))
+rule("cos")(elementwise(smooth=True)(_periodic(np.cos)))
