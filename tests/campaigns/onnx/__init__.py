@@ -1,0 +1,1 @@
+"""The ``onnx`` package's node tests through lowering: scope, verdicts, the table in docs/onnx.md."""
