@@ -1,0 +1,195 @@
+"""The tokenizer in a GGUF file: byte-level BPE, special tokens, and the ChatML form of a conversation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+from tokenizers import AddedToken, Regex, decoders, pre_tokenizers
+from tokenizers import Tokenizer as Bpe
+from tokenizers.models import BPE
+
+from prover.gguf.fields import Fields
+from prover.gguf.reader import GgufFile
+from rollup.errors import LoweringError
+
+NORMAL, UNKNOWN, CONTROL, USER, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
+"""Token types of the format; control and user-defined tokens are cut out of a text before anything else."""
+
+
+def _bytes(split: bool) -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=split)
+
+
+_LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+
+def _pre_tokenizer(name: str) -> pre_tokenizers.PreTokenizer | None:
+    """How a text is cut into words before BPE, by the name that the file gives it."""
+    if name == "gpt-2":
+        return _bytes(True)
+    if name == "smollm":
+        return pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), _bytes(True)])
+    if name == "llama-bpe":
+        return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(_LLAMA3), "isolated"), _bytes(False)])
+    return None
+
+
+class Tokenizer:
+    """Text to token ids and back. ``size``: entries of the vocabulary; ``bos``, ``eos``, ``pad``: ids, or None."""
+
+    def __init__(self, file: GgufFile) -> None:
+        """Raises LoweringError, naming the file and the key, for a tokenizer that is not sound or not of a supported kind."""
+        self._path = file.path
+        fields = Fields(file.path, file.metadata)
+        model = fields.text("tokenizer.ggml.model")
+        if model != "gpt2":
+            raise LoweringError(
+                f"{file.path}: the tokenizer model {model!r} is not supported, only byte-level BPE ('gpt2') is; pass token ids instead"
+            )
+        self._pre = fields.text("tokenizer.ggml.pre", default="")
+        if _pre_tokenizer(self._pre) is None:
+            raise LoweringError(
+                f"{file.path}: the pre-tokenizer {self._pre!r} is not supported (gpt-2, smollm and llama-bpe are); pass token ids instead"
+            )
+        self._tokens = fields.texts("tokenizer.ggml.tokens")
+        self._ids = {token: number for number, token in enumerate(self._tokens)}
+        if not self._tokens or len(self._ids) != len(self._tokens) or "" in self._ids:
+            raise LoweringError(
+                f"{file.path}: 'tokenizer.ggml.tokens' is empty, or has an empty token or the same one twice; fetch the file again"
+            )
+        self._merges = _merges(fields, self._ids)
+        self._special = _special(fields, self._tokens)
+        self.size = len(self._tokens)
+        self.bos, self.eos, self.pad = (
+            self._named(fields, f"tokenizer.ggml.{key}_token_id") for key in ("bos", "eos", "padding")
+        )
+        self._begins = fields.flag("tokenizer.ggml.add_bos_token", default=False)
+        if self._begins and self.bos is None:
+            raise LoweringError(
+                f"{file.path}: 'tokenizer.ggml.add_bos_token' is set without a bos token; fetch the file again"
+            )
+        if fields.flag("tokenizer.ggml.add_eos_token", default=False):
+            raise LoweringError(
+                f"{file.path}: 'tokenizer.ggml.add_eos_token' is set, which a model that answers can't use"
+            )
+        self._template = fields.text("tokenizer.chat_template", default="")
+
+    def _named(self, fields: Fields, key: str) -> int | None:
+        return fields.integer(key, 0, self.size - 1) if key in fields.metadata else None
+
+    def encode(self, text: str, special: bool = True) -> list[int]:
+        """Token ids of a text, after the bos token where the model wants one. ``special=False``: what reads like a special token
+        is plain text, and nothing is put in front, as a stranger's words inside a conversation need it.
+        """
+        ids: list[int] = (self._with_special if special else self._plain).encode(text, add_special_tokens=False).ids
+        return [self.bos, *ids] if special and self._begins and self.bos is not None else ids
+
+    def decode(self, ids: Sequence[int], special: bool = False) -> str:
+        """The text of token ids; special tokens are left out unless ``special``. Raises LoweringError for an id without a token."""
+        numbers = [int(number) for number in ids]
+        for number in numbers:
+            if not 0 <= number < self.size:
+                raise LoweringError(f"{number} is no token of {self._path}; ids lie from 0 to {self.size - 1}")
+        return self._with_special.decode(numbers, skip_special_tokens=not special)
+
+    def chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        """The prompt that asks for the assistant's next message, in the ChatML form.
+
+        ``messages``: ``role`` and ``content`` each; the model's own system message is put in front of a conversation without one.
+        Raises LoweringError if the model has no chat template, or another one than ChatML's.
+        """
+        default = self._system_message
+        start, end = self._ids["<|im_start|>"], self._ids["<|im_end|>"]
+        turns = [(message["role"], message["content"]) for message in messages]
+        if not turns:
+            raise LoweringError("a conversation needs at least one message; give one with role 'user'")
+        if default is not None and turns[0][0] != "system":
+            turns.insert(0, ("system", default))
+        newline = self.encode("\n", special=False)
+        ids = [self.bos] if self._begins and self.bos is not None else []
+        for role, content in turns:
+            ids += [start, *self.encode(f"{role}\n{content}", special=False), end, *newline]
+        return [*ids, start, *self.encode("assistant\n", special=False)]
+
+    @property
+    def chats(self) -> bool:
+        """Whether ``chat`` works: the file has ChatML's template and tokens."""
+        return (
+            _CHATML.fullmatch(self._template.replace("\\n", "\n")) is not None
+            and {
+                "<|im_start|>",
+                "<|im_end|>",
+            }
+            <= self._ids.keys()
+        )
+
+    @property
+    def _system_message(self) -> str | None:
+        match = _CHATML.fullmatch(self._template.replace("\\n", "\n"))
+        if match is None or not self.chats:
+            kind = "another chat template than ChatML's" if self._template else "no chat template"
+            raise LoweringError(f"{self._path}: the model has {kind}; write the prompt out and use encode")
+        return match["system"]
+
+    @cached_property
+    def _plain(self) -> Bpe:
+        return self._built(())
+
+    @cached_property
+    def _with_special(self) -> Bpe:
+        return self._built(self._special)
+
+    def _built(self, special: Sequence[AddedToken]) -> Bpe:
+        try:
+            built = Bpe(BPE(vocab=self._ids, merges=self._merges, ignore_merges=self._pre == "llama-bpe"))
+        except Exception as error:  # the library raises bare exceptions
+            raise LoweringError(
+                f"{self._path}: the tokenizer's merges do not fit ({error}); fetch the file again"
+            ) from error
+        pre = _pre_tokenizer(self._pre)
+        assert pre is not None
+        built.pre_tokenizer = pre
+        built.decoder = decoders.ByteLevel()
+        built.add_special_tokens([token for token in special if token.special])
+        built.add_tokens([token for token in special if not token.special])
+        return built
+
+
+def _merges(fields: Fields, ids: Mapping[str, int]) -> list[tuple[str, str]]:
+    pairs = []
+    for number, merge in enumerate(fields.texts("tokenizer.ggml.merges")):
+        left, _, right = merge.partition(" ")
+        if left not in ids or right not in ids or left + right not in ids:
+            raise LoweringError(
+                f"{fields.path}: merge {number} of 'tokenizer.ggml.merges' ({merge[:40]!r}) joins no two tokens to a third; "
+                "fetch the file again"
+            )
+        pairs.append((left, right))
+    return pairs
+
+
+def _special(fields: Fields, tokens: Sequence[str]) -> tuple[AddedToken, ...]:
+    """Control tokens (left out of a decoded text) and user-defined ones (part of it)."""
+    kinds = fields.metadata.get("tokenizer.ggml.token_type")
+    if not isinstance(kinds, np.ndarray) or kinds.dtype.kind not in "iu" or len(kinds) != len(tokens):
+        raise LoweringError(
+            f"{fields.path}: 'tokenizer.ggml.token_type' is not one integer for each of the {len(tokens)} tokens; fetch the file again"
+        )
+    return tuple(
+        AddedToken(tokens[number], special=bool(kinds[number] == CONTROL), normalized=False)
+        for number in np.flatnonzero((kinds == CONTROL) | (kinds == USER)).tolist()
+    )
+
+
+_CHATML = re.compile(
+    r"\{% for message in messages %\}"
+    r"(?:\{% if loop\.first and messages\[0\]\['role'\] != 'system' %\}"
+    r"\{\{ '<\|im_start\|>system\n(?P<system>[^'<>{}]*)<\|im_end\|>\n' \}\}\{% endif %\})?"
+    r"\{\{ ?'<\|im_start\|>' \+ message\['role'\] \+ '\n' \+ message\['content'\] \+ '<\|im_end\|>' \+ '\n' ?\}\}"
+    r"\{% endfor %\}"
+    r"\{% if add_generation_prompt %\}\{\{ ?'<\|im_start\|>assistant\n' ?\}\}\{% endif %\}\s*"
+)
+"""The template of ChatML, with or without a system message of the model's own. It is recognised, never executed."""

@@ -1,0 +1,154 @@
+"""Language models from files: the float function, the program's function, and what a claim about a text takes as input.
+
+A claim about a generated text is one pass over prompt and answer together: the program's input are the padded tokens, the prompt's
+length and the whole length; its output is ``accepted``, next to the best token after every position. Consumers require ``accepted``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from prover.gguf.llama import LlamaConfig, Weights, check_tensors, forward, read_config, read_weights
+from prover.gguf.reader import GgufFile, read_gguf
+from prover.gguf.tokenizer import Tokenizer
+from rollup.errors import LoweringError
+
+ClaimInput = tuple[np.ndarray[Any, np.dtype[np.int32]], np.int32, np.int32]
+"""tokens int32 [N], the prompt's length, the whole length."""
+
+
+def load_gguf(path: str | Path) -> LanguageModel:
+    """A Llama-architecture language model from a GGUF file.
+
+    The header, the configuration and every tensor's place and shape are checked here; tokens and weights are read when they are
+    first used, and checked then. Raises LoweringError, naming the file and the key or tensor, for a file that is not sound or is of
+    a kind that is not supported.
+    """
+    file = read_gguf(path)
+    config = read_config(file)
+    check_tensors(file, config)
+    return LanguageModel(file, config)
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A language model with its tokenizer. Weights are float32 and are held once (four bytes a parameter)."""
+
+    file: GgufFile = field(repr=False)
+    config: LlamaConfig
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.file.path.stem
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The file's tokenizer; raises LoweringError if it is of an unsupported kind (token ids work without)."""
+        tokenizer = Tokenizer(self.file)
+        if tokenizer.size > self.config.vocabulary:
+            raise LoweringError(
+                f"{self.file.path}: {tokenizer.size} tokens, but the model knows {self.config.vocabulary}; fetch the file again"
+            )
+        return tokenizer
+
+    @cached_property
+    def weights(self) -> Weights:
+        return read_weights(self.file, self.config)
+
+    def logits(self, tokens: Any) -> Any:
+        """float32 [N, vocabulary] of ``tokens`` int32 [N]; row i is about the token after position i."""
+        return _logits(self.config, self.weights, tokens)
+
+    def fn(self, tokens: Any, prompt: Any, length: Any) -> dict[str, Any]:
+        """The program's function.
+
+        ``tokens`` int32 [N]: prompt, answer, padding; ``prompt``, ``length`` int32: tokens of the prompt, of prompt and answer.
+        ``best`` int32 [N]: the most likely token after every position, the lowest of equals; ``accepted`` bool: 1 <= prompt <
+        length <= N, and every token of the answer is the best one after the position before it.
+        """
+        (n,) = tokens.shape
+        if n < 2:
+            raise LoweringError("a sequence for a prompt and an answer has at least 2 positions")
+        best = jnp.argmax(self.logits(tokens), axis=-1).astype(jnp.int32)
+        position = np.arange(1, n, dtype=np.int32)
+        answer = (position >= prompt) & (position < length)
+        wrong = answer & (tokens[1:] != best[:-1])
+        accepted = ~jnp.any(wrong) & (prompt >= 1) & (prompt < length) & (length <= n)
+        return {"best": best, "accepted": accepted}
+
+    def claim_input(self, prompt: Sequence[int], answer: Sequence[int], size: int) -> ClaimInput:
+        """What a claim about ``answer`` to ``prompt`` takes as input, padded to ``size`` positions.
+
+        Raises LoweringError for an empty part, a token outside the vocabulary, or more tokens than positions.
+        """
+        tokens = [*prompt, *answer]
+        if not len(prompt) or not len(answer):
+            raise LoweringError("a claim about a text needs at least one token of a prompt and one of an answer")
+        if len(tokens) > size:
+            raise LoweringError(
+                f"{len(tokens)} tokens do not fit {size} positions; shorten the text or use a longer program"
+            )
+        for token in tokens:
+            if not 0 <= token < self.config.vocabulary:
+                raise LoweringError(f"{token} is no token; ids lie from 0 to {self.config.vocabulary - 1}")
+        padded = np.full(size, self._padding, dtype=np.int32)
+        padded[: len(tokens)] = tokens
+        return padded, np.int32(len(prompt)), np.int32(len(tokens))
+
+    def example(self, text: str, size: int) -> ClaimInput:
+        """An example or calibration input: the first ``size`` tokens of a text, its last token being the answer."""
+        ids = self.tokenizer.encode(text)[:size]
+        if len(ids) < 2:
+            raise LoweringError(f"an example needs at least 2 tokens, {text[:40]!r} has {len(ids)}; give a longer text")
+        return self.claim_input(ids[:-1], ids[-1:], size)
+
+    def generate(self, prompt: Sequence[int], count: int, stop: bool = True) -> list[int]:
+        """Up to ``count`` most likely tokens after ``prompt``, one by one, in float32.
+
+        ``stop``: end after the eos token, which is part of the answer. One compiled pass over all positions per token: a reference,
+        made to be obviously right. Whether a given answer is the greedy one is seen in one pass, by ``fn``.
+        """
+        if not len(prompt) or count < 1:
+            raise LoweringError("generation needs at least one token of a prompt, and a count of at least 1")
+        if len(prompt) + count > self.config.context:
+            raise LoweringError(f"{len(prompt)} + {count} tokens exceed the model's context of {self.config.context}")
+        tokens, start, _ = self.claim_input(prompt, [self._padding] * count, _rounded(len(prompt) + count))
+        eos = self.tokenizer.eos if stop else None
+        weights = jax.device_put(self.weights)
+        answer: list[int] = []
+        for at in range(int(start), int(start) + count):
+            tokens[at] = _next(self.config, weights, tokens, at - 1)
+            answer.append(int(tokens[at]))
+            if answer[-1] == eos:
+                break
+        return answer
+
+    @property
+    def _padding(self) -> int:
+        value = self.file.metadata.get("tokenizer.ggml.padding_token_id", 0)
+        return value if isinstance(value, int) and 0 <= value < self.config.vocabulary else 0
+
+
+# Weights are arguments of what is compiled: constants of hundreds of megabytes would be copied, and take minutes.
+_logits = jax.jit(forward, static_argnums=0)
+
+
+@partial(jax.jit, static_argnums=0)
+def _next(config: LlamaConfig, weights: Weights, tokens: Any, at: Any) -> Any:
+    """The most likely token after position ``at``. Later positions change nothing, whatever they hold."""
+    return jnp.argmax(forward(config, weights, tokens)[at])
+
+
+def _rounded(length: int) -> int:
+    """A length that few compilations serve: the next multiple of 32, or of an eighth of a larger power of two."""
+    step = max(32, 1 << length.bit_length() >> 3)
+    return -(-length // step) * step
