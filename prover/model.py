@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,57 +14,21 @@ import numpy as np
 
 from prover.capture import Graph, Stacked
 from prover.executor import Executor
+from prover.fidelity import Comparison, Fidelity, merged
 from prover.formats import is_real, quantize
+from prover.saturation import Saturated, saturation
+from prover.trace import trace_bytes
 from rollup.errors import EncodingError, ExecutionError, LoweringError
 from rollup.program import Program
 
 BATCH = 64
+"""Most samples that are compared together."""
 
+BATCH_BYTES = 1 << 26
+"""Bytes of the traces of samples that are compared together; one sample may have more."""
 
-@dataclass(frozen=True)
-class OutputFidelity:
-    """How one output of the program compares with the float function's.
-
-    ``largest``, ``mean``: absolute differences; ``relative``: the largest over the float output's range; ``agreement``: share of
-    equal arg-maxes along the last axis (of equal elements for integers and booleans); ``saturated``: elements at an end of their format.
-    """
-
-    name: str
-    largest: float
-    mean: float
-    relative: float
-    agreement: float
-    saturated: int
-    elements: int
-
-
-@dataclass(frozen=True)
-class Fidelity:
-    """Per output, over ``samples`` input tuples; ``saturated_inputs`` counts input elements beyond their format."""
-
-    samples: int
-    outputs: tuple[OutputFidelity, ...]
-    saturated_inputs: int
-
-    @property
-    def agreement(self) -> float:
-        return min(output.agreement for output in self.outputs)
-
-    @property
-    def relative(self) -> float:
-        return max(output.relative for output in self.outputs)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def __str__(self) -> str:
-        lines = [f"fidelity over {self.samples} samples ({self.saturated_inputs} input elements saturated)"]
-        lines += [
-            f"  {o.name}: largest difference {o.largest:.3g} ({100 * o.relative:.4f} % of the range), mean {o.mean:.3g}, "
-            f"agreement {100 * o.agreement:.2f} %, {o.saturated} of {o.elements} saturated"
-            for o in self.outputs
-        ]
-        return "\n".join(lines)
+INSIDE = 4
+"""Samples on which it is counted what saturates inside a program: each is executed value by value."""
 
 
 class Model:
@@ -76,10 +40,29 @@ class Model:
     def __init__(self, program: Program, fn: Callable[..., Any] | None = None) -> None:
         self.program = program
         self.fn = fn
+        self._floats: dict[Any, Callable[[tuple[Any, ...]], list[jax.Array]]] = {}
 
     @cached_property
     def executor(self) -> Executor:
         return Executor(self.program)
+
+    def noted(self, **meta: Any) -> Model:
+        """The same model with entries of the program's metadata added or replaced; the executor is shared."""
+        model = Model(replace(self.program, meta={**self.program.meta, **meta}), self.fn)
+        model._floats = self._floats
+        if "executor" in self.__dict__:
+            model.__dict__["executor"] = self.executor
+        return model
+
+    def floats(self, *arrays: Any) -> list[np.ndarray]:
+        """The float function's outputs, in order; raises LoweringError for a loaded model without its function."""
+        if self.fn is None:
+            raise LoweringError("this model was loaded without its float function; set model.fn to compare with it")
+        leaves, tree = jax.tree.flatten(arrays)
+        key = self.fn, tree, tuple((np.shape(leaf), np.result_type(leaf)) for leaf in leaves)
+        if key not in self._floats:
+            self._floats[key] = float_function(self.fn, arrays)
+        return [np.asarray(leaf) for leaf in self._floats[key](arrays)]
 
     def quantize(self, *arrays: Any) -> list[np.ndarray]:
         """Inputs (in the structure of ``fn``'s arguments) as the program's integers; reals beyond a format saturate."""
@@ -142,26 +125,47 @@ class Model:
         return self.dequantize(self.executor.outputs(self.quantize(*arrays)))
 
     def fidelity(self, samples: Sequence[tuple[Any, ...]]) -> Fidelity:
-        """Compare with the float function on input tuples; raises LoweringError for a loaded model without its function."""
-        if self.fn is None:
-            raise LoweringError("this model was loaded without its float function; set model.fn to compare with it")
+        """Compare with the float function on input tuples; raises LoweringError for a loaded model without its function.
+
+        Samples are compared a few at a time: memory is bounded by their traces, not by their number.
+        """
         if not samples:
             raise LoweringError("fidelity needs at least one sample")
-        fn = jax.jit(self.fn)
-        real = [[np.asarray(leaf) for leaf in jax.tree.leaves(fn(*sample))] for sample in samples]
-        quantized = [self.quantize(*sample) for sample in samples]
-        integer: list[list[np.ndarray]] = []
-        for at in range(0, len(quantized), BATCH):
-            part = quantized[at : at + BATCH]
-            stacked = self.executor.outputs_batch([np.stack(column) for column in zip(*part, strict=True)])
-            integer += [[column[row] for column in stacked] for row in range(len(part))]
-        outputs = []
-        for number, (_, tensor) in enumerate(self.program.header.outputs):
-            described = self.program.meta["outputs"][number]
-            expected = np.stack([row[number] for row in real])
-            raw = np.stack([row[number].reshape(tensor.shape) for row in integer])
-            outputs.append(_compare(described["name"], expected, raw, tensor.scale, np.iinfo(raw.dtype)))
-        return Fidelity(len(samples), tuple(outputs), self._saturated(samples))
+        header = self.program.header
+        outputs = [
+            Comparison(entry["name"], tensor.scale, tensor.dtype.min, tensor.dtype.max)
+            for entry, (_, tensor) in zip(self.program.meta["outputs"], header.outputs, strict=True)
+        ]
+        batch = max(1, min(BATCH, len(samples), BATCH_BYTES // max(1, trace_bytes(self.program))))
+        for at in range(0, len(samples), batch):
+            part = samples[at : at + batch]
+            rows = [self.quantize(*sample) for sample in part]
+            # The last part is as large as the others: another size would be compiled anew.
+            rows += rows[-1:] * (batch - len(part))
+            stacked = self.executor.outputs_batch([np.stack(column) for column in zip(*rows, strict=True)])
+            for row, sample in enumerate(part):
+                expected = self._expected(*sample)
+                for output, real, column, (_, tensor) in zip(outputs, expected, stacked, header.outputs, strict=True):
+                    output.add(real, column[row].reshape(tensor.shape))
+        return merged(outputs, len(samples), self._saturated(samples))
+
+    def _expected(self, *arrays: Any) -> list[np.ndarray]:
+        """The float function's outputs, if they are what the program computes."""
+        found, outputs = self.floats(*arrays), self.program.header.outputs
+        if len(found) != len(outputs):
+            raise LoweringError(
+                f"the function gives {len(found)} outputs, the program {len(outputs)}; it is another model's"
+            )
+        for real, entry, (_, tensor) in zip(found, self.program.meta["outputs"], outputs, strict=True):
+            if real.shape != tensor.shape:
+                raise LoweringError(
+                    f"the function gives {entry['name']} the shape {real.shape}, the program {tensor.shape}; it is another model's"
+                )
+        return found
+
+    def saturation(self, samples: Sequence[tuple[Any, ...]]) -> tuple[Saturated, ...]:
+        """The ops whose values reach an end of their format on the first few samples."""
+        return saturation(self.executor, [self.quantize(*sample) for sample in samples[:INSIDE]])
 
     def _saturated(self, samples: Sequence[tuple[Any, ...]]) -> int:
         count = 0
@@ -241,23 +245,14 @@ def _leaves(structure: Any) -> list[int]:
     return [-1]
 
 
-def _compare(name: str, expected: np.ndarray, raw: np.ndarray, scale: int, info: Any) -> OutputFidelity:
-    saturated = int(np.sum((raw == info.max) | (raw == info.min)))
-    if not is_real(expected.dtype):
-        agreement = float(np.mean(expected == raw.astype(expected.dtype)))
-        difference = np.abs(expected.astype(np.float64) - raw)
-        return OutputFidelity(
-            name, float(difference.max()), float(difference.mean()), 1 - agreement, agreement, 0, raw.size
-        )
-    difference = np.abs(expected.astype(np.float64) - raw * 2.0**-scale)
-    spread = float(expected.max() - expected.min())
-    agreement = 1.0
-    if expected.ndim > 1 and expected.shape[-1] > 1:
-        agreement = float(np.mean(expected.argmax(-1) == raw.argmax(-1)))
-    relative = float(difference.max()) / spread if spread else float(difference.max())
-    return OutputFidelity(
-        name, float(difference.max()), float(difference.mean()), relative, agreement, saturated, raw.size
-    )
+def float_function(fn: Callable[..., Any], sample: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], list[jax.Array]]:
+    """``fn`` compiled for arrays like the sample's, giving its result's arrays in order.
+
+    Arrays that it closes over are passed as arguments: as constants of the compiled function they would be copied and folded.
+    """
+    closed = jax.make_jaxpr(fn)(*sample)
+    run = jax.jit(lambda weights, leaves: jax.core.eval_jaxpr(closed.jaxpr, weights, *leaves))
+    return lambda given: run(closed.consts, jax.tree.leaves(given))
 
 
 def describe(

@@ -1,75 +1,172 @@
-"""Lower a JAX function of one's own, for ``touchstone model build``."""
+"""Lower somebody's float model to a program, and say how good it is: ``touchstone model build``."""
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from prover import Model, lower
+from prover.fidelity import Fidelity
+from prover.model import INSIDE
+from prover.saturation import Saturated
+from prover.targets import Choice, Target, choose
+from prover.trace import trace_bytes
 from rollup.errors import LoweringError
-from touchstone.compare import function
+from touchstone.origins import opened
+from touchstone.samples import EVERY, read_samples, split
 
-Array = np.ndarray
+DEFAULT = "w16a16"
+COLUMNS = ("", "largest", "mean", "of range", "top-1", "cosine", "KL", "saturated")
+NAME = 24
+"""Characters of an output's name that are shown."""
+
+SHOWN = 8
+"""Saturated ops that are printed; the manifest has all."""
 
 
-def build(name: str, samples: str, formats: str = "w16a16") -> Model:
-    """Lower ``module:function``; ``samples`` is an npz file or another ``module:function``, and serves as example inputs,
-    for calibration and for the fidelity report. Raises LoweringError.
+@dataclass(frozen=True)
+class Built:
+    """A fresh model and what was measured on the way; the model's metadata hold the same as JSON."""
+
+    model: Model
+    calibration: Fidelity
+    held_out: Fidelity | None
+    split: str
+    saturated: tuple[Saturated, ...]
+    looked_at: int
+    target: Target | None
+    choice: Choice | None
+
+    def to_json(self) -> dict[str, Any]:
+        """What the manifest keeps under ``fidelity``."""
+        target = self.target and {
+            "measure": self.target.measure,
+            "bound": self.target.bound,
+            "attempts": [attempt.to_json() for attempt in (self.choice.attempts if self.choice else ())],
+        }
+        return {
+            "calibration": self.calibration.to_json(),
+            "held_out": self.held_out and self.held_out.to_json(),
+            "split": self.split,
+            "saturated": {"samples": self.looked_at, "ops": [one.to_json() for one in self.saturated]},
+            "target": target,
+        }
+
+
+def build(
+    source: str,
+    samples: str | None,
+    formats: str | None = None,
+    held_out: str | None = None,
+    target: str | None = None,
+    length: int | None = None,
+) -> Built:
+    """Lower ``module:function``, an ONNX or a GGUF file, and measure the program.
+
+    ``samples``: an npz file, ``module:function``, or a text file for a language model; they are example inputs, choose the number
+    formats, and are what a target is met on. ``held_out``: more of the same that chooses nothing; without it every fifth sample is
+    held out. ``target``: see ``prover.targets``; without ``formats`` the cheapest that meets it are taken. ``length``: tokens of a
+    language model's pass. Raises LoweringError.
     """
-    columns = read_samples(samples)
-    rows = [tuple(row) for row in zip(*columns, strict=True)]
-    return lower(function(name), *rows[0], formats=formats, calibration=rows)
-
-
-def read_samples(source: str) -> list[Array]:
-    """One array per input, the samples along the first axis; raises LoweringError for anything else."""
-    columns = _from_file(Path(source)) if source.endswith(".npz") else _from_function(source)
-    if not columns or any(column.ndim == 0 for column in columns) or len({len(column) for column in columns}) != 1:
-        shapes = [column.shape for column in columns]
+    wanted = Target.parse(target) if target is not None else None
+    origin = opened(source)
+    if samples is None:
         raise LoweringError(
-            f"{source} gives arrays of shapes {shapes}; give one array per input, each with as many samples along the first axis"
+            f"{source} can't be lowered without samples, which choose its number formats; {origin.wanted}"
         )
-    if not len(columns[0]):
-        raise LoweringError(f"{source} gives no samples; at least one is needed to choose number formats")
-    return columns
+    rows = read_samples(samples, origin, length)
+    if held_out is not None:
+        calibration, other = rows, read_samples(held_out, origin, length)
+        how = f"{held_out}"
+    else:
+        calibration, other = split(rows)
+        how = f"every {EVERY}th sample of {samples}" if other else f"none: {samples} gives fewer than {EVERY} samples"
+    choice = None
+    if wanted is not None:
+        choice = choose(origin.fn, calibration, wanted, *([(formats,)] if formats else []))
+        model, fidelity = choice.model, choice.fidelity
+    else:
+        model = lower(origin.fn, *calibration[0], formats=formats or DEFAULT, calibration=calibration)
+        fidelity = model.fidelity(calibration)
+    built = Built(
+        model,
+        fidelity,
+        model.fidelity(other) if other else None,
+        how,
+        model.saturation(calibration),
+        min(INSIDE, len(calibration)),
+        wanted,
+        choice,
+    )
+    return replace(built, model=model.noted(name=origin.name, fidelity=built.to_json()))
 
 
-def _from_file(path: Path) -> list[Array]:
-    try:
-        with np.load(path) as file:
-            return [file[key] for key in file.files]
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise LoweringError(f"{path} is no npz file of plain arrays ({error}); write it with numpy.savez") from None
-
-
-def _from_function(name: str) -> list[Array]:
-    given: Any = function(name)()
-    columns: Sequence[Any] = given if isinstance(given, tuple | list) else [given]
-    try:
-        return [np.asarray(column) for column in columns]
-    except ValueError as error:
-        raise LoweringError(f"{name} returned no arrays ({error}); return one array per input, or a tuple") from None
-
-
-def summary(model: Model) -> list[tuple[str, str]]:
-    """What a person wants to know of a fresh model: (label, value)."""
-    program = model.program
-    trace = sum(tensor.bytes for tensor in program.header.inputs) + sum(op.bytes * op.repeat for op in program.ops)
-    fidelity = program.meta["fidelity"]
-    outputs = fidelity["outputs"]
-    return [
-        ("model", "0x" + program.id.hex()),
-        ("ops", f"{sum(op.repeat for op in program.ops)} ({len(program.ops)} descriptors)"),
-        ("trace", f"{trace:,} bytes in {program.header.values} values"),
-        (
-            "fidelity",
-            f"over {fidelity['samples']} samples: largest difference "
-            f"{100 * max(output['relative'] for output in outputs):.3g} % of the range, "
-            f"agreement {100 * min(output['agreement'] for output in outputs):.2f} %, "
-            f"{fidelity['saturated_inputs']} input elements saturated",
-        ),
+def summary(built: Built) -> list[str]:
+    """What a person wants to know of a fresh model, in lines."""
+    program = built.model.program
+    trace = trace_bytes(program)
+    constants = sum(array.nbytes for array in program.constants.values())
+    lines = [
+        f"model     0x{program.id.hex()}",
+        f"ops       {sum(op.repeat for op in program.ops):,} ({len(program.ops):,} descriptors)",
+        f"trace     {trace:,} bytes in {program.header.values:,} values",
+        f"constants {constants:,} bytes in {len(program.constants):,} tensors",
+        f"formats   {_formats(built)}",
+        "fidelity  against the float function",
     ]
+    rows = [COLUMNS, *_rows(f"calibration, {_samples(built.calibration)}", built.calibration)]
+    if built.held_out is not None:
+        rows += _rows(f"held out, {_samples(built.held_out)}", built.held_out)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    for row in rows:
+        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append(f"          {row[0].ljust(widths[0])}  {'  '.join(cells)}".rstrip())
+    lines.append(f"          held out: {built.split}")
+    lines += _saturated(built)
+    return lines
+
+
+def _formats(built: Built) -> str:
+    name = built.model.program.meta["formats"]
+    if built.choice is None or built.target is None:
+        return f"{name}"
+    others = "; ".join(str(attempt) for attempt in built.choice.attempts if attempt.formats != name)
+    return f"{name}, the cheapest that meets {built.target}" + (f" ({others})" if others else "")
+
+
+def _samples(fidelity: Fidelity) -> str:
+    return f"{fidelity.samples} samples"
+
+
+def _rows(head: str, fidelity: Fidelity) -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = [(head, *[""] * (len(COLUMNS) - 1))]
+    for output in fidelity.outputs:
+        name = output.name if len(output.name) <= NAME else output.name[: NAME - 3] + "..."
+        real = output.cosine is not None
+        rows.append(
+            (
+                f"  {name}",
+                f"{output.largest:.3g}",
+                f"{output.mean:.3g}",
+                f"{100 * output.relative:.4f} %" if real else "-",
+                f"{100 * output.agreement:.2f} %",
+                f"{output.cosine:.7f}" if real else "-",
+                "-" if output.kl is None else f"{output.kl:.2g}",
+                f"{output.saturated:,} of {output.elements:,}" if real else "-",
+            )
+        )
+    if fidelity.saturated_inputs:
+        rows.append((f"  {fidelity.saturated_inputs:,} input elements saturated", *[""] * (len(COLUMNS) - 1)))
+    return rows
+
+
+def _saturated(built: Built) -> list[str]:
+    over = f"over {built.looked_at} samples"
+    if not built.saturated:
+        return [f"saturated nothing inside, {over}"]
+    lines = [f"saturated {len(built.saturated)} ops inside, {over}"]
+    lines += [f"          {one}" for one in built.saturated[:SHOWN]]
+    if len(built.saturated) > SHOWN:
+        lines.append(f"          and {len(built.saturated) - SHOWN} more, in the manifest")
+    return lines

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from prover.model import Fidelity, Model
+from prover.fidelity import Fidelity
+from prover.model import Model
 from rollup.errors import LoweringError
 from rollup.program import Program
 

@@ -68,12 +68,19 @@ def audit(context: click.Context, path: Path, against: str | None, samples: Path
 
 
 @model.command()
-@click.argument("name", metavar="MODULE:FUNCTION")
+@click.argument("source", metavar="MODULE:FUNCTION|FILE.onnx|FILE.gguf")
 @click.option(
     "--samples",
-    required=True,
-    metavar="FILE.npz|MODULE:FUNCTION",
-    help="Inputs that choose the number formats: one array per input, the samples along the first axis.",
+    metavar="FILE.npz|MODULE:FUNCTION|FILE.txt",
+    help="Inputs that choose the number formats: one array per input, the samples along the first axis; text for a language model.",
+)
+@click.option(
+    "--held-out",
+    metavar="FILE.npz|MODULE:FUNCTION|FILE.txt",
+    help="More of them, which choose nothing and measure the result; without it, every fifth sample is held out.",
+)
+@click.option(
+    "--length", type=click.IntRange(2), help="Tokens of a pass of a language model (prompt and answer). [128]"
 )
 @click.option(
     "-o",
@@ -86,19 +93,32 @@ def audit(context: click.Context, path: Path, against: str | None, samples: Path
 @click.option(
     "--formats",
     type=click.Choice(["w16a16", "w8a16"]),
-    default="w16a16",
-    show_default=True,
-    help="Bits of weights and values: close to the float function, or smaller.",
+    help="Bits of weights and values: close to the float function, or smaller. [w16a16]",
 )
-def build(name: str, samples: str, output: Path, formats: str) -> None:
-    """Lower the JAX function MODULE:FUNCTION to a program, and write it to a folder.
+@click.option(
+    "--target",
+    metavar="MEASURE=BOUND",
+    help="How close it must come on the samples: top1=99.9 (percent), rel=1e-3 (of an output's range), kl=1e-4 (nats) or "
+    "cos=0.9999; the cheapest formats that do are chosen.",
+)
+def build(
+    source: str,
+    samples: str | None,
+    held_out: str | None,
+    length: int | None,
+    output: Path,
+    formats: str | None,
+    target: str | None,
+) -> None:
+    """Lower a float model to a program, write it to a folder, and say how close it comes to the float model.
 
-    The working directory is searched for the module.
+    The model is a JAX function (the working directory is searched for its module), an ONNX file, or a language model of the Llama
+    architecture as GGUF file.
     """
     from touchstone.build import build as lowered
     from touchstone.build import summary
 
-    model = lowered(name, samples, formats)
-    model.save(output)
-    for label, value in [*summary(model), ("folder", str(output))]:
-        click.echo(f"{label:9} {value}")
+    built = lowered(source, samples, formats, held_out, target, length)
+    built.model.save(output)
+    for line in [*summary(built), f"folder    {output}"]:
+        click.echo(line)

@@ -1,0 +1,188 @@
+"""How close a program comes to the float function that it was lowered from (DESIGN D4), output by output, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from prover.formats import is_real
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class OutputFidelity:
+    """How one output of the program compares with the float function's.
+
+    ``largest``, ``mean``: absolute differences; ``relative``: the largest over the float output's range; ``agreement``: share of
+    equal arg-maxes along the last axis (of equal elements for integers and booleans; 1 where there is nothing to choose from);
+    ``cosine``: of the two outputs of a sample, the smallest over the samples (None for integers); ``kl``: mean over all rows of the
+    last axis of KL(softmax(float) || softmax(integer)) in nats, what the difference means if the output is logits (None for integers
+    and for rows of one element); ``saturated``: elements at an end of their format, of ``elements``.
+    """
+
+    name: str
+    largest: float
+    mean: float
+    relative: float
+    agreement: float
+    cosine: float | None
+    kl: float | None
+    saturated: int
+    elements: int
+
+    def __str__(self) -> str:
+        if self.cosine is None:
+            return f"{self.name}: {100 * self.agreement:.2f} % of {self.elements:,} elements equal"
+        kl = "" if self.kl is None else f", KL {self.kl:.2g}"
+        return (
+            f"{self.name}: largest difference {self.largest:.3g} ({100 * self.relative:.4f} % of the range), mean {self.mean:.3g}, "
+            f"agreement {100 * self.agreement:.2f} %, cosine {self.cosine:.7f}{kl}, {self.saturated:,} of {self.elements:,} saturated"
+        )
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Per output, over ``samples`` input tuples; ``saturated_inputs`` counts input elements beyond their format."""
+
+    samples: int
+    outputs: tuple[OutputFidelity, ...]
+    saturated_inputs: int
+
+    @property
+    def agreement(self) -> float:
+        """The smallest of the outputs'."""
+        return min(output.agreement for output in self.outputs)
+
+    @property
+    def relative(self) -> float:
+        """The largest of the outputs'."""
+        return max(output.relative for output in self.outputs)
+
+    @property
+    def cosine(self) -> float | None:
+        """The smallest of the real outputs'; None if there is none."""
+        return min((output.cosine for output in self.outputs if output.cosine is not None), default=None)
+
+    @property
+    def kl(self) -> float | None:
+        """The largest of the outputs that can be read as logits; None if there is none."""
+        return max((output.kl for output in self.outputs if output.kl is not None), default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """As the manifest keeps it: the fields by their names."""
+        return {**asdict(self), "outputs": [asdict(output) for output in self.outputs]}
+
+    def __str__(self) -> str:
+        lines = [f"fidelity over {self.samples} samples ({self.saturated_inputs} input elements saturated)"]
+        return "\n".join([*lines, *(f"  {output}" for output in self.outputs)])
+
+
+@dataclass
+class Comparison:
+    """Sums over samples of how one output compares; ``low`` and ``high`` are the ends of the integers' dtype."""
+
+    name: str
+    scale: int
+    low: int
+    high: int
+    largest: float = 0.0
+    difference: float = 0.0
+    least: float = np.inf
+    most: float = -np.inf
+    equal: int = 0
+    choices: int = 0
+    cosine: float | None = None
+    divergence: float = 0.0
+    rows: int = 0
+    saturated: int = 0
+    elements: int = 0
+    real: bool = field(default=True, init=False)
+
+    def add(self, expected: Array, raw: Array) -> None:
+        """One sample: the float function's output, and the program's integers of the same shape."""
+        self.real = is_real(expected.dtype)
+        self.elements += raw.size
+        if not self.real:
+            difference = np.abs(expected.astype(np.float64) - raw)
+            self.equal += int(np.sum(expected == raw.astype(expected.dtype)))
+            self.choices += raw.size
+        else:
+            wide, own = expected.astype(np.float64), raw * 2.0**-self.scale
+            difference = np.abs(wide - own)
+            self.saturated += int(np.sum((raw == self.high) | (raw == self.low)))
+            self.least, self.most = min(self.least, float(wide.min())), max(self.most, float(wide.max()))
+            self.cosine = min(1.0 if self.cosine is None else self.cosine, cosine(wide, own))
+            if expected.ndim and expected.shape[-1] > 1:
+                self.equal += int(np.sum(expected.argmax(-1) == raw.argmax(-1)))
+                self.choices += raw.size // raw.shape[-1]
+                for one, other in _rows(wide, own):
+                    self.divergence += divergence(one, other)
+                    self.rows += len(one)
+        self.largest = max(self.largest, float(difference.max()))
+        self.difference += float(difference.sum())
+
+    def result(self) -> OutputFidelity:
+        agreement = self.equal / self.choices if self.choices else 1.0
+        spread = self.most - self.least if self.real else 0.0
+        return OutputFidelity(
+            self.name,
+            self.largest,
+            self.difference / self.elements,
+            (self.largest / spread if spread else self.largest) if self.real else 1 - agreement,
+            agreement,
+            self.cosine,
+            self.divergence / self.rows if self.rows else None,
+            self.saturated,
+            self.elements,
+        )
+
+
+ROWS_ELEMENTS = 1 << 20
+"""Elements that a divergence looks at together."""
+
+
+def _rows(one: Array, other: Array) -> Iterator[tuple[Array, Array]]:
+    """Both as matrices of rows along the last axis, some rows at a time."""
+    width = one.shape[-1]
+    step = max(1, ROWS_ELEMENTS // width)
+    flat, same = one.reshape(-1, width), other.reshape(-1, width)
+    for start in range(0, len(flat), step):
+        yield flat[start : start + step], same[start : start + step]
+
+
+def cosine(one: Array, other: Array) -> float:
+    """Of two arrays as vectors; 1 for two zeros, 0 for one."""
+    norms = float(np.linalg.norm(one) * np.linalg.norm(other))
+    if not norms:
+        return float(np.array_equal(one, other))
+    return float(np.clip(np.dot(one.reshape(-1), other.reshape(-1)) / norms, -1, 1))
+
+
+def divergence(one: Array, other: Array) -> float:
+    """Sum over the rows of KL(softmax(one) || softmax(other)), in nats."""
+    p, q = _log_softmax(one), _log_softmax(other)
+    return float(np.sum(np.exp(p) * (p - q)))
+
+
+def _log_softmax(rows: Array) -> Array:
+    shifted = rows - rows.max(-1, keepdims=True)
+    result: Array = shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
+    return result
+
+
+def fidelity_of(meta: Mapping[str, Any], which: str = "calibration") -> Fidelity | None:
+    """What a manifest says of its ``calibration`` or ``held_out`` samples; None if it says nothing that can be read."""
+    try:
+        found = meta["fidelity"][which]
+        outputs = tuple(OutputFidelity(**output) for output in found["outputs"])
+        return Fidelity(int(found["samples"]), outputs, int(found["saturated_inputs"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def merged(outputs: Sequence[Comparison], samples: int, saturated_inputs: int) -> Fidelity:
+    return Fidelity(samples, tuple(output.result() for output in outputs), saturated_inputs)

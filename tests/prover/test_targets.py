@@ -1,0 +1,66 @@
+"""Targets: the cheapest formats that come close enough on the calibration samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from prover.targets import MEASURES, Target, choose
+from rollup.errors import LoweringError
+from tests.prover.cases import reals
+
+WEIGHTS = reals(32, 16) / 6, reals(16, 10) / 4
+SAMPLES = [(reals(32),) for _ in range(12)]
+
+
+def network(x: np.ndarray) -> np.ndarray:
+    return np.maximum(0, 1) * (x @ WEIGHTS[0]) @ WEIGHTS[1]
+
+
+def test_a_loose_target_is_met_by_small_weights_and_a_strict_one_by_large() -> None:
+    loose = choose(network, SAMPLES, Target.parse("rel=0.05"))
+    strict = choose(network, SAMPLES, Target.parse("rel=5e-4"))
+    assert loose.model.program.meta["formats"] == "w8a16"
+    assert strict.model.program.meta["formats"] == "w16a16"
+    assert strict.fidelity.relative <= 5e-4 < loose.fidelity.relative <= 0.05
+    assert [attempt.met for attempt in strict.attempts] == [False, True]
+    assert strict.attempts[0].work < strict.attempts[1].work
+    assert strict.fidelity.samples == len(SAMPLES)
+
+
+def test_a_target_beyond_all_formats_says_how_far_the_best_came() -> None:
+    with pytest.raises(LoweringError, match=r"no formats meet rel=1e-09 .*w16a16 reaches"):
+        choose(network, SAMPLES, Target.parse("rel=1e-9"))
+
+
+@pytest.mark.parametrize("text", ["top1=100", "kl=1e-3", "cos=0.999"])
+def test_every_measure_can_be_a_target(text: str) -> None:
+    found = choose(network, SAMPLES, Target.parse(text), ["w16a16"])
+    assert found.attempts[0].met and found.model.program.meta["formats"] == "w16a16"
+
+
+def test_a_measure_that_the_outputs_do_not_have_is_refused() -> None:
+    for text in ("kl=1e-3", "cos=0.9"):
+        with pytest.raises(LoweringError, match="use top1"):
+            choose(lambda x: x > 0, SAMPLES, Target.parse(text), ["w16a16"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("speed=3", "is no target; write one of top1="),
+        ("top1", "names no number"),
+        ("top1=many", "names no number"),
+        ("top1=101", "lies between 0 and 100"),
+        ("rel=-1", "lies between 0 and 1"),
+        ("cos=nan", "lies between -1 and 1"),
+    ],
+)
+def test_what_is_no_target_says_what_is_one(text: str, words: str) -> None:
+    with pytest.raises(LoweringError, match=words):
+        Target.parse(text)
+
+
+def test_a_bound_is_met_by_equality() -> None:
+    for measure in MEASURES:
+        assert Target(measure, 0.5).met(0.5)

@@ -1,0 +1,101 @@
+"""Float models from where they are: a JAX function by its name, an ONNX file, a language model as GGUF."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from rollup.errors import LoweringError
+from touchstone.compare import function
+
+
+class Tokens(Protocol):
+    """Text as token ids and back."""
+
+    def encode(self, text: str) -> list[int]: ...
+
+
+class Language(Protocol):
+    """What samples of a language model are made with."""
+
+    @property
+    def tokenizer(self) -> Tokens: ...
+
+    def claim_input(self, prompt: Sequence[int], answer: Sequence[int], size: int) -> tuple[Any, ...]: ...
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input as the model's file declares it; a dimension that is a name takes the size of the samples."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype.name}[{', '.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A float function to be lowered.
+
+    ``inputs``: what its file declares, None if only the function knows; ``language``: a language model, whose inputs are
+    the padded tokens int32[N], the prompt's length and the whole length.
+    """
+
+    source: str
+    name: str
+    fn: Callable[..., Any]
+    inputs: tuple[Port, ...] | None = None
+    language: Language | None = None
+
+    @property
+    def wanted(self) -> str:
+        """What samples for it look like, to be told to whoever gave none."""
+        if self.language is not None:
+            return (
+                "give --samples FILE.txt with text like that which the model will see (and --length for the tokens of a "
+                "pass), or FILE.npz with tokens, prompt and length"
+            )
+        if self.inputs is None:
+            return (
+                "give --samples FILE.npz with one array for each input, the samples along the first axis, "
+                "or --samples MODULE:FUNCTION that returns them"
+            )
+        return (
+            f"it takes {', '.join(map(str, self.inputs))}: give --samples FILE.npz with one array for each, by name or in this "
+            "order, the samples along the first axis"
+        )
+
+
+def opened(source: str) -> Origin:
+    """The float model that a user names: ``module:function``, a path that ends in .onnx, or one that ends in .gguf.
+
+    Raises LoweringError for anything else, and whatever the file's reader finds wrong with it.
+    """
+    path = Path(source)
+    if path.suffix.lower() in (".onnx", ".gguf") and not path.is_file():
+        raise LoweringError(f"{source} is no file; name the model's file, or a JAX function as package.module:function")
+    if path.suffix.lower() == ".onnx":
+        from prover import load_onnx
+
+        graph = load_onnx(path)
+        ports = tuple(Port(one.name, np.dtype(one.dtype), tuple(one.shape)) for one in graph.inputs)
+        return Origin(source, path.stem, graph.fn, ports)
+    if path.suffix.lower() == ".gguf":
+        from prover.language import load_gguf
+
+        language = load_gguf(path)
+        tokens = Port("tokens", np.dtype(np.int32), ("N",))
+        lengths = tuple(Port(name, np.dtype(np.int32), ()) for name in ("prompt", "length"))
+        return Origin(source, path.stem, language.fn, (tokens, *lengths), language)
+    if ":" not in source:
+        raise LoweringError(
+            f"{source!r} names no model; give a JAX function as package.module:function, or a file FILE.onnx or FILE.gguf"
+        )
+    return Origin(source, source.partition(":")[2], function(source))
