@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ MERGES = (
 )  # fmt: skip
 CHATML = (
     "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
-    "{{ '<|im_start|>system\nYou are tiny<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
+    "{{ '<|im_start|>system\nYou are tiny<|im_end|>\n' }}{% endif %}"
+    "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 
@@ -88,11 +89,12 @@ def write_tiny_llama(
     pre: str = "smollm",
     metadata: Mapping[str, Any] | None = None,
     tensors: Mapping[str, np.ndarray] | None = None,
+    drop: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
     """Write the file and give back its weights as the file holds them (rounded to ``kind``), float32, by name.
 
     ``kind``: storage of the matrices; norms stay float32. ``metadata``: further keys, or other values (None leaves a key out);
-    ``tensors``: further tensors, or others.
+    ``tensors``: further tensors, or others; ``drop``: names of those that the file lacks.
     """
     head = head or width // heads
     weights = tiny_weights(layers, width, hidden or 2 * width, heads, kv, head, vocab, tied, seed) | dict(tensors or {})
@@ -129,6 +131,8 @@ def write_tiny_llama(
             _add(writer, key, value)
     stored = {}
     for name, array in weights.items():
+        if name in drop:
+            continue
         chosen = kind if array.ndim == 2 else Kind.F32
         data = gguf.quantize(array, chosen)
         writer.add_tensor(name, data, raw_dtype=chosen)
