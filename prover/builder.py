@@ -12,7 +12,7 @@ import numpy as np
 from prover.capture import double_precision
 from prover.certify import certified
 from prover.draft import BOX, SELF, Coder, Const, Draft, Tensor, View
-from prover.formats import MARGIN, Format, Formats, quantize, scale_for, value_format
+from prover.formats import MARGIN, SCALE_LIMIT, Format, Formats, quantize, scale_for, value_format
 from prover.passes.calibrate import Range
 from prover.splitting import split
 from rollup.encoding import TensorType
@@ -159,6 +159,8 @@ class Builder:
             coder = Coder(draft)
             wrapped = coder.done(coder.wrapped(len(draft.code), draft.dtype), 0)
             return self.read(self.emit(wrapped, DType.holding(wrapped.low, wrapped.high)), wrapped)
+        if draft.range.wish.whole and draft.reduces and abs(draft.scale) < SCALE_LIMIT:
+            return self.read(self.emit(draft, DType.holding(draft.low, draft.high)), draft)
         return self.stored(draft, value_format(draft.range))
 
     def stored(self, draft: Draft, form: Format) -> Draft:

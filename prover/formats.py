@@ -72,11 +72,21 @@ class Format:
 
 
 def value_format(observed: Range) -> Format:
-    """int16 with a twofold margin, widened to 24 bits if calibration shows an outlier."""
-    magnitude = observed.magnitude * MARGIN
-    if observed.typical > 0 and observed.magnitude > OUTLIER * observed.typical:
-        return Format(DType.I32, scale_for(magnitude, WIDE_BITS), -(1 << WIDE_BITS), (1 << WIDE_BITS) - 1)
-    return Format(DType.I16, scale_for(magnitude, 15), DType.I16.min, DType.I16.max)
+    """int16 with a twofold margin, widened to 24 bits if calibration shows an outlier, or as the plan wishes."""
+    wish = observed.wish
+    if wish.unit:
+        return Format(DType.I16, 15, DType.I16.min, DType.I16.max)
+    magnitude = observed.magnitude * MARGIN + wish.room
+    bits = 15
+    if wish.bits is not None:
+        bits = wish.bits
+    elif observed.typical > 0 and observed.magnitude > OUTLIER * observed.typical:
+        bits = WIDE_BITS
+    if wish.grid is not None:
+        bits = max(bits, min(WIDE_BITS, bits + wish.grid - scale_for(magnitude, bits)))
+    if bits == 15:
+        return Format(DType.I16, scale_for(magnitude, 15), DType.I16.min, DType.I16.max)
+    return Format(DType.I32, scale_for(magnitude, bits), -(1 << bits), (1 << bits) - 1)
 
 
 def quantize(array: np.ndarray, scale: int, low: int, high: int) -> np.ndarray:

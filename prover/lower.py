@@ -1,6 +1,6 @@
 """Lowering: a float JAX function becomes a program of integers (DESIGN D2, D4).
 
-capture -> fold constants -> calibrate -> rules (fuse, lay out, choose formats) -> emit -> audit.
+capture -> fold constants -> simplify -> plan -> calibrate -> rules (fuse, lay out, choose formats) -> emit -> audit.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from prover.formats import Format, formats_named, integer_dtype, integer_range, 
 from prover.model import Model, describe
 from prover.passes.calibrate import calibrate
 from prover.passes.fold import fold
+from prover.passes.plan import plan
+from prover.passes.simplify import simplify
 from prover.rules.context import Context, Item
 from prover.rules.movement import copied
 from rollup.audit import audit
@@ -59,7 +61,8 @@ def lower(
         )
     given = list(calibration) if calibration else [tuple(example_inputs)]
     samples = [_flat(sample, in_tree, graph) for sample in given]
-    ranges = calibrate(graph, samples)
+    graph = simplify(fold(graph, inside=False))
+    ranges = calibrate(graph, samples, plan(graph))
     folded = fold(graph)
     builder = Builder(chosen)
     context = Context(builder, ranges)
@@ -78,7 +81,7 @@ def lower(
     audit(program)
     model = Model(program, fn)
     report = model.fidelity(given[:REPORTED])
-    model = Model(replace(program, meta={**program.meta, "fidelity": report.to_json()}), fn)
+    model = model.noted(fidelity={"calibration": report.to_json()})
     LOG.info("lowered %s: %d ops, model id %s\n%s", meta["name"], len(program.ops), program.id.hex(), report)
     return model
 

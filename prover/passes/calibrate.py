@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,29 +12,35 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover.capture import Graph, Node, Var, bind, scan
+from prover.passes.plan import MASK, PLAIN, Plan, Wish
 from rollup.errors import LoweringError
+
+COMPILED_BYTES = 1 << 24
+"""Constants of a graph up to which it is compiled as a whole to be calibrated."""
 
 
 @dataclass(frozen=True)
 class Range:
     """Smallest and largest finite value over all samples, and a typical magnitude that outliers hardly move.
 
-    ``typical`` is (mean of sqrt |x| over the non-zero elements) squared.
+    ``typical`` is (mean of sqrt |x| over the non-zero elements) squared; ``wish`` is what the plan wants of the value's format.
     """
 
     low: float
     high: float
     typical: float
+    wish: Wish = PLAIN
 
     @property
     def magnitude(self) -> float:
         return max(abs(self.low), abs(self.high))
 
 
-def _statistics(x: Any) -> Any:
+@partial(jax.jit, static_argnames="masked")
+def _statistics(x: Any, masked: bool = False) -> Any:
     x = jnp.asarray(x)
     x = x.astype(jnp.float32) if x.dtype != jnp.float64 else x
-    finite = jnp.isfinite(x)
+    finite = jnp.isfinite(x) & (x > MASK if masked else True)
     low = jnp.min(jnp.where(finite, x, jnp.inf))
     high = jnp.max(jnp.where(finite, x, -jnp.inf))
     counted = finite & (x != 0)
@@ -41,20 +48,38 @@ def _statistics(x: Any) -> Any:
     return jnp.stack([low, high, root, jnp.any(jnp.isnan(x)).astype(low.dtype)])
 
 
-def _observe(graph: Graph, inputs: Sequence[Any]) -> tuple[list[Any], dict[int, Any]]:
-    """(outputs, statistics by the identity of the variable); those of a scan's body are reduced over its iterations."""
+def _observe(graph: Graph, inputs: Sequence[Any], plan: Plan) -> tuple[list[Any], dict[Var, Any]]:
+    """(outputs, statistics of every variable); those of a scan's body are reduced over its iterations."""
+    last = {x: number for number, node in enumerate(graph.nodes) for x in node.inputs if isinstance(x, Var)}
+    last.update({x: len(graph.nodes) for x in graph.outputs if isinstance(x, Var)})
     env: dict[Var, Any] = dict(zip(graph.inputs, inputs, strict=True))
-    seen = {id(var): _statistics(x) for var, x in env.items()}
-    for node in graph.nodes:
+    seen = {var: _statistics(x, var in plan.masked) for var, x in env.items()}
+    for number, node in enumerate(graph.nodes):
         arguments = [env[x] if isinstance(x, Var) else x for x in node.inputs]
         if node.body is None:
             outputs = bind(node, arguments)
         else:
-            outputs, stacked = scan(node, arguments, _observe)
-            seen.update({key: _reduce(value) for key, value in stacked.items()})
-        env.update(zip(node.outputs, outputs, strict=True))
-        seen.update({id(var): _statistics(x) for var, x in zip(node.outputs, outputs, strict=True)})
+            outputs, stacked = _observed_scan(node, arguments, plan)
+            seen.update({var: _reduce(value) for var, value in stacked.items()})
+        for var, x in zip(node.outputs, outputs, strict=True):
+            env[var] = x
+            seen[var] = _statistics(x, var in plan.masked)
+        for x in {x for x in node.inputs if isinstance(x, Var) and last[x] == number}:
+            del env[x]
     return [env[x] if isinstance(x, Var) else x for x in graph.outputs], seen
+
+
+def _observed_scan(node: Node, arguments: Sequence[Any], plan: Plan) -> tuple[list[Any], dict[Var, Any]]:
+    """A scan node's results and the statistics of its body's variables, one row per iteration."""
+    found: list[Var] = []
+
+    def run(body: Graph, inputs: Sequence[Any]) -> tuple[list[Any], Any]:
+        results, seen = _observe(body, inputs, plan)
+        found[:] = list(seen)
+        return results, list(seen.values())
+
+    outputs, stacked = scan(node, arguments, run)
+    return outputs, dict(zip(found, stacked, strict=True))
 
 
 def _reduce(stack: Any) -> Any:
@@ -70,12 +95,18 @@ def _variables(graph: Graph) -> list[tuple[Var, Node | None]]:
     return found
 
 
-def calibrate(graph: Graph, samples: Sequence[Sequence[Any]]) -> dict[Var, Range]:
-    """Ranges of all variables, scan bodies included; raises LoweringError if the float function's result is NaN."""
-    observe = jax.jit(lambda inputs: _observe(graph, inputs)[1])
-    total: dict[int, Any] = {}
+def calibrate(graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan) -> dict[Var, Range]:
+    """Ranges of all variables, scan bodies included; raises LoweringError if the float function's result is NaN.
+
+    A large graph is run primitive by primitive: compiling it as a whole would take longer, and hold its weights twice.
+    """
+    small = sum(x.nbytes for node in graph.nodes for x in node.inputs if isinstance(x, np.ndarray)) <= COMPILED_BYTES
+    variables = [var for var, _ in _variables(graph)]
+    compiled = jax.jit(lambda inputs: [_observe(graph, inputs, plan)[1][var] for var in variables])
+    total: dict[Var, Any] = {}
     for sample in samples:
-        for key, value in observe(list(sample)).items():
+        found = compiled(list(sample)) if small else [_observe(graph, list(sample), plan)[1][var] for var in variables]
+        for key, value in zip(variables, found, strict=True):
             new = np.asarray(value, dtype=np.float64)
             old = total.get(key)
             total[key] = (
@@ -85,12 +116,12 @@ def calibrate(graph: Graph, samples: Sequence[Sequence[Any]]) -> dict[Var, Range
             )
     ranges: dict[Var, Range] = {}
     for var, node in _variables(graph):
-        low, high, root, nan = total[id(var)]
+        low, high, root, nan = total[var]
         if nan and var in graph.outputs:
             place = f"{node.name} at {node.where or 'an unknown place'}" if node is not None else "an input"
             raise LoweringError(
                 f"{place} gives NaN on a calibration sample; a program has no NaN, keep the samples inside the function's domain"
             )
         low, high = (float(low), float(high)) if low <= high else (0.0, 0.0)
-        ranges[var] = Range(low, high, float(root**2))
+        ranges[var] = Range(low, high, float(root**2), plan.wishes.get(var, PLAIN))
     return ranges

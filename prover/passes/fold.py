@@ -16,13 +16,16 @@ from prover.capture import Array, Graph, Node, Operand, Stacked, Var, bind
 
 Known = Array | Stacked
 
-
-def fold(graph: Graph) -> Graph:
-    """The same graph without nodes whose inputs are all constants."""
-    return _fold(graph, {})
+VIEW_BYTES = 1 << 16
+"""Constants from this size on are moved without a copy."""
 
 
-def _fold(graph: Graph, known: dict[Var, Known]) -> Graph:
+def fold(graph: Graph, inside: bool = True) -> Graph:
+    """The same graph without nodes whose inputs are all constants; ``inside``: those of scan bodies, too."""
+    return _fold(graph, {}, inside)
+
+
+def _fold(graph: Graph, known: dict[Var, Known], inside: bool = True) -> Graph:
     kept: list[Node] = []
 
     def read(operand: Operand) -> Operand:
@@ -34,7 +37,7 @@ def _fold(graph: Graph, known: dict[Var, Known]) -> Graph:
             known.update(zip(node.outputs, _compute(node, inputs), strict=True))
             continue
         node = replace(node, inputs=inputs)
-        kept.append(_fold_scan(node) if node.body is not None else node)
+        kept.append(_fold_scan(node) if inside and node.body is not None else node)
     return Graph(graph.inputs, tuple(kept), tuple(read(x) for x in graph.outputs))
 
 
@@ -54,9 +57,29 @@ def _fold_scan(node: Node) -> Node:
 
 
 def _compute(node: Node, inputs: Sequence[Any]) -> list[Known]:
+    moved = _moved(node, inputs[0]) if inputs else None
+    if moved is not None:
+        return [moved]
     if not any(isinstance(x, Stacked) for x in inputs):
         return [np.asarray(x) for x in bind(node, inputs)]
     axes = tuple(0 if isinstance(x, Stacked) else None for x in inputs)
     arrays = [x.array if isinstance(x, Stacked) else x for x in inputs]
     results = jax.vmap(lambda *xs: tuple(bind(node, xs)), in_axes=axes)(*arrays)
     return [Stacked(np.asarray(x)) for x in results]
+
+
+def _moved(node: Node, array: Any) -> Array | None:
+    """A weight under another shape or order, as a view of its memory; None for any other primitive."""
+    if not isinstance(array, np.ndarray) or array.nbytes < VIEW_BYTES:
+        return None
+    match node.name:
+        case "transpose":
+            return np.transpose(array, node.params["permutation"])
+        case "reshape" if node.params.get("dimensions") is None:
+            return array.reshape(node.params["new_sizes"])
+        case "broadcast_in_dim":
+            shape, dims = node.params["shape"], node.params["broadcast_dimensions"]
+            lined = np.ones(len(shape), dtype=np.int64)
+            lined[list(dims)] = array.shape
+            return np.broadcast_to(array.reshape(lined), shape)
+    return None

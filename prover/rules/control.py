@@ -22,7 +22,9 @@ UNROLL_LIMIT = 64
 
 
 def _spanned(ranges: Sequence[Range]) -> Range:
-    return Range(min(r.low for r in ranges), max(r.high for r in ranges), max(r.typical for r in ranges))
+    return Range(
+        min(r.low for r in ranges), max(r.high for r in ranges), max(r.typical for r in ranges), ranges[0].wish
+    )
 
 
 def carry_format(dtype: Any, observed: Range) -> Format:
@@ -38,7 +40,7 @@ def _scan(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
     body, params = node.body, node.params
     assert body is not None
     fixed, carried, length = params["num_consts"], params["num_carry"], int(params["length"])
-    if ctx.builder.segment.repeat > 1:
+    if ctx.builder.segment.repeat > 1 or length == 1:
         if length > UNROLL_LIMIT:
             raise unsupported(
                 node,

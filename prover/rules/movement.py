@@ -9,8 +9,7 @@ from typing import Any
 
 from prover.capture import Node
 from prover.draft import Coder, Const, Draft, View
-from prover.formats import value_format
-from prover.rules.context import Context, Fix, Item, rule, unsupported
+from prover.rules.context import LONGEST_CODE, Context, Fix, Item, rule, unsupported
 from prover.rules.elementwise import align
 from rollup.ops import ITERATION, Term
 
@@ -235,16 +234,23 @@ def _concatenate(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     return concatenated(ctx, node, items, int(node.params["dimension"]))
 
 
+CHOSEN_PARTS = 4
+"""Parts up to which a concatenation computes all of them everywhere and chooses; more are stored and read."""
+
+
 def concatenated(ctx: Context, node: Node, items: Sequence[Item], axis: int) -> Draft:
-    """A sum of operands that read zero outside their part, at one scale."""
-    shape = node.outputs[0].shape
+    """Few parts that are element-wise code are computed where they are read; others are a sum of views that are zero outside."""
+    drafts = [ctx.drafted(item) for item in items]
     observed = ctx.range(node)
-    scale = 0 if node.outputs[0].dtype.kind in "iub" else value_format(observed).scale
+    computed = len(drafts) <= CHOSEN_PARTS and any(d.as_view() is None for d in drafts)
+    if computed and sum(len(d.code) for d in drafts) <= LONGEST_CODE // 2:
+        return _chosen(ctx, node, drafts, axis)
+    shape = node.outputs[0].shape
     coder = Coder(ctx.blank(node))
     parts: list[Fix | Const] = []
     at = 0
-    for item in items:
-        draft = ctx.tensor(ctx.drafted(item))
+    for draft in drafts:
+        draft = ctx.tensor(draft)
         n = draft.shape[axis]
         view = bounded(
             ctx, draft, [(-at, shape[axis] - at) if d == axis else (0, size) for d, size in enumerate(draft.shape)]
@@ -256,7 +262,28 @@ def concatenated(ctx: Context, node: Node, items: Sequence[Item], axis: int) -> 
     total = registers[0]
     for register in registers[1:]:
         total = coder.add(total, register)
-    return coder.done(total, scale)
+    return coder.done(total, scale, range=observed)
+
+
+def _chosen(ctx: Context, node: Node, drafts: Sequence[Draft], axis: int) -> Draft:
+    """All parts computed at every position, and the one that lies there chosen by the index."""
+    shape = node.outputs[0].shape
+    coder = Coder(ctx.blank(node))
+    parts: list[Fix | Const] = []
+    ends: list[int] = []
+    for draft in drafts:
+        draft = ctx.builder.materialised(draft) if draft.reduces else ctx.builder.realised(draft)
+        start = ends[-1] if ends else 0
+        variables = straight(draft.shape)
+        variables[axis] = (-start, ((axis, 1),)) if draft.shape[axis] > 1 else (0, ())
+        ends.append(start + draft.shape[axis])
+        parts.append(Fix(coder.include(draft.reindexed(shape, variables)), draft.scale, draft.range))
+    registers, scale = align(ctx, coder, parts)
+    index = coder.index(axis, shape[axis])
+    chosen = registers[-1]
+    for register, end in reversed(list(zip(registers[:-1], ends, strict=False))):
+        chosen = coder.select(coder.less(index, coder.const(end)), register, chosen)
+    return coder.done(chosen, scale)
 
 
 @rule("stack")
@@ -264,7 +291,8 @@ def _stack(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     axis = int(node.params["axis"])
     parts = []
     for item in items:
-        draft = ctx.tensor(ctx.drafted(item))
+        draft = ctx.drafted(item)
+        draft = ctx.tensor(draft) if draft.reduces or len(items) > CHOSEN_PARTS else ctx.builder.realised(draft)
         shape = (*draft.shape[:axis], 1, *draft.shape[axis:])
         parts.append(draft.reindexed(shape, [(0, ((d if d < axis else d + 1, 1),)) for d in range(len(draft.shape))]))
     return concatenated(ctx, node, parts, axis)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -60,9 +61,11 @@ def _axes(draft: Draft, axes: Sequence[int]) -> tuple[dict[int, Affine], tuple[i
 
 def innermost(ctx: Context, draft: Draft, axes: Sequence[int]) -> Draft:
     """The draft in memory, with the reduced axes last if it is large."""
+    kept = [d for d in range(len(draft.shape)) if d not in axes]
+    if draft.as_view() is None and "read" not in draft.memo and large(draft):
+        draft = replace(draft, order=(*kept, *axes), memo={})
     draft = ctx.builder.materialised(draft)
     view = ctx.builder.view(draft)
-    kept = [d for d in range(len(draft.shape)) if d not in axes]
     if not view.stacked:
         strides = view.strides()
         steps = [abs(strides.get(d, 0)) for d in axes if draft.shape[d] > 1]
@@ -70,6 +73,11 @@ def innermost(ctx: Context, draft: Draft, axes: Sequence[int]) -> Draft:
             return draft
     # A stack's iterations lie in leaves of their own: reduced from where they are, each would be opened.
     return copied(ctx, draft, (*kept, *axes))
+
+
+def large(draft: Draft) -> bool:
+    """Whether a draft that is not in memory yet will be large there."""
+    return math.prod(draft.shape) * 2 > COPY_BYTES
 
 
 def _reduce(monoid: Monoid) -> None:

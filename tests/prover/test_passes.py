@@ -13,6 +13,7 @@ from jax import lax
 from prover.capture import Graph, Stacked, capture, evaluate
 from prover.passes.calibrate import calibrate
 from prover.passes.fold import fold
+from prover.passes.plan import Plan
 from rollup.errors import LoweringError
 from tests.prover.cases import CASES, Case, reals
 
@@ -56,7 +57,7 @@ def test_ranges_cover_all_samples_and_all_iterations() -> None:
         return lax.fori_loop(0, 4, lambda _, c: c * 2.0, x)
 
     graph, _, _ = capture(run, (np.ones(2, np.float32),))
-    ranges = calibrate(graph, [[np.array([1.0, -3.0], np.float32)], [np.array([0.5, 2.0], np.float32)]])
+    ranges = calibrate(graph, [[np.array([1.0, -3.0], np.float32)], [np.array([0.5, 2.0], np.float32)]], Plan())
     scan = next(node for node in graph.nodes if node.body is not None)
     assert scan.body is not None
     doubled = next(node for node in scan.body.nodes if node.name == "mul")
@@ -66,8 +67,8 @@ def test_ranges_cover_all_samples_and_all_iterations() -> None:
 
 def test_infinities_are_left_out_of_ranges_and_nan_results_are_refused() -> None:
     graph, _, _ = capture(lambda x: jnp.where(x > 0, x, -jnp.inf), (np.ones(2, np.float32),))
-    ranges = calibrate(graph, [[np.array([1.0, -3.0], np.float32)]])
+    ranges = calibrate(graph, [[np.array([1.0, -3.0], np.float32)]], Plan())
     assert ranges[graph.outputs[0]].low == 1.0  # type: ignore[index]
     bad, _, _ = capture(jnp.log, (np.ones(2, np.float32),))
     with pytest.raises(LoweringError, match="gives NaN on a calibration sample"):
-        calibrate(bad, [[np.array([-1.0, 1.0], np.float32)]])
+        calibrate(bad, [[np.array([-1.0, 1.0], np.float32)]], Plan())
