@@ -121,7 +121,7 @@ def test_there_are_five_commands() -> None:
 
 def test_a_model_of_ones_own_is_claimed_and_final_by_l1s_word(final: str) -> None:
     lines = final.splitlines()
-    assert any(line.startswith("fidelity  over 32 samples") for line in lines)
+    assert any("held out, 35 samples" in line for line in lines)
     assert any(line.startswith("output   output: [") for line in lines)
     assert lines[-1] == "state    final, by L1's word: these outputs of this input"
 

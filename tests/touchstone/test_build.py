@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from prover.fidelity import OutputFidelity
 from rollup.program import Program
 from touchstone.cli import main
 
@@ -51,13 +54,91 @@ def test_the_samples_of_a_function_and_of_a_file_give_the_same_program(tmp_path:
     first, second = Program.load(tmp_path / "one"), Program.load(tmp_path / "two")
     assert first.id == second.id
     assert [tensor.shape for tensor in first.header.inputs] == [(4,), (4,)]
-    assert first.id.hex() in said and "fidelity  over 6 samples" in said and "ops" in said and "bytes" in said
+    assert first.id.hex() in said and "calibration, 5 samples" in said and "ops" in said and "bytes" in said
 
 
 def test_the_formats_are_the_ones_asked_for(tmp_path: Path) -> None:
     code, said = build(tmp_path / "small", "samples", "--formats", "w8a16")
     assert code == 0, said
     assert Program.load(tmp_path / "small").meta["formats"] == "w8a16"
+
+
+def test_what_is_printed_is_in_the_manifest(tmp_path: Path) -> None:
+    code, said = build(tmp_path / "one", "samples")
+    assert code == 0 and "held out: every 5th sample of" in said and "saturated nothing inside, over 4 samples" in said
+    assert all(len(line) <= 120 for line in said.splitlines())
+    found = json.loads((tmp_path / "one" / "manifest.json").read_text())["meta"]["fidelity"]
+    assert set(found) == {"calibration", "held_out", "split", "saturated", "target"}
+    assert (found["calibration"]["samples"], found["held_out"]["samples"]) == (5, 1)
+    assert found["saturated"] == {"samples": 4, "ops": []} and found["target"] is None
+    assert set(found["held_out"]["outputs"][0]) == {field.name for field in fields(OutputFidelity)}
+
+
+def test_held_out_samples_choose_nothing(tmp_path: Path) -> None:
+    np.savez(tmp_path / "large.npz", x=100 * SAMPLES, y=SAMPLES)
+    large = str(tmp_path / "large.npz")
+    code, said = build(tmp_path / "one", "samples", "--held-out", large)
+    assert code == 0, said
+    code, _ = build(tmp_path / "two", "samples", "--held-out", "tests.touchstone.test_build:samples")
+    first, second = (Program.load(tmp_path / name) for name in ("one", "two"))
+    assert first.id == second.id
+    assert f"held out: {large}" in said and "input elements saturated" in said
+    assert first.meta["fidelity"]["calibration"] == second.meta["fidelity"]["calibration"]
+    assert first.meta["fidelity"]["held_out"]["saturated_inputs"] > 0
+
+
+def test_without_enough_samples_nothing_is_held_out_and_it_says_so(tmp_path: Path) -> None:
+    np.savez(tmp_path / "few.npz", SAMPLES[:3], SAMPLES[:3])
+    code, said = build(tmp_path / "one", str(tmp_path / "few.npz"))
+    assert code == 0 and "held out: none" in said and "fewer than 5" in said
+    assert Program.load(tmp_path / "one").meta["fidelity"]["held_out"] is None
+
+
+def test_a_target_chooses_the_formats_and_the_manifest_says_what_was_tried(tmp_path: Path) -> None:
+    code, said = build(tmp_path / "one", "samples", "--target", "rel=1e-3")
+    assert code == 0 and "the cheapest that meets rel=0.001" in said
+    target = Program.load(tmp_path / "one").meta["fidelity"]["target"]
+    assert (target["measure"], target["bound"]) == ("rel", 1e-3)
+    assert [attempt["met"] for attempt in target["attempts"]][-1] is True
+    code, said = build(tmp_path / "two", "samples", "--target", "rel=1e-9", "--formats", "w8a16")
+    assert code == 1 and "no formats meet rel=1e-09" in said and "w8a16 reaches" in said
+    assert not (tmp_path / "two").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing"], "names no model"),
+        (["nowhere.onnx", "--samples", "x.npz"], "is no file"),
+        (["nowhere.gguf"], "is no file"),
+        (["tests.touchstone.test_build:weighted"], "give --samples FILE.npz"),
+        (
+            [
+                "tests.touchstone.test_build:weighted",
+                "--samples",
+                "tests.touchstone.test_build:samples",
+                "--target",
+                "x",
+            ],
+            "is no target",
+        ),
+        (["tests.touchstone.test_build:weighted", "--samples", "words.txt"], "is no language model"),
+        (
+            [
+                "tests.touchstone.test_build:weighted",
+                "--samples",
+                "tests.touchstone.test_build:samples",
+                "--length",
+                "8",
+            ],
+            "a length goes with samples of text",
+        ),
+    ],
+)
+def test_what_is_asked_for_wrongly_says_how_it_is_asked_for(arguments: list[str], words: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["model", "build", *arguments, "-o", str(tmp_path / "out")])
+    assert result.exit_code == 1 and words in result.output, result.output
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
