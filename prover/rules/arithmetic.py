@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -14,28 +13,34 @@ from prover.formats import MARGIN, quantize, scale_for
 from prover.passes.calibrate import Range
 from prover.rules.context import Context, Fix, rule
 from prover.rules.elementwise import align, constant, elementwise, fixed
-from rollup.ops import Opcode
+from prover.rules.words import integer_product, integer_sum, truncated
 
 
 @rule("add", "add_any")
 @elementwise(ring=True)
 def _add(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     (a, b), scale = align(ctx, coder, operands)
-    return Fix(coder.add(a, b), scale, ctx.range(node))
+    return Fix(_sum(coder, a, b, node, subtract=False), scale, ctx.range(node))
+
+
+def _sum(coder: Coder, a: int, b: int, node: Node, subtract: bool) -> int:
+    if node.outputs[0].dtype.kind in "iu":
+        return integer_sum(coder, a, b, node.outputs[0].dtype, subtract)
+    return coder.sub(a, b) if subtract else coder.add(a, b)
 
 
 @rule("sub")
 @elementwise(ring=True)
 def _sub(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     (a, b), scale = align(ctx, coder, operands)
-    return Fix(coder.sub(a, b), scale, ctx.range(node))
+    return Fix(_sum(coder, a, b, node, subtract=True), scale, ctx.range(node))
 
 
 @rule("neg")
 @elementwise(ring=True)
 def _neg(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     x = fixed(operands[0])
-    return Fix(coder.neg(x.register), x.scale, x.range)
+    return Fix(_sum(coder, coder.const(0), x.register, node, subtract=True), x.scale, x.range)
 
 
 def times_const(ctx: Context, coder: Coder, x: Fix, const: Const, observed: Range) -> Fix:
@@ -68,13 +73,6 @@ def _mul(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) ->
     if isinstance(b, Const):
         return times_const(ctx, coder, fixed(a), b, ctx.range(node))
     return product(ctx, coder, fixed(a), b, ctx.range(node))
-
-
-def integer_product(coder: Coder, a: int, b: int, own: np.dtype[Any]) -> int:
-    """a times b modulo 2^bits of the dtype."""
-    if coder.bits(a) + coder.bits(b) > WORD:
-        a, b = coder.wrapped(a, own), coder.wrapped(b, own)
-    return coder.mul(a, b)
 
 
 def product(ctx: Context, coder: Coder, a: Fix, b: Fix, observed: Range) -> Fix:
@@ -129,19 +127,15 @@ def quotient(ctx: Context, coder: Coder, a: Fix | Const, b: Fix, observed: Range
     return ctx.fit(coder, result, 42)
 
 
-def truncated(coder: Coder, a: int, b: int) -> int:
-    """Integer quotient towards zero, as JAX divides; 0 where b is 0."""
-    magnitude = coder.div(coder.abs(a), coder.abs(b))
-    zero = coder.const(0)
-    differ = coder.bitwise(Opcode.XOR, coder.less(a, zero), coder.less(b, zero))
-    return coder.select(differ, coder.neg(magnitude), magnitude)
-
-
 @rule("rem")
 @elementwise()
 def _rem(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     (a, b), scale = align(ctx, coder, operands, exact=True)
-    rest = coder.sub(a, coder.mul(truncated(coder, a, b), b))
+    own = node.outputs[0].dtype
+    if own.kind in "iu":
+        rest = integer_sum(coder, a, integer_product(coder, truncated(coder, a, b), b, own), own, subtract=True)
+    else:
+        rest = coder.sub(a, coder.mul(truncated(coder, a, b), b))
     return Fix(rest, scale, ctx.range(node))
 
 

@@ -27,13 +27,14 @@ The `onnx` package ships a test for every operator in every mode: a model of one
 it), inputs, and the expected outputs. Each is loaded by `prover.load_onnx`, lowered by `prover.lower` with its inputs as the example,
 run by the executor and compared; of every op some elements are also computed by the reference.
 
-**Tolerance.** A float output passes if every element has |difference| <= 2^-12 * (largest magnitude expected of this output) + r * |expected|,
-where r is the suite's own 1e-3, or the spacing of the output's dtype at 1 if that is more (bfloat16). Values are traced with 16 bits and a twofold margin over the
-largest magnitude seen, so their grid is 2^-14 to 2^-13 of it: the first term is two to four steps, for the rounding of the inputs, of
-what lies between, and of the output. Integers and booleans must be equal, and so must shapes and dtypes.
+**Tolerance.** A float output passes if every element has |difference| <= 2^-12 * (largest magnitude expected of this output) +
+r * |expected|, where r is the suite's own 1e-3, or the spacing of the output's dtype at 1 if that is more (bfloat16). Values are traced
+with 16 bits and a twofold margin over the largest magnitude seen, so their grid is 2^-14 to 2^-13 of it: the first term is two to four
+steps, for the rounding of the inputs, of what lies between, and of the output. Integers and booleans must be equal, and so must shapes
+and dtypes.
 
-**Inputs that say shapes** (Reshape's `shape`, TopK's `k`, axes, trip counts) are bound as constants, since a program's shapes are
-fixed; all other inputs are inputs of the program.
+**Inputs that say shapes** (Reshape's `shape`, TopK's `k`, axes, trip counts) are fixed to the test's values, since a program's shapes
+are fixed; the importer says which it must know, and the table says which these were. All others are inputs of the program.
 
 **Out of scope** is decided by the types, operators and numbers of a test: """
 
@@ -49,6 +50,7 @@ REASONS = {
     "data-dependent shapes": "a program's shapes are fixed",
     "tensors without elements": "a committed tensor has at least one",
     "infinities and NaN": "in what goes in or comes out; a fixed-point number is finite",
+    "opsets before 9": "older than what the importer reads",
     "nothing but shapes goes in": "the output is a constant, there is no claim to make",
 }
 
@@ -58,7 +60,9 @@ def explained(name: str, explanations: Mapping[str, str]) -> str | None:
     return next((why for pattern, why in explanations.items() if re.search(pattern, name)), None)
 
 
-def page(verdicts: Mapping[str, Verdict], ops: Mapping[str, str], explanations: Mapping[str, str], versions: str) -> str:
+def page(
+    verdicts: Mapping[str, Verdict], ops: Mapping[str, str], explanations: Mapping[str, str], versions: str
+) -> str:
     """The document. Raises ValueError for a failure without an explanation, or an explanation without a failure."""
     failed = sorted(name for name, one in verdicts.items() if one.state == FAILED)
     missing = [name for name in failed if explained(name, explanations) is None]
@@ -91,12 +95,30 @@ def page(verdicts: Mapping[str, Verdict], ops: Mapping[str, str], explanations: 
         own = {name: one for name, one in verdicts.items() if ops[name] == op}
         count = Counter(one.state for one in own.values())
         outside = sorted({one.why for one in own.values() if one.state == OUT})
+        fixed = {name for one in own.values() for name in one.fixed if one.state != OUT}
         worst = max((one.error for one in own.values() if one.state == PASSED), default=None)
         rows.append(
-            (op, count[PASSED], count[FAILED], count[OUT], "; ".join(outside), "" if worst is None else f"{worst:.2f}")
+            (
+                op,
+                count[PASSED],
+                count[FAILED],
+                count[OUT],
+                "; ".join(outside),
+                ", ".join(sorted(fixed)),
+                "" if worst is None else f"{worst:.2f}",
+            )
         )
     by_op = table(
-        ("operator", "passed", "failed", "out of scope", "because of", "largest share of the tolerance"), rows
+        (
+            "operator",
+            "passed",
+            "failed",
+            "out of scope",
+            "because of",
+            "fixed inputs",
+            "largest share of the tolerance",
+        ),
+        rows,
     )
     compared = sum(one.compared for one in verdicts.values())
     return "\n".join(

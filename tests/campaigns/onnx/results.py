@@ -21,6 +21,7 @@ def written(verdicts: Mapping[str, Verdict], ops: Mapping[str, str], versions: M
         row: dict[str, Any] = {"op": ops[name], "state": one.state}
         row |= {"why": one.why} if one.why else {}
         row |= {"error": float(f"{one.error:.2g}"), "compared": one.compared} if one.compared else {}
+        row |= {"fixed": list(one.fixed)} if one.fixed else {}
         lines.append(f"  {json.dumps(name)}: {json.dumps(row)}")
     return '{\n "versions": ' + json.dumps(dict(versions)) + ',\n "tests": {\n' + ",\n".join(lines) + "\n }\n}\n"
 
@@ -30,7 +31,9 @@ def read(path: Path = MEASURED) -> tuple[dict[str, Verdict], dict[str, str], dic
     found = json.loads(path.read_text())
     tests: dict[str, dict[str, Any]] = found["tests"]
     verdicts = {
-        name: Verdict(row["state"], row.get("why", ""), row.get("error", 0.0), row.get("compared", 0))
+        name: Verdict(
+            row["state"], row.get("why", ""), row.get("error", 0.0), row.get("compared", 0), tuple(row.get("fixed", ()))
+        )
         for name, row in tests.items()
     }
     return verdicts, {name: row["op"] for name, row in tests.items()}, found["versions"]

@@ -8,23 +8,31 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from tests.campaigns.onnx.binding import bound
+from prover.onnx.parse import OLDEST_OPSET
 from tests.campaigns.onnx.suite import Case, attribute, graphs, nodes
 
 TRAINING_DOMAIN = "ai.onnx.preview.training"
 IMAGES = {"ImageDecoder"}
 RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
-SEQUENCES = {"ConcatFromSequence", "SequenceAt", "SequenceConstruct", "SequenceInsert", "SequenceMap", "SplitToSequence"}
+SEQUENCES = {
+    "ConcatFromSequence",
+    "SequenceAt",
+    "SequenceConstruct",
+    "SequenceInsert",
+    "SequenceMap",
+    "SplitToSequence",
+}
 OPTIONALS = {"Optional", "OptionalGetElement", "OptionalHasElement"}
 DATA_DEPENDENT = {"Compress", "NonMaxSuppression", "NonZero", "Unique"}
 """Operators whose output has as many elements as the values of their input say."""
 
 NARROW = {
-    TensorProto.DataType.Value(name): name.lower()
-    for name in TensorProto.DataType.keys()
+    number
+    for name, number in TensorProto.DataType.items()
     if name.startswith(("FLOAT8", "FLOAT4", "INT4", "UINT4", "INT2", "UINT2"))
-    and name not in ("UINT32", "UINT16", "UINT64")
 }
+CONSTANT = "nothing but shapes goes in"
+NOTHING = "tensors without elements"
 COMPLEX = {TensorProto.COMPLEX64, TensorProto.COMPLEX128}
 
 
@@ -49,7 +57,7 @@ def _by_type(case: Case) -> str | None:
         return "optional types"
     if elements & COMPLEX:
         return "complex numbers"
-    if elements & set(NARROW):
+    if elements & NARROW:
         return "storage types narrower than 8 bits, and 8-bit floats"
     return None
 
@@ -79,6 +87,8 @@ def _elements(model: onnx.ModelProto) -> Iterator[int]:
 
 
 def _by_operator(case: Case) -> str | None:
+    if any(entry.domain == "" and entry.version < OLDEST_OPSET for entry in case.model.opset_import):
+        return f"opsets before {OLDEST_OPSET}"
     for node in nodes(case.model):
         if node.domain == TRAINING_DOMAIN or (
             node.op_type == "BatchNormalization" and attribute(node, "training_mode", 0)
@@ -103,12 +113,9 @@ def _drops(case: Case, node: onnx.NodeProto) -> bool:
 
 
 def _by_number(case: Case) -> str | None:
-    inputs = bound(case.model, case.inputs)[1]
-    if not inputs:
-        return "nothing but shapes goes in"
-    arrays = [np.asarray(array) for array in (*inputs, *case.outputs)]
-    if any(array.size == 0 for array in arrays):
-        return "tensors without elements"
+    arrays = [np.asarray(array) for array in (*case.inputs, *case.outputs)]
     if not all(np.all(np.isfinite(array.astype(np.float64))) for array in arrays if array.dtype.kind not in "iub"):
         return "infinities and NaN"
+    if any(np.size(array) == 0 for array in case.outputs) or all(np.size(array) == 0 for array in case.inputs):
+        return NOTHING
     return None

@@ -23,7 +23,7 @@ import prover
 from rollup.errors import TouchstoneError
 from rollup.machine.reference import Memory
 from tests.campaigns.onnx.binding import bound
-from tests.campaigns.onnx.scope import out_of_scope
+from tests.campaigns.onnx.scope import CONSTANT, out_of_scope
 from tests.campaigns.onnx.suite import Case
 
 ABSOLUTE = 2.0**-12
@@ -36,13 +36,14 @@ PASSED, OUT, FAILED = "passed", "out of scope", "failed"
 
 @dataclass(frozen=True)
 class Verdict:
-    """``state``: PASSED, OUT or FAILED; ``why``: the reason of the latter two; ``error``: of what passed or was compared, the
-    largest difference as a share of the tolerance; ``compared``: elements on which executor and reference agreed."""
+    """``state``: PASSED, OUT or FAILED; ``why``: the reason of the latter two; ``error``: the largest difference as a share of the
+    tolerance; ``compared``: elements on which executor and reference agreed; ``fixed``: inputs that became constants."""
 
     state: str
     why: str = ""
     error: float = 0.0
     compared: int = 0
+    fixed: tuple[str, ...] = ()
 
 
 def judge(case: Case) -> Verdict:
@@ -50,29 +51,35 @@ def judge(case: Case) -> Verdict:
     reason = out_of_scope(case)
     if reason is not None:
         return Verdict(OUT, reason)
-    model, inputs = bound(case.model, case.inputs)
     with jax.enable_x64(True), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        onnx.save(model, path)
+        onnx.save(case.model, path)
+        fixed: tuple[str, ...] = ()
         try:
-            lowered = prover.lower(prover.load_onnx(path).fn, *inputs)
+            loaded = prover.load_onnx(path)
+            model, left = bound(loaded, case.inputs)
+            fixed = tuple(port.name for port in loaded.inputs if port.name not in left)
+            if not left:
+                return Verdict(OUT, CONSTANT, fixed=fixed)
+            inputs = list(left.values())
+            lowered = prover.lower(model.fn, *inputs)
             outputs = jax.tree.leaves(lowered.predict(*inputs))
         except TouchstoneError as error:
-            return Verdict(FAILED, f"{type(error).__name__}: {error}".replace(folder, "").splitlines()[0])
+            return Verdict(FAILED, f"{type(error).__name__}: {error}".splitlines()[0], fixed=fixed)
         except AssertionError:
             raise
         except Exception as error:
-            return Verdict(FAILED, f"unexpected {type(error).__name__}: {error}".replace(folder, "").splitlines()[0])
+            return Verdict(FAILED, f"unexpected {type(error).__name__}: {error}".splitlines()[0], fixed=fixed)
         compared = in_lockstep(lowered, inputs, case.name)
     if len(outputs) != len(case.outputs):
-        return Verdict(FAILED, f"{len(outputs)} outputs, expected {len(case.outputs)}", 0.0, compared)
+        return Verdict(FAILED, f"{len(outputs)} outputs, expected {len(case.outputs)}", 0.0, compared, fixed)
     worst = 0.0
     for number, (got, expected) in enumerate(zip(outputs, case.outputs, strict=True)):
         difference, why = compare(np.asarray(got), np.asarray(expected))
         if why:
-            return Verdict(FAILED, f"output {number}: {why}", difference, compared)
+            return Verdict(FAILED, f"output {number}: {why}", difference, compared, fixed)
         worst = max(worst, difference)
-    return Verdict(PASSED, "", worst, compared)
+    return Verdict(PASSED, "", worst, compared, fixed)
 
 
 def compare(got: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> tuple[float, str]:
