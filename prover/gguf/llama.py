@@ -6,6 +6,8 @@ the two elements that a rotation mixes lie side by side (2i, 2i + 1).
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -209,7 +211,16 @@ def check_tensors(file: GgufFile, config: LlamaConfig) -> None:
 
 
 def read_weights(file: GgufFile, config: LlamaConfig) -> Weights:
-    """All weights as float32: the memory of one such copy, and a few megabytes while a tensor is decoded."""
+    """All weights as float32: the memory of one such copy, and a few megabytes while a tensor is decoded.
+
+    Raises LoweringError for weights that are not finite, and for more of them than this machine has memory.
+    """
+    needed = 4 * sum(math.prod(entry.shape) for entry in file.tensors.values())
+    present = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > present:
+        raise LoweringError(
+            f"{file.path}: the weights need {needed >> 20} MiB as float32, this machine has {present >> 20}; use a larger one"
+        )
     embedding = file.read("token_embd.weight")
     layers = tuple(
         Layer(**{field: file.read(f"blk.{number}.{name}.weight") for field, name in _LAYER.items()})

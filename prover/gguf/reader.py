@@ -135,6 +135,7 @@ class _Header:
         self.stream = stream
         self.size = size
         self.at = 0
+        self.strings = 0
 
     def error(self, sentence: str) -> LoweringError:
         return LoweringError(f"{self.path}: {sentence}")
@@ -204,7 +205,8 @@ class _Header:
             return self.scalars(inner, count, what)
         if inner != _STRING:
             raise self.error(f"{what} is an array of type {inner}; only arrays of numbers and strings are supported")
-        if count > MAX_STRINGS:
+        self.strings += count
+        if self.strings > MAX_STRINGS:
             raise self.error(f"{what} claims {count} strings, at most {MAX_STRINGS} are sensible; fetch the file again")
         return [self.text(MAX_TEXT, f"string {number} of {key!r}") for number in range(count)]
 

@@ -19,6 +19,13 @@ NORMAL, UNKNOWN, CONTROL, USER, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 """Token types of the format; control and user-defined tokens are cut out of a text before anything else."""
 
 
+def _byte_characters() -> list[str]:
+    """The printable character that stands for each byte in a byte-level vocabulary."""
+    plain = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = iter(range(256, 512))
+    return [chr(byte if byte in plain else next(others)) for byte in range(256)]
+
+
 def _bytes(split: bool) -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=split)
 
@@ -62,6 +69,7 @@ class Tokenizer:
             )
         self._merges = _merges(fields, self._ids)
         self._special = _special(fields, self._tokens)
+        self._missing = frozenset(byte for byte, token in enumerate(_byte_characters()) if token not in self._ids)
         self.size = len(self._tokens)
         self.bos, self.eos, self.pad = (
             self._named(fields, f"tokenizer.ggml.{key}_token_id") for key in ("bos", "eos", "padding")
@@ -83,9 +91,26 @@ class Tokenizer:
     def encode(self, text: str, special: bool = True) -> list[int]:
         """Token ids of a text, after the bos token where the model wants one. ``special=False``: what reads like a special token
         is plain text, and nothing is put in front, as a stranger's words inside a conversation need it.
+
+        Raises LoweringError for a text that the vocabulary can't express.
         """
+        self._check(text)
         ids: list[int] = (self._with_special if special else self._plain).encode(text, add_special_tokens=False).ids
         return [self.bos, *ids] if special and self._begins and self.bos is not None else ids
+
+    def _check(self, text: str) -> None:
+        """BPE leaves out what it has no token for; nobody should sign a claim about a text with holes."""
+        try:
+            missing = self._missing.intersection(text.encode())
+        except UnicodeEncodeError as error:
+            raise LoweringError(
+                f"the text has half a surrogate pair at position {error.start}; give sound Unicode"
+            ) from error
+        if missing:
+            names = ", ".join(f"0x{byte:02x}" for byte in sorted(missing))
+            raise LoweringError(
+                f"{self._path}: the vocabulary has no token for the byte {names} of the text; leave it out"
+            )
 
     def decode(self, ids: Sequence[int], special: bool = False) -> str:
         """The text of token ids; special tokens are left out unless ``special``. Raises LoweringError for an id without a token."""

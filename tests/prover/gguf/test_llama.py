@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +11,11 @@ import pytest
 from gguf import GGMLQuantizationType as Kind
 
 from prover import load_gguf
+from prover.gguf.llama import LlamaConfig, expected_tensors
 from rollup.errors import LoweringError
 from tests.models.tiny_llama import tiny_weights, write_tiny_llama
 from tests.prover.gguf import numpy_llama
+from tests.prover.gguf.raw import F32, STRING, U32, Raw, entry, tensor, text
 
 TOKENS = np.array([1, 75, 300, 12, 12, 255, 0, 261, 99, 2, 318], dtype=np.int32)
 
@@ -146,6 +151,27 @@ def test_a_tensor_of_a_wrong_shape_or_value_is_named(tmp_path: Path, tensors: di
     write_tiny_llama(tmp_path / "m.gguf", tensors=tensors)
     with pytest.raises(LoweringError, match=next(iter(tensors)).replace(".", r"\.")):
         load_gguf(tmp_path / "m.gguf")
+
+
+def test_weights_that_exceed_the_machines_memory_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    """A sparse file: it claims terabytes, and holds a few kilobytes."""
+    config = LlamaConfig(1, 1 << 16, 1, 1, 1, 2, 2, 1e4, 1.0, (), 1e-5, 512, 1 << 22, True)
+    offset, rows = 0, []
+    for name, shape in expected_tensors(config).items():
+        rows.append(tensor(name.encode(), shape[::-1], offset=offset))
+        offset += -(-4 * math.prod(shape) // 32) * 32
+    integers = {
+        "block_count": 1, "embedding_length": config.width, "feed_forward_length": 1, "attention.head_count": 1, "attention.key_length": 2,
+        "context_length": 512, "vocab_size": config.vocabulary,
+    }  # fmt: skip
+    entries = [entry(f"llama.{key}".encode(), U32, struct.pack("<I", value)) for key, value in integers.items()]
+    entries.append(entry(b"llama.attention.layer_norm_rms_epsilon", F32, struct.pack("<f", 1e-5)))
+    entries.append(entry(b"general.architecture", STRING, text(b"llama")))
+    path = Raw(entries=tuple(entries), tensors=tuple(rows)).write(tmp_path / "m.gguf")
+    os.truncate(path, path.stat().st_size + offset)
+    model = load_gguf(path)
+    with pytest.raises(LoweringError, match=r"the weights need \d+ MiB as float32, this machine has"):
+        model.logits(TOKENS)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from prover import LanguageModel, language, load_gguf
+from rollup.errors import LoweringError
+from tests.models.tiny_llama import write_tiny_llama
+
+SIZE = 24
+PROMPT = [5, 77, 130, 9]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
+    path = tmp_path_factory.mktemp("language") / "tiny.gguf"
+    write_tiny_llama(path, seed=3)
+    return load_gguf(path)
+
+
+@pytest.fixture(scope="module")
+def answer(model: LanguageModel) -> list[int]:
+    return model.generate(PROMPT, 8, stop=False)
+
+
+def _accepted(model: LanguageModel, *arguments: object) -> bool:
+    return bool(model.fn(*arguments)["accepted"])
+
+
+def test_a_generated_answer_is_accepted(model: LanguageModel, answer: list[int]) -> None:
+    assert len(answer) == 8
+    out = model.fn(*model.claim_input(PROMPT, answer, SIZE))
+    assert bool(out["accepted"])
+    assert out["best"].dtype == np.int32 and out["best"].shape == (SIZE,)
+    assert out["best"][3:11].tolist() == answer
+
+
+def test_every_prefix_of_the_answer_is_accepted_at_any_padding(model: LanguageModel, answer: list[int]) -> None:
+    for length in (1, 5, 8):
+        for size in (len(PROMPT) + length, SIZE):
+            assert _accepted(model, *model.claim_input(PROMPT, answer[:length], size))
+
+
+def test_one_other_token_anywhere_in_the_answer_is_not_accepted(model: LanguageModel, answer: list[int]) -> None:
+    for place in range(len(answer)):
+        lie = answer.copy()
+        lie[place] = (lie[place] + 1) % model.config.vocabulary
+        assert not _accepted(model, *model.claim_input(PROMPT, lie, SIZE))
+
+
+def test_what_the_padding_holds_does_not_matter(model: LanguageModel, answer: list[int]) -> None:
+    tokens, prompt, length = model.claim_input(PROMPT, answer, SIZE)
+    tokens[int(length) :] = 200
+    assert _accepted(model, tokens, prompt, length)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "length", "accepted"),
+    [
+        (4, 12, True),
+        (11, 12, True),
+        (4, 4, False),
+        (5, 4, False),
+        (0, 12, False),
+        (-3, 12, False),
+        (4, 25, False),
+        (4, -1, False),
+        (30, 40, False),
+        (2**31 - 1, -(2**31), False),
+    ],
+)
+def test_lengths_without_a_prompt_or_an_answer_are_not_accepted(
+    model: LanguageModel, answer: list[int], prompt: int, length: int, accepted: bool
+) -> None:
+    tokens, _, _ = model.claim_input(PROMPT, answer, SIZE)
+    assert _accepted(model, tokens, np.int32(prompt), np.int32(length)) is accepted
+
+
+def test_a_full_sequence_is_accepted_up_to_its_last_position(model: LanguageModel, answer: list[int]) -> None:
+    size = len(PROMPT) + len(answer)
+    tokens, prompt, length = model.claim_input(PROMPT, answer, size)
+    assert int(length) == size and _accepted(model, tokens, prompt, length)
+    tokens[-1] = (tokens[-1] + 1) % model.config.vocabulary
+    assert not _accepted(model, tokens, prompt, length)
+
+
+def test_generation_stops_after_the_eos_token(tmp_path: Path, model: LanguageModel, answer: list[int]) -> None:
+    eos = answer[4]
+    write_tiny_llama(tmp_path / "m.gguf", seed=3, metadata={"tokenizer.ggml.eos_token_id": eos})
+    stopped = load_gguf(tmp_path / "m.gguf").generate(PROMPT, 8)
+    assert stopped == answer[: answer.index(eos) + 1]
+
+
+def test_generation_agrees_with_a_pass_without_padding(model: LanguageModel, answer: list[int]) -> None:
+    tokens = list(PROMPT)
+    for token in answer[:3]:
+        assert int(np.argmax(model.logits(np.array(tokens, dtype=np.int32))[-1])) == token
+        tokens.append(token)
+
+
+def test_an_example_is_a_texts_first_tokens(model: LanguageModel) -> None:
+    ids = model.tokenizer.encode("hello the world and the world")
+    tokens, prompt, length = model.example("hello the world and the world", 16)
+    assert tokens.dtype == np.int32 and tokens.shape == (16,)
+    assert (int(prompt), int(length)) == (len(ids) - 1, len(ids))
+    assert tokens[: len(ids)].tolist() == ids and not tokens[len(ids) :].any()
+    cut, prompt, length = model.example("hello the world and the world", 4)
+    assert cut.tolist() == ids[:4] and (int(prompt), int(length)) == (3, 4)
+
+
+def test_inputs_that_are_no_claim_are_refused(model: LanguageModel) -> None:
+    for prompt, answer, size, sentence in (
+        ([], [1], 8, "at least one token"),
+        ([1], [], 8, "at least one token"),
+        ([1] * 5, [2] * 4, 8, "9 tokens do not fit 8"),
+        ([1, 320], [2], 8, "320 is no token"),
+        ([1], [-1], 8, "-1 is no token"),
+    ):
+        with pytest.raises(LoweringError, match=sentence):
+            model.claim_input(prompt, answer, size)
+    with pytest.raises(LoweringError, match="at least 2 tokens"):
+        model.example("", 8)
+    with pytest.raises(LoweringError, match="exceed the model's context of 512"):
+        model.generate([1] * 500, 13)
+    with pytest.raises(LoweringError, match="count of at least 1"):
+        model.generate([1], 0)
+    with pytest.raises(LoweringError, match="at least 2 positions"):
+        model.fn(np.zeros(1, np.int32), np.int32(1), np.int32(1))
+
+
+def test_weights_are_arguments_of_what_is_compiled(model: LanguageModel) -> None:
+    tokens = np.zeros(SIZE, np.int32)
+    inside = language._logits.lower(model.config, model.weights, tokens).as_text()
+    outside = jax.jit(model.logits).lower(tokens).as_text()
+    assert len(outside) > len(inside) + 2 * model.weights.embedding.nbytes  # constants are written out in hexadecimal
+
+
+def test_weights_lie_where_jax_uses_them_without_a_copy(model: LanguageModel) -> None:
+    for array in jax.tree.leaves(model.weights):
+        assert jax.device_put(array).unsafe_buffer_pointer() == array.ctypes.data
+
+
+def test_a_models_tokenizer_may_be_of_an_unsupported_kind(tmp_path: Path) -> None:
+    write_tiny_llama(tmp_path / "m.gguf", metadata={"tokenizer.ggml.pre": "other"})
+    model = load_gguf(tmp_path / "m.gguf")
+    assert model.logits(np.arange(4, dtype=np.int32)).shape == (4, 320)
+    with pytest.raises(LoweringError, match="pass token ids"):
+        model.tokenizer.encode("x")
