@@ -7,8 +7,7 @@ any execution.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +15,11 @@ import numpy as np
 
 from prover.executor.executor import Executor
 from prover.executor.kernel import Kernel
+from prover.executor.sharing import differing, joint, signature
 from rollup.affine import coefficients, extents
 from rollup.audit.intervals import Range
 from rollup.errors import InexactMachine
-from rollup.ops import INSTRUCTIONS, ITERATION, Access, Constant, Monoid, Op, Opcode, wrap
+from rollup.ops import INSTRUCTIONS, ITERATION, Constant, Monoid, Op, Opcode, wrap
 from rollup.program import Program
 
 Array = np.ndarray
@@ -29,21 +29,6 @@ Sources = list[Array]
 SAMPLES = 24
 _BOX_LIMIT = 1 << 22
 _TOGETHER = 16
-
-
-def kernel_key(kernel: Kernel) -> object:
-    """What makes two descriptors the same kernel: everything but which values and which constants of equal bounds
-    they read.
-    """
-
-    def blank(access: Access) -> Access:
-        return replace(access, source=Constant(access.source.root) if isinstance(access.source, Constant) else _VALUE)
-
-    op = kernel.op
-    return replace(op, first=0, body=1, accesses=tuple(map(blank, op.accesses))), kernel.reach, kernel.plan, kernel.conv
-
-
-_VALUE = Constant(root=b"")  # type: ignore[arg-type]
 
 
 class Independent:
@@ -143,32 +128,51 @@ def patterns(seed: int) -> Iterator[tuple[str, Callable[[Range, tuple[int, ...],
     yield "random", lambda reach, shape, number: rng.integers(reach.low, reach.high, shape, np.int64, endpoint=True)
 
 
-def _distinct(executor: Executor) -> list[int]:
-    seen: dict[object, int] = {}
-    for j, kernel in enumerate(executor.kernels):
-        seen.setdefault(kernel_key(kernel), j)
-    return list(seen.values())
+def _distinct(kernels: Sequence[Kernel]) -> list[list[int]]:
+    """Descriptors in groups that share compiled code."""
+    groups: dict[Hashable, list[int]] = {}
+    for j, kernel in enumerate(kernels):
+        groups.setdefault(signature(kernel), []).append(j)
+    return list(groups.values())
 
 
 def self_test(executor: Executor, seed: int = 0) -> int:
     """Run the test; returns how many elements were compared. Raises InexactMachine naming the op and the operands'
     pattern.
     """
-    compared = 0
-    numbers = _distinct(executor)
-    for start in range(0, len(numbers), _TOGETHER):
-        compared += _test(executor, numbers[start : start + _TOGETHER], seed)
-    return compared
+    return check_kernels(executor.program, executor.kernels, executor.constants, seed)
 
 
-def _test(executor: Executor, numbers: list[int], seed: int) -> int:
-    """Test some descriptors in one compilation, at the first and at the last iteration."""
-    program, kernels = executor.program, executor.kernels
+def check_kernels(
+    program: Program, kernels: Sequence[Kernel], constants: Mapping[str, jax.Array], seed: int = 0
+) -> int:
+    """``self_test`` of kernels whose numbers name the ops of ``program``, with the constants that they read."""
+    groups = _distinct(kernels)
+    step = _TOGETHER
+    return sum(_test(program, kernels, constants, groups[n : n + step], seed) for n in range(0, len(groups), step))
 
-    def run(constants: dict[str, jax.Array], given: dict[str, jax.Array], late: jax.Array) -> list[jax.Array]:
+
+def _test(
+    program: Program,
+    kernels: Sequence[Kernel],
+    constants: Mapping[str, jax.Array],
+    groups: list[list[int]],
+    seed: int,
+) -> int:
+    """Test the first member of some groups in one compilation, at the first and at the last iteration."""
+    numbers = [group[0] for group in groups]
+    joined = {group[0]: joint([kernels[j] for j in group]) for group in groups}
+    arguments = {group[0]: differing([kernels[j] for j in group]) for group in groups}
+
+    def run(
+        constants: dict[str, jax.Array],
+        immediates: dict[int, dict[int, jax.Array]],
+        given: dict[str, jax.Array],
+        late: jax.Array,
+    ) -> list[jax.Array]:
         outputs = []
         for j in numbers:
-            kernel = kernels[j]
+            kernel = joined[j]
 
             def operand(number: int, j: int = j, kernel: Kernel = kernel) -> jax.Array:
                 access = kernel.op.accesses[number]
@@ -181,13 +185,14 @@ def _test(executor: Executor, numbers: list[int], seed: int) -> int:
                 name: constants[f"{j}/{name}"][t] if prepared.iterated else constants[f"{j}/{name}"]
                 for name, prepared in kernel.prepared.items()
             }
-            outputs.append(kernel(t, operand, mine, 1)[0])
+            outputs.append(kernel(t, operand, mine, 1, immediates[j])[0])
         return outputs
 
     names = {f"{j}/{name}" for j in numbers for name in kernels[j].prepared} | {
         name for j in numbers for name in kernels[j].raw
     }
-    needed = {name: executor.constants[name] for name in names}
+    needed = {name: constants[name] for name in names}
+    immediates = {j: {r: np.int64(kernels[j].op.code[r - 1].imm) for r in arguments[j]} for j in numbers}
     compiled = jax.jit(run)
     rng = np.random.default_rng(seed)
     compared = 0
@@ -202,7 +207,9 @@ def _test(executor: Executor, numbers: list[int], seed: int) -> int:
         with jax.enable_x64(True):
             outputs = [
                 np.asarray(array)
-                for array in compiled(needed, {k: jnp.asarray(a) for k, a in given.items()}, jnp.int64(late))
+                for array in compiled(
+                    needed, immediates, {k: jnp.asarray(a) for k, a in given.items()}, jnp.int64(late)
+                )
             ]
         for j, output in zip(numbers, outputs, strict=True):
             compared += _compare(program, kernels[j], j, late, given, output, pattern, rng)

@@ -28,6 +28,9 @@ def _const(like: jax.Array, value: int) -> jax.Array:
 
 def _div(args: Arrays, ranges: Ranges) -> jax.Array:
     a, b = args
+    low, high = ranges[1]
+    if low == high and low > 0 and low & (low - 1) == 0:
+        return lax.shift_right_arithmetic(a, _const(a, low.bit_length() - 1))
     total = ranges[1].low <= 0 <= ranges[1].high
     safe = jnp.where(b == 0, _const(b, 1), b) if total else b
     if ranges[0].magnitude <= _FLOAT_EXACT and ranges[1].magnitude <= _FLOAT_EXACT:

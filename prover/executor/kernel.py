@@ -15,6 +15,7 @@ from jax import lax
 from prover.executor import code, reduce
 from prover.executor.access import Derived, Scalars, look
 from prover.executor.conv import ConvPlan, convolve, plan_conv
+from prover.executor.hoist import hoist, needed, sharpened
 from rollup.affine import coefficients, extents, span, stays_inside, variables, view
 from rollup.audit.intervals import OpIntervals, Range
 from rollup.ops import ITERATION, Access, Constant, Instr, Op, Opcode, Term
@@ -42,7 +43,8 @@ class Kernel:
 
     ``prepared`` holds constants in kernel form by name (access number, limb); ``raw`` the accesses to constants that are
     read as they are, by ``Program.seen_key``. ``laid`` are factors whose prepared constant has its own layout, box
-    variables first, and the access that sees it.
+    variables first, and the access that sees it. ``hoisted`` registers are constants (prepared as ``r<number>``) over
+    these variables.
     """
 
     op: Op
@@ -53,20 +55,32 @@ class Kernel:
     prepared: dict[str, Prepared] = field(default_factory=dict)
     raw: dict[str, Access] = field(default_factory=dict)
     laid: dict[int, Access] = field(default_factory=dict)
+    hoisted: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, program: Program, op: Op, reach: OpIntervals) -> Kernel:
         """Choose how to compute ``op`` and bring its constants into that form."""
+        ahead = hoist(program, op)
         plan = reduce.plan_dot(op, reach)
-        kernel = cls(op, reach, plan, plan_conv(op, plan), reduce.plan_sliding(op))
-        loaded = {instr.args[0] for instr in op.code if instr.op is Opcode.LOAD}
+        kernel = cls(op, sharpened(op, reach, ahead), plan, plan_conv(op, plan), reduce.plan_sliding(op))
+        kernel.hoisted = {number: found.used for number, found in ahead.items()}
+        kernel.prepared = {f"r{number}": Prepared(found.array, False) for number, found in ahead.items()}
+        code_reads = [op.code[n - 1] for n in kernel.live if n and n not in ahead]
+        loaded = {instr.args[0] for instr in code_reads if instr.op is Opcode.LOAD}
+        looked = {instr.args[0] for instr in code_reads if instr.op is Opcode.LOOK}
+        indices = {access.indirect[1] for access in op.accesses if access.indirect is not None}
         for number, access in enumerate(op.accesses):
-            if not isinstance(access.source, Constant):
+            if not isinstance(access.source, Constant) or number not in {
+                *range(op.factors),
+                *loaded,
+                *looked,
+                *indices,
+            }:
                 continue
             array = program.seen(access)
             in_dot = kernel.plan is not None and number < 2
             factor, load = number < op.factors, number in loaded
-            shared = (factor and load) or any(a.indirect is not None and a.indirect[1] == number for a in op.accesses)
+            shared = (factor and load) or number in indices
             worth = access.indirect is None and kernel.sliding is None and kernel._worth(access, array.size)
             if worth and (in_dot or factor != load) and (in_dot or not shared):
                 kernel._prepare(number, access, array, in_dot)
@@ -74,6 +88,11 @@ class Kernel:
                     continue
             kernel.raw[program.seen_key(access)] = access
         return kernel
+
+    @cached_property
+    def live(self) -> frozenset[int]:
+        """Registers that the result needs, hoisted ones included."""
+        return frozenset(needed(self.op, self.hoisted))
 
     @cached_property
     def shaped(self) -> Op:
@@ -132,11 +151,17 @@ class Kernel:
         return max([self.op.elements, *used])
 
     def __call__(
-        self, t: jax.Array | int, operand: Operand, prepared: Mapping[str, jax.Array], claims: int
+        self,
+        t: jax.Array | int,
+        operand: Operand,
+        prepared: Mapping[str, jax.Array],
+        claims: int,
+        given: Mapping[int, jax.Array] | None = None,
     ) -> jax.Array:
         """The output [claims, *shape] in the op's dtype.
 
-        ``prepared``: the kernel's prepared constants by name, those of this iteration.
+        ``prepared``: the kernel's prepared constants by name, those of this iteration. ``given``: immediates (int64 scalars)
+        by register, where they are not the op's own.
         """
         op = self.op
         scalars: Scalars = {ITERATION: t} if op.repeat > 1 else {}
@@ -156,10 +181,18 @@ class Kernel:
             acc = reduce.sliding_sum(self.sliding, op, read, scalars)
         else:
             acc = reduce.general(self.shaped, read, scalars, self.reach, claims)
-        registers = [code.settle(acc, self.reach.acc)]
-        for number, instr in enumerate(op.code, start=1):
-            registers.append(self._instruction(number, instr, registers, read, scalars, operand, prepared))
-        result = registers[-1].astype(op.dtype.numpy)
+        registers = {0: code.settle(acc, self.reach.acc)}
+        for number in sorted(self.live - {0}):
+            if number in self.hoisted:
+                ahead = Derived(self.hoisted[number], prepared[f"r{number}"][None]).spread(range(len(op.shape)))
+                registers[number] = code.settle(ahead, self.reach.registers[number])
+            elif given is not None and number in given:
+                blank = [1] * (1 + len(op.shape))
+                registers[number] = code.settle(jnp.full(blank, given[number]), self.reach.registers[number])
+            else:
+                instr = op.code[number - 1]
+                registers[number] = self._instruction(number, instr, registers, read, scalars, operand, prepared)
+        result = registers[len(op.code)].astype(op.dtype.numpy)
         return jnp.broadcast_to(result, [claims, *op.shape])
 
     def _factor(
@@ -174,7 +207,7 @@ class Kernel:
         self,
         number: int,
         instr: Instr,
-        registers: list[jax.Array],
+        registers: Mapping[int, jax.Array],
         read: reduce.Reader,
         scalars: Scalars,
         operand: Operand,

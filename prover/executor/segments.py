@@ -8,7 +8,7 @@ computed so far.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import jax
@@ -88,7 +88,17 @@ def _shaped(flat: jax.Array, access: Access) -> jax.Array:
     return jnp.swapaxes(flat, 0, 1).reshape([flat.shape[1], *access.shape])
 
 
-def run_segment(segment: Segment, kernels: Sequence[Kernel], constants: Constants, known: Values) -> list[jax.Array]:
+Immediates = Mapping[int, Mapping[int, jax.Array]]
+"""Immediates that are arguments: descriptor -> register -> int64 scalar."""
+
+
+def run_segment(
+    segment: Segment,
+    kernels: Mapping[int, Kernel],
+    constants: Constants,
+    known: Values,
+    immediates: Immediates | None = None,
+) -> list[jax.Array]:
     """Outputs of the segment's descriptors, in order: [iteration, claims, *shape] each if it repeats, else [claims,
     *shape].
     """
@@ -108,7 +118,8 @@ def run_segment(segment: Segment, kernels: Sequence[Kernel], constants: Constant
                 return here.get(int(values[0])).reshape([known.claims, *access.shape])
             return _shaped(here.many(values), access)
 
-        outputs.append(kernel(0, operand, _prepared(constants, j, kernel), known.claims))
+        given = immediates.get(j) if immediates else None
+        outputs.append(kernel(0, operand, _prepared(constants, j, kernel), known.claims, given))
         here.single[kernel.op.first] = outputs[-1]
     return outputs
 
@@ -170,7 +181,7 @@ class _Scan:
         return result
 
 
-def _scan(segment: Segment, kernels: Sequence[Kernel], constants: Constants, known: Values) -> list[jax.Array]:
+def _scan(segment: Segment, kernels: Mapping[int, Kernel], constants: Constants, known: Values) -> list[jax.Array]:
     setup = _Scan(segment, known)
     fixed: dict[str, jax.Array] = {}
     sliced: dict[str, jax.Array] = {}

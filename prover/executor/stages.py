@@ -7,17 +7,19 @@ work to be worth a call of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import jax
+import numpy as np
 
 from prover.executor.kernel import Kernel
 from prover.executor.segments import Values, run_segment
+from prover.executor.sharing import differing, joint, signature
 from rollup.affine import producers, reads
-from rollup.ops import Constant, Op
+from rollup.ops import Carried, Constant, Op
 from rollup.program import Program, Segment
 
 STAGE_WORK = 1 << 18
@@ -64,40 +66,39 @@ def pieces(program: Program) -> tuple[tuple[Segment, ...], ...]:
 
 
 @dataclass
-class Stage:
-    """Consecutive segments as one compiled function of the values that they need.
+class Body:
+    """What equal stages share: one compiled function, traced from the first of them.
 
-    Values are named by their first trace index: an input's or op's own, or that of iteration 0 for a repeated op.
-    ``needs``: what it reads; ``gives``: what it returns; ``keeps``: what later stages and the outputs need.
+    ``kernels`` by descriptor of that first stage, joined with those of the others; ``differing``: (descriptor, register) of the
+    immediates that are arguments.
     """
 
     segments: tuple[Segment, ...]
-    kernels: Sequence[Kernel]
-    gives: frozenset[int]
-    needs: frozenset[int]
-    keeps: frozenset[int]
-    _stacks: dict[int, int] = field(default_factory=dict)
+    kernels: dict[int, Kernel]
+    differing: tuple[tuple[int, int], ...]
+    names: tuple[str, ...]
+    needs: tuple[int, ...]
+    gives: tuple[int, ...]
+    stacks: Mapping[int, int]
 
     @cached_property
-    def _descriptors(self) -> list[int]:
-        return [j for segment in self.segments for j in range(segment.start, segment.stop)]
-
-    @cached_property
-    def _constants(self) -> list[str]:
-        names = {f"{j}/{name}" for j in self._descriptors for name in self.kernels[j].prepared}
-        return sorted(names | {name for j in self._descriptors for name in self.kernels[j].raw})
-
-    @cached_property
-    def _compiled(self) -> Any:
+    def compiled(self) -> Any:
         return jax.jit(self._trace)
 
-    def _trace(self, constants: dict[str, jax.Array], known: dict[int, jax.Array]) -> dict[int, jax.Array]:
-        claims = next((a.shape[1 if v in self._stacks else 0] for v, a in known.items()), 1)
-        here = Values(claims, {v: a for v, a in known.items() if v not in self._stacks})
-        here.stacked = [(v, self._stacks[v], a) for v, a in known.items() if v in self._stacks]
+    def _trace(
+        self, constants: Sequence[jax.Array], immediates: jax.Array, known: Sequence[jax.Array]
+    ) -> list[jax.Array]:
+        values = dict(zip(self.needs, known, strict=True))
+        claims = next((a.shape[1 if v in self.stacks else 0] for v, a in values.items()), 1)
+        here = Values(claims, {v: a for v, a in values.items() if v not in self.stacks})
+        here.stacked = [(v, self.stacks[v], a) for v, a in values.items() if v in self.stacks]
+        given: dict[int, dict[int, jax.Array]] = {}
+        for at, (j, register) in enumerate(self.differing):
+            given.setdefault(j, {})[register] = immediates[at]
+        named = dict(zip(self.names, constants, strict=True))
         found: dict[int, jax.Array] = {}
         for segment in self.segments:
-            outputs = run_segment(segment, self.kernels, constants, here)
+            outputs = run_segment(segment, self.kernels, named, here, given)
             for q, array in enumerate(outputs):
                 value = segment.first + q
                 found[value] = array
@@ -105,17 +106,42 @@ class Stage:
                     here.single[value] = array
                 else:
                     here.stacked.append((value, segment.stop - segment.start, array))
-        return {value: array for value, array in found.items() if value in self.gives}
+        return [found[value] for value in self.gives]
 
-    def __call__(self, constants: dict[str, jax.Array], known: dict[int, jax.Array]) -> dict[int, jax.Array]:
+
+@dataclass
+class Stage:
+    """Consecutive segments as one compiled function of the values that they need.
+
+    Values are named by their first trace index: an input's or op's own, or that of iteration 0 for a repeated op.
+    ``needs``: what it reads, in order of first use; ``gives``: what it returns, in trace order; ``keeps``: what later stages
+    and the outputs need; ``names``: the constants that it reads. ``body`` is shared by equal stages.
+    """
+
+    segments: tuple[Segment, ...]
+    needs: tuple[int, ...]
+    gives: tuple[int, ...]
+    keeps: frozenset[int]
+    names: tuple[str, ...]
+    body: Body | None = None
+    immediates: np.ndarray | None = None
+    _constants: list[jax.Array] | None = None
+
+    @property
+    def descriptors(self) -> list[int]:
+        return [j for segment in self.segments for j in range(segment.start, segment.stop)]
+
+    def __call__(self, constants: Mapping[str, jax.Array], known: Mapping[int, jax.Array]) -> dict[int, jax.Array]:
         """The wanted values, stacked [iteration, claims, *shape] where the op repeats, from (a superset of) those
         needed.
         """
-        mine = {name: constants[name] for name in self._constants}
-        found: dict[int, jax.Array] = self._compiled(mine, {v: a for v, a in known.items() if v in self.needs})
-        return found
+        assert self.body is not None
+        if self._constants is None:
+            self._constants = [constants[name] for name in self.names]
+        found = self.body.compiled(self._constants, self.immediates, [known[value] for value in self.needs])
+        return dict(zip(self.gives, found, strict=True))
 
-    def following(self, known: dict[int, jax.Array], found: dict[int, jax.Array]) -> dict[int, jax.Array]:
+    def following(self, known: Mapping[int, jax.Array], found: Mapping[int, jax.Array]) -> dict[int, jax.Array]:
         """What is still needed after this stage."""
         return {value: array for value, array in {**known, **found}.items() if value in self.keeps}
 
@@ -130,32 +156,79 @@ def stages(
 ) -> list[Stage]:
     """The compiled pieces in order; each gives all of its values, or those that later stages and the outputs need."""
     outputs = {first_index(program, p) for p in producers(program, [value for value, _ in program.header.outputs])}
-    stacks = {op.first: op.body for op in program.ops if op.repeat > 1}
     found: list[Stage] = []
     later = set(outputs)
     for group in reversed(groups):
         descriptors = [j for segment in group for j in range(segment.start, segment.stop)]
-        mine = {program.ops[j].first for j in descriptors}
-        read = {
-            first_index(program, producer)
-            for j in descriptors
-            for access in program.ops[j].accesses
-            if not isinstance(access.source, Constant)
-            for producer in producers(program, reads(program.ops[j], access).reshape(-1))
-        }
-        needs = read - mine
-        if not needs:
+        mine = {program.ops[j].first: j for j in descriptors}
+        read: dict[int, None] = {}
+        for j in descriptors:
+            for access in program.ops[j].accesses:
+                if not isinstance(access.source, Constant):
+                    who = producers(program, reads(program.ops[j], access).reshape(-1))
+                    read.update(dict.fromkeys(sorted(first_index(program, producer) for producer in who)))
+        needs = [value for value in read if value not in mine]
+        if not needs and program.header.inputs:
             # Whatever a stage computes, it does for as many claims as there are: some value must say so.
-            needs = {0} if program.header.inputs else set()
-        found.append(
-            Stage(
-                group,
-                kernels,
-                frozenset(mine if everything else mine & later),
-                frozenset(needs),
-                frozenset(later),
-                stacks,
-            )
+            needs = [0]
+        gives = [value for value in mine if everything or value in later]
+        names = dict.fromkeys(name for j in descriptors for name in constant_names(j, kernels[j]))
+        found.append(Stage(group, tuple(needs), tuple(gives), frozenset(later), tuple(names)))
+        later |= set(needs)
+    found.reverse()
+    share(program, kernels, found)
+    return found
+
+
+def constant_names(j: int, kernel: Kernel) -> list[str]:
+    """The constants that a kernel reads, by name, in an order that equal kernels share."""
+    return [*(f"{j}/{name}" for name in sorted(kernel.prepared)), *kernel.raw]
+
+
+def share(program: Program, kernels: Sequence[Kernel], found: Sequence[Stage]) -> None:
+    """Give equal stages one body."""
+    groups: dict[Hashable, list[Stage]] = {}
+    for stage in found:
+        groups.setdefault(_stage_signature(program, kernels, stage), []).append(stage)
+    stacks = {op.first: op.body for op in program.ops if op.repeat > 1}
+    for members in groups.values():
+        first = members[0]
+        columns = {j: [kernels[m.descriptors[at]] for m in members] for at, j in enumerate(first.descriptors)}
+        arguments = [(at, r) for at, j in enumerate(first.descriptors) for r in differing(columns[j])]
+        body = Body(
+            first.segments,
+            {j: joint(column) for j, column in columns.items()},
+            tuple((first.descriptors[at], r) for at, r in arguments),
+            first.names,
+            first.needs,
+            first.gives,
+            stacks,
         )
-        later |= needs
-    return found[::-1]
+        for stage in members:
+            ops = [program.ops[j] for j in stage.descriptors]
+            stage.body = body
+            stage.immediates = np.array([ops[at].code[r - 1].imm for at, r in arguments], np.int64)
+
+
+def _stage_signature(program: Program, kernels: Sequence[Kernel], stage: Stage) -> Hashable:
+    """Equal for stages that one function computes, given their own constants, immediates and values in order."""
+    if any(segment.repeat > 1 for segment in stage.segments):
+        return stage.segments
+    own = {program.ops[j].first: at for at, j in enumerate(stage.descriptors)}
+    parts: list[Hashable] = [tuple(own[value] for value in stage.gives), len(stage.needs)]
+    for j in stage.descriptors:
+        op, kernel = program.ops[j], kernels[j]
+        sources: list[Hashable] = []
+        for access in op.accesses:
+            if isinstance(access.source, Constant):
+                key = program.seen_key(access)
+                sources.append(stage.names.index(key) if key in kernel.raw else None)
+            elif access.stack or isinstance(access.source, Carried):
+                return stage.segments
+            else:
+                value = access.source.base
+                if value not in own and value not in stage.needs:
+                    return stage.segments
+                sources.append(("own", own[value]) if value in own else ("given", stage.needs.index(value)))
+        parts.append((signature(kernel), tuple(sources)))
+    return tuple(parts)
