@@ -1,0 +1,92 @@
+"""Functions: local ones of the file, and bodies that the standard defines for its own ops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import FunctionProto, helper
+
+from prover.onnx.ir import Function, Graph, Reference, Step
+from prover.onnx.parse import Parser, domain_of, schema_of
+from prover.onnx.tensors import DTYPES, Reader
+
+_CODES = {dtype: code for code, dtype in DTYPES.items()}
+
+
+def bound(graph: Graph, attributes: Mapping[str, Any]) -> Graph:
+    """A function's body with references to attributes replaced; what the caller leaves out is absent there, too."""
+    return replace(graph, steps=tuple(_bound(step, attributes) for step in graph.steps))
+
+
+def _bound(step: Step, attributes: Mapping[str, Any]) -> Step:
+    if not any(isinstance(value, (Reference, Graph)) for value in step.attributes.values()):
+        return step
+    own: dict[str, Any] = {}
+    for name, value in step.attributes.items():
+        if isinstance(value, Graph):
+            own[name] = bound(value, attributes)
+        elif not isinstance(value, Reference):
+            own[name] = value
+        elif value.name in attributes:
+            own[name] = attributes[value.name]
+    return replace(step, attributes=own)
+
+
+def parsed(proto: FunctionProto) -> Function:
+    """One of the standard's bodies, or a local function."""
+    opsets = {domain_of(entry.domain): entry.version for entry in proto.opset_import}
+    return Parser(Reader(Path()), opsets, frozenset()).function(proto)
+
+
+@lru_cache(maxsize=256)
+def _plain(op: str, opset: int, domain: str) -> Function | None:
+    schema = schema_of(op, opset, domain)
+    versions = [v for v in schema.function_opset_versions if v <= opset] if schema is not None else []
+    if not versions:
+        return None
+    proto = FunctionProto()
+    proto.ParseFromString(_bytes(schema.get_function_with_opset_version(max(versions))))
+    return _with_defaults(parsed(proto), schema)
+
+
+def _bytes(body: Any) -> bytes:
+    return body if isinstance(body, bytes) else body.SerializeToString()
+
+
+def _with_defaults(function: Function, schema: Any) -> Function:
+    defaults = {
+        name: helper.get_attribute_value(declared.default_value)
+        for name, declared in schema.attributes.items()
+        if declared.default_value.name
+    }
+    texts = {name: value.decode() if isinstance(value, bytes) else value for name, value in defaults.items()}
+    return replace(function, defaults={**texts, **function.defaults})
+
+
+def standard_body(step: Step, operands: Sequence[Any]) -> Function | None:
+    """The body that the standard gives an op of these operands, or None."""
+    schema = schema_of(step.op, step.opset, step.domain)
+    if schema is None:
+        return None
+    if schema.has_function:
+        plain = _plain(step.op, step.opset, step.domain)
+        if plain is not None:
+            return plain
+    versions = [v for v in schema.context_dependent_function_opset_versions if v <= step.opset]
+    if not versions:
+        return None
+    types = [b"" if x is None else _type(x) for x in operands]
+    raw = schema.get_context_dependent_function_with_opset_version(max(versions), step.raw, types)
+    proto = FunctionProto()
+    proto.ParseFromString(_bytes(raw))
+    return _with_defaults(parsed(proto), schema) if proto.node else None
+
+
+def _type(value: Any) -> bytes:
+    dtype = np.dtype(value.dtype)
+    return helper.make_tensor_type_proto(_CODES[dtype], value.shape).SerializeToString()  # type: ignore[no-any-return]

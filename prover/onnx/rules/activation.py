@@ -1,0 +1,166 @@
+"""Activations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from prover.onnx.node import Node, rule
+
+
+@rule("Relu")
+def _relu(node: Node) -> Any:
+    x = node[0]
+    return node.xp.maximum(x, np.zeros((), x.dtype))
+
+
+@rule("Sigmoid")
+def _sigmoid(node: Node) -> Any:
+    return jax.nn.sigmoid(node[0])
+
+
+@rule("HardSigmoid")
+def _hard_sigmoid(node: Node) -> Any:
+    return jnp.clip(node[0] * node.attribute("alpha") + node.attribute("beta"), 0, 1)
+
+
+@rule("HardSwish")
+def _hard_swish(node: Node) -> Any:
+    x = node[0]
+    return x * jnp.clip(x * (1 / 6) + 0.5, 0, 1)
+
+
+@rule("LeakyRelu")
+def _leaky_relu(node: Node) -> Any:
+    x = node[0]
+    return jnp.where(x >= 0, x, x * node.attribute("alpha"))
+
+
+@rule("PRelu")
+def _prelu(node: Node) -> Any:
+    x = node[0]
+    return jnp.where(x >= 0, x, x * node[1])
+
+
+@rule("Elu")
+def _elu(node: Node) -> Any:
+    x = node[0]
+    return jnp.where(x > 0, x, node.attribute("alpha") * jnp.expm1(jnp.minimum(x, 0)))
+
+
+@rule("Celu")
+def _celu(node: Node) -> Any:
+    x, alpha = node[0], node.attribute("alpha")
+    return jnp.maximum(x, 0) + jnp.minimum(alpha * jnp.expm1(jnp.minimum(x, 0) / alpha), 0)
+
+
+@rule("Selu")
+def _selu(node: Node) -> Any:
+    x = node[0]
+    alpha, gamma = node.attribute("alpha"), node.attribute("gamma")
+    return gamma * jnp.where(x > 0, x, alpha * jnp.expm1(jnp.minimum(x, 0)))
+
+
+@rule("ThresholdedRelu")
+def _thresholded_relu(node: Node) -> Any:
+    x = node[0]
+    return jnp.where(x > node.attribute("alpha"), x, jnp.zeros((), x.dtype))
+
+
+@rule("Shrink")
+def _shrink(node: Node) -> Any:
+    x, bias, bound = node[0], node.attribute("bias"), node.attribute("lambd")
+    zero = jnp.zeros((), x.dtype)
+    return jnp.where(x < -bound, x + bias, jnp.where(x > bound, x - bias, zero)).astype(x.dtype)
+
+
+@rule("Softplus")
+def _softplus(node: Node) -> Any:
+    return jax.nn.softplus(node[0])
+
+
+@rule("Softsign")
+def _softsign(node: Node) -> Any:
+    x = node[0]
+    return x / (1 + jnp.abs(x))
+
+
+@rule("Mish")
+def _mish(node: Node) -> Any:
+    x = node[0]
+    return x * jnp.tanh(jax.nn.softplus(x))
+
+
+def swish(x: Any, alpha: float) -> Any:
+    return x * jax.nn.sigmoid(x if alpha == 1 else alpha * x)
+
+
+@rule("Swish")
+def _swish(node: Node) -> Any:
+    return swish(node[0], node.attribute("alpha"))
+
+
+@rule("SwiGLU")
+def _swiglu(node: Node) -> Any:
+    return swish(node[0], node.attribute("alpha")) * node[1]
+
+
+@rule("Gelu")
+def _gelu(node: Node) -> Any:
+    kind = node.attribute("approximate")
+    if kind not in ("none", "tanh"):
+        raise node.error(f"approximate is {kind!r}; 'none' and 'tanh' exist")
+    return jax.nn.gelu(jnp.asarray(node[0]), approximate=kind == "tanh")
+
+
+def flattened(node: Node) -> tuple[Any, tuple[int, ...]]:
+    """Operand 0 as a matrix, cut at the attribute ``axis``: what ops normalised over before opset 13."""
+    x = node[0]
+    axis = node.axis(node.attribute("axis"), x.ndim) if x.ndim else 0
+    rows = int(np.prod(x.shape[:axis], dtype=np.int64))
+    return jnp.reshape(x, (rows, -1)) if rows else x, x.shape
+
+
+@rule("Softmax", since=13)
+def _softmax(node: Node) -> Any:
+    x = node[0]
+    return jax.nn.softmax(x, axis=node.axis(node.attribute("axis"), x.ndim))
+
+
+@rule("Softmax")
+def _softmax_1(node: Node) -> Any:
+    x, shape = flattened(node)
+    return jax.nn.softmax(x, axis=-1).reshape(shape)
+
+
+@rule("LogSoftmax", since=13)
+def _log_softmax(node: Node) -> Any:
+    x = node[0]
+    return jax.nn.log_softmax(x, axis=node.axis(node.attribute("axis"), x.ndim))
+
+
+@rule("LogSoftmax")
+def _log_softmax_1(node: Node) -> Any:
+    x, shape = flattened(node)
+    return jax.nn.log_softmax(x, axis=-1).reshape(shape)
+
+
+@rule("Hardmax", since=13)
+def _hardmax(node: Node) -> Any:
+    x = node[0]
+    return hardmax(x, node.axis(node.attribute("axis"), x.ndim))
+
+
+@rule("Hardmax")
+def _hardmax_1(node: Node) -> Any:
+    x, shape = flattened(node)
+    return hardmax(x, x.ndim - 1).reshape(shape)
+
+
+def hardmax(x: Any, axis: int) -> Any:
+    best = jnp.expand_dims(jnp.argmax(x, axis=axis), axis)
+    return (lax.broadcasted_iota(best.dtype, x.shape, axis) == best).astype(x.dtype)
