@@ -6,7 +6,7 @@ length and the whole length; its output is ``accepted``, next to the best token 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -68,22 +68,20 @@ class LanguageModel:
         """float32 [N, vocabulary] of ``tokens`` int32 [N]; row i is about the token after position i."""
         return _logits(self.config, self.weights, tokens)
 
-    def fn(self, tokens: Any, prompt: Any, length: Any) -> dict[str, Any]:
-        """The program's function.
+    @cached_property
+    def fn(self) -> Callable[[Any, Any, Any], dict[str, Any]]:
+        """The program's function, named after the model.
 
         ``tokens`` int32 [N]: prompt, answer, padding; ``prompt``, ``length`` int32: tokens of the prompt, of prompt and answer.
         ``best`` int32 [N]: the most likely token after every position, the lowest of equals; ``accepted`` bool: 1 <= prompt <
         length <= N, and every token of the answer is the best one after the position before it.
         """
-        (n,) = tokens.shape
-        if n < 2:
-            raise LoweringError("a sequence for a prompt and an answer has at least 2 positions")
-        best = jnp.argmax(self.logits(tokens), axis=-1).astype(jnp.int32)
-        position = np.arange(1, n, dtype=np.int32)
-        answer = (position >= prompt) & (position < length)
-        wrong = answer & (tokens[1:] != best[:-1])
-        accepted = ~jnp.any(wrong) & (prompt >= 1) & (prompt < length) & (length <= n)
-        return {"best": best, "accepted": accepted}
+
+        def fn(tokens: Any, prompt: Any, length: Any) -> dict[str, Any]:
+            return _checked(self.logits(tokens), tokens, prompt, length)
+
+        fn.__name__ = self.name
+        return fn
 
     def claim_input(self, prompt: Sequence[int], answer: Sequence[int], size: int) -> ClaimInput:
         """What a claim about ``answer`` to ``prompt`` takes as input, padded to ``size`` positions.
@@ -140,6 +138,18 @@ class LanguageModel:
 
 # Weights are arguments of what is compiled: constants of hundreds of megabytes would be copied, and take minutes.
 _logits = jax.jit(forward, static_argnums=0)
+
+
+def _checked(logits: Any, tokens: Any, prompt: Any, length: Any) -> dict[str, Any]:
+    (n,) = tokens.shape
+    if n < 2:
+        raise LoweringError("a sequence for a prompt and an answer has at least 2 positions")
+    best = jnp.argmax(logits, axis=-1).astype(jnp.int32)
+    position = np.arange(1, n, dtype=np.int32)
+    answer = (position >= prompt) & (position < length)
+    wrong = answer & (tokens[1:] != best[:-1])
+    accepted = ~jnp.any(wrong) & (prompt >= 1) & (prompt < length) & (length <= n)
+    return {"best": best, "accepted": accepted}
 
 
 @partial(jax.jit, static_argnums=0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import jax
@@ -36,6 +37,11 @@ def test_a_generated_answer_is_accepted(model: LanguageModel, answer: list[int])
     assert bool(out["accepted"])
     assert out["best"].dtype == np.int32 and out["best"].shape == (SIZE,)
     assert out["best"][3:11].tolist() == answer
+
+
+def test_the_function_is_named_after_the_file(model: LanguageModel) -> None:
+    assert model.fn.__name__ == "tiny"
+    assert list(inspect.signature(model.fn).parameters) == ["tokens", "prompt", "length"]
 
 
 def test_every_prefix_of_the_answer_is_accepted_at_any_padding(model: LanguageModel, answer: list[int]) -> None:
