@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,14 +12,11 @@ from prover.saturation import Saturated
 from prover.targets import Choice, Target, choose
 from prover.trace import trace_bytes
 from rollup.errors import LoweringError
+from touchstone.fidelity_table import fidelity_table
 from touchstone.origins import opened
 from touchstone.samples import EVERY, read_samples, split
 
 DEFAULT = "w16a16"
-COLUMNS = ("", "largest", "mean", "of range", "top-1", "cosine", "KL", "saturated")
-NAME = 24
-"""Characters of an output's name that are shown."""
-
 SHOWN = 8
 """Saturated ops that are printed; the manifest has all."""
 
@@ -113,15 +109,8 @@ def summary(built: Built) -> list[str]:
         f"trace     {trace:,} bytes in {program.header.values:,} values",
         f"constants {constants:,} bytes in {len(program.constants):,} tensors",
         f"formats   {_formats(built)}",
-        "fidelity  against the float function",
+        *fidelity_table({"calibration": built.calibration, "held out": built.held_out}),
     ]
-    rows = [COLUMNS, *_rows(f"calibration, {_samples(built.calibration)}", built.calibration)]
-    if built.held_out is not None:
-        rows += _rows(f"held out, {_samples(built.held_out)}", built.held_out)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    for row in rows:
-        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append(f"          {row[0].ljust(widths[0])}  {'  '.join(cells)}".rstrip())
     lines.append(f"          held out: {built.split}")
     lines += _saturated(built)
     return lines
@@ -133,32 +122,6 @@ def _formats(built: Built) -> str:
         return f"{name}"
     others = "; ".join(str(attempt) for attempt in built.choice.attempts if attempt.formats != name)
     return f"{name}, the cheapest that meets {built.target}" + (f" ({others})" if others else "")
-
-
-def _samples(fidelity: Fidelity) -> str:
-    return f"{fidelity.samples} samples"
-
-
-def _rows(head: str, fidelity: Fidelity) -> list[Sequence[str]]:
-    rows: list[Sequence[str]] = [(head, *[""] * (len(COLUMNS) - 1))]
-    for output in fidelity.outputs:
-        name = output.name if len(output.name) <= NAME else output.name[: NAME - 3] + "..."
-        real = output.cosine is not None
-        rows.append(
-            (
-                f"  {name}",
-                f"{output.largest:.3g}",
-                f"{output.mean:.3g}",
-                f"{100 * output.relative:.4f} %" if real else "-",
-                f"{100 * output.agreement:.2f} %",
-                f"{output.cosine:.7f}" if real else "-",
-                "-" if output.kl is None else f"{output.kl:.2g}",
-                f"{output.saturated:,} of {output.elements:,}" if real else "-",
-            )
-        )
-    if fidelity.saturated_inputs:
-        rows.append((f"  {fidelity.saturated_inputs:,} input elements saturated", *[""] * (len(COLUMNS) - 1)))
-    return rows
 
 
 def _saturated(built: Built) -> list[str]:

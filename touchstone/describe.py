@@ -2,39 +2,96 @@
 
 from __future__ import annotations
 
-from rollup.encoding import TensorType, TracePolicy
-from rollup.program import Program
+from collections.abc import Sequence
 
-POLICIES = {TracePolicy.WITH_CLAIM: "with the claim", TracePolicy.ON_DISPUTE: "on dispute"}
+from prover.fidelity import fidelity_of
+from rollup.encoding import TensorType
+from touchstone.anatomy import POLICIES, Anatomy, Part, dims
+from touchstone.fidelity_table import fidelity_table
+
+WIDTH = 120
+COLUMNS = ("op", "times", "output", "scale", "reduces", "code", "constants", "trace", "gas bound", "made by")
+WORDS = {2, 4, 9}
+"""Columns of text; the others are numbers, set to the right."""
+
+CELL = 22
+"""Characters of a shape or a reduction."""
 
 
-def describe(program: Program) -> str:
-    """Model id, trace, constants, inputs, outputs and a line for every descriptor."""
+def describe(found: Anatomy) -> str:
+    """Model id, trace, constants, inputs, outputs, fidelity, and a table of all ops with totals; at most 120 columns."""
+    program = found.program
     header = program.header
-    stored = sum(array.nbytes for array in program.constants.values())
-    trace = sum(tensor.bytes for tensor in header.inputs) + sum(op.bytes * op.repeat for op in program.ops)
     lines = [
         f"model     {program.id.hex()}",
-        f"trace     {header.values:,} values, {trace:,} bytes, committed {POLICIES[header.policy]}; "
+        f"trace     {header.values:,} values, {found.trace_bytes:,} bytes, committed {POLICIES[header.policy]}; "
         f"{1 << program.depth:,} leaves in the tree ({header.trace_depth} + {header.tensor_depth} levels)",
-        f"constants {len(program.constants)}, {stored:,} bytes",
+        f"constants {len(program.constants):,}, {found.constant_bytes:,} bytes",
     ]
     lines += [f"input     value {value}: {_tensor(tensor)}" for value, tensor in enumerate(header.inputs)]
     lines += [f"output    value {value}: {_tensor(tensor)}" for value, tensor in header.outputs]
-    for j, op in enumerate(program.ops):
-        times = f", {op.repeat} times" if op.repeat > 1 else ""
-        box = f" over {_dims(op.box)}" if op.box else ""
-        kind = f"{op.monoid.name.lower()}{box}"
-        lines.append(
-            f"op {j:<6} value {op.first}: {op.dtype.name.lower()}[{_dims(op.shape)}], {kind}, "
-            f"{len(op.code)} instructions{times}  {program.name(j)}"
-        )
-    return "\n".join(lines)
+    lines += fidelity_table(
+        {"calibration": fidelity_of(program.meta), "held out": fidelity_of(program.meta, "held_out")}
+    )
+    lines += ["", *table(found.parts)]
+    if not found.sound:
+        lines.append("not well-formed, so that no step has a bound: touchstone model audit says what is wrong")
+    return "\n".join(line if len(line) <= WIDTH else line[: WIDTH - 3] + "..." for line in lines)
+
+
+def table(parts: Sequence[Part]) -> list[str]:
+    """A row an op, and one of totals: bytes are added up (a constant of several ops once), of the gas bounds it is the largest."""
+    rows = [COLUMNS, *map(_row, parts)]
+    gas = max((part.gas for part in parts if part.gas is not None), default=None)
+    total = (
+        str(len(parts)), f"{sum(part.times for part in parts):,}", "", "", "", f"{sum(part.instructions for part in parts):,}",
+        f"{sum(part.fresh for part in parts):,}", f"{sum(part.trace_bytes for part in parts):,}", _number(gas),
+        "in all; the dearest step's bound",
+    )  # fmt: skip
+    rows.append(total)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column in WORDS else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    rule = "-" * min(WIDTH, max(map(len, lines)))
+    return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+
+
+def _row(part: Part) -> tuple[str, ...]:
+    over = f"{part.reduction} {dims(part.box)}" if part.box else "-"
+    return (
+        str(part.op),
+        f"{part.times:,}",
+        _cut(part.output),
+        "-" if part.scale is None else str(part.scale),
+        _cut(over),
+        str(part.instructions),
+        f"{part.constants:,}" if part.constants else "-",
+        f"{part.trace_bytes:,}",
+        _number(part.gas),
+        brief(part.made_by),
+    )
+
+
+def brief(made_by: str) -> str:
+    """``primitive file:line (function)`` without the file's folders and the functions around the innermost named one."""
+    primitive, _, place = made_by.partition(" ")
+    file, _, function = place.partition(" ")
+    named = [part for part in function.strip("()").split(".") if part and not part.startswith("<")]
+    return " ".join(part for part in (primitive, file.rpartition("/")[2], f"({named[-1]})" if named else "") if part)
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CELL else text[: CELL - 3] + "..."
 
 
 def _tensor(tensor: TensorType) -> str:
-    return f"{tensor.dtype.name.lower()}[{_dims(tensor.shape)}], real = integer * 2^{-tensor.scale}"
-
-
-def _dims(dims: tuple[int, ...]) -> str:
-    return "x".join(map(str, dims))
+    return f"{tensor.dtype.name.lower()}[{dims(tensor.shape)}], real = integer * 2^{-tensor.scale}"

@@ -82,7 +82,7 @@ def opened(source: str) -> Origin:
     if path.suffix.lower() in (".onnx", ".gguf") and not path.is_file():
         raise LoweringError(f"{source} is no file; name the model's file, or a JAX function as package.module:function")
     if path.suffix.lower() == ".onnx":
-        from prover import load_onnx
+        from prover.onnx import load_onnx
 
         graph = load_onnx(path)
         ports = tuple(Port(one.name, np.dtype(one.dtype), tuple(one.shape)) for one in graph.inputs)

@@ -18,12 +18,29 @@ def model() -> None:
 
 @model.command()
 @click.argument("path", type=FOLDER)
-def show(path: Path) -> None:
-    """Print what the program in the folder PATH is: its id, inputs, outputs and ops."""
+@click.option("--json", "as_json", is_flag=True, help="As JSON; docs/models.md says what the fields mean.")
+@click.option(
+    "--svg",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Also draw its graph into a file.",
+)
+def show(path: Path, as_json: bool, svg: Path | None) -> None:
+    """Print what the program in the folder PATH is: its id, inputs, outputs, fidelity, and every op with its format, constants,
+    bytes of trace and the most that a one-step proof about it can cost.
+    """
+    import json
+
     from rollup.program import Program
+    from touchstone.anatomy import anatomy
     from touchstone.describe import describe
 
-    click.echo(describe(Program.load(path)))
+    found = anatomy(Program.load(path))
+    if svg is not None:
+        from touchstone.drawing import picture
+
+        svg.write_text(picture(found), encoding="utf-8")
+    click.echo(json.dumps(found.to_json(), indent=1) if as_json else describe(found))
 
 
 @model.command()

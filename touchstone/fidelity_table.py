@@ -1,0 +1,52 @@
+"""How close a program comes to its float function, as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from prover.fidelity import Fidelity
+
+COLUMNS = ("", "largest", "mean", "of range", "top-1", "cosine", "KL", "saturated")
+NAME = 24
+"""Characters of an output's name that are shown."""
+
+INDENT = " " * 10
+
+
+def fidelity_table(measured: Mapping[str, Fidelity | None]) -> list[str]:
+    """A row an output, by the samples that it was measured on; nothing for what was not measured."""
+    rows: list[Sequence[str]] = []
+    for which, fidelity in measured.items():
+        rows += [] if fidelity is None else _rows(which, fidelity)
+    if not rows:
+        return []
+    rows.insert(0, COLUMNS)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    lines = ["fidelity  against the float function"]
+    for row in rows:
+        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append(f"{INDENT}{row[0].ljust(widths[0])}  {'  '.join(cells)}".rstrip())
+    return lines
+
+
+def _rows(which: str, fidelity: Fidelity) -> list[Sequence[str]]:
+    blank = [""] * (len(COLUMNS) - 1)
+    rows: list[Sequence[str]] = [(f"{which}, {fidelity.samples} samples", *blank)]
+    for output in fidelity.outputs:
+        name = output.name if len(output.name) <= NAME else output.name[: NAME - 3] + "..."
+        real = output.cosine is not None
+        rows.append(
+            (
+                f"  {name}",
+                f"{output.largest:.3g}",
+                f"{output.mean:.3g}",
+                f"{100 * output.relative:.4f} %" if real else "-",
+                f"{100 * output.agreement:.2f} %",
+                f"{output.cosine:.7f}" if real else "-",
+                "-" if output.kl is None else f"{output.kl:.2g}",
+                f"{output.saturated:,} of {output.elements:,}" if real else "-",
+            )
+        )
+    if fidelity.saturated_inputs:
+        rows.append((f"  {fidelity.saturated_inputs:,} input elements saturated", *blank))
+    return rows
