@@ -102,11 +102,15 @@ def calibrate(graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan) -> dic
     """
     small = sum(x.nbytes for node in graph.nodes for x in node.inputs if isinstance(x, np.ndarray)) <= COMPILED_BYTES
     variables = [var for var, _ in _variables(graph)]
-    compiled = jax.jit(lambda inputs: [_observe(graph, inputs, plan)[1][var] for var in variables])
+
+    def observe(inputs: list[Any]) -> list[Any]:
+        seen = _observe(graph, inputs, plan)[1]
+        return [seen[var] for var in variables]
+
+    run = jax.jit(observe) if small else observe
     total: dict[Var, Any] = {}
     for sample in samples:
-        found = compiled(list(sample)) if small else [_observe(graph, list(sample), plan)[1][var] for var in variables]
-        for key, value in zip(variables, found, strict=True):
+        for key, value in zip(variables, run(list(sample)), strict=True):
             new = np.asarray(value, dtype=np.float64)
             old = total.get(key)
             total[key] = (
