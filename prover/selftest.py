@@ -7,7 +7,7 @@ any execution.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -128,10 +128,10 @@ def patterns(seed: int) -> Iterator[tuple[str, Callable[[Range, tuple[int, ...],
     yield "random", lambda reach, shape, number: rng.integers(reach.low, reach.high, shape, np.int64, endpoint=True)
 
 
-def _distinct(kernels: Sequence[Kernel]) -> list[list[int]]:
+def _distinct(kernels: Mapping[int, Kernel]) -> list[list[int]]:
     """Descriptors in groups that share compiled code."""
     groups: dict[Hashable, list[int]] = {}
-    for j, kernel in enumerate(kernels):
+    for j, kernel in kernels.items():
         groups.setdefault(signature(kernel), []).append(j)
     return list(groups.values())
 
@@ -140,13 +140,13 @@ def self_test(executor: Executor, seed: int = 0) -> int:
     """Run the test; returns how many elements were compared. Raises InexactMachine naming the op and the operands'
     pattern.
     """
-    return check_kernels(executor.program, executor.kernels, executor.constants, seed)
+    return check_kernels(executor.program, dict(enumerate(executor.kernels)), executor.constants, seed)
 
 
 def check_kernels(
-    program: Program, kernels: Sequence[Kernel], constants: Mapping[str, jax.Array], seed: int = 0
+    program: Program, kernels: Mapping[int, Kernel], constants: Mapping[str, jax.Array], seed: int = 0
 ) -> int:
-    """``self_test`` of kernels whose numbers name the ops of ``program``, with the constants that they read."""
+    """``self_test`` of kernels by the descriptor of ``program`` that each computes (some of) the rows of, with their constants."""
     groups = _distinct(kernels)
     step = _TOGETHER
     return sum(_test(program, kernels, constants, groups[n : n + step], seed) for n in range(0, len(groups), step))
@@ -154,7 +154,7 @@ def check_kernels(
 
 def _test(
     program: Program,
-    kernels: Sequence[Kernel],
+    kernels: Mapping[int, Kernel],
     constants: Mapping[str, jax.Array],
     groups: list[list[int]],
     seed: int,

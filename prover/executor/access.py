@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from itertools import product as cartesian
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,15 +37,16 @@ Scalars = Mapping[int, jax.Array | int]
 
 @dataclass(frozen=True)
 class Derived:
-    """An array [claims or 1, extents of ``used``...]."""
+    """An array [claims or 1, extents of ``used``...]; a constant's while it is prepared is NumPy's, every other JAX's."""
 
     used: tuple[int, ...]
-    array: jax.Array
+    array: Any
 
     def spread(self, order: Sequence[int]) -> jax.Array:
         """The same array with one axis per variable of ``order`` (ascending, a superset of ``used``)."""
         sizes = dict(zip(self.used, self.array.shape[1:], strict=True))
-        return self.array.reshape([self.array.shape[0], *(sizes.get(var, 1) for var in order)])
+        spread: jax.Array = self.array.reshape([self.array.shape[0], *(sizes.get(var, 1) for var in order)])
+        return spread
 
 
 def holding(dtype: np.dtype, fill: int) -> np.dtype:
@@ -378,4 +380,5 @@ def _look_gather(
     needed = {var for row in table for var in row if var not in scalars}
     wide = {var: sizes[var] if var in needed or shape[var] > 1 else 1 for var in order}
     merged = {**sizes, **wide}
-    return _gather(source, access, merged, scalars, index, table, order).array
+    found: jax.Array = _gather(source, access, merged, scalars, index, table, order).array
+    return found

@@ -11,8 +11,9 @@ import numpy as np
 from prover.executor.kernel import Kernel
 from prover.executor.stages import Stage, cut, pieces, stages
 from rollup.audit.form import check_form
-from rollup.audit.intervals import intervals
+from rollup.audit.intervals import OpIntervals, intervals
 from rollup.errors import ExecutionError
+from rollup.ops import Op
 from rollup.program import Program
 
 Array = np.ndarray
@@ -32,27 +33,27 @@ class Executor:
         check_form(program)
         self.program = program
         self.intervals = intervals(program)
-        self.kernels = [Kernel.of(program, op, reach) for op, reach in zip(program.ops, self.intervals, strict=True)]
-        with jax.enable_x64(True):
-            self.constants = self._constants()
+        self.kernels: list[Kernel] = []
+        self.constants: dict[str, jax.Array] = {}
+        for op, reach in zip(program.ops, self.intervals, strict=True):
+            self._add(op, reach)
         self._plans: dict[object, list[Stage]] = {}
         if self_test:
             from prover.selftest import self_test as test
 
             test(self)
 
-    def _constants(self) -> dict[str, jax.Array]:
-        """Every constant on the device, in kernel form, once."""
-        found = {
-            name: jnp.asarray(np.asarray(self.program.seen(access)))
-            for kernel in self.kernels
-            for name, access in kernel.raw.items()
-        }
-        for j, kernel in enumerate(self.kernels):
+    def _add(self, op: Op, reach: OpIntervals) -> None:
+        """One more kernel; its constants go to the device in kernel form, once, and are not held elsewhere."""
+        kernel = Kernel.of(self.program, op, reach)
+        with jax.enable_x64(True):
+            for name, access in kernel.raw.items():
+                if name not in self.constants:
+                    self.constants[name] = jnp.asarray(np.asarray(self.program.seen(access)))
             for name, prepared in kernel.prepared.items():
-                found[f"{j}/{name}"] = jnp.asarray(prepared.array)
-            kernel.prepared = {name: type(p)(np.empty(0), p.iterated) for name, p in kernel.prepared.items()}
-        return found
+                self.constants[f"{len(self.kernels)}/{name}"] = jnp.asarray(prepared.array)
+        kernel.release()
+        self.kernels.append(kernel)
 
     def _stages(self, claims: int, everything: bool) -> list[Stage]:
         groups = pieces(self.program) if everything else cut(self.program, claims)

@@ -56,10 +56,15 @@ class Kernel:
     raw: dict[str, Access] = field(default_factory=dict)
     laid: dict[int, Access] = field(default_factory=dict)
     hoisted: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    borrowed: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, program: Program, op: Op, reach: OpIntervals) -> Kernel:
-        """Choose how to compute ``op`` and bring its constants into that form."""
+    def of(cls, program: Program, op: Op, reach: OpIntervals, lender: Kernel | None = None) -> Kernel:
+        """Choose how to compute ``op`` and bring its constants into that form.
+
+        ``lender``: the kernel of the same op for all of its rows; weights that both use in the same form are not prepared again
+        but named in ``borrowed``.
+        """
         ahead = hoist(program, op)
         plan = reduce.plan_dot(op, reach)
         kernel = cls(op, sharpened(op, reach, ahead), plan, plan_conv(op, plan), reduce.plan_sliding(op))
@@ -83,11 +88,18 @@ class Kernel:
             shared = (factor and load) or number in indices
             worth = access.indirect is None and kernel.sliding is None and kernel._worth(access, array.size)
             if worth and (in_dot or factor != load) and (in_dot or not shared):
-                kernel._prepare(number, access, array, in_dot)
+                if not (in_dot and lender is not None and kernel._borrows(number, access, lender)):
+                    kernel._prepare(number, access, array, in_dot)
                 if not shared:
                     continue
             kernel.raw[program.seen_key(access)] = access
         return kernel
+
+    def release(self) -> None:
+        """Forget the prepared arrays, which are on the device by now; their dtypes stay."""
+        self.prepared = {
+            name: Prepared(np.empty(0, found.array.dtype), found.iterated) for name, found in self.prepared.items()
+        }
 
     @cached_property
     def live(self) -> frozenset[int]:
@@ -102,7 +114,31 @@ class Kernel:
 
     def _worth(self, access: Access, size: int) -> bool:
         sizes = extents(self.op)
+        if any(ITERATION in row and len(row) > 1 for row in coefficients(access, sizes)):
+            return False
         return math.prod(sizes[var] for var in variables(access, sizes)) <= _PREPARED_GROWTH * size + _PREPARED_FREE
+
+    def _borrows(self, number: int, access: Access, lender: Kernel) -> bool:
+        """Take a factor's matrices from the lender if they are the same; whether they are."""
+        mine, other = self.plan, lender.plan
+        names = [name for name in lender.prepared if name.startswith(f"{number}:")]
+        if mine is None or other is None or access != lender.op.accesses[number] or not names:
+            return False
+        free = (mine.free_y, other.free_y) if number else (mine.free_x, other.free_x)
+        same = (mine.contract, mine.batch, mine.limbs, mine.widths, mine.dtype) == (
+            other.contract,
+            other.batch,
+            other.limbs,
+            other.widths,
+            other.dtype,
+        )
+        used = variables(access, extents(lender.op))
+        sizes = [[extents(op)[var] for var in used] for op in (self.op, lender.op)]
+        if not same or free[0] != free[1] or sizes[0] != sizes[1] or ITERATION in used:
+            return False
+        self.prepared.update({name: lender.prepared[name] for name in names})
+        self.borrowed.update(names)
+        return True
 
     def _prepare(self, number: int, access: Access, array: np.ndarray, in_dot: bool) -> None:
         used, seen = view(array, access, extents(self.op))
@@ -114,11 +150,10 @@ class Kernel:
         if not in_dot:
             self.prepared[f"{number}"] = Prepared(np.array(seen, order="C"), iterated)
             return
-        with jax.enable_x64(True):
-            rows = seen if iterated else seen[None]
-            found = self._matrices(number, Derived(used, jnp.asarray(rows)))
-        for limb, part in enumerate(found):
-            self.prepared[f"{number}:{limb}"] = Prepared(np.asarray(part if iterated else part[0]), iterated)
+        rows = seen if iterated else seen[None]
+        for limb, part in enumerate(self._matrices(number, Derived(used, rows))):
+            whole = np.ascontiguousarray(part if iterated else part[0])
+            self.prepared[f"{number}:{limb}"] = Prepared(whole, iterated)
 
     def _lay_out(self, number: int, access: Access, used: Sequence[int], seen: Array, iterated: bool) -> Array:
         """A factor with its box variables before its output variables: a fold then reads whole rows."""

@@ -131,7 +131,7 @@ def matrix(plan: DotPlan, second: bool, array: jax.Array, used: Sequence[int], s
     free = plan.free_y if second else plan.free_x
     groups = (plan.batch, plan.contract, free) if second else (plan.batch, free, plan.contract)
     order = [var for group in groups for var in group]
-    array = jnp.transpose(array, [0, *(list(used).index(var) + 1 for var in order)])
+    array = array.transpose([0, *(list(used).index(var) + 1 for var in order)])
     return array.reshape([array.shape[0], *(math.prod(sizes[var] for var in group) for group in groups)])
 
 
@@ -139,11 +139,12 @@ def limbs(array: jax.Array, count: int, width: int, dtype: str) -> list[jax.Arra
     """Floats whose weighted sum (2^width per step) is the integer array; the last limb carries the sign."""
     if count == 1:
         return [array.astype(dtype)]
-    wide = array.astype(jnp.int64)
+    # Limbs narrower than the array's own dtype need no wider one.
+    wide = array if width < 8 * array.dtype.itemsize - 1 else array.astype(np.int64)
     parts = []
     for _ in range(count - 1):
         parts.append((wide & ((1 << width) - 1)).astype(dtype))
-        wide = lax.shift_right_arithmetic(wide, jnp.int64(width))
+        wide = wide >> width
     return [*parts, wide.astype(dtype)]
 
 
@@ -213,7 +214,7 @@ def sum_alone(found: Derived, other: Iterable[int], op: Op) -> Derived:
     axes = [axis for axis, var in enumerate(found.used) if var >= rank and var not in set(other)]
     if not axes:
         return found
-    array = jnp.sum(found.array.astype(jnp.int64), axis=[axis + 1 for axis in axes])
+    array = found.array.astype(np.int64).sum(axis=tuple(axis + 1 for axis in axes))
     return Derived(tuple(var for axis, var in enumerate(found.used) if axis not in axes), array)
 
 
