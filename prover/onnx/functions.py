@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnx import FunctionProto, helper
+from onnx import FunctionProto, NodeProto, defs, helper
 
 from prover.onnx.ir import Function, Graph, Reference, Step
 from prover.onnx.parse import Parser, domain_of, schema_of
@@ -39,7 +39,8 @@ def _bound(step: Step, attributes: Mapping[str, Any]) -> Step:
 
 def parsed(proto: FunctionProto) -> Function:
     """One of the standard's bodies, or a local function."""
-    opsets = {domain_of(entry.domain): entry.version for entry in proto.opset_import}
+    opsets = {"": defs.onnx_opset_version()}
+    opsets.update({domain_of(entry.domain): entry.version for entry in proto.opset_import})
     return Parser(Reader(Path()), opsets, frozenset()).function(proto)
 
 
@@ -81,10 +82,22 @@ def standard_body(step: Step, operands: Sequence[Any]) -> Function | None:
     if not versions:
         return None
     types = [b"" if x is None else _type(x) for x in operands]
-    raw = schema.get_context_dependent_function_with_opset_version(max(versions), step.raw, types)
+    raw = schema.get_context_dependent_function_with_opset_version(max(versions), _resolved(step), types)
     proto = FunctionProto()
     proto.ParseFromString(_bytes(raw))
     return _with_defaults(parsed(proto), schema) if proto.node else None
+
+
+def _resolved(step: Step) -> bytes:
+    """The serialised node with the values of its caller's attributes."""
+    node = NodeProto()
+    node.ParseFromString(step.raw)
+    references = [attribute for attribute in node.attribute if attribute.ref_attr_name]
+    for attribute in references:
+        node.attribute.remove(attribute)
+        if attribute.name in step.attributes:
+            node.attribute.append(helper.make_attribute(attribute.name, step.attributes[attribute.name]))
+    return node.SerializeToString()
 
 
 def _type(value: Any) -> bytes:

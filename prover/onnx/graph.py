@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -55,7 +55,7 @@ class Scope:
             if name in scope.values:
                 return scope.values[name]
             scope = scope.outer
-        raise LoweringError(f"{name!r} is read, but an optional input or output of that name is absent")
+        raise LoweringError(f"{name!r} is read, but nothing computes it")
 
 
 @dataclass
@@ -149,7 +149,8 @@ class Walk:
         self.depth += 1
         try:
             attributes = {**function.defaults, **step.attributes}
-            return self.run(bound(function.body, attributes), operands)
+            body = bound(function.body, attributes)
+            return self.run(replace(body, outputs=body.outputs[: len(step.outputs)]), operands)
         finally:
             self.depth -= 1
 

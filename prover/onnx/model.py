@@ -194,7 +194,7 @@ def _opsets(proto: Any) -> dict[str, int]:
         opsets[domain] = entry.version
     newest = onnx.defs.onnx_opset_version()
     version = opsets.get("")
-    if version is not None and not OLDEST_OPSET <= version <= newest:
+    if version is not None and not 1 <= version <= newest:
         raise UnsupportedError(f"is of opset {version}; opsets {OLDEST_OPSET} to {newest} are supported, convert it")
     if not opsets:
         raise LoweringError("imports no opset, so it is no ONNX model or truncated")

@@ -125,8 +125,8 @@ class Node:
         if not self.has(index):
             raise self.error(f"input {index} is missing")
         value = self.operands[index]
-        if is_static(value):
-            return value  # type: ignore[no-any-return]
+        if isinstance(value, np.ndarray):
+            return value
         raise self.walk.needs_constant(self.step, self.step.inputs[index])
 
     def integers(self, index: int) -> tuple[int, ...]:

@@ -70,10 +70,6 @@ class Parser:
         where = f"function {proto.name!r}"
         defaults = {a.name: self._value(a, where, frozenset()) for a in proto.attribute_proto}
         steps = self._ordered(proto.node, set(proto.input), list(proto.input), frozenset(), where)
-        known = {*proto.input, *(name for step in steps for name in step.outputs)}
-        for name in proto.output:
-            if name not in known:
-                raise LoweringError(f"{where} has the output {name!r}, which nothing computes")
         return Function(Graph(tuple(proto.input), tuple(proto.output), {}, steps), defaults)
 
     def _ordered(
@@ -109,6 +105,12 @@ class Parser:
             raise LoweringError(f"node {label!r} is of domain {domain!r}, for which the file imports no opset")
         schema = None if (domain, node.op_type) in self.functions else schema_of(node.op_type, opset, domain)
         where = f"node {label!r} ({node.op_type}, opset {opset})"
+        if (domain, node.op_type) in OUT_OF_SCOPE:
+            return Step(node.op_type, domain, opset, label, tuple(node.input), tuple(node.output), {}, b"")
+        if schema is not None and opset < OLDEST_OPSET and not domain:
+            later = schema_of(node.op_type, OLDEST_OPSET, domain)
+            if later is None or later.since_version != schema.since_version:
+                raise UnsupportedError(f"{where}: it has changed since; opsets from {OLDEST_OPSET} on are supported")
         attributes: dict[str, Any] = {}
         for attribute in node.attribute:
             if attribute.name in attributes:
@@ -203,8 +205,6 @@ def _check_counts(node: Any, schema: Any, attributes: Mapping[str, Any], where: 
         )
     if not len(node.output) <= schema.max_output:
         raise LoweringError(f"{where} has {len(node.output)} outputs; at most {schema.max_output} are expected")
-    if OUT_OF_SCOPE.get((domain_of(node.domain), node.op_type)):
-        return
     for name, declared in schema.attributes.items():
         if declared.required and name not in attributes:
             raise LoweringError(f"{where} lacks the attribute {name!r}")

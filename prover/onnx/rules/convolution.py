@@ -113,11 +113,7 @@ def _conv_transpose(node: Node) -> Any:
         sizes = tuple(wanted)[-count:] if wanted else tuple(n * s for n, s in zip(x.shape[2:], strides, strict=True))
         totals = [f - n for f, n in zip(full, sizes, strict=True)]
         halves = [t // 2 if auto == "SAME_UPPER" else t - t // 2 for t in totals]
-        pads = [(h, t - h) if auto == "SAME_UPPER" else (t - h, h) for h, t in zip(halves, totals, strict=True)]
-        if auto != "SAME_UPPER":
-            pads = [(h, t - h) for h, t in zip((t // 2 for t in totals), totals, strict=True)]
-        if auto == "SAME_LOWER":
-            pads = [(high, low) for low, high in pads]
+        pads = [(half, total - half) for half, total in zip(halves, totals, strict=True)]
     else:
         pads = pads_of(node, x.shape[2:], kernel, strides, dilations)
     node.sized((x.shape[0], w.shape[1] * group, *(f - low - high for f, (low, high) in zip(full, pads, strict=True))))

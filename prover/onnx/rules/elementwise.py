@@ -185,7 +185,7 @@ def _saturated(node: Node, index: int, dtype: Any) -> Any:
     value = node.operands[index]
     if is_static(value) and np.dtype(dtype).kind in "iu":
         info = np.iinfo(dtype)
-        return np.clip(value, info.min, info.max).astype(dtype)  # type: ignore[call-overload,arg-type]
+        return np.clip(np.asarray(value), info.min, info.max).astype(dtype)
     return node[index]
 
 
@@ -208,8 +208,11 @@ def _shift(node: Node) -> Any:
         raise node.error(f"the direction {direction!r} is neither LEFT nor RIGHT")
     x, y = node[0], node[1]
     width = x.dtype.itemsize * 8
-    moved = node.xp.left_shift(x, y) if direction == "LEFT" else node.xp.right_shift(x, y)
-    return node.xp.where(y < width, moved, node.xp.zeros((), x.dtype))
+    if direction == "LEFT":
+        return node.xp.where(y < width, node.xp.left_shift(x, y), np.zeros((), x.dtype))
+    if x.dtype.kind == "i":
+        return node.xp.right_shift(x, node.xp.minimum(y, np.asarray(width - 1, y.dtype)))
+    return node.xp.where(y < width, node.xp.right_shift(x, y), np.zeros((), x.dtype))
 
 
 def cast(node: Node, x: Any, dtype: np.dtype[Any]) -> Any:
@@ -251,7 +254,7 @@ def _bitcast(node: Node) -> Any:
     if node.static:
         return x.view(dtype)
     target = canonical(dtype)
-    if target.itemsize != x.dtype.itemsize:
+    if target.itemsize != dtype.itemsize or target.itemsize != x.dtype.itemsize:
         raise node.unsupported(f"the bits of {x.dtype} as {dtype} need 64-bit JAX (jax.enable_x64)")
     if target.kind == "b" or x.dtype.kind == "b":
         return x.astype(target)

@@ -32,7 +32,7 @@ ACTIVATIONS: dict[str, tuple[int, tuple[float, float], Callable[[Any, float, flo
 
 def _activations(node: Node, defaults: Sequence[str], directions: int) -> list[list[Activation]]:
     """Per direction, with alpha and beta taken in order by the activations that have them."""
-    names = node.attribute("activations") or tuple(defaults) * directions
+    names = node.step.attributes.get("activations") or tuple(defaults) * directions
     if len(names) != len(defaults) * directions:
         raise node.error(f"{len(names)} activations are given where {len(defaults) * directions} are expected")
     alphas, betas = iter(node.attribute("activation_alpha") or ()), iter(node.attribute("activation_beta") or ())

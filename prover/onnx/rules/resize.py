@@ -188,7 +188,13 @@ def _resize_11(node: Node) -> Any:
     return _resize(node, transform, node.attribute("nearest_mode"), scales, sizes, regions)
 
 
-@rule("Resize", "Upsample")
+@rule("Upsample", since=7)
+def _upsample_7(node: Node) -> Any:
+    return _resize(node, "asymmetric", "floor", node.attribute("scales"), None, None)
+
+
+@rule("Upsample", since=9)
+@rule("Resize")
 def _resize_10(node: Node) -> Any:
     """Before opset 11: coordinates are divided by the scale, and rounded down."""
     return _resize(node, "asymmetric", "floor", node.constant(1), None, None)
