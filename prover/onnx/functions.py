@@ -97,7 +97,7 @@ def _resolved(step: Step) -> bytes:
         node.attribute.remove(attribute)
         if attribute.name in step.attributes:
             node.attribute.append(helper.make_attribute(attribute.name, step.attributes[attribute.name]))
-    return node.SerializeToString()
+    return bytes(node.SerializeToString())
 
 
 def _type(value: Any) -> bytes:

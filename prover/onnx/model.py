@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 import prover.onnx.rules  # noqa: F401  (fills the table)
 from prover.onnx import wire

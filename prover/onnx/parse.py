@@ -19,8 +19,27 @@ from rollup.errors import LoweringError, UnsupportedError
 OLDEST_OPSET = 9
 
 MULTIPLIED = frozenset(
-    "Conv ConvTranspose ConvInteger QLinearConv DeformConv MatMul MatMulInteger QLinearMatMul Gemm Einsum LSTM GRU RNN "
-    "BatchNormalization InstanceNormalization LayerNormalization GroupNormalization RMSNormalization Gather".split()
+    {
+        "BatchNormalization",
+        "Conv",
+        "ConvInteger",
+        "ConvTranspose",
+        "DeformConv",
+        "Einsum",
+        "GRU",
+        "Gather",
+        "Gemm",
+        "GroupNormalization",
+        "InstanceNormalization",
+        "LSTM",
+        "LayerNormalization",
+        "MatMul",
+        "MatMulInteger",
+        "QLinearConv",
+        "QLinearMatMul",
+        "RMSNormalization",
+        "RNN",
+    }
 )
 """Ops whose constant operands are weights: an infinity there is no mask."""
 

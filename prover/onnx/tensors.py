@@ -42,7 +42,7 @@ def dtype_of(code: int, what: str) -> np.dtype[Any]:
     found = DTYPES.get(code)
     if found is None:
         known = code in TensorProto.DataType.values()
-        name = TensorProto.DataType.Name(code) if known else str(code)  # type: ignore[arg-type]
+        name = TensorProto.DataType.Name(code) if known else str(code)
         raise UnsupportedError(
             f"{what} has the element type {name}, which is out of scope; use floats, integers or booleans"
         )

@@ -1,9 +1,9 @@
 """One rule per ONNX op, in one table (``prover.onnx.node.RULES``); a file holds a family."""
 
-from prover.onnx import control
 from prover.onnx.rules import (
     activation,
     attention,
+    control,
     convolution,
     creation,
     elementwise,

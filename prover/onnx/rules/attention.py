@@ -88,7 +88,7 @@ def _attention(node: Node) -> Any:
         allowed = _grouped(allowed, *shape)
         scores = jnp.where(allowed, scores, np.asarray(-np.inf, scores.dtype))
     masked = scores
-    if bias is not None and not is_static(bias) or allowed is not None and not _everyone(allowed):
+    if (bias is not None and not is_static(bias)) or (allowed is not None and not _everyone(allowed)):
         # A row without any key: its scores are all minus infinity, its probabilities zero.
         some = jnp.max(scores, axis=-1, keepdims=True) > -np.inf
         weights = jnp.where(some, jax.nn.softmax(jnp.where(some, scores, jnp.zeros((), scores.dtype)), axis=-1), 0)
@@ -110,7 +110,7 @@ def _attention(node: Node) -> Any:
 def _widened(node: Node, mask: Any, keys: int) -> Any:
     """A mask for fewer keys than there are: nothing beyond is looked at."""
     missing = keys - mask.shape[-1]
-    if not missing or mask.shape[-1] == 1 and mask.dtype != np.bool_:
+    if not missing or (mask.shape[-1] == 1 and mask.dtype != np.bool_):
         return mask
     xp = np if is_static(mask) else jnp
     amounts = [(0, 0)] * (mask.ndim - 1) + [(0, missing)]

@@ -14,16 +14,11 @@ from prover.onnx.tensors import dtype_of
 
 @rule("Constant")
 def _constant(node: Node) -> Any:
-    values = {
-        "value": lambda v: v,
-        "value_float": lambda v: np.asarray(v, np.float32),
-        "value_floats": lambda v: np.asarray(v, np.float32),
-        "value_int": lambda v: np.asarray(v, np.int64),
-        "value_ints": lambda v: np.asarray(v, np.int64),
-    }
     for name, value in node.step.attributes.items():
-        if name in values:
-            return values[name](value)
+        if name == "value":
+            return value
+        if name in ("value_float", "value_floats", "value_int", "value_ints"):
+            return np.asarray(value, np.float32 if "float" in name else np.int64)
     raise node.unsupported("it has no value that is a tensor of numbers; strings and sparse tensors are out of scope")
 
 
@@ -122,8 +117,8 @@ def _mel(node: Node) -> Any:
     low, high = (float(node.constant(j).reshape(())) for j in (3, 4))
     dtype = dtype_of(int(node.attribute("output_datatype")), str(node.step))
     rows, columns = node.sized((length // 2 + 1, bins))
-    mels = np.linspace(*(2595 * np.log10(1 + f / 700) for f in (low, high)), bins + 2)
-    mels = 2595 * np.log10(1 + low / 700) + np.arange(bins + 2) * ((mels[-1] - mels[0]) / (bins + 2))
+    lowest, highest = (2595 * np.log10(1 + f / 700) for f in (low, high))
+    mels = lowest + np.arange(bins + 2) * ((highest - lowest) / (bins + 2))
     places = np.floor((length + 1) * (700 * (10 ** (mels / 2595) - 1)) / rate).astype(np.int64)
     out = np.zeros((rows, columns))
     for j in range(bins):

@@ -15,12 +15,12 @@ from prover.onnx.node import Node, canonical, is_static, rule
 def _inside(node: Node, index: int, size: int) -> Any:
     """Operand ``index`` as non-negative indices; constants beyond the dimension are an error."""
     value = node.operands[index]
-    if is_static(value):
-        if value.dtype.kind not in "iu":  # type: ignore[union-attr]
-            raise node.error(f"its indices are {value.dtype}; integers are expected")  # type: ignore[union-attr]
-        if value.size and (value.min() < -size or value.max() >= size):  # type: ignore[union-attr]
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "iu":
+            raise node.error(f"its indices are {value.dtype}; integers are expected")
+        if value.size and (value.min() < -size or value.max() >= size):
             raise node.error(f"an index is outside a dimension of {size}")
-        found = np.where(value < 0, value + size, value)  # type: ignore[operator]
+        found = np.asarray(np.where(value < 0, value + size, value))
         return found if node.static else found.astype(np.int32)
     places = node[index]
     if places.dtype.kind not in "iu":

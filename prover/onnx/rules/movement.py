@@ -88,11 +88,9 @@ def _split(node: Node) -> Any:
     x, count = node[0], len(node.step.outputs)
     axis = node.axis(node.attribute("axis"), x.ndim)
     size = x.shape[axis]
-    sizes: Sequence[int] | None
-    if node.step.opset < 13:
-        sizes = node.attribute("split")
-    else:
-        sizes = node.integers(1) if node.has(1) else None
+    sizes: Sequence[int] | None = node.attribute("split")
+    if node.step.opset >= 13 and node.has(1):
+        sizes = node.integers(1)
     if sizes is None:
         wanted = node.attribute("num_outputs") or count
         if wanted != count:
@@ -172,7 +170,7 @@ def _pad(node: Node) -> Any:
     else:
         pads = node.integers(1)
         axes = node.axes(node.integers(3), x.ndim) if node.has(3) else tuple(range(x.ndim))
-        if node.has(2) and math.prod(node.shape(2)):
+        if node.has(2) and 0 not in node.shape(2):
             value = node[2].reshape(())
     if len(pads) != 2 * len(axes):
         raise node.error(f"{len(pads)} amounts for {len(axes)} axes; two an axis are expected")

@@ -15,7 +15,7 @@ from prover.onnx.tensors import dtype_of
 
 def _along(node: Node, value: Any, rank: int, shape: tuple[int, ...]) -> Any:
     """A scale or zero point: one, one per slice of ``axis``, or one per block along it."""
-    if not value.ndim or value.size == 1 and rank != value.ndim:
+    if not value.ndim or (value.size == 1 and rank != value.ndim):
         return value.reshape(())
     axis = node.axis(node.attribute("axis", 1), rank)
     if value.ndim == 1:

@@ -59,6 +59,7 @@ def _extreme(name: str) -> Callable[..., Any]:
         if x.dtype.kind == "b":
             return (xp.any if name == "max" else xp.all)(x, axis=axes, keepdims=keep)
         sign = -1 if name == "max" else 1
+        initial: float
         if x.dtype.kind in "iu":
             info = np.iinfo(x.dtype)
             initial = info.min if sign < 0 else info.max

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,11 +49,18 @@ class Axis:
 
 
 TRANSFORMS = frozenset(
-    "half_pixel half_pixel_symmetric pytorch_half_pixel align_corners asymmetric tf_half_pixel_for_nn "
-    "tf_crop_and_resize".split()
+    {
+        "half_pixel",
+        "half_pixel_symmetric",
+        "pytorch_half_pixel",
+        "align_corners",
+        "asymmetric",
+        "tf_half_pixel_for_nn",
+        "tf_crop_and_resize",
+    }
 )
 
-NEAREST = {
+NEAREST: dict[str, Callable[[Any], Any]] = {
     "round_prefer_floor": lambda x: np.ceil(x - 0.5),
     "round_prefer_ceil": lambda x: np.floor(x + 0.5),
     "floor": np.floor,
@@ -179,7 +186,7 @@ def _resize(node: Node, transform: str, how: str, scales: Any, sizes: Any, regio
 
 @rule("Resize", since=11)
 def _resize_11(node: Node) -> Any:
-    scales = node.constant(2) if node.has(2) and math.prod(node.shape(2)) else None
+    scales = node.constant(2) if node.has(2) and node.constant(2).size else None
     sizes = node.integers(3) if node.has(3) else None
     if (scales is None) == (sizes is None):
         raise node.error("either scales or sizes must be given")

@@ -20,7 +20,7 @@ def _reflected(x: Any, low: float, high: float) -> Any:
     """Folded back at the borders until it lies between them."""
     span = high - low
     if span <= 0:
-        return jnp.full_like(x, low)
+        return jnp.zeros_like(x) + low
     away = jnp.abs(x - low)
     turns = jnp.floor(away / span)
     rest = away - turns * span
@@ -29,8 +29,13 @@ def _reflected(x: Any, low: float, high: float) -> Any:
 
 def _cubic(t: Any) -> list[Any]:
     """Weights of the elements at -1, 0, 1, 2 from the base."""
-    near = lambda d: ((CUBIC + 2) * d - (CUBIC + 3)) * d * d + 1  # noqa: E731
-    far = lambda d: ((CUBIC * d - 5 * CUBIC) * d + 8 * CUBIC) * d - 4 * CUBIC  # noqa: E731
+
+    def near(d: Any) -> Any:
+        return ((CUBIC + 2) * d - (CUBIC + 3)) * d * d + 1
+
+    def far(d: Any) -> Any:
+        return ((CUBIC * d - 5 * CUBIC) * d + 8 * CUBIC) * d - 4 * CUBIC
+
     return [far(t + 1), near(t), near(1 - t), far(2 - t)]
 
 
@@ -109,7 +114,9 @@ def _roi_align(node: Node) -> Any:
     mode = node.attribute("mode")
     rois: Any = node.constant(1) if ratio == 0 else jnp.asarray(node[1])
     rows, columns = int(node.attribute("output_height")), int(node.attribute("output_width"))
-    kind = node.attribute("coordinate_transformation_mode", "output_half_pixel" if node.step.opset < 16 else "half_pixel")
+    kind = node.attribute(
+        "coordinate_transformation_mode", "output_half_pixel" if node.step.opset < 16 else "half_pixel"
+    )
     if mode not in ("avg", "max") or rois.ndim != 2 or rois.shape[1] != 4 or min(rows, columns) < 1:
         raise node.error(f"mode {mode!r}, regions of shape {list(rois.shape)}, output {rows} by {columns} do not fit")
     xp = np if ratio == 0 else jnp
@@ -138,7 +145,10 @@ def _roi_align(node: Node) -> Any:
     inside = (ys >= -1) & (ys <= x.shape[2]) & (zs >= -1) & (zs <= x.shape[3])
     chosen = jnp.take(x, node[2], axis=0, mode="clip")
     settled = [jnp.clip(place, 0, n - 1) for place, n in ((ys, x.shape[2]), (zs, x.shape[3]))]
-    fit = lambda index, d: (jnp.clip(index, 0, x.shape[2 + d] - 1), None)  # noqa: E731
+
+    def fit(index: Any, d: int) -> tuple[Any, Any]:
+        return jnp.clip(index, 0, x.shape[2 + d] - 1), None
+
     parts = [jnp.where(inside[:, None, :], part, 0) for part in sampled(chosen, settled, linear_taps, fit)]
     split = (shape[0], x.shape[1], rows, columns, -1)
     if mode == "max":

@@ -22,11 +22,8 @@ def transformed(node: Node, x: Any, length: int, inverse: bool, onesided: bool) 
         x = x[..., :length, :]
     elif points < length:
         x = jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, length - points), (0, 0)])
-    whole = length
-    if inverse and onesided:
-        raise node.unsupported("an inverse transform of half a spectrum is handled by its rule")
-    out = length // 2 + 1 if onesided else whole
-    angle = 2 * np.pi * np.outer(np.arange(whole), np.arange(out)) / whole
+    out = length // 2 + 1 if onesided else length
+    angle = 2 * np.pi * np.outer(np.arange(length), np.arange(out)) / length
     cos, sin = np.cos(angle).astype(x.dtype), (np.sin(angle) * (1 if inverse else -1)).astype(x.dtype)
     real = x[..., 0]
     if x.shape[-1] == 1:
@@ -35,7 +32,7 @@ def transformed(node: Node, x: Any, length: int, inverse: bool, onesided: bool) 
         imaginary = x[..., 1]
         parts = [real @ cos - imaginary @ sin, real @ sin + imaginary @ cos]
     y = jnp.stack(parts, axis=-1)
-    return y * np.asarray(1 / whole, x.dtype) if inverse else y
+    return y * np.asarray(1 / length, x.dtype) if inverse else y
 
 
 def real_inverse(node: Node, x: Any, length: int) -> Any:
@@ -58,11 +55,8 @@ def _dft(node: Node) -> Any:
     x = jnp.asarray(node[0])
     if x.ndim < 2 or x.shape[-1] not in (1, 2):
         raise node.error(f"a tensor of shape {list(x.shape)} holds no real or complex numbers in its last dimension")
-    if node.step.opset >= 20:
-        given = node.integer(2) if node.has(2) else -2
-    else:
-        given = int(node.attribute("axis"))
-    axis = node.axis(given, x.ndim)
+    given = node.attribute("axis", -2)
+    axis = node.axis(node.integer(2) if node.has(2) else int(given), x.ndim)
     if axis == x.ndim - 1:
         raise node.error("the last dimension holds real and imaginary parts; transform another one")
     inverse, onesided = bool(node.attribute("inverse")), bool(node.attribute("onesided"))

@@ -114,7 +114,7 @@ def _as_scan(node: Node, body: Graph, count: int, carried: list[Value | None]) -
     if count > np.iinfo(dtype).max:
         raise node.error(f"{count} iterations are too many")
     try:
-        final, stacked = lax.scan(step, _arrays(node, carried), np.arange(count, dtype=dtype))  # type: ignore[arg-type]
+        final, stacked = lax.scan(step, _arrays(node, carried), np.arange(count, dtype=dtype))
     except (NeedsConstant, TypeError):
         return None
     return [*final, *stacked]
