@@ -21,6 +21,10 @@ SHIFT_FIELD = 64
 """A packed multiplier is ``mantissa * 64 + shift``."""
 
 
+QUANTISED_ELEMENTS = 1 << 22
+"""Elements of a weight that are held in double precision at a time."""
+
+
 @dataclass(frozen=True)
 class Weights:
     """Quantised weights: a view, and what turns an accumulator into reals: ``real = acc * factor[channel]``."""
@@ -36,22 +40,59 @@ def weights(ctx: Context, const: Const, kept: Sequence[int], summed: Sequence[in
     The view's variables are numbered like the constant's axes. ``factor`` has the shape of the kept axes (t in front if stacked).
     """
     lead = 1 if const.stacked else 0
-    array = const.array.astype(np.float64)
-    if not np.all(np.isfinite(array)):
-        raise LoweringError(
-            f"{ctx.builder.where}: a weight is not finite; a program has finite weights only, repair the model"
-        )
     axes = (*range(lead), *(a + lead for a in kept), *(a + lead for a in summed))
-    moved = np.transpose(array, axes)
-    inner = tuple(range(lead + len(kept), moved.ndim))
-    magnitude = np.abs(moved).max(axis=inner, keepdims=True) if inner else np.abs(moved)
+    moved = np.transpose(const.array, axes)
+    count, outer = lead + len(kept), moved.shape[: lead + len(kept)]
+    dtype = ctx.builder.formats.weight
     limit = (1 << (ctx.builder.formats.weight_bits - 1)) - 1
-    factor = np.where(magnitude > 0, magnitude, 1.0) / limit
-    integers = quantize(moved / factor, 0, -limit, limit)
-    tensor = ctx.builder.constant(integers, ctx.builder.formats.weight)
+    # Channel by channel, some at a time: a large weight is never held in double precision as a whole.
+    rows = moved.reshape(-1, *moved.shape[count:])
+    integers = np.empty(rows.shape, dtype=dtype.numpy)
+    factors = np.empty(len(rows))
+    inner = tuple(range(1, rows.ndim))
+    step = max(1, QUANTISED_ELEMENTS // max(1, math.prod(rows.shape[1:])))
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step].astype(np.float64)
+        if not np.all(np.isfinite(part)):
+            raise LoweringError(
+                f"{ctx.builder.where}: a weight is not finite; a program has finite weights only, repair the model"
+            )
+        magnitude = np.abs(part).max(axis=inner, keepdims=True) if inner else np.abs(part)
+        factor = np.where(magnitude > 0, magnitude, 1.0) / limit
+        integers[start : start + step] = quantize(part / factor, 0, -limit, limit)
+        factors[start : start + step] = factor.reshape(-1)
+    tensor = ctx.builder.constant(integers.reshape(moved.shape), dtype)
     names = (*((ITERATION,) if lead else ()), *kept, *summed)
     view = View(tensor, moved.shape, (0,) * moved.ndim, tuple(Term(d, var, 1) for d, var in enumerate(names)))
-    return Weights(view, factor.reshape(moved.shape[: lead + len(kept)]), const.stacked)
+    return Weights(view, factors.reshape(outer), const.stacked)
+
+
+@dataclass(frozen=True)
+class Multipliers:
+    """Integers m and s that stand for real factors: ``x * factor = x * m / 2^s``; packed into one constant as ``m * 64 + s``."""
+
+    mantissas: np.ndarray
+    shifts: np.ndarray
+
+    @classmethod
+    def of(cls, factors: np.ndarray, bits: int) -> Multipliers:
+        """With mantissas of ``bits`` bits for positive factors below 2^bits."""
+        mantissa, exponent = np.frexp(factors)
+        # Channels far weaker than the strongest lose mantissa bits, not their shift's place in the packed constant.
+        shift = np.minimum(bits - exponent.astype(np.int64), SHIFT_FIELD - 1)
+        assert shift.min() >= 0
+        return cls(np.rint(mantissa * 2.0 ** (shift + exponent)).astype(np.int64), shift)
+
+    @property
+    def packed(self) -> np.ndarray:
+        return np.asarray(self.mantissas * SHIFT_FIELD + self.shifts)
+
+    def applied(self, coder: Coder, x: int, packed: int, low: int, high: int) -> int:
+        """Register of ``x`` (between low and high) times the factor that register ``packed`` stands for."""
+        multiplier = coder.div(packed, coder.const(SHIFT_FIELD))
+        amount = coder.bitwise(Opcode.AND, packed, coder.const(SHIFT_FIELD - 1))
+        bounds = _extremes(low, high, self.mantissas, self.shifts)
+        return coder.put(Instr(Opcode.MULSHIFT, (x, multiplier, amount)), bounds)
 
 
 def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) -> Draft:
@@ -61,26 +102,17 @@ def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) ->
     """
     coder = Coder(draft)
     acc = coder.bits(0)
-    mantissa_bits = max(15, min(24, WORD - 1 - acc))
+    bits = max(15, min(24, WORD - 1 - acc))
     # As fine a grid as leaves 22 bits of headroom over calibration, and no finer than the accumulator's own.
     finest = draft.scale - int(np.floor(np.log2(w.factor.max())))
     out = max(-60, min(60, finest, 40 - math.frexp(max(draft.range.magnitude, 1e-30))[1]))
-    mantissa, exponent = np.frexp(w.factor * 2.0 ** (out - draft.scale))
-    # Channels far weaker than the strongest lose mantissa bits, not their shift's place in the packed constant.
-    shift = np.minimum(mantissa_bits - exponent.astype(np.int64), SHIFT_FIELD - 1)
-    assert shift.min() >= 0
-    integers = np.rint(mantissa * 2.0 ** (shift + exponent)).astype(np.int64)
-    packed = integers * SHIFT_FIELD + shift
-    if np.all(packed == packed.flat[0]):
-        register = coder.mulshift(0, coder.const(int(integers.flat[0])), coder.const(int(shift.flat[0])))
+    m = Multipliers.of(w.factor * 2.0 ** (out - draft.scale), bits)
+    if np.all(m.packed == m.packed.flat[0]):
+        register = coder.mulshift(0, coder.const(int(m.mantissas.flat[0])), coder.const(int(m.shifts.flat[0])))
     else:
-        view = ctx.builder.const_view(packed, Const(packed, w.stacked))
+        view = ctx.builder.const_view(m.packed, Const(m.packed, w.stacked))
         names: dict[int, Affine] = {axis: (0, ((channel, 1),)) for axis, channel in enumerate(channels)}
-        register = coder.load(view.renamed(names))
-        multiplier = coder.div(register, coder.const(SHIFT_FIELD))
-        amount = coder.bitwise(Opcode.AND, register, coder.const(SHIFT_FIELD - 1))
-        low, high = draft.bounds[0]
-        register = coder.put(Instr(Opcode.MULSHIFT, (0, multiplier, amount)), _extremes(low, high, integers, shift))
+        register = m.applied(coder, 0, coder.load(view.renamed(names)), *draft.bounds[0])
     return coder.done(register, out)
 
 
