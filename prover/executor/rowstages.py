@@ -20,8 +20,11 @@ from prover.rows import CACHED, CONSTANT, FRESH, RowPlan
 from rollup.ops import Constant
 from rollup.program import Program
 
-ROW_STAGE_WORK = 1 << 21
-"""Terms of reductions after which a stage of row ops ends: few rows have little work, and every stage costs a call."""
+ROW_STAGE_WORK = 1 << 19
+"""Terms of reductions after which a stage of row ops may end: few rows have little work, and every stage costs a call."""
+
+MOST_ROW_STAGE_WORK = 1 << 23
+"""Terms after which it ends in any case."""
 
 Arrays = list[jax.Array]
 
@@ -159,12 +162,15 @@ def _put(cache: jax.Array, rows: jax.Array, t: jax.Array) -> jax.Array:
 
 
 def _cut(plan: RowPlan, kernels: Mapping[int, Kernel]) -> list[RowStage]:
+    """Stages end where few rows are alive: at the same places in every layer of a deep model, so that stages are equal."""
+    alive = _alive(plan)
+    waist = min(alive[:-1], default=0)
     groups: list[list[int]] = [[]]
     done = 0
-    for j in plan.order:
+    for j, count in zip(plan.order, alive, strict=True):
         groups[-1].append(j)
         done += work(kernels[j].op, 1) // kernels[j].op.repeat
-        if done >= ROW_STAGE_WORK:
+        if done >= (ROW_STAGE_WORK if count == waist else MOST_ROW_STAGE_WORK):
             groups.append([])
             done = 0
     later = {plan.output}
@@ -174,6 +180,23 @@ def _cut(plan: RowPlan, kernels: Mapping[int, Kernel]) -> list[RowStage]:
         later |= set(stage.fresh)
         found.append(stage)
     return found[::-1]
+
+
+def _alive(plan: RowPlan) -> list[int]:
+    """After each op of the order: how many values' fresh rows are still needed."""
+    last: dict[int, int] = {plan.output: len(plan.order)}
+    for at, j in enumerate(plan.order):
+        op = plan.program.ops[j]
+        for access in op.accesses:
+            if not isinstance(access.source, Constant) and plan.route(op, access) == FRESH:
+                last[access.source.base] = max(at, last.get(access.source.base, 0))
+    alive: set[int] = set()
+    counts = []
+    for at, j in enumerate(plan.order):
+        alive.add(plan.program.ops[j].first)
+        alive = {value for value in alive if last.get(value, -1) > at}
+        counts.append(len(alive))
+    return counts
 
 
 def _stage(plan: RowPlan, kernels: Mapping[int, Kernel], group: list[int], later: set[int]) -> RowStage:
