@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -36,16 +35,19 @@ class Range:
         return max(abs(self.low), abs(self.high))
 
 
-@partial(jax.jit, static_argnames="masked")
 def _statistics(x: Any, masked: bool = False) -> Any:
-    x = jnp.asarray(x)
-    x = x.astype(jnp.float32) if x.dtype != jnp.float64 else x
-    finite = jnp.isfinite(x) & (x > MASK if masked else True)
-    low = jnp.min(jnp.where(finite, x, jnp.inf))
-    high = jnp.max(jnp.where(finite, x, -jnp.inf))
+    """[low, high, mean of the root, any NaN] of an array, by JAX while tracing, else by NumPy, which compiles nothing."""
+    xp: Any = jnp if isinstance(x, jax.core.Tracer) else np
+    x = xp.asarray(x)
+    x = x.astype(xp.float32) if x.dtype != np.float64 else x
+    finite = xp.isfinite(x)
+    if masked:
+        finite &= x > MASK
+    low = xp.min(xp.where(finite, x, xp.inf))
+    high = xp.max(xp.where(finite, x, -xp.inf))
     counted = finite & (x != 0)
-    root = jnp.sum(jnp.sqrt(jnp.abs(jnp.where(counted, x, 0)))) / jnp.maximum(jnp.sum(counted), 1)
-    return jnp.stack([low, high, root, jnp.any(jnp.isnan(x)).astype(low.dtype)])
+    root = xp.sum(xp.sqrt(xp.abs(xp.where(counted, x, 0)))) / xp.maximum(xp.sum(counted), 1)
+    return xp.stack([low, high, root, xp.any(xp.isnan(x)).astype(low.dtype)])
 
 
 def _observe(graph: Graph, inputs: Sequence[Any], plan: Plan) -> tuple[list[Any], dict[Var, Any]]:
