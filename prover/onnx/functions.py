@@ -13,7 +13,8 @@ from onnx import FunctionProto, NodeProto, defs, helper
 
 from prover.onnx.ir import Function, Graph, Reference, Step
 from prover.onnx.parse import Parser, domain_of, schema_of
-from prover.onnx.tensors import DTYPES, Reader
+from prover.onnx.tensors import DTYPES, FAILURES, Reader
+from rollup.errors import LoweringError
 
 _CODES = {dtype: code for code, dtype in DTYPES.items()}
 
@@ -82,7 +83,16 @@ def standard_body(step: Step, operands: Sequence[Any]) -> Function | None:
     if not versions:
         return None
     types = [b"" if x is None else _type(x) for x in operands]
-    raw = schema.get_context_dependent_function_with_opset_version(max(versions), _resolved(step), types)
+    try:
+        return _made(schema, max(versions), step, types)
+    except FAILURES:
+        raise
+    except Exception as error:  # the schemas are native code with exceptions of their own
+        raise LoweringError(f"{step} does not fit its inputs: {' '.join(str(error).split())[:300]}") from error
+
+
+def _made(schema: Any, version: int, step: Step, types: list[bytes]) -> Function | None:
+    raw = schema.get_context_dependent_function_with_opset_version(version, _resolved(step), types)
     proto = FunctionProto()
     proto.ParseFromString(_bytes(raw))
     return _with_defaults(parsed(proto), schema) if proto.node else None

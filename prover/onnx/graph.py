@@ -14,32 +14,20 @@ from prover.onnx.functions import bound, standard_body
 from prover.onnx.ir import Function, Graph, Step
 from prover.onnx.node import MOST_ELEMENTS, NeedsConstant, Node, Value, is_static, rule_of
 from prover.onnx.scope import OUT_OF_SCOPE
+from prover.onnx.tensors import FAILURES
 from rollup.errors import LoweringError, TouchstoneError, UnsupportedError
 
 MOST_STEPS = 200_000
 """Applications of ops in one trace, in unrolled loops and inlined functions, too."""
 
-MOST_FOLDED_BYTES = 1 << 32
-"""Of all static results of one trace together."""
+MOST_FOLDED_BYTES = 1 << 31
+"""Of all static results of one trace together, beside eight times the file's own weights."""
 
 DEEPEST = 64
 """Functions inside functions."""
 
 CONTROL = frozenset({"If", "Loop", "Scan"})
 """Ops with subgraphs: whether anything is static is their own matter."""
-
-FAILURES = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    RecursionError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What numpy and JAX raise for operands that do not fit each other."""
 
 
 @dataclass
@@ -63,6 +51,8 @@ class Walk:
     """One trace of a model. ``sources``: for every value of the main graph, the inputs that it depends on."""
 
     functions: Mapping[tuple[str, str], Function]
+    weights: int
+    """Bytes."""
     sources: dict[str, frozenset[str]] = field(default_factory=dict)
     steps: int = 0
     folded: int = 0
@@ -121,8 +111,7 @@ class Walk:
         if local is not None:
             return self.call(step, local, operands)
         present = [x for x in operands if x is not None]
-        small = math.prod(max(1, x.size) for x in present if is_static(x)) <= MOST_ELEMENTS
-        node = Node(step, operands, small and all(is_static(x) for x in present), self)
+        node = Node(step, operands, all(is_static(x) for x in present) and _small(step, present), self)
         found = rule_of(step.domain, step.op, step.opset)
         reason = OUT_OF_SCOPE.get((step.domain, step.op))
         if reason is not None:
@@ -137,9 +126,9 @@ class Walk:
                 return _listed(found(node))
         with np.errstate(all="ignore"), jax.enable_x64(True), jax.ensure_compile_time_eval():
             results = [x if x is None else np.asarray(x) for x in _listed(found(node))]
-        self.folded += sum(x.nbytes for x in results if x is not None)
-        if self.folded > MOST_FOLDED_BYTES:
-            raise LoweringError(f"{step}: the constants of the file fold to more than {MOST_FOLDED_BYTES} bytes")
+        self.folded += sum(x.nbytes for x in results if x is not None and x.base is None and _new(x, operands))
+        if self.folded > MOST_FOLDED_BYTES + 8 * self.weights:
+            raise LoweringError(f"{step}: the constants of the file fold to {self.folded} bytes, which is too much")
         return results
 
     def call(self, step: Step, function: Function, operands: tuple[Value | None, ...]) -> list[Value]:
@@ -171,6 +160,16 @@ class Walk:
             f"{told}; fix such an input with OnnxModel.fixed(...)",
             inputs,
         )
+
+
+def _small(step: Step, operands: Sequence[Value]) -> bool:
+    """Whether folding is bounded: no op that does not ask first makes more than all pairs of its operands' elements."""
+    sizes = [max(1, x.size) for x in operands]
+    return bool((sum(sizes) if step.op == "Concat" else math.prod(sizes)) <= MOST_ELEMENTS)
+
+
+def _new(value: Value, operands: Sequence[Value]) -> bool:
+    return all(value is not x for x in operands)
 
 
 def _listed(results: Any) -> list[Value]:

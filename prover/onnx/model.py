@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,11 +17,11 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 import prover.onnx.rules  # noqa: F401  (fills the table)
 from prover.onnx import wire
 from prover.onnx.functions import parsed
-from prover.onnx.graph import FAILURES, Walk
+from prover.onnx.graph import Walk
 from prover.onnx.ir import Function, Graph, Port
 from prover.onnx.node import canonical
 from prover.onnx.parse import OLDEST_OPSET, Parser, domain_of, port_of
-from prover.onnx.tensors import Array, Reader
+from prover.onnx.tensors import FAILURES, Array, Reader
 from rollup.errors import LoweringError, UnsupportedError
 
 MOST_FILE_BYTES = 1 << 31
@@ -75,7 +76,8 @@ class OnnxModel:
     _compiled: Any = field(init=False, repr=False)
 
     def _traced(self, *arrays: Any) -> Any:
-        walk = Walk(self.functions, {port.name: frozenset({port.name}) for port in self.inputs})
+        weights = sum(array.nbytes for array in self.graph.constants.values())
+        walk = Walk(self.functions, weights, {port.name: frozenset({port.name}) for port in self.inputs})
         given = dict(zip((port.name for port in self.inputs), arrays, strict=True))
         given.update(self.constants)
         try:
@@ -177,7 +179,7 @@ def _model(proto: Any, name: str, folder: Path) -> OnnxModel:
     functions = {}
     for key, function in zip(keys, proto.functions, strict=True):
         functions[key] = parsed(function)
-    graph = Parser(Reader(folder), opsets, frozenset(keys)).graph(proto.graph, frozenset(), "the graph")
+    graph = Parser(Reader(folder), opsets, frozenset(keys)).graph(proto.graph, ChainMap(), "the graph")
     inputs = tuple(port_of(v) for v in proto.graph.input if v.name not in graph.constants)
     outputs = tuple(port_of(v) for v in proto.graph.output)
     if not outputs:

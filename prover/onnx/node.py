@@ -27,6 +27,12 @@ Rule = Callable[["Node"], Any]
 MOST_ELEMENTS = 1 << 28
 """Of one value; a file of a few bytes can ask for any size."""
 
+MOST_FOLDED = 1 << 27
+"""Elements of a value that is made while tracing."""
+
+LONGEST = 400
+"""Characters of a sentence about a node: what a file says is quoted in it."""
+
 RULES: dict[tuple[str, str], list[tuple[int, Rule]]] = {}
 """(domain, op) -> rules, each with the first opset of its domain for which it holds, newest first."""
 
@@ -158,10 +164,10 @@ class Node:
         return output < len(self.step.outputs) and bool(self.step.outputs[output])
 
     def error(self, sentence: str) -> LoweringError:
-        return LoweringError(f"{self.step}: {sentence}")
+        return LoweringError(f"{self.step}: {sentence[:LONGEST]}")
 
     def unsupported(self, sentence: str) -> UnsupportedError:
-        return UnsupportedError(f"{self.step}: {sentence}")
+        return UnsupportedError(f"{self.step}: {sentence[:LONGEST]}")
 
     def axis(self, axis: int, rank: int) -> int:
         """A non-negative axis."""
@@ -178,8 +184,7 @@ class Node:
     def sized(self, shape: Sequence[int]) -> tuple[int, ...]:
         """The shape, if a value may have it."""
         sizes = tuple(int(d) for d in shape)
-        if any(d < 0 for d in sizes) or math.prod(sizes) > MOST_ELEMENTS or len(sizes) > 32:
-            raise self.error(
-                f"a value of shape {list(sizes)[:33]} is refused; a value has at most {MOST_ELEMENTS} elements, 32 dimensions"
-            )
+        most = MOST_FOLDED if self.static else MOST_ELEMENTS
+        if any(d < 0 for d in sizes) or math.prod(sizes) > most or len(sizes) > 32:
+            raise self.error(f"a value of shape {list(sizes)[:33]} is refused; at most {most} elements, 32 dimensions")
         return sizes

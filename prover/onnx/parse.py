@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,9 @@ from prover.onnx.tensors import Array, Reader, dtype_of
 from rollup.errors import LoweringError, UnsupportedError
 
 OLDEST_OPSET = 9
+
+Names = ChainMap[str, bool]
+"""Names that a graph may read: its own, then those of the graphs around it."""
 
 MULTIPLIED = frozenset(
     {
@@ -65,7 +69,7 @@ class Parser:
     opsets: Mapping[str, int]
     functions: frozenset[tuple[str, str]]
 
-    def graph(self, proto: Any, outer: frozenset[str], where: str) -> Graph:
+    def graph(self, proto: Any, outer: Names, where: str) -> Graph:
         """A graph whose nodes may read the names of ``outer``, too. Raises LoweringError naming the offending thing."""
         if proto.sparse_initializer:
             raise UnsupportedError(f"{where} has sparse initialisers, which are out of scope; store dense ones")
@@ -77,9 +81,9 @@ class Parser:
         inputs = [value.name for value in proto.input]
         outputs = [value.name for value in proto.output]
         steps = self._ordered(proto.node, {*inputs, *constants}, inputs, outer, where)
-        known = {*inputs, *constants, *outer, *(name for step in steps for name in step.outputs)}
+        known = {*inputs, *constants, *(name for step in steps for name in step.outputs)}
         for name in outputs:
-            if name not in known:
+            if name not in known and name not in outer:
                 raise LoweringError(f"{where} has the output {name!r}, which nothing computes")
         _infinities(constants, steps)
         return Graph(tuple(inputs), tuple(outputs), constants, steps)
@@ -87,12 +91,12 @@ class Parser:
     def function(self, proto: Any) -> Function:
         """A local function, or the body of one that the standard defines."""
         where = f"function {proto.name!r}"
-        defaults = {a.name: self._value(a, where, frozenset()) for a in proto.attribute_proto}
-        steps = self._ordered(proto.node, set(proto.input), list(proto.input), frozenset(), where)
+        defaults = {a.name: self._value(a, where, ChainMap()) for a in proto.attribute_proto}
+        steps = self._ordered(proto.node, set(proto.input), list(proto.input), ChainMap(), where)
         return Function(Graph(tuple(proto.input), tuple(proto.output), {}, steps), defaults)
 
     def _ordered(
-        self, protos: Iterable[Any], known: set[str], inputs: list[str], outer: frozenset[str], where: str
+        self, protos: Iterable[Any], known: set[str], inputs: list[str], outer: Names, where: str
     ) -> tuple[Step, ...]:
         """Steps, each after those whose outputs it reads (also in its subgraphs)."""
         nodes = list(protos)
@@ -113,10 +117,10 @@ class Parser:
                         f"{where}: {_label(nodes[number], number)} reads {name!r}, which nothing computes"
                     )
         order = _sorted(nodes, [{maker[name] for name in names if name in maker} for names in reads], where)
-        scope = frozenset(known | set(maker) | outer)
+        scope = outer.new_child(dict.fromkeys((*known, *maker), True))
         return tuple(self._step(nodes[number], number, scope) for number in order)
 
-    def _step(self, node: Any, number: int, scope: frozenset[str]) -> Step:
+    def _step(self, node: Any, number: int, scope: Names) -> Step:
         domain = domain_of(node.domain)
         label = _label(node, number)
         opset = self.opsets.get(domain)
@@ -144,7 +148,7 @@ class Parser:
             raw = node.SerializeToString()
         return Step(node.op_type, domain, opset, label, tuple(node.input), tuple(node.output), attributes, raw)
 
-    def _value(self, attribute: Any, where: str, scope: frozenset[str]) -> Any:
+    def _value(self, attribute: Any, where: str, scope: Names) -> Any:
         """A Python value: int, float, str, a tuple of them, an array, a Graph, or a Reference."""
         kind, name = attribute.type, attribute.name
         if attribute.ref_attr_name:

@@ -37,6 +37,24 @@ MOST_WEIGHT_BYTES = 1 << 34
 """Of all tensors of a model together, as declared."""
 
 
+FAILURES = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What numpy and JAX raise for operands that do not fit each other."""
+
+
+PIECE = 1 << 24
+"""Elements that are looked at together."""
+
+
 def dtype_of(code: int, what: str) -> np.dtype[Any]:
     """The numpy dtype of an ONNX element type. Raises UnsupportedError for one out of scope."""
     found = DTYPES.get(code)
@@ -49,8 +67,12 @@ def dtype_of(code: int, what: str) -> np.dtype[Any]:
     return found
 
 
-def finite(array: Array) -> bool:
-    return array.dtype.kind in "iub" or bool(np.isfinite(array).all())
+def has_nan(array: Array) -> bool:
+    """Piece by piece: the array may be larger than the memory."""
+    if array.dtype.kind in "iub":
+        return False
+    flat = array.reshape(-1)
+    return any(bool(np.isnan(flat[j : j + PIECE]).any()) for j in range(0, flat.size, PIECE))
 
 
 @dataclass
@@ -87,7 +109,7 @@ class Reader:
             )
         else:
             array = self._typed(proto, what, dtype, shape, count)
-        if array.dtype.kind not in "iub" and np.isnan(array).any():
+        if has_nan(array):
             raise LoweringError(f"{what} contains NaN; a model with such weights has no meaning, export it again")
         return array
 

@@ -44,7 +44,7 @@ def _gemm(node: Node) -> Any:
 
 @rule("Einsum")
 def _einsum(node: Node) -> Any:
-    return jnp.einsum(node.attribute("equation").replace(" ", ""), *node.all)
+    return jnp.einsum(node.attribute("equation").replace(" ", ""), *node.all, optimize="greedy")
 
 
 @rule("Det")

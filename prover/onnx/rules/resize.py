@@ -48,6 +48,9 @@ class Axis:
         return half
 
 
+MOST_MATRIX = 1 << 26
+"""Elements of an interpolation with many taps."""
+
 TRANSFORMS = frozenset(
     {
         "half_pixel",
@@ -95,6 +98,8 @@ def weights_of(axis: Axis, kind: str, a: float, antialias: bool, outside: bool) 
     narrow = min(axis.scale, 1.0) if antialias else 1.0
     reach = 1 if kind == "linear" else 2
     first = math.floor(-reach / narrow) + 1
+    if 1 - first > 2 * reach * (axis.size + 1):
+        raise ValueError(f"a scale of {axis.scale} is too small for {axis.size} elements")
     taps = np.arange(first, 2 - first)
     distance = np.abs((taps[None, :] - (places - base)[:, None]) * narrow)
     if kind == "linear":
@@ -118,6 +123,8 @@ def interpolated(x: Any, d: int, indices: np.ndarray[Any, Any], weights: Floats)
         shape = [out if e == d else 1 for e in range(x.ndim)]
         parts = [taken(x, d, indices[:, j]) * weights[:, j].astype(x.dtype).reshape(shape) for j in range(taps)]
         return sum(parts[1:], parts[0])
+    if out * x.shape[d] > MOST_MATRIX:
+        raise ValueError(f"{taps} taps at {out} places of {x.shape[d]} elements are too many")
     matrix = np.zeros((out, x.shape[d]))
     np.add.at(matrix, (np.arange(out)[:, None], indices), weights)
     return jnp.moveaxis(jnp.tensordot(x, matrix.astype(x.dtype), ((d,), (1,))), -1, d)
