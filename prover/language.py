@@ -120,7 +120,7 @@ class LanguageModel:
         if len(prompt) + count > self.config.context:
             raise LoweringError(f"{len(prompt)} + {count} tokens exceed the model's context of {self.config.context}")
         tokens, start, _ = self.claim_input(prompt, [self._padding] * count, _rounded(len(prompt) + count))
-        eos = self.tokenizer.eos if stop else None
+        eos = self._token("eos") if stop else None
         weights = jax.device_put(self.weights)
         answer: list[int] = []
         for at in range(int(start), int(start) + count):
@@ -130,10 +130,19 @@ class LanguageModel:
                 break
         return answer
 
+    def question(self, text: str) -> list[int]:
+        """The prompt's tokens for a user's text: a conversation of one message if the model has a chat template, else the text."""
+        tokenizer = self.tokenizer
+        return tokenizer.chat([{"role": "user", "content": text}]) if tokenizer.chats else tokenizer.encode(text)
+
     @property
     def _padding(self) -> int:
-        value = self.file.metadata.get("tokenizer.ggml.padding_token_id", 0)
-        return value if isinstance(value, int) and 0 <= value < self.config.vocabulary else 0
+        return self._token("padding") or 0
+
+    def _token(self, name: str) -> int | None:
+        """A token id from the metadata, if it is there and within the vocabulary; works without a tokenizer."""
+        value = self.file.metadata.get(f"tokenizer.ggml.{name}_token_id")
+        return value if isinstance(value, int) and 0 <= value < self.config.vocabulary else None
 
 
 # Weights are arguments of what is compiled: constants of hundreds of megabytes would be copied, and take minutes.

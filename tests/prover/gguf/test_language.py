@@ -117,6 +117,14 @@ def test_an_example_is_a_texts_first_tokens(model: LanguageModel) -> None:
     assert cut.tolist() == ids[:4] and (int(prompt), int(length)) == (3, 4)
 
 
+def test_a_question_is_a_conversation_where_the_model_knows_any(model: LanguageModel, tmp_path: Path) -> None:
+    asked = model.tokenizer.decode(model.question("hello"), special=True)
+    assert asked.endswith("<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n")
+    write_tiny_llama(tmp_path / "m.gguf", metadata={"tokenizer.chat_template": None})
+    plain = load_gguf(tmp_path / "m.gguf")
+    assert plain.question("hello") == plain.tokenizer.encode("hello")
+
+
 def test_inputs_that_are_no_claim_are_refused(model: LanguageModel) -> None:
     for prompt, answer, size, sentence in (
         ([], [1], 8, "at least one token"),
@@ -153,5 +161,6 @@ def test_a_models_tokenizer_may_be_of_an_unsupported_kind(tmp_path: Path) -> Non
     write_tiny_llama(tmp_path / "m.gguf", metadata={"tokenizer.ggml.pre": "other"})
     model = load_gguf(tmp_path / "m.gguf")
     assert model.logits(np.arange(4, dtype=np.int32)).shape == (4, 320)
+    assert len(model.generate(PROMPT, 2)) <= 2
     with pytest.raises(LoweringError, match="pass token ids"):
         model.tokenizer.encode("x")
