@@ -208,18 +208,26 @@ class Builder:
         for segment in self.segments:
             firsts.append(at)
             at += segment.repeat * len(segment.ops)
-        ops, names, scales = [], [], []
+        ops, names, scales, meant = [], [], [], []
         for number, segment in enumerate(self.segments):
             for position, op in enumerate(segment.ops):
                 place = _Place(self, firsts, number)
                 ops.append(_encode(op, firsts[number] + position, place))
                 names.append(op.name)
                 scales.append(op.draft.scale)
+                meant.append(_meant(op.draft.range))
         place = _Place(self, firsts, -1)
         pairs = [(place.index(tensor), tensor_type) for tensor, tensor_type in outputs]
         used = {access.source.root for op in ops for access in op.accesses if isinstance(access.source, Constant)}
         constants = {root: array for root, array in self.constants.items() if root in used}
-        return Program.build(inputs, pairs, ops, constants, names=names, meta={**meta, "scales": scales})
+        return Program.build(
+            inputs, pairs, ops, constants, names=names, meta={**meta, "scales": scales, "meant": meant}
+        )
+
+
+def _meant(observed: Range) -> str:
+    """Which ends of its format a value reaches by design: bounded functions both, what is masked the lower one."""
+    return "both" if observed.wish.unit else "low" if observed.wish.room else ""
 
 
 @dataclass

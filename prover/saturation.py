@@ -74,6 +74,16 @@ def ends(program: Program, op: Op) -> tuple[int | None, int | None]:
     return low, high
 
 
+def _meant(program: Program) -> list[Any]:
+    """What the metadata say of every op's ends; they only spare a reader what is no news."""
+    given = program.meta.get("meant")
+    return given if isinstance(given, list) and len(given) == len(program.ops) else [""] * len(program.ops)
+
+
+def _unmeant(found: tuple[int | None, int | None], meant: Any) -> tuple[int | None, int | None]:
+    return None if meant in ("both", "low") else found[0], None if meant == "both" else found[1]
+
+
 def _constant(op: Op, register: int) -> int | None:
     """The number that a register always holds."""
     if register == 0 or op.code[register - 1].op is not Opcode.CONST:
@@ -89,10 +99,11 @@ def _is_top(number: int) -> bool:
 def saturation(executor: Executor, samples: Sequence[Sequence[Array]]) -> tuple[Saturated, ...]:
     """Every op that saturates on these inputs (quantised, one sequence a sample), the most first.
 
-    Executes each sample once, value by value: no more than one value is held for it.
+    An end that lowering noted as meant is not counted: that of a bounded function, or below a masked score. Executes each sample
+    once, value by value: no more than one value is held for it.
     """
     program = executor.program
-    limits = [ends(program, op) for op in program.ops]
+    limits = [_unmeant(ends(program, op), meant) for op, meant in zip(program.ops, _meant(program), strict=True)]
     counts = [0] * len(program.ops)
     inputs = len(program.header.inputs)
     descriptors = [j for _, j, _ in program.op_values()]

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 from prover.fidelity import Fidelity
+from prover.formats import is_real
 from prover.lower import lower
 from prover.model import Model
 from prover.trace import trace_bytes
@@ -69,12 +71,18 @@ class Target:
             )
         return cls(name, bound)
 
+    def check(self, fn: Callable[..., Any], sample: tuple[Any, ...]) -> None:
+        """Raise LoweringError if the function has no output that the measure says something of."""
+        outputs = [out for out in jax.tree.leaves(jax.eval_shape(fn, *sample)) if is_real(out.dtype)]
+        if self.measure == "kl" and not any(out.ndim and out.shape[-1] > 1 for out in outputs):
+            raise LoweringError("no output of the model is a row of real numbers, so that kl says nothing; use top1")
+        if self.measure == "cos" and not outputs:
+            raise LoweringError("no output of the model is real, so that cos says nothing; use top1")
+
     def reached(self, fidelity: Fidelity) -> float:
-        """The measure's value; raises LoweringError if the model has no output that it applies to."""
+        """The measure's value, of a function that was checked."""
         found = MEASURES[self.measure].value(fidelity)
-        if found is None:
-            kind = "has more than one real element along its last axis" if self.measure == "kl" else "is real"
-            raise LoweringError(f"no output of the model {kind}, so that {self.measure} says nothing of it; use top1")
+        assert found is not None
         return found
 
     def met(self, reached: float) -> bool:
@@ -142,6 +150,7 @@ def choose(
     Each is lowered, measured and dropped before the next, so that memory holds one program. Nothing but the calibration samples
     decides. Raises LoweringError, naming the best that was reached, if none meets the target.
     """
+    target.check(fn, calibration[0])
     attempts: list[Attempt] = []
     for name in candidates:
         model = lower(fn, *calibration[0], formats=name, calibration=calibration)

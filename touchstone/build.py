@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from prover.targets import Choice, Target, choose
 from prover.trace import trace_bytes
 from rollup.errors import LoweringError
 from touchstone.fidelity_table import fidelity_table
-from touchstone.origins import opened
+from touchstone.origins import Origin, opened
 from touchstone.samples import EVERY, read_samples, split
 
 DEFAULT = "w16a16"
@@ -57,16 +58,17 @@ def build(
     held_out: str | None = None,
     target: str | None = None,
     length: int | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Built:
     """Lower ``module:function``, an ONNX or a GGUF file, and measure the program.
 
     ``samples``: an npz file, ``module:function``, or a text file for a language model; they are example inputs, choose the number
     formats, and are what a target is met on. ``held_out``: more of the same that chooses nothing; without it every fifth sample is
     held out. ``target``: see ``prover.targets``; without ``formats`` the cheapest that meets it are taken. ``length``: tokens of a
-    language model's pass. Raises LoweringError.
+    language model's pass; ``fixed``: inputs of an ONNX file that become constants. Raises LoweringError.
     """
     wanted = Target.parse(target) if target is not None else None
-    origin = opened(source)
+    origin = opened(source, fixed)
     if samples is None:
         raise LoweringError(
             f"{source} can't be lowered without samples, which choose its number formats; {origin.wanted}"
@@ -81,9 +83,10 @@ def build(
     choice = None
     if wanted is not None:
         choice = choose(origin.fn, calibration, wanted, *([(formats,)] if formats else []))
-        model, fidelity = choice.model, choice.fidelity
+        model, fidelity = named(choice.model, origin), choice.fidelity
     else:
         model = lower(origin.fn, *calibration[0], formats=formats or DEFAULT, calibration=calibration)
+        model = named(model, origin)
         fidelity = model.fidelity(calibration)
     built = Built(
         model,
@@ -95,7 +98,19 @@ def build(
         wanted,
         choice,
     )
-    return replace(built, model=model.noted(name=origin.name, fidelity=built.to_json()))
+    return replace(built, model=model.noted(fidelity=built.to_json()))
+
+
+def named(model: Model, origin: Origin) -> Model:
+    """The model with the names that its file gives it, its inputs and its outputs."""
+    meta = model.program.meta
+    inputs = None if origin.inputs is None else [port.name for port in origin.inputs]
+    described = {
+        key: [{**entry, "name": name} for entry, name in zip(meta[key], names, strict=True)]
+        for key, names in (("inputs", inputs), ("outputs", origin.outputs))
+        if names is not None
+    }
+    return model.noted(name=origin.name, **described)
 
 
 def summary(built: Built) -> list[str]:
@@ -128,7 +143,7 @@ def _saturated(built: Built) -> list[str]:
     over = f"over {built.looked_at} samples"
     if not built.saturated:
         return [f"saturated nothing inside, {over}"]
-    lines = [f"saturated {len(built.saturated)} ops inside, {over}"]
+    lines = [f"saturated in {len(built.saturated)} of {len(built.model.program.ops)} ops, {over}"]
     lines += [f"          {one}" for one in built.saturated[:SHOWN]]
     if len(built.saturated) > SHOWN:
         lines.append(f"          and {len(built.saturated) - SHOWN} more, in the manifest")

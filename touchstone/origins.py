@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,24 +34,25 @@ class Port:
 
     name: str
     dtype: np.dtype[Any]
-    shape: tuple[int | str, ...]
+    shape: tuple[int | str, ...] | None
 
     def __str__(self) -> str:
-        return f"{self.name} {self.dtype.name}[{', '.join(map(str, self.shape))}]"
+        return f"{self.name} {self.dtype.name}[{'...' if self.shape is None else ', '.join(map(str, self.shape))}]"
 
 
 @dataclass(frozen=True)
 class Origin:
     """A float function to be lowered.
 
-    ``inputs``: what its file declares, None if only the function knows; ``language``: a language model, whose inputs are
-    the padded tokens int32[N], the prompt's length and the whole length.
+    ``inputs``: what its file declares, None if only the function knows; ``outputs``: their names, if its file has any;
+    ``language``: a language model, whose inputs are the padded tokens int32[N], the prompt's length and the whole length.
     """
 
     source: str
     name: str
     fn: Callable[..., Any]
     inputs: tuple[Port, ...] | None = None
+    outputs: tuple[str, ...] | None = None
     language: Language | None = None
 
     @property
@@ -73,27 +74,34 @@ class Origin:
         )
 
 
-def opened(source: str) -> Origin:
+def opened(source: str, fixed: Mapping[str, Any] | None = None) -> Origin:
     """The float model that a user names: ``module:function``, a path that ends in .onnx, or one that ends in .gguf.
 
-    Raises LoweringError for anything else, and whatever the file's reader finds wrong with it.
+    ``fixed``: inputs of an ONNX file that become constants. Raises LoweringError for anything else, and whatever the file's reader
+    finds wrong with it.
     """
     path = Path(source)
+    if fixed and path.suffix.lower() != ".onnx":
+        raise LoweringError(f"{source} is no ONNX file; only inputs of one can be fixed, close over them in a function")
     if path.suffix.lower() in (".onnx", ".gguf") and not path.is_file():
         raise LoweringError(f"{source} is no file; name the model's file, or a JAX function as package.module:function")
     if path.suffix.lower() == ".onnx":
         from prover.onnx import load_onnx
 
         graph = load_onnx(path)
-        ports = tuple(Port(one.name, np.dtype(one.dtype), tuple(one.shape)) for one in graph.inputs)
-        return Origin(source, path.stem, graph.fn, ports)
+        try:
+            graph = graph.fixed(**fixed) if fixed else graph
+        except ValueError as error:
+            raise LoweringError(f"an input of {source} can't be fixed to what was given ({error})") from None
+        ports = tuple(Port(one.name, np.dtype(one.dtype), one.shape) for one in graph.inputs)
+        return Origin(source, path.stem, graph.fn, ports, tuple(one.name for one in graph.outputs))
     if path.suffix.lower() == ".gguf":
         from prover.language import load_gguf
 
         language = load_gguf(path)
         tokens = Port("tokens", np.dtype(np.int32), ("N",))
         lengths = tuple(Port(name, np.dtype(np.int32), ()) for name in ("prompt", "length"))
-        return Origin(source, path.stem, language.fn, (tokens, *lengths), language)
+        return Origin(source, path.stem, language.fn, (tokens, *lengths), None, language)
     if ":" not in source:
         raise LoweringError(
             f"{source!r} names no model; give a JAX function as package.module:function, or a file FILE.onnx or FILE.gguf"

@@ -146,6 +146,8 @@ def _fitted(source: str, column: Array, port: Port) -> Array:
 
     A first dimension of size one, or of no fixed size, may be left out of the samples: it is the batch that a sample is alone in.
     """
+    if port.shape is None:
+        return column.astype(port.dtype)
     alone = column.ndim == len(port.shape) > 1 and (port.shape[0] == 1 or isinstance(port.shape[0], str))
     if alone:
         column = column[:, None]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prover import load, lower
+from prover import Model, load, lower
 from prover.fidelity import Comparison, cosine, divergence, fidelity_of
 from prover.model import BATCH
+from prover.saturation import saturation
 from rollup.errors import LoweringError
 from tests.prover.cases import reals
 
@@ -102,3 +105,13 @@ def test_what_saturates_inside_is_named_with_its_source_and_counted() -> None:
     assert (outputs.op, outputs.count, outputs.elements) == (1, 3, 6)
     assert sums.high == (1 << 15) - 1
     assert "test_fidelity.py" in sums.name and "1 of 2" in str(sums)
+
+
+def test_what_is_meant_to_reach_its_format_s_end_is_no_news() -> None:
+    mask = np.where(np.tril(np.ones((5, 5))), 0, -1e9).astype(np.float32)
+    samples = [(reals(5, 5),)]
+    model = lower(lambda x: jax.nn.softmax(x + mask) @ np.ones((5, 2), np.float32), *samples[0], calibration=samples)
+    assert model.saturation(samples) == ()
+    assert {"both", "low"} <= set(model.program.meta["meant"])
+    unaware = Model(replace(model.program, meta={}))
+    assert {one.low for one in saturation(unaware.executor, [model.quantize(*samples[0])])} > {None}

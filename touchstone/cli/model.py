@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -97,6 +98,12 @@ def audit(context: click.Context, path: Path, against: str | None, samples: Path
     help="More of them, which choose nothing and measure the result; without it, every fifth sample is held out.",
 )
 @click.option(
+    "--fix",
+    multiple=True,
+    metavar="INPUT=VALUE",
+    help="An input of an ONNX file that becomes a constant, as JSON: what decides shapes or branches. Several times for several.",
+)
+@click.option(
     "--length", type=click.IntRange(2), help="Tokens of a pass of a language model (prompt and answer). [128]"
 )
 @click.option(
@@ -122,6 +129,7 @@ def build(
     source: str,
     samples: str | None,
     held_out: str | None,
+    fix: tuple[str, ...],
     length: int | None,
     output: Path,
     formats: str | None,
@@ -135,7 +143,18 @@ def build(
     from touchstone.build import build as lowered
     from touchstone.build import summary
 
-    built = lowered(source, samples, formats, held_out, target, length)
+    built = lowered(source, samples, formats, held_out, target, length, dict(map(_fixed, fix)))
     built.model.save(output)
     for line in [*summary(built), f"folder    {output}"]:
         click.echo(line)
+
+
+def _fixed(text: str) -> tuple[str, Any]:
+    """(name, value) of ``name=json``."""
+    from rollup.program import parse_json
+
+    name, _, value = text.partition("=")
+    try:
+        return name, parse_json(value)
+    except ValueError as error:
+        raise click.UsageError(f"--fix {text}: {error}; write INPUT=VALUE with a JSON value, like rate=16000") from None

@@ -1,0 +1,106 @@
+"""Models that somebody else made, as files: from the command line to a program on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from onnx import TensorProto, helper, numpy_helper
+
+from rollup.program import Program
+from tests.models.tiny_llama import write_tiny_llama
+from touchstone.cli import main
+
+TEXT = "hello the world and an hello world, it's 12 on the world. "
+
+
+def invoke(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["model", *arguments])
+    return result.exit_code, result.output
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    """features float32[batch, 8], rate int64[] -> probabilities: a softmax of a product, sliced by the rate."""
+    random = np.random.default_rng(0)
+    weights = numpy_helper.from_array((random.normal(size=(8, 4)) / 3).astype(np.float32), "weights")
+    axis = numpy_helper.from_array(np.array([1], np.int64), "axis")
+    zero = numpy_helper.from_array(np.array([0], np.int64), "zero")
+    nodes = [
+        helper.make_node("Slice", ["features", "zero", "rate", "axis"], ["kept"]),
+        helper.make_node("MatMul", ["kept", "weights"], ["hidden"]),
+        helper.make_node("Softmax", ["hidden"], ["probabilities"]),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 9]),
+        helper.make_tensor_value_info("rate", TensorProto.INT64, [1]),
+    ]
+    outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 4])]
+    graph = helper.make_graph(nodes, "net", inputs, outputs, [weights, axis, zero])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "net.onnx")
+    np.savez(tmp_path / "samples.npz", features=random.normal(size=(10, 9)).astype(np.float32))
+    return tmp_path
+
+
+def test_an_onnx_file_becomes_a_program_with_its_own_names(net: Path) -> None:
+    arguments = ["build", str(net / "net.onnx"), "-o", str(net / "out"), "--fix", "rate=[8]"]
+    code, said = invoke(*arguments, "--samples", str(net / "samples.npz"), "--target", "kl=1e-6")
+    assert code == 0 and "the cheapest that meets kl=1e-06" in said, said
+    meta = Program.load(net / "out").meta
+    assert meta["name"] == "net"
+    assert [entry["name"] for entry in meta["inputs"]] == ["features"]
+    assert [entry["name"] for entry in meta["outputs"]] == ["probabilities"]
+    code, said = invoke("show", str(net / "out"), "--json")
+    assert code == 0 and json.loads(said)["fidelity"]["held_out"]["samples"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "it takes features float32[batch, 9], rate int64[1]: give --samples FILE.npz"),
+        (["--samples", "samples.npz"], "give one array for each"),
+        (["--samples", "samples.npz", "--fix", "speed=1"], "no input 'speed'"),
+        (["--samples", "samples.npz", "--fix", "rate=fast"], "--fix rate=fast"),
+        (["--samples", "samples.npz", "--fix", 'rate=["x"]'], "can't be fixed"),
+    ],
+)
+def test_what_an_onnx_file_still_needs_is_said(
+    net: Path, options: list[str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(net)
+    code, said = invoke("build", "net.onnx", "-o", "out", *options)
+    assert code in (1, 2) and words in said, said
+    assert not (net / "out").exists()
+
+
+def test_a_damaged_file_is_one_sentence_and_nothing_is_written(tmp_path: Path) -> None:
+    for name in ("net.onnx", "llm.gguf"):
+        (tmp_path / name).write_bytes(b"GGUF" + bytes(40))
+        code, said = invoke("build", str(tmp_path / name), "-o", str(tmp_path / "out"), "--samples", "x.npz")
+        assert code == 1 and name in said and len(said.splitlines()) == 1, said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_language_model_is_lowered_on_text(tmp_path: Path) -> None:
+    write_tiny_llama(tmp_path / "tiny.gguf", layers=1, width=32)
+    (tmp_path / "words.txt").write_text(TEXT * 4)
+    (tmp_path / "other.txt").write_text(TEXT[::-1])
+    model, words, other = (str(tmp_path / name) for name in ("tiny.gguf", "words.txt", "other.txt"))
+    arguments = ["build", model, "-o", str(tmp_path / "out"), "--samples", words, "--held-out", other, "--length", "8"]
+    code, said = invoke(*arguments)
+    assert code == 0 and f"held out: {other}" in said, said
+    program = Program.load(tmp_path / "out")
+    assert [(one["name"], one["shape"]) for one in program.meta["inputs"]] == [
+        ("tokens", [8]),
+        ("prompt", []),
+        ("length", []),
+    ]
+    assert [one["name"] for one in program.meta["outputs"]] == ["accepted", "best"]
+    code, said = invoke("build", model, "-o", str(tmp_path / "two"))
+    assert code == 1 and "give --samples FILE.txt with text" in said
+    code, said = invoke("build", model, "-o", str(tmp_path / "two"), "--samples", words, "--target", "kl=1e-3")
+    assert code == 1 and "use top1" in said
