@@ -152,7 +152,7 @@ class Program:
     def constant_tree(self, root: Root) -> Tree:
         """The tree of a constant, hashed when it is first asked for."""
         if root not in self._trees:
-            self._trees[root] = tensor_tree(self.constant(root).tobytes())
+            self._trees[root] = tensor_tree(stored_bytes(self.constant(root)))
         return self._trees[root]
 
     @cached_property
@@ -169,8 +169,9 @@ class Program:
         array = self.constant(access.source.root)
         if array.dtype == access.dtype.numpy and array.size == access.elements:
             return array.reshape(-1)
-        data, size = array.tobytes(), access.elements * access.dtype.size
-        return np.frombuffer(data[:size].ljust(size, b"\x00"), dtype=access.dtype.numpy)
+        data, size = stored_bytes(array), access.elements * access.dtype.size
+        whole = data[:size] if size <= len(data) else bytes(data).ljust(size, b"\x00")
+        return np.frombuffer(whole, dtype=access.dtype.numpy)
 
     @staticmethod
     def seen_key(access: Access) -> str:
@@ -188,8 +189,7 @@ class Program:
         (target / "constants").mkdir(parents=True, exist_ok=True)
         entries = {}
         for root, array in self.constants.items():
-            data = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-            (target / "constants" / f"{root.hex()}.bin").write_bytes(data.tobytes())
+            (target / "constants" / f"{root.hex()}.bin").write_bytes(stored_bytes(array))
             entries[root.hex()] = {"dtype": array.dtype.name, "shape": list(array.shape)}
         manifest = {
             "format": FORMAT,
@@ -289,8 +289,13 @@ def _load_constant(folder: Path, root: Root, dtype: str, shape: list[int]) -> np
 
 def constant_root(array: np.ndarray) -> Root:
     """Root of a constant's natural-depth tensor tree."""
+    return tensor_tree(stored_bytes(array)).root
+
+
+def stored_bytes(array: np.ndarray) -> memoryview:
+    """A constant's little-endian bytes, row-major; not copied where they lie so in memory (or in a mapped file) already."""
     data = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    return tensor_tree(data.tobytes()).root
+    return data.reshape(-1).view(np.uint8).data
 
 
 def pack(array: np.ndarray, tensor: TensorType) -> bytes:

@@ -16,7 +16,7 @@ from rollup.encoding import TensorType, TracePolicy, depths, encode_op
 from rollup.errors import AuditError, EncodingError
 from rollup.merkle import depth_for, leaf_count
 from rollup.ops import INSTRUCTIONS, ITERATION, MAX_RANK, Access, Constant, Monoid, Op, Opcode, registers
-from rollup.program import Program
+from rollup.program import Program, stored_bytes
 from rollup.types import DType
 
 DESCRIPTOR_LIMIT = (1 << 16) - 1
@@ -277,7 +277,7 @@ def _covers(access: Access, array: np.ndarray) -> bool:
     if access.dtype.numpy == array.dtype and size == array.nbytes:
         return True
     same_depth = depth_for(leaf_count(size)) == depth_for(leaf_count(array.nbytes))
-    return same_depth and not any(array.tobytes()[size:])
+    return same_depth and not np.frombuffer(stored_bytes(array)[size:], np.uint8).any()
 
 
 def _sources(program: Program, op: Op) -> Found:

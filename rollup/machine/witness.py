@@ -11,7 +11,7 @@ from rollup.errors import CommitmentError
 from rollup.machine.reference import touched
 from rollup.merkle import Nodes, branch, multiproof
 from rollup.ops import Constant
-from rollup.program import Program
+from rollup.program import Program, stored_bytes
 from rollup.types import LEAF_BYTES, Gindex, Root
 
 TRACE = 255
@@ -74,8 +74,7 @@ def step_witness(
         if index == leaf:
             return leaf_data.ljust(LEAF_BYTES, b"\x00")
         array, at = values[index >> depth], (index & ((1 << depth) - 1)) * LEAF_BYTES
-        data: bytes = array.astype(array.dtype.newbyteorder("<")).tobytes()
-        return data[at : at + LEAF_BYTES].ljust(LEAF_BYTES, b"\x00")
+        return bytes(stored_bytes(array)[at : at + LEAF_BYTES]).ljust(LEAF_BYTES, b"\x00")
 
     trees = [
         _tree(TRACE, in_trace, multiproof(nodes, in_trace, program.depth), (trace_leaf(j) for j in sorted(in_trace)))
@@ -84,8 +83,8 @@ def step_witness(
         wanted = in_constant.get(root)
         if not wanted:
             continue
-        data, tree = program.constant(root).tobytes(), program.constant_tree(root)
-        chunks = (data[j * LEAF_BYTES : (j + 1) * LEAF_BYTES].ljust(LEAF_BYTES, b"\x00") for j in sorted(wanted))
+        data, tree = stored_bytes(program.constant(root)), program.constant_tree(root)
+        chunks = (bytes(data[j * LEAF_BYTES : (j + 1) * LEAF_BYTES]).ljust(LEAF_BYTES, b"\x00") for j in sorted(wanted))
         trees.append(_tree(number, wanted, multiproof(tree, wanted, tree.depth), chunks))
     return (
         struct.pack(">H", element) + _descriptor(program, descriptor) + struct.pack(">B", len(trees)) + b"".join(trees)
