@@ -1,4 +1,8 @@
-"""Capture: a JAX function becomes a flat graph of primitive applications, calls inlined, each knowing its source line."""
+"""Capture: a JAX function becomes a flat graph of primitive applications, each knowing its source line.
+
+Calls are inlined, constants computed, branches become selections, loops of static length scans, and primitives that JAX itself can
+write with simpler ones are expanded (``prover.expansions``).
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,10 @@ import jax
 import numpy as np
 from jax.extend import core
 
+from prover.expansions import EXPANSIONS
 from prover.source import source_of
-from rollup.errors import LoweringError
+from prover.trips import trip_count
+from rollup.errors import LoweringError, UnsupportedError
 
 INLINED = {
     "jit": "jaxpr",
@@ -23,6 +29,7 @@ INLINED = {
     "custom_vjp_call": "call_jaxpr",
     "custom_vjp_call_jaxpr": "fun_jaxpr",
     "custom_lin": "call_jaxpr",
+    "composite": "jaxpr",
     "remat": "jaxpr",
     "remat2": "jaxpr",
     "checkpoint": "jaxpr",
@@ -37,6 +44,9 @@ class Var:
     shape: tuple[int, ...]
     dtype: np.dtype
 
+
+KNOWN_BYTES = 1 << 20
+"""Constants up to this size are computed at once, so that they decide branches, trip counts and positions; others are folded later."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -89,11 +99,27 @@ class Graph:
         return count
 
 
-def _flatten(
-    jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Operand], nodes: list[Node], outer: str
-) -> list[Operand]:
+@dataclass(frozen=True)
+class _Place:
+    """Where equations are flattened to: the nodes so far, and the source line of those that know none of their own.
+
+    ``expanding``: the primitives whose expansion this is; inside it they stay themselves, and the line is the user's.
+    """
+
+    nodes: list[Node]
+    where: str
+    expanding: frozenset[str] = frozenset()
+
+    def at(self, eqn: Any) -> _Place:
+        return self if self.expanding else replace(self, where=source_of(eqn) or self.where)
+
+    def refused(self, name: str, why: str) -> UnsupportedError:
+        return UnsupportedError(f"{name}{f' at {self.where}' if self.where else ''}: {why}")
+
+
+def _flatten(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Operand], place: _Place) -> list[Operand]:
     env: dict[Any, Operand] = dict(zip(jaxpr.invars, arguments, strict=True))
-    env.update(zip(jaxpr.constvars, (np.asarray(c) for c in constants), strict=True))
+    env.update(zip(jaxpr.constvars, map(_known, constants), strict=True))
 
     def read(atom: Any) -> Operand:
         if not isinstance(atom, core.Literal):
@@ -102,31 +128,117 @@ def _flatten(
         return np.asarray(atom.val, dtype=aval.dtype)
 
     for eqn in jaxpr.eqns:
-        name = eqn.primitive.name
-        inputs = [read(atom) for atom in eqn.invars]
-        where = source_of(eqn) or outer
-        if name in INLINED:
-            inner = eqn.params[INLINED[name]]
-            inner_jaxpr, inner_constants = (
-                (inner.jaxpr, inner.consts) if isinstance(inner, core.ClosedJaxpr) else (inner, ())
-            )
-            outputs = _flatten(inner_jaxpr, inner_constants, inputs, nodes, where)
-            env.update(zip(eqn.outvars, outputs, strict=True))
-            continue
-        body = None
-        if name == "scan":
-            inner = eqn.params["jaxpr"]
-            body = _graph(inner.jaxpr, inner.consts, where)
-        results = tuple(Var(tuple(v.aval.shape), np.dtype(v.aval.dtype)) for v in eqn.outvars)
-        nodes.append(Node(eqn.primitive, eqn.params, tuple(inputs), results, where, body))
+        results = _applied(eqn, [read(atom) for atom in eqn.invars], place.at(eqn))
         env.update(zip(eqn.outvars, results, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
 
-def _graph(jaxpr: Any, constants: Sequence[Any], outer: str) -> Graph:
-    inputs = tuple(Var(tuple(v.aval.shape), np.dtype(v.aval.dtype)) for v in jaxpr.invars)
+def _inlined(inner: Any, arguments: Sequence[Operand], place: _Place) -> list[Operand]:
+    closed = isinstance(inner, core.ClosedJaxpr)
+    return _flatten(inner.jaxpr if closed else inner, inner.consts if closed else (), arguments, place)
+
+
+def _applied(eqn: Any, inputs: list[Operand], place: _Place) -> list[Operand]:
+    """The results of one equation; what is not known now becomes nodes."""
+    name, params = eqn.primitive.name, eqn.params
+    if name in INLINED:
+        return _inlined(params[INLINED[name]], inputs, place)
+    known = not any(isinstance(x, Var) for x in inputs)
+    if known and max(_bytes(x) for x in [*inputs, *(v.aval for v in eqn.outvars)]) <= KNOWN_BYTES:
+        computed = eqn.primitive.bind(*inputs, **params)
+        return [_known(x) for x in (computed if eqn.primitive.multiple_results else [computed])]
+    if name.startswith("random_") and not known:
+        raise place.refused(
+            name, "random numbers are not part of a claim; pass them in as an input, or use a constant key"
+        )
+    if name == "cond":
+        return _selected(params["branches"], inputs[0], inputs[1:], place)
+    if name in EXPANSIONS and name not in place.expanding:
+        return _expanded(name, lambda *operands: EXPANSIONS[name](*operands, **params), inputs, place)
+    primitive, body = eqn.primitive, None
+    if name == "scan":
+        body = _graph(params["jaxpr"].jaxpr, params["jaxpr"].consts, place)
+    elif name == "while":
+        primitive, params, body = _loop(params, inputs, place)
+        inputs = inputs[eqn.params["cond_nconsts"] :]
+        if params["length"] == 0:
+            return inputs[params["num_consts"] :]
+    results = tuple(_variable(v.aval) for v in eqn.outvars)
+    place.nodes.append(Node(primitive, params, tuple(inputs), results, place.where, body))
+    return list(results)
+
+
+def _variable(aval: Any) -> Var:
+    if _is_key(aval):
+        raise UnsupportedError(f"an array of {aval.dtype} is no number; pass random numbers instead of a key")
+    return Var(tuple(aval.shape), np.dtype(aval.dtype))
+
+
+def _is_key(x: Any) -> bool:
+    return jax.numpy.issubdtype(x.dtype, jax.dtypes.extended)
+
+
+def _bytes(x: Any) -> int:
+    """Size of a constant or of a result; 0 for a random key."""
+    return 0 if _is_key(x) else int(np.prod(x.shape)) * np.dtype(x.dtype).itemsize
+
+
+def _known(x: Any) -> Any:
+    """A constant of the graph; a random key stays what it is until a constant is drawn from it."""
+    return x if hasattr(x, "dtype") and _is_key(x) else np.asarray(x)
+
+
+def _selected(branches: Sequence[Any], index: Operand, inputs: Sequence[Operand], place: _Place) -> list[Operand]:
+    """One branch if its index is known, else the results of all branches, selected."""
+    last = len(branches) - 1
+    if not isinstance(index, Var):
+        return _inlined(branches[int(np.clip(index, 0, last))], inputs, place)  # type: ignore[arg-type]
+    (clamped,) = _expanded("cond", lambda i: jax.lax.clamp(0, i, last), [index], place)
+    results = [_inlined(branch, inputs, place) for branch in branches]
+    return [
+        cases[0]
+        if all(x is cases[0] for x in cases)
+        else _expanded("cond", jax.lax.select_n, [clamped, *cases], place)[0]
+        for cases in zip(*results, strict=True)
+    ]
+
+
+def _expanded(name: str, fn: Callable[..., Any], inputs: Sequence[Operand], place: _Place) -> list[Operand]:
+    """The nodes of ``fn``, a JAX function of the operands, in place of a primitive; constants reach it as NumPy arrays."""
+    variables = [x for x in inputs if isinstance(x, Var)]
+
+    def called(*tracers: Any) -> Any:
+        given = iter(tracers)
+        return fn(*(next(given) if isinstance(x, Var) else x for x in inputs))
+
+    try:
+        closed = jax.make_jaxpr(called)(*variables)
+    except UnsupportedError as error:
+        raise place.refused(name, str(error)) from None
+    inside = replace(place, expanding=place.expanding | {name})
+    return _flatten(closed.jaxpr, closed.consts, variables, inside)
+
+
+def _loop(params: Mapping[str, Any], inputs: Sequence[Operand], place: _Place) -> tuple[Any, dict[str, Any], Graph]:
+    """A while loop as a scan of the trip count that its constants determine: primitive, parameters, body."""
+    split, fixed = params["cond_nconsts"], params["body_nconsts"]
+    given = [None if isinstance(x, Var) else x for x in inputs]
+    length = trip_count(
+        params["cond_jaxpr"], params["body_jaxpr"], given[:split], given[split : split + fixed], given[split + fixed :]
+    )
+    if length is None:
+        why = "its trip count depends on the input; loop a fixed number of times and select what counts"
+        raise place.refused("while", why)
+    inner = params["body_jaxpr"]
+    carried = len(inputs) - split - fixed
+    counts = {"length": length, "num_consts": fixed, "num_carry": carried, "reverse": False}
+    return jax.lax.scan_p, counts, _graph(inner.jaxpr, inner.consts, place)
+
+
+def _graph(jaxpr: Any, constants: Sequence[Any], place: _Place) -> Graph:
+    inputs = tuple(_variable(v.aval) for v in jaxpr.invars)
     nodes: list[Node] = []
-    outputs = _flatten(jaxpr, constants, inputs, nodes, outer)
+    outputs = _flatten(jaxpr, constants, inputs, replace(place, nodes=nodes))
     nodes = [_without_empty(node) for node in nodes]
     graph = _pruned(Graph(inputs, tuple(nodes), tuple(outputs)))
     for var in [*graph.inputs, *(v for node in graph.nodes for v in node.outputs)]:
@@ -161,7 +273,7 @@ def capture(fn: Callable[..., Any], example_inputs: Sequence[Any]) -> tuple[Grap
     closed, shape = jax.make_jaxpr(fn, return_shape=True)(*example_inputs)
     for effect in closed.effects:
         raise LoweringError(f"the function has a side effect ({effect}); return its result instead, a program is pure")
-    graph = _graph(closed.jaxpr, closed.consts, "")
+    graph = _graph(closed.jaxpr, closed.consts, _Place([], ""))
     return graph, jax.tree.structure(tuple(example_inputs)), jax.tree.structure(shape)
 
 

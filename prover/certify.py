@@ -76,7 +76,9 @@ def certified(draft: Draft, dtype: DType, tight: bool) -> tuple[Draft, Range]:
 def _read(draft: Draft, view: View) -> Range:
     """What an access can read: any value of an input's dtype, else what the tensor's own op or constant shows."""
     tensor = view.tensor
-    stored = of_dtype(tensor.dtype) if tensor.input is not None else Range(tensor.low, tensor.high)
+    # What comes from the iteration before counts as any 64-bit integer, until its own op shows what it is.
+    unknown = tensor.input is not None or (tensor.init is not None and tensor.dtype is DType.I64)
+    stored = of_dtype(tensor.dtype) if unknown else Range(tensor.low, tensor.high)
     if tensor.init is not None:
         stored = stored.hull(Range(tensor.init.low, tensor.init.high))
     if view.indirect is None and view.inside({**draft.sizes, ITERATION: 1}):

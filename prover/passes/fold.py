@@ -34,7 +34,7 @@ def _fold(graph: Graph, known: dict[Var, Known], inside: bool = True) -> Graph:
     for node in graph.nodes:
         inputs = tuple(read(x) for x in node.inputs)
         if not any(isinstance(x, Var) for x in inputs):
-            known.update(zip(node.outputs, _compute(node, inputs), strict=True))
+            known.update(zip(node.outputs, computed(node, inputs), strict=True))
             continue
         node = replace(node, inputs=inputs)
         kept.append(_fold_scan(node) if inside and node.body is not None else node)
@@ -56,7 +56,8 @@ def _fold_scan(node: Node) -> Node:
     return replace(node, body=_fold(node.body, known))
 
 
-def _compute(node: Node, inputs: Sequence[Any]) -> list[Known]:
+def computed(node: Node, inputs: Sequence[Any]) -> list[Known]:
+    """The results of a node of constants; any stacked one makes the results stacked."""
     moved = _moved(node, inputs[0]) if inputs else None
     if moved is not None:
         return [moved]

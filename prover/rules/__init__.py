@@ -2,6 +2,7 @@
 
 from prover.rules import (
     arithmetic,
+    bits,
     comparison,
     control,
     conversion,
@@ -18,6 +19,7 @@ __all__ = [
     "RULES",
     "Context",
     "arithmetic",
+    "bits",
     "comparison",
     "control",
     "conversion",

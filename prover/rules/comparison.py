@@ -62,6 +62,9 @@ def _comparison(name: str) -> Emit:
 
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     rule(_name)(elementwise()(_comparison(_name)))
+# Without NaN and a zero of its own sign, the total order of floats is the usual one.
+for _name in ("lt", "le"):
+    rule(f"{_name}_to")(elementwise()(_comparison(_name)))
 
 
 @rule("select_n")

@@ -11,8 +11,10 @@ import numpy as np
 from prover.builder import Builder
 from prover.capture import Graph, Node, Operand, Stacked, Var
 from prover.draft import WORD, Chain, Coder, Const, Draft
+from prover.expansions import EXPANSIONS
 from prover.formats import MARGIN, scale_for
 from prover.passes.calibrate import Range
+from prover.passes.fold import computed
 from rollup.errors import UnsupportedError
 
 Item = Draft | Const
@@ -75,12 +77,16 @@ class Context:
             lowered = RULES.get(node.name)
             if lowered is None:
                 raise unsupported(
-                    node, "there is no lowering rule for this primitive", f"supported are {', '.join(sorted(RULES))}"
+                    node,
+                    "there is no lowering rule for this primitive",
+                    f"supported are {', '.join(sorted({*RULES, *EXPANSIONS}))}",
                 )
             self.builder.where = f"{node.name} {node.where}".rstrip()
             if any(var.dtype.kind == "c" for var in node.outputs):
                 raise unsupported(node, "it gives complex numbers", "compute with real and imaginary parts")
-            results = lowered(self, node, [read(x) for x in node.inputs])
+            operands = [read(x) for x in node.inputs]
+            known = node.body is None and all(isinstance(x, Const) for x in operands)
+            results = _computed(node, operands) if known else lowered(self, node, operands)
             items = [results] if isinstance(results, (Draft, Const)) else list(results)
             for var, item in zip(node.outputs, items, strict=True):
                 env[var] = self._settled(item, uses.get(var, 0))
@@ -200,6 +206,12 @@ class Context:
 
     def constant(self, coder: Coder, const: Const, scale: int) -> int:
         return self.builder.load_const(coder, const, scale, WORD - 1)
+
+
+def _computed(node: Node, items: Sequence[Item]) -> list[Item]:
+    """The results of a node of constants; an unrolled loop makes some."""
+    operands = [Stacked(x.array) if x.stacked else x.array for x in items if isinstance(x, Const)]
+    return [Const(x.array, True) if isinstance(x, Stacked) else Const(x) for x in computed(node, operands)]
 
 
 def stretch(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[int, tuple[tuple[int, int], ...]]]:

@@ -1,4 +1,4 @@
-"""Rounding and conversion between dtypes; coordinates as values."""
+"""Rounding and conversion between dtypes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from prover.capture import Node, Var
-from prover.draft import WORD, Coder, Const, Draft
+from prover.draft import WORD, Coder, Const
 from prover.formats import integer_range, is_real
 from prover.rules.context import Context, Fix, Item, rule
 from prover.rules.elementwise import elementwise, fixed
@@ -71,14 +71,6 @@ def _convert(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]
     return replace(x, range=ctx.range(node))
 
 
-@rule("stop_gradient", "copy", "copy_p", "reduce_precision", "optimization_barrier")
+@rule("stop_gradient", "copy", "copy_p", "reduce_precision", "optimization_barrier", "name")
 def _same(ctx: Context, node: Node, items: Sequence[Item]) -> Sequence[Item]:
     return items
-
-
-@rule("iota")
-def _iota(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
-    dimension = int(node.params["dimension"])
-    blank = ctx.blank(node)
-    coder = Coder(blank)
-    return coder.done(coder.index(dimension, blank.shape[dimension]), 0)

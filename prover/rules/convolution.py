@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from prover.capture import Node
 from prover.draft import BOX, Const, Draft, View
-from prover.rules.context import Context, Item, rule, unsupported
+from prover.rules.context import Context, Item, rule
 from prover.rules.linear import rescaled, stored, weights
 from prover.rules.movement import Affine, bounded, padded
 from prover.rules.reduction import innermost, reduced
@@ -17,16 +17,13 @@ from rollup.ops import Monoid, Term
 @rule("conv_general_dilated")
 def _convolution(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     params, numbers = node.params, node.params["dimension_numbers"]
-    if params["batch_group_count"] != 1:
-        raise unsupported(node, "it groups the batch", "use feature groups, or one convolution per group")
-    if isinstance(items[0], Const):
-        raise unsupported(node, "its image is a constant", "swap the operands so that weights are the kernel")
     rank = len(numbers.lhs_spec) - 2
     x = ctx.tensor(items[0])
     xn, xc, xs = numbers.lhs_spec[0], numbers.lhs_spec[1], numbers.lhs_spec[2:]
     ko, ki, ks = numbers.rhs_spec[0], numbers.rhs_spec[1], numbers.rhs_spec[2:]
     kernel = items[1]
-    groups, per_group = params["feature_group_count"], kernel.shape[ki]
+    batch_groups, per_group = params["batch_group_count"], kernel.shape[ki]
+    groups = params["feature_group_count"] * batch_groups  # one of them is 1
     features = kernel.shape[ko]
     dilation = params["lhs_dilation"]
     if any(n > 1 for n in dilation):
@@ -48,9 +45,11 @@ def _convolution(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     group_var, feature_var, batch_var = rank + 1, rank + 2, 0
     inside = features // groups
     mapping: dict[int, Affine] = {xn: (0, ((batch_var, 1),))}
+    if batch_groups > 1:
+        mapping[xn] = (0, ((group_var, x.shape[xn] // batch_groups), (batch_var, 1)))
     for j, d in enumerate(xs):
         mapping[d] = (-padding[j][0], ((1 + j, strides[j]), (BOX + j, steps[j])))
-    mapping[xc] = (0, ((group_var, per_group), (BOX + rank, 1)))
+    mapping[xc] = (0, ((group_var, 0 if batch_groups > 1 else per_group), (BOX + rank, 1)))
     seen = view.renamed(mapping)
     shape = (out[spec[0]], *(out[spec[2 + j]] for j in range(rank)), groups, inside)
     box = (*(kernel.shape[d] for d in ks), per_group)

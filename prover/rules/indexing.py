@@ -1,4 +1,4 @@
-"""Gathers and dynamic slices: the index is computed in code, one indirect coordinate does the rest."""
+"""Gathers, dynamic slices and updates: the index is computed in code, one indirect coordinate does the rest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import numpy as np
 
 from prover.capture import Node
 from prover.draft import SELF, Coder, Const, Draft, View
-from prover.rules.context import Context, Item, rule
+from prover.rules.context import Context, Fix, Item, rule
+from prover.rules.elementwise import align
+from prover.rules.embedding import embedded, embeds
 from prover.rules.movement import Affine, copied
 from rollup.ops import ITERATION, Instr, Opcode, Term
 
@@ -65,6 +67,8 @@ def _included(ctx: Context, coder: Coder, item: Item, shape: tuple[int, ...], va
 @rule("gather")
 def _gather(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     numbers, sizes = node.params["dimension_numbers"], node.params["slice_sizes"]
+    if isinstance(items[0], Const) and embeds(node, items[0]):
+        return _embedding(ctx, node, items[0], items[1])
     operand = storage(ctx, items[0])
     indices, out = items[1], node.outputs[0].shape
     batch_dims = [d for d in range(len(out)) if d not in numbers.offset_dims]
@@ -87,6 +91,19 @@ def _gather(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
             if start != inside:
                 register = coder.select(coder.equal(start, inside), register, coder.const(fill))
     return coder.done(register, operand[0].scale, range=ctx.range(node))
+
+
+def _embedding(ctx: Context, node: Node, rows: Const, indices: Item) -> Draft:
+    """Rows of a large constant; an index out of range reads zero where the gather fills, else the nearest row."""
+    offsets, out = node.params["dimension_numbers"].offset_dims, node.outputs[0].shape
+    batch = [d for d in range(len(out)) if d not in offsets]
+    coder = Coder(ctx.blank(node))
+    start = _included(ctx, coder, indices, out, [*((0, ((d, 1),)) for d in batch), (0, ())])
+    index = coder.clamp(start, 0, rows.shape[0] - 1)
+    register, scale = embedded(ctx, coder, rows, index, {d: offsets[d - 1] for d in range(1, len(rows.shape))})
+    if node.params["mode"] is jax.lax.GatherScatterMode.FILL_OR_DROP and start != index:
+        register = coder.select(coder.equal(start, index), register, coder.const(0))
+    return coder.done(register, scale)
 
 
 def _fill(node: Node, operand: Draft) -> int:
@@ -122,3 +139,35 @@ def _dynamic_slice(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
         linear = coder.add(linear, coder.const(fixed))
     register = looked_up(coder, operand, linear, {d: d for d in range(len(out))})
     return coder.done(register, operand[0].scale, range=ctx.range(node))
+
+
+@rule("dynamic_update_slice")
+def _dynamic_update_slice(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+    """Every position reads what was there and the update's element that may lie there, and selects."""
+    whole, update = items[0], storage(ctx, items[1])
+    shape = node.outputs[0].shape
+    base = ctx.tensor(whole)
+    coder = Coder(replace(ctx.blank(node), order=base.order))
+    old = Fix(coder.load(ctx.builder.view(base)), base.scale, base.range)
+    linear, along, inside = coder.const(0), {}, None
+    for d, start in enumerate(items[2:]):
+        size = update[0].shape[d]
+        if size == shape[d]:
+            along[d] = d
+            continue
+        if isinstance(start, Const) and start.scalar is not None and not start.stacked:
+            first = coder.const(max(0, min(int(start.scalar), shape[d] - size)))
+        else:
+            first = coder.clamp(_included(ctx, coder, start, shape, []), 0, shape[d] - size)
+        relative = coder.sub(coder.index(d, shape[d]), first)
+        within = coder.clamp(relative, 0, size - 1)
+        hit = coder.equal(relative, within)
+        inside = hit if inside is None else coder.bitwise(Opcode.AND, inside, hit)
+        step = update[1].strides().get(d, 0)
+        if step:
+            linear = coder.add(linear, coder.mul(within, coder.const(step)))
+    new = Fix(looked_up(coder, update, linear, along), update[0].scale, update[0].range)
+    if inside is None:
+        return coder.done(new.register, new.scale)
+    (kept, changed), scale = align(ctx, coder, [old, new])
+    return coder.done(coder.select(inside, changed, kept), scale)

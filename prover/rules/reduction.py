@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from prover.capture import Node
-from prover.draft import BOX, Draft, View, magnitude_bits
+from prover.draft import BOX, Draft, View
 from prover.passes.calibrate import Range
 from prover.rules.context import Context, Item, rule, unsupported
 from prover.rules.movement import Affine, bounded, copied, padded
@@ -88,7 +88,7 @@ def _reduce(monoid: Monoid) -> None:
         draft, axes = items[0], tuple(node.params["axes"])
         assert isinstance(draft, Draft)
         factors = draft.as_product() if monoid is Monoid.SUM else None
-        if factors is not None and draft.exact and not _summable(factors, [draft.shape[d] for d in axes]):
+        if factors is not None and not _summable(factors, [draft.shape[d] for d in axes]):
             factors = None
         if factors is None:
             draft = innermost(ctx, draft, axes)
@@ -99,8 +99,10 @@ def _reduce(monoid: Monoid) -> None:
 
 
 def _summable(factors: tuple[View, View], box: Sequence[int]) -> bool:
-    """Whether a sum of products certainly fits 64 bits."""
-    return magnitude_bits(*_bounds(Monoid.SUM, factors, box)) < 64
+    """Whether a sum of products certainly fits 64 bits; an input may hold any value of its dtype."""
+    held = [view.tensor for view in factors]
+    reaches = [-t.dtype.min if t.input is not None else max(abs(t.low), abs(t.high)) for t in held]
+    return math.prod(reaches) * math.prod(box) < 1 << 63
 
 
 for _monoid in (Monoid.SUM, Monoid.MAX, Monoid.MIN):

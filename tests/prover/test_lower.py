@@ -11,10 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.extend import core
 
 import prover.splitting
 from prover import Model, load, lower
-from prover.capture import Graph, capture
+from prover.capture import Graph, Var, capture
+from prover.expansions import EXPANSIONS
 from prover.rules import RULES
 from rollup.errors import EncodingError, ExecutionError, LoweringError, UnsupportedError
 from rollup.ops import Monoid
@@ -33,6 +35,27 @@ def test_every_rule_is_used_by_some_case() -> None:
     # Names that other versions of JAX trace the same functions to.
     aliases = {"expand_dims", "add_any", "copy_p", "device_put", "optimization_barrier", "copy"}
     assert set(RULES) - seen - aliases == set()
+
+
+def _traced(jaxpr: Any) -> set[str]:
+    """The primitives of a jaxpr and of all jaxprs inside it."""
+    found = {eqn.primitive.name for eqn in jaxpr.eqns}
+    for inner in jax.tree.leaves([list(eqn.params.values()) for eqn in jaxpr.eqns], is_leaf=_is_jaxpr):
+        if _is_jaxpr(inner):
+            found |= _traced(getattr(inner, "jaxpr", inner))
+    return found
+
+
+def _is_jaxpr(x: Any) -> bool:
+    return isinstance(x, core.ClosedJaxpr | core.Jaxpr)
+
+
+def test_every_expansion_is_used_by_some_case() -> None:
+    seen = set().union(*(_traced(jax.make_jaxpr(case.fn)(*case.inputs).jaxpr) for case in CASES))
+    assert set(EXPANSIONS) - seen == set()
+    assert not any(
+        isinstance(x, Var) for x in capture(lambda x: jnp.sort(jnp.arange(5.0))[::-1], (EXAMPLE,))[0].outputs
+    )
 
 
 @pytest.mark.parametrize(("formats", "relative"), [("w16a16", 5e-4), ("w8a16", 3e-2)])
@@ -118,28 +141,49 @@ def test_missing_calibration_is_said(caplog: pytest.LogCaptureFixture) -> None:
     assert "example inputs alone" in caplog.text and model.program.meta["calibration"] == "example inputs"
 
 
-def _sorted(x: Any) -> Any:
-    return jnp.sort(x)
+def _transformed(x: Any) -> Any:
+    return jnp.fft.rfft(x)
+
+
+def _halved_until_small(x: Any) -> Any:
+    return lax.while_loop(lambda c: c.sum() > 9, lambda c: c / 2, x)
 
 
 @pytest.mark.parametrize(
     ("fn", "error", "words"),
     [
         (
-            _sorted,
+            _transformed,
             UnsupportedError,
-            r"sort at .*test_lower\.py:\d+ \(_sorted\): there is no lowering rule.*supported are abs, ",
+            r"fft at .*test_lower\.py:\d+ \(_transformed\): there is no lowering rule.*supported are abs, .*sort",
         ),
         (
-            lambda x: lax.while_loop(lambda c: c.sum() < 9, lambda c: c * 2, jnp.abs(x) + 1),
+            _halved_until_small,
             UnsupportedError,
-            "while at",
+            r"while at .*test_lower\.py:\d+ \(_halved_until_small\): its trip count depends on the input; loop a fixed",
         ),
         (
-            lambda x: jnp.abs(x) ** jnp.abs(x),
+            lambda x: lax.while_loop(lambda c: c[0] >= 0, lambda c: (c[0] * 1, c[1]), (0, x)),
             UnsupportedError,
-            r"pow at .*exponent is not one constant; write it as exp",
+            "while at .*trip count",
         ),
+        (lambda x: jnp.sort(jnp.tile(x, (1, 100))), UnsupportedError, r"sort at .*sorts 400 elements .*sort up to 256"),
+        (
+            lambda x: lax.top_k(jnp.tile(x, (1, 100)), 99),
+            UnsupportedError,
+            r"top_k at .*takes 99 of 400 elements; take up",
+        ),
+        (
+            lambda x: jnp.zeros(4096).at[jnp.tile(x, (1, 500)).astype(int)].add(1.0),
+            UnsupportedError,
+            r"scatter-add at .*4096 positions times 6000 updates .*scatter fewer",
+        ),
+        (
+            lambda x: jax.random.normal(jax.random.key(x[0, 0].astype(int))) + x,
+            UnsupportedError,
+            "random_seed at .*pass them in as an input, or use a constant key",
+        ),
+        (lambda x: jax.pure_callback(np.sin, x, x), UnsupportedError, "pure_callback at .*no lowering rule"),
         (lambda x: jnp.log(-1 - jnp.abs(x)), LoweringError, "gives NaN on a calibration sample"),
         (lambda x: x[:0], LoweringError, "has no elements"),
         (lambda x: jnp.exp(x) @ jnp.full((4, 2), jnp.inf), LoweringError, "a weight is not finite"),

@@ -1,0 +1,72 @@
+"""Shifts and counts of bits, of integers of up to 32 bits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prover.capture import Node
+from prover.draft import Coder, Const
+from prover.rules.context import Context, Fix, rule, unsupported
+from prover.rules.elementwise import Emit, align, elementwise, fixed
+from rollup.ops import Instr, Opcode
+
+
+def _width(node: Node) -> int:
+    width = 8 * np.dtype(node.outputs[0].dtype).itemsize
+    if width > 32:
+        raise unsupported(node, "it works on the bits of 64-bit integers", "use integers of up to 32 bits")
+    return width
+
+
+def _unsigned(coder: Coder, register: int, width: int) -> int:
+    return coder.bitwise(Opcode.AND, register, coder.const((1 << width) - 1))
+
+
+def _shift(name: str) -> Emit:
+    """Amounts count as unsigned; from the dtype's width on nothing but the sign is left."""
+
+    def emit(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+        width = _width(node)
+        (x, by), _ = align(ctx, coder, operands, exact=True)
+        by = _unsigned(coder, by, width)
+        inside = coder.less(by, coder.const(width))
+        by = coder.minimum(by, coder.const(width - 1))
+        if name == "shift_left":
+            low, high = coder.bounds[x]
+            most = coder.bounds[by][1]
+            shifted = coder.put(Instr(Opcode.SHL, (x, by)), (min(low << most, low), max(high << most, high)))
+            return Fix(coder.select(inside, shifted, coder.const(0)), 0, ctx.range(node))
+        power = coder.put(Instr(Opcode.SHL, (coder.const(1), by)), (1, 1 << coder.bounds[by][1]))
+        if name == "shift_right_arithmetic":
+            return Fix(coder.div(x, power), 0, ctx.range(node))
+        shifted = coder.div(_unsigned(coder, x, width), power)
+        return Fix(coder.select(inside, shifted, coder.const(0)), 0, ctx.range(node))
+
+    return emit
+
+
+for _name in ("shift_left", "shift_right_arithmetic", "shift_right_logical"):
+    rule(_name)(elementwise()(_shift(_name)))
+
+
+@rule("clz")
+@elementwise()
+def _leading_zeros(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    width = _width(node)
+    length = coder.bitlen(_unsigned(coder, fixed(operands[0]).register, width))
+    return Fix(coder.sub(coder.const(width), length), 0, ctx.range(node))
+
+
+@rule("population_count")
+@elementwise()
+def _population(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    """Counts of pairs of bits, of fours, of bytes, and their sum."""
+    x = _unsigned(coder, fixed(operands[0]).register, _width(node))
+
+    def part(register: int, shift: int, mask: int) -> int:
+        return coder.bitwise(Opcode.AND, coder.div(register, coder.const(1 << shift)), coder.const(mask))
+
+    x = coder.sub(x, part(x, 1, 0x55555555))
+    x = coder.add(part(x, 0, 0x33333333), part(x, 2, 0x33333333))
+    x = part(coder.add(x, part(x, 4, 0x0FFFFFFF)), 0, 0x0F0F0F0F)
+    return Fix(part(coder.mul(x, coder.const(0x01010101)), 24, 0xFF), 0, ctx.range(node))
