@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
+from challenger.checkers.re_execute import ReExecute
 from challenger.defender import Behaviour, Defender
 from challenger.player import theirs
 from challenger.strategy import Trace
@@ -24,7 +26,7 @@ from rollup.l1.client import ClaimStatus, L1Client, Receipt
 from rollup.l1.events import Convicted
 from rollup.program import Program
 from rollup.settings import Parameters
-from rollup.types import Root
+from rollup.types import Gindex, Root
 from sequencer.sequencer import Sequencer
 
 Array = np.ndarray
@@ -37,6 +39,27 @@ class ClaimedTrace(Trace, Protocol):
 
     @property
     def root(self) -> Root: ...
+
+
+@dataclass(frozen=True)
+class DerivedTrace:
+    """What a claimant commits to, made when somebody asks for a node of it: an honest path hashes nothing."""
+
+    derive: Callable[[], ClaimedTrace]
+
+    @cached_property
+    def derived(self) -> ClaimedTrace:
+        return self.derive()
+
+    @property
+    def root(self) -> Root:
+        return self.derived.root
+
+    def node(self, gindex: Gindex) -> Root:
+        return self.derived.node(gindex)
+
+    def leaf_bytes(self, leaf: int) -> bytes:
+        return self.derived.leaf_bytes(leaf)
 
 
 @dataclass
@@ -56,7 +79,10 @@ class Story:
 
 @dataclass
 class Network:
-    """A chain with its contracts, a sequencer, a watcher and claimants, in this process; and what they did."""
+    """A chain with its contracts, a sequencer, a watcher and claimants, in this process; and what they did.
+
+    ``machine``: what the watcher runs the program with; by default it compiles the program for itself.
+    """
 
     program: Program
     parameters: Parameters
@@ -65,6 +91,7 @@ class Network:
     stories: list[Story] = field(default_factory=list)
     seconds: dict[ClaimId, float] = field(default_factory=dict)
     deposited: int = 0
+    machine: Executor | None = None
 
     def __post_init__(self) -> None:
         self.operator = L1Client.deploy(self.chain, self.chain.signer("deployer"), self.parameters)
@@ -72,7 +99,10 @@ class Network:
         self.sequencer = Sequencer(self.client("sequencer"))
         self.watcher_client = self.client("watcher")
         self.watcher = Watcher(self.watcher_client, self.traces)
-        self.watcher.hold(self.program)
+        if self.machine is None:
+            self.watcher.hold(self.program)
+        else:
+            self.watcher.take(ReExecute(self.program, self.machine))
         self.deposit(self.watcher_client, 3 * self.parameters.challenge_bond)
 
     def client(self, name: str) -> L1Client:

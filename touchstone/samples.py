@@ -41,7 +41,7 @@ def read_samples(source: str, origin: Origin, length: int | None = None) -> list
     if source.endswith(".txt"):
         if origin.language is None:
             raise LoweringError(f"{source} is text, {origin.source} is no language model; {origin.wanted}")
-        return windows(_text(Path(source)), origin.language, LENGTH if length is None else length, source)
+        return windows(read_text(Path(source)), origin.language, LENGTH if length is None else length, source)
     if length is not None:
         raise LoweringError(f"a length goes with samples of text; {source} says itself how long its samples are")
     given = _npz(Path(source)) if source.endswith(".npz") else _returned(source)
@@ -80,7 +80,8 @@ def windows(text: str, language: Language, length: int, source: str) -> list[Sam
     return [language.claim_input(piece[:-1], piece[-1:], length) for piece in pieces]
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A text file's contents; raises LoweringError for what is none, or too large."""
     try:
         if path.stat().st_size > MOST_TEXT:
             raise LoweringError(f"{path} has more than {MOST_TEXT >> 20} MiB of text; a part of it is enough")

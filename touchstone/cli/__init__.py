@@ -12,6 +12,7 @@ from touchstone.cli.admin import admin
 from touchstone.cli.claims import claims
 from touchstone.cli.devnet import chain, devnet, seed
 from touchstone.cli.disputes import disputes
+from touchstone.cli.generate import generate
 from touchstone.cli.group import Group
 from touchstone.cli.ledger import ledger
 from touchstone.cli.lie import lie
@@ -32,6 +33,7 @@ def main() -> None:
 
 main.add_command(demo)
 main.add_command(model)
+main.add_command(generate)
 main.add_command(chain)
 main.add_command(deploy)
 main.add_command(infer)

@@ -1,0 +1,64 @@
+"""``touchstone generate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.gguf")
+@click.argument("prompt")
+@click.option("--limit", type=click.IntRange(1), default=64, show_default=True, help="Most tokens of the answer.")
+@click.option(
+    "--length",
+    type=click.IntRange(2),
+    default=128,
+    show_default=True,
+    help="Positions of the program, for prompt and answer together; a program that is loaded has its own.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Where the lowered program is kept: loaded from there, or lowered and saved there the first time.",
+)
+@click.option(
+    "--samples",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE.txt",
+    help="Text that chooses the number formats when the model is lowered; by default a page of English.",
+)
+@click.option("--plain", is_flag=True, help="Continue PROMPT as it stands, without the model's form of a conversation.")
+def generate(
+    model: Path, prompt: str, limit: int, length: int, folder: Path | None, samples: str | None, plain: bool
+) -> None:
+    """Let a language model answer PROMPT, claim the answer, and have a watcher check it.
+
+    The text comes token by token from the integer program that the claim is about. The claim is posted to an embedded chain; it is one
+    pass over prompt and answer, in which every answer token must be the program's own choice.
+    """
+    from touchstone.generation import claimed, language_program
+
+    click.echo("preparing the program ...", err=True)
+    speaker = language_program(model, length, folder, samples)
+    asked = speaker.language.tokenizer.encode(prompt) if plain else speaker.language.question(prompt)
+    answer: list[int] = []
+    said = ""
+    for token in speaker.generate(asked, limit):
+        answer.append(token)
+        text = speaker.text(answer)
+        # A character may take several tokens: its first bytes are no text yet.
+        if not text.endswith("\ufffd"):
+            click.echo(text[len(said) :], nl=False)
+            said = text
+    click.echo()
+    click.echo(f"model     0x{speaker.model.program.id.hex()}, {speaker.length} positions")
+    click.echo(
+        f"answer    {len(answer)} tokens to a prompt of {len(asked)}; one pass over both accepts every one of them"
+    )
+    settled = claimed(speaker, asked, answer)
+    click.echo(f"claim     0x{settled.claim_id.hex()}, posted for {settled.gas:,} gas")
+    click.echo(f"watcher   {settled.watcher}")
+    click.echo(f"state     {settled.state.name.lower()}")
