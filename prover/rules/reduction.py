@@ -65,14 +65,31 @@ def innermost(ctx: Context, draft: Draft, axes: Sequence[int]) -> Draft:
     if draft.as_view() is None and "read" not in draft.memo and large(draft):
         draft = replace(draft, order=(*kept, *axes), memo={})
     draft = ctx.builder.materialised(draft)
-    view = ctx.builder.view(draft)
-    if not view.stacked:
-        strides = view.strides()
-        steps = [abs(strides.get(d, 0)) for d in axes if draft.shape[d] > 1]
-        if not steps or min(steps) <= 1 or view.tensor.elements * view.tensor.dtype.size <= COPY_BYTES:
-            return draft
-    # A stack's iterations lie in leaves of their own: reduced from where they are, each would be opened.
+    if _near(ctx.builder.view(draft), draft.shape, axes):
+        return draft
     return copied(ctx, draft, (*kept, *axes))
+
+
+def _near(view: View, shape: Sequence[int], axes: Sequence[int]) -> bool:
+    """Whether the elements along the axes lie together in memory, or all of it is small."""
+    if view.stacked:
+        # Its iterations lie in leaves of their own: reduced from where they are, each would be opened.
+        return False
+    strides = view.strides()
+    steps = [abs(strides.get(d, 0)) for d in axes if shape[d] > 1]
+    return not steps or min(steps) <= 1 or view.tensor.elements * view.tensor.dtype.size <= COPY_BYTES
+
+
+def _gathered(ctx: Context, factors: tuple[View, View], draft: Draft, axes: Sequence[int]) -> tuple[View, View]:
+    """The factors of a product over the draft's shape, copied where they are far apart along the axes."""
+    order = (*(d for d in range(len(draft.shape)) if d not in axes), *axes)
+    found: dict[View, View] = {}
+    for view in factors:
+        if view not in found:
+            far = view.tensor.root is None and not _near(view, draft.shape, axes)
+            one = ctx.builder.loaded(view, draft.shape, draft.dtype, 0, draft.range)
+            found[view] = ctx.builder.view(copied(ctx, one, order)) if far else view
+    return found[factors[0]], found[factors[1]]
 
 
 def large(draft: Draft) -> bool:
@@ -93,6 +110,8 @@ def _reduce(monoid: Monoid) -> None:
         if factors is None:
             draft = innermost(ctx, draft, axes)
             factors = (ctx.builder.view(draft),)  # type: ignore[assignment]
+        else:
+            factors = _gathered(ctx, factors, draft, axes)
         mapping, shape, box = _axes(draft, axes)
         views = [view.renamed(mapping) for view in factors]  # type: ignore[union-attr]
         return reduced(ctx, monoid, views, shape, box, draft.scale, node.outputs[0].dtype, ctx.range(node))
