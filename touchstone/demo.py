@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ from challenger.defender import Behaviour
 from prover import Model, lower
 from prover.executor import Executor
 from prover.trace import Trace
-from rollup.errors import TouchstoneError
 from rollup.l1.client import ClaimStatus
 from rollup.program import Program
 from rollup.settings import Parameters
@@ -26,6 +23,7 @@ from rollup.types import Duration
 from touchstone.digits import Digits, classify, digits, load_params
 from touchstone.lies import About, lie
 from touchstone.network import ClaimedTrace, Network
+from touchstone.story import DemoFailed, step
 
 Array = np.ndarray
 
@@ -75,14 +73,6 @@ def lowered(data: Digits) -> Model:
     return lower(digit, data.images[0], calibration=[(image,) for image in data.train_images[:CALIBRATION]])
 
 
-@contextmanager
-def _step(console: Console, what: str) -> Iterator[None]:
-    started = time.perf_counter()
-    with console.status(what):
-        yield
-    console.print(f"[green]✓[/green] {what} [dim]({time.perf_counter() - started:.1f} s)[/dim]")
-
-
 def run(seed: int = 0, json_path: Path | None = None, console: Console | None = None) -> dict[str, Any]:
     """Play the demo and print it; also write the report to ``json_path``. Raises DemoFailed if the story ends wrongly."""
     started = time.perf_counter()
@@ -90,9 +80,9 @@ def run(seed: int = 0, json_path: Path | None = None, console: Console | None = 
     rng = np.random.default_rng(seed)
     console.rule("[bold]Touchstone: inference that you need not take on trust")
     data = digits()
-    with _step(console, "lower the digits network into an integer program"):
+    with step(console, "lower the digits network into an integer program"):
         model = lowered(data)
-    with _step(console, f"compare it with the float network on all {len(data.images)} held-out digits"):
+    with step(console, f"compare it with the float network on all {len(data.images)} held-out digits"):
         fidelity = model.fidelity([(image,) for image in data.images])
     program = model.program
     console.print(
@@ -102,9 +92,9 @@ def run(seed: int = 0, json_path: Path | None = None, console: Console | None = 
     console.print(
         f"  same class as float on [bold]{100 * output.agreement:.2f} %[/bold], logits within {100 * output.relative:.4f} % of their range"
     )
-    with _step(console, "start a chain, deploy the contracts, register the model, hold it as a watcher"):
+    with step(console, "start a chain, deploy the contracts, register the model, hold it as a watcher"):
         network = Network(program, TERMS)
-    with _step(console, f"claim {HONEST + len(LIES)} digits, {len(LIES)} of them falsely, and post them in one batch"):
+    with step(console, f"claim {HONEST + len(LIES)} digits, {len(LIES)} of them falsely, and post them in one batch"):
         _claims(network, model, data, rng)
         batch = network.sequencer.flush()
     per_claim = sum(receipt.gas for receipt in batch) // len(network.stories)
@@ -121,7 +111,7 @@ def run(seed: int = 0, json_path: Path | None = None, console: Console | None = 
     _print_tables(console, network, disputes)
     bonds = network.bonds()
     console.print(f"bonds: in {_ether(bonds['in'])}, out {_ether(bonds['out'])}, burned {_ether(bonds['burned'])}")
-    with _step(console, "play the lie in one element again with arity 2^1, the classical bisection"):
+    with step(console, "play the lie in one element again with arity 2^1, the classical bisection"):
         classical = _classical(program, model, network)
     console.print(
         f"  {classical['challenger_moves']} + {classical['defender_moves']} moves, {classical['gas']:,} gas; "
@@ -219,10 +209,6 @@ def _print_tables(console: Console, network: Network, disputes: list[dict[str, A
             str(d["claim"]), *(f"{d['gas_by_move'][call]:,}" if call in d["gas_by_move"] else "" for call in calls)
         )
     console.print(moves)
-
-
-class DemoFailed(TouchstoneError):
-    """The story ended otherwise than it must."""
 
 
 def _check(report: dict[str, Any]) -> None:

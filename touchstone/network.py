@@ -248,11 +248,15 @@ def resumed(program: Program, values: Sequence[Array]) -> list[Array]:
     """All values of an execution whose first ones are given, right or wrong: the rest follows from them."""
     if len(values) == program.header.values:
         return list(values)
+    return list(tail(program, values).values(list(values)))
+
+
+def tail(program: Program, values: Sequence[Array]) -> Executor:
+    """What follows from the first values of an execution: the values like these are its inputs. It gives all values."""
     types = [TensorType(_dtype(program, v), 0, array.shape) for v, array in enumerate(values)]
     rest = [op for op in program.ops if op.first >= len(values)]
     outputs = [(value, tensor) for value, tensor in program.header.outputs if value >= len(values)]
-    tail = Program.build(types, outputs, rest, program.constants)
-    return list(Executor(tail, self_test=False).values(list(values)))
+    return Executor(Program.build(types, outputs, rest, program.constants), self_test=False)
 
 
 def _dtype(program: Program, value: int) -> Any:
