@@ -17,7 +17,7 @@ from prover.onnx.scope import OUT_OF_SCOPE
 from prover.onnx.tensors import FAILURES
 from rollup.errors import LoweringError, TouchstoneError, UnsupportedError
 
-MOST_STEPS = 200_000
+MOST_STEPS = 50_000
 """Applications of ops in one trace, in unrolled loops and inlined functions, too."""
 
 MOST_FOLDED_BYTES = 1 << 31
@@ -101,8 +101,12 @@ class Walk:
 
     def spend(self, step: Step, count: int) -> None:
         """Raise LoweringError when a trace applies too many ops: loops in loops and functions in functions multiply."""
+        self.ask(step, count)
         self.steps += count
-        if self.steps > MOST_STEPS:
+
+    def ask(self, step: Step, count: int) -> None:
+        """Raise LoweringError if so many more would be too many."""
+        if self.steps + count > MOST_STEPS:
             raise LoweringError(f"{step}: more than {MOST_STEPS} ops are applied; loops of this length are refused")
 
     def apply(self, step: Step, operands: tuple[Value | None, ...]) -> list[Value]:

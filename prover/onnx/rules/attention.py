@@ -72,12 +72,11 @@ def _attention(node: Node) -> Any:
         mask = _widened(node, node[3], keys)
         if mask.dtype == np.bool_:
             masks.append(mask)
-        elif is_static(mask):
-            masks.append(mask > -1e30)
-            bias = np.where(masks[-1], mask, np.zeros((), mask.dtype))
-            bias = bias if bias.any() else None
         else:
-            bias = mask
+            # Minus infinity is no number that a score could be added to: what it says is taken out of the bias.
+            masks.append(mask > (-1e30 if is_static(mask) else -np.inf))
+            bias = node.xp.where(masks[-1], mask, np.zeros((), mask.dtype))
+            bias = None if is_static(bias) and not bias.any() else bias
     allowed = _all(masks)
     shape = (k.shape[1], groups)
     if bias is not None:
@@ -88,9 +87,9 @@ def _attention(node: Node) -> Any:
         allowed = _grouped(allowed, *shape)
         scores = jnp.where(allowed, scores, np.asarray(-np.inf, scores.dtype))
     masked = scores
-    if (bias is not None and not is_static(bias)) or (allowed is not None and not _everyone(allowed)):
+    if allowed is not None and not _everyone(allowed):
         # A row without any key: its scores are all minus infinity, its probabilities zero.
-        some = jnp.max(scores, axis=-1, keepdims=True) > -np.inf
+        some = jnp.any(allowed, axis=-1, keepdims=True)
         weights = jnp.where(some, jax.nn.softmax(jnp.where(some, scores, jnp.zeros((), scores.dtype)), axis=-1), 0)
     else:
         weights = jax.nn.softmax(scores, axis=-1)

@@ -69,6 +69,8 @@ def _loop(node: Node) -> Any:
 
 def _unrolled(node: Node, body: Graph, count: int | None, going: bool, carried: list[Value | None]) -> list[Value]:
     """Iteration by iteration, while the condition is known; the walk's budget bounds it."""
+    if going and count is not None and _counted(body):
+        node.walk.ask(node.step, count * max(1, len(body.steps)))
     stacked: list[list[Value]] = [[] for _ in body.outputs[len(carried) + 1 :]]
     iteration = 0
     while going and (count is None or iteration < count):
@@ -87,6 +89,12 @@ def _unrolled(node: Node, body: Graph, count: int | None, going: bool, carried: 
     if not iteration and stacked:
         raise node.unsupported("it runs no iteration, so its stacked outputs have no elements")
     return [*carried, *(_stack(node, own) for own in stacked)]
+
+
+def _counted(body: Graph) -> bool:
+    """Whether the body hands its condition on, so that the count alone decides."""
+    names = {step.outputs[0]: step.inputs[0] for step in body.steps if step.op == "Identity"}
+    return names.get(body.outputs[0], body.outputs[0]) == body.inputs[1]
 
 
 def _stack(node: Node, values: list[Value]) -> Value:

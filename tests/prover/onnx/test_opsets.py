@@ -86,11 +86,32 @@ CASES: dict[str, tuple[int, str, dict[str, Any], dict[str, Any], dict[str, Any],
         {},
         1,
     ),
-    "groups scaled per group": (18, "GroupNormalization", IMAGE, {"s": floats(2), "b": floats(2)}, {"num_groups": 2}, 1),
+    "groups scaled per group": (
+        18,
+        "GroupNormalization",
+        IMAGE,
+        {"s": floats(2), "b": floats(2)},
+        {"num_groups": 2},
+        1,
+    ),
     "dropout is nothing": (10, "Dropout", X, {}, {"ratio": 0.5}, 1),
     "arg-max of the first": (11, "ArgMax", {"x": np.zeros((2, 3), np.float32)}, {}, {"axis": 1}, 1),
-    "arg-max of the last": (12, "ArgMax", {"x": np.zeros((2, 3), np.float32)}, {}, {"axis": 1, "select_last_index": 1}, 1),
-    "one axis of a matrix product": (9, "Gemm", {"x": floats(3, 4)}, {"w": floats(5, 4), "c": floats(5)}, {"transB": 1}, 1),
+    "arg-max of the last": (
+        12,
+        "ArgMax",
+        {"x": np.zeros((2, 3), np.float32)},
+        {},
+        {"axis": 1, "select_last_index": 1},
+        1,
+    ),
+    "one axis of a matrix product": (
+        9,
+        "Gemm",
+        {"x": floats(3, 4)},
+        {"w": floats(5, 4), "c": floats(5)},
+        {"transB": 1},
+        1,
+    ),
     "average with the padding": (
         10,
         "AveragePool",
@@ -123,7 +144,14 @@ CASES: dict[str, tuple[int, str, dict[str, Any], dict[str, Any], dict[str, Any],
         {"strides": [2, 3], "pads": [1, 0, 0, 1], "output_padding": [1, 0]},
         1,
     ),
-    "division towards zero": (14, "Div", {"x": np.asarray([-7, 7, -6], np.int32)}, {"y": np.asarray(2, np.int32)}, {}, 1),
+    "division towards zero": (
+        14,
+        "Div",
+        {"x": np.asarray([-7, 7, -6], np.int32)},
+        {"y": np.asarray(2, np.int32)},
+        {},
+        1,
+    ),
     "gelu by tanh": (20, "Gelu", X, {}, {"approximate": "tanh"}, 1),
     "layer normalisation": (17, "LayerNormalization", X, {"s": floats(4), "b": floats(4)}, {"axis": -1}, 1),
 }
@@ -133,5 +161,7 @@ CASES: dict[str, tuple[int, str, dict[str, Any], dict[str, Any], dict[str, Any],
 def test_an_op_means_what_its_opset_says(name: str) -> None:
     opset, op, inputs, weights, attributes, count = CASES[name]
     outputs = [f"y{j}" for j in range(count)]
-    proto = model_of([helper.make_node(op, [*inputs, *weights], outputs, **attributes)], inputs, outputs, opset, weights)
+    proto = model_of(
+        [helper.make_node(op, [*inputs, *weights], outputs, **attributes)], inputs, outputs, opset, weights
+    )
     agree(ours(proto, inputs), theirs(proto, inputs))
