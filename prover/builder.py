@@ -12,7 +12,7 @@ import numpy as np
 from prover.capture import double_precision
 from prover.certify import certified
 from prover.draft import BOX, SELF, Coder, Const, Draft, Tensor, View
-from prover.formats import MARGIN, SCALE_LIMIT, Format, Formats, quantize, scale_for, value_format
+from prover.formats import MARGIN, SCALE_LIMIT, Format, Formats, quantize, scale_for
 from prover.passes.calibrate import Range
 from prover.splitting import split
 from rollup.encoding import TensorType
@@ -124,7 +124,7 @@ class Builder:
         if draft.exact:
             entries, out = real.astype(np.int64), 0
         else:
-            form = value_format(draft.range)
+            form = self.formats.value(draft.range)
             if not final:
                 form = Format(
                     DType.I32,
@@ -161,7 +161,7 @@ class Builder:
             return self.read(self.emit(wrapped, DType.holding(wrapped.low, wrapped.high)), wrapped)
         if draft.range.wish.whole and draft.reduces and abs(draft.scale) < SCALE_LIMIT:
             return self.read(self.emit(draft, DType.holding(draft.low, draft.high)), draft)
-        return self.stored(draft, value_format(draft.range))
+        return self.stored(draft, self.formats.value(draft.range))
 
     def stored(self, draft: Draft, form: Format) -> Draft:
         """The draft in memory in a given format: reals rounded and saturated, integers wrapped as JAX wraps them."""

@@ -1,12 +1,16 @@
 """Number formats: which integers stand for which reals (DESIGN D4).
 
-``w16a16``: weights are int16 with a real scale per output channel, values int16 with a power-of-two scale and a twofold margin over
-calibration; a value whose largest magnitude is far from its typical one is widened to 24 bits. ``w8a16``: int8 weights.
+A value is int16 with a power-of-two scale and a twofold margin over calibration. One whose largest magnitude is far from its typical
+one is *widened* to 24 bits; one that even these can't hold well gets, where products read it, a *scale per row* at run time. What
+its consumers ask for (``prover.passes.plan``) comes before either. Weights are int16 or int8 with a real scale per output channel.
+
+``w16a16``, ``w8a16``: bits of weights and values, widening what exceeds its typical magnitude 128-fold. ``w16a16/32``: 32-fold.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,34 +25,80 @@ MARGIN = 2.0
 """Calibrated magnitudes are multiplied by this before a format is chosen."""
 
 OUTLIER = 128.0
-"""A value whose magnitude exceeds its typical one by this factor is widened."""
+"""A value whose magnitude exceeds its typical one by this factor is widened, unless the formats say another."""
 
 WIDE_BITS = 23
 """Bits of magnitude of a widened value: a product with 16-bit weights stays exact in float64."""
+
+ROW_OUTLIER = 2.0**16
+"""A value whose magnitude exceeds its typical one by this factor gets a scale per row where products read it."""
+
+ROW_BITS = 30
+"""Bits of magnitude of a value before its rows are scaled."""
 
 SCALE_LIMIT = 60
 
 
 @dataclass(frozen=True)
 class Formats:
-    """A named choice of formats for a whole program."""
+    """A choice of formats for a whole program.
 
-    name: str
-    weight_bits: int
+    ``weight_bits``: 8 or 16. ``outlier``, ``row_outlier``: a value whose largest magnitude exceeds its typical one by more than
+    this factor is widened, or scaled row by row.
+    """
+
+    weight_bits: int = 16
+    outlier: float = OUTLIER
+    row_outlier: float = ROW_OUTLIER
+
+    @property
+    def name(self) -> str:
+        """As ``formats_named`` reads it."""
+        base = f"w{self.weight_bits}a16"
+        if self.row_outlier != ROW_OUTLIER:
+            return f"{base}/{self.outlier:g}/{self.row_outlier:g}"
+        return base if self.outlier == OUTLIER else f"{base}/{self.outlier:g}"
 
     @property
     def weight(self) -> DType:
         return DType.I8 if self.weight_bits == 8 else DType.I16
 
+    def by_row(self, observed: Range) -> bool:
+        """Whether a value gets a scale per row at run time, where products read its rows."""
+        return observed.wish.rows and observed.outlier > self.row_outlier
 
-FORMATS = {"w16a16": Formats("w16a16", 16), "w8a16": Formats("w8a16", 8)}
+    def value(self, observed: Range) -> Format:
+        """The format of a value that is stored."""
+        wish = observed.wish
+        if wish.unit:
+            return Format(DType.I16, 15, DType.I16.min, DType.I16.max)
+        magnitude = observed.magnitude * MARGIN + wish.room
+        bits = 15
+        if wish.bits is not None:
+            bits = wish.bits
+        elif self.by_row(observed):
+            bits = ROW_BITS
+        elif observed.outlier > self.outlier:
+            bits = WIDE_BITS
+        if wish.grid is not None:
+            bits = max(bits, min(WIDE_BITS, bits + wish.grid - scale_for(magnitude, bits)))
+        if bits == 15:
+            return Format(DType.I16, scale_for(magnitude, 15), DType.I16.min, DType.I16.max)
+        return Format(DType.I32, scale_for(magnitude, bits), -(1 << bits), (1 << bits) - 1)
+
+
+_NAMED = re.compile(r"w(8|16)a16(?:/(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?)?")
 
 
 def formats_named(name: str) -> Formats:
-    try:
-        return FORMATS[name]
-    except KeyError:
-        raise LoweringError(f"there are no formats named {name!r}; use one of {', '.join(FORMATS)}") from None
+    """``w16a16``, ``w8a16``, or with a factor from which values are widened (and another, scaled by row): ``w16a16/32/1000``."""
+    found = _NAMED.fullmatch(name)
+    if found is None:
+        raise LoweringError(
+            f"there are no formats named {name!r}; write w16a16 or w8a16, with /32 to widen what exceeds its typical magnitude 32-fold"
+        )
+    weight, outlier, row = found.groups()
+    return Formats(int(weight), float(outlier or OUTLIER), float(row or ROW_OUTLIER))
 
 
 def scale_for(magnitude: float, bits: int) -> int:
@@ -69,24 +119,6 @@ class Format:
     scale: int
     low: int
     high: int
-
-
-def value_format(observed: Range) -> Format:
-    """int16 with a twofold margin, widened to 24 bits if calibration shows an outlier, or as the plan wishes."""
-    wish = observed.wish
-    if wish.unit:
-        return Format(DType.I16, 15, DType.I16.min, DType.I16.max)
-    magnitude = observed.magnitude * MARGIN + wish.room
-    bits = 15
-    if wish.bits is not None:
-        bits = wish.bits
-    elif observed.typical > 0 and observed.magnitude > OUTLIER * observed.typical:
-        bits = WIDE_BITS
-    if wish.grid is not None:
-        bits = max(bits, min(WIDE_BITS, bits + wish.grid - scale_for(magnitude, bits)))
-    if bits == 15:
-        return Format(DType.I16, scale_for(magnitude, 15), DType.I16.min, DType.I16.max)
-    return Format(DType.I32, scale_for(magnitude, bits), -(1 << bits), (1 << bits) - 1)
 
 
 def quantize(array: np.ndarray, scale: int, low: int, high: int) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from prover.builder import Builder
 from prover.capture import Graph, Var, capture
 from prover.draft import Const, Tensor, View
-from prover.formats import Format, formats_named, integer_dtype, integer_range, is_real, value_format
+from prover.formats import Format, Formats, formats_named, integer_dtype, integer_range, is_real
 from prover.model import Model, describe
 from prover.passes.calibrate import calibrate
 from prover.passes.fold import fold
@@ -37,19 +37,19 @@ REPORTED = 32
 def lower(
     fn: Callable[..., Any],
     *example_inputs: Any,
-    formats: str = "w16a16",
+    formats: str | Formats = "w16a16",
     calibration: Sequence[tuple[Any, ...]] | None = None,
 ) -> Model:
     """Turn ``fn`` into an integer program.
 
     ``example_inputs``: arrays (or trees of arrays) like those of a claim; their shapes and dtypes become the program's inputs,
-    while arrays that ``fn`` closes over become weights. ``formats``: "w16a16" or "w8a16". ``calibration``: a sequence of
+    while arrays that ``fn`` closes over become weights. ``formats``: a name (``prover.formats``) or Formats. ``calibration``: a sequence of
     input tuples that choose the fixed-point formats; None uses the example inputs alone, and says so.
 
     Raises UnsupportedError for a primitive without a rule (naming it and its source line), LoweringError for a function that
     cannot become a program, AuditError if an op could not be adjudicated on chain.
     """
-    chosen = formats_named(formats)
+    chosen = formats if isinstance(formats, Formats) else formats_named(formats)
     if not example_inputs:
         raise LoweringError(
             "lower needs at least one example input: a claim is about an input, pass arrays of its shape and dtype"
@@ -76,7 +76,7 @@ def lower(
         inputs.append(builder.loaded(view, var.shape, var.dtype, form.scale, ranges[var]))
     results = context.run(folded, inputs)
     outputs = [_output(context, item, operand) for item, operand in zip(results, graph.outputs, strict=True)]
-    meta = describe(fn, graph, in_tree, out_tree, formats, None if calibration is None else len(samples))
+    meta = describe(fn, graph, in_tree, out_tree, chosen.name, None if calibration is None else len(samples))
     program = builder.program(types, outputs, meta)
     audit(program)
     model = Model(program, fn)
@@ -113,7 +113,7 @@ def _input_format(var: Var, context: Context) -> Format:
         raise LoweringError(
             f"an input of dtype {var.dtype} has no fixed-point format; use floats, integers or booleans"
         )
-    return value_format(context.ranges[var])
+    return context.builder.formats.value(context.ranges[var])
 
 
 def _output(context: Context, item: Item, operand: Any) -> tuple[Tensor, TensorType]:

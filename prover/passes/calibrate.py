@@ -34,6 +34,11 @@ class Range:
     def magnitude(self) -> float:
         return max(abs(self.low), abs(self.high))
 
+    @property
+    def outlier(self) -> float:
+        """How far the largest magnitude exceeds the typical one."""
+        return self.magnitude / self.typical if self.typical > 0 else 1.0
+
 
 def _statistics(x: Any, masked: bool = False) -> Any:
     """[low, high, mean of the root, any NaN] of an array, by JAX while tracing, else by NumPy, which compiles nothing."""

@@ -13,7 +13,7 @@ A format has to hold a value's range on a grid that its consumers can live with,
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -70,7 +70,8 @@ class Wish:
     """What a value's format should be like.
 
     ``bits``: of magnitude, instead of 15; ``grid``: least number of fraction bits, at the price of more bits; ``room``: added to
-    the calibrated magnitude; ``unit``: within [-1, 1]; ``whole``: not rounded at all.
+    the calibrated magnitude; ``unit``: within [-1, 1]; ``whole``: not rounded at all; ``rows``: products read it, along the same
+    axes all of them, so that what is left of it may have a scale per row; ``fine``: a result, whose weights keep 16 bits.
     """
 
     bits: int | None = None
@@ -78,6 +79,8 @@ class Wish:
     room: float = 0.0
     unit: bool = False
     whole: bool = False
+    rows: bool = False
+    fine: bool = False
 
 
 PLAIN = Wish()
@@ -96,6 +99,10 @@ def plan(graph: Graph) -> Plan:
     wishes: dict[Var, Wish] = {}
     masked: set[Var] = set()
     _planned(graph, wishes, masked)
+    view = Producers(graph)
+    for operand in graph.outputs:
+        for var in view.moved_from(operand) if isinstance(operand, Var) and _real(operand) else ():
+            wishes[var] = replace(wishes.get(var, PLAIN), fine=True)
     return Plan(wishes, frozenset(masked))
 
 
@@ -103,6 +110,9 @@ def _planned(graph: Graph, wishes: dict[Var, Wish], masked: set[Var]) -> None:
     view = Producers(graph)
     _statistics(view, wishes)
     _streams(view, wishes)
+    for var in (*graph.inputs, *view.of):
+        if var not in wishes and _real(var) and view.summed_axes(var):
+            wishes[var] = Wish(rows=True)
     for node in graph.nodes:
         if node.body is not None:
             _planned(node.body, wishes, masked)
@@ -110,7 +120,7 @@ def _planned(graph: Graph, wishes: dict[Var, Wish], masked: set[Var]) -> None:
             wishes[node.outputs[0]] = Wish(unit=True)
         if node.name in CHOOSING and isinstance(node.inputs[0], Var) and _real(node.inputs[0]):
             for var in view.moved_from(node.inputs[0]):
-                wishes.setdefault(var, Wish(grid=CHOICE_GRID))
+                wishes.setdefault(var, Wish(grid=CHOICE_GRID, fine=True))
         argument = view.below_maximum(node.inputs[0]) if node.name == "exp" else None
         if argument is None:
             continue
@@ -190,6 +200,15 @@ class Producers:
             node.name in PRODUCTS or (node.name in MOVEMENT and self.feeds_product(node.outputs[0]))
             for node in self.readers.get(var, ())
         )
+
+    def summed_axes(self, var: Var) -> tuple[int, ...] | None:
+        """The axes along which all readers, products, sum the variable; None if they differ, or if one is no product."""
+        found: set[tuple[int, ...]] = set()
+        for node in self.readers.get(var, ()):
+            if node.name != "dot_general" or node.inputs[0] is node.inputs[1]:
+                return None
+            found.add(tuple(node.params["dimension_numbers"][0][0 if node.inputs[0] is var else 1]))
+        return found.pop() if len(found) == 1 and var not in self.graph.outputs else None
 
     def below_maximum(self, operand: Operand) -> Var | None:
         """x if the operand is x minus the maximum of x along some axes."""

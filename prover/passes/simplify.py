@@ -13,7 +13,7 @@ from typing import Any
 import jax
 from jax import lax
 
-from prover.capture import Graph, Node, Operand, Var, capture
+from prover.capture import Graph, Node, Operand, Stacked, Var, capture
 from prover.passes.plan import Producers
 
 
@@ -41,7 +41,8 @@ def without_unread(graph: Graph) -> Graph:
 
 def rewritten(node: Node, fn: Callable[..., Any], operands: Sequence[Operand]) -> list[Node]:
     """Nodes that compute ``fn`` of the operands into the node's output."""
-    shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype if not hasattr(x, "array") else x.array.dtype) for x in operands]
+    arrays = [x.array if isinstance(x, Stacked) else x for x in operands]
+    shapes = [jax.ShapeDtypeStruct(x.shape, a.dtype) for x, a in zip(operands, arrays, strict=True)]  # type: ignore[no-untyped-call]
     graph, _, _ = capture(fn, shapes)
     names: dict[Operand, Operand] = dict(zip(graph.inputs, operands, strict=True))
     (result,) = graph.outputs

@@ -11,7 +11,7 @@ import numpy as np
 
 from prover.capture import Graph, Node, Var
 from prover.draft import Const, Draft, Tensor, View
-from prover.formats import Format, integer_dtype, integer_range, value_format
+from prover.formats import Format, Formats, integer_dtype, integer_range
 from prover.passes.calibrate import Range
 from prover.rules.context import Context, Item, rule, unsupported
 from prover.rules.movement import concatenated, copied
@@ -27,12 +27,12 @@ def _spanned(ranges: Sequence[Range]) -> Range:
     )
 
 
-def carry_format(dtype: Any, observed: Range) -> Format:
+def carry_format(formats: Formats, dtype: Any, observed: Range) -> Format:
     """Of a value that is carried: integers keep their own dtype."""
     if np.dtype(dtype).kind in "iub":
         own = integer_dtype(np.dtype(dtype))
         return Format(own, 0, *integer_range(dtype))
-    return value_format(observed)
+    return formats.value(observed)
 
 
 @rule("scan")
@@ -59,7 +59,7 @@ def _scan(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
         if isinstance(result, Var):
             # One format for the carry and for the value that updates it, so that the update needs no copy.
             ctx.ranges[result] = observed
-        forms.append((carry_format(var.dtype, observed), observed))
+        forms.append((carry_format(ctx.builder.formats, var.dtype, observed), observed))
     inits = [_init(ctx, outer[fixed + j], *forms[j]) for j in range(carried)]
     segment = ctx.builder.open_segment(length)
     arguments: list[Item] = list(outer[:fixed])

@@ -34,7 +34,7 @@ def embeds(node: Node, item: Item) -> bool:
 def embedded(ctx: Context, coder: Coder, const: Const, index: int, along: Mapping[int, int]) -> tuple[int, int]:
     """(register, scale) of row ``index`` (a register, inside the constant); ``along``: output variable of every other dimension."""
     rank = len(const.shape)
-    w = weights(ctx, const, [0], list(range(1, rank)))
+    w = weights(ctx, const, [0], list(range(1, rank)), fine=True)
     scale = scale_for(float(w.factor.max()) * 2.0**15, GRID_BITS)
     m = Multipliers.of(w.factor * 2.0**scale, 15)
     terms = tuple(Term(d, along[d], 1) for d in range(1, rank))

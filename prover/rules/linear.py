@@ -14,8 +14,10 @@ from prover.formats import quantize
 from prover.rules.context import Context, Item, rule
 from prover.rules.movement import Affine
 from prover.rules.reduction import innermost, reduced
+from prover.rules.rows import by_row, shifted_back
 from rollup.errors import LoweringError
 from rollup.ops import ITERATION, Instr, Monoid, Opcode, Term
+from rollup.types import DType
 
 SHIFT_FIELD = 64
 """A packed multiplier is ``mantissa * 64 + shift``."""
@@ -34,8 +36,10 @@ class Weights:
     stacked: bool
 
 
-def weights(ctx: Context, const: Const, kept: Sequence[int], summed: Sequence[int]) -> Weights:
+def weights(ctx: Context, const: Const, kept: Sequence[int], summed: Sequence[int], fine: bool = False) -> Weights:
     """Quantise per output channel (``kept`` axes), stored with the ``summed`` axes last, in their given order.
+
+    ``fine``: with 16 bits, whatever the formats say.
 
     The view's variables are numbered like the constant's axes. ``factor`` has the shape of the kept axes (t in front if stacked).
     """
@@ -43,8 +47,8 @@ def weights(ctx: Context, const: Const, kept: Sequence[int], summed: Sequence[in
     axes = (*range(lead), *(a + lead for a in kept), *(a + lead for a in summed))
     moved = np.transpose(const.array, axes)
     count, outer = lead + len(kept), moved.shape[: lead + len(kept)]
-    dtype = ctx.builder.formats.weight
-    limit = (1 << (ctx.builder.formats.weight_bits - 1)) - 1
+    dtype = DType.I16 if fine else ctx.builder.formats.weight
+    limit = dtype.max
     # Channel by channel, some at a time: a large weight is never held in double precision as a whole.
     rows = moved.reshape(-1, *moved.shape[count:])
     integers = np.empty(rows.shape, dtype=dtype.numpy)
@@ -96,23 +100,27 @@ class Multipliers:
 
 
 def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) -> Draft:
-    """Turn accumulators into reals: per channel an integer multiplier and a shift, packed in one constant.
+    """Turn accumulators (the draft's last register) into reals: per channel a multiplier and a shift, packed in one constant.
 
     ``channels``: the output dimensions that the axes of ``w.factor`` correspond to.
     """
-    coder = Coder(draft)
-    acc = coder.bits(0)
+    coder, own, scale = Coder(draft), len(draft.code), draft.scale
+    excess = coder.bits(own) - (WORD - 1 - 15) if draft.code else 0
+    if excess > 0:
+        # Rows that were shifted back have more bits than a multiplier leaves room for; the lowest are far below any format.
+        own, scale = coder.shift(own, -excess), scale - excess
+    acc = coder.bits(own)
     bits = max(15, min(24, WORD - 1 - acc))
     # As fine a grid as leaves 22 bits of headroom over calibration, and no finer than the accumulator's own.
-    finest = draft.scale - int(np.floor(np.log2(w.factor.max())))
+    finest = scale - int(np.floor(np.log2(w.factor.max())))
     out = max(-60, min(60, finest, 40 - math.frexp(max(draft.range.magnitude, 1e-30))[1]))
-    m = Multipliers.of(w.factor * 2.0 ** (out - draft.scale), bits)
+    m = Multipliers.of(w.factor * 2.0 ** (out - scale), bits)
     if np.all(m.packed == m.packed.flat[0]):
-        register = coder.mulshift(0, coder.const(int(m.mantissas.flat[0])), coder.const(int(m.shifts.flat[0])))
+        register = coder.mulshift(own, coder.const(int(m.mantissas.flat[0])), coder.const(int(m.shifts.flat[0])))
     else:
         view = ctx.builder.const_view(m.packed, Const(m.packed, w.stacked))
         names: dict[int, Affine] = {axis: (0, ((channel, 1),)) for axis, channel in enumerate(channels)}
-        register = m.applied(coder, 0, coder.load(view.renamed(names)), *draft.bounds[0])
+        register = m.applied(coder, own, coder.load(view.renamed(names)), *coder.bounds[own])
     return coder.done(register, out)
 
 
@@ -145,10 +153,24 @@ def _dot_general(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     const = next((j for j, x in enumerate(items) if isinstance(x, Const)), None)
     active = [j for j in (0, 1) if j != const]
     drafts = {j: stored(ctx, items[j], sums[j]) for j in active}
+    rows = {j: by_row(ctx, d, sums[j]) for j, d in drafts.items() if ctx.builder.formats.by_row(d.range)}
+    drafts.update({j: found.mantissa for j, found in rows.items()})
     views = {j: _placed(ctx.builder.view(d), out_of[j], sums[j]) for j, d in drafts.items()}
+
+    def back(draft: Draft) -> Draft:
+        """The accumulator with the shifts of its operands' rows undone."""
+        coder = Coder(draft)
+        register, scale = 0, draft.scale
+        for j, found in rows.items():
+            amount = found.amount(coder, out_of[j])
+            excess = max(0, coder.bits(register) + coder.bounds[amount][1] - (WORD - 1))
+            register, scale = shifted_back(coder, coder.shift(register, -excess), amount), scale - excess
+        return coder.done(register, scale) if rows else draft
+
     if const is None:
         scale = drafts[0].scale + drafts[1].scale
-        return reduced(ctx, Monoid.SUM, [views[0], views[1]], shape, box, scale, node.outputs[0].dtype, ctx.range(node))
+        pair = [views[0], views[1]]
+        return back(reduced(ctx, Monoid.SUM, pair, shape, box, scale, node.outputs[0].dtype, ctx.range(node)))
     item, other = items[const], 1 - const
     assert isinstance(item, Const)
     if drafts[other].exact and node.outputs[0].dtype.kind in "iub":
@@ -158,12 +180,12 @@ def _dot_general(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     strides = views[other].strides()
     inner = sorted(range(len(box)), key=lambda j: -abs(strides.get(BOX + j, 0)))
     kept = [d for d in range(len(item.shape)) if d not in sums[const]]
-    w = weights(ctx, item, kept, [sums[const][j] for j in inner])
+    w = weights(ctx, item, kept, [sums[const][j] for j in inner], ctx.range(node).wish.fine)
     view = _placed(w.view, out_of[const], sums[const])
     draft = reduced(
         ctx, Monoid.SUM, [views[other], view], shape, box, drafts[other].scale, node.outputs[0].dtype, ctx.range(node)
     )
-    return rescaled(ctx, draft, w, [out_of[const][d] for d in kept])
+    return rescaled(ctx, back(draft), w, [out_of[const][d] for d in kept])
 
 
 def _placed(view: View, outputs: Mapping[int, int], sums: Sequence[int]) -> View:

@@ -9,11 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from prover.capture import Node
-from prover.draft import BOX, Draft, View
+from prover.draft import BOX, WORD, Coder, Draft, View, magnitude_bits
 from prover.passes.calibrate import Range
 from prover.rules.context import Context, Item, rule, unsupported
 from prover.rules.movement import Affine, bounded, copied, padded
-from rollup.ops import Monoid
+from rollup.ops import Instr, Monoid, Opcode
+from rollup.types import DType
 
 COPY_BYTES = 4096
 """Operands larger than this are stored with the reduced dimension last before they are reduced."""
@@ -106,7 +107,7 @@ def _reduce(monoid: Monoid) -> None:
         assert isinstance(draft, Draft)
         factors = draft.as_product() if monoid is Monoid.SUM else None
         if factors is not None and not _summable(factors, [draft.shape[d] for d in axes]):
-            factors = None
+            draft, factors = (draft, None) if draft.exact else _summed_coarser(ctx, draft, factors, axes)
         if factors is None:
             draft = innermost(ctx, draft, axes)
             factors = (ctx.builder.view(draft),)  # type: ignore[assignment]
@@ -122,6 +123,29 @@ def _summable(factors: tuple[View, View], box: Sequence[int]) -> bool:
     held = [view.tensor for view in factors]
     reaches = [-t.dtype.min if t.input is not None else max(abs(t.low), abs(t.high)) for t in held]
     return math.prod(reaches) * math.prod(box) < 1 << 63
+
+
+def _summed_coarser(
+    ctx: Context, draft: Draft, factors: tuple[View, View], axes: Sequence[int]
+) -> tuple[Draft, tuple[View, View]]:
+    """The product with its factors saturated to their formats and rounded to as many bits as a certified sum leaves them."""
+    count = math.prod(draft.shape[d] for d in axes)
+    bits = (WORD - (count - 1).bit_length()) // 2
+    found: dict[View, tuple[View, int]] = {}
+    for view in factors:
+        if view not in found:
+            one = ctx.builder.loaded(view, draft.shape, draft.dtype, 0, draft.range)
+            low, high = view.tensor.low, view.tensor.high
+            lost = max(0, magnitude_bits(low, high) - bits)
+            coder = Coder(one)
+            # The bounds are the format's; an input may hold more, and instructions that seem to change nothing are left out.
+            register = coder.put(Instr(Opcode.MIN, (1, coder.const(high))), (low, high))
+            register = coder.put(Instr(Opcode.MAX, (register, coder.const(low))), (low, high))
+            copy = coder.done(coder.shift(register, -lost), 0)
+            dtype = DType.holding(copy.low, copy.high)
+            found[view] = ctx.builder.view(ctx.builder.read(ctx.builder.emit(copy, dtype), copy)), lost
+    pairs = [found[view] for view in factors]
+    return replace(draft, scale=draft.scale - sum(lost for _, lost in pairs)), (pairs[0][0], pairs[1][0])
 
 
 for _monoid in (Monoid.SUM, Monoid.MAX, Monoid.MIN):

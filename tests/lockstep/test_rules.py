@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -33,10 +34,10 @@ def _inputs(model: Model, case: Case) -> dict[str, list[np.ndarray]]:  # type: i
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_rule_keeps_the_function_and_the_lockstep(case: Case, contract: Prover) -> None:
-    model = lower(case.fn, *case.inputs, calibration=[case.inputs])
+    model = lower(case.fn, *case.inputs, calibration=[case.inputs], formats=case.formats)
     fidelity = model.fidelity([case.inputs])
     assert all(output.relative <= case.relative for output in fidelity.outputs), fidelity
-    real, integer = case.fn(*case.inputs), model.predict(*case.inputs)
+    real, integer = case.fn(*jax.tree.map(jnp.asarray, case.inputs)), model.predict(*case.inputs)
     assert jax.tree.structure(real) == jax.tree.structure(integer)
     for a, b in zip(jax.tree.leaves(real), jax.tree.leaves(integer), strict=True):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)

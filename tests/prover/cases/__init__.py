@@ -1,7 +1,20 @@
 """Functions that between them use every lowering rule and expansion, with inputs; shared by the fidelity and the lockstep tests."""
 
-from tests.prover.cases import basics, control, layers, ordering
+from tests.prover.cases import basics, control, formats, layers, ordering
 from tests.prover.cases.basics import lstm
 from tests.prover.cases.table import CASES, NHWC, Case, case, integers, reals
 
-__all__ = ["CASES", "NHWC", "Case", "basics", "case", "control", "integers", "layers", "lstm", "ordering", "reals"]
+__all__ = [
+    "CASES",
+    "NHWC",
+    "Case",
+    "basics",
+    "case",
+    "control",
+    "formats",
+    "integers",
+    "layers",
+    "lstm",
+    "ordering",
+    "reals",
+]

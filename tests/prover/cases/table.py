@@ -28,10 +28,11 @@ class Case:
     fn: Callable[..., Any]
     inputs: tuple[Any, ...]
     relative: float = 5e-4
+    formats: str = "w16a16"
 
 
 CASES: list[Case] = []
 
 
-def case(name: str, fn: Callable[..., Any], *inputs: Any, relative: float = 5e-4) -> None:
-    CASES.append(Case(name, fn, inputs, relative))
+def case(name: str, fn: Callable[..., Any], *inputs: Any, relative: float = 5e-4, formats: str = "w16a16") -> None:
+    CASES.append(Case(name, fn, inputs, relative, formats))
