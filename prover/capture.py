@@ -193,7 +193,7 @@ def _selected(branches: Sequence[Any], index: Operand, inputs: Sequence[Operand]
     last = len(branches) - 1
     if not isinstance(index, Var):
         return _inlined(branches[int(np.clip(index, 0, last))], inputs, place)  # type: ignore[arg-type]
-    (clamped,) = _expanded("cond", lambda i: jax.lax.clamp(0, i, last), [index], place)
+    (clamped,) = _expanded("cond", lambda i: jax.numpy.clip(i, 0, last), [index], place)
     results = [_inlined(branch, inputs, place) for branch in branches]
     return [
         cases[0]

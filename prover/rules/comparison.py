@@ -45,6 +45,13 @@ def _clamp(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) 
 
 def _comparison(name: str) -> Emit:
     def emit(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+        for sign, x in zip((1, -1), operands, strict=True):
+            infinite = _infinite(x)
+            if infinite is not None:
+                # Every value is finite.
+                less = sign * infinite < 0
+                answer = {"eq": False, "ne": True, "lt": less, "le": less}.get(name, not less)
+                return Fix(coder.const(int(answer)), 0, ctx.range(node))
         (a, b), _ = align(ctx, coder, operands)
         match name:
             case "eq" | "ne":

@@ -17,10 +17,10 @@ import onnx
 
 from tests.campaigns.onnx.pool import judged
 from tests.campaigns.onnx.results import MEASURED, read, written
-from tests.campaigns.onnx.suite import chosen, suite
+from tests.campaigns.onnx.suite import EXPANDED, chosen, suite
 from tests.campaigns.onnx.verdict import FAILED, Verdict
 
-EVERY = 20.0
+EVERY = 10.0
 """Seconds between two writes of the file."""
 
 
@@ -43,6 +43,7 @@ def main(arguments: list[str]) -> int:
         names = [name for name in names if name in verdicts and verdicts[name].state == FAILED]
     if given.resume:
         names = [name for name in names if name not in verdicts]
+    names.sort(key=lambda name: bool(EXPANDED.search(name)))
     begun = saved = time.monotonic()
     for number, (name, verdict, seconds) in enumerate(judged(names, given.jobs), start=1):
         old = verdicts.get(name)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
+import os
 import resource
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 
 from tests.campaigns.onnx.verdict import FAILED, Verdict
 
@@ -21,15 +24,26 @@ MEMORY = 12 << 30
 TESTS_PER_WORKER = 150
 """Compiled kernels pile up in a process, so a new one takes over from time to time."""
 
+QUICK_TO_COMPILE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+"""Of the workers: a program of a few elements is compiled for much longer than it runs."""
+
+COMPILED = Path(__file__).parents[3] / ".build" / "onnx"
+"""What was compiled, for the next time."""
+
 CONTEXT = multiprocessing.get_context("spawn")
 
 
 def _work(connection: Connection) -> None:
     """Judge the tests that are named on the connection, until it is closed."""
+    logging.disable(logging.WARNING)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    import jax
+
     from tests.campaigns.onnx.suite import suite
     from tests.campaigns.onnx.verdict import judge
 
+    jax.config.update("jax_compilation_cache_dir", str(COMPILED))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     cases = suite()
     connection.send(None)
     while True:
@@ -77,6 +91,7 @@ class _Worker:
 
 def judged(names: Sequence[str], jobs: int) -> Iterator[tuple[str, Verdict, float]]:
     """(test, verdict, seconds) in the order in which they come; a worker that dies or takes too long fails its test."""
+    os.environ.setdefault("XLA_FLAGS", QUICK_TO_COMPILE)
     waiting = list(reversed(names))
     workers = [_Worker.start() for _ in range(min(jobs, len(waiting)))]
     try:

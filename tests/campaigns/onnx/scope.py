@@ -87,7 +87,7 @@ def _elements(model: onnx.ModelProto) -> Iterator[int]:
 
 
 def _by_operator(case: Case) -> str | None:
-    if any(entry.domain == "" and entry.version < OLDEST_OPSET for entry in case.model.opset_import):
+    if any(_changed(case, node) for node in nodes(case.model)):
         return f"opsets before {OLDEST_OPSET}"
     for node in nodes(case.model):
         if node.domain == TRAINING_DOMAIN or (
@@ -101,6 +101,14 @@ def _by_operator(case: Case) -> str | None:
         if node.op_type in DATA_DEPENDENT:
             return "data-dependent shapes"
     return None
+
+
+def _changed(case: Case, node: onnx.NodeProto) -> bool:
+    """Whether the node means something else than it did in the oldest opset that the importer reads."""
+    version = next((entry.version for entry in case.model.opset_import if entry.domain == ""), OLDEST_OPSET)
+    if node.domain or version >= OLDEST_OPSET:
+        return False
+    return onnx.defs.get_schema(node.op_type, OLDEST_OPSET).since_version > version
 
 
 def _drops(case: Case, node: onnx.NodeProto) -> bool:

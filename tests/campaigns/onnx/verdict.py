@@ -20,6 +20,7 @@ import numpy as np
 import onnx
 
 import prover
+from prover.onnx import load_onnx
 from rollup.errors import TouchstoneError
 from rollup.machine.reference import Memory
 from tests.campaigns.onnx.binding import bound
@@ -56,7 +57,7 @@ def judge(case: Case) -> Verdict:
         onnx.save(case.model, path)
         fixed: tuple[str, ...] = ()
         try:
-            loaded = prover.load_onnx(path)
+            loaded = load_onnx(path)
             model, left = bound(loaded, case.inputs)
             fixed = tuple(port.name for port in loaded.inputs if port.name not in left)
             if not left:
