@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -53,10 +52,11 @@ class Deception:
 
 
 def model_file() -> Path:
-    """SmolLM2's file in its package; raises LoweringError if that is not installed."""
-    if find_spec(PACKAGE) is None:
-        raise LoweringError(f"the package {PACKAGE} is not installed; run make demo MODEL=smollm2, which installs it")
-    return Path(str(files(PACKAGE) / FILE))
+    """SmolLM2's file in its package, which is not imported: it wants more than it is needed for. Raises LoweringError without it."""
+    found = find_spec(PACKAGE)
+    if found is None or found.origin is None:
+        raise LoweringError(f"the package {PACKAGE} is not installed; make demo MODEL=smollm2 installs it")
+    return Path(found.origin).parent / FILE
 
 
 def attention(program: Program) -> int:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from prover import load
 from rollup.errors import LoweringError
 from tests.models.tiny_llama import write_tiny_llama
 from touchstone.cli import main
@@ -49,16 +48,6 @@ def test_an_answer_ends_where_the_program_does(speaker: Speaker) -> None:
 def test_a_prompt_without_room_for_an_answer_is_refused(speaker: Speaker) -> None:
     with pytest.raises(LoweringError, match=f"the prompt has {LENGTH} tokens, the program {LENGTH} positions"):
         next(speaker.generate([5] * LENGTH, 1))
-
-
-def test_the_command_answers_claims_and_has_it_checked(speaker: Speaker, place: Path) -> None:
-    arguments = [str(place / "tiny.gguf"), "hello the", "--plain", "--limit", "4", "--folder", str(place / "program")]
-    result = CliRunner().invoke(main, ["generate", *arguments])
-    assert result.exit_code == 0, result.output
-    said = dict(line.split(maxsplit=1) for line in result.stdout.splitlines() if line[:1].strip() and " " in line)
-    assert said["model"] == f"0x{load(place / 'program').program.id.hex()}, {LENGTH} positions"
-    assert "the program gives the same output" in said["watcher"]
-    assert said["state"] == "final"
 
 
 def test_a_folder_with_another_program_is_refused(speaker: Speaker, place: Path) -> None:

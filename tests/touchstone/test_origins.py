@@ -14,6 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from rollup.program import Program
 from tests.models.tiny_llama import write_tiny_llama
 from touchstone.cli import main
+from touchstone.origins import opened
+from touchstone.samples import MOST_WINDOWS, read_samples
 
 TEXT = "hello the world and an hello world, it's 12 on the world. "
 
@@ -85,22 +87,29 @@ def test_a_damaged_file_is_one_sentence_and_nothing_is_written(tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
-def test_a_language_model_is_lowered_on_text(tmp_path: Path) -> None:
+def test_what_a_language_model_still_needs_is_said(tmp_path: Path) -> None:
     write_tiny_llama(tmp_path / "tiny.gguf", layers=1, width=32)
     (tmp_path / "words.txt").write_text(TEXT * 4)
-    (tmp_path / "other.txt").write_text(TEXT[::-1])
-    model, words, other = (str(tmp_path / name) for name in ("tiny.gguf", "words.txt", "other.txt"))
-    arguments = ["build", model, "-o", str(tmp_path / "out"), "--samples", words, "--held-out", other, "--length", "8"]
-    code, said = invoke(*arguments)
-    assert code == 0 and f"held out: {other}" in said, said
-    program = Program.load(tmp_path / "out")
-    assert [(one["name"], one["shape"]) for one in program.meta["inputs"]] == [
-        ("tokens", [8]),
-        ("prompt", []),
-        ("length", []),
-    ]
-    assert [one["name"] for one in program.meta["outputs"]] == ["accepted", "best"]
-    code, said = invoke("build", model, "-o", str(tmp_path / "two"))
-    assert code == 1 and "give --samples FILE.txt with text" in said
-    code, said = invoke("build", model, "-o", str(tmp_path / "two"), "--samples", words, "--target", "kl=1e-3")
-    assert code == 1 and "use top1" in said
+    (tmp_path / "empty.txt").write_text("")
+    model, words = str(tmp_path / "tiny.gguf"), str(tmp_path / "words.txt")
+    for options, said in (
+        ([], "give --samples FILE.txt with text"),
+        (["--samples", words, "--length", "8", "--target", "kl=1e-3"], "use top1"),
+        (["--samples", str(tmp_path / "empty.txt")], "hardly any text"),
+        (["--samples", str(tmp_path / "nowhere.txt")], "can't be read as text"),
+    ):
+        code, output = invoke("build", model, "-o", str(tmp_path / "out"), *options)
+        assert code == 1 and said in output, output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_text_becomes_samples_of_the_length_asked_for(tmp_path: Path) -> None:
+    write_tiny_llama(tmp_path / "tiny.gguf", layers=1, width=32)
+    (tmp_path / "words.txt").write_text(TEXT * 300)
+    origin = opened(str(tmp_path / "tiny.gguf"))
+    samples = read_samples(str(tmp_path / "words.txt"), origin, 16)
+    assert len(samples) == MOST_WINDOWS
+    assert all(tokens.shape == (16,) and (prompt, length) == (15, 16) for tokens, prompt, length in samples)
+    (tmp_path / "short.txt").write_text("hello the world")
+    ((tokens, prompt, length),) = read_samples(str(tmp_path / "short.txt"), origin, 16)
+    assert tokens.shape == (16,) and prompt + 1 == length < 16

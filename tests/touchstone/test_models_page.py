@@ -1,0 +1,82 @@
+"""``docs/models.md``: its commands work as they stand, and its tables name what the manifest holds."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from onnx import TensorProto, helper, numpy_helper
+
+from prover.fidelity import Fidelity, OutputFidelity
+from prover.saturation import Saturated
+from prover.targets import MEASURES, Attempt
+from rollup.program import Program
+from tests.models.tiny_llama import write_tiny_llama
+from touchstone.anatomy import Part, anatomy
+from touchstone.cli import main
+
+PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+COMMANDS = [
+    line for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL) for line in block.splitlines()
+]
+
+
+def write_files(folder: Path) -> None:
+    """The files that the page's reader has: a network, a tiny language model, inputs and text."""
+    random = np.random.default_rng(0)
+    weights = numpy_helper.from_array((random.normal(size=(8, 4)) / 3).astype(np.float32), "weights")
+    nodes = [helper.make_node("MatMul", ["x", "weights"], ["h"]), helper.make_node("Relu", ["h"], ["y"])]
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", n]) for name, n in (("x", 8), ("y", 4))]
+    graph = helper.make_graph(nodes, "net", ports[:1], ports[1:], [weights])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), folder / "net.onnx")
+    np.savez(folder / "net.npz", x=random.normal(size=(10, 8)).astype(np.float32))
+    write_tiny_llama(folder / "model.gguf", layers=1, width=32)
+    (folder / "words.txt").write_text("hello the world and an hello world, it's 12 on the world. " * 30)
+
+
+def test_every_command_of_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files(tmp_path)
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+    monkeypatch.chdir(tmp_path)
+    said = {}
+    assert len(COMMANDS) == 5
+    for command in COMMANDS:
+        name, *arguments = shlex.split(command)
+        assert name == "touchstone"
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, f"{command}\n{result.output}"
+        said[command] = result.stdout
+    for folder in ("wine", "net", "model"):
+        assert Program.load(folder).meta["fidelity"]["held_out"]["samples"] > 0
+    assert Path("wine.svg").read_text().startswith("<svg")
+    meta = Program.load("model").meta
+    assert [(one["name"], one["shape"]) for one in meta["inputs"]] == [("tokens", [48]), ("prompt", []), ("length", [])]
+    assert meta["fidelity"]["target"]["attempts"][-1]["met"]
+    written = dict(
+        line.split(maxsplit=1) for line in said[COMMANDS[-1]].splitlines() if re.match(r"[a-z]+ {2,}\S", line)
+    )
+    assert written["model"] == f"0x{Program.load('model').id.hex()}, 48 positions"
+    assert "the program gives the same output" in written["watcher"]
+    assert written["state"] == "final"
+
+
+def test_every_field_and_every_measure_is_explained() -> None:
+    explained = set(re.findall(r"\w+", PAGE))
+    for kind in (Fidelity, OutputFidelity, Saturated, Attempt, Part):
+        assert {field.name for field in fields(kind)} <= explained
+    shown = anatomy(_program()).to_json()
+    assert set(json.loads(json.dumps(shown))) <= explained
+    assert all(f"--target {measure}=" in PAGE for measure in MEASURES)
+
+
+def _program() -> Program:
+    from tests.touchstone.test_show import layers
+
+    return layers(1)
