@@ -16,9 +16,24 @@ from prover.model import Model
 from prover.trace import trace_bytes
 from rollup.errors import LoweringError
 from rollup.program import Program
+from rollup.types import ModelId
 
-CANDIDATES = ("w8a16", "w16a16")
-"""What is tried where nobody says what to try: the cheapest first."""
+CANDIDATES = (
+    "w8a16/1000",
+    "w16a16/1000",
+    "w8a16",
+    "w16a16",
+    "w8a16/32",
+    "w16a16/32",
+    "w16a16/8",
+    "w16a16/8/1000",
+    "w16a16/2/64",
+)
+"""What is tried where nobody says what to try, the cheapest first.
+
+The factor says which values are widened: the smaller, the more of them, and the more bytes of trace; among equal ones 8-bit weights
+take less time. The second factor says which values get a scale per row.
+"""
 
 MULTIPLY_COSTS = {1: 1, 2: 2, 4: 4, 8: 16}
 """What a multiply-add costs on operands of so many bytes, relatively: products run on bytes, two limbs for 32 bits."""
@@ -152,11 +167,16 @@ def choose(
     """
     target.check(fn, calibration[0])
     attempts: list[Attempt] = []
+    known: dict[ModelId, float] = {}
     for name in candidates:
         model = lower(fn, *calibration[0], formats=name, calibration=calibration)
+        cost, identity = Cost.of(model.program), model.program.id
+        if identity in known:
+            # Nothing lies between the two factors: the same program again, which did not meet the target.
+            attempts.append(Attempt(name, cost.trace_bytes, cost.work, known[identity], False))
+            continue
         fidelity = model.fidelity(calibration)
-        reached = target.reached(fidelity)
-        cost = Cost.of(model.program)
+        reached = known[identity] = target.reached(fidelity)
         attempts.append(Attempt(name, cost.trace_bytes, cost.work, reached, target.met(reached)))
         if attempts[-1].met:
             return Choice(model, fidelity, tuple(attempts))
