@@ -19,6 +19,7 @@ from tests.models.case import Case
 from tests.models.disputes import Conviction, disputes
 from tests.models.lockstep import compare
 from tests.models.rows import Row, at_most, every, figure, plain
+from tests.models.speed import speed
 
 CASES: Sequence[Case] = (minilm.CASE, magika.CASE, silero.CASE, *rapidocr.CASES)
 
@@ -96,6 +97,7 @@ def _wide(extent: Extent) -> Iterator[Row]:
     model = lowering.program("smollm2-w16a16", extent.programs)
     yield at_most(name, "loading the saved program, s", time.monotonic() - started, 10, lambda value: f"{value:.1f}")
     yield from _compilation(name, model)
+    yield from speed(model, extent.quick)
     yield from smollm2.size(model)
     yield from smollm2.fidelity(model, extent.quick)
     yield from smollm2.greedy(model, extent.quick)

@@ -52,7 +52,7 @@ def _compared(measure: str, integers: Sequence[float], floats: Sequence[float], 
     )
     for name, times in (("integers", integers), ("float32", floats)):
         shown = f"{1e3 * statistics.median(times):.1f} ({1e3 * min(times):.1f} to {1e3 * max(times):.1f})"
-        yield figure(smollm2.NAME, f"{measure}, {name}, ms", 1e3 * statistics.median(times), lambda _, s=shown: s)
+        yield Row(smollm2.NAME, f"{measure}, {name}, ms", 1e3 * statistics.median(times), shown, "", None)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -66,7 +66,7 @@ def prefill(model: Model, repeats: int) -> Iterator[Row]:
     inputs, weights = model.quantize(*sample), jax.device_put(known.weights)
 
     def floats() -> None:
-        jax.block_until_ready(_pass(known.config, weights, sample[0]))
+        _pass(known.config, weights, sample[0]).block_until_ready()
 
     def integers() -> None:
         model.executor.outputs(inputs)
