@@ -3,5 +3,6 @@
 from prover.language import LanguageModel, load_gguf
 from prover.lower import lower
 from prover.model import Model, load
+from prover.onnx import OnnxModel, load_onnx
 
-__all__ = ["LanguageModel", "Model", "load", "load_gguf", "lower"]
+__all__ = ["LanguageModel", "Model", "OnnxModel", "load", "load_gguf", "load_onnx", "lower"]

@@ -9,11 +9,17 @@ import jax
 from jax.extend import source_info_util
 
 _LIBRARY = Path(jax.__file__).parent
+_IMPORTER = Path(__file__).parent / "onnx"
 
 
 def source_of(eqn: Any) -> str:
-    """``file:line (function)`` of the user's code that made the equation; empty if there is none."""
+    """``file:line (function)`` of the user's code that made the equation; empty if there is none.
+
+    Of an imported model, the name of its node: the line would be one of the importer's.
+    """
     summary = source_info_util.summarize(eqn.source_info)
+    if summary and summary.startswith(str(_IMPORTER)):
+        return str(eqn.source_info.name_stack)
     if not summary or summary.startswith((str(_LIBRARY), "<")):
         return ""
     path, _, rest = summary.partition(":")
