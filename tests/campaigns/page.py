@@ -63,7 +63,14 @@ def soak(found: Found) -> str:
     return said + table(("service", "memory at the start", "at the end", "last fifth over second"), rows)
 
 
-FIGURES: Mapping[str, Callable[[Found], str]] = {"crash": crash, "load": load, "soak": soak}
+def models(found: Found) -> str:
+    """A row for each measure of each real model."""
+    met = {None: "", True: "met", False: "**not met**"}
+    rows = [(row["model"], row["measure"], row["shown"], row["required"], met[row["met"]]) for row in found["rows"]]
+    return table(("model", "measure", "value", "required", ""), rows)
+
+
+FIGURES: Mapping[str, Callable[[Found], str]] = {"crash": crash, "load": load, "soak": soak, "models": models}
 
 
 def table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
