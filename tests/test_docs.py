@@ -24,6 +24,7 @@ DOCUMENTS = {
     "CONTRIBUTING.md": CONTRIBUTING,
     "ARCHITECTURE.md": ARCHITECTURE,
     "docs/campaigns.md": CAMPAIGNS,
+    "docs/models.md": (ROOT / "docs" / "models.md").read_text(),
 }
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 

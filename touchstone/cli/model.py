@@ -116,8 +116,9 @@ def audit(context: click.Context, path: Path, against: str | None, samples: Path
 )
 @click.option(
     "--formats",
-    type=click.Choice(["w16a16", "w8a16"]),
-    help="Bits of weights and values: close to the float function, or smaller. [w16a16]",
+    metavar="NAME",
+    help="Bits of weights and values, w16a16 or w8a16, and from which factor between largest and typical magnitude on a value is "
+    "widened or scaled by row: w16a16/32, w16a16/32/1000. [w16a16]",
 )
 @click.option(
     "--target",
