@@ -80,7 +80,7 @@ def test_branches_of_different_shapes_need_a_known_condition() -> None:
     alternative.node[0].op_type = "Concat"
     alternative.node[0].attribute.append(helper.make_attribute("axis", 0))
     with pytest.raises(NeedsConstant, match="different shapes"):
-        ours(proto, X)
+        loaded(proto).fn(X["x"])
 
 
 def loop(count: int, stop: int | None = None) -> Any:
