@@ -64,8 +64,10 @@ class Walk:
         """Evaluate a graph on its inputs; subgraphs see the names of ``outer``."""
         if len(inputs) > len(graph.inputs):
             raise LoweringError(f"a body with {len(graph.inputs)} inputs is given {len(inputs)}")
-        scope = Scope(dict(graph.constants), outer)
-        scope.values.update(zip(graph.inputs, inputs, strict=False))
+        # An input that is left out is absent, or has the initialiser of its name as its default.
+        scope = Scope({**dict.fromkeys(graph.inputs), **graph.constants}, outer)
+        given = zip(graph.inputs, inputs, strict=False)
+        scope.values.update((name, value) for name, value in given if value is not None)
         scope.values[""] = None
         before = self.scope
         self.scope = scope

@@ -108,14 +108,11 @@ def _as_scan(node: Node, body: Graph, count: int, carried: list[Value | None]) -
     """A scan, if the carried values keep their shapes and the body goes on whatever happens; else None."""
     if all(is_static(x) for x in carried):
         return None
-    goes_on = True
 
     def step(carry: Any, t: Any) -> Any:
-        nonlocal goes_on
         results = node.walk.branch(body, [t, np.asarray(True), *carry])
-        goes_on = is_static(results[0]) and bool(results[0].reshape(()))
-        if not goes_on:
-            raise NeedsConstant("")
+        if not (is_static(results[0]) and bool(results[0].reshape(()))):
+            raise NeedsConstant(f"{node.step}: its condition is not constant")
         return _arrays(node, results[1 : len(carry) + 1]), _arrays(node, results[len(carry) + 1 :])
 
     dtype = canonical(np.int64)

@@ -80,26 +80,23 @@ def _rows(zero: Any) -> Any:
     return zero.reshape(()) if zero.size == 1 else zero[..., None] if zero.ndim == 1 else zero
 
 
-def _columns(zero: Any) -> Any:
-    return zero.reshape(()) if zero.size == 1 else zero
-
-
-def _channels(zero: Any) -> Any:
+def _one(zero: Any) -> Any:
+    """A zero point or scale of a right operand or an image: one, or one per column."""
     return zero.reshape(()) if zero.size == 1 else zero
 
 
 @rule("MatMulInteger")
 def _matmul_integer(node: Node) -> Any:
     x = _centred(node, node[0], 2, _rows)
-    y = _centred(node, node[1], 3, _columns)
+    y = _centred(node, node[1], 3, _one)
     return jnp.matmul(x, y)
 
 
 @rule("QLinearMatMul")
 def _qlinear_matmul(node: Node) -> Any:
     x = _centred(node, node[0], 2, _rows)
-    y = _centred(node, node[3], 5, _columns)
-    factor = _rows(node[1]).astype(np.float32) * _columns(node[4]).astype(np.float32)
+    y = _centred(node, node[3], 5, _one)
+    factor = _rows(node[1]).astype(np.float32) * _one(node[4]).astype(np.float32)
     out = node[6].astype(np.float32)
     total = jnp.matmul(x, y).astype(jnp.float32)
     return saturated(total * (factor / out), node[7], np.dtype(node[7].dtype))
@@ -113,14 +110,14 @@ def _kernel(zero: Any) -> Any:
 @rule("ConvInteger")
 def _conv_integer(node: Node) -> Any:
     """Padding is the zero point, hence zero here."""
-    x = _centred(node, node[0], 2, _channels)
+    x = _centred(node, node[0], 2, _one)
     w = _centred(node, node[1], 3, _kernel)
     return convolve(node, x, w, jnp.int32)
 
 
 @rule("QLinearConv")
 def _qlinear_conv(node: Node) -> Any:
-    x = _centred(node, node[0], 2, _channels)
+    x = _centred(node, node[0], 2, _one)
     w = _centred(node, node[3], 5, lambda z: z.reshape((-1,) + (1,) * (len(node.shape(3)) - 1)))
     total = biased(node, convolve(node, x, w, jnp.int32), 8).astype(jnp.float32)
     factor = node[1].astype(np.float32) * node[4].astype(np.float32) / node[6].astype(np.float32)

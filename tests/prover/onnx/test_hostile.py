@@ -398,6 +398,14 @@ def test_a_graph_in_any_order_is_sorted() -> None:
     agree(ours(proto, {"x": X}), [-X])
 
 
+def test_an_initialiser_that_is_an_input_too_is_its_default() -> None:
+    weight = np.arange(6, dtype=np.float32).reshape(3, 2)
+    proto = matmul(weight)
+    proto.graph.input.add().CopyFrom(helper.make_tensor_value_info("w", TensorProto.FLOAT, [3, 2]))
+    assert [port.name for port in loaded(proto).inputs] == ["x"]
+    agree(ours(proto, {"x": X}), [X @ weight])
+
+
 def test_typed_data_is_read_like_raw_data() -> None:
     proto = matmul(np.ones((3, 2), np.float32))
     raw = numpy_helper.to_array(proto.graph.initializer[0])
