@@ -171,7 +171,7 @@ def _applied(eqn: Any, inputs: list[Operand], place: _Place) -> list[Operand]:
 def _variable(aval: Any) -> Var:
     if _is_key(aval):
         raise UnsupportedError(f"an array of {aval.dtype} is no number; pass random numbers instead of a key")
-    return Var(tuple(aval.shape), np.dtype(aval.dtype))
+    return Var(tuple(int(n) for n in aval.shape), np.dtype(aval.dtype))
 
 
 def _is_key(x: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Shifts and counts of bits, of integers of up to 32 bits."""
+"""Shifts and counts of bits."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from prover.capture import Node
 from prover.draft import Coder, Const
 from prover.rules.context import Context, Fix, rule, unsupported
 from prover.rules.elementwise import Emit, align, elementwise, fixed
+from prover.rules.words import integer_product
 from rollup.ops import Instr, Opcode
 
 
 def _width(node: Node) -> int:
-    width = 8 * np.dtype(node.outputs[0].dtype).itemsize
-    if width > 32:
-        raise unsupported(node, "it works on the bits of 64-bit integers", "use integers of up to 32 bits")
-    return width
+    return 8 * np.dtype(node.outputs[0].dtype).itemsize
+
+
+def _narrow(node: Node) -> int:
+    if _width(node) > 32:
+        raise unsupported(node, "it counts the bits of 64-bit integers", "use integers of up to 32 bits")
+    return _width(node)
 
 
 def _unsigned(coder: Coder, register: int, width: int) -> int:
@@ -28,6 +32,8 @@ def _shift(name: str) -> Emit:
     def emit(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
         width = _width(node)
         (x, by), _ = align(ctx, coder, operands, exact=True)
+        if width > 32:
+            return Fix(_long_shift(coder, x, by, name, node), 0, ctx.range(node))
         by = _unsigned(coder, by, width)
         inside = coder.less(by, coder.const(width))
         by = coder.minimum(by, coder.const(width - 1))
@@ -45,6 +51,40 @@ def _shift(name: str) -> Emit:
     return emit
 
 
+def _long_shift(coder: Coder, x: int, by: int, name: str, node: Node) -> int:
+    """Of 64 bits, in two steps of at most 32, so that neither passes a register."""
+    zero, own = coder.const(0), node.outputs[0].dtype
+    inside = coder.bitwise(Opcode.AND, coder.less(coder.const(-1), by), coder.less(by, coder.const(64)))
+    amount = coder.select(inside, coder.clamp(by, 0, 63), coder.const(63))
+    if name == "shift_right_logical":
+        # Shifted by one it has no sign any more.
+        halved = coder.bitwise(Opcode.AND, coder.div(x, coder.const(2)), coder.const((1 << 63) - 1))
+        shifted = _halved(coder, halved, coder.maximum(coder.sub(amount, coder.const(1)), zero))
+        return coder.select(inside, coder.select(coder.equal(amount, zero), x, shifted), zero)
+    if name == "shift_right_arithmetic":
+        return _halved(coder, x, amount)
+    for power in _powers(coder, amount):
+        x = integer_product(coder, x, power, own)
+    return coder.select(inside, x, zero)
+
+
+def _powers(coder: Coder, amount: int) -> list[int]:
+    """Two powers of two whose exponents add up to ``amount``, 0 to 63."""
+    first = coder.minimum(amount, coder.const(32))
+    second = coder.sub(amount, first)
+    return [
+        coder.put(Instr(Opcode.SHL, (coder.const(1), exponent)), (1, 1 << 32))
+        for exponent in (first, coder.clamp(second, 0, 31))
+    ]
+
+
+def _halved(coder: Coder, x: int, amount: int) -> int:
+    """floor(x / 2^amount)."""
+    for power in _powers(coder, amount):
+        x = coder.div(x, power)
+    return x
+
+
 for _name in ("shift_left", "shift_right_arithmetic", "shift_right_logical"):
     rule(_name)(elementwise()(_shift(_name)))
 
@@ -52,7 +92,7 @@ for _name in ("shift_left", "shift_right_arithmetic", "shift_right_logical"):
 @rule("clz")
 @elementwise()
 def _leading_zeros(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
-    width = _width(node)
+    width = _narrow(node)
     length = coder.bitlen(_unsigned(coder, fixed(operands[0]).register, width))
     return Fix(coder.sub(coder.const(width), length), 0, ctx.range(node))
 
@@ -61,7 +101,7 @@ def _leading_zeros(ctx: Context, node: Node, coder: Coder, operands: list[Fix | 
 @elementwise()
 def _population(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     """Counts of pairs of bits, of fours, of bytes, and their sum."""
-    x = _unsigned(coder, fixed(operands[0]).register, _width(node))
+    x = _unsigned(coder, fixed(operands[0]).register, _narrow(node))
 
     def part(register: int, shift: int, mask: int) -> int:
         return coder.bitwise(Opcode.AND, coder.div(register, coder.const(1 << shift)), coder.const(mask))
