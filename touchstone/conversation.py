@@ -122,21 +122,21 @@ def run(
     json_path: Path | None = None,
     question: str = QUESTION,
     folder: Path | None = None,
-    file: Path | None = None,
-    length: int = LENGTH,
+    speaker: Speaker | None = None,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Play it and print it; also write the report to ``json_path``. Raises DemoFailed if the story ends wrongly.
 
-    ``folder``: where the lowered program is kept; ``file``: another model than SmolLM2.
+    ``folder``: where the lowered program is kept; ``speaker``: another model than SmolLM2, with its program.
     """
     started = time.perf_counter()
     console = console or Console()
     rng = np.random.default_rng(seed)
     console.rule("[bold]Touchstone: words that you need not take on trust")
-    path = file or model_file()
-    with step(console, f"lower {path.stem} into an integer program of {length} positions"):
-        speaker = language_program(path, length, folder)
+    if speaker is None:
+        path = model_file()
+        with step(console, f"lower {path.stem} into an integer program of {LENGTH} positions"):
+            speaker = language_program(path, LENGTH, folder)
     program = speaker.model.program
     console.print(
         f"  model id [cyan]{program.id.hex()}[/cyan], {len(program.ops)} ops, {program.header.values} values a trace"
