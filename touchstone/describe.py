@@ -46,7 +46,7 @@ def table(parts: Sequence[Part]) -> list[str]:
     total = (
         str(len(parts)), f"{sum(part.times for part in parts):,}", "", "", "", f"{sum(part.instructions for part in parts):,}",
         f"{sum(part.fresh for part in parts):,}", f"{sum(part.trace_bytes for part in parts):,}", _number(gas),
-        "in all; the dearest step's bound",
+        "in all (gas: the dearest)",
     )  # fmt: skip
     rows.append(total)
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]

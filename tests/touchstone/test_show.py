@@ -80,7 +80,7 @@ def test_the_table_fits_a_terminal_and_has_a_row_an_op(deep: Program) -> None:
     assert max(map(len, lines)) <= WIDTH
     rows = [line for line in lines if line.split() and line.split()[0].isdigit()]
     assert len(rows) == len(deep.ops) + 1
-    assert "dot_general net.py:3 (layer)" in rows[0] and rows[-1].endswith("the dearest step's bound")
+    assert "dot_general net.py:3 (layer)" in rows[0] and rows[-1].endswith("in all (gas: the dearest)")
 
 
 @pytest.mark.parametrize(
