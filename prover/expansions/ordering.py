@@ -45,6 +45,12 @@ def top_k(x: Any, *, k: int, axis: int = -1, **_: Any) -> list[Any]:
     return [jnp.moveaxis(y, -1, axis) for y in (_taken(moved, order), order)]
 
 
+@expansion("approx_top_k")
+def approx_top_k(x: Any, *, k: int, reduction_dimension: int, is_max_k: bool, **_: Any) -> list[Any]:
+    values, order = lax.top_k(x if is_max_k else -x, k, axis=reduction_dimension)
+    return [values if is_max_k else -values, order]
+
+
 def _taken(x: Any, order: Any) -> Any:
     return jnp.take_along_axis(x, order, -1, mode="promise_in_bounds")
 

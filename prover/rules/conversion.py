@@ -10,7 +10,7 @@ import numpy as np
 from prover.capture import Node, Var
 from prover.draft import WORD, Coder, Const
 from prover.formats import integer_range, is_real
-from prover.rules.context import Context, Fix, Item, rule
+from prover.rules.context import Context, Fix, Item, rule, unsupported
 from prover.rules.elementwise import elementwise, fixed
 from rollup.ops import Opcode
 
@@ -69,6 +69,17 @@ def _convert(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]
         # A real beyond the integers of the target saturates, as XLA converts it.
         return Fix(coder.clamp(register, least, most), 0, ctx.range(node))
     return replace(x, range=ctx.range(node))
+
+
+@rule("bitcast_convert_type")
+@elementwise(ring=True)
+def _bitcast(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    """Integers of one width: the same value modulo 2^bits."""
+    var, target = node.inputs[0], node.outputs[0].dtype
+    assert isinstance(var, Var)
+    if var.dtype.kind not in "iu" or target.kind not in "iu" or var.dtype.itemsize != target.itemsize:
+        raise unsupported(node, f"it takes the bits of {var.dtype} for {target}", "convert the numbers instead")
+    return replace(fixed(operands[0]), range=ctx.range(node))
 
 
 @rule("stop_gradient", "copy", "copy_p", "reduce_precision", "optimization_barrier", "name")

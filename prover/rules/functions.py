@@ -49,6 +49,7 @@ def tabled(limit: float) -> Emit:
 _FLAT = {
     "tanh": 12.0, "logistic": 24.0, "erf": 6.0, "erfc": 6.0, "atan": math.inf, "asinh": math.inf, "sinh": math.inf, "cosh": math.inf,
     "tan": math.inf, "asin": 1.0, "acos": 1.0, "atanh": 1.0, "acosh": math.inf, "erf_inv": 1.0, "lgamma": math.inf, "digamma": math.inf,
+    "bessel_i0e": math.inf, "bessel_i1e": math.inf,
 }  # fmt: skip
 for _name, _limit in _FLAT.items():
     rule(_name)(elementwise(smooth=True)(tabled(_limit)))

@@ -158,6 +158,7 @@ def padded(ctx: Context, node: Node, draft: Draft, value: float, config: Sequenc
     for d, (_, _, interior) in enumerate(config):
         if interior and draft.shape[d] > 1:
             draft = _spread(ctx, node, draft, d, interior + 1, value)
+    config = [(int(low), int(high), int(interior)) for low, high, interior in config]
     shape = tuple(n + low + high for n, (low, high, _) in zip(draft.shape, config, strict=True))
     view = bounded(ctx, draft, [(-low, n - low) for (low, _, _), n in zip(config, shape, strict=True)])
     offsets: list[Affine] = [(-low, ((d, 1),)) for d, (low, _, _) in enumerate(config)]
@@ -310,6 +311,17 @@ def _tile(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
 @rule("device_put")
 def _same(ctx: Context, node: Node, items: Sequence[Item]) -> Any:
     return list(items)
+
+
+@rule("unstack")
+def _unstack(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
+    draft, axis = ctx.tensor(items[0]), int(node.params["axis"])
+    parts: list[Item] = []
+    for number, var in enumerate(node.outputs):
+        variables: list[Affine] = [(0, ((d if d < axis else d - 1, 1),)) for d in range(len(draft.shape))]
+        variables[axis] = (number, ())
+        parts.append(replace(draft.reindexed(var.shape, variables), range=ctx.range(node, number)))
+    return parts
 
 
 @rule("split")

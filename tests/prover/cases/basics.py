@@ -118,6 +118,7 @@ case(
 )
 case("tile, stack", lambda x, y: (jnp.tile(x, (2, 3)) + 1, jnp.stack([x, y], 1)), reals(2, 3), reals(2, 3))
 case("split", lambda x: [part * 2 for part in jnp.split(x, [3, 7], axis=1)], X)
+case("unstack", lambda x: [part * 2 for part in jnp.unstack(x, axis=1)], reals(4, 3))
 case("take", lambda x: jnp.take(x, jnp.array([3, 1, 0]), axis=0), reals(4, 5))
 case(
     "take, index an input",
@@ -185,6 +186,7 @@ FUNCTIONS: tuple[Callable[[Any], Any], ...] = (
     lambda z: lax.erf_inv(z * 0.2),
     lambda z: lax.lgamma(jnp.abs(z) + 1),
     lambda z: lax.digamma(jnp.abs(z) + 1),
+    lambda z: lax.bessel_i0e(z) + lax.bessel_i1e(z * 2),
     lambda z: jnp.where(jnp.isfinite(z), z, 0),
 )
 # rsqrt is steep near its pole: the rounding of its 16-bit operand is what is seen there.

@@ -21,6 +21,9 @@ case("median, percentile", lambda x: (jnp.median(x, 1), jnp.percentile(x, 30.0))
 case("top k", lambda x: (lax.top_k(x, 3), lax.top_k(x.T, 4)), reals(5, 9))
 case("top k of many", lambda x: lax.top_k(x, 3), reals(300))
 case("top k of many bytes, mostly zero", lambda u: lax.top_k(u, 5), (integers(0, 200, 300) // 198).astype(UNSIGNED))
+case(
+    "approximate top k", lambda x: (lax.approx_max_k(x, 3), lax.approx_min_k(x, 2, reduction_dimension=0)), reals(4, 9)
+)
 case("median of a window", lambda x: jnp.median(jnp.stack([x[:-2], x[1:-1], x[2:]]), 0), reals(9))
 
 CONSTANT = np.array([0, 2, 2, 0], np.int32)
@@ -129,6 +132,7 @@ case(
         lax.shift_left(a, b),
         lax.population_count(a),
         lax.clz(a),
+        lax.bitcast_convert_type(a, np.uint32) // np.uint32(7),
     ),
     integers(-(2**31), 2**31 - 1, 4, 5),
     integers(-1, 35, 4, 5),
@@ -161,6 +165,18 @@ case(
     lambda x: (jnp.prod(x, 1), jnp.prod(x), jnp.cumprod(x, 1), lax.cumprod(x, 0, reverse=True)),
     reals(4, 7),
     relative=2e-3,
+)
+case(
+    "reductions by a function of their own",
+    lambda x: (
+        lax.reduce(x, np.float32(0), lambda a, b: jnp.sqrt(a * a + b * b), (1,)),
+        lax.reduce(
+            (x, x + 1), (np.float32(0), np.float32(1)), lambda a, b: (a[0] + b[0], jnp.maximum(a[1], b[1])), (0,)
+        ),
+        lax.reduce_window(x, np.float32(1), lax.mul, (2, 3), (1, 2), ((1, 0), (0, 1))),
+    ),
+    reals(4, 6),
+    relative=1e-3,
 )
 case("running log-sum-exp", lambda x: (lax.cumlogsumexp(x, 1), lax.cumlogsumexp(x, 0, reverse=True)), reals(4, 7))
 case(
