@@ -23,15 +23,16 @@ CLAIM_BLOCK_ELEMENTS = 1 << 26
 
 
 class Executor:
-    """Runs one program.
+    """Runs one program. ``compact``: weights take a quarter of the memory, and a pass somewhat longer.
 
     Raises AuditError if the program is not well-formed, InexactMachine if the self-test finds a kernel that is not
     exact here.
     """
 
-    def __init__(self, program: Program, self_test: bool = True) -> None:
+    def __init__(self, program: Program, self_test: bool = True, compact: bool = False) -> None:
         check_form(program)
         self.program = program
+        self.compact = compact
         self.intervals = intervals(program)
         self.kernels: list[Kernel] = []
         self.constants: dict[str, jax.Array] = {}
@@ -45,7 +46,7 @@ class Executor:
 
     def _add(self, op: Op, reach: OpIntervals) -> None:
         """One more kernel; its constants go to the device in kernel form, once, and are not held elsewhere."""
-        kernel = Kernel.of(self.program, op, reach)
+        kernel = Kernel.of(self.program, op, reach, compact=self.compact)
         with jax.enable_x64(True):
             for name, access in kernel.raw.items():
                 if name not in self.constants:

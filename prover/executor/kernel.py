@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,12 @@ from rollup.program import Program
 Array = np.ndarray
 Operand = Callable[[int], jax.Array]
 """Access number -> its source [claims or 1, *access.shape]."""
+
+WHOLE = "whole"
+"""Name of a weight matrix that is prepared as integers."""
+
+COMPACT_BLOCK = 1 << 22
+"""Elements of such a matrix that are floats at the same time."""
 
 _PREPARED_GROWTH = 4
 _PREPARED_FREE = 1 << 20
@@ -57,17 +64,21 @@ class Kernel:
     laid: dict[int, Access] = field(default_factory=dict)
     hoisted: dict[int, tuple[int, ...]] = field(default_factory=dict)
     borrowed: set[str] = field(default_factory=set)
+    compact: bool = False
 
     @classmethod
-    def of(cls, program: Program, op: Op, reach: OpIntervals, lender: Kernel | None = None) -> Kernel:
+    def of(
+        cls, program: Program, op: Op, reach: OpIntervals, lender: Kernel | None = None, compact: bool = False
+    ) -> Kernel:
         """Choose how to compute ``op`` and bring its constants into that form.
 
         ``lender``: the kernel of the same op for all of its rows; weights that both use in the same form are not prepared again
-        but named in ``borrowed``.
+        but named in ``borrowed``. ``compact``: weights of products stay integers, and become floats in every call.
         """
         ahead = hoist(program, op)
         plan = reduce.plan_dot(op, reach)
         kernel = cls(op, sharpened(op, reach, ahead), plan, plan_conv(op, plan), reduce.plan_sliding(op))
+        kernel.compact = compact
         kernel.hoisted = {number: found.used for number, found in ahead.items()}
         kernel.prepared = {f"r{number}": Prepared(found.array, False) for number, found in ahead.items()}
         code_reads = [op.code[n - 1] for n in kernel.live if n and n not in ahead]
@@ -151,9 +162,11 @@ class Kernel:
             self.prepared[f"{number}"] = Prepared(np.array(seen, order="C"), iterated)
             return
         rows = seen if iterated else seen[None]
-        for limb, part in enumerate(self._matrices(number, Derived(used, rows))):
+        matrix = self._matrix(number, Derived(used, rows))
+        parts = {WHOLE: matrix} if self.compact else dict(enumerate(self._limbs(number, matrix)))
+        for name, part in parts.items():
             whole = np.ascontiguousarray(part if iterated else part[0])
-            self.prepared[f"{number}:{limb}"] = Prepared(whole, iterated)
+            self.prepared[f"{number}:{name}"] = Prepared(whole, iterated)
 
     def _lay_out(self, number: int, access: Access, used: Sequence[int], seen: Array, iterated: bool) -> Array:
         """A factor with its box variables before its output variables: a fold then reads whole rows."""
@@ -165,12 +178,18 @@ class Kernel:
         lead = int(iterated)
         return np.transpose(seen, [*range(lead), *(lead + list(used).index(var) for var in order)])
 
-    def _matrices(self, number: int, found: Derived) -> list[jax.Array]:
-        """A factor as matrices of limbs, ready for the product."""
+    def _matrix(self, number: int, found: Derived) -> Any:
         assert self.plan is not None
         found = reduce.sum_alone(found, reduce.full_variables(self.op, 1 - number), self.op)
-        array = reduce.matrix(self.plan, number == 1, found.array, found.used, extents(self.op))
-        return reduce.limbs(array, self.plan.limbs[number], self.plan.widths[number], self.plan.dtype)
+        return reduce.matrix(self.plan, number == 1, found.array, found.used, extents(self.op))
+
+    def _limbs(self, number: int, matrix: Any) -> list[Any]:
+        assert self.plan is not None
+        return reduce.limbs(matrix, self.plan.limbs[number], self.plan.widths[number], self.plan.dtype)
+
+    def _matrices(self, number: int, found: Derived) -> list[Any]:
+        """A factor as matrices of limbs, ready for the product."""
+        return self._limbs(number, self._matrix(number, found))
 
     @property
     def block(self) -> int:
@@ -210,8 +229,7 @@ class Kernel:
             found = convolve(self.conv, self.plan, op, operand(self.conv.image), weights[0])
             acc = reduce.counted(op, reduce.to_integer(found.array, self.reach.acc), found.used)
         elif self.plan is not None:
-            factors = [self._factor(number, read, scalars, prepared) for number in (0, 1)]
-            acc = reduce.dot(self.plan, op, self.reach, *factors)
+            acc = reduce.dot(self.plan, op, self._products(read, scalars, prepared))
         elif self.sliding is not None:
             acc = reduce.sliding_sum(self.sliding, op, read, scalars)
         else:
@@ -236,7 +254,26 @@ class Kernel:
         assert self.plan is not None
         if f"{number}:0" in prepared:
             return [prepared[f"{number}:{limb}"][None] for limb in range(self.plan.limbs[number])]
+        if f"{number}:{WHOLE}" in prepared:
+            return self._limbs(number, prepared[f"{number}:{WHOLE}"][None])
         return self._matrices(number, read(number, self.op, scalars))
+
+    def _products(self, read: reduce.Reader, scalars: Scalars, prepared: Mapping[str, jax.Array]) -> jax.Array:
+        """The product's integers; weights that are integers become floats some columns at a time."""
+        assert self.plan is not None
+        number = next((number for number in (1, 0) if f"{number}:{WHOLE}" in prepared), None)
+        if number is None:
+            x, y = (self._factor(number, read, scalars, prepared) for number in (0, 1))
+            return reduce.products(self.plan, self.reach, x, y)
+        other = self._factor(1 - number, read, scalars, prepared)
+        matrix, axis = prepared[f"{number}:{WHOLE}"][None], 3 if number else 2
+        columns = matrix.shape[axis]
+        step = max(1, COMPACT_BLOCK // (matrix.size // columns))
+        parts = []
+        for start in range(0, columns, step):
+            part = self._limbs(number, lax.slice_in_dim(matrix, start, min(start + step, columns), axis=axis))
+            parts.append(reduce.products(self.plan, self.reach, *((other, part) if number else (part, other))))
+        return jnp.concatenate(parts, axis=axis)
 
     def _instruction(
         self,

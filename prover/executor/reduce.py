@@ -173,11 +173,8 @@ def to_integer(array: jax.Array, reach: Range) -> jax.Array:
     return array.astype(jnp.int32 if reach.inside(INT32) else jnp.int64)
 
 
-def dot(plan: DotPlan, op: Op, reach: OpIntervals, x: list[jax.Array], y: list[jax.Array]) -> jax.Array:
-    """acc [claims, *op.shape or 1 each], from the limb matrices of both factors, times the box positions that
-    neither depends on.
-    """
-    sizes = extents(op)
+def products(plan: DotPlan, reach: OpIntervals, x: list[jax.Array], y: list[jax.Array]) -> jax.Array:
+    """Integers [claims, batch, free of x, free of y], from the limb matrices of both factors."""
     total: jax.Array | None = None
     for i, left in enumerate(x):
         for j, right in enumerate(y):
@@ -191,6 +188,12 @@ def dot(plan: DotPlan, op: Op, reach: OpIntervals, x: list[jax.Array], y: list[j
                 term = lax.shift_left(part.astype(jnp.int64), jnp.int64(shift))
                 total = term if total is None else total + term
     assert total is not None
+    return total
+
+
+def dot(plan: DotPlan, op: Op, total: jax.Array) -> jax.Array:
+    """acc [claims, *op.shape or 1 each] from ``products``, times the box positions that neither factor depends on."""
+    sizes = extents(op)
     order = (*plan.batch, *plan.free_x, *plan.free_y)
     total = total.reshape([total.shape[0], *(sizes[var] for var in order)])
     wanted = sorted(order)

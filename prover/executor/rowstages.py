@@ -129,7 +129,9 @@ class RowMachine:
         constants: dict[str, jax.Array] = {}
         for j in plan.order:
             reach = plan.intervals(j, count, executor.intervals[j])
-            kernels[j] = kernel = Kernel.of(program, plan.restricted(j, count), reach, executor.kernels[j])
+            kernels[j] = kernel = Kernel.of(
+                program, plan.restricted(j, count), reach, executor.kernels[j], executor.compact
+            )
             with jax.enable_x64(True):
                 for name, prepared in kernel.prepared.items():
                     key = f"{j}/{name}"
