@@ -21,6 +21,8 @@ from touchstone.network import Network, Story
 Array = np.ndarray
 
 TERMS = Parameters(window=Duration(6000), clock=Duration(3000))
+TOGETHER = 8
+"""Lies on one chain: the embedded one looks through all of its blocks for every receipt."""
 
 
 @dataclass
@@ -109,12 +111,28 @@ def disputes(
     output: a claim whose output is right is not false while it has committed to no trace.
     """
     rng = np.random.default_rng(seed)
-    program, machine = model.program, OneExecution(model.executor)
-    network = Network(program, TERMS, machine=machine)
-    honest = machine.values(inputs)
-    roots = Roots(model, honest)
-    last = max(value for value, _ in program.header.outputs)
+    machine = OneExecution(model.executor)
+    roots = Roots(model, machine.values(inputs))
     chosen = list(values) if values is not None else _chosen(model, count, rng)
+    found = []
+    for at in range(0, len(chosen), TOGETHER):
+        found += _played(model, machine, inputs, roots, chosen[at : at + TOGETHER], behaviour, rng)
+    return found
+
+
+def _played(
+    model: Model,
+    machine: OneExecution,
+    inputs: Sequence[Array],
+    roots: Roots,
+    chosen: Sequence[int],
+    behaviour: Behaviour,
+    rng: np.random.Generator,
+) -> list[Conviction]:
+    """Lies about the chosen values on a chain of their own."""
+    program, honest = model.program, roots.values
+    network = Network(program, TERMS, machine=machine)
+    last = max(value for value, _ in program.header.outputs)
     network.deposit(network.watcher_client, len(chosen) * network.parameters.challenge_bond)
     stories: list[tuple[int, Story]] = []
     for value in chosen:
