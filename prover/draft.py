@@ -391,6 +391,9 @@ class Coder:
         least, most = integer_range(dtype)
         if (least <= low and high <= most) or np.dtype(dtype).itemsize == 8 or np.dtype(dtype) == np.bool_:
             return a
+        if high - least >= 1 << 63:
+            # No sum may pass 64 bits: the bits above go first.
+            a = self.bitwise(Opcode.AND, a, self.const(most - least))
         lifted = a if least == 0 else self.add(a, self.const(-least))
         rest = self.bitwise(Opcode.AND, lifted, self.const(most - least))
         return rest if least == 0 else self.add(rest, self.const(least))
