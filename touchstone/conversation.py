@@ -85,7 +85,7 @@ def deceive(speaker: Speaker, prompt: Sequence[int], answer: Sequence[int], rng:
     honest = machine.values(speaker.inputs(prompt, answer))
     rest = tail(program, honest[: target + 1])
     shape = program.ops[program.locate(target)[0]].shape
-    row = speaker.rows.plan.dimension[target]
+    row = speaker.generator.incremental.plan.dimension[target]
     for word in [number for number in reversed(range(len(answer))) if _is_word(speaker, answer[number])]:
         for _ in range(TRIES):
             place = [int(rng.integers(size)) for size in shape]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from prover import LanguageModel, Model, load, load_gguf, lower
-from prover.incremental import Incremental
+from prover.generation import Generator
 from prover.trace import Trace
 from rollup.claim import ClaimId
 from rollup.errors import LoweringError, TouchstoneError
@@ -82,8 +82,8 @@ class Speaker:
         return [entry["name"] for entry in self.model.program.meta["outputs"]].index(name)
 
     @cached_property
-    def rows(self) -> Incremental:
-        return Incremental(self.model.executor, 0, self.output("best"))
+    def generator(self) -> Generator:
+        return Generator(self.model)
 
     def inputs(self, prompt: Sequence[int], answer: Sequence[int]) -> list[Array]:
         """The program's inputs for a claim about an answer."""
@@ -92,21 +92,10 @@ class Speaker:
     def generate(self, prompt: Sequence[int], limit: int) -> Iterator[int]:
         """The most likely tokens after a prompt, one by one, up to ``limit``, the end of the program or the end token.
 
-        Raises LoweringError for a prompt that leaves no room for an answer.
+        Raises ExecutionError for a prompt that leaves no room for an answer.
         """
-        if len(prompt) >= self.length:
-            raise LoweringError(
-                f"the prompt has {len(prompt)} tokens, the program {self.length} positions for prompt and answer; "
-                "shorten it, or lower the model with a greater length"
-            )
-        state, best = self.rows.start(self.inputs(prompt, [0]), len(prompt))
-        token, end = int(best[-1]), self.language.tokenizer.eos
-        for at in range(len(prompt), min(self.length, len(prompt) + limit)):
-            yield token
-            if token == end or at + 1 >= min(self.length, len(prompt) + limit):
-                return
-            state, best = self.rows.step(state, at, token)
-            token = int(best)
+        end = self.language.tokenizer.eos
+        return self.generator.stream(prompt, limit, () if end is None else (end,))
 
     def text(self, answer: Sequence[int]) -> str:
         return self.language.tokenizer.decode(answer)

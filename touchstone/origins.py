@@ -86,7 +86,7 @@ def opened(source: str, fixed: Mapping[str, Any] | None = None) -> Origin:
     if path.suffix.lower() in (".onnx", ".gguf") and not path.is_file():
         raise LoweringError(f"{source} is no file; name the model's file, or a JAX function as package.module:function")
     if path.suffix.lower() == ".onnx":
-        from prover.onnx import load_onnx
+        from prover import load_onnx
 
         graph = load_onnx(path)
         try:
@@ -96,7 +96,7 @@ def opened(source: str, fixed: Mapping[str, Any] | None = None) -> Origin:
         ports = tuple(Port(one.name, np.dtype(one.dtype), one.shape) for one in graph.inputs)
         return Origin(source, path.stem, graph.fn, ports, tuple(one.name for one in graph.outputs))
     if path.suffix.lower() == ".gguf":
-        from prover.language import load_gguf
+        from prover import load_gguf
 
         language = load_gguf(path)
         tokens = Port("tokens", np.dtype(np.int32), ("N",))

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from rollup.errors import LoweringError
+from rollup.errors import ExecutionError
 from tests.models.tiny_llama import write_tiny_llama
 from touchstone.cli import main
 from touchstone.conversation import run
@@ -50,7 +50,7 @@ def test_an_answer_ends_where_the_program_does(speaker: Speaker) -> None:
 
 
 def test_a_prompt_without_room_for_an_answer_is_refused(speaker: Speaker) -> None:
-    with pytest.raises(LoweringError, match=f"the prompt has {LENGTH} tokens, the program {LENGTH} positions"):
+    with pytest.raises(ExecutionError, match=f"the program has {LENGTH} positions, a prompt of {LENGTH} tokens"):
         next(speaker.generate([5] * LENGTH, 1))
 
 
