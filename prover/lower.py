@@ -28,8 +28,12 @@ from rollup.audit import audit
 from rollup.encoding import TensorType
 from rollup.errors import LoweringError
 from rollup.ops import Term
+from rollup.program import Program
 
 LOG = logging.getLogger(__name__)
+COMPACT_BYTES = 1 << 26
+"""Constants from which on the executor that measures a fresh model's fidelity is a compact one."""
+
 REPORTED = 32
 """Calibration samples on which the fidelity of a fresh model is measured."""
 
@@ -54,12 +58,30 @@ def lower(
         raise LoweringError(
             "lower needs at least one example input: a claim is about an input, pass arrays of its shape and dtype"
         )
-    graph, in_tree, out_tree = capture(fn, example_inputs)
     if calibration is None:
         LOG.warning(
             "no calibration samples: formats are chosen from the example inputs alone; pass calibration=[...] for better ones"
         )
     given = list(calibration) if calibration else [tuple(example_inputs)]
+    program = _program(fn, example_inputs, chosen, given, None if calibration is None else len(given))
+    # A large model's fidelity is measured in little memory: that of its weights counts already.
+    held = sum(array.nbytes for array in program.constants.values())
+    model = Model(program, fn, compact=held > COMPACT_BYTES)
+    report = model.fidelity(given[:REPORTED])
+    model = model.noted(fidelity={"calibration": report.to_json()})
+    LOG.info("lowered %s: %d ops, model id %s\n%s", program.meta["name"], len(program.ops), program.id.hex(), report)
+    return model
+
+
+def _program(
+    fn: Callable[..., Any],
+    example_inputs: tuple[Any, ...],
+    chosen: Formats,
+    given: Sequence[Any],
+    samples_noted: int | None,
+) -> Program:
+    """The audited program; whatever was needed on the way there is let go of."""
+    graph, in_tree, out_tree = capture(fn, example_inputs)
     samples = [_flat(sample, in_tree, graph) for sample in given]
     graph = simplify(fold(graph, inside=False))
     ranges = calibrate(graph, samples, plan(graph))
@@ -76,14 +98,10 @@ def lower(
         inputs.append(builder.loaded(view, var.shape, var.dtype, form.scale, ranges[var]))
     results = context.run(folded, inputs)
     outputs = [_output(context, item, operand) for item, operand in zip(results, graph.outputs, strict=True)]
-    meta = describe(fn, graph, in_tree, out_tree, chosen.name, None if calibration is None else len(samples))
+    meta = describe(fn, graph, in_tree, out_tree, chosen.name, samples_noted)
     program = builder.program(types, outputs, meta)
     audit(program)
-    model = Model(program, fn)
-    report = model.fidelity(given[:REPORTED])
-    model = model.noted(fidelity={"calibration": report.to_json()})
-    LOG.info("lowered %s: %d ops, model id %s\n%s", meta["name"], len(program.ops), program.id.hex(), report)
-    return model
+    return program
 
 
 def _flat(sample: Any, tree: Any, graph: Graph) -> list[Any]:

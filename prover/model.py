@@ -34,23 +34,26 @@ INSIDE = 4
 class Model:
     """A program with the names, dtypes and structure of the function that it was lowered from.
 
-    ``fn`` is that function, if it is at hand: a loaded model has none unless it is given one.
+    ``fn`` is that function, if it is at hand: a loaded model has none unless it is given one. ``compact``: for measuring alone, in
+    little memory; its executor is compact and not tested on this machine.
     """
 
-    def __init__(self, program: Program, fn: Callable[..., Any] | None = None) -> None:
+    def __init__(self, program: Program, fn: Callable[..., Any] | None = None, compact: bool = False) -> None:
         self.program = program
         self.fn = fn
+        self.compact = compact
         self._floats: dict[Any, Callable[[tuple[Any, ...]], list[jax.Array]]] = {}
 
     @cached_property
     def executor(self) -> Executor:
-        return Executor(self.program)
+        # A compact executor measures, it claims nothing: what an inexact kernel would change there is a figure.
+        return Executor(self.program, self_test=not self.compact, compact=self.compact)
 
     def noted(self, **meta: Any) -> Model:
-        """The same model with entries of the program's metadata added or replaced; the executor is shared."""
+        """The same model with entries of the program's metadata added or replaced; the executor is shared unless compact."""
         model = Model(replace(self.program, meta={**self.program.meta, **meta}), self.fn)
         model._floats = self._floats
-        if "executor" in self.__dict__:
+        if "executor" in self.__dict__ and not self.compact:
             model.__dict__["executor"] = self.executor
         return model
 
