@@ -76,11 +76,18 @@ def nnx_attention() -> Built:
 @built
 def nnx_lstm() -> Built:
     rngs = nnx.Rngs(0)
-    rnn = nnx.RNN(nnx.OptimizedLSTMCell(8, 6, rngs=rngs))
-    both = nnx.Bidirectional(nnx.RNN(nnx.GRUCell(6, 4, rngs=rngs)), nnx.RNN(nnx.GRUCell(6, 4, rngs=rngs)))
-    # Their carries draw from the generator's count: a model with state is split, and merged again inside of the function.
-    graph, state = nnx.split(nnx.Sequential(rnn, both))
-    return lambda x: nnx.merge(graph, state)(x), STEPS
+    first, second = nnx.OptimizedLSTMCell(8, 6, rngs=rngs), nnx.GRUCell(6, 4, rngs=rngs)
+
+    def step(carry: Any, x: Any) -> Any:
+        inner, y = first(carry[0], x)
+        outer, z = second(carry[1], y)
+        return (inner, outer), z
+
+    def run(x: Any) -> Any:
+        start = (jnp.zeros((2, 6)), jnp.zeros((2, 6))), jnp.zeros((2, 4))
+        return lax.scan(step, start, jnp.moveaxis(x, 1, 0))[1]
+
+    return run, STEPS
 
 
 class Block(nn.Module):

@@ -19,7 +19,7 @@ case("sort of equals is stable", lambda a: (jnp.argsort(a, 1), jnp.argsort(a > 1
 case("sort by two keys", lambda a, x: lax.sort((a, x, x + 1), dimension=1, num_keys=2), FEW, reals(4, 7))
 case("median, percentile", lambda x: (jnp.median(x, 1), jnp.percentile(x, 30.0)), reals(4, 9))
 case("top k", lambda x: (lax.top_k(x, 3), lax.top_k(x.T, 4)), reals(5, 9))
-case("top k of many", lambda x: lax.top_k(x, 3), reals(300))
+case("top k of many", lambda x: lax.top_k(x, 3), reals(300), relative=2e-3)
 case("top k of many bytes, mostly zero", lambda u: lax.top_k(u, 5), (integers(0, 200, 300) // 198).astype(UNSIGNED))
 case(
     "approximate top k", lambda x: (lax.approx_max_k(x, 3), lax.approx_min_k(x, 2, reduction_dimension=0)), reals(4, 9)
