@@ -11,7 +11,7 @@ import numpy as np
 
 from prover.capture import double_precision
 from prover.certify import certified
-from prover.draft import BOX, SELF, Coder, Const, Draft, Tensor, View
+from prover.draft import BOX, SELF, WORD, Coder, Const, Draft, Tensor, View
 from prover.formats import MARGIN, SCALE_LIMIT, Format, Formats, quantize, scale_for
 from prover.passes.calibrate import Range
 from prover.splitting import split
@@ -167,7 +167,11 @@ class Builder:
         """The draft in memory in a given format: reals rounded and saturated, integers wrapped as JAX wraps them."""
         draft = self.realised(draft, final=True)
         coder = Coder(draft)
-        register = coder.shift(len(draft.code), form.scale - draft.scale)
+        register, left = len(draft.code), form.scale - draft.scale
+        if left > 0 and coder.bits(register) + left >= WORD:
+            # What the format cannot hold (an infinity of a mask) saturates before it is moved to a finer grid.
+            register = coder.clamp(register, (form.low >> left) - 1, (form.high >> left) + 1)
+        register = coder.shift(register, left)
         register = coder.wrapped(register, draft.dtype) if draft.exact else coder.clamp(register, form.low, form.high)
         rounded = coder.done(register, form.scale)
         return self.read(self.emit(rounded, form.dtype), rounded)

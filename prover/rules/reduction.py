@@ -10,6 +10,7 @@ import numpy as np
 
 from prover.capture import Node
 from prover.draft import BOX, WORD, Coder, Draft, View, magnitude_bits
+from prover.formats import MARGIN, Format, scale_for
 from prover.passes.calibrate import Range
 from prover.rules.context import Context, Item, rule, unsupported
 from prover.rules.movement import Affine, bounded, copied, padded
@@ -106,6 +107,8 @@ def _reduce(monoid: Monoid) -> None:
         draft, axes = items[0], tuple(node.params["axes"])
         assert isinstance(draft, Draft)
         factors = draft.as_product() if monoid is Monoid.SUM else None
+        if factors is None and monoid is Monoid.SUM and _squares(draft):
+            draft, factors = _rooted(ctx, draft, axes)
         if factors is not None and not _summable(factors, [draft.shape[d] for d in axes]):
             draft, factors = (draft, None) if draft.exact else _summed_coarser(ctx, draft, factors, axes)
         if factors is None:
@@ -123,6 +126,23 @@ def _summable(factors: tuple[View, View], box: Sequence[int]) -> bool:
     held = [view.tensor for view in factors]
     reaches = [-t.dtype.min if t.input is not None else max(abs(t.low), abs(t.high)) for t in held]
     return math.prod(reaches) * math.prod(box) < 1 << 63
+
+
+def _squares(draft: Draft) -> bool:
+    """Whether a real draft ends by squaring a register."""
+    last = draft.code[-1] if draft.code and not draft.pending and not draft.exact else None
+    return last is not None and last.op is Opcode.MUL and last.args[0] == last.args[1]
+
+
+def _rooted(ctx: Context, draft: Draft, axes: Sequence[int]) -> tuple[Draft, tuple[View, View]]:
+    """A square whose root is stored, not it: a square needs twice the bits that its root does."""
+    count = math.prod(draft.shape[d] for d in axes)
+    bits = min(30, (WORD - (count - 1).bit_length()) // 2)
+    magnitude = math.sqrt(max(draft.range.magnitude, 0.0))
+    root = Coder(draft).done(draft.code[-1].args[0], draft.scale // 2, range=Range(-magnitude, magnitude, magnitude))
+    form = Format(DType.I32, scale_for(magnitude * MARGIN, bits), -(1 << bits), (1 << bits) - 1)
+    view = ctx.builder.view(ctx.builder.stored(root, form))
+    return replace(draft, scale=2 * form.scale), (view, view)
 
 
 def _summed_coarser(
