@@ -60,7 +60,10 @@ def model_file() -> Path:
 
 
 def attention(program: Program) -> int:
-    """The last product of two values that many positions share: the attention's of the last layer. Its trace value."""
+    """The weighted mean of a layer's attention, as a trace value; of a layer at a third of the depth, so that much follows from it.
+
+    Products of two values come in pairs, a layer each: queries with keys, weights with values.
+    """
     found = [
         op.first
         for op in program.ops
@@ -72,11 +75,11 @@ def attention(program: Program) -> int:
     ]
     if not found:
         raise LoweringError("the program has no product of two values, so no attention to lie about; use another model")
-    return found[-1]
+    return found[1::2][len(found) // 6] if len(found) > 1 else found[0]
 
 
 def deceive(speaker: Speaker, prompt: Sequence[int], answer: Sequence[int], rng: np.random.Generator) -> Deception:
-    """Change one element of the last layer's attention so that the answer ends with another word. Raises DemoFailed if none does.
+    """Change one element of a layer's attention so that the answer ends with another word. Raises DemoFailed if none does.
 
     The last words are tried first: the answer stays as it is up to the one that becomes another.
     """
@@ -103,7 +106,7 @@ def deceive(speaker: Speaker, prompt: Sequence[int], answer: Sequence[int], rng:
             if int(values[program.header.outputs[accepted][0]].reshape(-1)[0]) == 1:
                 right, wrong = (int(v[target].reshape(-1)[element]) for v in (true, values))
                 return Deception(target, element, right, wrong, told, inputs, values)
-    raise DemoFailed("no single element of the last layer's attention changes the answer; ask something else")
+    raise DemoFailed("no single element of that layer's attention changes the answer; ask something else")
 
 
 def _is_word(speaker: Speaker, token: int) -> bool:
@@ -148,7 +151,7 @@ def run(
     console.print(f"  answer: [bold]{escape(speaker.text(answer))}[/bold]", highlight=False)
     with step(console, "run prompt and answer in one pass, which accepts every token of the answer"):
         outputs = speaker.outputs(prompt, answer)
-    with step(console, "a liar changes one element of the last layer's attention, and lets everything after it agree"):
+    with step(console, "a liar changes one element of one layer's attention, and lets everything after it agree"):
         lie = deceive(speaker, prompt, answer, rng)
     name = program.name(program.locate(lie.value)[0])
     console.print(f"  {name}: element {lie.element} is {lie.wrong} instead of {lie.right}", highlight=False)
