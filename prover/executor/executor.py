@@ -21,6 +21,9 @@ Array = np.ndarray
 CLAIM_BLOCK_ELEMENTS = 1 << 26
 """A batch runs in blocks of claims, so that no array has many more elements than this."""
 
+COMPACT_BLOCK_ELEMENTS = 1 << 22
+"""The same for a compact executor."""
+
 
 class Executor:
     """Runs one program. ``compact``: weights take a quarter of the memory, and a pass somewhat longer.
@@ -114,7 +117,8 @@ class Executor:
         claims = arrays[0].shape[0] if arrays else 1
         if claims == 0:
             return [np.zeros([0, *tensor.shape], tensor.dtype.numpy) for _, tensor in self.program.header.outputs]
-        block = max(1, min(claims, CLAIM_BLOCK_ELEMENTS // max([1, *(kernel.block for kernel in self.kernels)])))
+        most = COMPACT_BLOCK_ELEMENTS if self.compact else CLAIM_BLOCK_ELEMENTS
+        block = max(1, min(claims, most // max([1, *(kernel.block for kernel in self.kernels)])))
         parts = []
         with jax.enable_x64(True):
             for start in range(0, claims, block):

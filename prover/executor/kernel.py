@@ -269,10 +269,19 @@ class Kernel:
         matrix, axis = prepared[f"{number}:{WHOLE}"][None], 3 if number else 2
         columns = matrix.shape[axis]
         step = max(1, COMPACT_BLOCK // (matrix.size // columns))
-        parts = []
-        for start in range(0, columns, step):
-            part = self._limbs(number, lax.slice_in_dim(matrix, start, min(start + step, columns), axis=axis))
-            parts.append(reduce.products(self.plan, self.reach, *((other, part) if number else (part, other))))
+        plan, reach = self.plan, self.reach
+
+        def columns_from(start: jax.Array | int, count: int) -> jax.Array:
+            part = self._limbs(number, lax.dynamic_slice_in_dim(matrix, start, count, axis=axis))
+            return reduce.products(plan, reach, *((other, part) if number else (part, other)))
+
+        whole, rest = divmod(columns, step)
+        if whole + (rest > 0) == 1:
+            return columns_from(0, columns)
+        # A loop, so that no two blocks are floats at the same time.
+        found = jnp.moveaxis(lax.map(lambda at: columns_from(at * step, step), jnp.arange(whole)), 0, axis)
+        shape = [*found.shape[:axis], whole * step, *found.shape[axis + 2 :]]
+        parts = [found.reshape(shape)] + ([columns_from(whole * step, rest)] if rest else [])
         return jnp.concatenate(parts, axis=axis)
 
     def _instruction(

@@ -28,6 +28,9 @@ STAGE_WORK = 1 << 18
 STAGE_OPS = 24
 """Most ops of a stage when all values are wanted: its values are held at the same time."""
 
+LEAST_STAGE_OPS = 4
+"""Ops after which such a stage may end."""
+
 
 def work(op: Op, claims: int) -> int:
     """Terms that an op reduces, over all elements, iterations and claims."""
@@ -55,14 +58,40 @@ def cut(program: Program, claims: int) -> tuple[tuple[Segment, ...], ...]:
 
 
 def pieces(program: Program) -> tuple[tuple[Segment, ...], ...]:
-    """Stages for all values: one segment each, long ones without repetition in pieces."""
+    """Stages for all values: one segment each, long ones without repetition in pieces.
+
+    Pieces end where few values are still needed: at the same places in every layer of a deep model, so that they are equal.
+    """
     found: list[tuple[Segment, ...]] = []
+    needed = alive(program)
     for segment in program.segments:
-        step = STAGE_OPS if segment.repeat == 1 else segment.stop - segment.start
-        for start in range(segment.start, segment.stop, step):
-            stop = min(start + step, segment.stop)
-            found.append((Segment(start, stop, segment.first + start - segment.start, segment.repeat),))
+        start = segment.start
+        waist = min(needed[segment.start : segment.stop - 1], default=0)
+        for stop in range(segment.start + 1, segment.stop + 1):
+            length = stop - start
+            narrow = length >= LEAST_STAGE_OPS and needed[stop - 1] == waist
+            if stop == segment.stop or (segment.repeat == 1 and (narrow or length == STAGE_OPS)):
+                found.append((Segment(start, stop, segment.first + start - segment.start, segment.repeat),))
+                start = stop
     return tuple(found)
+
+
+def alive(program: Program) -> list[int]:
+    """After each descriptor: how many ops' values are read later on. (Outputs that nothing reads don't count.)"""
+    last: dict[int, int] = {}
+    for j, op in enumerate(program.ops):
+        for access in op.accesses:
+            if not isinstance(access.source, Constant):
+                last.update(dict.fromkeys(producers(program, reads(op, access).reshape(-1)), j))
+    counts, now = [], 0
+    ends: dict[int, int] = {}
+    for j in range(len(program.ops)):
+        if last.get(j, j) > j:
+            now += 1
+            ends[last[j]] = ends.get(last[j], 0) + 1
+        now -= ends.pop(j, 0)
+        counts.append(now)
+    return counts
 
 
 @dataclass
