@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from prover.onnx.node import Node, rule
+from prover.onnx.node import Node, is_static, rule
 
 
 @rule("Reshape")
@@ -153,7 +153,10 @@ def padded(node: Node, x: Any, pads: Sequence[tuple[int, int]], mode: str, value
             x = _cut(x, axis, max(0, -low), x.shape[axis] - max(0, -high), 1)
     amounts = [(max(0, low), max(0, high)) for low, high in pads]
     if mode == "constant":
-        return node.xp.pad(x, amounts, constant_values=value)
+        if node.static or is_static(value):
+            return node.xp.pad(x, amounts, constant_values=value)
+        inside = np.pad(np.ones(x.shape, np.bool_), amounts)
+        return jnp.where(inside, jnp.pad(x, amounts), value)
     if mode not in ("reflect", "edge", "wrap"):
         raise node.error(f"the mode {mode!r} does not exist")
     return node.xp.pad(x, amounts, mode=mode)
