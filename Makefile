@@ -41,7 +41,7 @@ $(NODE_READY): contracts/package-lock.json
 	@touch $@
 
 demo: setup $(if $(MODEL),$(MODELS_READY)) ## Play one story on an embedded chain; MODEL=smollm2 for a language model, ARGS="--seed 3 --json FILE"
-	@$(BIN)/touchstone demo $(if $(MODEL),--model $(MODEL)) $(ARGS)
+	@$(BIN)/touchstone demo $(if $(MODEL),--model $(MODEL) --folder .build/$(MODEL)) $(ARGS)
 
 test: setup $(MODELS_READY) ## Run every test that this machine can run, and say which it can't; ARGS="-k name"
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory $(NODE_READY); fi
