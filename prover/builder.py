@@ -17,7 +17,7 @@ from prover.passes.calibrate import Range
 from prover.splitting import split
 from rollup.encoding import TensorType
 from rollup.ops import ITERATION, Access, Carried, Constant, Instr, Monoid, Op, Opcode, Source, Term, Value
-from rollup.program import Program, constant_root
+from rollup.program import Program, aligned, constant_root
 from rollup.types import DType, Root
 
 FINE_BITS = 24
@@ -66,7 +66,7 @@ class Builder:
     def constant(self, array: np.ndarray, dtype: DType | None = None) -> Tensor:
         """A constant tensor, stored once; the smallest dtype that holds it unless given."""
         low, high = int(array.min()), int(array.max())
-        stored = np.ascontiguousarray(array, dtype=(dtype or DType.holding(low, high)).numpy)
+        stored = aligned(np.ascontiguousarray(array, dtype=(dtype or DType.holding(low, high)).numpy))
         root = constant_root(stored)
         key = root, DType.of(stored.dtype), stored.size
         if key not in self._tensors:

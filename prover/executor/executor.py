@@ -50,12 +50,14 @@ class Executor:
     def _add(self, op: Op, reach: OpIntervals) -> None:
         """One more kernel; its constants go to the device in kernel form, once, and are not held elsewhere."""
         kernel = Kernel.of(self.program, op, reach, compact=self.compact)
+        # A compact executor uses the program's own memory where a device of the host can.
+        put = jax.device_put if self.compact else jnp.asarray
         with jax.enable_x64(True):
             for name, access in kernel.raw.items():
                 if name not in self.constants:
-                    self.constants[name] = jnp.asarray(np.asarray(self.program.seen(access)))
+                    self.constants[name] = put(np.asarray(self.program.seen(access)))
             for name, prepared in kernel.prepared.items():
-                self.constants[f"{len(self.kernels)}/{name}"] = jnp.asarray(prepared.array)
+                self.constants[f"{len(self.kernels)}/{name}"] = put(prepared.array)
         kernel.release()
         self.kernels.append(kernel)
 

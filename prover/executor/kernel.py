@@ -29,6 +29,9 @@ Operand = Callable[[int], jax.Array]
 WHOLE = "whole"
 """Name of a weight matrix that is prepared as integers."""
 
+TURNED = "turned"
+"""Name of its transpose, if that is what lies in memory."""
+
 COMPACT_BLOCK = 1 << 22
 """Elements of such a matrix that are floats at the same time."""
 
@@ -163,7 +166,12 @@ class Kernel:
             return
         rows = seen if iterated else seen[None]
         matrix = self._matrix(number, Derived(used, rows))
-        parts = {WHOLE: matrix} if self.compact else dict(enumerate(self._limbs(number, matrix)))
+        parts: dict[int | str, Array]
+        if not self.compact:
+            parts = dict(enumerate(self._limbs(number, matrix)))
+        else:
+            turned = np.swapaxes(matrix, -1, -2)
+            parts = {TURNED: turned} if turned.flags.c_contiguous else {WHOLE: matrix}
         for name, part in parts.items():
             whole = np.ascontiguousarray(part if iterated else part[0])
             self.prepared[f"{number}:{name}"] = Prepared(whole, iterated)
@@ -254,34 +262,48 @@ class Kernel:
         assert self.plan is not None
         if f"{number}:0" in prepared:
             return [prepared[f"{number}:{limb}"][None] for limb in range(self.plan.limbs[number])]
-        if f"{number}:{WHOLE}" in prepared:
-            return self._limbs(number, prepared[f"{number}:{WHOLE}"][None])
+        if (held := self._integers(number, prepared)) is not None:
+            return self._floats(number, *held)
         return self._matrices(number, read(number, self.op, scalars))
+
+    def _integers(self, number: int, prepared: Mapping[str, jax.Array]) -> tuple[jax.Array, bool] | None:
+        """A weight matrix that is prepared as integers, and whether it lies transposed."""
+        for name in (WHOLE, TURNED):
+            if f"{number}:{name}" in prepared:
+                return prepared[f"{number}:{name}"][None], name == TURNED
+        return None
+
+    def _floats(self, number: int, matrix: jax.Array, turned: bool) -> list[jax.Array]:
+        limbs = self._limbs(number, matrix)
+        return [jnp.swapaxes(limb, -1, -2) for limb in limbs] if turned else limbs
 
     def _products(self, read: reduce.Reader, scalars: Scalars, prepared: Mapping[str, jax.Array]) -> jax.Array:
         """The product's integers; weights that are integers become floats some columns at a time."""
         assert self.plan is not None
-        number = next((number for number in (1, 0) if f"{number}:{WHOLE}" in prepared), None)
-        if number is None:
+        found = {number: held for number in (0, 1) if (held := self._integers(number, prepared)) is not None}
+        if not found:
             x, y = (self._factor(number, read, scalars, prepared) for number in (0, 1))
             return reduce.products(self.plan, self.reach, x, y)
+        number, (matrix, turned) = max(found.items())
         other = self._factor(1 - number, read, scalars, prepared)
-        matrix, axis = prepared[f"{number}:{WHOLE}"][None], 3 if number else 2
-        columns = matrix.shape[axis]
+        axis = 3 if number else 2
+        along = 5 - axis if turned else axis
+        columns = matrix.shape[along]
         step = max(1, COMPACT_BLOCK // (matrix.size // columns))
         plan, reach = self.plan, self.reach
 
         def columns_from(start: jax.Array | int, count: int) -> jax.Array:
-            part = self._limbs(number, lax.dynamic_slice_in_dim(matrix, start, count, axis=axis))
+            part = self._floats(number, lax.dynamic_slice_in_dim(matrix, start, count, axis=along), turned)
             return reduce.products(plan, reach, *((other, part) if number else (part, other)))
 
         whole, rest = divmod(columns, step)
         if whole + (rest > 0) == 1:
             return columns_from(0, columns)
         # A loop, so that no two blocks are floats at the same time.
-        found = jnp.moveaxis(lax.map(lambda at: columns_from(at * step, step), jnp.arange(whole)), 0, axis)
-        shape = [*found.shape[:axis], whole * step, *found.shape[axis + 2 :]]
-        parts = [found.reshape(shape)] + ([columns_from(whole * step, rest)] if rest else [])
+        loop = lax.map(lambda at: columns_from(at * step, step), jnp.arange(whole))
+        blocks = jnp.moveaxis(loop, 0, axis)
+        shape = [*blocks.shape[:axis], whole * step, *blocks.shape[axis + 2 :]]
+        parts = [blocks.reshape(shape)] + ([columns_from(whole * step, rest)] if rest else [])
         return jnp.concatenate(parts, axis=axis)
 
     def _instruction(
