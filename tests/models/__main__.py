@@ -19,7 +19,7 @@ from tests.models.rows import Row, text
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.models", description="Measure the real models.")
-    parser.add_argument("--only", metavar="NAME", help=f"models whose name contains it: {', '.join(names())}")
+    parser.add_argument("--only", metavar="NAME", help=f"one of {', '.join(names())}; or all whose name contains it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
     parser.add_argument("--programs", type=Path, metavar="FOLDER", help="keep lowered programs there, and use them")
     parser.add_argument("--quick", action="store_true", help="a small part of each measure")
@@ -43,10 +43,9 @@ def text_of(row: Row) -> str:
 def write(file: Path, rows: Sequence[Row]) -> None:
     """The rows, and of the models that were not measured now what the file said of them, in the order of the table."""
     old = json.loads(file.read_text())["rows"] if file.exists() else []
-    measured = {row.model.split(",")[0] for row in rows}
-    kept = [row for row in old if row["model"].split(",")[0] not in measured]
-    order = names()
-    both = sorted([*kept, *(row.to_json() for row in rows)], key=lambda row: order.index(row["model"].split(",")[0]))
+    measured, order = {row.model for row in rows}, names()
+    kept = [row for row in old if row["model"] in order and row["model"] not in measured]
+    both = sorted([*kept, *(row.to_json() for row in rows)], key=lambda row: order.index(row["model"]))
     file.write_text(json.dumps({"rows": both}, indent=1) + "\n")
 
 

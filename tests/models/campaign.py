@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jax
 
 from challenger.defender import Behaviour
-from prover import Model
+from prover import Model, load
 from prover.trace import trace_bytes
 from tests.lockstep.evm import Prover
 from tests.models import lowering, magika, minilm, rapidocr, silero, smollm2
@@ -52,36 +53,43 @@ def _forget() -> None:
     gc.collect()
 
 
+def _parts() -> dict[str, Callable[[Extent], Iterator[Row]]]:
+    """By the name that stands in the table, in its order."""
+    return {
+        smollm2.NAME: _wide,
+        smollm2.NARROW: _narrow,
+        smollm2.BRIEF: _brief,
+        **{case.name: partial(_other, case) for case in CASES},
+    }
+
+
 def names() -> list[str]:
-    return [smollm2.NAME, *(case.name for case in CASES)]
+    return list(_parts())
 
 
 def run(extent: Extent, only: str | None, say: Callable[[str], None]) -> Iterator[Row]:
-    """The rows of all models whose name contains ``only``."""
-    parts: Mapping[str, Callable[[Extent], Iterator[Row]]] = {
-        smollm2.NAME: language_model,
-        **{case.name: lambda extent, case=case: other(extent, case) for case in CASES},  # type: ignore[misc]
-    }
+    """The rows of the model named ``only``, or of all whose name contains it."""
+    parts = _parts()
     for name, part in parts.items():
-        if only is None or only.lower() in name.lower():
+        if only is None or name == only or (only not in parts and only.lower() in name.lower()):
             say(name)
             yield from part(extent)
             _forget()
 
 
-def language_model(extent: Extent) -> Iterator[Row]:
-    yield from _wide(extent)
-    _forget()
+def _narrow(extent: Extent) -> Iterator[Row]:
+    """With weights of 8 bits."""
     lowering.lowered("smollm2-w8a16", extent.programs)
-    narrow = lowering.program("smollm2-w8a16", extent.programs)
-    yield from smollm2.narrow_fidelity(narrow, extent.quick)
-    del narrow
-    _forget()
+    yield from smollm2.narrow_fidelity(lowering.program("smollm2-w8a16", extent.programs), extent.quick)
+
+
+def _brief(extent: Extent) -> Iterator[Row]:
+    """The program of 16 positions, of which many traces fit the memory."""
     lowering.lowered("smollm2-short", extent.programs)
-    short = lowering.program("smollm2-short", extent.programs)
-    inputs = short.quantize(*smollm2.samples(smollm2.SHORT, 1)[0])
-    yield from lockstep(f"{smollm2.NAME}, {smollm2.SHORT} tokens", short, inputs, extent)
-    yield from convictions(f"{smollm2.NAME}, {smollm2.SHORT} tokens", short, inputs, extent)
+    model = lowering.program("smollm2-short", extent.programs)
+    inputs = model.quantize(*smollm2.samples(smollm2.SHORT, 1)[0])
+    yield from lockstep(smollm2.BRIEF, model, inputs, extent)
+    yield from convictions(smollm2.BRIEF, model, inputs, extent)
 
 
 def _wide(extent: Extent) -> Iterator[Row]:
@@ -122,9 +130,12 @@ def _compilation(name: str, model: Model) -> Iterator[Row]:
     yield figure(name, "preparing and self-testing its kernels, s", tested - started, lambda value: f"{value:.1f}")
 
 
-def other(extent: Extent, case: Case) -> Iterator[Row]:
-    """A model that is lowered here, in little time."""
-    model = case.lowered()
+def _other(case: Case, extent: Extent) -> Iterator[Row]:
+    """A model that is lowered here, unless an earlier run saved it."""
+    folder = extent.programs / case.name.replace(" ", "-")
+    if not folder.exists():
+        case.lowered().save(folder)
+    model = load(folder, case.fn())
     yield from case.answers(model)
     yield figure(case.name, "traced values", model.program.header.values)
     yield figure(case.name, "trace, KB", trace_bytes(model.program) / 1e3, lambda value: f"{value:,.0f}")

@@ -17,11 +17,12 @@ Sample = tuple[Any, ...]
 class Case:
     """A real model.
 
-    ``lowered``: its program, calibrated on samples of their own. ``samples``: held-out inputs, which chose no format. ``answers``: rows
-    that compare the program with the float model in its task's own terms.
+    ``fn``: its float function. ``lowered``: its program, calibrated on samples of their own. ``samples``: held-out inputs, which
+    chose no format. ``answers``: rows that compare the program with the float model in its task's own terms.
     """
 
     name: str
+    fn: Callable[[], Callable[..., Any]]
     lowered: Callable[[], Model]
     samples: Callable[[], Sequence[Sample]]
     answers: Callable[[Model], list[Row]]

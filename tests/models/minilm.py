@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -89,9 +89,13 @@ def samples() -> Sequence[Sample]:
     return [inputs(sentence) for sentence in sentences(held_out_text())[:SENTENCES]]
 
 
-def lowered(formats: str = "w16a16") -> Model:
+def function() -> Callable[..., Any]:
+    return partial(embed, weights_of())
+
+
+def lowered() -> Model:
     chosen = [inputs(sentence) for sentence in sentences(calibration_text())]
-    return lower(partial(embed, weights_of()), *chosen[0], formats=formats, calibration=chosen).noted(name=NAME)
+    return lower(function(), *chosen[0], calibration=chosen).noted(name=NAME)
 
 
 def answers(model: Model) -> list[Row]:
@@ -112,4 +116,4 @@ def answers(model: Model) -> list[Row]:
     ]
 
 
-CASE = Case(NAME, lowered, samples, answers)
+CASE = Case(NAME, function, lowered, samples, answers)

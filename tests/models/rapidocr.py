@@ -54,10 +54,7 @@ class Network:
         return np.asarray(self.answer(found))
 
     def lowered(self, pictures: Sequence[Array]) -> Model:
-        def fn(picture: Any) -> Any:
-            return self.fn(picture)
-
-        return lower(fn, pictures[0], calibration=[(picture,) for picture in pictures]).noted(name=self.name)
+        return lower(self.fn, pictures[0], calibration=[(picture,) for picture in pictures]).noted(name=self.name)
 
 
 def _planes(picture: Any, xp: Any) -> Any:
@@ -130,6 +127,10 @@ def _line(network: Network, text: str, at: int) -> Array:
     return written(blank, text, 6 + at % 4, 9 + at % 3, tall, 0.1 + 0.02 * (at % 3), 0.08 * (at % 2))
 
 
+def _lines(lines: Sequence[str]) -> list[Array]:
+    return [_line(RECOGNITION, text, at + 1) for at, text in enumerate(lines)]
+
+
 def _pages(lines: Sequence[str]) -> list[Array]:
     """Pages with two lines each, and an empty one."""
     found = []
@@ -184,17 +185,19 @@ def orientation_answers(model: Model) -> list[Row]:
     return [every(ORIENTATION.name, "lines whose way up is onnxruntime's", same, len(given))]
 
 
-def _recognition() -> Model:
-    return RECOGNITION.lowered([_line(RECOGNITION, text, at + 1) for at, text in enumerate(CALIBRATION_LINES)])
+def _case(
+    network: Network,
+    pictures: Callable[[Sequence[str]], list[Array]],
+    samples: Callable[[], Sequence[Sample]],
+    answers: Callable[[Model], list[Row]],
+) -> Case:
+    return Case(
+        network.name, lambda: network.fn, lambda: network.lowered(pictures(CALIBRATION_LINES)), samples, answers
+    )
 
 
 CASES = (
-    Case(DETECTION.name, lambda: DETECTION.lowered(_pages(CALIBRATION_LINES)), detection_samples, detection_answers),
-    Case(RECOGNITION.name, _recognition, recognition_samples, recognition_answers),
-    Case(
-        ORIENTATION.name,
-        lambda: ORIENTATION.lowered(_turned(CALIBRATION_LINES)),
-        orientation_samples,
-        orientation_answers,
-    ),
+    _case(DETECTION, _pages, detection_samples, detection_answers),
+    _case(RECOGNITION, _lines, recognition_samples, recognition_answers),
+    _case(ORIENTATION, _turned, orientation_samples, orientation_answers),
 )
