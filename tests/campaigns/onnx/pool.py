@@ -42,8 +42,8 @@ def _work(connection: Connection) -> None:
     from tests.campaigns.onnx.suite import suite
     from tests.campaigns.onnx.verdict import judge
 
-    jax.config.update("jax_compilation_cache_dir", str(COMPILED))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_compilation_cache_dir", str(COMPILED))  # type: ignore[no-untyped-call]
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # type: ignore[no-untyped-call]
     cases = suite()
     connection.send(None)
     while True:

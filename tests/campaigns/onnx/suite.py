@@ -6,7 +6,7 @@ import functools
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import onnx
@@ -34,13 +34,16 @@ def suite() -> Mapping[str, Case]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tests = load_model_tests(kind="node")
-    single = {test.name: test.model.graph.node[0].op_type for test in tests if not EXPANDED.search(test.name)}
-    cases = {}
+    cases: dict[str, Case] = {}
     for test in tests:
+        assert test.model is not None and test.data_sets is not None
         ((inputs, outputs),) = test.data_sets
-        base = EXPANDED.sub("", test.name)
-        op = single.get(base, test.model.graph.node[0].op_type)
+        op = test.model.graph.node[0].op_type
         cases[test.name] = Case(test.name, op, test.model, _arrays(inputs), _arrays(outputs))
+    for name, case in cases.items():
+        defined = cases.get(EXPANDED.sub("", name))
+        if defined is not None:
+            cases[name] = replace(case, op=defined.op)
     return cases
 
 

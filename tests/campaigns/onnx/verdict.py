@@ -93,7 +93,7 @@ def compare(got: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> tuple[
         wrong = int(np.sum(got != expected))
         return float(wrong), f"{wrong} of {got.size} elements differ" if wrong else ""
     a, b = got.astype(np.float64), expected.astype(np.float64)
-    relative = max(RELATIVE, float(jnp.finfo(expected.dtype).eps))
+    relative = max(RELATIVE, float(jnp.finfo(expected.dtype).eps))  # type: ignore[no-untyped-call]
     tolerance = ABSOLUTE * float(np.abs(b).max()) + relative * np.abs(b)
     beyond = np.abs(a - b) > tolerance
     share = float(np.max(np.abs(a - b) / np.maximum(tolerance, np.finfo(np.float64).tiny)))
