@@ -19,8 +19,8 @@ from rollup.program import Program
 
 Array = np.ndarray
 
-LIMIT = 1 << 20
-"""Most elements of a register that is computed ahead."""
+LIMIT = 1 << 18
+"""Most elements of a register that is computed ahead: a stranger's op may have hundreds of registers."""
 
 
 def _div(a: Array, b: Array) -> Array:
