@@ -68,7 +68,8 @@ def test_formats_reach_their_precision(formats: str, relative: float) -> None:
     fidelity = model.fidelity(samples[20:])
     assert fidelity.relative <= relative
     stored = {str(array.dtype) for array in model.program.constants.values() if array.size >= 320}
-    assert stored == {"int16" if formats == "w16a16" else "int8"}
+    # What gives an output keeps 16 bits.
+    assert stored == ({"int16"} if formats == "w16a16" else {"int8", "int16"})
 
 
 def test_outliers_are_widened() -> None:
@@ -196,7 +197,7 @@ def test_refusals_name_the_thing_and_the_remedy(fn: Any, error: type[Exception],
 
 
 def test_bad_arguments_of_lower_are_refused() -> None:
-    with pytest.raises(LoweringError, match="no formats named 'w4a4'; use one of w16a16, w8a16"):
+    with pytest.raises(LoweringError, match="no formats named 'w4a4'; write w16a16 or w8a16"):
         lower(lambda x: x, EXAMPLE, formats="w4a4")
     with pytest.raises(LoweringError, match="at least one example input"):
         lower(lambda: jnp.ones(3))
