@@ -26,7 +26,9 @@ def bound(model: OnnxModel, inputs: Sequence[Any]) -> tuple[OnnxModel, dict[str,
         try:
             jax.eval_shape(model.fn, *left.values())
         except NeedsConstant as error:
-            fixed = {name: left[name] for name in error.inputs if name in left}
+            # Inside a function the importer can't tell its inputs apart: shapes, axes and counts are integers.
+            named = {name: left[name] for name in error.inputs if name in left}
+            fixed = {name: value for name, value in named.items() if value.dtype.kind in "iu"} or named
             if not fixed:
                 raise
             continue

@@ -36,7 +36,7 @@ and dtypes.
 **Inputs that say shapes** (Reshape's `shape`, TopK's `k`, axes, trip counts) are fixed to the test's values, since a program's shapes
 are fixed; the importer says which it must know, and the table says which these were. All others are inputs of the program.
 
-**Out of scope** is decided by the types, operators and numbers of a test: """
+**Out of scope** is decided by the types, operators and numbers of a test:"""
 
 REASONS = {
     "strings": "no numbers",
