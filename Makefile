@@ -65,6 +65,7 @@ check: lint ## Check style, types, import order, and that everything generated i
 	@$(BIN)/python -m touchstone.cli_page --check
 	@$(BIN)/python -m tests.costs --check
 	@$(BIN)/python -m tests.campaigns.page --check
+	@$(BIN)/python -m tests.campaigns.onnx.page --check
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory check-contracts; \
 	else echo "NOT CHECKED: contracts/ (bytecode, format, lint), because this machine has no Node"; fi
 
@@ -112,6 +113,7 @@ docs: setup ## Write docs/{ops,settings,commands}.md and the campaigns' figures 
 	@$(BIN)/python -m touchstone.settings_page
 	@$(BIN)/python -m touchstone.cli_page
 	@$(BIN)/python -m tests.campaigns.page
+	@$(BIN)/python -m tests.campaigns.onnx.page
 
 pictures: setup ## Take the README's pictures of the page again; needs Chromium
 	@mkdir -p docs/pictures
