@@ -128,8 +128,9 @@ def _planned(graph: Graph, wishes: dict[Var, Wish], masked: set[Var]) -> None:
         room = MASK_ROOM if view.has_mask(argument) else 0.0
         for var in view.moved_from(argument):
             wishes[var] = Wish(grid=SOFTMAX_GRID, room=room)
-            if room:
-                masked.add(var)
+        for var in view.masked_before(argument) if room else ():
+            wishes.setdefault(var, Wish(room=room))
+            masked.add(var)
         if room and isinstance(node.inputs[0], Var):
             masked.add(node.inputs[0])
 
@@ -239,6 +240,21 @@ class Producers:
             elif isinstance(operand, Var) and node.name not in PRODUCTS and self.has_mask(operand, depth - 1):
                 return True
         return False
+
+    def masked_before(self, var: Var) -> set[Var]:
+        """The variable and those that it selects or adds from and moves, as far as masks have met them already."""
+        found = {var}
+        node = self.of.get(var)
+        if node is not None and (node.name in MOVEMENT or node.name in ("add", "select_n")):
+            for operand in node.inputs:
+                if (
+                    isinstance(operand, Var)
+                    and _real(operand)
+                    and self.has_mask(operand)
+                    and _size(operand) == _size(var)
+                ):
+                    found |= self.masked_before(operand)
+        return found
 
     def square_bits(self, node: Node, var: Var) -> int:
         """Bits at which a sum of the squares that ``node`` takes of the variable still has a certified sum."""

@@ -2,6 +2,8 @@
 
 A quotient whose divisor does not change along a product's summed axes is divided after the product: the weights of an attention
 are never normalised one by one (DESIGN D4), and what is summed are the exponentials themselves.
+
+A mask that is added (zero, or a number from -1e4 downwards, infinity included) is a selection: an integer has no infinity to add.
 """
 
 from __future__ import annotations
@@ -11,10 +13,14 @@ from dataclasses import replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from prover.capture import Graph, Node, Operand, Stacked, Var, capture
-from prover.passes.plan import Producers
+from prover.passes.plan import MASK, Producers
+
+MOVES = frozenset({"broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "slice", "rev"})
 
 
 def simplify(graph: Graph) -> Graph:
@@ -24,7 +30,7 @@ def simplify(graph: Graph) -> Graph:
     for node in graph.nodes:
         if node.body is not None:
             node = replace(node, body=simplify(node.body))
-        nodes += _divided_later(view, uses, node) or [node]
+        nodes += _divided_later(view, uses, node) or _masked(view, node) or [node]
     return without_unread(Graph(graph.inputs, tuple(nodes), graph.outputs))
 
 
@@ -91,6 +97,64 @@ def _divided_later(view: Producers, uses: dict[Var, int], node: Node) -> list[No
 
         return rewritten(node, later, [numerator, divisor, node.inputs[1 - side]])
     return None
+
+
+def _masked(view: Producers, node: Node) -> list[Node] | None:
+    """x + select(c, 0, mask) as select(c, x, mask); None if the node is none."""
+    if node.name != "add":
+        return None
+    for x, added in (node.inputs, node.inputs[::-1]):
+        if isinstance(added, np.ndarray) and isinstance(x, Var) and _is_mask(added):
+            return _masked_by_constant(node, x, added)
+        moves: list[Node] = []
+        while isinstance(added, Var) and added in view.of and view.of[added].name in (*MOVES, "convert_element_type"):
+            moves += [view.of[added]] if view.of[added].name in MOVES else []
+            added = view.of[added].inputs[0]
+        choice = view.of.get(added) if isinstance(added, Var) else None
+        if choice is None or choice.name != "select_n" or not isinstance(x, Var):
+            continue
+        values = [_value(view, case) for case in choice.inputs[1:]]
+        if any(v is None or (v != 0 and v > MASK) for v in values) or all(v == 0 for v in values):
+            continue
+        return _masked_by_choice(node, x, choice.inputs[0], moves[::-1], [v or 0.0 for v in values])
+    return None
+
+
+def _is_mask(array: np.ndarray) -> bool:
+    """Whether a constant is zero or a mask everywhere, and a mask somewhere."""
+    if array.dtype.kind in "iub" or not array.size or float(np.min(array)) > MASK:
+        return False
+    return bool(np.all((array == 0) | (array <= MASK)))
+
+
+def _masked_by_constant(node: Node, x: Var, mask: np.ndarray) -> list[Node]:
+    shape = node.outputs[0].shape
+
+    def chosen(x: Any) -> Any:
+        hidden = jnp.full(shape, -jnp.inf, x.dtype)
+        return lax.select_n(np.broadcast_to(mask != 0, shape), jnp.broadcast_to(x, shape), hidden)
+
+    return rewritten(node, chosen, [x])
+
+
+def _masked_by_choice(node: Node, x: Var, choice: Operand, moves: list[Node], values: list[float]) -> list[Node]:
+    shape = node.outputs[0].shape
+
+    def chosen(x: Any, c: Any) -> Any:
+        for move in moves:
+            c = move.primitive.bind(c, **move.params)
+        cases = [x if v == 0 else jnp.full(shape, v, x.dtype) for v in values]
+        return lax.select_n(jnp.broadcast_to(c, shape), *(jnp.broadcast_to(case, shape) for case in cases))
+
+    return rewritten(node, chosen, [x, choice])
+
+
+def _value(view: Producers, operand: Operand) -> float | None:
+    """The one value of a constant, possibly broadcast; None for anything else."""
+    operand = view.through(operand, lambda n: n.name in ("broadcast_in_dim", "convert_element_type"))
+    if not isinstance(operand, np.ndarray) or not operand.size or not np.all(operand == operand.flat[0]):
+        return None
+    return float(operand.flat[0])
 
 
 def _constant_along(view: Producers, operand: Var, axes: Sequence[int]) -> bool:

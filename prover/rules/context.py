@@ -195,7 +195,8 @@ class Context:
         """At most ``bits`` bits of magnitude: saturate to twice the margin over calibration if that helps, then round low bits off."""
         if coder.bits(fix.register) <= bits:
             return fix
-        bound = int(2 * MARGIN * fix.range.magnitude * 2.0**fix.scale) + 1 if fix.scale < 1000 else 0
+        reach = 2 * MARGIN * fix.range.magnitude + fix.range.wish.room
+        bound = int(reach * 2.0**fix.scale) + 1 if fix.scale < 1000 else 0
         register = fix.register
         if bound.bit_length() < coder.bits(register):
             register = coder.clamp(register, -bound, bound)

@@ -36,6 +36,15 @@ def _masked(x: Any, keep: Any) -> Any:
     return jnp.einsum("hij,jhd->ihd", jax.nn.softmax(scores, axis=-1), x)
 
 
+def _infinite(x: Any, keep: Any) -> Any:
+    """Attention whose masks are zeros and infinities that are added: one known, one that depends on an input."""
+    scores = jnp.einsum("ihd,jhd->hij", x, x) * 0.5 + np.where(np.tril(np.ones((6, 6), bool)), 0, -np.inf).astype(
+        np.float32
+    )
+    scores = scores + jnp.where(keep[None, None] > 0, 0.0, -jnp.inf)
+    return jnp.einsum("hij,jhd->ihd", jax.nn.softmax(scores, axis=-1), x)
+
+
 def _tied(tokens: Any) -> Any:
     x = jnp.take(TABLE, tokens, axis=0, mode="clip")
     return jnp.argmax(x @ TABLE.T, axis=-1), x
@@ -54,5 +63,6 @@ case("product, scaled by row", _dense, uneven(5, 24), formats="w16a16/1/1")
 case("product of two inputs, both scaled by row", _scores, uneven(2, 4, 8), uneven(2, 5, 8), formats="w16a16/1/1")
 case("product, 8-bit weights", lambda x: jnp.tanh(x @ WEIGHTS) @ MORE, reals(5, 24), formats="w8a16", relative=2e-2)
 case("attention, masks selected and added", _masked, reals(6, 2, 8), np.array([1, 1, 1, 1, 0, 0], np.float32))
+case("attention, infinite masks added", _infinite, reals(6, 2, 8), np.array([1, 0, 1, 1, 0, 0], np.float32))
 case("embedding tied to the output", _tied, np.array([0, 7, 4999, 1234], np.int32))
 case("residual stream", _stream, reals(3, 24) * np.array([1, 300, 1], np.float32)[:, None])
