@@ -4,7 +4,7 @@ A value is int16 with a power-of-two scale and a twofold margin over calibration
 one is *widened* to 24 bits; one that even these can't hold well gets, where products read it, a *scale per row* at run time. What
 its consumers ask for (``prover.passes.plan``) comes before either. Weights are int16 or int8 with a real scale per output channel.
 
-``w16a16``, ``w8a16``: bits of weights and values, widening what exceeds its typical magnitude 128-fold. ``w16a16/32``: 32-fold.
+``w16a16``, ``w8a16``: bits of weights and values, widening what exceeds its typical magnitude 24-fold. ``w16a16/8``: 8-fold.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rollup.types import DType
 MARGIN = 2.0
 """Calibrated magnitudes are multiplied by this before a format is chosen."""
 
-OUTLIER = 128.0
+OUTLIER = 24.0
 """A value whose magnitude exceeds its typical one by this factor is widened, unless the formats say another."""
 
 WIDE_BITS = 23
@@ -91,11 +91,11 @@ _NAMED = re.compile(r"w(8|16)a16(?:/(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?)?")
 
 
 def formats_named(name: str) -> Formats:
-    """``w16a16``, ``w8a16``, or with a factor from which values are widened (and another, scaled by row): ``w16a16/32/1000``."""
+    """``w16a16``, ``w8a16``, or with a factor from which values are widened (and another, scaled by row): ``w16a16/8/1000``."""
     found = _NAMED.fullmatch(name)
     if found is None:
         raise LoweringError(
-            f"there are no formats named {name!r}; write w16a16 or w8a16, with /32 to widen what exceeds its typical magnitude 32-fold"
+            f"there are no formats named {name!r}; write w16a16 or w8a16, with /8 to widen what exceeds its typical magnitude 8-fold"
         )
     weight, outlier, row = found.groups()
     return Formats(int(weight), float(outlier or OUTLIER), float(row or ROW_OUTLIER))

@@ -21,10 +21,10 @@ from rollup.types import ModelId
 CANDIDATES = (
     "w8a16/1000",
     "w16a16/1000",
+    "w8a16/128",
+    "w16a16/128",
     "w8a16",
     "w16a16",
-    "w8a16/32",
-    "w16a16/32",
     "w16a16/8",
     "w16a16/8/1000",
     "w16a16/2/64",

@@ -118,7 +118,7 @@ def audit(context: click.Context, path: Path, against: str | None, samples: Path
     "--formats",
     metavar="NAME",
     help="Bits of weights and values, w16a16 or w8a16, and from which factor between largest and typical magnitude on a value is "
-    "widened or scaled by row: w16a16/32, w16a16/32/1000. [w16a16]",
+    "widened or scaled by row: w16a16/8, w16a16/8/1000. [w16a16]",
 )
 @click.option(
     "--target",
