@@ -14,6 +14,9 @@ from prover.capture import Graph, Node, Var, bind, scan
 from prover.passes.plan import MASK, PLAIN, Plan, Wish
 from rollup.errors import LoweringError
 
+PART = 1 << 20
+"""Elements that statistics are taken of at a time."""
+
 COMPILED_BYTES = 1 << 24
 """Constants of a graph up to which it is compiled as a whole to be calibrated."""
 
@@ -41,18 +44,25 @@ class Range:
 
 
 def _statistics(x: Any, masked: bool = False) -> Any:
-    """[low, high, mean of the root, any NaN] of an array, by JAX while tracing, else by NumPy, which compiles nothing."""
-    xp: Any = jnp if isinstance(x, jax.core.Tracer) else np
-    x = xp.asarray(x)
+    """[low, high, mean of the root, any NaN] of an array: by JAX while tracing, else by NumPy, which compiles nothing, part by part."""
+    if isinstance(x, jax.core.Tracer):
+        low, high, total, count, nan = _part(jnp, x, masked)
+        return jnp.stack([low, high, total / jnp.maximum(count, 1), nan.astype(low.dtype)])
+    flat = np.asarray(x).reshape(-1)
+    parts = [_part(np, flat[at : at + PART], masked) for at in range(0, max(flat.size, 1), PART)]
+    lows, highs, totals, counts, nans = (np.asarray(column, dtype=np.float64) for column in zip(*parts, strict=True))
+    return np.stack([lows.min(), highs.max(), totals.sum() / max(counts.sum(), 1), nans.max()])
+
+
+def _part(xp: Any, x: Any, masked: bool) -> tuple[Any, Any, Any, Any, Any]:
+    """(low, high, sum of the roots, how many, any NaN) of the finite elements, of the non-zero ones among them."""
     x = x.astype(xp.float32) if x.dtype != np.float64 else x
     finite = xp.isfinite(x)
     if masked:
         finite &= x > MASK
-    low = xp.min(xp.where(finite, x, xp.inf))
-    high = xp.max(xp.where(finite, x, -xp.inf))
     counted = finite & (x != 0)
-    root = xp.sum(xp.sqrt(xp.abs(xp.where(counted, x, 0)))) / xp.maximum(xp.sum(counted), 1)
-    return xp.stack([low, high, root, xp.any(xp.isnan(x)).astype(low.dtype)])
+    low, high = xp.min(xp.where(finite, x, xp.inf)), xp.max(xp.where(finite, x, -xp.inf))
+    return low, high, xp.sum(xp.sqrt(xp.abs(xp.where(counted, x, 0)))), xp.sum(counted), xp.any(xp.isnan(x))
 
 
 def _observe(graph: Graph, inputs: Sequence[Any], plan: Plan) -> tuple[list[Any], dict[Var, Any]]:

@@ -23,7 +23,7 @@ SHIFT_FIELD = 64
 """A packed multiplier is ``mantissa * 64 + shift``."""
 
 
-QUANTISED_ELEMENTS = 1 << 22
+QUANTISED_ELEMENTS = 1 << 20
 """Elements of a weight that are held in double precision at a time."""
 
 
