@@ -7,6 +7,7 @@ A format has to hold a value's range on a grid that its consumers can live with,
 - a *statistic* (a reduction over a row, and what is computed from it alone) has few elements and a large range, since it squares
   or sums others: it is kept whole;
 - what an *arg-max or a sort* compares needs an absolute grid, or values that are close become equal;
+- a *carry* of a loop is rounded in every iteration, so that errors add up;
 - a *stream* (a value that additions carry on, and that no product reads directly) collects what all layers add to it.
 """
 
@@ -33,6 +34,7 @@ CHOICE_GRID = 12
 MASK_ROOM = 32.0
 """How far below every unmasked argument a format reaches, so that a masked one has an exponential of exactly zero."""
 
+CARRY_BITS = 24
 STREAM_BITS = 30
 SQUARE_BITS = 62
 """Most bits of a certified sum of squares."""
@@ -116,6 +118,7 @@ def _planned(graph: Graph, wishes: dict[Var, Wish], masked: set[Var]) -> None:
     for node in graph.nodes:
         if node.body is not None:
             _planned(node.body, wishes, masked)
+            _carries(node, wishes)
         if node.name in BOUNDED:
             wishes[node.outputs[0]] = Wish(unit=True)
         if node.name in CHOOSING and isinstance(node.inputs[0], Var) and _real(node.inputs[0]):
@@ -165,6 +168,15 @@ def _streams(view: Producers, wishes: dict[Var, Wish]) -> None:
         )
         if carried or any(node.name in ADDITIVE and _size(node.outputs[0]) == _size(var) for node in readers):
             wishes[var] = Wish(bits=min([STREAM_BITS, *(view.square_bits(node, var) for node in readers)]))
+
+
+def _carries(node: Node, wishes: dict[Var, Wish]) -> None:
+    """What a loop carries and no product reads is rounded once an iteration: finely."""
+    assert node.body is not None
+    view, first = Producers(node.body), node.params["num_consts"]
+    for var in node.body.inputs[first : first + node.params["num_carry"]]:
+        if _real(var) and var not in wishes and not view.feeds_product(var):
+            wishes[var] = Wish(bits=CARRY_BITS)
 
 
 class Producers:

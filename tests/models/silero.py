@@ -73,7 +73,8 @@ def network() -> OnnxModel:
 
 def lowered() -> Model:
     chosen = calibration()
-    return lower(network().fn, *chosen[0], calibration=chosen).noted(name=NAME)
+    # Some frames lie within a thousandth of the threshold.
+    return lower(network().fn, *chosen[0], calibration=chosen, formats="w16a16/8").noted(name=NAME)
 
 
 def answers(model: Model) -> list[Row]:
