@@ -98,6 +98,16 @@ class Graph:
                 count[operand] = count.get(operand, 0) + 1
         return count
 
+    def pruned(self) -> Graph:
+        """Without nodes that no output needs."""
+        needed = {x for x in self.outputs if isinstance(x, Var)}
+        kept: list[Node] = []
+        for node in reversed(self.nodes):
+            if needed.intersection(node.outputs):
+                kept.append(node)
+                needed.update(x for x in node.inputs if isinstance(x, Var))
+        return Graph(self.inputs, tuple(reversed(kept)), self.outputs)
+
 
 @dataclass(frozen=True)
 class _Place:
@@ -240,7 +250,7 @@ def _graph(jaxpr: Any, constants: Sequence[Any], place: _Place) -> Graph:
     nodes: list[Node] = []
     outputs = _flatten(jaxpr, constants, inputs, replace(place, nodes=nodes))
     nodes = [_without_empty(node) for node in nodes]
-    graph = _pruned(Graph(inputs, tuple(nodes), tuple(outputs)))
+    graph = Graph(inputs, tuple(nodes), tuple(outputs)).pruned()
     for var in [*graph.inputs, *(v for node in graph.nodes for v in node.outputs)]:
         if 0 in var.shape:
             raise LoweringError(f"an array of shape {var.shape} has no elements; give every dimension a positive size")
@@ -252,17 +262,6 @@ def _without_empty(node: Node) -> Node:
     if node.name != "concatenate" or 0 in node.outputs[0].shape:
         return node
     return replace(node, inputs=tuple(x for x in node.inputs if 0 not in x.shape))
-
-
-def _pruned(graph: Graph) -> Graph:
-    """Without nodes that no output needs."""
-    needed = {x for x in graph.outputs if isinstance(x, Var)}
-    kept: list[Node] = []
-    for node in reversed(graph.nodes):
-        if needed.intersection(node.outputs):
-            kept.append(node)
-            needed.update(x for x in node.inputs if isinstance(x, Var))
-    return Graph(graph.inputs, tuple(reversed(kept)), graph.outputs)
 
 
 def capture(fn: Callable[..., Any], example_inputs: Sequence[Any]) -> tuple[Graph, Any, Any]:

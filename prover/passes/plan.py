@@ -42,21 +42,10 @@ SQUARE_BITS = 62
 STATISTIC_COUNT = 8
 """Elements that a reduction takes together at least for its result to be a statistic."""
 
-MOVEMENT = frozenset(
-    {
-        "broadcast_in_dim",
-        "reshape",
-        "transpose",
-        "squeeze",
-        "expand_dims",
-        "stop_gradient",
-        "copy",
-        "copy_p",
-        "rev",
-        "slice",
-    }
-    | {"convert_element_type"}
-)
+MOVES = frozenset({"broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "slice", "rev"})
+"""Primitives that move elements of any dtype."""
+
+MOVEMENT = MOVES | {"convert_element_type", "stop_gradient", "copy", "copy_p"}
 ADDITIVE = frozenset({"add", "sub", "add_any"})
 PRODUCTS = frozenset({"dot_general", "conv_general_dilated"})
 CHOOSING = frozenset({"argmax", "argmin", "top_k", "sort"})
@@ -103,7 +92,7 @@ def plan(graph: Graph) -> Plan:
     _planned(graph, wishes, masked)
     view = Producers(graph)
     for operand in graph.outputs:
-        for var in view.moved_from(operand) if isinstance(operand, Var) and _real(operand) else ():
+        for var in view.moved_from(operand) if isinstance(operand, Var) and real(operand) else ():
             wishes[var] = replace(wishes.get(var, PLAIN), fine=True)
     return Plan(wishes, frozenset(masked))
 
@@ -113,7 +102,7 @@ def _planned(graph: Graph, wishes: dict[Var, Wish], masked: set[Var]) -> None:
     _statistics(view, wishes)
     _streams(view, wishes)
     for var in (*graph.inputs, *view.of):
-        if var not in wishes and _real(var) and view.summed_axes(var):
+        if var not in wishes and real(var) and view.summed_axes(var):
             wishes[var] = Wish(rows=True)
     for node in graph.nodes:
         if node.body is not None:
@@ -121,7 +110,7 @@ def _planned(graph: Graph, wishes: dict[Var, Wish], masked: set[Var]) -> None:
             _carries(node, wishes)
         if node.name in BOUNDED:
             wishes[node.outputs[0]] = Wish(unit=True)
-        if node.name in CHOOSING and isinstance(node.inputs[0], Var) and _real(node.inputs[0]):
+        if node.name in CHOOSING and isinstance(node.inputs[0], Var) and real(node.inputs[0]):
             for var in view.moved_from(node.inputs[0]):
                 wishes.setdefault(var, Wish(grid=CHOICE_GRID, fine=True))
         argument = view.below_maximum(node.inputs[0]) if node.name == "exp" else None
@@ -141,7 +130,7 @@ def _planned(graph: Graph, wishes: dict[Var, Wish], masked: set[Var]) -> None:
 def _statistics(view: Producers, wishes: dict[Var, Wish]) -> None:
     found: set[Var] = set()
     for node in view.graph.nodes:
-        if not node.outputs or not _real(node.outputs[0]):
+        if not node.outputs or not real(node.outputs[0]):
             continue
         read = [x for x in node.inputs if isinstance(x, Var)]
         out = node.outputs[0]
@@ -160,7 +149,7 @@ def _statistics(view: Producers, wishes: dict[Var, Wish]) -> None:
 def _streams(view: Producers, wishes: dict[Var, Wish]) -> None:
     for var in (*view.graph.inputs, *view.of):
         readers = view.readers.get(var, [])
-        if not _real(var) or len(readers) < 2 or view.feeds_product(var) or var in wishes:
+        if not real(var) or len(readers) < 2 or view.feeds_product(var) or var in wishes:
             continue
         made = view.of.get(var)
         carried = (
@@ -175,7 +164,7 @@ def _carries(node: Node, wishes: dict[Var, Wish]) -> None:
     assert node.body is not None
     view, first = Producers(node.body), node.params["num_consts"]
     for var in node.body.inputs[first : first + node.params["num_carry"]]:
-        if _real(var) and var not in wishes and not view.feeds_product(var):
+        if real(var) and var not in wishes and not view.feeds_product(var):
             wishes[var] = Wish(bits=CARRY_BITS)
 
 
@@ -202,7 +191,7 @@ class Producers:
         found = [var]
         while found[-1] in self.of and self.of[found[-1]].name in MOVEMENT:
             operand = self.of[found[-1]].inputs[0]
-            if not isinstance(operand, Var) or not _real(operand):
+            if not isinstance(operand, Var) or not real(operand):
                 break
             found.append(operand)
         return found
@@ -232,7 +221,7 @@ class Producers:
         most = self.through(most, lambda node: node.name in MOVEMENT)
         if isinstance(most, Var) and most in self.of and self.of[most].name in ("max", "select_n"):
             # jax.nn guards against rows of nothing but -inf.
-            operands = [x for x in self.of[most].inputs if isinstance(x, Var) and _real(x)]
+            operands = [x for x in self.of[most].inputs if isinstance(x, Var) and real(x)]
             most = self.through(operands[0], lambda node: node.name in MOVEMENT) if len(operands) == 1 else most
         if not isinstance(x, Var) or not isinstance(most, Var) or most not in self.of:
             return None
@@ -247,7 +236,7 @@ class Producers:
             return False
         for operand in node.inputs:
             if isinstance(operand, np.ndarray):
-                if operand.dtype.kind not in "iub" and operand.size and float(np.min(operand)) <= MASK:
+                if real(operand) and operand.size and float(np.min(operand)) <= MASK:
                     return True
             elif isinstance(operand, Var) and node.name not in PRODUCTS and self.has_mask(operand, depth - 1):
                 return True
@@ -261,7 +250,7 @@ class Producers:
             for operand in node.inputs:
                 if (
                     isinstance(operand, Var)
-                    and _real(operand)
+                    and real(operand)
                     and self.has_mask(operand)
                     and _size(operand) == _size(var)
                 ):
@@ -281,8 +270,9 @@ def _convert(node: Node) -> bool:
     return node.name in ("convert_element_type", "stop_gradient", "copy")
 
 
-def _real(var: Var) -> bool:
-    return bool(jnp.issubdtype(var.dtype, jnp.floating))
+def real(array: Any) -> bool:
+    """Whether a variable or a constant holds real numbers."""
+    return bool(jnp.issubdtype(array.dtype, jnp.floating))
 
 
 def _size(operand: Any) -> int:

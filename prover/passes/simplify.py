@@ -18,9 +18,7 @@ import numpy as np
 from jax import lax
 
 from prover.capture import Graph, Node, Operand, Stacked, Var, capture
-from prover.passes.plan import MASK, Producers
-
-MOVES = frozenset({"broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "slice", "rev"})
+from prover.passes.plan import MASK, MOVES, Producers, real
 
 
 def simplify(graph: Graph) -> Graph:
@@ -31,34 +29,27 @@ def simplify(graph: Graph) -> Graph:
         if node.body is not None:
             node = replace(node, body=simplify(node.body))
         nodes += _divided_later(view, uses, node) or _masked(view, node) or [node]
-    return without_unread(Graph(graph.inputs, tuple(nodes), graph.outputs))
-
-
-def without_unread(graph: Graph) -> Graph:
-    """Without nodes that no output needs."""
-    needed = {x for x in graph.outputs if isinstance(x, Var)}
-    kept: list[Node] = []
-    for node in reversed(graph.nodes):
-        if needed.intersection(node.outputs):
-            kept.append(node)
-            needed.update(x for x in node.inputs if isinstance(x, Var))
-    return Graph(graph.inputs, tuple(reversed(kept)), graph.outputs)
+    return Graph(graph.inputs, tuple(nodes), graph.outputs).pruned()
 
 
 def rewritten(node: Node, fn: Callable[..., Any], operands: Sequence[Operand]) -> list[Node]:
     """Nodes that compute ``fn`` of the operands into the node's output."""
-    arrays = [x.array if isinstance(x, Stacked) else x for x in operands]
-    shapes = [jax.ShapeDtypeStruct(x.shape, a.dtype) for x, a in zip(operands, arrays, strict=True)]  # type: ignore[no-untyped-call]
+    arrays = [x for x in operands if not isinstance(x, Stacked)]
+    assert len(arrays) == len(operands), "scans are simplified before their bodies know their constants"
+    shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in arrays]  # type: ignore[no-untyped-call]
     graph, _, _ = capture(fn, shapes)
-    names: dict[Operand, Operand] = dict(zip(graph.inputs, operands, strict=True))
+    given: dict[Var, Operand] = dict(zip(graph.inputs, arrays, strict=True))
     (result,) = graph.outputs
     assert isinstance(result, Var)
-    names[result] = node.outputs[0]
+
+    def read(x: Operand) -> Operand:
+        return given.get(x, x) if isinstance(x, Var) else x
+
     return [
         replace(
             new,
-            inputs=tuple(names.get(x, x) if isinstance(x, Var) else x for x in new.inputs),
-            outputs=tuple(v if (v := names.get(x, x)) is not None and isinstance(v, Var) else x for x in new.outputs),
+            inputs=tuple(map(read, new.inputs)),
+            outputs=tuple(node.outputs[0] if x is result else x for x in new.outputs),
             where=node.where,
         )
         for new in graph.nodes
@@ -69,8 +60,7 @@ def _divided_later(view: Producers, uses: dict[Var, int], node: Node) -> list[No
     """dot(a / s, b) as dot(a, b) / s where s is constant along the summed axes; None if the node is none."""
     if node.name != "dot_general":
         return None
-    (lhs_sum, rhs_sum), (lhs_batch, rhs_batch) = node.params["dimension_numbers"]
-    for side, sums, batch in ((0, lhs_sum, lhs_batch), (1, rhs_sum, rhs_batch)):
+    for side, sums in enumerate(node.params["dimension_numbers"][0]):
         operand = view.through(node.inputs[side], lambda n: n.name in ("copy", "stop_gradient"))
         division = view.of.get(operand) if isinstance(operand, Var) else None
         if division is None or division.name != "div" or uses.get(division.outputs[0]) != 1:
@@ -78,25 +68,26 @@ def _divided_later(view: Producers, uses: dict[Var, int], node: Node) -> list[No
         numerator, divisor = division.inputs
         if not isinstance(numerator, Var) or not isinstance(divisor, Var):
             continue
-        if numerator.shape != operand.shape or not _constant_along(view, divisor, sums):
-            continue
-        rank, other = len(operand.shape), len(node.inputs[1 - side].shape)
-        free = [d for d in range(rank) if d not in (*sums, *batch)]
-        others = other - len(sums) - len(batch)
-
-        def later(a: Any, s: Any, b: Any) -> Any:
-            pair = (a, b) if side == 0 else (b, a)  # noqa: B023
-            product = lax.dot_general(*pair, **node.params)
-            s = lax.slice(s, [0] * rank, [1 if d in sums else n for d, n in enumerate(s.shape)])  # noqa: B023
-            s = lax.transpose(s, (*batch, *free, *sums))  # noqa: B023
-            lead = [s.shape[j] for j in range(len(batch))]  # noqa: B023
-            own = [s.shape[len(batch) + j] for j in range(len(free))]  # noqa: B023
-            around = [1] * others  # noqa: B023
-            shape = [*lead, *own, *around] if side == 0 else [*lead, *around, *own]  # noqa: B023
-            return product / lax.reshape(s, shape)
-
-        return rewritten(node, later, [numerator, divisor, node.inputs[1 - side]])
+        if numerator.shape == operand.shape and _constant_along(view, divisor, sums):
+            return _divided(node, side, numerator, divisor)
     return None
+
+
+def _divided(node: Node, side: int, numerator: Var, divisor: Var) -> list[Node]:
+    """The product of the numerator and the other side, divided by the divisor over the product's axes."""
+    sums, batch = (axes[side] for axes in node.params["dimension_numbers"])
+    other = node.inputs[1 - side]
+    free = [d for d in range(len(divisor.shape)) if d not in (*sums, *batch)]
+    around = [1] * (len(other.shape) - len(sums) - len(batch))
+
+    def later(a: Any, s: Any, b: Any) -> Any:
+        product = lax.dot_general(*((a, b) if side == 0 else (b, a)), **node.params)
+        s = lax.slice(s, [0] * s.ndim, [1 if d in sums else n for d, n in enumerate(s.shape)])
+        lead, own = [s.shape[d] for d in batch], [s.shape[d] for d in free]
+        shape = [*lead, *own, *around] if side == 0 else [*lead, *around, *own]
+        return product / lax.reshape(lax.transpose(s, (*batch, *free, *sums)), shape)
+
+    return rewritten(node, later, [numerator, divisor, other])
 
 
 def _masked(view: Producers, node: Node) -> list[Node] | None:
@@ -122,7 +113,7 @@ def _masked(view: Producers, node: Node) -> list[Node] | None:
 
 def _is_mask(array: np.ndarray) -> bool:
     """Whether a constant is zero or a mask everywhere, and a mask somewhere."""
-    if array.dtype.kind in "iub" or not array.size or float(np.min(array)) > MASK:
+    if not real(array) or not array.size or float(np.min(array)) > MASK:
         return False
     return bool(np.all((array == 0) | (array <= MASK)))
 
