@@ -221,7 +221,7 @@ class Upholder(_Claimant):
             if program is not None:
                 yield claim_id, Upheld(program, self._trace(claim_id, program))
 
-    def _trace(self, claim_id: ClaimId, program: Program) -> LazyTrace:
+    def _trace(self, claim_id: ClaimId, program: Program) -> LazyTrace[Trace]:
         def derive() -> Trace:
             trace = self._traces.pop(claim_id, None) or self._trace_of(program, self.book.data_of(claim_id)[0])
             self._traces[claim_id] = trace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -51,14 +51,17 @@ class ValueTrace:
         return self._tree.state_root(index)
 
 
+T = TypeVar("T", bound=Trace)
+
+
 @dataclass(frozen=True)
-class LazyTrace:
+class LazyTrace(Generic[T]):
     """A trace that is derived when a node of it is asked for."""
 
-    derive: Callable[[], Trace]
+    derive: Callable[[], T]
 
     @cached_property
-    def _trace(self) -> Trace:
+    def _trace(self) -> T:
         return self.derive()
 
     def node(self, gindex: Gindex) -> Root:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +13,7 @@ from challenger.checkers.re_execute import Machine, ReExecute
 from challenger.defender import Behaviour, Defender
 from challenger.player import theirs
 from challenger.strategy import Trace
-from challenger.trace import SharedTraces
+from challenger.trace import LazyTrace, SharedTraces
 from challenger.verdict import verdict
 from challenger.watcher import Watcher
 from prover.executor import Executor
@@ -26,7 +25,7 @@ from rollup.l1.client import ClaimStatus, L1Client, Receipt
 from rollup.l1.events import Convicted
 from rollup.program import Program
 from rollup.settings import Parameters
-from rollup.types import Gindex, Root
+from rollup.types import Root
 from sequencer.sequencer import Sequencer
 
 Array = np.ndarray
@@ -41,25 +40,12 @@ class ClaimedTrace(Trace, Protocol):
     def root(self) -> Root: ...
 
 
-@dataclass(frozen=True)
-class DerivedTrace:
-    """What a claimant commits to, made when somebody asks for a node of it: an honest path hashes nothing."""
-
-    derive: Callable[[], ClaimedTrace]
-
-    @cached_property
-    def derived(self) -> ClaimedTrace:
-        return self.derive()
+class DerivedTrace(LazyTrace[ClaimedTrace]):
+    """What a claimant commits to, made when somebody asks for it: an honest path hashes nothing."""
 
     @property
     def root(self) -> Root:
-        return self.derived.root
-
-    def node(self, gindex: Gindex) -> Root:
-        return self.derived.node(gindex)
-
-    def leaf_bytes(self, leaf: int) -> bytes:
-        return self.derived.leaf_bytes(leaf)
+        return self._trace.root
 
 
 @dataclass

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from functools import reduce
 
 from prover.executor.kernel import Kernel
 from rollup.audit.intervals import INT32, OpIntervals, Range
@@ -59,19 +60,15 @@ def joint(kernels: Sequence[Kernel]) -> Kernel:
     reaches = [kernel.reach for kernel in kernels]
 
     def hulls(parts: Sequence[Sequence[Range]]) -> tuple[Range, ...]:
-        return tuple(_hull(column) for column in zip(*parts, strict=True))
+        return tuple(reduce(Range.hull, column) for column in zip(*parts, strict=True))
 
     reach = OpIntervals(
         hulls([r.accesses for r in reaches]),
-        _hull([r.acc for r in reaches]),
+        reduce(Range.hull, [r.acc for r in reaches]),
         hulls([r.registers for r in reaches]),
         hulls([r.exact for r in reaches]),
-        _hull([r.output for r in reaches]),
+        reduce(Range.hull, [r.output for r in reaches]),
         max(r.magnitude for r in reaches),
         (),
     )
     return replace(kernels[0], reach=reach)
-
-
-def _hull(parts: Sequence[Range]) -> Range:
-    return Range(min(p.low for p in parts), max(p.high for p in parts))

@@ -26,8 +26,6 @@ class Rows:
 
     mantissa: Draft
     peak: View
-    low: int
-    high: int
 
     def amount(self, coder: Coder, outputs: Mapping[int, int]) -> int:
         """Register of the row's shift; ``outputs``: variable of every dimension of the mantissa that is kept."""
@@ -71,7 +69,7 @@ def _scaled(ctx: Context, draft: Draft, axes: Sequence[int]) -> Rows:
     register = coder.clamp(register, DType.I16.min, DType.I16.max)
     mantissa = coder.done(register, draft.scale)
     stored = ctx.builder.read(ctx.builder.emit(mantissa, DType.I16), mantissa)
-    return Rows(stored, peak, draft.low, draft.high)
+    return Rows(stored, peak)
 
 
 def _amount(coder: Coder, peak: View) -> int:

@@ -15,7 +15,7 @@ from rollup.l1.client import ClaimStatus
 from rollup.l1.events import Convicted
 from rollup.merkle import TraceTree, tensor_tree
 from rollup.settings import Parameters
-from rollup.types import Duration, Gindex, Root
+from rollup.types import Duration, Root
 from touchstone.network import Network, Story
 
 Array = np.ndarray
@@ -53,29 +53,11 @@ class Roots:
     def _root(self, array: Array) -> Root:
         return tensor_tree(_bytes(array), self.header.tensor_depth).root
 
-    def changed(self, wrong: dict[int, Array]) -> FalseTrace:
+    def changed(self, wrong: dict[int, Array]) -> TraceTree:
         """The trace with some values replaced."""
         values = [wrong.get(v, array) for v, array in enumerate(self.values)]
         roots = [self._root(wrong[v]) if v in wrong else root for v, root in enumerate(self.roots)]
-        tree = TraceTree(roots, self.header.trace_depth, self.header.tensor_depth, lambda v: _bytes(values[v]))
-        return FalseTrace(tree)
-
-
-@dataclass(frozen=True)
-class FalseTrace:
-    """What a liar commits to."""
-
-    tree: TraceTree
-
-    @property
-    def root(self) -> Root:
-        return self.tree.root
-
-    def node(self, gindex: Gindex) -> Root:
-        return self.tree.node(gindex)
-
-    def leaf_bytes(self, leaf: int) -> bytes:
-        return self.tree.leaf_bytes(leaf)
+        return TraceTree(roots, self.header.trace_depth, self.header.tensor_depth, lambda v: _bytes(values[v]))
 
 
 @dataclass(frozen=True)

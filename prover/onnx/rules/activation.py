@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -125,42 +126,24 @@ def flattened(node: Node) -> tuple[Any, tuple[int, ...]]:
     return jnp.reshape(x, (rows, -1)) if rows else x, x.shape
 
 
-@rule("Softmax", since=13)
-def _softmax(node: Node) -> Any:
-    x = node[0]
-    return jax.nn.softmax(x, axis=node.axis(node.attribute("axis"), x.ndim))
-
-
-@rule("Softmax")
-def _softmax_1(node: Node) -> Any:
-    x, shape = flattened(node)
-    return jax.nn.softmax(x, axis=-1).reshape(shape)
-
-
-@rule("LogSoftmax", since=13)
-def _log_softmax(node: Node) -> Any:
-    x = node[0]
-    return jax.nn.log_softmax(x, axis=node.axis(node.attribute("axis"), x.ndim))
-
-
-@rule("LogSoftmax")
-def _log_softmax_1(node: Node) -> Any:
-    x, shape = flattened(node)
-    return jax.nn.log_softmax(x, axis=-1).reshape(shape)
-
-
-@rule("Hardmax", since=13)
-def _hardmax(node: Node) -> Any:
-    x = node[0]
-    return hardmax(x, node.axis(node.attribute("axis"), x.ndim))
-
-
-@rule("Hardmax")
-def _hardmax_1(node: Node) -> Any:
-    x, shape = flattened(node)
-    return hardmax(x, x.ndim - 1).reshape(shape)
-
-
 def hardmax(x: Any, axis: int) -> Any:
     best = jnp.expand_dims(jnp.argmax(x, axis=axis), axis)
     return (lax.broadcasted_iota(best.dtype, x.shape, axis) == best).astype(x.dtype)
+
+
+def _normaliser(op: str, fn: Callable[[Any, int], Any]) -> None:
+    """``fn`` of an array and an axis: along it, or before opset 13 along everything from it on."""
+
+    @rule(op, since=13)
+    def along(node: Node) -> Any:
+        return fn(node[0], node.axis(node.attribute("axis"), node[0].ndim))
+
+    @rule(op)
+    def from_axis_on(node: Node) -> Any:
+        x, shape = flattened(node)
+        return fn(x, x.ndim - 1).reshape(shape)
+
+
+_normaliser("Softmax", jax.nn.softmax)
+_normaliser("LogSoftmax", jax.nn.log_softmax)
+_normaliser("Hardmax", hardmax)
