@@ -128,7 +128,7 @@ class Builder:
             if not final:
                 form = Format(
                     DType.I32,
-                    scale_for(draft.range.magnitude * MARGIN, FINE_BITS),
+                    scale_for(draft.range.magnitude * MARGIN + draft.range.room, FINE_BITS),
                     -(1 << FINE_BITS),
                     (1 << FINE_BITS) - 1,
                 )
@@ -231,7 +231,7 @@ class Builder:
 
 def _meant(observed: Range) -> str:
     """Which ends of its format a value reaches by design: bounded functions both, what is masked the lower one."""
-    return "both" if observed.wish.unit else "low" if observed.wish.room else ""
+    return "both" if observed.wish.unit else "low" if observed.room else ""
 
 
 @dataclass

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover.passes.calibrate import Range
+from prover.passes.infinity import MASK_ROOM
 from rollup.errors import LoweringError
 from rollup.types import DType
 
@@ -34,7 +35,7 @@ ROW_OUTLIER = 2.0**16
 """A value whose magnitude exceeds its typical one by this factor gets a scale per row where products read it."""
 
 ROW_BITS = 30
-"""Bits of magnitude of a value before its rows are scaled."""
+"""Bits of magnitude of a value before its rows are scaled, and of one that keeps infinities apart."""
 
 SCALE_LIMIT = 60
 
@@ -72,11 +73,11 @@ class Formats:
         wish = observed.wish
         if wish.unit:
             return Format(DType.I16, 15, DType.I16.min, DType.I16.max)
-        magnitude = observed.magnitude * MARGIN + wish.room
+        magnitude = observed.magnitude * MARGIN + observed.room
         bits = 15
         if wish.bits is not None:
             bits = wish.bits
-        elif self.by_row(observed):
+        elif self.by_row(observed) or (observed.magnitude and math.isfinite(horizon(observed))):
             bits = ROW_BITS
         elif observed.outlier > self.outlier:
             bits = WIDE_BITS
@@ -85,6 +86,11 @@ class Formats:
         if bits == 15:
             return Format(DType.I16, scale_for(magnitude, 15), DType.I16.min, DType.I16.max)
         return Format(DType.I32, scale_for(magnitude, bits), -(1 << bits), (1 << bits) - 1)
+
+
+def horizon(observed: Range) -> float:
+    """The magnitude from which a value is an infinity; infinite itself where the value holds none, or nobody asks."""
+    return observed.magnitude * MARGIN + observed.room / 2 if observed.room > MASK_ROOM else math.inf
 
 
 _NAMED = re.compile(r"w(8|16)a16(?:/(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?)?")

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover.capture import Graph, Node, Var, bind, scan
-from prover.passes.plan import MASK, PLAIN, Plan, Wish
+from prover.passes.infinity import HUGE, MASK
+from prover.passes.plan import PLAIN, Plan, Wish
 from rollup.errors import LoweringError
 
 PART = 1 << 20
@@ -25,17 +26,24 @@ COMPILED_BYTES = 1 << 24
 class Range:
     """Smallest and largest finite value over all samples, and a typical magnitude that outliers hardly move.
 
-    ``typical`` is (mean of sqrt |x| over the non-zero elements) squared; ``wish`` is what the plan wants of the value's format.
+    ``typical`` is (mean of sqrt |x| over the non-zero elements) squared; ``wish`` is what the plan wants of the value's format;
+    ``infinite``: whether the value may hold infinities.
     """
 
     low: float
     high: float
     typical: float
     wish: Wish = PLAIN
+    infinite: bool = False
 
     @property
     def magnitude(self) -> float:
         return max(abs(self.low), abs(self.high))
+
+    @property
+    def room(self) -> float:
+        """What a format has to reach beyond the magnitude, so that infinities stay apart from all else."""
+        return self.wish.infinity if self.infinite else 0.0
 
     @property
     def outlier(self) -> float:
@@ -44,25 +52,38 @@ class Range:
 
 
 def _statistics(x: Any, masked: bool = False) -> Any:
-    """[low, high, mean of the root, any NaN] of an array: by JAX while tracing, else by NumPy, which compiles nothing, part by part."""
+    """[low, high, mean of the root, any NaN, any infinity] of an array.
+
+    By JAX while tracing, else by NumPy, which compiles nothing, part by part.
+    """
     if isinstance(x, jax.core.Tracer):
-        low, high, total, count, nan = _part(jnp, x, masked)
-        return jnp.stack([low, high, total / jnp.maximum(count, 1), nan.astype(low.dtype)])
+        low, high, total, count, *flags = _part(jnp, x, masked)
+        return jnp.stack([low, high, total / jnp.maximum(count, 1), *(flag.astype(low.dtype) for flag in flags)])
     flat = np.asarray(x).reshape(-1)
     parts = [_part(np, flat[at : at + PART], masked) for at in range(0, max(flat.size, 1), PART)]
-    lows, highs, totals, counts, nans = (np.asarray(column, dtype=np.float64) for column in zip(*parts, strict=True))
-    return np.stack([lows.min(), highs.max(), totals.sum() / max(counts.sum(), 1), nans.max()])
+    lows, highs, totals, counts, nans, infinities = (
+        np.asarray(column, dtype=np.float64) for column in zip(*parts, strict=True)
+    )
+    return np.stack([lows.min(), highs.max(), totals.sum() / max(counts.sum(), 1), nans.max(), infinities.max()])
 
 
-def _part(xp: Any, x: Any, masked: bool) -> tuple[Any, Any, Any, Any, Any]:
-    """(low, high, sum of the roots, how many, any NaN) of the finite elements, of the non-zero ones among them."""
+def _part(xp: Any, x: Any, masked: bool) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """(low, high, sum of the roots, how many, any NaN, any infinity) of the finite elements, of the non-zero ones among them."""
     x = x.astype(xp.float32) if x.dtype != np.float64 else x
-    finite = xp.isfinite(x)
+    nan = xp.isnan(x)
+    finite = xp.abs(x) < HUGE
     if masked:
         finite &= x > MASK
     counted = finite & (x != 0)
     low, high = xp.min(xp.where(finite, x, xp.inf)), xp.max(xp.where(finite, x, -xp.inf))
-    return low, high, xp.sum(xp.sqrt(xp.abs(xp.where(counted, x, 0)))), xp.sum(counted), xp.any(xp.isnan(x))
+    return (
+        low,
+        high,
+        xp.sum(xp.sqrt(xp.abs(xp.where(counted, x, 0)))),
+        xp.sum(counted),
+        xp.any(nan),
+        xp.any(~finite & ~nan),
+    )
 
 
 def _observe(graph: Graph, inputs: Sequence[Any], plan: Plan) -> tuple[list[Any], dict[Var, Any]]:
@@ -100,7 +121,7 @@ def _observed_scan(node: Node, arguments: Sequence[Any], plan: Plan) -> tuple[li
 
 
 def _reduce(stack: Any) -> Any:
-    return jnp.stack([stack[..., 0].min(), stack[..., 1].max(), stack[..., 2].max(), stack[..., 3].max()])
+    return jnp.stack([stack[..., 0].min(), *(stack[..., column].max() for column in range(1, stack.shape[-1]))])
 
 
 def _variables(graph: Graph) -> list[tuple[Var, Node | None]]:
@@ -130,19 +151,15 @@ def calibrate(graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan) -> dic
         for key, value in zip(variables, run(list(sample)), strict=True):
             new = np.asarray(value, dtype=np.float64)
             old = total.get(key)
-            total[key] = (
-                new
-                if old is None
-                else np.array([min(old[0], new[0]), max(old[1], new[1]), max(old[2], new[2]), max(old[3], new[3])])
-            )
+            total[key] = new if old is None else np.r_[min(old[0], new[0]), np.maximum(old[1:], new[1:])]
     ranges: dict[Var, Range] = {}
     for var, node in _variables(graph):
-        low, high, root, nan = total[var]
+        low, high, root, nan, infinite = total[var]
         if nan and var in graph.outputs:
             place = f"{node.name} at {node.where or 'an unknown place'}" if node is not None else "an input"
             raise LoweringError(
                 f"{place} gives NaN on a calibration sample; a program has no NaN, keep the samples inside the function's domain"
             )
         low, high = (float(low), float(high)) if low <= high else (0.0, 0.0)
-        ranges[var] = Range(low, high, float(root**2), plan.wishes.get(var, PLAIN))
+        ranges[var] = Range(low, high, float(root**2), plan.wish(var), bool(infinite) or var in plan.infinite)
     return ranges

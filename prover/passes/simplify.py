@@ -18,7 +18,8 @@ import numpy as np
 from jax import lax
 
 from prover.capture import Graph, Node, Operand, Stacked, Var, capture
-from prover.passes.plan import MASK, MOVES, Producers, real
+from prover.passes.infinity import MASK
+from prover.passes.producers import MOVES, Producers, real
 
 
 def simplify(graph: Graph) -> Graph:

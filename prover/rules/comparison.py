@@ -9,6 +9,7 @@ import numpy as np
 
 from prover.capture import Node
 from prover.draft import Coder, Const
+from prover.formats import horizon
 from prover.rules.context import Context, Fix, Item, rule
 from prover.rules.elementwise import Emit, align, elementwise, fixed, wanted
 from rollup.ops import Opcode
@@ -43,15 +44,36 @@ def _clamp(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) 
     return Fix(coder.minimum(coder.maximum(x, low), high), scale, ctx.range(node))
 
 
+MIRRORED = {"eq": "eq", "ne": "ne", "lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
+"""What holds between b and a where the key holds between a and b."""
+
+
+def _against_infinity(name: str, coder: Coder, x: Fix, positive: bool) -> int:
+    """Register that tells whether ``x`` is (equal to, not equal to, less than, ...) an infinity."""
+    certain = {"lt": not positive, "gt": positive, "le": positive, "ge": not positive}
+    if name in ("le", "ge") and certain[name]:
+        return coder.const(1)
+    if name in ("lt", "gt") and certain[name]:
+        return coder.const(0)
+    reached = _reaches(coder, x, positive)
+    return reached if name in ("eq", "le", "ge") else coder.equal(reached, coder.const(0))
+
+
+def _reaches(coder: Coder, x: Fix, positive: bool) -> int:
+    """Register that tells whether a value is an infinity of this sign: whether it lies beyond its horizon."""
+    reach = horizon(x.range)
+    if not math.isfinite(reach):
+        return coder.const(0)
+    bound = round(reach * 2.0**x.scale)
+    return coder.less(coder.const(bound), x.register) if positive else coder.less(x.register, coder.const(-bound))
+
+
 def _comparison(name: str) -> Emit:
     def emit(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
-        for sign, x in zip((1, -1), operands, strict=True):
+        for x, other, mirrored in ((operands[1], operands[0], name), (operands[0], operands[1], MIRRORED[name])):
             infinite = _infinite(x)
-            if infinite is not None:
-                # Every value is finite.
-                less = sign * infinite < 0
-                answer = {"eq": False, "ne": True, "lt": less, "le": less}.get(name, not less)
-                return Fix(coder.const(int(answer)), 0, ctx.range(node))
+            if infinite is not None and isinstance(other, Fix):
+                return Fix(_against_infinity(mirrored, coder, other, infinite > 0), 0, ctx.range(node))
         (a, b), _ = align(ctx, coder, operands)
         match name:
             case "eq" | "ne":
@@ -115,6 +137,15 @@ def _not(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) ->
     return Fix(coder.sub(coder.const(-1), x.register), 0, ctx.range(node))
 
 
+@elementwise()
+def _within(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    beyond = [_reaches(coder, fixed(operands[0]), positive) for positive in (False, True)]
+    return Fix(coder.equal(coder.bitwise(Opcode.OR, *beyond), coder.const(0)), 0, ctx.range(node))
+
+
 @rule("is_finite")
 def _is_finite(ctx: Context, node: Node, items: Sequence[Item]) -> Item:
-    return Const(np.ones(node.outputs[0].shape, dtype=np.bool_))
+    (x,) = items
+    if isinstance(x, Const) or not math.isfinite(horizon(x.range)):
+        return Const(np.ones(node.outputs[0].shape, dtype=np.bool_))
+    return _within(ctx, node, items)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from prover.builder import Builder
 from prover.capture import Graph, Node, Operand, Stacked, Var
 from prover.draft import WORD, Chain, Coder, Const, Draft
 from prover.expansions import EXPANSIONS
-from prover.formats import MARGIN, scale_for
+from prover.formats import MARGIN, horizon, scale_for
 from prover.passes.calibrate import Range
 from prover.passes.fold import computed
 from rollup.errors import UnsupportedError
@@ -140,7 +142,7 @@ class Context:
         view = item.as_view()
         if view is None or item.high - item.low >= 1 << 16:
             return None
-        return Chain(view, item.scale, lambda x: x, 0, False)
+        return Chain(view, item.scale, _meant(horizon(item.range)), 0, False)
 
     def merged(self, node: Node, items: Sequence[Item]) -> tuple[Coder, list[Fix | Const]]:
         """A coder over all operands of an element-wise node: at most one of them keeps its reduction."""
@@ -195,7 +197,7 @@ class Context:
         """At most ``bits`` bits of magnitude: saturate to twice the margin over calibration if that helps, then round low bits off."""
         if coder.bits(fix.register) <= bits:
             return fix
-        reach = 2 * MARGIN * fix.range.magnitude + fix.range.wish.room
+        reach = 2 * MARGIN * fix.range.magnitude + fix.range.room
         bound = int(reach * 2.0**fix.scale) + 1 if fix.scale < 1000 else 0
         register = fix.register
         if bound.bit_length() < coder.bits(register):
@@ -207,6 +209,13 @@ class Context:
 
     def constant(self, coder: Coder, const: Const, scale: int) -> int:
         return self.builder.load_const(coder, const, scale, WORD - 1)
+
+
+def _meant(reach: float) -> Callable[[Any], Any]:
+    """The real number that a stored one means: an infinity from ``reach`` on."""
+    return (
+        (lambda x: jnp.where(jnp.abs(x) > reach, jnp.sign(x) * jnp.inf, x)) if math.isfinite(reach) else (lambda x: x)
+    )
 
 
 def _computed(node: Node, items: Sequence[Item]) -> list[Item]:

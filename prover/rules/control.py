@@ -23,7 +23,11 @@ UNROLL_LIMIT = 64
 
 def _spanned(ranges: Sequence[Range]) -> Range:
     return Range(
-        min(r.low for r in ranges), max(r.high for r in ranges), max(r.typical for r in ranges), ranges[0].wish
+        min(r.low for r in ranges),
+        max(r.high for r in ranges),
+        max(r.typical for r in ranges),
+        ranges[0].wish,
+        any(r.infinite for r in ranges),
     )
 
 

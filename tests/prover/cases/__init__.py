@@ -1,6 +1,6 @@
 """Functions that between them use every lowering rule and expansion, with inputs; shared by the fidelity and the lockstep tests."""
 
-from tests.prover.cases import basics, control, formats, layers, ordering
+from tests.prover.cases import basics, control, formats, infinities, layers, ordering
 from tests.prover.cases.basics import lstm
 from tests.prover.cases.table import CASES, NHWC, Case, case, integers, reals
 
@@ -12,6 +12,7 @@ __all__ = [
     "case",
     "control",
     "formats",
+    "infinities",
     "integers",
     "layers",
     "lstm",

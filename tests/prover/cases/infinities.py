@@ -1,0 +1,68 @@
+"""Infinities: masks that are stored, looked at again, given as inputs; the starts of extremes; what tells them from numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tests.prover.cases.table import case, reals
+
+INFINITY = np.float32(np.inf)
+PADDED = np.array([1, 1, 1, 0, 1, 0], np.float32)
+CAUSAL = np.tril(np.ones((6, 6), bool), -1)
+
+
+def _looked_at_again(x: Any, keep: Any) -> Any:
+    """Attention under a mask that is selected twice, padded, added, and asked which rows it hides altogether."""
+    mask = jnp.where(CAUSAL, jnp.where(keep > 0, 0.0, -INFINITY), -INFINITY)
+    mask = jnp.pad(mask, ((0, 0), (0, 1)), constant_values=-INFINITY)
+    keys = jnp.pad(x, ((0, 1), (0, 0)))
+    weights = jax.nn.softmax(x @ keys.T + mask, axis=-1)
+    hidden = jnp.max(mask, axis=-1, keepdims=True) == -INFINITY
+    return jnp.where(hidden, 0.0, weights) @ keys
+
+
+def _given(x: Any, mask: Any) -> Any:
+    """Attention whose mask is an input."""
+    return jax.nn.softmax(x @ x.T + mask, axis=-1) @ x
+
+
+def _least_float(x: Any, keep: Any) -> Any:
+    """A mask of the least float, doubled before it is added."""
+    mask = (1.0 - keep) * jnp.finfo(jnp.float32).min / 4
+    return jax.nn.softmax(x @ x.T + (mask * 2)[None, :], axis=-1) @ x
+
+
+def _guarded(x: Any, keep: Any) -> Any:
+    """The largest of what is kept, per row; of nothing, zero."""
+    most = jnp.max(jnp.where(keep[None, :] > x, x, -INFINITY), axis=-1)
+    least = jnp.min(jnp.where(keep[None, :] > x, x, INFINITY), axis=-1)
+    return jnp.where(jnp.isfinite(most), most, 0.0) - jnp.where(least < INFINITY, least, 1.0)
+
+
+def _compared(x: Any) -> Any:
+    """Every comparison with both infinities, from both sides, of values that hold both."""
+    y = jnp.where(x > 1, INFINITY, jnp.where(x < -1, -INFINITY, x))
+    y = jnp.cumsum(jnp.pad(y[None, :], ((1, 0), (0, 0))), axis=0)[1]
+    found = [
+        [y == end, y != end, y < end, y <= end, y > end, y >= end, end < y, end <= y] for end in (INFINITY, -INFINITY)
+    ]
+    return [*found, jnp.isfinite(y), jnp.isinf(y), jnp.exp(-jnp.abs(y))]
+
+
+def _ends(x: Any) -> Any:
+    """An exponential without a maximum taken out, of a sum with a mask."""
+    return jnp.exp(x + jnp.where(x > 0.5, -INFINITY, 0.0)[::-1]) + jnp.tanh(jnp.where(x > 0, x, INFINITY))
+
+
+case("mask, looked at again", _looked_at_again, reals(6, 8) * 0.5, PADDED)
+for name, hidden in (("large", -1e9), ("the least float", np.finfo(np.float32).min)):
+    MASK = np.where(CAUSAL | np.eye(6, dtype=bool), 0, hidden).astype(np.float32)
+    case(f"mask, an input, {name}", _given, reals(6, 8) * 0.5, MASK)
+case("mask, the least float", _least_float, reals(6, 8) * 0.5, PADDED)
+case("extremes of what is kept", _guarded, reals(6, 6), np.array([-9, 0, 9, 0.5, 0, 9], np.float32))
+case("comparisons with infinities", _compared, reals(40) * 1.5)
+case("exponentials and tangents of infinities", _ends, reals(40))
