@@ -17,6 +17,7 @@ from prover.builder import Builder
 from prover.capture import Graph, Var, capture
 from prover.draft import Const, Tensor, View
 from prover.formats import Format, Formats, formats_named, integer_dtype, integer_range, is_real
+from prover.memory import give_back
 from prover.model import Model, describe
 from prover.passes.calibrate import calibrate
 from prover.passes.fold import fold
@@ -101,6 +102,7 @@ def _program(
     meta = describe(fn, graph, in_tree, out_tree, chosen.name, samples_noted)
     program = builder.program(types, outputs, meta)
     audit(program)
+    give_back()
     return program
 
 

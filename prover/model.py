@@ -16,6 +16,7 @@ from prover.capture import Graph, Stacked
 from prover.executor import Executor
 from prover.fidelity import Comparison, Fidelity, merged
 from prover.formats import is_real, quantize
+from prover.memory import give_back
 from prover.saturation import Saturated, saturation
 from prover.trace import trace_bytes
 from rollup.errors import EncodingError, ExecutionError, LoweringError
@@ -146,6 +147,8 @@ class Model:
             # The last part is as large as the others: another size would be compiled anew.
             rows += rows[-1:] * (batch - len(part))
             stacked = self.executor.outputs_batch([np.stack(column) for column in zip(*rows, strict=True)])
+            if self.compact:
+                give_back()
             for row, sample in enumerate(part):
                 expected = self._expected(*sample)
                 for output, real, column, (_, tensor) in zip(outputs, expected, stacked, header.outputs, strict=True):

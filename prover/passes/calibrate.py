@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover.capture import Graph, Node, Var, bind, scan
+from prover.memory import give_back
 from prover.passes.infinity import HUGE, MASK
 from prover.passes.plan import PLAIN, Plan, Wish
 from rollup.errors import LoweringError
@@ -152,6 +153,10 @@ def calibrate(graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan) -> dic
             new = np.asarray(value, dtype=np.float64)
             old = total.get(key)
             total[key] = new if old is None else np.r_[min(old[0], new[0]), np.maximum(old[1:], new[1:])]
+    if not small:
+        # Every primitive that was run is compiled for every shape, and will not be run again.
+        jax.clear_caches()
+        give_back()
     ranges: dict[Var, Range] = {}
     for var, node in _variables(graph):
         low, high, root, nan, infinite = total[var]
