@@ -10,7 +10,8 @@ from collections.abc import Callable
 @functools.cache
 def _trim() -> Callable[[int], int] | None:
     """The C library's ``malloc_trim``; None where it has none."""
-    return getattr(ctypes.CDLL(None), "malloc_trim", None)
+    found: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return found
 
 
 def give_back() -> None:
