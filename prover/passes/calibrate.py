@@ -155,7 +155,7 @@ def calibrate(graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan) -> dic
             total[key] = new if old is None else np.r_[min(old[0], new[0]), np.maximum(old[1:], new[1:])]
     if not small:
         # Every primitive that was run is compiled for every shape, and will not be run again.
-        jax.clear_caches()
+        jax.clear_caches()  # type: ignore[no-untyped-call]
         give_back()
     ranges: dict[Var, Range] = {}
     for var, node in _variables(graph):
