@@ -137,8 +137,8 @@ def _garbled(detail: str) -> Problem:
 
 
 class RateLimit:
-    """Middleware: a token bucket per caller. A request takes one, and one more for every so many bytes of its body, since
-    these have to be read and understood."""
+    """Middleware: a token bucket per caller. A request takes one, and one more for every so many bytes of its body beyond
+    the first so many, since these have to be read and understood."""
 
     def __init__(self, app: ASGIApp, limits: WebLimits, clock: Callable[[], float] = time.monotonic) -> None:
         self._app, self._files = app, limits.files
@@ -164,9 +164,14 @@ class RateLimit:
         await self._app(scope, receive, send)
 
     def _charged(self, caller: str, receive: Receive) -> Receive:
+        free = BYTES_PER_TOKEN
+
         async def charged() -> Message:
+            nonlocal free
             message = await receive()
-            self._buckets.charge(caller, len(message.get("body", b"")) / BYTES_PER_TOKEN)
+            size = len(message.get("body", b""))
+            self._buckets.charge(caller, max(0, size - free) / BYTES_PER_TOKEN)
+            free = max(0, free - size)
             return message
 
         return charged
