@@ -77,10 +77,12 @@ class Formats:
         bits = 15
         if wish.bits is not None:
             bits = wish.bits
-        elif self.by_row(observed) or (observed.magnitude and math.isfinite(horizon(observed))):
+        elif self.by_row(observed):
             bits = ROW_BITS
         elif observed.outlier > self.outlier:
             bits = WIDE_BITS
+        if observed.magnitude and math.isfinite(horizon(observed)):
+            bits = max(bits, ROW_BITS)
         if wish.grid is not None:
             bits = max(bits, min(WIDE_BITS, bits + wish.grid - scale_for(magnitude, bits)))
         if bits == 15:

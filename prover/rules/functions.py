@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from prover.capture import Node
 from prover.draft import SELF, WORD, Coder, Const, Draft, View
-from prover.formats import MARGIN, scale_for
+from prover.formats import MARGIN, horizon, scale_for
 from prover.passes.calibrate import Range
 from prover.rules.arithmetic import quotient, times_const
 from prover.rules.context import Context, Fix, Item, rule, unsupported
@@ -56,10 +57,16 @@ for _name, _limit in _FLAT.items():
 
 
 EXP_BITS = 16
+VANISHED = 128.0
+"""A power of two with this exponent, or minus it, is beyond every format."""
 
 
 def exponential(ctx: Context, coder: Coder, x: Fix, rate: float, observed: Range) -> Fix:
     """2^(rate * x) over any range: the fraction of the exponent through a table of 2^16 entries, its floor as a shift."""
+    if math.isfinite(horizon(x.range)):
+        # An infinity needs no more room than makes its exponential zero, or as large as the format goes.
+        reach = round(max(VANISHED / abs(rate), 2 * MARGIN * x.range.magnitude) * 2.0**x.scale)
+        x = Fix(coder.clamp(x.register, -reach, reach), x.scale, replace(x.range, infinite=False))
     exponent = times_const(ctx, coder, x, constant(rate), Range(0, abs(rate) * x.range.magnitude, 1))
     exponent = ctx.fit(coder, exponent, WORD - 1)
     y = coder.shift(exponent.register, EXP_BITS - exponent.scale) if exponent.scale >= EXP_BITS else None

@@ -58,11 +58,35 @@ def _ends(x: Any) -> Any:
     return jnp.exp(x + jnp.where(x > 0.5, -INFINITY, 0.0)[::-1]) + jnp.tanh(jnp.where(x > 0, x, INFINITY))
 
 
+def _block_by_block(x: Any, kept: Any) -> Any:
+    """Attention over blocks of keys, whose running maximum begins at minus infinity."""
+
+    def step(carry: Any, block: Any) -> Any:
+        most, total, mixed = carry
+        keys, positions = block
+        scores = jnp.where(positions < kept, x @ keys.T, -1e30)
+        higher = jnp.maximum(most, scores.max(-1))
+        weights, fade = jnp.exp(scores - higher[:, None]), jnp.exp(most - higher)
+        return (higher, total * fade + weights.sum(-1), mixed * fade[:, None] + weights @ keys), None
+
+    start = jnp.full(6, -INFINITY), jnp.zeros(6), jnp.zeros((6, 8))
+    (_, total, mixed), _ = jax.lax.scan(step, start, (KEYS, np.arange(24).reshape(6, 4)))
+    return mixed / total[:, None]
+
+
+def _logarithms(x: Any, keep: Any) -> Any:
+    kept = jnp.where(keep > 0, x, -INFINITY)
+    return jax.nn.logsumexp(kept, axis=-1), jax.lax.top_k(jax.nn.log_softmax(kept, axis=-1), 2)
+
+
+KEYS = reals(6, 4, 8) * np.float32(0.5)
 case("mask, looked at again", _looked_at_again, reals(6, 8) * 0.5, PADDED)
 for name, hidden in (("large", -1e9), ("the least float", np.finfo(np.float32).min)):
     MASK = np.where(CAUSAL | np.eye(6, dtype=bool), 0, hidden).astype(np.float32)
     case(f"mask, an input, {name}", _given, reals(6, 8) * 0.5, MASK)
 case("mask, the least float", _least_float, reals(6, 8) * 0.5, PADDED)
+case("attention, block by block", _block_by_block, reals(6, 8), np.int32(17), relative=1e-3)
+case("logarithms of masked sums", _logarithms, reals(6, 6), PADDED)
 case("extremes of what is kept", _guarded, reals(6, 6), np.array([-9, 0, 9, 0.5, 0, 9], np.float32))
 case("comparisons with infinities", _compared, reals(40) * 1.5)
 case("exponentials and tangents of infinities", _ends, reals(40))

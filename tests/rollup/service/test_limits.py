@@ -276,7 +276,7 @@ def test_attack_large_bodies_are_paid_for_like_as_many_requests():
                 await client.post("/echo", content=body, headers={"content-type": "application/json"}) for _ in "123"
             ]
 
-    # Nine tokens each: the second one was begun with one that was left.
+    # Eight tokens each: the second one was begun with two that were left.
     assert [one.status_code for one in asyncio.run(ask())] == [200, 200, 429]
 
 
