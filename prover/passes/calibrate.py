@@ -160,7 +160,7 @@ def calibrate(graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan) -> dic
     ranges: dict[Var, Range] = {}
     for var, node in _variables(graph):
         low, high, root, nan, infinite = total[var]
-        if nan and var in graph.outputs:
+        if nan and any(var is x for x in graph.outputs):
             place = f"{node.name} at {node.where or 'an unknown place'}" if node is not None else "an input"
             raise LoweringError(
                 f"{place} gives NaN on a calibration sample; a program has no NaN, keep the samples inside the function's domain"

@@ -20,8 +20,8 @@ from prover.passes.producers import CHOOSING, MOVEMENT, PRODUCTS, Producers, rea
 MASK = -1e4
 """What reaches a softmax from here downwards is a mask: nothing that a format has to hold."""
 
-HUGE = 2.0**62
-"""Magnitudes from here on are infinities: no register holds as much, and masks are often a float that is large enough."""
+HUGE = 2.0**90
+"""Magnitudes from here on are infinities: no format reaches as far, and masks are often a float that is large enough."""
 
 DEEP = 2.0**14
 """Room of a value whose infinities are computed with."""
@@ -102,7 +102,7 @@ def ordered(view: Producers, infinities: Collection[Var]) -> set[Var]:
         )
 
     for var in reversed((*view.graph.inputs, *view.of)):
-        if real(var) and var not in view.graph.outputs and all(map(orders, view.readers.get(var, ()))):
+        if real(var) and var not in view.results and all(map(orders, view.readers.get(var, ()))):
             found.add(var)
     return found
 

@@ -83,8 +83,8 @@ def plan(graph: Graph) -> Plan:
     found = Plan()
     _plan(graph, found)
     view = Producers(graph)
-    for operand in graph.outputs:
-        for var in view.moved_from(operand) if isinstance(operand, Var) and real(operand) else ():
+    for result in view.results:
+        for var in view.moved_from(result) if real(result) else ():
             found.wishes[var] = replace(found.wishes.get(var, PLAIN), fine=True)
     return found
 
@@ -138,7 +138,7 @@ def _statistics(view: Producers, wishes: dict[Var, Wish]) -> None:
         if mine:
             found.add(out)
     for var in found:
-        if var not in view.graph.outputs and not view.feeds_product(var):
+        if var not in view.results and not view.feeds_product(var):
             wishes[var] = Wish(whole=True)
 
 

@@ -23,6 +23,7 @@ class Producers:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.results = {x for x in graph.outputs if isinstance(x, Var)}
         self.of: dict[Var, Node] = {var: node for node in graph.nodes for var in node.outputs}
         self.readers: dict[Var, list[Node]] = {}
         for node in graph.nodes:
@@ -60,7 +61,7 @@ class Producers:
             if node.name != "dot_general" or node.inputs[0] is node.inputs[1]:
                 return None
             found.add(tuple(node.params["dimension_numbers"][0][0 if node.inputs[0] is var else 1]))
-        return found.pop() if len(found) == 1 and var not in self.graph.outputs else None
+        return found.pop() if len(found) == 1 and var not in self.results else None
 
     def below_maximum(self, operand: Operand) -> Var | None:
         """x if the operand is x minus the maximum of x along some axes."""

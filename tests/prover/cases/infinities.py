@@ -79,6 +79,11 @@ def _logarithms(x: Any, keep: Any) -> Any:
     return jax.nn.logsumexp(kept, axis=-1), jax.lax.top_k(jax.nn.log_softmax(kept, axis=-1), 2)
 
 
+def _constants(x: Any) -> Any:
+    """Results that are constants, beside a product, a statistic and an extreme."""
+    return np.arange(6.0), x @ x.T, jnp.mean(x * x, axis=-1), jnp.max(x, axis=0), np.array([1, 2], np.int32)
+
+
 KEYS = reals(6, 4, 8) * np.float32(0.5)
 case("mask, looked at again", _looked_at_again, reals(6, 8) * 0.5, PADDED)
 for name, hidden in (("large", -1e9), ("the least float", np.finfo(np.float32).min)):
@@ -87,6 +92,7 @@ for name, hidden in (("large", -1e9), ("the least float", np.finfo(np.float32).m
 case("mask, the least float", _least_float, reals(6, 8) * 0.5, PADDED)
 case("attention, block by block", _block_by_block, reals(6, 8), np.int32(17), relative=1e-3)
 case("logarithms of masked sums", _logarithms, reals(6, 6), PADDED)
+case("constants among the results", _constants, reals(6, 8))
 case("extremes of what is kept", _guarded, reals(6, 6), np.array([-9, 0, 9, 0.5, 0, 9], np.float32))
 case("comparisons with infinities", _compared, reals(40) * 1.5)
 case("exponentials and tangents of infinities", _ends, reals(40))
