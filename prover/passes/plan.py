@@ -114,7 +114,9 @@ def _plan(graph: Graph, found: Plan) -> None:
         moved = view.moved_from(argument)
         for var in moved:
             wishes[var] = Wish(grid=SOFTMAX_GRID, infinity=MASK_ROOM)
-        arguments.update(moved, [x for x in node.inputs if isinstance(x, Var)])
+        below = next(x for x in node.inputs if isinstance(x, Var))
+        wishes[below] = replace(wishes.get(below, PLAIN), infinity=MASK_ROOM)
+        arguments.update(moved, [below])
         if has_mask(view, argument):
             masks |= masked_before(view, argument)
     found.masked.update(arguments, masks)
