@@ -3,6 +3,7 @@
 Tests marked with a program that this machine lacks are deselected, and the summary says so.
 """
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -24,6 +25,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for sentence in lacking().values():
         terminalreporter.write_line(f"NOT RUN: {sentence}")
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A test that configures logs, as a service does, leaves none of it to the next."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def infinite(view: Producers, arguments: Collection[Var]) -> set[Var]:
 
     def holds(operand: object) -> bool:
         if isinstance(operand, np.ndarray):
-            return real(operand) and bool(operand.size) and float(np.max(np.abs(operand))) >= HUGE
+            return real(operand) and bool(operand.size) and max(float(operand.max()), -float(operand.min())) >= HUGE
         return operand in found and operand not in arguments
 
     for node in view.graph.nodes:

@@ -81,7 +81,13 @@ def _logarithms(x: Any, keep: Any) -> Any:
 
 def _constants(x: Any) -> Any:
     """Results that are constants, beside a product, a statistic and an extreme."""
-    return np.arange(6.0), x @ x.T, jnp.mean(x * x, axis=-1), jnp.max(x, axis=0), np.array([1, 2], np.int32)
+    return (
+        np.arange(6, dtype=np.float32),
+        x @ x.T,
+        jnp.mean(x * x, axis=-1),
+        jnp.max(x, axis=0),
+        np.array([1, 2], np.int32),
+    )
 
 
 KEYS = reals(6, 4, 8) * np.float32(0.5)
