@@ -18,7 +18,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover.passes.calibrate import Range
-from prover.passes.infinity import MASK_ROOM
 from rollup.errors import LoweringError
 from rollup.types import DType
 
@@ -81,7 +80,7 @@ class Formats:
             bits = ROW_BITS
         elif observed.outlier > self.outlier:
             bits = WIDE_BITS
-        if observed.magnitude and math.isfinite(horizon(observed)):
+        if observed.magnitude and observed.deep:
             bits = max(bits, ROW_BITS)
         if wish.grid is not None:
             bits = max(bits, min(WIDE_BITS, bits + wish.grid - scale_for(magnitude, bits)))
@@ -92,7 +91,7 @@ class Formats:
 
 def horizon(observed: Range) -> float:
     """The magnitude from which a value is an infinity; infinite itself where the value holds none, or nobody asks."""
-    return observed.magnitude * MARGIN + observed.room / 2 if observed.room > MASK_ROOM else math.inf
+    return observed.magnitude * MARGIN + observed.room / 2 if observed.deep else math.inf
 
 
 _NAMED = re.compile(r"w(8|16)a16(?:/(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?)?")

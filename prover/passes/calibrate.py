@@ -12,7 +12,7 @@ import numpy as np
 
 from prover.capture import Graph, Node, Var, bind, scan
 from prover.memory import give_back
-from prover.passes.infinity import HUGE, MASK
+from prover.passes.infinity import HUGE, MASK, MASK_ROOM
 from prover.passes.plan import PLAIN, Plan, Wish
 from rollup.errors import LoweringError
 
@@ -45,6 +45,11 @@ class Range:
     def room(self) -> float:
         """What a format has to reach beyond the magnitude, so that infinities stay apart from all else."""
         return self.wish.infinity if self.infinite else 0.0
+
+    @property
+    def deep(self) -> bool:
+        """Whether the value may hold infinities that are computed with."""
+        return self.room > MASK_ROOM
 
     @property
     def outlier(self) -> float:

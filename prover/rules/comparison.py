@@ -50,21 +50,18 @@ MIRRORED = {"eq": "eq", "ne": "ne", "lt": "gt", "le": "ge", "gt": "lt", "ge": "l
 
 def _against_infinity(name: str, coder: Coder, x: Fix, positive: bool) -> int:
     """Register that tells whether ``x`` is (equal to, not equal to, less than, ...) an infinity."""
-    certain = {"lt": not positive, "gt": positive, "le": positive, "ge": not positive}
-    if name in ("le", "ge") and certain[name]:
-        return coder.const(1)
-    if name in ("lt", "gt") and certain[name]:
-        return coder.const(0)
+    always, never = ("le", "gt") if positive else ("ge", "lt")
+    if name in (always, never):
+        return coder.const(int(name == always))
     reached = _reaches(coder, x, positive)
     return reached if name in ("eq", "le", "ge") else coder.equal(reached, coder.const(0))
 
 
 def _reaches(coder: Coder, x: Fix, positive: bool) -> int:
     """Register that tells whether a value is an infinity of this sign: whether it lies beyond its horizon."""
-    reach = horizon(x.range)
-    if not math.isfinite(reach):
+    if not x.range.deep:
         return coder.const(0)
-    bound = round(reach * 2.0**x.scale)
+    bound = round(horizon(x.range) * 2.0**x.scale)
     return coder.less(coder.const(bound), x.register) if positive else coder.less(x.register, coder.const(-bound))
 
 
@@ -146,6 +143,6 @@ def _within(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const])
 @rule("is_finite")
 def _is_finite(ctx: Context, node: Node, items: Sequence[Item]) -> Item:
     (x,) = items
-    if isinstance(x, Const) or not math.isfinite(horizon(x.range)):
+    if isinstance(x, Const) or not x.range.deep:
         return Const(np.ones(node.outputs[0].shape, dtype=np.bool_))
     return _within(ctx, node, items)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -142,7 +141,7 @@ class Context:
         view = item.as_view()
         if view is None or item.high - item.low >= 1 << 16:
             return None
-        return Chain(view, item.scale, _meant(horizon(item.range)), 0, False)
+        return Chain(view, item.scale, _meant(item.range), 0, False)
 
     def merged(self, node: Node, items: Sequence[Item]) -> tuple[Coder, list[Fix | Const]]:
         """A coder over all operands of an element-wise node: at most one of them keeps its reduction."""
@@ -211,11 +210,12 @@ class Context:
         return self.builder.load_const(coder, const, scale, WORD - 1)
 
 
-def _meant(reach: float) -> Callable[[Any], Any]:
-    """The real number that a stored one means: an infinity from ``reach`` on."""
-    return (
-        (lambda x: jnp.where(jnp.abs(x) > reach, jnp.sign(x) * jnp.inf, x)) if math.isfinite(reach) else (lambda x: x)
-    )
+def _meant(observed: Range) -> Callable[[Any], Any]:
+    """The real number that a stored one means: an infinity beyond its horizon."""
+    if not observed.deep:
+        return lambda x: x
+    reach = horizon(observed)
+    return lambda x: jnp.where(jnp.abs(x) > reach, jnp.sign(x) * jnp.inf, x)
 
 
 def _computed(node: Node, items: Sequence[Item]) -> list[Item]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from prover.capture import Node
 from prover.draft import SELF, WORD, Coder, Const, Draft, View
-from prover.formats import MARGIN, horizon, scale_for
+from prover.formats import MARGIN, scale_for
 from prover.passes.calibrate import Range
 from prover.rules.arithmetic import quotient, times_const
 from prover.rules.context import Context, Fix, Item, rule, unsupported
@@ -63,7 +63,7 @@ VANISHED = 128.0
 
 def exponential(ctx: Context, coder: Coder, x: Fix, rate: float, observed: Range) -> Fix:
     """2^(rate * x) over any range: the fraction of the exponent through a table of 2^16 entries, its floor as a shift."""
-    if math.isfinite(horizon(x.range)):
+    if x.range.deep:
         # An infinity needs no more room than makes its exponential zero, or as large as the format goes.
         reach = round(max(VANISHED / abs(rate), 2 * MARGIN * x.range.magnitude) * 2.0**x.scale)
         x = Fix(coder.clamp(x.register, -reach, reach), x.scale, replace(x.range, infinite=False))

@@ -9,7 +9,6 @@ from typing import Any
 
 from prover.capture import Node
 from prover.draft import Coder, Const, Draft, View
-from prover.formats import horizon
 from prover.rules.context import LONGEST_CODE, Context, Fix, Item, rule, unsupported
 from prover.rules.elementwise import align
 from rollup.ops import ITERATION, Term
@@ -161,7 +160,7 @@ def padded(ctx: Context, node: Node, draft: Draft, value: float, config: Sequenc
             draft = _spread(ctx, node, draft, d, interior + 1, value)
     config = [(int(low), int(high), int(interior)) for low, high, interior in config]
     shape = tuple(n + low + high for n, (low, high, _) in zip(draft.shape, config, strict=True))
-    if math.isinf(value) and math.isfinite(horizon(ctx.range(node))) and not math.isfinite(horizon(draft.range)):
+    if math.isinf(value) and ctx.range(node).deep and not draft.range.deep:
         draft = ctx.builder.stored(draft, ctx.builder.formats.value(ctx.range(node)))
     view = bounded(ctx, draft, [(-low, n - low) for (low, _, _), n in zip(config, shape, strict=True)])
     offsets: list[Affine] = [(-low, ((d, 1),)) for d, (low, _, _) in enumerate(config)]
