@@ -32,7 +32,7 @@ from rollup.ops import (
 )
 from rollup.types import DType, Root
 
-VERSION = 1
+VERSION = 2
 
 E = TypeVar("E", bound=IntEnum)
 
@@ -213,6 +213,7 @@ def encode_op(op: Op) -> bytes:
     out.put("IIIBBB", op.first, op.body, op.repeat, op.monoid, op.dtype, op.factors)
     out.dims(op.shape)
     out.dims(op.box)
+    out.put("I", op.part)
     out.put("B", len(op.accesses))
     for access in op.accesses:
         _put_access(out, access)
@@ -235,12 +236,22 @@ def decode_op(data: bytes) -> Op:
     """Inverse of encode_op; raises EncodingError. Well-formedness beyond the encoding is the audit's duty."""
     read = _Reader(data, "an op's descriptor")
     first, body, repeat, monoid, dtype, factors = read.get("IIIBBB")
-    shape, box = read.dims(), read.dims()
+    shape, box, part = read.dims(), read.dims(), read.one("I")
     accesses = tuple(_get_access(read) for _ in range(read.one("B")))
     code = tuple(_get_instr(read) for _ in range(read.one("B")))
     read.end()
     return Op(
-        first, body, repeat, read.enum(Monoid, monoid), read.enum(DType, dtype), factors, shape, box, accesses, code
+        first,
+        body,
+        repeat,
+        read.enum(Monoid, monoid),
+        read.enum(DType, dtype),
+        factors,
+        shape,
+        box,
+        accesses,
+        code,
+        part,
     )
 
 

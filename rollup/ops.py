@@ -26,6 +26,9 @@ ITERATION = 255
 
 NO_DIMENSION = 255
 
+FAN_OUT = 64
+"""Most partial results in one answer of a defender about a reduction that is proven part by part."""
+
 
 class Monoid(IntEnum):
     """How the box is reduced. Sums and products wrap modulo 2^64."""
@@ -148,7 +151,10 @@ class Instr:
 
 @dataclass(frozen=True)
 class Op:
-    """One descriptor: an op and the trace indices that it executes (``first + body * t`` for t < repeat)."""
+    """One descriptor: an op and the trace indices that it executes (``first + body * t`` for t < repeat).
+
+    ``part``: most positions of the box that one proof covers (see ``rollup.parts``); 0: the whole box.
+    """
 
     first: int
     body: int
@@ -160,6 +166,7 @@ class Op:
     box: tuple[int, ...]
     accesses: tuple[Access, ...]
     code: tuple[Instr, ...]
+    part: int = 0
 
     @property
     def elements(self) -> int:

@@ -7,7 +7,7 @@ import {Model, Tensor, TracePolicy} from "../types/Model.sol";
 /// @title Header
 /// @notice Decodes the header of a program, leaf 0 of its tree: version, trace policy, depths, inputs and outputs.
 library Header {
-    uint16 internal constant VERSION = 1;
+    uint16 internal constant VERSION = 2;
     /// @dev A value index has 32 bits, and a leaf index within a trace 64.
     uint8 internal constant MAX_DEPTH = 32;
 
@@ -15,7 +15,7 @@ library Header {
     error HeaderTooShort(uint256 length, uint256 needed);
     /// @notice The header has `surplus` bytes behind its last output.
     error HeaderTooLong(uint256 surplus);
-    /// @notice This deployment speaks version 1 of the protocol only.
+    /// @notice This deployment speaks version 2 of the protocol only.
     error UnsupportedVersion(uint16 version);
     /// @notice The trace policy is 0 (with the claim) or 1 (on dispute).
     error UnknownPolicy(uint8 policy);

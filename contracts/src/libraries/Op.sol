@@ -49,6 +49,7 @@ struct Access {
 /// @notice An op, for one iteration and one output element.
 /// @param t the iteration, @param shift output elements have 1 << shift bytes, @param elements of the output
 /// @param coordinates of the output element
+/// @param part most positions of the box that one proof covers; 0: all of them
 /// @param code calldata offset of the instructions, @param instructions how many
 struct Descriptor {
     uint256 t;
@@ -59,6 +60,7 @@ struct Descriptor {
     uint256[] shape;
     uint256[] coordinates;
     uint256[] box;
+    uint256 part;
     Access[] accesses;
     uint256 code;
     uint256 instructions;
@@ -109,8 +111,9 @@ library Op {
             (op.box, boxElements, cursor) = _dims(cursor, start);
             // An empty box dimension leaves nothing to reduce; without a monoid there is exactly one element.
             if (boxElements == 0 || (op.monoid == Monoids.NONE && boxElements != 1)) revert Malformed(cursor - start);
-            uint256 count = cursor.u8();
-            ++cursor;
+            op.part = cursor.u32();
+            uint256 count = (cursor + 4).u8();
+            cursor += 5;
             if (op.factors > count) revert Malformed(cursor - start);
             Access[] memory accesses = new Access[](count);
             op.accesses = accesses;
