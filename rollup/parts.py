@@ -50,10 +50,7 @@ class Partition:
     @property
     def levels(self) -> int:
         """Answers that lead from the whole box to a single part: each has ``FAN_OUT`` partial results at most."""
-        levels = 1
-        while FAN_OUT**levels < self.count:
-            levels += 1
-        return levels
+        return levels(self.count)
 
     def ranges(self, number: int) -> tuple[tuple[int, int], ...]:
         """(from, to) along every box axis of one part."""
@@ -80,15 +77,21 @@ def is_canonical(op: Op) -> bool:
     return op.part == (0 if cut.count == 1 else cut.size)
 
 
+def levels(count: int) -> int:
+    """Answers that lead from all of ``count`` parts to a single one; at least one."""
+    found = 1
+    while FAN_OUT**found < count:
+        found += 1
+    return found
+
+
 def children(count: int, level: int, index: int) -> int:
     """Number of partial results in the answer to node ``index`` of level ``level`` over ``count`` parts (level 0: the
     whole box); 0 for a node that does not exist, or that is a single part.
     """
-    levels = 1
-    while FAN_OUT**levels < count:
-        levels += 1
-    if level >= levels:
+    below = levels(count) - level - 1
+    if below < 0:
         return 0
-    each = FAN_OUT ** (levels - level - 1)
+    each: int = FAN_OUT**below
     first, last = index * each * FAN_OUT, min((index + 1) * each * FAN_OUT, count)
     return max(0, -(-(last - first) // each))

@@ -19,6 +19,7 @@ from rollup.game.moves import (
     Commit,
     Commitment,
     Move,
+    Partials,
     Prove,
     Reclaim,
     Reveal,
@@ -371,7 +372,7 @@ def _guard(dispute: Dispute, transition: Transition, move: Move, now: Instant) -
         if dispute.conviction is not None:
             raise Refusal(Reason.ALREADY_CONVICTED, "the claim is invalid already; there is nothing left to win")
         return
-    if isinstance(move, Reveal | RevealLeaf | Timeout | Reclaim):
+    if isinstance(move, Reveal | RevealLeaf | Partials | Timeout | Reclaim):
         return
     at = move.at
     if not 0 <= at.game < len(dispute.games):

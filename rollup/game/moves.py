@@ -1,7 +1,7 @@
 """Everything that can be said in a dispute. ``by`` is who says it.
 
-A move about one game, but a reveal, names where its mover believes the game to stand (``At``): after a reorg no move can hit
-another state.
+A move about one game names where its mover believes the game to stand (``At``): after a reorg no move can hit another
+state. Openings (``Reveal``, ``RevealLeaf``, ``Partials``) are about a node, for all games on it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from rollup.claim import Address
+from rollup.game.question import Asked, Partial, Question
+from rollup.ops import Monoid
 from rollup.types import Gindex, Root
+
+Node = Root | Asked
+"""What a game stands on: a hash of the trace tree, or a question about an element (on L1 its hash)."""
 
 
 class Rule(Enum):
@@ -21,6 +26,8 @@ class Rule(Enum):
     INPUT = 2
     OUTPUT = 3
     TIMEOUT = 4
+    PART = 5
+    EPILOGUE = 6
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ class At:
 
     game: int
     trace_root: Root
-    node: Root
+    node: Node
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,53 @@ class Prove:
 
 
 @dataclass(frozen=True)
+class Descend:
+    """Go into one element of a leaf. ``monoid``, ``parts``: what the machine reads in the op's descriptor."""
+
+    by: Address
+    at: At
+    place: Place
+    element: int
+    monoid: Monoid
+    parts: int
+
+
+@dataclass(frozen=True)
+class Partials:
+    """The claimant's answer to a question, for all games that stand on it."""
+
+    by: Address
+    trace_root: Root
+    question: Question
+    results: tuple[Partial, ...]
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """Dispute one partial result of the answer, which stands for several parts."""
+
+    by: Address
+    at: At
+    question: Question
+    results: tuple[Partial, ...]
+    child: int
+
+
+@dataclass(frozen=True)
+class Settle:
+    """Show that one partial result is not what its part reduces to, or (``child`` is None) that the element is not what
+    the op's code makes of the accumulator. ``differs`` is the machine's verdict.
+    """
+
+    by: Address
+    at: At
+    question: Question
+    results: tuple[Partial, ...]
+    child: int | None
+    differs: bool
+
+
+@dataclass(frozen=True)
 class Timeout:
     """Collect clocks that have run out; anyone may, and is paid for it."""
 
@@ -129,4 +183,6 @@ class Reclaim:
     games: tuple[int, ...]
 
 
-Move = Challenge | Commit | SetTraceRoot | Reveal | RevealLeaf | Select | Prove | Timeout | Reclaim
+Openings = Reveal | RevealLeaf | Partials
+OfOneGame = Commit | Select | Prove | Descend | Narrow | Settle
+Move = Challenge | SetTraceRoot | Openings | OfOneGame | Timeout | Reclaim

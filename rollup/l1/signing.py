@@ -17,6 +17,7 @@ from eth_utils.exceptions import ValidationError
 
 from rollup.claim import Address, Claim, ClaimId
 from rollup.errors import ClaimError
+from rollup.game.question import Question
 from rollup.types import Gindex, Root
 
 DOMAIN_TYPE = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -87,6 +88,22 @@ def commitment(
     """What a challenger commits to before it proves. ``game``: the DisputeGame's address; ``salt``: 32 bytes."""
     types = ["uint256", "address", "bytes32", "bytes32", "address", "uint128", "bytes32"]
     return keccak(encode(types, [domain.chain_id, game, claim, trace_root, challenger, place, salt]))
+
+
+def question_node(claim: ClaimId, trace_root: Root, question: Question) -> bytes:
+    """The node on which a game stands while this question of the claim's trace is in dispute."""
+    types = ["bytes32", "bytes32", "uint128", "uint32", "uint8", "uint32", "uint8", "uint32", "int64", "uint64"]
+    fields = [
+        question.place,
+        question.element,
+        int(question.monoid),
+        question.parts,
+        question.level,
+        question.index,
+        question.value,
+        question.position,
+    ]
+    return keccak(encode(types, [claim, trace_root, *fields]))
 
 
 def recover(digest: bytes, signature: bytes) -> Address:
