@@ -1,7 +1,8 @@
 """What a whole dispute costs by arity: `python -m tests.arity` rewrites the curve, tests/arity.json.
 
 One element-wise op of a trace of 2^20 leaves is disputed interactively, against a defender that withholds its trace,
-and played to the end on the embedded chain; every transaction of both sides counts, calldata floor included.
+and played to the end on the embedded chain; every transaction of both sides counts, calldata floor included: under Prague's
+rules, and where a byte of calldata costs 64 gas at least (EIP-7976).
 """
 
 from __future__ import annotations
@@ -43,12 +44,18 @@ def dispute(arity: int) -> dict[str, object]:
     claimed.defender.book.read(claimed.client)
     assert claimed.defender.book.convicted[claimed.claim_id].rule is Rule.STEP
     attack, defence = watcher.costs, claimed.defender.costs
+    receipts = [receipt for side in (attack, defence) for receipt in side.of(claimed.claim_id)]
+    dearer: dict[str, int] = {}
+    for receipt in receipts:
+        dearer[receipt.call] = dearer.get(receipt.call, 0) + receipt.gas_7976
     return {
         "arity": arity,
         "challenger_moves": attack.moves(claimed.claim_id),
         "defender_moves": defence.moves(claimed.claim_id),
         "gas": attack.gas(claimed.claim_id) + defence.gas(claimed.claim_id),
+        "gas_7976": sum(dearer.values()),
         "gas_by_move": attack.gas_by_move(claimed.claim_id) | defence.gas_by_move(claimed.claim_id),
+        "gas_7976_by_move": dearer,
     }
 
 
@@ -58,7 +65,7 @@ def main() -> None:
     for row in curve:
         print(
             f"arity {row['arity']}: {row['challenger_moves']:>2} moves of the challenger, "
-            f"{row['defender_moves']:>2} of the defender, {row['gas']:>9,} gas"
+            f"{row['defender_moves']:>2} of the defender, {row['gas']:>9,} gas, {row['gas_7976']:>9,} under EIP-7976"
         )
 
 

@@ -1,5 +1,7 @@
 """What everything costs on chain, from the committed measurements: ``python -m tests.costs [--check]`` writes docs/costs.md.
 
+Every figure stands twice: under Prague's rules, and under EIP-7976's, by which a byte of calldata costs 64 gas at least.
+
 Attack: the gas of a challenger's moves and its bond, which it loses. Defence: the gas of the honest claimant's moves, less what the
 losing challenger's bond pays it for them.
 """
@@ -50,11 +52,11 @@ def attacks() -> list[Attack]:
     """The cheapest and the longest game against a withheld trace of 2^20 leaves, at the default arity."""
     gas, curve = json.loads(TRANSACTIONS.read_text()), json.loads(CURVE.read_text())["curve"]
     row = next(one for one in curve if one["arity"] == Parameters().arity)
-    moves, timeout = row["gas_by_move"], gas["timeout, of the challenger"]
+    moves, timeout = row["gas_by_move"], gas["timeout, of the challenger"]["gas"]
     rounds = row["challenger_moves"] - 2
-    challenge = gas["challenge, the first about a claim"]
+    challenge = gas["challenge, the first about a claim"]["gas"]
     return [
-        Attack("challenge, then silence", challenge, gas["reveal, 32 children"] + timeout, 1),
+        Attack("challenge, then silence", challenge, gas["reveal, 32 children"]["gas"] + timeout, 1),
         Attack(
             "down to a leaf, then silence",
             challenge + moves["select"],
@@ -73,12 +75,16 @@ def tables() -> list[str]:
         "ops on a digit.",
         "",
     ]
-    lines += ["| op | gas | calldata |", "|---|---|---|"]
+    lines += ["| op | Prague | EIP-7976 | calldata |", "|---|---|---|---|"]
     lines += [
-        f"| {name} | {row['gas']:,} | {row['calldata']:,} B |" for name, row in json.loads(ONE_STEP.read_text()).items()
+        f"| {name} | {row['gas']:,} | {row['gas_7976']:,} | {row['calldata']:,} B |"
+        for name, row in json.loads(ONE_STEP.read_text()).items()
     ]
-    lines += ["", "## Transactions", "", "| transaction | gas |", "|---|---|"]
-    lines += [f"| {name} | {gas:,} |" for name, gas in json.loads(TRANSACTIONS.read_text()).items()]
+    lines += ["", "## Transactions", "", "| transaction | Prague | EIP-7976 |", "|---|---|---|"]
+    lines += [
+        f"| {name} | {row['gas']:,} | {row['gas_7976']:,} |"
+        for name, row in json.loads(TRANSACTIONS.read_text()).items()
+    ]
     lines += [
         "",
         "## A whole dispute by arity",
@@ -86,9 +92,10 @@ def tables() -> list[str]:
         "About an element-wise op in a trace of 2^20 leaves that is withheld, both sides together.",
         "",
     ]
-    lines += ["| arity | challenger's moves | defender's moves | gas |", "|---|---|---|---|"]
+    lines += ["| arity | challenger's moves | defender's moves | Prague | EIP-7976 |", "|---|---|---|---|---|"]
     for row in json.loads(CURVE.read_text())["curve"]:
-        lines.append(f"| 2^{row['arity']} | {row['challenger_moves']} | {row['defender_moves']} | {row['gas']:,} |")
+        moves = f"{row['challenger_moves']} | {row['defender_moves']}"
+        lines.append(f"| 2^{row['arity']} | {moves} | {row['gas']:,} | {row['gas_7976']:,} |")
     return lines
 
 
@@ -100,6 +107,9 @@ def page() -> str:
         "# What it costs",
         "",
         "<!-- Written by `make gas` from measured gas; do not edit. -->",
+        "",
+        "In gas, by two price lists: Prague's, which holds today, and that of EIP-7976, by which every byte of calldata costs 64 gas",
+        "at least.",
         "",
         *tables(),
         "",

@@ -36,6 +36,10 @@ E = TypeVar("E")
 
 NOTHING = bytes(32)
 
+BASE_GAS = 21_000
+FLOOR_7976 = 64
+"""Gas of a transaction before anything else; least gas for each byte of calldata under EIP-7976 (Prague, EIP-7623: 10 and 40)."""
+
 
 class ClaimStatus(IntEnum):
     """What L1 says about a claim."""
@@ -64,6 +68,11 @@ class Receipt:
     transaction: bytes
     events: tuple[Event, ...]
     fee: int = 0
+
+    @property
+    def gas_7976(self) -> int:
+        """What it would cost under EIP-7976, whose floor is 64 gas for every byte of calldata."""
+        return max(self.gas, BASE_GAS + FLOOR_7976 * self.data_bytes)
 
     def one(self, kind: type[E]) -> E:
         """The only event of a kind; raises ChainError if there is none, or more than one."""

@@ -1,4 +1,4 @@
-"""What every transaction of the rollup costs: whole transactions under Prague's rules, on the embedded chain.
+"""What every transaction of the rollup costs: whole transactions on the embedded chain, under Prague's rules and EIP-7976's.
 
 ``python -m tests.contracts.dispute_gas`` rewrites the snapshot dispute_gas.json. Moves and rules are those of the toy program
 at the default arity; the proofs about larger ops are those of one_step_gas.py, through the game.
@@ -41,15 +41,29 @@ PROOFS = {
 """By what is proven, the lie that it convicts."""
 
 
+Table = dict[str, dict[str, int]]
+"""By transaction: "gas" under Prague's rules, "gas_7976" where a byte of calldata costs 64 at least."""
+
+
+def row(receipt: Receipt) -> dict[str, int]:
+    """Both prices of a transaction."""
+    return {"gas": receipt.gas, "gas_7976": receipt.gas_7976}
+
+
+def each(few: Receipt, many: Receipt, more: int) -> dict[str, int]:
+    """Both prices of each of ``more`` things that one transaction does beyond what the other does."""
+    return {name: (row(many)[name] - row(few)[name]) // more for name in row(few)}
+
+
 def started(policy: TracePolicy = TracePolicy.WITH_CLAIM) -> Network:
     return Network(PROGRAMS[policy], terms(arity=Parameters().arity))
 
 
-def chain_calls() -> dict[str, int]:
+def chain_calls() -> Table:
     """Models, batches, releases."""
     network = started()
     client = network.client("honest")
-    table = {"registerModel": network.client("x").register(PROGRAMS[TracePolicy.ON_DISPUTE]).gas}
+    table = {"registerModel": row(network.client("x").register(PROGRAMS[TracePolicy.ON_DISPUTE]))}
     client.deposit(2 * ETHER)
     first = network.claim("honest", INPUTS)
 
@@ -61,20 +75,20 @@ def chain_calls() -> dict[str, int]:
             claims.append(client.sign(claim, first.posted.inputs, first.posted.outputs))
         return client.post_batch(claims)
 
-    one, many = batch(1).gas, batch(BATCH)
-    table["postBatch, one claim"] = one
-    table["postBatch, each further claim"] = (many.gas - one) // (BATCH - 1)
+    one, many = batch(1), batch(BATCH)
+    table["postBatch, one claim"] = row(one)
+    table["postBatch, each further claim"] = each(one, many, BATCH - 1)
     network.chain.advance(network.parameters.window + 1)
-    table["release"] = client.release(first.posted.claim, first.inclusion).gas
+    table["release"] = row(client.release(first.posted.claim, first.inclusion))
     posted = [event for event in many.events if isinstance(event, ClaimPosted)]
     tree = Batch(tuple(event.claim_id for event in posted))
     final = [(put.claim, Inclusion(put.batch, put.index, tree.siblings(put.index))) for put in posted]
-    single, rest = client.release_all(final[:1]).gas, client.release_all(final[1:]).gas
-    table["releaseAll, each further claim"] = (rest - single) // (len(final) - 2)
+    single, rest = client.release_all(final[:1]), client.release_all(final[1:])
+    table["releaseAll, each further claim"] = each(single, rest, len(final) - 2)
     return table
 
 
-def moves() -> dict[str, int]:
+def moves() -> Table:
     """Both sides' moves, the proof excepted."""
     network = started()
     claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
@@ -83,7 +97,7 @@ def moves() -> dict[str, int]:
     claim, inclusion = claimed.posted.claim, claimed.inclusion
     place = Gindex((1 << depth) | 9)
     named = client.commitment(claimed.claim_id, claim.trace_root, place, bytes(32))
-    table = {}
+    table: Table = {}
 
     def down(position: Gindex, above: Gindex) -> Receipt:
         levels = position.bit_length() - above.bit_length()
@@ -92,44 +106,45 @@ def moves() -> dict[str, int]:
 
     receipt = client.challenge(claim, inclusion, value=bond)
     game = receipt.one(Challenged)
-    table["challenge, the first about a claim"] = receipt.gas
+    table["challenge, the first about a claim"] = row(receipt)
     second = client.challenge(claim, inclusion, named, value=bond)
-    table["challenge, a further one, with a commitment"] = second.gas
-    table["commit"] = client.commit(client.game(game).at, named).gas
-    table[f"reveal, {1 << arity} children"] = client.reveal(
-        [[trace.node(Gindex((1 << arity) | j)) for j in range(1 << arity)]]
-    ).gas
+    table["challenge, a further one, with a commitment"] = row(second)
+    table["commit"] = row(client.commit(client.game(game).at, named))
+    table[f"reveal, {1 << arity} children"] = row(
+        client.reveal([[trace.node(Gindex((1 << arity) | j)) for j in range(1 << arity)]])
+    )
     middle = Gindex(place >> (depth - arity))
-    table[f"select, {arity} levels, from the root"] = down(middle, Gindex(1)).gas
-    table["reveal, 2 children"] = client.reveal([[trace.node(Gindex(2 * middle + j)) for j in range(2)]]).gas
-    table["select, 1 level, further down"] = down(place, middle).gas
-    table["revealLeaf"] = client.reveal_leaf([trace.leaf_bytes(9)]).gas
+    table[f"select, {arity} levels, from the root"] = row(down(middle, Gindex(1)))
+    table["reveal, 2 children"] = row(client.reveal([[trace.node(Gindex(2 * middle + j)) for j in range(2)]]))
+    table["select, 1 level, further down"] = row(down(place, middle))
+    table["revealLeaf"] = row(client.reveal_leaf([trace.leaf_bytes(9)]))
     network.chain.advance(network.parameters.clock + 1)
-    table["timeout, of the challenger"] = client.timeout([client.game(game).ref]).gas
+    table["timeout, of the challenger"] = row(client.timeout([client.game(game).ref]))
 
     false = lie_in_op(4, 0, True)(network, Behaviour.SILENT)
     lost = client.challenge(false.posted.claim, false.inclusion, value=bond).one(Challenged)
     other = client.challenge(false.posted.claim, false.inclusion, value=bond).one(Challenged)
     network.chain.advance(network.parameters.clock + 1)
-    table["timeout, of the defender"] = client.timeout([client.game(lost).ref]).gas
-    table["reclaim"] = client.reclaim([client.game(other).ref]).gas
+    table["timeout, of the defender"] = row(client.timeout([client.game(lost).ref]))
+    table["reclaim"] = row(client.reclaim([client.game(other).ref]))
 
     lazy = started(TracePolicy.ON_DISPUTE)
     rootless = lazy.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
     lazy.client("alice").challenge(rootless.posted.claim, rootless.inclusion, value=bond)
-    table["setTraceRoot"] = rootless.client.set_trace_root(rootless.claim_id, trace.root).gas
+    table["setTraceRoot"] = row(rootless.client.set_trace_root(rootless.claim_id, trace.root))
     return table
 
 
-def proofs() -> dict[str, int]:
+def proofs() -> Table:
     """The direct proof of one lie of each kind about the toy program."""
-    table = {}
+    table: Table = {}
     for name, lie in PROOFS.items():
         network = started()
         watcher, _ = network.watch()
         claimed = LIES[lie][0](network, Behaviour.PUBLISHES)
         network.settle()
-        table[f"prove, {name}"] = watcher.costs.gas_by_move(claimed.claim_id)["prove"]
+        (proof,) = (receipt for receipt in watcher.costs.of(claimed.claim_id) if receipt.call == "prove")
+        table[f"prove, {name}"] = row(proof)
     return table
 
 
@@ -143,7 +158,7 @@ def upload(client: L1Client, data: bytes) -> Root:
     return client.join(parts[0], left, parts[1], len(data) - left).one(ChunksJoined).root
 
 
-def large_proofs() -> dict[str, int]:
+def large_proofs() -> Table:
     """The ops of one_step_gas.py, each in a claim that is wrong in the measured element.
 
     The program is so large that its claims get their trace roots on dispute.
@@ -168,7 +183,7 @@ def large_proofs() -> dict[str, int]:
     receipt = liar.post_batch([liar.sign(claim, b"", said) for claim in claims])
     ids = [event.claim_id for event in receipt.events if isinstance(event, ClaimPosted)]
     batch = Batch(tuple(ids))
-    table = {}
+    table: Table = {}
     for j, (claim, claim_id) in enumerate(zip(claims, ids, strict=True)):
         disputed, proof = execution.witness(len(inputs) + j, positions[j])
         place = Gindex((1 << program.depth) | disputed.leaf)
@@ -176,11 +191,11 @@ def large_proofs() -> dict[str, int]:
         liar.set_trace_root(claim_id, root)
         alice.commit(alice.game(opened).at, alice.commitment(claim_id, root, place, bytes(32)))
         receipt = alice.prove(alice.game(opened).at, claim, place, bytes(32), Rule.STEP, proof)
-        table[f"prove, {synthetic.names[j]}"] = receipt.gas
+        table[f"prove, {synthetic.names[j]}"] = row(receipt)
     return table
 
 
-def measure() -> dict[str, int]:
+def measure() -> Table:
     """Gas by transaction."""
     return {**chain_calls(), **moves(), **proofs(), **large_proofs()}
 
@@ -189,8 +204,8 @@ def main() -> None:
     table = measure()
     SNAPSHOT.write_text(json.dumps(table, indent=1) + "\n")
     width = max(map(len, table))
-    for name, gas in table.items():
-        print(f"{name:<{width}}  {gas:>9,} gas")
+    for name, both in table.items():
+        print(f"{name:<{width}}  {both['gas']:>9,} gas, {both['gas_7976']:>9,} under EIP-7976")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from eth_abi.abi import decode, encode
 from eth_tester import EthereumTester, PyEVMBackend
 
 from rollup.encoding import TensorType
+from rollup.l1.client import BASE_GAS, FLOOR_7976
 from rollup.machine.reference import Memory
 from rollup.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
 from rollup.program import Program, constant_root
@@ -150,7 +151,7 @@ class Synthetic:
         return program, values, positions
 
     def measure(self) -> dict[str, dict[str, int]]:
-        """By op: gas of the transaction, calldata bytes, and gas under the calldata floor alone."""
+        """By op: what ``cost`` says of its proof."""
         program, values, positions = self.build()
         execution, chain = Execution(program, values), Chain()
         first = len(self._inputs)
@@ -158,13 +159,21 @@ class Synthetic:
 
 
 def cost(chain: Chain, execution: Execution, value: int, position: int) -> dict[str, int]:
-    """Of the proof about one right element: gas of the transaction, calldata bytes, and gas under the calldata floor."""
+    """Of the proof about one right element: gas of the transaction under Prague's rules and EIP-7976's, calldata bytes, and gas
+    under Prague's calldata floor.
+    """
     disputed, witness = execution.witness(value, position)
     data = selector(f"step({STEP},bytes)") + encode([STEP, "bytes"], [disputed.fields, witness])
     right = int(execution.values[value].reshape(-1)[position])
     assert decode(["int64", "int64"], chain.call(data)) == (right, right), (value, position)
     zeros = data.count(0)
-    return {"gas": chain.send(data), "calldata": len(data), "floor": 21_000 + 10 * (zeros + 4 * (len(data) - zeros))}
+    gas = chain.send(data)
+    return {
+        "gas": gas,
+        "gas_7976": max(gas, BASE_GAS + FLOOR_7976 * len(data)),
+        "calldata": len(data),
+        "floor": BASE_GAS + 10 * (zeros + 4 * (len(data) - zeros)),
+    }
 
 
 def measure_digits() -> dict[str, dict[str, int]]:
@@ -214,7 +223,8 @@ def main() -> None:
     width = max(map(len, table))
     for name, row in table.items():
         print(
-            f"{name:<{width}}  {row['gas']:>9,} gas  {row['calldata']:>6,} bytes of calldata, floor {row['floor']:>9,}"
+            f"{name:<{width}}  {row['gas']:>9,} gas, {row['gas_7976']:>9,} under EIP-7976, "
+            f"{row['calldata']:>6,} bytes of calldata, floor {row['floor']:>9,}"
         )
 
 
