@@ -61,7 +61,7 @@ class Library:
     def load(self, folder: Path) -> ModelId:
         """Watch the program of a local folder; raises what makes it unusable."""
         program = Program.load(folder)
-        self._watcher.hold(program)
+        self._watcher.hold(program, folder)
         self._had.add(program.id)
         return program.id
 
@@ -106,6 +106,6 @@ class Library:
 
     def _get(self, url: str, model_id: ModelId) -> None:
         program = program_of(url, model_id, self._programs, self._limits)
-        self._watcher.offer(self._watcher.prepare(program))
+        self._watcher.offer(self._watcher.prepare(program, self._programs.place(model_id)))
         self._had.add(model_id)
         _log.info("program held", model=f"0x{model_id.hex()}")

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from challenger import meter
 from challenger.alerts import Sink, to_all, to_log, to_metric
+from challenger.checkers.checks import Checks
 from challenger.checkers.re_execute import Machine
 from challenger.library import Library, Wanted
 from challenger.modes import Mode
@@ -55,7 +56,9 @@ class WatcherOptions:
 
 
 class WatcherService:
-    """One watcher with its loops. ``sinks``: where alerts go besides the log and the metric."""
+    """One watcher with its loops. ``sinks``: where alerts go besides the log and the metric. ``checks``: who runs programs;
+    without it, ``machine`` in the thread of the rounds.
+    """
 
     def __init__(
         self,
@@ -66,10 +69,11 @@ class WatcherService:
         sinks: Sequence[Sink] = (),
         machine: Callable[[Program], Machine] = Executor,
         wall: Callable[[], float] = time.time,
+        checks: Checks | None = None,
     ) -> None:
         self._client, self._options, self._wall = client, options, wall
         alert = to_all([to_log(_log), to_metric, *sinks])
-        self.watcher = Watcher(client, store, machine, manner=manner, alert=alert, wall=wall)
+        self.watcher = Watcher(client, store, machine, manner=manner, alert=alert, wall=wall, checks=checks)
         self._scratch = None if options.programs else Path(tempfile.mkdtemp(prefix="touchstone-programs-"))
         folder = options.programs or self._scratch
         assert folder is not None
@@ -98,6 +102,7 @@ class WatcherService:
         """End the loops; a move that is under way is finished first."""
         self.programs.stop()
         self.rounds.stop()
+        self.watcher.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
 

@@ -20,21 +20,30 @@ from rollup.types import Gindex, Root
 class ValueTrace:
     """The trace tree over all values of one execution, hashed when it is first asked for a node.
 
-    ``values``: one array per trace value, in trace order, with the dtypes and shapes of the program.
+    ``values``: one array per trace value, in trace order, with the dtypes and shapes of the program. ``roots``: of these
+    tensors, if they are known already.
     """
 
     program: Program
     values: Sequence[np.ndarray]
+    roots: Sequence[Root] | None = None
 
     def _bytes(self, value: int) -> bytes:
         array = self.values[value]
         return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
 
     @cached_property
+    def entries(self) -> Sequence[Root]:
+        """The tensor root of every value."""
+        if self.roots is not None:
+            return self.roots
+        depth = self.program.header.tensor_depth
+        return [tensor_tree(self._bytes(value), depth).root for value in range(len(self.values))]
+
+    @cached_property
     def _tree(self) -> TraceTree:
         header = self.program.header
-        roots = [tensor_tree(self._bytes(value), header.tensor_depth).root for value in range(len(self.values))]
-        return TraceTree(roots, header.trace_depth, header.tensor_depth, self._bytes)
+        return TraceTree(self.entries, header.trace_depth, header.tensor_depth, self._bytes)
 
     @property
     def root(self) -> Root:

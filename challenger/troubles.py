@@ -6,7 +6,11 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 
 from rollup.claim import ClaimId
-from rollup.errors import ChainError, StaleView
+from rollup.errors import ChainError, StaleView, TouchstoneError
+
+
+class Awaited(TouchstoneError):
+    """What is needed was ordered, and a later round has it."""
 
 
 @contextmanager
@@ -17,10 +21,12 @@ def noting(troubles: MutableMapping[ClaimId, Exception], claim_id: ClaimId) -> I
     choice, and a player that dies of it loses all its other games.
 
     Raised again is what ends the round: StaleView, since all of it began from an old state, and a node that does not
-    answer, or mines nothing.
+    answer, or mines nothing. What is awaited is no trouble, and no success either.
     """
     try:
         yield
+    except Awaited:
+        pass
     except StaleView:
         raise
     except Exception as error:

@@ -8,12 +8,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from challenger import meter
 from challenger.alerts import Kind, Sink, to_metric
 from challenger.book import Book
-from challenger.checkers.re_execute import Machine, ReExecute
+from challenger.checkers.checks import Checks, Done, Held, Order, Urgency
+from challenger.checkers.inline import Inline
+from challenger.checkers.re_execute import Finding, Machine
 from challenger.findings import Checked, Findings
 from challenger.guard import Guard
 from challenger.modes import Mode
@@ -21,7 +24,7 @@ from challenger.player import ChallengerPlayer, Costs, DefenderPlayer
 from challenger.reporter import Reporter
 from challenger.rota import Rota
 from challenger.trace import TraceStore, ValueTrace
-from challenger.troubles import noting
+from challenger.troubles import Awaited, noting
 from prover.executor import Executor
 from rollup.audit import audit
 from rollup.claim import Address, ClaimId
@@ -34,14 +37,8 @@ from rollup.program import Program
 from rollup.service.redact import without_endpoints
 from rollup.types import Duration, ModelId
 
-CHECKS = 16
-CHECK_SECONDS = 5.0
-"""Claims that are checked between two looks at one's games, at most, and after how long no other one is begun: a flood of
-claims must not let a clock run out.
-"""
-
 OPENINGS = 8
-"""Most games begun in one round, for the same reason: each takes a block."""
+"""Most games begun in one round: each takes a block, and a flood of claims must not let a clock run out."""
 
 HELPED = 64
 """Most games about right claims that are looked at in one round."""
@@ -54,6 +51,12 @@ FORGET_BLOCKS = 8
 
 LATE = 0.75
 """Share of the challenge period after which a claim that was not checked is an alert."""
+
+TRACES = 4
+"""Most traces that are ordered at once: as many as will be used before others take their room."""
+
+REST = 4.0
+"""How long what failed is let alone, in times of what it took."""
 
 FOREVER: Final = None
 
@@ -85,9 +88,10 @@ class Funds:
 class Watcher:
     """One independent account. It keeps nothing that it could not read or compute again.
 
-    ``machine`` makes what re-executes a program; ``admit`` raises AuditError for a program that is not safe to
-    adjudicate; ``first`` is the block from which L1 is read: no later than the deployment's, which is the default (see
-    Book). ``alert`` is told what an operator wants to know; ``wall`` gives seconds since the epoch.
+    ``machine`` makes what re-executes a program in the thread of the games; ``checks`` re-executes programs instead, wherever
+    it likes. ``admit`` raises AuditError for a program that is not safe to adjudicate; ``first`` is the block from which L1 is
+    read: no later than the deployment's, which is the default (see Book). ``alert`` is told what an operator wants to know;
+    ``wall`` gives seconds since the epoch.
 
     All of it but ``prepare`` and ``offer`` is for one thread.
     """
@@ -103,14 +107,18 @@ class Watcher:
         alert: Sink = to_metric,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        checks: Checks | None = None,
     ) -> None:
         self.book = Book(client.first if first is None else first)
-        self.checked = Findings()
+        self.checks: Checks = checks or Inline(machine, monotonic=monotonic)
+        self.checked = Findings(self.checks.trace_bytes)
         self.troubles: dict[ClaimId, Exception] = {}
         self.manner = manner
-        self._client, self._machine, self._admit, self._monotonic = client, machine, admit, monotonic
+        self._client, self._admit, self._monotonic = client, admit, monotonic
         self._guard = Guard(manner.max_lag, wall)
-        self._checkers: dict[ModelId, ReExecute] = {}
+        self._checkers: dict[ModelId, Held] = {}
+        self._ordered: set[tuple[ClaimId, bool]] = set()
+        self._failed: dict[ClaimId, tuple[Exception, float]] = {}
         self._player = ChallengerPlayer(client, store)
         self._helper = DefenderPlayer(client, self._player.costs)
         self._account = _account(client)
@@ -123,7 +131,7 @@ class Watcher:
         self._unchecked: list[ClaimId] = []
         self._left_at = self._cleared_at = (-1, -1)
         self._forget_next = 0
-        self._offered: deque[ReExecute] = deque()
+        self._offered: deque[Held] = deque()
         self.coming: Callable[[ModelId], bool] = lambda model_id: False
         """Whether a model's program may be here soon: no alert about it yet."""
         self.unknown: frozenset[ModelId] = frozenset()
@@ -140,27 +148,29 @@ class Watcher:
         """What this watcher's moves cost."""
         return self._player.costs
 
-    def prepare(self, program: Program) -> ReExecute:
-        """What ``take`` takes: the program audited, its machine tested. It may take minutes, in any thread.
+    def prepare(self, program: Program, folder: Path | None = None) -> Held:
+        """What ``take`` takes: the program audited, its machine tested. It may take minutes, in any thread. ``folder``:
+        where the program is saved, if it is.
 
         Raises AuditError if the program is refused.
         """
         self._admit(program)
-        return ReExecute(program, self._machine(program))
+        return self.checks.prepare(program, folder)
 
-    def take(self, checker: ReExecute) -> None:
+    def take(self, held: Held) -> None:
         """Watch a program's claims, those already posted included."""
-        program = checker.program
-        self._checkers[program.id] = checker
+        program = held.program
+        self.checks.take(held)
+        self._checkers[program.id] = held
         self.book.headers[program.id] = program.header
 
-    def hold(self, program: Program) -> None:
+    def hold(self, program: Program, folder: Path | None = None) -> None:
         """Watch this program's claims; its id is computed here, never believed. Raises AuditError if it is refused."""
-        self.take(self.prepare(program))
+        self.take(self.prepare(program, folder))
 
-    def offer(self, checker: ReExecute) -> None:
+    def offer(self, held: Held) -> None:
         """Take it in the next round; from any thread."""
-        self._offered.append(checker)
+        self._offered.append(held)
 
     def holds(self, model_id: ModelId) -> bool:
         """Whether the model's claims are checked."""
@@ -180,7 +190,10 @@ class Watcher:
         self._read()
         waiting = self.unchecked()
         for claim_id in waiting:
-            self._check(claim_id)
+            self._order(claim_id)
+            self._collect()
+        while any((claim_id, False) in self._ordered for claim_id in waiting):
+            self._collect(wait=1.0)
         return [self.checked[claim_id] for claim_id in waiting if claim_id in self.checked]
 
     def unchecked(self) -> list[ClaimId]:
@@ -205,7 +218,8 @@ class Watcher:
             in_time = not settled and now <= self.book.posted_at[posted.batch] + window
             disputed = not settled and self.manner.mode >= Mode.DEFEND and bool(self.book.games_of(claim_id))
             if mine or ((in_time or disputed) and self.book.block_of(claim_id) <= final):
-                yield claim_id in self.troubles, not mine, not disputed, claim_id
+                failed = claim_id in self.troubles or self.checks.failures(claim_id) > 0
+                yield failed, not mine, not disputed, claim_id
 
     def _left(self) -> list[ClaimId]:
         """Claims that are known and were not checked, in the order of L1."""
@@ -219,17 +233,59 @@ class Watcher:
         """Whether this account has a game about the claim that it must play, or reclaim its bond from."""
         return self.manner.mode >= Mode.CHALLENGE and bool(self.book.games_of(claim_id, self._account))
 
-    def _check(self, claim_id: ClaimId) -> None:
-        posted = self.book.claims[claim_id]
-        started = time.perf_counter()
+    def _check_some(self) -> bool:
+        """Order the checks for which there is room; whether some were left that did not fail before."""
+        left = False
+        for claim_id in self.unchecked():
+            if (claim_id, False) in self._ordered or self._rests(claim_id):
+                continue
+            if self.checks.room(self.book.claims[claim_id].claim.model_id):
+                self._order(claim_id)
+            else:
+                left = left or claim_id not in self.troubles
+        self._collect()
+        return left and not self.checks.wakes
+
+    def _order(self, claim_id: ClaimId, trace: bool = False) -> None:
+        """Have the claim checked, or its right trace made, unless that was ordered before."""
+        if (claim_id, trace) in self._ordered:
+            return
+        claim = self.book.claims[claim_id].claim
+        failed = claim_id in self._failed or self.checks.failures(claim_id) > 0
+        begun = trace or self._plays(claim_id)
+        urgency = Urgency.AGAIN if failed else Urgency.GAME if begun else Urgency.FRESH
         with noting(self.troubles, claim_id):
-            finding = self._checkers[posted.claim.model_id].check(posted.claim, *self.book.data_of(claim_id))
-            self.checked.add(Checked(posted, finding))
-            if not finding.honest:
-                self._reporter.once(Kind.FALSE_CLAIM, claim_id, f"it is false: {finding.reason}")
-        meter.CHECK_SECONDS.observe(time.perf_counter() - started)
-        known = self.checked.get(claim_id)
-        meter.CHECKED.labels("failed" if known is None else "right" if known.finding.honest else "false").inc()
+            order = Order(claim_id, claim, *self.book.data_of(claim_id), urgency, trace)
+            self._ordered.add((claim_id, trace))
+            self.checks.submit(order)
+            # No success yet: an earlier trouble stays.
+            raise Awaited
+
+    def _collect(self, wait: float = 0.0) -> None:
+        """Note what was ordered and is done."""
+        for done in self.checks.done(wait):
+            claim_id = done.order.claim_id
+            self._ordered.discard((claim_id, done.order.trace))
+            # A reorganisation may have taken the claim away.
+            if claim_id in self.book.claims:
+                with noting(self.troubles, claim_id):
+                    self._done(claim_id, done)
+
+    def _done(self, claim_id: ClaimId, done: Done) -> None:
+        if not done.order.trace:
+            meter.CHECK_SECONDS.observe(done.seconds)
+            honest = done.answer.honest if isinstance(done.answer, Finding) else None
+            meter.CHECKED.labels({None: "failed", True: "right", False: "false"}[honest]).inc()
+        if isinstance(done.answer, Exception):
+            self._failed[claim_id] = done.answer, self._monotonic() + REST * done.seconds
+            raise done.answer
+        self._failed.pop(claim_id, None)
+        if isinstance(done.answer, Finding):
+            self.checked.add(Checked(self.book.claims[claim_id], done.answer))
+            if not done.answer.honest:
+                self._reporter.once(Kind.FALSE_CLAIM, claim_id, f"it is false: {done.answer.reason}")
+        elif claim_id in self.checked:
+            self.checked.keep(claim_id, done.answer)
 
     def false_claims(self) -> list[ClaimId]:
         """Claims that were found false, in the order in which they were checked."""
@@ -271,14 +327,11 @@ class Watcher:
         return done
 
     def _act(self, done: list[Receipt]) -> None:
+        self._collect()
         begun = self._false(begun=True)
         for claim_id in begun:
             self._play(claim_id, done)
-        waiting, until = self.unchecked(), self._monotonic() + CHECK_SECONDS
-        checked = 0
-        while checked < min(CHECKS, len(waiting)) and (checked == 0 or self._monotonic() < until):
-            self._check(waiting[checked])
-            checked += 1
+        left = self._check_some()
         # After a restart its games are found again claim by claim.
         for claim_id in self._false(begun=True):
             if claim_id not in begun:
@@ -289,7 +342,6 @@ class Watcher:
             opened += self._play(fresh.pop(0), done)
         if self.manner.mode >= Mode.DEFEND:
             self._help_others(done)
-        left = any(claim_id not in self.troubles for claim_id in waiting[checked:])
         self.backlog = left or bool(fresh)
         self._tell_late()
         models = {self.book.claims[claim_id].claim.model_id for claim_id in self._left()}
@@ -318,6 +370,8 @@ class Watcher:
                 self.checked.drop(claim_id)
             for claim_id in [claim_id for claim_id in self.troubles if claim_id not in self.book.claims]:
                 del self.troubles[claim_id]
+            for claim_id in [claim_id for claim_id in self._failed if claim_id not in self.book.claims]:
+                del self._failed[claim_id]
             self._reporter.forget_all_but(self.book.claims)
             self._cleared_at = self.book.version, self.checked.version
 
@@ -381,13 +435,28 @@ class Watcher:
         done += receipts
 
     def _trace(self, claim_id: ClaimId) -> ValueTrace:
-        """The right trace of a claim; it is made when a dispute needs it, and again if it was dropped since."""
+        """The right trace of a claim; it is made when a dispute needs it, and again if it was dropped since.
+
+        Raises Awaited if it is ordered, and what went wrong when it was made in this very thread.
+        """
         held = self.checked.use(claim_id)
+        ordered = sum(trace for _, trace in self._ordered)
+        if held is None and ordered < TRACES and not self._rests(claim_id):
+            self._order(claim_id, trace=True)
+            self._collect()
+            held = self.checked.use(claim_id)
         if held is None:
-            checker = self._checkers[self.checked[claim_id].posted.claim.model_id]
-            held = checker.trace(self.book.data_of(claim_id)[0])
-            self.checked.keep(claim_id, held)
+            error, _ = self._failed.get(claim_id, (None, 0.0))
+            raise error or Awaited(f"the trace of claim 0x{claim_id.hex()} is being made")
         return held
+
+    def _rests(self, claim_id: ClaimId) -> bool:
+        """Whether running something about the claim failed too short a time ago."""
+        return claim_id in self._failed and self._monotonic() < self._failed[claim_id][1]
+
+    def close(self) -> None:
+        """End the checks that are under way."""
+        self.checks.close()
 
     def funds(self) -> Funds | None:
         """What the account has; alerts if it can't pay a bond. None for a watcher without an account."""

@@ -12,6 +12,7 @@ from challenger.trace import ValueTrace
 from rollup.claim import NO_ROOT, Claim, arrays, join, output_types
 from rollup.machine import reference
 from rollup.program import Program
+from rollup.types import Root
 
 
 class Machine(Protocol):
@@ -65,9 +66,13 @@ class ReExecute:
         """Compare outputs, and the trace root where the claim has one. Raises ClaimError if the bytes do not fit the
         header.
         """
+        return self.compare(claim.trace_root, inputs, outputs)
+
+    def compare(self, trace_root: Root, inputs: bytes, outputs: bytes) -> Finding:
+        """``check`` of a claim with this trace root."""
         header = self.program.header
         trace = None
-        if claim.trace_root == NO_ROOT:
+        if trace_root == NO_ROOT:
             right = self.machine.outputs(arrays(inputs, header.inputs, "input"))
         else:
             trace = self.trace(inputs)
@@ -75,7 +80,7 @@ class ReExecute:
         if join(list(right), output_types(header)) != outputs:
             differing = _differing(right, arrays(outputs, output_types(header), "output"))
             return Finding(False, f"the program gives another output: {differing}", trace)
-        if trace is not None and trace.root != claim.trace_root:
+        if trace is not None and trace.root != trace_root:
             return Finding(False, "the output is right, but the trace is not the program's", trace)
         return Finding(True, "the program gives the same output" + (" and the same trace" if trace else ""), trace)
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
+from challenger.checkers.inline import CHECKS
 from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour
-from challenger.watcher import CHECKS, Watcher
+from challenger.watcher import Watcher
 from rollup.batch import Inclusion
 from rollup.claim import Claim, PostedClaim, input_root, output_root, posting_gas
 from rollup.encoding import Header, TensorType, TracePolicy, decode_header, encode_header
@@ -180,7 +181,7 @@ def test_a_flood_of_claims_lets_no_clock_of_the_watcher_run_out(
     network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Checking all of the flood before the next move took longer than the watcher had."""
-    monkeypatch.setattr("challenger.watcher.CHECKS", 2)
+    monkeypatch.setattr("challenger.checkers.inline.CHECKS", 2)
     machine = Slow(network)
     watcher, client = _watch_with(network, machine)
     false = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
