@@ -23,25 +23,32 @@ def _nothing(block: int) -> Sequence[Logged]:
     return ()
 
 
+def _levels(opened: Revealed | LeafRevealed) -> int:
+    """How deep the opening goes; 0 for a leaf's bytes."""
+    return len(opened.children).bit_length() - 1 if isinstance(opened, Revealed) else 0
+
+
 @dataclass
 class Openings(Preimages):
     """Preimages that can be forgotten and read again; no reorganisation takes them back. ``read``: the events of a block.
 
     ``paths``: nodes that selections passed, which are kept: a game has no more of them than its tree has levels, and a
-    bond is locked for each game. ``blocks``: where a node or leaf was opened; more than once if in several depths.
+    bond is locked for each game. ``blocks``: (levels, block) of every opening of a node or leaf, the deepest last: a node may be
+    opened several times, each time to another depth.
     """
 
     held_bytes: int = HELD_BYTES
     read: Callable[[int], Sequence[Logged]] = _nothing
     paths: Preimages = field(default_factory=Preimages)
-    blocks: dict[Root, tuple[int, ...]] = field(default_factory=dict)
-    _held: set[Root] = field(default_factory=set)
+    blocks: dict[Root, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    _held: dict[Root, int] = field(default_factory=dict)
 
     def note(self, opened: Revealed | LeafRevealed, block: int) -> None:
         """An opening, and the block that it was made in."""
         known = self.blocks.get(opened.node, ())
-        if block not in known:
-            self.blocks[opened.node] = (*known, block)
+        this = _levels(opened), block
+        if this not in known:
+            self.blocks[opened.node] = tuple(sorted((*known, this)))
         self._hold(opened)
 
     def add_path(self, node: Root, position: Gindex, siblings: Sequence[Root]) -> None:
@@ -51,20 +58,24 @@ class Openings(Preimages):
         return self.paths.pair(node) or super().pair(node)
 
     def again(self, node: Root) -> bool:
-        """Read what was opened at a node again, if it was forgotten."""
-        if node in self._held or node not in self.blocks:
+        """Read the deepest opening of a node again, if it was forgotten; a shallower one is a part of it."""
+        known = self.blocks.get(node, ())
+        if not known or self._held.get(node, -1) >= known[-1][0]:
             return False
-        for block in self.blocks[node]:
-            for logged in self.read(block):
-                if isinstance(logged.event, Revealed | LeafRevealed) and logged.event.node == node:
-                    self._hold(logged.event)
-        return node in self._held
+        deepest = known[-1][0]
+        for levels, block in known:
+            if levels == deepest:
+                for logged in self.read(block):
+                    event = logged.event
+                    if isinstance(event, Revealed | LeafRevealed) and (event.node, _levels(event)) == (node, deepest):
+                        self._hold(event)
+        return self._held.get(node) == deepest
 
     def _hold(self, opened: Revealed | LeafRevealed) -> None:
         if NODE_BYTES * len(self.pairs) + LEAF_BYTES * len(self.leaves) > self.held_bytes:
             for held in (self.pairs, self.leaves, self._held):
                 held.clear()
-        self._held.add(opened.node)
+        self._held[opened.node] = max(_levels(opened), self._held.get(opened.node, 0))
         if isinstance(opened, Revealed):
             self.add_children(opened.children)
         else:

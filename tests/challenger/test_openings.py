@@ -46,3 +46,22 @@ def test_a_flood_of_reveals_leaves_names_alone_and_each_is_found_again() -> None
     for leaf in leaves:
         assert Revealed(known, hash_leaf(leaf), 0).leaf_bytes(0) == leaf
     assert len(known.pairs) <= 12 and len(known.leaves) <= 9
+
+
+def test_a_deeper_opening_of_a_node_that_is_held_at_another_depth_is_found_again() -> None:
+    """A node of a game at the bottom of one tree was opened one level deep there, and further in another one."""
+    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    eve, book = network.client("eve"), Book(network.deployer.first)
+    below = [Root(bytes([part]) * 32) for part in range(1, 5)]
+    middle = [hash_node(*below[:2]), hash_node(*below[2:])]
+    top = hash_node(*middle)
+    eve.reveal([below])
+    book.read(eve)
+    for held in (book.preimages.pairs, book.preimages._held):
+        held.clear()
+    eve.reveal([middle])
+    book.read(eve)
+    revealed = Revealed(book.preimages, top, 2)
+    assert revealed.node(Gindex(2)) == middle[0]
+    assert [revealed.node(Gindex(4 + part)) for part in range(4)] == below
+    assert not book.preimages.again(top), "what is held is not read again"
