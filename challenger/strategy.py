@@ -7,17 +7,20 @@ as it hashes to what stands on L1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
+from challenger.inside import AnswerWith, Elements, Inside, NarrowTo, SettleAt, answer, dispute
 from rollup.claim import NO_ROOT
 from rollup.errors import CommitmentError
 from rollup.game.clock import Side
 from rollup.game.moves import Rule
 from rollup.game.position import ROOT, ancestor_at, descendant, leaf_gindex, offset_of
 from rollup.merkle import depth_of, hash_leaf, hash_node
+from rollup.parts import partition
 from rollup.program import Program
 from rollup.types import LEAF_BYTES, Gindex, Root
 
@@ -153,7 +156,8 @@ class Layout:
     """Which entries of a trace tree mean what.
 
     ``outputs``: the trace value of every output in header order, with the root that the claim gives for it.
-    ``sizes``: (elements, bytes per element) by trace value.
+    ``sizes``: (elements, bytes per element) by trace value. ``parts``: in how many parts an element of a trace value is
+    proven; 1 if as a whole.
     """
 
     trace_depth: int
@@ -162,14 +166,15 @@ class Layout:
     values: int
     outputs: Sequence[tuple[int, Root]]
     sizes: Mapping[int, tuple[int, int]]
+    parts: Callable[[int], int] = lambda value: 1
 
     @classmethod
     def of(cls, program: Program, output_roots: Sequence[Root]) -> Layout:
         """``output_roots``: the claim's tensor roots in header order, extended to the tensor depth."""
         header = program.header
         outputs = [(value, root) for (value, _), root in zip(header.outputs, output_roots, strict=True)]
-        sizes = {value: program.type_of(value) for value in range(header.values)}
-        return cls(header.trace_depth, header.tensor_depth, len(header.inputs), header.values, outputs, sizes)
+        depths = header.trace_depth, header.tensor_depth
+        return cls(*depths, len(header.inputs), header.values, outputs, _Sizes(program), partial(_parts, program))
 
     @property
     def depth(self) -> int:
@@ -178,6 +183,31 @@ class Layout:
     def entry(self, value: int) -> Gindex:
         """Position of a trace value's entry."""
         return leaf_gindex(value, self.trace_depth)
+
+
+@dataclass(frozen=True)
+class _Sizes(Mapping[int, tuple[int, int]]):
+    """Those of a program's values, looked up when they are asked for: a trace may have millions."""
+
+    program: Program
+
+    def __getitem__(self, value: int) -> tuple[int, int]:
+        if value >= len(self):
+            raise KeyError(value)
+        return self.program.type_of(value)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self)))
+
+    def __len__(self) -> int:
+        return self.program.header.values
+
+
+def _parts(program: Program, value: int) -> int:
+    header = program.header
+    if not len(header.inputs) <= value < header.values:
+        return 1
+    return partition(program.ops[program.locate(value)[0]]).count
 
 
 @dataclass(frozen=True)
@@ -281,8 +311,9 @@ def _is_input(layout: Layout, position: Gindex) -> bool:
 
 @dataclass(frozen=True)
 class View:
-    """What a player sees of one open game on L1. ``committed``: the place its commitment names, if it counts in the
-    next block already.
+    """What a player sees of one open game on L1. ``committed``: the place that its commitment names;
+    ``commitment_counts``: whether it counts in the next block. ``inside``: where it stands inside an element; ``node`` is then the
+    question's hash, and ``position`` the leaf.
     """
 
     position: Gindex
@@ -292,6 +323,7 @@ class View:
     committed: Gindex | None = None
     commitment_counts: bool = False
     expired: Side | None = None
+    inside: Inside | None = None
 
 
 @dataclass(frozen=True)
@@ -321,6 +353,13 @@ class ProveAt:
 
 
 @dataclass(frozen=True)
+class DescendTo:
+    """Go inside the accused element, which is too long to be proven as a whole."""
+
+    accusation: Accusation
+
+
+@dataclass(frozen=True)
 class GiveTraceRoot:
     root: Root
 
@@ -344,24 +383,50 @@ class Collect:
     loser: Side
 
 
-Action = OpenGame | CommitTo | GoDown | ProveAt | GiveTraceRoot | OpenNode | OpenLeaf | Collect
+Action = (
+    OpenGame
+    | CommitTo
+    | GoDown
+    | ProveAt
+    | DescendTo
+    | NarrowTo
+    | SettleAt
+    | GiveTraceRoot
+    | OpenNode
+    | OpenLeaf
+    | AnswerWith
+    | Collect
+)
 
 
-def challenger(layout: Layout, own: Trace, theirs: Trace, trace_root: Root, view: View | None) -> list[Action]:
+def challenger(
+    layout: Layout,
+    own: Trace,
+    theirs: Trace,
+    trace_root: Root,
+    view: View | None,
+    elements: Elements | None = None,
+) -> list[Action]:
     """The challenger's next actions about a claim it holds to be false; ``view`` is None before its game is open.
+    ``elements``: what its own trace's elements reduce to, needed where a game goes inside one.
 
     With the opponent's trace published: commit at the challenge, prove in the next block. Otherwise select as deep
-    as is known.
+    as is known. An element that is proven in parts is gone into where others are proven.
     """
     if view is None:
         accusation = accuse(layout, own, theirs, trace_root)
         return [OpenGame(accusation.position if accusation else None)]
     if view.expired is not None:
         return [Collect(view.expired)] if view.expired is Side.DEFENDER else []
+    if view.inside is not None:
+        if view.turn is Side.DEFENDER or elements is None:
+            return []
+        action = dispute(view.inside, elements)
+        return [] if action is None else [action]
     accusation = accuse(layout, own, theirs, view.trace_root)
     if accusation is not None:
         if view.position == accusation.position or (view.committed == accusation.position and view.commitment_counts):
-            return [ProveAt(accusation)]
+            return [DescendTo(accusation) if _is_divided(layout, accusation) else ProveAt(accusation)]
         return [] if view.committed == accusation.position else [CommitTo(accusation.position)]
     if view.turn is Side.DEFENDER:
         return []
@@ -369,9 +434,14 @@ def challenger(layout: Layout, own: Trace, theirs: Trace, trace_root: Root, view
     return [] if found.position == view.position else [GoDown(found.position, found.node, found.siblings)]
 
 
-def defender(layout: Layout, own: Trace, arity: int, view: View) -> list[Action]:
+def _is_divided(layout: Layout, accusation: Accusation) -> bool:
+    return accusation.rule is Rule.STEP and layout.parts(offset_of(accusation.position) >> layout.tensor_depth) > 1
+
+
+def defender(layout: Layout, own: Trace, arity: int, view: View, elements: Elements | None = None) -> list[Action]:
     """The defender's next actions in one game: give the root, open what the game stands on, collect a challenger's
-    clock.
+    clock. ``elements``: what its trace's elements reduce to; without them (whoever is not the claimant) nothing is answered
+    inside one.
     """
     if view.expired is not None:
         return [Collect(view.expired)] if view.expired is Side.CHALLENGER else []
@@ -379,6 +449,8 @@ def defender(layout: Layout, own: Trace, arity: int, view: View) -> list[Action]
         return [GiveTraceRoot(own.node(ROOT))]
     if view.turn is Side.CHALLENGER:
         return []
+    if view.inside is not None:
+        return [] if elements is None else [answer(view.inside, elements)]
     levels = min(arity, layout.depth - depth_of(view.position))
     if levels == 0:
         return [OpenLeaf(own.leaf_bytes(offset_of(view.position)))]
