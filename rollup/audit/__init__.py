@@ -1,20 +1,22 @@
 """The audit of somebody else's program: form, intervals, cost."""
 
 from rollup.audit.form import Finding, check_form
-from rollup.audit.gas import CALLDATA_LIMIT, GAS_LIMIT, GasBound, gas_bound
+from rollup.audit.gas import GAS_LIMIT, GAS_LIMIT_7976, GasBound, Proof, bound_of, gas_bound
 from rollup.audit.intervals import OpIntervals, Range, intervals
 from rollup.audit.report import AuditReport, OpAudit, audit, examine
 
 __all__ = [
-    "CALLDATA_LIMIT",
     "GAS_LIMIT",
+    "GAS_LIMIT_7976",
     "AuditReport",
     "Finding",
     "GasBound",
     "OpAudit",
     "OpIntervals",
+    "Proof",
     "Range",
     "audit",
+    "bound_of",
     "check_form",
     "examine",
     "gas_bound",

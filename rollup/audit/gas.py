@@ -1,208 +1,257 @@
-"""What adjudicating one element of an op can cost at most, from its descriptor alone.
+"""What the proofs about one op can cost at most, from its descriptor and the depths of its program alone.
 
-The worst element at the worst indices, all bytes non-zero: leaves that the accesses touch, siblings that bind them,
-calldata at the floor price of EIP-7623 against execution. The prices are those of OneStepProver's ways through the box,
-measured (``tests/contracts``) and rounded up.
+The worst output element, iteration, part and index values, all bytes non-zero, on the slowest way that the contracts have for such
+a descriptor: nothing is hoped for that an adversary's operands could prevent. Bounds are of whole transactions to DisputeGame.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollup.affine import coefficients, extents, stays_inside
+from rollup.affine import extents, variables
+from rollup.audit.leaves import Cut, Touched, by_tree, chain, code_reads, factor_reads, siblings, strides
+from rollup.audit.prices import EIP_7976, PRAGUE, PRICES, TRANSACTION, Calldata, Prices
 from rollup.encoding import encode_op
 from rollup.merkle import depth_for, leaf_count
-from rollup.ops import Access, Constant, Monoid, Op, Opcode
+from rollup.ops import FAN_OUT, ITERATION, Access, Monoid, Op, Opcode
+from rollup.parts import partition
 from rollup.program import Program
 from rollup.types import LEAF_BYTES
 
-GAS_LIMIT = 5_000_000
-CALLDATA_LIMIT = 100 * 1024
+GAS_LIMIT = 600_000
+"""Of any proof, under Prague's rules."""
 
-_TRANSACTION = 21_000
-_FLOOR_BYTE = 40
-_BYTE = 16
-_CALL_BYTES = 1_100
-"""Claim, inclusion, place, salt and ABI words around the witness."""
-_CALL = 120_000
-"""Game, ledger and verdict."""
-_NARROW_DOT = 60
-"""A multiply-add of adjacent 8- or 16-bit elements."""
-_NARROW_SUM = 25
-"""An addition of adjacent elements of up to 32 bits."""
-_STEP = 210
-"""One element of a row otherwise."""
-_WIDE_STEP = 480
-"""One element of a row with a factor of 64 bits."""
-_PRODUCT_EXTREME = 2_800
-"""One product under a maximum, minimum or argument."""
-_LONE = 5_200
-"""One element of one factor that is located by itself."""
-_LONE_PRODUCT = 7_500
-_ROW = 2_600
-_LEAF = 600
-_NODE = 450
-_INSTRUCTION = 300
-_LOAD = 3_000
+GAS_LIMIT_7976 = 1_000_000
+"""Of any proof, where a byte of calldata costs 64 gas."""
+
+ENVELOPE = 4 + 8 * 32
+"""Bytes of a transaction that carries one call in a multicall: selector, offsets and lengths, padding of the call."""
+
+PROVE = ENVELOPE + 4 + 19 * 32 + 31
+"""Bytes of a proof beside its witness: move, claim, place, salt, rule, padding."""
+
+SETTLE = ENVELOPE + 4 + 26 * 32 + 31
+"""Bytes of a settlement beside its witness and the partial results: move, claim, question, child."""
+
+DESCEND = ENVELOPE + 4 + 18 * 32 + 31
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The dearest transaction of one kind: execution without calldata, bytes of calldata, leaves in the witness."""
+
+    kind: str
+    execution: int
+    calldata: int
+    leaves: int
+
+    def under(self, rules: Calldata) -> int:
+        """Gas of the transaction."""
+        return TRANSACTION + max(rules.floor * self.calldata, rules.byte * self.calldata + self.execution)
 
 
 @dataclass(frozen=True)
 class GasBound:
-    """Bounds for one step: gas of the whole transaction, its calldata in bytes, leaves in the witness."""
+    """The proofs that a dispute about one element of an op can need, each at its worst."""
 
-    gas: int
-    calldata: int
-    leaves: int
+    proofs: tuple[Proof, ...]
 
+    @property
+    def gas(self) -> int:
+        """Of the dearest proof under Prague's rules."""
+        return max(proof.under(PRAGUE) for proof in self.proofs)
 
-@dataclass(frozen=True)
-class _Touched:
-    leaves: int
-    runs: int
-    rows: int
-    adjacent: bool
+    @property
+    def gas_7976(self) -> int:
+        """Of the dearest proof where a byte of calldata costs 64 gas."""
+        return max(proof.under(EIP_7976) for proof in self.proofs)
 
+    @property
+    def calldata(self) -> int:
+        return max(proof.calldata for proof in self.proofs)
 
-def _strides(access: Access, sizes: dict[int, int]) -> tuple[dict[int, int], int]:
-    """(element stride of every variable, element offset) within one tensor."""
-    strides: dict[int, int] = {}
-    offset, weight = 0, 1
-    table = coefficients(access, sizes)
-    for d in reversed(range(1 if access.stack else 0, len(access.shape))):
-        for var, coef in table[d].items():
-            strides[var] = strides.get(var, 0) + coef * weight
-        offset += access.offsets[d] * weight
-        weight *= access.shape[d]
-    return strides, offset
+    @property
+    def leaves(self) -> int:
+        return max(proof.leaves for proof in self.proofs)
 
-
-def _box_of(op: Op, number: int) -> set[int]:
-    """Box variables that an access's own coordinates depend on."""
-    sizes = extents(op)
-    inner = range(len(op.shape), len(op.shape) + len(op.box))
-    return {var for row in coefficients(op.accesses[number], sizes) for var in row if var in inner}
+    @property
+    def fits(self) -> bool:
+        """Whether every proof stays within both limits."""
+        return self.gas <= GAS_LIMIT and self.gas_7976 <= GAS_LIMIT_7976
 
 
-def _scattering(op: Op, number: int) -> set[int]:
-    """Box variables along which consecutive elements may lie anywhere: what an index depends on, and what selects
-    the value.
-    """
-    access, sizes = op.accesses[number], extents(op)
-    found: set[int] = set()
-    if access.indirect is not None and access.indirect[1] != number:
-        found |= _box_of(op, access.indirect[1]) | _scattering(op, access.indirect[1])
-    if access.stack:
-        found |= set(coefficients(access, sizes)[0]) & _box_of(op, number)
-    return found
+@dataclass
+class _Cost:
+    """Gas, words of memory and bytes of calldata, added up."""
+
+    gas: int = 0
+    words: int = 0
+    calldata: int = 0
+    leaves: int = 0
+
+    @property
+    def execution(self) -> int:
+        return self.gas + 3 * self.words + self.words**2 // 512
 
 
-def _touch(op: Op, number: int) -> _Touched:
-    """Leaves that one access touches for one output element, at worst."""
-    access, sizes = op.accesses[number], extents(op)
-    per_leaf = LEAF_BYTES // access.dtype.size
-    strides, offset = _strides(access, sizes)
-    scattering = _scattering(op, number)
-    anywhere = access.indirect is not None
-    walked = sorted(
-        (var for var in _box_of(op, number) - scattering if strides.get(var)), key=lambda var: abs(strides[var])
-    )
-    jumps = math.prod(sizes[var] for var in scattering)
-    outer = [stride for var, stride in strides.items() if var not in walked]
-    most = leaf_count(access.elements * access.dtype.size) * (access.shape[0] if access.stack else 1)
-    best: tuple[int, int] | None = None
-    length = 1
-    for inner in range(len(walked) + 1):
-        if inner:
-            length += abs(strides[walked[inner - 1]]) * (sizes[walked[inner - 1]] - 1)
-        rows = jumps * math.prod(sizes[var] for var in walked[inner:])
-        step = 1 if anywhere else math.gcd(per_leaf, *outer, *(strides[var] for var in walked[inner:]))
-        start = per_leaf - step + (offset % step)
-        leaves = rows * ((start + length - 1) // per_leaf + 1)
-        if best is None or leaves < best[0]:
-            best = (leaves, rows)
-    assert best is not None
-    leaves = min(best[0], most)
-    everything = _box_of(op, number) | scattering
-    elements = math.prod(sizes[var] for var in everything)
-    last = len(op.shape) + len(op.box) - 1
-    step = abs(strides.get(last, 0)) if op.box else 0
-    # A row goes in one piece if all its leaves have to be there, else by elements.
-    rows = max(1, elements // sizes[last]) if op.box and step <= per_leaf else max(1, op.box_elements)
-    return _Touched(leaves, min(best[1], leaves), rows, step <= 1)
+def _memory(op: Op, descriptor: int) -> int:
+    """Words of memory that the prover fills with a descriptor's fields and with what it computes of them."""
+    ranks = sum(len(access.shape) for access in op.accesses)
+    terms = sum(len(access.terms) for access in op.accesses)
+    words = 150 + 3 * len(op.shape) + 16 * len(op.box) + 18 * len(op.accesses) + 10 * ranks + terms + len(op.code)
+    return words + descriptor // 32 + 2
 
 
-def _lone(op: Op, number: int) -> bool:
-    """Whether a factor is located element by element: it is not linear over the box, or leaves its operand oddly."""
-    access, sizes = op.accesses[number], extents(op)
-    if _scattering(op, number):
+def _parse(op: Op, cost: _Cost, prices: Prices) -> None:
+    cost.gas += prices.output_dimension * len(op.shape) + prices.box_dimension * len(op.box)
+    for access in op.accesses:
+        cost.gas += prices.access + prices.dimension * len(access.shape) + prices.term * len(access.terms)
+
+
+def _trees(
+    op: Op, reads: Sequence[tuple[int, Touched]], cost: _Cost, trace_depth: int, disputed: bool, prices: Prices
+) -> int:
+    """Adds the witness's trees; the most runs of one of them."""
+    in_trace, in_constants = by_tree(op, list(reads))
+    trees = [(trace_depth, in_trace + [Touched(1, 1)] * disputed)]
+    for number, reaches in in_constants.values():
+        access = op.accesses[number]
+        trees.append((depth_for(leaf_count(access.elements * access.dtype.size)), reaches))
+    most = 1
+    for depth, reaches in trees:
+        leaves, runs = sum(reach.leaves for reach in reaches), sum(reach.runs for reach in reaches)
+        nodes = siblings(reaches, depth)
+        cost.calldata += 5 + 10 * runs + 32 * nodes + LEAF_BYTES * leaves
+        cost.gas += prices.tree + prices.tree_access * len(op.accesses)
+        cost.gas += prices.run * runs + prices.leaf * leaves + prices.node * (nodes + leaves)
+        cost.words += 5 + runs + 2 * leaves
+        cost.leaves += leaves
+        most = max(most, runs)
+    return most
+
+
+def _halvings(runs: int) -> int:
+    """Steps of the search among so many runs."""
+    return runs.bit_length()
+
+
+def _terms_over_box(op: Op, access: Access) -> int:
+    outer = len(op.shape)
+    return sum(outer <= term.var != ITERATION for term in access.terms)
+
+
+def _lone(op: Op, number: int, cut: Cut) -> bool:
+    """Whether a factor's index, or the value that it reads, can change over a part."""
+    sizes, inner = extents(op), range(len(op.shape), len(op.shape) + len(op.box))
+    access = op.accesses[number]
+    if any(set(variables(op.accesses[index], sizes)) & set(inner) for index in chain(op, number)):
         return True
-    if stays_inside(access, sizes):
-        return False
-    trimmed = op.monoid is Monoid.SUM and access.fill == 0
-    trimmed = trimmed or (op.monoid in (Monoid.MAX, Monoid.MIN) and op.factors == 1)
-    inner = range(len(op.shape), len(op.shape) + len(op.box))
-    return not trimmed or any(sum(var in inner for var in row) > 1 for row in coefficients(access, sizes))
+    return bool(access.stack) and any(term.dimension == 0 and term.var in inner for term in access.terms)
 
 
-def _element_gas(op: Op, factors: list[tuple[Access, _Touched]]) -> int:
-    """Execution gas of one box element."""
-    if not factors:
-        return 0
-    if any(_lone(op, number) for number in range(op.factors)):
-        return _LONE if op.factors == 1 else _LONE_PRODUCT
-    sums = op.monoid in (Monoid.NONE, Monoid.SUM)
-    if op.factors == 2 and not sums:
-        return _PRODUCT_EXTREME
-    widest = max(access.dtype.size for access, _ in factors)
-    if widest == 8:
-        return _WIDE_STEP
-    if sums and all(reach.adjacent for _, reach in factors):
-        if op.factors == 1:
-            return _NARROW_SUM
-        if widest <= 2:
-            return _NARROW_DOT
-    return _STEP
+def _reduce(op: Op, cut: Cut, runs: int, cost: _Cost, prices: Prices) -> None:
+    """Adds what the reduction of one part costs, whatever its operands are."""
+    search = prices.search * _halvings(runs)
+    sizes = extents(op)
+    row = prices.row
+    for number in range(op.factors):
+        access = op.accesses[number]
+        rank, terms = len(access.shape), _terms_over_box(op, access)
+        cost.gas += prices.factor + prices.factor_dimension * rank + prices.factor_term * terms
+        row += prices.row_dimension * rank + prices.row_term * terms + search
+        for index in chain(op, number):
+            cost.gas += 3 * (prices.load + prices.load_dimension * len(op.accesses[index].shape) + search)
+    cost.gas += cut.rows * row
+    if not op.factors:
+        return
+    if any(_lone(op, number, cut) for number in range(op.factors)):
+        each = prices.element
+        for number in range(op.factors):
+            for place in (number, *chain(op, number)):
+                access = op.accesses[place]
+                each += prices.lone + prices.lone_dimension * len(access.shape) + search
+                each += prices.lone_term * _terms_over_box(op, access)
+        cost.gas += cut.positions * each
+        return
+    wide = any(op.accesses[number].dtype.size == 8 for number in range(op.factors))
+    each = prices.wide_element if wide else prices.element
+    last = len(op.shape) + len(op.box) - 1
+    apart = op.factors == 2 and op.monoid not in (Monoid.NONE, Monoid.SUM)
+    for number in range(op.factors if op.box else 0):
+        access = op.accesses[number]
+        apart |= abs(strides(access, sizes)[0].get(last, 0)) * access.dtype.size > LEAF_BYTES
+    if apart:
+        each += op.factors * (prices.apart + search)
+    cost.gas += cut.positions * each
 
 
-def _siblings(leaves: int, runs: int, depth: int) -> int:
-    """Most siblings of a multi-proof: two a run and level (one for single leaves), no more than a level has."""
-    each = runs if leaves == runs else 2 * runs
-    return sum(min(each, 1 << (level - 1)) for level in range(1, depth + 1))
+def _code(op: Op, runs: int, cost: _Cost, prices: Prices) -> None:
+    assert prices.instruction is not None
+    search = prices.search * _halvings(runs)
+    for instr in op.code:
+        cost.gas += prices.instruction[instr.op]
+        if instr.op in (Opcode.LOAD, Opcode.LOOK):
+            rank = len(op.accesses[instr.args[0]].shape)
+            cost.gas += prices.load + prices.load_dimension * rank + search
+
+
+def bound_of(op: Op, trace_depth: int, tensor_depth: int, program_depth: int, prices: Prices = PRICES) -> GasBound:
+    """The bound of an op, with its ``part``, in a program of such depths (or of smaller ones).
+
+    ``program_depth``: of the tree over header and descriptors. The op must be well-formed.
+    """
+    descriptor = len(encode_op(op))
+    cut = partition(op)
+    depth = trace_depth + tensor_depth
+    path = 9 + descriptor + 32 * program_depth
+    words = _memory(op, descriptor)
+
+    def begin(game: int, envelope: int) -> _Cost:
+        cost = _Cost(game, words, envelope + path + 1)
+        cost.gas += prices.node * program_depth
+        return cost
+
+    def end(kind: str, cost: _Cost) -> Proof:
+        cost.gas += prices.byte * cost.calldata
+        return Proof(kind, cost.execution, cost.calldata, cost.leaves)
+
+    proofs = []
+    padding = begin(prices.prove, PROVE)
+    padding.gas += prices.output_dimension * len(op.shape) + prices.padding * LEAF_BYTES
+    _trees(op, (), padding, depth, True, prices)
+    proofs.append(end("padding", padding))
+
+    if cut.count == 1:
+        whole = Cut.of(op, cut)
+        step = begin(prices.prove, PROVE)
+        _parse(op, step, prices)
+        runs = _trees(op, factor_reads(op, whole) + code_reads(op), step, depth, True, prices)
+        _reduce(op, whole, runs, step, prices)
+        _code(op, runs, step, prices)
+        proofs.append(end("step", step))
+        return GasBound(tuple(proofs))
+
+    descend = begin(prices.descend, DESCEND)
+    descend.gas += prices.output_dimension * len(op.shape) + prices.box_dimension * len(op.box)
+    proofs.append(end("descend", descend))
+
+    results = (16 if op.monoid in (Monoid.ARGMAX, Monoid.ARGMIN) else 8) * min(cut.count, FAN_OUT)
+    part = begin(prices.settle, SETTLE + results)
+    _parse(op, part, prices)
+    one = Cut.of(op, cut)
+    runs = _trees(op, factor_reads(op, one), part, depth, False, prices)
+    _reduce(op, one, runs, part, prices)
+    proofs.append(end("part", part))
+
+    epilogue = begin(prices.settle, SETTLE + results)
+    _parse(op, epilogue, prices)
+    runs = _trees(op, code_reads(op), epilogue, depth, True, prices)
+    _code(op, runs, epilogue, prices)
+    proofs.append(end("epilogue", epilogue))
+    return GasBound(tuple(proofs))
 
 
 def gas_bound(op: Op, program: Program) -> GasBound:
     """The bound of one op of the program."""
-    roles = list(range(op.factors))
-    for number in roles:
-        indirect = op.accesses[number].indirect
-        if indirect is not None and indirect[1] not in roles:
-            roles.append(indirect[1])
-    touched = [(op.accesses[number], _touch(op, number)) for number in roles]
-    loads = [instr.args[0] for instr in op.code if instr.op in (Opcode.LOAD, Opcode.LOOK)]
-    touched += [(op.accesses[number], _Touched(1, 1, 1, True)) for number in loads]
-    in_trace, trace_runs = 1, 1
-    data = nodes = total = 0
-    for access, reach in touched:
-        if isinstance(access.source, Constant):
-            depth = depth_for(leaf_count(access.elements * access.dtype.size))
-            siblings = _siblings(reach.leaves, reach.runs, depth)
-            data += 5 + 10 * reach.runs + 32 * siblings + LEAF_BYTES * reach.leaves
-            nodes += siblings + reach.leaves
-            total += reach.leaves
-        else:
-            in_trace += reach.leaves
-            trace_runs += reach.runs
-    siblings = _siblings(in_trace, trace_runs, program.depth)
-    data += 5 + 10 * trace_runs + 32 * siblings + LEAF_BYTES * in_trace
-    nodes += siblings + in_trace
-    total += in_trace
-    descriptor, path = len(encode_op(op)), program.tree.depth
-    data += 2 + 2 + descriptor + 5 + 32 * path + 1
-    calldata = data + _CALL_BYTES
-    work = op.box_elements * _element_gas(op, touched[: op.factors])
-    rows = sum(reach.rows for _, reach in touched[: len(roles)])
-    work += rows * _ROW + total * _LEAF + (nodes + path) * _NODE + len(op.code) * _INSTRUCTION + len(loads) * _LOAD
-    work += sum(_LOAD for access in op.accesses) + descriptor * 30
-    gas = _TRANSACTION + max(_FLOOR_BYTE * calldata, _BYTE * calldata + _CALL + work)
-    return GasBound(gas, calldata, total)
+    return bound_of(op, program.header.trace_depth, program.header.tensor_depth, program.tree.depth)

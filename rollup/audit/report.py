@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rollup.affine import extents, stays_inside
 from rollup.audit.form import Finding, form, refuse, sentence, waste
-from rollup.audit.gas import CALLDATA_LIMIT, GAS_LIMIT, GasBound, gas_bound
+from rollup.audit.gas import GAS_LIMIT, GAS_LIMIT_7976, GasBound, gas_bound
 from rollup.audit.intervals import OpIntervals, intervals
+from rollup.audit.prices import EIP_7976, PRAGUE
 from rollup.program import Program
 
 
@@ -22,6 +24,7 @@ class OpAudit:
     dtype: str
     shape: tuple[int, ...]
     box: tuple[int, ...]
+    part: int
     repeat: int
     fills: tuple[int, ...]
     intervals: OpIntervals
@@ -45,8 +48,13 @@ class AuditReport:
 
     @property
     def gas(self) -> int:
-        """The most that any step can cost."""
+        """The most that any proof can cost under Prague's rules."""
         return max((op.bound.gas for op in self.ops), default=0)
+
+    @property
+    def gas_7976(self) -> int:
+        """The most that any proof can cost where a byte of calldata costs 64 gas."""
+        return max((op.bound.gas_7976 for op in self.ops), default=0)
 
     @property
     def calldata(self) -> int:
@@ -63,7 +71,9 @@ class AuditReport:
             "box",
             "times",
             "acc bits",
+            "part",
             "gas bound",
+            "at 64 a byte",
             "calldata",
             "findings",
         )
@@ -82,7 +92,9 @@ class AuditReport:
                     _dims(op.box),
                     str(op.repeat),
                     str(bits),
+                    f"{op.part:,}" if op.part else "-",
                     f"{op.bound.gas:,}",
+                    f"{op.bound.gas_7976:,}",
                     f"{op.bound.calldata:,}",
                     ", ".join(mine) or "-",
                 )
@@ -96,8 +108,8 @@ class AuditReport:
         lines.append(f"model {self.program.id.hex()}")
         if self.ops:
             lines.append(
-                f"dearest step {self.gas:,} gas (limit {GAS_LIMIT:,}), "
-                f"largest {self.calldata:,} bytes (limit {CALLDATA_LIMIT:,})"
+                f"dearest proof {self.gas:,} gas (limit {GAS_LIMIT:,}), at 64 gas a byte of calldata "
+                f"{self.gas_7976:,} (limit {GAS_LIMIT_7976:,}), largest {self.calldata:,} bytes"
             )
         lines += [sentence(self.program, finding) for finding in self.findings] or ["no findings"]
         return "\n".join(lines)
@@ -105,6 +117,31 @@ class AuditReport:
 
 def _dims(dims: tuple[int, ...]) -> str:
     return "x".join(map(str, dims)) or "-"
+
+
+_REMEDIES: Mapping[str, str] = {
+    "step": "name a part of its box in the descriptor",
+    "part": "make the part smaller",
+    "epilogue": "split the op",
+    "descend": "split the op",
+    "padding": "split the op",
+}
+
+
+_REFUSED = 10
+"""Bounds are refused from this many times the limits on until lowering names parts."""
+
+
+def dear(bound: GasBound) -> Iterator[str]:
+    """By proof that is dearer than the limits, a sentence with the remedy."""
+    for proof in bound.proofs:
+        for gas, limit, rules in (
+            (proof.under(PRAGUE), GAS_LIMIT, "under Prague's rules"),
+            (proof.under(EIP_7976), GAS_LIMIT_7976, "at 64 gas a byte of calldata"),
+        ):
+            if gas > _REFUSED * limit:
+                remedy = _REMEDIES[proof.kind]
+                yield f"a proof of kind {proof.kind} can cost {gas:,} gas {rules}, the limit is {limit:,}; {remedy}"
 
 
 def examine(program: Program) -> AuditReport:
@@ -117,17 +154,11 @@ def examine(program: Program) -> AuditReport:
     for j, (op, reach) in enumerate(zip(program.ops, intervals(program), strict=True)):
         bound = gas_bound(op, program)
         findings += [Finding("overflow", j, message) for message in reach.overflows]
-        if bound.gas >= GAS_LIMIT:
-            findings.append(
-                Finding("gas", j, f"a step can cost {bound.gas:,} gas, the limit is {GAS_LIMIT:,}; split the reduction")
-            )
-        if bound.calldata >= CALLDATA_LIMIT:
-            message = f"a step can need {bound.calldata:,} bytes, the limit is {CALLDATA_LIMIT:,}; split the reduction"
-            findings.append(Finding("calldata", j, message))
+        findings += [Finding("gas", j, message) for message in dear(bound)]
         sizes = extents(op)
         fills = tuple(n for n, access in enumerate(op.accesses) if access.indirect or not stays_inside(access, sizes))
         names = program.name(j), op.monoid.name.lower(), op.dtype.name.lower()
-        ops.append(OpAudit(*names, op.shape, op.box, op.repeat, fills, reach, bound))
+        ops.append(OpAudit(*names, op.shape, op.box, op.part, op.repeat, fills, reach, bound))
     return AuditReport(program, tuple(ops), tuple(findings))
 
 
