@@ -41,6 +41,9 @@ class Monoid(IntEnum):
     ARGMIN = 5
 
 
+ARGUMENTS = frozenset({Monoid.ARGMAX, Monoid.ARGMIN})
+"""Monoids whose accumulator is a position."""
+
 MONOIDS: Mapping[Monoid, str] = {
     Monoid.NONE: "The one element of an empty box; without factors acc is 0.",
     Monoid.SUM: "Sum over the box, modulo 2^64, as a signed number.",

@@ -18,4 +18,33 @@ contract ToyProver is IOneStepProver {
         (int64 claimed, int64 computed) = abi.decode(witness[2:], (int64, int64));
         return claimed != computed;
     }
+
+    /// @dev `descriptor`: `abi.encode(monoid, parts)`.
+    function outline(Step calldata, uint32, bytes calldata descriptor)
+        external
+        pure
+        returns (uint8 monoid, uint32 parts)
+    {
+        if (descriptor.length != 64) revert Refused();
+        return abi.decode(descriptor, (uint8, uint32));
+    }
+
+    /// @dev Behind the element: `abi.encode(value, position)`.
+    function part(Step calldata, uint32, uint32, bytes calldata witness)
+        external
+        pure
+        returns (int64 value, uint64 position)
+    {
+        if (witness.length != 66) revert Refused();
+        return abi.decode(witness[2:], (int64, uint64));
+    }
+
+    function epilogue(Step calldata, uint32, int64, bytes calldata witness)
+        external
+        pure
+        returns (int64 claimed, int64 computed)
+    {
+        if (witness.length != 66) revert Refused();
+        return abi.decode(witness[2:], (int64, int64));
+    }
 }

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product as cartesian
 
 import numpy as np
 
-from rollup.ops import INSTRUCTIONS, ITERATION, Access, Carried, Constant, Instr, Monoid, Op, Opcode, wrap
+from rollup.ops import ARGUMENTS, INSTRUCTIONS, ITERATION, Access, Carried, Constant, Instr, Monoid, Op, Opcode, wrap
+from rollup.parts import partition
 from rollup.program import Program
 from rollup.types import LEAF_BYTES, Root
 
@@ -28,6 +29,14 @@ def unravel(position: int, shape: Sequence[int]) -> tuple[int, ...]:
         position, coordinate = divmod(position, size)
         coordinates.append(coordinate)
     return tuple(reversed(coordinates))
+
+
+def ravel(coordinates: Sequence[int], shape: Sequence[int]) -> int:
+    """Row-major position of coordinates."""
+    position = 0
+    for coordinate, size in zip(coordinates, shape, strict=True):
+        position = position * size + coordinate
+    return position
 
 
 def value_index(access: Access, t: int, stacked: int) -> int:
@@ -94,21 +103,32 @@ class Step:
         return wrap(math.prod(self.at(number, place) for number, place in enumerate(places))) if places else 0
 
     def reduce(self) -> int:
-        """The monoid over the box."""
-        terms = [self.term(k) for k in cartesian(*map(range, self.op.box))]
+        """The accumulator: the monoid over the whole box; for an argument its position."""
+        value, position = self.over([(0, size) for size in self.op.box])
+        return position if self.op.monoid in ARGUMENTS else value
+
+    def partial(self, number: int) -> tuple[int, int]:
+        """What part ``number`` of the box reduces to: (value, 0), or for an argument (value, position in the whole box)."""
+        return self.over(partition(self.op).ranges(number))
+
+    def over(self, ranges: Sequence[tuple[int, int]]) -> tuple[int, int]:
+        """The same of the part of the box that lies between (from, to) along every axis."""
+        places = list(cartesian(*(range(*along) for along in ranges)))
+        terms = [self.term(k) for k in places]
         match self.op.monoid:
             case Monoid.NONE:
-                return terms[0]
+                return terms[0], 0
             case Monoid.SUM:
-                return wrap(sum(terms))
+                return wrap(sum(terms)), 0
             case Monoid.MAX:
-                return max(terms)
+                return max(terms), 0
             case Monoid.MIN:
-                return min(terms)
+                return min(terms), 0
             case Monoid.ARGMAX:
-                return terms.index(max(terms))
+                best = max(terms)
             case Monoid.ARGMIN:
-                return terms.index(min(terms))
+                best = min(terms)
+        return best, ravel(places[terms.index(best)], self.op.box)
 
     def instruction(self, instr: Instr, registers: list[int]) -> int:
         """Result of one instruction, as a signed 64-bit number."""
@@ -127,7 +147,11 @@ class Step:
 
     def evaluate(self) -> int:
         """The output element: reduce, then map, then cast."""
-        registers = [self.reduce()]
+        return self.epilogue(self.reduce())
+
+    def epilogue(self, acc: int) -> int:
+        """The output element that the op's code makes of an accumulator."""
+        registers = [acc]
         for instr in self.op.code:
             registers.append(self.instruction(instr, registers))
         return wrap(registers[-1], self.op.dtype.bits)
@@ -155,9 +179,13 @@ class Memory:
 
     def element(self, value: int, position: int) -> int:
         """What element ``position`` of trace value ``value`` must be, given the values before it."""
+        return self.step(value, position).evaluate()
+
+    def step(self, value: int, position: int) -> Step:
+        """The evaluation of element ``position`` of trace value ``value``."""
         descriptor, t = self.program.locate(value)
         op = self.program.ops[descriptor]
-        return Step(op, t, unravel(position, op.shape), self.read(op)).evaluate()
+        return Step(op, t, unravel(position, op.shape), self.read(op))
 
 
 def run(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -171,19 +199,23 @@ def run(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def touched(
-    program: Program, values: Sequence[np.ndarray], value: int, position: int
+    program: Program,
+    values: Sequence[np.ndarray],
+    value: int,
+    position: int,
+    run: Callable[[Step], object] = Step.evaluate,
 ) -> Iterator[tuple[Root | int, int]]:
-    """(constant root or trace value, leaf of its tensor) of every element that evaluating this one reads, with repetitions."""
-    descriptor, t = program.locate(value)
-    op = program.ops[descriptor]
-    inner = Memory(program, list(values)).read(op)
+    """(constant root or trace value, leaf of its tensor) of every element that ``run`` reads of this element's evaluation, with
+    repetitions.
+    """
+    step = Memory(program, list(values)).step(value, position)
     seen: list[tuple[Root | int, int]] = []
 
     def spy(number: int, at: int, element: int) -> int:
-        access = op.accesses[number]
+        access = step.op.accesses[number]
         source = access.source
         seen.append((source.root if isinstance(source, Constant) else at, element * access.dtype.size // LEAF_BYTES))
-        return inner(number, at, element)
+        return step.read(number, at, element)
 
-    Step(op, t, unravel(position, op.shape), spy).evaluate()
+    run(replace(step, read=spy))
     yield from seen

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from rollup.errors import CommitmentError
-from rollup.machine.reference import touched
+from rollup.machine.reference import Step, touched
 from rollup.merkle import Nodes, branch, multiproof
 from rollup.ops import Constant
 from rollup.program import Program, stored_bytes
@@ -42,14 +42,16 @@ def _descriptor(program: Program, descriptor: int) -> bytes:
     return struct.pack(">H", len(data)) + data + struct.pack(">IB", descriptor + 1, depth) + b"".join(path)
 
 
-def step_witness(
-    program: Program, values: Sequence[np.ndarray], nodes: Nodes, leaf: int, leaf_data: bytes, element: int
+def _element_witness(
+    program: Program,
+    values: Sequence[np.ndarray],
+    nodes: Nodes,
+    leaf: int,
+    element: int,
+    run: Callable[[Step], object],
+    leaf_data: bytes | None,
 ) -> bytes:
-    """Witness for ``element`` (index within the leaf) of the disputed trace leaf ``leaf``, whose claimed bytes are ``leaf_data``.
-
-    ``values``: the trace values before the disputed one, which both sides agree on. ``nodes`` knows the siblings in the *disputed*
-    trace tree. Raises CommitmentError if a needed node was never revealed, or the element does not exist.
-    """
+    """Witness of what ``run`` reads when it evaluates an element; ``leaf_data``: the disputed leaf's bytes, if it belongs there."""
     depth = program.header.tensor_depth
     value = leaf >> depth
     count, size = program.type_of(value)
@@ -58,27 +60,26 @@ def step_witness(
         raise CommitmentError(f"value {value} has {count} elements; element {element} of leaf {leaf} is none of them")
     descriptor, _ = program.locate(value)
     op = program.ops[descriptor]
-    in_trace: set[int] = {leaf}
+    in_trace: set[int] = set() if leaf_data is None else {leaf}
     in_constant: dict[Root, set[int]] = {}
     first_use: dict[Root, int] = {}
     for number, access in enumerate(op.accesses):
         if isinstance(access.source, Constant):
             first_use.setdefault(access.source.root, number)
-    for source, at in touched(program, values, value, position):
+    for source, at in touched(program, values, value, position, run):
         if isinstance(source, int):
             in_trace.add((source << depth) + at)
         else:
             in_constant.setdefault(source, set()).add(at)
 
     def trace_leaf(index: int) -> bytes:
-        if index == leaf:
+        if leaf_data is not None and index == leaf:
             return leaf_data.ljust(LEAF_BYTES, b"\x00")
         array, at = values[index >> depth], (index & ((1 << depth) - 1)) * LEAF_BYTES
         return bytes(stored_bytes(array)[at : at + LEAF_BYTES]).ljust(LEAF_BYTES, b"\x00")
 
-    trees = [
-        _tree(TRACE, in_trace, multiproof(nodes, in_trace, program.depth), (trace_leaf(j) for j in sorted(in_trace)))
-    ]
+    siblings = multiproof(nodes, in_trace, program.depth) if in_trace else []
+    trees = [_tree(TRACE, in_trace, siblings, (trace_leaf(j) for j in sorted(in_trace)))]
     for root, number in first_use.items():
         wanted = in_constant.get(root)
         if not wanted:
@@ -89,6 +90,39 @@ def step_witness(
     return (
         struct.pack(">H", element) + _descriptor(program, descriptor) + struct.pack(">B", len(trees)) + b"".join(trees)
     )
+
+
+def step_witness(
+    program: Program, values: Sequence[np.ndarray], nodes: Nodes, leaf: int, leaf_data: bytes, element: int
+) -> bytes:
+    """Witness for ``element`` (index within the leaf) of the disputed trace leaf ``leaf``, whose claimed bytes are ``leaf_data``.
+
+    ``values``: the trace values before the disputed one, which both sides agree on. ``nodes`` knows the siblings in the *disputed*
+    trace tree. Raises CommitmentError if a needed node was never revealed, or the element does not exist.
+    """
+    return _element_witness(program, values, nodes, leaf, element, Step.evaluate, leaf_data)
+
+
+def part_witness(
+    program: Program, values: Sequence[np.ndarray], nodes: Nodes, leaf: int, element: int, number: int
+) -> bytes:
+    """Witness for what part ``number`` of the reduction box gives for the element; as ``step_witness``, without the leaf."""
+    return _element_witness(program, values, nodes, leaf, element, lambda step: step.partial(number), None)
+
+
+def epilogue_witness(
+    program: Program, values: Sequence[np.ndarray], nodes: Nodes, leaf: int, leaf_data: bytes, element: int, acc: int
+) -> bytes:
+    """Witness for what the op's code makes of the accumulator ``acc``, on which the places that it looks up may depend; as
+    ``step_witness``.
+    """
+    return _element_witness(program, values, nodes, leaf, element, lambda step: step.epilogue(acc), leaf_data)
+
+
+def outline_witness(program: Program, leaf: int) -> bytes:
+    """The descriptor that executes the value of a trace leaf, with its path, as ``outline`` and ``descend`` take it."""
+    descriptor, _ = program.locate(leaf >> program.header.tensor_depth)
+    return _descriptor(program, descriptor)
 
 
 def padding_witness(program: Program, nodes: Nodes, leaf: int, leaf_data: bytes) -> bytes:

@@ -26,4 +26,27 @@ interface IOneStepProver {
     /// @notice Whether the disputed leaf of an op's output has a non-zero byte behind the tensor's last element.
     /// @param witness as in `step`, with the trace tree alone, which holds the disputed leaf alone
     function padding(Step calldata disputed, bytes calldata witness) external view returns (bool nonZero);
+
+    /// @notice How element `element` of the disputed leaf is reduced: the op's monoid, and the number of parts of its box.
+    /// @param descriptor the op's descriptor with its path: the witness's bytes from the descriptor's length to its siblings
+    function outline(Step calldata disputed, uint32 element, bytes calldata descriptor)
+        external
+        view
+        returns (uint8 monoid, uint32 parts);
+
+    /// @notice What part `number` of the box reduces to for element `element` of the disputed leaf: for an argument its value
+    ///         and position in the whole box, else the value and 0.
+    /// @param witness as in `step` for the same element, without the disputed leaf and what the code reads: the trace tree may
+    ///        have no leaf at all
+    function part(Step calldata disputed, uint32 element, uint32 number, bytes calldata witness)
+        external
+        view
+        returns (int64 value, uint64 position);
+
+    /// @notice Element `element` of the disputed leaf, as the trace has it and as the op's code makes it of the accumulator `acc`.
+    /// @param witness as in `step` for the same element, without what the factors read
+    function epilogue(Step calldata disputed, uint32 element, int64 acc, bytes calldata witness)
+        external
+        view
+        returns (int64 claimed, int64 computed);
 }

@@ -6,7 +6,6 @@ import {Arithmetic} from "./Arithmetic.sol";
 import {Calldata} from "./Calldata.sol";
 import {Access, Descriptor, Op} from "./Op.sol";
 import {Evaluation, Operands} from "./Operands.sol";
-import {Reduction} from "./Reduction.sol";
 
 /// @title Evaluator
 /// @notice Recomputes one element of one op; with Operands and Reduction the twin of `rollup/machine/reference.py`.
@@ -32,13 +31,13 @@ library Evaluator {
         }
     }
 
-    /// @notice The output element: reduce, then map, then cast.
+    /// @notice The output element that the op's code makes of the accumulator `acc`, cast to the op's dtype.
     /// @param end calldata offset where the descriptor ends, and so must its code
-    function evaluate(Evaluation memory self, uint256 end) internal pure returns (int64) {
+    function map(Evaluation memory self, int256 acc, uint256 end) internal pure returns (int64) {
         unchecked {
             Descriptor memory op = self.op;
             int256[] memory registers = new int256[](op.instructions + 1);
-            registers[0] = Reduction.reduce(self);
+            registers[0] = acc;
             self.k = new uint256[](0);
             uint256 cursor = op.code;
             for (uint256 n = 1; n <= op.instructions; ++n) {

@@ -9,7 +9,8 @@ import {Calldata} from "./Calldata.sol";
 /// @param start the coordinate without the box's part: offset, output coordinates and iteration
 /// @param stride elements of the tensor between neighbours; 0 where the dimension selects a value
 /// @param coordinate where it was placed last: the lowest one, if it was placed for the whole box; @param high the highest
-/// @param slope coefficient and @param variable box dimension of one of the @param moves terms over the box
+/// @param slope coefficient and @param variable box dimension of one of the @param moves terms over the box; where the box
+///        goes row by row, slope is the whole change from one element of a row to the next
 struct Dimension {
     int256 size;
     int256 start;
@@ -27,8 +28,10 @@ struct Dimension {
 /// @param elements of the tensor
 /// @param tree the runs of leaves that the witness gives of the source
 /// @param terms those over box dimensions: coef << 16 | box dimension << 8 | dimension
+/// @param operand the trace value that was selected last
 /// @param element read first, where the access is linear over the box, and then @param steps elements on per step of a box
-///        dimension
+///        dimension, steps[0] in a row
+/// @param enters @param leaves of a row: the access lies inside its dimensions from the one to in front of the other
 struct Access {
     bool isConstant;
     bytes32 root;
@@ -42,8 +45,11 @@ struct Access {
     uint256[] tree;
     Dimension[] dimensions;
     int256[] terms;
+    uint256 operand;
     int256 element;
     int256[] steps;
+    int256 enters;
+    int256 leaves;
 }
 
 /// @notice An op, for one iteration and one output element.
@@ -102,9 +108,10 @@ library Op {
         if (cursor > start + data.length) revert Malformed(data.length);
     }
 
-    /// @notice The rest of the descriptor; `op.coordinates` must be set.
+    /// @notice The reduction box and the size of its parts.
     /// @param cursor where the box begins
-    function tail(Descriptor memory op, bytes calldata data, uint256 cursor) internal pure {
+    /// @return next where the accesses begin
+    function reduction(Descriptor memory op, bytes calldata data, uint256 cursor) internal pure returns (uint256 next) {
         unchecked {
             uint256 start = Calldata.offsetOf(data);
             uint256 boxElements;
@@ -112,8 +119,17 @@ library Op {
             // An empty box dimension leaves nothing to reduce; without a monoid there is exactly one element.
             if (boxElements == 0 || (op.monoid == Monoids.NONE && boxElements != 1)) revert Malformed(cursor - start);
             op.part = cursor.u32();
-            uint256 count = (cursor + 4).u8();
-            cursor += 5;
+            return cursor + 4;
+        }
+    }
+
+    /// @notice The rest of the descriptor; `op.coordinates` and the box must be set.
+    /// @param cursor where the accesses begin
+    function tail(Descriptor memory op, bytes calldata data, uint256 cursor) internal pure {
+        unchecked {
+            uint256 start = Calldata.offsetOf(data);
+            uint256 count = cursor.u8();
+            ++cursor;
             if (op.factors > count) revert Malformed(cursor - start);
             Access[] memory accesses = new Access[](count);
             op.accesses = accesses;

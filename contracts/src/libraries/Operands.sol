@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Monoids, NO_DIMENSION} from "../generated/Opcodes.sol";
-import {Arithmetic} from "./Arithmetic.sol";
+import {NO_DIMENSION} from "../generated/Opcodes.sol";
 import {Kernels} from "./Kernels.sol";
 import {Access, Descriptor, Dimension} from "./Op.sol";
 import {Memory, Witness} from "./Witness.sol";
 
 /// @notice One evaluation: an op at one output element, with what it may read.
+/// @param trace the runs of leaves that the witness gives of the trace
 /// @param value trace index of the output: operands come before it
 /// @param tensorDepth levels of a trace entry
 /// @param k the box coordinates; none in code
 struct Evaluation {
     Descriptor op;
     Memory store;
+    uint256[] trace;
     uint256 value;
     uint256 tensorDepth;
     uint256[] k;
@@ -37,13 +38,6 @@ library Operands {
     /// @notice An access is its own index, directly or through others.
     error IndexCycle();
 
-    /// @notice Trace value that the access reads; `stacked` is coordinate 0 of a stack access.
-    function valueIndex(Access memory access, int256 stacked) internal pure returns (uint256) {
-        unchecked {
-            return uint32(access.base + access.stack * uint256(stacked));
-        }
-    }
-
     /// @notice The element that the access reads at the box coordinates `self.k`.
     function load(Evaluation memory self, Access memory access) internal pure returns (int256) {
         return load(self, access, added(self, access));
@@ -52,25 +46,7 @@ library Operands {
     /// @notice The same with `extra` for its indirect coordinate.
     function load(Evaluation memory self, Access memory access, int256 extra) internal pure returns (int256) {
         (bool within, int256 element) = locate(self, access, extra);
-        return within ? _read(self, access, element) : access.fill;
-    }
-
-    /// @notice x * y at the box coordinates, modulo 2^64; 0 without factors.
-    /// @dev Under a sum a factor that is filled with zero settles the product: the other one is located, but not read.
-    function term(Evaluation memory self) internal pure returns (int256 product) {
-        unchecked {
-            uint256 factors = self.op.factors;
-            if (factors == 0) return 0;
-            Access memory x = self.op.accesses[0];
-            if (factors == 1) return load(self, x);
-            Access memory y = self.op.accesses[1];
-            // In this order x stays located: should it be y's index, it is located once more, to the same place.
-            (bool yWithin, int256 b) = locate(self, y, added(self, y));
-            (bool xWithin, int256 a) = locate(self, x, added(self, x));
-            if (self.op.monoid == Monoids.SUM && ((!xWithin && x.fill == 0) || (!yWithin && y.fill == 0))) return 0;
-            a = xWithin ? _read(self, x, a) : x.fill;
-            return Arithmetic.wrap(a * (yWithin ? _read(self, y, b) : y.fill));
-        }
+        return within ? read(self, access, element) : access.fill;
     }
 
     /// @notice The element that the access addresses at the box coordinates, unless a coordinate lies outside.
@@ -92,7 +68,7 @@ library Operands {
         }
     }
 
-    /// @notice Sets every dimension's coordinate for the box coordinates `self.k`.
+    /// @notice Sets every dimension's coordinate and the trace value for the box coordinates `self.k`.
     function place(Evaluation memory self, Access memory access, int256 extra) internal pure {
         unchecked {
             Dimension[] memory dimensions = access.dimensions;
@@ -109,10 +85,18 @@ library Operands {
                 dimensions[uint8(uint256(packed))].coordinate += (packed >> 16) * int256(k[variable]);
             }
             if (access.indirect != NO_DIMENSION) dimensions[access.indirect].coordinate += extra;
+            select(access, access.stack == 0 ? int256(0) : dimensions[0].coordinate);
         }
     }
 
-    /// @notice Calldata offset of element `low` of the tensor that the access (placed before) reads.
+    /// @notice Sets the trace value that the access reads; `stacked` is coordinate 0 of a stack access.
+    function select(Access memory access, int256 stacked) internal pure {
+        unchecked {
+            access.operand = uint32(access.base + access.stack * uint256(stacked));
+        }
+    }
+
+    /// @notice Calldata offset of element `low` of the tensor that the access, whose trace value is selected, reads.
     /// @dev All leaves from that of `low` to that of `high` count as read. `low` must not lie behind `high`, and both must
     ///      lie inside the access's dimensions.
     function reach(Evaluation memory self, Access memory access, int256 low, int256 high)
@@ -126,7 +110,7 @@ library Operands {
             uint256 last = (uint256(high) << access.shift) >> 10;
             uint256 count = last - leaf + 1;
             if (!access.isConstant) {
-                uint256 operand = valueIndex(access, access.stack == 0 ? int256(0) : access.dimensions[0].coordinate);
+                uint256 operand = access.operand;
                 if (operand >= self.value) revert OperandNotBefore(operand);
                 if (last >> self.tensorDepth != 0) revert OutsideOperand(last);
                 leaf += operand << self.tensorDepth;
@@ -135,7 +119,8 @@ library Operands {
         }
     }
 
-    function _read(Evaluation memory self, Access memory access, int256 element) private pure returns (int256) {
+    /// @notice The element at a position of the tensor that the access, whose trace value is selected, reads.
+    function read(Evaluation memory self, Access memory access, int256 element) internal pure returns (int256) {
         return Kernels.read(reach(self, access, element, element), access.shift);
     }
 

@@ -6,40 +6,67 @@ import {Arithmetic} from "./Arithmetic.sol";
 import {Kernels} from "./Kernels.sol";
 import {Access, Dimension} from "./Op.sol";
 import {Evaluation, Operands} from "./Operands.sol";
+import {Partition, Parts} from "./Parts.sol";
 
 /// @notice A reduction under way.
 /// @param from @param to the part of the box that counts, by dimension
 /// @param lengths of the box dimensions that the factors' `steps` are about, once they are merged
+/// @param position of the row's first element in the box, @param column of the piece's first element in the row
 /// @param best of the monoids with an order: the largest element so far (of the negated ones for a minimum)
 /// @param bestAt its box position
 struct State {
     int256[] from;
     int256[] to;
     int256[] lengths;
+    uint256 position;
+    int256 column;
     int256 sum;
     int256 best;
     uint256 bestAt;
 }
 
 /// @title Reduction
-/// @notice The monoid over the box.
+/// @notice The monoid over a part of the box.
 /// @dev Nearly always all factors are linear over the box once its margins, where a factor reads its fill, are cut off. Then
-///      the kernels run along rows, as long as adjacent box dimensions can be merged. Anything else goes element by element.
+///      rows go as far as adjacent box dimensions can be merged. Otherwise a row is the last box dimension, in at most five
+///      pieces in which a factor either is linear or reads its fill. Only if an index or the selected value changes within
+///      a row the row goes element by element.
 // Casts keep low bits on purpose: packed fields, wrapped numbers, two's complement steps.
 // forge-lint: disable-next-item(incorrect-shift, unsafe-typecast)
 library Reduction {
-    /// @notice acc: the monoid over the box.
-    function reduce(Evaluation memory self) internal pure returns (int256) {
+    /// @notice The op's box has `count` parts; there is no part `number`.
+    error NoPart(uint256 number, uint256 count);
+
+    /// @notice The accumulator: the monoid over the whole box; for an argument its position.
+    function whole(Evaluation memory self) internal pure returns (int256) {
         unchecked {
+            State memory state;
             uint256[] memory box = self.op.box;
-            self.k = new uint256[](box.length);
-            uint256 factors = self.op.factors;
-            if (factors == 0) return 0;
-            State memory state =
-                State(new int256[](box.length), new int256[](box.length), new int256[](0), 0, type(int256).min, 0);
+            state.from = new int256[](box.length);
+            state.to = new int256[](box.length);
             for (uint256 v = 0; v < box.length; ++v) {
                 state.to[v] = int256(box[v]);
             }
+            (int256 value, uint256 position) = _reduce(self, state);
+            return _isArgument(self) ? int256(position) : value;
+        }
+    }
+
+    /// @notice What one part of the box reduces to: for an argument its value and its position in the box, else the value and 0.
+    function part(Evaluation memory self, uint256 number) internal pure returns (int256 value, uint256 position) {
+        Partition memory cut = Parts.cut(self.op.box, self.op.part);
+        if (number >= cut.count) revert NoPart(number, cut.count);
+        State memory state;
+        (state.from, state.to, state.position) = Parts.ranges(cut, number);
+        return _reduce(self, state);
+    }
+
+    function _reduce(Evaluation memory self, State memory state) private pure returns (int256, uint256) {
+        unchecked {
+            self.k = new uint256[](state.from.length);
+            uint256 factors = self.op.factors;
+            if (factors == 0) return (0, _isArgument(self) ? state.position : 0);
+            state.best = type(int256).min;
             Access[] memory accesses = self.op.accesses;
             bool linear = true;
             for (uint256 j = 0; j < factors; ++j) {
@@ -56,19 +83,21 @@ library Reduction {
                     linear = linear && _line(self, state, accesses[j]);
                 }
             }
-            if (linear) _rows(self, state);
-            else _elements(self, state);
+            if (linear) _merged(self, state);
+            else _plain(self, state);
             return _result(self, state);
         }
     }
 
-    function _result(Evaluation memory self, State memory state) private pure returns (int256) {
+    /// @dev Whether the accumulator is a position.
+    function _isArgument(Evaluation memory self) private pure returns (bool) {
+        return self.op.monoid >= Monoids.ARGMAX;
+    }
+
+    function _result(Evaluation memory self, State memory state) private pure returns (int256, uint256) {
         unchecked {
-            uint256 monoid = self.op.monoid;
-            if (monoid <= Monoids.SUM) return Arithmetic.wrap(state.sum);
-            if (monoid == Monoids.MAX) return state.best;
-            if (monoid == Monoids.MIN) return -state.best;
-            return int256(state.bestAt);
+            if (self.op.monoid <= Monoids.SUM) return (Arithmetic.wrap(state.sum), 0);
+            return (state.best * _sign(self), _isArgument(self) ? state.bestAt : 0);
         }
     }
 
@@ -156,8 +185,12 @@ library Reduction {
                 Dimension memory dimension = dimensions[d];
                 element += dimension.coordinate * dimension.stride;
                 dimension.high = dimension.coordinate;
+            }
+            Operands.select(access, 0);
+            if (access.stack != 0) {
                 // A value that changes over the box is not one tensor.
-                if (d == 0 && access.stack != 0 && dimension.moves != 0) return false;
+                if (dimensions[0].moves != 0) return false;
+                Operands.select(access, dimensions[0].coordinate);
             }
             int256[] memory terms = access.terms;
             for (uint256 j = 0; j < terms.length; ++j) {
@@ -217,18 +250,20 @@ library Reduction {
         }
     }
 
-    /// @dev The box row by row; all factors are linear over it.
-    function _rows(Evaluation memory self, State memory state) private pure {
+    /// @dev The box by merged rows; all factors are linear over it.
+    function _merged(Evaluation memory self, State memory state) private pure {
         unchecked {
             uint256 rank = _merge(self, state);
             Access[] memory accesses = self.op.accesses;
             uint256 factors = self.op.factors;
             int256[] memory lengths = state.lengths;
             int256[] memory turns = new int256[](lengths.length);
-            uint256 position = 0;
+            for (uint256 j = 0; j < factors; ++j) {
+                accesses[j].leaves = lengths[0];
+            }
             while (true) {
-                _row(self, state, position);
-                position += uint256(lengths[0]);
+                _piece(self, state, lengths[0]);
+                state.position += uint256(lengths[0]);
                 uint256 v = 1;
                 for (; v < rank; ++v) {
                     bool turned = ++turns[v] == lengths[v];
@@ -244,37 +279,265 @@ library Reduction {
         }
     }
 
-    /// @dev One row: the innermost merged dimension, in one piece if all its leaves have to be there, else by elements.
-    function _row(Evaluation memory self, State memory state, uint256 position) private pure {
+    /// @dev The box row by row, whatever the factors are.
+    function _plain(Evaluation memory self, State memory state) private pure {
         unchecked {
-            Access memory x = self.op.accesses[0];
-            bool two = self.op.factors == 2;
-            Access memory y = two ? self.op.accesses[1] : x;
-            bool sums = self.op.monoid <= Monoids.SUM;
-            int256 count = state.lengths[0];
-            int256 length = _dense(x) && _dense(y) && (sums || !two) ? count : int256(1);
-            for (int256 k = 0; k < count; k += length) {
-                uint256 a = _reach(self, x, k, length);
-                uint256 xStep = uint256(x.steps[0]) << x.shift;
-                if (two) {
-                    uint256 b = _reach(self, y, k, length);
-                    if (sums) {
-                        uint256 yStep = uint256(y.steps[0]) << y.shift;
-                        state.sum += Kernels.dot(a, xStep, x.shift, b, yStep, y.shift, uint256(length));
-                    } else {
-                        int256 product = Arithmetic.wrap(Kernels.read(a, x.shift) * Kernels.read(b, y.shift));
-                        _take(self, state, product, position + uint256(k));
-                    }
-                } else if (sums) {
-                    state.sum += Kernels.total(a, xStep, x.shift, uint256(length));
-                } else {
-                    (int256 best, uint256 index) = Kernels.largest(a, xStep, x.shift, uint256(length), _sign(self));
-                    if (best > state.best) {
-                        state.best = best;
-                        state.bestAt = position + uint256(k) + index;
-                    }
+            int256[] memory from = state.from;
+            int256[] memory to = state.to;
+            uint256[] memory k = self.k;
+            for (uint256 v = 0; v < from.length; ++v) {
+                k[v] = uint256(from[v]);
+            }
+            // Without box dimensions there is one row of one element; no term moves in it.
+            uint256 last = from.length == 0 ? NO_DIMENSION : from.length - 1;
+            int256 count = from.length == 0 ? int256(1) : to[last] - from[last];
+            Access[][] memory chains = new Access[][](self.op.factors);
+            bool even = true;
+            for (uint256 j = 0; j < chains.length; ++j) {
+                chains[j] = _chain(self, self.op.accesses[j]);
+                for (uint256 n = 0; n < chains[j].length; ++n) {
+                    even = _slope(chains[j][n], last, n == 0) && even;
                 }
             }
+            while (true) {
+                if (even) _pieces(self, state, count);
+                else _elements(self, state, chains, count);
+                state.position += uint256(count);
+                uint256 v = last;
+                while (v != 0 && v != NO_DIMENSION && ++k[v - 1] == uint256(to[v - 1])) {
+                    --v;
+                    k[v] = uint256(from[v]);
+                }
+                if (v == 0 || v == NO_DIMENSION) return;
+            }
+        }
+    }
+
+    /// @dev The access, its index, that one's index, and so on.
+    function _chain(Evaluation memory self, Access memory access) private pure returns (Access[] memory chain) {
+        unchecked {
+            chain = new Access[](Operands.indices(self, access) + 1);
+            chain[0] = access;
+            for (uint256 n = 1; n < chain.length; ++n) {
+                access = self.op.accesses[access.index];
+                chain[n] = access;
+            }
+        }
+    }
+
+    /// @dev Sets what the access's coordinates change by from one element of a row to the next. False if they, being those of
+    ///      an index, move at all, or if the selected value does.
+    function _slope(Access memory access, uint256 last, bool isFactor) private pure returns (bool even) {
+        unchecked {
+            even = true;
+            Dimension[] memory dimensions = access.dimensions;
+            for (uint256 d = 0; d < dimensions.length; ++d) {
+                dimensions[d].slope = 0;
+            }
+            int256[] memory terms = access.terms;
+            for (uint256 j = 0; j < terms.length; ++j) {
+                int256 packed = terms[j];
+                if (uint8(uint256(packed) >> 8) != last) continue;
+                uint256 d = uint8(uint256(packed));
+                dimensions[d].slope += packed >> 16;
+                if (!isFactor || (d == 0 && access.stack != 0)) even = false;
+            }
+            access.steps = new int256[](1);
+        }
+    }
+
+    /// @dev Where the access stands at the row's first element, and for which elements of the row it lies inside; its indirect
+    ///      dimension is left out.
+    function _span(Evaluation memory self, Access memory access, int256 count) private pure {
+        unchecked {
+            Operands.place(self, access, 0);
+            access.element = 0;
+            access.steps[0] = 0;
+            access.enters = 0;
+            access.leaves = count;
+            Dimension[] memory dimensions = access.dimensions;
+            for (uint256 d = 0; d < dimensions.length; ++d) {
+                if (d != access.indirect) _extend(access, dimensions[d]);
+            }
+        }
+    }
+
+    /// @dev One more dimension for `_span`.
+    function _extend(Access memory access, Dimension memory dimension) private pure {
+        unchecked {
+            int256 coordinate = dimension.coordinate;
+            int256 slope = dimension.slope;
+            access.element += coordinate * dimension.stride;
+            if (slope == 0) {
+                if (coordinate < 0 || coordinate >= dimension.size) access.leaves = 0;
+                return;
+            }
+            access.steps[0] += slope * dimension.stride;
+            (int256 enters, int256 leaves) = Arithmetic.inside(coordinate, slope, dimension.size);
+            if (enters > access.enters) access.enters = enters;
+            if (leaves < access.leaves) access.leaves = leaves;
+        }
+    }
+
+    /// @dev A row whose indices and selected values stay: pieces between the places where a factor enters or leaves its operand.
+    function _pieces(Evaluation memory self, State memory state, int256 count) private pure {
+        unchecked {
+            for (uint256 j = 0; j < self.op.factors; ++j) {
+                Access memory access = self.op.accesses[j];
+                int256 extra = Operands.added(self, access);
+                _span(self, access, count);
+                if (access.indirect == NO_DIMENSION) continue;
+                Dimension memory dimension = access.dimensions[access.indirect];
+                dimension.coordinate += extra;
+                _extend(access, dimension);
+                if (access.stack != 0) Operands.select(access, access.dimensions[0].coordinate);
+            }
+            Access memory x = self.op.accesses[0];
+            Access memory y = self.op.factors == 2 ? self.op.accesses[1] : x;
+            int256 column = 0;
+            while (column < count) {
+                int256 next = _changes(y, column, _changes(x, column, count));
+                state.column = column;
+                _piece(self, state, next - column);
+                column = next;
+            }
+        }
+    }
+
+    /// @dev The first column behind `column`, but none behind `next`, from which on the access may be inside instead of outside
+    ///      its dimensions, or the other way round.
+    function _changes(Access memory access, int256 column, int256 next) private pure returns (int256) {
+        if (access.enters > column && access.enters < next) return access.enters;
+        return access.leaves > column && access.leaves < next ? access.leaves : next;
+    }
+
+    /// @dev Whether the access is inside its dimensions at a column of the row.
+    function _inside(Access memory access, int256 column) private pure returns (bool) {
+        return column >= access.enters && column < access.leaves;
+    }
+
+    /// @dev `count` elements of a row, from `state.column` on, all over which a factor is linear or reads its fill.
+    function _piece(Evaluation memory self, State memory state, int256 count) private pure {
+        unchecked {
+            Access memory x = self.op.accesses[0];
+            int256 column = state.column;
+            bool xInside = _inside(x, column);
+            bool sums = self.op.monoid <= Monoids.SUM;
+            if (self.op.factors == 2) {
+                Access memory y = self.op.accesses[1];
+                bool yInside = _inside(y, column);
+                if (!sums) {
+                    _products(self, state, xInside, yInside, count);
+                } else if (xInside && yInside) {
+                    state.sum += _dot(self, x, y, column, count);
+                } else if (_settled(self, x, xInside) || _settled(self, y, yInside)) {
+                    return;
+                } else if (xInside) {
+                    state.sum += _total(self, x, column, count) * y.fill;
+                } else if (yInside) {
+                    state.sum += _total(self, y, column, count) * x.fill;
+                } else {
+                    state.sum += x.fill * y.fill * count;
+                }
+            } else if (sums) {
+                state.sum += xInside ? _total(self, x, column, count) : x.fill * count;
+            } else if (xInside) {
+                _extreme(self, state, x, count);
+            } else {
+                _take(self, state, x.fill, state.position + uint256(column));
+            }
+        }
+    }
+
+    /// @dev Under a sum a factor that is filled with zero settles the product: the other one is located, but not read.
+    function _settled(Evaluation memory self, Access memory access, bool isInside) private pure returns (bool) {
+        return !isInside && access.fill == 0 && self.op.monoid == Monoids.SUM;
+    }
+
+    function _dot(Evaluation memory self, Access memory x, Access memory y, int256 column, int256 count)
+        private
+        pure
+        returns (int256 sum)
+    {
+        unchecked {
+            int256 length = _dense(x) && _dense(y) ? count : int256(1);
+            for (int256 stop = column + count; column < stop; column += length) {
+                uint256 a = _reach(self, x, column, length);
+                uint256 b = _reach(self, y, column, length);
+                sum += Kernels.dot(a, _step(x), x.shift, b, _step(y), y.shift, uint256(length));
+            }
+        }
+    }
+
+    function _total(Evaluation memory self, Access memory access, int256 column, int256 count)
+        private
+        pure
+        returns (int256 sum)
+    {
+        unchecked {
+            int256 length = _dense(access) ? count : int256(1);
+            for (int256 stop = column + count; column < stop; column += length) {
+                uint256 a = _reach(self, access, column, length);
+                sum += Kernels.total(a, _step(access), access.shift, uint256(length));
+            }
+        }
+    }
+
+    /// @dev The extreme element of one factor.
+    function _extreme(Evaluation memory self, State memory state, Access memory x, int256 count) private pure {
+        unchecked {
+            int256 length = _dense(x) ? count : int256(1);
+            int256 sign = _sign(self);
+            for (int256 j = 0; j < count; j += length) {
+                uint256 a = _reach(self, x, state.column + j, length);
+                (int256 best, uint256 index) = Kernels.largest(a, _step(x), x.shift, uint256(length), sign);
+                if (best > state.best) {
+                    state.best = best;
+                    state.bestAt = state.position + uint256(state.column + j) + index;
+                }
+            }
+        }
+    }
+
+    /// @dev The extreme product of two factors.
+    function _products(Evaluation memory self, State memory state, bool xInside, bool yInside, int256 count)
+        private
+        pure
+    {
+        unchecked {
+            Access memory x = self.op.accesses[0];
+            Access memory y = self.op.accesses[1];
+            int256 length = (!xInside || _dense(x)) && (!yInside || _dense(y)) ? count : int256(1);
+            int256 sign = _sign(self);
+            uint256 a = 0;
+            uint256 b = 0;
+            int256 left = 0;
+            uint256 position = state.position + uint256(state.column);
+            for (int256 j = 0; j < count; ++j) {
+                if (left == 0) {
+                    left = length;
+                    if (xInside) a = _reach(self, x, state.column + j, length);
+                    if (yInside) b = _reach(self, y, state.column + j, length);
+                }
+                int256 product = xInside ? Kernels.read(a, x.shift) : x.fill;
+                product = Arithmetic.wrap(product * (yInside ? Kernels.read(b, y.shift) : y.fill)) * sign;
+                if (product > state.best) {
+                    state.best = product;
+                    state.bestAt = position + uint256(j);
+                }
+                // Outside of both there is one product.
+                if (!xInside && !yInside) return;
+                a += _step(x);
+                b += _step(y);
+                --left;
+            }
+        }
+    }
+
+    /// @dev Bytes from one element of a row to the next (signed).
+    function _step(Access memory access) private pure returns (uint256) {
+        unchecked {
+            return uint256(access.steps[0]) << access.shift;
         }
     }
 
@@ -286,37 +549,80 @@ library Reduction {
         }
     }
 
-    /// @dev Calldata offset of step k of the row; the `length` elements from it on, which are dense or one, count as read.
-    function _reach(Evaluation memory self, Access memory access, int256 k, int256 length)
+    /// @dev Calldata offset of element `at` of the row; the `length` elements from it on, which are dense or one, count as read.
+    function _reach(Evaluation memory self, Access memory access, int256 column, int256 length)
         private
         pure
         returns (uint256)
     {
         unchecked {
-            int256 first = access.element + access.steps[0] * k;
+            int256 first = access.element + access.steps[0] * column;
             int256 last = first + access.steps[0] * (length - 1);
             if (first <= last) return Operands.reach(self, access, first, last);
             return Operands.reach(self, access, last, first) + (uint256(first - last) << access.shift);
         }
     }
 
-    /// @dev The box element by element, as the reference goes.
-    function _elements(Evaluation memory self, State memory state) private pure {
+    /// @dev A row in which an index or a selected value moves, element by element.
+    function _elements(Evaluation memory self, State memory state, Access[][] memory chains, int256 count)
+        private
+        pure
+    {
         unchecked {
-            uint256[] memory box = self.op.box;
-            uint256[] memory k = self.k;
-            uint256 position = 0;
-            while (true) {
-                int256 element = Operands.term(self);
-                if (self.op.monoid <= Monoids.SUM) state.sum += element;
-                else _take(self, state, element, position);
-                ++position;
-                uint256 v = box.length;
-                while (v != 0 && ++k[v - 1] == box[v - 1]) {
-                    --v;
-                    k[v] = 0;
+            for (uint256 j = 0; j < chains.length; ++j) {
+                for (uint256 n = 0; n < chains[j].length; ++n) {
+                    _span(self, chains[j][n], count);
                 }
-                if (v == 0) return;
+            }
+            Access memory x = chains[0][0];
+            bool two = chains.length == 2;
+            for (int256 column = 0; column < count; ++column) {
+                (bool within, int256 a) = _locate(self, chains[0], column);
+                int256 element;
+                if (two) {
+                    Access memory y = chains[1][0];
+                    (bool yWithin, int256 b) = _locate(self, chains[1], column);
+                    if (_settled(self, x, within) || _settled(self, y, yWithin)) continue;
+                    element = within ? Operands.read(self, x, a) : x.fill;
+                    element = Arithmetic.wrap(element * (yWithin ? Operands.read(self, y, b) : y.fill));
+                } else {
+                    element = within ? Operands.read(self, x, a) : x.fill;
+                }
+                if (self.op.monoid <= Monoids.SUM) state.sum += element;
+                else _take(self, state, element, state.position + uint256(column));
+            }
+        }
+    }
+
+    /// @dev The element that the first access of the chain addresses at element `at` of the row, unless it lies outside; the
+    ///      last of the chain is read first.
+    function _locate(Evaluation memory self, Access[] memory chain, int256 column)
+        private
+        pure
+        returns (bool within, int256 element)
+    {
+        unchecked {
+            int256 extra = 0;
+            for (uint256 n = chain.length - 1;; --n) {
+                Access memory access = chain[n];
+                within = _inside(access, column);
+                if (within) {
+                    element = access.element + access.steps[0] * column;
+                    uint256 indirect = access.indirect;
+                    if (indirect != NO_DIMENSION) {
+                        Dimension memory dimension = access.dimensions[indirect];
+                        int256 coordinate = dimension.coordinate + dimension.slope * column + extra;
+                        within = coordinate >= 0 && coordinate < dimension.size;
+                        element += coordinate * dimension.stride;
+                    }
+                    if (access.stack != 0) {
+                        Dimension memory dimension = access.dimensions[0];
+                        extra = dimension.coordinate + dimension.slope * column + (indirect == 0 ? extra : int256(0));
+                        Operands.select(access, extra);
+                    }
+                }
+                if (n == 0) return (within, element);
+                extra = within ? Operands.read(self, access, element) : access.fill;
             }
         }
     }
