@@ -30,7 +30,7 @@ def render() -> str:
             f"/// @dev Most dimensions of an output, a box or an access.\nuint256 constant MAX_RANK = {MAX_RANK};\n"
             f"/// @dev The variable that stands for the iteration of the op's segment.\nuint256 constant ITERATION = {ITERATION};\n"
             f"/// @dev Stands for the indirect dimension of an access that has none.\nuint256 constant NO_DIMENSION = {NO_DIMENSION};\n"
-            f"/// @dev Most partial results in one answer about a reduction that is proven part by part.\nuint256 constant FAN_OUT = {FAN_OUT};\n",
+            f"/// @dev Most partial results in one answer inside an element.\nuint256 constant FAN_OUT = {FAN_OUT};\n",
             _library("Monoids", "How the box of an op is reduced.", monoids),
             _library("Opcodes", "The instructions of an op's code.", instructions),
         ]

@@ -49,8 +49,8 @@ def test_gas_stays_within_the_targets(table: dict[str, dict[str, int]]) -> None:
     assert not over, over
 
 
-def test_bytecode_stays_below_16_kilobytes() -> None:
-    assert len(artifact()["deployedBytecode"]) // 2 - 1 < 16_000
+def test_bytecode_stays_below_22_kilobytes() -> None:
+    assert len(artifact()["deployedBytecode"]) // 2 - 1 < 22_000
 
 
 def test_the_audits_bounds_hold_for_what_was_measured(table: dict[str, dict[str, int]]) -> None:

@@ -16,13 +16,17 @@ from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
 
 from rollup.errors import TouchstoneError
-from rollup.machine.witness import padding_witness, step_witness
+from rollup.machine.witness import epilogue_witness, outline_witness, padding_witness, part_witness, step_witness
 from rollup.merkle import TraceTree, tensor_tree
 from rollup.program import Program
 from rollup.types import LEAF_BYTES, Root
 
 ARTIFACT = Path(__file__).parents[2] / "contracts" / "artifacts" / "OneStepProver.json"
 STEP = "(bytes32,bytes32,uint8,uint8,uint64)"
+STEP_TYPES = [STEP, "bytes"]
+OUTLINE_TYPES = [STEP, "uint32", "bytes"]
+PART_TYPES = [STEP, "uint32", "uint32", "bytes"]
+EPILOGUE_TYPES = [STEP, "uint32", "int64", "bytes"]
 CALLER = "0x00000000000000000000000000000000000000aa"
 GAS = 1 << 40
 
@@ -44,6 +48,11 @@ def artifact() -> dict[str, Any]:
 
 def selector(signature: str) -> bytes:
     return keccak(text=signature)[:4]
+
+
+def calldata(name: str, types: list[str], *arguments: object) -> bytes:
+    """Of a call to the contract."""
+    return selector(f"{name}({','.join(types)})") + encode(types, arguments)
 
 
 @cache
@@ -100,6 +109,24 @@ class Execution:
         data = self.tree.leaf_bytes(leaf)
         return self.disputed(leaf), step_witness(self.program, self.values, self.tree, leaf, data, element)
 
+    def outline(self, value: int, position: int) -> tuple[Disputed, int, bytes]:
+        """What the contract is asked about the parts of one element's reduction: (dispute, element, descriptor)."""
+        leaf, element = self.place(value, position)
+        return self.disputed(leaf), element, outline_witness(self.program, leaf)
+
+    def part(self, value: int, position: int, number: int) -> tuple[Disputed, int, int, bytes]:
+        """What the contract is asked about one part, and the honest witness for it."""
+        leaf, element = self.place(value, position)
+        witness = part_witness(self.program, self.values, self.tree, leaf, element, number)
+        return self.disputed(leaf), element, number, witness
+
+    def epilogue(self, value: int, position: int, acc: int) -> tuple[Disputed, int, int, bytes]:
+        """What the contract is asked about one element if its accumulator is ``acc``, and the honest witness for it."""
+        leaf, element = self.place(value, position)
+        data = self.tree.leaf_bytes(leaf)
+        witness = epilogue_witness(self.program, self.values, self.tree, leaf, data, element, acc)
+        return self.disputed(leaf), element, acc, witness
+
     def padding(self, leaf: int) -> tuple[Disputed, bytes]:
         return self.disputed(leaf), padding_witness(self.program, self.tree, leaf, self.tree.leaf_bytes(leaf))
 
@@ -112,8 +139,8 @@ class Prover:
         self._evm.set_balance(CALLER, 10**30)
         self._address = self._evm.deploy(CALLER, bytes.fromhex(artifact()["bytecode"][2:]))
 
-    def _call(self, name: str, disputed: Disputed, witness: bytes) -> bytes:
-        data = selector(f"{name}({STEP},bytes)") + encode([STEP, "bytes"], [disputed.fields, witness])
+    def _call(self, name: str, types: list[str], *arguments: object) -> bytes:
+        data = calldata(name, types, *arguments)
         try:
             return bytes(self._evm.message_call(CALLER, self._address, calldata=data, is_static=True))
         except RuntimeError as error:
@@ -122,12 +149,30 @@ class Prover:
 
     def step(self, disputed: Disputed, witness: bytes) -> tuple[int, int]:
         """(claimed, computed); raises Refused."""
-        claimed, computed = decode(["int64", "int64"], self._call("step", disputed, witness))
+        claimed, computed = decode(["int64", "int64"], self._call("step", STEP_TYPES, disputed.fields, witness))
+        return claimed, computed
+
+    def outline(self, disputed: Disputed, element: int, descriptor: bytes) -> tuple[int, int]:
+        """(monoid, parts); raises Refused."""
+        answer = self._call("outline", OUTLINE_TYPES, disputed.fields, element, descriptor)
+        monoid, parts = decode(["uint8", "uint32"], answer)
+        return monoid, parts
+
+    def part(self, disputed: Disputed, element: int, number: int, witness: bytes) -> tuple[int, int]:
+        """(value, position); raises Refused."""
+        answer = self._call("part", PART_TYPES, disputed.fields, element, number, witness)
+        value, position = decode(["int64", "uint64"], answer)
+        return value, position
+
+    def epilogue(self, disputed: Disputed, element: int, acc: int, witness: bytes) -> tuple[int, int]:
+        """(claimed, computed); raises Refused."""
+        answer = self._call("epilogue", EPILOGUE_TYPES, disputed.fields, element, acc, witness)
+        claimed, computed = decode(["int64", "int64"], answer)
         return claimed, computed
 
     def padding(self, disputed: Disputed, witness: bytes) -> bool:
         """Whether a byte behind the last element is not zero; raises Refused."""
-        (non_zero,) = decode(["bool"], self._call("padding", disputed, witness))
+        (non_zero,) = decode(["bool"], self._call("padding", STEP_TYPES, disputed.fields, witness))
         return bool(non_zero)
 
 

@@ -8,7 +8,7 @@ uint256 constant MAX_RANK = 12;
 uint256 constant ITERATION = 255;
 /// @dev Stands for the indirect dimension of an access that has none.
 uint256 constant NO_DIMENSION = 255;
-/// @dev Most partial results in one answer about a reduction that is proven part by part.
+/// @dev Most partial results in one answer inside an element.
 uint256 constant FAN_OUT = 64;
 
 /// @title Monoids
