@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Verdicts} from "./Verdicts.sol";
+import {Elements} from "./Elements.sol";
+import {Games} from "./Games.sol";
 import {IOneStepProver} from "./interfaces/IOneStepProver.sol";
 import {IRollupChain} from "./interfaces/IRollupChain.sol";
 import {Claims} from "./libraries/Claims.sol";
@@ -9,34 +10,19 @@ import {Clock} from "./libraries/Clock.sol";
 import {Merkle} from "./libraries/Merkle.sol";
 import {Position} from "./libraries/Position.sol";
 import {Claim, Inclusion} from "./types/Claim.sol";
-import {Clocks, Dispute, Game, GameRef, Move, Rule, Side} from "./types/Dispute.sol";
+import {Clocks, Dispute, Game, GameRef, Move, Opening, Rule, Side} from "./types/Dispute.sol";
 import {Gindex} from "./types/Gindex.sol";
 import {ClaimId, GameId} from "./types/Ids.sol";
 import {TracePolicy} from "./types/Model.sol";
 import {Params} from "./types/Params.sol";
-import {Payout} from "./types/Payout.sol";
-import {Duration, Timestamp, currentTime} from "./types/Time.sol";
+import {Timestamp, currentTime} from "./types/Time.sol";
 
 /// @title DisputeGame
 /// @notice The moves and the clocks of disputes about claims. It holds no money: it tells the ledger what to lock, free and
 ///         forfeit. Any number of challengers play about one claim, each a game of its own.
-/// @dev Whose turn it is follows from the node on which a game stands: once its descendants (or a leaf's bytes) were
-///      revealed it is the challenger's, before that the defender's.
-contract DisputeGame is Verdicts {
+/// @dev The moves inside one element are in `Elements`.
+contract DisputeGame is Elements {
     using Clock for Clocks;
-
-    Duration private immutable WINDOW;
-    Duration private immutable CLOCK;
-    uint8 private immutable ARITY;
-    uint128 private immutable CLAIM_BOND;
-    uint128 private immutable CHALLENGE_BOND;
-    uint128 private immutable REWARD;
-    uint128 private immutable MOVE_FEE;
-    uint128 private immutable COLLECT_FEE;
-
-    mapping(ClaimId claimId => Dispute dispute) private _disputes;
-    mapping(GameId gameId => Game game) private _games;
-    mapping(bytes32 node => mapping(uint256 levels => Timestamp time)) private _opened;
 
     /// @notice A game about a claim began. `traceRoot` came with the claim, or is zero.
     event Challenged(
@@ -57,72 +43,47 @@ contract DisputeGame is Verdicts {
     event LeafRevealed(bytes32 indexed node, bytes data);
     /// @notice The challenger went down to a node that it disputes.
     event Selected(GameId indexed gameId, Gindex gindex, bytes32 node);
-    /// @notice The claim is invalid. `place`, `traceIndex` and the rest say where and why, see `Verdict`; for a timeout
-    ///         `place` is where the game stood.
-    event Convicted(
-        ClaimId indexed claimId,
-        GameId indexed gameId,
-        Rule rule,
-        Gindex place,
-        uint256 traceIndex,
-        uint256 element,
-        bytes32 claimed,
-        bytes32 computed
-    );
-    /// @notice The challenger's clock ran out; its bond paid the defender, and `collector` for saying so.
-    event ChallengeLost(
-        ClaimId indexed claimId, GameId indexed gameId, address indexed collector, uint256 paidToDefender
-    );
     /// @notice The game ended because another one convicted the claim; its challenger's bond is free.
     event Reclaimed(ClaimId indexed claimId, GameId indexed gameId);
+
+    /// @notice Call `index` of a multicall failed, with an error of this selector; the others stand.
+    event CallFailed(uint256 index, bytes4 reason);
 
     /// @notice The claim is invalid already; there is nothing left to win.
     error AlreadyConvicted(ClaimId claimId);
     /// @notice Nobody has challenged this claim.
     error NotChallenged(ClaimId claimId);
-    /// @notice The game does not exist or has ended.
-    error GameOver(GameId gameId);
-    /// @notice The move is about another claim (`actual`) than the one that it names.
-    error WrongClaim(ClaimId named, ClaimId actual);
-    /// @notice The move names another trace root than the claim's.
-    error WrongTraceRoot(bytes32 named, bytes32 actual);
-    /// @notice The game stands on another node than the move names.
-    error WrongNode(bytes32 named, bytes32 actual);
-    /// @notice Only the game's challenger may make this move.
-    error NotChallenger(address caller);
-    /// @notice This side has used up its time; its game can only be collected.
-    error ClockExpired(GameId gameId, Side side);
-    /// @notice The node was not opened yet: it is the defender's turn.
-    error NotOpened(bytes32 node);
     /// @notice A reveal has a power of two of children, 2 at least and `most` at most, not `given`.
     error ChildCount(uint256 given, uint256 most);
     /// @notice The node lies below the leaves, or is the one on which the game stands.
     error CannotSelect(Gindex gindex);
     /// @notice A trace root is set once, and only for claims that were posted without one.
     error TraceRootAlreadySet(ClaimId claimId);
-    /// @notice The trace root was not set yet, or would be set to zero.
-    error NoTraceRoot(ClaimId claimId);
-    /// @notice The claimant itself sets the trace root, or signs it.
-    error NotClaimant(ClaimId claimId);
-    /// @notice The game does not stand on this place, and did not commit to it in an earlier block.
-    error PlaceNotReached(GameId gameId, Gindex place);
     /// @notice No clock of these games has run out (a move at the deadline is still in time), or they have ended.
     error NothingToCollect();
     /// @notice None of these games was ended by another one's conviction.
     error NothingToReclaim();
 
-    constructor(Params memory params, IOneStepProver prover, IRollupChain chain) Verdicts(chain, prover) {
-        WINDOW = params.window;
-        CLOCK = params.clock;
-        ARITY = params.arity;
-        CLAIM_BOND = params.claimBond;
-        CHALLENGE_BOND = params.challengeBond;
-        REWARD = params.reward;
-        MOVE_FEE = params.moveFee;
-        COLLECT_FEE = params.collectFee;
+    /// @notice Call `index` of a multicall failed without saying why: it ran out of gas, or is no call of this contract.
+    error Starved(uint256 index);
+
+    constructor(Params memory params, IOneStepProver prover, IRollupChain chain) Games(params, prover, chain) {}
+
+    /// @notice Makes many moves in one transaction. One that is refused (it may have become stale) spoils no other. It takes
+    ///         no money along: bonds come from earnings.
+    /// @param calls calldata of this contract's functions
+    // slither-disable-next-line calls-loop,delegatecall-loop,controlled-delegatecall it calls itself, without value
+    function multicall(bytes[] calldata calls) external {
+        for (uint256 j = 0; j < calls.length; ++j) {
+            (bool success, bytes memory answer) = address(this).delegatecall(calls[j]);
+            if (success) continue;
+            if (answer.length < 4) revert Starved(j);
+            // forge-lint: disable-next-line(unsafe-typecast) its first 4 bytes
+            emit CallFailed(j, bytes4(answer));
+        }
     }
 
-    /// @notice Begins a game about a posted claim and locks the sender's bond; the value sent is deposited first.
+    /// @notice Begins a game about a posted claim and locks the sender's bond, from the value sent and from earnings.
     /// @param commitment to a place (see `commit`), or zero
     // slither-disable-next-line reentrancy-eth,reentrancy-benign,reentrancy-events as in `timeout`
     function challenge(Claim calldata claim, Inclusion calldata inclusion, bytes32 commitment)
@@ -133,12 +94,14 @@ contract DisputeGame is Verdicts {
         ClaimId claimId = Claims.id(claim, Claims.domain(address(CHAIN)));
         Dispute storage dispute = _disputes[claimId];
         if (dispute.convicted) revert AlreadyConvicted(claimId);
-        (TracePolicy policy, uint8 leafDepth) =
-            CHAIN.admit{value: msg.value}(claimId, claim.modelId, inclusion, msg.sender, CHALLENGE_BOND);
-
         uint32 counter = dispute.games;
+        (TracePolicy policy, uint8 traceDepth, uint8 leafDepth) = CHAIN.admit{value: msg.value}(
+            claimId, claim.modelId, inclusion, msg.sender, CHALLENGE_BOND, counter == 0
+        );
+
         if (counter == 0) {
-            (dispute.claimant, dispute.policy, dispute.leafDepth) = (claim.claimant, policy, leafDepth);
+            (dispute.claimant, dispute.policy) = (claim.claimant, policy);
+            (dispute.traceDepth, dispute.leafDepth) = (traceDepth, leafDepth);
         }
         (dispute.games, dispute.openGames) = (counter + 1, dispute.openGames + 1);
         gameId = gameIdOf(claimId, claim.traceRoot, msg.sender, counter);
@@ -169,7 +132,7 @@ contract DisputeGame is Verdicts {
             if (!Claims.signedBy(digest, signature, dispute.claimant)) revert NotClaimant(claimId);
         }
         dispute.traceRoot = traceRoot;
-        dispute.rootAt = currentTime();
+        (dispute.rootAt, dispute.rootBy) = (currentTime(), msg.sender);
         emit TraceRootSet(claimId, traceRoot);
     }
 
@@ -185,7 +148,7 @@ contract DisputeGame is Verdicts {
             while (levels < ARITY && 2 ** levels < children.length) ++levels;
             if (children.length != 2 ** levels) revert ChildCount(children.length, 2 ** ARITY);
             bytes32 node = Merkle.complete(children);
-            if (_open(node, levels)) emit Revealed(node, children);
+            if (_open(node, levels, uint160(msg.sender))) emit Revealed(node, children);
         }
     }
 
@@ -193,7 +156,7 @@ contract DisputeGame is Verdicts {
     function revealLeaf(bytes[] calldata leaves) external {
         for (uint256 j = 0; j < leaves.length; ++j) {
             bytes32 node = Merkle.leaf(leaves[j]);
-            if (_open(node, 0)) emit LeafRevealed(node, leaves[j]);
+            if (_open(node, 0, uint160(msg.sender))) emit LeafRevealed(node, leaves[j]);
         }
     }
 
@@ -202,19 +165,20 @@ contract DisputeGame is Verdicts {
     /// @param gindex of the descendant in the trace tree
     /// @param siblings its path up to the node on which the game stands, 32 bytes each
     function select(Move calldata move, Gindex gindex, bytes32 node, bytes calldata siblings) external {
-        (GameId gameId, Game storage game, Dispute storage dispute, Clocks memory clocks, bool isOpen) =
-            _challengersGame(move);
-        if (!isOpen) revert NotOpened(move.node);
+        (GameId gameId, Game storage game, Dispute storage dispute, Clocks memory clocks, Opening memory opening) =
+            _inTurn(move);
         Gindex relative = gindex.relativeTo(Gindex.wrap(game.gindex));
-        if (relative.depth() == 0 || gindex.depth() > dispute.leafDepth) revert CannotSelect(gindex);
+        uint256 depth = gindex.depth();
+        if (relative.depth() == 0 || depth > dispute.leafDepth) revert CannotSelect(gindex);
         bytes32 computed = Merkle.branch(node, relative, siblings);
         if (computed != move.node) revert HashMismatch(computed, move.node);
 
-        game.moves += 1;
+        _leave(gameId, game, dispute, opening);
         // forge-lint: disable-next-line(unsafe-typecast) at most 64 levels deep
         game.gindex = uint72(Gindex.unwrap(gindex));
         _setClocks(game, clocks);
         game.node = node;
+        if (depth == dispute.leafDepth || depth == dispute.traceDepth) _arrive(move.game, game, dispute, gindex);
         emit Selected(gameId, gindex, node);
     }
 
@@ -232,17 +196,10 @@ contract DisputeGame is Verdicts {
         bytes calldata witness
     ) external {
         (GameId gameId, Game storage game, Dispute storage dispute,,) = _challengersGame(move);
-        ClaimId claimId = Claims.id(claim, Claims.domain(address(CHAIN)));
-        bytes32 traceRoot = move.game.traceRoot;
-        if (claimId != move.game.claimId) revert WrongClaim(move.game.claimId, claimId);
-        if (traceRoot == 0) revert NoTraceRoot(claimId);
-        if (Gindex.unwrap(place) != game.gindex) {
-            bytes32 expected = commitmentOf(claimId, traceRoot, msg.sender, place, salt);
-            if (game.commitment != expected || game.committedAt >= block.number) {
-                revert PlaceNotReached(gameId, place);
-            }
-        }
-        _convict(gameId, move.game, dispute, rule, place, _verdict(traceRoot, claim, place, rule, witness));
+        _requireClaim(move.game, claim);
+        _requireReached(gameId, move.game, game, place, salt);
+        Verdict memory verdict = _verdict(move.game.traceRoot, claim, place, rule, witness);
+        _convict(gameId, move.game, dispute, rule, place, verdict);
     }
 
     /// @notice Ends games in which a side used more time than it had. Anyone may, and is paid from the loser's bond.
@@ -255,15 +212,16 @@ contract DisputeGame is Verdicts {
             (GameId gameId, Game storage game, Dispute storage dispute) = _named(games[j]);
             if (!_isLive(game, dispute) || !_hasRoot(games[j], dispute)) continue;
             (Gindex gindex, bytes32 node) = _place(game, games[j]);
+            Opening memory opening = _openingOf(dispute, gindex, node);
             // slither-disable-next-line unused-return only who is late matters here
-            (, Side expired) = _clocks(game).charge(_openedAt(dispute, gindex, node), currentTime());
+            (, Side expired) = _clocks(game).charge(opening.time, currentTime());
             if (expired == Side.None) continue;
             collected = true;
             if (expired == Side.Defender) {
-                Verdict memory silent = Verdict(0, 0, 0, 0);
+                Verdict memory silent = Verdict(0, 0, 0, 0, 0);
                 _convict(gameId, games[j], dispute, Rule.Timeout, gindex, silent);
             } else {
-                _lose(gameId, games[j], dispute, game.moves);
+                _lose(gameId, games[j], game, dispute, opening);
             }
         }
         if (!collected) revert NothingToCollect();
@@ -290,6 +248,8 @@ contract DisputeGame is Verdicts {
         return Params({
             window: WINDOW,
             clock: CLOCK,
+            spacing: SPACING,
+            withdrawalDelay: WITHDRAWAL_DELAY,
             arity: ARITY,
             claimBond: CLAIM_BOND,
             challengeBond: CHALLENGE_BOND,
@@ -334,157 +294,20 @@ contract DisputeGame is Verdicts {
         (, Game storage game, Dispute storage dispute) = _live(ref);
         Gindex gindex;
         (gindex, node) = _place(game, ref);
-        Timestamp opened = _openedAt(dispute, gindex, node);
+        Timestamp opened = _openingOf(dispute, gindex, node).time;
         turn = opened.isNever() ? Side.Defender : Side.Challenger;
         (clocks, expired) = _clocks(game).charge(opened, currentTime());
     }
 
-    /// @notice When a node was opened that many levels deep (0: a leaf's bytes); zero if never.
+    /// @notice When a node was opened that many levels deep (0: a leaf's bytes, or the answer to a question); zero if never.
     function openedAt(bytes32 node, uint256 levels) external view returns (Timestamp) {
-        return _opened[node][levels];
-    }
-
-    /// @notice The id of a claim's game number `counter` (from 0), if this challenger opened it.
-    /// @param traceRoot that came with the claim; zero if it was posted without one, also after it is set
-    function gameIdOf(ClaimId claimId, bytes32 traceRoot, address challenger, uint256 counter)
-        public
-        pure
-        returns (GameId)
-    {
-        return GameId.wrap(keccak256(abi.encode(claimId, traceRoot, challenger, counter)));
-    }
-
-    /// @notice What a challenger commits to.
-    function commitmentOf(ClaimId claimId, bytes32 traceRoot, address challenger, Gindex place, bytes32 salt)
-        public
-        view
-        returns (bytes32)
-    {
-        return keccak256(abi.encode(block.chainid, address(this), claimId, traceRoot, challenger, place, salt));
-    }
-
-    /// @dev Whether that was news.
-    function _open(bytes32 node, uint256 levels) private returns (bool) {
-        if (!_opened[node][levels].isNever()) return false;
-        _opened[node][levels] = currentTime();
-        return true;
+        return _opened[node][levels].time;
     }
 
     function _commit(GameId gameId, Game storage game, bytes32 commitment) private {
         game.commitment = commitment;
-        // forge-lint: disable-next-line(unsafe-typecast) no chain has 2**48 blocks
-        game.committedAt = uint48(block.number);
+        // forge-lint: disable-next-line(unsafe-typecast) no chain has 2**40 blocks
+        game.committedAt = uint40(block.number);
         emit Committed(gameId, commitment);
-    }
-
-    // slither-disable-next-line calls-loop,costly-loop as in `timeout`
-    function _convict(
-        GameId gameId,
-        GameRef calldata ref,
-        Dispute storage dispute,
-        Rule rule,
-        Gindex place,
-        Verdict memory verdict
-    ) private {
-        delete _games[gameId];
-        (dispute.openGames, dispute.convicted) = (0, true);
-        emit Convicted(
-            ref.claimId, gameId, rule, place, verdict.traceIndex, verdict.element, verdict.claimed, verdict.computed
-        );
-        // Only a timeout has somebody who collected it.
-        uint128 fee = rule == Rule.Timeout ? COLLECT_FEE : 0;
-        Payout memory payout = Payout(ref.challenger, REWARD, msg.sender, fee);
-        CHAIN.convict(ref.claimId, dispute.claimant, CHALLENGE_BOND, payout);
-    }
-
-    // slither-disable-next-line calls-loop,costly-loop as in `timeout`
-    function _lose(GameId gameId, GameRef calldata ref, Dispute storage dispute, uint16 moves) private {
-        delete _games[gameId];
-        dispute.openGames -= 1;
-        // The challenger lost in its own turn, so the node on which it stood was opened as well.
-        // In 256 bits: a product that reverted would keep the game, and so the claim, open for ever.
-        uint256 fees = (uint256(moves) + 1) * MOVE_FEE;
-        uint128 most = CHALLENGE_BOND - COLLECT_FEE;
-        // forge-lint: disable-next-line(unsafe-typecast) below `most`
-        uint128 paid = fees < most ? uint128(fees) : most;
-        emit ChallengeLost(ref.claimId, gameId, msg.sender, paid);
-        CHAIN.forfeit(ref.challenger, CHALLENGE_BOND, Payout(dispute.claimant, paid, msg.sender, COLLECT_FEE));
-    }
-
-    /// @dev What a move of the challenger is about, if it has the right to make it now: the clocks as charged until now,
-    ///      and whether the game's node is open.
-    function _challengersGame(Move calldata move)
-        private
-        view
-        returns (GameId gameId, Game storage game, Dispute storage dispute, Clocks memory clocks, bool isOpen)
-    {
-        GameRef calldata ref = move.game;
-        (gameId, game, dispute) = _live(ref);
-        (Gindex gindex, bytes32 node) = _place(game, ref);
-        if (move.node != node) revert WrongNode(move.node, node);
-        if (msg.sender != ref.challenger) revert NotChallenger(msg.sender);
-        Timestamp opened = _openedAt(dispute, gindex, node);
-        Side expired;
-        (clocks, expired) = _clocks(game).charge(opened, currentTime());
-        if (expired != Side.None) revert ClockExpired(gameId, expired);
-        isOpen = !opened.isNever();
-    }
-
-    /// @dev The game that a move names; it is not open if there is none.
-    function _named(GameRef calldata ref)
-        private
-        view
-        returns (GameId gameId, Game storage game, Dispute storage dispute)
-    {
-        dispute = _disputes[ref.claimId];
-        bytes32 posted = dispute.policy == TracePolicy.WithClaim ? ref.traceRoot : bytes32(0);
-        gameId = gameIdOf(ref.claimId, posted, ref.challenger, ref.counter);
-        game = _games[gameId];
-    }
-
-    function _live(GameRef calldata ref)
-        private
-        view
-        returns (GameId gameId, Game storage game, Dispute storage dispute)
-    {
-        (gameId, game, dispute) = _named(ref);
-        if (!_isLive(game, dispute)) revert GameOver(gameId);
-        if (!_hasRoot(ref, dispute)) revert WrongTraceRoot(ref.traceRoot, dispute.traceRoot);
-    }
-
-    function _isLive(Game storage game, Dispute storage dispute) private view returns (bool) {
-        return game.open && !dispute.convicted;
-    }
-
-    /// @dev A root that came with the claim is a part of the game's id already.
-    function _hasRoot(GameRef calldata ref, Dispute storage dispute) private view returns (bool) {
-        return dispute.policy == TracePolicy.WithClaim || ref.traceRoot == dispute.traceRoot;
-    }
-
-    function _clocks(Game storage game) private view returns (Clocks memory) {
-        return Clocks({since: game.since, defender: game.defenderLeft, challenger: game.challengerLeft});
-    }
-
-    function _setClocks(Game storage game, Clocks memory clocks) private {
-        (game.since, game.defenderLeft, game.challengerLeft) = (clocks.since, clocks.defender, clocks.challenger);
-    }
-
-    /// @dev Where the game stands, and the hash of that node.
-    function _place(Game storage game, GameRef calldata ref) private view returns (Gindex gindex, bytes32 node) {
-        gindex = Gindex.wrap(game.gindex);
-        node = _isRoot(gindex) ? ref.traceRoot : game.node;
-    }
-
-    function _isRoot(Gindex gindex) private pure returns (bool) {
-        return Gindex.unwrap(gindex) == Gindex.unwrap(Position.ROOT);
-    }
-
-    /// @dev When the next opening of a node, which goes down by the arity, or to the leaves, or to a leaf's bytes, was made.
-    ///      A root that was opened for another claim counts here from when this claim's was set.
-    function _openedAt(Dispute storage dispute, Gindex gindex, bytes32 node) private view returns (Timestamp opened) {
-        uint256 left = dispute.leafDepth - gindex.depth();
-        opened = _opened[node][left < ARITY ? left : ARITY];
-        bool lateRoot = _isRoot(gindex) && dispute.policy == TracePolicy.OnDispute;
-        if (lateRoot && !opened.isNever() && dispute.rootAt > opened) opened = dispute.rootAt;
     }
 }

@@ -9,26 +9,33 @@ import {IRollupChain} from "./interfaces/IRollupChain.sol";
 import {Claims} from "./libraries/Claims.sol";
 import {Header} from "./libraries/Header.sol";
 import {Merkle} from "./libraries/Merkle.sol";
+import {StoppingClock, Stops} from "./libraries/StoppingClock.sol";
 import {Claim, Inclusion, Posting, Status} from "./types/Claim.sol";
 import {ClaimId, ModelId} from "./types/Ids.sol";
 import {Model, Tensor, TracePolicy} from "./types/Model.sol";
 import {Params} from "./types/Params.sol";
-import {Payout} from "./types/Payout.sol";
+import {Payment} from "./types/Payment.sol";
 import {Duration, Timestamp, currentTime} from "./types/Time.sol";
 
 /// @title RollupChain
 /// @notice Models, bonds, batches of claims, finality. Nobody owns it and nothing can be changed: the dispute game that it
 ///         deploys is the only other contract that it listens to.
-/// @dev It has all functions of `IRollupChain`, some of them from its bases, which know nothing of the game.
+/// @dev Challenge periods are measured by a clock that stops for a while whenever a claim is challenged for the first time, so
+///      that no number of false claims can run out the time in which a watcher can challenge them all.
+///      It has all functions of `IRollupChain`, some of them from its bases, which know nothing of the game.
 // slither-disable-next-line missing-inheritance
 contract RollupChain is Ledger, Uploads {
+    using StoppingClock for Stops;
+
     /// @notice A batch of claims.
     /// @param root of its tree
-    /// @param postedAt when its challenge period began
+    /// @param postedAt when it was posted
+    /// @param closesAt last reading of the challenge clock at which its claims can be challenged for the first time
     /// @param count its claims, skipped ones included
     struct Batch {
         bytes32 root;
         Timestamp postedAt;
+        Timestamp closesAt;
         uint32 count;
     }
 
@@ -45,12 +52,17 @@ contract RollupChain is Ledger, Uploads {
 
     uint256 private immutable CLAIM_BOND;
     Duration private immutable WINDOW;
+    Duration private immutable SPACING;
+    Duration private immutable CANCEL_DELAY;
 
+    Stops private _clock;
     mapping(address claimant => mapping(uint256 word => uint256 bits)) private _usedNonces;
+    /// @dev Of nonces that have their bit, those that can still be used until then.
+    mapping(address claimant => mapping(uint256 nonce => Timestamp time)) private _cancelledFrom;
     mapping(uint256 batchId => mapping(uint256 word => uint256 bits)) private _released;
 
     /// @notice A batch was posted. Its tree has the padding leaf wherever a claim was skipped.
-    event BatchPosted(uint256 indexed batchId, bytes32 root, uint256 count, Timestamp postedAt);
+    event BatchPosted(uint256 indexed batchId, bytes32 root, uint256 count, Timestamp postedAt, Timestamp closesAt);
     /// @notice A claim is posted and its bond locked. Empty bytes stand for what was uploaded before.
     event ClaimPosted(
         uint256 indexed batchId, uint256 index, ClaimId indexed claimId, Claim claim, bytes input, bytes output
@@ -61,8 +73,11 @@ contract RollupChain is Ledger, Uploads {
     event ClaimReleased(uint256 indexed batchId, uint256 index, ClaimId indexed claimId);
     /// @notice A claim was proven false, or not defended in time.
     event ClaimInvalid(ClaimId indexed claimId);
-    /// @notice The claimant's nonce can't be used any more.
-    event NonceCancelled(address indexed claimant, uint256 nonce);
+    /// @notice The claimant's nonce can't be used any more from `time` on.
+    event NonceCancelled(address indexed claimant, uint256 nonce, Timestamp time);
+    /// @notice A claim was challenged for the first time: the challenge clock stops until `resumesAt`, and will then have
+    ///         stopped for `stopped` seconds in all.
+    event ClockStopped(Timestamp resumesAt, uint40 stopped);
 
     /// @notice Parameters under which lying, challenging or losing is free, or under which no game can be played.
     error BadParams();
@@ -90,8 +105,8 @@ contract RollupChain is Ledger, Uploads {
     error InputRootMismatch();
     /// @notice The posted (or uploaded) output does not have the claim's output root.
     error OutputRootMismatch();
-    /// @notice The challenge period ended at `end`.
-    error WindowOver(Timestamp end);
+    /// @notice The challenge clock shows `reading`, and the challenge period was over behind `closesAt`.
+    error WindowOver(Timestamp closesAt, Timestamp reading);
     /// @notice The proof does not place the claim in this batch.
     error NotIncluded(ClaimId claimId, uint256 batchId);
     /// @notice The claim is not final.
@@ -106,23 +121,30 @@ contract RollupChain is Ledger, Uploads {
 
     /// @param params fixed for good; a conviction must burn at least half of the claimant's bond
     /// @param prover decides about single elements
-    constructor(Params memory params, IOneStepProver prover) {
+    constructor(Params memory params, IOneStepProver prover) Ledger(params.withdrawalDelay) {
         uint256 paid = uint256(params.reward) + params.collectFee;
         if (
-            Duration.unwrap(params.window) == 0 || Duration.unwrap(params.clock) == 0 || params.arity == 0
-                || params.arity > 8 || params.claimBond == 0 || params.challengeBond == 0 || 2 * paid > params.claimBond
+            Duration.unwrap(params.window) == 0 || Duration.unwrap(params.clock) == 0
+                || Duration.unwrap(params.spacing) == 0
+                || Duration.unwrap(params.spacing) > Duration.unwrap(params.window)
+                || Duration.unwrap(params.withdrawalDelay) == 0 || params.arity == 0 || params.arity > 8 || params.claimBond == 0 || params.challengeBond == 0 || 2 * paid > params.claimBond
                 || params.collectFee > params.challengeBond || address(prover).code.length == 0
         ) revert BadParams();
         CLAIM_BOND = params.claimBond;
         WINDOW = params.window;
+        SPACING = params.spacing;
+        CANCEL_DELAY = params.withdrawalDelay;
         game = new DisputeGame(params, prover, IRollupChain(address(this)));
     }
 
-    /// @notice Makes an unused nonce of the sender unusable.
+    /// @notice Makes an unused nonce of the sender unusable, after as long as a withdrawal has to wait: what is being posted
+    ///         with it can't be spoiled.
     function cancelNonce(uint256 nonce) external {
-        if (isNonceUsed(msg.sender, nonce)) revert NonceUsed(msg.sender, nonce);
-        _useNonce(msg.sender, nonce);
-        emit NonceCancelled(msg.sender, nonce);
+        if (_get(_usedNonces[msg.sender], nonce)) revert NonceUsed(msg.sender, nonce);
+        Timestamp time = currentTime().plus(CANCEL_DELAY);
+        _set(_usedNonces[msg.sender], nonce);
+        _cancelledFrom[msg.sender][nonce] = time;
+        emit NonceCancelled(msg.sender, nonce, time);
     }
 
     /// @notice Posts signed claims; anyone may. A claim that is not in order is skipped, the others are not touched by it.
@@ -136,9 +158,10 @@ contract RollupChain is Ledger, Uploads {
             leaves[j] = _post(postings[j], domain, batchId, j);
         }
         bytes32 root = Merkle.batch(leaves);
+        Timestamp closesAt = _reading().plus(WINDOW);
         // forge-lint: disable-next-line(unsafe-typecast) no block holds 2**32 postings
-        batches[batchId] = Batch({root: root, postedAt: currentTime(), count: uint32(count)});
-        emit BatchPosted(batchId, root, count, currentTime());
+        batches[batchId] = Batch({root: root, postedAt: currentTime(), closesAt: closesAt, count: uint32(count)});
+        emit BatchPosted(batchId, root, count, currentTime(), closesAt);
     }
 
     /// @notice Frees the bond of a final claim; anyone may.
@@ -161,45 +184,61 @@ contract RollupChain is Ledger, Uploads {
         }
     }
 
-    /// @notice Takes the bond of a challenge to a posted claim, after the value sent was deposited for the challenger; reverts
-    ///         if the proof does not place the claim in that batch, or the challenge period is over. Only the game may.
+    /// @notice Takes the bond of a challenge to a posted claim from the value sent and the challenger's earnings; reverts if
+    ///         the proof does not place the claim in that batch, or the challenge period is over. Only the game may.
+    /// @param isFirst whether it is the first challenge to the claim, which stops the chain's clock for a while
     /// @return policy of the claim's model
+    /// @return traceDepth levels from its trace roots down to the entries
     /// @return leafDepth levels from its trace roots down to the leaves
-    function admit(ClaimId claimId, ModelId modelId, Inclusion calldata inclusion, address challenger, uint256 bond)
-        external
-        payable
-        onlyGame
-        returns (TracePolicy policy, uint8 leafDepth)
-    {
-        Timestamp end = postedAt(claimId, inclusion).plus(WINDOW);
-        if (currentTime() > end) revert WindowOver(end);
+    function admit(
+        ClaimId claimId,
+        ModelId modelId,
+        Inclusion calldata inclusion,
+        address challenger,
+        uint256 bond,
+        bool isFirst
+    ) external payable onlyGame returns (TracePolicy policy, uint8 traceDepth, uint8 leafDepth) {
+        if (!_isIncluded(claimId, inclusion)) revert NotIncluded(claimId, inclusion.batchId);
+        Timestamp closesAt = batches[inclusion.batchId].closesAt;
+        if (_reading() > closesAt) revert WindowOver(closesAt, _reading());
+        if (isFirst) {
+            Stops memory clock = _clock.stop(currentTime(), SPACING);
+            _clock = clock;
+            emit ClockStopped(clock.resumesAt, clock.stopped);
+        }
         Model storage model = _model(modelId);
-        (policy, leafDepth) = (model.policy, model.traceDepth + model.tensorDepth);
-        _lock(challenger, bond, msg.value);
+        (policy, traceDepth, leafDepth) = (model.policy, model.traceDepth, model.traceDepth + model.tensorDepth);
+        _lockEarned(challenger, bond, msg.value);
     }
 
-    /// @notice Frees a locked bond whole. Only the game may.
-    function unlock(address account, uint256 amount) external onlyGame {
-        _unlock(account, amount);
+    /// @notice Frees a challenger's bond whole. Only the game may.
+    function unlock(address challenger, uint256 bond) external onlyGame {
+        _unlockEarned(challenger, bond);
     }
 
-    /// @notice Takes a locked bond, pays from it and burns the rest. Only the game may.
-    function forfeit(address loser, uint256 bond, Payout calldata payout) external onlyGame {
-        _forfeit(loser, bond, payout);
+    /// @notice Takes a challenger's bond, pays from it and burns the rest. Only the game may.
+    function forfeit(address challenger, uint256 bond, Payment[] calldata payments) external onlyGame {
+        _forfeit(challenger, bond, payments);
     }
 
-    /// @notice Forfeits the bond of an invalid claim and frees the winner's. Only the game may, which keeps for good that
-    ///         the claim is invalid.
-    function convict(ClaimId claimId, address claimant, uint256 winnersBond, Payout calldata payout) external onlyGame {
-        _unlock(payout.winner, winnersBond);
-        _forfeit(claimant, CLAIM_BOND, payout);
+    /// @notice Takes the bond of an invalid claim, pays from it and burns the rest; frees the bond of the challenger that
+    ///         won. Only the game may, which keeps for good that the claim is invalid.
+    function convict(
+        ClaimId claimId,
+        address claimant,
+        address challenger,
+        uint256 challengersBond,
+        Payment[] calldata payments
+    ) external onlyGame {
+        _unlockEarned(challenger, challengersBond);
+        _forfeit(claimant, CLAIM_BOND, payments);
         emit ClaimInvalid(claimId);
     }
 
-    /// @notice When the claim was posted; reverts if the proof does not place it in that batch.
-    function postedAt(ClaimId claimId, Inclusion calldata inclusion) public view returns (Timestamp) {
-        if (!_isIncluded(claimId, inclusion)) revert NotIncluded(claimId, inclusion.batchId);
-        return batches[inclusion.batchId].postedAt;
+    /// @notice The clock by which challenge periods are measured. At time t it shows `max(t, resumesAt) - stopped`; a batch is
+    ///         over once it shows more than the batch's `closesAt`.
+    function challengeClock() external view returns (Timestamp resumesAt, uint40 stopped) {
+        return (_clock.resumesAt, _clock.stopped);
     }
 
     /// @notice Whether the claim is accepted for good: posted, the challenge period over, no game open, not invalid.
@@ -207,9 +246,9 @@ contract RollupChain is Ledger, Uploads {
         return status(claim, inclusion) == Status.Final;
     }
 
-    /// @notice Whether the claimant's nonce was used or cancelled.
+    /// @notice Whether the claimant's nonce was used, or its cancellation has taken effect.
     function isNonceUsed(address claimant, uint256 nonce) public view returns (bool) {
-        return _get(_usedNonces[claimant], nonce);
+        return _get(_usedNonces[claimant], nonce) && !(_cancelledFrom[claimant][nonce] > currentTime());
     }
 
     /// @notice Whether the bond of the claim at `index` of a batch was released.
@@ -224,8 +263,7 @@ contract RollupChain is Ledger, Uploads {
         (uint256 openGames, bool convicted) = game.standingOf(claimId);
         if (convicted) return Status.Invalid;
         if (openGames != 0) return Status.Challenged;
-        bool over = currentTime() > batches[inclusion.batchId].postedAt.plus(WINDOW);
-        return over ? Status.Final : Status.Posted;
+        return _reading() > batches[inclusion.batchId].closesAt ? Status.Final : Status.Posted;
     }
 
     /// @notice The claim's id: its EIP-712 digest.
@@ -248,7 +286,7 @@ contract RollupChain is Ledger, Uploads {
             return Merkle.PADDING_LEAF;
         }
         _useNonce(claim.claimant, claim.nonce);
-        _lock(claim.claimant, CLAIM_BOND, 0);
+        _lockFree(claim.claimant, CLAIM_BOND);
         emit ClaimPosted(batchId, index, claimId, claim, posting.input, posting.output);
         return Merkle.claimLeaf(ClaimId.unwrap(claimId));
     }
@@ -290,7 +328,7 @@ contract RollupChain is Ledger, Uploads {
 
     function _release(ClaimId claimId, address claimant, Inclusion calldata inclusion) private {
         _set(_released[inclusion.batchId], inclusion.index);
-        _unlock(claimant, CLAIM_BOND);
+        _unlockFree(claimant, CLAIM_BOND);
         emit ClaimReleased(inclusion.batchId, inclusion.index, claimId);
     }
 
@@ -320,8 +358,14 @@ contract RollupChain is Ledger, Uploads {
         return Merkle.batchBranch(leaf, inclusion.index, inclusion.proof) == batch.root;
     }
 
+    /// @dev What was cancelled but could still be used has its bit already.
     function _useNonce(address claimant, uint256 nonce) private {
-        _set(_usedNonces[claimant], nonce);
+        if (_get(_usedNonces[claimant], nonce)) _cancelledFrom[claimant][nonce] = Timestamp.wrap(0);
+        else _set(_usedNonces[claimant], nonce);
+    }
+
+    function _reading() private view returns (Timestamp) {
+        return _clock.reading(currentTime());
     }
 
     function _onlyGame() private view {

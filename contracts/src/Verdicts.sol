@@ -5,8 +5,9 @@ import {IOneStepProver, Step} from "./interfaces/IOneStepProver.sol";
 import {IRollupChain} from "./interfaces/IRollupChain.sol";
 import {Header} from "./libraries/Header.sol";
 import {Merkle} from "./libraries/Merkle.sol";
+import {Partials} from "./libraries/Partials.sol";
 import {Claim} from "./types/Claim.sol";
-import {Rule} from "./types/Dispute.sol";
+import {Question, Rule} from "./types/Dispute.sol";
 import {Gindex} from "./types/Gindex.sol";
 import {ModelId} from "./types/Ids.sol";
 import {Model, Outline, Tensor} from "./types/Model.sol";
@@ -18,11 +19,14 @@ abstract contract Verdicts {
     /// @notice A place, what the trace has there, and what belongs there.
     /// @param traceIndex the value
     /// @param element element (`Step`) or byte (`Padding`) within the disputed leaf; for an op's padding not known, and 0
-    /// @param claimed what the trace has: an integer, sign-extended (`Step`, `Padding`), or a tensor root (`Input`, `Output`)
+    /// @param part number of the part of the box (`Part`)
+    /// @param claimed what the trace has: an integer, sign-extended (`Step`, `Padding`, `Epilogue`), or a tensor root (`Input`, `Output`);
+    ///        for `Part` the partial result, sign-extended, or of an argument `position << 64 | uint64(value)`
     /// @param computed what belongs there, in the same form
     struct Verdict {
         uint256 traceIndex;
         uint256 element;
+        uint256 part;
         bytes32 claimed;
         bytes32 computed;
     }
@@ -53,19 +57,15 @@ abstract contract Verdicts {
         Outline memory model = CHAIN.outlineOf(claim.modelId);
         bool atEntry = rule == Rule.Input || rule == Rule.Output;
         uint256 levelsBelow = atEntry ? 0 : model.tensorDepth;
-        if (rule == Rule.Timeout || place.depth() != model.traceDepth + levelsBelow) {
+        if (rule >= Rule.Timeout || place.depth() != model.traceDepth + levelsBelow) {
             revert RuleNotApplicable(rule, place);
         }
         verdict.traceIndex = place.offset() >> levelsBelow;
-        bool ofOp = verdict.traceIndex >= model.inputs && verdict.traceIndex < model.values;
 
         if (atEntry) {
             _compareEntry(verdict, CHAIN.modelOf(claim.modelId), traceRoot, claim, place, rule, witness);
-        } else if (ofOp) {
-            // forge-lint: disable-next-line(unsafe-typecast) both depths together are at most 64
-            uint64 leaf = uint64(place.offset());
-            Step memory disputed =
-                Step(ModelId.unwrap(claim.modelId), traceRoot, model.traceDepth, model.tensorDepth, leaf);
+        } else if (_isOfOp(model, verdict.traceIndex)) {
+            Step memory disputed = _step(model, claim, traceRoot, place);
             if (rule == Rule.Step) _compareElement(verdict, disputed, place, witness);
             else if (!PROVER.padding(disputed, witness)) revert NoMismatch(place);
         } else if (rule == Rule.Padding) {
@@ -75,6 +75,81 @@ abstract contract Verdicts {
         }
     }
 
+    /// @dev The leaf at a place as the prover names it; reverts unless it is one of an op's output.
+    function _leafOfOp(bytes32 traceRoot, Claim calldata claim, Gindex place, Rule rule)
+        internal
+        view
+        returns (Step memory)
+    {
+        Outline memory model = CHAIN.outlineOf(claim.modelId);
+        bool isLeaf = place.depth() == uint256(model.traceDepth) + model.tensorDepth;
+        if (!isLeaf || !_isOfOp(model, place.offset() >> model.tensorDepth)) revert RuleNotApplicable(rule, place);
+        return _step(model, claim, traceRoot, place);
+    }
+
+    /// @dev Reverts unless the partial result of part `number`, `value` at `position`, is wrong.
+    function _partVerdict(
+        Step memory disputed,
+        Question memory question,
+        uint256 number,
+        int64 value,
+        uint64 position,
+        bytes calldata witness
+    ) internal view returns (Verdict memory) {
+        // forge-lint: disable-next-line(unsafe-typecast) below the number of parts
+        (int64 right, uint64 where) = PROVER.part(disputed, question.element, uint32(number), witness);
+        if (value == right && position == where) revert NoMismatch(question.place);
+        return Verdict({
+            traceIndex: disputed.leaf >> disputed.tensorDepth,
+            element: question.element,
+            part: number,
+            claimed: _shown(question.monoid, value, position),
+            computed: _shown(question.monoid, right, where)
+        });
+    }
+
+    /// @dev Reverts unless the element is not what the op's code makes of the accumulator.
+    function _epilogueVerdict(Step memory disputed, Question memory question, int64 acc, bytes calldata witness)
+        internal
+        view
+        returns (Verdict memory)
+    {
+        (int64 claimed, int64 computed) = PROVER.epilogue(disputed, question.element, acc, witness);
+        if (claimed == computed) revert NoMismatch(question.place);
+        return Verdict({
+            traceIndex: disputed.leaf >> disputed.tensorDepth,
+            element: question.element,
+            part: 0,
+            claimed: _extended(claimed),
+            computed: _extended(computed)
+        });
+    }
+
+    function _isOfOp(Outline memory model, uint256 traceIndex) private pure returns (bool) {
+        return traceIndex >= model.inputs && traceIndex < model.values;
+    }
+
+    function _step(Outline memory model, Claim calldata claim, bytes32 traceRoot, Gindex place)
+        private
+        pure
+        returns (Step memory)
+    {
+        // forge-lint: disable-next-line(unsafe-typecast) both depths together are at most 64
+        uint64 leaf = uint64(place.offset());
+        return Step(ModelId.unwrap(claim.modelId), traceRoot, model.traceDepth, model.tensorDepth, leaf);
+    }
+
+    function _shown(uint8 monoid, int64 value, uint64 position) private pure returns (bytes32) {
+        if (!Partials.isArgument(monoid)) return _extended(value);
+        // forge-lint: disable-next-line(unsafe-typecast) two's complement stays what it is
+        return bytes32(uint256(position) << 64 | uint64(value));
+    }
+
+    function _extended(int64 value) private pure returns (bytes32) {
+        // forge-lint: disable-next-line(unsafe-typecast) two's complement stays what it is
+        return bytes32(uint256(int256(value)));
+    }
+
     function _compareElement(Verdict memory verdict, Step memory disputed, Gindex place, bytes calldata witness)
         private
         view
@@ -82,8 +157,7 @@ abstract contract Verdicts {
         (int64 claimed, int64 computed) = PROVER.step(disputed, witness);
         if (claimed == computed) revert NoMismatch(place);
         verdict.element = uint16(bytes2(witness[:2]));
-        // forge-lint: disable-next-line(unsafe-typecast) two's complement stays what it is
-        (verdict.claimed, verdict.computed) = (bytes32(uint256(int256(claimed))), bytes32(uint256(int256(computed))));
+        (verdict.claimed, verdict.computed) = (_extended(claimed), _extended(computed));
     }
 
     /// @dev Witness: the leaf's 1,024 bytes, then its path in the trace tree.
