@@ -15,7 +15,7 @@ from rollup.batch import Inclusion
 from rollup.claim import MAX_CLAIM_BYTES, Address, Claim, ClaimId, PostedClaim
 from rollup.errors import ClaimError
 from rollup.l1.signing import checksummed
-from rollup.settings import Parameters
+from rollup.settings import DURATIONS, Parameters
 from rollup.types import Duration, ModelId, Root
 
 Json = dict[str, Any]
@@ -167,13 +167,13 @@ def inclusion_of(data: Any) -> Inclusion:
     )
 
 
-_TIMES = ("window", "clock", "arity")
+_COUNTS = (*DURATIONS, "arity")
 
 
 def parameters_json(parameters: Parameters) -> Json:
     """Durations and arity as numbers, wei as strings."""
     return {
-        field.name: value if field.name in _TIMES else str(value)
+        field.name: value if field.name in _COUNTS else str(value)
         for field in fields(Parameters)
         for value in [getattr(parameters, field.name)]
     }
@@ -184,11 +184,11 @@ def parameters_of(data: Any) -> Parameters:
     read: Mapping[str, Any] = object_of(data, "parameters", tuple(field.name for field in fields(Parameters)))
     values: dict[str, Any] = {
         field.name: count_of(read[field.name], f"parameters.{field.name}")
-        if field.name in _TIMES
+        if field.name in _COUNTS
         else amount_of(read[field.name], f"parameters.{field.name}")
         for field in fields(Parameters)
     }
-    return Parameters(**(values | {"window": Duration(values["window"]), "clock": Duration(values["clock"])}))
+    return Parameters(**(values | {name: Duration(values[name]) for name in DURATIONS}))
 
 
 def _shown(value: Any) -> str:

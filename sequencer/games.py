@@ -136,12 +136,13 @@ class Board:
                 yield from self._reveal(said, "leaf_revealed", node, {"bytes": len(data)})
             case Selected(game_id, position, node) if game_id in self.games:
                 yield _move(said, self.games[game_id].claim_id, game_id, "selected", position, node, {})
-            case Convicted(claim_id, game_id, rule, place, trace_index, element, claimed, computed):
+            case Convicted(claim_id, game_id, rule, place, trace_index, element, part, claimed, computed):
                 extra = {
                     "rule": rule.name.lower(),
                     "place": str(place),
                     "trace_index": str(trace_index),
                     "element": str(element),
+                    "part": str(part),
                     "claimed": _hex(claimed),
                     "computed": _hex(computed),
                 }

@@ -158,7 +158,7 @@ def _standing(view: ClaimView, l1: L1Client) -> ClaimStatus:
         folded = fold_inclusion(view.claim_id, view.inclusion.index, view.inclusion.siblings)
     except CommitmentError as error:
         raise BadAnswer(f"the proof of claim 0x{view.claim_id.hex()} does not hold: {error}") from None
-    root, posted_at, _ = l1.batch(view.inclusion.batch)
+    root, posted_at, *_ = l1.batch(view.inclusion.batch)
     if not posted_at:
         return ClaimStatus.UNKNOWN
     if folded != root:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from eth_abi.abi import decode
 from eth_utils.address import to_checksum_address
@@ -20,6 +20,8 @@ from rollup.encoding import Header, decode_header
 from rollup.errors import ChainError, Refused, Reverted, StaleView
 from rollup.game.clock import Clocks, Side
 from rollup.game.moves import Rule
+from rollup.game.question import Partial, Question, encode_results
+from rollup.game.stopping import StoppingClock
 from rollup.l1 import signing
 from rollup.l1.artifacts import Function, artifact
 from rollup.l1.chain import Chain
@@ -29,12 +31,15 @@ from rollup.l1.sending import Anchor
 from rollup.l1.signing import Domain, Signer
 from rollup.merkle import branch
 from rollup.program import Program
-from rollup.settings import Parameters
+from rollup.settings import DURATIONS, Parameters
 from rollup.types import Duration, Gindex, ModelId, Root, Timestamp
 
 E = TypeVar("E")
 
 NOTHING = bytes(32)
+
+EPILOGUE = (1 << 256) - 1
+"""Stands for a child in ``settle`` where the op's code is settled and no partial result."""
 
 BASE_GAS = 21_000
 FLOOR_7976 = 64
@@ -84,15 +89,28 @@ class Receipt:
         return found[0]
 
 
+class BatchInfo(NamedTuple):
+    """A batch as L1 keeps it. ``claims``: how many, skipped ones included. ``closes_at``: the last reading of the challenge
+    clock at which they can be challenged for the first time.
+    """
+
+    root: Root
+    posted_at: Timestamp
+    closes_at: Timestamp
+    claims: int
+
+
 @dataclass(frozen=True)
 class DisputeInfo:
-    """What all games about a claim share, as L1 keeps it. ``games``: ever opened. ``leaf_depth``: levels from the trace
-    root down to the leaves. ``trace_root``: of a claim that was posted without one, once it is set; zero for all others.
+    """What all games about a claim share, as L1 keeps it. ``games``: ever opened. ``trace_depth``, ``leaf_depth``: levels
+    from the trace root down to the entries and to the leaves. ``trace_root``: of a claim that was posted without one, once
+    it is set; zero for all others.
     """
 
     claimant: Address
     games: int
     open_games: int
+    trace_depth: int
     leaf_depth: int
     convicted: bool
     trace_root: Root
@@ -119,7 +137,9 @@ class At:
 
 @dataclass(frozen=True)
 class GameInfo:
-    """One game as L1 keeps it, and where it stands now. ``live``: neither ended nor the claim convicted.
+    """One game as L1 keeps it, and where it stands now. ``live``: neither ended nor the claim convicted. ``inside``: an
+    element of the leaf at ``position``, so that ``node`` is a question's hash. ``committed_in``: the block of its commitment,
+    or in which it came to a leaf or an entry; what it proves there is taken in later blocks.
 
     L1 forgets a game that has ended: it is then not ``open``, and the numbers are 0.
     """
@@ -128,6 +148,7 @@ class GameInfo:
     committed_in: int
     moves: int
     open: bool
+    inside: bool
     position: Gindex
     commitment: bytes
     live: bool
@@ -224,8 +245,9 @@ class L1Client:
 
     @cached_property
     def parameters(self) -> Parameters:
-        window, clock, *rest = self._game("parameters")
-        return Parameters(Duration(window), Duration(clock), *rest)
+        fields = self._game("parameters")
+        durations, rest = fields[: len(DURATIONS)], fields[len(DURATIONS) :]
+        return Parameters(*map(Duration, durations), *rest)
 
     def _rollup(self, name: str, *args: Any) -> Any:
         """Read from the RollupChain."""
@@ -287,15 +309,41 @@ class L1Client:
         raise ChainError(f"model 0x{model_id.hex()} is not registered on this chain; register its program first")
 
     def deposit(self, wei: int) -> Receipt:
-        """Move wei from the account into its free balance."""
+        """Move wei from the account into its free balance, which claims are bonded with."""
         return self._send("RollupChain", "deposit", value=wei)
 
+    def fund(self, wei: int) -> Receipt:
+        """Move wei from the account into its earnings, which challenges are bonded with."""
+        return self._send("RollupChain", "fund", value=wei)
+
+    def redeposit(self, wei: int) -> Receipt:
+        """Make earnings free balance."""
+        return self._send("RollupChain", "redeposit", wei)
+
     def withdraw(self, wei: int) -> Receipt:
+        """Take earnings out."""
         return self._send("RollupChain", "withdraw", wei)
+
+    def announce_withdrawal(self, wei: int) -> Receipt:
+        """Say that free balance will be taken out; in place of what was announced before, 0 takes it back."""
+        return self._send("RollupChain", "announceWithdrawal", wei)
+
+    def complete_withdrawal(self) -> Receipt:
+        """Take out what was announced, or whatever of it is still free, once the withdrawal delay is over."""
+        return self._send("RollupChain", "completeWithdrawal")
 
     def balance(self, account: Address, block: int | str = "latest") -> int:
         """Free wei of an account in the ledger, after a block."""
         return int(self._read(artifact("RollupChain").functions["balance"], self.address, [account], block))
+
+    def earnings(self, account: Address, block: int | str = "latest") -> int:
+        """Wei that an account earned, or brought in for challenges, after a block."""
+        return int(self._read(artifact("RollupChain").functions["earnings"], self.address, [account], block))
+
+    def withdrawal(self, account: Address) -> tuple[int, Timestamp]:
+        """(wei, time) of what an account announced to take out of its free balance, and from when on it may; (0, 0) if nothing."""
+        wei, due = self._rollup("withdrawalOf", account)
+        return int(wei), Timestamp(due)
 
     def locked(self, account: Address) -> int:
         """Wei of an account that are held as bonds."""
@@ -354,10 +402,15 @@ class L1Client:
     def is_released(self, inclusion: Inclusion) -> bool:
         return bool(self._rollup("isReleased", inclusion.batch, inclusion.index))
 
-    def batch(self, number: int) -> tuple[Root, Timestamp, int]:
-        """(root, time it was posted, claims) of a batch."""
-        root, posted_at, count = self._rollup("batches", number)
-        return Root(root), Timestamp(posted_at), count
+    def batch(self, number: int) -> BatchInfo:
+        """A batch; all zero if there is none of this number."""
+        root, posted_at, closes_at, claims = self._rollup("batches", number)
+        return BatchInfo(Root(root), Timestamp(posted_at), Timestamp(closes_at), claims)
+
+    def challenge_clock(self) -> StoppingClock:
+        """The clock on which challenge periods are measured."""
+        resumes_at, stopped = self._rollup("challengeClock")
+        return StoppingClock(Timestamp(resumes_at), Duration(stopped))
 
     def release(self, claim: Claim, inclusion: Inclusion) -> Receipt:
         """Free the bond of a final claim; anyone may."""
@@ -375,7 +428,7 @@ class L1Client:
         return signing.commitment(self.domain, self.game_address, claim, trace_root, self.account, place, salt)
 
     def challenge(self, claim: Claim, inclusion: Inclusion, commitment: bytes = NOTHING, value: int = 0) -> Receipt:
-        """Open a game; ``value`` wei are deposited first. ``receipt.one(Challenged)`` is the game."""
+        """Open a game; the bond comes from ``value`` wei and from earnings. ``receipt.one(Challenged)`` is the game."""
         return self._send(
             "DisputeGame", "challenge", claim_fields(claim), _inclusion(inclusion), commitment, value=value
         )
@@ -401,6 +454,38 @@ class L1Client:
     def prove(self, at: At, claim: Claim, place: Gindex, salt: bytes, rule: Rule, witness: bytes) -> Receipt:
         return self._send("DisputeGame", "prove", astuple(at), claim_fields(claim), place, salt, rule.value, witness)
 
+    def descend(self, at: At, claim: Claim, place: Gindex, salt: bytes, element: int, descriptor: bytes) -> Receipt:
+        """Ask what the reduction box of an element of the leaf ``place`` reduces to. ``descriptor``: with length and path, as in
+        the witness of a step.
+        """
+        return self._send("DisputeGame", "descend", astuple(at), claim_fields(claim), place, salt, element, descriptor)
+
+    def partials(self, claim: ClaimId, trace_root: Root, question: Question, results: Sequence[Partial]) -> Receipt:
+        """Answer a question; only the claimant may."""
+        answer = encode_results(question.monoid, results)
+        return self._send("DisputeGame", "partials", claim, trace_root, astuple(question), answer)
+
+    def narrow(self, at: At, question: Question, results: Sequence[Partial], child: int) -> Receipt:
+        """Dispute one partial result of the answer to the question on which the game stands."""
+        answer = encode_results(question.monoid, results)
+        return self._send("DisputeGame", "narrow", astuple(at), astuple(question), answer, child)
+
+    def settle(
+        self, at: At, claim: Claim, question: Question, results: Sequence[Partial], child: int, witness: bytes
+    ) -> Receipt:
+        """Prove that one partial result of a single part is false; for ``EPILOGUE`` that the op's code gives another element."""
+        answer = encode_results(question.monoid, results)
+        return self._send(
+            "DisputeGame",
+            "settle",
+            astuple(at),
+            claim_fields(claim),
+            astuple(question),
+            answer,
+            child,
+            witness,
+        )
+
     def timeout(self, games: Sequence[GameRef]) -> Receipt:
         return self._send("DisputeGame", "timeout", [astuple(game) for game in games])
 
@@ -418,6 +503,7 @@ class L1Client:
             _address(found["claimant"]),
             found["games"],
             found["openGames"],
+            found["traceDepth"],
             found["leafDepth"],
             found["convicted"],
             Root(found["traceRoot"]),
@@ -448,6 +534,7 @@ class L1Client:
             found["committedAt"],
             found["moves"],
             found["open"],
+            found["inside"],
             Gindex(found["gindex"]),
             found["commitment"],
             live,

@@ -15,12 +15,12 @@ from rollup.l1.chain import Chain
 from rollup.l1.client import L1Client
 from rollup.l1.signing import Signer, checksummed
 from rollup.program import parse_json
-from rollup.settings import Parameters
+from rollup.settings import DURATIONS, Parameters
 from rollup.types import Duration
 
 MOST_BYTES = 1 << 16
 
-_COUNTS = ("window", "clock", "arity")
+_COUNTS = (*DURATIONS, "arity")
 """Parameters that are JSON numbers; the others are wei, decimal strings."""
 
 _UINT256 = 1 << 256
@@ -117,7 +117,7 @@ class Deployment:
         values: dict[str, Any] = {
             name: _number(given[name], f"parameters.{name}", name not in _COUNTS) for name in names
         }
-        values |= {name: Duration(values[name]) for name in ("window", "clock")}
+        values |= {name: Duration(values[name]) for name in DURATIONS}
         contract = read["contract"]
         if not isinstance(contract, str) or not re.fullmatch("0x[0-9a-fA-F]{40}", contract):
             raise ValueError("contract is no address (0x and 40 hex digits)")

@@ -17,9 +17,11 @@ from web3.types import LogReceipt
 from rollup.claim import Address, Claim, ClaimId
 from rollup.errors import ChainError
 from rollup.game.moves import Rule
+from rollup.game.question import Question
 from rollup.l1.artifacts import artifact
 from rollup.l1.reverts import name_of
-from rollup.types import Gindex, ModelId, Root, Timestamp
+from rollup.ops import Monoid
+from rollup.types import Duration, Gindex, ModelId, Root, Timestamp
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,13 @@ class ModelRegistered:
 
 @dataclass(frozen=True)
 class BatchPosted:
+    """``closes_at``: the last reading of the challenge clock at which its claims can be challenged for the first time."""
+
     batch: int
     root: Root
     count: int
     posted_at: Timestamp
+    closes_at: Timestamp
 
 
 @dataclass(frozen=True)
@@ -72,8 +77,19 @@ class ClaimInvalid:
 
 @dataclass(frozen=True)
 class NonceCancelled:
+    """``time``: from then on the nonce can't be used."""
+
     claimant: Address
     nonce: int
+    time: Timestamp
+
+
+@dataclass(frozen=True)
+class ClockStopped:
+    """``stopped``: seconds of all stops of the challenge clock, the one that ends at ``resumes_at`` included."""
+
+    resumes_at: Timestamp
+    stopped: Duration
 
 
 @dataclass(frozen=True)
@@ -105,9 +121,33 @@ class Deposited:
 
 
 @dataclass(frozen=True)
-class Withdrawn:
+class Funded:
     account: Address
     amount: int
+
+
+@dataclass(frozen=True)
+class Redeposited:
+    account: Address
+    amount: int
+
+
+@dataclass(frozen=True)
+class WithdrawalAnnounced:
+    """``due``: from then on that much of the free balance may leave."""
+
+    account: Address
+    amount: int
+    due: Timestamp
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """``was_free``: from the free balance; otherwise from earnings."""
+
+    account: Address
+    amount: int
+    was_free: bool
 
 
 @dataclass(frozen=True)
@@ -181,8 +221,35 @@ class Selected:
 
 
 @dataclass(frozen=True)
+class Descended:
+    """The game stands on this question now."""
+
+    game_id: bytes
+    question: Question
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The claimant's answer to the question whose hash is ``node``: partial results, encoded."""
+
+    node: Root
+    claim_id: ClaimId
+    results: bytes
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """The game stands on this question now."""
+
+    game_id: bytes
+    question: Question
+
+
+@dataclass(frozen=True)
 class Convicted:
-    """``claimed`` and ``computed``: sign-extended integers (step, padding) or tensor roots (input, output)."""
+    """``part``: number of the part of the box (rule ``part``), else 0. ``claimed`` and ``computed``: sign-extended integers (step,
+    padding, part, epilogue; of an argument's part ``position << 64 | value``) or tensor roots (input, output).
+    """
 
     claim_id: ClaimId
     game_id: bytes
@@ -190,6 +257,7 @@ class Convicted:
     place: Gindex
     trace_index: int
     element: int
+    part: int
     claimed: bytes
     computed: bytes
 
@@ -199,13 +267,21 @@ class ChallengeLost:
     claim_id: ClaimId
     game_id: bytes
     collector: Address
-    paid_to_defender: int
+    paid_to_claimant: int
 
 
 @dataclass(frozen=True)
 class Reclaimed:
     claim_id: ClaimId
     game_id: bytes
+
+
+@dataclass(frozen=True)
+class CallFailed:
+    """One call of a multicall was refused. ``reason``: the error's name."""
+
+    index: int
+    reason: str
 
 
 Event = (
@@ -216,10 +292,14 @@ Event = (
     | ClaimReleased
     | ClaimInvalid
     | NonceCancelled
+    | ClockStopped
     | ChunkUploaded
     | ChunksJoined
     | TensorsAssembled
     | Deposited
+    | Funded
+    | Redeposited
+    | WithdrawalAnnounced
     | Withdrawn
     | BondLocked
     | BondUnlocked
@@ -231,9 +311,13 @@ Event = (
     | Revealed
     | LeafRevealed
     | Selected
+    | Descended
+    | Answered
+    | Narrowed
     | Convicted
     | ChallengeLost
     | Reclaimed
+    | CallFailed
 )
 
 
@@ -262,23 +346,41 @@ def claim_of(fields: Mapping[str, Any]) -> Claim:
     )
 
 
+def question_of(fields: Mapping[str, Any]) -> Question:
+    """A Question from its ABI fields."""
+    return Question(
+        Gindex(fields["place"]),
+        fields["element"],
+        Monoid(fields["monoid"]),
+        fields["parts"],
+        fields["level"],
+        fields["index"],
+        fields["value"],
+        fields["position"],
+    )
+
+
 def _roots(values: Iterable[bytes]) -> tuple[Root, ...]:
     return tuple(Root(bytes(value)) for value in values)
 
 
 FIELDS: Mapping[type[Any], tuple[str, ...]] = {
     ModelRegistered: ("modelId", "header"),
-    BatchPosted: ("batchId", "root", "count", "postedAt"),
+    BatchPosted: ("batchId", "root", "count", "postedAt", "closesAt"),
     ClaimPosted: ("batchId", "index", "claimId", "claim", "input", "output"),
     ClaimSkipped: ("batchId", "index", "claimId", "reason"),
     ClaimReleased: ("batchId", "index", "claimId"),
     ClaimInvalid: ("claimId",),
-    NonceCancelled: ("claimant", "nonce"),
+    NonceCancelled: ("claimant", "nonce", "time"),
+    ClockStopped: ("resumesAt", "stopped"),
     ChunkUploaded: ("root", "chunk"),
     ChunksJoined: ("root", "byteLength", "left", "right"),
     TensorsAssembled: ("modelId", "isOutput", "root", "tensors"),
     Deposited: ("account", "amount"),
-    Withdrawn: ("account", "amount"),
+    Funded: ("account", "amount"),
+    Redeposited: ("account", "amount"),
+    WithdrawalAnnounced: ("account", "amount", "due"),
+    Withdrawn: ("account", "amount", "wasFree"),
     BondLocked: ("account", "amount"),
     BondUnlocked: ("account", "amount"),
     BondForfeited: ("account", "amount", "burnt"),
@@ -289,14 +391,19 @@ FIELDS: Mapping[type[Any], tuple[str, ...]] = {
     Revealed: ("node", "children"),
     LeafRevealed: ("node", "data"),
     Selected: ("gameId", "gindex", "node"),
-    Convicted: ("claimId", "gameId", "rule", "place", "traceIndex", "element", "claimed", "computed"),
-    ChallengeLost: ("claimId", "gameId", "collector", "paidToDefender"),
+    Descended: ("gameId", "question"),
+    Answered: ("node", "claimId", "results"),
+    Narrowed: ("gameId", "question"),
+    Convicted: ("claimId", "gameId", "rule", "place", "traceIndex", "element", "part", "claimed", "computed"),
+    ChallengeLost: ("claimId", "gameId", "collector", "paidToClaimant"),
     Reclaimed: ("claimId", "gameId"),
+    CallFailed: ("index", "reason"),
 }
 """The ABI's name of every field, in the dataclass's order; the class name is the event's."""
 
 _CONVERT: Mapping[str, Callable[[Any], Any]] = {
     "claim": claim_of,
+    "question": question_of,
     "children": _roots,
     "tensors": _roots,
     "rule": Rule,

@@ -20,6 +20,13 @@ from rollup.l1.artifacts import CONTRACTS, artifact
 SENTENCES: Mapping[str, str] = {
     # Money
     "InsufficientBalance": "{account} has {available} wei free and needs {needed}; deposit the difference",
+    "InsufficientEarnings": (
+        "{account} has {available} wei of earnings and needs {needed}; send the difference along, or fund it"
+    ),
+    "AccountFull": "{account} would hold {total} wei, and the ledger takes less than 2^80 for each; use another account too",
+    "WithdrawalNotDue": (
+        "what {account} announced to withdraw can leave from {due} on (0: nothing is announced); announce it, then wait"
+    ),
     "InsufficientLocked": "{account} has {held} wei locked, less than the bond of {needed}; report this as a bug",
     "PaymentsExceedBond": "payments of {payments} wei exceed the bond of {bond}; report this as a bug",
     "WithdrawalRefused": "{account} refused its own withdrawal; withdraw from an account that accepts payments",
@@ -70,7 +77,10 @@ SENTENCES: Mapping[str, str] = {
     "NotFinal": "claim {claimId} is not final (status {status}); wait for the end of its challenge period and games",
     "AlreadyReleased": "the bond of claim {claimId} was released before; withdraw it from the balance",
     # The game
-    "WindowOver": "the challenge period ended at {end}; the claim can't be challenged any more",
+    "WindowOver": (
+        "the challenge clock shows {reading}, and the challenge period was over behind {closesAt}; "
+        "the claim can't be challenged any more"
+    ),
     "AlreadyConvicted": "claim {claimId} is invalid already; reclaim the bonds of games that are left",
     "NotChallenged": "nobody has challenged claim {claimId}; keep its trace root until somebody does",
     "GameOver": "game {gameId} does not exist or has ended; read the claim's games again",
@@ -86,9 +96,11 @@ SENTENCES: Mapping[str, str] = {
     "CannotSelect": "node {gindex} is the game's own or lies below the leaves; select one in between",
     "TraceRootAlreadySet": "claim {claimId} has a trace root, which stays; go on with it",
     "NoTraceRoot": "claim {claimId} has no trace root yet (or would get a zero one); the claimant sets it",
-    "NotClaimant": "only the claimant of {claimId} sets the trace root; send its signature along",
+    "NotClaimant": (
+        "only the claimant of {claimId} sets its trace root or gives partial results; for a root send its signature along"
+    ),
     "PlaceNotReached": (
-        "game {gameId} neither stands on {place} nor committed to it in an earlier block; commit, then prove"
+        "game {gameId} has neither stood on {place} nor committed to it since an earlier block; select or commit, then wait a block"
     ),
     "NothingToCollect": "no clock of these games has run out, or they have ended; wait until one has",
     "NothingToReclaim": "none of these games was ended by another one's conviction; play them on",
@@ -98,6 +110,21 @@ SENTENCES: Mapping[str, str] = {
     ),
     "WitnessLength": "the witness has {given} bytes, the rule needs {needed}; build it for this place",
     "NoMismatch": "the witness proves that the claim is right at {place}; nothing is won",
+    "Starved": "call {index} of the multicall ran out of gas, or calls no move; send it again with more gas",
+    # Inside an element
+    "InsideElement": "game {gameId} is inside an element already; settle it there, or narrow",
+    "NotDivided": "the op's box has {parts} parts; prove the element by a step, which covers it whole",
+    "PartialCount": "the answer has {given} bytes, and this node's partial results have {needed}; give one for every child",
+    "PartialsDoNotCombine": (
+        "the partial results reduce to {value} at position {position}, not to what is in question; compute them again"
+    ),
+    "NotThisQuestion": "the game stands on {node}, which is not this question; read the game again",
+    "NotTheseResults": "the claimant's answer to {node} was another one; take the results from its event",
+    "NoSuchChild": "the answer has {count} partial results and none with number {child}; name one of them",
+    "WrongLevel": (
+        "at level {level} that can't be said: narrow where children stand for many parts, settle a part where they stand for one, "
+        "the op's code at level 0"
+    ),
     # One step
     "WitnessLength(uint256)": "the witness ends in a field or has {surplus} bytes behind its last one; build it again",
     "RunsUnsorted": (

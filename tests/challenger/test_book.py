@@ -73,11 +73,11 @@ def blocks(draw: st.DrawFn) -> list[Event]:
         [
             posted(name, batch, 0),
             ClaimSkipped(batch, 1, NAMES[0], "x"),
-            BatchPosted(batch, root(4), 2, Timestamp(batch)),
+            BatchPosted(batch, root(4), 2, Timestamp(batch), Timestamp(batch + 100)),
         ],
         [Challenged(name, game_id, draw(st.sampled_from([ME, EVE])), game, root(0), bytes(32))],
         [TraceRootSet(name, root(draw(st.integers(10, 12))))],
-        [Convicted(name, game_id, Rule.STEP, Gindex(4), 2, 0, bytes(32), bytes(32))],
+        [Convicted(name, game_id, Rule.STEP, Gindex(4), 2, 0, 0, bytes(32), bytes(32))],
         [ClaimReleased(0, 0, name)],
         [ChallengeLost(name, game_id, EVE, 0)],
         [Reclaimed(name, game_id)],
@@ -184,7 +184,7 @@ def test_games_end_by_conviction_loss_and_reclaim_and_begin_again_when_that_is_t
     book = Book()
     book.take(NOBODY, chain.news(-1, None))
     assert book.games_of(NAMES[0]) == games and book.games_of(NAMES[0], ME) == [games[0], games[2]]
-    verdict = Convicted(NAMES[0], games[1].game_id, Rule.STEP, Gindex(4), 2, 0, bytes(32), bytes(32))
+    verdict = Convicted(NAMES[0], games[1].game_id, Rule.STEP, Gindex(4), 2, 0, 0, bytes(32), bytes(32))
     chain.blocks += [
         [ChallengeLost(NAMES[0], games[0].game_id, EVE, 0)],
         [verdict],

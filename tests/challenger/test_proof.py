@@ -24,7 +24,7 @@ TRACE = Published(PROGRAM, LIED)
 HEADER: Header = PROGRAM.header
 LEAF = 3 << HEADER.tensor_depth
 WITNESS = step_witness(PROGRAM, LIED, TRACE, LEAF, TRACE.leaf_bytes(LEAF), 2)
-EVENT = Convicted(b"", b"", Rule.STEP, leaf_gindex(LEAF, PROGRAM.depth), 3, 2, b"", b"")
+EVENT = Convicted(b"", b"", Rule.STEP, leaf_gindex(LEAF, PROGRAM.depth), 3, 2, 0, b"", b"")
 
 
 class Node:

@@ -26,7 +26,7 @@ from rollup.types import Duration, Gindex, Root
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of, with_lie
 
 FOLDER = Path(__file__).parent / "game"
-TERMS = Parameters(Duration(100), Duration(40), 2, 1000, 500, 300, 10, 20)
+TERMS = Parameters(Duration(100), Duration(40), Duration(1), Duration(50), 2, 1000, 500, 300, 10, 20)
 FUNDS = 2000
 PEOPLE = ("claimant", "alice", "bob", "carol")
 SALT = bytes(range(32))

@@ -30,7 +30,7 @@ from rollup.types import Duration, Gindex, Root, Timestamp
 from tests.rollup.game import toy
 
 CLAIMANT, ALICE = Address("0x" + "c1" * 20), Address("0x" + "a1" * 20)
-TERMS = Parameters(Duration(100), Duration(40), 1, 1000, 500, 300, 10, 20)
+TERMS = Parameters(Duration(100), Duration(40), Duration(1), Duration(50), 1, 1000, 500, 300, 10, 20)
 PLACE = Place(Gindex((1 << toy.TRACE_DEPTH) | 3), b"s" * 32)
 
 

@@ -51,7 +51,7 @@ from tests.rollup.game import toy
 CLAIMANT = Address("0x" + "c1" * 20)
 HONEST = Address("0x" + "a0" * 20)
 SYBILS = [Address("0x" + f"{n:02x}" * 20) for n in range(0xE0, 0xE4)]
-TERMS = Parameters(Duration(100), Duration(40), 1, 1000, 500, 300, 10, 20)
+TERMS = Parameters(Duration(100), Duration(40), Duration(1), Duration(50), 1, 1000, 500, 300, 10, 20)
 FUNDS = 10_000
 
 ENDINGS: Counter[Rule | str] = Counter()

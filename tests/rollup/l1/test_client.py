@@ -147,7 +147,7 @@ def test_a_skipped_claim_says_why_and_leaves_the_others_alone() -> None:
     receipt = network.deployer.post_batch(again)
     reasons = [event.reason for event in receipt.events if isinstance(event, ClaimSkipped)]
     assert reasons == ["NonceUsed", "NonceUsed"]
-    root, _, count = network.deployer.batch(receipt.one(BatchPosted).batch)
+    root, _, _, count = network.deployer.batch(receipt.one(BatchPosted).batch)
     assert (root, count) == (Batch((None, None)).root, 2)
 
 
