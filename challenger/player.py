@@ -185,7 +185,7 @@ class ChallengerPlayer:
         claim = book.claims[claim_id].claim
         if isinstance(action, OpenGame):
             named = NOTHING if action.place is None else self._commitment(claim_id, root, action.place)
-            missing = max(0, client.parameters.challenge_bond - client.balance(client.account))
+            missing = max(0, client.parameters.challenge_bond - client.earnings(client.account))
             return _played(lambda: client.challenge(claim, book.inclusion(claim_id), named, missing))
         assert game is not None
         at = game.at

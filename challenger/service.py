@@ -132,11 +132,11 @@ class WatcherService:
         if target == 0:
             return
         with client.anchored():
-            free, wallet = client.balance(client.account), client.chain.wei_of(client.account)
+            free, wallet = client.earnings(client.account), client.chain.wei_of(client.account)
             missing = min(target - free, wallet - GAS_RESERVE_WEI)
             if 2 * free < target and missing > 0:
-                client.deposit(missing)
-                _log.info("deposited", wei=missing, free_wei=free + missing)
+                client.fund(missing)
+                _log.info("funded", wei=missing, free_wei=free + missing)
 
     def _no_models(self) -> str | None:
         if self.watcher.held:

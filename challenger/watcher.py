@@ -463,7 +463,7 @@ class Watcher:
         if self._account is None:
             return None
         chain, account = self._client.chain, self._account
-        funds = Funds(self._client.balance(account), self._client.locked(account), chain.wei_of(account))
+        funds = Funds(self._client.earnings(account), self._client.locked(account), chain.wei_of(account))
         bond = self._client.parameters.challenge_bond
         self.low = None
         if self.manner.mode >= Mode.CHALLENGE and funds.free + funds.on_chain < bond:

@@ -89,7 +89,8 @@ class Network:
             self.watcher.hold(self.program)
         else:
             self.watcher.take(ReExecute(self.program, self.machine))
-        self.deposit(self.watcher_client, 3 * self.parameters.challenge_bond)
+        self.watcher_client.fund(3 * self.parameters.challenge_bond)
+        self.deposited += 3 * self.parameters.challenge_bond
 
     def client(self, name: str) -> L1Client:
         return self.operator.using(self.chain.signer(name))
@@ -221,12 +222,17 @@ class Network:
 
     def bonds(self) -> dict[str, int]:
         """Wei that came in, went out and was burned; whoever still has a balance withdraws it first."""
-        out = 0
-        for client in [self.watcher_client, *(story.client for story in self.stories)]:
-            free = client.balance(client.account)
+        out, clients = 0, [self.watcher_client, *(story.client for story in self.stories)]
+        for client in clients:
+            client.announce_withdrawal(client.balance(client.account))
+        self.chain.advance(self.parameters.withdrawal_delay)
+        for client in clients:
+            free, earned = client.balance(client.account), client.earnings(client.account)
             if free:
-                client.withdraw(free)
-                out += free
+                client.complete_withdrawal()
+            if earned:
+                client.withdraw(earned)
+            out += free + earned
         return {"in": self.deposited, "out": out, "burned": self.operator.burned()}
 
 

@@ -132,7 +132,7 @@ class ForcedMoves:
             raise MoveError(
                 f"{client.account} plays game {mine[0].ref.counter} about claim {_short(claim_id)} already; play that one"
             )
-        missing = max(0, client.parameters.challenge_bond - client.balance(client.account))
+        missing = max(0, client.parameters.challenge_bond - client.earnings(client.account))
         held = client.chain.wei_of(client.account)
         if missing > held:
             raise MoveError(

@@ -131,7 +131,10 @@ class Network:
         """In = out + burned: what the contract holds is every balance, every bond, and what was burned."""
         known = {client.account for client in (self.client(name) for name in names)}
         known |= {claimed.client.account for claimed in self.claims}
-        held = sum(self.deployer.balance(account) + self.deployer.locked(account) for account in known)
+        held = sum(
+            self.deployer.balance(account) + self.deployer.earnings(account) + self.deployer.locked(account)
+            for account in known
+        )
         assert self.chain.wei_of(self.deployer.address) == held + self.deployer.burned()
 
 
