@@ -89,14 +89,19 @@ class Network:
             self.watcher.hold(self.program)
         else:
             self.watcher.take(ReExecute(self.program, self.machine))
-        self.watcher_client.fund(3 * self.parameters.challenge_bond)
-        self.deposited += 3 * self.parameters.challenge_bond
+        self.fund(self.watcher_client, 3 * self.parameters.challenge_bond)
 
     def client(self, name: str) -> L1Client:
         return self.operator.using(self.chain.signer(name))
 
     def deposit(self, client: L1Client, wei: int) -> None:
+        """For claims."""
         client.deposit(wei)
+        self.deposited += wei
+
+    def fund(self, client: L1Client, wei: int) -> None:
+        """For challenges."""
+        client.fund(wei)
         self.deposited += wei
 
     def claim(

@@ -25,7 +25,7 @@ SENTENCES: Mapping[str, str] = {
     ),
     "AccountFull": "{account} would hold {total} wei, and the ledger takes less than 2^80 for each; use another account too",
     "WithdrawalNotDue": (
-        "what {account} announced to withdraw can leave from {due} on (0: nothing is announced); announce it, then wait"
+        "what {account} announced to withdraw can leave from {due} on (0: nothing is announced); announce it and wait"
     ),
     "InsufficientLocked": "{account} has {held} wei locked, less than the bond of {needed}; report this as a bug",
     "PaymentsExceedBond": "payments of {payments} wei exceed the bond of {bond}; report this as a bug",
@@ -122,9 +122,11 @@ SENTENCES: Mapping[str, str] = {
     "NotTheseResults": "the claimant's answer to {node} was another one; take the results from its event",
     "NoSuchChild": "the answer has {count} partial results and none with number {child}; name one of them",
     "WrongLevel": (
-        "at level {level} that can't be said: narrow where children stand for many parts, settle a part where they stand for one, "
+        "that can't be said at level {level}; narrow where children stand for many parts, settle a part where they stand for one, "
         "the op's code at level 0"
     ),
+    "NoPart": "the op's box has {count} parts and none with number {number}; prove one of them",
+    "TooManyParts": "the op's box has {count} parts, more than a dispute can name; the program fails the audit",
     # One step
     "WitnessLength(uint256)": "the witness ends in a field or has {surplus} bytes behind its last one; build it again",
     "RunsUnsorted": (

@@ -54,7 +54,7 @@ def flipped(values: Values, value: int, rng: np.random.Generator) -> np.ndarray:
 def attack(network: Network, story: Story, values: Values, value: int) -> bool:
     """Challenge an honest claim at an op with the true step as the only proof there is; whether the contract refused it."""
     program, client = network.program, network.client(f"attacker {story.number}")
-    network.deposit(client, network.parameters.challenge_bond)
+    network.fund(client, network.parameters.challenge_bond)
     leaf = value << program.header.tensor_depth
     place = Gindex((1 << program.depth) | leaf)
     trace = ValueTrace(program, values)
@@ -85,7 +85,7 @@ def campaign(model: Model, image: np.ndarray, behaviour: Behaviour, seed: int = 
     rng = np.random.default_rng(seed)
     program, executor = model.program, model.executor
     network = Network(program, Parameters(window=Duration(6000), clock=Duration(3000)))
-    network.deposit(network.watcher_client, 40 * network.parameters.challenge_bond)
+    network.fund(network.watcher_client, 40 * network.parameters.challenge_bond)
     inputs = model.quantize(image)
     right: Values = list(executor.values(inputs))
 

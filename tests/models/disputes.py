@@ -115,7 +115,7 @@ def _played(
     program, honest = model.program, roots.values
     network = Network(program, TERMS, machine=machine)
     last = max(value for value, _ in program.header.outputs)
-    network.deposit(network.watcher_client, len(chosen) * network.parameters.challenge_bond)
+    network.fund(network.watcher_client, len(chosen) * network.parameters.challenge_bond)
     stories: list[tuple[int, Story]] = []
     for value in chosen:
         wrong = {v: _flipped(honest[v], rng) for v in {value, last}}

@@ -21,7 +21,11 @@ from rollup.l1.events import (
     ClaimPosted,
     ClaimSkipped,
     Deposited,
+    Funded,
     ModelRegistered,
+    Redeposited,
+    WithdrawalAnnounced,
+    Withdrawn,
 )
 from rollup.merkle import tensor_tree
 from rollup.settings import Parameters
@@ -81,13 +85,27 @@ def test_money_goes_in_and_out(client: L1Client) -> None:
     assert receipt.one(Deposited) == Deposited(account, 500)
     assert receipt.gas > 21_000
     assert receipt.call == "deposit"
-    client.withdraw(200)
-    assert (client.balance(account), client.locked(account)) == (300, 0)
+    due = client.announce_withdrawal(400).one(WithdrawalAnnounced).due
+    assert client.withdrawal(account) == (400, due) and due == client.chain.now() + Parameters().withdrawal_delay
+    with pytest.raises(Reverted, match=f"can leave from {due} on"):
+        client.complete_withdrawal()
+    assert isinstance(client.chain, EmbeddedChain)
+    client.chain.advance(Parameters().withdrawal_delay)
+    assert client.complete_withdrawal().one(Withdrawn) == Withdrawn(account, 400, True)
+    assert (client.balance(account), client.locked(account), client.withdrawal(account)) == (100, 0, (0, 0))
+
+
+def test_what_is_funded_goes_out_at_once_or_becomes_free(client: L1Client) -> None:
+    account, free = client.account, client.balance(client.account)
+    assert client.fund(500).one(Funded) == Funded(account, 500)
+    assert client.withdraw(200).one(Withdrawn) == Withdrawn(account, 200, False)
+    assert client.redeposit(100).one(Redeposited) == Redeposited(account, 100)
+    assert (client.earnings(account), client.balance(account)) == (200, free + 100)
     with pytest.raises(Reverted) as refused:
-        client.withdraw(301)
-    assert refused.value.name == "InsufficientBalance"
-    assert refused.value.arguments["needed"] == 301
-    assert str(refused.value).endswith("has 300 wei free and needs 301; deposit the difference")
+        client.withdraw(201)
+    assert refused.value.name == "InsufficientEarnings"
+    assert refused.value.arguments["needed"] == 201
+    assert str(refused.value).endswith("has 200 wei of earnings and needs 201; send the difference along, or fund it")
 
 
 def test_a_client_without_an_account_only_reads(client: L1Client) -> None:
