@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,15 @@ from challenger.watcher import Watcher
 from rollup.archive import Programs
 from rollup.errors import ClientError
 from rollup.program import Program
-from rollup.service.fetch import FetchLimits, models_of, program_of
+from rollup.service.fetch import FetchLimits, cost_of, models_of, program_of
 from rollup.service.logs import logger
 from rollup.types import ModelId
 
 AGAIN_SECONDS = 600.0
-"""A program that was refused is not fetched again before."""
+MOST_DOUBLINGS = 8
+"""How long a program that was refused is not fetched again, the first time, and how often that doubles: testing it costs
+others their time.
+"""
 
 _log = logger("touchstone.library")
 
@@ -48,6 +52,7 @@ class Library:
         self._limits = limits or FetchLimits()
         self._programs = Programs(folder, self._limits.archive)
         self._had: set[ModelId] = set()
+        self._refusals: dict[ModelId, int] = {}
         self.refused: dict[ModelId, tuple[str, float]] = {}
         """Why a program is not watched, and when that was found out."""
         self._tried: frozenset[ModelId] = frozenset()
@@ -66,22 +71,25 @@ class Library:
         return program.id
 
     def step(self) -> None:
-        """Fetch, audit and offer what is wanted and not held; raises ClientError if the sequencer can't be asked."""
+        """Fetch, audit and offer what is wanted and not held, the small ones first; raises ClientError if the sequencer can't
+        be asked.
+        """
         if self._wanted.url is None:
             return
         looked_for = self._watcher.unknown | frozenset(self._wanted.ids)
         trouble: ClientError | None = None
         try:
+            fetched: list[Program] = []
             for model_id in self._missing(self._wanted.url):
                 try:
-                    self._get(self._wanted.url, model_id)
-                    self.refused.pop(model_id, None)
+                    with self._refusing(model_id):
+                        fetched.append(program_of(self._wanted.url, model_id, self._programs, self._limits))
                 except ClientError as error:
                     trouble = error
-                # Testing a stranger's program may fail in any way; it must not keep the next one from being watched.
-                except Exception as error:
-                    self.refused[model_id] = (str(error) or type(error).__name__, self._monotonic())
-                    _log.error("program refused", model=f"0x{model_id.hex()}", error=str(error))
+            # One that takes long to test keeps no short one waiting.
+            for program in sorted(fetched, key=lambda program: cost_of(program).steps):
+                with self._refusing(program.id):
+                    self._offer(program)
         finally:
             self._tried = looked_for
         if trouble is not None:
@@ -102,10 +110,25 @@ class Library:
 
     def _rests(self, model_id: ModelId) -> bool:
         why = self.refused.get(model_id)
-        return why is not None and self._monotonic() - why[1] < AGAIN_SECONDS
+        rest = AGAIN_SECONDS * 2 ** min(MOST_DOUBLINGS, self._refusals.get(model_id, 1) - 1)
+        return why is not None and self._monotonic() - why[1] < rest
 
-    def _get(self, url: str, model_id: ModelId) -> None:
-        program = program_of(url, model_id, self._programs, self._limits)
-        self._watcher.offer(self._watcher.prepare(program, self._programs.place(model_id)))
-        self._had.add(model_id)
-        _log.info("program held", model=f"0x{model_id.hex()}")
+    @contextmanager
+    def _refusing(self, model_id: ModelId) -> Iterator[None]:
+        """Note why the program is refused. Testing a stranger's program may fail in any way; it must not keep the next one from
+        being watched.
+        """
+        try:
+            yield
+        except ClientError:
+            raise
+        except Exception as error:
+            self._refusals[model_id] = self._refusals.get(model_id, 0) + 1
+            self.refused[model_id] = (str(error) or type(error).__name__, self._monotonic())
+            _log.error("program refused", model=f"0x{model_id.hex()}", error=str(error))
+
+    def _offer(self, program: Program) -> None:
+        self._watcher.offer(self._watcher.prepare(program, self._programs.place(program.id)))
+        self._had.add(program.id)
+        self.refused.pop(program.id, None)
+        _log.info("program held", model=f"0x{program.id.hex()}")

@@ -15,7 +15,9 @@ from fastapi import FastAPI
 
 from challenger import meter
 from challenger.alerts import Sink, to_all, to_log, to_metric
+from challenger.checkers.budget import Budget
 from challenger.checkers.checks import Checks
+from challenger.checkers.pool import Pool
 from challenger.checkers.re_execute import Machine
 from challenger.library import Library, Wanted
 from challenger.modes import Mode
@@ -42,7 +44,8 @@ class WatcherOptions:
     """What a watcher does, besides the chain that it is on and its manner.
 
     ``folders``: of local programs. ``wanted``: programs to fetch; ``programs``: where they are kept (None: while the
-    process lives). ``deposit``: wei of free balance on the ledger that are topped up to once less than half is left.
+    process lives). ``fetching``: limits of programs that are fetched; None: what can be checked in time. ``deposit``: wei of free
+    balance on the ledger that are topped up to once less than half is left.
     ``poll``: seconds between two rounds in which nothing happens.
     """
 
@@ -52,7 +55,7 @@ class WatcherOptions:
     deposit: int = 0
     poll: float = 1.0
     limits: WebLimits = field(default_factory=WebLimits)
-    fetching: FetchLimits = field(default_factory=FetchLimits)
+    fetching: FetchLimits | None = None
 
 
 class WatcherService:
@@ -77,13 +80,22 @@ class WatcherService:
         self._scratch = None if options.programs else Path(tempfile.mkdtemp(prefix="touchstone-programs-"))
         folder = options.programs or self._scratch
         assert folder is not None
-        self.library = Library(self.watcher, folder, options.wanted, options.fetching)
+        self.library = Library(self.watcher, folder, options.wanted, options.fetching or self._limits(checks))
         self.rounds = Loop("watch", self.step, options.poll)
         self.programs = Loop("programs", self.library.step, LIBRARY_SECONDS)
+        if isinstance(checks, Pool):
+            checks.wake = self.rounds.wake
         self.health = Health()
         self.health.add("models", self._no_models)
         self.health.add("chain", lambda: self.watcher.lag or self.rounds.stale(max(60.0, 10 * options.poll)))
         self.health.add("bond", lambda: self.watcher.low)
+
+    def _limits(self, checks: Checks | None) -> FetchLimits:
+        if isinstance(checks, Pool):
+            # What it can't check within its budget it refuses itself: it measures.
+            return FetchLimits(trace_bytes=checks.budget.trace_bytes)
+        budget = Budget.of(self._client.parameters)
+        return FetchLimits.within(budget.seconds, budget.trace_bytes)
 
     @property
     def app(self) -> FastAPI:
@@ -100,9 +112,10 @@ class WatcherService:
 
     def stop(self) -> None:
         """End the loops; a move that is under way is finished first."""
+        # Whoever waits for a check waits no longer.
+        self.watcher.close()
         self.programs.stop()
         self.rounds.stop()
-        self.watcher.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
 

@@ -245,7 +245,14 @@ class WatchSettings(WebSettings):
     webhook: str | None = setting(None, "URL that alerts are posted to.", kind=Kind.URL)
     webhook_token: SecretStr | None = setting(None, "Bearer token for the webhook.")
     cache: Path | None = setting(
-        None, "Folder for programs and traces that can be had again; without one, memory alone."
+        None, "Folder for programs, traces and notes that can be had again; without one, memory and temporary files."
+    )
+    check_processes: int = setting(2, "Checks that run at the same time, each in a process of its own.", ge=1, le=64)
+    check_time: Seconds = setting(
+        600.0, "How long one check may take; never more than the deployment's challenge period and clock allow.", gt=0
+    )
+    check_memory: Size | None = setting(
+        None, "Memory that one check may take; by default a share of what the machine has.", gt=0
     )
     deposit: Wei = setting(0, "Free balance on the ledger that is topped up to when it falls below half of it.", ge=0)
 

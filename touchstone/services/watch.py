@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from challenger.checkers.budget import Budget
+from challenger.checkers.notes import Notes
+from challenger.checkers.pool import Pool
 from challenger.library import Wanted
 from challenger.modes import Mode
 from challenger.remote import RemoteTraces
@@ -34,10 +37,20 @@ def watcher_of(settings: WatchSettings, client: L1Client) -> WatcherService:
     )
     wanted = Wanted(settings.models_from, tuple(_model_id(text) for text in settings.model_ids), settings.all_models)
     programs = settings.cache / "programs" if settings.cache is not None else None
+    checks = checks_of(settings, client)
     options = WatcherOptions(settings.models, wanted, programs, settings.deposit, settings.poll, web_limits(settings))
     token = settings.webhook_token.get_secret_value() if settings.webhook_token is not None else None
     sinks = [Webhook(settings.webhook, token)] if settings.webhook is not None else []
-    return WatcherService(client, manner, options, RemoteTraces(settings.traces), sinks)
+    return WatcherService(client, manner, options, RemoteTraces(settings.traces), sinks, checks=checks)
+
+
+def checks_of(settings: WatchSettings, client: L1Client) -> Pool:
+    """The processes that check claims, within what the deployment's periods leave and the settings allow."""
+    processes = settings.check_processes
+    budget = Budget.of(client.parameters, processes, settings.check_time, settings.check_memory)
+    if settings.cache is None:
+        return Pool(budget, processes)
+    return Pool(budget, processes, settings.cache / "checks", Notes(settings.cache / "checks.json"))
 
 
 def run(settings: WatchSettings) -> None:
