@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from rollup.claim import ClaimId
+from rollup.program import parse_json
 
 MOST = 1024
 """Claims that are remembered; the oldest are forgotten first."""
@@ -25,7 +26,7 @@ class Notes:
         self._counts: dict[ClaimId, int] = {}
         if path is not None:
             with suppress(OSError, ValueError, TypeError, AttributeError):
-                for text, count in json.loads(path.read_bytes()[: MOST * 200]).items():
+                for text, count in parse_json(path.read_bytes()[: MOST * 200].decode()).items():
                     self._counts[ClaimId(bytes.fromhex(text))] = int(count)
 
     def failures(self, claim_id: ClaimId) -> int:

@@ -46,7 +46,7 @@ _log = logger("touchstone.checks")
 
 
 @dataclass(frozen=True)
-class Tested:
+class Loaded:
     """A program that its worker has loaded, tested and run. ``check``, ``trace``: seconds."""
 
     program: Program
@@ -72,7 +72,7 @@ class Running:
 class _Shared:
     """What the threads share, under one condition."""
 
-    held: dict[ModelId, Tested] = field(default_factory=dict)
+    held: dict[ModelId, Loaded] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
     running: list[Running] = field(default_factory=list)
     done: list[Done] = field(default_factory=list)
@@ -118,7 +118,7 @@ class Pool:
         for thread in self._threads:
             thread.start()
 
-    def prepare(self, program: Program, folder: Path | None = None) -> Tested:
+    def prepare(self, program: Program, folder: Path | None = None) -> Loaded:
         """Test and run the program in a worker that is kept for it. Raises TooLarge for a program whose checks do not fit
         the budget, CheckFailed if that can't be found out within it, and what the test raises.
         """
@@ -129,7 +129,7 @@ class Pool:
                 folder = self._folder / program.id.hex()
                 program.save(folder)
             took = self._load(process, program, folder)
-            tested = Tested(program, folder, took["check"], took["trace"])
+            tested = Loaded(program, folder, took["check"], took["trace"])
             self.budget.refuse_measured(program, max(tested.check, tested.trace))
         except Exception:
             process.end()
@@ -148,7 +148,7 @@ class Pool:
         return self._speed
 
     def take(self, held: Held) -> None:
-        assert isinstance(held, Tested)
+        assert isinstance(held, Loaded)
         with self._changed:
             self._shared.held[held.program.id] = held
 
@@ -277,7 +277,7 @@ class Pool:
             self._shared.held[tested.program.id] = again
         return answer
 
-    def _traced(self, process: Process, tested: Tested, order: Order, seconds: float) -> ValueTrace:
+    def _traced(self, process: Process, tested: Loaded, order: Order, seconds: float) -> ValueTrace:
         with self._changed:
             self._files += 1
             path = self._folder / f"{self._files}.trace"
@@ -307,7 +307,7 @@ class Pool:
         request = {"do": "load", "folder": str(folder.absolute()), "model_id": program.id.hex()}
         return process.ask(request, seconds=self.budget.load_seconds)
 
-    def _process(self, tested: Tested) -> Process:
+    def _process(self, tested: Loaded) -> Process:
         """A worker that has the program loaded, an idle one if there is any; it is among the busy ones then."""
         with self._changed:
             for entry in self._shared.idle[::-1]:

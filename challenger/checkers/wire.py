@@ -10,6 +10,8 @@ import struct
 from collections.abc import Sequence
 from typing import IO, Any
 
+from rollup.program import parse_json
+
 Message = tuple[dict[str, Any], Sequence[bytes]]
 
 HEAD_BYTES = 1 << 16
@@ -29,7 +31,7 @@ def send(stream: IO[bytes], message: Message) -> None:
 
 def receive(stream: IO[bytes]) -> Message:
     """Read it; raises EOFError where the stream ends, ValueError for what is no message."""
-    head = json.loads(_exactly(stream, _length(stream, ">I", HEAD_BYTES)))
+    head = parse_json(_exactly(stream, _length(stream, ">I", HEAD_BYTES)).decode())
     if not isinstance(head, dict):
         raise ValueError("a message begins with a JSON object")
     return head, [_exactly(stream, _length(stream, ">Q", BLOB_BYTES)) for _ in range(int(head.get("blobs", 0)))]

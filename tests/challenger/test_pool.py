@@ -1,0 +1,432 @@
+"""Checks in processes: whatever a claim does to the one that runs it, the others are checked, and games are played."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from challenger.alerts import Kind
+from challenger.checkers import pool as pools
+from challenger.checkers.budget import Budget
+from challenger.checkers.checks import CheckFailed, Done, Order, TooLarge, Urgency
+from challenger.checkers.inline import Inline
+from challenger.checkers.notes import Notes
+from challenger.checkers.pool import Loaded, Pool, Running
+from challenger.checkers.process import Process
+from challenger.checkers.re_execute import Finding, Reference
+from challenger.defender import Behaviour
+from challenger.modes import Mode
+from challenger.trace import ValueTrace
+from challenger.watcher import Manner, Watcher
+from rollup.claim import NO_ROOT, Address, Claim, ClaimId
+from rollup.encoding import TracePolicy
+from rollup.errors import ClaimError, EncodingError
+from rollup.l1.client import ClaimStatus
+from rollup.types import ModelId, Root
+from tests.challenger.hostile_machines import HOSTILE, STALLING, Trap
+from tests.challenger.test_re_execute import claimed
+from tests.challenger.test_watcher import Told
+from tests.e2e.lies import INPUTS, PROGRAMS, RIGHT, lie_in_op
+from tests.e2e.network import TERMS, Network
+from tests.e2e.toy_program import toy_inputs
+
+PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
+REFERENCE = "challenger.checkers.re_execute:Reference"
+PATIENCE = 120.0
+MEMORY = 512 << 20
+SHORT = Budget(5.0, MEMORY, MEMORY // 2)
+LONG = replace(SHORT, seconds=PATIENCE)
+ROOT = ValueTrace(PROGRAM, RIGHT).root
+CLAIM, IN, OUT = claimed(PROGRAM, RIGHT, ROOT)
+
+
+@contextmanager
+def pool_of(machine: str = REFERENCE, budget: Budget = LONG, **options: object) -> Iterator[Pool]:
+    pool = Pool(budget, machine=machine, **options)  # type: ignore[arg-type]
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def order(number: int = 1, urgency: Urgency = Urgency.FRESH, trace: bool = False, data: bytes = b"") -> Order:
+    """About the right claim of the toy, or another input."""
+    return Order(ClaimId(bytes([number]) * 32), CLAIM, data or INPUT, OUT, urgency, trace)
+
+
+INPUT = b"".join(array.tobytes() for array in INPUTS)
+
+
+def trapped(trap: Trap) -> list[np.ndarray]:
+    inputs = toy_inputs(int(trap))
+    inputs[0][0] = trap
+    return inputs
+
+
+def data_of(trap: Trap) -> bytes:
+    return b"".join(array.tobytes() for array in trapped(trap))
+
+
+def one(pool: Pool) -> Done:
+    """The next thing that is done."""
+    found = pool.done(PATIENCE)
+    assert len(found) == 1
+    return found[0]
+
+
+def eventually(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"it never came to this: {what}"
+        time.sleep(0.02)
+
+
+def gone(pid: int) -> bool:
+    """Whether the process is no more, or nobody but its parent knows of it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+# What a claim may do to the process that checks it
+
+
+def test_a_lie_beside_claims_that_crash_stall_and_fill_their_checker_is_convicted_in_time() -> None:
+    network, told = Network(PROGRAM), Told()
+    woken = threading.Event()
+    with pool_of(HOSTILE, SHORT) as pool:
+        pool.wake = woken.set
+        watcher = Watcher(network.client("watcher"), network.traces, admit=network.admit, alert=told, checks=pool)
+        watcher.hold(network.program)
+        network.watchers.append(watcher)
+        traps = [network.claim(trap.name, trapped(trap)) for trap in (Trap.STALL, Trap.FILL, Trap.CRASH)]
+        lie = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
+        deadline = time.monotonic() + PATIENCE
+        while network.status(lie) is not ClaimStatus.INVALID:
+            assert time.monotonic() < deadline, f"the lie stands: {watcher.troubles}"
+            woken.clear()
+            moves = watcher.poll()
+            # L1's time passes with what is done there.
+            if moves or lie.defender.poll():
+                network.chain.advance(5)
+            else:
+                woken.wait(1.0)
+        assert network.chain.now() < watcher.book.posted_at[0] + TERMS.window
+        assert lie.claim_id not in watcher.troubles
+        eventually(lambda: watcher.poll() or all(trap.claim_id in watcher.troubles for trap in traps), "their troubles")
+        words = [str(watcher.troubles[trap.claim_id]) for trap in traps]
+        assert all(isinstance(watcher.troubles[trap.claim_id], CheckFailed) for trap in traps)
+        assert "more than the 5 s" in words[0] and "bytes of memory" in words[1] and "SIGKILL" in words[2]
+        about = {alert.claim_id for alert in told.about(Kind.TROUBLE)}
+        assert about == {trap.claim_id for trap in traps}
+        # What failed waits behind what is fresh.
+        fresh = network.claim("honest", toy_inputs(1))
+        watcher.book.read(network.client("watcher"))
+        assert watcher.unchecked()[0] == fresh.claim_id
+
+
+def test_a_check_that_stalls_is_ended_when_its_time_is_over_and_nothing_else() -> None:
+    with pool_of(HOSTILE, SHORT, processes=1) as pool:
+        pool.take(pool.prepare(PROGRAM))
+        pool.submit(order(1, data=data_of(Trap.STALL)))
+        pool.submit(order(2))
+        stalled, checked = one(pool), one(pool)
+    assert isinstance(stalled.answer, CheckFailed) and "more than the 5 s that it may take" in str(stalled.answer)
+    assert checked.order.claim_id == bytes([2]) * 32 and isinstance(checked.answer, Finding) and checked.answer.honest
+
+
+@pytest.mark.parametrize(
+    ("trap", "words"),
+    [(Trap.CRASH, "SIGKILL"), (Trap.FILL, "bytes of memory"), (Trap.CONFUSE, "RuntimeError: some library")],
+)
+def test_what_ends_a_worker_is_told_and_the_next_claim_is_checked(trap: Trap, words: str) -> None:
+    with pool_of(HOSTILE, processes=1) as pool:
+        pool.take(pool.prepare(PROGRAM))
+        pool.submit(order(1, data=data_of(trap)))
+        failed = one(pool)
+        pool.submit(order(2))
+        assert isinstance(one(pool).answer, Finding)
+        assert isinstance(failed.answer, CheckFailed) and words in str(failed.answer)
+        assert pool.failures(failed.order.claim_id) == 1 and pool.failures(ClaimId(bytes([2]) * 32)) == 0
+
+
+def test_what_a_library_prints_is_no_answer() -> None:
+    with pool_of(HOSTILE, processes=1) as pool:
+        pool.take(pool.prepare(PROGRAM))
+        pool.submit(order(1, data=data_of(Trap.CHATTER)))
+        assert isinstance(one(pool).answer, Finding)
+
+
+def test_a_worker_that_was_killed_while_it_waited_costs_no_claim_its_check() -> None:
+    with pool_of(processes=1) as pool:
+        pool.take(pool.prepare(PROGRAM))
+        ((_, process),) = pool._shared.idle
+        os.kill(process.pid, signal.SIGKILL)
+        eventually(lambda: not process.alive, "it is gone")
+        pool.submit(order())
+        assert isinstance(one(pool).answer, Finding)
+
+
+# What is found
+
+
+def test_a_worker_finds_what_the_checker_finds_and_its_trace_is_mapped() -> None:
+    with pool_of() as pool:
+        pool.take(pool.prepare(PROGRAM))
+        pool.submit(order(1))
+        right = one(pool).answer
+        assert isinstance(right, Finding) and right.honest and "the same trace" in right.reason
+        pool.submit(replace(order(2), outputs=bytes(len(OUT))))
+        wrong = one(pool).answer
+        assert isinstance(wrong, Finding) and not wrong.honest and "is claimed as 0" in wrong.reason
+        pool.submit(order(3, trace=True))
+        trace = one(pool).answer
+        pool.submit(order(4, trace=True, data=INPUT[:-1]))
+        assert isinstance(one(pool).answer, ClaimError)
+        folder = pool._folder
+        assert [path.suffix for path in folder.iterdir()] == [""]
+    assert not folder.exists()
+    # It needs neither the worker nor the file's name any more.
+    assert isinstance(trace, ValueTrace) and trace.roots is not None and trace.root == ROOT
+    own = ValueTrace(PROGRAM, RIGHT)
+    assert [trace.leaf_bytes(leaf) for leaf in range(12)] == [own.leaf_bytes(leaf) for leaf in range(12)]
+    for mapped, value in zip(trace.values, RIGHT, strict=True):
+        assert mapped.dtype == value.dtype and np.array_equal(mapped, value)
+
+
+def test_a_folder_that_holds_another_program_by_now_is_not_run(tmp_path: Path) -> None:
+    PROGRAM.save(tmp_path / "toy")
+    with pool_of(processes=1) as pool:
+        tested = pool.prepare(PROGRAM, tmp_path / "toy")
+        pool.take(tested)
+        ((_, process),) = pool._shared.idle
+        os.kill(process.pid, signal.SIGKILL)
+        eventually(lambda: not process.alive, "it is gone")
+        PROGRAMS[TracePolicy.ON_DISPUTE].save(tmp_path / "toy")
+        pool.submit(order())
+        assert isinstance(one(pool).answer, EncodingError)
+
+
+# What a worker may
+
+
+def test_a_worker_knows_no_key_and_ends_with_whoever_started_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = (
+        "import sys, threading\n"
+        "from challenger.checkers.process import Process\n"
+        f"one = Process({REFERENCE!r}, {MEMORY}, {MEMORY})\n"
+        "print(one.pid, flush=True)\n"
+        "threading.Event().wait()\n"
+    )
+    monkeypatch.setenv("TOUCHSTONE_KEY", "0x" + "11" * 32)
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    assert b"TOUCHSTONE_KEY" not in Path(f"/proc/{pid}/environ").read_bytes()
+    parent.kill()
+    parent.wait(PATIENCE)
+    parent.stdout.close()
+    eventually(lambda: gone(pid), "the worker is gone, too")
+
+
+def test_whoever_closes_ends_what_runs_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    pool = Pool(LONG, folder=tmp_path / "checks", machine=HOSTILE)
+    pool.take(pool.prepare(PROGRAM))
+    pool.submit(order(1, data=data_of(Trap.STALL)))
+    eventually(lambda: pool._shared.busy, "it is being checked")
+    pids = [process.pid for process in pool._shared.busy]
+    pool.close()
+    assert all(gone(pid) for pid in pids) and list((tmp_path / "checks").iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_needs_is_not(tmp_path: Path) -> None:
+    (tmp_path / "checks-left").mkdir()
+    with pool_of(folder=tmp_path, processes=1) as living:
+        with pool_of(folder=tmp_path, processes=1) as other:
+            assert {path.name for path in tmp_path.iterdir()} == {living._folder.name, other._folder.name}
+        assert living._folder.is_dir()
+
+
+# What is too large
+
+
+def test_a_program_that_takes_longer_than_a_check_may_is_refused_when_it_is_loaded() -> None:
+    quick = replace(SHORT, seconds=1.0)
+    with pool_of(STALLING, quick) as pool, pytest.raises(CheckFailed, match="more than the 3 s that it may take"):
+        pool.prepare(PROGRAM)
+
+
+def test_a_program_is_refused_by_the_time_that_it_took_and_its_worker_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("challenger.checkers.budget.MARGIN", 1e9)
+    with pool_of(processes=1) as pool:
+        with pytest.raises(
+            TooLarge, match=r"one check of it takes .* s here, 1\.2e-07 s are allowed; the challenge period"
+        ):
+            pool.prepare(PROGRAM)
+        assert pool._shared.idle == [] and pool._shared.busy == set()
+
+
+# Whose turn it is
+
+
+class Turns:
+    """A pool without threads: what it would run, at a time that stands still unless it is told."""
+
+    def __init__(self, processes: int = 2) -> None:
+        self.now = 0.0
+        self.pool = Pool(LONG, 0, monotonic=lambda: self.now)
+        self.pool._processes = processes
+
+    def hold(self, number: int, check: float) -> None:
+        self.pool._shared.held[ModelId(Root(bytes([number]) * 32))] = Loaded(PROGRAM, Path(), check, check)
+
+    def order(self, model: int, claim: int, urgency: Urgency = Urgency.FRESH) -> None:
+        named = Claim(Root(bytes([model]) * 32), Address("0x" + "a1" * 20), 1, 9, bytes(32), ROOT, ROOT, NO_ROOT)
+        self.pool.submit(Order(ClaimId(bytes([claim]) * 32), named, b"", b"", urgency))
+
+    def next(self) -> int | None:
+        running = self.pool._next()
+        return None if running is None else running.order.claim_id[0]
+
+    def end(self, claim: int, seconds: float) -> None:
+        running: Running = next(one for one in self.pool._shared.running if one.order.claim_id[0] == claim)
+        self.pool._shared.running.remove(running)
+        self.pool._shared.used[running.order.claim.model_id] = running.tag + seconds
+
+
+@pytest.fixture
+def turns() -> Iterator[Turns]:
+    made = Turns()
+    yield made
+    made.pool.close()
+
+
+def test_a_program_that_is_checked_slowly_delays_no_other(turns: Turns) -> None:
+    turns.hold(1, 100.0)
+    turns.hold(2, 100.0)
+    turns.hold(3, 0.1)
+    for claim in range(3):
+        turns.order(1, 10 + claim)
+        turns.order(2, 20 + claim)
+    assert turns.next() == 10
+    assert turns.next() is None, "one process is kept for short checks"
+    turns.order(3, 30)
+    assert turns.next() == 30
+    turns.end(10, 100.0)
+    # The other slow one has had less time.
+    assert turns.next() == 20
+
+
+def test_among_short_checks_programs_take_turns_by_the_time_that_they_took(turns: Turns) -> None:
+    turns.hold(1, 1.0)
+    turns.hold(2, 0.25)
+    for claim in range(8):
+        turns.order(1, 10 + claim)
+        turns.order(2, 20 + claim)
+    began = []
+    for _ in range(10):
+        claim = turns.next()
+        assert claim is not None
+        began.append(claim // 10)
+        turns.end(claim, 1.0 if claim < 20 else 0.25)
+    assert began.count(1) == 2 and began[0] == 2
+
+
+def test_what_failed_comes_last_and_never_has_all_processes(turns: Turns) -> None:
+    for model in (1, 2, 3):
+        turns.hold(model, 0.1)
+    turns.order(1, 10, Urgency.AGAIN)
+    turns.order(1, 11)
+    turns.order(2, 20, Urgency.AGAIN)
+    assert turns.next() == 11
+    turns.end(11, 0.1)
+    assert turns.next() in (10, 20)
+    assert turns.next() is None
+    turns.order(3, 30)
+    assert turns.next() == 30
+
+
+def test_a_clock_that_runs_goes_first(turns: Turns) -> None:
+    turns.hold(1, 0.1)
+    turns.hold(2, 1.0)
+    turns.order(1, 10)
+    turns.order(2, 20, Urgency.GAME)
+    assert turns.next() == 20
+
+
+def test_a_check_that_is_overdue_holds_up_no_other_about_its_model(turns: Turns) -> None:
+    turns.hold(1, 1.0)
+    turns.order(1, 10)
+    turns.order(1, 11)
+    assert turns.next() == 10 and turns.next() is None
+    turns.now = pools.OVERDUE * 1.0 + 0.1
+    assert turns.next() == 11
+
+
+def test_a_claim_is_ordered_ahead_only_so_far(turns: Turns) -> None:
+    turns.hold(1, 1.0)
+    model = ModelId(Root(bytes([1]) * 32))
+    for claim in range(pools.AHEAD):
+        assert turns.pool.room(model)
+        turns.order(1, claim)
+    assert not turns.pool.room(model) and turns.pool.room(ModelId(Root(bytes([2]) * 32)))
+
+
+# After a restart
+
+
+def test_a_watcher_that_starts_again_checks_what_is_fresh_before_what_it_was_at(tmp_path: Path) -> None:
+    network = Network(PROGRAM)
+    notes = tmp_path / "checks.json"
+    heavy = network.claim("heavy", trapped(Trap.STALL))
+    with pool_of(HOSTILE, notes=Notes(notes)) as pool:
+        watcher = Watcher(network.client("watcher"), network.traces, admit=network.admit, checks=pool)
+        watcher.hold(network.program)
+        watcher.poll()
+        eventually(lambda: notes.exists() and heavy.claim_id.hex() in notes.read_text(), "the note of it")
+        # As whoever is killed at this moment leaves it.
+        left = notes.read_text()
+    notes.write_text(left)
+    fresh = network.claim("honest", toy_inputs(1))
+    again = Inline(Reference, Notes(notes))
+    second = Watcher(network.client("watcher"), network.traces, admit=network.admit, checks=again)
+    second.hold(network.program)
+    second.book.read(network.client("watcher"))
+    assert second.unchecked() == [fresh.claim_id, heavy.claim_id]
+    second.poll()
+    assert set(second.checked) == {fresh.claim_id, heavy.claim_id}
+    assert Notes(notes).failures(heavy.claim_id) == 0
+
+
+def test_a_watcher_that_only_watches_needs_no_trace() -> None:
+    network, told = Network(PROGRAM), Told()
+    lie = lie_in_op(4, 0, True)(network, Behaviour.PUBLISHES)
+    with pool_of(processes=1) as pool:
+        manner = Manner(Mode.WATCH)
+        watcher = Watcher(network.client("watcher"), None, admit=network.admit, manner=manner, alert=told, checks=pool)
+        watcher.hold(network.program)
+        assert [checked.finding.honest for checked in watcher.check()] == [False]
+        watcher.poll()
+        assert watcher._ordered == set() and watcher.false_claims() == [lie.claim_id]
+
+
+def test_what_a_worker_expects_to_go_wrong_is_told_as_it_is() -> None:
+    process = Process(REFERENCE, MEMORY, MEMORY)
+    try:
+        with pytest.raises(EncodingError, match="holds no manifest"):
+            process.ask({"do": "load", "folder": "/nowhere", "model_id": "00" * 32}, seconds=PATIENCE)
+    finally:
+        process.end()
+    assert not process.alive
