@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollup.affine import extents, variables
+from rollup.affine import extents, spans
 from rollup.audit.leaves import Cut, Touched, by_tree, chain, code_reads, factor_reads, siblings, strides
 from rollup.audit.prices import EIP_7976, PRAGUE, PRICES, TRANSACTION, Calldata, Prices
 from rollup.encoding import encode_op
@@ -99,8 +99,8 @@ def _memory(op: Op, descriptor: int) -> int:
     """Words of memory that the prover fills with a descriptor's fields and with what it computes of them."""
     ranks = sum(len(access.shape) for access in op.accesses)
     terms = sum(len(access.terms) for access in op.accesses)
-    words = 150 + 3 * len(op.shape) + 16 * len(op.box) + 18 * len(op.accesses) + 10 * ranks + terms + len(op.code)
-    return words + descriptor // 32 + 2
+    words = 200 + 3 * len(op.shape) + 25 * len(op.box) + 22 * len(op.accesses) + 9 * ranks + terms + len(op.code)
+    return words + descriptor // 32
 
 
 def _parse(op: Op, cost: _Cost, prices: Prices) -> None:
@@ -141,56 +141,133 @@ def _terms_over_box(op: Op, access: Access) -> int:
     return sum(outer <= term.var != ITERATION for term in access.terms)
 
 
-def _lone(op: Op, number: int, cut: Cut) -> bool:
-    """Whether a factor's index, or the value that it reads, can change over a part."""
-    sizes, inner = extents(op), range(len(op.shape), len(op.shape) + len(op.box))
-    access = op.accesses[number]
-    if any(set(variables(op.accesses[index], sizes)) & set(inner) for index in chain(op, number)):
+def _lone(op: Op) -> bool:
+    """Whether an index of a factor, or the value that a factor or an index reads, changes along a row."""
+    if not op.box:
+        return False
+    last = len(op.shape) + len(op.box) - 1
+    for number in range(op.factors):
+        for place in (number, *chain(op, number)):
+            access = op.accesses[place]
+            moving = [term for term in access.terms if term.var == last and term.coef]
+            if place != number and moving:
+                return True
+            if access.stack and any(term.dimension == 0 for term in moving):
+                return True
+    return False
+
+
+def _steps(op: Op) -> list[int]:
+    """By factor, bytes from one element of a row to the next."""
+    last, sizes = len(op.shape) + len(op.box) - 1, extents(op)
+    factors = op.accesses[: op.factors]
+    return [strides(access, sizes)[0].get(last, 0) * access.dtype.size for access in factors]
+
+
+def _may_enter(op: Op, access: Access) -> bool:
+    """Whether the access can be inside its operand at one place of a row, and outside of it at another."""
+    last, sizes = len(op.shape) + len(op.box) - 1, extents(op)
+    moving = {term.dimension for term in access.terms if op.box and term.var == last}
+    if access.indirect is not None and access.indirect[0] in moving:
         return True
-    return bool(access.stack) and any(term.dimension == 0 and term.var in inner for term in access.terms)
+    reach = spans(access, sizes)
+    return any(reach[d][0] < 0 or reach[d][1] >= access.shape[d] for d in moving)
+
+
+def _is_linear(op: Op) -> bool:
+    """Whether all factors are linear over what is left of any part once the margins, where a factor reads its fill, are cut
+    off: nothing that is read can change that.
+    """
+    inner = range(len(op.shape), len(op.shape) + len(op.box))
+    sizes = extents(op)
+    trimmed = op.monoid in (Monoid.MAX, Monoid.MIN) and op.factors == 1
+    for number in range(op.factors):
+        access = op.accesses[number]
+        if any(term.var in inner for index in chain(op, number) for term in op.accesses[index].terms):
+            return False
+        moves = [0] * len(access.shape)
+        for term in access.terms:
+            moves[term.dimension] += term.var in inner
+        if access.stack and moves[0]:
+            return False
+        is_cut = trimmed or (op.monoid is Monoid.SUM and access.fill == 0)
+        for d, (low, high) in enumerate(spans(access, sizes)):
+            isolated = is_cut and moves[d] <= 1
+            indexed = access.indirect is not None and access.indirect[0] == d
+            if not isolated and (indexed or low < 0 or high >= access.shape[d]):
+                return False
+    return True
+
+
+def _merged_row(op: Op, search: int, prices: Prices) -> int:
+    """One row of factors that are linear, without what each position costs."""
+    gas = prices.merged_row + prices.piece + prices.word
+    return gas + op.factors * (prices.merged_factor + prices.reach + search)
+
+
+def _row(op: Op, columns: int, search: int, prices: Prices) -> int:
+    """One row of so many positions, without what each of them costs."""
+    last = len(op.shape) + len(op.box) - 1
+    gas = prices.row
+    margins = 0
+    for number in range(op.factors):
+        for place in (number, *chain(op, number)):
+            access = op.accesses[place]
+            gas += prices.row_factor if place == number else prices.row_index + search
+            gas += prices.row_dimension * len(access.shape) + prices.row_term * _terms_over_box(op, access)
+            slopes = {term.dimension for term in access.terms if op.box and term.var == last}
+            gas += prices.row_slope * (len(slopes) + (place == number and access.indirect is not None))
+        margins += _may_enter(op, op.accesses[number])
+    pieces = min(columns, 2 * margins + 1)
+    # At most one factor is read in the first and in the last piece.
+    reaches = min(op.factors * pieces, 4 if margins else op.factors)
+    return gas + (prices.piece + prices.word) * pieces + (prices.reach + search) * reaches
+
+
+def _position(op: Op, search: int, prices: Prices) -> int:
+    """One position within a row."""
+    widest = max(op.accesses[number].dtype.size for number in range(op.factors))
+    steps = _steps(op)
+    beside = all(step == access.dtype.size for step, access in zip(steps, op.accesses[: op.factors], strict=True))
+    if op.monoid in (Monoid.NONE, Monoid.SUM):
+        if op.factors == 1:
+            gas = prices.wide_sum if widest == 8 else prices.adjacent_sum if beside else prices.sum
+        else:
+            gas = prices.wide_dot if widest == 8 else prices.adjacent_dot if beside and widest <= 2 else prices.dot
+    elif op.factors == 1:
+        gas = prices.wide_extreme if widest == 8 else prices.extreme
+    else:
+        gas = prices.wide_product if widest == 8 else prices.product
+    if _lone(op):
+        places = sum(1 + len(chain(op, number)) for number in range(op.factors))
+        return prices.wide_product + places * (prices.lone + search)
+    gas += sum(-(-prices.mark * min(abs(step), LEAF_BYTES) // LEAF_BYTES) for step in steps)
+    apart = any(abs(step) > LEAF_BYTES for step in steps)
+    return gas + (op.factors * (prices.reach + search) if apart else 0)
 
 
 def _reduce(op: Op, cut: Cut, runs: int, cost: _Cost, prices: Prices) -> None:
     """Adds what the reduction of one part costs, whatever its operands are."""
-    search = prices.search * _halvings(runs)
-    sizes = extents(op)
-    row = prices.row
-    for number in range(op.factors):
-        access = op.accesses[number]
-        rank, terms = len(access.shape), _terms_over_box(op, access)
-        cost.gas += prices.factor + prices.factor_dimension * rank + prices.factor_term * terms
-        row += prices.row_dimension * rank + prices.row_term * terms + search
-        for index in chain(op, number):
-            cost.gas += 3 * (prices.load + prices.load_dimension * len(op.accesses[index].shape) + search)
-    cost.gas += cut.rows * row
     if not op.factors:
         return
-    if any(_lone(op, number, cut) for number in range(op.factors)):
-        each = prices.element
-        for number in range(op.factors):
-            for place in (number, *chain(op, number)):
-                access = op.accesses[place]
-                each += prices.lone + prices.lone_dimension * len(access.shape) + search
-                each += prices.lone_term * _terms_over_box(op, access)
-        cost.gas += cut.positions * each
-        return
-    wide = any(op.accesses[number].dtype.size == 8 for number in range(op.factors))
-    each = prices.wide_element if wide else prices.element
-    last = len(op.shape) + len(op.box) - 1
-    apart = op.factors == 2 and op.monoid not in (Monoid.NONE, Monoid.SUM)
-    for number in range(op.factors if op.box else 0):
+    search = prices.search * _halvings(runs)
+    for number in range(op.factors):
         access = op.accesses[number]
-        apart |= abs(strides(access, sizes)[0].get(last, 0)) * access.dtype.size > LEAF_BYTES
-    if apart:
-        each += op.factors * (prices.apart + search)
-    cost.gas += cut.positions * each
+        cost.gas += prices.factor + prices.factor_dimension * len(access.shape)
+        cost.gas += prices.factor_term * _terms_over_box(op, access)
+        for index in chain(op, number):
+            cost.gas += prices.factor_index + 3 * (prices.load_dimension * len(op.accesses[index].shape) + search)
+            cost.gas += 3 * prices.row_term * _terms_over_box(op, op.accesses[index])
+    columns = cut.positions // cut.rows
+    row = _merged_row(op, search, prices) if _is_linear(op) else _row(op, columns, search, prices)
+    cost.gas += cut.rows * (row + 2 * prices.mark * op.factors)
+    cost.gas += cut.positions * _position(op, search, prices)
 
 
 def _code(op: Op, runs: int, cost: _Cost, prices: Prices) -> None:
-    assert prices.instruction is not None
     search = prices.search * _halvings(runs)
     for instr in op.code:
-        cost.gas += prices.instruction[instr.op]
+        cost.gas += prices.instructions[instr.op]
         if instr.op in (Opcode.LOAD, Opcode.LOOK):
             rank = len(op.accesses[instr.args[0]].shape)
             cost.gas += prices.load + prices.load_dimension * rank + search
@@ -208,7 +285,7 @@ def bound_of(op: Op, trace_depth: int, tensor_depth: int, program_depth: int, pr
     words = _memory(op, descriptor)
 
     def begin(game: int, envelope: int) -> _Cost:
-        cost = _Cost(game, words, envelope + path + 1)
+        cost = _Cost(game + prices.call, words, envelope + path + 1)
         cost.gas += prices.node * program_depth
         return cost
 
@@ -218,7 +295,7 @@ def bound_of(op: Op, trace_depth: int, tensor_depth: int, program_depth: int, pr
 
     proofs = []
     padding = begin(prices.prove, PROVE)
-    padding.gas += prices.output_dimension * len(op.shape) + prices.padding * LEAF_BYTES
+    padding.gas += prices.output_dimension * len(op.shape)
     _trees(op, (), padding, depth, True, prices)
     proofs.append(end("padding", padding))
 

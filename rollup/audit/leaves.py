@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from rollup.affine import coefficients, extents
 from rollup.merkle import leaf_count
-from rollup.ops import Access, Constant, Op, Opcode
+from rollup.ops import Access, Constant, Op, Opcode, Source
 from rollup.parts import Partition
 from rollup.types import LEAF_BYTES, Root
 
@@ -145,13 +145,25 @@ def factor_reads(op: Op, cut: Cut) -> list[tuple[int, Touched]]:
 
 
 def by_tree(op: Op, reads: list[tuple[int, Touched]]) -> tuple[list[Touched], dict[Root, tuple[int, list[Touched]]]]:
-    """What is read from the trace, and from each constant with one of the accesses that see it."""
+    """What is read from the trace, and from each constant with one of the accesses that see it. Of one tensor no more
+    than all of its leaves are read.
+    """
+    by_source: dict[tuple[Source, int], list[tuple[int, Touched]]] = {}
+    for number, reach in reads:
+        access = op.accesses[number]
+        # A stack's values are others in every access; they are counted for themselves.
+        by_source.setdefault((access.source, number if access.stack else -1), []).append((number, reach))
     in_trace: list[Touched] = []
     in_constants: dict[Root, tuple[int, list[Touched]]] = {}
-    for number, reach in reads:
-        source = op.accesses[number].source
-        if isinstance(source, Constant):
-            in_constants.setdefault(source.root, (number, []))[1].append(reach)
+    for found in by_source.values():
+        number = found[0][0]
+        access = op.accesses[number]
+        reaches = [reach for _, reach in found]
+        most = max(leaf_count(op.accesses[n].elements * op.accesses[n].dtype.size) for n, _ in found)
+        if not access.stack and sum(reach.leaves for reach in reaches) > most:
+            reaches = [Touched(most, min(most, sum(reach.runs for reach in reaches)))]
+        if isinstance(access.source, Constant):
+            in_constants[access.source.root] = (number, reaches)
         else:
-            in_trace.append(reach)
+            in_trace += reaches
     return in_trace, in_constants
