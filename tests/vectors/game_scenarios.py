@@ -8,7 +8,6 @@ tests/e2e/test_game_vectors.py).
 from __future__ import annotations
 
 import json
-import rollup.machine.witness as machine_witness
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,18 +21,15 @@ from rollup.encoding import TracePolicy
 from rollup.game.moves import Rule
 from rollup.game.position import ROOT, descendant, leaf_gindex
 from rollup.game.question import Partial, Question, child_of, encode_results
+from rollup.machine.witness import epilogue_witness, outline_witness, part_witness
 from rollup.merkle import branch, depth_of
-from rollup.settings import Parameters
 from rollup.ops import Monoid
-from rollup.types import Duration, Gindex, Root, ValueIndex
+from rollup.settings import Parameters
+from rollup.types import Duration, Gindex, Root
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of, with_lie
 
 FOLDER = Path(__file__).parent / "game"
-<<<<<<< HEAD
-TERMS = Parameters(Duration(100), Duration(40), Duration(1), Duration(50), 2, 1000, 500, 300, 10, 20)
-=======
 TERMS = Parameters(Duration(100), Duration(40), Duration(5), Duration(60), 2, 1000, 500, 300, 10, 20)
->>>>>>> 13ede99 (The pure game goes inside an element, stops its clock, pays helpers and the earliest challenge)
 FUNDS = 2000
 PEOPLE = ("claimant", "alice", "bob", "carol")
 SALT = bytes(range(32))
@@ -42,16 +38,6 @@ INPUTS = toy_inputs(7)
 RIGHT = values_of(toy_program(), INPUTS)
 LIE_AT, LIE_IN = 4, 1
 LIED = with_lie(toy_program(), RIGHT, LIE_AT, LIE_IN, consistent=True)
-
-def descriptor_proof(program, number):
-    return machine_witness._descriptor(program, number)
-
-
-def epilogue_witness(*args):
-    return b""
-
-
-part_witness = epilogue_witness
 
 PARTS = 100
 """Of the sum in which the lie is, where it is divided: every position is a part, and two answers lead to one."""
@@ -89,7 +75,8 @@ class Scenario:
         header = self.program.header
         self.inputs = join(INPUTS, header.inputs)
         self.outputs = join(outputs_of(self.program, LIED if self.false else RIGHT), output_types(header))
-        self.leaf = leaf_gindex(LIE_AT << header.tensor_depth, self.depth)
+        self.lied_leaf = LIE_AT << header.tensor_depth
+        self.leaf = leaf_gindex(self.lied_leaf, self.depth)
         self.entry = leaf_gindex(LIE_AT, header.trace_depth)
 
     def claim(self) -> dict[str, Any]:
@@ -148,7 +135,7 @@ class Scenario:
         return self.say(at, by, "reveal", error, **{"children": children, **instead})
 
     def reveal_leaf(self, at: int, by: str, number: int, error: str | None = None, **instead: Any) -> Scenario:
-        data = self.trace.leaf_bytes(LIE_AT << self.program.header.tensor_depth)
+        data = self.trace.leaf_bytes(self.lied_leaf)
         return self.say(at, by, "reveal_leaf", error, **{"data": data, **instead})
 
     def select(
@@ -209,7 +196,7 @@ class Scenario:
             "element": element,
             "monoid": int(Monoid.SUM),
             "parts": PARTS if divided else 1,
-            "descriptor": descriptor_proof(self.program, self.program.locate(ValueIndex(LIE_AT))[0]),
+            "descriptor": outline_witness(self.program, self.lied_leaf),
         }
         self.say(at, by, "descend", error, **{**self._where(number), **fields, **instead})
         if error is None:
@@ -243,9 +230,7 @@ class Scenario:
         results = encode_results(Monoid.SUM, self.answers.get(asked, ()))
         return {**self._where(number), "question": asdict(asked), "results": results}
 
-    def narrow(
-        self, at: int, by: str, number: int, child: int, error: str | None = None, **instead: Any
-    ) -> Scenario:
+    def narrow(self, at: int, by: str, number: int, child: int, error: str | None = None, **instead: Any) -> Scenario:
         self.say(at, by, "narrow", error, **{**self._answered(number), "child": child, **instead})
         if error is None:
             asked = self.asked[number]
@@ -257,12 +242,13 @@ class Scenario:
     ) -> Scenario:
         """``child``: None for the epilogue."""
         asked = self.asked[number]
-        differs = self.false
+        proof = b""
         if child is None:
-            proof = epilogue_witness(self.program, self.trace.values, self.trace, LIE_AT, LIE_IN)
-        else:
-            proof = part_witness(self.program, self.trace.values, self.trace, LIE_AT, LIE_IN, child)
-        fields = {"child": child, "witness": proof, "differs": differs}
+            data, acc = self.trace.leaf_bytes(self.lied_leaf), sum(TERMS_OF_LIE)
+            proof = epilogue_witness(self.program, RIGHT, self.trace, self.lied_leaf, data, LIE_IN, acc)
+        elif asked.asks_for_parts and child < asked.children:
+            proof = part_witness(self.program, RIGHT, self.trace, self.lied_leaf, LIE_IN, asked.part(child))
+        fields = {"child": child, "witness": proof, "differs": self.false}
         return self.say(at, by, "settle", error, **{**self._answered(number), **fields, **instead})
 
     def money(self, at: int, by: str, move: str, wei: int | None = None, error: str | None = None) -> Scenario:
@@ -348,7 +334,10 @@ def silent_challenger() -> Scenario:
 
 @scenario
 def last_second_of_the_window() -> Scenario:
-    s = Scenario("last_second_of_the_window", "A challenge, a reveal and a selection in their last second are in time; the first challenge stopped the clock.")
+    s = Scenario(
+        "last_second_of_the_window",
+        "A challenge, a reveal and a selection in their last second are in time; the first challenge stopped the clock.",
+    )
     s.challenge(100, "alice").challenge(105, "carol").challenge(106, "bob", error="WindowOver")
     s.reveal(140, "claimant", 0).select(180, "alice", 0).timeout(181, "bob", 0)
     return s.ends(181, "invalid", "timeout", alice=300, bob=20, carol=-500)
@@ -585,14 +574,18 @@ def refused_inside_an_element() -> Scenario:
     s.descend(12, "alice", 0, error="InsideElement").narrow(13, "alice", 0, 0, error="NotOpened")
     s.settle(14, "alice", 0, None, error="NotOpened").reveal(15, "claimant", 0, children=[_hex(NO_ROOT)] * 2)
     zeros = bytes(8)
-    s.answer(16, "claimant", 0, error="PartialCount", results=zeros).answer(17, "claimant", 0, error="PartialCount", results=b"")
+    s.answer(16, "claimant", 0, error="PartialCount", results=zeros).answer(
+        17, "claimant", 0, error="PartialCount", results=b""
+    )
     nowhere = Question(s.leaf, LIE_IN, Monoid.SUM, PARTS, 1, 2)
     s.say(18, "claimant", "partials", "PartialCount", trace_root=s.root, question=asdict(nowhere), results=b"")
     s.answer(19, "claimant", 0, {0: 1})
     # Another answer to the same question is passed over.
     s.answer(20, "claimant", 0, {1: 1}).narrow(21, "bob", 0, 0, error="NotChallenger")
     s.narrow(22, "alice", 0, 0, error="NotThisQuestion", question=asdict(nowhere))
-    s.narrow(23, "alice", 0, 0, error="NotTheseResults", results=zeros * 2).narrow(24, "alice", 0, 2, error="NoSuchChild")
+    s.narrow(23, "alice", 0, 0, error="NotTheseResults", results=zeros * 2).narrow(
+        24, "alice", 0, 2, error="NoSuchChild"
+    )
     s.settle(25, "alice", 0, 0, error="WrongLevel").select(26, "alice", 0, error="CannotSelect", position=s.leaf * 2)
     s.narrow(27, "alice", 0, 0).answer(28, "claimant", 0, {5: 1}).narrow(29, "alice", 0, 5, error="WrongLevel")
     s.settle(30, "alice", 0, None, error="WrongLevel").settle(31, "alice", 0, 64, error="NoSuchChild")
@@ -629,7 +622,9 @@ def the_earliest_challenge_is_rewarded() -> Scenario:
         "the_earliest_challenge_is_rewarded",
         "Whoever follows another one's path to a place, or commits to it after him, proves for him.",
     )
-    s.challenge(1, "alice").challenge(2, "bob").reveal(3, "claimant", 0).select(4, "alice", 0, 6).commit(5, "bob", 1, s.leaf)
+    s.challenge(1, "alice").challenge(2, "bob").reveal(3, "claimant", 0).select(4, "alice", 0, 6).commit(
+        5, "bob", 1, s.leaf
+    )
     s.prove(6, "bob", 1).reclaim(7, "bob", 0)
     return s.ends(7, "invalid", "step", alice=300, bob=0)
 
@@ -648,7 +643,9 @@ def a_game_that_left_or_ended_keeps_no_reward() -> Scenario:
 @scenario
 def a_later_path_takes_nothing() -> Scenario:
     s = Scenario("a_later_path_takes_nothing", "A copied path comes after the challenge that it was copied from.")
-    s.challenge(1, "alice", s.leaf).challenge(2, "bob").reveal(3, "claimant", 0).select(4, "bob", 1, 6).prove(5, "alice", 0)
+    s.challenge(1, "alice", s.leaf).challenge(2, "bob").reveal(3, "claimant", 0).select(4, "bob", 1, 6).prove(
+        5, "alice", 0
+    )
     return s.ends(5, "invalid", "step", alice=300, bob=-500)
 
 
@@ -684,10 +681,14 @@ def two_kinds_of_money() -> Scenario:
         "two_kinds_of_money",
         "Money for claims leaves after a wait; money for challenges at once, and it becomes no claim's bond by itself.",
     )
-    s.money(1, "claimant", "announce_withdrawal", 1500).money(2, "claimant", "complete_withdrawal", error="WithdrawalNotDue")
+    s.money(1, "claimant", "announce_withdrawal", 1500).money(
+        2, "claimant", "complete_withdrawal", error="WithdrawalNotDue"
+    )
     s.money(60, "claimant", "complete_withdrawal", error="WithdrawalNotDue")
     # Only what is still free: 1,000 of 2,000 wei are the claim's bond.
-    s.money(61, "claimant", "complete_withdrawal").money(62, "claimant", "complete_withdrawal", error="WithdrawalNotDue")
+    s.money(61, "claimant", "complete_withdrawal").money(
+        62, "claimant", "complete_withdrawal", error="WithdrawalNotDue"
+    )
     s.money(63, "alice", "withdraw", 2001, "InsufficientEarnings").money(64, "alice", "withdraw", 1600)
     s.challenge(65, "alice", error="InsufficientEarnings").challenge(66, "alice", s.leaf, value=100)
     s.money(67, "bob", "redeposit", 2001, "InsufficientEarnings").money(68, "bob", "redeposit", 700)
@@ -727,7 +728,9 @@ def many_moves_in_one_transaction() -> Scenario:
     s.challenge(1, "alice", s.leaf).challenge(2, "alice").reveal(3, "claimant", 1)
     first = len(s.moves)
     s.select(4, "alice", 1, 4).select(4, "alice", 1, 2, error="NotOpened").descend(4, "alice", 0)
-    s.narrow(4, "alice", 0, 0, error="NotOpened").prove(4, "alice", 1, error="PlaceNotReached").together(4, "alice", first)
+    s.narrow(4, "alice", 0, 0, error="NotOpened").prove(4, "alice", 1, error="PlaceNotReached").together(
+        4, "alice", first
+    )
     first = len(s.moves)
     s.answer(5, "claimant", 0, {0: 1}).reveal(5, "claimant", 1, children=[_hex(NO_ROOT)] * 3, error="ChildCount")
     s.reveal(5, "claimant", 1).timeout(5, "claimant", 0, error="NothingToCollect").together(5, "claimant", first)

@@ -18,6 +18,7 @@ from rollup.game.moves import (
     Commit,
     Commitment,
     Move,
+    Node,
     Place,
     Prove,
     Reveal,
@@ -32,6 +33,7 @@ from tests.rollup.game import toy
 
 CLAIMANT, ALICE, BOB = (Address("0x" + byte * 20) for byte in ("c1", "a1", "b0"))
 TERMS = Parameters(Duration(100), Duration(40), Duration(5), Duration(60), 1, 1000, 500, 300, 10, 20)
+Openings = dict[tuple[Node, int], Opening]
 PLACE = Place(Gindex((1 << toy.TRACE_DEPTH) | 3), b"s" * 32)
 
 
@@ -64,7 +66,7 @@ def test_a_commitment_counts_from_the_next_block_on() -> None:
 
 def test_a_root_that_was_opened_elsewhere_before_it_was_set_costs_its_claimant_the_time_until_then() -> None:
     trace = toy.right_trace()
-    early = {(trace.root, 1): Opening(Timestamp(5), BOB)}
+    early: Openings = {(trace.root, 1): Opening(Timestamp(5), BOB)}
     dispute = play(replace(begun(NO_ROOT), opened=early), Challenge(ALICE), instant(110, 1))
     late = play(dispute, SetTraceRoot(CLAIMANT, trace.root), instant(151, 2))
     assert late.turn(late.games[0]) is Side.CHALLENGER
@@ -78,7 +80,9 @@ def test_a_root_that_was_opened_elsewhere_before_it_was_set_costs_its_claimant_t
 def test_a_node_opened_long_before_a_game_hands_it_to_the_challenger_at_once() -> None:
     trace = toy.right_trace()
     dispute = play(
-        replace(begun(trace.root), opened={(trace.root, 1): Opening(Timestamp(5), BOB)}), Challenge(ALICE), instant(110, 1)
+        replace(begun(trace.root), opened={(trace.root, 1): Opening(Timestamp(5), BOB)}),
+        Challenge(ALICE),
+        instant(110, 1),
     )
     with pytest.raises(Refusal) as refused:
         play(dispute, Timeout(ALICE, (0,)), instant(150, 2))
@@ -89,7 +93,7 @@ def test_a_node_opened_long_before_a_game_hands_it_to_the_challenger_at_once() -
 
 def test_a_node_opened_with_other_levels_is_not_opened_here() -> None:
     trace = toy.right_trace()
-    opened = {(trace.root, 2): Opening(Timestamp(5), BOB)}
+    opened: Openings = {(trace.root, 2): Opening(Timestamp(5), BOB)}
     dispute = play(replace(begun(trace.root), opened=opened), Challenge(ALICE), instant(110, 1))
     assert dispute.turn(dispute.games[0]) is Side.DEFENDER
     children = (trace.node(Gindex(2)), trace.node(Gindex(3)))
@@ -109,7 +113,7 @@ def test_fees_never_exceed_the_challengers_bond() -> None:
     root = toy.right_trace().root
     dispute = play(begun(root), Challenge(ALICE), instant(101, 1))
     many = replace(dispute.games[0], openers=(CLAIMANT,) * 10_000)
-    opened = {(root, 1): Opening(Timestamp(101), CLAIMANT)}
+    opened: Openings = {(root, 1): Opening(Timestamp(101), CLAIMANT)}
     lost = play(replace(dispute, games=(many,), opened=opened), Timeout(CLAIMANT, (0,)), instant(142, 2))
     assert lost.ledger.earnings(CLAIMANT) == 2000 + TERMS.challenge_bond
     assert lost.ledger.burned == 0
