@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import fields as fields_of
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +56,8 @@ class Recording(L1Client):
         raise Recorded(data)
 
     @classmethod
-    def of(cls, client: L1Client) -> Recording:
-        return cls(**{field.name: getattr(client, field.name) for field in fields_of(client) if field.init})
+    def of(cls, client: L1Client) -> L1Client:
+        return cls(client.chain, client.address, client._key(), client.first)
 
 
 class OnChain:
@@ -180,7 +179,8 @@ class OnChain:
             case "release":
                 return client.release(self.claim, self.inclusion)
             case "deposit" | "fund" | "redeposit" | "withdraw" | "announce_withdrawal":
-                return getattr(client, fields["move"])(fields["wei"])
+                act: Callable[[int], Receipt] = getattr(client, fields["move"])
+                return act(fields["wei"])
             case "complete_withdrawal":
                 return client.complete_withdrawal()
         raise AssertionError(f"no move is called {fields['move']}")
