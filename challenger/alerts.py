@@ -27,6 +27,7 @@ class Kind(Enum):
     MOVE_MADE = "move-made"
     WON = "won"
     LOST = "lost"
+    UNPROVABLE = "unprovable"
     TROUBLE = "trouble"
     NODE_LAG = "node-lag"
     BALANCE_LOW = "balance-low"
@@ -40,6 +41,7 @@ SEVERITIES = {
     Kind.MOVE_MADE: Severity.INFO,
     Kind.WON: Severity.INFO,
     Kind.LOST: Severity.CRITICAL,
+    Kind.UNPROVABLE: Severity.CRITICAL,
     Kind.TROUBLE: Severity.WARNING,
     Kind.NODE_LAG: Severity.CRITICAL,
     Kind.BALANCE_LOW: Severity.CRITICAL,

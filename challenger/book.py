@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,8 +16,11 @@ from rollup.claim import NO_ROOT, Address, Claim, ClaimId
 from rollup.encoding import Header, TensorType, decode_header
 from rollup.errors import ClaimError, EncodingError
 from rollup.game.position import relative
+from rollup.game.question import Question
+from rollup.game.stopping import StoppingClock
 from rollup.l1.client import L1Client
 from rollup.l1.events import (
+    Answered,
     BatchPosted,
     Challenged,
     ChallengeLost,
@@ -26,10 +29,13 @@ from rollup.l1.events import (
     ClaimPosted,
     ClaimReleased,
     ClaimSkipped,
+    Committed,
     Convicted,
+    Descended,
     LeafRevealed,
     Logged,
     ModelRegistered,
+    Narrowed,
     Reclaimed,
     Revealed,
     Selected,
@@ -53,8 +59,11 @@ class Book:
     been opened long before the claim that they serve. What the chain takes back in a reorganisation is taken back here;
     content that is true anywhere (headers, preimages, uploads) is kept.
 
+    ``closes_at``: by batch, the end of its challenge period on the clock that stops while disputes are begun.
     ``over``: ids of games that ended. ``released``: claims whose bond is free. ``head``: up to where the book was read.
-    ``version``: another number whenever other claims are known than before.
+    ``version``: another number whenever other claims are known than before; ``changes``: by claim, another one whenever
+    something happened in its games; ``rewinds``: how often the chain took something back. ``questions``: by game, the last one that
+    it came to inside an element. ``clock``: on which challenge periods are measured, as of ``head``.
     """
 
     next_block: int = 0
@@ -64,14 +73,20 @@ class Book:
     claims: dict[ClaimId, ClaimPosted] = field(default_factory=dict)
     batches: dict[int, list[ClaimId | None]] = field(default_factory=dict)
     posted_at: dict[int, Timestamp] = field(default_factory=dict)
+    closes_at: dict[int, Timestamp] = field(default_factory=dict)
     games: dict[ClaimId, list[Challenged]] = field(default_factory=dict)
     over: set[bytes] = field(default_factory=set)
     trace_roots: dict[ClaimId, Root] = field(default_factory=dict)
     convicted: dict[ClaimId, Convicted] = field(default_factory=dict)
     released: set[ClaimId] = field(default_factory=set)
+    questions: dict[bytes, Question] = field(default_factory=dict)
+    changes: Counter[ClaimId] = field(default_factory=Counter)
+    rewinds: int = 0
+    clock: StoppingClock | None = None
     preimages: Openings = field(default_factory=Openings)
     journal: Journal = field(default_factory=Journal)
     _blocks: dict[ClaimId, int] = field(default_factory=dict)
+    _claim_of: dict[bytes, ClaimId] = field(default_factory=dict)
     _touched: dict[ClaimId, int] = field(default_factory=dict)
     _follower: Follower | None = None
     _waiting: deque[Logged] = field(default_factory=deque)
@@ -95,7 +110,10 @@ class Book:
         while more:
             news = self._follower.news()
             more = news.more
-            yield self.take(client, news)
+            noted = self.take(client, news)
+            if not more or self.clock is None:
+                self.clock = client.challenge_clock()
+            yield noted
 
     def follow(self, client: L1Client, depth: int = DEPTH) -> None:
         """Begin to read; a reorganisation of more than ``depth`` blocks makes the book begin again."""
@@ -121,14 +139,23 @@ class Book:
 
     def _rewind(self, to: int) -> None:
         self.version += 1
+        self.rewinds += 1
         if to + 1 >= self.journal.horizon:
             self.journal.rewind(to)
             return
         # Deeper than anybody remembers: all events come again.
         self.journal.clear()
-        for facts in (self.claims, self.batches, self.posted_at, self.games, self.trace_roots, self.convicted):
+        for facts in (self.claims, self.batches, self.posted_at, self.closes_at, self.games, self.trace_roots):
             facts.clear()
-        for names in (self.over, self.released, self._blocks, self._touched):
+        for names in (
+            self.convicted,
+            self.over,
+            self.released,
+            self.questions,
+            self._claim_of,
+            self._blocks,
+            self._touched,
+        ):
             names.clear()
 
     def _note(self, client: L1Client, logged: Logged) -> None:
@@ -149,10 +176,18 @@ class Book:
                 self._append(block, self.batches, skipped.batch, None)
             case BatchPosted() as batch:
                 self._set(block, self.posted_at, batch.batch, batch.posted_at)
-            case Revealed() | LeafRevealed() as opened:
+                self._set(block, self.closes_at, batch.batch, batch.closes_at)
+            case Revealed() | LeafRevealed() | Answered() as opened:
                 self.preimages.note(opened, block)
-            case Selected():
-                self._note_path(client, logged.transaction)
+            case Selected() as selected:
+                self._note_path(client, logged.transaction, selected)
+                self._change(selected.game_id)
+            case Committed(game_id):
+                self._change(game_id)
+            case Descended(game_id, question) | Narrowed(game_id, question):
+                if game_id in self._claim_of:
+                    self._set(block, self.questions, game_id, question)
+                    self._change(game_id)
             case ChunkUploaded(root, chunk):
                 self.uploads.add(root, chunk, block)
             case ChunksJoined(root, byte_length, left, right):
@@ -170,9 +205,11 @@ class Book:
         block: int,
         event: Challenged | TraceRootSet | Convicted | ClaimReleased | ChallengeLost | Reclaimed,
     ) -> None:
+        self.changes[event.claim_id] += 1
         match event:
             case Challenged() as challenged:
                 self._append(block, self.games, challenged.claim_id, challenged)
+                self._set(block, self._claim_of, challenged.game_id, challenged.claim_id)
             case TraceRootSet(claim_id, trace_root):
                 self._set(block, self.trace_roots, claim_id, trace_root)
             case Convicted() as convicted:
@@ -182,6 +219,11 @@ class Book:
                 self._add(block, self.released, claim_id)
             case ChallengeLost(_, game_id) | Reclaimed(_, game_id):
                 self._add(block, self.over, game_id)
+
+    def _change(self, game_id: bytes) -> None:
+        """Something happened in a game, if it is known."""
+        if game_id in self._claim_of:
+            self.changes[self._claim_of[game_id]] += 1
 
     def _set(self, block: int, facts: MutableMapping[K, V], key: K, fact: V) -> None:
         before = facts.get(key)
@@ -224,23 +266,33 @@ class Book:
             if game.game_id not in self.over and challenger in (None, game.challenger)
         ]
 
-    def forget(self, window: Duration, remember: Duration, keep: Callable[[ClaimId], bool]) -> list[ClaimId]:
+    @property
+    def now(self) -> Timestamp:
+        """The time of ``head`` on the clock on which challenge periods are measured."""
+        assert self.head is not None and self.clock is not None
+        return self.clock.reading(self.head.timestamp)
+
+    def seconds_left(self, claim_id: ClaimId) -> int:
+        """In which the claim can be challenged on that clock: negative once it can't any more."""
+        return self.closes_at[self.claims[claim_id].batch] - self.now
+
+    def forget(self, remember: Duration, keep: Callable[[ClaimId], bool]) -> list[ClaimId]:
         """Drop the claims that nothing more can happen to, ``remember`` seconds after their challenge period; returns
         them.
 
         Those are claims that were convicted, or on which no game is open, unless a reorganisation could still change
         that, or ``keep`` says that something is left to be done about one.
         """
-        if self.head is None or self._follower is None:
+        if self.head is None or self._follower is None or self.clock is None:
             return []
         deep = self.head.number - self._follower.depth
-        over = self.head.timestamp - window - remember
+        over = self.now - remember
         gone = []
         for claim_id, posted in self.claims.items():
             settled = claim_id in self.convicted or not self.games_of(claim_id)
             if not settled or max(self._blocks[claim_id], self._touched.get(claim_id, 0)) >= deep:
                 continue
-            if self.posted_at[posted.batch] < over and not keep(claim_id):
+            if self.closes_at[posted.batch] < over and not keep(claim_id):
                 gone.append(claim_id)
         for claim_id in gone:
             self._forget(claim_id)
@@ -249,18 +301,22 @@ class Book:
     def _forget(self, claim_id: ClaimId) -> None:
         self.version += 1
         posted = self.claims.pop(claim_id)
-        self.over -= {game.game_id for game in self.games.pop(claim_id, [])}
+        games = {game.game_id for game in self.games.pop(claim_id, [])}
+        self.over -= games
+        for game_id in games:
+            self.questions.pop(game_id, None)
+            self._claim_of.pop(game_id, None)
         self.released.discard(claim_id)
-        for facts in (self.trace_roots, self.convicted, self._blocks, self._touched):
+        for facts in (self.trace_roots, self.convicted, self.changes, self._blocks, self._touched):
             facts.pop(claim_id, None)
         if not any(one in self.claims for one in self.batches[posted.batch]):
-            del self.batches[posted.batch], self.posted_at[posted.batch]
+            del self.batches[posted.batch], self.posted_at[posted.batch], self.closes_at[posted.batch]
 
-    def _note_path(self, client: L1Client, transaction: bytes) -> None:
+    def _note_path(self, client: L1Client, transaction: bytes, selected: Selected) -> None:
         """A selection may pass levels that were never revealed; its calldata holds their siblings."""
-        selected = client.selected_path(transaction)
-        if selected is not None:
-            _, position, node, siblings = selected
+        path = client.selected_path(transaction, selected)
+        if path is not None:
+            _, position, node, siblings = path
             above = Gindex(position >> len(siblings))
             if depth_of(position) >= len(siblings):
                 self.preimages.add_path(node, relative(position, above), siblings)

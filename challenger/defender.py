@@ -8,21 +8,25 @@ from dataclasses import dataclass
 from enum import Enum
 
 from challenger.book import Book
+from challenger.bundle import NEVER, SHARE, Bundle, Due, Outbox
+from challenger.costs import Costs
 from challenger.guard import ANY_AGE, Guard
-from challenger.player import Costs, DefenderPlayer
-from challenger.rota import Rota
+from challenger.inside import Elements
+from challenger.player import DefenderPlayer
+from challenger.reductions import Reductions
 from challenger.strategy import Trace
-from challenger.trace import LazyTrace, SharedTraces
+from challenger.trace import LazyTrace, SharedTraces, values_of
 from challenger.troubles import noting
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId
-from rollup.l1.client import ClaimStatus, L1Client, Receipt
+from rollup.l1 import calls
+from rollup.l1.client import ClaimStatus, GameInfo, L1Client, Receipt
 from rollup.l1.events import Challenged
 from rollup.program import Program
 from rollup.types import Duration, ModelId
 
 GAMES = 64
-"""Most games that are looked at in one round: a flood of them about one claim must not cost another one its clock."""
+"""Most games that are read from L1 in one round: a flood of them about one claim must not cost another one its clock."""
 
 RELEASES = 64
 """Most bonds that are freed in one transaction, about 1.1 million gas. One a round: no clock runs for them."""
@@ -42,19 +46,29 @@ class Upheld:
 
     program: Program
     trace: Trace
+    said: Elements | None = None
+    """What it says inside elements, if that is not what follows from the trace."""
+
+    def own(self) -> Trace:
+        """The trace, where it is asked for."""
+        return self.trace
+
+    def elements(self) -> Elements:
+        """What the trace's elements reduce to."""
+        return self.said or Reductions(self.program, values_of(self.trace))
 
 
 class _Claimant:
-    """One account's rounds, whatever it knows of its claims."""
+    """One account's rounds, whatever it knows of its claims. ``share``: of a block's gas, what a transaction of it takes."""
 
-    def __init__(self, client: L1Client, first: int, guard: Guard = ANY_AGE) -> None:
+    def __init__(self, client: L1Client, first: int, guard: Guard = ANY_AGE, share: float = SHARE) -> None:
         self.book = Book(first)
         self.troubles: dict[ClaimId, Exception] = {}
         self.lag: str | None = None
         """Why the last round did nothing: the node lags."""
         self._client, self._guard = client, guard
-        self._player = DefenderPlayer(client)
-        self._rota = Rota(GAMES)
+        self._player = DefenderPlayer(client, most=GAMES)
+        self._outbox = Outbox(client, self._player.costs, self.troubles.__setitem__, share)
 
     @property
     def costs(self) -> Costs:
@@ -81,9 +95,11 @@ class _Claimant:
             self.lag = self._guard.lag(self._client.chain, self.book.head)
             if self.lag is None:
                 upheld = dict(self._upheld())
+                bundle = self._outbox.bundle()
                 if self._answers():
-                    self._answer(upheld, done)
-                self._settle(upheld, done)
+                    self._answer(upheld, bundle)
+                self._settle(upheld, bundle)
+                done += [made.receipt for made in self._outbox.send(bundle)]
                 self._clear()
                 if done:
                     self._read()
@@ -103,17 +119,22 @@ class _Claimant:
             if not known or not (self.book.games_of(claim_id) or self._may_be_final(claim_id)):
                 del self.troubles[claim_id]
 
-    def _answer(self, upheld: dict[ClaimId, Upheld], done: list[Receipt]) -> None:
-        games: dict[ClaimId, list[Challenged]] = {}
-        for game in self._rota.turn([game for claim_id in upheld for game in self.book.games_of(claim_id)]):
-            games.setdefault(game.claim_id, []).append(game)
-        # What ended the last round comes last in this one.
-        for claim_id in sorted(games, key=lambda claim_id: claim_id in self.troubles):
+    def _answer(self, upheld: dict[ClaimId, Upheld], bundle: Bundle) -> None:
+        games = self._player.games.look(
+            self.book, [game for claim_id in upheld for game in self.book.games_of(claim_id)]
+        )
+        by_claim: dict[ClaimId, list[tuple[Challenged, GameInfo]]] = {}
+        # What ended the last round comes last in this one; else the claim with the shortest clock comes first.
+        for opened, game in sorted(games, key=lambda one: (one[0].claim_id in self.troubles, _slack(one[1]))):
+            by_claim.setdefault(opened.claim_id, []).append((opened, game))
+        for claim_id, of_claim in by_claim.items():
+            if bundle.full:
+                break
             one = upheld[claim_id]
             with noting(self.troubles, claim_id):
-                done += self._player.play(self.book, one.program, claim_id, one.trace, games[claim_id])
+                bundle.add(self._player.due(self.book, one.program, claim_id, one.own, of_claim, one.elements))
 
-    def _settle(self, upheld: dict[ClaimId, Upheld], done: list[Receipt]) -> None:
+    def _settle(self, upheld: dict[ClaimId, Upheld], bundle: Bundle) -> None:
         """Free the bonds of claims that became final, as many as fit one transaction."""
         final: dict[ClaimId, tuple[Claim, Inclusion]] = {}
         for claim_id in upheld:
@@ -124,24 +145,19 @@ class _Claimant:
                     claim, inclusion = self.book.claims[claim_id].claim, self.book.inclusion(claim_id)
                     if self._client.status(claim, inclusion) is ClaimStatus.FINAL:
                         final[claim_id] = (claim, inclusion)
-        if not final:
-            return
-        first = next(iter(final))
-        with noting(self.troubles, first):
-            receipt = self._player.send(first, lambda: self._free(list(final.values())))
-            done += [] if receipt is None else [receipt]
-
-    def _free(self, final: list[tuple[Claim, Inclusion]]) -> Receipt:
-        if len(final) == 1:
-            return self._client.release(*final[0])
-        return self._client.release_all(final)
+        if final:
+            first, bonds = next(iter(final)), list(final.values())
+            call = calls.release(*bonds[0]) if len(bonds) == 1 else calls.release_all(bonds)
+            bundle.add([Due(first, call, NEVER)])
 
     def _may_be_final(self, claim_id: ClaimId) -> bool:
         if claim_id in self.book.convicted or claim_id in self.book.released or self.book.games_of(claim_id):
             return False
-        assert self.book.head is not None
-        posted_at = self.book.posted_at[self.book.claims[claim_id].batch]
-        return self.book.head.timestamp > posted_at + self._client.parameters.window
+        return self.book.seconds_left(claim_id) < 0
+
+
+def _slack(game: GameInfo) -> float:
+    return float(game.clocks.defender) if game.clocks else NEVER
 
 
 class Defender(_Claimant):
@@ -161,9 +177,11 @@ class Defender(_Claimant):
         self._traces = traces
         self._claims: dict[ClaimId, Upheld] = {}
 
-    def uphold(self, claim_id: ClaimId, program: Program, trace: Trace) -> None:
-        """Defend this claim with this trace; a publishing claimant publishes it."""
-        self._claims[claim_id] = Upheld(program, trace)
+    def uphold(self, claim_id: ClaimId, program: Program, trace: Trace, said: Elements | None = None) -> None:
+        """Defend this claim with this trace; a publishing claimant publishes it. ``said``: what it says inside elements, if
+        that is not what follows from the trace.
+        """
+        self._claims[claim_id] = Upheld(program, trace, said)
         if self.behaviour is Behaviour.PUBLISHES and self._traces is not None:
             self._traces.publish(claim_id, trace)
 
@@ -192,8 +210,9 @@ class Upholder(_Claimant):
         kept: int = 8,
         remember: Duration | None = None,
         guard: Guard = ANY_AGE,
+        share: float = SHARE,
     ) -> None:
-        super().__init__(client, first, guard)
+        super().__init__(client, first, guard, share)
         self._program, self._trace_of, self._kept, self._remember = program, trace_of, kept, remember
         self._traces: OrderedDict[ClaimId, Trace] = OrderedDict()
 
@@ -204,7 +223,7 @@ class Upholder(_Claimant):
 
     def _forget(self) -> None:
         if self._remember is not None:
-            for claim_id in self.book.forget(self._client.parameters.window, self._remember, self._unsettled):
+            for claim_id in self.book.forget(self._remember, self._unsettled):
                 for facts in (self._traces, self.troubles, self.costs.receipts):
                     facts.pop(claim_id, None)
 

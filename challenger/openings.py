@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from challenger.strategy import Preimages
-from rollup.l1.events import LeafRevealed, Logged, Revealed
+from rollup.l1.events import Answered, LeafRevealed, Logged, Revealed
 from rollup.types import Gindex, Root
 
 HELD_BYTES = 128 << 20
@@ -23,8 +23,8 @@ def _nothing(block: int) -> Sequence[Logged]:
     return ()
 
 
-def _levels(opened: Revealed | LeafRevealed) -> int:
-    """How deep the opening goes; 0 for a leaf's bytes."""
+def _levels(opened: Revealed | LeafRevealed | Answered) -> int:
+    """How deep the opening goes; 0 for a leaf's bytes, and for an answer inside an element."""
     return len(opened.children).bit_length() - 1 if isinstance(opened, Revealed) else 0
 
 
@@ -32,18 +32,20 @@ def _levels(opened: Revealed | LeafRevealed) -> int:
 class Openings(Preimages):
     """Preimages that can be forgotten and read again; no reorganisation takes them back. ``read``: the events of a block.
 
-    ``paths``: nodes that selections passed, which are kept: a game has no more of them than its tree has levels, and a
-    bond is locked for each game. ``blocks``: (levels, block) of every opening of a node or leaf, the deepest last: a node may be
-    opened several times, each time to another depth.
+    ``answers``: what was given to questions inside elements, by their nodes. ``paths``: nodes that selections passed, which
+    are kept: a game has no more of them than its tree has levels, and a bond is locked for each game. ``blocks``: (levels,
+    block) of every opening of a node or leaf, the deepest last: a node may be opened several times, each time to another
+    depth.
     """
 
     held_bytes: int = HELD_BYTES
     read: Callable[[int], Sequence[Logged]] = _nothing
+    answers: dict[Root, bytes] = field(default_factory=dict)
     paths: Preimages = field(default_factory=Preimages)
     blocks: dict[Root, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     _held: dict[Root, int] = field(default_factory=dict)
 
-    def note(self, opened: Revealed | LeafRevealed, block: int) -> None:
+    def note(self, opened: Revealed | LeafRevealed | Answered, block: int) -> None:
         """An opening, and the block that it was made in."""
         known = self.blocks.get(opened.node, ())
         this = _levels(opened), block
@@ -67,16 +69,28 @@ class Openings(Preimages):
             if levels == deepest:
                 for logged in self.read(block):
                     event = logged.event
-                    if isinstance(event, Revealed | LeafRevealed) and (event.node, _levels(event)) == (node, deepest):
+                    if isinstance(event, Revealed | LeafRevealed | Answered) and (event.node, _levels(event)) == (
+                        node,
+                        deepest,
+                    ):
                         self._hold(event)
         return self._held.get(node) == deepest
 
-    def _hold(self, opened: Revealed | LeafRevealed) -> None:
-        if NODE_BYTES * len(self.pairs) + LEAF_BYTES * len(self.leaves) > self.held_bytes:
-            for held in (self.pairs, self.leaves, self._held):
+    def _hold(self, opened: Revealed | LeafRevealed | Answered) -> None:
+        if NODE_BYTES * len(self.pairs) + LEAF_BYTES * (len(self.leaves) + len(self.answers)) > self.held_bytes:
+            for held in (self.pairs, self.leaves, self.answers, self._held):
                 held.clear()
         self._held[opened.node] = max(_levels(opened), self._held.get(opened.node, 0))
-        if isinstance(opened, Revealed):
-            self.add_children(opened.children)
-        else:
-            self.add_leaf(opened.data)
+        match opened:
+            case Revealed():
+                self.add_children(opened.children)
+            case LeafRevealed():
+                self.add_leaf(opened.data)
+            case Answered():
+                self.answers[opened.node] = opened.results
+
+    def answer(self, node: Root) -> bytes | None:
+        """The answer to the question at a node, if there is one."""
+        if node not in self.answers:
+            self.again(node)
+        return self.answers.get(node)

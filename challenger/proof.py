@@ -13,6 +13,7 @@ from rollup.errors import CommitmentError
 from rollup.game.moves import Rule
 from rollup.game.position import leaf_gindex
 from rollup.l1.artifacts import artifact
+from rollup.l1.calls import inner_calls
 from rollup.l1.client import L1Client
 from rollup.l1.events import Convicted
 from rollup.machine.witness import TRACE
@@ -39,14 +40,20 @@ class Shown:
 
 
 def shown(client: L1Client, transaction: bytes, event: Convicted, header: Header, trace_root: Root) -> Shown:
-    """What the proof in ``transaction`` shows; nothing if it was sent through another contract, or does not fit."""
-    data = client.chain.calldata(transaction)
-    try:
-        *_, proof = artifact("DisputeGame").functions["prove"].decode_input(data)
-        nodes = _nodes(bytes(proof), event, header)
-    except (ValueError, struct.error, CommitmentError):
-        return Shown()
-    return Shown(nodes) if nodes.get(ROOT) == trace_root else Shown()
+    """What the proof in ``transaction`` shows, alone or among other moves; nothing if it was sent through another contract, or
+    does not fit.
+    """
+    for data in inner_calls(client.chain.calldata(transaction)):
+        for name in ("prove", "settle"):
+            try:
+                *_, proof = artifact("DisputeGame").functions[name].decode_input(data)
+                nodes = _nodes(bytes(proof), event, header)
+            except (ValueError, struct.error, CommitmentError):
+                continue
+            # Of a part's proof the disputed leaf is no part.
+            if nodes.get(ROOT) == trace_root and (event.place in nodes or event.rule is Rule.PART):
+                return Shown(nodes)
+    return Shown()
 
 
 def _nodes(proof: bytes, event: Convicted, header: Header) -> dict[Gindex, Root]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from challenger import meter
 from challenger.alerts import Alert, Kind, Severity, Sink
 from challenger.book import Book
+from challenger.simulation import Unprovable
 from challenger.troubles import is_outage
 from rollup.claim import Address, ClaimId
 from rollup.l1.client import Receipt
@@ -58,7 +59,7 @@ class Reporter:
             meter.MOVES.labels(receipt.call).inc()
             meter.GAS.inc(receipt.gas)
             sentence = f"{receipt.call} in block {receipt.block} for {receipt.gas} gas"
-            self.once(Kind.MOVE_MADE, claim_id, sentence, receipt.transaction)
+            self.once(Kind.MOVE_MADE, claim_id, sentence, (receipt.transaction, receipt.call))
 
     def news(self, book: Book, news: Iterable[Logged]) -> None:
         """Tell what L1 said about games."""
@@ -83,7 +84,11 @@ class Reporter:
             if is_outage(error):
                 # One alert about the node is enough.
                 continue
-            self.once(Kind.TROUBLE, claim_id, f"{type(error).__name__}: {without_endpoints(str(error))}", type(error))
+            sentence = without_endpoints(str(error))
+            if isinstance(error, Unprovable):
+                self.once(Kind.UNPROVABLE, claim_id, f"it is false, and no bond is put on that (again): {sentence}")
+            else:
+                self.once(Kind.TROUBLE, claim_id, f"{type(error).__name__}: {sentence}", type(error))
 
     def forget_all_but(self, claims: Container[ClaimId]) -> None:
         """Remember what was told about these claims alone."""

@@ -426,7 +426,7 @@ def challenger(
     accusation = accuse(layout, own, theirs, view.trace_root)
     if accusation is not None:
         if view.position == accusation.position or (view.committed == accusation.position and view.commitment_counts):
-            return [DescendTo(accusation) if _is_divided(layout, accusation) else ProveAt(accusation)]
+            return [DescendTo(accusation) if is_divided(layout, accusation) else ProveAt(accusation)]
         return [] if view.committed == accusation.position else [CommitTo(accusation.position)]
     if view.turn is Side.DEFENDER:
         return []
@@ -434,7 +434,8 @@ def challenger(
     return [] if found.position == view.position else [GoDown(found.position, found.node, found.siblings)]
 
 
-def _is_divided(layout: Layout, accusation: Accusation) -> bool:
+def is_divided(layout: Layout, accusation: Accusation) -> bool:
+    """Whether the accused element is proven in parts."""
     return accusation.rule is Rule.STEP and layout.parts(offset_of(accusation.position) >> layout.tensor_depth) > 1
 
 

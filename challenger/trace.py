@@ -11,6 +11,7 @@ import numpy as np
 
 from challenger.strategy import Trace
 from rollup.claim import ClaimId
+from rollup.errors import CommitmentError
 from rollup.merkle import TraceTree, tensor_tree
 from rollup.program import Program
 from rollup.types import Gindex, Root
@@ -63,6 +64,14 @@ class ValueTrace:
 T = TypeVar("T", bound=Trace)
 
 
+def values_of(trace: Trace) -> Sequence[np.ndarray]:
+    """A trace's values, right or wrong; raises CommitmentError for a trace of which nothing but its nodes is known."""
+    values: Sequence[np.ndarray] | None = getattr(trace, "values", None)
+    if values is None:
+        raise CommitmentError("this trace has no values to answer from; uphold the claim with those that were claimed")
+    return values
+
+
 @dataclass(frozen=True)
 class LazyTrace(Generic[T]):
     """A trace that is derived when a node of it is asked for."""
@@ -72,6 +81,11 @@ class LazyTrace(Generic[T]):
     @cached_property
     def _trace(self) -> T:
         return self.derive()
+
+    @property
+    def values(self) -> Sequence[np.ndarray]:
+        """Those of the trace; raises CommitmentError for one that has none."""
+        return values_of(self._trace)
 
     def node(self, gindex: Gindex) -> Root:
         return self._trace.node(gindex)

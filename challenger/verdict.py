@@ -16,12 +16,13 @@ from rollup.machine.reference import unravel
 from rollup.merkle import join_tree
 from rollup.program import Program
 from rollup.types import Gindex, Root
-from rollup.verdict import Conviction, number, spot
+from rollup.verdict import Conviction, explain, number, spot
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a conviction found. ``claimed`` and ``right``: integers (step, padding) or tensor roots as hex (input, output).
+    """What a conviction found. ``claimed`` and ``right``: integers (step, padding, epilogue), tensor roots as hex (input, output),
+    or integers, or value and position in words, of a part of a reduction.
 
     ``scale``: fixed-point scale of the op's output, if it stands for reals. ``agreed``: root of the last state that both sides
     accept; ``claimed_state`` and ``right_state``: roots of the next one (None where the claimed one was never revealed).
@@ -37,10 +38,13 @@ class Verdict:
     agreed: Root
     claimed_state: Root | None
     right_state: Root
+    sentence: str = ""
 
     def __str__(self) -> str:
         roots = f"state {self.trace_index} is agreed ({self.agreed.hex()[:12]}), state {self.trace_index + 1} "
         roots += f"is claimed as {self.claimed_state.hex()[:12] if self.claimed_state else 'withheld'} and is {self.right_state.hex()[:12]}"
+        if self.rule in (Rule.PART, Rule.EPILOGUE):
+            return f"{self.sentence}; {roots}"
         if isinstance(self.claimed, str) or isinstance(self.right, str):
             return f"{self.where}: tensor root {str(self.claimed)[:12]} in the trace, {str(self.right)[:12]} in the claim; {roots}"
         if self.rule is Rule.OUTPUT:
@@ -64,25 +68,30 @@ def verdict(program: Program, event: Convicted, own: ValueTrace, theirs: Trace, 
     scale = 0
     claimed: int | str = event.claimed.hex()
     right: int | str = event.computed.hex()
-    where = f"value {index}"
+    where, sentence = f"value {index}", ""
     if index < len(header.inputs):
         where = f"input {index} of the trace"
         scale = header.inputs[index].scale
     elif index < header.values:
-        found = spot(program, Conviction(event.rule, event.place, index, event.element, event.claimed, event.computed))
+        said = Conviction(event.rule, event.place, index, event.element, event.claimed, event.computed, event.part)
+        found = spot(program, said)
         where, scale, coordinates = str(found), found.scale, found.coordinates
+        if event.rule in (Rule.PART, Rule.EPILOGUE):
+            finding = explain(program, said)
+            assert finding.claimed is not None and finding.right is not None
+            claimed, right, sentence = finding.claimed, finding.right, finding.sentence
     if event.rule in (Rule.STEP, Rule.PADDING):
         claimed, right = (int.from_bytes(word, "big", signed=True) for word in (event.claimed, event.computed))
     elif event.rule is Rule.OUTPUT:
         number = next(j for j, (value, _) in enumerate(header.outputs) if value == index)
-        said = arrays(outputs, output_types(header), "output")[number].reshape(-1)
+        given = arrays(outputs, output_types(header), "output")[number].reshape(-1)
         truth = np.asarray(own.values[index]).reshape(-1)
-        differing = np.flatnonzero(said != truth)
+        differing = np.flatnonzero(given != truth)
         if differing.size:
             element = int(differing[0])
             scale = header.outputs[number][1].scale
             coordinates = unravel(element, header.outputs[number][1].shape)
-            claimed, right = int(said[element]), int(truth[element])
+            claimed, right = int(given[element]), int(truth[element])
     kept = [own.node(Gindex((1 << header.trace_depth) + v)) for v in range(index)]
     try:
         after = join_tree([*kept, theirs.node(entry)], header.tensor_depth, header.trace_depth).root
@@ -99,4 +108,5 @@ def verdict(program: Program, event: Convicted, own: ValueTrace, theirs: Trace, 
         own.state_root(index),
         after,
         own.state_root(index + 1),
+        sentence,
     )

@@ -7,22 +7,26 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from challenger import meter
 from challenger.alerts import Kind, Sink, to_metric
 from challenger.book import Book
+from challenger.bundle import NEVER, SHARE, Due, Outbox
 from challenger.checkers.checks import Checks, Done, Held, Order, Urgency
 from challenger.checkers.inline import Inline
 from challenger.checkers.re_execute import Finding, Machine
+from challenger.costs import Costs
 from challenger.findings import Checked, Findings
 from challenger.guard import Guard
 from challenger.modes import Mode
-from challenger.player import ChallengerPlayer, Costs, DefenderPlayer
+from challenger.pace import Pace
+from challenger.player import ChallengerPlayer, DefenderPlayer
 from challenger.reporter import Reporter
-from challenger.rota import Rota
 from challenger.trace import TraceStore, ValueTrace
 from challenger.troubles import Awaited, noting
 from prover.executor import Executor
@@ -30,18 +34,15 @@ from rollup.audit import audit
 from rollup.claim import Address, ClaimId
 from rollup.errors import ChainError
 from rollup.game.position import ROOT
-from rollup.l1.client import L1Client, Receipt
+from rollup.l1.client import GameInfo, L1Client, Receipt
 from rollup.l1.events import Challenged
 from rollup.l1.finality import LATEST, Finality
 from rollup.program import Program
 from rollup.service.redact import without_endpoints
 from rollup.types import Duration, ModelId
 
-OPENINGS = 8
-"""Most games begun in one round: each takes a block, and a flood of claims must not let a clock run out."""
-
 HELPED = 64
-"""Most games about right claims that are looked at in one round."""
+"""Most games about right claims that are read from L1 in one round."""
 
 OUTAGE = 2
 """Rounds in a row that fail because of the node before that is an alert."""
@@ -52,7 +53,7 @@ FORGET_BLOCKS = 8
 LATE = 0.75
 """Share of the challenge period after which a claim that was not checked is an alert."""
 
-TRACES = 16
+TRACES = 4
 """Most traces that are ordered at once: as many as will be used before others take their room."""
 
 REST = 4.0
@@ -68,12 +69,28 @@ class Manner:
     ``finality``: what a claim's block must have before the claim is checked; games are played at the latest block.
     ``max_lag``: age in seconds (by the clock on the wall) of the latest block from which on the node lags, and nothing
     is done; None: never. ``remember``: seconds for which claims that are settled are remembered; None: forever.
+    ``share``: of a block's gas, what this account's transaction takes. ``block_seconds``: between two blocks; None: as measured.
     """
 
     mode: Mode = Mode.CHALLENGE
     finality: Finality = LATEST
     max_lag: float | None = None
     remember: Duration | None = FOREVER
+    share: float = SHARE
+    block_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A claim about which something may be due, the seconds that it can wait, and how to find out what."""
+
+    claim_id: ClaimId
+    slack: float
+    due: Callable[[], list[Due]]
+
+
+class Indefensible(Exception):
+    """A claim whose trace is false; nothing can be answered for it."""
 
 
 @dataclass(frozen=True)
@@ -120,12 +137,12 @@ class Watcher:
         self._ordered: set[tuple[ClaimId, bool]] = set()
         self._failed: dict[ClaimId, tuple[Exception, float]] = {}
         self._player = ChallengerPlayer(client, store)
-        self._helper = DefenderPlayer(client, self._player.costs)
+        self._helper = DefenderPlayer(client, self._player.costs, HELPED)
+        self._outbox = Outbox(client, self._player.costs, self.troubles.__setitem__, manner.share)
         self._account = _account(client)
         if manner.mode > Mode.WATCH and self._account is None:
             raise ChainError(f"a watcher in mode {manner.mode.name.lower()} sends transactions; give it an account")
         self._reporter = Reporter(alert, self._account, self.holds)
-        self._rota = Rota(HELPED)
         self._failures = 0
         self._began = False
         self._unchecked: list[ClaimId] = []
@@ -138,6 +155,8 @@ class Watcher:
         """Models with claims that are not settled, whose programs are not held, as of the last round."""
         self.backlog = False
         """Whether the last round left something that could be done at once."""
+        self.postponed: list[ClaimId] = []
+        """False claims that are challenged once the games that are played leave time for it."""
         self.lag: str | None = None
         """Why the last round did nothing: the node lags."""
         self.low: str | None = None
@@ -208,14 +227,13 @@ class Watcher:
         return self._client.chain.head(self.manner.finality).number
 
     def _waiting(self, final: int) -> Iterator[tuple[bool, bool, bool, ClaimId]]:
-        now, window = self._client.chain.now(), self._client.parameters.window
         for claim_id in self._left():
             posted = self.book.claims[claim_id]
             if posted.claim.model_id not in self._checkers:
                 continue
             mine = self._plays(claim_id)
             settled = claim_id in self.book.convicted
-            in_time = not settled and now <= self.book.posted_at[posted.batch] + window
+            in_time = not settled and self.book.seconds_left(claim_id) >= 0
             disputed = not settled and self.manner.mode >= Mode.DEFEND and bool(self.book.games_of(claim_id))
             if mine or ((in_time or disputed) and self.book.block_of(claim_id) <= final):
                 failed = claim_id in self.troubles or self.checks.failures(claim_id) > 0
@@ -327,28 +345,91 @@ class Watcher:
         return done
 
     def _act(self, done: list[Receipt]) -> None:
+        """Every move that is due in one transaction; then checks, and what they brought in another one."""
         self._collect()
-        begun = self._false(begun=True)
-        for claim_id in begun:
-            self._play(claim_id, done)
-        left = self._check_some()
-        # After a restart its games are found again claim by claim.
-        for claim_id in self._false(begun=True):
-            if claim_id not in begun:
-                self._play(claim_id, done)
-        fresh = self._false(begun=False)
-        opened = 0
-        while fresh and opened < OPENINGS:
-            opened += self._play(fresh.pop(0), done)
-        if self.manner.mode >= Mode.DEFEND:
-            self._help_others(done)
-        self.backlog = left or bool(fresh)
+        tried: set[ClaimId] = set()
+        left = self._make(tried, done)
+        if done:
+            self._read()
+        unchecked = self._check_some()
+        left = self._make(tried, done) or left
+        self.backlog = unchecked or left
         self._tell_late()
         models = {self.book.claims[claim_id].claim.model_id for claim_id in self._left()}
         self.unknown = frozenset(model_id for model_id in models if model_id not in self._checkers)
         for model_id in self.unknown:
             if not self.coming(model_id):
                 self._reporter.unknown(model_id)
+
+    def _make(self, tried: set[ClaimId], done: list[Receipt]) -> bool:
+        """Make the moves that are due, but for those about the claims that were tried, as many as find room in a transaction;
+        whether some found none.
+        """
+        bundle = self._outbox.bundle()
+        waiting = sorted(self._candidates(tried), key=lambda one: (one.claim_id in self.troubles, one.slack))
+        for count, candidate in enumerate(waiting):
+            if bundle.full:
+                bundle.left += len(waiting) - count
+                break
+            tried.add(candidate.claim_id)
+            with noting(self.troubles, candidate.claim_id):
+                bundle.add(candidate.due())
+        for made in self._outbox.send(bundle):
+            self._reporter.moves(made.claim_id, [made.receipt])
+            done.append(made.receipt)
+        return bundle.left > 0
+
+    def _candidates(self, tried: set[ClaimId]) -> Iterator[Candidate]:
+        """Whatever this account may have to do now, about one claim each."""
+        if self.manner.mode >= Mode.CHALLENGE:
+            yield from self._disputes(tried)
+        if self.manner.mode >= Mode.DEFEND:
+            yield from self._helping(tried)
+
+    def _disputes(self, tried: set[ClaimId]) -> Iterator[Candidate]:
+        """The games that are played, then new ones, as long as all of them can be played to their end."""
+        pace, played, fresh = self._pace(), [], []
+        for claim_id in self.false_claims():
+            if self._plays(claim_id):
+                live = [] if claim_id in self.book.convicted else self._player.live(self.book, claim_id)
+                if live:
+                    works = [self._player.work(self.book, self._program(claim_id), *one) for one in live]
+                    played += works
+                    if claim_id not in tried:
+                        yield Candidate(claim_id, min(map(pace.slack, works)), partial(self._moves, claim_id))
+                    continue
+                if claim_id in self.book.convicted and claim_id not in tried:
+                    yield Candidate(claim_id, NEVER, partial(self._moves, claim_id))
+            if claim_id not in tried and self._can_begin(claim_id):
+                fresh.append(claim_id)
+        self.postponed = []
+        for claim_id in sorted(fresh, key=lambda one: (one in self.troubles, self.book.seconds_left(one))):
+            begun = self._player.whole(self._program(claim_id))
+            if played and not pace.fits([*played, begun]):
+                self.postponed.append(claim_id)
+            else:
+                played.append(begun)
+                yield Candidate(claim_id, self.book.seconds_left(claim_id), partial(self._moves, claim_id))
+
+    def _helping(self, tried: set[ClaimId]) -> Iterator[Candidate]:
+        """Right claims whose claimants may not come."""
+        right = [claim for claim in self.book.games if claim in self.checked and self.checked[claim].finding.honest]
+        strangers = [claim for claim in right if self.book.claims[claim].claim.claimant != self._account]
+        games = [game for claim in strangers if claim not in tried for game in self.book.games_of(claim)]
+        by_claim: dict[ClaimId, list[tuple[Challenged, GameInfo]]] = {}
+        for opened, game in self._helper.games.look(self.book, games):
+            by_claim.setdefault(opened.claim_id, []).append((opened, game))
+        for claim_id, of_claim in by_claim.items():
+            if self._helper.late(self.book, claim_id, of_claim):
+                slack = min(float(game.clocks.defender) for _, game in of_claim if game.clocks)
+                yield Candidate(claim_id, slack, partial(self._help, claim_id, of_claim))
+
+    def _pace(self) -> Pace:
+        """What this account can do in time."""
+        return Pace(self.manner.block_seconds or self._client.chain.block_seconds(), self._outbox.gas)
+
+    def _program(self, claim_id: ClaimId) -> Program:
+        return self._checkers[self.checked[claim_id].posted.claim.model_id].program
 
     def _read(self) -> None:
         for news in self.book.pages(self._client):
@@ -363,7 +444,7 @@ class Watcher:
         head = self.book.head.number if self.book.head else 0
         if self.manner.remember is not None and head >= self._forget_next:
             self._forget_next = head + FORGET_BLOCKS
-            for claim_id in self.book.forget(self._client.parameters.window, self.manner.remember, self._plays):
+            for claim_id in self.book.forget(self.manner.remember, self._plays):
                 self.costs.receipts.pop(claim_id, None)
         if self._cleared_at != (self.book.version, self.checked.version):
             for claim_id in [claim_id for claim_id in self.checked if claim_id not in self.book.claims]:
@@ -375,64 +456,58 @@ class Watcher:
             self._reporter.forget_all_but(self.book.claims)
             self._cleared_at = self.book.version, self.checked.version
 
-    def _false(self, begun: bool) -> list[ClaimId]:
-        """False claims about which this account plays, or can begin to; what ended the last round comes last."""
-        if self.manner.mode < Mode.CHALLENGE:
-            return []
-        found = [claim for claim in self.false_claims() if (self._plays(claim) if begun else self._can_begin(claim))]
-        return sorted(found, key=lambda claim: claim in self.troubles)
-
     def _can_begin(self, claim_id: ClaimId) -> bool:
-        if self._plays(claim_id) or claim_id in self.book.convicted:
-            return False
-        assert self.book.head is not None
-        posted_at = self.book.posted_at[self.book.claims[claim_id].batch]
-        return self.book.head.timestamp < posted_at + self._client.parameters.window
+        unsettled = claim_id not in self.book.convicted and claim_id not in self._player.unprovable
+        return unsettled and self.book.seconds_left(claim_id) > 0
 
     def _tell_late(self) -> None:
-        """Alert about claims whose challenge period ends soon, and which were not checked."""
-        now, window = self._client.chain.now(), self._client.parameters.window
+        """Alert about claims whose challenge period ends soon, and which were not checked, or not disputed."""
+        window = self._client.parameters.window
         last = self.book.head.number if self.book.head else 0
         waiting = [claim_id for *_, claim_id in self._waiting(last)]
         meter.WAITING.set(len(waiting))
         for claim_id in waiting:
-            left = self.book.posted_at[self.book.claims[claim_id].batch] + window - now
+            left = self.book.seconds_left(claim_id)
             if 0 <= left < window * (1 - LATE):
                 why = f": {self.troubles[claim_id]}" if claim_id in self.troubles else ""
                 sentence = f"it is not checked, and can be disputed for {left} s only{why}"
                 self._reporter.once(Kind.CLAIM_UNCHECKED_DEADLINE, claim_id, sentence)
+        for claim_id in self.postponed:
+            left = self.book.seconds_left(claim_id)
+            if 0 <= left < window * (1 - LATE):
+                sentence = (
+                    f"it is false, and is not disputed yet: the games that are played leave no time for another one; it can be "
+                    f"disputed for {left} s only"
+                )
+                self._reporter.once(Kind.CLAIM_UNCHECKED_DEADLINE, claim_id, sentence, "postponed")
 
-    def _play(self, claim_id: ClaimId, done: list[Receipt]) -> bool:
-        """Whether that made a move."""
-        before = len(done)
-        program = self._checkers[self.checked[claim_id].posted.claim.model_id].program
-        with noting(self.troubles, claim_id):
-            self._made(claim_id, self._player.play(self.book, program, claim_id, self._trace(claim_id)), done)
-        return len(done) > before
+    def _moves(self, claim_id: ClaimId) -> list[Due]:
+        """What is due about a false claim."""
+        slack = float(self.book.seconds_left(claim_id))
+        live = [] if claim_id in self.book.convicted else self._player.live(self.book, claim_id)
+        program = self._program(claim_id)
+        if live:
+            slack = min(self._pace().slack(self._player.work(self.book, program, *one)) for one in live)
+        return self._player.due(self.book, program, claim_id, lambda: self._trace(claim_id), slack)
 
-    def _help_others(self, done: list[Receipt]) -> None:
-        """Answer for right claims in the place of claimants that may not come."""
-        games: dict[ClaimId, list[Challenged]] = {}
-        right = [claim for claim in self.book.games if claim in self.checked and self.checked[claim].finding.honest]
-        strangers = [claim for claim in right if self.book.claims[claim].claim.claimant != self._account]
-        for game in self._rota.turn([game for claim in strangers for game in self.book.games_of(claim)]):
-            games.setdefault(game.claim_id, []).append(game)
-        for claim_id in sorted(games, key=lambda claim: claim in self.troubles):
-            self._help(claim_id, games[claim_id], done)
+    def _help(self, claim_id: ClaimId, games: Sequence[tuple[Challenged, GameInfo]]) -> list[Due]:
+        """Answers for a right claim in the place of its claimant."""
+        program = self._program(claim_id)
 
-    def _help(self, claim_id: ClaimId, games: Sequence[Challenged], done: list[Receipt]) -> None:
-        with noting(self.troubles, claim_id):
-            due = self._helper.due(self.book, claim_id, games)
-            if due:
-                program = self._checkers[self.checked[claim_id].posted.claim.model_id].program
-                trace = self._trace(claim_id)
-                # A right output under a false trace root is nobody's to defend.
-                if trace.node(ROOT) == self.book.trace_root(claim_id):
-                    self._made(claim_id, self._helper.play(self.book, program, claim_id, trace, due), done)
+        def right() -> ValueTrace:
+            trace = self._trace(claim_id)
+            # A right output under a false trace root is nobody's to defend.
+            if trace.node(ROOT) != self.book.trace_root(claim_id):
+                raise Indefensible
+            return trace
 
-    def _made(self, claim_id: ClaimId, receipts: list[Receipt], done: list[Receipt]) -> None:
-        self._reporter.moves(claim_id, receipts)
-        done += receipts
+        due: list[Due] = []
+        with suppress(Indefensible):
+            due = self._helper.due(self.book, program, claim_id, right, games, helps=True)
+        if claim_id in self._helper.helpless:
+            sentence = "a game about it has gone inside an element, where only its claimant can answer"
+            self._reporter.once(Kind.TROUBLE, claim_id, sentence, "inside")
+        return due
 
     def _trace(self, claim_id: ClaimId) -> ValueTrace:
         """The right trace of a claim; it is made when a dispute needs it, and again if it was dropped since.

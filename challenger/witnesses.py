@@ -5,7 +5,7 @@ them).
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from challenger.strategy import Accusation, Layout, Trace, leftmost_difference
@@ -14,7 +14,8 @@ from rollup.claim import output_types, tensor_roots
 from rollup.errors import CommitmentError
 from rollup.game.moves import Rule
 from rollup.game.position import ROOT, offset_of
-from rollup.machine.witness import padding_witness, step_witness
+from rollup.game.question import Partial, Question, accumulator, combine
+from rollup.machine.witness import epilogue_witness, padding_witness, part_witness, step_witness
 from rollup.merkle import Overlay, branch, depth_for, join_tree
 from rollup.types import Gindex, Root
 
@@ -46,8 +47,7 @@ def witness(
     Beside the way to the difference the opponent's nodes are used, everywhere else one's own: both trees agree there.
     Raises CommitmentError if the opponent's leaf is not known.
     """
-    found = leftmost_difference(layout, own, theirs, ROOT, trace_root) if trace_root != own.root else None
-    nodes = Overlay(_Passed(found.nodes), own) if found else Overlay(own)
+    nodes = _disputed(layout, own, theirs, trace_root)
     header = own.program.header
     place = accusation.position
     if accusation.rule in (Rule.INPUT, Rule.OUTPUT):
@@ -66,3 +66,29 @@ def witness(
     if len(header.inputs) <= value < header.values:
         return padding_witness(own.program, nodes, leaf, data)
     return data + b"".join(branch(nodes, place))
+
+
+def settling(
+    question: Question,
+    results: Sequence[Partial],
+    child: int | None,
+    layout: Layout,
+    own: ValueTrace,
+    theirs: Trace,
+    trace_root: Root,
+) -> bytes:
+    """What ``settle`` needs: of the part that partial result ``child`` stands for, or (None) of the op's code. Raises
+    CommitmentError if the opponent's leaf is not known.
+    """
+    nodes, leaf, values = _disputed(layout, own, theirs, trace_root), offset_of(question.place), list(own.values)
+    if child is not None:
+        return part_witness(own.program, values, nodes, leaf, question.element, question.part(child))
+    acc = accumulator(question.monoid, combine(question.monoid, results))
+    return epilogue_witness(own.program, values, nodes, leaf, theirs.leaf_bytes(leaf), question.element, acc)
+
+
+def _disputed(layout: Layout, own: ValueTrace, theirs: Trace, trace_root: Root) -> Overlay:
+    """The nodes of the disputed trace, beside the way to the leftmost difference and everywhere that both traces agree."""
+    if trace_root == own.root:
+        return Overlay(own)
+    return Overlay(_Passed(leftmost_difference(layout, own, theirs, ROOT, trace_root).nodes), own)

@@ -9,19 +9,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollup.game.moves import Rule
+from rollup.game.question import ARGUMENTS
 from rollup.machine.reference import unravel
+from rollup.ops import Monoid, Op
+from rollup.parts import partition
 from rollup.program import Program
 from rollup.types import LEAF_BYTES
 
 _SOURCE = re.compile(r"(?P<op>.*?) ?(?P<source>\S+:\d+(?: \(.*\))?)")
+
+ELEMENTS = frozenset({Rule.STEP, Rule.PART, Rule.EPILOGUE})
+"""Rules about one element of an op's output."""
 
 SILENCE = "the claimant's clock ran out: nobody opened the node that the game stood on in the time that a game allows"
 
 
 @dataclass(frozen=True)
 class Conviction:
-    """What L1 says of one (its event ``Convicted``). ``claimed`` and ``computed``: sign-extended integers (step, padding) or
-    tensor roots (input, output)."""
+    """What L1 says of one (its event ``Convicted``). ``claimed`` and ``computed``: sign-extended integers (step, padding, part,
+    epilogue; of an argument's part ``position << 64 | value``) or tensor roots (input, output). ``part``: number of the part of the
+    reduction, for the rule of that name."""
 
     rule: Rule
     place: int
@@ -29,6 +36,7 @@ class Conviction:
     element: int
     claimed: bytes
     computed: bytes
+    part: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,9 @@ class Spot:
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict. ``claimed`` and ``right``: integers, or roots as 0x hex; None where the rule compares nothing."""
+    """A verdict. ``claimed`` and ``right``: integers, or roots as 0x hex, or of an argument's part value and position in words;
+    None where the rule compares nothing.
+    """
 
     conviction: Conviction
     spot: Spot
@@ -77,7 +87,7 @@ def spot(program: Program, found: Conviction) -> Spot:
     name = program.name(descriptor)
     split = _SOURCE.fullmatch(name)
     coordinates: tuple[int, ...] = ()
-    if found.rule is Rule.STEP:
+    if found.rule in ELEMENTS:
         leaf = found.place - (1 << program.depth) - (index << header.tensor_depth)
         coordinates = unravel(leaf * (LEAF_BYTES // op.dtype.size) + found.element, op.shape)
     return Spot(
@@ -111,8 +121,54 @@ def explain(program: Program | None, found: Conviction) -> Finding:
     place = f"element {list(at.coordinates)}" if at.coordinates else "the only element"
     if program is None:
         place = f"element {found.element} of the disputed kilobyte"
+    if found.rule is Rule.PART:
+        return _of_part(program, found, at, place)
+    if found.rule is Rule.EPILOGUE:
+        sentence = (
+            f"{at}: {place} is claimed as {number(said, at.scale)}; from what the claimant itself says the reduction gives, the "
+            f"op's code makes {number(is_right, at.scale)}"
+        )
+        return Finding(found, at, said, is_right, sentence)
     sentence = f"{at}: {place} is claimed as {number(said, at.scale)} and is {number(is_right, at.scale)}"
     return Finding(found, at, said, is_right, sentence)
+
+
+def _of_part(program: Program | None, found: Conviction, at: Spot, place: str) -> Finding:
+    """Which part of an element's reduction was claimed as what."""
+    words = found.claimed, found.computed
+    said, right = (int.from_bytes(word, "big", signed=True) for word in words)
+    if program is None:
+        sentence = f"{at}: part {found.part} of the reduction of {place} is claimed as {said} and is {right}"
+        return Finding(found, at, said, right, sentence)
+    op = program.ops[program.locate(found.trace_index)[0]]
+    what = f"the {NOUNS[op.monoid]} over {box_of(op, found.part)} (part {found.part} of {partition(op).count}) of {place}"
+    if op.monoid not in ARGUMENTS:
+        return Finding(found, at, said, right, f"{at}: {what} is claimed as {said} and is {right}")
+    theirs, ours = (_argument(op, word) for word in words)
+    return Finding(found, at, theirs, ours, f"{at}: {what} is claimed as {theirs} and is {ours}")
+
+
+NOUNS = {
+    Monoid.SUM: "sum",
+    Monoid.MAX: "largest term",
+    Monoid.MIN: "smallest term",
+    Monoid.ARGMAX: "largest term",
+    Monoid.ARGMIN: "smallest term",
+}
+
+
+def box_of(op: Op, part: int) -> str:
+    """The coordinates that a part covers, along every axis of the op's reduction."""
+    ranges = partition(op).ranges(part)
+    return "[" + ", ".join(str(first) if last == first + 1 else f"{first}:{last}" for first, last in ranges) + "]"
+
+
+def _argument(op: Op, word: bytes) -> str:
+    both = int.from_bytes(word, "big")
+    value = int.from_bytes(word[-8:], "big", signed=True)
+    position = (both >> 64) % (1 << 64)
+    at = list(unravel(position, op.box)) if position < op.box_elements else position
+    return f"{value} at {at}"
 
 
 def _of_roots(program: Program | None, found: Conviction, at: Spot) -> str:

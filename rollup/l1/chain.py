@@ -141,6 +141,10 @@ class Chain:
         """Wei per gas that the latest block burned."""
         return self.ask(lambda: whole(self.web3.eth.get_block("latest").get("baseFeePerGas", 0)))
 
+    def block_gas(self) -> int:
+        """Gas that a block may have."""
+        return self.ask(lambda: whole(self.web3.eth.get_block("latest")["gasLimit"]))
+
     # Accounts and contracts
 
     def wei_of(self, account: Address) -> int:
@@ -157,9 +161,13 @@ class Chain:
         """Whether a contract is there."""
         return bool(self.ask(lambda: self.web3.eth.get_code(self.web3.to_checksum_address(address))))
 
-    def call(self, to: Address, data: bytes, sender: Address | None = None, block: Any = "latest") -> bytes:
-        """Returned bytes of a call that changes nothing; raises Reverted or ChainError."""
+    def call(
+        self, to: Address, data: bytes, sender: Address | None = None, block: Any = "latest", gas: int | None = None
+    ) -> bytes:
+        """Returned bytes of a call that changes nothing; ``gas``: that it may take. Raises Reverted or ChainError."""
         request: Any = {"to": to, "data": "0x" + data.hex()}
+        if gas is not None:
+            request["gas"] = gas
         if sender is not None:
             request["from"] = sender
         return self.ask(lambda: bytes(self.web3.eth.call(request, block)))
@@ -227,9 +235,16 @@ class Chain:
         return Anchor(self.nonce(account, "latest" if block is None else block))
 
     def transact(
-        self, signer: Signer, to: Address | None, data: bytes, value: int = 0, anchor: Anchor | None = None
+        self,
+        signer: Signer,
+        to: Address | None,
+        data: bytes,
+        value: int = 0,
+        anchor: Anchor | None = None,
+        gas: int | None = None,
     ) -> TxReceipt:
-        """Send a transaction and wait for its block; ``to`` None creates a contract.
+        """Send a transaction and wait for its block; ``to`` None creates a contract. ``gas``: its limit, where an estimate would
+        say too little.
 
         It has the anchor's nonce, or without one that of the latest block. Raises Reverted; StaleView if another
         transaction used the nonce; ChainError if the node takes it not, or it is not mined in time.
@@ -241,7 +256,7 @@ class Chain:
             if to is not None:
                 request["to"] = to
             nonce = self.nonce(signer.address) if anchor is None else anchor.nonce
-            request["gas"] = self._gas_for(request, signer, anchor)
+            request["gas"] = self._gas_for(request, signer, anchor) if gas is None else gas
             transaction = {key: field for key, field in request.items() if key != "from"} | {"chainId": self.chain_id}
             receipt = Sending(self, account, signer, transaction, nonce).run()
         if anchor is not None:

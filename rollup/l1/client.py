@@ -24,8 +24,10 @@ from rollup.game.question import Partial, Question, encode_results
 from rollup.game.stopping import StoppingClock
 from rollup.l1 import signing
 from rollup.l1.artifacts import Function, artifact
+from rollup.l1.calls import EPILOGUE as EPILOGUE
+from rollup.l1.calls import GAME, Call, claim_fields, inclusion_fields, inner_calls
 from rollup.l1.chain import Chain
-from rollup.l1.events import Challenged, ClaimPosted, Event, Logged, ModelRegistered, decode_logs, topic_of
+from rollup.l1.events import Challenged, ClaimPosted, Event, Logged, ModelRegistered, Selected, decode_logs, topic_of
 from rollup.l1.finality import Block
 from rollup.l1.sending import Anchor
 from rollup.l1.signing import Domain, Signer
@@ -37,9 +39,6 @@ from rollup.types import Duration, Gindex, ModelId, Root, Timestamp
 E = TypeVar("E")
 
 NOTHING = bytes(32)
-
-EPILOGUE = (1 << 256) - 1
-"""Stands for a child in ``settle`` where the op's code is settled and no partial result."""
 
 BASE_GAS = 21_000
 FLOOR_7976 = 64
@@ -163,15 +162,6 @@ class GameInfo:
         return At(self.ref, self.node)
 
 
-def claim_fields(claim: Claim) -> tuple[Any, ...]:
-    """A claim in the ABI's order."""
-    return astuple(claim)
-
-
-def _inclusion(inclusion: Inclusion) -> tuple[Any, ...]:
-    return (inclusion.batch, inclusion.index, list(inclusion.siblings))
-
-
 class L1Client:
     """``signer`` None reads only; a call that needs an account then raises ChainError. ``first``: the block of the
     deployment, before which there is nothing to read.
@@ -240,6 +230,10 @@ class L1Client:
         return _address(self._rollup("game"))
 
     @cached_property
+    def prover_address(self) -> Address:
+        return _address(self._game("contracts")[1])
+
+    @cached_property
     def domain(self) -> Domain:
         return Domain(self.chain.chain_id, self.address)
 
@@ -264,12 +258,16 @@ class L1Client:
         values = decode(function.outputs, data)
         return values[0] if len(values) == 1 else values
 
-    def _send(self, contract: str, name: str, *args: Any, value: int = 0) -> Receipt:
-        address = self.game_address if contract == "DisputeGame" else self.address
-        data = artifact(contract).functions[name].encode(args)
-        receipt = self._transact(address, data, value)
+    def _send(self, contract: str, name: str, *args: Any, value: int = 0, gas: int | None = None) -> Receipt:
+        return self.send(Call(contract, name, args, value), gas)
+
+    def send(self, call: Call, gas: int | None = None) -> Receipt:
+        """Make a transaction of a call. ``gas``: its limit; None: as the node estimates."""
+        address = self.game_address if call.contract == GAME else self.address
+        data = call.data
+        receipt = self._transact(address, data, call.value, gas)
         return Receipt(
-            name,
+            call.name,
             self.account,
             receipt["gasUsed"],
             len(data),
@@ -279,12 +277,28 @@ class L1Client:
             receipt["gasUsed"] * int(receipt.get("effectiveGasPrice", 0)),
         )
 
-    def _transact(self, address: Address, data: bytes, value: int) -> TxReceipt:
+    def multicall(self, moves: Sequence[Call], gas: int) -> Receipt:
+        """Make many calls of the DisputeGame in one transaction; its events say which of them failed (``CallFailed``).
+
+        ``gas``: for all of them: the least with which the transaction succeeds, which a node would estimate, is one with which
+        calls fail.
+        """
+        return self.send(Call(GAME, "multicall", ([move.data for move in moves],)), gas)
+
+    def ask_prover(self, name: str, args: Sequence[Any], gas: int) -> tuple[Any, ...]:
+        """What OneStepProver says, with so much gas; raises Reverted, or Refused if that is too little."""
+        function = artifact("OneStepProver").functions[name]
+        data = self.chain.call(self.prover_address, function.encode(args), gas=gas)
+        if not data:
+            raise ChainError(f"no contract answers {name} at {self.prover_address}; check the address and the chain")
+        return decode(function.outputs, data)
+
+    def _transact(self, address: Address, data: bytes, value: int, gas: int | None = None) -> TxReceipt:
         anchor: Anchor | None = getattr(self._local, "anchor", None)
         if anchor is not None and anchor.void:
             raise StaleView("what was read before the last transaction is stale; anchor, and look at L1 again")
         try:
-            return self.chain.transact(self._key(), address, data, value, anchor)
+            return self.chain.transact(self._key(), address, data, value, anchor, gas)
         except StaleView:
             if anchor is not None:
                 anchor.void = True
@@ -394,10 +408,10 @@ class L1Client:
         return self._send("RollupChain", "assemble", model_id, is_output, list(tensors))
 
     def status(self, claim: Claim, inclusion: Inclusion) -> ClaimStatus:
-        return ClaimStatus(self._rollup("status", claim_fields(claim), _inclusion(inclusion)))
+        return ClaimStatus(self._rollup("status", claim_fields(claim), inclusion_fields(inclusion)))
 
     def is_final(self, claim: Claim, inclusion: Inclusion) -> bool:
-        return bool(self._rollup("isFinal", claim_fields(claim), _inclusion(inclusion)))
+        return bool(self._rollup("isFinal", claim_fields(claim), inclusion_fields(inclusion)))
 
     def is_released(self, inclusion: Inclusion) -> bool:
         return bool(self._rollup("isReleased", inclusion.batch, inclusion.index))
@@ -414,12 +428,12 @@ class L1Client:
 
     def release(self, claim: Claim, inclusion: Inclusion) -> Receipt:
         """Free the bond of a final claim; anyone may."""
-        return self._send("RollupChain", "release", claim_fields(claim), _inclusion(inclusion))
+        return self._send("RollupChain", "release", claim_fields(claim), inclusion_fields(inclusion))
 
     def release_all(self, claims: Sequence[tuple[Claim, Inclusion]]) -> Receipt:
         """Free the bonds of final claims; L1 passes over those that are not final, or were released before."""
         fields = [claim_fields(claim) for claim, _ in claims]
-        return self._send("RollupChain", "releaseAll", fields, [_inclusion(inclusion) for _, inclusion in claims])
+        return self._send("RollupChain", "releaseAll", fields, [inclusion_fields(inclusion) for _, inclusion in claims])
 
     # The game
 
@@ -430,7 +444,7 @@ class L1Client:
     def challenge(self, claim: Claim, inclusion: Inclusion, commitment: bytes = NOTHING, value: int = 0) -> Receipt:
         """Open a game; the bond comes from ``value`` wei and from earnings. ``receipt.one(Challenged)`` is the game."""
         return self._send(
-            "DisputeGame", "challenge", claim_fields(claim), _inclusion(inclusion), commitment, value=value
+            "DisputeGame", "challenge", claim_fields(claim), inclusion_fields(inclusion), commitment, value=value
         )
 
     def commit(self, at: At, commitment: bytes) -> Receipt:
@@ -571,19 +585,24 @@ class L1Client:
     def _decoded(self, logs: list[LogReceipt]) -> list[Logged]:
         return decode_logs(self.chain.web3, logs)
 
-    def selected_path(self, transaction: bytes) -> tuple[At, Gindex, Root, tuple[Root, ...]] | None:
-        """(where, position, node, siblings) of a ``select`` from its calldata; None if it was called through a
-        contract.
+    def selected_path(
+        self, transaction: bytes, selected: Selected | None = None
+    ) -> tuple[At, Gindex, Root, tuple[Root, ...]] | None:
+        """(where, position, node, siblings) of a ``select`` from its calldata, alone or among other moves; None if it was called
+        through another contract. ``selected``: which one, if there may be several.
         """
-        data = self.chain.calldata(transaction)
-        try:
-            move, position, node, path = artifact("DisputeGame").functions["select"].decode_input(data)
-        except ValueError:
-            return None
-        (claim, trace_root, challenger, counter), stood = move
-        game = GameRef(ClaimId(claim), Root(trace_root), _address(challenger), counter)
-        siblings = tuple(Root(path[j : j + 32]) for j in range(0, len(path), 32))
-        return At(game, Root(stood)), Gindex(position), Root(node), siblings
+        for data in inner_calls(self.chain.calldata(transaction)):
+            try:
+                move, position, node, path = artifact(GAME).functions["select"].decode_input(data)
+            except ValueError:
+                continue
+            if selected is not None and (selected.position, selected.node) != (position, node):
+                continue
+            (claim, trace_root, challenger, counter), stood = move
+            game = GameRef(ClaimId(claim), Root(trace_root), _address(challenger), counter)
+            siblings = tuple(Root(path[j : j + 32]) for j in range(0, len(path), 32))
+            return At(game, Root(stood)), Gindex(position), Root(node), siblings
+        return None
 
     def games_of(self, claim: ClaimId, first: int | None = None) -> list[Challenged]:
         """Every game ever opened about a claim, from the events since block ``first`` (None: the deployment)."""

@@ -220,18 +220,18 @@ def test_settled_claims_are_forgotten_but_only_beyond_every_reorganisation() -> 
     nothing = Duration(0)
     careful = Book()
     careful.read(client)
-    assert careful.forget(window, nothing, lambda claim_id: False) == []
+    assert careful.forget(nothing, lambda claim_id: False) == []
     book = Book()
     book.follow(client, SHALLOW)
     book.read(client)
     assert list(book.claims) == names
     network.chain.mine(SHALLOW + 2)
     book.read(client)
-    assert book.forget(window, Duration(10**6), lambda claim_id: False) == []
-    assert book.forget(window, nothing, lambda claim_id: claim_id == names[0]) == names[1:]
+    assert book.forget(Duration(10**6), lambda claim_id: False) == []
+    assert book.forget(nothing, lambda claim_id: claim_id == names[0]) == names[1:]
     assert list(book.claims) == names[:1] and len(book.batches) == 1
     assert book.inclusion(names[0]).batch == 0
-    assert book.forget(window, nothing, lambda claim_id: False) == names[:1]
+    assert book.forget(nothing, lambda claim_id: False) == names[:1]
     assert all(not getattr(book, name) for name in FACTS)
 
 
@@ -246,7 +246,7 @@ def test_a_claim_with_an_open_game_is_not_forgotten() -> None:
     book.read(eve)
     network.chain.mine(SHALLOW + 2)
     book.read(eve)
-    assert book.forget(network.parameters.window, Duration(0), lambda claim_id: False) == []
+    assert book.forget(Duration(0), lambda claim_id: False) == []
 
 
 @pytest.mark.parametrize("batches", [1, 3])

@@ -15,10 +15,12 @@ from challenger.findings import Checked, Findings
 from challenger.modes import Mode
 from challenger.trace import ValueTrace
 from challenger.watcher import Manner, Watcher
+from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId
 from rollup.encoding import TracePolicy
 from rollup.errors import ChainError, Reverted, ServiceError
 from rollup.game.moves import Rule
+from rollup.l1 import calls
 from rollup.l1.client import ClaimStatus, L1Client, Receipt
 from rollup.l1.events import Challenged, ClaimPosted
 from rollup.l1.finality import Finality
@@ -131,7 +133,7 @@ def test_a_right_claim_whose_claimant_is_silent_is_defended_in_its_place(network
     assert network.status(claimed) is ClaimStatus.FINAL
     assert [receipt.call for receipt in watcher.costs.of(claimed.claim_id)] == ["reveal", "timeout"]
     # What defends a stranger earns what the game pays for it.
-    assert client.balance(client.account) == TERMS.collect_fee
+    assert client.earnings(client.account) == TERMS.collect_fee + TERMS.move_fee
     assert network.deployer.locked(eve.account) == 0
 
 
@@ -455,19 +457,20 @@ def lies(network: Network, count: int, behaviour: Behaviour = Behaviour.PUBLISHE
     return found
 
 
-def test_a_flood_of_false_claims_lets_no_clock_of_a_game_that_is_begun_run_out(
-    network: Network, told: Told, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every move takes a block: between two looks at the games that are begun, few others are begun."""
-    monkeypatch.setattr("challenger.watcher.OPENINGS", 2)
-    watcher, _ = watch(network, told)
+def test_a_flood_of_false_claims_is_played_with_one_transaction_a_block(network: Network, told: Told) -> None:
+    watcher, client = watch(network, told)
     claims = lies(network, 5)
-    calls = []
+    made = []
     while moves := watcher.poll():
-        calls.append([receipt.call for receipt in moves])
-    opened, proofs = ["challenge"] * 2, ["prove"] * 2
-    assert calls == [opened, [*proofs, *opened], [*proofs, "challenge"], ["prove"]]
+        made.append([receipt.call for receipt in moves])
+        assert len({receipt.transaction for receipt in moves}) == 1
+    assert made == [["challenge"] * 5, ["prove"] * 5]
     assert set(watcher.book.convicted) == set(claims)
+    # What came with several moves, and what each of them cost, adds up.
+    spent = network.chain.nonce(client.account)
+    assert spent == 3, "bonds were paid in once, then each round was one transaction"
+    for claim_id in claims:
+        assert watcher.costs.gas(claim_id) > 0 and watcher.costs.moves(claim_id) == 2
 
 
 def test_checks_that_take_long_are_left_for_later_rounds_and_games_come_between_them(
@@ -505,9 +508,9 @@ def test_a_flood_of_games_about_right_claims_is_looked_at_in_turns(
     look = client.game
     monkeypatch.setattr(client, "game", lambda game: looks.append(game.game_id) or look(game))
     network.chain.advance(TERMS.clock // 2 + 10)
-    calls = [receipt.call for _ in range(3) for receipt in watcher.poll()]
+    made = [receipt.call for _ in range(3) for receipt in watcher.poll()]
     assert len(looks) <= 3 * 2 * 2
-    assert calls == ["reveal", "reveal"]
+    assert made == ["reveal", "reveal"]
     assert watcher.costs.of(first.claim_id) and watcher.costs.of(second.claim_id)
 
 
@@ -532,23 +535,24 @@ def test_a_node_that_fails_in_the_middle_of_a_round_is_one_alert_however_many_cl
     assert told.about(Kind.TROUBLE) == [] and watcher.troubles == {}
 
 
-def test_a_claim_whose_move_ends_every_round_keeps_no_other_from_its_own(
+def test_a_claim_whose_move_is_refused_keeps_no_other_from_its_own(
     network: Network, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """In one transaction with others, and alone."""
     watcher, client = watch(network, told)
     stuck, *others = lies(network, 3)
-    challenge = client.challenge
+    challenge = calls.challenge
 
-    def challenging(claim: Claim, *args: object) -> Receipt:
+    def challenging(claim: Claim, inclusion: Inclusion, *args: object) -> calls.Call:
         if client.claim_id(claim) == stuck:
-            raise ChainError("the transaction was not mined in 60 s")
-        return challenge(claim, *args)  # type: ignore[arg-type]
+            inclusion = replace(inclusion, index=inclusion.index + 1)
+        return challenge(claim, inclusion, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(client, "challenge", challenging)
+    monkeypatch.setattr(calls, "challenge", challenging)
     for _ in range(4):
-        with pytest.raises(ChainError, match="not mined"):
-            watcher.poll()
+        watcher.poll()
     assert set(watcher.book.convicted) == set(others)
+    assert [(alert.kind, alert.claim_id) for alert in told.about(Kind.TROUBLE)] == [(Kind.TROUBLE, stuck)]
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour.PUBLISHES, Behaviour.WITHHOLDS])
@@ -559,10 +563,14 @@ def test_a_proof_of_a_place_that_the_game_stands_on_is_refused_for_a_reason_that
     _, client = watch(network, told)
     false_claim(network, behaviour)
 
-    def refused(*_: object) -> Receipt:
-        raise Reverted("PlaceNotReached", {}, "the place was not reached")
+    send = client.send
 
-    monkeypatch.setattr(client, "prove", refused)
+    def refused(call: calls.Call, gas: int | None = None) -> Receipt:
+        if call.name == "prove":
+            raise Reverted("PlaceNotReached", {}, "the place was not reached")
+        return send(call, gas)
+
+    monkeypatch.setattr(client, "send", refused)
     for _ in range(30):
         network.round()
     committed = behaviour is Behaviour.PUBLISHES

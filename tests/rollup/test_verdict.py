@@ -18,7 +18,7 @@ def word(value):
 
 def conviction(rule, index, element=0, claimed=bytes(32), computed=bytes(32), leaf=0):
     entry = (1 << PROGRAM.header.trace_depth) + index
-    place = (entry << PROGRAM.header.tensor_depth) + leaf if rule in (Rule.STEP, Rule.PADDING) else entry
+    place = (entry << PROGRAM.header.tensor_depth) + leaf if rule not in (Rule.INPUT, Rule.OUTPUT) else entry
     return Conviction(rule, place, index, element, claimed, computed)
 
 
@@ -91,3 +91,37 @@ def test_garbled_metadata_changes_a_sentence_and_breaks_nothing(scales):
     program = named("", scales=scales, inputs="x", outputs=[7])
     assert "claimed as 1 and is 2" in explain(program, conviction(Rule.STEP, 2, 0, word(1), word(2))).sentence
     assert "input 0" in explain(program, conviction(Rule.INPUT, 0)).sentence
+
+
+def divided(value, part):
+    """The toy program with one op that is proven in parts."""
+    ops = [replace(op, part=part) if op.first == value else op for op in PROGRAM.ops]
+    return replace(PROGRAM, ops=tuple(ops))
+
+
+def test_a_part_names_its_range_of_the_reduction_and_both_partial_results():
+    found = replace(conviction(Rule.PART, 4, 2, word(-7), word(12)), part=3)
+    finding = explain(divided(4, 30), found)
+    assert (finding.claimed, finding.right, finding.spot.coordinates) == (-7, 12, (2,))
+    said = "toy sum: the sum over [90:100] (part 3 of 4) of element [2] is claimed as -7 and is 12"
+    assert finding.sentence == said
+    assert explain(None, found).sentence.endswith("part 3 of the reduction of element 2 of the disputed kilobyte is claimed as -7 and is 12")
+
+
+def test_a_part_of_an_argument_names_value_and_coordinates():
+    def both(value, position):
+        return ((position << 64) | (value % (1 << 64))).to_bytes(32, "big")
+
+    finding = explain(divided(7, 2), replace(conviction(Rule.PART, 7, 0, both(-9, 5), both(-3, 4)), part=2))
+    assert (finding.claimed, finding.right) == ("-9 at [5]", "-3 at [4]")
+    assert finding.sentence == (
+        "toy argmax: the largest term over [4:6] (part 2 of 3) of element [0] is claimed as -9 at [5] and is -3 at [4]"
+    )
+    outside = explain(divided(7, 2), replace(conviction(Rule.PART, 7, 0, both(-9, 77), both(-3, 4)), part=2))
+    assert outside.claimed == "-9 at 77"
+
+
+def test_an_epilogue_says_that_the_accumulator_is_the_claimants_own():
+    finding = explain(divided(4, 30), conviction(Rule.EPILOGUE, 4, 2, word(8), word(24)))
+    assert (finding.claimed, finding.right) == (8, 24)
+    assert "element [2] is claimed as 8" in finding.sentence and "op's code makes 24" in finding.sentence
