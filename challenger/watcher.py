@@ -53,7 +53,7 @@ FORGET_BLOCKS = 8
 LATE = 0.75
 """Share of the challenge period after which a claim that was not checked is an alert."""
 
-TRACES = 4
+TRACES = 16
 """Most traces that are ordered at once: as many as will be used before others take their room."""
 
 REST = 4.0

@@ -30,7 +30,7 @@ PROCESSES = 2
 IDLE = 8
 """Most workers that wait for their program's next claim; the least recently used are ended first."""
 
-AHEAD = 8
+AHEAD = 16
 """Most claims about one model that are ordered ahead: what comes in later may be more urgent."""
 
 SHORT_SECONDS = 2.0
@@ -122,6 +122,7 @@ class Pool:
         """Test and run the program in a worker that is kept for it. Raises TooLarge for a program whose checks do not fit
         the budget, CheckFailed if that can't be found out within it, and what the test raises.
         """
+        self.budget.refuse(program, math.inf)
         process = self._start()
         try:
             self.budget.refuse(program, self._steps_a_second(process, program))
@@ -131,6 +132,11 @@ class Pool:
             took = self._load(process, program, folder)
             tested = Loaded(program, folder, took["check"], took["trace"])
             self.budget.refuse_measured(program, max(tested.check, tested.trace))
+        except CheckFailed as error:
+            process.end()
+            raise CheckFailed(
+                f"model 0x{program.id.hex()} can't be watched here: loading, testing and running it once came to no end: {error}"
+            ) from None
         except Exception:
             process.end()
             raise

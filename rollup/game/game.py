@@ -7,153 +7,41 @@ DisputeGame.sol; both run the vectors in ``tests/vectors/game``. What can be sai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from rollup.claim import NO_ROOT, Address
 from rollup.game.clock import Clocks, Side
-from rollup.game.ledger import Ledger
+from rollup.game.dispute import Conviction, Dispute, Game, Instant, Opening, Status
 from rollup.game.moves import (
+    At,
     Challenge,
     Commit,
     Commitment,
+    Descend,
     Move,
+    Narrow,
+    Node,
+    Openings,
     Partials,
+    Place,
     Prove,
     Reclaim,
     Reveal,
     RevealLeaf,
     Rule,
     Select,
+    Settle,
     SetTraceRoot,
     Timeout,
 )
-from rollup.game.position import ROOT, is_at_or_below, relative
+from rollup.game.position import is_at_or_below, relative
+from rollup.game.question import Asked, Partial, Question, child_of, combine
 from rollup.game.refusal import Reason, Refusal
 from rollup.merkle import Tree, depth_of, fold_branch, hash_leaf
-from rollup.settings import Parameters
-from rollup.types import LEAF_BYTES, Gindex, Root, Timestamp
-
-
-@dataclass(frozen=True)
-class Instant:
-    """When a move is made: L1's time and block number."""
-
-    time: Timestamp
-    block: int
-
-
-class Status(Enum):
-    OPEN = "open"
-    LOST = "lost"
-    WON = "won"
-    RECLAIMED = "reclaimed"
-
-
-@dataclass(frozen=True)
-class Game:
-    """One challenger's contest. ``node``: not kept at the root, where it is the claim's trace root.
-
-    ``committed_in``: the block of the commitment. ``moves``: nodes that were opened in this game and left behind.
-    """
-
-    challenger: Address
-    clocks: Clocks
-    position: Gindex = ROOT
-    node: Root = NO_ROOT
-    commitment: Commitment | None = None
-    committed_in: int = 0
-    moves: int = 0
-    status: Status = Status.OPEN
-
-
-@dataclass(frozen=True)
-class Conviction:
-    """How a claim became invalid, and through which game. ``place``: for a timeout, where the game stood."""
-
-    rule: Rule
-    game: int
-    place: Gindex
-
-
-@dataclass(frozen=True)
-class Dispute:
-    """One posted claim and its games. The claimant's bond is locked when it begins (``Dispute.begin``).
-
-    ``root_at``: when the trace root was set, if it did not come with the claim. ``opened``: when each node was
-    revealed, by its hash and the levels that were opened below it (0: a leaf's bytes).
-    """
-
-    parameters: Parameters
-    claimant: Address
-    posted_at: Timestamp
-    trace_depth: int
-    tensor_depth: int
-    trace_root: Root
-    ledger: Ledger
-    root_at: Timestamp | None = None
-    games: tuple[Game, ...] = ()
-    opened: Mapping[tuple[Root, int], Timestamp] = field(default_factory=dict)
-    conviction: Conviction | None = None
-    released: bool = False
-
-    @classmethod
-    def begin(
-        cls,
-        parameters: Parameters,
-        claimant: Address,
-        posted_at: Timestamp,
-        depths: tuple[int, int],
-        trace_root: Root,
-        ledger: Ledger,
-    ) -> Dispute:
-        """``depths``: trace and tensor depth. ``trace_root``: NO_ROOT if it is given on dispute."""
-        return cls(parameters, claimant, posted_at, *depths, trace_root, ledger.lock(claimant, parameters.claim_bond))
-
-    @property
-    def depth(self) -> int:
-        """Levels from the trace root to its leaves."""
-        return self.trace_depth + self.tensor_depth
-
-    @property
-    def root_came_with_claim(self) -> bool:
-        """If so, the trace root is a part of what names a game."""
-        return self.trace_root != NO_ROOT and self.root_at is None
-
-    def is_live(self, number: int) -> bool:
-        """Whether the game exists and nothing has ended it."""
-        return 0 <= number < len(self.games) and self.conviction is None and self.games[number].status is Status.OPEN
-
-    @property
-    def open_games(self) -> list[int]:
-        return [number for number in range(len(self.games)) if self.is_live(number)]
-
-    def node_of(self, game: Game) -> Root:
-        """The hash that the game stands on; zero while the trace root is not set."""
-        return self.trace_root if game.position == ROOT else game.node
-
-    def levels_below(self, game: Game) -> int:
-        """Levels that the next reveal opens; 0 at a leaf."""
-        return min(self.parameters.arity, self.depth - depth_of(game.position))
-
-    def opened_at(self, game: Game) -> Timestamp | None:
-        """When the game's node was revealed; a root that was revealed before it was set counts from when it was set."""
-        at = self.opened.get((self.node_of(game), self.levels_below(game)))
-        if at is None or game.position != ROOT or self.root_at is None:
-            return at
-        return max(at, self.root_at)
-
-    def turn(self, game: Game) -> Side:
-        return Side.DEFENDER if self.opened_at(game) is None else Side.CHALLENGER
-
-    def expired(self, game: Game, now: Timestamp) -> Side | None:
-        return game.clocks.expired(self.opened_at(game), now)
-
-    def is_final(self, now: Timestamp) -> bool:
-        """Accepted for good: the window is over, nothing is open and nobody has proven it false."""
-        over = now > self.posted_at + self.parameters.window
-        return over and self.conviction is None and not self.open_games
+from rollup.ops import Monoid
+from rollup.types import LEAF_BYTES, Gindex, Timestamp
 
 
 class Who(Enum):
@@ -190,13 +78,18 @@ def _with_game(dispute: Dispute, number: int, game: Game) -> Dispute:
 
 def _challenge(dispute: Dispute, move: Move, now: Instant) -> Dispute:
     assert isinstance(move, Challenge)
-    end = dispute.posted_at + dispute.parameters.window
-    if now.time > end:
-        raise Refusal(Reason.WINDOW_OVER, f"the challenge period ended at {end}, it is {now.time}; the claim stands")
-    clocks = Clocks.start(dispute.parameters.clock, now.time)
-    game = Game(move.by, clocks, commitment=move.commitment, committed_in=now.block)
-    ledger = dispute.ledger.lock(move.by, dispute.parameters.challenge_bond)
-    return replace(dispute, games=(*dispute.games, game), ledger=ledger)
+    terms, clock = dispute.parameters, dispute.clock
+    if clock.is_over(dispute.closes_at, now.time):
+        raise Refusal(
+            Reason.WINDOW_OVER,
+            f"the challenge period ended at {dispute.closes_at} on the clock that stops, which is at "
+            f"{clock.reading(now.time)}; the claim stands",
+        )
+    if not dispute.games:
+        clock = clock.pause(now.time, terms.spacing)
+    game = Game(move.by, Clocks.start(terms.clock, now.time), commitment=move.commitment, committed_in=now.block)
+    ledger = dispute.ledger.fund(move.by, move.value).lock_challenge(move.by, terms.challenge_bond)
+    return replace(dispute, games=(*dispute.games, game), ledger=ledger, clock=clock)
 
 
 def _commit(dispute: Dispute, move: Move, now: Instant) -> Dispute:
@@ -217,14 +110,14 @@ def _set_trace_root(dispute: Dispute, move: Move, now: Instant) -> Dispute:
         raise Refusal(Reason.NO_TRACE_ROOT, "a trace root cannot be zero; give the root of the trace")
     if move.by != dispute.claimant:
         raise Refusal(Reason.NOT_CLAIMANT, f"only the claimant {dispute.claimant} sets the trace root")
-    return replace(dispute, trace_root=move.root, root_at=now.time)
+    return replace(dispute, trace_root=move.root, root_at=now.time, root_by=move.by)
 
 
-def _open(dispute: Dispute, node: Root, levels: int, now: Instant) -> Dispute:
-    """What is known already is passed over, so that nobody can spoil a batch of reveals by being faster."""
+def _open(dispute: Dispute, node: Node, levels: int, opening: Opening) -> Dispute:
+    """What is known already is passed over, so that nobody can spoil a batch of openings by being faster."""
     if (node, levels) in dispute.opened:
         return dispute
-    return replace(dispute, opened={**dispute.opened, (node, levels): now.time})
+    return replace(dispute, opened={**dispute.opened, (node, levels): opening})
 
 
 def _reveal(dispute: Dispute, move: Move, now: Instant) -> Dispute:
@@ -236,14 +129,35 @@ def _reveal(dispute: Dispute, move: Move, now: Instant) -> Dispute:
             f"{count} children were given; give all descendants of one level, a power of two and {most} at most",
         )
     levels = count.bit_length() - 1
-    return _open(dispute, Tree(move.children, levels).root, levels, now)
+    return _open(dispute, Tree(move.children, levels).root, levels, Opening(now.time, move.by))
 
 
 def _reveal_leaf(dispute: Dispute, move: Move, now: Instant) -> Dispute:
     assert isinstance(move, RevealLeaf)
     if len(move.data) != LEAF_BYTES:
         raise Refusal(Reason.LEAF_LENGTH, f"a leaf has {LEAF_BYTES} bytes, not {len(move.data)}; pad it with zeros")
-    return _open(dispute, hash_leaf(move.data), 0, now)
+    return _open(dispute, hash_leaf(move.data), 0, Opening(now.time, move.by))
+
+
+def _partials(dispute: Dispute, move: Move, now: Instant) -> Dispute:
+    assert isinstance(move, Partials)
+    question, results = move.question, move.results
+    if not dispute.games or move.by != dispute.claimant:
+        raise Refusal(
+            Reason.NOT_CLAIMANT,
+            f"partial results are the word of the claimant {dispute.claimant} about its challenged claim; only it gives them",
+        )
+    if len(results) != question.children or not results:
+        raise Refusal(
+            Reason.PARTIAL_COUNT,
+            f"{len(results)} partial results were given, the question asks for {question.children}",
+        )
+    if question.disputed is not None and combine(question.monoid, results) != question.disputed:
+        raise Refusal(
+            Reason.PARTIALS_DO_NOT_COMBINE,
+            f"the results combine to {combine(question.monoid, results)}, not to the disputed {question.disputed}",
+        )
+    return _open(dispute, Asked(move.trace_root, question), 0, Opening(now.time, move.by, results))
 
 
 def _select(dispute: Dispute, move: Move, now: Instant) -> Dispute:
@@ -268,48 +182,163 @@ def _select(dispute: Dispute, move: Move, now: Instant) -> Dispute:
         )
     if fold_branch(move.child, relative(move.position, game.position), move.siblings) != move.at.node:
         raise Refusal(Reason.HASH_MISMATCH, f"the path does not lead to node {game.position}; take revealed siblings")
+    dispute = _moved(dispute, move.at.game, move.position, move.child, now)
+    is_place = depth_of(move.position) in (dispute.trace_depth, dispute.depth)
+    return _arrived(dispute, move.at.game, now) if is_place else dispute
+
+
+def _moved(dispute: Dispute, number: int, position: Gindex, node: Node, now: Instant) -> Dispute:
+    """The game leaves its node for another one: the clocks are charged, and who opened the old one is remembered."""
+    game = dispute.games[number]
+    opening = dispute.opening_of(game)
+    openers = (*game.openers, opening.by) if opening else game.openers
     clocks = game.clocks.charged(dispute.opened_at(game), now.time)
-    game = replace(game, position=move.position, node=move.child, clocks=clocks, moves=game.moves + 1)
-    return _with_game(dispute, move.at.game, game)
+    return _with_game(dispute, number, replace(game, position=position, node=node, clocks=clocks, openers=openers))
+
+
+def _arrived(dispute: Dispute, number: int, now: Instant) -> Dispute:
+    """The game came to a place where something can be proven. Like a commitment this counts from the next block on."""
+    game = dispute.games[number]
+    place = game.position
+    dispute = _with_game(dispute, number, replace(game, committed_in=now.block))
+    noted = dispute.first.get(place)
+    if noted is not None and noted < number and dispute.stands_at(noted, place):
+        return dispute
+    return replace(dispute, first={**dispute.first, place: number})
 
 
 def _convict(dispute: Dispute, conviction: Conviction, payments: list[tuple[Address, int]]) -> Dispute:
     number = conviction.game
     game = dispute.games[number]
-    ledger = dispute.ledger.unlock(game.challenger, dispute.parameters.challenge_bond)
+    ledger = dispute.ledger.release_challenge(game.challenger, dispute.parameters.challenge_bond)
     ledger = ledger.forfeit(dispute.claimant, dispute.parameters.claim_bond, payments)
     won = _with_game(dispute, number, replace(game, status=Status.WON))
     return replace(won, ledger=ledger, conviction=conviction)
 
 
-def _prove(dispute: Dispute, move: Move, now: Instant) -> Dispute:
-    assert isinstance(move, Prove)
-    game, position = dispute.games[move.at.game], move.place.position
+def _require_reached(dispute: Dispute, at: At, place: Place, now: Instant) -> None:
+    """The game has stood on the place, or was committed to it, since an earlier block: nobody can come to the place of a
+    pending proof in front of it.
+    """
     if dispute.trace_root == NO_ROOT:
         raise Refusal(Reason.NO_TRACE_ROOT, "the claim has no trace root yet; wait for the claimant to set it")
-    committed = game.commitment == Commitment(dispute.trace_root, move.place) and game.committed_in < now.block
-    if game.position != position and not committed:
+    game = dispute.games[at.game]
+    reached = game.position == place.position or game.commitment == Commitment(dispute.trace_root, place)
+    if not reached or game.committed_in >= now.block:
         raise Refusal(
             Reason.PLACE_NOT_REACHED,
-            f"the game neither stands on node {position} nor committed to it in an earlier block; commit, then prove",
+            f"the game has neither stood on node {place.position} nor been committed to it since an earlier block; commit, "
+            "and prove in the next one",
         )
+
+
+def _won(dispute: Dispute, conviction: Conviction, now: Instant) -> Dispute:
+    """The claim is invalid; the reward goes to the earliest challenge that was at the place before the proof was seen."""
+    earliest, place = conviction.game, conviction.place
+    noted = dispute.first.get(place, earliest)
+    if noted < earliest and dispute.stands_at(noted, place) and dispute.games[noted].committed_in < now.block:
+        earliest = noted
+    payments = [(dispute.games[earliest].challenger, dispute.parameters.reward)]
+    return _convict(dispute, conviction, payments)
+
+
+def _prove(dispute: Dispute, move: Move, now: Instant) -> Dispute:
+    assert isinstance(move, Prove)
+    _require_reached(dispute, move.at, move.place, now)
+    position = move.place.position
     at_entry = move.rule in (Rule.INPUT, Rule.OUTPUT)
-    if move.rule is Rule.TIMEOUT or depth_of(position) != (dispute.trace_depth if at_entry else dispute.depth):
+    inside = move.rule in (Rule.TIMEOUT, Rule.PART, Rule.EPILOGUE)
+    if inside or depth_of(position) != (dispute.trace_depth if at_entry else dispute.depth):
         raise Refusal(
             Reason.RULE_NOT_APPLICABLE,
             f"node {position} is no place for the rule {move.rule.name.lower()}; name a leaf or an entry",
         )
     if not move.differs:
         raise Refusal(Reason.NO_MISMATCH, f"the trace is right at node {position}; nothing is proven")
-    conviction = Conviction(move.rule, move.at.game, position)
-    return _convict(dispute, conviction, [(game.challenger, dispute.parameters.reward)])
+    return _won(dispute, Conviction(move.rule, move.at.game, position), now)
+
+
+def _descend(dispute: Dispute, move: Move, now: Instant) -> Dispute:
+    assert isinstance(move, Descend)
+    position = move.place.position
+    if dispute.games[move.at.game].inside:
+        raise Refusal(Reason.INSIDE_ELEMENT, "the game is inside an element already; narrow it down or settle it")
+    _require_reached(dispute, move.at, move.place, now)
+    if depth_of(position) != dispute.depth:
+        raise Refusal(Reason.RULE_NOT_APPLICABLE, f"node {position} has no elements; name a leaf")
+    if move.monoid is Monoid.NONE or move.parts <= 1:
+        raise Refusal(
+            Reason.NOT_DIVIDED, f"element {move.element} of node {position} has {move.parts} part; prove it whole"
+        )
+    question = Question(position, move.element, move.monoid, move.parts)
+    dispute = _moved(dispute, move.at.game, position, Asked(dispute.trace_root, question), now)
+    return _arrived(dispute, move.at.game, now)
+
+
+def _require_answer(dispute: Dispute, move: Narrow | Settle) -> None:
+    """The game stands on the question, which was answered so."""
+    game = dispute.games[move.at.game]
+    if game.node != Asked(dispute.trace_root, move.question):
+        raise Refusal(Reason.NOT_THIS_QUESTION, f"game {move.at.game} does not stand on that question; read it again")
+    opening = dispute.opening_of(game)
+    if opening is None or opening.results != move.results:
+        raise Refusal(Reason.NOT_THESE_RESULTS, "the claimant gave other partial results; take those of its answer")
+
+
+def _require_child(results: Sequence[Partial], child: int) -> None:
+    if not 0 <= child < len(results):
+        raise Refusal(Reason.NO_SUCH_CHILD, f"the answer has {len(results)} partial results and no number {child}")
+
+
+def _narrow(dispute: Dispute, move: Move, now: Instant) -> Dispute:
+    assert isinstance(move, Narrow)
+    _require_answer(dispute, move)
+    _require_child(move.results, move.child)
+    if move.question.asks_for_parts:
+        raise Refusal(Reason.WRONG_LEVEL, "every partial result stands for a single part; settle one")
+    below = child_of(move.question, move.results, move.child)
+    return _moved(dispute, move.at.game, below.place, Asked(dispute.trace_root, below), now)
+
+
+def _settle(dispute: Dispute, move: Move, now: Instant) -> Dispute:
+    assert isinstance(move, Settle)
+    question, child, game = move.question, move.child, move.at.game
+    _require_answer(dispute, move)
+    if dispute.games[game].committed_in >= now.block:
+        raise Refusal(
+            Reason.PLACE_NOT_REACHED, f"game {game} came to node {question.place} in this block; settle in the next one"
+        )
+    if child is None:
+        if question.level:
+            raise Refusal(Reason.WRONG_LEVEL, "the op's code is disputed at level 0; narrow down to a part here")
+        conviction = Conviction(Rule.EPILOGUE, game, question.place)
+    else:
+        _require_child(move.results, child)
+        if not question.asks_for_parts:
+            raise Refusal(Reason.WRONG_LEVEL, "a partial result stands for several parts here; narrow it down")
+        conviction = Conviction(Rule.PART, game, question.place, question.part(child))
+    if not move.differs:
+        raise Refusal(Reason.NO_MISMATCH, f"the claimant's answer is right at node {question.place}; nothing is proven")
+    return _won(dispute, conviction, now)
+
+
+def compensation(dispute: Dispute, game: Game) -> list[Address]:
+    """Who is due a fee when the challenger loses: for each opened node, and for a trace root that was given on dispute.
+
+    The claimant comes first, then others in the order of what they opened.
+    """
+    opening = dispute.opening_of(game)
+    due = [*game.openers, *([opening.by] if opening else []), *([dispute.root_by] if dispute.root_by else [])]
+    return sorted(due, key=lambda who: who != dispute.claimant)
 
 
 def _lose(dispute: Dispute, number: int, collector: Address) -> Dispute:
     game, terms = dispute.games[number], dispute.parameters
-    # The challenger lost in its own turn, so the node on which it stood was opened as well.
-    fees = min(terms.move_fee * (game.moves + 1), terms.challenge_bond - terms.collect_fee)
-    payments = [(dispute.claimant, fees), (collector, terms.collect_fee)]
+    rest = terms.challenge_bond - terms.collect_fee
+    payments = [(collector, terms.collect_fee)]
+    for who in compensation(dispute, game):
+        payments.append((who, min(terms.move_fee, rest)))
+        rest -= payments[-1][1]
     ledger = dispute.ledger.forfeit(game.challenger, terms.challenge_bond, payments)
     return replace(_with_game(dispute, number, replace(game, status=Status.LOST)), ledger=ledger)
 
@@ -342,7 +371,7 @@ def _reclaim(dispute: Dispute, move: Move, now: Instant) -> Dispute:
             continue
         game = dispute.games[number]
         if game.status is Status.OPEN:
-            ledger = dispute.ledger.unlock(game.challenger, dispute.parameters.challenge_bond)
+            ledger = dispute.ledger.release_challenge(game.challenger, dispute.parameters.challenge_bond)
             dispute = _with_game(replace(dispute, ledger=ledger), number, replace(game, status=Status.RECLAIMED))
     if dispute is before:
         raise Refusal(
@@ -360,6 +389,10 @@ TRANSITIONS: Mapping[type[Move], Transition] = {
     RevealLeaf:   Transition(Who.ANYONE,     Live.UNASKED,      False,   None,            _reveal_leaf),
     Select:       Transition(Who.CHALLENGER, Live.REQUIRED,     True,    Side.CHALLENGER, _select),
     Prove:        Transition(Who.CHALLENGER, Live.REQUIRED,     True,    None,            _prove),
+    Descend:      Transition(Who.CHALLENGER, Live.REQUIRED,     True,    None,            _descend),
+    Partials:     Transition(Who.CLAIMANT,   Live.UNASKED,      False,   None,            _partials),
+    Narrow:       Transition(Who.CHALLENGER, Live.REQUIRED,     True,    Side.CHALLENGER, _narrow),
+    Settle:       Transition(Who.CHALLENGER, Live.REQUIRED,     True,    Side.CHALLENGER, _settle),
     Timeout:      Transition(Who.ANYONE,     Live.PASSED_OVER,  False,   None,            _timeout),
     Reclaim:      Transition(Who.ANYONE,     Live.PASSED_OVER,  False,   None,            _reclaim),
 }  # fmt: skip
@@ -372,7 +405,7 @@ def _guard(dispute: Dispute, transition: Transition, move: Move, now: Instant) -
         if dispute.conviction is not None:
             raise Refusal(Reason.ALREADY_CONVICTED, "the claim is invalid already; there is nothing left to win")
         return
-    if isinstance(move, Reveal | RevealLeaf | Partials | Timeout | Reclaim):
+    if isinstance(move, Openings | Timeout | Reclaim):
         return
     at = move.at
     if not 0 <= at.game < len(dispute.games):
@@ -411,11 +444,23 @@ def play(dispute: Dispute, move: Move, now: Instant) -> Dispute:
     return transition.effect(dispute, move, now)
 
 
+def multicall(dispute: Dispute, moves: Sequence[Move], now: Instant) -> tuple[Dispute, list[Refusal | None]]:
+    """Many moves of one account in one transaction: each stands or is refused on its own."""
+    refusals: list[Refusal | None] = []
+    for move in moves:
+        try:
+            dispute = play(dispute, move, now)
+            refusals.append(None)
+        except Refusal as refusal:
+            refusals.append(refusal)
+    return dispute, refusals
+
+
 def release(dispute: Dispute, now: Timestamp) -> Dispute:
     """Free the claimant's bond of a final claim, once."""
     if not dispute.is_final(now):
         raise Refusal(Reason.NOT_FINAL, "the claim is not final; wait for the end of its challenge period and games")
     if dispute.released:
         raise Refusal(Reason.ALREADY_RELEASED, "the claim's bond was released before; withdraw it from the balance")
-    ledger = dispute.ledger.unlock(dispute.claimant, dispute.parameters.claim_bond)
+    ledger = dispute.ledger.release_claim(dispute.claimant, dispute.parameters.claim_bond)
     return replace(dispute, released=True, ledger=ledger)

@@ -59,10 +59,11 @@ class Commitment:
 
 @dataclass(frozen=True)
 class Challenge:
-    """Open a game; it may commit to a place already."""
+    """Open a game; it may commit to a place already. ``value``: wei that are sent along, for the bond first."""
 
     by: Address
     commitment: Commitment | None = None
+    value: int = 0
 
 
 @dataclass(frozen=True)

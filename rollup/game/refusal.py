@@ -11,6 +11,7 @@ class Reason(Enum):
     """The value is the name of the contract's custom error."""
 
     INSUFFICIENT_BALANCE = "InsufficientBalance"
+    INSUFFICIENT_EARNINGS = "InsufficientEarnings"
     WINDOW_OVER = "WindowOver"
     ALREADY_CONVICTED = "AlreadyConvicted"
     NOT_CHALLENGED = "NotChallenged"
@@ -34,6 +35,15 @@ class Reason(Enum):
     NO_MISMATCH = "NoMismatch"
     NOTHING_TO_COLLECT = "NothingToCollect"
     NOTHING_TO_RECLAIM = "NothingToReclaim"
+    INSIDE_ELEMENT = "InsideElement"
+    NOT_DIVIDED = "NotDivided"
+    PARTIAL_COUNT = "PartialCount"
+    PARTIALS_DO_NOT_COMBINE = "PartialsDoNotCombine"
+    NOT_THIS_QUESTION = "NotThisQuestion"
+    NOT_THESE_RESULTS = "NotTheseResults"
+    NO_SUCH_CHILD = "NoSuchChild"
+    WRONG_LEVEL = "WrongLevel"
+    WITHDRAWAL_NOT_DUE = "WithdrawalNotDue"
     NOT_FINAL = "NotFinal"
     ALREADY_RELEASED = "AlreadyReleased"
 

@@ -29,16 +29,20 @@ from challenger.defender import Behaviour
 from challenger.modes import Mode
 from challenger.trace import ValueTrace
 from challenger.watcher import Manner, Watcher
-from rollup.claim import NO_ROOT, Address, Claim, ClaimId
+from rollup.audit import audit
+from rollup.claim import NO_ROOT, Address, Claim, ClaimId, input_root, output_root
 from rollup.encoding import TracePolicy
 from rollup.errors import ClaimError, EncodingError
 from rollup.l1.client import ClaimStatus
+from rollup.program import Program
+from rollup.service.fetch import cost_of
 from rollup.types import ModelId, Root
 from tests.challenger.hostile_machines import HOSTILE, STALLING, Trap
+from tests.challenger.test_budget import deep
 from tests.challenger.test_re_execute import claimed
 from tests.challenger.test_watcher import Told
 from tests.e2e.lies import INPUTS, PROGRAMS, RIGHT, lie_in_op
-from tests.e2e.network import TERMS, Network
+from tests.e2e.network import ETHER, TERMS, Claimed, Network
 from tests.e2e.toy_program import toy_inputs
 
 PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
@@ -92,6 +96,37 @@ def eventually(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
+def until_convicted(network: Network, watcher: Watcher, pool: Pool, lie: Claimed) -> None:
+    """Rounds as the service makes them, while L1's time passes with what is done there."""
+    woken = threading.Event()
+    pool.wake = woken.set
+    deadline = time.monotonic() + PATIENCE
+    while network.status(lie) is not ClaimStatus.INVALID:
+        assert time.monotonic() < deadline, f"the lie stands: {watcher.troubles}"
+        woken.clear()
+        if watcher.poll() or lie.defender.poll():
+            network.chain.advance(5)
+        else:
+            woken.wait(1.0)
+
+
+def huge_program() -> Program:
+    small = deep(1 << 14, 1 << 17, 1 << 13)
+    return Program.build(small.header.inputs, small.header.outputs, [replace(small.ops[0], part=32)], {})
+
+
+def post(network: Network, program: Program, outputs: bytes) -> ClaimId:
+    """A claim about zeros that nobody computed."""
+    client, header = network.client("huge"), program.header
+    client.deposit(ETHER)
+    inputs = bytes(sum(tensor.bytes for tensor in header.inputs))
+    roots = input_root(header, inputs), output_root(header, outputs)
+    claim = Claim(program.id, client.account, 1, network.chain.now() + 1000, bytes(32), *roots, NO_ROOT)
+    claim_id = network.sequencer.submit(client.sign(claim, inputs, outputs))
+    network.sequencer.flush()
+    return claim_id
+
+
 def gone(pid: int) -> bool:
     """Whether the process is no more, or nobody but its parent knows of it."""
     try:
@@ -105,24 +140,13 @@ def gone(pid: int) -> bool:
 
 def test_a_lie_beside_claims_that_crash_stall_and_fill_their_checker_is_convicted_in_time() -> None:
     network, told = Network(PROGRAM), Told()
-    woken = threading.Event()
     with pool_of(HOSTILE, SHORT) as pool:
-        pool.wake = woken.set
         watcher = Watcher(network.client("watcher"), network.traces, admit=network.admit, alert=told, checks=pool)
         watcher.hold(network.program)
         network.watchers.append(watcher)
         traps = [network.claim(trap.name, trapped(trap)) for trap in (Trap.STALL, Trap.FILL, Trap.CRASH)]
         lie = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
-        deadline = time.monotonic() + PATIENCE
-        while network.status(lie) is not ClaimStatus.INVALID:
-            assert time.monotonic() < deadline, f"the lie stands: {watcher.troubles}"
-            woken.clear()
-            moves = watcher.poll()
-            # L1's time passes with what is done there.
-            if moves or lie.defender.poll():
-                network.chain.advance(5)
-            else:
-                woken.wait(1.0)
+        until_convicted(network, watcher, pool, lie)
         assert network.chain.now() < watcher.book.posted_at[0] + TERMS.window
         assert lie.claim_id not in watcher.troubles
         eventually(lambda: watcher.poll() or all(trap.claim_id in watcher.troubles for trap in traps), "their troubles")
@@ -260,6 +284,35 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_needs_is_no
 
 
 # What is too large
+
+
+def test_a_false_claim_about_a_model_of_hours_and_gigabytes_holds_up_no_lie_beside_it() -> None:
+    """2^44 steps and 8 GiB of trace in half a kilobyte of descriptors, which the audit accepts."""
+    network, told = Network(PROGRAM), Told()
+    huge = huge_program()
+    cost = cost_of(huge)
+    assert cost.steps == 1 << 44 and cost.trace_bytes > 8 << 30 and audit(huge)
+    network.deployer.register(huge)
+    with pool_of(budget=Budget.of(network.parameters, memory=4 << 30)) as pool:
+        watcher = Watcher(network.client("watcher"), network.traces, admit=network.admit, alert=told, checks=pool)
+        with pytest.raises(TooLarge, match=r"is too large to be watched here: one check of it needs .* bytes of memory"):
+            watcher.hold(huge)
+        assert pool._shared.busy == set(), "not even a process was started"
+        watcher.hold(network.program)
+        network.watchers.append(watcher)
+        about = post(network, huge, bytes(1 << 16))
+        lie = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
+        until_convicted(network, watcher, pool, lie)
+        assert watcher.book.claims[about].claim.model_id == huge.id and about not in watcher.checked
+    assert told.about(Kind.UNKNOWN_MODEL)
+
+
+def test_a_model_whose_steps_take_too_long_is_refused_or_not_finished_in_time() -> None:
+    """Whichever is found out first: by the machine's speed, or by trying."""
+    with pool_of(budget=replace(SHORT, memory=1 << 30, trace_bytes=1 << 29)) as pool:
+        with pytest.raises((TooLarge, CheckFailed), match="watched here"):
+            pool.prepare(deep(1 << 16, 1 << 5, 1 << 23))
+        assert pool._shared.idle == [] and pool._shared.busy == set()
 
 
 def test_a_program_that_takes_longer_than_a_check_may_is_refused_when_it_is_loaded() -> None:

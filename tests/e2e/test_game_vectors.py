@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,12 @@ from rollup.claim import NO_ROOT, Claim
 from rollup.encoding import TracePolicy
 from rollup.errors import Reverted
 from rollup.game.moves import Rule
+from rollup.game.question import Partial, Question, decode_results
 from rollup.l1.chain import EmbeddedChain
-from rollup.l1.client import NOTHING, At, ClaimStatus, GameRef, L1Client
-from rollup.l1.events import Challenged, ClaimPosted, Convicted
+from rollup.l1.client import EPILOGUE, NOTHING, At, ClaimStatus, GameRef, L1Client, Receipt
+from rollup.l1.events import CallFailed, Challenged, ClaimPosted, Convicted
+from rollup.l1.signing import question_node
+from rollup.ops import Monoid
 from rollup.program import Program
 from rollup.settings import Parameters
 from rollup.types import Gindex, ModelId, Root, Timestamp
@@ -34,6 +37,29 @@ def _root(text: str) -> Root:
     return Root(_bytes(text))
 
 
+def _question(fields: Mapping[str, Any]) -> Question:
+    return Question(**{**fields, "monoid": Monoid(fields["monoid"])})
+
+
+def _results(fields: Mapping[str, Any]) -> tuple[Partial, ...]:
+    return decode_results(Monoid(fields["question"]["monoid"]), _bytes(fields["results"]))
+
+
+class Recorded(Exception):
+    """Calldata instead of a transaction."""
+
+
+class Recording(L1Client):
+    """Says what it would send: the parts of a multicall."""
+
+    def _transact(self, address: Any, data: bytes, value: int) -> Any:
+        raise Recorded(data)
+
+    @classmethod
+    def of(cls, client: L1Client) -> L1Client:
+        return cls(client.chain, client.address, client._key(), client.first)
+
+
 class OnChain:
     """One vector's claim, posted on an embedded chain."""
 
@@ -43,6 +69,7 @@ class OnChain:
         self.people = {person: deployer.using(self.chain.signer(person)) for person in PEOPLE}
         for client in self.people.values():
             client.deposit(vector["funds"])
+            client.fund(vector["funds"])
         fields, claimant = vector["claim"], self.people["claimant"]
         deployer.register(_program(fields["model_id"]))
         self.claim = Claim(
@@ -63,7 +90,9 @@ class OnChain:
         self.rule: Rule | None = None
 
     def at(self, fields: Mapping[str, Any]) -> At:
-        return At(self.ref(fields["game"], _root(fields["trace_root"])), _root(fields["node"]))
+        given, root = fields["node"], _root(fields["trace_root"])
+        node = _root(given) if isinstance(given, str) else Root(question_node(self.claim_id, root, _question(given)))
+        return At(self.ref(fields["game"], root), node)
 
     def ref(self, number: int, trace_root: Root) -> GameRef:
         opener = self.games[number].challenger if number < len(self.games) else self.people["alice"].account
@@ -73,35 +102,54 @@ class OnChain:
         root = self.people["claimant"].dispute(self.claim_id).trace_root
         return [self.ref(number, self.claim.trace_root if root == NO_ROOT else root) for number in numbers]
 
+    def commitment(self, fields: Mapping[str, Any]) -> bytes:
+        client = self.people[fields["by"]]
+        if "place" not in fields:
+            return NOTHING
+        root = client.dispute(self.claim_id).trace_root
+        root = self.claim.trace_root if root == NO_ROOT else root
+        return client.commitment(self.claim_id, root, Gindex(fields["place"]), _bytes(fields["salt"]))
+
     def play(self, fields: Mapping[str, Any]) -> None:
         """One move at its exact time; raises Reverted."""
         client = self.people[fields["by"]]
-
-        def commitment() -> bytes:
-            if "place" not in fields:
-                return NOTHING
-            root = client.dispute(self.claim_id).trace_root
-            root = self.claim.trace_root if root == NO_ROOT else root
-            return client.commitment(self.claim_id, root, Gindex(fields["place"]), _bytes(fields["salt"]))
-
-        named = commitment() if fields["move"] in ("challenge", "commit") else NOTHING
+        inner = fields.get("calls", [])
+        named = [self.commitment(one) for one in (fields, *inner) if one["move"] in ("challenge", "commit")]
         self.chain.at(Timestamp(self.posted_at + fields["at"]))
+        if inner:
+            recording, calls = Recording.of(client), []
+            for one in inner:
+                with pytest.raises(Recorded) as recorded:
+                    self.send(recording, one, named)
+                calls.append(recorded.value.args[0])
+            receipt = client._send("DisputeGame", "multicall", calls)
+            failed = {event.index: event.reason for event in receipt.events if isinstance(event, CallFailed)}
+            assert [failed.get(number) for number in range(len(inner))] == [one["error"] for one in inner]
+        else:
+            receipt = self.send(client, fields, named)
+        for event in receipt.events:
+            if isinstance(event, Challenged):
+                self.games.append(event)
+            self.rule = event.rule if isinstance(event, Convicted) else self.rule
+
+    def send(self, client: L1Client, fields: Mapping[str, Any], named: list[bytes]) -> Receipt:
+        """``named``: the commitments of the moves that make one, in order."""
         match fields["move"]:
             case "challenge":
-                self.games.append(client.challenge(self.claim, self.inclusion, named).one(Challenged))
+                return client.challenge(self.claim, self.inclusion, named.pop(0), fields.get("value", 0))
             case "commit":
-                client.commit(self.at(fields), named)
+                return client.commit(self.at(fields), named.pop(0))
             case "set_trace_root":
-                client.set_trace_root(self.claim_id, _root(fields["root"]))
+                return client.set_trace_root(self.claim_id, _root(fields["root"]))
             case "reveal":
-                client.reveal([list(map(_root, fields["children"]))])
+                return client.reveal([list(map(_root, fields["children"]))])
             case "reveal_leaf":
-                client.reveal_leaf([_bytes(fields["data"])])
+                return client.reveal_leaf([_bytes(fields["data"])])
             case "select":
                 path = list(map(_root, fields["siblings"]))
-                client.select(self.at(fields), Gindex(fields["position"]), _root(fields["child"]), path)
+                return client.select(self.at(fields), Gindex(fields["position"]), _root(fields["child"]), path)
             case "prove":
-                receipt = client.prove(
+                return client.prove(
                     self.at(fields),
                     self.claim,
                     Gindex(fields["place"]),
@@ -109,19 +157,38 @@ class OnChain:
                     Rule[fields["rule"].upper()],
                     _bytes(fields["witness"]),
                 )
-                self.rule = receipt.one(Convicted).rule
+            case "descend":
+                place, salt = Gindex(fields["place"]), _bytes(fields["salt"])
+                descriptor = _bytes(fields["descriptor"])
+                return client.descend(self.at(fields), self.claim, place, salt, fields["element"], descriptor)
+            case "partials":
+                root, question = _root(fields["trace_root"]), _question(fields["question"])
+                return client.partials(self.claim_id, root, question, _results(fields))
+            case "narrow":
+                question, results = _question(fields["question"]), _results(fields)
+                return client.narrow(self.at(fields), question, results, fields["child"])
+            case "settle":
+                question, results = _question(fields["question"]), _results(fields)
+                child = EPILOGUE if fields["child"] is None else fields["child"]
+                witness = _bytes(fields["witness"])
+                return client.settle(self.at(fields), self.claim, question, results, child, witness)
             case "timeout":
-                receipt = client.timeout(self.refs(fields["games"]))
-                for event in receipt.events:
-                    self.rule = event.rule if isinstance(event, Convicted) else self.rule
+                return client.timeout(self.refs(fields["games"]))
             case "reclaim":
-                client.reclaim(self.refs(fields["games"]))
+                return client.reclaim(self.refs(fields["games"]))
             case "release":
-                client.release(self.claim, self.inclusion)
+                return client.release(self.claim, self.inclusion)
+            case "deposit" | "fund" | "redeposit" | "withdraw" | "announce_withdrawal":
+                act: Callable[[int], Receipt] = getattr(client, fields["move"])
+                return act(fields["wei"])
+            case "complete_withdrawal":
+                return client.complete_withdrawal()
+        raise AssertionError(f"no move is called {fields['move']}")
 
 
 def _program(model_id: str) -> Program:
-    return next(program for program in map(toy_program, TracePolicy) if program.id == _bytes(model_id))
+    known = (toy_program(policy, part) for policy in TracePolicy for part in (0, 1))
+    return next(program for program in known if program.id == _bytes(model_id))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -139,5 +206,7 @@ def test_the_contracts_give_what_the_vector_says(path: Path) -> None:
     assert reader.status(world.claim, world.inclusion) is ClaimStatus[end["status"].upper()]
     assert (world.rule.name.lower() if world.rule else None) == end["rule"]
     assert {person: reader.balance(client.account) for person, client in world.people.items()} == end["balance"]
-    held = sum(reader.balance(client.account) + reader.locked(client.account) for client in world.people.values())
+    assert {person: reader.earnings(client.account) for person, client in world.people.items()} == end["earnings"]
+    accounts = [client.account for client in world.people.values()]
+    held = sum(reader.balance(one) + reader.earnings(one) + reader.locked(one) for one in accounts)
     assert world.chain.wei_of(reader.address) == held + reader.burned()

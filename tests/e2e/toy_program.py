@@ -24,8 +24,8 @@ def _at(value: int, dtype: DType, shape: tuple[int, ...], *terms: Term, fill: in
     return Access(Value(value), dtype, shape, (0,) * len(shape), terms, fill)
 
 
-def toy_program(policy: TracePolicy = TracePolicy.WITH_CLAIM) -> Program:
-    """Inputs x: i16[600], y: i16[4]; values 2 to 8 are ops, values 8 and 7 the outputs."""
+def toy_program(policy: TracePolicy = TracePolicy.WITH_CLAIM, part: int = 0) -> Program:
+    """Inputs x: i16[600], y: i16[4]; values 2 to 8 are ops, values 8 and 7 the outputs. ``part``: of the sum (value 4)."""
     root = constant_root(WEIGHTS)
     line = Term(0, 0, 1)
     load, const, add, sub, mul, shr = (
@@ -46,7 +46,7 @@ def toy_program(policy: TracePolicy = TracePolicy.WITH_CLAIM) -> Program:
         (Instr(const, (), 10), Instr(shr, (0, 1))),
     )  # fmt: skip
     blocks = _at(3, DType.I16, (6, 100), Term(0, 0, 1), Term(1, 1, 1))
-    summed = Op(4, 1, 1, Monoid.SUM, DType.I32, 1, (6,), (100,), (blocks,), ())
+    summed = Op(4, 1, 1, Monoid.SUM, DType.I32, 1, (6,), (100,), (blocks,), (), part=part)
     shifted = Op(
         5, 1, 1, Monoid.NONE, DType.I32, 1, (6,), (),
         (_at(4, DType.I32, (6,), line), _at(1, DType.I16, (4,), line, fill=7)),

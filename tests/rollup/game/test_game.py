@@ -9,7 +9,8 @@ import pytest
 
 from rollup.claim import NO_ROOT, Address
 from rollup.game.clock import Clocks, Side
-from rollup.game.game import TRANSITIONS, Dispute, Instant, Status, play
+from rollup.game.dispute import Dispute, Instant, Opening, Status
+from rollup.game.game import TRANSITIONS, play
 from rollup.game.ledger import Ledger
 from rollup.game.moves import (
     At,
@@ -17,6 +18,7 @@ from rollup.game.moves import (
     Commit,
     Commitment,
     Move,
+    Node,
     Place,
     Prove,
     Reveal,
@@ -29,13 +31,14 @@ from rollup.settings import Parameters
 from rollup.types import Duration, Gindex, Root, Timestamp
 from tests.rollup.game import toy
 
-CLAIMANT, ALICE = Address("0x" + "c1" * 20), Address("0x" + "a1" * 20)
-TERMS = Parameters(Duration(100), Duration(40), Duration(1), Duration(50), 1, 1000, 500, 300, 10, 20)
+CLAIMANT, ALICE, BOB = (Address("0x" + byte * 20) for byte in ("c1", "a1", "b0"))
+TERMS = Parameters(Duration(100), Duration(40), Duration(5), Duration(60), 1, 1000, 500, 300, 10, 20)
+Openings = dict[tuple[Node, int], Opening]
 PLACE = Place(Gindex((1 << toy.TRACE_DEPTH) | 3), b"s" * 32)
 
 
 def begun(trace_root: Root) -> Dispute:
-    ledger = Ledger().deposit(CLAIMANT, 2000).deposit(ALICE, 2000)
+    ledger = Ledger().deposit(CLAIMANT, 2000).fund(CLAIMANT, 2000).fund(ALICE, 2000)
     return Dispute.begin(TERMS, CLAIMANT, Timestamp(100), (toy.TRACE_DEPTH, 0), trace_root, ledger)
 
 
@@ -63,7 +66,7 @@ def test_a_commitment_counts_from_the_next_block_on() -> None:
 
 def test_a_root_that_was_opened_elsewhere_before_it_was_set_costs_its_claimant_the_time_until_then() -> None:
     trace = toy.right_trace()
-    early = {(trace.root, 1): Timestamp(5)}
+    early: Openings = {(trace.root, 1): Opening(Timestamp(5), BOB)}
     dispute = play(replace(begun(NO_ROOT), opened=early), Challenge(ALICE), instant(110, 1))
     late = play(dispute, SetTraceRoot(CLAIMANT, trace.root), instant(151, 2))
     assert late.turn(late.games[0]) is Side.CHALLENGER
@@ -77,7 +80,9 @@ def test_a_root_that_was_opened_elsewhere_before_it_was_set_costs_its_claimant_t
 def test_a_node_opened_long_before_a_game_hands_it_to_the_challenger_at_once() -> None:
     trace = toy.right_trace()
     dispute = play(
-        replace(begun(trace.root), opened={(trace.root, 1): Timestamp(5)}), Challenge(ALICE), instant(110, 1)
+        replace(begun(trace.root), opened={(trace.root, 1): Opening(Timestamp(5), BOB)}),
+        Challenge(ALICE),
+        instant(110, 1),
     )
     with pytest.raises(Refusal) as refused:
         play(dispute, Timeout(ALICE, (0,)), instant(150, 2))
@@ -88,7 +93,7 @@ def test_a_node_opened_long_before_a_game_hands_it_to_the_challenger_at_once() -
 
 def test_a_node_opened_with_other_levels_is_not_opened_here() -> None:
     trace = toy.right_trace()
-    opened = {(trace.root, 2): Timestamp(5)}
+    opened: Openings = {(trace.root, 2): Opening(Timestamp(5), BOB)}
     dispute = play(replace(begun(trace.root), opened=opened), Challenge(ALICE), instant(110, 1))
     assert dispute.turn(dispute.games[0]) is Side.DEFENDER
     children = (trace.node(Gindex(2)), trace.node(Gindex(3)))
@@ -107,9 +112,9 @@ def test_the_side_whose_interval_came_first_has_run_out_first() -> None:
 def test_fees_never_exceed_the_challengers_bond() -> None:
     root = toy.right_trace().root
     dispute = play(begun(root), Challenge(ALICE), instant(101, 1))
-    many = replace(dispute.games[0], moves=10_000)
-    opened = {(root, 1): Timestamp(101)}
+    many = replace(dispute.games[0], openers=(CLAIMANT,) * 10_000)
+    opened: Openings = {(root, 1): Opening(Timestamp(101), CLAIMANT)}
     lost = play(replace(dispute, games=(many,), opened=opened), Timeout(CLAIMANT, (0,)), instant(142, 2))
-    assert lost.ledger.balance(CLAIMANT) == 1000 + TERMS.challenge_bond
+    assert lost.ledger.earnings(CLAIMANT) == 2000 + TERMS.challenge_bond
     assert lost.ledger.burned == 0
     assert lost.ledger.balanced

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rollup.claim import Address
-from rollup.game.game import Dispute, Instant, play, release
+from rollup.game.dispute import Dispute, Instant
+from rollup.game.game import multicall, play, release
 from rollup.game.ledger import Ledger
 from rollup.game.moves import (
     At,
     Challenge,
     Commit,
     Commitment,
+    Descend,
     Move,
+    Narrow,
+    Node,
+    Partials,
     Place,
     Prove,
     Reclaim,
@@ -25,10 +31,13 @@ from rollup.game.moves import (
     RevealLeaf,
     Rule,
     Select,
+    Settle,
     SetTraceRoot,
     Timeout,
 )
+from rollup.game.question import Asked, Partial, Question, decode_results
 from rollup.game.refusal import Refusal
+from rollup.ops import Monoid
 from rollup.settings import Parameters
 from rollup.types import Gindex, Root, Timestamp
 from tests.vectors.game_scenarios import FOLDER, PEOPLE, SCENARIOS, render
@@ -50,16 +59,29 @@ def _commitment(fields: Mapping[str, Any], trace_root: Root) -> Commitment | Non
     return Commitment(trace_root, Place(Gindex(fields["place"]), _bytes(fields["salt"])))
 
 
+def _question(fields: Mapping[str, Any]) -> Question:
+    return Question(**{**fields, "monoid": Monoid(fields["monoid"])})
+
+
+def _results(fields: Mapping[str, Any]) -> tuple[Partial, ...]:
+    return decode_results(Monoid(fields["question"]["monoid"]), _bytes(fields["results"]))
+
+
 def as_move(fields: Mapping[str, Any], trace_root: Root) -> Move:
     """A move of a vector as the pure game takes it; ``trace_root``: the claim's at that time."""
     by = Address(fields["by"])
 
     def at() -> At:
-        return At(fields["game"], _root(fields["trace_root"]), _root(fields["node"]))
+        given, root = fields["node"], _root(fields["trace_root"])
+        node: Node = _root(given) if isinstance(given, str) else Asked(root, _question(given))
+        return At(fields["game"], root, node)
+
+    def place() -> Place:
+        return Place(Gindex(fields["place"]), _bytes(fields["salt"]))
 
     match fields["move"]:
         case "challenge":
-            return Challenge(by, _commitment(fields, trace_root))
+            return Challenge(by, _commitment(fields, trace_root), fields.get("value", 0))
         case "commit":
             commitment = _commitment(fields, trace_root)
             assert commitment is not None
@@ -74,8 +96,16 @@ def as_move(fields: Mapping[str, Any], trace_root: Root) -> Move:
             path = tuple(map(_root, fields["siblings"]))
             return Select(by, at(), Gindex(fields["position"]), _root(fields["child"]), path)
         case "prove":
-            place = Place(Gindex(fields["place"]), _bytes(fields["salt"]))
-            return Prove(by, at(), place, Rule[fields["rule"].upper()], fields["differs"])
+            return Prove(by, at(), place(), Rule[fields["rule"].upper()], fields["differs"])
+        case "descend":
+            return Descend(by, at(), place(), fields["element"], Monoid(fields["monoid"]), fields["parts"])
+        case "partials":
+            return Partials(by, _root(fields["trace_root"]), _question(fields["question"]), _results(fields))
+        case "narrow":
+            return Narrow(by, at(), _question(fields["question"]), _results(fields), fields["child"])
+        case "settle":
+            question, results = _question(fields["question"]), _results(fields)
+            return Settle(by, at(), question, results, fields["child"], fields["differs"])
         case "timeout":
             return Timeout(by, tuple(fields["games"]))
         case "reclaim":
@@ -85,8 +115,28 @@ def as_move(fields: Mapping[str, Any], trace_root: Root) -> Move:
 
 def said(dispute: Dispute, fields: Mapping[str, Any], now: Instant) -> Dispute:
     """The state after one entry of a vector; raises Refusal."""
-    if fields["move"] == "release":
-        return release(dispute, now.time)
+    by, ledger = Address(fields["by"]), dispute.ledger
+    match fields["move"]:
+        case "release":
+            return release(dispute, now.time)
+        case "deposit":
+            return replace(dispute, ledger=ledger.deposit(by, fields["wei"]))
+        case "fund":
+            return replace(dispute, ledger=ledger.fund(by, fields["wei"]))
+        case "redeposit":
+            return replace(dispute, ledger=ledger.redeposit(by, fields["wei"]))
+        case "withdraw":
+            return replace(dispute, ledger=ledger.withdraw(by, fields["wei"]))
+        case "announce_withdrawal":
+            delay = dispute.parameters.withdrawal_delay
+            return replace(dispute, ledger=ledger.announce(by, fields["wei"], now.time, delay))
+        case "complete_withdrawal":
+            return replace(dispute, ledger=ledger.complete(by, now.time))
+        case "multicall":
+            calls = fields["calls"]
+            dispute, refusals = multicall(dispute, [as_move(call, dispute.trace_root) for call in calls], now)
+            assert [refusal and refusal.reason.value for refusal in refusals] == [call["error"] for call in calls]
+            return dispute
     return play(dispute, as_move(fields, dispute.trace_root), now)
 
 
@@ -103,7 +153,7 @@ def test_the_pure_game_gives_what_the_vector_says(path: Path) -> None:
     vector = json.loads(path.read_text())
     ledger = Ledger()
     for person in PEOPLE:
-        ledger = ledger.deposit(Address(person), vector["funds"])
+        ledger = ledger.deposit(Address(person), vector["funds"]).fund(Address(person), vector["funds"])
     claim, posted_at = vector["claim"], Timestamp(1_000_000)
     depths = claim["trace_depth"], claim["tensor_depth"]
     dispute = Dispute.begin(
@@ -122,6 +172,7 @@ def test_the_pure_game_gives_what_the_vector_says(path: Path) -> None:
     assert status_of(dispute, Timestamp(posted_at + end["at"])) == end["status"]
     assert (dispute.conviction.rule.name.lower() if dispute.conviction else None) == end["rule"]
     assert {person: dispute.ledger.balance(Address(person)) for person in PEOPLE} == end["balance"]
+    assert {person: dispute.ledger.earnings(Address(person)) for person in PEOPLE} == end["earnings"]
 
 
 def test_the_vectors_are_what_their_scenarios_say() -> None:

@@ -1,0 +1,352 @@
+"""One fault each, put into a contract, the pure game or a player, with the test that must notice: ``make mutants``.
+
+``invariant``: its number in SECURITY.md. A test that no fault makes fail guards nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PROPERTIES = "tests/rollup/game/test_properties.py::test_what_must_always_hold_holds_in_every_world"
+VECTORS = "tests/rollup/game/test_vectors.py::test_the_pure_game_gives_what_the_vector_says"
+CONTRACTS = "tests/e2e/test_game_vectors.py::test_the_contracts_give_what_the_vector_says"
+FLOOD = "tests/rollup/game/test_flood.py::test_a_watcher_that_opens_one_game_a_spacing_challenges_every_lie_of_a_flood"
+
+GAME = "rollup/game/game.py"
+STATE = "rollup/game/dispute.py"
+CLOCK = "rollup/game/clock.py"
+LEDGER = "rollup/game/ledger.py"
+STOPPING = "rollup/game/stopping.py"
+STRATEGY = "challenger/strategy.py"
+INSIDE = "challenger/inside.py"
+SOURCES = "contracts/src/"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """``old`` occurs once in ``file`` and becomes ``new``; ``test`` (with its parameters, as pytest names them) must fail.
+    ``quick``: also a part of the ordinary test run.
+    """
+
+    invariant: int
+    says: str
+    file: str
+    old: str
+    new: str
+    test: str
+    quick: bool = False
+
+    @property
+    def is_solidity(self) -> bool:
+        return self.file.endswith(".sol")
+
+
+def vector(name: str) -> str:
+    return f"{VECTORS}[{name}]"
+
+
+def contracts(name: str) -> str:
+    return f"{CONTRACTS}[{name}]"
+
+
+def world(kind: str) -> str:
+    return f"{PROPERTIES}[{kind}]"
+
+
+MUTANTS = (
+    # 1. One honest challenger convicts a false claim.
+    Mutant(
+        1,
+        "the challenger goes to the rightmost difference",
+        STRATEGY,
+        "if left_node != own.node(left):",
+        "if right_node == own.node(right):",
+        world("consistent-True-a part-Rule.PART"),
+    ),
+    Mutant(
+        1,
+        "the challenger never disputes an epilogue",
+        INSIDE,
+        "        if said == found:\n",
+        "        if said == found and not given:\n",
+        world("step-True-an epilogue-Rule.EPILOGUE"),
+    ),
+    Mutant(
+        1,
+        "partial results need not combine to what is in question",
+        GAME,
+        "if question.disputed is not None and combine(",
+        "if question.level > 64 and combine(",
+        vector("silence_inside_an_element"),
+        quick=True,
+    ),
+    Mutant(
+        1,
+        "partial results need not combine to what is in question",
+        SOURCES + "Elements.sol",
+        "if (value != question.value || position != question.position) revert",
+        "if (question.level > 64 && value != position) revert",
+        contracts("silence_inside_an_element"),
+    ),
+    Mutant(
+        1,
+        "a claimant that is silent never loses",
+        SOURCES + "libraries/Clock.sol",
+        "if (byDefender > Duration.unwrap(clocks.defender)) expired = Side.Defender;",
+        "if (byDefender > type(uint32).max) expired = Side.Defender;",
+        contracts("silent_defender"),
+    ),
+    # 2. An honest claimant never loses.
+    Mutant(
+        2,
+        "time goes on for the defender after it has answered",
+        CLOCK,
+        "answered = now if opened is None else max(self.since, opened)",
+        "answered = now",
+        world("none-True--final"),
+    ),
+    Mutant(
+        2,
+        "equality convicts",
+        SOURCES + "Verdicts.sol",
+        "(int64 claimed, int64 computed) = PROVER.step(disputed, witness);\n        if (claimed == computed) revert NoMismatch(place);",
+        "(int64 claimed, int64 computed) = PROVER.step(disputed, witness);",
+        contracts("honest_claim_has_no_mismatch"),
+    ),
+    Mutant(
+        2,
+        "a right partial result convicts",
+        SOURCES + "Verdicts.sol",
+        "if (value == right && position == where) revert NoMismatch(question.place);",
+        "",
+        contracts("an_honest_claimant_inside_an_element"),
+    ),
+    Mutant(
+        2,
+        "anybody answers inside an element in the claimant's place",
+        SOURCES + "Elements.sol",
+        "if (msg.sender != _disputes[claimId].claimant) revert NotClaimant(claimId);",
+        "",
+        contracts("silence_inside_an_element"),
+    ),
+    Mutant(
+        2,
+        "a lost challenge pays the claimant nothing for its answers",
+        GAME,
+        "payments.append((who, min(terms.move_fee, rest)))",
+        "payments.append((who, 0))",
+        vector("an_honest_claimant_inside_an_element"),
+        quick=True,
+    ),
+    # 3. Losing a challenge finalises nothing.
+    Mutant(
+        3,
+        "a lost challenge ends all games",
+        SOURCES + "Games.sol",
+        "dispute.openGames -= 1;",
+        "dispute.openGames = 0;",
+        contracts("a_claim_stops_the_clock_once"),
+    ),
+    Mutant(
+        3,
+        "a lost challenge makes the claim final",
+        STATE,
+        "        over = self.clock.is_over(self.closes_at, now)\n",
+        "        over = self.clock.is_over(self.closes_at, now) or bool(self.games)\n",
+        vector("losing_to_oneself_protects_nothing"),
+        quick=True,
+    ),
+    # 4. Every second charges one clock; a deadline belongs to one side.
+    Mutant(
+        4,
+        "a move at the deadline is too late",
+        CLOCK,
+        "if at.defender < 0:",
+        "if at.defender <= 0:",
+        vector("silent_defender"),
+        quick=True,
+    ),
+    Mutant(
+        4,
+        "a move at the deadline is too late",
+        SOURCES + "libraries/Clock.sol",
+        "else if (byChallenger > Duration.unwrap(clocks.challenger))",
+        "else if (byChallenger >= Duration.unwrap(clocks.challenger))",
+        contracts("silent_challenger"),
+    ),
+    Mutant(
+        4,
+        "an expired side moves as long as nobody collects",
+        SOURCES + "Games.sol",
+        "if (expired != Side.None) revert ClockExpired(gameId, expired);",
+        "",
+        contracts("expired_challenger_cannot_move"),
+    ),
+    Mutant(
+        4,
+        "a game goes on after the claim's conviction",
+        STATE,
+        "and self.conviction is None and self.games[number].status",
+        "and self.games[number].status",
+        vector("one_conviction_ends_every_game"),
+        quick=True,
+    ),
+    # 5. Operands are located by the contract; no byte of a witness is surplus.
+    Mutant(
+        5,
+        "leaves of a witness that nothing reads are passed over",
+        SOURCES + "libraries/Witness.sol",
+        "if (store.unread != 0) revert LeavesUnread(store.unread);",
+        "",
+        "tests/lockstep/test_lockstep.py::test_tampered_witness_never_convicts[surplus_leaf]",
+    ),
+    Mutant(
+        5,
+        "a tree of a witness need not have the root of the trace",
+        SOURCES + "libraries/Witness.sol",
+        "if (given != root) revert RootDiffers(given, root);",
+        "",
+        "tests/lockstep/test_lockstep.py::test_tampered_witness_never_convicts[flipped_bit]",
+    ),
+    # 6. Money in is money out and burned.
+    Mutant(
+        6,
+        "more is burned than was taken",
+        LEDGER,
+        "burned=self.burned + bond - paid",
+        "burned=self.burned + bond",
+        vector("direct_proof"),
+        quick=True,
+    ),
+    Mutant(
+        6,
+        "more is burned than was taken",
+        SOURCES + "Ledger.sol",
+        "burned += bond - paid;",
+        "burned += bond;",
+        contracts("direct_proof"),
+    ),
+    Mutant(
+        6,
+        "fees beyond a challenger's bond stop a timeout",
+        GAME,
+        "min(terms.move_fee, rest)",
+        "terms.move_fee",
+        "tests/rollup/game/test_game.py::test_fees_never_exceed_the_challengers_bond",
+        quick=True,
+    ),
+    Mutant(
+        6,
+        "money for claims leaves at once",
+        SOURCES + "Ledger.sol",
+        "announced.due.isNever() || announced.due > currentTime()",
+        "announced.due.isNever()",
+        contracts("two_kinds_of_money"),
+    ),
+    # 7. Nothing is counted twice.
+    Mutant(
+        7,
+        "a bond is released twice",
+        GAME,
+        "    if dispute.released:\n",
+        "    if dispute.released and now < 0:\n",
+        vector("silent_challenger"),
+        quick=True,
+    ),
+    Mutant(
+        7,
+        "a bond is released twice",
+        SOURCES + "RollupChain.sol",
+        "if (isReleased(inclusion.batchId, inclusion.index)) revert AlreadyReleased(claimId);",
+        "",
+        contracts("silent_challenger"),
+    ),
+    Mutant(
+        7,
+        "an answer is counted again when it is given again",
+        GAME,
+        "    if (node, levels) in dispute.opened:\n",
+        "    if False:\n",
+        vector("refused_inside_an_element"),
+        quick=True,
+    ),
+    # 8. A copied proof earns its copier nothing.
+    Mutant(
+        8,
+        "a commitment counts in its own block",
+        GAME,
+        "if not reached or game.committed_in >= now.block:",
+        "if not reached or game.committed_in > now.block:",
+        vector("nobody_comes_in_front_of_a_pending_proof"),
+        quick=True,
+    ),
+    Mutant(
+        8,
+        "a commitment counts in its own block",
+        SOURCES + "Games.sol",
+        "if (!reached || game.committedAt >= block.number) revert",
+        "if (!reached || game.committedAt > block.number) revert",
+        contracts("nobody_comes_in_front_of_a_pending_proof"),
+    ),
+    Mutant(
+        8,
+        "the reward goes to whoever sends the proof",
+        SOURCES + "Games.sol",
+        "isTimeout ? ref.challenger : _firstAt(ref, dispute, place)",
+        "ref.challenger",
+        contracts("the_earliest_challenge_is_rewarded"),
+    ),
+    # 9. A watcher checks the program's root, and does nothing while its node lags.
+    Mutant(
+        9,
+        "a watcher acts while its node is behind",
+        "challenger/guard.py",
+        "if height < head.number:",
+        "if height < 0:",
+        "tests/challenger/test_upholder.py::test_nothing_is_answered_or_released_while_the_node_lags",
+    ),
+    # 12. The challenge period's clock.
+    Mutant(
+        12,
+        "every game stops the clock",
+        GAME,
+        "    if not dispute.games:\n        clock = clock.pause",
+        "    if True:\n        clock = clock.pause",
+        vector("a_claim_stops_the_clock_once"),
+        quick=True,
+    ),
+    Mutant(
+        12,
+        "every game stops the clock",
+        SOURCES + "RollupChain.sol",
+        "        if (isFirst) {\n            Stops",
+        "        if (isFirst || bond != 0) {\n            Stops",
+        contracts("a_claim_stops_the_clock_once"),
+    ),
+    Mutant(
+        12,
+        "stops do not queue up",
+        STOPPING,
+        "return StoppingClock(Timestamp(max(now, self.resumes_at) + spacing), Duration(self.stopped + spacing))",
+        "return StoppingClock(Timestamp(now + spacing), Duration(self.stopped + spacing))",
+        "tests/rollup/game/test_stopping.py::test_stops_queue_up_behind_one_another",
+        quick=True,
+    ),
+    Mutant(
+        12,
+        "the clock goes on while it is stopped",
+        STOPPING,
+        "return Timestamp(max(now, self.resumes_at) - self.stopped)",
+        "return Timestamp(now)",
+        FLOOD,
+    ),
+    Mutant(
+        12,
+        "the clock goes on while it is stopped",
+        SOURCES + "libraries/StoppingClock.sol",
+        "latest(time, stops.resumesAt)) - stops.stopped",
+        "time) - 0 * stops.stopped",
+        contracts("last_second_of_the_window"),
+    ),
+)
+"""In the order of SECURITY.md."""
