@@ -2,68 +2,33 @@
 
 Every figure stands twice: under Prague's rules, and under EIP-7976's, by which a byte of calldata costs 64 gas at least.
 
-Attack: the gas of a challenger's moves and its bond, which it loses. Defence: the gas of the honest claimant's moves, less what the
-losing challenger's bond pays it for them.
+How attacks and defences are counted, and why so: ``touchstone.terms``.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from rollup.generated import settle
-from rollup.settings import Parameters
+from touchstone.terms import FACTOR, Attack, Terms
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "costs.md"
 ONE_STEP = ROOT / "tests" / "contracts" / "one_step_gas.json"
 TRANSACTIONS = ROOT / "tests" / "contracts" / "dispute_gas.json"
 CURVE = ROOT / "tests" / "arity.json"
+MAINNET = ROOT / "ops" / "params" / "mainnet.toml"
 GWEI = 10**9
 ETHER = 10**18
-PRICES = (1, 5, 10, 20, 50, 100)
+PRICES = (1, 5, 10, 20, 50, 100, 200)
 """Gas prices in gwei."""
-FACTOR = 10
 
 
-@dataclass(frozen=True)
-class Attack:
-    """One way to challenge an honest claim and lose: gas of both sides, moves of the defender that the bond pays for."""
-
-    name: str
-    attacker_gas: int
-    defender_gas: int
-    paid_moves: int
-
-    def ratio(self, terms: Parameters, price: int) -> float:
-        """What the attacker loses over what the defender does; infinite if the defender gains."""
-        attack = terms.challenge_bond + self.attacker_gas * price
-        defence = self.defender_gas * price - self.paid_moves * terms.move_fee - terms.collect_fee
-        return attack / defence if defence > 0 else float("inf")
-
-    def bond(self, price: int) -> int:
-        """Smallest bond at which attacking costs ten times what defending does, fees left out of account."""
-        return max(0, (FACTOR * self.defender_gas - self.attacker_gas) * price)
-
-
-def attacks() -> list[Attack]:
-    """The cheapest and the longest game against a withheld trace of 2^20 leaves, at the default arity."""
-    gas, curve = json.loads(TRANSACTIONS.read_text()), json.loads(CURVE.read_text())["curve"]
-    row = next(one for one in curve if one["arity"] == Parameters().arity)
-    moves, timeout = row["gas_by_move"], gas["timeout, of the challenger"]["gas"]
-    rounds = row["challenger_moves"] - 2
-    challenge = gas["challenge, the first about a claim"]["gas"]
-    return [
-        Attack("challenge, then silence", challenge, gas["reveal, 32 children"]["gas"] + timeout, 1),
-        Attack(
-            "down to a leaf, then silence",
-            challenge + moves["select"],
-            moves["reveal"] + moves["revealLeaf"] + timeout,
-            rounds + 1,
-        ),
-    ]
+def bond(attack: Attack, price: int) -> int:
+    """Smallest challenge bond at which attacking costs ten times what defending does, fees left out of account."""
+    return max(0, (FACTOR * attack.defender.most - attack.attacker.least) * price)
 
 
 def tables() -> list[str]:
@@ -99,10 +64,59 @@ def tables() -> list[str]:
     return lines
 
 
+def attacking(terms: Terms) -> list[str]:
+    """What attacks cost both sides, at a deployment's parameters."""
+    given, challenger = terms.parameters, terms.dispute.challenger
+    prices = " | ".join(f"{price} gwei" for price in PRICES)
+    lines = [
+        "## Attacking and defending",
+        "",
+        f"With the parameters of `ops/params/{MAINNET.name}`: a claim's bond is {given.claim_bond / ETHER:g} ETH, a challenge's "
+        f"{given.challenge_bond / ETHER:g} ETH.",
+        f"A proven lie pays whoever proves it {given.reward / ETHER:g} ETH; the rest burns: convicting oneself is a loss. A losing "
+        "challenger's bond",
+        f"pays {given.move_fee / ETHER:g} ETH an answer to whoever gave it, {given.collect_fee / ETHER:g} ETH to whoever collects it; the "
+        "rest burns.",
+        "",
+        f"The disputes are the longest ones: a withheld trace of {terms.conditions.leaf_depth} levels, an element disputed down to one of "
+        f"64^{terms.dispute.levels} parts, and proofs as large as any",
+        "program that passes the audit can ask for. The attacker pays Prague's gas, the defender whichever price list is dearer.",
+        "",
+        "How many times what defending an honest claim costs an attacker loses:",
+        "",
+        f"| attack | attacker's gas | defender's, Prague | defender's, EIP-7976 | {prices} |",
+        "|---|---|---|---|" + "---|" * len(PRICES),
+    ]
+    for attack in terms.attacks():
+        ratios = (attack.ratio(given, price * GWEI) for price in PRICES)
+        cells = " | ".join("defender gains" if ratio == float("inf") else f"{ratio:.1f}" for ratio in ratios)
+        amounts = f"{attack.attacker.least:,} | {attack.defender.prague:,} | {attack.defender.eip7976:,}"
+        lines.append(f"| {attack.name} | {amounts} | {cells} |")
+    lines += [
+        "",
+        f"Smallest challenge bond at which an attack costs {FACTOR} times the defence, the fees that it pays not counted:",
+        "",
+        f"| attack | {prices} |",
+        "|---|" + "---|" * len(PRICES),
+    ]
+    for attack in terms.attacks():
+        cells = " | ".join(f"{bond(attack, price * GWEI) / ETHER:.4f} ETH" for price in PRICES)
+        lines.append(f"| {attack.name} | {cells} |")
+    lines += [
+        "",
+        f"Convicting a liar in the longest dispute takes the challenger {challenger.prague:,} gas, {challenger.eip7976:,} under EIP-7976. What "
+        "a lie costs for",
+        f"certain, its own account taking the reward ({terms.lie / ETHER:g} ETH), over what an honest challenger pays without a reward:",
+        "",
+        f"| {prices} |",
+        "|---" * len(PRICES) + "|",
+        "| " + " | ".join(f"{terms.lie / (challenger.most * price * GWEI):.1f}" for price in PRICES) + " |",
+    ]
+    return lines
+
+
 def page() -> str:
     """The page, from the snapshots of measured gas."""
-    terms = Parameters()
-    burned = terms.claim_bond - terms.reward
     lines = [
         "# What it costs",
         "",
@@ -113,33 +127,8 @@ def page() -> str:
         "",
         *tables(),
         "",
-        "## Attacking and defending",
-        "",
-        f"Default bonds: a claim {terms.claim_bond / ETHER} ETH, a challenge {terms.challenge_bond / ETHER} ETH.",
-        f"A proven lie pays its challenger {terms.reward / ETHER} ETH and burns {burned / ETHER} ETH: convicting oneself is a loss.",
-        f"A losing challenger's bond pays the claimant {terms.move_fee / ETHER} ETH a move, whoever collects it",
-        f"{terms.collect_fee / ETHER} ETH;",
-        "the rest is burned.",
-        "",
-        "How many times what defending an honest claim costs an attacker loses, at the default bonds:",
-        "",
-        "| attack | attacker's gas | defender's gas | " + " | ".join(f"{price} gwei" for price in PRICES) + " |",
-        "|---|---|---|" + "---|" * len(PRICES),
+        *attacking(Terms.load(MAINNET)),
     ]
-    for attack in attacks():
-        ratios = (attack.ratio(terms, price * GWEI) for price in PRICES)
-        cells = " | ".join("defender gains" if ratio == float("inf") else f"{ratio:.1f}" for ratio in ratios)
-        lines.append(f"| {attack.name} | {attack.attacker_gas:,} | {attack.defender_gas:,} | {cells} |")
-    lines += [
-        "",
-        f"Smallest challenge bond at which an attack costs {FACTOR} times the defence, the fees that it pays not counted:",
-        "",
-        "| attack | " + " | ".join(f"{price} gwei" for price in PRICES) + " |",
-        "|---|" + "---|" * len(PRICES),
-    ]
-    for attack in attacks():
-        cells = " | ".join(f"{attack.bond(price * GWEI) / ETHER:.4f} ETH" for price in PRICES)
-        lines.append(f"| {attack.name} | {cells} |")
     return "\n".join(lines) + "\n"
 
 

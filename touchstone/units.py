@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 SECONDS: Mapping[str, Decimal | int] = {"ms": Decimal("0.001"), "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
-WEI: Mapping[str, Decimal | int] = {"wei": 1, "gwei": 10**9, "ether": 10**18, "eth": 10**18}
+GWEI = 10**9
+WEI: Mapping[str, Decimal | int] = {"wei": 1, "gwei": GWEI, "ether": 10**18, "eth": 10**18}
 BYTES: Mapping[str, Decimal | int] = {
     "b": 1,
     "kib": 1 << 10,

@@ -17,7 +17,7 @@ from rollup.errors import SettingsError
 from rollup.l1.chain import Chain
 from rollup.l1.deployment import Deployment
 from rollup.l1.development import KEYS, DevelopmentChain
-from rollup.settings import MAX_ARITY, Parameters
+from rollup.settings import MAX_ARITY
 from rollup.types import Duration
 from touchstone import gas
 from touchstone.cli import main
@@ -25,11 +25,14 @@ from touchstone.deploy import Plan
 from touchstone.devnet.chain import ChainServer
 from touchstone.guarantees import guarantees
 from touchstone.settings import DeploySettings, load
-from touchstone.terms import DEVELOPMENT_CHAINS, Terms, dangers
+from touchstone.gas import Gas
+from touchstone.terms import DEVELOPMENT_CHAINS, FACTOR, Terms, bonds, dangers, times
 
 ROOT = Path(__file__).parents[2]
-MAINNET = ROOT / "ops" / "params" / "mainnet.toml"
-DEVNET = ROOT / "ops" / "params" / "devnet.toml"
+PARAMS = ROOT / "ops" / "params"
+MAINNET = PARAMS / "mainnet.toml"
+DEVNET = PARAMS / "development.toml"
+REAL = sorted(set(PARAMS.glob("*.toml")) - {DEVNET})
 HOUR = 3600
 ETHER = 10**18
 
@@ -79,10 +82,35 @@ def on_a_real_chain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("touchstone.deploy.DEVELOPMENT_CHAINS", frozenset())
 
 
-def test_what_is_shipped_for_real_chains_has_no_dangers_and_for_development_has_some() -> None:
-    assert list(dangers(Terms.load(MAINNET))) == []
-    assert list(dangers(Terms.load(DEVNET))) != []
-    assert Terms.load(DEVNET).parameters.window <= 20
+@pytest.mark.parametrize("file", REAL, ids=lambda file: file.stem)
+def test_what_is_shipped_for_real_chains_has_no_dangers(file: Path) -> None:
+    assert list(dangers(Terms.load(file))) == []
+
+
+def test_what_is_shipped_for_real_chains_is_for_ethereum_a_rollup_and_a_test_network() -> None:
+    assert [file.stem for file in REAL] == ["mainnet", "op-stack", "sepolia"]
+    assert Terms.load(MAINNET).conditions.gas_prices == (10**9, 200 * 10**9)
+
+
+def test_what_is_shipped_for_development_is_dangerous_by_its_times_alone() -> None:
+    terms = Terms.load(DEVNET)
+    assert list(bonds(terms)) == []
+    assert any("gives watchers no time" in danger for danger in times(terms))
+    assert terms.parameters.window <= 20
+
+
+def test_the_parameters_of_the_first_version_are_refused_in_sentences(write: Write) -> None:
+    first = write(
+        claim_bond='"0.5 ether"',
+        challenge_bond='"0.5 ether"',
+        reward='"0.2 ether"',
+        move_fee='"0.002 ether"',
+        collect_fee='"0.002 ether"',
+    )
+    found = list(dangers(Terms.load(first)))
+    assert any("a lie costs its liar 0.298 ether if its own account takes the reward" in danger for danger in found)
+    assert any("down to a part of an element, then silence: costs an attacker" in danger for danger in found)
+    assert any("pays for an answer" in danger for danger in found)
 
 
 @pytest.mark.parametrize(
@@ -91,16 +119,30 @@ def test_what_is_shipped_for_real_chains_has_no_dangers_and_for_development_has_
         ({"window": '"15s"'}, "a window of 15s gives watchers no time"),
         ({"window": '"59min"', "outage": '"0s"'}, "a window of 59min gives watchers no time"),
         ({"window": '"24h"'}, "shorter than an outage of L1 (1d) and a whole dispute's moves"),
-        ({"clock": '"24h"'}, "too short for 9 moves at 12s a block and an outage of 1d"),
-        ({"clock": '"10min"', "outage": '"0s"', "block_time": '"60s"'}, "too short for 9 moves at 1min a block"),
-        ({"arity": "1", "clock": '"25h"', "block_time": '"60s"'}, "too short for 36 moves"),
-        ({"window": '"800d"'}, "a window of 800d binds bonds for more than a year"),
-        ({"clock": '"800d"'}, "a clock of 800d binds bonds for more than a year"),
+        ({"clock": '"24h"'}, "too short for 15 moves at 12s a block and an outage of 1d"),
+        ({"clock": '"10min"', "outage": '"0s"', "block_time": '"60s"'}, "too short for 15 moves at 1min a block"),
+        ({"arity": "1", "clock": '"25h"', "block_time": '"60s"'}, "too short for 42 moves"),
+        ({"window": '"800d"'}, "a window of 800d binds money for more than a year"),
+        ({"clock": '"800d"'}, "a clock of 800d binds money for more than a year"),
+        ({"withdrawal_delay": '"800d"'}, "a withdrawal_delay of 800d binds money for more than a year"),
+        ({"withdrawal_delay": '"12h"'}, "is shorter than a sequencer may hold a claim (1d)"),
+        ({"hold": '"25h"'}, "is shorter than a sequencer may hold a claim (25h)"),
+        ({"spacing": '"11s"'}, "lets a flood of false claims outrun a watcher"),
+        ({"gas_share": "0.1"}, "lets a flood of false claims outrun a watcher"),
+        ({"block_gas": "20_000_000"}, "lets a flood of false claims outrun a watcher"),
+        ({"clock": '"24h"'}, "choose a longer clock"),
+        ({"gas_share": "0.02"}, "less than one proof may take"),
+        ({"spacing": '"1h"'}, "168 disputed claims double the window of 7d"),
         ({"arity": str(MAX_ARITY)}, "was never measured"),
-        ({"challenge_bond": '"0.01 ether"'}, "going silent costs an attacker"),
-        ({"gas_price": '"500 gwei"'}, "times what it costs an honest claimant at 500 gwei a gas"),
-        ({"claim_bond": '"0.01 ether"', "reward": '"0.003 ether"'}, "a lie costs its liar 0.01 ether"),
-        ({"reward": '"0"', "claim_bond": '"0.1 ether"'}, "raise claim_bond or reward"),
+        ({"challenge_bond": '"0.1 ether"'}, "challenge, then silence: costs an attacker"),
+        ({"challenge_bond": '"0.5 ether"'}, "down to a leaf, then silence: costs an attacker"),
+        ({"challenge_bond": '"1 ether"'}, "down to a part of an element, then silence: costs an attacker"),
+        ({"challenge_bond": '"2 ether"'}, "the attacker opening each node first: costs an attacker"),
+        ({"gas_prices": '["1 gwei", "500 gwei"]'}, "times what it costs an honest claimant at 500 gwei a gas"),
+        ({"claim_bond": '"6 ether"'}, "a lie costs its liar 4.99 ether"),
+        ({"reward": '"3 ether"'}, "raise claim_bond or lower reward"),
+        ({"move_fee": '"0.2 ether"'}, "stopping the clock is cheap"),
+        ({"move_fee": '"0.001 ether"'}, "raise move_fee"),
         ({"collect_fee": '"1 wei"'}, "nobody else will; raise collect_fee"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
@@ -109,16 +151,32 @@ def test_a_dangerous_value_is_refused_in_a_sentence(write: Write, changed: dict[
     assert any(sentence in danger for danger in dangers(Terms.load(write(**changed))))
 
 
+@pytest.mark.parametrize("attack", range(4))
+@pytest.mark.parametrize("file", REAL, ids=lambda file: file.stem)
+def test_over_all_gas_prices_the_highest_is_the_worst(file: Path, attack: int) -> None:
+    terms = Terms.load(file)
+    low, high = terms.conditions.gas_prices
+    ratios = [terms.attacks()[attack].ratio(terms.parameters, low + (high - low) * step // 20) for step in range(21)]
+    assert ratios == sorted(ratios, reverse=True)
+    assert ratios[-1] >= FACTOR
+
+
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
         ({"window": '"0s"'}, "must be positive"),
-        ({"reward": '"0.3 ether"'}, "at least half must burn"),
+        ({"spacing": '"0s"'}, "must be positive"),
+        ({"reward": '"4 ether"'}, "at least half must burn"),
         ({"challenge_bond": "0"}, "must be positive, or lying and spamming are free"),
         ({"arity": "9"}, "[parameters] arity: Input should be less than or equal to 8"),
         ({"claim_bond": '"0.1 bitcoin"'}, "[parameters] claim_bond: '0.1 bitcoin' is no amount"),
         ({"window": '"1.5s"'}, "[parameters] window: '1.5s' is no whole number of seconds"),
-        ({"gas_price": '"0"'}, "[conditions] gas_price: Input should be greater than 0"),
+        ({"gas_prices": '["0", "1 gwei"]'}, "[conditions] gas_prices: write the lowest gas price and the highest one"),
+        (
+            {"gas_prices": '["2 gwei", "1 gwei"]'},
+            "[conditions] gas_prices: write the lowest gas price and the highest one",
+        ),
+        ({"gas_share": "1.5"}, "[conditions] gas_share: Input should be less than or equal to 1"),
         ({"leaf_depth": "65\nleafdepth = 1"}, "[conditions] leafdepth: Extra inputs are not permitted"),
         ({"clock": "= 3"}, "is no TOML"),
     ],
@@ -139,43 +197,58 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
 
 def test_the_guarantees_are_the_figures_of_the_parameters(write: Write) -> None:
     text = guarantees(Terms.load(MAINNET))
-    for figure in ("7d after its batch", "14d after its batch", "9 moves", "0.5 ether", "0.2 ether", "2,000:"):
+    for figure in (
+        "7d after its batch",
+        "14d after its batch",
+        "15 moves",
+        "8 ether",
+        "1 ether go",
+        "51,091, with 0.25",
+    ):
+        assert figure in text
+    for figure in (
+        "adds 15s to all windows",
+        "from 12s on a watcher",
+        "by 250min",
+        "6990 ether",
+        "921.6 ether at least",
+    ):
         assert figure in text
     assert "348h after its batch" in guarantees(Terms.load(write(clock='"90h"')))
 
 
-def test_an_account_plays_as_many_games_as_blocks_fit_into_the_clock_divided_by_the_moves_of_one() -> None:
+def test_a_watcher_answers_as_many_liars_as_games_fit_into_its_share_of_the_blocks_of_its_clock() -> None:
     terms = Terms.load(MAINNET)
-    blocks = (84 - 24) * HOUR // 12
-    assert terms.games_at_once == blocks // terms.dispute.challenger_moves
+    blocks = ((84 - 24) * HOUR - 15 * 3 * 12) / 12
+    assert terms.capacity == int(blocks * (36_000_000 / 4) / terms.dispute.challenger.most)
     swamped = replace(terms, parameters=replace(terms.parameters, clock=Duration(24 * HOUR)))
-    assert swamped.games_at_once == 0
+    assert (swamped.capacity, swamped.least_spacing) == (0, None)
+
+
+def test_the_clock_stands_still_while_a_watcher_works_as_fast_as_it_can() -> None:
+    """In two clocks, which a game takes at most, ``capacity`` games end; as many first challenges stop the clock as long."""
+    terms = Terms.load(MAINNET)
+    assert terms.least_spacing is not None
+    assert (
+        terms.least_spacing * terms.capacity >= 2 * terms.parameters.clock > (terms.least_spacing - 1) * terms.capacity
+    )
 
 
 def test_the_gas_figures_are_the_measured_ones() -> None:
     curve = {row["arity"]: row for row in json.loads((ROOT / "tests/arity.json").read_text())["curve"]}
     table = json.loads((ROOT / "tests/contracts/dispute_gas.json").read_text())
-    measured = {name: row["gas"] for name, row in table.items()}
-    assert {arity: row["gas_by_move"]["select"] for arity, row in curve.items()} == gas.SELECTS
-    assert {arity: row["gas_by_move"]["reveal"] for arity, row in curve.items()} == gas.REVEALS
-    for arity, row in curve.items():
-        plan = gas.dispute(arity, gas.MEASURED_DEPTH)
-        assert (plan.challenger_moves, plan.defender_moves) == (row["challenger_moves"], row["defender_moves"])
-        assert row["gas_by_move"]["revealLeaf"] == gas.REVEAL_LEAF
+    measured = {name: Gas(row["gas"], row["gas_7976"]) for name, row in table.items()}
+
+    def of(row: Any, move: str) -> Gas:
+        return Gas(row["gas_by_move"][move], row["gas_7976_by_move"][move])
+
+    assert {arity: of(row, "select") for arity, row in curve.items()} == gas.SELECTS
+    assert {arity: of(row, "reveal") for arity, row in curve.items()} == gas.REVEALS
     assert measured["challenge, the first about a claim"] == gas.CHALLENGE
-    assert measured["prove, dot i16 x i16, 4096"] == gas.PROVE
+    assert measured["setTraceRoot"] == gas.TRACE_ROOT
+    assert measured["revealLeaf"] == gas.REVEAL_LEAF
     assert measured["timeout, of the challenger"] == gas.TIMEOUT
     assert measured["postBatch, each further claim"] == gas.CLAIM
-
-
-def test_the_default_parameters_of_the_protocol_withstand_twenty_gwei() -> None:
-    terms = Terms.load(MAINNET)
-    terms = replace(
-        terms,
-        parameters=replace(Parameters(), window=Duration(7 * 86400), clock=Duration(84 * HOUR), collect_fee=2 * 10**15),
-        conditions=terms.conditions.model_copy(update={"gas_price": 20 * 10**9, "leaf_depth": gas.MEASURED_DEPTH}),
-    )
-    assert list(dangers(terms)) == []
 
 
 def test_the_contracts_are_deployed_with_the_files_parameters(endpoint: str, tmp_path: Path) -> None:
