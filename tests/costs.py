@@ -104,8 +104,8 @@ def attacking(terms: Terms) -> list[str]:
         lines.append(f"| {attack.name} | {cells} |")
     lines += [
         "",
-        f"Convicting a liar in the longest dispute takes the challenger {challenger.prague:,} gas, {challenger.eip7976:,} under EIP-7976. What "
-        "a lie costs for",
+        f"Convicting a liar in the longest dispute takes the challenger {challenger.prague:,} gas, {challenger.eip7976:,} under EIP-7976. "
+        "What a lie costs for",
         f"certain, its own account taking the reward ({terms.lie / ETHER:g} ETH), over what an honest challenger pays without a reward:",
         "",
         f"| {prices} |",

@@ -23,9 +23,9 @@ from touchstone import gas
 from touchstone.cli import main
 from touchstone.deploy import Plan
 from touchstone.devnet.chain import ChainServer
+from touchstone.gas import Gas
 from touchstone.guarantees import guarantees
 from touchstone.settings import DeploySettings, load
-from touchstone.gas import Gas
 from touchstone.terms import DEVELOPMENT_CHAINS, FACTOR, Terms, bonds, dangers, times
 
 ROOT = Path(__file__).parents[2]
