@@ -15,6 +15,7 @@ from rollup.l1.client import L1Client
 from rollup.l1.signing import recover
 from rollup.types import ModelId, Timestamp
 from sequencer.limits import DEFAULT_LIMITS, Limits
+from sequencer.money import usable
 from sequencer.refusals import Busy
 from sequencer.states import Head, NewClaim
 from sequencer.store import Store
@@ -53,6 +54,7 @@ class Admission:
         self._headers: OrderedDict[ModelId, Header] = OrderedDict()
         self._means: OrderedDict[Address, _Means] = OrderedDict()
         self._head: tuple[float, Head] | None = None
+        self._spoilers: tuple[bytes, dict[Address, Timestamp]] | None = None
         # What a claim costs to look at is known without asking L1.
         self._bond = client.parameters.claim_bond
 
@@ -128,10 +130,12 @@ class Admission:
     # Bonds
 
     def reserve(self, new: NewClaim) -> None:
-        """Count a claim as waiting; raises ClaimError if its claimant's free balance does not suffice for the bonds of all
-        of its waiting claims, Busy if that depends on claims that are just being written. ``settle`` must follow.
+        """Count a claim as waiting; raises ClaimError if its claimant's free balance, less what it announced to withdraw, does not
+        suffice for the bonds of all of its waiting claims, or if it spoiled a batch not long ago, Busy if that depends on claims
+        that are just being written. ``settle`` must follow.
         """
         claimant = new.posted.claim.claimant
+        self._trusted(claimant)
         means = self._look(claimant, FRESH_SECONDS if self._short(claimant) else None)
         with self._lock:
             count = means.waiting + means.unwritten + 1
@@ -143,9 +147,24 @@ class Admission:
             # Those that are being written may have been counted twice, or may fail.
             raise Busy(f"other claims of {claimant} are being written; send this one again in a moment")
         raise ClaimError(
-            f"{claimant} has {means.free} wei free, its {count} waiting claims need bonds of {needed}; "
+            f"{claimant} has {means.free} wei free and not announced to leave, its {count} waiting claims need bonds of {needed}; "
             f"deposit {needed - means.free} more"
         )
+
+    def _trusted(self, claimant: Address) -> None:
+        head = self._known()
+        if head is None:
+            return
+        spoilers = self._spoilers
+        if spoilers is None or spoilers[0] != head.hash:
+            since = Timestamp(max(0, head.time - self._limits.distrust))
+            spoilers = self._spoilers = (head.hash, self._store.claims.spoilers(since))
+        spoiled = spoilers[1].get(claimant)
+        if spoiled is not None and head.time < (until := spoiled + self._limits.distrust):
+            raise ClaimError(
+                f"{claimant} used the nonce or the balance of a claim for something else while it was being posted, at {spoiled}; "
+                f"its claims are taken again from {until} on"
+            )
 
     def settle(self, new: NewClaim, written: bool) -> None:
         """A reserved claim was written, or was not."""
@@ -184,10 +203,10 @@ class Admission:
         deposit may be newer.
         """
         if head is None:
-            return self._client.balance(claimant)
+            return usable(self._client, claimant)
         try:
-            free = self._client.balance(claimant, head.number)
+            free = usable(self._client, claimant, head.number)
         except ChainError:
             # Another machine behind the endpoint may not have the block yet.
-            return self._client.balance(claimant)
-        return max(free, self._client.balance(claimant)) if again else free
+            return usable(self._client, claimant)
+        return max(free, usable(self._client, claimant)) if again else free

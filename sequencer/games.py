@@ -7,18 +7,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rollup.claim import NO_ROOT, Address, ClaimId
+from rollup.game.question import Question, decode_results
 from rollup.l1.events import (
+    Answered,
     Challenged,
     ChallengeLost,
     Committed,
     Convicted,
+    Descended,
     Event,
     LeafRevealed,
+    Narrowed,
     Reclaimed,
     Revealed,
     Selected,
     TraceRootSet,
 )
+from rollup.l1.signing import question_node
+from rollup.ops import Monoid
 from rollup.types import Gindex, Root, Timestamp
 from sequencer.states import Game, Move
 
@@ -29,6 +35,9 @@ ABOUT_DISPUTES = (
     Revealed,
     LeafRevealed,
     Selected,
+    Descended,
+    Answered,
+    Narrowed,
     Convicted,
     ChallengeLost,
     Reclaimed,
@@ -74,6 +83,8 @@ class Board:
                 self._update(move, commitment=bytes.fromhex(move.extra["commitment"][2:]))
             case "selected":
                 self._update(move, position=move.position, node=move.node)
+            case "descended" | "narrowed":
+                self._update(move, position=move.position, node=move.node, question=move.extra["question"])
             case "trace_root_set":
                 assert move.node is not None
                 self._roots[move.claim_id] = move.node
@@ -136,6 +147,12 @@ class Board:
                 yield from self._reveal(said, "leaf_revealed", node, {"bytes": len(data)})
             case Selected(game_id, position, node) if game_id in self.games:
                 yield _move(said, self.games[game_id].claim_id, game_id, "selected", position, node, {})
+            case Descended(game_id, question) if game_id in self.games:
+                yield self._inside(said, "descended", game_id, question)
+            case Narrowed(game_id, question) if game_id in self.games:
+                yield self._inside(said, "narrowed", game_id, question)
+            case Answered(node, _, results):
+                yield from self._answer(said, node, results)
             case Convicted(claim_id, game_id, rule, place, trace_index, element, part, claimed, computed):
                 extra = {
                     "rule": rule.name.lower(),
@@ -158,6 +175,50 @@ class Board:
         for game in list(self.games.values()):
             if game.ended is None and game.node == node:
                 yield _move(said, game.claim_id, game.game_id, kind, game.position, node, extra)
+
+    def _inside(self, said: Said, kind: str, game_id: bytes, question: Question) -> Move:
+        """A challenger's move to a question, whose hash takes the place of a node."""
+        game = self.games[game_id]
+        root = game.trace_root if game.trace_root != NO_ROOT else self._roots.get(game.claim_id, NO_ROOT)
+        node = Root(question_node(game.claim_id, root, question))
+        return _move(said, game.claim_id, game_id, kind, question.place, node, {"question": question_json(question)})
+
+    def _answer(self, said: Said, node: Root, results: bytes) -> Iterator[Move]:
+        """As a reveal, with the partial results."""
+        for game in list(self.games.values()):
+            if game.ended is None and game.node == node and game.question is not None:
+                found = decode_results(Monoid[str(game.question["monoid"]).upper()], results)
+                told = [{"value": str(one.value), "position": str(one.position)} for one in found]
+                extra = {"question": game.question, "results": told}
+                yield _move(said, game.claim_id, game.game_id, "answered", game.position, node, extra)
+
+
+def question_json(question: Question) -> dict[str, Any]:
+    """What is in question inside an element, beside its leaf. 64-bit numbers are strings, as all that JSON's readers round."""
+    disputed = question.disputed
+    return {
+        "element": question.element,
+        "monoid": question.monoid.name.lower(),
+        "parts": question.parts,
+        "level": question.level,
+        "index": question.index,
+        "value": None if disputed is None else str(disputed.value),
+        "position": None if disputed is None else str(disputed.position),
+    }
+
+
+def question_of(place: Gindex, said: Mapping[str, Any]) -> Question:
+    """Inverse of ``question_json``."""
+    return Question(
+        place,
+        said["element"],
+        Monoid[str(said["monoid"]).upper()],
+        said["parts"],
+        said["level"],
+        said["index"],
+        int(said["value"] or 0),
+        int(said["position"] or 0),
+    )
 
 
 def _move(

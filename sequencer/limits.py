@@ -8,6 +8,7 @@ from rollup.types import Duration
 
 DEFAULT_AGE = Duration(12)
 DEFAULT_GRACE = Duration(120)
+DEFAULT_DISTRUST = Duration(3600)
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Limits:
     never exceeds ``count``, ``bytes`` and ``gas``, unless one claim alone has more bytes.
 
     ``grace``: how long a claimant whose bonds no longer suffice may have its claims held back before they are refused; a
-    deposit that a reorganisation undid is mined again in that time.
+    deposit that a reorganisation undid is mined again in that time. ``distrust``: for how long no claim is taken from a claimant
+    who made L1 skip one: by using its nonce or its balance for something else in front of a batch.
     """
 
     count: int = 64
@@ -24,6 +26,7 @@ class Limits:
     gas: int = 14_000_000
     age: Duration = DEFAULT_AGE
     grace: Duration = DEFAULT_GRACE
+    distrust: Duration = DEFAULT_DISTRUST
 
     @property
     def margin(self) -> int:

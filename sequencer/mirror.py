@@ -10,7 +10,7 @@ from collections.abc import Collection
 from rollup.claim import Address, ClaimId
 from rollup.errors import ChainError
 from rollup.l1.client import L1Client
-from rollup.l1.events import Challenged, ClaimSkipped, LeafRevealed, Logged, Revealed
+from rollup.l1.events import Answered, Challenged, ClaimSkipped, LeafRevealed, Logged, Revealed
 from rollup.l1.follow import Follower, News
 from rollup.types import Timestamp
 from sequencer.games import ABOUT_DISPUTES, Said
@@ -28,7 +28,7 @@ class Mirror:
         self._client, self._store = client, store
         self._own = frozenset(own) | {client.account}
         self._turn = threading.Lock()
-        store.l1.bind(client.chain.chain_id, client.address, client.parameters.window)
+        store.l1.bind(client.chain.chain_id, client.address)
         self._follower = Follower(client, seen=store.l1.seen())
 
     def sync(self) -> Head:
@@ -78,7 +78,8 @@ class Mirror:
         moves = [
             one
             for one in events
-            if isinstance(one.event, ABOUT_DISPUTES) and (playing or not isinstance(one.event, Revealed | LeafRevealed))
+            if isinstance(one.event, ABOUT_DISPUTES)
+            and (playing or not isinstance(one.event, Revealed | LeafRevealed | Answered))
         ]
         skipped: dict[ClaimId, list[Logged]] = {}
         for one in events:

@@ -13,6 +13,7 @@ from rollup.claim import Address, ClaimId, output_types
 from rollup.encoding import decode_header
 from rollup.l1.client import L1Client
 from rollup.types import Duration, ModelId, Root, Timestamp
+from sequencer.money import usable
 from sequencer.states import Entry, Head, Held
 from sequencer.store import Store
 
@@ -23,12 +24,12 @@ LOOKS = 32
 """Of how many obstacles L1 is asked in one round whether they still stand; each has its turn."""
 
 MOST = 2000
-"""Obstacles that are waited for at once. Withdrawing is cheap, so that there may be any number: more get no grace."""
+"""Obstacles that are waited for at once. Announcing is cheap, so that there may be any number: more get no grace."""
 
 
 @dataclass(frozen=True)
 class Poor:
-    """The claimant's free balance does not suffice for a bond."""
+    """The claimant's free balance, less what it announced to withdraw, does not suffice for a bond."""
 
     claimant: Address
 
@@ -86,7 +87,7 @@ class Screening:
     def _stands(self, obstacle: Obstacle) -> bool:
         match obstacle:
             case Poor(claimant):
-                return self.client.balance(claimant) < self.client.parameters.claim_bond
+                return usable(self.client, claimant) < self.client.parameters.claim_bond
             case Unregistered(model_id):
                 return self.store.l1.header(model_id) is None
             case NotUploaded(_, model_id, is_output, root):
@@ -115,7 +116,7 @@ class Screening:
             obstacle = next((one for one in self._content(entry) if self._stands(one)), None)
             if obstacle is None:
                 if claim.claimant not in free:
-                    free[claim.claimant] = self.client.balance(claim.claimant)
+                    free[claim.claimant] = usable(self.client, claim.claimant)
                 if free[claim.claimant] >= bond:
                     free[claim.claimant] -= bond
                     good.append(entry)

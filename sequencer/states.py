@@ -70,6 +70,7 @@ class Entry:
     block: int | None = None
     transaction: bytes | None = None
     posted_at: Timestamp | None = None
+    closes_at: Timestamp | None = None
     released: bool = False
 
     @property
@@ -107,11 +108,15 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True)
 class BatchHead:
-    """A batch on L1, as listings have it. ``size``: claims in it, skipped ones included."""
+    """A batch on L1, as listings have it. ``size``: claims in it, skipped ones included. ``closes_at``: end of its challenge period
+    by the clock that stops; ``final_after``: the last second of real time in it, if the clock is not stopped again.
+    """
 
     number: int
     root: Root
     posted_at: Timestamp
+    closes_at: Timestamp
+    final_after: Timestamp
     block: int
     transaction: bytes
     size: int
@@ -129,8 +134,9 @@ class Game:
     """One game about a claim: who plays it, where it stands, and whether it goes on.
 
     ``trace_root``: what came with the claim, zero where it is set on dispute (as in ``Challenged``). ``node`` at ``position``
-    is where it stands. ``ended``: None while it is open, else the kind of the move that ended it (``convicted``: by this
-    game or another one on the claim).
+    is where it stands. ``question``: inside an element, what is in question there, as JSON has it (``sequencer.games``); ``position`` is
+    then the leaf, and ``node`` the question's hash. ``ended``: None while it is open, else the kind of the move that ended it
+    (``convicted``: by this game or another one on the claim).
     """
 
     game_id: bytes
@@ -144,16 +150,17 @@ class Game:
     opened_at: Timestamp
     block: int
     ended: str | None = None
+    question: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Move:
     """One thing said in a dispute.
 
-    ``kind``: challenged, committed, trace_root_set, revealed, leaf_revealed, selected, convicted, challenge_lost, reclaimed.
-    ``game_id`` None: it is about the claim as a whole. A reveal names no game: it counts for every open game that stood
-    on its node. ``gas``: of the whole transaction, which may hold several moves. ``extra``: what else the event says; byte
-    strings as 0x hex, large numbers as decimal strings.
+    ``kind``: challenged, committed, trace_root_set, revealed, leaf_revealed, selected, descended, answered, narrowed, convicted,
+    challenge_lost, reclaimed. ``game_id`` None: it is about the claim as a whole. A reveal and an answer name no game: they count
+    for every open game that stood on their node. ``gas``: of the whole transaction, which may hold several moves. ``extra``: what
+    else the event says; byte strings as 0x hex, large numbers as decimal strings.
     """
 
     claim_id: ClaimId

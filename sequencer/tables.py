@@ -79,9 +79,10 @@ claims = Table(
     Column("block", BigInteger),
     Column("transaction", LargeBinary),
     Column("posted_at", BigInteger),
+    Column("closes_at", BigInteger),
     Column("released", Boolean, nullable=False),
     Index(None, "state", "sequence"),
-    Index(None, "state", "posted_at"),
+    Index(None, "state", "closes_at"),
     Index(None, "claimant", "state"),
     Index(None, "claimant", "sequence"),
     Index(None, "model_id", "sequence"),
@@ -122,7 +123,6 @@ deployment = Table(
     Column("one", Integer, primary_key=True, autoincrement=False),
     Column("chain_id", BigInteger, nullable=False),
     Column("contract", ADDRESS, nullable=False),
-    Column("window", BigInteger, nullable=False),
 )
 
 blocks = Table(
@@ -149,9 +149,23 @@ batches = Table(
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("root", LargeBinary, nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("posted_at", BigInteger, nullable=False),
+    Column("posted_at", BigInteger, nullable=False, index=True),
+    # By the clock of challenge periods.
+    Column("closes_at", BigInteger, nullable=False),
     Column("block", BigInteger, nullable=False, index=True),
     Column("transaction", LargeBinary, nullable=False),
+)
+
+# When the clock of challenge periods was stopped; ``reading``: what it said then.
+stops = Table(
+    "stops",
+    metadata,
+    Column("block", BigInteger, primary_key=True, autoincrement=False),
+    Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("resumes_at", BigInteger, nullable=False),
+    Column("stopped", BigInteger, nullable=False),
+    Column("reading", BigInteger, nullable=False),
+    Index(None, "reading", "stopped"),
 )
 
 postings = Table(
@@ -171,7 +185,7 @@ refusals = Table(
     Column("id", Big, primary_key=True, autoincrement=True),
     Column("claim_id", LargeBinary, nullable=False, index=True),
     Column("block", BigInteger, nullable=False, index=True),
-    Column("batch", BigInteger),
+    Column("batch", BigInteger, index=True),
     Column("reason", Text, nullable=False),
 )
 
@@ -194,6 +208,7 @@ games = Table(
     Column("commitment", LargeBinary, nullable=False),
     Column("position", Unsigned(16), nullable=False),
     Column("node", LargeBinary, nullable=False),
+    Column("question", JSON(none_as_null=True)),
     Column("opened_at", BigInteger, nullable=False),
     Column("block", BigInteger, nullable=False),
     Column("ended", String(16), index=True),
@@ -279,5 +294,5 @@ leases = Table(
     Column("until", BigInteger, nullable=False),
 )
 
-FACTS = (headers, batches, postings, refusals, nonces, moves, releases)
+FACTS = (headers, batches, stops, postings, refusals, nonces, moves, releases)
 """Tables whose rows are undone with their block; games follow from moves."""

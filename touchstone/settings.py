@@ -188,6 +188,11 @@ class SequencerSettings(WebSettings):
     batch_bytes: Size = setting(96 * 1024, "Calldata of a batch at most.", gt=0)
     batch_gas: int = setting(12_000_000, "Gas of a batch at most.", gt=0)
     batch_age: Seconds = setting(10.0, "Age of the oldest pending claim from which on a batch is posted.", ge=0)
+    distrust: Seconds = setting(
+        3600.0,
+        "For how long no claim is taken from a claimant who used a claim's nonce or balance for something else in front of its batch.",
+        ge=0,
+    )
     pending_limit: int = setting(100_000, "Claims that may wait at most; further ones are refused with 503.", gt=0)
     lease: Seconds = setting(15.0, "How long the one batching process may be silent before another takes over.", gt=0)
     admin_read_token: SecretStr | None = setting(None, "Bearer token of the role `read`.", env="ADMIN_READ_TOKEN")

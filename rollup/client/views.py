@@ -65,18 +65,20 @@ class Inference:
 
 @dataclass(frozen=True)
 class BatchView:
-    """Where a claim was posted. ``transaction``: its hash."""
+    """Where a claim was posted. ``closes_at``: end of its challenge period, by the clock that stops; ``transaction``: its hash."""
 
     number: int
     root: Root
     posted_at: Timestamp
+    closes_at: Timestamp
     transaction: bytes
 
 
 @dataclass(frozen=True)
 class ClaimView:
     """A claim as the sequencer knows it. ``reason``: why it is invalid; ``final_after``: seconds since the epoch after
-    which it is final, if nobody disputes it. ``posted`` is None in lists, which carry no bytes, and its
+    which it is final, if nobody disputes it; it moves on whenever any claim is challenged for the first time. ``open_disputes``:
+    claims that are disputed now, this one or others; None in lists. ``posted`` is None in lists, which carry no bytes, and its
     signature is empty if somebody else posted the claim to L1; ``batch`` and ``inclusion`` are None until it is posted.
     """
 
@@ -90,6 +92,7 @@ class ClaimView:
     inclusion: Inclusion | None
     final_after: Timestamp | None
     disputed: bool
+    open_disputes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ def claim_view(data: Any) -> ClaimView:
         None if inclusion is None else wire.inclusion_of(inclusion),
         _time(read.get("final_after"), "final_after"),
         _flag(read.get("disputed", False), "disputed"),
+        None if read.get("open_disputes") is None else wire.count_of(read["open_disputes"], "open_disputes"),
     )
 
 
@@ -213,11 +217,12 @@ def _posted(read: dict[str, Any]) -> PostedClaim:
 
 
 def _batch(data: Any) -> BatchView:
-    read = wire.object_of(data, "batch", ("number", "root", "posted_at", "transaction"))
+    read = wire.object_of(data, "batch", ("number", "root", "posted_at", "closes_at", "transaction"))
     return BatchView(
         wire.count_of(read["number"], "batch.number"),
         wire.root_of(read["root"], "batch.root"),
         Timestamp(wire.count_of(read["posted_at"], "batch.posted_at")),
+        Timestamp(wire.count_of(read["closes_at"], "batch.closes_at")),
         wire.bytes_of(read["transaction"], "batch.transaction", 32),
     )
 

@@ -46,6 +46,7 @@ def _summary(batch: BatchHead) -> BatchSummary:
         number=batch.number,
         root=hex_of(batch.root),
         posted_at=batch.posted_at,
+        closes_at=batch.closes_at,
         transaction=hex_of(batch.transaction),
         count=batch.size,
     )

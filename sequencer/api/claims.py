@@ -72,11 +72,10 @@ def claims_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
             cursor,
             limit,
         )
-        window = parts.client.parameters.window
         batches = parts.store.batches.heads({entry.batch for entry in page.entries if entry.batch is not None})
         return Claims(
             claims=[
-                ClaimSummary(**_summary(entry, None if entry.batch is None else batches.get(entry.batch), window))
+                ClaimSummary(**_summary(entry, None if entry.batch is None else batches.get(entry.batch)))
                 for entry in page.entries
             ],
             next=page.next,
@@ -93,12 +92,13 @@ def claims_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
         batch = None if entry.batch is None else parts.store.batches.get(entry.batch)
         inclusion = inclusion_of(entry, batch)
         return ClaimView(
-            **_summary(entry, batch, parts.client.parameters.window),
+            **_summary(entry, batch),
             signature=hex_of(entry.posted.signature) if entry.posted.signature else None,
             inputs=hex_of(entry.posted.inputs),
             outputs=hex_of(entry.posted.outputs),
             inclusion=None if inclusion is None else InclusionView(**wire.inclusion_json(inclusion)),
             disputed=parts.store.disputes.get(entry.claim_id) is not None,
+            open_disputes=parts.store.disputes.open_count(),
         )
 
     return routes
@@ -120,7 +120,7 @@ def inclusion_of(entry: Entry, batch: BatchRecord | None) -> Inclusion | None:
     return Inclusion(batch.number, entry.index, Batch(batch.claims).siblings(entry.index))
 
 
-def _summary(entry: Entry, batch: BatchHead | None, window: int) -> dict[str, Any]:
+def _summary(entry: Entry, batch: BatchHead | None) -> dict[str, Any]:
     stands = batch is not None and entry.state is not State.INVALID
     return {
         "claim_id": hex_of(entry.claim_id),
@@ -134,7 +134,8 @@ def _summary(entry: Entry, batch: BatchHead | None, window: int) -> dict[str, An
             number=batch.number,
             root=hex_of(batch.root),
             posted_at=batch.posted_at,
+            closes_at=batch.closes_at,
             transaction=hex_of(batch.transaction),
         ),
-        "final_after": batch.posted_at + window if batch is not None and stands else None,
+        "final_after": batch.final_after if batch is not None and stands else None,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -14,6 +14,7 @@ from rollup.game.clock import Side
 from rollup.game.moves import Rule
 from rollup.program import Program
 from rollup.service.problem import Problem
+from rollup.types import Gindex
 from rollup.verdict import Conviction, explain
 from rollup.wire import hex_of
 from sequencer.api import parts as shared
@@ -24,11 +25,14 @@ from sequencer.api.documents import (
     GameView,
     Gas,
     MoveView,
+    PartialView,
+    QuestionView,
     Seconds,
     VerdictView,
 )
 from sequencer.api.parts import Parts
 from sequencer.api.standing import Standing
+from sequencer.games import question_of
 from sequencer.states import Dispute, Entry, Game, Move
 
 KINDS: dict[str, str] = {
@@ -38,12 +42,17 @@ KINDS: dict[str, str] = {
     "revealed": "reveal",
     "leaf_revealed": "reveal_leaf",
     "selected": "select",
+    "descended": "descend",
+    "answered": "partials",
+    "narrowed": "narrow",
     "convicted": "prove",
     "challenge_lost": "lost",
     "reclaimed": "reclaimed",
 }
-CHALLENGERS = frozenset({"challenge", "commit", "select", "prove", "reclaimed"})
-DEFENDERS = frozenset({"trace_root", "reveal", "reveal_leaf"})
+CHALLENGERS = frozenset({"challenge", "commit", "select", "descend", "narrow", "settle", "prove", "reclaimed"})
+DEFENDERS = frozenset({"trace_root", "reveal", "reveal_leaf", "partials"})
+INSIDE = frozenset({"part", "epilogue"})
+"""Rules that settle a game inside an element."""
 LISTED = 50
 """Disputes of one page at most: each is read with its moves, for its gas and its verdict."""
 LIVE_GAMES = 32
@@ -148,6 +157,7 @@ def _game(game: Game, own: Sequence[Move], standing: Standing | None) -> GameVie
         state=state,
         turn=None if standing is None or standing.turn is None else _SIDES[standing.turn],
         position=str(game.position if standing is None else standing.position),
+        question=_question(game.position, game.question),
         opened_at=game.opened_at,
         clocks=None if standing is None else Seconds(challenger=standing.challenger, defender=standing.defender),
         gas=Gas(**gas),
@@ -168,6 +178,8 @@ def _move(move: Move, game: Game) -> MoveView:
     kind = KINDS.get(move.kind, "other")
     if move.kind == "convicted" and move.extra.get("rule") == "timeout":
         kind = "lost"
+    elif move.kind == "convicted" and move.extra.get("rule") in INSIDE:
+        kind = "settle"
     side = "challenger" if kind in CHALLENGERS else "defender" if kind in DEFENDERS else None
     if side == "defender" and kind != "trace_root" and move.sender == game.challenger:
         side = "challenger"
@@ -180,7 +192,16 @@ def _move(move: Move, game: Game) -> MoveView:
         gas=move.gas,
         sender=move.sender,
         position=None if move.position is None else str(move.position),
+        question=_question(move.position, move.extra.get("question")),
+        results=[PartialView(**one) for one in move.extra["results"]] if "results" in move.extra else None,
     )
+
+
+def _question(place: Gindex | None, said: Mapping[str, Any] | None) -> QuestionView | None:
+    if place is None or said is None:
+        return None
+    covers = question_of(place, said).covers()
+    return QuestionView(**said, first=covers.start, last=covers.stop - 1)
 
 
 def conviction_of(moves: Sequence[Move]) -> Conviction | None:
@@ -193,6 +214,7 @@ def conviction_of(moves: Sequence[Move]) -> Conviction | None:
         int(said["place"]),
         int(said["trace_index"]),
         int(said["element"]),
+        int(said["part"]),
         bytes.fromhex(str(said["claimed"])[2:]),
         bytes.fromhex(str(said["computed"])[2:]),
     )
@@ -216,6 +238,7 @@ def _verdict(parts: Parts, moves: Sequence[Move], entry: Entry | None) -> Verdic
         trace_index=found.trace_index if somewhere else None,
         place=str(found.place) if somewhere else None,
         element=found.element if somewhere else None,
+        part=found.part if found.rule is Rule.PART else None,
         coordinates=list(finding.spot.coordinates) if finding.spot.coordinates else None,
         claimed=shown(finding.claimed),
         right=shown(finding.right),

@@ -39,6 +39,10 @@ Kind = Annotated[
                 "reveal",
                 "reveal_leaf",
                 "select",
+                "descend",
+                "partials",
+                "narrow",
+                "settle",
                 "prove",
                 "lost",
                 "reclaimed",
@@ -90,6 +94,7 @@ class OnL1(Document):
     number: int = Field(description="The batch.", examples=[7])
     root: Hash
     posted_at: Time
+    closes_at: int = Field(description="End of its challenge period, by the clock that stops.")
     transaction: Hash
 
 
@@ -110,7 +115,10 @@ class ClaimSummary(Document):
     claim: ClaimFields
     taken_at: Time | None = Field(description="Null: somebody else posted it.")
     batch: OnL1 | None = Field(description="Null while it is pending.")
-    final_after: Time | None = Field(description="It is final from then on, if nobody challenges it.")
+    final_after: Time | None = Field(
+        description="It is final from then on, if nobody challenges it. Whenever any claim is challenged for the first time, the clock "
+        "of all challenge periods stops for a while, and this moves as much."
+    )
 
 
 class ClaimView(ClaimSummary):
@@ -121,6 +129,7 @@ class ClaimView(ClaimSummary):
     outputs: Hex
     inclusion: InclusionView | None
     disputed: bool = Field(description="Somebody has challenged it, whatever came of it.")
+    open_disputes: int = Field(description="Claims, this or others, that are disputed now.")
 
 
 class Claims(Document):
@@ -180,6 +189,25 @@ class Gas(Document):
     defender: int
 
 
+class QuestionView(Document):
+    """What is in question inside one element of a long reduction: a node of the tree over the parts of its reduction box."""
+
+    element: int = Field(description="Within the disputed kilobyte.")
+    monoid: str = Field(json_schema_extra={"enum": ["sum", "max", "min", "argmax", "argmin"]})
+    parts: int = Field(description="Of the whole box.")
+    level: int = Field(description="0: the whole box, whose accumulator is asked for.")
+    index: int
+    first: int = Field(description="First part below this node.")
+    last: int
+    value: str | None = Field(description="The partial result that is disputed; null at level 0.")
+    position: str | None = Field(description="Where an argument lies in the box; 0 for other monoids.")
+
+
+class PartialView(Document):
+    value: str
+    position: str
+
+
 class MoveView(Document):
     kind: Kind
     side: Side | None = Field(description="Null: neither; a reveal is open to anyone.")
@@ -189,6 +217,8 @@ class MoveView(Document):
     gas: int = Field(description="Of the whole transaction, which may hold several moves.")
     sender: Account
     position: Place | None
+    question: QuestionView | None = Field(description="Inside an element: what the move asks, or answers.")
+    results: list[PartialView] | None = Field(description="Of 'partials': the partial results of the node's children.")
 
 
 class GameView(Document):
@@ -198,6 +228,7 @@ class GameView(Document):
     state: Annotated[str, Field(json_schema_extra={"enum": ["open", "convicted", "lost", "ended"]})]
     turn: Side | None
     position: Place
+    question: QuestionView | None = Field(description="Null until the game goes inside an element.")
     opened_at: Time
     clocks: Seconds | None = Field(description="Null once the game has ended, in listings, or while L1 can't be asked.")
     gas: Gas
@@ -207,7 +238,9 @@ class GameView(Document):
 class VerdictView(Document):
     """What a conviction found."""
 
-    rule: Annotated[str, Field(json_schema_extra={"enum": ["step", "padding", "input", "output", "timeout"]})]
+    rule: Annotated[
+        str, Field(json_schema_extra={"enum": ["step", "padding", "input", "output", "timeout", "part", "epilogue"]})
+    ]
     sentence: str = Field(
         examples=["conv digits.py:57 (classify): element [3, 4] is claimed as 8 (0.5) and is 24 (1.5)"]
     )
@@ -216,6 +249,7 @@ class VerdictView(Document):
     trace_index: int | None
     place: Place | None
     element: int | None = Field(description="Within the disputed kilobyte.")
+    part: int | None = Field(description="Of the element's reduction box, if one part was recomputed.")
     coordinates: list[int] | None
     claimed: str | None = Field(description="An integer, or a tensor's root.")
     right: str | None
@@ -270,12 +304,24 @@ class ParametersView(Document):
 
     window: int = Field(description="Challenge period.", examples=[3600])
     clock: int = Field(examples=[1800])
+    spacing: int = Field(description="For how long a first challenge stops the clock.", examples=[1])
+    withdrawal_delay: int = Field(examples=[600])
     arity: int = Field(examples=[5])
     claim_bond: Amount
     challenge_bond: Amount
     reward: Amount
     move_fee: Amount
     collect_fee: Amount
+
+
+class ClockView(Document):
+    """The clock on which challenge periods are measured. It stops whenever a claim is challenged for the first time."""
+
+    now: Time = Field(description="Of the newest block that is known.")
+    reading: Time = Field(description="What the clock says: max(now, resumes_at) - stopped.")
+    resumes_at: Time = Field(description="It stands still until then; 0: it was never stopped.")
+    stopped: int = Field(description="Seconds that it was stopped for in all, stops to come included.")
+    open_disputes: int = Field(description="Claims that are disputed now.")
 
 
 class NetworkView(Document):

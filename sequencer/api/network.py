@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from rollup import wire
 from sequencer.api import parts as shared
-from sequencer.api.documents import NetworkView, ParametersView
+from sequencer.api.documents import ClockView, NetworkView, ParametersView
 from sequencer.api.parts import Parts
 
 
@@ -22,6 +22,23 @@ def network_routes(parts: Parts) -> APIRouter:
             game=client.game_address,
             block=parts.block,
             parameters=ParametersView(**wire.parameters_json(client.parameters)),
+        )
+
+    @routes.get(
+        "/clock",
+        operation_id="getClock",
+        summary="The clock of challenge periods",
+        description="A batch is final once `reading` is past its `closes_at`, and no game about the claim is open.",
+    )
+    def get_clock() -> ClockView:
+        head, clock = parts.store.l1.head(), parts.store.l1.clock()
+        now = parts.client.chain.now() if head is None else head.time
+        return ClockView(
+            now=now,
+            reading=clock.reading(now),
+            resumes_at=clock.resumes_at,
+            stopped=clock.stopped,
+            open_disputes=parts.store.disputes.open_count(),
         )
 
     return routes

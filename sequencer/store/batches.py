@@ -14,7 +14,10 @@ from sequencer.states import BatchHead, BatchRecord, Page
 from sequencer.store import cursors
 from sequencer.store.database import Database
 from sequencer.store.rows import chunks
+from sequencer.store.standing import STOPPED
 from sequencer.tables import batches, postings
+
+_HEADS = sa.select(batches, (batches.c.closes_at + STOPPED).label("final_after"))
 
 HIGHEST = 1 << 62
 """Above every batch that a database can hold."""
@@ -30,7 +33,7 @@ class Batches:
             return None
         query = sa.select(postings.c.position, postings.c.claim_id).where(postings.c.batch == number)
         with self._database.read() as connection:
-            row = connection.execute(sa.select(batches).where(batches.c.number == number)).first()
+            row = connection.execute(_HEADS.where(batches.c.number == number)).first()
             members = {position: ClaimId(bytes(claim_id)) for position, claim_id in connection.execute(query)}
         if row is None:
             return None
@@ -41,14 +44,14 @@ class Batches:
         found: dict[int, BatchHead] = {}
         with self._database.read() as connection:
             for part in chunks(set(numbers)):
-                query = sa.select(batches).where(batches.c.number.in_(part))
+                query = _HEADS.where(batches.c.number.in_(part))
                 found |= {row.number: _head(row) for row in connection.execute(query)}
         return found
 
     def page(self, cursor: str | None = None, limit: int = 50) -> Page[BatchHead]:
         """Newest first; raises CursorError."""
         before = cursors.decode(cursor)
-        query = sa.select(batches).order_by(batches.c.number.desc()).limit(limit + 1)
+        query = _HEADS.order_by(batches.c.number.desc()).limit(limit + 1)
         if before is not None:
             query = query.where(batches.c.number < before)
         with self._database.read() as connection:
@@ -61,6 +64,8 @@ def _head(row: Row[Any]) -> BatchHead:
         row.number,
         Root(bytes(row.root)),
         Timestamp(row.posted_at),
+        Timestamp(row.closes_at),
+        Timestamp(row.final_after),
         row.block,
         bytes(row.transaction),
         row.size,

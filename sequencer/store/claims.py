@@ -16,7 +16,7 @@ from sequencer.states import NOTHING_HELD, OVERHEAD, Accepted, Entry, Held, NewC
 from sequencer.store import cursors, standing, switches
 from sequencer.store.database import Database
 from sequencer.store.rows import chunks, claim_columns, content_columns, entry_of
-from sequencer.tables import changes, claims, contents, nonces, refusals
+from sequencer.tables import batches, changes, claims, contents, nonces, refusals
 
 _WHOLE = sa.select(claims, contents.c.inputs, contents.c.outputs).join(
     contents, contents.c.claim_id == claims.c.claim_id
@@ -145,6 +145,23 @@ class Claims:
         with self._database.read() as connection:
             found = connection.execute(query).scalar()
         return None if found is None else Timestamp(found)
+
+    def spoilers(self, since: Timestamp) -> dict[Address, Timestamp]:
+        """Claimants of whom L1 skipped a claim in a batch of ours from ``since`` on, for a reason that lies in the claimant alone;
+        and when it last did.
+        """
+        query = (
+            sa.select(claims.c.claimant, sa.func.max(batches.c.posted_at))
+            .select_from(
+                batches.join(refusals, refusals.c.batch == batches.c.number).join(
+                    claims, claims.c.claim_id == refusals.c.claim_id
+                )
+            )
+            .where(batches.c.posted_at >= since, refusals.c.reason.in_(standing.OWN_DOING))
+            .group_by(claims.c.claimant)
+        )
+        with self._database.read() as connection:
+            return {Address(claimant): Timestamp(at) for claimant, at in connection.execute(query)}
 
     def refuse(self, reasons: Mapping[ClaimId, str]) -> None:
         """Give up on pending claims for these reasons, until L1's head that the store knows is undone."""

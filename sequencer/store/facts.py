@@ -9,12 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rollup.claim import NO_ROOT, Address, ClaimId, PostedClaim
+from rollup.game.stopping import StoppingClock
 from rollup.l1.events import (
     BatchPosted,
     Challenged,
     ClaimPosted,
     ClaimReleased,
     ClaimSkipped,
+    ClockStopped,
     Logged,
     ModelRegistered,
     NonceCancelled,
@@ -41,6 +43,7 @@ from sequencer.tables import (
     postings,
     refusals,
     releases,
+    stops,
 )
 
 
@@ -48,14 +51,12 @@ class Facts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def bind(self, chain_id: int, contract: Address, window: int) -> None:
-        """Say which deployment this database is about, once and for all; ``window``: the challenge period in seconds.
-        Raises StoreError if it is another one's.
-        """
+    def bind(self, chain_id: int, contract: Address) -> None:
+        """Say which deployment this database is about, once and for all. Raises StoreError if it is another one's."""
         with self._database.write() as connection:
             row = connection.execute(sa.select(deployment)).first()
             if row is None:
-                values = {"one": 1, "chain_id": chain_id, "contract": contract, "window": window}
+                values = {"one": 1, "chain_id": chain_id, "contract": contract}
                 connection.execute(sa.insert(deployment).values(values))
             elif (row.chain_id, row.contract) != (chain_id, contract):
                 raise StoreError(
@@ -67,6 +68,11 @@ class Facts:
         """Up to where everything is known; None before the first news."""
         with self._database.read() as connection:
             return standing.head(connection)
+
+    def clock(self) -> StoppingClock:
+        """The clock on which challenge periods are measured, as of the head."""
+        with self._database.read() as connection:
+            return standing.clock(connection)
 
     def seen(self) -> tuple[Block, ...]:
         """What a follower needs to go on after the news that were applied last."""
@@ -201,15 +207,15 @@ def _write(
             case ModelRegistered(model_id, header):
                 values = {**at, "log_index": logged.index, "model_id": model_id, "header": header}
                 connection.execute(sa.insert(headers).values(values))
-            case BatchPosted(number, root, count, posted_at):
-                values = {**at, "number": number, "root": root, "size": count, "posted_at": posted_at}
+            case BatchPosted(number, root, count, posted_at, closes_at):
+                values = {**at, "number": number, "root": root, "size": count}
+                values |= {"posted_at": posted_at, "closes_at": closes_at}
                 connection.execute(sa.insert(batches).values(**values, transaction=logged.transaction))
             case ClaimPosted(number, index, claim_id, claim, inputs, outputs):
                 touched.add(claim_id)
                 values = {**at, "batch": number, "position": index, "claim_id": claim_id}
                 connection.execute(sa.insert(postings).values(**values, transaction=logged.transaction))
-                values = {**at, "claimant": claim.claimant, "nonce": claim.nonce}
-                connection.execute(sa.insert(nonces).values(values))
+                _spend(connection, logged.block, claim.claimant, claim.nonce)
                 if claim_id not in known:
                     known.add(claim_id)
                     _meet(connection, claim_id, PostedClaim(claim, b"", inputs, outputs))
@@ -219,12 +225,22 @@ def _write(
                     touched.add(claim_id)
                     values = {**at, "claim_id": claim_id, "batch": number, "reason": reason}
                     connection.execute(sa.insert(refusals).values(values))
-            case NonceCancelled(claimant, nonce):
-                connection.execute(sa.insert(nonces).values(**at, claimant=claimant, nonce=nonce))
+            case NonceCancelled(claimant, nonce, _):
+                _spend(connection, logged.block, claimant, nonce)
+            case ClockStopped(resumes_at, stopped):
+                values = {**at, "log_index": logged.index, "resumes_at": resumes_at, "stopped": stopped}
+                connection.execute(sa.insert(stops).values(**values, reading=resumes_at - stopped))
             case ClaimReleased(_, _, claim_id):
                 touched.add(claim_id)
                 connection.execute(sa.insert(releases).values(**at, claim_id=claim_id))
     return touched
+
+
+def _spend(connection: Connection, block: int, claimant: Address, nonce: int) -> None:
+    """A nonce that is used, or will be void: for a while after that was announced, L1 still takes a claim with it."""
+    same = (nonces.c.claimant == claimant) & (nonces.c.nonce == nonce)
+    if connection.execute(sa.select(nonces.c.block).where(same)).first() is None:
+        connection.execute(sa.insert(nonces).values(block=block, claimant=claimant, nonce=nonce))
 
 
 def _known(connection: Connection, claim_ids: Iterable[ClaimId]) -> set[ClaimId]:
@@ -250,7 +266,7 @@ def _moves(connection: Connection, events: Sequence[Logged], said: Mapping[bytes
     opened = [game_of(row) for row in connection.execute(sa.select(games).where(games.c.ended.is_(None)))]
     late = {
         one.event.claim_id for one in events if isinstance(one.event, Challenged) and one.event.trace_root == NO_ROOT
-    }
+    } | {game.claim_id for game in opened if game.trace_root == NO_ROOT}
     roots: dict[ClaimId, Root] = {}
     for part in chunks(late):
         query = sa.select(moves.c.claim_id, moves.c.node)

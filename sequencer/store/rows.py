@@ -65,6 +65,7 @@ def entry_of(row: Row[Any], inputs: bytes = b"", outputs: bytes = b"") -> Entry:
         row.block,
         None if row.transaction is None else bytes(row.transaction),
         None if row.posted_at is None else Timestamp(row.posted_at),
+        None if row.closes_at is None else Timestamp(row.closes_at),
         row.released,
     )
 
@@ -82,6 +83,7 @@ def game_of(row: Row[Any]) -> Game:
         Timestamp(row.opened_at),
         row.block,
         row.ended,
+        row.question,
     )
 
 

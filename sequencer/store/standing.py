@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rollup.claim import ClaimId
-from rollup.types import Timestamp
+from rollup.game.stopping import StoppingClock
+from rollup.types import Duration, Timestamp
 from sequencer.states import Head, State
 from sequencer.store.rows import chunks
 from sequencer.tables import (
@@ -18,22 +19,36 @@ from sequencer.tables import (
     changes,
     claims,
     contents,
-    deployment,
     games,
     moves,
     postings,
     refusals,
     releases,
+    stops,
 )
 
 PASSING = frozenset({"InsufficientBalance", "UnknownModel", "InputLength", "OutputLength"})
 """L1's reasons that may lie in what a reorganisation undid for a while: a deposit, a registration, an upload."""
 
+OWN_DOING = frozenset({"InsufficientBalance", "NonceUsed"})
+"""L1's reasons that the claimant brings about: its claims were paid for, and its nonce was free, when the batch was sent."""
+
 SKIPS = 3
 """How often a claim is posted in vain at most; every time costs us gas, and a claimant could provoke it."""
 
-_DERIVED = ("state", "reason", "batch", "position", "block", "transaction", "posted_at", "released")
-_NOWHERE: dict[str, Any] = dict.fromkeys(("reason", "batch", "position", "block", "transaction", "posted_at"))
+_DERIVED = ("state", "reason", "batch", "position", "block", "transaction", "posted_at", "closes_at", "released")
+_NOWHERE: dict[str, Any] = dict.fromkeys(_DERIVED[1:-1])
+
+STOPPED = sa.func.coalesce(
+    sa.select(stops.c.stopped)
+    .where(stops.c.reading <= batches.c.closes_at)
+    .order_by(stops.c.reading.desc(), stops.c.stopped.desc())
+    .limit(1)
+    .correlate(batches)
+    .scalar_subquery(),
+    0,
+)
+"""Of a batch: for how long the clock was stopped, as far as it delayed this batch's end: a stop after it does not count."""
 
 
 def head(connection: Connection) -> Head | None:
@@ -42,9 +57,17 @@ def head(connection: Connection) -> Head | None:
     return None if row is None else Head(row.number, bytes(row.hash), Timestamp(row.time))
 
 
-def window(connection: Connection) -> int:
-    """The challenge period in seconds; 0 before the store is bound to a deployment."""
-    return connection.execute(sa.select(deployment.c.window)).scalar() or 0
+def clock(connection: Connection) -> StoppingClock:
+    """The clock on which challenge periods are measured."""
+    newest = stops.c.block.desc(), stops.c.log_index.desc()
+    row = connection.execute(sa.select(stops).order_by(*newest).limit(1)).first()
+    return StoppingClock() if row is None else StoppingClock(Timestamp(row.resumes_at), Duration(row.stopped))
+
+
+def reading(connection: Connection) -> Timestamp:
+    """What that clock says at the head; 0 before the first news."""
+    known = head(connection)
+    return Timestamp(0) if known is None else clock(connection).reading(known.time)
 
 
 def refresh(connection: Connection, claim_ids: Iterable[ClaimId]) -> None:
@@ -53,19 +76,16 @@ def refresh(connection: Connection, claim_ids: Iterable[ClaimId]) -> None:
     """
     known = head(connection)
     now = 0 if known is None else known.time
-    over = now - window(connection)
+    over = reading(connection)
     for part in chunks(sorted(set(claim_ids))):
         _refresh(connection, part, now, over)
 
 
 def sweep(connection: Connection) -> set[ClaimId]:
     """Claims whose challenge period is over by now, or is not over any more."""
-    known = head(connection)
-    if known is None:
-        return set()
-    over = known.time - window(connection)
-    due = (claims.c.state == State.POSTED) & (claims.c.posted_at < over)
-    undone = (claims.c.state == State.FINAL) & (claims.c.posted_at >= over)
+    over = reading(connection)
+    due = (claims.c.state == State.POSTED) & (claims.c.closes_at < over)
+    undone = (claims.c.state == State.FINAL) & (claims.c.closes_at >= over)
     query = sa.union_all(sa.select(claims.c.claim_id).where(due), sa.select(claims.c.claim_id).where(undone))
     return {ClaimId(bytes(one)) for one in connection.execute(query).scalars()}
 
@@ -75,7 +95,7 @@ def _refresh(connection: Connection, part: Any, now: int, over: int) -> None:
     stands = {
         bytes(row.claim_id): row
         for row in connection.execute(
-            sa.select(postings, batches.c.posted_at)
+            sa.select(postings, batches.c.posted_at, batches.c.closes_at)
             .join(batches, batches.c.number == postings.c.batch)
             .where(postings.c.claim_id.in_(part))
         )
@@ -100,13 +120,13 @@ def _refresh(connection: Connection, part: Any, now: int, over: int) -> None:
         stand = stands.get(claim_id)
         found: dict[str, Any] = {**_NOWHERE, "released": claim_id in released}
         if stand is not None:
-            found |= {name: getattr(stand, name) for name in ("batch", "position", "block", "transaction", "posted_at")}
+            found |= {name: getattr(stand, name) for name in _DERIVED[2:-1]}
             if claim_id in convicted:
                 found |= {"state": State.INVALID, "reason": _sentence(convicted[claim_id])}
             elif claim_id in challenged:
                 found["state"] = State.CHALLENGED
             else:
-                found["state"] = State.FINAL if stand.posted_at < over else State.POSTED
+                found["state"] = State.FINAL if stand.closes_at < over else State.POSTED
         elif row.taken_at is None:
             gone.append(row.claim_id)
             continue

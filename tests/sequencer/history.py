@@ -84,7 +84,7 @@ class History:
     def store(self, url: str = "sqlite://") -> Store:
         """A new store that took the claims and knows nothing of the chain."""
         store = Store.open(url)
-        store.l1.bind(1, self.network.deployer.address, TERMS.window)
+        store.l1.bind(1, self.network.deployer.address)
         store.claims.accept(self.accepted)
         return store
 

@@ -290,11 +290,11 @@ def test_what_waits_is_counted_in_bytes_of_calldata(store: Store) -> None:
 
 
 def test_a_database_belongs_to_one_deployment(store: Store) -> None:
-    store.l1.bind(1, ALICE, 600)
-    store.l1.bind(1, ALICE, 600)
+    store.l1.bind(1, ALICE)
+    store.l1.bind(1, ALICE)
     for chain_id, contract in ((2, ALICE), (1, BOB)):
         with pytest.raises(StoreError, match="give another database"):
-            store.l1.bind(chain_id, contract, 600)
+            store.l1.bind(chain_id, contract)
 
 
 def test_the_migrations_make_the_tables_that_the_code_expects(store: Store) -> None:

@@ -54,7 +54,11 @@ def service_of(settings: SequencerSettings, client: L1Client) -> SequencerServic
     token = settings.prover_token
     options = SequencerOptions(
         limits=Limits(
-            settings.batch_count, settings.batch_bytes, settings.batch_gas, Duration(int(settings.batch_age))
+            settings.batch_count,
+            settings.batch_bytes,
+            settings.batch_gas,
+            Duration(int(settings.batch_age)),
+            distrust=Duration(int(settings.distrust)),
         ),
         web=web_limits(settings),
         prover=settings.prover,
