@@ -47,6 +47,9 @@ PENDING_BYTES = gauge("sequencer", "pending_bytes", "Calldata that the pending c
 OLDEST = gauge("sequencer", "oldest_pending_age_seconds", "How long the oldest pending claim has waited, by L1's time")
 WRITING = gauge("sequencer", "writer_queue_claims", "Claims that wait for their commit")
 DISPUTES = gauge("sequencer", "open_disputes", "Claims that are challenged now")
+STOPPED = gauge(
+    "sequencer", "clock_stopped_seconds", "How long the clock of challenge periods will stand still from now on"
+)
 BATCHES = counter("sequencer", "batches_posted", "Batches that this process posted")
 POSTED = counter("sequencer", "claims_posted", "Claims in them that L1 took")
 POSTED_BYTES = counter("sequencer", "posted_bytes", "Calldata of these batches")
@@ -244,6 +247,7 @@ class SequencerService:
         OLDEST.set(max(0, head.time - oldest) if oldest is not None and head is not None else 0)
         WRITING.set(self.writer.depth())
         DISPUTES.set(self.store.disputes.open_count())
+        STOPPED.set(max(0.0, self.store.l1.clock().resumes_at - self._now()))
         self.intake.look()
 
     def _count_all(self) -> None:
@@ -262,6 +266,7 @@ class SequencerService:
         self._wei = client.chain.wei_of(client.account)
         BALANCE.labels("chain").set(self._wei)
         BALANCE.labels("free").set(client.balance(client.account))
+        BALANCE.labels("earned").set(client.earnings(client.account))
         BALANCE.labels("locked").set(client.locked(client.account))
         BASE_FEE.set(client.chain.base_fee())
 

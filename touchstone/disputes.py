@@ -16,20 +16,26 @@ from rollup.errors import ClaimError
 from rollup.game.moves import Rule
 from rollup.l1.client import L1Client
 from rollup.l1.events import (
+    Answered,
     Challenged,
     ChallengeLost,
     Committed,
     Convicted,
+    Descended,
     LeafRevealed,
     Logged,
+    Narrowed,
     Reclaimed,
     Selected,
     TraceRootSet,
 )
 from rollup.l1.events import Revealed as NodeRevealed
 from rollup.program import Program
+from rollup.l1.signing import question_node
+from rollup.types import Root
 from rollup.verdict import Conviction, Finding, explain
 from rollup.wire import Json, hex_of
+from sequencer.games import question_json
 
 KINDS = {
     Challenged: "challenge",
@@ -38,6 +44,9 @@ KINDS = {
     NodeRevealed: "reveal",
     LeafRevealed: "reveal_leaf",
     Selected: "select",
+    Descended: "descend",
+    Answered: "partials",
+    Narrowed: "narrow",
     Convicted: "prove",
     ChallengeLost: "lost",
     Reclaimed: "reclaimed",
@@ -103,22 +112,35 @@ class Chronicle:
             "state": "open" if now.live else ended,
             "turn": now.turn.value if now.turn else None,
             "position": str(now.position) if now.live else None,
+            "question": self._asked(opened) if now.live else None,
             "clocks": now.clocks and {"defender": now.clocks.defender, "challenger": now.clocks.challenger},
         }
 
     def _of(self, opened: Challenged) -> list[Logged]:
         """The moves of a game: a reveal names none, and counts if the game stood on its node."""
-        nodes = {self.book.trace_root(opened.claim_id)}
+        root = self.book.trace_root(opened.claim_id)
+        nodes = {root}
         found = []
         for logged in self.logged:
             event = logged.event
             if isinstance(event, Selected) and event.game_id == opened.game_id:
                 nodes.add(event.node)
+            if isinstance(event, Descended | Narrowed) and event.game_id == opened.game_id:
+                nodes.add(Root(question_node(opened.claim_id, root, event.question)))
             named = getattr(event, "game_id", None) == opened.game_id
-            root = isinstance(event, TraceRootSet) and event.claim_id == opened.claim_id
-            if named or root or (isinstance(event, NodeRevealed | LeafRevealed) and event.node in nodes):
+            given = isinstance(event, TraceRootSet) and event.claim_id == opened.claim_id
+            if named or given or (isinstance(event, NodeRevealed | LeafRevealed | Answered) and event.node in nodes):
                 found.append(logged)
         return found
+
+    def _asked(self, opened: Challenged) -> Json | None:
+        """What is in question in a game that went inside an element."""
+        asked = [
+            logged.event.question
+            for logged in self.logged
+            if isinstance(logged.event, Descended | Narrowed) and logged.event.game_id == opened.game_id
+        ]
+        return question_json(asked[-1]) if asked else None
 
     def _move(self, logged: Logged) -> Json:
         event: Any = logged.event
@@ -126,11 +148,15 @@ class Chronicle:
         kind = KINDS[type(event)]
         if isinstance(event, Convicted) and event.rule is Rule.TIMEOUT:
             kind, place = "lost", None
+        if isinstance(event, Convicted) and event.rule in (Rule.PART, Rule.EPILOGUE):
+            kind = "settle"
+        asked = getattr(event, "question", None)
         return {
             "kind": kind,
             "block": logged.block,
             "transaction": hex_of(logged.transaction),
-            "position": None if place is None else str(place),
+            "position": str(asked.place) if asked is not None else None if place is None else str(place),
+            "question": None if asked is None else question_json(asked),
         }
 
     def _verdict(self, claim_id: ClaimId, event: Convicted, program: Program | None) -> Json:
@@ -138,7 +164,7 @@ class Chronicle:
         if program is not None and program.id != model:
             raise ClaimError(f"the claim is about model 0x{model.hex()}, the program given is 0x{program.id.hex()}")
         conviction = Conviction(
-            event.rule, event.place, event.trace_index, event.element, event.claimed, event.computed
+            event.rule, event.place, event.trace_index, event.element, event.part, event.claimed, event.computed
         )
         words = explain(program, conviction)
         found = _words(words)
@@ -163,6 +189,7 @@ def _words(found: Finding) -> Json:
         "trace_index": found.conviction.trace_index,
         "op": found.spot.op or None,
         "source": found.spot.source,
+        "part": found.conviction.part if found.conviction.rule is Rule.PART else None,
         "coordinates": list(found.spot.coordinates),
         "claimed": _number(found.claimed),
         "right": _number(found.right),

@@ -19,7 +19,19 @@ from rollup.errors import ChainError, ServiceError
 from rollup.l1.chain import Chain
 from rollup.l1.client import ClaimStatus, L1Client
 from rollup.l1.development import KEYS
-from rollup.l1.events import BatchPosted, Challenged, Convicted, LeafRevealed, Logged, Revealed, Selected, TraceRootSet
+from rollup.l1.events import (
+    Answered,
+    BatchPosted,
+    Challenged,
+    Convicted,
+    Descended,
+    LeafRevealed,
+    Logged,
+    Narrowed,
+    Revealed,
+    Selected,
+    TraceRootSet,
+)
 from rollup.l1.keys import load_signer, random_nonce
 from rollup.l1.signing import Signer
 from rollup.program import Program
@@ -164,6 +176,15 @@ class Teller:
                 self._say("The liar opens a leaf: 1,024 bytes.")
             case Selected(game_id, position, _) if game_id in self._games:
                 self._say(f"The challenger goes down to node {position}, {self._where(int(position))}.")
+            case Descended(game_id, question) if game_id in self._games:
+                self._say(
+                    f"The challenger goes inside element {question.element} there: its reduction has {question.parts} parts."
+                )
+            case Answered() if self._games:
+                self._say("The liar says what the parts reduce to.")
+            case Narrowed(game_id, question) if game_id in self._games:
+                covers = question.covers()
+                self._say(f"The challenger disputes what parts {covers.start} to {covers.stop - 1} reduce to.")
             case Convicted() as convicted if convicted.claim_id == self._claim_id:
                 rule = convicted.rule.name.lower()
                 self._say(f"Convicted by the rule '{rule}': the claim is INVALID, and the liar's bond is gone.")

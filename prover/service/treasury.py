@@ -6,7 +6,10 @@ from rollup.l1.client import L1Client, Receipt
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, gauge
 
-BALANCE = gauge("ledger", "free_wei", "Free balance on the ledger", ["account"])
+BALANCE = gauge("ledger", "free_wei", "Free balance on the ledger, for bonds of claims", ["account"])
+EARNED = gauge(
+    "ledger", "earned_wei", "Earnings on the ledger: fees, rewards, bonds of challenges that came back", ["account"]
+)
 LOCKED = gauge("ledger", "locked_wei", "Wei that are held as bonds", ["account"])
 WALLET = gauge("ledger", "wallet_wei", "Wei on the chain itself, for gas and deposits", ["account"])
 DEPOSITS = counter("ledger", "deposits", "Deposits made", ["account"])
@@ -18,7 +21,7 @@ _log = logger("touchstone.treasury")
 
 
 class Treasury:
-    """``target``: wei of free balance that are topped up to once less than half is left; 0 only looks."""
+    """``target``: wei of free balance that are topped up to once less than half is left, from earnings first; 0 only looks."""
 
     def __init__(self, client: L1Client, target: int) -> None:
         self._client, self.target = client, target
@@ -34,19 +37,21 @@ class Treasury:
 
     def _step(self) -> Receipt | None:
         client, account = self._client, self._client.account
-        free, wallet = client.balance(account), client.chain.wei_of(account)
+        free, earned, wallet = client.balance(account), client.earnings(account), client.chain.wei_of(account)
+        EARNED.labels(account).set(earned)
         BALANCE.labels(account).set(free)
         LOCKED.labels(account).set(client.locked(account))
         WALLET.labels(account).set(wallet)
         receipt = None
         if 2 * free < self.target:
-            possible = min(self.target - free, wallet - GAS_RESERVE_WEI)
+            missing = self.target - free
+            possible = min(missing, earned) or min(missing, wallet - GAS_RESERVE_WEI)
             if possible > 0:
-                receipt = client.deposit(possible)
+                receipt = client.redeposit(possible) if earned else client.deposit(possible)
                 free += possible
                 BALANCE.labels(account).set(free)
                 DEPOSITS.labels(account).inc()
-                _log.info("deposited", account=account, wei=possible, free_wei=free)
+                _log.info("deposited", account=account, wei=possible, free_wei=free, from_earnings=bool(earned))
         bond = client.parameters.claim_bond
         problem = None
         if free < bond:

@@ -13,7 +13,7 @@ from rollup.l1.events import Challenged
 from rollup.service.problem import Problem, documented
 from rollup.types import Gindex
 from sequencer.admin import moves
-from sequencer.admin.documents import ClockView, Disputes, DisputeView, GameView, MoveView, Order, Sent
+from sequencer.admin.documents import ClockView, Disputes, DisputeView, GameView, MoveView, Order, QuestionView, Sent
 from sequencer.admin.guard import needs, note, router
 from sequencer.admin.money import sent
 from sequencer.admin.observe import Cursor, Limit
@@ -48,6 +48,7 @@ def _game(game: Game, client: L1Client | None) -> GameView:
         counter=game.counter,
         position=_place(position),
         node=_hex(node),
+        question=None if game.question is None else QuestionView(**game.question),
         opened_at=game.opened_at,
         ended=game.ended,
         turn=turn,
@@ -66,6 +67,7 @@ def _move(move: Move) -> MoveView:
         gas=move.gas,
         position=None if move.position is None else _place(move.position),
         game_id=None if move.game_id is None else _hex(move.game_id),
+        question=QuestionView(**move.extra["question"]) if "question" in move.extra else None,
     )
 
 
@@ -113,8 +115,8 @@ def disputing(operator: Operator) -> APIRouter:
         summary="Force a move with the sequencer's account",
         description=(
             "`challenge` opens a game (going on in it takes a watcher with the same account), `reveal` opens the node "
-            "that a game stands on, `timeout` collects clocks that ran out, `reclaim` frees the bonds of games on an "
-            "invalid claim, `release` the bond of a final one. A move that is not possible is refused with the reason."
+            "that a game stands on (inside an element only the claimant can answer), `timeout` collects clocks that ran out, "
+            "`reclaim` frees the bonds of games on an invalid claim, `release` the bond of a final one. A move that is not possible is refused with the reason."
         ),
         responses=documented(409),
         openapi_extra=needs(Role.OPERATE),

@@ -35,8 +35,11 @@ class Balances(Document):
     """The money of the sequencer's account."""
 
     account: Account
-    free: Wei = Field(description="In the ledger, can be withdrawn.")
+    free: Wei = Field(description="In the ledger, for bonds of claims; leaves only some time after it was announced.")
+    earned: Wei = Field(description="In the ledger, for bonds of challenges; can be withdrawn at once.")
     locked: Wei = Field(description="In the ledger, held as bonds.")
+    announced: Wei = Field(description="Free balance that was announced to leave.")
+    leaves_at: int | None = Field(description="From when on it may leave; null if nothing was announced.")
     wei: Wei = Field(description="On the chain, pays for gas and deposits.")
 
 
@@ -94,6 +97,7 @@ class Status(Controls):
     oldest_pending: int | None = Field(description="When the oldest waiting claim came in.", examples=[1767225600])
     last_batch: LastBatch | None
     open_disputes: int
+    clock_stopped: int = Field(description="Seconds that the clock of challenge periods stands still from now on.")
     l1: ChainView
     balances: Balances | None = Field(description="Null if L1 does not answer.")
     loops: dict[str, LoopView]
@@ -142,6 +146,18 @@ class AddedModel(Document):
     registration: Sent | None = Field(description="The transaction that registered it; null if L1 knew it already.")
 
 
+class QuestionView(Document):
+    """What is in question inside one element: a node of the tree over the parts of its reduction box."""
+
+    element: int = Field(description="Within the disputed kilobyte.")
+    monoid: str = Field(examples=["sum"])
+    parts: int = Field(description="Of the whole box.")
+    level: int
+    index: int
+    value: str | None = Field(description="The partial result that is disputed; null at level 0.")
+    position: str | None
+
+
 class ClockView(Document):
     """Seconds that each side has left now."""
 
@@ -157,6 +173,7 @@ class GameView(Document):
     counter: int
     position: int | str = Field(description="Generalised index on which it stands; a string beyond 2^53.")
     node: Hash
+    question: QuestionView | None = Field(description="Null until the game goes inside an element.")
     opened_at: int
     ended: str | None = Field(description="Null while it is open, else the move that ended it.")
     turn: str | None = Field(description="Whose move it is.", examples=["defender"])
@@ -173,6 +190,7 @@ class MoveView(Document):
     gas: int
     position: int | str | None
     game_id: Hash | None
+    question: QuestionView | None = Field(None, description="Inside an element: what the move asks, or answers.")
 
 
 class DisputeView(Document):

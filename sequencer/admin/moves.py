@@ -38,7 +38,8 @@ class Standing:
 
     claim: Claim
     inclusion: Inclusion
-    posted_at: Timestamp
+    closes_at: Timestamp
+    """End of its challenge period, by the clock that stops."""
 
 
 class Claims(Protocol):
@@ -120,13 +121,13 @@ class ForcedMoves:
 
     def _challenge(self, claim_id: ClaimId) -> Receipt:
         standing, client = self.claims.standing(claim_id), self.client
-        status, end = self._status(standing), standing.posted_at + client.parameters.window
+        status, clock = self._status(standing), client.challenge_clock()
         if status in (ClaimStatus.FINAL, ClaimStatus.INVALID):
             raise MoveError(
                 f"claim {_short(claim_id)} is {status.name.lower()} already; it can't be challenged any more"
             )
-        if client.chain.now() > end:
-            raise MoveError(f"the challenge period of claim {_short(claim_id)} ended at {end}; it was too late")
+        if clock.is_over(standing.closes_at, client.chain.now()):
+            raise MoveError(f"the challenge period of claim {_short(claim_id)} is over; it is too late")
         mine = [game for game in self._games(claim_id) if game.live and game.ref.challenger == client.account]
         if mine:
             raise MoveError(
@@ -222,11 +223,11 @@ class ForcedMoves:
         standing = self.claims.standing(claim_id)
         status = self._status(standing)
         if status is not ClaimStatus.FINAL:
-            end = standing.posted_at + self.client.parameters.window
+            end = self.client.challenge_clock().real_end(standing.closes_at)
             why = {
                 ClaimStatus.INVALID: "its bond is forfeited",
                 ClaimStatus.CHALLENGED: "a game about it is open",
-            }.get(status, f"its challenge period ends at {end}")
+            }.get(status, f"its challenge period ends at {end} if nothing else is challenged")
             raise MoveError(
                 f"claim {_short(claim_id)} is {status.name.lower()}: {why}; only a final claim's bond is free"
             )

@@ -64,6 +64,7 @@ def status(operator: Operator) -> Status:
         if last
         else None,
         open_disputes=store.disputes.open_count(),
+        clock_stopped=max(0, store.l1.clock().resumes_at - int(operator.now())),
         l1=chain,
         balances=balances,
         loops={

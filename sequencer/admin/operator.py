@@ -44,7 +44,7 @@ class StoredClaims:
         if batch is None or entry.index is None:
             raise ClaimError(f"claim 0x{claim_id.hex()} is {entry.state}, it does not stand on L1; post it first")
         inclusion = Inclusion(batch.number, entry.index, Batch(batch.claims).siblings(entry.index))
-        return Standing(entry.posted.claim, inclusion, batch.posted_at)
+        return Standing(entry.posted.claim, inclusion, batch.closes_at)
 
     def games(self, claim_id: ClaimId) -> list[Challenged]:
         dispute = self.store.disputes.get(claim_id)

@@ -176,7 +176,7 @@ def log_level(ask: Ask, level: str) -> Any:
 
 @command(balances, "show", "GET", "/admin/balances", "balances")
 def balances_show(ask: Ask) -> Any:
-    """Free, locked, and on the chain."""
+    """Free, earned, locked, and on the chain."""
     return ask()
 
 
@@ -187,11 +187,31 @@ def deposit(ask: Ask, amount: int) -> Any:
     return ask(body={"wei": str(amount)})
 
 
+@command(balances, "fund", "POST", "/admin/balances/fund", "balances")
+@click.argument("amount", type=Amount())
+def fund(ask: Ask, amount: int) -> Any:
+    """Move AMOUNT ("0.1 ether", or wei) from the account into its earnings, which pay for challenges."""
+    return ask(body={"wei": str(amount)})
+
+
 @command(balances, "withdraw", "POST", "/admin/balances/withdraw", "balances")
 @click.argument("amount", type=Amount())
 def withdraw(ask: Ask, amount: int) -> Any:
-    """Move AMOUNT ("0.1 ether", or wei) from the free balance to the account."""
+    """Move AMOUNT ("0.1 ether", or wei) from the earnings to the account."""
     return ask(body={"wei": str(amount)})
+
+
+@command(balances, "announce", "POST", "/admin/balances/announce", "balances")
+@click.argument("amount", type=Amount())
+def announce(ask: Ask, amount: int) -> Any:
+    """Say that AMOUNT of the free balance will leave; `complete` takes it out once the delay is over."""
+    return ask(body={"wei": str(amount)})
+
+
+@command(balances, "complete", "POST", "/admin/balances/complete", "balances")
+def complete(ask: Ask) -> Any:
+    """Move what was announced from the free balance to the account."""
+    return ask()
 
 
 @command(models, "list", "GET", "/admin/models", "models")

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from touchstone.cli.inside import inside
 from touchstone.cli.tables import amount, facts, pairs, table, text, together, when
 
 Document = Mapping[str, Any]
@@ -26,10 +27,12 @@ def status(found: Document) -> RenderableType:
                 ("oldest pending", when(found["oldest_pending"])),
                 ("last batch", posted),
                 ("open disputes", found["open_disputes"]),
+                ("challenge clock", _clock(found["clock_stopped"])),
                 ("L1", head),
                 ("chain, contract", f"{l1['chain_id']}, {l1['contract']}"),
                 ("account", money and money["account"]),
                 ("free", money and amount(money["free"])),
+                ("earned", money and amount(money["earned"])),
                 ("locked", money and amount(money["locked"])),
                 ("on the chain", money and amount(money["wei"])),
                 ("log level", found["log_level"]),
@@ -50,6 +53,10 @@ def status(found: Document) -> RenderableType:
         ),
         table(("problem", "what to do"), found["problems"].items(), "no problems"),
     )
+
+
+def _clock(stopped: int) -> str:
+    return f"stands still for {stopped} s more" if stopped else "runs"
 
 
 def settings(found: Document) -> RenderableType:
@@ -99,10 +106,16 @@ def balances(found: Document) -> RenderableType:
             *mined,
             ("account", money["account"]),
             ("free", amount(money["free"])),
+            ("announced to leave", _announced(money)),
+            ("earned", amount(money["earned"])),
             ("locked", amount(money["locked"])),
             ("on the chain", amount(money["wei"])),
         ]
     )
+
+
+def _announced(money: Document) -> str | None:
+    return f"{amount(money['announced'])}, from {when(money['leaves_at'])} on" if money["leaves_at"] else None
 
 
 def models(found: Document) -> RenderableType:
@@ -129,7 +142,7 @@ def _games(games: list[Document]) -> RenderableType:
             (
                 game["counter"],
                 game["challenger"],
-                game["position"],
+                _where(game),
                 when(game["opened_at"]),
                 f"{game['turn']}{' (out of time)' if game['expired'] else ''}" if game["turn"] else None,
                 game["clocks"] and f"{game['clocks']['defender']} s : {game['clocks']['challenger']} s",
@@ -139,6 +152,14 @@ def _games(games: list[Document]) -> RenderableType:
         ),
         "no games",
     )
+
+
+def _where(found: Document) -> str | None:
+    """Where a game stands or a move leads: a node, and inside an element a node of the tree over its parts."""
+    if found["position"] is None:
+        return None
+    asked = found["question"]
+    return f"{found['position']}" + (f", {inside(asked)}" if asked else "")
 
 
 def disputes(found: Document) -> RenderableType:
@@ -161,7 +182,7 @@ def dispute(found: Document) -> RenderableType:
         table(
             ("move", "at", "block", "position", "gas", "sender", "transaction"),
             (
-                (m["kind"], when(m["at"]), m["block"], m["position"], m["gas"], m["sender"], m["transaction"])
+                (m["kind"], when(m["at"]), m["block"], _where(m), m["gas"], m["sender"], m["transaction"])
                 for m in found["moves"]
             ),
             "no moves",

@@ -73,11 +73,13 @@ def show(settings: UserSettings, claim: str, as_json: bool) -> None:
     from touchstone.cli.tables import show as printed
 
     with client_of(settings) as client:
-        found = _fields(client.get(_claim_id(claim)))
+        view = client.get(_claim_id(claim))
+    found = _fields(view)
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
         printed(facts(pairs(found)))
+        click.echo(outlook(view))
 
 
 @claims.command()
@@ -120,6 +122,15 @@ def verify(settings: UserSettings, claim: str, l1: str, deployment: Path | None,
         click.get_current_context().exit(1)
 
 
+def outlook(view: ClaimView) -> str:
+    """How far the claim is, in a sentence: 'posted: final in 14 s; 3 disputes are being played, and each new one delays it'."""
+    import time
+
+    from rollup.client.outlook import outlook as said
+
+    return said(view, time.time())
+
+
 def _claim_id(text: str) -> ClaimId:
     from rollup.wire import claim_id_of
 
@@ -136,6 +147,7 @@ def _fields(view: ClaimView) -> dict[str, Any]:
         "claim": claim_json(view.claim),
         "taken_at": view.taken_at,
         "final_after": view.final_after,
+        "open_disputes": view.open_disputes,
         "batch": None if view.batch is None else _batch(view),
     }
     if view.posted is not None:
@@ -156,5 +168,6 @@ def _batch(view: ClaimView) -> dict[str, Any]:
         "number": batch.number,
         "root": hex_of(batch.root),
         "posted_at": batch.posted_at,
+        "closes_at": batch.closes_at,
         "transaction": hex_of(batch.transaction),
     }

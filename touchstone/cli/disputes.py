@@ -138,6 +138,7 @@ def _outcome(verdict: Document | None) -> str | None:
 
 
 def _dispute(found: Document) -> Any:
+    from touchstone.cli.inside import inside
     from touchstone.cli.tables import facts, table, together
 
     head = [("claim", found["claim_id"]), ("state", found["state"])]
@@ -152,13 +153,14 @@ def _dispute(found: Document) -> Any:
                     [
                         (f"game {game['counter']}", f"{game['state']}, by {game['challenger']}"),
                         ("turn", game["turn"]),
+                        ("inside", inside(game["question"]) if game.get("question") else None),
                         ("time left", left),
                     ]
                 ),
                 table(
                     ("move", "block", "position", "gas", "transaction"),
                     (
-                        (move["kind"], move["block"], move["position"], move.get("gas"), move["transaction"])
+                        (move["kind"], move["block"], _where(move), move.get("gas"), move["transaction"])
                         for move in game["moves"]
                     ),
                     "no moves",
@@ -168,6 +170,13 @@ def _dispute(found: Document) -> Any:
     return together(*parts, _verdict(found["verdict"]))
 
 
+def _where(move: Document) -> str | None:
+    from touchstone.cli.inside import inside
+
+    asked = move.get("question")
+    return f"{move['position']}, {inside(asked)}" if asked else move["position"]
+
+
 def _verdict(found: Document | None) -> Any:
     from touchstone.cli.tables import facts, text
 
@@ -175,6 +184,8 @@ def _verdict(found: Document | None) -> Any:
         return text("no verdict yet")
     rows = [("verdict", found["sentence"]), ("rule", found["rule"])]
     rows += [(name, found[name]) for name in ("op", "source", "coordinates") if found.get(name)]
+    if found.get("part") is not None:
+        rows.append(("part", found["part"]))
     for name in ("claimed", "right"):
         if found.get(name) is not None:
             real = found.get(f"{name}_real")

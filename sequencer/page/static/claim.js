@@ -20,6 +20,16 @@ function steps(entry) {
     names.map((name, n) => h("li", { class: `${n < at ? "done" : ""} ${n === at ? `now ${name}` : ""}`, "aria-current": n === at ? "step" : null }, name)));
 }
 
+/** When it is final: challenge periods run on a clock that stops whenever a claim is challenged for the first time. */
+function outlook(entry) {
+  if (!["posted", "challenged"].includes(entry.state) || entry.final_after === null) return null;
+  const left = entry.final_after - Date.now() / 1000;
+  const count = entry.open_disputes;
+  const played = count === 0 ? "no dispute is being played" : count === 1 ? "1 dispute is being played" : `${count} disputes are being played`;
+  const when = entry.state === "challenged" ? "Final once its games are won" : left > 0 ? `Final in ${duration(left)}` : "Final any moment now";
+  return h("p", { class: "outlook" }, `${when}; ${played}. `, h("span", { class: "quiet" }, "Each claim that is challenged for the first time stops the clock for a while, so this can move."));
+}
+
 function tensors(title, described, data) {
   const found = decoded(described, data);
   if (found === null) return null;
@@ -32,12 +42,11 @@ export async function claim(room, [id]) {
   async function draw() {
     const entry = await get(`/v1/claims/${id}`);
     const known = await model(entry.claim.model_id);
-    const left = entry.final_after === null ? null : entry.final_after - Date.now() / 1000;
-    const wait = entry.state === "posted" && left > 0 ? ` Final in about ${duration(left)} if nobody does.` : "";
     show(
       room,
       h("h1", {}, "Claim ", h("span", { class: "mono" }, `${id.slice(0, 10)}…`)),
-      h("p", { class: "lead" }, chip(entry.state), " ", WORDS[entry.state], wait, entry.reason ? ` ${entry.reason}` : ""),
+      h("p", { class: "lead" }, chip(entry.state), " ", WORDS[entry.state], entry.reason ? ` ${entry.reason}` : ""),
+      outlook(entry),
       steps(entry),
       entry.disputed ? h("p", {}, h("a", { class: "action", href: `#/disputes/${id}` }, "See the dispute")) : null,
       h("div", { class: "columns" },
@@ -57,12 +66,21 @@ export async function claim(room, [id]) {
       entry.batch ? h("section", {}, h("h2", {}, "On L1"), facts([
         ["batch", h("a", { href: `#/batches/${entry.batch.number}` }, `#${entry.batch.number}`)],
         ["posted", when(entry.batch.posted_at)],
+        entry.final_after === null ? null : ["final after", when(entry.final_after)],
         ["transaction", entry.batch.transaction ? hex(entry.batch.transaction) : null],
         ["batch root", hex(entry.batch.root)],
         entry.inclusion ? ["proof", h("span", {}, `index ${entry.inclusion.index}, `, entry.inclusion.siblings.length ? entry.inclusion.siblings.map((node) => hex(node, 4)) : "no siblings: the batch has one claim")] : null,
       ])) : null);
+    return entry;
   }
 
-  await draw();
-  return onChange((change) => change.claim_id === id && draw().catch(() => {}));
+  let entry = await draw();
+  const again = () => draw().then((fresh) => (entry = fresh)).catch(() => {});
+  const stop = onChange((change) => change.claim_id === id && again());
+  // The end of the challenge period comes nearer, and moves while others are challenged.
+  const timer = setInterval(() => ["posted", "challenged"].includes(entry.state) && again(), 2000);
+  return () => {
+    stop();
+    clearInterval(timer);
+  };
 }

@@ -11,6 +11,10 @@ const MOVES = {
   reveal: "opens the node in dispute",
   reveal_leaf: "opens the leaf: its kilobyte",
   select: "goes down to the first difference",
+  descend: "goes inside one element of a long reduction",
+  partials: "says what the parts of the reduction come to",
+  narrow: "disputes one of these partial results",
+  settle: "proves one part, or the op's code: the claim is invalid",
   prove: "proves one element: the claim is invalid",
   lost: "loses the challenge",
   reclaimed: "takes its bond back",
@@ -23,7 +27,16 @@ const RULES = {
   input: "the trace begins with another input than the claim's",
   output: "the claim's output is not that of its trace",
   timeout: "the claimant did not answer in time",
+  part: "a part of a reduction is not what it comes to",
+  epilogue: "the op's code makes another element of the reduction's result",
 };
+
+/** What is asked inside an element. */
+function asked(question) {
+  const parts = question.first === question.last ? `part ${number(question.first)}` : `parts ${number(question.first)}–${number(question.last)}`;
+  const said = question.value === null ? "" : `, claimed as ${question.value}${question.monoid.startsWith("arg") ? ` at position ${question.position}` : ""}`;
+  return `element ${question.element}, ${question.monoid} of ${parts} of ${number(question.parts)}${said}`;
+}
 
 export async function disputes(room) {
   const page = await get("/v1/disputes?limit=50");
@@ -50,6 +63,11 @@ function steps(entry, game) {
     at = BigInt(move.position);
     found.push({ to: at, played: true, note: `selected, ${number(move.gas)} gas` });
   }
+  const deeper = game.moves.find((move) => move.kind === "descend");
+  if (deeper && depthOf(BigInt(deeper.position)) > depthOf(at)) {
+    for (const stop of between(at, BigInt(deeper.position), entry.arity)) found.push({ to: stop, played: false, note: "named without being played" });
+    at = BigInt(deeper.position);
+  }
   const place = entry.verdict?.place && game.state === "convicted" ? BigInt(entry.verdict.place) : null;
   if (place !== null && depthOf(place) > depthOf(at)) {
     for (const stop of between(at, place, entry.arity)) found.push({ to: stop, played: false, note: "proven without being played" });
@@ -63,7 +81,7 @@ function verdict(entry) {
   return h("div", { class: "verdict invalid" },
     h("p", {}, h("b", {}, `Invalid: ${RULES[found.rule] ?? found.rule}.`)),
     h("p", {}, found.sentence),
-    h("dl", { class: "compare" }, [["op", found.op], ["source", found.source], ["element", found.coordinates?.length ? `[${found.coordinates.join(", ")}]` : null], ["claimed", found.claimed], ["right", found.right]]
+    h("dl", { class: "compare" }, [["op", found.op], ["source", found.source], ["element", found.coordinates?.length ? `[${found.coordinates.join(", ")}]` : null], ["part", found.part === null ? null : number(found.part)], ["claimed", found.claimed], ["right", found.right]]
       .filter(([, value]) => value !== null && value !== undefined && value !== "")
       .map(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))])));
 }
@@ -81,15 +99,26 @@ function clocks(entry, game) {
 function moves(game, layout) {
   return h("ol", { class: "moves" }, game.moves.map((move) => h("li", { class: `${move.side ?? ""} ${move.kind}` },
     h("b", {}, move.side ?? "anyone"), ` ${MOVES[move.kind] ?? move.kind}`,
-    move.position && BigInt(move.position) > 1n ? `: ${meaning(BigInt(move.position), layout)}` : "",
+    move.question ? `: ${asked(move.question)}` : move.position && BigInt(move.position) > 1n ? `: ${meaning(BigInt(move.position), layout)}` : "",
+    move.results ? h("span", { class: "quiet" }, ` (${move.results.length} partial results)`) : "",
     h("br"), h("small", {}, when(move.at), ` · block ${move.block} · ${move.gas ? `${number(move.gas)} gas · ` : ""}`, hex(move.transaction, 4)))));
 }
 
 /** What was found at the end of the path. */
 function end(entry, game) {
   const found = game.state === "convicted" ? entry.verdict : null;
-  if (found?.rule !== "step" || !found.coordinates) return null;
+  if (!["step", "epilogue"].includes(found?.rule) || !found.coordinates) return inside(entry, game);
   return h("p", { class: "found" }, `There, element [${found.coordinates.join(", ")}] is claimed as ${found.claimed} and is ${found.right}.`);
+}
+
+/** How far a game went inside an element: the questions, each below the one before. */
+function inside(entry, game) {
+  const questions = game.moves.filter((move) => move.kind === "descend" || move.kind === "narrow");
+  if (!questions.length) return null;
+  const found = game.state === "convicted" ? entry.verdict : null;
+  return h("ol", { class: "inside" },
+    questions.map((move) => h("li", {}, asked(move.question), h("progress", { max: move.question.parts, value: move.question.last - move.question.first + 1, "aria-label": "share of the reduction that is still in question" }))),
+    found?.rule === "part" ? h("li", { class: "found" }, `part ${number(found.part)}: claimed as ${found.claimed}, it comes to ${found.right}`) : null);
 }
 
 function drawing(entry, game) {
