@@ -30,8 +30,8 @@ from rollup.l1.events import (
     TraceRootSet,
 )
 from rollup.l1.events import Revealed as NodeRevealed
-from rollup.program import Program
 from rollup.l1.signing import question_node
+from rollup.program import Program
 from rollup.types import Root
 from rollup.verdict import Conviction, Finding, explain
 from rollup.wire import Json, hex_of

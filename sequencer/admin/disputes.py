@@ -116,7 +116,8 @@ def disputing(operator: Operator) -> APIRouter:
         description=(
             "`challenge` opens a game (going on in it takes a watcher with the same account), `reveal` opens the node "
             "that a game stands on (inside an element only the claimant can answer), `timeout` collects clocks that ran out, "
-            "`reclaim` frees the bonds of games on an invalid claim, `release` the bond of a final one. A move that is not possible is refused with the reason."
+            "`reclaim` frees the bonds of games on an invalid claim, `release` the bond of a final one. A move that is not "
+            "possible is refused with the reason."
         ),
         responses=documented(409),
         openapi_extra=needs(Role.OPERATE),
