@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 
+from rollup.audit import GAS_LIMIT, GAS_LIMIT_7976
+
 
 @dataclass(frozen=True)
 class Gas:
@@ -66,7 +68,7 @@ DESCEND = Gas(120_000, 120_000)
 PARTIALS = Gas(100_000, 130_000)
 """64 partial results with their positions."""
 NARROW = Gas(100_000, 130_000)
-PROOF = Gas(600_000, 1_000_000)
+PROOF = Gas(GAS_LIMIT, GAS_LIMIT_7976)
 """The largest proof of a program that passes the audit; going inside an element shows as much of the op at most."""
 TIMEOUT = Gas(80_089, 80_089)
 CLAIM = Gas(76_753, 112_173)
