@@ -164,8 +164,8 @@ class Board:
                     "computed": _hex(computed),
                 }
                 yield _move(said, claim_id, game_id, "convicted", place, None, extra)
-            case ChallengeLost(claim_id, game_id, collector, paid_to_defender):
-                extra = {"collector": collector, "paid_to_defender": str(paid_to_defender)}
+            case ChallengeLost(claim_id, game_id, collector, paid_to_claimant):
+                extra = {"collector": collector, "paid_to_claimant": str(paid_to_claimant)}
                 yield _move(said, claim_id, game_id, "challenge_lost", None, None, extra)
             case Reclaimed(claim_id, game_id):
                 yield _move(said, claim_id, game_id, "reclaimed", None, None, {})

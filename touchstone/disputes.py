@@ -164,7 +164,7 @@ class Chronicle:
         if program is not None and program.id != model:
             raise ClaimError(f"the claim is about model 0x{model.hex()}, the program given is 0x{program.id.hex()}")
         conviction = Conviction(
-            event.rule, event.place, event.trace_index, event.element, event.part, event.claimed, event.computed
+            event.rule, event.place, event.trace_index, event.element, event.claimed, event.computed, event.part
         )
         words = explain(program, conviction)
         found = _words(words)

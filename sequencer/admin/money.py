@@ -18,7 +18,7 @@ from sequencer.admin.tokens import Role
 def balances_of(operator: Operator) -> Balances:
     """Raises ChainError."""
     client = operator.client
-    announced, due = client.withdrawal_of(client.account)
+    announced, due = client.withdrawal(client.account)
     return Balances(
         account=client.account,
         free=str(client.balance(client.account)),
@@ -96,7 +96,7 @@ def paying(operator: Operator) -> APIRouter:
     )
     def complete(request: Request) -> Moved:
         def make() -> Receipt:
-            announced, due = client.withdrawal_of(client.account)
+            announced, due = client.withdrawal(client.account)
             now = client.chain.now()
             if not announced:
                 raise MoveError(f"{client.account} announced no withdrawal; announce one first")

@@ -145,6 +145,11 @@ class ForcedMoves:
         waiting = [game for game in self._live(claim_id) if game.turn is Side.DEFENDER]
         if not waiting:
             raise MoveError(f"every game about claim {_short(claim_id)} waits for its challenger; nothing is to reveal")
+        waiting = [game for game in waiting if not game.inside]
+        if not waiting:
+            raise MoveError(
+                f"every game about claim {_short(claim_id)} waits inside an element, where only the claimant can answer; its prover does"
+            )
         if any(game.ref.trace_root == NO_ROOT for game in waiting):
             raise MoveError(
                 f"claim {_short(claim_id)} has no trace root yet, which its claimant signs; only then is a node to open"

@@ -214,9 +214,9 @@ def conviction_of(moves: Sequence[Move]) -> Conviction | None:
         int(said["place"]),
         int(said["trace_index"]),
         int(said["element"]),
-        int(said["part"]),
         bytes.fromhex(str(said["claimed"])[2:]),
         bytes.fromhex(str(said["computed"])[2:]),
+        int(said["part"]),
     )
 
 

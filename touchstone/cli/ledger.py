@@ -101,7 +101,7 @@ def announce(settings: ChainSettings, amount: int | None) -> None:
 def complete(settings: ChainSettings) -> None:
     """Move what was announced from the free balance to the account, once the withdrawal delay is over."""
     client = _client(settings)
-    announced, due = client.withdrawal_of(client.account)
+    announced, due = client.withdrawal(client.account)
     now = client.chain.now()
     if not announced:
         raise MoveError(f"{client.account} announced no withdrawal; announce one first (touchstone ledger announce)")
@@ -137,7 +137,7 @@ def _show(client: L1Client) -> None:
     from touchstone.units import show_wei
 
     account = client.account
-    announced, due = client.withdrawal_of(account)
+    announced, due = client.withdrawal(account)
     amounts = {
         "free": client.balance(account),
         "earned": client.earnings(account),
