@@ -45,7 +45,7 @@ class Batcher:
     ) -> None:
         self._client, self._store, self._mirror = client, store, mirror
         self._limits, self._lease, self._clock = limits, lease, clock
-        self._screening = Screening(client, store, limits.grace)
+        self._screening = Screening(client, store, limits.grace, limits.distrust)
         self._turn = threading.Lock()
         self._oldest: tuple[int, float] | None = None
 

@@ -17,8 +17,8 @@ class Limits:
     never exceeds ``count``, ``bytes`` and ``gas``, unless one claim alone has more bytes.
 
     ``grace``: how long a claimant whose bonds no longer suffice may have its claims held back before they are refused; a
-    deposit that a reorganisation undid is mined again in that time. ``distrust``: for how long no claim is taken from a claimant
-    who made L1 skip one: by using its nonce or its balance for something else in front of a batch.
+    deposit that a reorganisation undid is mined again in that time. ``distrust``: for how long no claim is taken from, or posted
+    for, a claimant who made L1 skip one: by using its nonce or its balance for something else in front of a batch.
     """
 
     count: int = 64

@@ -65,11 +65,14 @@ class Screened:
 
 @dataclass
 class Screening:
-    """``grace``: for how long a claim waits for an obstacle to go away, by L1's time."""
+    """``grace``: for how long a claim waits for an obstacle to go away, by L1's time. ``distrust``: for how long the claims of a
+    claimant who spoiled a batch are not posted.
+    """
 
     client: L1Client
     store: Store
     grace: Duration
+    distrust: Duration
     _since: dict[Obstacle, Timestamp] = field(default_factory=dict)
 
     def held(self, head: Head) -> Held:
@@ -82,7 +85,9 @@ class Screening:
             since = self._since.pop(obstacle)
             if stands:
                 self._since[obstacle] = since  # behind all others now
-        return _held(one for one, since in self._since.items() if head.time - since <= self.grace)
+        waiting = _held(one for one, since in self._since.items() if head.time - since <= self.grace)
+        spoilers = self.store.claims.spoilers(Timestamp(max(0, head.time - self.distrust)))
+        return waiting | Held(frozenset(spoilers))
 
     def _stands(self, obstacle: Obstacle) -> bool:
         match obstacle:

@@ -43,8 +43,8 @@ def counting(desk: Desk) -> Counting:
 
 
 def leave(desk: Desk, wei: int) -> None:
-    """Withdraw all but so much of the claimant's balance, and let the sequencer know."""
-    desk.claimant.withdraw(desk.claimant.balance(desk.claimant.account) - wei)
+    """Announce that all but so much of the claimant's balance will leave, and let the sequencer know."""
+    desk.claimant.announce_withdrawal(desk.claimant.balance(desk.claimant.account) - wei)
     desk.mirror.sync()
     desk.admission.refresh()
 
@@ -54,14 +54,14 @@ def test_a_claimants_balance_is_read_once_per_block_and_nothing_else(desk: Desk)
     before = counting(desk).requests
     for posted in claims[:10]:
         desk.intake.submit(posted)
-    assert counting(desk).requests == before + 1
+    assert counting(desk).requests == before + 2
     counting(desk).mine()
     desk.mirror.sync()
     desk.admission.refresh()
     before = counting(desk).requests
     for posted in claims[10:]:
         desk.intake.submit(posted)
-    assert counting(desk).requests == before + 1
+    assert counting(desk).requests == before + 2
 
 
 def test_bonds_are_counted_for_claims_that_are_not_written_yet(desk: Desk) -> None:

@@ -104,7 +104,7 @@ def test_whose_balance_is_gone_holds_up_nobody_and_is_refused_after_a_while(desk
     poor.claimant.deposit(3 * TERMS.claim_bond)
     poor.mirror.sync()
     poor.take(3)
-    poor.claimant.withdraw(2 * TERMS.claim_bond)
+    poor.claimant.announce_withdrawal(2 * TERMS.claim_bond)
     desk.take(2)
     desk.batcher.flush()
     assert desk.states() == [State.POSTED] * 2
@@ -119,7 +119,7 @@ def test_whose_balance_is_gone_holds_up_nobody_and_is_refused_after_a_while(desk
     assert entry is not None and "too little left for the bond" in str(entry.reason)
 
 
-def test_attack_any_number_of_claimants_who_withdrew_cost_a_round_a_bounded_number_of_looks_and_hold_up_nobody(
+def test_attack_any_number_of_claimants_who_withdraw_cost_a_round_a_bounded_number_of_looks_and_hold_up_nobody(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bonds come and go for little; what is asked of the node for each must not add up to a batcher that stands still."""
@@ -131,7 +131,7 @@ def test_attack_any_number_of_claimants_who_withdrew_cost_a_round_a_bounded_numb
         one.claimant.deposit(bond)
         one.mirror.sync()
         one.take(1)
-        one.claimant.withdraw(bond)
+        one.claimant.announce_withdrawal(bond)
     desk.take(1)
     desk.batcher.flush()
     assert desk.states() == [State.POSTED]
@@ -155,29 +155,39 @@ def test_attack_any_number_of_claimants_who_withdrew_cost_a_round_a_bounded_numb
     assert poor[4].states() == [State.POSTED]
 
 
-def test_a_claimant_that_withdraws_before_every_batch_has_its_claim_posted_in_vain_three_times_at_most(
-    desk: Desk,
-) -> None:
-    """It costs the sequencer gas each time; once may be a reorganisation's fault, so the claim survives that."""
+def test_a_claimant_that_uses_its_balance_up_in_front_of_a_batch_has_no_claim_posted_for_a_while(desk: Desk) -> None:
+    """Once may be a reorganisation's fault, so the claim survives that; every further time costs the sequencer gas."""
     claimant, bond = desk.claimant, TERMS.claim_bond
-    claimant.withdraw(claimant.balance(claimant.account) - bond)
+    claimant.announce_withdrawal(claimant.balance(claimant.account) - bond)
+    embedded(desk).advance(TERMS.withdrawal_delay)
+    claimant.complete_withdrawal()
 
     class Overtaken(L1Client):
         def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
-            claimant.withdraw(bond)
+            claimant.post_batch([desk.claim()])
             receipt = super().post_batch(claims)
             claimant.deposit(bond)
             return receipt
 
     client = desk.client
-    desk = desk.again(client=Overtaken(client.chain, client.address, embedded(desk).signer("sequencer"), client.first))
-    (claim_id,) = desk.take(1)
-    for expected in (State.PENDING, State.PENDING, State.INVALID):
-        assert desk.batcher.step() is not None
-        assert desk.store.claims.state(claim_id) is expected
-    assert desk.batcher.step() is None
+    overtaken = desk.again(
+        client=Overtaken(client.chain, client.address, embedded(desk).signer("sequencer"), client.first)
+    )
+    (claim_id,) = overtaken.take(1)
+    desk.nonce = 100
+    for _ in range(2):
+        assert overtaken.batcher.step() is not None
+        assert desk.store.claims.state(claim_id) is State.PENDING
+        assert overtaken.batcher.flush() == []
+        overtaken.admission.refresh()
+        with pytest.raises(ClaimError, match="its claims are taken again from"):
+            overtaken.intake.submit(overtaken.claim())
+        embedded(desk).advance(desk.limits.distrust + 1)
+        overtaken.mirror.sync()
+        overtaken.admission.refresh()
+    assert overtaken.batcher.step() is not None
     entry = desk.store.claims.get(claim_id)
-    assert entry is not None and entry.reason == "InsufficientBalance"
+    assert entry is not None and (entry.state, entry.reason) == (State.INVALID, "InsufficientBalance")
 
 
 def test_a_node_that_refuses_a_large_transaction_gets_smaller_ones(desk: Desk) -> None:

@@ -91,7 +91,7 @@ def test_a_claim_that_l1_skips_is_remembered_with_its_reason() -> None:
         """Whose every transaction is overtaken by one of somebody else's."""
 
         def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
-            desk.claimant.cancel_nonce(claims[0].claim.nonce)
+            desk.claimant.post_batch([desk.claim(nonce=claims[0].claim.nonce, valid_until=2**40)])
             return super().post_batch(claims)
 
     desk = Desk(Limits())
@@ -106,7 +106,7 @@ def test_a_claim_that_l1_skips_is_remembered_with_its_reason() -> None:
 
 
 def test_bonds_are_needed_for_all_waiting_claims(desk: Desk) -> None:
-    desk.claimant.withdraw(desk.claimant.balance(desk.claimant.account) - 2 * TERMS.claim_bond)
+    desk.claimant.announce_withdrawal(desk.claimant.balance(desk.claimant.account) - 2 * TERMS.claim_bond)
     desk.sequencer.submit(desk.claim())
     desk.sequencer.submit(desk.claim())
     with pytest.raises(ClaimError, match=f"deposit {TERMS.claim_bond} more"):

@@ -81,7 +81,7 @@ def test_the_contracts_are_deployed_and_used_over_http(client: L1Client) -> None
 def test_a_revert_arrives_as_the_contracts_custom_error(client: L1Client, signers: list[Signer]) -> None:
     with pytest.raises(Reverted) as caught:
         client.using(signers[5]).withdraw(1)
-    assert caught.value.name == "InsufficientBalance"
+    assert caught.value.name == "InsufficientEarnings"
     assert caught.value.arguments["needed"] == 1
 
 
