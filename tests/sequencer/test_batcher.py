@@ -12,7 +12,7 @@ import pytest
 
 from rollup.claim import Address, ClaimId, PostedClaim
 from rollup.encoding import TracePolicy
-from rollup.errors import ChainError, MoveError, Refused, StaleView
+from rollup.errors import ChainError, ClaimError, MoveError, Refused, StaleView
 from rollup.l1.chain import EmbeddedChain
 from rollup.l1.client import L1Client, Receipt
 from rollup.l1.fees import FeePolicy

@@ -165,7 +165,7 @@ def test_over_all_gas_prices_the_highest_is_the_worst(file: Path, attack: int) -
     ("changed", "sentence"),
     [
         ({"window": '"0s"'}, "must be positive"),
-        ({"spacing": '"0s"'}, "must be positive"),
+        ({"spacing": '"0s"'}, "choose 1 s to the window's"),
         ({"reward": '"4 ether"'}, "at least half must burn"),
         ({"challenge_bond": "0"}, "must be positive, or lying and spamming are free"),
         ({"arity": "9"}, "[parameters] arity: Input should be less than or equal to 8"),
