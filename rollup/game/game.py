@@ -43,6 +43,9 @@ from rollup.merkle import Tree, depth_of, fold_branch, hash_leaf
 from rollup.ops import Monoid
 from rollup.types import LEAF_BYTES, Gindex, Timestamp
 
+MAX_HELPERS = 8
+"""Accounts other than the claimant that are noted in one game for the nodes that they opened."""
+
 
 class Who(Enum):
     ANYONE = "anyone"
@@ -325,11 +328,22 @@ def _settle(dispute: Dispute, move: Move, now: Instant) -> Dispute:
 def compensation(dispute: Dispute, game: Game) -> list[Address]:
     """Who is due a fee when the challenger loses: for each opened node, and for a trace root that was given on dispute.
 
-    The claimant comes first, then others in the order of what they opened.
+    The claimant comes first, then others in the order of what they opened. Of those at most ``MAX_HELPERS`` are noted, one after
+    the other, so that nobody can make an ending dear: what else was opened is the claimant's.
     """
     opening = dispute.opening_of(game)
-    due = [*game.openers, *([opening.by] if opening else []), *([dispute.root_by] if dispute.root_by else [])]
-    return sorted(due, key=lambda who: who != dispute.claimant)
+    mine, helped, noted = 0, list[Address](), list[Address]()
+    for by in (*game.openers, *([opening.by] if opening else [])):
+        if by != dispute.claimant and by not in noted[-1:] and len(noted) < MAX_HELPERS:
+            noted.append(by)
+        if by in noted[-1:]:
+            helped.append(by)
+        else:
+            mine += 1
+    if dispute.root_by is not None:
+        mine += dispute.root_by == dispute.claimant
+        helped += [dispute.root_by] if dispute.root_by != dispute.claimant else []
+    return [dispute.claimant] * mine + helped
 
 
 def _lose(dispute: Dispute, number: int, collector: Address) -> Dispute:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import get_args
 
@@ -10,7 +11,7 @@ import pytest
 from rollup.claim import NO_ROOT, Address
 from rollup.game.clock import Clocks, Side
 from rollup.game.dispute import Dispute, Instant, Opening, Status
-from rollup.game.game import TRANSITIONS, play
+from rollup.game.game import TRANSITIONS, compensation, play
 from rollup.game.ledger import Ledger
 from rollup.game.moves import (
     At,
@@ -118,3 +119,19 @@ def test_fees_never_exceed_the_challengers_bond() -> None:
     assert lost.ledger.earnings(CLAIMANT) == 2000 + TERMS.challenge_bond
     assert lost.ledger.burned == 0
     assert lost.ledger.balanced
+
+
+def test_beyond_eight_helpers_the_claimant_has_the_fees() -> None:
+    root = toy.right_trace().root
+    dispute = play(begun(root), Challenge(ALICE), instant(101, 1))
+    helpers = [Address(f"0x{number:040x}") for number in range(1, 12)]
+    opened: Openings = {(root, 1): Opening(Timestamp(101), helpers[0])}
+
+    def due(*openers: Address) -> Counter[Address]:
+        game = replace(dispute.games[0], openers=openers)
+        return Counter(compensation(replace(dispute, games=(game,), opened=opened), game))
+
+    assert due(helpers[1], helpers[1], CLAIMANT) == {helpers[1]: 2, CLAIMANT: 1, helpers[0]: 1}
+    assert due(*helpers[1:8]) == dict.fromkeys(helpers[:8], 1)
+    assert due(*helpers[1:9]) == {**dict.fromkeys(helpers[1:9], 1), CLAIMANT: 1}
+    assert due(*helpers[1:9], CLAIMANT, helpers[8]) == {**dict.fromkeys(helpers[1:8], 1), helpers[8]: 2, CLAIMANT: 2}
