@@ -93,7 +93,6 @@ class Pool:
     """
 
     wakes = True
-    trace_bytes = TRACE_BYTES
 
     def __init__(
         self,
@@ -105,6 +104,8 @@ class Pool:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.budget = budget
+        # Temporary files may lie in memory.
+        self.trace_bytes = min(TRACE_BYTES, budget.trace_bytes)
         self.wake: Callable[[], object] = lambda: None
         self._machine, self._processes, self._monotonic = machine, processes, monotonic
         self._notes = notes or Notes()

@@ -76,7 +76,7 @@ class Process:
         timer.start()
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
-            send(self._process.stdin, (request, blobs))
+            send(self._process.stdin, ({**request, "seconds": seconds}, blobs))
             answer, _ = receive(self._process.stdout)
         except (OSError, EOFError, ValueError) as error:
             timer.cancel()

@@ -34,6 +34,8 @@ from rollup.types import Root
 NICE = 5
 """Who plays goes first."""
 
+SPARE_SECONDS = 60
+
 REASON = 2000
 """Most characters of a sentence that is sent."""
 
@@ -57,6 +59,18 @@ def bound(memory: int, file_bytes: int) -> None:
         os.nice(NICE)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def bound_time(seconds: float) -> None:
+    """Compute no longer than this from now on, on all cores. Whoever asked ends what takes longer; this is for a process whose
+    asker is gone, and that is held by some library where it does not notice.
+    """
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        soft = int(time.process_time() + (os.cpu_count() or 1) * seconds) + SPARE_SECONDS
+        resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
 def speed() -> float:
@@ -86,6 +100,7 @@ class Worker:
 
     def answer(self, request: Message) -> Message:
         head, blobs = request
+        bound_time(float(head["seconds"]))
         match head["do"]:
             case "speed":
                 return {"steps_a_second": speed()}, []

@@ -25,6 +25,7 @@ from challenger.checkers.notes import Notes
 from challenger.checkers.pool import Loaded, Pool, Running
 from challenger.checkers.process import Process
 from challenger.checkers.re_execute import Finding, Reference
+from challenger.checkers.worker import SPARE_SECONDS, bound_time
 from challenger.defender import Behaviour
 from challenger.modes import Mode
 from challenger.trace import ValueTrace
@@ -257,11 +258,14 @@ def test_a_worker_knows_no_key_and_ends_with_whoever_started_it(monkeypatch: pyt
     monkeypatch.setenv("TOUCHSTONE_KEY", "0x" + "11" * 32)
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
-    pid = int(parent.stdout.readline())
-    assert b"TOUCHSTONE_KEY" not in Path(f"/proc/{pid}/environ").read_bytes()
-    parent.kill()
-    parent.wait(PATIENCE)
-    parent.stdout.close()
+    try:
+        pid = int(parent.stdout.readline())
+        environ = Path(f"/proc/{pid}/environ").read_bytes()
+    finally:
+        parent.kill()
+        parent.wait(PATIENCE)
+        parent.stdout.close()
+    assert b"PYTHONPATH" in environ and b"TOUCHSTONE_KEY" not in environ
     eventually(lambda: gone(pid), "the worker is gone, too")
 
 
@@ -295,7 +299,9 @@ def test_a_false_claim_about_a_model_of_hours_and_gigabytes_holds_up_no_lie_besi
     network.deployer.register(huge)
     with pool_of(budget=Budget.of(network.parameters, memory=4 << 30)) as pool:
         watcher = Watcher(network.client("watcher"), network.traces, admit=network.admit, alert=told, checks=pool)
-        with pytest.raises(TooLarge, match=r"is too large to be watched here: one check of it needs .* bytes of memory"):
+        with pytest.raises(
+            TooLarge, match=r"is too large to be watched here: one check of it needs .* bytes of memory"
+        ):
             watcher.hold(huge)
         assert pool._shared.busy == set(), "not even a process was started"
         watcher.hold(network.program)
@@ -483,3 +489,13 @@ def test_what_a_worker_expects_to_go_wrong_is_told_as_it_is() -> None:
     finally:
         process.end()
     assert not process.alive
+
+
+def test_a_worker_whose_asker_is_gone_computes_no_longer_than_it_was_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda limit, bounds: told.append((limit, bounds[0])))
+    bound_time(100.0)
+    ((limit, most),) = told
+    assert limit == resource.RLIMIT_CPU
+    assert 100 < most - time.process_time() <= 100 * (os.cpu_count() or 1) + SPARE_SECONDS
