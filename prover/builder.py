@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from prover.canonical import canonical
 from prover.capture import double_precision
 from prover.certify import certified
 from prover.draft import BOX, SELF, WORD, Coder, Const, Draft, Tensor, View
 from prover.formats import MARGIN, SCALE_LIMIT, Format, Formats, quantize, scale_for
+from prover.parts import Depths, divided
 from prover.passes.calibrate import Range
-from prover.splitting import split
 from rollup.encoding import TensorType
+from rollup.errors import LoweringError
 from rollup.ops import ITERATION, Access, Carried, Constant, Instr, Monoid, Op, Opcode, Source, Term, Value
 from rollup.program import Program, aligned, constant_root
 from rollup.types import DType, Root
@@ -191,7 +193,7 @@ class Builder:
     def emit(self, draft: Draft, dtype: DType) -> Tensor:
         """Append an op; its output."""
         looped = self.segment.repeat > 1
-        draft, found = certified(split(self, draft), dtype, looped)
+        draft, found = certified(draft, dtype, looped)
         low, high = (
             (draft.low, draft.high) if dtype.min <= draft.low and draft.high <= dtype.max else (dtype.min, dtype.max)
         )
@@ -224,9 +226,23 @@ class Builder:
         pairs = [(place.index(tensor), tensor_type) for tensor, tensor_type in outputs]
         used = {access.source.root for op in ops for access in op.accesses if isinstance(access.source, Constant)}
         constants = {root: array for root, array in self.constants.items() if root in used}
+        depths = Depths.of(inputs, ops)
+        proven = [_proven(op, depths, name) for op, name in zip(ops, names, strict=True)]
         return Program.build(
-            inputs, pairs, ops, constants, names=names, meta={**meta, "scales": scales, "meant": meant}
+            inputs, pairs, proven, constants, names=names, meta={**meta, "scales": scales, "meant": meant}
         )
+
+
+def _proven(op: Op, depths: Depths, name: str) -> Op:
+    """The op with its ``part``; LoweringError if no proof about it fits a transaction."""
+    found = divided(op, depths)
+    if found is None:
+        bound = depths.bound(op)
+        raise LoweringError(
+            f"{name}: one element of it reads too much for one transaction ({len(op.accesses)} operands and {len(op.code)} "
+            f"instructions make {bound.gas:,} gas): compute it in several steps, whose results are used more than once"
+        )
+    return found
 
 
 def _meant(observed: Range) -> str:
@@ -274,64 +290,47 @@ class _Place:
 
 
 def _encode(op: PendingOp, first: int, place: _Place) -> Op:
-    """The op of the program; dimensions of size one are left out, output dimensions are put in memory order."""
+    """The canonical op of the program; dimensions of size one are left out, output dimensions are put in memory order."""
     draft = op.draft
     segment = place.builder.segments[place.here]
     outputs = [d for d in op.order if draft.shape[d] > 1]
-    box = [j for j, size in enumerate(draft.box) if size > 1]
     variables = (
         {d: at for at, d in enumerate(outputs)}
-        | {BOX + j: len(outputs) + at for at, j in enumerate(box)}
+        | {BOX + j: len(outputs) + j for j in range(len(draft.box))}
         | {ITERATION: ITERATION}
     )
     accesses = []
     for number, view in enumerate(draft.views):
         source, stack = place.source(view)
-        terms = [term for term in view.terms if term.var in variables]
-        moving = (
-            {term.dimension for term in terms}
-            | ({view.indirect[0]} if view.indirect else set())
-            | ({0} if view.stacked else set())
+        access = Access(
+            source,
+            view.tensor.dtype,
+            view.shape,
+            view.offsets,
+            tuple(replace(term, var=variables[term.var]) for term in view.terms if term.var in variables),
+            view.fill,
+            view.indirect and (view.indirect[0], number if view.indirect[1] == SELF else view.indirect[1]),
+            stack,
         )
-        kept = [d for d, size in enumerate(view.shape) if d in moving or size > 1 or view.offsets[d] != 0]
-        at = {d: j for j, d in enumerate(kept)}
-        indirect = None
-        if view.indirect is not None:
-            indirect = (at[view.indirect[0]], number if view.indirect[1] == SELF else view.indirect[1])
-        accesses.append(
-            Access(
-                source,
-                view.tensor.dtype,
-                tuple(view.shape[d] for d in kept),
-                tuple(view.offsets[d] for d in kept),
-                tuple(Term(at[t.dimension], variables[t.var], t.coef) for t in terms),
-                view.fill,
-                indirect,
-                stack,
-            )
-        )
+        accesses.append(access)
     code = []
     for instr in draft.code:
         if instr.op is Opcode.INDEX:
             variable = variables.get(instr.args[0])
             instr = Instr(Opcode.CONST, (), 0) if variable is None else replace(instr, args=(variable,))
         code.append(instr)
-    monoid = draft.monoid
-    if not box and monoid in (Monoid.SUM, Monoid.MAX, Monoid.MIN):
-        monoid = Monoid.NONE
-    sizes = tuple(draft.box[j] for j in box)
-    if not box and monoid in (Monoid.ARGMAX, Monoid.ARGMIN):
-        sizes = (1,)
     body = len(segment.ops) if segment.repeat > 1 else 1
-    return Op(
-        first,
-        body,
-        segment.repeat,
-        monoid,
-        op.dtype,
-        draft.factors,
-        tuple(draft.shape[d] for d in outputs),
-        sizes,
-        tuple(accesses),
-        tuple(code),
+    return canonical(
+        Op(
+            first,
+            body,
+            segment.repeat,
+            draft.monoid,
+            op.dtype,
+            draft.factors,
+            tuple(draft.shape[d] for d in outputs),
+            draft.box,
+            tuple(accesses),
+            tuple(code),
+        )
     )

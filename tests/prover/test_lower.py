@@ -1,4 +1,4 @@
-"""Lowering: formats, segments, long reductions, saved models, refusals. (Each rule by itself: tests/lockstep/test_rules.py.)"""
+"""Lowering: formats, segments, saved models, refusals. (Each rule by itself: tests/lockstep/test_rules.py.)"""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ import pytest
 from jax import lax
 from jax.extend import core
 
-import prover.splitting
 from prover import Model, load, lower
 from prover.capture import Graph, Var, capture
 from prover.expansions import EXPANSIONS
 from prover.rules import RULES
 from rollup.errors import EncodingError, ExecutionError, LoweringError, UnsupportedError
-from rollup.ops import Monoid
 from tests.prover.cases import CASES, lstm, reals
 
 EXAMPLE = reals(3, 4)
@@ -91,36 +89,6 @@ def test_importing_and_lowering_change_no_global_setting() -> None:
     model.predict(EXAMPLE)
     assert jax.config.jax_enable_x64 == before
     assert jnp.asarray(1.0).dtype == jnp.float32
-
-
-LONG = {
-    "dot": lambda x: x @ reals_of((101, 3)),
-    "sum, reversed": lambda x: x[:, ::-1].sum(1),
-    "sum, strided": lambda x: x[:, 2:99:2].sum(1),
-    "max": lambda x: x.max(1),
-    "min over all": lambda x: x.min((0, 1)),
-    "arg max": lambda x: jnp.argmax(x, 1),
-    "arg max, even blocks": lambda x: jnp.argmax(x[:, :96], 1) + 1,
-    "arg min, first axis": lambda x: jnp.argmin(x.T, 0),
-    "arg max, reversed": lambda x: jnp.argmax(x[:, ::-1], 1),
-    "arg max, ties": lambda x: jnp.argmax(jnp.floor(x), 1),
-    "two inputs": lambda x: x @ x.T,
-}
-
-
-def reals_of(shape: tuple[int, ...]) -> Any:
-    return np.random.default_rng(7).standard_normal(shape).astype(np.float32)
-
-
-@pytest.mark.parametrize("name", LONG)
-def test_long_reductions_are_split_and_stay_right(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prover.splitting, "LONGEST_BYTES", 64)
-    x = reals_of((3, 101))
-    model = lower(LONG[name], x)
-    for op in model.program.ops:
-        if op.monoid is not Monoid.NONE:
-            assert op.box_elements * sum(access.dtype.size for access in op.accesses[: op.factors]) <= 64
-    assert model.fidelity([(x,)]).relative < 1e-3
 
 
 def test_a_saved_model_loads_and_predicts_the_same(tmp_path: Any) -> None:
