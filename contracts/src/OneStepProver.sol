@@ -159,36 +159,33 @@ contract OneStepProver is IOneStepProver {
         }
     }
 
-    /// @dev The op up to its box, at an element of the leaf; its accesses begin at `cursor`.
-    function _op(uint256 element, bytes calldata data) private pure returns (Descriptor memory op, uint256 cursor) {
+    /// @dev The op up to its box, at an element of the leaf, and the calldata offset where its accesses begin.
+    // Unnamed, a struct that is returned is not allocated twice.
+    function _op(uint256 element, bytes calldata data) private pure returns (Descriptor memory, uint256) {
         unchecked {
-            (op, cursor) = Op.head(data, _disputed().leaf >> _disputed().tensorDepth);
+            (Descriptor memory op, uint256 box) = Op.head(data, _disputed().leaf >> _disputed().tensorDepth);
             uint256 perLeaf = 10 - op.shift;
             uint256 position = (_leafOf() << perLeaf) + element;
             if (element >> perLeaf != 0 || position >= op.elements) revert NoElement(element);
             op.coordinates = Evaluator.unravel(position, op.shape);
-            cursor = Op.reduction(op, data, cursor);
+            return (op, Op.reduction(op, data, box));
         }
     }
 
-    /// @dev Reads a witness about an element. `end` is where the descriptor ends.
-    function _evaluation(uint256 element, bytes calldata witness)
-        private
-        view
-        returns (Evaluation memory self, uint256 end)
-    {
+    /// @dev Reads a witness about an element; with it, the calldata offset where the descriptor ends.
+    function _evaluation(uint256 element, bytes calldata witness) private view returns (Evaluation memory, uint256) {
         unchecked {
             uint256 start = Calldata.offsetOf(witness);
             if (start.u16() != element) revert NoElement(element);
             (bytes calldata data, uint256 cursor) = _descriptor(start + 2);
             (Descriptor memory op, uint256 accesses) = _op(element, data);
             Op.tail(op, data, accesses);
-            self.op = op;
-            self.store = Witness.create(witness.length);
-            self.value = _disputed().leaf >> _disputed().tensorDepth;
-            self.tensorDepth = _disputed().tensorDepth;
+            uint256 depth = _disputed().tensorDepth;
+            uint256[] memory none;
+            Evaluation memory self =
+                Evaluation(op, Witness.create(witness.length), none, _disputed().leaf >> depth, depth, op.coordinates);
             _trees(self, cursor, start + witness.length);
-            end = Calldata.offsetOf(data) + data.length;
+            return (self, Calldata.offsetOf(data) + data.length);
         }
     }
 

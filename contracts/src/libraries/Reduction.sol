@@ -40,14 +40,13 @@ library Reduction {
     /// @notice The accumulator: the monoid over the whole box; for an argument its position.
     function whole(Evaluation memory self) internal pure returns (int256) {
         unchecked {
-            State memory state;
+            if (self.op.factors == 0) return 0;
             uint256[] memory box = self.op.box;
-            state.from = new int256[](box.length);
-            state.to = new int256[](box.length);
+            int256[] memory to = new int256[](box.length);
             for (uint256 v = 0; v < box.length; ++v) {
-                state.to[v] = int256(box[v]);
+                to[v] = int256(box[v]);
             }
-            (int256 value, uint256 position) = _reduce(self, state);
+            (int256 value, uint256 position) = _reduce(self, new int256[](box.length), to, 0);
             return _isArgument(self) ? int256(position) : value;
         }
     }
@@ -56,17 +55,21 @@ library Reduction {
     function part(Evaluation memory self, uint256 number) internal pure returns (int256 value, uint256 position) {
         Partition memory cut = Parts.cut(self.op.box, self.op.part);
         if (number >= cut.count) revert NoPart(number, cut.count);
-        State memory state;
-        (state.from, state.to, state.position) = Parts.ranges(cut, number);
-        return _reduce(self, state);
+        (int256[] memory from, int256[] memory to, uint256 first) = Parts.ranges(cut, number);
+        if (self.op.factors == 0) return (0, _isArgument(self) ? first : 0);
+        return _reduce(self, from, to, first);
     }
 
-    function _reduce(Evaluation memory self, State memory state) private pure returns (int256, uint256) {
+    function _reduce(Evaluation memory self, int256[] memory from, int256[] memory to, uint256 position)
+        private
+        pure
+        returns (int256, uint256)
+    {
         unchecked {
-            self.k = new uint256[](state.from.length);
+            self.k = new uint256[](from.length);
             uint256 factors = self.op.factors;
-            if (factors == 0) return (0, _isArgument(self) ? state.position : 0);
-            state.best = type(int256).min;
+            int256[] memory lengths;
+            State memory state = State(from, to, lengths, position, 0, 0, type(int256).min, 0);
             Access[] memory accesses = self.op.accesses;
             bool linear = true;
             for (uint256 j = 0; j < factors; ++j) {
