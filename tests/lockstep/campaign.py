@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from prover.executor import Executor
+from rollup.game.question import Partial, accumulator, combine
 from rollup.machine.reference import run
 from rollup.ops import Op
+from rollup.parts import partition
 from rollup.program import Program
 from tests.lockstep.evm import Execution, Prover, seed_of
 from tests.lockstep.programs import draw
@@ -26,10 +28,16 @@ class Tally:
     """Elements that the EVM recomputed to what the reference gives."""
     executor: int = 0
     """Elements of all values that the executor gave as the reference does."""
+    parts: int = 0
+    """Parts of a reduction that the EVM reduced as the reference does."""
+    epilogues: int = 0
+    """Elements that the EVM made of a right or a wrong accumulator as the reference does."""
     largest: int = 0
     """Bytes of the largest witness."""
     by: dict[str, Counter[str]] = field(
-        default_factory=lambda: {kind: Counter() for kind in ("monoid", "opcode", "dtype", "source", "factors")}
+        default_factory=lambda: {
+            kind: Counter() for kind in ("monoid", "opcode", "dtype", "source", "factors", "parts")
+        }
     )
 
     def count(self, op: Op) -> None:
@@ -46,7 +54,8 @@ class Tally:
     def lines(self) -> Iterable[str]:
         yield (
             f"{self.programs:,} programs: {self.evm:,} elements on the EVM equal the reference's, "
-            f"{self.executor:,} of the executor's; largest witness {self.largest:,} bytes"
+            f"{self.executor:,} of the executor's; {self.parts:,} parts of reductions and {self.epilogues:,} epilogues; "
+            f"largest witness {self.largest:,} bytes"
         )
         for kind, counter in self.by.items():
             yield f"  {kind:<8}" + ", ".join(f"{name} {count:,}" for name, count in sorted(counter.items()))
@@ -92,4 +101,33 @@ def compare(seed: int, prover: Prover, per_op: int, tally: Tally, executor: bool
                 f"EVM says {answer}, the reference {right}: {describe(seed, value, position, op)}"
             )
             tally.count(op)
+        if op.part:
+            compare_parts(seed, prover, execution, value, rng, tally)
     tally.programs += 1
+
+
+def compare_parts(
+    seed: int, prover: Prover, execution: Execution, value: int, rng: random.Random, tally: Tally
+) -> None:
+    """For a random element of an op's output: some parts, what all of them combine to, and the code on several
+    accumulators.
+    """
+    op = execution.program.ops[execution.program.locate(value)[0]]
+    position = rng.randrange(op.elements)
+    step, where = execution.memory.step(value, position), describe(seed, value, position, op)
+    count = partition(op).count
+    assert prover.outline(*execution.outline(value, position)) == (op.monoid, count), where
+    right = [Partial(*step.partial(number)) for number in range(count)]
+    acc = accumulator(op.monoid, combine(op.monoid, right))
+    assert acc == step.reduce(), where
+    for number in {0, count - 1, rng.randrange(count)}:
+        answer = prover.part(*execution.part(value, position, number))
+        assert Partial(*answer) == right[number], f"EVM says {answer}, not {right[number]}: part {number} of {where}"
+        tally.parts += 1
+        tally.by["parts"][op.monoid.name] += 1
+    element = int(execution.values[value].reshape(-1)[position])
+    for given in (acc, rng.choice((0, -1, (1 << 63) - 1, -(1 << 63), rng.getrandbits(40)))):
+        computed = prover.epilogue(*execution.epilogue(value, position, given))
+        assert computed == (element, step.epilogue(given)), f"EVM says {computed}, accumulator {given}: {where}"
+        tally.epilogues += 1
+    assert step.epilogue(acc) == element, where

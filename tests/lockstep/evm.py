@@ -16,6 +16,7 @@ from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
 
 from rollup.errors import TouchstoneError
+from rollup.machine.reference import Memory
 from rollup.machine.witness import epilogue_witness, outline_witness, padding_witness, part_witness, step_witness
 from rollup.merkle import TraceTree, tensor_tree
 from rollup.program import Program
@@ -83,6 +84,11 @@ class Execution:
 
     def __init__(self, program: Program, values: list[np.ndarray]) -> None:
         self.program, self.values = program, values
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What the reference reads from."""
+        return Memory(self.program, self.values)
 
     def bytes_of(self, value: int) -> bytes:
         array = self.values[value]

@@ -24,6 +24,7 @@ from rollup.ops import (
     Term,
     Value,
 )
+from rollup.parts import Partition
 from rollup.program import Program, constant_root
 from rollup.types import DType, Root
 
@@ -341,7 +342,17 @@ def draw(seed: int) -> tuple[Program, list[np.ndarray]]:
         dealt += body
     last = draft.ops[-1]
     outputs = [(first - 1, TensorType(last.dtype, 0, last.shape))]
-    return Program.build(draft.inputs, outputs, draft.ops, draft.constants), draft.arrays
+    ops = [replace(op, part=_part(rng, op)) for op in draft.ops]
+    return Program.build(draft.inputs, outputs, ops, draft.constants), draft.arrays
+
+
+def _part(rng: random.Random, op: Op) -> int:
+    """Size of the parts of an op's box, as often as not smaller than the box, and often not along its last axis."""
+    if op.monoid is Monoid.NONE:
+        return 0
+    sizes = (1, 2, 3, 7, math.prod(op.box[-1:]), 2 * math.prod(op.box[-1:]), op.box_elements // 2)
+    cut = Partition.of(op.box, max(1, rng.choice(sizes)))
+    return 0 if cut.count == 1 else cut.size
 
 
 def _deal(rng: random.Random, deck: list[T], count: int) -> list[T]:

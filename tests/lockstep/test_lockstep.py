@@ -14,6 +14,7 @@ from rollup.machine.reference import run
 from rollup.machine.witness import TRACE, _descriptor, runs
 from rollup.merkle import multiproof
 from rollup.ops import Monoid, Opcode, wrap
+from rollup.parts import partition
 from rollup.program import Program
 from rollup.types import LEAF_BYTES, DType
 from tests.lockstep.campaign import Tally, compare
@@ -22,6 +23,8 @@ from tests.lockstep.programs import draw
 
 WANTED = 2_400
 HEAD = 2
+NO_TREE = struct.pack(">BHH", TRACE, 0, 0)
+"""The trace tree of a part that reads constants alone."""
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +55,8 @@ def test_evm_equals_reference(prover: Prover) -> None:
     assert tally.by["opcode"].keys() == {opcode.name for opcode in Opcode}
     assert tally.by["dtype"].keys() == {dtype.name for dtype in DType}
     assert tally.by["source"].keys() == {"Constant", "Value", "Carried", "Value stack", "indirect factor"}
+    assert tally.by["parts"].keys() == {monoid.name for monoid in Monoid if monoid is not Monoid.NONE}
+    assert tally.parts > 700 and tally.epilogues > 500, (tally.parts, tally.epilogues)
     pairs = {f"{x} x {y}" for x in ("I8", "I16") for y in ("I8", "I16")}
     assert pairs | {"I8", "I16", "I32", "I64"} <= {name[3:] for name in tally.by["factors"]}
 
@@ -246,6 +251,81 @@ def test_leaf_of_another_place_is_refused(prover: Prover) -> None:
                 prover.step(other, witness)
             tried += 1
     assert tried > 40, tried
+
+
+def some_parts(seeds: range, rng: random.Random) -> Iterator[tuple[Execution, int, int, int]]:
+    """(execution, value, position, parts) of random elements whose reductions are cut into parts."""
+    for seed in seeds:
+        execution = execute(seed)
+        for value, descriptor, _ in execution.program.op_values():
+            op = execution.program.ops[descriptor]
+            if op.part:
+                yield execution, value, rng.randrange(op.elements), partition(op).count
+
+
+def test_part_with_another_parts_witness_never_gives_another_result(prover: Prover) -> None:
+    rng, refused, same = random.Random(5), 0, 0
+    for execution, value, position, count in some_parts(range(400, 420), rng):
+        disputed, element, number, witness = execution.part(value, position, rng.randrange(count))
+        other = rng.choice([j for j in range(count) if j != number])
+        right = execution.memory.step(value, position).partial(other)
+        try:
+            assert prover.part(disputed, element, other, witness) == right
+        except Refused:
+            refused += 1
+        else:
+            same += 1
+            assert execution.part(value, position, other)[3] == witness, "only if it is the same"
+    assert refused > 8 and same > 40, (refused, same)
+
+
+def test_part_that_does_not_exist_and_other_elements_are_refused(prover: Prover) -> None:
+    rng, tried = random.Random(6), 0
+    for execution, value, position, count in some_parts(range(420, 430), rng):
+        disputed, element, _, witness = execution.part(value, position, 0)
+        for number in (count, count + 1, (1 << 32) - 1):
+            with pytest.raises(Refused, match="NoPart"):
+                prover.part(disputed, element, number, witness)
+        with pytest.raises(Refused, match="NoElement"):
+            prover.part(disputed, element + 1, 0, witness)
+        with pytest.raises(Refused, match="NoElement"):
+            prover.outline(disputed, LEAF_BYTES, execution.outline(value, position)[2])
+        _, _, acc, epilogue = execution.epilogue(value, position, 1)
+        with pytest.raises(Refused, match="NoElement"):
+            prover.epilogue(disputed, element + 1, acc, epilogue)
+        descriptor = execution.outline(value, position)[2]
+        for bad in (descriptor + b"\x00", descriptor[:-1], descriptor[:-32], b"\x00" + descriptor):
+            with pytest.raises(Refused):
+                prover.outline(disputed, element, bad)
+        tried += 1
+    assert tried > 20, tried
+
+
+def test_part_and_epilogue_take_no_surplus_and_miss_no_leaf(prover: Prover) -> None:
+    rng, tried, without_trace = random.Random(7), 0, 0
+    for execution, value, position, count in some_parts(range(430, 450), rng):
+        disputed, element, number, witness = execution.part(value, position, rng.randrange(count))
+        pieces = Pieces(execution, disputed, witness)
+        without_trace += not pieces.trace_leaves
+        with_leaf = pieces.trace_leaves | {disputed.leaf}
+        bad = [pieces.join([pieces.trace_tree(with_leaf), *pieces.trees[1:]]), witness + b"\x00", witness[:-1]]
+        bad.append(pieces.join([*pieces.trees, pieces.trees[-1]]))
+        bad.append(surplus_leaf(pieces, rng))
+        bad += [pieces.join(pieces.trees[:j] + pieces.trees[j + 1 :]) for j in range(len(pieces.trees))]
+        if pieces.trace_leaves:
+            bad.append(pieces.join([NO_TREE, *pieces.trees[1:]]))
+        for wrong in bad:
+            with pytest.raises(Refused):
+                prover.part(disputed, element, number, wrong)
+        _, _, acc, whole = execution.epilogue(value, position, 1)
+        pieces = Pieces(execution, disputed, whole)
+        bad = [surplus_leaf(pieces, rng), whole + b"\x00", pieces.join([NO_TREE, *pieces.trees[1:]])]
+        bad += [pieces.join(pieces.trees[:j] + pieces.trees[j + 1 :]) for j in range(len(pieces.trees))]
+        for wrong in bad:
+            with pytest.raises(Refused):
+                prover.epilogue(disputed, element, acc, wrong)
+        tried += 1
+    assert tried > 40 and 5 < without_trace < tried - 5, (tried, without_trace)
 
 
 def padded(execution: Execution) -> Iterator[tuple[int, int]]:
