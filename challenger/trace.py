@@ -13,7 +13,7 @@ from challenger.strategy import Trace
 from rollup.claim import ClaimId
 from rollup.errors import CommitmentError
 from rollup.merkle import TraceTree, tensor_tree
-from rollup.program import Program
+from rollup.program import Program, stored_bytes
 from rollup.types import Gindex, Root
 
 
@@ -29,9 +29,8 @@ class ValueTrace:
     values: Sequence[np.ndarray]
     roots: Sequence[Root] | None = None
 
-    def _bytes(self, value: int) -> bytes:
-        array = self.values[value]
-        return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
+    def _bytes(self, value: int) -> memoryview:
+        return stored_bytes(self.values[value])
 
     @cached_property
     def entries(self) -> Sequence[Root]:

@@ -148,7 +148,7 @@ class TraceTree:
     """
 
     def __init__(
-        self, roots: Sequence[Root], trace_depth: int, tensor_depth: int, tensor: Callable[[int], bytes]
+        self, roots: Sequence[Root], trace_depth: int, tensor_depth: int, tensor: Callable[[int], bytes | memoryview]
     ) -> None:
         self.depth = trace_depth + tensor_depth
         self.trace_depth, self.tensor_depth = trace_depth, tensor_depth

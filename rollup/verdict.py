@@ -141,7 +141,9 @@ def _of_part(program: Program | None, found: Conviction, at: Spot, place: str) -
         sentence = f"{at}: part {found.part} of the reduction of {place} is claimed as {said} and is {right}"
         return Finding(found, at, said, right, sentence)
     op = program.ops[program.locate(found.trace_index)[0]]
-    what = f"the {NOUNS[op.monoid]} over {box_of(op, found.part)} (part {found.part} of {partition(op).count}) of {place}"
+    what = (
+        f"the {NOUNS[op.monoid]} over {box_of(op, found.part)} (part {found.part} of {partition(op).count}) of {place}"
+    )
     if op.monoid not in ARGUMENTS:
         return Finding(found, at, said, right, f"{at}: {what} is claimed as {said} and is {right}")
     theirs, ours = (_argument(op, word) for word in words)

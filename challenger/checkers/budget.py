@@ -41,6 +41,12 @@ something else may have been running beside it.
 COPIES = 2
 """A run holds its program's constants and values at least this often, in the form of kernels and in their own."""
 
+POSITIONS = 1 << 22
+VALUE_BYTES = 1 << 28
+"""What a dispute may be about: the thread that plays reduces one element, part by part, and hashes one value. Each takes
+a second or two.
+"""
+
 MEMORY_SHARE = 0.75
 
 LONGEST_SECONDS = 600.0
@@ -87,6 +93,13 @@ class Budget:
         memory = COPIES * (cost.trace_bytes + constants)
         if memory > self.memory or cost.trace_bytes > self.trace_bytes:
             raise self._refusal(program, f"needs {memory:,} bytes of memory, {self.memory:,} are allowed")
+        for op in program.ops:
+            if op.box_elements > POSITIONS or op.bytes > VALUE_BYTES:
+                raise TooLarge(
+                    f"model 0x{program.id.hex()} is too large to be watched: a dispute would be about an element of "
+                    f"{op.box_elements:,} positions in a value of {op.bytes:,} bytes, {POSITIONS:,} and {VALUE_BYTES:,} are "
+                    "allowed; split the op"
+                )
         seconds = cost.steps / (SPEEDUP * steps_a_second)
         if MARGIN * seconds > self.seconds:
             raise self._refusal(

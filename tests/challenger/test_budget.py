@@ -60,15 +60,22 @@ def test_a_check_that_takes_many_times_what_it_took_before_has_stalled() -> None
     [
         (deep(1 << 18, (1 << 13) - 1), "bytes of memory"),
         (deep(1 << 18, 1 << 11, 1 << 15), "steps, more than"),
-        (deep(1 << 16, 1 << 5, 1 << 23), "steps, more than"),
+        (deep(1 << 17, 1 << 5, 1 << 22), "steps, more than"),
     ],
-    ids=["2^39 steps and 8 GiB", "2^44 steps and 2 GiB", "2^44 steps and 8 MiB"],
+    ids=["2^39 steps and 8 GiB", "2^44 steps and 2 GiB", "2^44 steps and 16 MiB"],
 )
 def test_a_small_file_that_stands_for_hours_is_refused_before_anything_is_run(program: Program, why: str) -> None:
     assert cost_of(program).steps >= (1 << 39) - (1 << 26)
     with pytest.raises(TooLarge, match=f"is too large to be watched here: one check of it .*{why}.* are allowed"):
         BUDGET.refuse(program, SPEED)
     assert not BUDGET.fits_anyway(program)
+
+
+@pytest.mark.parametrize("program", [deep(1, 1, 1 << 25), deep(1 << 27, 1, 1)], ids=["element", "value"])
+def test_a_dispute_that_would_hold_up_all_games_is_refused(program: Program) -> None:
+    """One element of 2^32 positions is checked in seconds; its partial results would fill the watcher's own memory."""
+    with pytest.raises(TooLarge, match="a dispute would be about an element of"):
+        BUDGET.refuse(program, math.inf)
 
 
 def test_whoever_can_cover_a_large_program_may() -> None:

@@ -317,7 +317,7 @@ def test_a_model_whose_steps_take_too_long_is_refused_or_not_finished_in_time() 
     """Whichever is found out first: by the machine's speed, or by trying."""
     with pool_of(budget=replace(SHORT, memory=1 << 30, trace_bytes=1 << 29)) as pool:
         with pytest.raises((TooLarge, CheckFailed), match="watched here"):
-            pool.prepare(deep(1 << 16, 1 << 5, 1 << 23))
+            pool.prepare(deep(1 << 17, 1 << 5, 1 << 22))
         assert pool._shared.idle == [] and pool._shared.busy == set()
 
 
