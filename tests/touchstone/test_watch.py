@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from challenger.checkers.budget import Budget
+from challenger.checkers.pool import Pool
 from challenger.modes import Mode
 from challenger.remote import RemoteTraces
 from challenger.service import WatcherService
@@ -16,8 +18,8 @@ from rollup.errors import SettingsError, TouchstoneError
 from rollup.l1.finality import Finality
 from rollup.types import Duration
 from tests.e2e.lies import PROGRAMS
-from tests.e2e.network import Network
-from touchstone.services.watch import REMEMBER, run, watcher_of
+from tests.e2e.network import TERMS, Network
+from touchstone.services.watch import REMEMBER, checks_of, run, watcher_of
 from touchstone.settings import ChainSettings, WatchSettings
 from touchstone.settings import Mode as SettingsMode
 
@@ -40,6 +42,9 @@ def made(network: Network, tmp_path: Path) -> Iterator[WatcherService]:
         traces=("http://127.0.0.1:9/", "http://127.0.0.1:8"),
         cache=tmp_path / "cache",
         poll=2.0,
+        check_processes=3,
+        check_time=30.0,
+        check_memory=1 << 30,
     )
     one = watcher_of(settings, network.client("watcher"))
     yield one
@@ -59,6 +64,19 @@ def test_the_settings_reach_the_watcher(made: WatcherService, tmp_path: Path) ->
     assert isinstance(store, RemoteTraces)
     assert [source.url for source in store.sources] == ["http://127.0.0.1:9", "http://127.0.0.1:8"]
     assert (tmp_path / "cache" / "programs").is_dir() and Duration(0) < REMEMBER
+
+
+def test_checks_run_in_processes_within_what_the_settings_and_the_deployment_leave(
+    made: WatcherService, network: Network, tmp_path: Path
+) -> None:
+    checks = made.watcher.checks
+    assert isinstance(checks, Pool) and checks.wakes and checks.wake == made.rounds.wake
+    assert checks.budget == Budget(30.0, 1 << 30, 1 << 29) and len(checks._threads) == 3
+    assert checks._folder.parent == tmp_path / "cache" / "checks" and checks._notes._path is not None
+    patient = checks_of(WatchSettings(check_time=600.0), network.client("watcher"))
+    patient.close()
+    assert patient.budget.seconds == min(TERMS.window / 8, TERMS.clock / 4)
+    assert made.library._limits.trace_bytes == 1 << 29
 
 
 def test_a_watcher_without_programs_is_told_how_to_name_them(network: Network) -> None:
