@@ -115,7 +115,7 @@ def test_a_running_watcher_convicts_a_false_claim_and_says_so_everywhere(network
             before = {name: metric(url, name) for name in COUNTERS}
             eventually(lambda: httpx.get(f"{url}/readyz").status_code == 200, "ready")
             eventually(
-                lambda: network.deployer.balance(account) == 4 * TERMS.challenge_bond, "its balance is topped up"
+                lambda: network.deployer.earnings(account) == 4 * TERMS.challenge_bond, "its balance is topped up"
             )
             right = network.claim("honest", INPUTS)
             false = lie_in_op(4, 0, True)(network, Behaviour.PUBLISHES)
