@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from tests.lockstep.campaign import Tally, compare
+from tests.lockstep.campaign import Tally, compare, compare_reduction
 from tests.lockstep.evm import Prover, seed_of
+
+REDUCTIONS = 10
+"""Reductions that lowering would never make, by program."""
 
 
 def main() -> None:
@@ -20,11 +23,14 @@ def main() -> None:
     )
     options = parser.parse_args()
     wanted = options.count if options.n is None else options.n
-    prover, tally = Prover(), Tally()
+    prover, tally, number = Prover(), Tally(), -1
     while tally.evm < wanted:
-        number, every = tally.programs, options.executor_every
+        number += 1
+        every = options.executor_every
         compare(seed_of(options.seed, number), prover, 6, tally, executor=every > 0 and number % every == 0)
-        if tally.programs % 100 == 0:
+        for more in range(REDUCTIONS):
+            compare_reduction(seed_of(options.seed, number, more), prover, 6, tally)
+        if number % 100 == 0:
             print(f"{tally.evm:,} of {wanted:,}", flush=True)
     print("\n".join(tally.lines()))
 

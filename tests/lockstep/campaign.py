@@ -11,10 +11,11 @@ import numpy as np
 
 from prover.executor import Executor
 from rollup.game.question import Partial, accumulator, combine
-from rollup.machine.reference import run
+from rollup.machine.reference import Memory, run
 from rollup.ops import Op
 from rollup.parts import partition
 from rollup.program import Program
+from tests.lockstep import reductions
 from tests.lockstep.evm import Execution, Prover, seed_of
 from tests.lockstep.programs import draw
 
@@ -106,8 +107,26 @@ def compare(seed: int, prover: Prover, per_op: int, tally: Tally, executor: bool
     tally.programs += 1
 
 
+def compare_reduction(seed: int, prover: Prover, per_op: int, tally: Tally) -> None:
+    """Draws a reduction that lowering would never make, and compares an element of it and some of its parts."""
+    program, inputs = reductions.draw(seed)
+    (op,), value = program.ops, len(inputs)
+    right = [Memory(program, inputs).element(value, position) for position in range(op.elements)]
+    execution = Execution(program, [*inputs, np.array(right, op.dtype.numpy).reshape(op.shape)])
+    rng = random.Random(seed_of("elements", seed))
+    position = rng.randrange(op.elements)
+    answer = prover.step(*execution.witness(value, position))
+    assert answer == (right[position], right[position]), (
+        f"EVM says {answer}, the reference {right[position]}: reduction of {describe(seed, value, position, op)}"
+    )
+    tally.count(op)
+    if op.part:
+        compare_parts(seed, prover, execution, value, rng, tally, per_op)
+    tally.programs += 1
+
+
 def compare_parts(
-    seed: int, prover: Prover, execution: Execution, value: int, rng: random.Random, tally: Tally
+    seed: int, prover: Prover, execution: Execution, value: int, rng: random.Random, tally: Tally, most: int = 3
 ) -> None:
     """For a random element of an op's output: some parts, what all of them combine to, and the code on several
     accumulators.
@@ -120,7 +139,7 @@ def compare_parts(
     right = [Partial(*step.partial(number)) for number in range(count)]
     acc = accumulator(op.monoid, combine(op.monoid, right))
     assert acc == step.reduce(), where
-    for number in {0, count - 1, rng.randrange(count)}:
+    for number in sorted(rng.sample(range(count), min(most, count))):
         answer = prover.part(*execution.part(value, position, number))
         assert Partial(*answer) == right[number], f"EVM says {answer}, not {right[number]}: part {number} of {where}"
         tally.parts += 1
