@@ -95,9 +95,8 @@ contract DisputeGame is Elements {
         Dispute storage dispute = _disputes[claimId];
         if (dispute.convicted) revert AlreadyConvicted(claimId);
         uint32 counter = dispute.games;
-        (TracePolicy policy, uint8 traceDepth, uint8 leafDepth) = CHAIN.admit{value: msg.value}(
-            claimId, claim.modelId, inclusion, msg.sender, CHALLENGE_BOND, counter == 0
-        );
+        (TracePolicy policy, uint8 traceDepth, uint8 leafDepth) =
+            CHAIN.admit{value: msg.value}(claimId, claim.modelId, inclusion, msg.sender, CHALLENGE_BOND, counter == 0);
 
         if (counter == 0) {
             (dispute.claimant, dispute.policy) = (claim.claimant, policy);

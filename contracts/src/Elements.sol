@@ -83,8 +83,7 @@ abstract contract Elements is Games {
     function partials(ClaimId claimId, bytes32 traceRoot, Question memory question, bytes calldata results) external {
         if (msg.sender != _disputes[claimId].claimant) revert NotClaimant(claimId);
         uint8 monoid = question.monoid;
-        uint256 needed =
-            Parts.children(question.parts, question.level, question.index) * Partials.width(monoid);
+        uint256 needed = Parts.children(question.parts, question.level, question.index) * Partials.width(monoid);
         if (needed == 0 || results.length != needed) revert PartialCount(results.length, needed);
         if (question.level != 0) {
             (int64 value, uint64 position) = Partials.combine(results, monoid);
@@ -160,7 +159,9 @@ abstract contract Elements is Games {
         bytes calldata results,
         Opening memory opening
     ) private pure {
-        if (move.node != _nodeOf(move.game.claimId, move.game.traceRoot, question)) revert NotThisQuestion(move.node);
+        if (move.node != _nodeOf(move.game.claimId, move.game.traceRoot, question)) {
+            revert NotThisQuestion(move.node);
+        }
         if (opening.mark != _digest(results)) revert NotTheseResults(move.node);
     }
 

@@ -23,6 +23,9 @@ import {Duration, currentTime, latest} from "./types/Time.sol";
 abstract contract Games is Verdicts {
     using Clock for Clocks;
 
+    /// @dev Entries in a game's list of helpers; what does not fit is paid to the claimant.
+    uint256 internal constant MAX_HELPERS = 8;
+
     Duration internal immutable WINDOW;
     Duration internal immutable CLOCK;
     Duration internal immutable SPACING;
@@ -179,7 +182,8 @@ abstract contract Games is Verdicts {
         CHAIN.forfeit(ref.challenger, CHALLENGE_BOND, payments);
     }
 
-    /// @dev Notes that the game leaves a node that was opened, and who had opened it if that was not the claimant.
+    /// @dev Notes that the game leaves a node that was opened, and who had opened it if that was not the claimant. The list is
+    ///      bounded: a challenger that opens nodes from many accounts can't make its own loss dear to collect.
     function _leave(GameId gameId, Game storage game, Dispute storage dispute, Opening memory opening) internal {
         game.moves += 1;
         // forge-lint: disable-next-line(unsafe-typecast) the mark of a node of the tree is an address
@@ -188,7 +192,7 @@ abstract contract Games is Verdicts {
         uint8 count = game.helpers;
         if (count != 0 && _helpers[gameId][count - 1].account == by) {
             _helpers[gameId][count - 1].moves += 1;
-        } else {
+        } else if (count < MAX_HELPERS) {
             _helpers[gameId][count] = Helper(by, 1);
             game.helpers = count + 1;
         }

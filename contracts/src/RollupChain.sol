@@ -127,7 +127,8 @@ contract RollupChain is Ledger, Uploads {
             Duration.unwrap(params.window) == 0 || Duration.unwrap(params.clock) == 0
                 || Duration.unwrap(params.spacing) == 0
                 || Duration.unwrap(params.spacing) > Duration.unwrap(params.window)
-                || Duration.unwrap(params.withdrawalDelay) == 0 || params.arity == 0 || params.arity > 8 || params.claimBond == 0 || params.challengeBond == 0 || 2 * paid > params.claimBond
+                || Duration.unwrap(params.withdrawalDelay) == 0 || params.arity == 0 || params.arity > 8
+                || params.claimBond == 0 || params.challengeBond == 0 || 2 * paid > params.claimBond
                 || params.collectFee > params.challengeBond || address(prover).code.length == 0
         ) revert BadParams();
         CLAIM_BOND = params.claimBond;

@@ -52,9 +52,9 @@ contract DisputeAttacksTest is World {
             yes("challenger's turn", turnOf(games[j]) == Side.Challenger);
         }
         wait(CLOCK + 1);
-        uint256 before = chain.balance(claimant);
+        uint256 before = chain.earnings(claimant);
         game.timeout(all(games));
-        same("each pays", chain.balance(claimant), before + games.length * MOVE_FEE);
+        same("each pays", chain.earnings(claimant), before + games.length * MOVE_FEE);
         wait(WINDOW);
         yes("the claim stands", chain.isFinal(posted.claim, posted.inclusion));
         chain.release(posted.claim, posted.inclusion);
@@ -76,6 +76,7 @@ contract DisputeAttacksTest is World {
 
     function test_selfChallenge_lost_protectsNothing() public {
         Posted memory posted = post(model, Traces.changed(LEAF, 6));
+        fund(claimant, CHALLENGE_BOND);
         GameId own = challenge(claimant, posted);
         reveal(own, posted.trace);
         wait(CLOCK + 1);
@@ -89,6 +90,7 @@ contract DisputeAttacksTest is World {
 
     function test_selfChallenge_open_blocksNobody() public {
         Posted memory posted = post(model, Traces.changed(LEAF, 6));
+        fund(claimant, CHALLENGE_BOND);
         challenge(claimant, posted);
         GameId honest = challenge(ALICE, posted, commitmentOf(posted, ALICE));
         wait(1);
@@ -97,12 +99,13 @@ contract DisputeAttacksTest is World {
     }
 
     function test_selfConviction_isALoss() public {
-        uint256 before = chain.balance(claimant);
+        fund(claimant, CHALLENGE_BOND);
+        uint256 before = chain.balance(claimant) + CHALLENGE_BOND;
         Posted memory posted = post(model, Traces.changed(LEAF, 6));
         GameId own = challenge(claimant, posted, commitmentOf(posted, claimant));
         wait(1);
         prove(claimant, own, posted.claim, PLACE, Rule.Step, difference(1, 2));
-        uint256 lost = before - chain.balance(claimant);
+        uint256 lost = before - chain.balance(claimant) - chain.earnings(claimant);
         yes("at least half is burned", lost >= CLAIM_BOND / 2 && chain.burned() == lost);
         same("nothing locked", chain.locked(claimant), 0);
     }
@@ -125,6 +128,7 @@ contract DisputeAttacksTest is World {
     function descendFrom(GameId gameId, Trace memory trace) private {
         select(ALICE, gameId, trace, PLACE);
         revealLeaf(gameId, trace);
+        nextBlock();
     }
 
     function test_conviction_endsEveryOtherGame() public {
@@ -138,7 +142,7 @@ contract DisputeAttacksTest is World {
         yes("no second verdict", !tries(BOB, late));
         yes("no second proof", !tries(BOB, proofCall(sybil, posted.claim)));
         game.reclaim(one(sybil));
-        same("Bob's bond is whole", chain.balance(BOB), 100 ether);
+        same("Bob's bond is whole", chain.earnings(BOB), 100 ether);
     }
 
     /// @dev At every second exactly one of the two can be had: the proof up to the deadline, the timeout after it.
@@ -194,7 +198,7 @@ contract DisputeAttacksTest is World {
         yes("nor in the other's game", !tries(EVE, proofCall(honest, posted.claim)));
         bytes memory proof = proofCall(honest, posted.claim);
         yes("the original does", tries(ALICE, proof));
-        same("reward", chain.balance(ALICE), 100 ether + REWARD);
+        same("reward", chain.earnings(ALICE), 100 ether + REWARD);
         same("the copier's bond", chain.locked(EVE), CHALLENGE_BOND);
     }
 
@@ -350,7 +354,7 @@ contract DisputeAttacksTest is World {
         chain = new RollupChain(terms, new ToyProver());
         game = chain.game();
         model = chain.registerModel(header(0), abi.encodePacked(bytes32(uint256(1)), bytes32(uint256(2))));
-        fund(claimant, CLAIM_BOND);
+        deposit(claimant, CLAIM_BOND);
         fund(ALICE, CHALLENGE_BOND);
         Posted memory posted = post(model, Traces.honest());
         GameId gameId = challenge(ALICE, posted);
@@ -360,7 +364,7 @@ contract DisputeAttacksTest is World {
         wait(CLOCK + 1);
         VM.prank(EVE);
         game.timeout(one(gameId));
-        same("defender", chain.balance(claimant), CHALLENGE_BOND - COLLECT_FEE);
+        same("defender", chain.earnings(claimant), CHALLENGE_BOND - COLLECT_FEE);
         wait(WINDOW);
         yes("final", chain.isFinal(posted.claim, posted.inclusion));
     }

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {DisputeGame} from "../src/DisputeGame.sol";
+import {Games} from "../src/Games.sol";
 import {Ledger} from "../src/Ledger.sol";
 import {RollupChain} from "../src/RollupChain.sol";
 import {Verdicts} from "../src/Verdicts.sol";
@@ -51,7 +52,7 @@ contract DisputeGameTest is World {
 
     function test_challenge_fromBalance_succeeds() public view {
         same("locked", chain.locked(ALICE), CHALLENGE_BOND);
-        same("free", chain.balance(ALICE), 90 ether);
+        same("free", chain.earnings(ALICE), 90 ether);
         same("open games", openGames(posted.id), 1);
         (bytes32 node, Side turn, Clocks memory clocks, Side expired) = game.stateOf(refOf(gameId));
         same("node", node, posted.trace.root());
@@ -66,7 +67,7 @@ contract DisputeGameTest is World {
         VM.prank(EVE);
         game.challenge{value: 12 ether}(posted.claim, posted.inclusion, 0);
         same("locked", chain.locked(EVE), CHALLENGE_BOND);
-        same("free", chain.balance(EVE), 2 ether);
+        same("free", chain.earnings(EVE), 2 ether);
         same("the game holds nothing", address(game).balance, 0);
     }
 
@@ -86,8 +87,8 @@ contract DisputeGameTest is World {
     function test_challenge_windowOver_reverts() public {
         Posted memory other = post(model, Traces.honest());
         Timestamp end = Timestamp.wrap(uint40(time + WINDOW));
-        wait(WINDOW + 1);
-        VM.expectRevert(abi.encodeWithSelector(RollupChain.WindowOver.selector, end));
+        wait(WINDOW + SPACING + 1);
+        VM.expectRevert(abi.encodeWithSelector(RollupChain.WindowOver.selector, end, uint256(time - SPACING)));
         challenge(BOB, other);
     }
 
@@ -106,7 +107,7 @@ contract DisputeGameTest is World {
     }
 
     function test_challenge_noBond_reverts() public {
-        VM.expectRevert(abi.encodeWithSelector(Ledger.InsufficientBalance.selector, EVE, 0, CHALLENGE_BOND));
+        VM.expectRevert(abi.encodeWithSelector(Ledger.InsufficientEarnings.selector, EVE, 0, CHALLENGE_BOND));
         challenge(EVE, posted);
     }
 
@@ -115,7 +116,7 @@ contract DisputeGameTest is World {
         GameId other = game.gameIdOf(ref.claimId, ref.traceRoot, ref.challenger, ref.counter);
         yes("another game", GameId.unwrap(other) != GameId.unwrap(gameId));
         Move memory move = Move(ref, posted.trace.root());
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.GameOver.selector, other));
+        VM.expectRevert(abi.encodeWithSelector(Games.GameOver.selector, other));
         VM.prank(ALICE);
         game.commit(move, bytes32(uint256(1)));
     }
@@ -148,7 +149,7 @@ contract DisputeGameTest is World {
         challengeRootless();
         Move memory early = moveOf(gameId);
         setTraceRoot();
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.WrongTraceRoot.selector, bytes32(0), posted.trace.root()));
+        VM.expectRevert(abi.encodeWithSelector(Games.WrongTraceRoot.selector, bytes32(0), posted.trace.root()));
         VM.prank(ALICE);
         game.commit(early, bytes32(uint256(1)));
     }
@@ -156,16 +157,14 @@ contract DisputeGameTest is World {
     function test_move_otherNode_reverts() public {
         Move memory move = moveOf(gameId);
         move.node = bytes32(uint256(1));
-        VM.expectRevert(
-            abi.encodeWithSelector(DisputeGame.WrongNode.selector, bytes32(uint256(1)), posted.trace.root())
-        );
+        VM.expectRevert(abi.encodeWithSelector(Games.WrongNode.selector, bytes32(uint256(1)), posted.trace.root()));
         VM.prank(ALICE);
         game.commit(move, bytes32(uint256(1)));
     }
 
     function test_move_ofStranger_reverts() public {
         Move memory move = moveOf(gameId);
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.NotChallenger.selector, BOB));
+        VM.expectRevert(abi.encodeWithSelector(Games.NotChallenger.selector, BOB));
         VM.prank(BOB);
         game.commit(move, bytes32(uint256(1)));
     }
@@ -173,7 +172,7 @@ contract DisputeGameTest is World {
     function test_move_defenderExpired_reverts() public {
         Move memory move = moveOf(gameId);
         wait(CLOCK + 1);
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.ClockExpired.selector, gameId, Side.Defender));
+        VM.expectRevert(abi.encodeWithSelector(Games.ClockExpired.selector, gameId, Side.Defender));
         VM.prank(ALICE);
         game.commit(move, bytes32(uint256(1)));
     }
@@ -182,7 +181,7 @@ contract DisputeGameTest is World {
         reveal(gameId, posted.trace);
         Move memory move = moveOf(gameId);
         wait(CLOCK + 1);
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.ClockExpired.selector, gameId, Side.Challenger));
+        VM.expectRevert(abi.encodeWithSelector(Games.ClockExpired.selector, gameId, Side.Challenger));
         VM.prank(ALICE);
         game.commit(move, bytes32(uint256(1)));
     }
@@ -192,13 +191,13 @@ contract DisputeGameTest is World {
         wait(CLOCK + 1);
         game.timeout(one(other));
         Move memory move = moveOf(gameId);
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.GameOver.selector, gameId));
+        VM.expectRevert(abi.encodeWithSelector(Games.GameOver.selector, gameId));
         VM.prank(ALICE);
         game.commit(move, bytes32(uint256(1)));
     }
 
     function test_game_ended_leavesNothingBehind() public {
-        descend(ALICE, gameId, posted.trace, LEAF);
+        walk(ALICE, gameId, posted.trace, LEAF);
         prove(ALICE, gameId, posted.claim, 32 + LEAF, Rule.Step, difference(-1, 5));
         Game memory none;
         same("deleted", keccak256(abi.encode(game.gameOf(gameId))), keccak256(abi.encode(none)));
@@ -259,7 +258,7 @@ contract DisputeGameTest is World {
     function test_setTraceRoot_stranger_reverts() public {
         challengeRootless();
         bytes memory forged = signed(0xe5e, bytes32(uint256(1)));
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.NotClaimant.selector, posted.id));
+        VM.expectRevert(abi.encodeWithSelector(Games.NotClaimant.selector, posted.id));
         VM.prank(EVE);
         game.setTraceRoot(posted.id, bytes32(uint256(1)), forged);
     }
@@ -280,7 +279,7 @@ contract DisputeGameTest is World {
 
     function test_setTraceRoot_zero_reverts() public {
         challengeRootless();
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.NoTraceRoot.selector, posted.id));
+        VM.expectRevert(abi.encodeWithSelector(Games.NoTraceRoot.selector, posted.id));
         VM.prank(claimant);
         game.setTraceRoot(posted.id, 0, "");
     }
@@ -439,7 +438,7 @@ contract DisputeGameTest is World {
     }
 
     function test_select_notOpened_reverts() public {
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.NotOpened.selector, posted.trace.root()));
+        VM.expectRevert(abi.encodeWithSelector(Games.NotOpened.selector, posted.trace.root()));
         this.selectRaw(4, posted.trace.nodes[4], posted.trace.path(4, 1));
     }
 
@@ -484,21 +483,22 @@ contract DisputeGameTest is World {
     }
 
     function test_prove_stepOnPath_convicts() public {
-        descend(ALICE, gameId, posted.trace, LEAF);
+        walk(ALICE, gameId, posted.trace, LEAF);
         VM.expectEmit(address(game));
-        emit DisputeGame.Convicted(
+        emit Games.Convicted(
             posted.id,
             gameId,
             Rule.Step,
             Gindex.wrap(uint128(32 + LEAF)),
             2,
             3,
+            0,
             bytes32(type(uint256).max),
             bytes32(uint256(5))
         );
         prove(ALICE, gameId, posted.claim, 32 + LEAF, Rule.Step, difference(-1, 5));
         yes("invalid", chain.status(posted.claim, posted.inclusion) == Status.Invalid);
-        same("challenger", chain.balance(ALICE), 100 ether + REWARD);
+        same("challenger", chain.earnings(ALICE), 100 ether + REWARD);
         same("challenger's bond", chain.locked(ALICE), 0);
         same("claimant's bond", chain.locked(claimant), 0);
         same("burned", chain.burned(), CLAIM_BOND - REWARD);
@@ -508,6 +508,7 @@ contract DisputeGameTest is World {
     function test_prove_stepBeforeReveal_convicts() public {
         reveal(gameId, posted.trace);
         select(ALICE, gameId, posted.trace, 32 + LEAF);
+        nextBlock();
         prove(ALICE, gameId, posted.claim, 32 + LEAF, Rule.Step, difference(-1, 5));
         yes("invalid", chain.status(posted.claim, posted.inclusion) == Status.Invalid);
     }
@@ -525,7 +526,7 @@ contract DisputeGameTest is World {
         Posted memory other = post(model, Traces.changed(LEAF, 7));
         bytes32 commitment = game.commitmentOf(other.id, other.trace.root(), BOB, Gindex.wrap(uint128(32 + LEAF)), 0);
         GameId direct = challenge(BOB, other, commitment);
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.PlaceNotReached.selector, direct, 32 + LEAF));
+        VM.expectRevert(abi.encodeWithSelector(Games.PlaceNotReached.selector, direct, 32 + LEAF));
         this.proveRaw(BOB, direct, other.claim, 32 + LEAF, Rule.Step, difference(-1, 5));
     }
 
@@ -548,11 +549,12 @@ contract DisputeGameTest is World {
         gameId = challenge(ALICE, posted);
         reveal(gameId, trace);
         select(ALICE, gameId, trace, place);
+        nextBlock();
     }
 
     function test_prove_notReached_reverts() public {
         refused(
-            abi.encodeWithSelector(DisputeGame.PlaceNotReached.selector, gameId, 32 + LEAF),
+            abi.encodeWithSelector(Games.PlaceNotReached.selector, gameId, 32 + LEAF),
             32 + LEAF,
             Rule.Step,
             difference(-1, 5)
@@ -560,42 +562,42 @@ contract DisputeGameTest is World {
     }
 
     function test_prove_otherClaim_reverts() public {
-        descend(ALICE, gameId, posted.trace, LEAF);
+        walk(ALICE, gameId, posted.trace, LEAF);
         Claim memory other = posted.claim;
         other.inputRoot = 0;
         ClaimId otherId = chain.claimIdOf(other);
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.WrongClaim.selector, posted.id, otherId));
+        VM.expectRevert(abi.encodeWithSelector(Games.WrongClaim.selector, posted.id, otherId));
         this.proveRaw(ALICE, gameId, other, 32 + LEAF, Rule.Step, difference(-1, 5));
     }
 
     function test_prove_rootless_reverts() public {
         challengeRootless();
-        refused(abi.encodeWithSelector(DisputeGame.NoTraceRoot.selector, posted.id), 1, Rule.Step, difference(-1, 5));
+        refused(abi.encodeWithSelector(Games.NoTraceRoot.selector, posted.id), 1, Rule.Step, difference(-1, 5));
     }
 
     function test_prove_equalElements_reverts() public {
-        descend(ALICE, gameId, posted.trace, LEAF);
+        walk(ALICE, gameId, posted.trace, LEAF);
         bytes memory reason = abi.encodeWithSelector(Verdicts.NoMismatch.selector, 32 + LEAF);
         refused(reason, 32 + LEAF, Rule.Step, difference(5, 5));
         refused(reason, 32 + LEAF, Rule.Padding, difference(5, 5));
     }
 
     function test_prove_proverReverts_reverts() public {
-        descend(ALICE, gameId, posted.trace, LEAF);
+        walk(ALICE, gameId, posted.trace, LEAF);
         bytes memory reason = abi.encodeWithSelector(ToyProver.Refused.selector);
         refused(reason, 32 + LEAF, Rule.Step, "");
         refused(reason, 32 + LEAF, Rule.Padding, "");
     }
 
     function test_prove_opPadding_convicts() public {
-        descend(ALICE, gameId, posted.trace, LEAF);
+        walk(ALICE, gameId, posted.trace, LEAF);
         prove(ALICE, gameId, posted.claim, 32 + LEAF, Rule.Padding, difference(1, 0));
         yes("invalid", chain.status(posted.claim, posted.inclusion) == Status.Invalid);
     }
 
     function test_prove_wrongRuleForPlace_reverts() public {
         uint256 leaf = 32 + LEAF;
-        descend(ALICE, gameId, posted.trace, LEAF);
+        walk(ALICE, gameId, posted.trace, LEAF);
         refused(abi.encodeWithSelector(Verdicts.RuleNotApplicable.selector, Rule.Input, leaf), leaf, Rule.Input, "");
         refused(abi.encodeWithSelector(Verdicts.RuleNotApplicable.selector, Rule.Output, leaf), leaf, Rule.Output, "");
         refused(abi.encodeWithSelector(Verdicts.RuleNotApplicable.selector, Rule.Timeout, leaf), leaf, Rule.Timeout, "");
@@ -631,8 +633,8 @@ contract DisputeGameTest is World {
     function provePadding(Trace memory trace, uint256 leaf, uint256 byteIndex, uint256 value) private {
         standOn(trace, 32 + leaf);
         VM.expectEmit(address(game));
-        emit DisputeGame.Convicted(
-            posted.id, gameId, Rule.Padding, Gindex.wrap(uint128(32 + leaf)), leaf / 4, byteIndex, bytes32(value), 0
+        emit Games.Convicted(
+            posted.id, gameId, Rule.Padding, Gindex.wrap(uint128(32 + leaf)), leaf / 4, byteIndex, 0, bytes32(value), 0
         );
         prove(ALICE, gameId, posted.claim, 32 + leaf, Rule.Padding, paddingWitness(trace, leaf));
         yes("invalid", chain.status(posted.claim, posted.inclusion) == Status.Invalid);
@@ -648,12 +650,13 @@ contract DisputeGameTest is World {
         gameId = challenge(ALICE, posted);
         reveal(gameId, trace);
         select(ALICE, gameId, trace, 32 + leaf);
+        nextBlock();
     }
 
     function test_prove_inputPadding_convicts() public {
         Trace memory trace = paddedTrace(1, 476);
         VM.expectEmit(address(game));
-        emit DisputeGame.Convicted(posted.id, gameId, Rule.Padding, Gindex.wrap(33), 0, 476, bytes32(uint256(1)), 0);
+        emit Games.Convicted(posted.id, gameId, Rule.Padding, Gindex.wrap(33), 0, 476, 0, bytes32(uint256(1)), 0);
         prove(ALICE, gameId, posted.claim, 33, Rule.Padding, paddingWitness(trace, 1));
         yes("invalid", chain.status(posted.claim, posted.inclusion) == Status.Invalid);
     }
@@ -703,8 +706,9 @@ contract DisputeGameTest is World {
         Trace memory trace = paddedTrace(0, 3);
         GameId second = challenge(BOB, posted);
         select(BOB, second, trace, 8);
+        nextBlock();
         VM.expectEmit(address(game));
-        emit DisputeGame.Convicted(posted.id, second, Rule.Input, Gindex.wrap(8), 0, 0, trace.entry(0), honest.entry(0));
+        emit Games.Convicted(posted.id, second, Rule.Input, Gindex.wrap(8), 0, 0, 0, trace.entry(0), honest.entry(0));
         prove(BOB, second, posted.claim, 8, Rule.Input, entryWitness(trace, 0, 0, honest.entry(0), honest.entry(1)));
         yes("invalid", chain.status(posted.claim, posted.inclusion) == Status.Invalid);
     }
@@ -714,6 +718,7 @@ contract DisputeGameTest is World {
         Trace memory trace = paddedTrace(3 * 4, 3);
         GameId second = challenge(BOB, posted);
         select(BOB, second, trace, 11);
+        nextBlock();
         prove(BOB, second, posted.claim, 11, Rule.Output, entryWitness(trace, 3, 1, honest.entry(3), honest.entry(4)));
         yes("invalid", chain.status(posted.claim, posted.inclusion) == Status.Invalid);
     }
@@ -775,12 +780,12 @@ contract DisputeGameTest is World {
     function test_timeout_defender_convicts() public {
         wait(CLOCK + 1);
         VM.expectEmit(address(game));
-        emit DisputeGame.Convicted(posted.id, gameId, Rule.Timeout, Gindex.wrap(1), 0, 0, 0, 0);
+        emit Games.Convicted(posted.id, gameId, Rule.Timeout, Gindex.wrap(1), 0, 0, 0, 0, 0);
         VM.prank(EVE);
         game.timeout(one(gameId));
         yes("invalid", chain.status(posted.claim, posted.inclusion) == Status.Invalid);
-        same("collector", chain.balance(EVE), COLLECT_FEE);
-        same("challenger", chain.balance(ALICE), 100 ether + REWARD);
+        same("collector", chain.earnings(EVE), COLLECT_FEE);
+        same("challenger", chain.earnings(ALICE), 100 ether + REWARD);
         same("burned", chain.burned(), CLAIM_BOND - REWARD - COLLECT_FEE);
     }
 
@@ -789,13 +794,13 @@ contract DisputeGameTest is World {
         select(ALICE, gameId, posted.trace, 5);
         reveal(gameId, posted.trace);
         wait(CLOCK + 1);
-        uint256 before = chain.balance(claimant);
+        uint256 before = chain.earnings(claimant);
         VM.expectEmit(address(game));
-        emit DisputeGame.ChallengeLost(posted.id, gameId, EVE, 2 * MOVE_FEE);
+        emit Games.ChallengeLost(posted.id, gameId, EVE, 2 * MOVE_FEE);
         VM.prank(EVE);
         game.timeout(one(gameId));
-        same("defender", chain.balance(claimant), before + 2 * MOVE_FEE);
-        same("collector", chain.balance(EVE), COLLECT_FEE);
+        same("defender", chain.earnings(claimant), before + 2 * MOVE_FEE);
+        same("collector", chain.earnings(EVE), COLLECT_FEE);
         same("burned", chain.burned(), CHALLENGE_BOND - COLLECT_FEE - 2 * MOVE_FEE);
         same("bond", chain.locked(ALICE), 0);
         same("claim's bond stays", chain.locked(claimant), CLAIM_BOND);
@@ -813,10 +818,10 @@ contract DisputeGameTest is World {
             }
         }
         wait(CLOCK + 1);
-        uint256 before = chain.balance(claimant);
+        uint256 before = chain.earnings(claimant);
         VM.prank(EVE);
         game.timeout(one(gameId));
-        same("defender", chain.balance(claimant), before + CHALLENGE_BOND - COLLECT_FEE);
+        same("defender", chain.earnings(claimant), before + CHALLENGE_BOND - COLLECT_FEE);
         same("burned", chain.burned(), 0);
     }
 
@@ -866,7 +871,7 @@ contract DisputeGameTest is World {
         same("still locked", chain.locked(BOB), 2 * CHALLENGE_BOND);
         VM.prank(EVE);
         game.reclaim(two(second, third));
-        same("free", chain.balance(BOB), 100 ether);
+        same("free", chain.earnings(BOB), 100 ether);
         same("nothing locked", chain.locked(BOB), 0);
     }
 
@@ -895,7 +900,7 @@ contract DisputeGameTest is World {
     function test_stateOf_ended_reverts() public {
         wait(CLOCK + 1);
         game.timeout(one(gameId));
-        VM.expectRevert(abi.encodeWithSelector(DisputeGame.GameOver.selector, gameId));
+        VM.expectRevert(abi.encodeWithSelector(Games.GameOver.selector, gameId));
         game.stateOf(refOf(gameId));
     }
 

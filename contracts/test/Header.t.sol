@@ -19,7 +19,7 @@ contract HeaderTest is Base {
     }
 
     function test_decode_wellFormed_succeeds() public view {
-        Model memory model = this.decode(header(hex"000101020300000003", INPUT, OUTPUT));
+        Model memory model = this.decode(header(hex"000201020300000003", INPUT, OUTPUT));
         yes("policy", model.policy == TracePolicy.OnDispute);
         same("trace depth", model.traceDepth, 2);
         same("tensor depth", model.tensorDepth, 3);
@@ -32,45 +32,45 @@ contract HeaderTest is Base {
     }
 
     function test_decode_version_reverts() public {
-        VM.expectRevert(abi.encodeWithSelector(Header.UnsupportedVersion.selector, 2));
-        this.decode(header(hex"000201020300000003", INPUT, OUTPUT));
+        VM.expectRevert(abi.encodeWithSelector(Header.UnsupportedVersion.selector, 1));
+        this.decode(header(hex"000101020300000003", INPUT, OUTPUT));
     }
 
     function test_decode_policy_reverts() public {
         VM.expectRevert(abi.encodeWithSelector(Header.UnknownPolicy.selector, 2));
-        this.decode(header(hex"000102020300000003", INPUT, OUTPUT));
+        this.decode(header(hex"000202020300000003", INPUT, OUTPUT));
     }
 
     function test_decode_depth_reverts() public {
         VM.expectRevert(abi.encodeWithSelector(Header.DepthTooLarge.selector, 33, 3));
-        this.decode(header(hex"000101210300000003", INPUT, OUTPUT));
+        this.decode(header(hex"000201210300000003", INPUT, OUTPUT));
     }
 
     function test_decode_valuesBeyondDepth_reverts() public {
         VM.expectRevert(abi.encodeWithSelector(Header.ValuesOutside.selector, 5));
-        this.decode(header(hex"000101020300000005", INPUT, OUTPUT));
+        this.decode(header(hex"000201020300000005", INPUT, OUTPUT));
     }
 
     function test_decode_fewerValuesThanInputs_reverts() public {
         VM.expectRevert(abi.encodeWithSelector(Header.ValuesOutside.selector, 0));
-        this.decode(header(hex"000101020300000000", INPUT, OUTPUT));
+        this.decode(header(hex"000201020300000000", INPUT, OUTPUT));
     }
 
     function test_decode_outputOutside_reverts() public {
         VM.expectRevert(abi.encodeWithSelector(Header.OutputOutside.selector, 2));
-        this.decode(header(hex"000101020300000002", INPUT, OUTPUT));
+        this.decode(header(hex"000201020300000002", INPUT, OUTPUT));
     }
 
     function test_decode_noTensors_reverts() public {
         VM.expectRevert(abi.encodeWithSelector(Header.NoTensors.selector));
-        this.decode(header(hex"000101020300000003", hex"00", OUTPUT));
+        this.decode(header(hex"000201020300000003", hex"00", OUTPUT));
         VM.expectRevert(abi.encodeWithSelector(Header.NoTensors.selector));
-        this.decode(header(hex"000101020300000003", INPUT, hex"00"));
+        this.decode(header(hex"000201020300000003", INPUT, hex"00"));
     }
 
     function test_decode_type_reverts() public {
         VM.expectRevert(abi.encodeWithSelector(Header.UnknownType.selector, 4));
-        this.decode(header(hex"000101020300000003", hex"01040701000000ff", OUTPUT));
+        this.decode(header(hex"000201020300000003", hex"01040701000000ff", OUTPUT));
     }
 
     function test_decode_rank_reverts() public {
@@ -79,21 +79,21 @@ contract HeaderTest is Base {
             dims[4 * d + 3] = 0x01;
         }
         VM.expectRevert(abi.encodeWithSelector(Header.RankTooLarge.selector, 13));
-        this.decode(header(hex"000101020300000003", abi.encodePacked(hex"0100070d", dims), OUTPUT));
+        this.decode(header(hex"000201020300000003", abi.encodePacked(hex"0100070d", dims), OUTPUT));
     }
 
     function test_decode_tensorTooLarge_reverts() public {
         VM.expectRevert(abi.encodeWithSelector(Header.TensorTooLarge.selector, 8 * 1024 + 1));
-        this.decode(header(hex"000101020300000003", hex"0100070100002001", OUTPUT));
+        this.decode(header(hex"000201020300000003", hex"0100070100002001", OUTPUT));
     }
 
     function test_decode_surplus_reverts() public {
         VM.expectRevert(abi.encodeWithSelector(Header.HeaderTooLong.selector, 1));
-        this.decode(abi.encodePacked(header(hex"000101020300000003", INPUT, OUTPUT), hex"00"));
+        this.decode(abi.encodePacked(header(hex"000201020300000003", INPUT, OUTPUT), hex"00"));
     }
 
     function testFuzz_decode_truncated_reverts(uint256 length) public {
-        bytes memory whole = header(hex"000101020300000003", INPUT, OUTPUT);
+        bytes memory whole = header(hex"000201020300000003", INPUT, OUTPUT);
         bytes memory part = new bytes(length % whole.length);
         for (uint256 j = 0; j < part.length; ++j) {
             part[j] = whole[j];
@@ -104,7 +104,7 @@ contract HeaderTest is Base {
 
     /// @dev Whatever the bytes are, decoding ends with a model or with one of the library's errors.
     function testFuzz_decode_anyBytes_keepsItsPromises(bytes calldata rest) public view {
-        try this.decode(abi.encodePacked(hex"0001", rest)) returns (Model memory model) {
+        try this.decode(abi.encodePacked(hex"0002", rest)) returns (Model memory model) {
             yes("values", model.values >= model.inputs.length && model.inputs.length != 0);
             yes("outputs", model.outputs.length != 0);
         } catch (bytes memory reason) {

@@ -65,11 +65,37 @@ contract Player is World {
         ++done["deposit"];
     }
 
+    function fund(uint8 account, uint64 amount) external {
+        fund(who(account), amount);
+        paidIn += amount;
+        ++done["fund"];
+    }
+
+    function redeposit(uint8 account, uint64 amount) external {
+        VM.prank(who(account));
+        chain.redeposit(amount);
+        ++done["redeposit"];
+    }
+
     function withdraw(uint8 account, uint64 amount) external {
         VM.prank(who(account));
         chain.withdraw(amount);
         paidOut += amount;
         ++done["withdraw"];
+    }
+
+    function announce(uint8 account, uint64 amount) external {
+        VM.prank(who(account));
+        chain.announceWithdrawal(amount);
+        ++done["announce"];
+    }
+
+    function complete(uint8 account) external {
+        uint256 before = chain.balance(who(account));
+        VM.prank(who(account));
+        chain.completeWithdrawal();
+        paidOut += before - chain.balance(who(account));
+        ++done["complete"];
     }
 
     function post(bool spoiled) external {
@@ -164,11 +190,13 @@ contract Player is World {
         else wait(duration % 8 == 1 ? CLOCK + 1 : uint256(duration) % 10);
     }
 
-    /// @dev Balances and locked bonds of everybody who plays.
+    /// @dev Balances, earnings and locked bonds of everybody who plays.
     function held() external view returns (uint256 total) {
         for (uint256 j = 0; j < 4; ++j) {
-            total += chain.balance(who(j)) + chain.locked(who(j));
+            total += chain.balance(who(j)) + chain.earnings(who(j)) + chain.locked(who(j));
         }
+        // It opens nodes itself, and is paid for them.
+        total += chain.earnings(address(this));
     }
 
     /// @dev The bonds that must be locked now, one by one.
@@ -210,6 +238,9 @@ contract LedgerInvariantTest is Base {
         bytes4[] selectors;
     }
 
+    /// @dev `Player.fund.selector`, whose name is overloaded.
+    bytes4 private constant FUND = bytes4(keccak256("fund(uint8,uint64)"));
+
     Player private player;
 
     function setUp() public {
@@ -223,9 +254,13 @@ contract LedgerInvariantTest is Base {
     }
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[11] memory chosen = [
+        bytes4[15] memory chosen = [
             Player.deposit.selector,
+            FUND,
+            Player.redeposit.selector,
             Player.withdraw.selector,
+            Player.announce.selector,
+            Player.complete.selector,
             Player.post.selector,
             Player.startGame.selector,
             Player.open.selector,
@@ -260,6 +295,9 @@ contract LedgerInvariantTest is Base {
     /// @dev The player's actions do take effect: one life of a claim of each kind, in order.
     function test_player_everyAction_takesEffect() public {
         player.deposit(3, 5);
+        player.announce(3, 4);
+        player.fund(3, 7);
+        player.redeposit(3, 1);
         player.withdraw(3, 5);
         player.post(false);
         player.post(false);
@@ -275,10 +313,15 @@ contract LedgerInvariantTest is Base {
         player.pass(1);
         player.collect(3, 0, 0);
         player.pass(0);
+        player.complete(3);
         player.release(3);
-        bytes32[10] memory actions = [
+        bytes32[14] memory actions = [
             bytes32("deposit"),
+            "fund",
+            "redeposit",
             "withdraw",
+            "announce",
+            "complete",
             "post",
             "challenge",
             "reveal",

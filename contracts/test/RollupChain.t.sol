@@ -10,52 +10,11 @@ import {Claim, Inclusion, Posting, Status} from "../src/types/Claim.sol";
 import {ClaimId, GameId, ModelId} from "../src/types/Ids.sol";
 import {Model} from "../src/types/Model.sol";
 import {Params} from "../src/types/Params.sol";
-import {Payout} from "../src/types/Payout.sol";
+import {Payment} from "../src/types/Payment.sol";
 import {Duration, Timestamp} from "../src/types/Time.sol";
 import {ToyProver} from "./ToyProver.sol";
 import {Trace, Traces} from "./Trace.sol";
 import {World} from "./World.sol";
-
-/// @dev Refuses money as long as it is told to.
-contract Refuser {
-    bool public refuses = true;
-    RollupChain private immutable CHAIN;
-
-    error NoThanks();
-
-    constructor(RollupChain chain) {
-        CHAIN = chain;
-    }
-
-    receive() external payable {
-        if (refuses) revert NoThanks();
-    }
-
-    function accept() external {
-        refuses = false;
-    }
-
-    function withdraw(uint256 amount) external {
-        CHAIN.withdraw(amount);
-    }
-}
-
-/// @dev Withdraws once more while it is being paid.
-contract Greedy {
-    RollupChain private immutable CHAIN;
-
-    constructor(RollupChain chain) {
-        CHAIN = chain;
-    }
-
-    receive() external payable {
-        if (CHAIN.balance(address(this)) >= msg.value) CHAIN.withdraw(msg.value);
-    }
-
-    function withdraw(uint256 amount) external {
-        CHAIN.withdraw(amount);
-    }
-}
 
 contract RollupChainTest is World {
     using Traces for Trace;
@@ -70,7 +29,7 @@ contract RollupChainTest is World {
         VM.expectEmit(address(chain));
         emit RollupChain.ClaimSkipped(batchId, 0, claimId, reason);
         chain.postBatch(postings);
-        (bytes32 root,,) = chain.batches(batchId);
+        (bytes32 root,,,) = chain.batches(batchId);
         same("padding root", root, sha256(hex"05"));
         same("nothing locked", chain.locked(posting.claim.claimant), held);
         yes("unknown", chain.status(posting.claim, Inclusion(batchId, 0, new bytes32[](0))) == Status.Unknown);
@@ -139,58 +98,12 @@ contract RollupChainTest is World {
         chain.modelOf(unknown);
     }
 
-    function test_withdraw_ownMoney_succeeds() public {
-        VM.deal(EVE, 5 ether);
-        VM.prank(EVE);
-        chain.deposit{value: 5 ether}();
-        same("balance", chain.balance(EVE), 5 ether);
-        VM.prank(EVE);
-        chain.withdraw(3 ether);
-        same("out", EVE.balance, 3 ether);
-        same("rest", chain.balance(EVE), 2 ether);
-    }
-
-    function test_withdraw_tooMuch_reverts() public {
-        VM.expectRevert(abi.encodeWithSelector(Ledger.InsufficientBalance.selector, EVE, 0, 1));
-        VM.prank(EVE);
-        chain.withdraw(1);
-    }
-
-    function test_withdraw_refusingReceiver_harmsOnlyItself() public {
-        Refuser refuser = new Refuser(chain);
-        fund(address(refuser), 3 ether);
-        VM.expectRevert(abi.encodeWithSelector(Ledger.WithdrawalRefused.selector, address(refuser)));
-        refuser.withdraw(3 ether);
-        VM.prank(ALICE);
-        chain.withdraw(1 ether);
-        same("others are paid", ALICE.balance, 1 ether);
-        refuser.accept();
-        refuser.withdraw(3 ether);
-        same("later it is paid", address(refuser).balance, 3 ether);
-    }
-
-    function test_withdraw_reentered_paysOnce() public {
-        Greedy greedy = new Greedy(chain);
-        fund(address(greedy), 3 ether);
-        greedy.withdraw(2 ether);
-        same("paid", address(greedy).balance, 2 ether);
-        same("rest", chain.balance(address(greedy)), 1 ether);
-    }
-
-    function test_withdraw_lockedBond_reverts() public {
-        post(model, Traces.honest());
-        uint256 free = chain.balance(claimant);
-        VM.expectRevert(abi.encodeWithSelector(Ledger.InsufficientBalance.selector, claimant, free, free + 1));
-        VM.prank(claimant);
-        chain.withdraw(free + 1);
-    }
-
     function test_ledger_caller_reverts() public {
         bytes memory refusal = abi.encodeWithSelector(RollupChain.NotGame.selector, EVE);
-        Payout memory nothing;
+        Payment[] memory nothing = new Payment[](0);
         VM.expectRevert(refusal);
         VM.prank(EVE);
-        chain.admit(ClaimId.wrap(0), model, Inclusion(0, 0, new bytes32[](0)), ALICE, 1);
+        chain.admit(ClaimId.wrap(0), model, Inclusion(0, 0, new bytes32[](0)), ALICE, 1, true);
         VM.expectRevert(refusal);
         VM.prank(EVE);
         chain.unlock(ALICE, 1);
@@ -199,7 +112,7 @@ contract RollupChainTest is World {
         chain.forfeit(ALICE, 1, nothing);
         VM.expectRevert(refusal);
         VM.prank(EVE);
-        chain.convict(ClaimId.wrap(0), ALICE, 0, nothing);
+        chain.convict(ClaimId.wrap(0), ALICE, BOB, 0, nothing);
     }
 
     function test_ledger_gameBeyondBond_reverts() public {
@@ -207,9 +120,11 @@ contract RollupChainTest is World {
         VM.prank(address(game));
         chain.unlock(ALICE, 1);
         challenge(ALICE, post(model, Traces.honest()));
+        Payment[] memory two = new Payment[](2);
+        (two[0], two[1]) = (Payment(BOB, 1), Payment(EVE, 1));
         VM.expectRevert(abi.encodeWithSelector(Ledger.PaymentsExceedBond.selector, 2, 1));
         VM.prank(address(game));
-        chain.forfeit(ALICE, 1, Payout(BOB, 1, EVE, 1));
+        chain.forfeit(ALICE, 1, two);
     }
 
     function test_postBatch_oneClaim_succeeds() public {
@@ -221,7 +136,7 @@ contract RollupChainTest is World {
         VM.expectEmit(address(chain));
         emit RollupChain.ClaimPosted(0, 0, claimId, postings[0].claim, postings[0].input, postings[0].output);
         VM.expectEmit(address(chain));
-        emit RollupChain.BatchPosted(0, leaf, 1, Timestamp.wrap(uint40(time)));
+        emit RollupChain.BatchPosted(0, leaf, 1, Timestamp.wrap(uint40(time)), Timestamp.wrap(uint40(time + WINDOW)));
         VM.prank(EVE);
         chain.postBatch(postings);
         same("locked", chain.locked(claimant), CLAIM_BOND);
@@ -249,7 +164,7 @@ contract RollupChainTest is World {
             nodes[g] = sha256(abi.encodePacked(nodes[2 * g], nodes[2 * g + 1]));
         }
         uint256 batchId = chain.postBatch(postings);
-        (bytes32 root,, uint32 count) = chain.batches(batchId);
+        (bytes32 root,,, uint32 count) = chain.batches(batchId);
         same("root", root, nodes[1]);
         same("count", count, 5);
         same("bonds", chain.locked(claimant), 4 * CLAIM_BOND);
@@ -310,7 +225,7 @@ contract RollupChainTest is World {
         chain.postBatch(postings);
         same("one bond", chain.locked(claimant), CLAIM_BOND);
         bytes32 leaf = sha256(abi.encodePacked(hex"04", chain.claimIdOf(postings[0].claim)));
-        (bytes32 root,,) = chain.batches(0);
+        (bytes32 root,,,) = chain.batches(0);
         same("root", root, sha256(abi.encodePacked(leaf, sha256(hex"05"))));
     }
 
@@ -318,12 +233,17 @@ contract RollupChainTest is World {
         Claim memory claim = claimOf(model, Traces.honest());
         VM.prank(claimant);
         chain.cancelNonce(claim.nonce);
+        wait(DELAY);
+        claim.validUntil = uint64(time);
         skipsClaim(claim, RollupChain.NonceUsed.selector);
     }
 
     function test_postBatch_noFreeBond_isSkipped() public {
         VM.prank(claimant);
-        chain.withdraw(1000 ether - CLAIM_BOND + 1);
+        chain.announceWithdrawal(1000 ether - CLAIM_BOND + 1);
+        wait(DELAY);
+        VM.prank(claimant);
+        chain.completeWithdrawal();
         skipsClaim(claimOf(model, Traces.honest()), Ledger.InsufficientBalance.selector);
     }
 
@@ -382,6 +302,7 @@ contract RollupChainTest is World {
         VM.assume(nonce != other);
         VM.prank(EVE);
         chain.cancelNonce(nonce);
+        wait(DELAY);
         yes("used", chain.isNonceUsed(EVE, nonce));
         yes("not the other", !chain.isNonceUsed(EVE, other));
         yes("not somebody else's", !chain.isNonceUsed(ALICE, nonce));
@@ -399,7 +320,7 @@ contract RollupChainTest is World {
         Posted memory posted = post(model, Traces.honest());
         wait(WINDOW);
         challenge(ALICE, posted);
-        wait(1);
+        wait(SPACING + 1);
         yes("challenged", chain.status(posted.claim, posted.inclusion) == Status.Challenged);
         yes("not final", !chain.isFinal(posted.claim, posted.inclusion));
     }
@@ -479,12 +400,5 @@ contract RollupChainTest is World {
         ClaimId other = chain.claimIdOf(posted.claim);
         VM.expectRevert(abi.encodeWithSelector(RollupChain.NotFinal.selector, other, Status.Unknown));
         chain.release(posted.claim, posted.inclusion);
-    }
-
-    function test_postedAt_notIncluded_reverts() public {
-        Posted memory posted = post(model, Traces.honest());
-        ClaimId other = ClaimId.wrap(bytes32(uint256(1)));
-        VM.expectRevert(abi.encodeWithSelector(RollupChain.NotIncluded.selector, other, 0));
-        chain.postedAt(other, posted.inclusion);
     }
 }

@@ -20,6 +20,8 @@ abstract contract World is Base {
 
     uint32 internal constant WINDOW = 1000;
     uint32 internal constant CLOCK = 100;
+    uint32 internal constant SPACING = 7;
+    uint32 internal constant DELAY = 50;
     uint8 internal constant ARITY = 2;
     uint128 internal constant CLAIM_BOND = 100 ether;
     uint128 internal constant CHALLENGE_BOND = 10 ether;
@@ -59,7 +61,7 @@ abstract contract World is Base {
         game = chain.game();
         model = chain.registerModel(header(0), abi.encodePacked(bytes32(uint256(1)), bytes32(uint256(2))));
         lazyModel = chain.registerModel(header(1), abi.encodePacked(bytes32(uint256(1)), bytes32(uint256(2))));
-        fund(claimant, 1000 ether);
+        deposit(claimant, 1000 ether);
         fund(ALICE, 100 ether);
         fund(BOB, 100 ether);
     }
@@ -68,6 +70,8 @@ abstract contract World is Base {
         return Params({
             window: Duration.wrap(WINDOW),
             clock: Duration.wrap(CLOCK),
+            spacing: Duration.wrap(SPACING),
+            withdrawalDelay: Duration.wrap(DELAY),
             arity: ARITY,
             claimBond: CLAIM_BOND,
             challengeBond: CHALLENGE_BOND,
@@ -82,12 +86,20 @@ abstract contract World is Base {
         bytes memory inputs = abi.encodePacked(hex"02", hex"000701", uint32(1500), hex"010702", uint32(2), uint32(5));
         bytes memory outputs =
             abi.encodePacked(hex"02", uint32(4), hex"000701", uint32(100), uint32(3), hex"020701", uint32(5));
-        return abi.encodePacked(uint16(1), policy, uint8(3), uint8(2), uint32(5), inputs, outputs);
+        return abi.encodePacked(uint16(2), policy, uint8(3), uint8(2), uint32(5), inputs, outputs);
     }
 
-    function fund(address account, uint256 amount) internal {
+    /// @dev Money for claims.
+    function deposit(address account, uint256 amount) internal {
         VM.deal(address(this), amount);
         chain.depositFor{value: amount}(account);
+    }
+
+    /// @dev Money for challenges.
+    function fund(address account, uint256 amount) internal {
+        VM.deal(account, amount);
+        VM.prank(account);
+        chain.fund{value: amount}();
     }
 
     /// @dev A claim whose input and output are those of its trace.
@@ -170,11 +182,15 @@ abstract contract World is Base {
     }
 
     function reveal(GameId gameId, Trace memory trace) internal {
-        game.reveal(openingOf(game.gameOf(gameId).gindex, trace));
+        bytes32[][] memory openings = openingOf(game.gameOf(gameId).gindex, trace);
+        VM.prank(claimant);
+        game.reveal(openings);
     }
 
     function revealLeaf(GameId gameId, Trace memory trace) internal {
-        game.revealLeaf(only(trace.leaves[game.gameOf(gameId).gindex - 32]));
+        bytes[] memory leaves = only(trace.leaves[game.gameOf(gameId).gindex - 32]);
+        VM.prank(claimant);
+        game.revealLeaf(leaves);
     }
 
     function only(bytes memory data) internal pure returns (bytes[] memory list) {
@@ -189,8 +205,8 @@ abstract contract World is Base {
         game.select(move, Gindex.wrap(uint128(gindex)), trace.nodes[gindex], siblings);
     }
 
-    /// @dev Plays honestly on both sides until the game stands on the leaf and its bytes are known.
-    function descend(address challenger, GameId gameId, Trace memory trace, uint256 leaf) internal {
+    /// @dev Plays honestly on both sides until the game stands on the leaf, since an earlier block, and its bytes are known.
+    function walk(address challenger, GameId gameId, Trace memory trace, uint256 leaf) internal {
         for (uint256 up = 4; up > 1; up -= 2) {
             reveal(gameId, trace);
             select(challenger, gameId, trace, (32 + leaf) >> (up - 1));
@@ -198,6 +214,7 @@ abstract contract World is Base {
         reveal(gameId, trace);
         select(challenger, gameId, trace, 32 + leaf);
         revealLeaf(gameId, trace);
+        nextBlock();
     }
 
     function prove(
@@ -233,6 +250,11 @@ abstract contract World is Base {
         for (uint256 j = 0; j < list.length; ++j) {
             list[j] = refOf(games[j]);
         }
+    }
+
+    /// @dev Another block in the same second.
+    function nextBlock() internal {
+        VM.roll(++height);
     }
 
     function wait(uint256 duration) internal {

@@ -354,9 +354,11 @@ class L1Client:
         """Wei that an account earned, or brought in for challenges, after a block."""
         return int(self._read(artifact("RollupChain").functions["earnings"], self.address, [account], block))
 
-    def withdrawal(self, account: Address) -> tuple[int, Timestamp]:
-        """(wei, time) of what an account announced to take out of its free balance, and from when on it may; (0, 0) if nothing."""
-        wei, due = self._rollup("withdrawalOf", account)
+    def withdrawal_of(self, account: Address, block: int | str = "latest") -> tuple[int, Timestamp]:
+        """(wei, time) of what an account announced to take out of its free balance, and from when on it may, after a block; (0, 0)
+        if nothing.
+        """
+        wei, due = self._read(artifact("RollupChain").functions["withdrawalOf"], self.address, [account], block)
         return int(wei), Timestamp(due)
 
     def locked(self, account: Address) -> int:
@@ -421,9 +423,9 @@ class L1Client:
         root, posted_at, closes_at, claims = self._rollup("batches", number)
         return BatchInfo(Root(root), Timestamp(posted_at), Timestamp(closes_at), claims)
 
-    def challenge_clock(self) -> StoppingClock:
-        """The clock on which challenge periods are measured."""
-        resumes_at, stopped = self._rollup("challengeClock")
+    def challenge_clock(self, block: int | str = "latest") -> StoppingClock:
+        """The clock on which challenge periods are measured, after a block."""
+        resumes_at, stopped = self._read(artifact("RollupChain").functions["challengeClock"], self.address, [], block)
         return StoppingClock(Timestamp(resumes_at), Duration(stopped))
 
     def release(self, claim: Claim, inclusion: Inclusion) -> Receipt:
