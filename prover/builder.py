@@ -3,42 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from prover.canonical import canonical
 from prover.capture import double_precision
-from prover.certify import certified
-from prover.draft import BOX, SELF, WORD, Coder, Const, Draft, Tensor, View
+from prover.certify import certified, held
+from prover.cutting import cut
+from prover.draft import SELF, WORD, Coder, Const, Draft, Tensor, View
 from prover.formats import MARGIN, SCALE_LIMIT, Format, Formats, quantize, scale_for
 from prover.parts import Depths, divided
 from prover.passes.calibrate import Range
+from prover.pending import PendingOp, PendingSegment, Place, encoded
 from rollup.encoding import TensorType
 from rollup.errors import LoweringError
-from rollup.ops import ITERATION, Access, Carried, Constant, Instr, Monoid, Op, Opcode, Source, Term, Value
+from rollup.ops import ITERATION, Constant, Instr, Monoid, Op, Opcode, Term
 from rollup.program import Program, aligned, constant_root
 from rollup.types import DType, Root
 
 FINE_BITS = 24
 """Bits of magnitude of a table whose entries are used further in the same op."""
-
-
-@dataclass
-class PendingOp:
-    draft: Draft
-    dtype: DType
-    order: tuple[int, ...]
-    tensor: Tensor
-    name: str
-
-
-@dataclass
-class PendingSegment:
-    repeat: int
-    ops: list[PendingOp] = field(default_factory=list)
 
 
 class Builder:
@@ -194,10 +180,7 @@ class Builder:
         """Append an op; its output."""
         looped = self.segment.repeat > 1
         draft, found = certified(draft, dtype, looped)
-        low, high = (
-            (draft.low, draft.high) if dtype.min <= draft.low and draft.high <= dtype.max else (dtype.min, dtype.max)
-        )
-        low, high = max(min(low, found.low), dtype.min), min(max(high, found.high), dtype.max)
+        low, high = held(draft, dtype, found)
         order = draft.order or tuple(range(len(draft.shape)))
         tensor = Tensor(
             dtype, math.prod(draft.shape), low, high, segment=len(self.segments) - 1, position=len(self.segment.ops)
@@ -210,34 +193,56 @@ class Builder:
     def program(
         self, inputs: Sequence[TensorType], outputs: Sequence[tuple[Tensor, TensorType]], meta: dict[str, Any]
     ) -> Program:
-        at, firsts = len(inputs), []
-        for segment in self.segments:
-            firsts.append(at)
-            at += segment.repeat * len(segment.ops)
-        ops, names, scales, meant = [], [], [], []
-        for number, segment in enumerate(self.segments):
-            for position, op in enumerate(segment.ops):
-                place = _Place(self, firsts, number)
-                ops.append(_encode(op, firsts[number] + position, place))
-                names.append(op.name)
-                scales.append(op.draft.scale)
-                meant.append(_meant(op.draft.range))
-        place = _Place(self, firsts, -1)
+        while self._cut(inputs):
+            pass
+        ops = [encoded(op, first, place) for op, first, place in self._placed(len(inputs))]
+        pending = [op for segment in self.segments for op in segment.ops]
+        place = Place(self.segments, self._firsts(len(inputs)), -1)
         pairs = [(place.index(tensor), tensor_type) for tensor, tensor_type in outputs]
         used = {access.source.root for op in ops for access in op.accesses if isinstance(access.source, Constant)}
         constants = {root: array for root, array in self.constants.items() if root in used}
-        depths = Depths.of(inputs, ops)
-        proven = [_proven(op, depths, name) for op, name in zip(ops, names, strict=True)]
-        return Program.build(
-            inputs, pairs, proven, constants, names=names, meta={**meta, "scales": scales, "meant": meant}
-        )
+        sizes = Depths.of(inputs, ops)
+        proven = [_proven(op, sizes, one.name) for op, one in zip(ops, pending, strict=True)]
+        names = [op.name for op in pending]
+        notes = {"scales": [op.draft.scale for op in pending], "meant": [_meant(op.draft.range) for op in pending]}
+        return Program.build(inputs, pairs, proven, constants, names=names, meta={**meta, **notes})
+
+    def _firsts(self, inputs: int) -> list[int]:
+        """Trace index of every segment's first value."""
+        lengths = [segment.repeat * len(segment.ops) for segment in self.segments]
+        return [inputs + sum(lengths[:number]) for number in range(len(lengths))]
+
+    def _placed(self, inputs: int) -> Iterator[tuple[PendingOp, int, Place]]:
+        """Every op with its first trace index and the place that it reads from."""
+        firsts = self._firsts(inputs)
+        for number, segment in enumerate(self.segments):
+            for position, op in enumerate(segment.ops):
+                yield op, firsts[number] + position, Place(self.segments, firsts, number)
+
+    def _cut(self, inputs: Sequence[TensorType]) -> bool:
+        """Cut every op of which no proof fits a transaction into two; whether there were any that could be cut."""
+        placed = list(self._placed(len(inputs)))
+        ops = [encoded(*one) for one in placed]
+        sizes = Depths.of(inputs, ops)
+        found = False
+        for op, (pending, _, place) in zip(ops, placed, strict=True):
+            halves = cut(pending, place, sizes) if divided(op, sizes) is None else None
+            if halves is not None:
+                segment = self.segments[place.here]
+                at = segment.ops.index(pending)
+                segment.ops[at : at + 1] = halves
+                found = True
+        for segment in self.segments:
+            for position, pending in enumerate(segment.ops):
+                pending.tensor.position = position
+        return found
 
 
-def _proven(op: Op, depths: Depths, name: str) -> Op:
+def _proven(op: Op, sizes: Depths, name: str) -> Op:
     """The op with its ``part``; LoweringError if no proof about it fits a transaction."""
-    found = divided(op, depths)
+    found = divided(op, sizes)
     if found is None:
-        bound = depths.bound(op)
+        bound = sizes.bound(op)
         raise LoweringError(
             f"{name}: one element of it reads too much for one transaction ({len(op.accesses)} operands and {len(op.code)} "
             f"instructions make {bound.gas:,} gas): compute it in several steps, whose results are used more than once"
@@ -248,89 +253,3 @@ def _proven(op: Op, depths: Depths, name: str) -> Op:
 def _meant(observed: Range) -> str:
     """Which ends of its format a value reaches by design: bounded functions both, what is masked the lower one."""
     return "both" if observed.wish.unit else "low" if observed.room else ""
-
-
-@dataclass
-class _Place:
-    """Where tensors lie in the trace, seen from segment ``here``."""
-
-    builder: Builder
-    firsts: list[int]
-    here: int
-
-    def body(self, segment: int) -> int:
-        return len(self.builder.segments[segment].ops)
-
-    def index(self, tensor: Tensor) -> int:
-        """Trace index of an input or of an op's output in its last iteration."""
-        if tensor.input is not None:
-            return tensor.input
-        assert tensor.segment is not None and tensor.position is not None
-        last = self.builder.segments[tensor.segment].repeat - 1
-        return self.firsts[tensor.segment] + tensor.position + last * self.body(tensor.segment)
-
-    def source(self, view: View) -> tuple[Source, int]:
-        """(source, stack) of an access."""
-        tensor = view.tensor
-        if tensor.root is not None:
-            return Constant(tensor.root), 0
-        if tensor.init is not None:
-            update = tensor.update
-            assert update is not None and update.segment is not None and update.position is not None
-            body = self.body(update.segment)
-            return Carried(self.firsts[update.segment] + update.position - body, body, self.index(tensor.init)), 0
-        if tensor.segment is None or tensor.position is None:
-            return Value(self.index(tensor)), 0
-        first = self.firsts[tensor.segment] + tensor.position
-        if view.stacked:
-            return Value(first), self.body(tensor.segment)
-        if tensor.segment == self.here and self.builder.segments[self.here].repeat > 1:
-            return Value(first, self.body(self.here)), 0
-        return Value(self.index(tensor)), 0
-
-
-def _encode(op: PendingOp, first: int, place: _Place) -> Op:
-    """The canonical op of the program; dimensions of size one are left out, output dimensions are put in memory order."""
-    draft = op.draft
-    segment = place.builder.segments[place.here]
-    outputs = [d for d in op.order if draft.shape[d] > 1]
-    variables = (
-        {d: at for at, d in enumerate(outputs)}
-        | {BOX + j: len(outputs) + j for j in range(len(draft.box))}
-        | {ITERATION: ITERATION}
-    )
-    accesses = []
-    for number, view in enumerate(draft.views):
-        source, stack = place.source(view)
-        access = Access(
-            source,
-            view.tensor.dtype,
-            view.shape,
-            view.offsets,
-            tuple(replace(term, var=variables[term.var]) for term in view.terms if term.var in variables),
-            view.fill,
-            view.indirect and (view.indirect[0], number if view.indirect[1] == SELF else view.indirect[1]),
-            stack,
-        )
-        accesses.append(access)
-    code = []
-    for instr in draft.code:
-        if instr.op is Opcode.INDEX:
-            variable = variables.get(instr.args[0])
-            instr = Instr(Opcode.CONST, (), 0) if variable is None else replace(instr, args=(variable,))
-        code.append(instr)
-    body = len(segment.ops) if segment.repeat > 1 else 1
-    return canonical(
-        Op(
-            first,
-            body,
-            segment.repeat,
-            draft.monoid,
-            op.dtype,
-            draft.factors,
-            tuple(draft.shape[d] for d in outputs),
-            draft.box,
-            tuple(accesses),
-            tuple(code),
-        )
-    )

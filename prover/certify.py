@@ -73,6 +73,12 @@ def certified(draft: Draft, dtype: DType, tight: bool) -> tuple[Draft, Range]:
     return coder.done(last, draft.scale), found[last]
 
 
+def held(draft: Draft, dtype: DType, found: Range) -> tuple[int, int]:
+    """Bounds of what a certified draft stores."""
+    own = (draft.low, draft.high) if dtype.min <= draft.low and draft.high <= dtype.max else (dtype.min, dtype.max)
+    return max(min(own[0], found.low), dtype.min), min(max(own[1], found.high), dtype.max)
+
+
 def _read(draft: Draft, view: View) -> Range:
     """What an access can read: any value of an input's dtype, else what the tensor's own op or constant shows."""
     tensor = view.tensor

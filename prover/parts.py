@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rollup.audit.gas import GasBound, bound_of
+from rollup.audit.gas import GAS_LIMIT, GAS_LIMIT_7976, GasBound, bound_of
 from rollup.audit.prices import EIP_7976, PRAGUE
 from rollup.encoding import TensorType, depths
 from rollup.merkle import depth_for
@@ -43,6 +43,12 @@ def divided(op: Op, sizes: Depths) -> Op | None:
         return whole
     fitting = [cut for part in candidates(op.box) if sizes.bound(cut := replace(op, part=part)).fits]
     return min(fitting, key=lambda cut: (_dispute(cut, sizes), -cut.part), default=None)
+
+
+def excess(op: Op, sizes: Depths) -> float:
+    """The dearest proof about the op over its limit, with the part for which that is least; up to 1 fits."""
+    bounds = (sizes.bound(replace(op, part=part)) for part in (0, *candidates(op.box)))
+    return min(max(bound.gas / GAS_LIMIT, bound.gas_7976 / GAS_LIMIT_7976) for bound in bounds)
 
 
 def candidates(box: tuple[int, ...]) -> Iterator[int]:
