@@ -6,26 +6,37 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from eth_abi.abi import decode, encode
+from eth_abi.abi import decode
 from eth_tester import EthereumTester, PyEVMBackend
 
 from rollup.encoding import TensorType
 from rollup.l1.client import BASE_GAS, FLOOR_7976
 from rollup.machine.reference import Memory
 from rollup.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
+from rollup.parts import partition
 from rollup.program import Program, constant_root
 from rollup.types import DType, Root
-from tests.lockstep.evm import STEP, Execution, artifact, selector
+from tests.lockstep.evm import (
+    EPILOGUE_TYPES,
+    OUTLINE_TYPES,
+    PART_TYPES,
+    STEP_TYPES,
+    Execution,
+    artifact,
+    calldata,
+)
 from touchstone.demo import lowered
 from touchstone.digits import digits
 
 SNAPSHOT = Path(__file__).with_name("one_step_gas.json")
 GAS = 20_000_000
 IMAGE = (32, 32, 64)
+LONGEST, PART = "dot i16 x i16, 16384", 512
 VALUES = 50
 """Trace entries, most of them unused by the measured ops: a path as long as that of an ordinary model."""
 
@@ -157,15 +168,42 @@ class Synthetic:
         first = len(self._inputs)
         return {name: cost(chain, execution, first + j, positions[j]) for j, name in enumerate(self.names)}
 
+    def measure_inside(self) -> dict[str, dict[str, int]]:
+        """The proofs inside an element of the longest dot, cut into parts of ``PART`` positions."""
+        program, values, positions = self.build()
+        j = self.names.index(LONGEST)
+        ops = [replace(op, part=PART) if j == k else op for k, op in enumerate(program.ops)]
+        outputs = list(program.header.outputs)
+        cut = Program.build(self._inputs, outputs, ops, self._constants)
+        execution, chain, value = Execution(cut, values), Chain(), len(self._inputs) + j
+        step = execution.memory.step(value, positions[j])
+        disputed, *rest = execution.outline(value, positions[j])
+        outline = calldata("outline", OUTLINE_TYPES, disputed.fields, *rest)
+        count = partition(ops[j]).count
+        assert decode(["uint8", "uint32"], chain.call(outline)) == (Monoid.SUM, count)
+        disputed, *rest = execution.part(value, positions[j], count // 2)
+        part = calldata("part", PART_TYPES, disputed.fields, *rest)
+        assert decode(["int64", "uint64"], chain.call(part)) == step.partial(count // 2)
+        disputed, *rest = execution.epilogue(value, positions[j], step.reduce())
+        epilogue = calldata("epilogue", EPILOGUE_TYPES, disputed.fields, *rest)
+        right = step.evaluate()
+        assert decode(["int64", "int64"], chain.call(epilogue)) == (right, right)
+        calls = {"outline": outline, f"part of {PART}": part, "epilogue": epilogue}
+        return {f"{LONGEST}: {name}": _row(chain, data) for name, data in calls.items()}
+
 
 def cost(chain: Chain, execution: Execution, value: int, position: int) -> dict[str, int]:
     """Of the proof about one right element: gas of the transaction under Prague's rules and EIP-7976's, calldata bytes, and gas
     under Prague's calldata floor.
     """
     disputed, witness = execution.witness(value, position)
-    data = selector(f"step({STEP},bytes)") + encode([STEP, "bytes"], [disputed.fields, witness])
+    data = calldata("step", STEP_TYPES, disputed.fields, witness)
     right = int(execution.values[value].reshape(-1)[position])
     assert decode(["int64", "int64"], chain.call(data)) == (right, right), (value, position)
+    return _row(chain, data)
+
+
+def _row(chain: Chain, data: bytes) -> dict[str, int]:
     zeros = data.count(0)
     gas = chain.send(data)
     return {
@@ -190,6 +228,11 @@ def measure_digits() -> dict[str, dict[str, int]]:
         primitive = program.name(descriptor).split(" ")[0]
         table[f"digits, op {value}: {primitive}"] = max(rows, key=lambda row: row["gas"])
     return table
+
+
+def measure() -> dict[str, dict[str, int]]:
+    """All rows of the snapshot."""
+    return {**Synthetic().measure(), **Synthetic().measure_inside(), **measure_digits()}
 
 
 class Chain:
@@ -218,7 +261,7 @@ class Chain:
 
 
 def main() -> None:
-    table = {**Synthetic().measure(), **measure_digits()}
+    table = measure()
     SNAPSHOT.write_text(json.dumps(table, indent=1) + "\n")
     width = max(map(len, table))
     for name, row in table.items():

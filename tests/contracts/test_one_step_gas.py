@@ -7,7 +7,7 @@ import json
 import pytest
 
 from rollup.audit import gas_bound
-from tests.contracts.one_step_gas import SNAPSHOT, Synthetic, measure_digits
+from tests.contracts.one_step_gas import LONGEST, SNAPSHOT, Synthetic, measure
 from tests.lockstep.evm import artifact
 from touchstone.demo import lowered
 from touchstone.digits import digits
@@ -18,6 +18,9 @@ TARGETS = {
     "dot i16 x i16, 4096": 850_000,
     "dot i16 x i8, 4096": 850_000,
     "dot i16 x i16, 16384": 2_800_000,
+    "dot i16 x i16, 16384: outline": 60_000,
+    "dot i16 x i16, 16384: part of 512": 300_000,
+    "dot i16 x i16, 16384: epilogue": 150_000,
     "convolution 3x3x64, inside": 400_000,
     "convolution 3x3x64, corner": 400_000,
     "element-wise, two operands": 230_000,
@@ -29,7 +32,7 @@ TARGETS = {
 
 @pytest.fixture(scope="module")
 def table() -> dict[str, dict[str, int]]:
-    return {**Synthetic().measure(), **measure_digits()}
+    return measure()
 
 
 def test_gas_is_that_of_the_snapshot(table: dict[str, dict[str, int]]) -> None:
@@ -61,6 +64,6 @@ def test_the_audits_bounds_hold_for_what_was_measured(table: dict[str, dict[str,
         name: gas_bound(op, model)
         for name, op in zip([n for n in table if n.startswith("digits")], model.ops, strict=True)
     }
-    assert bounds.keys() == table.keys()
+    assert bounds.keys() == {name for name in table if not name.startswith(f"{LONGEST}:")}
     for name, bound in bounds.items():
         assert bound.gas >= table[name]["gas"] and bound.calldata >= table[name]["calldata"], name
