@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from challenger.checkers.re_execute import Reference
+from challenger.checkers.re_execute import Machine, Reference
 from challenger.defender import Behaviour, Defender
 from challenger.strategy import Trace
 from challenger.trace import SharedTraces
@@ -22,7 +22,7 @@ from rollup.program import Program
 from rollup.settings import Parameters
 from rollup.types import Duration, Root
 from sequencer.sequencer import Sequencer
-from tests.e2e.toy_program import Published, outputs_of, values_of
+from tests.e2e.toy_program import Published, outputs_of
 
 TERMS = Parameters(window=Duration(600), clock=Duration(200), arity=2)
 ETHER = 10**18
@@ -44,6 +44,7 @@ class Network:
     program: Program
     parameters: Parameters = TERMS
     admit: Callable[[Program], object] = audit
+    reference: Callable[[Program], Machine] = Reference
     chain: EmbeddedChain = field(default_factory=EmbeddedChain)
     traces: SharedTraces = field(default_factory=SharedTraces)
     watchers: list[Watcher] = field(default_factory=list)
@@ -60,7 +61,7 @@ class Network:
 
     def watch(self, name: str = "watcher") -> tuple[Watcher, L1Client]:
         client = self.client(name)
-        watcher = Watcher(client, self.traces, Reference, self.admit)
+        watcher = Watcher(client, self.traces, self.reference, self.admit)
         watcher.hold(self.program)
         self.watchers.append(watcher)
         return watcher, client
@@ -81,7 +82,7 @@ class Network:
         client, header = self.client(name), self.program.header
         if client.balance(client.account) < self.parameters.claim_bond:
             client.deposit(ETHER)
-        right = values_of(self.program, inputs)
+        right = list(self.reference(self.program).values(inputs))
         trace = Published(self.program, right) if trace is None else trace
         input_bytes = join(list(inputs), header.inputs)
         output_bytes = join(outputs_of(self.program, right) if outputs is None else list(outputs), output_types(header))
