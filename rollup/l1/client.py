@@ -354,7 +354,7 @@ class L1Client:
         """Wei that an account earned, or brought in for challenges, after a block."""
         return int(self._read(artifact("RollupChain").functions["earnings"], self.address, [account], block))
 
-    def withdrawal_of(self, account: Address, block: int | str = "latest") -> tuple[int, Timestamp]:
+    def withdrawal(self, account: Address, block: int | str = "latest") -> tuple[int, Timestamp]:
         """(wei, time) of what an account announced to take out of its free balance, and from when on it may, after a block; (0, 0)
         if nothing.
         """

@@ -105,7 +105,9 @@ def test_a_part_names_its_range_of_the_reduction_and_both_partial_results():
     assert (finding.claimed, finding.right, finding.spot.coordinates) == (-7, 12, (2,))
     said = "toy sum: the sum over [90:100] (part 3 of 4) of element [2] is claimed as -7 and is 12"
     assert finding.sentence == said
-    assert explain(None, found).sentence.endswith("part 3 of the reduction of element 2 of the disputed kilobyte is claimed as -7 and is 12")
+    assert explain(None, found).sentence.endswith(
+        "part 3 of the reduction of element 2 of the disputed kilobyte is claimed as -7 and is 12"
+    )
 
 
 def test_a_part_of_an_argument_names_value_and_coordinates():

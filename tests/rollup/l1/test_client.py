@@ -86,13 +86,13 @@ def test_money_goes_in_and_out(client: L1Client) -> None:
     assert receipt.gas > 21_000
     assert receipt.call == "deposit"
     due = client.announce_withdrawal(400).one(WithdrawalAnnounced).due
-    assert client.withdrawal_of(account) == (400, due) and due == client.chain.now() + Parameters().withdrawal_delay
+    assert client.withdrawal(account) == (400, due) and due == client.chain.now() + Parameters().withdrawal_delay
     with pytest.raises(Reverted, match=f"can leave from {due} on"):
         client.complete_withdrawal()
     assert isinstance(client.chain, EmbeddedChain)
     client.chain.advance(Parameters().withdrawal_delay)
     assert client.complete_withdrawal().one(Withdrawn) == Withdrawn(account, 400, True)
-    assert (client.balance(account), client.locked(account), client.withdrawal_of(account)) == (100, 0, (0, 0))
+    assert (client.balance(account), client.locked(account), client.withdrawal(account)) == (100, 0, (0, 0))
 
 
 def test_what_is_funded_goes_out_at_once_or_becomes_free(client: L1Client) -> None:
