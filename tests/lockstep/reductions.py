@@ -106,13 +106,17 @@ def _chain(
     constants: dict[Root, np.ndarray],
 ) -> None:
     """Gives access ``number`` an index, and mostly no further one to that."""
-    dimension = rng.randrange(len(accesses[number].shape))
-    reach = min(100, accesses[number].shape[dimension])
-    array = _array(rng, DType.I8, 60, rng.choice((0, -2)), reach)
+    access = accesses[number]
+    dimension = rng.randrange(len(access.shape))
+    if access.stack and rng.random() < 0.7:  # an index that selects the value, mostly one that exists
+        dimension = 0
+        kept = tuple(term for term in access.terms if term.dimension or rng.random() < 0.3)
+        access = replace(access, offsets=(0, *access.offsets[1:]), terms=kept)
+    array = _array(rng, DType.I8, 60, rng.choice((0, 0, -2)), min(100, access.shape[dimension] - rng.randint(0, 1)))
     source = Constant(constant_root(array))
     constants[source.root] = array
     offsets, terms = _places(rng, (60,), 7, rng.choice((len(shape), len(shape) + len(box))))
-    accesses[number] = replace(accesses[number], indirect=(dimension, len(accesses)))
+    accesses[number] = replace(access, indirect=(dimension, len(accesses)))
     accesses.append(Access(source, DType.I8, (60,), offsets, terms, rng.choice((0, 3))))
     if rng.random() < 0.3:
         _chain(rng, accesses, len(accesses) - 1, shape, box, constants)
