@@ -23,6 +23,8 @@ struct Partition {
 /// @dev A part is a range of one axis of the box, at one position of the axes before it, over all of the axes after it: so
 ///      the parts in order are consecutive ranges of row-major positions. They are the leaves of a tree with `FAN_OUT`
 ///      children a node.
+// Sizes and positions have at most 64 bits.
+// forge-lint: disable-next-item(unsafe-typecast)
 library Parts {
     /// @notice The partition of a box (without empty dimensions) into parts of at most `part` positions; 0: one part.
     function cut(uint256[] memory box, uint256 part) internal pure returns (Partition memory made) {
