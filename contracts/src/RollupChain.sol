@@ -135,6 +135,8 @@ contract RollupChain is Ledger, Uploads {
         WINDOW = params.window;
         SPACING = params.spacing;
         CANCEL_DELAY = params.withdrawalDelay;
+        // What it shows is the time; and no first challenge pays for a new slot.
+        _clock.resumesAt = currentTime();
         game = new DisputeGame(params, prover, IRollupChain(address(this)));
     }
 

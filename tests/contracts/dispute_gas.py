@@ -111,13 +111,13 @@ def moves() -> Table:
     table["challenge, a further one, with a commitment"] = row(second)
     table["commit"] = row(client.commit(client.game(game).at, named))
     table[f"reveal, {1 << arity} children"] = row(
-        client.reveal([[trace.node(Gindex((1 << arity) | j)) for j in range(1 << arity)]])
+        claimed.client.reveal([[trace.node(Gindex((1 << arity) | j)) for j in range(1 << arity)]])
     )
     middle = Gindex(place >> (depth - arity))
     table[f"select, {arity} levels, from the root"] = row(down(middle, Gindex(1)))
-    table["reveal, 2 children"] = row(client.reveal([[trace.node(Gindex(2 * middle + j)) for j in range(2)]]))
+    table["reveal, 2 children"] = row(claimed.client.reveal([[trace.node(Gindex(2 * middle + j)) for j in range(2)]]))
     table["select, 1 level, further down"] = row(down(place, middle))
-    table["revealLeaf"] = row(client.reveal_leaf([trace.leaf_bytes(9)]))
+    table["revealLeaf"] = row(claimed.client.reveal_leaf([trace.leaf_bytes(9)]))
     network.chain.advance(network.parameters.clock + 1)
     table["timeout, of the challenger"] = row(client.timeout([client.game(game).ref]))
 
