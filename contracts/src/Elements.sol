@@ -46,7 +46,7 @@ abstract contract Elements is Games {
     error WrongLevel(uint256 level);
 
     /// @notice Asks what the reduction box of one element of a leaf reduces to. In either turn, while both clocks live.
-    /// @param place of the leaf, on which the game has stood, or to which it has committed, since an earlier block
+    /// @param place of the leaf, on which the game stands, or to which it has committed in an earlier block
     /// @param salt of the commitment; not looked at if the game stands on the place
     /// @param descriptor the op's, with its path in the program tree: a part of the witness of a step
     // slither-disable-next-line reentrancy-no-eth,reentrancy-benign,reentrancy-events the prover is pure
@@ -62,7 +62,8 @@ abstract contract Elements is Games {
             _challengersGame(move);
         _requireClaim(move.game, claim);
         if (game.inside) revert InsideElement(gameId);
-        _requireReached(gameId, move.game, game, place, salt);
+        // Coming there and going inside may be one transaction: neither convicts, and `settle` has to wait for a later block.
+        if (Gindex.unwrap(place) != game.gindex) _requireReached(gameId, move.game, game, place, salt);
         Step memory disputed = _leafOfOp(move.game.traceRoot, claim, place, Rule.Part);
         (uint8 monoid, uint32 parts) = PROVER.outline(disputed, element, descriptor);
         if (parts <= 1) revert NotDivided(parts);

@@ -159,11 +159,12 @@ contract ElementsTest is World {
         this.descendRaw(ALICE, gameId, posted.claim, PLACE + 1, 0, abi.encode(monoid, PARTS));
     }
 
-    function test_descend_inTheBlockOfTheSelection_reverts() public {
+    /// @dev It saves the claimant the leaf's bytes, and the challenger a transaction.
+    function test_descend_inTheBlockOfTheSelection_succeeds() public {
         GameId other = challenge(BOB, posted);
         select(BOB, other, posted.trace, PLACE);
-        VM.expectRevert(abi.encodeWithSelector(Games.PlaceNotReached.selector, other, PLACE));
         this.descendRaw(BOB, other, posted.claim, PLACE, 0, abi.encode(monoid, PARTS));
+        same("node", game.gameOf(other).node, nodeOf(whole(PARTS)));
     }
 
     function test_descend_again_reverts() public {

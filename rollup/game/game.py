@@ -219,15 +219,16 @@ def _convict(dispute: Dispute, conviction: Conviction, payments: list[tuple[Addr
     return replace(won, ledger=ledger, conviction=conviction)
 
 
-def _require_reached(dispute: Dispute, at: At, place: Place, now: Instant) -> None:
+def _require_reached(dispute: Dispute, at: At, place: Place, now: Instant, standing: bool = False) -> None:
     """The game has stood on the place, or was committed to it, since an earlier block: nobody can come to the place of a
-    pending proof in front of it.
+    pending proof in front of it. ``standing``: standing there is enough, since when does not matter.
     """
     if dispute.trace_root == NO_ROOT:
         raise Refusal(Reason.NO_TRACE_ROOT, "the claim has no trace root yet; wait for the claimant to set it")
     game = dispute.games[at.game]
     reached = game.position == place.position or game.commitment == Commitment(dispute.trace_root, place)
-    if not reached or game.committed_in >= now.block:
+    stands = standing and game.position == place.position
+    if not reached or game.committed_in >= now.block and not stands:
         raise Refusal(
             Reason.PLACE_NOT_REACHED,
             f"the game has neither stood on node {place.position} nor been committed to it since an earlier block; commit, "
@@ -266,7 +267,8 @@ def _descend(dispute: Dispute, move: Move, now: Instant) -> Dispute:
     position = move.place.position
     if dispute.games[move.at.game].inside:
         raise Refusal(Reason.INSIDE_ELEMENT, "the game is inside an element already; narrow it down or settle it")
-    _require_reached(dispute, move.at, move.place, now)
+    # Coming there and going inside may be one transaction: neither convicts, and settling has to wait for a later block.
+    _require_reached(dispute, move.at, move.place, now, standing=True)
     if depth_of(position) != dispute.depth:
         raise Refusal(Reason.RULE_NOT_APPLICABLE, f"node {position} has no elements; name a leaf")
     if move.monoid is Monoid.NONE or move.parts <= 1:
