@@ -228,7 +228,7 @@ def _require_reached(dispute: Dispute, at: At, place: Place, now: Instant, stand
     game = dispute.games[at.game]
     reached = game.position == place.position or game.commitment == Commitment(dispute.trace_root, place)
     stands = standing and game.position == place.position
-    if not reached or game.committed_in >= now.block and not stands:
+    if not reached or (game.committed_in >= now.block and not stands):
         raise Refusal(
             Reason.PLACE_NOT_REACHED,
             f"the game has neither stood on node {place.position} nor been committed to it since an earlier block; commit, "
