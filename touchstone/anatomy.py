@@ -1,4 +1,4 @@
-"""What a program is made of, op by op: shapes, formats, constants, bytes of trace, the most that a step about it can cost on chain."""
+"""What a program is made of, op by op: shapes, formats, constants, bytes of trace, the most that a proof about it can cost on chain."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ class Part:
     """One descriptor. ``value``: its first trace value; ``times``: iterations, which ``trace_bytes`` counts all.
 
     ``scale``: real = integer * 2^-scale, None if the file does not say; ``constants``: bytes of the tensors that it names, and of
-    those that no op before it names (``fresh``); ``gas``, ``calldata``: bounds of a whole one-step transaction, None if the program
-    is not well-formed; ``made_by``: primitive and source line.
+    those that no op before it names (``fresh``); ``part``: box positions that one proof covers, 0 for all of them; ``gas``, ``gas_7976``
+    (at 64 gas a byte of calldata), ``calldata``: of the dearest proof, as a whole transaction, None if the program is not
+    well-formed; ``made_by``: primitive and source line.
     """
 
     op: int
@@ -32,11 +33,13 @@ class Part:
     scale: int | None
     reduction: str
     box: tuple[int, ...]
+    part: int
     instructions: int
     constants: int
     fresh: int
     trace_bytes: int
     gas: int | None
+    gas_7976: int | None
     calldata: int | None
     made_by: str
 
@@ -69,7 +72,7 @@ class Anatomy:
 
     @property
     def gas(self) -> int | None:
-        """The dearest step's bound."""
+        """The dearest proof's bound."""
         return max((part.gas for part in self.parts if part.gas is not None), default=None)
 
     def to_json(self) -> dict[str, Any]:
@@ -115,11 +118,13 @@ def anatomy(program: Program) -> Anatomy:
                 scale if isinstance(scale, int) else None,
                 reduction(op),
                 op.box,
+                op.part,
                 len(op.code),
                 _bytes(program, roots),
                 _bytes(program, roots - seen),
                 op.bytes * op.repeat,
                 None if bound is None else bound.gas,
+                None if bound is None else bound.gas_7976,
                 None if bound is None else bound.calldata,
                 printable(program.name(j)),
             )

@@ -35,7 +35,7 @@ def describe(found: Anatomy) -> str:
     )
     lines += ["", *table(found.parts)]
     if not found.sound:
-        lines.append("not well-formed, so that no step has a bound: touchstone model audit says what is wrong")
+        lines.append("not well-formed, so that no proof has a bound: touchstone model audit says what is wrong")
     return "\n".join(line if len(line) <= WIDTH else line[: WIDTH - 3] + "..." for line in lines)
 
 
@@ -63,6 +63,7 @@ def table(parts: Sequence[Part]) -> list[str]:
 
 def _row(part: Part) -> tuple[str, ...]:
     over = f"{part.reduction} {dims(part.box)}" if part.box else "-"
+    over += f" by {part.part}" if part.part else ""
     return (
         str(part.op),
         f"{part.times:,}",
