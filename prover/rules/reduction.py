@@ -15,10 +15,17 @@ from prover.passes.calibrate import Range
 from prover.rules.context import Context, Item, rule, unsupported
 from prover.rules.movement import Affine, bounded, copied, padded
 from rollup.ops import Instr, Monoid, Opcode
-from rollup.types import DType
+from rollup.types import LEAF_BYTES, DType
 
-COPY_BYTES = 4096
-"""Operands larger than this are stored with the reduced dimension last before they are reduced."""
+SMALL_BYTES = 4096
+"""Operands larger than this are stored with the reduced dimension last, if they have to be stored before they are reduced."""
+
+SCATTERED_LEAVES = 512
+"""Most leaves of an operand that one element reads where it lies; of more of them, a copy brings the reduced dimension together.
+
+One answer of 64 partial results leaves eight leaves to a part: that is proven as cheaply as a row of adjacent elements. More leaves
+would cost a dispute another round.
+"""
 
 
 def reduced(
@@ -62,7 +69,7 @@ def _axes(draft: Draft, axes: Sequence[int]) -> tuple[dict[int, Affine], tuple[i
 
 
 def innermost(ctx: Context, draft: Draft, axes: Sequence[int]) -> Draft:
-    """The draft in memory, with the reduced axes last if it is large."""
+    """The draft in memory, with the reduced axes last if it is written first, or lies scattered."""
     kept = [d for d in range(len(draft.shape)) if d not in axes]
     if draft.as_view() is None and "read" not in draft.memo and large(draft):
         draft = replace(draft, order=(*kept, *axes), memo={})
@@ -73,13 +80,12 @@ def innermost(ctx: Context, draft: Draft, axes: Sequence[int]) -> Draft:
 
 
 def _near(view: View, shape: Sequence[int], axes: Sequence[int]) -> bool:
-    """Whether the elements along the axes lie together in memory, or all of it is small."""
-    if view.stacked:
-        # Its iterations lie in leaves of their own: reduced from where they are, each would be opened.
-        return False
-    strides = view.strides()
-    steps = [abs(strides.get(d, 0)) for d in axes if shape[d] > 1]
-    return not steps or min(steps) <= 1 or view.tensor.elements * view.tensor.dtype.size <= COPY_BYTES
+    """Whether the elements along the axes lie in few leaves."""
+    strides, size = view.strides(), view.tensor.dtype.size
+    steps = [abs(strides.get(d, 0)) * size for d in axes if shape[d] > 1]
+    # Iterations that are stacked lie in leaves of their own.
+    apart = LEAF_BYTES if view.stacked else min(steps, default=0)
+    return apart <= size or math.prod(shape[d] for d in axes) * min(apart, LEAF_BYTES) <= SCATTERED_LEAVES * LEAF_BYTES
 
 
 def _gathered(ctx: Context, factors: tuple[View, View], draft: Draft, axes: Sequence[int]) -> tuple[View, View]:
@@ -96,7 +102,7 @@ def _gathered(ctx: Context, factors: tuple[View, View], draft: Draft, axes: Sequ
 
 def large(draft: Draft) -> bool:
     """Whether a draft that is not in memory yet will be large there."""
-    return math.prod(draft.shape) * 2 > COPY_BYTES
+    return math.prod(draft.shape) * 2 > SMALL_BYTES
 
 
 def _reduce(monoid: Monoid) -> None:
@@ -275,7 +281,7 @@ _window("reduce_window_max", Monoid.MAX, -np.inf)
 _window("reduce_window_min", Monoid.MIN, np.inf)
 
 RUN_LIMIT = 1024
-"""Longest running reduction in one op; longer ones work in blocks."""
+"""Longest running extreme in one op, which executes it pair by pair; a running sum of any length is one."""
 
 
 def _running(name: str, monoid: Monoid, neutral: float) -> None:
@@ -285,8 +291,8 @@ def _running(name: str, monoid: Monoid, neutral: float) -> None:
         draft = innermost(ctx, ctx.tensor(items[0]), [axis])
         n = draft.shape[axis]
         step = 1
-        # Logarithmic steps for what is too long for one witness: after each, an element covers twice as many.
-        while n // step > RUN_LIMIT:
+        # Logarithmic steps: after each, an element covers twice as many.
+        while monoid is not Monoid.SUM and n // step > RUN_LIMIT:
             draft = ctx.builder.materialised(_run(ctx, node, draft, monoid, axis, reverse, neutral, 2, step))
             step *= 2
         count = -(-n // step)

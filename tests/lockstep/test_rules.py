@@ -1,4 +1,4 @@
-"""Every lowering rule: the float function within its grid, and executor = reference = EVM on elements of every op."""
+"""Every lowering rule: canonical ops that can be proven, the float function within its grid, executor = reference = EVM."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from prover import Model, lower
+from rollup.audit import examine
+from rollup.audit.canonical import canonical as findings
 from rollup.machine.reference import Memory
 from tests.lockstep.evm import Execution, Prover, seed_of
 from tests.prover.cases import CASES, Case
@@ -35,6 +37,8 @@ def _inputs(model: Model, case: Case) -> dict[str, list[np.ndarray]]:  # type: i
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_rule_keeps_the_function_and_the_lockstep(case: Case, contract: Prover) -> None:
     model = lower(case.fn, *case.inputs, calibration=[case.inputs], formats=case.formats)
+    assert [finding for op in model.program.ops for finding in findings(op)] == []
+    assert all(op.bound.fits for op in examine(model.program).ops)
     fidelity = model.fidelity([case.inputs])
     assert all(output.relative <= case.relative for output in fidelity.outputs), fidelity
     real, integer = case.fn(*jax.tree.map(jnp.asarray, case.inputs)), model.predict(*case.inputs)
