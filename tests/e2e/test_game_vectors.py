@@ -52,7 +52,7 @@ class Recorded(Exception):
 class Recording(L1Client):
     """Says what it would send: the parts of a multicall."""
 
-    def _transact(self, address: Any, data: bytes, value: int) -> Any:
+    def _transact(self, address: Any, data: bytes, value: int, gas: int | None = None) -> Any:
         raise Recorded(data)
 
     @classmethod
