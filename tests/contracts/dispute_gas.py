@@ -10,24 +10,34 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from challenger.defender import Behaviour
+from challenger.reductions import Reductions
 from rollup.batch import Batch, Inclusion
 from rollup.claim import NO_ROOT, Claim, input_root, join, output_root, output_types
-from rollup.encoding import TracePolicy
+from rollup.encoding import TensorType, TracePolicy
 from rollup.game.moves import Rule
 from rollup.l1.client import L1Client, Receipt
-from rollup.l1.events import Challenged, ChunksJoined, ChunkUploaded, ClaimPosted
+from rollup.l1.events import Challenged, ChunksJoined, ChunkUploaded, ClaimPosted, Descended
+from rollup.machine.witness import outline_witness
 from rollup.merkle import branch
+from rollup.ops import Access, Monoid, Op, Term, Value
+from rollup.program import Program
 from rollup.settings import Parameters
-from rollup.types import LEAF_BYTES, Gindex, Root
+from rollup.types import LEAF_BYTES, DType, Gindex, Root
+from tests.arity import TENSOR_DEPTH, TRACE_DEPTH
 from tests.contracts.one_step_gas import Synthetic
+from tests.e2e import long_reductions
 from tests.e2e.lies import INPUTS, LIES, PROGRAMS, RIGHT, lie_in_op
 from tests.e2e.network import ETHER, Network, terms
-from tests.e2e.toy_program import Published
+from tests.e2e.toy_program import Published, values_of
 from tests.lockstep.evm import Execution
 
 SNAPSHOT = Path(__file__).with_name("dispute_gas.json")
 BATCH = 8
+BOX = 1 << 12
+"""Positions in as many parts, so that an answer has as many partial results as any."""
 CHUNK = 64 << 10
 PROOFS = {
     "an element-wise op with a constant": "op with a constant, inconsistently",
@@ -195,9 +205,76 @@ def large_proofs() -> Table:
     return table
 
 
+def answers() -> Table:
+    """The largest answers inside an element, and what disputes one of their partial results."""
+    x = Access(Value(0), DType.I16, (BOX,), (0,), (Term(0, 1, 1),))
+    ops = [
+        Op(1 + j, 1, 1, monoid, DType.I64, 1, (1,), (BOX,), (x,), (), 1)
+        for j, monoid in enumerate((Monoid.SUM, Monoid.ARGMAX))
+    ]
+    outputs = [(op.first, TensorType(op.dtype, 0, op.shape)) for op in ops]
+    program = Program.build([TensorType(DType.I16, 0, (BOX,))], outputs, ops, {})
+    network = Network(program, terms(arity=Parameters().arity), lambda program: program)
+    inputs = [np.random.default_rng(0).integers(-30_000, 30_000, BOX).astype(np.int16)]
+    claimed = network.claim("honest", inputs, behaviour=Behaviour.SILENT)
+    values, claim, alice = values_of(program, inputs), claimed.posted.claim, network.client("alice")
+    table: Table = {}
+    for op, name in zip(ops, ("sums", "arguments"), strict=True):
+        leaf = op.first << program.header.tensor_depth
+        place = Gindex((1 << program.depth) | leaf)
+        named = alice.commitment(claimed.claim_id, claim.trace_root, place, bytes(32))
+        bond = network.parameters.challenge_bond
+        game = alice.challenge(claim, claimed.inclusion, named, value=bond).one(Challenged)
+        receipt = alice.descend(alice.game(game).at, claim, place, bytes(32), 0, outline_witness(program, leaf))
+        table.setdefault("descend", row(receipt))
+        question = receipt.one(Descended).question
+        results = Reductions(program, values).partials(question)
+        said = claimed.client.partials(claimed.claim_id, claim.trace_root, question, results)
+        table[f"partials, {len(results)} {name}"] = row(said)
+        narrowed = alice.narrow(alice.game(game).at, question, results, len(results) - 1)
+        table["narrow"] = row(narrowed)
+    return table
+
+
+def inside() -> Table:
+    """Proofs inside an element, and whole disputes about a withheld trace of 20 levels that end with them: a dot product of
+    16,384 in parts of 512.
+    """
+    shown = long_reductions.program(TracePolicy.WITH_CLAIM)
+    header = replace(shown.header, trace_depth=TRACE_DEPTH, tensor_depth=TENSOR_DEPTH)
+    shown = Program(header, shown.ops, shown.constants, shown.names, shown.meta)
+    table: Table = {}
+    for rule in (Rule.PART, Rule.EPILOGUE):
+        network = Network(
+            shown, terms(arity=Parameters().arity), lambda program: program, reference=long_reductions.Fast
+        )
+        watcher, client = network.watch()
+        client.fund(network.parameters.challenge_bond)
+        right = long_reductions.Fast(shown).values(long_reductions.inputs())
+        values = long_reductions.false_values(right, long_reductions.SUMMED, rule is Rule.PART)
+        trace = Published(shown, values)
+        claimed = network.claim("liar", long_reductions.inputs(), trace, values[1:], Behaviour.WITHHOLDS)
+        if rule is Rule.PART:
+            _, part, forge = long_reductions.LIES[long_reductions.SUMMED]
+            said = long_reductions.Forged(Reductions(shown, values), part, forge)
+            claimed.defender.uphold(claimed.claim_id, shown, trace, said)
+        network.settle(200)
+        claimed.defender.book.read(claimed.client)
+        assert claimed.defender.book.convicted[claimed.claim_id].rule is rule
+        receipts = [one for costs in (watcher.costs, claimed.defender.costs) for one in costs.of(claimed.claim_id)]
+        name = "a part" if rule is Rule.PART else "an epilogue"
+        for receipt in receipts:
+            if receipt.call == "settle":
+                table[f"settle, {name}"] = row(receipt)
+        table[f"a whole dispute that ends with {name}"] = {
+            price: sum(row(receipt)[price] for receipt in receipts) for price in ("gas", "gas_7976")
+        }
+    return table
+
+
 def measure() -> Table:
     """Gas by transaction."""
-    return {**chain_calls(), **moves(), **proofs(), **large_proofs()}
+    return {**chain_calls(), **moves(), **proofs(), **answers(), **inside(), **large_proofs()}
 
 
 def main() -> None:
