@@ -180,7 +180,7 @@ def large_proofs() -> Table:
     liar, alice = network.client("liar"), network.client("alice")
     parameters, inputs = network.parameters, values[: len(header.inputs)]
     liar.deposit(len(positions) * parameters.claim_bond)
-    alice.deposit(len(positions) * parameters.challenge_bond)
+    alice.fund(len(positions) * parameters.challenge_bond)
     liar.assemble(program.id, False, [upload(liar, array.tobytes()) for array in inputs])
     data = join(inputs, header.inputs)
     said = join([values[value] for value, _ in header.outputs], output_types(header))
