@@ -42,36 +42,36 @@ MEASURED_DEPTH = 20
 """Levels of the trace tree in which the disputes below were played."""
 
 SELECTS: Mapping[int, Gas] = {
-    1: Gas(981_309, 981_309),
-    2: Gas(508_251, 508_251),
-    3: Gas(366_659, 366_659),
-    4: Gas(271_336, 271_336),
-    5: Gas(224_497, 224_497),
-    6: Gas(224_496, 224_496),
+    1: Gas(1_069_435, 1_069_435),
+    2: Gas(552_295, 552_295),
+    3: Gas(404_496, 404_496),
+    4: Gas(305_035, 305_035),
+    5: Gas(256_127, 256_127),
+    6: Gas(256_126, 256_126),
 }
 """By arity: all selections of one dispute."""
 
 REVEALS: Mapping[int, Gas] = {
-    1: Gas(980_456, 980_456),
-    2: Gas(514_950, 514_950),
-    3: Gas(388_458, 388_458),
-    4: Gas(325_455, 325_455),
-    5: Gas(331_116, 379_936),
-    6: Gas(404_940, 533_142),
+    1: Gas(985_276, 985_276),
+    2: Gas(517_390, 517_390),
+    3: Gas(390_184, 390_184),
+    4: Gas(326_710, 326_710),
+    5: Gas(332_132, 379_936),
+    6: Gas(405_955, 533_386),
 }
 """By arity: all revelations of nodes in one dispute."""
 
-CHALLENGE = Gas(119_956, 119_956)
-TRACE_ROOT = Gas(70_909, 70_909)
-REVEAL_LEAF = Gas(68_781, 94_984)
-DESCEND = Gas(120_000, 120_000)
-PARTIALS = Gas(100_000, 130_000)
+CHALLENGE = Gas(128_756, 128_756)
+TRACE_ROOT = Gas(71_036, 71_036)
+REVEAL_LEAF = Gas(68_964, 94_984)
+DESCEND = Gas(120_261, 120_261)
+PARTIALS = Gas(69_121, 111_368)
 """64 partial results with their positions."""
-NARROW = Gas(100_000, 130_000)
+NARROW = Gas(59_439, 119_560)
 PROOF = Gas(GAS_LIMIT, GAS_LIMIT_7976)
 """The largest proof of a program that passes the audit; going inside an element shows as much of the op at most."""
-TIMEOUT = Gas(80_089, 80_089)
-CLAIM = Gas(76_753, 112_173)
+TIMEOUT = Gas(88_103, 88_103)
+CLAIM = Gas(78_047, 111_492)
 """A claim in a batch."""
 
 MOST_LEVELS = 6

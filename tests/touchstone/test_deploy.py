@@ -203,7 +203,7 @@ def test_the_guarantees_are_the_figures_of_the_parameters(write: Write) -> None:
         "15 moves",
         "8 ether",
         "1 ether go",
-        "51,091, with 0.25",
+        f"{Terms.load(MAINNET).capacity:,}, with 0.25",
     ):
         assert figure in text
     for figure in (
@@ -247,6 +247,9 @@ def test_the_gas_figures_are_the_measured_ones() -> None:
     assert measured["challenge, the first about a claim"] == gas.CHALLENGE
     assert measured["setTraceRoot"] == gas.TRACE_ROOT
     assert measured["revealLeaf"] == gas.REVEAL_LEAF
+    assert measured["descend"] == gas.DESCEND
+    assert measured["partials, 64 arguments"] == gas.PARTIALS
+    assert measured["narrow"] == gas.NARROW
     assert measured["timeout, of the challenger"] == gas.TIMEOUT
     assert measured["postBatch, each further claim"] == gas.CLAIM
 
