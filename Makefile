@@ -14,7 +14,7 @@ MEANT := naming-convention,too-many-digits,assembly,cyclomatic-complexity
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts check check-contracts contracts gas bench models onnx fraud load crash soak vectors docs pictures fmt lint lockstep slither lock clean
+.PHONY: help setup demo test test-contracts check check-contracts contracts gas bench models onnx fraud hostile load crash soak vectors docs pictures fmt lint lockstep slither lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -95,6 +95,9 @@ onnx: setup ## Lower every node test of the onnx package and write the table aga
 
 fraud: setup ## Lie at every op, input and output of the demo's model, attack honest claims everywhere; prints the table
 	@$(BIN)/python -m tests.e2e.fraud_anywhere $(ARGS)
+
+hostile: setup ## Compose N adversarial descriptors: each is refused, or costs at most its bound; N=20000
+	@$(BIN)/python -m tests.campaigns.hostile --n $(N) $(ARGS)
 
 load: setup $(NODE_READY) ## Offer 200 signed claims a second for a minute, with SQLite and with PostgreSQL
 	@$(BIN)/python -m tests.campaigns.load $(ARGS)

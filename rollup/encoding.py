@@ -34,6 +34,9 @@ from rollup.types import DType, Root
 
 VERSION = 2
 
+MAX_DEPTH = 32
+"""Most levels of a trace over its entries, and of an entry over its leaves: no contract registers a header with more."""
+
 E = TypeVar("E", bound=IntEnum)
 
 

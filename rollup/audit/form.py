@@ -1,5 +1,5 @@
 """Whether a program is well-formed: every question about its meaning has exactly one answer, for every element of every
-op.
+op, and it says nothing that could be said in another way (``rollup.audit.canonical``).
 
 The executor refuses what fails here; ``rollup.audit.audit`` adds overflow and cost.
 """
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rollup.affine import extents, producers, reads, spans
-from rollup.encoding import TensorType, TracePolicy, depths, encode_op
+from rollup.audit.canonical import canonical
+from rollup.encoding import MAX_DEPTH, TensorType, TracePolicy, depths, encode_op
 from rollup.errors import AuditError, EncodingError
 from rollup.merkle import depth_for, leaf_count
 from rollup.ops import INSTRUCTIONS, ITERATION, MAX_RANK, Access, Constant, Monoid, Op, Opcode, registers
@@ -66,6 +67,8 @@ def form(program: Program) -> list[Finding]:
     found = list(_header(program))
     for j, op in enumerate(program.ops):
         mine = [Finding(rule, j, message) for rule, message in _op(op)]
+        if not mine:
+            mine = [Finding("canonical", j, message) for message in canonical(op)]
         if not mine:
             mine = [Finding(rule, j, message) for rule, message in _sources(program, op)]
         found += mine
@@ -128,6 +131,13 @@ def _header(program: Program) -> Iterator[Finding]:
             "depth",
             None,
             f"trace and tensor depth are {header.trace_depth} and {header.tensor_depth}, the sizes give {expected}",
+        )
+    if max(expected) > MAX_DEPTH:
+        yield Finding(
+            "depth",
+            None,
+            f"trace and tensor depth are {expected[0]} and {expected[1]}, at most {MAX_DEPTH} each can be registered; "
+            "use smaller tensors or fewer values",
         )
     if not header.outputs:
         yield Finding("output", None, "the program has no outputs; name at least one")
@@ -255,20 +265,6 @@ def _roles(op: Op) -> Found:
             yield "indirect", f"access {number} is loaded but indirect; read it with look"
         if instr.op is Opcode.LOOK and (access.indirect is None or access.indirect[1] != number):
             yield "indirect", f"access {number} is looked up; its indirect coordinate must name the access itself"
-
-
-def waste(program: Program) -> Iterator[Finding]:
-    """What a well-formed program may hold but has no reason to: reductions without a box, accesses that nothing
-    reads.
-    """
-    for j, op in enumerate(program.ops):
-        if op.monoid is not Monoid.NONE and not op.box:
-            yield Finding("box", j, f"monoid {op.monoid.name.lower()} has no box to reduce; use none")
-        read = set(range(op.factors)) | {instr.args[0] for instr in op.code if instr.op in (Opcode.LOAD, Opcode.LOOK)}
-        for _ in op.accesses:
-            read |= {op.accesses[n].indirect[1] for n in read if op.accesses[n].indirect is not None}  # type: ignore[index]
-        for number in sorted(set(range(len(op.accesses))) - read):
-            yield Finding("access", j, f"access {number} is read by nothing; leave it out")
 
 
 def _covers(access: Access, array: np.ndarray) -> bool:

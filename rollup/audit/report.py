@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rollup.affine import extents, stays_inside
-from rollup.audit.form import Finding, form, refuse, sentence, waste
+from rollup.audit.form import Finding, form, refuse, sentence
 from rollup.audit.gas import GAS_LIMIT, GAS_LIMIT_7976, GasBound, gas_bound
 from rollup.audit.intervals import OpIntervals, intervals
 from rollup.audit.prices import EIP_7976, PRAGUE
@@ -128,10 +128,6 @@ _REMEDIES: Mapping[str, str] = {
 }
 
 
-_REFUSED = 10
-"""Bounds are refused from this many times the limits on until lowering names parts."""
-
-
 def dear(bound: GasBound) -> Iterator[str]:
     """By proof that is dearer than the limits, a sentence with the remedy."""
     for proof in bound.proofs:
@@ -139,7 +135,7 @@ def dear(bound: GasBound) -> Iterator[str]:
             (proof.under(PRAGUE), GAS_LIMIT, "under Prague's rules"),
             (proof.under(EIP_7976), GAS_LIMIT_7976, "at 64 gas a byte of calldata"),
         ):
-            if gas > _REFUSED * limit:
+            if gas > limit:
                 remedy = _REMEDIES[proof.kind]
                 yield f"a proof of kind {proof.kind} can cost {gas:,} gas {rules}, the limit is {limit:,}; {remedy}"
 
@@ -149,7 +145,7 @@ def examine(program: Program) -> AuditReport:
     broken = form(program)
     if broken:
         return AuditReport(program, (), tuple(broken))
-    findings = list(waste(program))
+    findings: list[Finding] = []
     ops = []
     for j, (op, reach) in enumerate(zip(program.ops, intervals(program), strict=True)):
         bound = gas_bound(op, program)

@@ -236,6 +236,8 @@ class _Draft:
         box: tuple[int, ...] = ()
         if monoid is not Monoid.NONE:
             box = self.split(rng.randint(60, 700)) if long else self.shape(3, 24)
+            # Mostly some dimension is left to reduce once those of one position are left out.
+            box = tuple(max(size, rng.choice((1, 2, 3))) for size in box) or (rng.randint(2, 9),)
         shape = out if out is not None else self.shape(2, 3) if long else self.shape(3, rng.choice((12, 40, 120)))
         spans = [*shape, *box]
         outputs, everything = list(range(len(shape))), list(range(len(spans)))
@@ -273,7 +275,7 @@ class _Draft:
                 Access(table, DType.of(held.dtype), held.shape, (offset,), (), rng.choice((0, 5)), (0, len(accesses)))
             )
         code = self.code(len(shape), looks, loads, wanted)
-        return Op(first, body, repeat, monoid, dtype, factors, shape, box, tuple(accesses), code)
+        return canonical(Op(first, body, repeat, monoid, dtype, factors, shape, box, tuple(accesses), code))
 
     def segment(
         self, first: int, body: int, repeat: int, monoids: list[Monoid], opcodes: list[Opcode], dtypes: list[DType]
@@ -310,6 +312,73 @@ class _Draft:
                 self.tensors.append(Tensor(op.dtype, op.shape, last))
                 self.tensors.append(Tensor(op.dtype, (repeat, *op.shape), all_of_it, body))
         return first + body * repeat
+
+
+def canonical(op: Op) -> Op:
+    """Another op in the one encoding that the audit takes: what says nothing is left out, and the rest is in order."""
+    sizes = {**dict(enumerate((*op.shape, *op.box))), ITERATION: op.repeat}
+    accesses = [_canonical_terms(_unstacked(access), sizes) for access in op.accesses]
+    read = _read(op.factors, accesses)
+    moved = {term.var for number in read for term in accesses[number].terms}
+    outer = len(op.shape)
+    kept = [d for d, size in enumerate(op.box) if size > 1 and outer + d in moved]
+    renamed = {outer + d: outer + n for n, d in enumerate(kept)}
+    accesses = [
+        replace(
+            access,
+            terms=tuple(
+                replace(term, var=renamed.get(term.var, term.var))
+                for term in access.terms
+                if term.var < outer or term.var == ITERATION or term.var in renamed
+            ),
+        )
+        for access in accesses
+    ]
+    read |= {instr.args[0] for instr in op.code if instr.op in (Opcode.LOAD, Opcode.LOOK)}
+    numbers = {number: n for n, number in enumerate(sorted(read))}
+    accesses = [
+        replace(access, indirect=None if access.indirect is None else (access.indirect[0], numbers[access.indirect[1]]))
+        for number, access in enumerate(accesses)
+        if number in read
+    ]
+    code = tuple(
+        replace(instr, args=(numbers[instr.args[0]], *instr.args[1:]))
+        if instr.op in (Opcode.LOAD, Opcode.LOOK)
+        else instr
+        for instr in op.code
+    )
+    box = tuple(op.box[d] for d in kept)
+    monoid = op.monoid if box else Monoid.NONE
+    return replace(op, monoid=monoid, box=box, accesses=tuple(accesses), code=code)
+
+
+def _read(factors: int, accesses: list[Access]) -> set[int]:
+    """The factors and their indices."""
+    read = set(range(factors))
+    for number in range(factors):
+        while (indirect := accesses[number].indirect) is not None and indirect[1] not in (number, *range(factors)):
+            number = indirect[1]
+            read.add(number)
+    return read
+
+
+def _unstacked(access: Access) -> Access:
+    """A stack of one value read without a stack."""
+    if not access.stack or access.shape[0] > 1:
+        return access
+    terms = tuple(replace(term, dimension=term.dimension - 1) for term in access.terms if term.dimension)
+    indirect = access.indirect
+    if indirect is not None:
+        indirect = (indirect[0] - 1, indirect[1]) if indirect[0] else None
+    return replace(access, shape=access.shape[1:], offsets=access.offsets[1:], terms=terms, indirect=indirect, stack=0)
+
+
+def _canonical_terms(access: Access, sizes: dict[int, int]) -> Access:
+    added: dict[tuple[int, int], int] = {}
+    for term in access.terms:
+        if sizes[term.var] > 1:
+            added[term.dimension, term.var] = added.get((term.dimension, term.var), 0) + term.coef
+    return replace(access, terms=tuple(Term(d, var, coef) for (d, var), coef in sorted(added.items()) if coef))
 
 
 def draw(seed: int) -> tuple[Program, list[np.ndarray]]:

@@ -11,8 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prover.trace import Trace
-from rollup.audit import Range, audit, check_form, examine, gas_bound, intervals
+from rollup.audit import (
+    GAS_LIMIT,
+    GAS_LIMIT_7976,
+    Range,
+    audit,
+    bound_of,
+    check_form,
+    examine,
+    gas_bound,
+    intervals,
+)
 from rollup.audit.intervals import INT64, RULES
+from rollup.audit.prices import EIP_7976, PRAGUE
 from rollup.encoding import Header, TensorType
 from rollup.errors import AuditError
 from rollup.machine.reference import run
@@ -125,6 +136,7 @@ BROKEN: dict[str, tuple[str, Callable[[Program], Program]]] = {
     "value count": ("values", lambda p: _header(p, values=9)),
     "no values": ("values", lambda p: Program(Header(p.header.policy, 0, 0, 0, (), ()), (), {})),
     "trace depth too large": ("depth", lambda p: _header(p, trace_depth=4)),
+    "tensors beyond every header": ("depth", lambda p: _op(p, shape=((1 << 32) - 1, (1 << 32) - 1))),
     "tensor depth too large": ("depth", lambda p: _header(p, tensor_depth=1)),
     "policy": ("policy", lambda p: _header(p, policy=5)),
     "no outputs": ("output", lambda p: _header(p, outputs=())),
@@ -178,6 +190,152 @@ BROKEN: dict[str, tuple[str, Callable[[Program], Program]]] = {
 }
 
 
+def _sum(**changes: object) -> Program:
+    """A clean op that the rules of canonical form are tried on: a sum over (6, 4) of x[i] y[i], twice, with an index."""
+    draft = hand.drafted(DType.I16, (6, 4), (8, 4), (6,))
+    x = hand.access(Value(0), DType.I16, (6, 4), [{1: 1}, {2: 1}])
+    y = hand.access(Value(1), DType.I16, (8, 4), [{}, {2: 1}], indirect=(0, 2))
+    index = hand.access(Value(2), DType.I16, (6,), [{1: 1}])
+    op = Op(3, 1, 1, Monoid.SUM, DType.I64, 2, (1,), (6, 4), (x, y, index), ())
+    draft.ops.append(replace(op, **changes))  # type: ignore[arg-type]
+    return draft.program()
+
+
+def _terms(*terms: Term) -> Program:
+    op = _sum().ops[0]
+    return _sum(accesses=(replace(op.accesses[0], terms=terms), *op.accesses[1:]))
+
+
+def _chained(links: int) -> Program:
+    op = _sum().ops[0]
+    index = op.accesses[2]
+    chain = [replace(index, indirect=(0, 3 + n)) for n in range(links - 1)]
+    return _sum(accesses=(*op.accesses[:2], *chain, index))
+
+
+UNCANONICAL: dict[str, tuple[Program, str]] = {
+    "zero coefficient": (_terms(Term(0, 1, 1), Term(1, 1, 0), Term(1, 2, 1)), "zero times; leave the term out"),
+    "repeated term": (_terms(Term(0, 1, 1), Term(0, 1, -1), Term(1, 2, 1)), "twice; add the coefficients up"),
+    "terms out of order": (_terms(Term(1, 2, 1), Term(0, 1, 1)), "sort them by dimension and variable"),
+    "term on an output dimension of one": (
+        _terms(Term(0, 0, 1), Term(0, 1, 1), Term(1, 2, 1)),
+        "adds variable 0, which is always 0",
+    ),
+    "term on t of one iteration": (
+        _terms(Term(0, 1, 1), Term(0, 255, 1), Term(1, 2, 1)),
+        "adds variable 255, which is always 0",
+    ),
+    "box dimension of one position": (_sum(box=(6, 4, 1)), "box dimension 2 has one position"),
+    "box dimension that nothing reads": (_sum(box=(6, 4, 3)), "box dimension 2 is read by no factor"),
+    "chain of three indices": (_chained(3), "indexed through 3 accesses; at most 2"),
+    "access that nothing reads": (_sum(accesses=(*_sum().ops[0].accesses,) * 2), "access 3 is read by nothing"),
+    "monoid without a box": (
+        _sum(box=(), accesses=tuple(replace(a, terms=()) for a in _sum().ops[0].accesses)),
+        "monoid sum has no box to reduce; use none",
+    ),
+    "part of more than the box": (_sum(part=24), "part 24 cuts the box"),
+    "part between two row counts": (_sum(part=7), "write 4"),
+    "body of what is executed once": (_sum(body=2), "its body is 2; a body of one iteration is 1"),
+    "step of what is executed once": (
+        _sum(accesses=tuple(replace(a, source=Value(a.source.base, 1)) for a in _sum().ops[0].accesses)),  # type: ignore[union-attr]
+        "write step 0",
+    ),
+    "carried, executed once": (
+        _sum(accesses=tuple(replace(a, source=Carried(0, 1, n)) for n, a in enumerate(_sum().ops[0].accesses))),
+        "is carried, but there is one iteration",
+    ),
+    "stack of one value": (
+        _sum(
+            accesses=(
+                replace(
+                    _sum().ops[0].accesses[0],
+                    shape=(1, 6, 4),
+                    offsets=(0, 0, 0),
+                    stack=1,
+                    terms=(Term(1, 1, 1), Term(2, 2, 1)),
+                ),
+                *_sum().ops[0].accesses[1:],
+            )
+        ),
+        "stacks a single value",
+    ),
+    "too many accesses": (_sum(accesses=(*_sum().ops[0].accesses,) * 30), "90 accesses; at most 64"),
+    "too many instructions": (_sum(code=(Instr(Opcode.ABS, (0,)),) * 129), "129 instructions; at most 128"),
+}
+
+
+def test_the_op_for_canonical_form_is_clean() -> None:
+    assert not examine(_sum()).findings
+    assert not examine(_chained(2)).findings
+
+
+@pytest.mark.parametrize("what", UNCANONICAL)
+def test_only_the_canonical_encoding_is_well_formed(what: str) -> None:
+    program, message = UNCANONICAL[what]
+    with pytest.raises(AuditError) as refused:
+        check_form(program)
+    assert "[canonical]" in str(refused.value)
+    assert message in str(refused.value)
+
+
+def _hole(
+    box: tuple[int, ...], accesses: list[Access], dtype: DType = DType.I64, monoid: Monoid = Monoid.SUM
+) -> Program:
+    """One element over a box, of an input of 256 i16."""
+    draft = hand.drafted(DType.I16, (256,))
+    draft.ops.append(Op(1, 1, 1, monoid, dtype, 1, (1,), box, tuple(accesses), ()))
+    return draft.program()
+
+
+def _plain(*terms: Term, **more: object) -> Access:
+    return Access(Value(0), DType.I16, (256,), (0,), terms, **more)  # type: ignore[arg-type]
+
+
+HOLES: dict[str, tuple[Program, str]] = {
+    "rows of a box dimension that nothing reads": (
+        _hole((80_000, 2), [_plain(Term(0, 2, 1))]),
+        "[canonical] op 0 (op 0): box dimension 0 is read by no factor",
+    ),
+    "the same under a maximum": (
+        _hole((11_000, 2), [_plain(Term(0, 2, 1))], DType.I16, Monoid.MAX),
+        "[canonical] op 0 (op 0): box dimension 0 is read by no factor",
+    ),
+    "stride 0 taken for adjacent": (
+        _hole((180_000,), [_plain()]),
+        "[canonical] op 0 (op 0): box dimension 0 is read by no factor",
+    ),
+    "a variable that is always 0 hides the stride": (
+        _hole((20_000, 1), [_plain(Term(0, 1, 1))]),
+        "[canonical] op 0 (op 0): box dimension 1 has one position",
+    ),
+    "many terms on a factor that is filled": (
+        _hole((800,), [_plain(*[Term(0, 1, 1), Term(0, 1, -1)] * 20, Term(0, 1, 1), fill=1)]),
+        "[canonical] op 0 (op 0): access 0 adds variable 1 to dimension 0 twice",
+    ),
+    "a chain of 40 indices": (
+        _hole((256,), [*(_plain(Term(0, 1, 1), indirect=(0, n)) for n in range(1, 41)), _plain(Term(0, 1, 1))]),
+        "[canonical] op 0 (op 0): access 0 is indexed through 40 accesses",
+    ),
+    "rows that are read, one by one": (
+        _hole((40_000, 2), [_plain(Term(0, 1, 1), Term(0, 2, 1))]),
+        "[gas] op 0 (op 0): a proof of kind step can cost",
+    ),
+    "elements whose place an index says": (
+        _hole((256,), [_plain(Term(0, 1, 1), indirect=(0, 1)), _plain(Term(0, 1, 1))]),
+        "[gas] op 0 (op 0): a proof of kind step can cost",
+    ),
+}
+"""What was once accepted far below its real gas."""
+
+
+@pytest.mark.parametrize("what", HOLES)
+def test_no_descriptor_costs_more_than_a_bound_says(what: str) -> None:
+    program, message = HOLES[what]
+    with pytest.raises(AuditError) as refused:
+        audit(program)
+    assert message in str(refused.value)
+
+
 @pytest.mark.parametrize("what", BROKEN)
 def test_malformed_program_is_refused_by_the_rule(what: str) -> None:
     rule, damage = BROKEN[what]
@@ -204,12 +362,10 @@ def test_random_programs_are_well_formed(seed: int) -> None:
     check_form(program)
 
 
-def _single(
-    code: list[Instr], dtype: DType = DType.I64, monoid: Monoid = Monoid.SUM, box: tuple[int, ...] = (1,)
-) -> Program:
+def _single(code: list[Instr], dtype: DType = DType.I64, box: tuple[int, ...] = ()) -> Program:
     draft = hand.drafted(DType.I32, (2, *box))
     x = hand.access(Value(0), DType.I32, (2, *box), [{0: 1}, *({1 + d: 1} for d in range(len(box)))])
-    draft.add(monoid, dtype, 2, (2,), box, [x, x], code)
+    draft.add(Monoid.SUM if box else Monoid.NONE, dtype, 2, (2,), box, [x, x], code)
     return draft.program()
 
 
@@ -232,14 +388,6 @@ def test_overflow_is_found_where_it_matters(program: Program, message: str | Non
         audit(program)
 
 
-def test_what_is_never_read_is_a_finding() -> None:
-    draft = hand.drafted(DType.I8, (4,))
-    x = hand.access(Value(0), DType.I8, (4,), [{0: 1}])
-    draft.add(Monoid.NONE, DType.I8, 1, (4,), (), [x, x])
-    draft.add(Monoid.MAX, DType.I8, 1, (4,), (), [x])
-    assert {(f.rule, f.descriptor) for f in examine(draft.program()).findings} == {("access", 0), ("box", 1)}
-
-
 def test_reads_that_can_leave_are_reported_not_refused() -> None:
     report = examine(hand.pooling(Monoid.MAX, 2, 2, 0))
     assert report.ok
@@ -247,11 +395,41 @@ def test_reads_that_can_leave_are_reported_not_refused() -> None:
     assert report.ops[0].intervals.accesses[0] == Range(-32768, 32767)
 
 
-def _long(length: int, stride: int = 1) -> Program:
+def _long(length: int, stride: int = 1, part: int = 0) -> Program:
     draft = hand.drafted(DType.I16, (length * stride,), (length * stride,))
     accesses = [hand.access(Value(v), DType.I16, (length * stride,), [{1: stride}]) for v in (0, 1)]
     draft.add(Monoid.SUM, DType.I64, 2, (1,), (length,), accesses)
-    return draft.program()
+    return _op(draft.program(), part=part)
+
+
+def test_a_reduction_of_any_length_and_stride_passes_in_parts() -> None:
+    assert audit(_long(1_024)).ok
+    for program, part in ((_long(16_384), 512), (_long(1 << 20), 512), (_long(128, stride=512), 4)):
+        with pytest.raises(AuditError, match=r"\[gas\].*kind step.*name a part of its box"):
+            audit(program)
+        assert audit(_op(program, part=part)).ok
+    with pytest.raises(AuditError, match=r"\[gas\].*kind part can cost .* 64 gas a byte.*make the part smaller"):
+        audit(_long(16_384, part=8_192))
+
+
+def test_a_bound_is_that_of_the_dearest_of_its_proofs() -> None:
+    program = _long(16_384, part=512)
+    bound = gas_bound(program.ops[0], program)
+    assert [proof.kind for proof in bound.proofs] == ["padding", "descend", "part", "epilogue"]
+    assert bound.gas == max(proof.under(PRAGUE) for proof in bound.proofs) <= GAS_LIMIT
+    assert bound.gas_7976 == max(proof.under(EIP_7976) for proof in bound.proofs) <= GAS_LIMIT_7976
+    assert bound.fits
+    assert not gas_bound(_long(16_384).ops[0], program).fits
+
+
+def test_a_bound_needs_the_depths_alone_and_grows_with_them() -> None:
+    program = _long(1_024)
+    op, header = program.ops[0], program.header
+    here = bound_of(op, header.trace_depth, header.tensor_depth, program.tree.depth)
+    assert here == gas_bound(op, program)
+    deeper = bound_of(op, header.trace_depth + 9, header.tensor_depth, program.tree.depth + 3)
+    assert deeper.gas > here.gas
+    assert deeper.calldata > here.calldata
 
 
 def test_gas_grows_with_the_reduction() -> None:
