@@ -6,11 +6,13 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 from structlog.testing import capture_logs
 
 from challenger.checkers.re_execute import Reference
@@ -39,9 +41,14 @@ from sequencer.mirror import Mirror
 from sequencer.states import Model
 from sequencer.store import Store
 from tests.e2e.lies import INPUTS, LIES, PROGRAMS, RIGHT
+from tests.e2e.long_reductions import LARGEST, SUMMED, Fast
+from tests.e2e.long_reductions import LIES as LIES_INSIDE
 from tests.e2e.network import Network
+from tests.e2e.test_inside_element import lie as inside_lie
+from tests.e2e.test_inside_element import network as inside_network
 from tests.e2e.toy_program import Published, outputs_of, with_lie
 from touchstone.cli import main
+from touchstone.cli.disputes import _dispute
 from touchstone.devnet.chain import ChainServer
 from touchstone.disputes import Chronicle
 
@@ -230,4 +237,28 @@ def test_every_rules_verdict_can_be_told_from_l1() -> None:
         else:
             assert verdict["claimed_state"] is not None and game["moves"][-1]["kind"] == "prove", name
             assert (verdict["claimed_state"] == verdict["right_state"]) == (rule is Rule.OUTPUT), name
-    assert rules == set(Rule)
+    assert rules == set(Rule) - {Rule.PART, Rule.EPILOGUE}
+
+
+def test_a_dispute_inside_an_element_is_told_question_by_question_from_l1() -> None:
+    net = inside_network()
+    net.watch()
+    cases = {Rule.PART: (LARGEST, True), Rule.EPILOGUE: (SUMMED, False)}
+    claims = {rule: inside_lie(net, *case, Behaviour.WITHHOLDS, 1 + case[0]) for rule, case in cases.items()}
+    net.settle()
+    chronicle = Chronicle.read(net.deployer, Fast, 0)
+    for rule, claimed in claims.items():
+        found = chronicle.dispute(claimed.claim_id, net.program)
+        (game,), verdict = found["games"], found["verdict"]
+        kinds = [move["kind"] for move in game["moves"]]
+        assert (
+            kinds[-3:] == ["narrow", "partials", "settle"] if rule is Rule.PART else ["descend", "partials", "settle"]
+        )
+        assert (game["state"], verdict["rule"]) == ("convicted", rule.name.lower())
+        assert verdict["part"] == (LIES_INSIDE[LARGEST][1] if rule is Rule.PART else None)
+        asked = [move["question"] for move in game["moves"] if move["question"] is not None]
+        assert [one["level"] for one in asked] == ([0, 1] if rule is Rule.PART else [0])
+        assert asked[0]["value"] is None and asked[0]["parts"] == (300 if rule is Rule.PART else 32)
+        shown = StringIO()
+        Console(width=200, file=shown).print(_dispute(found))
+        assert "settle" in shown.getvalue() and "element 0, level 0, parts 0-" in shown.getvalue()

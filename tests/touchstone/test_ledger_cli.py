@@ -25,7 +25,7 @@ Run = Callable[..., Result]
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     file = tmp_path_factory.mktemp("ledger") / "deployment.json"
     with ChainServer(DevelopmentChain(Hurry()), "127.0.0.1", 0) as server:
-        terms = Parameters(window=Duration(60), clock=Duration(30))
+        terms = Parameters(window=Duration(60), clock=Duration(30), withdrawal_delay=Duration(60))
         Deployment.of(L1Client.deploy(Chain.connect(server.url), load_signer(KEYS[0]), terms)).save(file)
 
         def ran(*arguments: str, key: str | None = KEYS[5]) -> Result:
@@ -35,18 +35,41 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         yield ran
 
 
-def test_what_is_deposited_is_free_and_can_be_withdrawn_in_part_and_whole(run: Run) -> None:
+def test_money_of_claims_leaves_after_it_was_announced_and_a_wait(run: Run) -> None:
     assert "free          0 (0 wei)" in run("show").stdout
     assert "2 ether (2000000000000000000 wei)" in run("deposit", "2 ether").stdout
-    assert "1.5 ether (1500000000000000000 wei)" in run("withdraw", "0.5 ether").stdout
-    assert "free          0 (0 wei)" in run("withdraw").stdout
+    early = run("complete")
+    assert early.exit_code != 0 and "announced no withdrawal" in early.output
+    announced = run("announce", "0.5 ether").stdout
+    assert "announced to leave  0.5 ether" in announced and "2 ether (2000000000000000000 wei)" in announced
+    # The chain's clock is in a hurry: whoever looks makes a second pass.
+    while (tried := run("complete")).exit_code != 0:
+        assert "wait" in tried.output
+    assert "1.5 ether (1500000000000000000 wei)" in tried.stdout
+    assert "announced to leave  1.5 ether" in run("announce").stdout
+    assert "announced" not in run("announce", "0").stdout
+
+
+def test_what_was_earned_or_funded_is_withdrawn_at_once_or_made_free(run: Run) -> None:
+    assert "earned        1 ether (1000000000000000000 wei)" in run("fund", "1 ether").stdout
+    assert "earned        0.6 ether" in run("withdraw", "0.4 ether").stdout
+    assert "earned        0.5 ether" in run("redeposit", "0.1 ether").stdout
+    assert "earned        0 (0 wei)" in run("withdraw").stdout
     assert run("withdraw").exit_code == 0
 
 
 @pytest.mark.parametrize(
     ("arguments", "key", "sentence"),
     [
-        (("withdraw", "1 ether"), KEYS[5], "has 0 wei free and needs 1000000000000000000"),
+        (
+            ("withdraw", "1 ether"),
+            KEYS[6],
+            "has 0 wei of earnings, 1000000000000000000 too few; free balance is announced first",
+        ),
+        (("redeposit", "1 ether"), KEYS[6], "has 0 wei of earnings"),
+        (("announce", "1 ether"), KEYS[6], "has 0 wei free, 1000000000000000000 too few"),
+        (("deposit", "1000000 ether"), KEYS[6], "too few; send it some"),
+        (("fund", "1000000 ether"), KEYS[6], "too few; send it some"),
         (("show",), None, "set TOUCHSTONE_KEY, or name a file with --key-file or --keystore"),
         (("deposit", "much"), KEYS[5], "'much' is no amount"),
     ],

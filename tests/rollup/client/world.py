@@ -101,6 +101,7 @@ class World:
             "number": event.batch,
             "root": wire.hex_of(event.root),
             "posted_at": event.posted_at,
+            "closes_at": event.closes_at,
             "transaction": wire.hex_of(receipt.transaction),
         }
         for index, one in enumerate(claims):
