@@ -109,10 +109,16 @@ def test_the_log_level(run: Run) -> None:
 def test_money_in_ether_and_in_wei(run: Run, world: World) -> None:
     assert run("balances", "deposit", "0.5 ether").exit_code == 0
     free = world.client.balance(world.client.account)
+    assert f"({free} wei)" in run("balances", "show", role="read").stdout
+    run("balances", "fund", "5000")
     shown = run("balances", "withdraw", "1000").stdout
+    earned = world.client.earnings(world.client.account)
+    assert f"({earned} wei)" in shown and "transaction" in shown
+    assert "1000 wei (1000 wei), from " in run("balances", "announce", "1000").stdout
+    assert "wait" in run("balances", "complete").output
+    world.chain.advance(world.client.parameters.withdrawal_delay)
+    run("balances", "complete")
     assert world.client.balance(world.client.account) == free - 1000
-    assert f"({free - 1000} wei)" in shown and "transaction" in shown
-    assert f"({free - 1000} wei)" in run("balances", "show", role="read").stdout
     assert "no amount" in run("balances", "deposit", "much").output
 
 

@@ -69,26 +69,39 @@ def test_money_is_moved_to_the_wei(world: World, http: httpx.Client) -> None:
     assert before["account"] == world.client.account
     deposited = post(http, "balances/deposit", json={"wei": "1000000007"}).json()
     assert int(deposited["balances"]["free"]) == int(before["free"]) + 1_000_000_007
+    funded = post(http, "balances/fund", json={"wei": "1000"}).json()
+    assert int(funded["balances"]["earned"]) == int(before["earned"]) + 1000
     withdrawn = post(http, "balances/withdraw", json={"wei": "7"}).json()
-    assert int(withdrawn["balances"]["free"]) == int(before["free"]) + 1_000_000_000
-    assert int(withdrawn["balances"]["free"]) == world.client.balance(world.client.account)
-    assert int(withdrawn["balances"]["wei"]) == world.chain.wei_of(world.client.account)
+    assert int(withdrawn["balances"]["earned"]) == world.client.earnings(world.client.account)
+    assert int(withdrawn["balances"]["earned"]) == int(before["earned"]) + 993
+    announced = post(http, "balances/announce", json={"wei": "1000000000"}).json()["balances"]
+    assert (announced["announced"], announced["free"]) == ("1000000000", deposited["balances"]["free"])
+    early = post(http, "balances/complete")
+    assert early.status_code == 409 and f"wait {TERMS.withdrawal_delay} s" in early.json()["detail"]
+    world.chain.advance(TERMS.withdrawal_delay)
+    gone = post(http, "balances/complete").json()["balances"]
+    assert (gone["announced"], gone["leaves_at"]) == ("0", None)
+    assert int(gone["free"]) == int(before["free"]) + 7 == world.client.balance(world.client.account)
+    assert int(gone["wei"]) == world.chain.wei_of(world.client.account)
+    assert "announced no withdrawal" in post(http, "balances/complete").json()["detail"]
 
 
 @pytest.mark.parametrize("wei", ["0", "-1", "1.5", "1e18", "", "00", "9" * 79, 5, None])
 def test_an_amount_that_is_none_is_refused(wei: Any, http: httpx.Client) -> None:
-    for way in ("deposit", "withdraw"):
+    for way in ("deposit", "fund", "withdraw", "announce"):
         assert post(http, f"balances/{way}", json={"wei": wei}).status_code == 422
 
 
 def test_more_than_there_is_can_not_be_moved_and_the_answer_says_how_much_is_missing(
     world: World, http: httpx.Client
 ) -> None:
-    free = world.client.balance(world.client.account)
-    answer = post(http, "balances/withdraw", json={"wei": str(free + 3)})
-    assert answer.status_code == 409 and "3 too few" in answer.json()["detail"]
-    answer = post(http, "balances/deposit", json={"wei": str(10**40)})
-    assert answer.status_code == 409 and "too few" in answer.json()["detail"]
+    free, earned = world.client.balance(world.client.account), world.client.earnings(world.client.account)
+    for way, there in (("withdraw", earned), ("announce", free)):
+        answer = post(http, f"balances/{way}", json={"wei": str(there + 3)})
+        assert answer.status_code == 409 and " 3 too few" in answer.json()["detail"]
+    for way in ("deposit", "fund"):
+        answer = post(http, f"balances/{way}", json={"wei": str(10**40)})
+        assert answer.status_code == 409 and "too few" in answer.json()["detail"]
 
 
 def test_a_bond_shows_as_locked_while_the_claim_is_not_final(world: World, http: httpx.Client) -> None:
