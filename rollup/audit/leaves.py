@@ -100,7 +100,6 @@ def touched(op: Op, number: int, cut: Cut) -> Touched:
         scattering |= {var for var in coefficients(access, sizes)[0] if cut.counts.get(var, 1) > 1}
     walked = sorted((var for var in mine - scattering if steps.get(var)), key=lambda var: abs(steps[var]))
     shifts = [step * cut.grid.get(var, 1) for var, step in steps.items() if var not in walked or var in cut.grid]
-    shifts += [steps.get(var, 0) for var in scattering]
     if access.indirect is not None:
         shifts.append(_indirect_stride(access))
     jumps = math.prod(cut.counts[var] for var in scattering)
