@@ -20,6 +20,7 @@ from rollup.claim import Claim, PostedClaim, input_root, join, output_root, outp
 from rollup.client.numbers import quantised
 from rollup.l1.chain import EmbeddedChain
 from rollup.l1.client import L1Client
+from rollup.program import Program
 from rollup.service.health import Health
 from rollup.service.limits import WebLimits
 from rollup.service.server import Server, serve
@@ -82,6 +83,7 @@ class World:
     folder: Path
     limits: WebLimits = LIMITS
     prover_seconds: float = 20.0
+    program: Program = field(default_factory=toy_program)
     database: str | None = None
     nonce: int = 0
     servers: list[Server] = field(default_factory=list)
@@ -90,7 +92,6 @@ class World:
     def __post_init__(self) -> None:
         self.chain = EmbeddedChain()
         self.deployer = L1Client.deploy(self.chain, self.chain.signer("deployer"), TERMS)
-        self.program = toy_program()
         self.deployer.register(self.program)
         self.store = Store.open(self.database or f"sqlite:///{self.folder}/sequencer.db")
         self.client = self.account("sequencer")
