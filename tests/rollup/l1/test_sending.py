@@ -199,7 +199,7 @@ def test_if_it_is_mined_while_this_one_waits_the_view_is_stale(stalled: Anvil, l
 def test_a_decision_that_reverts_because_an_earlier_life_made_it_is_stale(stalled: Anvil, life: Lives) -> None:
     client, script = life()
     script.at(1, stalled.mine)
-    client.deposit(7)
+    client.fund(7)
     earlier, its_script = life()
     its_script.at(1, die)
     with pytest.raises(Died):
