@@ -209,7 +209,7 @@ def test_a_decision_that_reverts_because_an_earlier_life_made_it_is_stale(stalle
     with pytest.raises(StaleView):
         client.withdraw(7)
     client.anchor()
-    with pytest.raises(Reverted, match="deposit the difference"):
+    with pytest.raises(Reverted, match="fund it"):
         client.withdraw(7)
 
 
