@@ -14,7 +14,7 @@ MEANT := naming-convention,too-many-digits,assembly,cyclomatic-complexity
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts check check-contracts contracts gas bench models onnx fraud hostile load crash soak vectors docs pictures fmt lint lockstep slither lock clean
+.PHONY: help setup demo test test-contracts check check-contracts contracts gas bench models onnx fraud hostile load overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -101,6 +101,9 @@ hostile: setup ## Compose N adversarial descriptors: each is refused, or costs a
 
 load: setup $(NODE_READY) ## Offer 200 signed claims a second for a minute, with SQLite and with PostgreSQL
 	@$(BIN)/python -m tests.campaigns.load $(ARGS)
+
+overload: setup ## More lies than a watcher can dispute at once, more challenges than a claim deserves
+	@$(BIN)/python -m tests.campaigns.overload $(ARGS)
 
 crash: setup $(NODE_READY) ## Kill services 200 times at every transition of claims and disputes; what L1 says in the end
 	@$(BIN)/python -m tests.campaigns.crash $(ARGS)

@@ -120,9 +120,8 @@ class _Claimant:
                 del self.troubles[claim_id]
 
     def _answer(self, upheld: dict[ClaimId, Upheld], bundle: Bundle) -> None:
-        games = self._player.games.look(
-            self.book, [game for claim_id in upheld for game in self.book.games_of(claim_id)]
-        )
+        asked = [game for claim_id in upheld for game in self.book.games_of(claim_id)]
+        games = self._in_turn(self._player.games.look(self.book, asked))
         by_claim: dict[ClaimId, list[tuple[Challenged, GameInfo]]] = {}
         # What ended the last round comes last in this one; else the claim with the shortest clock comes first.
         for opened, game in sorted(games, key=lambda one: (one[0].claim_id in self.troubles, _slack(one[1]))):
@@ -133,6 +132,10 @@ class _Claimant:
             one = upheld[claim_id]
             with noting(self.troubles, claim_id):
                 bundle.add(self._player.due(self.book, one.program, claim_id, one.own, of_claim, one.elements))
+
+    def _in_turn(self, games: list[tuple[Challenged, GameInfo]]) -> list[tuple[Challenged, GameInfo]]:
+        """Those games that are answered now."""
+        return games
 
     def _settle(self, upheld: dict[ClaimId, Upheld], bundle: Bundle) -> None:
         """Free the bonds of claims that became final, as many as fit one transaction."""
