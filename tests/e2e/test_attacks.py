@@ -15,7 +15,7 @@ from challenger.defender import Behaviour
 from challenger.watcher import Watcher
 from rollup.batch import Inclusion
 from rollup.claim import Claim, PostedClaim, input_root, output_root, posting_gas
-from rollup.encoding import Header, TensorType, TracePolicy, decode_header, encode_header
+from rollup.encoding import VERSION, Header, TensorType, TracePolicy, decode_header, encode_header
 from rollup.errors import ChainError, ClaimError, EncodingError, Reverted
 from rollup.game.clock import Side
 from rollup.game.moves import Rule
@@ -62,7 +62,7 @@ def claim_about(client: L1Client, model_id: ModelId, header: Header, nonce: int)
 def test_a_header_that_python_cannot_read_is_not_registered(network: Network) -> None:
     """One such header stopped everybody who follows L1."""
     ranks = bytes([DType.I8, 0, 13]) + struct.pack(">13I", *[1] * 13)
-    header = struct.pack(">HBBBI", 1, 0, 1, 0, 2) + b"\x01" + ranks + b"\x01" + struct.pack(">IBBB", 1, 0, 0, 0)
+    header = struct.pack(">HBBBI", VERSION, 0, 1, 0, 2) + b"\x01" + ranks + b"\x01" + struct.pack(">IBBB", 1, 0, 0, 0)
     with pytest.raises(EncodingError, match="13 dimensions"):
         decode_header(header)
     with pytest.raises(Reverted, match="13 dimensions") as refused:
