@@ -190,6 +190,9 @@ class Admission:
                 return means
         waiting = self._store.claims.waiting_of(claimant)
         free = self._free(claimant, head, again=oldest is not None)
+        if oldest is None and free < self._bond * (waiting + 1):
+            # Who has just deposited is ahead of the head that the store knows.
+            free = self._free(claimant, head, again=True)
         with self._lock:
             unwritten = self._means[claimant].unwritten if claimant in self._means else 0
             means = self._means[claimant] = _Means(block, free, waiting, now, unwritten)

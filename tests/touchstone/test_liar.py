@@ -77,7 +77,7 @@ class Network:
         parts = Parts(self.store, self.client, intake, programs, Health(), None, block=deployer.first)
         self.api = serve(create_api(parts), "127.0.0.1", 0).start()
         watching = L1Client(self.chain(), deployer.address, accounts[2], deployer.first)
-        watching.deposit(10 * TERMS.challenge_bond)
+        watching.fund(10 * TERMS.challenge_bond)
         traces = RemoteTraces([f"http://127.0.0.1:{PUBLISHED_PORT + 1000}"])
         self.watcher = Watcher(watching, traces, lambda program: Executor(program, self_test=False))
         self.watcher.hold(self.program)
