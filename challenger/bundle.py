@@ -141,7 +141,7 @@ class Outbox:
             return [replace(one, call=replace(one.call, value=missing)) for one in due]
         missing = bond * len(opening) - earned
         if missing > 0:
-            wallet = client.chain.wei_of(client.account) - self._reserve()
+            wallet = client.chain.wei_of(client.account) - self._reserve(due)
             affordable = max(0, min(len(opening), (earned + max(0, wallet)) // bond))
             for one in opening[affordable:]:
                 self.failed(one.claim_id, _poor(client, bond))
@@ -151,10 +151,10 @@ class Outbox:
                 client.fund(bond * affordable - earned)
         return list(due)
 
-    def _reserve(self) -> int:
-        """Wei that stay on the chain, for the gas of these very moves."""
+    def _reserve(self, due: Sequence[Due]) -> int:
+        """Wei that stay on the chain, for the gas of these very moves and of what is paid in."""
         chain = self.client.chain
-        return 2 * self.gas * max(1, chain.fees.first(chain.base_fee()).most)
+        return (3 * prices.BASE + _limit(due)) * chain.fees.first(chain.base_fee()).most
 
     def _alone(self, one: Due) -> list[Made]:
         try:
@@ -171,7 +171,7 @@ class Outbox:
             return []
         if len(due) == 1:
             return self._alone(due[0])
-        gas = min(TRANSACTION_GAS, prices.BASE + sum(one.gas for one in due) * 65 // 64)
+        gas = _limit(due)
         try:
             receipt = self.client.multicall([one.call for one in due], gas)
         except Reverted:
@@ -188,6 +188,11 @@ class Outbox:
         for one in made:
             self.costs.add(one.claim_id, one.receipt)
         return made
+
+
+def _limit(due: Sequence[Due]) -> int:
+    """Gas of the moves in one transaction: an inner call gets 63/64 of what is left."""
+    return min(TRANSACTION_GAS, prices.BASE + sum(one.gas for one in due) * 65 // 64)
 
 
 def _poor(client: L1Client, bond: int) -> ChainError:

@@ -1,0 +1,130 @@
+"""Many moves in one transaction: those that cannot wait first, as many as its gas allows; a stale one spoils no other."""
+
+from __future__ import annotations
+
+import pytest
+
+from challenger import prices
+from challenger.bundle import Bundle, Due, Outbox
+from challenger.costs import Costs
+from rollup.claim import ClaimId
+from rollup.encoding import TracePolicy
+from rollup.errors import Reverted
+from rollup.l1 import calls
+from rollup.l1.client import L1Client
+from rollup.l1.events import CallFailed, Challenged
+from rollup.types import LEAF_BYTES
+from tests.e2e.lies import INPUTS, PROGRAMS
+from tests.e2e.network import Network
+from tests.e2e.toy_program import toy_inputs
+
+CLAIM = ClaimId(bytes(32))
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+
+
+def outbox(client: L1Client, share: float = 0.25) -> tuple[Outbox, dict[ClaimId, Exception]]:
+    troubles: dict[ClaimId, Exception] = {}
+    return Outbox(client, Costs(), troubles.__setitem__, share), troubles
+
+
+def leaf(number: int) -> calls.Call:
+    return calls.reveal_leaf([number.to_bytes(2, "big") * (LEAF_BYTES // 2)])
+
+
+def filled(box: Outbox, *due: Due) -> Bundle:
+    bundle = box.bundle()
+    bundle.add(due)
+    return bundle
+
+
+def test_a_stale_move_spoils_no_other_and_is_told_unless_it_is_harmless(network: Network) -> None:
+    eve, first, second = network.client("eve"), network.claim("a", INPUTS), network.claim("b", toy_inputs(1))
+    box, troubles = outbox(eve)
+    opening = calls.challenge(first.posted.claim, first.inclusion, bytes(32))
+    wrong = calls.challenge(second.posted.claim, first.inclusion, bytes(32))
+    game = eve.challenge(second.posted.claim, second.inclusion, value=network.parameters.challenge_bond).one(Challenged)
+    early = calls.timeout([eve.game(game).ref])
+    made = box.send(
+        filled(box, Due(second.claim_id, wrong), Due(CLAIM, early), Due(first.claim_id, opening), Due(CLAIM, leaf(1)))
+    )
+    assert [one.receipt.call for one in made] == ["challenge", "revealLeaf"]
+    assert len({one.receipt.transaction for one in made}) == 1
+    assert made[0].receipt.one(Challenged).claim_id == first.claim_id
+    assert list(troubles) == [second.claim_id]
+    assert isinstance(troubles[second.claim_id], Reverted) and "with other moves" in str(troubles[second.claim_id])
+
+
+def test_the_gas_of_a_transaction_is_split_over_its_moves(network: Network) -> None:
+    eve = network.client("eve")
+    box, _ = outbox(eve)
+    made = box.send(filled(box, *(Due(ClaimId(bytes([j]) * 32), leaf(j)) for j in range(5))))
+    whole = network.chain.receipt(made[0].receipt.transaction)
+    assert whole is not None and sum(one.receipt.gas for one in made) == whole["gasUsed"]
+    assert len({one.receipt.gas for one in made[:4]}) == 1
+    assert all(box.costs.gas(one.claim_id) == one.receipt.gas for one in made)
+
+
+def test_moves_go_out_by_their_slack_as_many_as_find_room(network: Network) -> None:
+    eve = network.client("eve")
+    box, _ = outbox(eve, 0.005)
+    assert box.gas == int(0.005 * network.chain.block_gas())
+    bundle = filled(box, *(Due(CLAIM, leaf(j), slack=float(10 - j)) for j in range(6)))
+    assert (len(bundle.due), bundle.left) == (2, 4)
+    made = box.send(bundle)
+    receipt = network.chain.receipt(made[0].receipt.transaction)
+    assert len(made) == 2 and receipt is not None and receipt["gasUsed"] <= box.gas
+    sent = network.chain.calldata(made[0].receipt.transaction)
+    assert calls.inner_calls(sent) == [leaf(1).data, leaf(0).data]
+
+
+def test_the_first_move_is_sent_whatever_it_takes(network: Network) -> None:
+    """Nothing may wait forever for a larger block."""
+    box, _ = outbox(network.client("eve"), 0.0001)
+    assert [one.receipt.call for one in box.send(filled(box, Due(CLAIM, leaf(1)), Due(CLAIM, leaf(2))))] == [
+        "revealLeaf"
+    ]
+
+
+def test_bonds_of_several_challenges_are_paid_in_before_as_far_as_the_money_goes(network: Network) -> None:
+    bond = network.parameters.challenge_bond
+    claims = [network.claim(f"c{seed}", toy_inputs(seed)) for seed in range(4)]
+    poor = network.deployer.using(network.chain.signer("poor", 0))
+    box, troubles = outbox(poor)
+    due = [Due(one.claim_id, calls.challenge(one.posted.claim, one.inclusion, bytes(32))) for one in claims]
+    network.chain.fund(poor.account, 2 * bond + box._reserve(due) + bond // 2)
+    made = box.send(filled(box, *due))
+    assert len(made) + len(troubles) == 4 and len(made) == 2
+    assert poor.locked(poor.account) == 2 * bond
+    assert all("can't pay another bond" in str(trouble) for trouble in troubles.values())
+
+
+def test_a_transaction_that_fails_as_a_whole_is_halved(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    eve = network.client("eve")
+    box, _ = outbox(eve)
+    multicall = eve.multicall
+
+    def starved(moves: list[calls.Call], gas: int) -> object:
+        if len(moves) > 2:
+            raise Reverted("Starved", {}, "too little gas")
+        return multicall(moves, gas)
+
+    monkeypatch.setattr(eve, "multicall", starved)
+    made = box.send(filled(box, *(Due(CLAIM, leaf(j)) for j in range(4))))
+    assert len(made) == 4 and len({one.receipt.transaction for one in made}) == 2
+
+
+def test_the_limit_of_a_transaction_is_what_its_moves_take_at_most(network: Network) -> None:
+    """A node would estimate the least with which the whole succeeds, and that starves what is in it."""
+    eve, claimed = network.client("eve"), network.claim("a", INPUTS)
+    eve.fund(3 * network.parameters.challenge_bond)
+    opening = calls.challenge(claimed.posted.claim, claimed.inclusion, bytes(32))
+    moves = [opening, leaf(1), leaf(2), opening]
+    receipt = eve.multicall(moves, prices.BASE + sum(map(prices.price, moves)) * 65 // 64)
+    assert not [event for event in receipt.events if isinstance(event, CallFailed)]
+    with pytest.raises(Reverted) as starved:
+        eve.multicall([leaf(3), leaf(4), leaf(5)], 150_000)
+    assert starved.value.name in ("Starved", "Unknown")
