@@ -16,6 +16,7 @@ import {ClaimId, GameId} from "./types/Ids.sol";
 import {TracePolicy} from "./types/Model.sol";
 import {Params} from "./types/Params.sol";
 import {Timestamp, currentTime} from "./types/Time.sol";
+import {HashMismatch, Verdict} from "./types/Verdict.sol";
 
 /// @title DisputeGame
 /// @notice The moves and the clocks of disputes about claims. It holds no money: it tells the ledger what to lock, free and
@@ -144,8 +145,11 @@ contract DisputeGame is Elements {
         for (uint256 j = 0; j < openings.length; ++j) {
             bytes32[] calldata children = openings[j];
             uint256 levels = 1;
-            while (levels < ARITY && 2 ** levels < children.length) ++levels;
-            if (children.length != 2 ** levels) revert ChildCount(children.length, 2 ** ARITY);
+            uint256 count = 2;
+            for (; levels < ARITY && count < children.length; ++levels) {
+                count *= 2;
+            }
+            if (children.length != count) revert ChildCount(children.length, 2 ** ARITY);
             bytes32 node = Merkle.complete(children);
             if (_open(node, levels, uint160(msg.sender))) emit Revealed(node, children);
         }
@@ -240,22 +244,6 @@ contract DisputeGame is Elements {
             CHAIN.unlock(games[j].challenger, CHALLENGE_BOND);
         }
         if (!reclaimed) revert NothingToReclaim();
-    }
-
-    /// @notice The parameters of this deployment.
-    function parameters() external view returns (Params memory) {
-        return Params({
-            window: WINDOW,
-            clock: CLOCK,
-            spacing: SPACING,
-            withdrawalDelay: WITHDRAWAL_DELAY,
-            arity: ARITY,
-            claimBond: CLAIM_BOND,
-            challengeBond: CHALLENGE_BOND,
-            reward: REWARD,
-            moveFee: MOVE_FEE,
-            collectFee: COLLECT_FEE
-        });
     }
 
     /// @notice The chain whose claims are disputed here, and the contract that decides about single elements.

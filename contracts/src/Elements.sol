@@ -10,6 +10,7 @@ import {Claim} from "./types/Claim.sol";
 import {Clocks, Dispute, Game, Move, Opening, Question, Rule} from "./types/Dispute.sol";
 import {Gindex} from "./types/Gindex.sol";
 import {ClaimId, GameId} from "./types/Ids.sol";
+import {Verdict} from "./types/Verdict.sol";
 
 /// @title Elements
 /// @notice The moves inside one element of an op with a long reduction box, which no single proof covers.

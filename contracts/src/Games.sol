@@ -15,6 +15,7 @@ import {TracePolicy} from "./types/Model.sol";
 import {Params} from "./types/Params.sol";
 import {Payment} from "./types/Payment.sol";
 import {Duration, currentTime, latest} from "./types/Time.sol";
+import {Verdict} from "./types/Verdict.sol";
 
 /// @title Games
 /// @notice The games, what names them, whose turn it is, and how they end: what all moves stand on.
@@ -26,12 +27,8 @@ abstract contract Games is Verdicts {
     /// @dev Entries in a game's list of helpers; what does not fit is paid to the claimant.
     uint256 internal constant MAX_HELPERS = 8;
 
-    Duration internal immutable WINDOW;
     Duration internal immutable CLOCK;
-    Duration internal immutable SPACING;
-    Duration internal immutable WITHDRAWAL_DELAY;
     uint8 internal immutable ARITY;
-    uint128 internal immutable CLAIM_BOND;
     uint128 internal immutable CHALLENGE_BOND;
     uint128 internal immutable REWARD;
     uint128 internal immutable MOVE_FEE;
@@ -83,12 +80,8 @@ abstract contract Games is Verdicts {
     error PlaceNotReached(GameId gameId, Gindex place);
 
     constructor(Params memory params, IOneStepProver prover, IRollupChain chain) Verdicts(chain, prover) {
-        WINDOW = params.window;
         CLOCK = params.clock;
-        SPACING = params.spacing;
-        WITHDRAWAL_DELAY = params.withdrawalDelay;
         ARITY = params.arity;
-        CLAIM_BOND = params.claimBond;
         CHALLENGE_BOND = params.challengeBond;
         REWARD = params.reward;
         MOVE_FEE = params.moveFee;

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {DisputeGame} from "./DisputeGame.sol";
+import {Entries} from "./Entries.sol";
 import {Ledger} from "./Ledger.sol";
 import {Uploads} from "./Uploads.sol";
 import {IOneStepProver} from "./interfaces/IOneStepProver.sol";
@@ -24,7 +25,7 @@ import {Duration, Timestamp, currentTime} from "./types/Time.sol";
 ///      that no number of false claims can run out the time in which a watcher can challenge them all.
 ///      It has all functions of `IRollupChain`, some of them from its bases, which know nothing of the game.
 // slither-disable-next-line missing-inheritance
-contract RollupChain is Ledger, Uploads {
+contract RollupChain is Ledger, Uploads, Entries {
     using StoppingClock for Stops;
 
     /// @notice A batch of claims.
@@ -55,6 +56,7 @@ contract RollupChain is Ledger, Uploads {
     Duration private immutable SPACING;
     Duration private immutable CANCEL_DELAY;
 
+    Params private _params;
     Stops private _clock;
     mapping(address claimant => mapping(uint256 word => uint256 bits)) private _usedNonces;
     /// @dev Of nonces that have their bit, those that can still be used until then.
@@ -131,6 +133,7 @@ contract RollupChain is Ledger, Uploads {
                 || params.claimBond == 0 || params.challengeBond == 0 || 2 * paid > params.claimBond
                 || params.collectFee > params.challengeBond || address(prover).code.length == 0
         ) revert BadParams();
+        _params = params;
         CLAIM_BOND = params.claimBond;
         WINDOW = params.window;
         SPACING = params.spacing;
@@ -138,6 +141,11 @@ contract RollupChain is Ledger, Uploads {
         // What it shows is the time; and no first challenge pays for a new slot.
         _clock.resumesAt = currentTime();
         game = new DisputeGame(params, prover, IRollupChain(address(this)));
+    }
+
+    /// @notice The parameters of this deployment.
+    function parameters() external view returns (Params memory) {
+        return _params;
     }
 
     /// @notice Makes an unused nonce of the sender unusable, after as long as a withdrawal has to wait: what is being posted

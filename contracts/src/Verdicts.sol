@@ -3,45 +3,20 @@ pragma solidity 0.8.37;
 
 import {IOneStepProver, Step} from "./interfaces/IOneStepProver.sol";
 import {IRollupChain} from "./interfaces/IRollupChain.sol";
-import {Header} from "./libraries/Header.sol";
-import {Merkle} from "./libraries/Merkle.sol";
 import {Partials} from "./libraries/Partials.sol";
 import {Claim} from "./types/Claim.sol";
 import {Question, Rule} from "./types/Dispute.sol";
 import {Gindex} from "./types/Gindex.sol";
 import {ModelId} from "./types/Ids.sol";
-import {Model, Outline, Tensor} from "./types/Model.sol";
+import {Outline} from "./types/Model.sol";
+import {NoMismatch, RuleNotApplicable, Verdict} from "./types/Verdict.sol";
 
 /// @title Verdicts
 /// @notice Whether a witness shows that a claim is false at one place, by one rule. A verdict is only ever a difference
 ///         between two things that were both proven; everything else reverts.
 abstract contract Verdicts {
-    /// @notice A place, what the trace has there, and what belongs there.
-    /// @param traceIndex the value
-    /// @param element element (`Step`) or byte (`Padding`) within the disputed leaf; for an op's padding not known, and 0
-    /// @param part number of the part of the box (`Part`)
-    /// @param claimed what the trace has: an integer, sign-extended (`Step`, `Padding`, `Epilogue`), or a tensor root (`Input`, `Output`);
-    ///        for `Part` the partial result, sign-extended, or of an argument `position << 64 | uint64(value)`
-    /// @param computed what belongs there, in the same form
-    struct Verdict {
-        uint256 traceIndex;
-        uint256 element;
-        uint256 part;
-        bytes32 claimed;
-        bytes32 computed;
-    }
-
     IRollupChain internal immutable CHAIN;
     IOneStepProver internal immutable PROVER;
-
-    /// @notice What was given hashes to `computed`, not to the node.
-    error HashMismatch(bytes32 computed, bytes32 node);
-    /// @notice The rule does not apply to this place.
-    error RuleNotApplicable(Rule rule, Gindex place);
-    /// @notice The witness has `given` bytes, and the rule needs `needed`.
-    error WitnessLength(uint256 given, uint256 needed);
-    /// @notice The witness proves that the claim is right there.
-    error NoMismatch(Gindex place);
 
     constructor(IRollupChain chain, IOneStepProver prover) {
         CHAIN = chain;
@@ -62,17 +37,12 @@ abstract contract Verdicts {
         }
         verdict.traceIndex = place.offset() >> levelsBelow;
 
-        if (atEntry) {
-            _compareEntry(verdict, CHAIN.modelOf(claim.modelId), traceRoot, claim, place, rule, witness);
-        } else if (_isOfOp(model, verdict.traceIndex)) {
-            Step memory disputed = _step(model, claim, traceRoot, place);
-            if (rule == Rule.Step) _compareElement(verdict, disputed, place, witness);
-            else if (!PROVER.padding(disputed, witness)) revert NoMismatch(place);
-        } else if (rule == Rule.Padding) {
-            _comparePadding(verdict, CHAIN.modelOf(claim.modelId), traceRoot, place, witness);
-        } else {
-            revert RuleNotApplicable(rule, place);
+        if (atEntry || !_isOfOp(model, verdict.traceIndex)) {
+            return CHAIN.entryVerdict(claim, traceRoot, place, rule, witness);
         }
+        Step memory disputed = _step(model, claim, traceRoot, place);
+        if (rule == Rule.Step) _compareElement(verdict, disputed, place, witness);
+        else if (!PROVER.padding(disputed, witness)) revert NoMismatch(place);
     }
 
     /// @dev The leaf at a place as the prover names it; reverts unless it is one of an op's output.
@@ -158,64 +128,5 @@ abstract contract Verdicts {
         if (claimed == computed) revert NoMismatch(place);
         verdict.element = uint16(bytes2(witness[:2]));
         (verdict.claimed, verdict.computed) = (_extended(claimed), _extended(computed));
-    }
-
-    /// @dev Witness: the leaf's 1,024 bytes, then its path in the trace tree.
-    function _comparePadding(
-        Verdict memory verdict,
-        Model memory model,
-        bytes32 traceRoot,
-        Gindex place,
-        bytes calldata witness
-    ) private view {
-        uint256 needed = Merkle.LEAF_BYTES + 32 * place.depth();
-        if (witness.length != needed) revert WitnessLength(witness.length, needed);
-        bytes calldata data = witness[:Merkle.LEAF_BYTES];
-        bytes32 computed = Merkle.branch(Merkle.leaf(data), place, witness[Merkle.LEAF_BYTES:]);
-        if (computed != traceRoot) revert HashMismatch(computed, traceRoot);
-
-        uint256 used = 0;
-        if (verdict.traceIndex < model.inputs.length) {
-            uint256 byteLength = model.inputs[verdict.traceIndex].byteLength;
-            uint256 before = (place.offset() & (2 ** uint256(model.tensorDepth) - 1)) * Merkle.LEAF_BYTES;
-            used = byteLength > before ? byteLength - before : 0;
-        }
-        while (used < data.length && data[used] == 0) ++used;
-        if (used >= data.length) revert NoMismatch(place);
-        verdict.element = used;
-        verdict.claimed = bytes32(uint256(uint8(data[used])));
-    }
-
-    /// @dev Witness: the entry and its path in the trace tree; one byte, which input or output it is; the tensor's root
-    ///      and its path in the claim's input or output tree.
-    function _compareEntry(
-        Verdict memory verdict,
-        Model memory model,
-        bytes32 traceRoot,
-        Claim calldata claim,
-        Gindex place,
-        Rule rule,
-        bytes calldata witness
-    ) private view {
-        Tensor[] memory tensors = rule == Rule.Input ? model.inputs : model.outputs;
-        uint256 depth = Header.depthFor(tensors.length);
-        uint256 split = 32 + 32 * uint256(model.traceDepth);
-        uint256 needed = split + 1 + 32 + 32 * depth;
-        if (witness.length != needed) revert WitnessLength(witness.length, needed);
-        uint8 which = uint8(witness[split]);
-        if (which >= tensors.length || tensors[which].value != verdict.traceIndex) {
-            revert RuleNotApplicable(rule, place);
-        }
-        verdict.claimed = bytes32(witness[:32]);
-        bytes32 computed = Merkle.branch(verdict.claimed, place, witness[32:split]);
-        if (computed != traceRoot) revert HashMismatch(computed, traceRoot);
-
-        verdict.computed = bytes32(witness[split + 1:split + 33]);
-        bytes32 root = rule == Rule.Input ? claim.inputRoot : claim.outputRoot;
-        // forge-lint: disable-next-line(unsafe-typecast) a header has at most 255 inputs and outputs
-        Gindex leaf = Gindex.wrap(uint128(2 ** depth + which));
-        computed = Merkle.branch(verdict.computed, leaf, witness[split + 33:]);
-        if (computed != root) revert HashMismatch(computed, root);
-        if (verdict.claimed == verdict.computed) revert NoMismatch(place);
     }
 }

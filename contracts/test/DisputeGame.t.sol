@@ -5,7 +5,6 @@ import {DisputeGame} from "../src/DisputeGame.sol";
 import {Games} from "../src/Games.sol";
 import {Ledger} from "../src/Ledger.sol";
 import {RollupChain} from "../src/RollupChain.sol";
-import {Verdicts} from "../src/Verdicts.sol";
 import {Claims} from "../src/libraries/Claims.sol";
 import {Merkle} from "../src/libraries/Merkle.sol";
 import {Position} from "../src/libraries/Position.sol";
@@ -14,6 +13,7 @@ import {Clocks, Game, GameRef, Move, Rule, Side} from "../src/types/Dispute.sol"
 import {Gindex} from "../src/types/Gindex.sol";
 import {ClaimId, GameId} from "../src/types/Ids.sol";
 import {Duration, Timestamp} from "../src/types/Time.sol";
+import {HashMismatch, NoMismatch, RuleNotApplicable, WitnessLength} from "../src/types/Verdict.sol";
 import {ToyProver} from "./ToyProver.sol";
 import {Trace, Traces} from "./Trace.sol";
 import {World} from "./World.sol";
@@ -472,7 +472,7 @@ contract DisputeGameTest is World {
 
     function test_select_otherHash_reverts() public {
         reveal(gameId, posted.trace);
-        VM.expectPartialRevert(Verdicts.HashMismatch.selector);
+        VM.expectPartialRevert(HashMismatch.selector);
         this.selectRaw(5, posted.trace.nodes[4], posted.trace.path(5, 1));
     }
 
@@ -577,7 +577,7 @@ contract DisputeGameTest is World {
 
     function test_prove_equalElements_reverts() public {
         walk(ALICE, gameId, posted.trace, LEAF);
-        bytes memory reason = abi.encodeWithSelector(Verdicts.NoMismatch.selector, 32 + LEAF);
+        bytes memory reason = abi.encodeWithSelector(NoMismatch.selector, 32 + LEAF);
         refused(reason, 32 + LEAF, Rule.Step, difference(5, 5));
         refused(reason, 32 + LEAF, Rule.Padding, difference(5, 5));
     }
@@ -598,32 +598,26 @@ contract DisputeGameTest is World {
     function test_prove_wrongRuleForPlace_reverts() public {
         uint256 leaf = 32 + LEAF;
         walk(ALICE, gameId, posted.trace, LEAF);
-        refused(abi.encodeWithSelector(Verdicts.RuleNotApplicable.selector, Rule.Input, leaf), leaf, Rule.Input, "");
-        refused(abi.encodeWithSelector(Verdicts.RuleNotApplicable.selector, Rule.Output, leaf), leaf, Rule.Output, "");
-        refused(abi.encodeWithSelector(Verdicts.RuleNotApplicable.selector, Rule.Timeout, leaf), leaf, Rule.Timeout, "");
+        refused(abi.encodeWithSelector(RuleNotApplicable.selector, Rule.Input, leaf), leaf, Rule.Input, "");
+        refused(abi.encodeWithSelector(RuleNotApplicable.selector, Rule.Output, leaf), leaf, Rule.Output, "");
+        refused(abi.encodeWithSelector(RuleNotApplicable.selector, Rule.Timeout, leaf), leaf, Rule.Timeout, "");
     }
 
     function test_prove_stepAtEntry_reverts() public {
         standOn(Traces.changed(LEAF, 8), 10);
         bytes memory witness = difference(1, 2);
-        refused(abi.encodeWithSelector(Verdicts.RuleNotApplicable.selector, Rule.Step, 10), 10, Rule.Step, witness);
-        refused(
-            abi.encodeWithSelector(Verdicts.RuleNotApplicable.selector, Rule.Padding, 10), 10, Rule.Padding, witness
-        );
+        refused(abi.encodeWithSelector(RuleNotApplicable.selector, Rule.Step, 10), 10, Rule.Step, witness);
+        refused(abi.encodeWithSelector(RuleNotApplicable.selector, Rule.Padding, 10), 10, Rule.Padding, witness);
     }
 
     function test_prove_stepOfInput_reverts() public {
         standOn(Traces.changed(LEAF, 8), 32);
-        refused(
-            abi.encodeWithSelector(Verdicts.RuleNotApplicable.selector, Rule.Step, 32), 32, Rule.Step, difference(1, 2)
-        );
+        refused(abi.encodeWithSelector(RuleNotApplicable.selector, Rule.Step, 32), 32, Rule.Step, difference(1, 2));
     }
 
     function test_prove_stepOfUnusedEntry_reverts() public {
         standOn(Traces.changed(LEAF, 8), 32 + 20);
-        refused(
-            abi.encodeWithSelector(Verdicts.RuleNotApplicable.selector, Rule.Step, 52), 52, Rule.Step, difference(1, 2)
-        );
+        refused(abi.encodeWithSelector(RuleNotApplicable.selector, Rule.Step, 52), 52, Rule.Step, difference(1, 2));
     }
 
     function paddingWitness(Trace memory trace, uint256 leaf) private pure returns (bytes memory) {
@@ -673,13 +667,13 @@ contract DisputeGameTest is World {
 
     function test_prove_inputElement_isNoPadding() public {
         Trace memory trace = paddedTrace(1, 475);
-        refused(abi.encodeWithSelector(Verdicts.NoMismatch.selector, 33), 33, Rule.Padding, paddingWitness(trace, 1));
+        refused(abi.encodeWithSelector(NoMismatch.selector, 33), 33, Rule.Padding, paddingWitness(trace, 1));
     }
 
     function test_prove_zeroPadding_reverts() public {
         Trace memory trace = Traces.changed(LEAF, 9);
         standOn(trace, 32 + 20);
-        refused(abi.encodeWithSelector(Verdicts.NoMismatch.selector, 52), 52, Rule.Padding, paddingWitness(trace, 20));
+        refused(abi.encodeWithSelector(NoMismatch.selector, 52), 52, Rule.Padding, paddingWitness(trace, 20));
     }
 
     function test_prove_paddingWitness_reverts() public {
@@ -687,9 +681,9 @@ contract DisputeGameTest is World {
         standOn(trace, 63);
         bytes memory witness = paddingWitness(trace, 31);
         bytes memory longer = abi.encodePacked(witness, hex"00");
-        refused(abi.encodeWithSelector(Verdicts.WitnessLength.selector, 1185, 1184), 63, Rule.Padding, longer);
+        refused(abi.encodeWithSelector(WitnessLength.selector, 1185, 1184), 63, Rule.Padding, longer);
         witness[5] ^= 0x01;
-        VM.expectPartialRevert(Verdicts.HashMismatch.selector);
+        VM.expectPartialRevert(HashMismatch.selector);
         this.proveRaw(ALICE, gameId, posted.claim, 63, Rule.Padding, witness);
     }
 
@@ -740,14 +734,14 @@ contract DisputeGameTest is World {
         Trace memory trace = Traces.changed(LEAF, 9);
         standOn(trace, 8);
         refused(
-            abi.encodeWithSelector(Verdicts.NoMismatch.selector, 8),
+            abi.encodeWithSelector(NoMismatch.selector, 8),
             8,
             Rule.Input,
             entryWitness(trace, 0, 0, trace.entry(0), trace.entry(1))
         );
         standOn(trace, 12);
         refused(
-            abi.encodeWithSelector(Verdicts.NoMismatch.selector, 12),
+            abi.encodeWithSelector(NoMismatch.selector, 12),
             12,
             Rule.Output,
             entryWitness(trace, 4, 0, trace.entry(4), trace.entry(3))
@@ -757,10 +751,10 @@ contract DisputeGameTest is World {
     function test_prove_otherTensorOfClaim_reverts() public {
         Trace memory trace = Traces.changed(LEAF, 9);
         standOn(trace, 8);
-        bytes memory reason = abi.encodeWithSelector(Verdicts.RuleNotApplicable.selector, Rule.Input, 8);
+        bytes memory reason = abi.encodeWithSelector(RuleNotApplicable.selector, Rule.Input, 8);
         refused(reason, 8, Rule.Input, entryWitness(trace, 0, 1, trace.entry(1), trace.entry(0)));
         refused(reason, 8, Rule.Input, entryWitness(trace, 0, 2, trace.entry(1), trace.entry(0)));
-        reason = abi.encodeWithSelector(Verdicts.RuleNotApplicable.selector, Rule.Output, 8);
+        reason = abi.encodeWithSelector(RuleNotApplicable.selector, Rule.Output, 8);
         refused(reason, 8, Rule.Output, entryWitness(trace, 0, 0, trace.entry(4), trace.entry(3)));
     }
 
@@ -769,12 +763,12 @@ contract DisputeGameTest is World {
         standOn(trace, 8);
         bytes memory witness = entryWitness(trace, 0, 0, trace.entry(0), trace.entry(1));
         witness[0] ^= 0x01;
-        VM.expectPartialRevert(Verdicts.HashMismatch.selector);
+        VM.expectPartialRevert(HashMismatch.selector);
         this.proveRaw(ALICE, gameId, posted.claim, 8, Rule.Input, witness);
         witness = entryWitness(trace, 0, 0, bytes32(uint256(1)), trace.entry(1));
-        VM.expectPartialRevert(Verdicts.HashMismatch.selector);
+        VM.expectPartialRevert(HashMismatch.selector);
         this.proveRaw(ALICE, gameId, posted.claim, 8, Rule.Input, witness);
-        refused(abi.encodeWithSelector(Verdicts.WitnessLength.selector, 0, 32 * 4 + 1 + 64), 8, Rule.Input, "");
+        refused(abi.encodeWithSelector(WitnessLength.selector, 0, 32 * 4 + 1 + 64), 8, Rule.Input, "");
     }
 
     function test_timeout_defender_convicts() public {
@@ -905,6 +899,6 @@ contract DisputeGameTest is World {
     }
 
     function test_parameters_areThoseOfTheDeployment() public view {
-        same("parameters", keccak256(abi.encode(game.parameters())), keccak256(abi.encode(params())));
+        same("parameters", keccak256(abi.encode(chain.parameters())), keccak256(abi.encode(params())));
     }
 }

@@ -4,13 +4,13 @@ pragma solidity 0.8.37;
 import {DisputeGame} from "../src/DisputeGame.sol";
 import {Elements} from "../src/Elements.sol";
 import {Games} from "../src/Games.sol";
-import {Verdicts} from "../src/Verdicts.sol";
 import {Monoids} from "../src/generated/Opcodes.sol";
 import {Claim, Status} from "../src/types/Claim.sol";
 import {Clocks, Game, Move, Question, Rule, Side} from "../src/types/Dispute.sol";
 import {Gindex} from "../src/types/Gindex.sol";
 import {ClaimId, GameId} from "../src/types/Ids.sol";
 import {Duration, Timestamp} from "../src/types/Time.sol";
+import {NoMismatch, RuleNotApplicable} from "../src/types/Verdict.sol";
 import {ToyProver} from "./ToyProver.sol";
 import {Trace, Traces} from "./Trace.sol";
 import {World} from "./World.sol";
@@ -209,7 +209,7 @@ contract ElementsTest is World {
             GameId other = challenge(BOB, posted);
             select(BOB, other, posted.trace, places[j]);
             nextBlock();
-            VM.expectRevert(abi.encodeWithSelector(Verdicts.RuleNotApplicable.selector, Rule.Part, places[j]));
+            VM.expectRevert(abi.encodeWithSelector(RuleNotApplicable.selector, Rule.Part, places[j]));
             this.descendRaw(BOB, other, posted.claim, places[j], 0, abi.encode(monoid, PARTS));
         }
     }
@@ -473,7 +473,7 @@ contract ElementsTest is World {
         descend(3);
         bytes memory results = abi.encodePacked(int64(1), uint64(0), int64(-1), uint64(5), int64(3), uint64(9));
         answer(whole(3), results);
-        VM.expectRevert(abi.encodeWithSelector(Verdicts.NoMismatch.selector, PLACE));
+        VM.expectRevert(abi.encodeWithSelector(NoMismatch.selector, PLACE));
         this.settleRaw(whole(3), results, 1, part(-1, 5));
         VM.expectEmit(address(game));
         emit Games.Convicted(
@@ -513,9 +513,9 @@ contract ElementsTest is World {
     function test_settle_equal_reverts() public {
         descend(3);
         answer(whole(3), sums(3, 1));
-        VM.expectRevert(abi.encodeWithSelector(Verdicts.NoMismatch.selector, PLACE));
+        VM.expectRevert(abi.encodeWithSelector(NoMismatch.selector, PLACE));
         this.settleRaw(whole(3), sums(3, 1), 1, part(2, 0));
-        VM.expectRevert(abi.encodeWithSelector(Verdicts.NoMismatch.selector, PLACE));
+        VM.expectRevert(abi.encodeWithSelector(NoMismatch.selector, PLACE));
         this.settleRaw(whole(3), sums(3, 1), EPILOGUE, difference(5, 5));
         yes("still challenged", chain.status(posted.claim, posted.inclusion) == Status.Challenged);
     }

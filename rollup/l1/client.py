@@ -239,7 +239,7 @@ class L1Client:
 
     @cached_property
     def parameters(self) -> Parameters:
-        fields = self._game("parameters")
+        fields = self._rollup("parameters")
         durations, rest = fields[: len(DURATIONS)], fields[len(DURATIONS) :]
         return Parameters(*map(Duration, durations), *rest)
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Inclusion} from "../types/Claim.sol";
+import {Claim, Inclusion} from "../types/Claim.sol";
+import {Rule} from "../types/Dispute.sol";
+import {Gindex} from "../types/Gindex.sol";
 import {ClaimId, ModelId} from "../types/Ids.sol";
-import {Model, Outline, TracePolicy} from "../types/Model.sol";
+import {Outline, TracePolicy} from "../types/Model.sol";
 import {Payment} from "../types/Payment.sol";
+import {Verdict} from "../types/Verdict.sol";
 
 /// @title IRollupChain
 /// @notice What the dispute game asks of the chain, and the only hand that it has on money and on verdicts.
@@ -27,8 +30,12 @@ interface IRollupChain {
     /// @notice The part of a model that most moves need; reverts if the model is not registered.
     function outlineOf(ModelId modelId) external view returns (Outline memory);
 
-    /// @notice A registered model; reverts if it is not.
-    function modelOf(ModelId modelId) external view returns (Model memory);
+    /// @notice The difference that the witness shows where no op says what belongs there; reverts if there is none.
+    /// @param place an entry (`Input`, `Output`) or a leaf that is none of an op's output (`Padding`)
+    function entryVerdict(Claim calldata claim, bytes32 traceRoot, Gindex place, Rule rule, bytes calldata witness)
+        external
+        view
+        returns (Verdict memory);
 
     /// @notice Frees a challenger's bond whole. Only the game may.
     function unlock(address challenger, uint256 bond) external;
