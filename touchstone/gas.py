@@ -42,36 +42,36 @@ MEASURED_DEPTH = 20
 """Levels of the trace tree in which the disputes below were played."""
 
 SELECTS: Mapping[int, Gas] = {
-    1: Gas(1_069_435, 1_069_435),
-    2: Gas(552_295, 552_295),
-    3: Gas(404_496, 404_496),
-    4: Gas(305_035, 305_035),
-    5: Gas(256_127, 256_127),
-    6: Gas(256_126, 256_126),
+    1: Gas(1_061_337, 1_061_337),
+    2: Gas(548_246, 548_246),
+    3: Gas(401_701, 401_701),
+    4: Gas(303_076, 303_076),
+    5: Gas(254_586, 254_586),
+    6: Gas(254_585, 254_585),
 }
 """By arity: all selections of one dispute."""
 
 REVEALS: Mapping[int, Gas] = {
-    1: Gas(985_276, 985_276),
-    2: Gas(517_390, 517_390),
-    3: Gas(390_184, 390_184),
-    4: Gas(326_710, 326_710),
-    5: Gas(332_132, 379_936),
-    6: Gas(405_955, 533_386),
+    1: Gas(983_216, 983_216),
+    2: Gas(516_560, 516_560),
+    3: Gas(389_665, 389_665),
+    4: Gas(326_495, 326_495),
+    5: Gas(332_040, 379_936),
+    6: Gas(405_805, 533_245),
 }
 """By arity: all revelations of nodes in one dispute."""
 
-CHALLENGE = Gas(128_756, 128_756)
-TRACE_ROOT = Gas(71_036, 71_036)
-REVEAL_LEAF = Gas(68_964, 94_984)
-DESCEND = Gas(120_261, 120_261)
-PARTIALS = Gas(69_121, 111_368)
+CHALLENGE = Gas(128_752, 128_752)
+TRACE_ROOT = Gas(70_979, 70_979)
+REVEAL_LEAF = Gas(68_880, 94_984)
+DESCEND = Gas(119_896, 119_896)
+PARTIALS = Gas(68_970, 111_368)
 """64 partial results with their positions."""
-NARROW = Gas(59_439, 119_560)
+NARROW = Gas(59_039, 119_560)
 PROOF = Gas(GAS_LIMIT, GAS_LIMIT_7976)
 """The largest proof of a program that passes the audit; going inside an element shows as much of the op at most."""
-TIMEOUT = Gas(88_103, 88_103)
-CLAIM = Gas(78_047, 111_492)
+TIMEOUT = Gas(87_265, 87_265)
+CLAIM = Gas(77_355, 111_605)
 """A claim in a batch."""
 
 MOST_LEVELS = 6
