@@ -42,7 +42,10 @@ def test_an_honest_claim_becomes_final_and_its_bond_is_free(policy: TracePolicy)
     assert network.status(claimed) is ClaimStatus.FINAL
     account = claimed.client.account
     assert (network.deployer.balance(account), network.deployer.locked(account)) == (ETHER, 0)
-    claimed.client.withdraw(ETHER)
+    claimed.client.announce_withdrawal(ETHER)
+    network.chain.advance(TERMS.withdrawal_delay)
+    claimed.client.complete_withdrawal()
+    assert network.deployer.balance(account) == 0
     network.check_money("watcher")
 
 
@@ -58,7 +61,7 @@ def test_every_lie_is_convicted_by_the_rule_that_should_catch_it(lie: str, behav
     assert convicted_by(network, claimed) is rule
     if behaviour is Behaviour.PUBLISHES:
         assert [receipt.call for receipt in watcher.costs.of(claimed.claim_id)] == ["challenge", "prove"]
-    assert client.balance(client.account) == TERMS.challenge_bond + TERMS.reward
+    assert client.earnings(client.account) == TERMS.challenge_bond + TERMS.reward
     assert network.deployer.burned() == TERMS.claim_bond - TERMS.reward
     network.check_money("watcher")
 
@@ -84,7 +87,7 @@ def test_a_silent_liar_loses_by_timeout(policy: TracePolicy) -> None:
     network.settle()
     assert convicted_by(network, claimed) is Rule.TIMEOUT
     assert [receipt.call for receipt in watcher.costs.of(claimed.claim_id)] == ["challenge", "timeout"]
-    assert client.balance(client.account) == TERMS.challenge_bond + TERMS.reward + TERMS.collect_fee
+    assert client.earnings(client.account) == TERMS.challenge_bond + TERMS.reward + TERMS.collect_fee
     network.check_money("watcher")
 
 
@@ -106,7 +109,7 @@ def test_an_honest_claim_attacked_at_any_op_survives_and_the_attacker_loses_its_
     claimed = network.claim("honest", INPUTS, behaviour=Behaviour.WITHHOLDS)
     attacker = network.client("attacker")
     claim, program = claimed.posted.claim, network.program
-    attacker.deposit(ETHER)
+    attacker.fund(ETHER)
     # The attacker insists on a difference at this op: it walks down to its leaf and offers the true step as a proof.
     leaf = value << program.header.tensor_depth
     place = Gindex((1 << program.depth) | leaf)
@@ -136,9 +139,9 @@ def test_an_honest_claim_attacked_at_any_op_survives_and_the_attacker_loses_its_
     moves = attacker.game(game).moves + 1
     network.settle()
     assert network.status(claimed) is ClaimStatus.FINAL
-    assert attacker.balance(attacker.account) == ETHER - TERMS.challenge_bond
-    defended = ETHER + moves * TERMS.move_fee + TERMS.collect_fee
-    assert network.deployer.balance(claimed.client.account) == defended
+    assert attacker.earnings(attacker.account) == ETHER - TERMS.challenge_bond
+    assert network.deployer.balance(claimed.client.account) == ETHER
+    assert network.deployer.earnings(claimed.client.account) == moves * TERMS.move_fee + TERMS.collect_fee
     network.check_money("attacker")
 
 
@@ -164,7 +167,7 @@ def test_a_claimant_that_challenges_itself_first_protects_nothing() -> None:
     network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
     network.watch()
     claimed = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
-    claimed.client.challenge(claimed.posted.claim, claimed.inclusion)
+    claimed.client.challenge(claimed.posted.claim, claimed.inclusion, value=TERMS.challenge_bond)
     network.settle()
     assert convicted_by(network, claimed) is Rule.STEP
     reclaimed = claimed.client.games_of(claimed.claim_id)
@@ -190,7 +193,7 @@ def test_a_copied_proof_earns_its_copier_nothing() -> None:
     copier = network.client("copier")
     game = copier.challenge(claim, claimed.inclusion, value=TERMS.challenge_bond).one(Challenged)
     salt = client.derive(b"salt" + claimed.claim_id + accusation.position.to_bytes(16, "big"))
-    with pytest.raises(Reverted, match="commit, then prove") as refused:
+    with pytest.raises(Reverted, match="select or commit, then wait a block") as refused:
         copier.prove(copier.game(game).at, claim, accusation.position, salt, accusation.rule, proof)
     assert refused.value.name == "PlaceNotReached"
     copied = client.game(watcher.book.games[claimed.claim_id][0]).commitment if watcher.book.games else b""
@@ -205,9 +208,9 @@ def test_a_copied_proof_earns_its_copier_nothing() -> None:
         copier.prove(copier.game(game).at, claim, accusation.position, salt, accusation.rule, proof)
     assert refused.value.name == "PlaceNotReached"
     network.settle()
-    assert network.deployer.balance(client.account) == TERMS.challenge_bond + TERMS.reward
+    assert network.deployer.earnings(client.account) == TERMS.challenge_bond + TERMS.reward
     copier.reclaim([copier.game(game).ref])
-    assert network.deployer.balance(copier.account) == TERMS.challenge_bond
+    assert network.deployer.earnings(copier.account) == TERMS.challenge_bond
     network.check_money("watcher", "copier")
 
 
