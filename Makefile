@@ -14,7 +14,7 @@ MEANT := naming-convention,too-many-digits,assembly,cyclomatic-complexity
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts check check-contracts contracts gas bench models onnx fraud hostile load overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
+.PHONY: help setup demo test test-contracts check check-contracts contracts gas bench models onnx fraud hostile mutants load overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -98,6 +98,9 @@ fraud: setup ## Lie at every op, input and output of the demo's model, attack ho
 
 hostile: setup ## Compose N adversarial descriptors: each is refused, or costs at most its bound; N=20000
 	@$(BIN)/python -m tests.campaigns.hostile --n $(N) $(ARGS)
+
+mutants: setup $(NODE_READY) ## Put faults into game, players and contracts; a named test must notice each
+	@$(BIN)/python -m tests.campaigns.mutants $(ARGS)
 
 load: setup $(NODE_READY) ## Offer 200 signed claims a second for a minute, with SQLite and with PostgreSQL
 	@$(BIN)/python -m tests.campaigns.load $(ARGS)
