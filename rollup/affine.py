@@ -119,12 +119,16 @@ def producers(program: Program, values: Iterable[int] | Array) -> set[int]:
     """Who gives these trace values: descriptor number j, or -1 - v for input v. Values must be below
     ``header.values``.
     """
-    found: set[int] = set()
     array = np.unique(np.asarray(values if isinstance(values, np.ndarray) else list(values), dtype=np.int64))
     inputs = len(program.header.inputs)
-    found.update(-1 - int(v) for v in array[array < inputs])
-    for segment in program.segments:
+    found = {-1 - int(v) for v in array[array < inputs]}
+    array = array[array >= inputs]
+    # A program may have as many segments as descriptors: only those that something is read from are looked at.
+    segments = program.segments
+    holders = np.searchsorted(program.segment_starts, array, "right") - 1
+    for holder in np.unique(holders):
+        segment = segments[holder]
         body = segment.stop - segment.start
-        mine = array[(array >= segment.first) & (array < segment.first + body * segment.repeat)]
-        found.update(segment.start + int(j) for j in np.unique((mine - segment.first) % body))
+        mine = array[holders == holder] - segment.first
+        found.update(segment.start + int(j) for j in np.unique(mine[mine < body * segment.repeat] % body))
     return found

@@ -111,6 +111,11 @@ class Program:
             start = stop
         return tuple(found)
 
+    @cached_property
+    def segment_starts(self) -> np.ndarray:
+        """The trace index at which every segment begins, ascending."""
+        return np.array([segment.first for segment in self.segments], dtype=np.int64)
+
     def locate(self, value: int) -> tuple[int, int]:
         """(descriptor number, iteration t) of the op that gives trace value ``value``."""
         for segment in self.segments:

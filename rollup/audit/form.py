@@ -29,6 +29,9 @@ BOX_LIMIT = 1 << 26
 SELECTION_LIMIT = 1 << 22
 """Most (iteration, stacked value) pairs that one access may select among: each of them is looked at."""
 
+PROGRAM_SELECTION_LIMIT = 1 << 24
+"""Most of them in all: an audit ends, whatever file it is given."""
+
 _FAR = 1 << 62
 
 
@@ -65,11 +68,19 @@ def form(program: Program) -> list[Finding]:
     if order:
         return order
     found = list(_header(program))
+    selected = 0
     for j, op in enumerate(program.ops):
         mine = [Finding(rule, j, message) for rule, message in _op(op)]
         if not mine:
             mine = [Finding("canonical", j, message) for message in canonical(op)]
         if not mine:
+            selected += sum(_selected(op, access) for access in op.accesses)
+            if selected > PROGRAM_SELECTION_LIMIT:
+                message = (
+                    f"up to here the program's accesses select among {selected:,} values over their iterations; at most "
+                    f"{PROGRAM_SELECTION_LIMIT:,} in all, split loops and stacks"
+                )
+                return [*found, Finding("source", j, message)]
             mine = [Finding(rule, j, message) for rule, message in _sources(program, op)]
         found += mine
     return found
@@ -276,6 +287,11 @@ def _covers(access: Access, array: np.ndarray) -> bool:
     return same_depth and not np.frombuffer(stored_bytes(array)[size:], np.uint8).any()
 
 
+def _selected(op: Op, access: Access) -> int:
+    """(iteration, stacked value) pairs that the access selects among."""
+    return 0 if isinstance(access.source, Constant) else op.repeat * (access.shape[0] if access.stack else 1)
+
+
 def _sources(program: Program, op: Op) -> Found:
     """Findings about what the accesses read: existing constants, earlier values, equal element counts and dtypes."""
     for number, access in enumerate(op.accesses):
@@ -291,7 +307,7 @@ def _sources(program: Program, op: Op) -> Found:
                     f"{name} sees {access.elements} {access.dtype.name}, the constant has {array.size} {array.dtype}",
                 )
             continue
-        if op.repeat * (access.shape[0] if access.stack else 1) > SELECTION_LIMIT:
+        if _selected(op, access) > SELECTION_LIMIT:
             yield (
                 "source",
                 f"{name} selects among more than {SELECTION_LIMIT:,} values over its iterations; split the loop or the stack",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rollup.audit.form
 from prover.trace import Trace
+from rollup.affine import producers
 from rollup.audit import (
     GAS_LIMIT,
     GAS_LIMIT_7976,
@@ -30,7 +32,7 @@ from rollup.machine.reference import run
 from rollup.machine.witness import epilogue_witness, part_witness, step_witness
 from rollup.ops import INSTRUCTIONS, Access, Carried, Instr, Monoid, Op, Opcode, Term, Value
 from rollup.parts import partition
-from rollup.program import Program
+from rollup.program import Program, Segment
 from rollup.types import LEAF_BYTES, DType
 from tests.lockstep.programs import draw
 from tests.prover import hand
@@ -489,6 +491,41 @@ def test_absurd_boxes_and_selections_are_refused_without_being_enumerated() -> N
     many = replace(header, values=(1 << 23) + 1, trace_depth=24, outputs=((1, TensorType(DType.I8, 0, (4,))),))
     with pytest.raises(AuditError, match=r"\[source\] .* selects among more than"):
         check_form(Program(many, (looped,), {}))
+
+
+def test_an_audit_ends_however_many_values_a_program_selects_among(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rollup.audit.form.PROGRAM_SELECTION_LIMIT <= 1 << 24, "seconds; each value is looked at"
+    monkeypatch.setattr(rollup.audit.form, "PROGRAM_SELECTION_LIMIT", 1_500)
+    read = tuple(Access(Value(v), DType.I8, (4,), (0,), (Term(0, 0, 1),)) for v in range(3))
+    code = tuple(Instr(Opcode.LOAD, (v,)) for v in range(3))
+    inputs, each = [TensorType(DType.I8, 0, (4,))] * 3, 400
+    ops = [Op(3 + j * each, 1, each, Monoid.NONE, DType.I8, 0, (4,), (), read, code) for j in range(2)]
+    program = Program.build(inputs, [(3, TensorType(DType.I8, 0, (4,)))], ops, {})
+    with pytest.raises(AuditError, match=r"\[source\] op 1 .* select among 2,400 values .* at most 1,500 in all"):
+        check_form(program)
+
+
+class _Watched(tuple[Segment, ...]):
+    """Segments that are taken one by one, never all of them."""
+
+    taken = 0
+
+    def __getitem__(self, at: object) -> Segment:  # type: ignore[override]
+        type(self).taken += 1
+        return super().__getitem__(at)  # type: ignore[index]
+
+    def __iter__(self) -> Iterator[Segment]:
+        raise AssertionError("every segment is looked at")
+
+
+def test_who_gives_a_value_is_found_without_looking_at_every_segment() -> None:
+    x = Access(Value(0), DType.I8, (4,), (0,), (Term(0, 0, 1),))
+    ops = [Op(1 + 2 * j, 1, 2, Monoid.NONE, DType.I8, 1, (4,), (), (x,), ()) for j in range(500)]
+    program = Program.build([TensorType(DType.I8, 0, (4,))], [(1, TensorType(DType.I8, 0, (4,)))], ops, {})
+    assert len(program.segment_starts) == 500
+    program.__dict__["segments"] = _Watched(program.segments)
+    assert producers(program, [0, 1, 2, 7, 999, 1000]) == {-1, 0, 3, 499}
+    assert _Watched.taken == 3
 
 
 def test_a_small_constant_seen_over_a_huge_box_is_bounded_by_its_extremes() -> None:
