@@ -823,8 +823,10 @@ def reason(program: Program, message: str, rule: str) -> str:
 
 def judge(
     rng: random.Random, candidate: Candidate, meter: Meter, tally: Tally, prices: Prices, few: bool, executed: float
-) -> float | None:
-    """Counts a candidate; how near its dearest proof came to its bound, None if it is refused."""
+) -> dict[str, float] | None:
+    """Counts a candidate; how near its dearest proofs came to their bounds, by kind, and the gas of the dearest; None if it is
+    refused.
+    """
     tally.tried += 1
     try:
         program, op = build(candidate)
@@ -841,32 +843,35 @@ def judge(
     header = program.header
     bound = bound_of(op, header.trace_depth, header.tensor_depth, program.tree.depth, prices)
     proofs = {proof.kind: proof for proof in bound.proofs}
-    world, nearest = world_of(rng, program, op), 0.0
+    world = world_of(rng, program, op)
+    heights: dict[str, float] = {}
     for query in queries(rng, op, bound, few):
         try:
             found = measure(world, query, proofs[query.kind], meter, prices)
         except Fault as fault:
             raise Fault(f"{fault}\n{candidate}") from None
         tally.proofs[query.kind] += 1
-        tally.dearest = max(tally.dearest, int(found.pop("gas")))
+        gas = found.pop("gas")
+        tally.dearest = max(tally.dearest, int(gas))
         mine = tally.ratios.setdefault(query.kind, {})
         for what, ratio in found.items():
             if ratio > mine.get(what, 0.0):
                 mine[what] = ratio
                 if what == "execution":
                     tally.worst[query.kind] = f"{ratio:.3f} {query} {candidate}"
-        if query.kind in ("step", "part", "epilogue"):
-            nearest = max(nearest, found["execution"])
+        for summit, height in ((query.kind, found["execution"]), ("gas", gas)):
+            heights[summit] = max(heights.get(summit, 0.0), height)
     if _is_small(program) and rng.random() < executed:
         try:
             compare_executor(rng, program)
         except Fault as fault:
             raise Fault(f"{fault}\n{candidate}") from None
         tally.executor += 1
-    return nearest
+    return heights
 
 
-POOL = 60
+POOL = 20
+"""Candidates from which a climb goes on, by what it climbs: the ratio of a kind of proof, or the gas of any."""
 
 EXECUTED = 0.1
 
@@ -877,13 +882,13 @@ def campaign(seed: int, count: int, prices: Prices = PRICES, few: bool = False, 
     ``few``: one proof of a kind. ``executed``: share of the small accepted programs that the executor runs, too.
     """
     rng, meter, tally = random.Random(seed), Meter(), Tally()
-    pool: list[tuple[float, int, Candidate]] = []
+    pools: dict[str, list[tuple[float, int, Candidate]]] = {}
     while tally.tried < count:
         style = rng.random()
-        if style < 0.4 or not pool:
+        if style < 0.4 or not pools:
             candidate = compose(rng)
         else:
-            candidate = rng.choice(pool)[2]
+            candidate = rng.choice(pools[rng.choice(list(pools))])[2]
             if style < 0.5:
                 try:
                     candidate = scrambled(rng, candidate)
@@ -894,11 +899,13 @@ def campaign(seed: int, count: int, prices: Prices = PRICES, few: bool = False, 
             else:
                 for _ in range(rng.choice((1, 1, 2, 4))):
                     candidate = mutate(rng, candidate)
-        nearest = judge(rng, candidate, meter, tally, prices, few, executed)
-        if nearest is not None and (len(pool) < POOL or nearest > pool[-1][0]):
-            pool.append((nearest, tally.tried, candidate))
-            pool.sort(reverse=True, key=lambda entry: entry[:2])
-            del pool[POOL:]
+        heights = judge(rng, candidate, meter, tally, prices, few, executed)
+        for summit, height in (heights or {}).items():
+            pool = pools.setdefault(summit, [])
+            if len(pool) < POOL or height > pool[-1][0]:
+                pool.append((height, tally.tried, candidate))
+                pool.sort(reverse=True, key=lambda entry: entry[:2])
+                del pool[POOL:]
     return tally
 
 
@@ -914,7 +921,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args()
     started = time.monotonic()
-    size = 250
+    # A batch is one climb: long ones go further.
+    size = 1_250
     batches = [(seed_of("hostile", options.seed, j), min(size, options.n - j)) for j in range(0, options.n, size)]
     tally = Tally()
     with multiprocessing.get_context("spawn").Pool(options.jobs) as workers:
@@ -929,7 +937,10 @@ def main() -> None:
             "accepted": tally.accepted,
             "refused": dict(tally.refused.most_common()),
             "proofs": dict(tally.proofs),
-            "ratios": tally.ratios,
+            "executor": tally.executor,
+            "ratios": {
+                kind: {what: round(one, 3) for what, one in found.items()} for kind, found in tally.ratios.items()
+            },
             "dearest": tally.dearest,
             "seconds": round(time.monotonic() - started),
         }

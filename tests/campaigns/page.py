@@ -70,7 +70,38 @@ def models(found: Found) -> str:
     return table(("model", "measure", "value", "required", ""), rows)
 
 
-FIGURES: Mapping[str, Callable[[Found], str]] = {"crash": crash, "load": load, "soak": soak, "models": models}
+def hostile(found: Found) -> str:
+    """What became of the descriptors; how near the dearest proofs came to their bounds; why the rest was refused."""
+    rows = [
+        ("descriptors", f"{found['tried']:,}"),
+        ("accepted; refused", f"{found['accepted']:,}; {found['tried'] - found['accepted']:,}"),
+        ("proofs measured", f"{sum(found['proofs'].values()):,}"),
+        ("over their bound; with another answer than the reference's", "0; 0"),
+        ("whole programs that the executor ran as the reference does", f"{found['executor']:,}"),
+        ("dearest proof, Prague", f"{found['dearest']:,} gas"),
+    ]
+    measures = ("execution", "calldata", "leaves", "transaction")
+    ratios = [
+        (kind, f"{found['proofs'][kind]:,}", *(f"{one[what]:.3f}" if what in one else "" for what in measures))
+        for kind, one in sorted(found["ratios"].items())
+    ]
+    refused = [(reason, f"{count:,}") for reason, count in found["refused"].items()]
+    return "\n".join(
+        (
+            table(("", "figure"), rows),
+            table(("largest real over bound", "proofs", *measures), ratios),
+            table(("refused because of", "descriptors"), refused),
+        )
+    )
+
+
+FIGURES: Mapping[str, Callable[[Found], str]] = {
+    "crash": crash,
+    "load": load,
+    "soak": soak,
+    "models": models,
+    "hostile": hostile,
+}
 
 
 def table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:

@@ -314,6 +314,11 @@ def rows() -> dict[str, Probe]:
         found[f"rows, {count} merged"] = Probe(
             _reduced((10, 2), inside, inputs, count), _reduced((90, 2), inside, inputs, count)
         )
+        uneven = [replace(access, terms=tuple(Term(0, 1 + v, 1) for v in range(6))) for access in inside]
+        found[f"rows, {count} merged, of many dimensions"] = Probe(
+            _reduced((2,) * 2, [replace(a, terms=a.terms[:2]) for a in uneven], inputs, count),
+            _reduced((2,) * 6, uneven, inputs, count),
+        )
         for rank, more in ((1, 0), (1, 12), (11, 0)):
             terms = [Term(0, 1, 0)] * more + [Term(0, 2, 1)]
             beyond = _factors(count, DType.I64, 64, terms, rank, fill=3, offset=63)
@@ -337,15 +342,17 @@ def rows() -> dict[str, Probe]:
         for links in (1, 2):
             index = [_value(0, DType.I64, (64,), indirect=(0, count + n + 1)) for n in range(links - 1)]
             index.append(_value(0, DType.I64, (64,)))
-            indexed = [replace(access, indirect=(0, count), fill=3) for access in inside]
+            # The last half of a row's elements lies outside: the factors are placed anew in every row.
+            indexed = [replace(access, offsets=(63,), indirect=(0, count), fill=3) for access in inside]
             found[f"rows, {count} behind {links}"] = Probe(
                 _reduced((10, 2), [*indexed, *index], inputs, count),
                 _reduced((50, 2), [*indexed, *index], inputs, count),
             )
+            within = [replace(access, offsets=(0,)) for access in indexed]
             moving = [*index[:-1], replace(index[-1], terms=(Term(0, 2, 1),))]
             found[f"lone, {count} behind {links}"] = Probe(
-                _reduced((2, 5), [*indexed, *moving], inputs, count),
-                _reduced((2, 25), [*indexed, *moving], inputs, count),
+                _reduced((2, 5), [*within, *moving], inputs, count),
+                _reduced((2, 25), [*within, *moving], inputs, count),
             )
             found[f"factors, {count} behind {links}"] = Probe(
                 _reduced((2,), [replace(a, terms=(Term(0, 1, 1),)) for a in inside], inputs, count, part=1),
