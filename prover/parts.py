@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from rollup.audit.canonical import ACCESS_LIMIT, INSTRUCTION_LIMIT
 from rollup.audit.gas import GAS_LIMIT, GAS_LIMIT_7976, GasBound, bound_of
 from rollup.audit.prices import EIP_7976, PRAGUE
 from rollup.encoding import TensorType, depths
@@ -37,7 +38,9 @@ class Depths:
 
 
 def divided(op: Op, sizes: Depths) -> Op | None:
-    """The op with the best ``part``; None if no part makes every proof about it fit its limits."""
+    """The op with the best ``part``; None if it is too long, or if no part makes every proof about it fit its limits."""
+    if _length(op) > 1:
+        return None
     whole = replace(op, part=0)
     if sizes.bound(whole).fits:
         return whole
@@ -46,9 +49,14 @@ def divided(op: Op, sizes: Depths) -> Op | None:
 
 
 def excess(op: Op, sizes: Depths) -> float:
-    """The dearest proof about the op over its limit, with the part for which that is least; up to 1 fits."""
+    """The op's length, or the dearest proof about it, over its limit, with the part for which that is least; up to 1 fits."""
     bounds = (sizes.bound(replace(op, part=part)) for part in (0, *candidates(op.box)))
-    return min(max(bound.gas / GAS_LIMIT, bound.gas_7976 / GAS_LIMIT_7976) for bound in bounds)
+    return max(_length(op), min(max(bound.gas / GAS_LIMIT, bound.gas_7976 / GAS_LIMIT_7976) for bound in bounds))
+
+
+def _length(op: Op) -> float:
+    """What the op's descriptor lists, over what a descriptor may list."""
+    return max(len(op.accesses) / ACCESS_LIMIT, len(op.code) / INSTRUCTION_LIMIT)
 
 
 def candidates(box: tuple[int, ...]) -> Iterator[int]:

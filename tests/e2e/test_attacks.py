@@ -96,7 +96,7 @@ def test_a_chain_that_fails_in_the_middle_of_its_news_makes_a_book_count_nothing
     trace = network.traces.traces[false.claim_id]
     eve.select(eve.game(game).at, Gindex(4), trace.node(Gindex(4)), [trace.node(Gindex(5)), trace.node(Gindex(3))])
 
-    def fail(self: L1Client, transaction: bytes) -> None:
+    def fail(self: L1Client, transaction: bytes, selected: Selected) -> None:
         raise ChainError("the endpoint does not answer; ask again")
 
     with monkeypatch.context() as failing:

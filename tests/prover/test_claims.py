@@ -24,7 +24,7 @@ LATER = Timestamp(2_000_000_000)
 def doubled(elements: int, policy: TracePolicy = TracePolicy.WITH_CLAIM) -> Model:
     """A program whose output is the product of its input with itself."""
     access = Access(Value(0), DType.I8, (elements,), (0,), (Term(0, 0, 1),))
-    op = Op(1, 1, 1, Monoid.SUM, DType.I8, 2, (elements,), (), (access, access), ())
+    op = Op(1, 1, 1, Monoid.NONE, DType.I8, 2, (elements,), (), (access, access), ())
     tensor = TensorType(DType.I8, 0, (elements,))
     model = Model(Program.build([tensor], [(1, tensor)], [op], {}, policy))
     model.__dict__["executor"] = Executor(model.program, self_test=False)

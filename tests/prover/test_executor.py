@@ -153,8 +153,8 @@ def test_pooling(monoid: Monoid, window: int, stride: int, fill: int) -> None:
 
 def test_arg_reductions_take_the_first_of_equals() -> None:
     draft = hand.drafted(DType.I8, (3, 40))
-    x = hand.access(hand.Value(0), DType.I8, (3, 40), [{0: 1}, {2: 1}])
-    draft.add(Monoid.ARGMAX, DType.I32, 1, (3,), (5, 40), [x])
+    x = hand.access(hand.Value(0), DType.I8, (3, 40), [{0: 1}, {1: 1}])
+    draft.add(Monoid.ARGMAX, DType.I32, 1, (3,), (40,), [x])
     assert_lockstep(draft.program(), [np.zeros((3, 40), np.int8)])
 
 
