@@ -113,7 +113,7 @@ def until_convicted(network: Network, watcher: Watcher, pool: Pool, lie: Claimed
 
 def huge_program() -> Program:
     small = deep(1 << 14, 1 << 17, 1 << 13)
-    return Program.build(small.header.inputs, small.header.outputs, [replace(small.ops[0], part=32)], {})
+    return Program.build(small.header.inputs, small.header.outputs, [replace(small.ops[0], part=4)], {})
 
 
 def post(network: Network, program: Program, outputs: bytes) -> ClaimId:
