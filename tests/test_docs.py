@@ -21,6 +21,7 @@ ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
 CAMPAIGNS = (ROOT / "docs" / "campaigns.md").read_text()
 DOCUMENTS = {
     "README.md": README,
+    "SECURITY.md": (ROOT / "SECURITY.md").read_text(),
     "CONTRIBUTING.md": CONTRIBUTING,
     "ARCHITECTURE.md": ARCHITECTURE,
     "docs/campaigns.md": CAMPAIGNS,

@@ -14,6 +14,7 @@ interface Vm {
     function expectRevert(bytes calldata data) external;
     function expectPartialRevert(bytes4 selector) external;
     function expectEmit(address emitter) external;
+    function deployCode(string calldata artifact, bytes calldata arguments) external returns (address);
 }
 
 /// @dev What forge needs of a test contract, and assertions that name what they compared.

@@ -351,7 +351,7 @@ contract DisputeAttacksTest is World {
     function test_hugeMoveFee_lostGameEnds() public {
         Params memory terms = params();
         terms.moveFee = type(uint128).max;
-        chain = new RollupChain(terms, new ToyProver());
+        chain = deployed(terms, new ToyProver());
         game = chain.game();
         model = chain.registerModel(header(0), abi.encodePacked(bytes32(uint256(1)), bytes32(uint256(2))));
         deposit(claimant, CLAIM_BOND);

@@ -57,10 +57,10 @@ contract RollupChainTest is World {
         (bad[8].challengeBond, bad[8].collectFee) = (0, 0);
         for (uint256 j = 0; j < bad.length; ++j) {
             VM.expectRevert(abi.encodeWithSelector(RollupChain.BadParams.selector));
-            new RollupChain(bad[j], prover);
+            deployed(bad[j], prover);
         }
         VM.expectRevert(abi.encodeWithSelector(RollupChain.BadParams.selector));
-        new RollupChain(params(), IOneStepProver(address(0x1234)));
+        deployed(params(), IOneStepProver(address(0x1234)));
     }
 
     function test_registerModel_again_isIdempotent() public {

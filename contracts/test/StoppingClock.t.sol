@@ -286,7 +286,7 @@ contract ChallengePeriodTest is World {
         terms.spacing = Duration.wrap(WINDOW + 1);
         refused(terms);
         terms.spacing = Duration.wrap(WINDOW);
-        new RollupChain(terms, new ToyProver());
+        deployed(terms, new ToyProver());
         terms.withdrawalDelay = Duration.wrap(0);
         refused(terms);
     }
@@ -294,6 +294,6 @@ contract ChallengePeriodTest is World {
     function refused(Params memory terms) private {
         ToyProver prover = new ToyProver();
         VM.expectRevert(abi.encodeWithSelector(RollupChain.BadParams.selector));
-        new RollupChain(terms, prover);
+        deployed(terms, prover);
     }
 }

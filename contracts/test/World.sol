@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {DisputeGame} from "../src/DisputeGame.sol";
 import {RollupChain} from "../src/RollupChain.sol";
+import {IOneStepProver} from "../src/interfaces/IOneStepProver.sol";
 import {Claim, Inclusion, Posting} from "../src/types/Claim.sol";
 import {Game, GameRef, Move, Rule} from "../src/types/Dispute.sol";
 import {Gindex} from "../src/types/Gindex.sol";
@@ -57,13 +58,18 @@ abstract contract World is Base {
     function setUp() public virtual {
         VM.warp(time);
         VM.roll(height);
-        chain = new RollupChain(params(), new ToyProver());
+        chain = deployed(params(), new ToyProver());
         game = chain.game();
         model = chain.registerModel(header(0), abi.encodePacked(bytes32(uint256(1)), bytes32(uint256(2))));
         lazyModel = chain.registerModel(header(1), abi.encodePacked(bytes32(uint256(1)), bytes32(uint256(2))));
         deposit(claimant, 1000 ether);
         fund(ALICE, 100 ether);
         fund(BOB, 100 ether);
+    }
+
+    /// @dev The chain from forge's own build: `new` would have every test compile the whole chain once more.
+    function deployed(Params memory terms, IOneStepProver prover) internal returns (RollupChain) {
+        return RollupChain(VM.deployCode("RollupChain.sol:RollupChain", abi.encode(terms, prover)));
     }
 
     function params() internal pure returns (Params memory) {

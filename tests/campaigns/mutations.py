@@ -24,9 +24,7 @@ SOURCES = "contracts/src/"
 
 @dataclass(frozen=True)
 class Mutant:
-    """``old`` occurs once in ``file`` and becomes ``new``; ``test`` (with its parameters, as pytest names them) must fail.
-    ``quick``: also a part of the ordinary test run.
-    """
+    """``old`` occurs once in ``file`` and becomes ``new``; ``test`` (with its parameters, as pytest names them) must fail."""
 
     invariant: int
     says: str
@@ -34,7 +32,6 @@ class Mutant:
     old: str
     new: str
     test: str
-    quick: bool = False
 
     @property
     def is_solidity(self) -> bool:
@@ -78,7 +75,6 @@ MUTANTS = (
         "if question.disputed is not None and combine(",
         "if question.level > 64 and combine(",
         vector("silence_inside_an_element"),
-        quick=True,
     ),
     Mutant(
         1,
@@ -136,7 +132,6 @@ MUTANTS = (
         "payments.append((who, min(terms.move_fee, rest)))",
         "payments.append((who, 0))",
         vector("an_honest_claimant_inside_an_element"),
-        quick=True,
     ),
     # 3. Losing a challenge finalises nothing.
     Mutant(
@@ -154,7 +149,6 @@ MUTANTS = (
         "        over = self.clock.is_over(self.closes_at, now)\n",
         "        over = self.clock.is_over(self.closes_at, now) or bool(self.games)\n",
         vector("losing_to_oneself_protects_nothing"),
-        quick=True,
     ),
     # 4. Every second charges one clock; a deadline belongs to one side.
     Mutant(
@@ -164,7 +158,6 @@ MUTANTS = (
         "if at.defender < 0:",
         "if at.defender <= 0:",
         vector("silent_defender"),
-        quick=True,
     ),
     Mutant(
         4,
@@ -189,7 +182,6 @@ MUTANTS = (
         "and self.conviction is None and self.games[number].status",
         "and self.games[number].status",
         vector("one_conviction_ends_every_game"),
-        quick=True,
     ),
     # 5. Operands are located by the contract; no byte of a witness is surplus.
     Mutant(
@@ -216,7 +208,6 @@ MUTANTS = (
         "burned=self.burned + bond - paid",
         "burned=self.burned + bond",
         vector("direct_proof"),
-        quick=True,
     ),
     Mutant(
         6,
@@ -233,7 +224,6 @@ MUTANTS = (
         "min(terms.move_fee, rest)",
         "terms.move_fee",
         "tests/rollup/game/test_game.py::test_fees_never_exceed_the_challengers_bond",
-        quick=True,
     ),
     Mutant(
         6,
@@ -251,7 +241,6 @@ MUTANTS = (
         "    if dispute.released:\n",
         "    if dispute.released and now < 0:\n",
         vector("silent_challenger"),
-        quick=True,
     ),
     Mutant(
         7,
@@ -268,17 +257,15 @@ MUTANTS = (
         "    if (node, levels) in dispute.opened:\n",
         "    if False:\n",
         vector("refused_inside_an_element"),
-        quick=True,
     ),
     # 8. A copied proof earns its copier nothing.
     Mutant(
         8,
         "a commitment counts in its own block",
         GAME,
-        "if not reached or game.committed_in >= now.block:",
-        "if not reached or game.committed_in > now.block:",
+        "if not reached or (game.committed_in >= now.block and not stands):",
+        "if not reached or (game.committed_in > now.block and not stands):",
         vector("nobody_comes_in_front_of_a_pending_proof"),
-        quick=True,
     ),
     Mutant(
         8,
@@ -292,7 +279,7 @@ MUTANTS = (
         8,
         "the reward goes to whoever sends the proof",
         SOURCES + "Games.sol",
-        "isTimeout ? ref.challenger : _firstAt(ref, dispute, place)",
+        "silent ? ref.challenger : _firstAt(ref, dispute, place)",
         "ref.challenger",
         contracts("the_earliest_challenge_is_rewarded"),
     ),
@@ -305,6 +292,48 @@ MUTANTS = (
         "if height < 0:",
         "tests/challenger/test_upholder.py::test_nothing_is_answered_or_released_while_the_node_lags",
     ),
+    Mutant(
+        9,
+        "whatever program a sequencer gives is watched under the id that was asked for",
+        "rollup/archive.py",
+        "if expected is not None and program.id != expected:",
+        "if expected is not None and program.id != expected and not expected:",
+        "tests/challenger/test_service.py::test_a_program_of_another_id_is_refused_and_its_claims_are_an_alert",
+    ),
+    # 10. A process that is killed loses nothing.
+    Mutant(
+        10,
+        "an accepted claim is written down when the machine finds time for it",
+        "sequencer/store/database.py",
+        '"synchronous=FULL"',
+        '"synchronous=OFF"',
+        "tests/sequencer/test_store.py::test_sqlite_promises_to_the_disk",
+    ),
+    Mutant(
+        10,
+        "a watcher that starts again has forgotten what it committed to",
+        "challenger/player.py",
+        'return self.client.derive(b"salt" + claim_id',
+        'return self.client.derive(id(self).to_bytes(8, "big") + claim_id',
+        "tests/challenger/test_reorg.py::test_a_watcher_that_is_another_one_in_every_round_opens_one_game",
+    ),
+    # 11. Bad input is named and changes nothing.
+    Mutant(
+        11,
+        "an account that is mistyped is taken",
+        "rollup/wire.py",
+        "if value != account and digits not in (digits.lower(), digits.upper()):",
+        "if not value:",
+        "tests/rollup/test_wire.py::test_a_bad_field_of_a_claim_is_named",
+    ),
+    Mutant(
+        11,
+        "a descriptor may add a variable to a dimension twice",
+        "rollup/audit/canonical.py",
+        "if (dimension, var) == after:",
+        "if (dimension, var) is after:",
+        "tests/rollup/test_audit.py::test_only_the_canonical_encoding_is_well_formed",
+    ),
     # 12. The challenge period's clock.
     Mutant(
         12,
@@ -313,7 +342,6 @@ MUTANTS = (
         "    if not dispute.games:\n        clock = clock.pause",
         "    if True:\n        clock = clock.pause",
         vector("a_claim_stops_the_clock_once"),
-        quick=True,
     ),
     Mutant(
         12,
@@ -330,7 +358,6 @@ MUTANTS = (
         "return StoppingClock(Timestamp(max(now, self.resumes_at) + spacing), Duration(self.stopped + spacing))",
         "return StoppingClock(Timestamp(now + spacing), Duration(self.stopped + spacing))",
         "tests/rollup/game/test_stopping.py::test_stops_queue_up_behind_one_another",
-        quick=True,
     ),
     Mutant(
         12,
