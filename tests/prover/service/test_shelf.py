@@ -75,7 +75,7 @@ def test_listed_programs_are_held_under_their_names_and_fetched_once(sequencer: 
     assert held.find("renamed").id == GOOD.id and held.find("later").id == OTHER.id
     again = worker()
     Shelf(again, tmp_path / "cache", sequencer.server.url).step()
-    assert [one.id for one in again.models] == [GOOD.id, OTHER.id]
+    assert {one.id for one in again.models} == {GOOD.id, OTHER.id}
     assert len(sequencer.asked) == 2
 
 
