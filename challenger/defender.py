@@ -181,8 +181,8 @@ class Defender(_Claimant):
         self._claims: dict[ClaimId, Upheld] = {}
 
     def uphold(self, claim_id: ClaimId, program: Program, trace: Trace, said: Elements | None = None) -> None:
-        """Defend this claim with this trace; a publishing claimant publishes it. ``said``: what it says inside elements, if
-        that is not what follows from the trace.
+        """Defend this claim with this trace; a publishing claimant publishes it. What it says inside elements follows from
+        the trace's values, or is ``said``.
         """
         self._claims[claim_id] = Upheld(program, trace, said)
         if self.behaviour is Behaviour.PUBLISHES and self._traces is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from challenger.defender import Behaviour, Defender
+from challenger.trace import ValueTrace
 from prover.executor import Executor
 from prover.trace import Trace
 from rollup.claim import ClaimId, PostedClaim
@@ -125,7 +126,7 @@ class Liar:
     ) -> ClaimStatus:
         assert self.claim_id is not None
         defender = Defender(client, behaviour, first=client.first)
-        defender.uphold(self.claim_id, program, trace.tree)
+        defender.uphold(self.claim_id, program, ValueTrace(program, list(trace.values()), trace.roots))
         teller = Teller(self.claim_id, program, self._say)
         deadline = time.monotonic() + patience
         following = L1Client(client.chain, client.address, None, client.first)

@@ -14,6 +14,7 @@ import pytest
 
 from challenger.book import Book
 from challenger.defender import Behaviour, Defender
+from challenger.trace import ValueTrace
 from prover.executor import Executor
 from rollup.claim import ClaimId
 from rollup.errors import ChainError
@@ -84,7 +85,8 @@ def test_keys_the_deployment_and_l1_are_enough_when_every_disk_is_lost(tmp_path:
 
         assert http.get(f"{net.url('sequencer')}/v1/claims/{honest}", timeout=60).json()["inclusion"] is not None
         defender = Defender(liar, Behaviour.WITHHOLDS, first=net.reader.first)
-        defender.uphold(posted_id := liar.claim_id(posted.claim), program, told.trace.tree)
+        said = ValueTrace(program, list(told.trace.values()), told.trace.roots)
+        defender.uphold(posted_id := liar.claim_id(posted.claim), program, said)
 
         def convicted() -> bool:
             try:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from challenger.defender import Behaviour
+from challenger.trace import ValueTrace
 from prover import Model
 from prover.executor import Executor
 from rollup.game.moves import Rule
 from rollup.l1.client import ClaimStatus
 from rollup.l1.events import Convicted
-from rollup.merkle import TraceTree, tensor_tree
+from rollup.merkle import tensor_tree
 from rollup.settings import Parameters
 from rollup.types import Duration, Root
 from touchstone.network import Network, Story
@@ -21,6 +22,7 @@ from touchstone.network import Network, Story
 Array = np.ndarray
 
 TERMS = Parameters(window=Duration(6000), clock=Duration(3000))
+PROOFS = (Rule.STEP.name, Rule.PART.name, Rule.EPILOGUE.name)
 TOGETHER = 8
 """Lies on one chain: the embedded one looks through all of its blocks for every receipt."""
 
@@ -47,17 +49,17 @@ class Roots:
     """The tensor roots of an execution, hashed once for all lies about it."""
 
     def __init__(self, model: Model, values: Sequence[Array]) -> None:
-        self.header, self.values = model.program.header, values
+        self.program, self.values = model.program, values
         self.roots = [self._root(array) for array in values]
 
     def _root(self, array: Array) -> Root:
-        return tensor_tree(_bytes(array), self.header.tensor_depth).root
+        return tensor_tree(_bytes(array), self.program.header.tensor_depth).root
 
-    def changed(self, wrong: dict[int, Array]) -> TraceTree:
+    def changed(self, wrong: dict[int, Array]) -> ValueTrace:
         """The trace with some values replaced."""
         values = [wrong.get(v, array) for v, array in enumerate(self.values)]
         roots = [self._root(wrong[v]) if v in wrong else root for v, root in enumerate(self.roots)]
-        return TraceTree(roots, self.header.trace_depth, self.header.tensor_depth, lambda v: _bytes(values[v]))
+        return ValueTrace(self.program, values, roots)
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ class Conviction:
 
     @property
     def right(self) -> bool:
-        """Convicted, by the step that was false."""
-        return self.invalid and self.rule == Rule.STEP.name and self.at == self.value
+        """Convicted, by the step that was false, or inside its element: by a part or the code."""
+        return self.invalid and self.rule in PROOFS and self.at == self.value
 
 
 def disputes(

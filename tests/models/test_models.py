@@ -9,6 +9,7 @@ import pytest
 from prover import Model, load_gguf, lower
 from tests.lockstep.evm import Prover
 from tests.models import magika, silero, smollm2
+from tests.models.campaign import STEP_GAS
 from tests.models.case import Case, Sample
 from tests.models.disputes import disputes
 from tests.models.lockstep import compare
@@ -37,7 +38,7 @@ def hold(model: Model, sample: Sample, contract: Prover) -> None:
     assert found.evm >= 4 * min(OPS, len(model.program.ops))
     lies = disputes(model, inputs, LIES)
     assert len(lies) == LIES
-    assert all(lie.right and lie.step < 5_000_000 for lie in lies), lies
+    assert all(lie.right and lie.step <= STEP_GAS for lie in lies), lies
 
 
 @pytest.mark.models
