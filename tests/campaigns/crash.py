@@ -2,12 +2,12 @@
 
     python -m tests.campaigns.crash [--kills 200] [--seed 0] [--json FILE]
 
-Rounds of claims (honest ones by the prover and by keys of their own, false ones with a published and with a withheld trace,
-honest ones that a malicious account challenges) run on a real node while the sequencer, the prover and two watchers are
-killed: whenever something happens (a claim is accepted, a transaction enters the mempool, an event is mined), a seeded choice
-kills one of them within a second, and starts it again. In the end, from L1 alone: no claim that was accepted is lost, none was
-posted twice, no account sent the same move twice, nobody opened two games about one claim, false claims are INVALID, honest
-ones FINAL. Exits with 1 otherwise.
+Rounds of claims (honest ones by the prover and by keys of their own, false ones with a published and with a withheld trace and
+about a long reduction, honest ones that a malicious account challenges) run on a real node while the sequencer, the prover and
+two watchers are killed: whenever something happens (a claim is accepted, a transaction enters the mempool, an event is mined),
+a seeded choice kills one of them within a second, and starts it again. In the end, from L1 alone: no claim that was accepted is
+lost, none was posted twice, no account sent the same move twice, nobody opened two games about one claim, false claims are
+INVALID, honest ones FINAL. Exits with 1 otherwise.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ import numpy as np
 
 from challenger.book import Book
 from challenger.defender import Behaviour, Defender
+from challenger.reductions import Reductions
+from challenger.trace import ValueTrace
 from prover.executor import Executor
 from prover.trace import Trace
 from rollup.claim import ClaimId, PostedClaim
@@ -44,6 +46,8 @@ from rollup.types import Duration, Timestamp
 from rollup.wire import claim_id_of, posted_json
 from tests.anvil import Anvil
 from tests.campaigns.network import Network
+from tests.e2e import long_reductions
+from tests.e2e.long_reductions import LIES, Forged, false_values
 from tests.e2e.toy_program import toy_inputs, toy_program
 from touchstone.lies import Lie, signed, with_values
 from touchstone.network import resumed
@@ -56,6 +60,14 @@ VICTIMS = ("sequencer", "prover", "watcher-1", "watcher-2")
 MODEL = "toy"
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Programs:
+    """What claims are about: ``long`` has reductions that are disputed inside an element."""
+
+    toy: Program
+    long: Program
 
 
 @dataclass
@@ -138,11 +150,10 @@ class Observer(threading.Thread):
 class Scenario:
     """The claims of one round, and the adversaries behind them (in this process, never killed)."""
 
-    def __init__(self, net: Network, program: Program, killer: Killer, number: int, accepted: Accepted) -> None:
-        self.net, self.program, self.killer, self.number, self.accepted = net, program, killer, number, accepted
+    def __init__(self, net: Network, programs: Programs, killer: Killer, number: int, accepted: Accepted) -> None:
+        self.net, self.programs, self.killer, self.number, self.accepted = net, programs, killer, number, accepted
         self.random = random.Random(1000 + number)
         self.liars: list[Defender] = []
-        self.machine = Executor(program)
         self.stage = ExitStack()
         self._http = httpx.Client(timeout=30, trust_env=False)
 
@@ -152,6 +163,7 @@ class Scenario:
         self._infer()
         self.claim("published")
         self.claim("silent")
+        self.claim("inside")
         self._attack(self.claim("honest"))
 
     def _post(self, path: str, body: object) -> dict[str, object]:
@@ -178,24 +190,31 @@ class Scenario:
     def claim(self, kind: str) -> PostedClaim:
         client = self.net.client(f"claimant {self.number} {self.random.random()}")
         client.deposit(self.net.terms.claim_bond)
-        inputs = toy_inputs(self.random.randrange(10_000))
-        right = [np.array(value) for value in Trace.of(self.program, inputs, keep=True).values()]
-        values = right
-        if kind != "honest":
-            at = self.random.randrange(len(inputs), self.program.header.values)
+        program = self.programs.long if kind == "inside" else self.programs.toy
+        inputs = (long_reductions.inputs if kind == "inside" else toy_inputs)(self.random.randrange(10_000))
+        right = [np.array(value) for value in Trace.of(program, inputs, keep=True).values()]
+        values, said = right, None
+        if kind == "inside":
+            at, forged = self.random.choice(list(LIES)), self.random.random() < 0.5
+            values = false_values(right, at, forged)
+            if forged:
+                _, part, forge = LIES[at]
+                said = Forged(Reductions(program, values), part, forge)
+        elif kind != "honest":
+            at = self.random.randrange(len(inputs), program.header.values)
             value = np.array(right[at])
             value.reshape(-1)[self.random.randrange(value.size)] += 1
-            values = resumed(self.program, [*right[:at], value])
-        trace = with_values(self.machine, values)
-        told = Lie(trace, [values[value] for value, _ in self.program.header.outputs], kind)
-        posted = signed(client, self.program, inputs, told, Timestamp(client.chain.now() + 3600))
+            values = resumed(program, [*right[:at], value])
+        trace = with_values(Executor(program), values)
+        told = Lie(trace, [values[value] for value, _ in program.header.outputs], kind)
+        posted = signed(client, program, inputs, told, Timestamp(client.chain.now() + 3600))
         claim_id = client.claim_id(posted.claim)
         if kind == "published":
             self.stage.enter_context(published(trace, claim_id, posted, self.net.liar_port))
         self._post("/v1/claims", posted_json(posted))
         (self.accepted.honest if kind == "honest" else self.accepted.false).add(claim_id)
         defender = Defender(client, Behaviour.SILENT if kind == "silent" else Behaviour.WITHHOLDS, None, client.first)
-        defender.uphold(claim_id, self.program, trace)
+        defender.uphold(claim_id, program, ValueTrace(program, values, trace.roots), said)
         self.liars.append(defender)
         return posted
 
@@ -301,9 +320,10 @@ def run(kills: int, seed: int, say: Say = print) -> dict[str, object]:
         folder = stack.enter_context(kept_if_it_fails())
         node = stack.enter_context(Anvil(interval=1))
         net = stack.enter_context(Network(node, folder, TERMS))
-        program = toy_program()
+        programs = Programs(toy_program(), long_reductions.program())
         net.sequencer().start().wait_ready()
-        net.add_model(program, MODEL)
+        net.add_model(programs.toy, MODEL)
+        net.add_model(programs.long, "long")
         for service in (net.prover(), net.watcher("watcher-1"), net.watcher("watcher-2", "defend")):
             service.start()
         for service in net.services.values():
@@ -315,7 +335,7 @@ def run(kills: int, seed: int, say: Say = print) -> dict[str, object]:
         stack.callback(observer.over.set)
         number, begun = 0, time.monotonic()
         while killer.total < kills:
-            scenario = Scenario(net, program, killer, number, accepted)
+            scenario = Scenario(net, programs, killer, number, accepted)
             scenario.begin()
             until = time.monotonic() + 900
             while (left := settled(net, observer.book, accepted)) and time.monotonic() < until:

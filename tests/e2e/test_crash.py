@@ -14,5 +14,5 @@ def test_what_was_accepted_survives_sigkill_and_nothing_is_done_twice() -> None:
     found = crash.run(KILLS, seed=1, say=lambda _: None)
     assert isinstance(found["kills"], int)
     assert found["kills"] >= KILLS
-    assert found["invalid"] == 3 * found["rounds"]  # type: ignore[operator]
+    assert found["invalid"] == 4 * found["rounds"]  # type: ignore[operator]
     assert found["final"] == 3 * found["rounds"]  # type: ignore[operator]
