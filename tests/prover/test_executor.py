@@ -45,13 +45,13 @@ def assert_lockstep(program: Program, inputs: list[Array]) -> Executor:
     return machine
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(10))
 def test_random_programs_equal_the_reference(seed: int) -> None:
     program, inputs = draw(seed)
     assert_lockstep(program, inputs)
 
 
-@pytest.mark.parametrize("seed", range(24, 36))
+@pytest.mark.parametrize("seed", range(24, 30))
 def test_random_programs_equal_the_reference_when_every_reduction_runs_in_blocks(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,7 +62,7 @@ def test_random_programs_equal_the_reference_when_every_reduction_runs_in_blocks
     assert_lockstep(program, inputs)
 
 
-@pytest.mark.parametrize("seed", range(36, 46))
+@pytest.mark.parametrize("seed", range(36, 40))
 def test_random_programs_equal_the_reference_when_every_op_is_a_stage(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from tests.campaigns.onnx.scope import out_of_scope
 from tests.campaigns.onnx.suite import suite
 from tests.campaigns.onnx.verdict import FAILED, OUT, PASSED, compare, judge
 
-AGAIN = 60
+AGAIN = 20
 """Tests that are judged again: of every operator the first by a hash of its name, of these the first."""
 
 VERDICTS, OPS, _ = read()
