@@ -9,7 +9,7 @@ from typing import Any
 from challenger import prices
 from challenger.costs import Costs
 from rollup.claim import ClaimId
-from rollup.errors import ChainError, Reverted
+from rollup.errors import ChainError, Refused, Reverted
 from rollup.l1.calls import GAME, Call
 from rollup.l1.chain import TRANSACTION_GAS
 from rollup.l1.client import L1Client, Receipt
@@ -163,6 +163,9 @@ class Outbox:
             if error.name not in one.harmless:
                 self.failed(one.claim_id, error)
             return []
+        except Refused as error:
+            self.failed(one.claim_id, error)
+            return []
         self.costs.add(one.claim_id, receipt)
         return [Made(one.claim_id, receipt)]
 
@@ -174,8 +177,8 @@ class Outbox:
         gas = _limit(due)
         try:
             receipt = self.client.multicall([one.call for one in due], gas)
-        except Reverted:
-            # Whatever makes the whole fail is found by halving it.
+        except (Reverted, Refused):
+            # Whatever makes the whole fail, or keeps the node from taking it, is found by halving it.
             middle = len(due) // 2
             return self._together(due[:middle]) + self._together(due[middle:])
         failed = {event.index: event.reason for event in receipt.events if isinstance(event, CallFailed)}

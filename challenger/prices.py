@@ -15,6 +15,9 @@ BASE = 25_000
 BYTE = 40
 """A byte of calldata: sent, copied into the inner call, hashed and logged."""
 
+FLOOR = 64
+"""Gas that a transaction has at least for a byte of calldata, under the dearest rules (EIP-7976)."""
+
 PROOF = 600_000
 """Most gas of one proof that an audit lets pass."""
 
@@ -50,7 +53,7 @@ PROOFS = frozenset({"prove", "settle"})
 def price(call: Call) -> int:
     """Gas of one move inside a transaction, at most."""
     if call.name in PROOFS:
-        return PROOF + 50_000
+        return max(PROOF + 50_000, FLOOR * len(call.data))
     each = EACH.get(call.name, 0)
     return MOVES[call.name] + BYTE * len(call.data) + (each * len(call.args[0]) if each else 0)
 

@@ -99,7 +99,12 @@ def touched(op: Op, number: int, cut: Cut) -> Touched:
     if access.stack:
         scattering |= {var for var in coefficients(access, sizes)[0] if cut.counts.get(var, 1) > 1}
     walked = sorted((var for var in mine - scattering if steps.get(var)), key=lambda var: abs(steps[var]))
-    shifts = [step * cut.grid.get(var, 1) for var, step in steps.items() if var not in walked or var in cut.grid]
+    # From part to part a walked variable moves by its grid; one that scatters takes single steps inside a part.
+    shifts = [
+        step * (cut.grid.get(var, 1) if var in walked else 1)
+        for var, step in steps.items()
+        if var not in walked or var in cut.grid
+    ]
     if access.indirect is not None:
         shifts.append(_indirect_stride(access))
     jumps = math.prod(cut.counts[var] for var in scattering)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_tester import EthereumTester, PyEVMBackend
 from hexbytes import HexBytes
 from web3 import EthereumTesterProvider, Web3
@@ -32,6 +33,13 @@ EMBEDDED_GAS = 16_000_000
 TRANSACTION_GAS = 1 << 24
 """Most gas of a transaction (EIP-7825)."""
 
+
+def floor_gas(data: bytes) -> int:
+    """The least limit that a transaction with this calldata may have, used up or not (EIP-7623)."""
+    zeros = data.count(0)
+    return 21_000 + 10 * zeros + 40 * (len(data) - zeros)
+
+
 TIMEOUT = 10.0
 """Seconds that an endpoint has for an answer."""
 
@@ -46,6 +54,16 @@ LOG_PAGES = 64
 """Requests for logs after one that failed before a longer one is tried again."""
 
 T = TypeVar("T")
+
+
+def refuse_below_floor(raw: bytes) -> None:
+    """What py-evm does not check of a transaction (of type 2), and every other node does; raises Refused."""
+    if raw[:1] != b"\x02":
+        return
+    fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+    limit, least = int(fields["gas"]), floor_gas(bytes(fields["data"]))
+    if limit < least:
+        raise Refused(f"the node refused the request: gas limit {limit} below the floor of its calldata, {least}")
 
 
 class Chain:
@@ -256,7 +274,7 @@ class Chain:
             if to is not None:
                 request["to"] = to
             nonce = self.nonce(signer.address) if anchor is None else anchor.nonce
-            request["gas"] = self._gas_for(request, signer, anchor) if gas is None else gas
+            request["gas"] = self._gas_for(request, signer, anchor) if gas is None else max(gas, floor_gas(data))
             transaction = {key: field for key, field in request.items() if key != "from"} | {"chainId": self.chain_id}
             receipt = Sending(self, account, signer, transaction, nonce).run()
         if anchor is not None:
@@ -330,6 +348,7 @@ class EmbeddedChain(Chain):
             return super().ask(call)
 
     def broadcast(self, raw: bytes) -> None:
+        refuse_below_floor(raw)
         with self._one:
             super().broadcast(raw)
 

@@ -20,7 +20,7 @@ from web3.exceptions import BlockNotFound, Web3Exception
 
 from rollup.claim import Address
 from rollup.errors import ChainError
-from rollup.l1.chain import BLOCK_GAS
+from rollup.l1.chain import BLOCK_GAS, refuse_below_floor
 from rollup.l1.signing import Signer
 
 CHAIN_ID = 1337
@@ -191,6 +191,7 @@ class DevelopmentChain:
 
     def _send(self, raw: str) -> bytes:
         try:
+            refuse_below_floor(bytes(HexBytes(raw)))
             sent = bytes(self._backend.send_raw_transaction(bytes(HexBytes(raw))))
         except Exception as error:
             # py-evm says in many classes why it takes a transaction not; clients look for the usual words.

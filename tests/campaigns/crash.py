@@ -53,7 +53,7 @@ from touchstone.lies import Lie, signed, with_values
 from touchstone.network import resumed
 from touchstone.publishing import published
 
-TERMS = Parameters(window=Duration(90), clock=Duration(90), arity=5)
+TERMS = Parameters(window=Duration(150), clock=Duration(150), arity=5)
 """Long enough for a watcher that is killed again and again on a busy machine: one that never runs can't be timely."""
 
 VICTIMS = ("sequencer", "prover", "watcher-1", "watcher-2")

@@ -92,6 +92,14 @@ MUTANTS = (
         "if (byDefender > type(uint32).max) expired = Side.Defender;",
         contracts("silent_defender"),
     ),
+    Mutant(
+        1,
+        "what an index scatters is taken for leaps of whole parts, so that its leaves are counted too low",
+        "rollup/audit/leaves.py",
+        "(cut.grid.get(var, 1) if var in walked else 1)",
+        "cut.grid.get(var, 1)",
+        "tests/rollup/test_audit.py::test_no_descriptor_costs_more_than_a_bound_says",
+    ),
     # 2. An honest claimant never loses.
     Mutant(
         2,

@@ -9,8 +9,9 @@ from challenger.bundle import Bundle, Due, Outbox
 from challenger.costs import Costs
 from rollup.claim import ClaimId
 from rollup.encoding import TracePolicy
-from rollup.errors import Reverted
+from rollup.errors import Refused, Reverted
 from rollup.l1 import calls
+from rollup.l1.chain import floor_gas
 from rollup.l1.client import L1Client
 from rollup.l1.events import CallFailed, Challenged
 from rollup.types import LEAF_BYTES
@@ -115,6 +116,42 @@ def test_a_transaction_that_fails_as_a_whole_is_halved(network: Network, monkeyp
     monkeypatch.setattr(eve, "multicall", starved)
     made = box.send(filled(box, *(Due(CLAIM, leaf(j)) for j in range(4))))
     assert len(made) == 4 and len({one.receipt.transaction for one in made}) == 2
+
+
+def test_moves_that_a_node_does_not_take_together_are_halved_and_one_that_it_never_takes_spoils_no_other(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eve = network.client("eve")
+    box, troubles = outbox(eve)
+    send, other = eve.send, ClaimId(b"\1" * 32)
+
+    def choosy(call: calls.Call, gas: int | None = None) -> object:
+        if leaf(2).data in (call.data, *call.args[0]):
+            raise Refused("the node refused the request: gas limit too low")
+        return send(call, gas)
+
+    monkeypatch.setattr(eve, "send", choosy)
+    made = box.send(filled(box, *(Due(other if j == 2 else CLAIM, leaf(j)) for j in range(4))))
+    assert len(made) == 3 and list(troubles) == [other]
+
+
+def test_a_limit_below_the_floor_of_the_calldata_is_raised_and_a_node_takes_no_other(network: Network) -> None:
+    """A transaction of many bytes that take little gas is invalid below EIP-7623's floor, whatever it would use."""
+    chain, data = network.chain, bytes([1, 0]) * 1000
+    signer = chain.signer("sender")
+    receipt = chain.transact(signer, signer.address, data, gas=30_000)
+    assert receipt["gasUsed"] == floor_gas(data) == 21_000 + 1000 * 50
+    fields = {"nonce": 1, "maxFeePerGas": 10**10, "maxPriorityFeePerGas": 1, "type": 2, "chainId": chain.chain_id}
+    below = signer.sign_transaction({**fields, "to": signer.address, "data": data, "value": 0, "gas": floor_gas(data) - 1})
+    with pytest.raises(Refused, match="below the floor"):
+        chain.broadcast(below)
+
+
+def test_a_proof_with_much_calldata_has_the_price_of_its_bytes() -> None:
+    move = ((bytes(32), bytes(32), "0x" + "11" * 20, 0), bytes(32))
+    claim = (bytes(32), "0x" + "11" * 20, 0, 0, bytes(32), bytes(32), bytes(32), bytes(32))
+    long, short = (calls.Call(calls.GAME, "prove", (move, claim, 1, bytes(32), 0, bytes(n))) for n in (40_000, 4_000))
+    assert prices.price(long) >= prices.FLOOR * 40_000 and prices.price(short) == prices.PROOF + 50_000
 
 
 def test_the_limit_of_a_transaction_is_what_its_moves_take_at_most(network: Network) -> None:

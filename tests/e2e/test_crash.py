@@ -6,7 +6,7 @@ import pytest
 
 from tests.campaigns import crash
 
-KILLS = 8
+KILLS = 5
 
 
 @pytest.mark.anvil

@@ -30,9 +30,9 @@ from rollup.encoding import Header, TensorType
 from rollup.errors import AuditError
 from rollup.machine.reference import run
 from rollup.machine.witness import epilogue_witness, part_witness, step_witness
-from rollup.ops import INSTRUCTIONS, Access, Carried, Instr, Monoid, Op, Opcode, Term, Value
+from rollup.ops import INSTRUCTIONS, Access, Carried, Constant, Instr, Monoid, Op, Opcode, Term, Value
 from rollup.parts import partition
-from rollup.program import Program, Segment
+from rollup.program import Program, Segment, constant_root
 from rollup.types import LEAF_BYTES, DType
 from tests.lockstep.programs import draw
 from tests.prover import hand
@@ -294,7 +294,23 @@ def _plain(*terms: Term, **more: object) -> Access:
     return Access(Value(0), DType.I16, (256,), (0,), terms, **more)  # type: ignore[arg-type]
 
 
+def _scattered() -> Program:
+    """Rows of a table that an index scatters, each of two pieces with a leaf's border between them wherever it begins."""
+    table = np.ones(8 * 3072, np.int8)
+    root = constant_root(table)
+    steps = (Term(1, 1, 256), Term(1, 2, 1023))
+    rows = Access(Constant(root), DType.I8, (8, 3072), (-1, 0), steps, 0, (0, 1))
+    index = Access(Value(0), DType.I8, (1024,), (0,), (Term(0, 1, 1),))
+    op = Op(1, 1, 1, Monoid.SUM, DType.I64, 1, (128,), (8, 2), (rows, index), ())
+    inputs, outputs = [TensorType(DType.I8, 0, (1024,))], [(1, TensorType(DType.I64, 0, (128,)))]
+    return Program.build(inputs, outputs, [op], {root: table})
+
+
 HOLES: dict[str, tuple[Program, str]] = {
+    "rows that an index scatters, moved by single steps inside a part": (
+        _scattered(),
+        "[gas] op 0 (op 0): a proof of kind step can cost",
+    ),
     "rows of a box dimension that nothing reads": (
         _hole((80_000, 2), [_plain(Term(0, 2, 1))]),
         "[canonical] op 0 (op 0): box dimension 0 is read by no factor",
