@@ -42,12 +42,12 @@ MEASURED_DEPTH = 20
 """Levels of the trace tree in which the disputes below were played."""
 
 SELECTS: Mapping[int, Gas] = {
-    1: Gas(1_061_337, 1_061_337),
-    2: Gas(548_246, 548_246),
-    3: Gas(401_701, 401_701),
-    4: Gas(303_076, 303_076),
-    5: Gas(254_586, 254_586),
-    6: Gas(254_585, 254_585),
+    1: Gas(1_066_617, 1_066_617),
+    2: Gas(550_886, 550_886),
+    3: Gas(403_534, 403_534),
+    4: Gas(304_396, 304_396),
+    5: Gas(255_642, 255_642),
+    6: Gas(255_626, 255_626),
 }
 """By arity: all selections of one dispute."""
 
@@ -73,6 +73,9 @@ PROOF = Gas(GAS_LIMIT, GAS_LIMIT_7976)
 TIMEOUT = Gas(87_265, 87_265)
 CLAIM = Gas(77_355, 111_605)
 """A claim in a batch."""
+
+DEEPEST = 64
+"""Levels of the deepest trace that can be registered."""
 
 MOST_LEVELS = 6
 """Answers inside one element at most: 64^6 parts are more than a descriptor can name."""
@@ -114,8 +117,10 @@ class DisputeGas:
 
 
 def dispute(arity: int, depth: int, levels: int = MOST_LEVELS) -> DisputeGas:
-    """A dispute about a withheld trace whose tree has ``depth`` levels. Arity 1 to 6: others were not measured."""
-    rounds, measured = -(-depth // arity), -(-MEASURED_DEPTH // arity)
+    """A dispute about a withheld trace whose tree has ``depth`` levels, by a challenger who also stops at an entry. Arity 1 to 6:
+    others were not measured.
+    """
+    rounds, measured = -(-depth // arity) + 1, -(-MEASURED_DEPTH // arity)
 
     def scaled(total: Gas) -> Gas:
         return Gas(-(-total.prague * rounds // measured), -(-total.eip7976 * rounds // measured))

@@ -181,8 +181,8 @@ class Terms:
 
     @property
     def answers(self) -> int:
-        """Answers in the longest dispute."""
-        return self.dispute.defender_moves
+        """Answers in the longest dispute about any model: whoever challenges itself chooses one of its own."""
+        return gas.dispute(min(self.parameters.arity, max(gas.SELECTS)), gas.DEEPEST).defender_moves
 
     @property
     def burned(self) -> int:

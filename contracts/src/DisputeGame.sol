@@ -56,7 +56,7 @@ contract DisputeGame is Elements {
     error NotChallenged(ClaimId claimId);
     /// @notice A reveal has a power of two of children, 2 at least and `most` at most, not `given`.
     error ChildCount(uint256 given, uint256 most);
-    /// @notice The node lies below the leaves, or is the one on which the game stands.
+    /// @notice The node lies below the leaves, or less deep than the game's node was opened without being an entry.
     error CannotSelect(Gindex gindex);
     /// @notice A trace root is set once, and only for claims that were posted without one.
     error TraceRootAlreadySet(ClaimId claimId);
@@ -164,7 +164,8 @@ contract DisputeGame is Elements {
     }
 
     /// @notice Goes down from an opened node to a descendant: through the revealed children, and through every further
-    ///         level whose preimages the challenger knows.
+    ///         level whose preimages the challenger knows. Only at an entry may it stop above the revealed children: a
+    ///         challenger can't ask for more answers than there are times the arity in the depth, and one.
     /// @param gindex of the descendant in the trace tree
     /// @param siblings its path up to the node on which the game stands, 32 bytes each
     function select(Move calldata move, Gindex gindex, bytes32 node, bytes calldata siblings) external {
@@ -172,7 +173,10 @@ contract DisputeGame is Elements {
             _inTurn(move);
         Gindex relative = gindex.relativeTo(Gindex.wrap(game.gindex));
         uint256 depth = gindex.depth();
-        if (relative.depth() == 0 || depth > dispute.leafDepth) revert CannotSelect(gindex);
+        uint256 levels = relative.depth();
+        uint256 left = dispute.leafDepth + levels - depth;
+        bool tooHigh = levels < (left < ARITY ? left : ARITY) && depth != dispute.traceDepth;
+        if (levels == 0 || depth > dispute.leafDepth || tooHigh) revert CannotSelect(gindex);
         bytes32 computed = Merkle.branch(node, relative, siblings);
         if (computed != move.node) revert HashMismatch(computed, move.node);
 

@@ -431,7 +431,7 @@ contract DisputeGameTest is World {
     }
 
     function testFuzz_select_anyDescendant_succeeds(uint8 seed) public {
-        uint256 gindex = 2 + seed % 62;
+        uint256 gindex = 4 + seed % 60;
         reveal(gameId, posted.trace);
         select(ALICE, gameId, posted.trace, gindex);
         same("node", game.gameOf(gameId).node, posted.trace.nodes[gindex]);
@@ -446,6 +446,21 @@ contract DisputeGameTest is World {
         Move memory move = moveOf(gameId);
         VM.prank(ALICE);
         game.select(move, Gindex.wrap(gindex), node, siblings);
+    }
+
+    /// @dev Else a challenger could have every level of the tree answered on its own.
+    function test_select_aboveWhatWasOpened_reverts() public {
+        reveal(gameId, posted.trace);
+        VM.expectRevert(abi.encodeWithSelector(DisputeGame.CannotSelect.selector, 2));
+        this.selectRaw(2, posted.trace.nodes[2], posted.trace.path(2, 1));
+        select(ALICE, gameId, posted.trace, 4);
+        reveal(gameId, posted.trace);
+        // An entry is a place, so that a game may stop at it, although two levels were opened.
+        select(ALICE, gameId, posted.trace, 8);
+        reveal(gameId, posted.trace);
+        VM.expectRevert(abi.encodeWithSelector(DisputeGame.CannotSelect.selector, 16));
+        this.selectRaw(16, posted.trace.nodes[16], posted.trace.path(16, 8));
+        select(ALICE, gameId, posted.trace, 32);
     }
 
     function test_select_sameNode_reverts() public {

@@ -149,10 +149,13 @@ contract Player is World {
         this.open(seed);
         GameId gameId = pick(seed);
         Game memory stored = game.gameOf(gameId);
-        uint256 gindex = 2 * uint256(stored.gindex) + (right ? 1 : 0);
+        uint256 levels = stored.gindex >= 16 ? 1 : 2;
+        uint256 gindex = (uint256(stored.gindex) << levels) + (right ? 2 ** levels - 1 : 0);
+        bytes memory siblings = abi.encodePacked(_nodes[gindex ^ 1]);
+        if (levels == 2) siblings = abi.encodePacked(siblings, _nodes[(gindex >> 1) ^ 1]);
         Move memory move = moveOf(gameId);
         VM.prank(move.game.challenger);
-        game.select(move, Gindex.wrap(uint128(gindex)), _nodes[gindex], abi.encodePacked(_nodes[gindex ^ 1]));
+        game.select(move, Gindex.wrap(uint128(gindex)), _nodes[gindex], siblings);
         ++done["select"];
     }
 

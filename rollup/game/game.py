@@ -175,6 +175,15 @@ def _select(dispute: Dispute, move: Move, now: Instant) -> Dispute:
             Reason.CANNOT_SELECT,
             f"node {move.position} is the game's own or lies below the leaves; select one in between",
         )
+    # Only at an entry may a game stop above what was opened: answers are bounded by depth and arity.
+    if depth_of(move.position) - depth_of(game.position) < dispute.levels_below(game) and (
+        depth_of(move.position) != dispute.trace_depth
+    ):
+        raise Refusal(
+            Reason.CANNOT_SELECT,
+            f"node {move.position} is less than {dispute.levels_below(game)} levels below node {game.position}, and no entry; go down "
+            "to what was opened",
+        )
     if len(move.siblings) != depth_of(move.position) - depth_of(game.position):
         raise Refusal(
             Reason.SIBLING_COUNT,

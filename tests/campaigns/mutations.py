@@ -141,6 +141,14 @@ MUTANTS = (
         "payments.append((who, 0))",
         vector("an_honest_claimant_inside_an_element"),
     ),
+    Mutant(
+        2,
+        "a challenger goes down one level at a time, each of which has to be answered",
+        SOURCES + "DisputeGame.sol",
+        "bool tooHigh = levels < (left < ARITY ? left : ARITY) && depth != dispute.traceDepth;",
+        "bool tooHigh = left > 1000;",
+        contracts("refused_selections"),
+    ),
     # 3. Losing a challenge finalises nothing.
     Mutant(
         3,

@@ -142,7 +142,9 @@ def test_a_limit_below_the_floor_of_the_calldata_is_raised_and_a_node_takes_no_o
     receipt = chain.transact(signer, signer.address, data, gas=30_000)
     assert receipt["gasUsed"] == floor_gas(data) == 21_000 + 1000 * 50
     fields = {"nonce": 1, "maxFeePerGas": 10**10, "maxPriorityFeePerGas": 1, "type": 2, "chainId": chain.chain_id}
-    below = signer.sign_transaction({**fields, "to": signer.address, "data": data, "value": 0, "gas": floor_gas(data) - 1})
+    below = signer.sign_transaction(
+        {**fields, "to": signer.address, "data": data, "value": 0, "gas": floor_gas(data) - 1}
+    )
     with pytest.raises(Refused, match="below the floor"):
         chain.broadcast(below)
 

@@ -119,9 +119,9 @@ def test_the_parameters_of_the_first_version_are_refused_in_sentences(write: Wri
         ({"window": '"15s"'}, "a window of 15s gives watchers no time"),
         ({"window": '"59min"', "outage": '"0s"'}, "a window of 59min gives watchers no time"),
         ({"window": '"24h"'}, "shorter than an outage of L1 (1d) and a whole dispute's moves"),
-        ({"clock": '"24h"'}, "too short for 15 moves at 12s a block and an outage of 1d"),
-        ({"clock": '"10min"', "outage": '"0s"', "block_time": '"60s"'}, "too short for 15 moves at 1min a block"),
-        ({"arity": "1", "clock": '"25h"', "block_time": '"60s"'}, "too short for 42 moves"),
+        ({"clock": '"24h"'}, "too short for 16 moves at 12s a block and an outage of 1d"),
+        ({"clock": '"10min"', "outage": '"0s"', "block_time": '"60s"'}, "too short for 16 moves at 1min a block"),
+        ({"arity": "1", "clock": '"25h"', "block_time": '"60s"'}, "too short for 43 moves"),
         ({"window": '"800d"'}, "a window of 800d binds money for more than a year"),
         ({"clock": '"800d"'}, "a clock of 800d binds money for more than a year"),
         ({"withdrawal_delay": '"800d"'}, "a withdrawal_delay of 800d binds money for more than a year"),
@@ -200,7 +200,7 @@ def test_the_guarantees_are_the_figures_of_the_parameters(write: Write) -> None:
     for figure in (
         "7d after its batch",
         "14d after its batch",
-        "15 moves",
+        "16 moves",
         "8 ether",
         "1 ether go",
         f"{Terms.load(MAINNET).capacity:,}, with 0.25",
@@ -208,10 +208,10 @@ def test_the_guarantees_are_the_figures_of_the_parameters(write: Write) -> None:
         assert figure in text
     for figure in (
         "adds 15s to all windows",
-        "from 12s on a watcher",
+        "from 13s on a watcher",
         "by 250min",
         "6990 ether",
-        "921.6 ether at least",
+        "904.8 ether at least",
     ):
         assert figure in text
     assert "348h after its batch" in guarantees(Terms.load(write(clock='"90h"')))
@@ -219,7 +219,7 @@ def test_the_guarantees_are_the_figures_of_the_parameters(write: Write) -> None:
 
 def test_a_watcher_answers_as_many_liars_as_games_fit_into_its_share_of_the_blocks_of_its_clock() -> None:
     terms = Terms.load(MAINNET)
-    blocks = ((84 - 24) * HOUR - 15 * 3 * 12) / 12
+    blocks = ((84 - 24) * HOUR - 16 * 3 * 12) / 12
     assert terms.capacity == int(blocks * (36_000_000 / 4) / terms.dispute.challenger.most)
     swamped = replace(terms, parameters=replace(terms.parameters, clock=Duration(24 * HOUR)))
     assert (swamped.capacity, swamped.least_spacing) == (0, None)

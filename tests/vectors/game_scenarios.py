@@ -417,17 +417,18 @@ def refused_reveals() -> Scenario:
 def refused_selections() -> Scenario:
     s = Scenario(
         "refused_selections",
-        "A selection leads from the game's opened node to a descendant, by a path that hashes to it.",
+        "A selection leads from the game's opened node to a descendant, by a path that hashes to it, as deep as was opened.",
     )
     beside = Gindex(s.leaf ^ 1)
     s.challenge(1, "alice").select(2, "alice", 0, error="NotOpened").reveal(3, "claimant", 0)
     s.select(4, "bob", 0, error="NotChallenger")
     s.select(5, "alice", 0, error="CannotSelect", position=1, child=s.root, siblings=[])
     s.select(6, "alice", 0, error="CannotSelect", position=s.leaf * 2, siblings=[_hex(NO_ROOT)] * 7)
-    s.select(7, "alice", 0, error="HashMismatch", position=beside)
-    s.select(8, "alice", 0, error="SiblingCount", siblings=[_hex(NO_ROOT)] * 5).select(9, "alice", 0)
-    s.reveal(10, "claimant", 0).select(11, "alice", 0, error="NotBelow", position=2)
-    return s.ends(11, "challenged", alice=-500)
+    s.select(7, "alice", 0, 1, error="CannotSelect").select(8, "alice", 0, error="HashMismatch", position=beside)
+    s.select(9, "alice", 0, error="SiblingCount", siblings=[_hex(NO_ROOT)] * 5).select(10, "alice", 0)
+    s.reveal(11, "claimant", 0).select(12, "alice", 0, error="NotBelow", position=2)
+    s.select(13, "alice", 0, 1, error="CannotSelect")
+    return s.ends(13, "challenged", alice=-500)
 
 
 @scenario
