@@ -43,11 +43,15 @@ $(NODE_READY): contracts/package-lock.json
 demo: setup $(if $(MODEL),$(MODELS_READY)) ## Play one story on an embedded chain; MODEL=smollm2 for a language model, ARGS="--seed 3 --json FILE"
 	@$(BIN)/touchstone demo $(if $(MODEL),--model $(MODEL) --folder .build/$(MODEL)) $(ARGS)
 
+# forge compiles on one core for minutes, while pytest mostly waits for chains and processes: side by side.
 test: setup $(MODELS_READY) ## Run every test that this machine can run, and say which it can't; ARGS="-k name"
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory $(NODE_READY); fi
-	@$(BIN)/pytest -n $(JOBS) $(ARGS)
-	@if command -v node >/dev/null; then $(MAKE) --no-print-directory test-contracts; \
-	else echo "NOT RUN: the forge tests of contracts/, because this machine has no Node"; fi
+	@mkdir -p .build; forge=; \
+	if command -v node >/dev/null; then (cd contracts && exec $(FORGE) test) >.build/contracts.log 2>&1 & forge=$$!; fi; \
+	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS); found=$$?; \
+	if [ -z "$$forge" ]; then echo "NOT RUN: the forge tests of contracts/, because this machine has no Node"; \
+	else wait $$forge || found=1; cat .build/contracts.log; fi; \
+	exit $$found
 
 test-contracts: $(NODE_READY) ## Run the contracts' own tests with forge
 	@cd contracts && $(FORGE) test
