@@ -816,22 +816,20 @@ contract DisputeGameTest is World {
         same("no open game", openGames(posted.id), 0);
     }
 
-    function test_timeout_manyMoves_paysAtMostTheBond() public {
-        reveal(gameId, posted.trace);
-        for (uint256 gindex = 2; gindex < 64; gindex *= 2) {
-            select(ALICE, gameId, posted.trace, gindex);
-            if (gindex < 32) {
-                reveal(gameId, posted.trace);
-            } else {
-                revealLeaf(gameId, posted.trace);
-            }
+    /// @dev The most answers that there can be: one for every two levels, one at the entry, and the leaf's bytes.
+    function test_timeout_longestWay_paysEveryAnswer() public {
+        uint8[3] memory way = [4, 8, 32];
+        for (uint256 j = 0; j < way.length; ++j) {
+            reveal(gameId, posted.trace);
+            select(ALICE, gameId, posted.trace, way[j]);
         }
+        revealLeaf(gameId, posted.trace);
         wait(CLOCK + 1);
         uint256 before = chain.earnings(claimant);
         VM.prank(EVE);
         game.timeout(one(gameId));
-        same("defender", chain.earnings(claimant), before + CHALLENGE_BOND - COLLECT_FEE);
-        same("burned", chain.burned(), 0);
+        same("defender", chain.earnings(claimant), before + 4 * MOVE_FEE);
+        same("burned", chain.burned(), CHALLENGE_BOND - COLLECT_FEE - 4 * MOVE_FEE);
     }
 
     function test_timeout_defenderAtDeadline_reverts() public {
