@@ -16,18 +16,14 @@ def model() -> Model:
     return lowered(digits())
 
 
-@pytest.mark.parametrize(
-    "behaviour", [Behaviour.PUBLISHES, Behaviour.WITHHOLDS], ids=lambda behaviour: behaviour.name.lower()
-)
-def test_a_flipped_element_anywhere_is_convicted_and_an_honest_claim_survives_attacks_everywhere(
-    model: Model, behaviour: Behaviour
-) -> None:
-    rows, survived = campaign(model, digits().images[7], behaviour)
+def test_a_flipped_element_anywhere_is_convicted_and_an_honest_claim_survives_attacks_everywhere(model: Model) -> None:
+    """With a trace that is withheld; ``make fraud`` plays published ones, too."""
+    rows, survived = campaign(model, digits().images[7], Behaviour.WITHHOLDS)
     ops = model.program.header.values - len(model.program.header.inputs)
     assert len(rows) == ops + 2
     for row in rows:
         assert (row.status, row.rule) == ("INVALID", row.expected), row
-        assert row.proof_gas < 5_000_000
+        assert row.proof_gas <= 600_000
     for value, row in enumerate(rows[:ops], start=len(model.program.header.inputs)):
         assert row.trace_index == value
     assert survived == [True] * ops
