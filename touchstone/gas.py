@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 from rollup.audit import GAS_LIMIT, GAS_LIMIT_7976
+from rollup.encoding import MAX_DEPTH
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ TIMEOUT = Gas(87_265, 87_265)
 CLAIM = Gas(77_355, 111_605)
 """A claim in a batch."""
 
-DEEPEST = 64
+DEEPEST = 2 * MAX_DEPTH
 """Levels of the deepest trace that can be registered."""
 
 MOST_LEVELS = 6
@@ -117,9 +118,10 @@ class DisputeGas:
 
 
 def dispute(arity: int, depth: int, levels: int = MOST_LEVELS) -> DisputeGas:
-    """A dispute about a withheld trace whose tree has ``depth`` levels, by a challenger who also stops at an entry. Arity 1 to 6:
-    others were not measured.
+    """A dispute about a withheld trace whose tree has ``depth`` levels, by a challenger who also stops at an entry. An arity
+    that was not measured is taken for the nearest one.
     """
+    arity = min(arity, max(SELECTS))
     rounds, measured = -(-depth // arity) + 1, -(-MEASURED_DEPTH // arity)
 
     def scaled(total: Gas) -> Gas:

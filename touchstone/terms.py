@@ -147,8 +147,8 @@ class Terms:
 
     @property
     def dispute(self) -> gas.DisputeGas:
-        """The longest dispute that is possible. An arity that was not measured is taken for the nearest one."""
-        return gas.dispute(min(self.parameters.arity, max(gas.SELECTS)), self.conditions.leaf_depth)
+        """The longest dispute that is possible about an expected model."""
+        return gas.dispute(self.parameters.arity, self.conditions.leaf_depth)
 
     @property
     def reaction(self) -> Duration:
@@ -182,7 +182,7 @@ class Terms:
     @property
     def answers(self) -> int:
         """Answers in the longest dispute about any model: whoever challenges itself chooses one of its own."""
-        return gas.dispute(min(self.parameters.arity, max(gas.SELECTS)), gas.DEEPEST).defender_moves
+        return gas.dispute(self.parameters.arity, gas.DEEPEST).defender_moves
 
     @property
     def burned(self) -> int:

@@ -33,13 +33,6 @@ EMBEDDED_GAS = 16_000_000
 TRANSACTION_GAS = 1 << 24
 """Most gas of a transaction (EIP-7825)."""
 
-
-def floor_gas(data: bytes) -> int:
-    """The least limit that a transaction with this calldata may have, used up or not (EIP-7623)."""
-    zeros = data.count(0)
-    return 21_000 + 10 * zeros + 40 * (len(data) - zeros)
-
-
 TIMEOUT = 10.0
 """Seconds that an endpoint has for an answer."""
 
@@ -54,6 +47,12 @@ LOG_PAGES = 64
 """Requests for logs after one that failed before a longer one is tried again."""
 
 T = TypeVar("T")
+
+
+def floor_gas(data: bytes) -> int:
+    """The least limit that a transaction with this calldata may have, used up or not (EIP-7623)."""
+    zeros = data.count(0)
+    return 21_000 + 10 * zeros + 40 * (len(data) - zeros)
 
 
 def refuse_below_floor(raw: bytes) -> None:
