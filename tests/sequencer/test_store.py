@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
 
@@ -324,6 +325,15 @@ def test_opening_many_times_at_once_migrates_once(new_url: Callable[[], str]) ->
     assert all(store.claims.waiting() == 1 for store in stores)
     for store in stores:
         store.close()
+
+
+def test_opening_a_new_file_waits_for_who_writes_in_it(tmp_path) -> None:
+    """SQLite refuses to switch a file over to WAL at once, whatever timeout it was given."""
+    other = sqlite3.connect(tmp_path / "one.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.3, lambda: other.execute("COMMIT")).start()
+    Store.open(f"sqlite:///{tmp_path}/one.db").close()
+    other.close()
 
 
 def test_sqlite_promises_to_the_disk(tmp_path) -> None:
