@@ -11,7 +11,10 @@ UV := uv==0.13.9
 SLITHER := slither-analyzer==0.11.6
 # Immutables in capitals, masks in hexadecimal and the assembly of the two kernels are meant.
 MEANT := naming-convention,too-many-digits,assembly,cyclomatic-complexity
+QUICKLY := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Services start again and again in the tests: each would compile all of its modules.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-contracts check check-contracts contracts gas bench models onnx fraud hostile mutants load overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
@@ -43,15 +46,11 @@ $(NODE_READY): contracts/package-lock.json
 demo: setup $(if $(MODEL),$(MODELS_READY)) ## Play one story on an embedded chain; MODEL=smollm2 for a language model, ARGS="--seed 3 --json FILE"
 	@$(BIN)/touchstone demo $(if $(MODEL),--model $(MODEL) --folder .build/$(MODEL)) $(ARGS)
 
-# forge compiles on one core for minutes, while pytest mostly waits for chains and processes: side by side.
+# XLA compiles without its optimizations: integers come out the same, in half the time. tests/lockstep/test_shipped.py does without.
 test: setup $(MODELS_READY) ## Run every test that this machine can run, and say which it can't; ARGS="-k name"
-	@if command -v node >/dev/null; then $(MAKE) --no-print-directory $(NODE_READY); fi
-	@mkdir -p .build; forge=; \
-	if command -v node >/dev/null; then (cd contracts && exec $(FORGE) test) >.build/contracts.log 2>&1 & forge=$$!; fi; \
-	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS); found=$$?; \
-	if [ -z "$$forge" ]; then echo "NOT RUN: the forge tests of contracts/, because this machine has no Node"; \
-	else wait $$forge || found=1; cat .build/contracts.log; fi; \
-	exit $$found
+	@XLA_FLAGS="$(QUICKLY) $$XLA_FLAGS" $(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
+	@if command -v node >/dev/null; then $(MAKE) --no-print-directory test-contracts; \
+	else echo "NOT RUN: the forge tests of contracts/, because this machine has no Node"; fi
 
 test-contracts: $(NODE_READY) ## Run the contracts' own tests with forge
 	@cd contracts && $(FORGE) test
@@ -142,7 +141,7 @@ fmt: setup ## Format Python, and Solidity where there is Node
 
 slither: $(NODE_READY) ## Analyse the contracts with slither, in an environment of its own
 	@test -x .venv-slither/bin/slither || { $(PYTHON) -m venv .venv-slither && .venv-slither/bin/pip install --quiet $(SLITHER); }
-	@cd contracts && PATH="$$PWD/node_modules/.bin:$$PATH" ../.venv-slither/bin/slither . --filter-paths "test|node_modules" --exclude $(MEANT) $(ARGS)
+	@cd contracts && FOUNDRY_PROFILE=shipped PATH="$$PWD/node_modules/.bin:$$PATH" ../.venv-slither/bin/slither . --filter-paths "test|node_modules" --exclude $(MEANT) $(ARGS)
 
 lock: ## Resolve the dependencies again and write both lock files, with hashes
 	@test -x .build/uv/bin/uv || { $(PYTHON) -m venv .build/uv && .build/uv/bin/pip install --quiet $(UV); }

@@ -5,7 +5,7 @@
 //   node build.mjs --check          compile and fail if a committed artifact differs in a byte
 //   node build.mjs NAME...          only these contracts
 //
-// Settings are those of foundry.toml; but the prover, whose loops are what a proof costs, is compiled for speed. Nothing in an artifact depends on the folder, the machine or the time.
+// Settings are those of the profile "shipped" in foundry.toml; but the prover, whose loops are what a proof costs, is compiled for speed. Nothing in an artifact depends on the folder, the machine or the time.
 import { readFileSync, writeFileSync, mkdirSync, existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, normalize } from "node:path";

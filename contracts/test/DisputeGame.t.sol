@@ -741,7 +741,8 @@ contract DisputeGameTest is World {
         bytes32 commitment = game.commitmentOf(posted.id, honest.root(), ALICE, Gindex.wrap(12), 0);
         gameId = challenge(ALICE, posted, commitment);
         wait(1);
-        prove(ALICE, gameId, posted.claim, 12, Rule.Output, entryWitness(honest, 4, 0, told.entry(4), honest.entry(3)));
+        bytes memory witness = entryWitness(honest, 4, 0, told.entry(4), honest.entry(3));
+        prove(ALICE, gameId, posted.claim, 12, Rule.Output, witness);
         yes("invalid", chain.status(posted.claim, posted.inclusion) == Status.Invalid);
     }
 

@@ -41,7 +41,7 @@ abstract contract World is Base {
     ModelId internal model;
     ModelId internal lazyModel;
     uint256 internal nextNonce = 7;
-    /// @dev Kept here because the optimizer takes `block.timestamp` for a constant of the transaction.
+    /// @dev Kept here because an optimizer may take `block.timestamp` for a constant of the transaction.
     uint256 internal time = 1_700_000_000;
     uint256 internal height = 100;
     /// @dev What names each game; the trace root is zero if the claim came without one.
@@ -67,9 +67,9 @@ abstract contract World is Base {
         fund(BOB, 100 ether);
     }
 
-    /// @dev The chain from forge's own build: `new` would have every test compile the whole chain once more.
+    /// @dev The chain as it is shipped. `make check` finds artifacts that are not of these sources.
     function deployed(Params memory terms, IOneStepProver prover) internal returns (RollupChain) {
-        return RollupChain(VM.deployCode("RollupChain.sol:RollupChain", abi.encode(terms, prover)));
+        return RollupChain(VM.deployCode("artifacts/RollupChain.json", abi.encode(terms, prover)));
     }
 
     function params() internal pure returns (Params memory) {

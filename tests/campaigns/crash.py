@@ -88,15 +88,19 @@ class Killer:
 
     net: Network
     random: random.Random
+    most: int | None = None
+    """How many it makes; None for as many as there are transitions."""
     kills: Counter[str] = field(default_factory=Counter)
     _busy: threading.Lock = field(default_factory=threading.Lock)
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def happened(self, transition: str) -> None:
         """Kill, unless somebody just dies. Kinds of transitions that had fewer kills are preferred."""
-        most = max(self.kills.values(), default=0)
+        if self.most is not None and self.total >= self.most:
+            return
+        often = max(self.kills.values(), default=0)
         mine = sum(count for name, count in self.kills.items() if name.startswith(f"{transition}/"))
-        if self.random.random() > (0.9 if mine <= most else 0.3) or not self._busy.acquire(blocking=False):
+        if self.random.random() > (0.9 if mine <= often else 0.3) or not self._busy.acquire(blocking=False):
             return
         victim = self.random.choice(VICTIMS)
         thread = threading.Thread(target=self._kill, args=(transition, victim, self.random.random() * 0.8))
@@ -315,11 +319,14 @@ def kept_if_it_fails() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(kills: int, seed: int, say: Say = print) -> dict[str, object]:
+def run(
+    kills: int, seed: int, say: Say = print, terms: Parameters = TERMS, most: int | None = None
+) -> dict[str, object]:
+    """Rounds until ``kills`` were made, ``most`` at most; what was found. Raises AssertionError for a broken promise."""
     with ExitStack() as stack:
         folder = stack.enter_context(kept_if_it_fails())
         node = stack.enter_context(Anvil(interval=1))
-        net = stack.enter_context(Network(node, folder, TERMS))
+        net = stack.enter_context(Network(node, folder, terms))
         programs = Programs(toy_program(), long_reductions.program())
         net.sequencer().start().wait_ready()
         net.add_model(programs.toy, MODEL)
@@ -329,7 +336,7 @@ def run(kills: int, seed: int, say: Say = print) -> dict[str, object]:
         for service in net.services.values():
             service.wait_ready()
         say("all services are ready")
-        killer, accepted = Killer(net, random.Random(seed)), Accepted()
+        killer, accepted = Killer(net, random.Random(seed), most), Accepted()
         observer = Observer(net, killer)
         observer.start()
         stack.callback(observer.over.set)
