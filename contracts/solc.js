@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Lets forge run the npm build of the compiler: answers --version and --standard-json as the native one does. Without via-IR,
-// as the tests are compiled, nothing is made of src/ by itself: that needs via-IR, and the tests take it from artifacts/.
+// as the tests are compiled, bytecode is made of the tests alone: src/ needs via-IR, and the tests take it from artifacts/.
 "use strict";
 const solc = require("solc");
 
@@ -11,7 +11,9 @@ if (process.argv.includes("--version")) {
   if (!input.settings.viaIR) {
     const everything = input.settings.outputSelection["*"];
     const tests = Object.keys(input.sources).filter((path) => !path.startsWith("src/"));
-    input.settings.outputSelection = Object.fromEntries(tests.map((path) => [path, everything]));
+    input.settings.outputSelection = tests.length
+      ? Object.fromEntries(tests.map((path) => [path, everything]))
+      : { "*": { "": ["ast"], "*": ["abi"] } };
   }
   process.stdout.write(solc.compile(JSON.stringify(input)));
 }

@@ -113,7 +113,8 @@ contract KernelsTest is Base {
         int256[2] memory steps = [a * int256(1 << x), b * int256(1 << y)];
         int256 sum = 0;
         for (uint256 j = 0; j < count; ++j) {
-            sum += plain(data, uint256(512 + int256(j) * steps[0]), x) * plain(data, uint256(512 + int256(j) * steps[1]), y);
+            sum += plain(data, uint256(512 + int256(j) * steps[0]), x)
+            * plain(data, uint256(512 + int256(j) * steps[1]), y);
         }
         int256 dot = harness.dot(data, [uint256(512), 512], steps, [x, y], count);
         same("sum of products", dot, sum);
