@@ -447,6 +447,8 @@ def _access(rng: random.Random, op: Op, candidate: Candidate, free: list[int]) -
 
 def compose(rng: random.Random) -> Candidate:
     """A descriptor that has a chance to pass: most of it is canonical, and any value of any field comes up."""
+    if rng.random() < 0.12:
+        return _scattering(rng)
     repeat = rng.choice((1, 1, 1, 1, 2, 3, 17, 1 << rng.randint(1, 12)))
     body = rng.randint(1, 4) if repeat > 1 else 1
     candidate = Candidate(
@@ -498,6 +500,55 @@ def compose(rng: random.Random) -> Candidate:
         cut = Partition.of(op.box, wanted)
         op = replace(op, part=0 if cut.count == 1 else cut.size)
     return replace(candidate, op=op)
+
+
+def _scattering(rng: random.Random) -> Candidate:
+    """Rows that an index scatters, of pieces whose steps lie beside a leaf, its halves and quarters: what begins where, and how
+    often a leaf's border lies between two pieces, is what a bound can get wrong.
+    """
+    dtype = rng.choice((DType.I8, DType.I8, DType.I16, DType.I32))
+    leaf = LEAF_BYTES // dtype.size
+    shape = rng.choice(((), (8,), (128,), (rng.randint(2, 2000),), (rng.randint(2, 40), rng.randint(2, 40))))
+    # Powers of two begin pieces at few places of a leaf, which is where a bound may be low; else anywhere.
+    even = rng.random() < 0.5
+    sizes = (2, 4, 8, 16) if even else (2, 3, 5, rng.randint(2, 40))
+    box = (rng.choice(sizes), *(rng.choice((2, 2, 3, 4)) for _ in range(rng.choice((0, 1, 1, 2)))))
+    outer = len(shape)
+    spans = [*shape, *box]
+    inner = list(range(outer, len(spans)))
+    scattering = [v for v in inner if rng.random() < 0.6] or inner[:1]
+
+    def step(beside: bool) -> int:
+        near = rng.choice((leaf // 4, leaf // 2, leaf, leaf, 2 * leaf) if even else (1, leaf, rng.randint(1, 2 * leaf)))
+        return max(1, near + (rng.choice((0, -1, 1)) if beside else 0)) * rng.choice((1, 1, 1, -1))
+
+    inside = [
+        Term(1, v, step(v in inner and v not in scattering))
+        for v in range(len(spans))
+        if v in inner and v not in scattering or rng.random() < 0.5
+    ]
+    low = sum(min(0, term.coef) * (spans[term.var] - 1) for term in inside)
+    width = 1 + sum(abs(term.coef) * (spans[term.var] - 1) for term in inside)
+    if even or rng.random() < 0.3:
+        floor = low // leaf * leaf
+        low, width = floor, -(-(width + low - floor) // leaf) * leaf
+    rows = rng.choice((2, 8, 64, 1 << 12, 1 << 16))
+    own, index, count = [], [], 1
+    for v in reversed(scattering):
+        index.append(Term(0, v, count))
+        count *= spans[v]
+    if rng.random() < 0.3 and shape:
+        index.append(Term(0, 0, count))
+        count *= shape[0]
+    if rng.random() < 0.3:
+        own = [Term(0, rng.randrange(len(spans)), rng.choice((1, -1)))]
+    table = Access(Value(0), dtype, (rows, width), (rng.choice((0, -1, 1)), -low), (*own, *inside), 0, (0, 1))
+    index.sort(key=lambda term: term.var)
+    places = Access(Value(1), rng.choice((DType.I8, DType.I16, DType.I32)), (count,), (0,), tuple(index))
+    monoid = rng.choice((Monoid.SUM, Monoid.SUM, Monoid.MAX, Monoid.ARGMAX))
+    op = Op(0, 1, 1, monoid, DType.I64, 1, shape, box, (table, places), ())
+    cut = Partition.of(box, rng.choice((1, 2, 16, 64, 256, rng.randint(1, 300))))
+    return Candidate(replace(op, part=0 if cut.count == 1 or rng.random() < 0.4 else cut.size), inputs=2, stacked=0)
 
 
 def _reading(rng: random.Random, op: Op, access: Access, inner: list[int], number: int) -> Access:
