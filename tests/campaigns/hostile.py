@@ -525,7 +525,7 @@ def _scattering(rng: random.Random) -> Candidate:
     inside = [
         Term(1, v, step(v in inner and v not in scattering))
         for v in range(len(spans))
-        if v in inner and v not in scattering or rng.random() < 0.5
+        if (v in inner and v not in scattering) or rng.random() < 0.5
     ]
     low = sum(min(0, term.coef) * (spans[term.var] - 1) for term in inside)
     width = 1 + sum(abs(term.coef) * (spans[term.var] - 1) for term in inside)
