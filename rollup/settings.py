@@ -19,6 +19,9 @@ DEFAULT_WITHDRAWAL_DELAY = Duration(600)
 MAX_ARITY = 8
 """Most levels per reveal; 2^8 children are 8 KiB of calldata."""
 
+MOST_MONEY = (1 << 80) - 1
+"""Wei that the contract's ledger can hold for one account, as ``Ledger.sol`` says."""
+
 
 @dataclass(frozen=True)
 class Parameters:
@@ -58,6 +61,11 @@ class Parameters:
             raise ChainError("bonds, reward and fees cannot be negative")
         if not self.claim_bond or not self.challenge_bond:
             raise ChainError("claim bond and challenge bond must be positive, or lying and spamming are free")
+        if max(self.claim_bond, self.challenge_bond) > MOST_MONEY:
+            raise ChainError(
+                f"a bond of {max(self.claim_bond, self.challenge_bond)} wei is more than an account can hold; "
+                f"choose at most {MOST_MONEY} wei"
+            )
         if self.reward + self.collect_fee > self.claim_bond // 2:
             raise ChainError(
                 f"reward and collect fee take {self.reward + self.collect_fee} of {self.claim_bond} wei; "

@@ -130,7 +130,8 @@ contract RollupChain is Ledger, Uploads, Entries {
                 || Duration.unwrap(params.spacing) == 0
                 || Duration.unwrap(params.spacing) > Duration.unwrap(params.window)
                 || Duration.unwrap(params.withdrawalDelay) == 0 || params.arity == 0 || params.arity > 8
-                || params.claimBond == 0 || params.challengeBond == 0 || 2 * paid > params.claimBond
+                || params.claimBond == 0 || params.claimBond > type(uint80).max || params.challengeBond == 0
+                || params.challengeBond > type(uint80).max || 2 * paid > params.claimBond
                 || params.collectFee > params.challengeBond || address(prover).code.length == 0
         ) revert BadParams();
         _params = params;

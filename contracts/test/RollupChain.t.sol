@@ -42,7 +42,7 @@ contract RollupChainTest is World {
 
     function test_constructor_badParams_reverts() public {
         IOneStepProver prover = new ToyProver();
-        Params[] memory bad = new Params[](9);
+        Params[] memory bad = new Params[](11);
         for (uint256 j = 0; j < bad.length; ++j) {
             bad[j] = params();
         }
@@ -55,6 +55,8 @@ contract RollupChainTest is World {
         bad[6].challengeBond = COLLECT_FEE - 1;
         (bad[7].claimBond, bad[7].reward, bad[7].collectFee) = (0, 0, 0);
         (bad[8].challengeBond, bad[8].collectFee) = (0, 0);
+        bad[9].claimBond = uint128(type(uint80).max) + 1;
+        bad[10].challengeBond = uint128(type(uint80).max) + 1;
         for (uint256 j = 0; j < bad.length; ++j) {
             VM.expectRevert(abi.encodeWithSelector(RollupChain.BadParams.selector));
             deployed(bad[j], prover);

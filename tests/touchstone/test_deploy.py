@@ -168,6 +168,7 @@ def test_over_all_gas_prices_the_highest_is_the_worst(file: Path, attack: int) -
         ({"spacing": '"0s"'}, "choose 1 s to the window's"),
         ({"reward": '"4 ether"'}, "at least half must burn"),
         ({"challenge_bond": "0"}, "must be positive, or lying and spamming are free"),
+        ({"challenge_bond": '"2000000 ether"'}, "is more than an account can hold; choose at most"),
         ({"arity": "9"}, "[parameters] arity: Input should be less than or equal to 8"),
         ({"claim_bond": '"0.1 bitcoin"'}, "[parameters] claim_bond: '0.1 bitcoin' is no amount"),
         ({"window": '"1.5s"'}, "[parameters] window: '1.5s' is no whole number of seconds"),
