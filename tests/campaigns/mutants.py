@@ -36,9 +36,12 @@ class BrokenMutant(AssertionError):
 
 @dataclass(frozen=True)
 class Outcome:
+    """``broken``: why the fault could not be tried, if it could not."""
+
     mutant: Mutant
     noticed: bool
     seconds: float
+    broken: str | None = None
 
 
 class Copy:
@@ -102,11 +105,15 @@ def try_out(mutants: Sequence[Mutant], folder: Path) -> Iterator[Outcome]:
         started = time.monotonic()
         if mutant.test not in sound:
             sound[mutant.test] = copy.passes(mutant.test)
-        if not sound[mutant.test]:
-            raise BrokenMutant(f"{mutant.test} fails without any fault")
-        with copy.made(mutant):
-            noticed = not copy.passes(mutant.test)
-        yield Outcome(mutant, noticed, time.monotonic() - started)
+        noticed, broken = False, None
+        try:
+            if not sound[mutant.test]:
+                raise BrokenMutant(f"{mutant.test} fails without any fault")
+            with copy.made(mutant):
+                noticed = not copy.passes(mutant.test)
+        except BrokenMutant as error:
+            broken = str(error)
+        yield Outcome(mutant, noticed, time.monotonic() - started, broken)
 
 
 def main() -> int:
@@ -124,15 +131,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for outcome in try_out(chosen, Path(folder)):
             found.append(outcome)
-            mutant, verdict = outcome.mutant, "noticed" if outcome.noticed else "NOT NOTICED"
+            mutant = outcome.mutant
+            verdict = "NOT TRIED" if outcome.broken else "noticed" if outcome.noticed else "NOT NOTICED"
             print(
                 f"{mutant.invariant:>2}  {verdict:<11} {outcome.seconds:5.0f} s  {mutant.file}: {mutant.says}",
                 flush=True,
             )
-    missed = [outcome.mutant for outcome in found if not outcome.noticed]
+    missed = [outcome for outcome in found if not outcome.noticed]
     print(f"{len(found) - len(missed)} of {len(found)} faults were noticed by the test that guards against them")
-    for mutant in missed:
-        print(f"NOT NOTICED: {mutant.file}: {mutant.says}, by {mutant.test}")
+    for outcome in missed:
+        why = outcome.broken or f"NOT NOTICED by {outcome.mutant.test}"
+        print(f"{outcome.mutant.file}: {outcome.mutant.says}: {why}")
     if options.json:
         report = [
             {
@@ -140,6 +149,7 @@ def main() -> int:
                 "file": one.mutant.file,
                 "says": one.mutant.says,
                 "noticed": one.noticed,
+                "broken": one.broken,
             }
             for one in found
         ]
