@@ -306,7 +306,7 @@ MUTANTS = (
         "challenger/guard.py",
         "if height < head.number:",
         "if height < 0:",
-        "tests/challenger/test_upholder.py::test_nothing_is_answered_or_released_while_the_node_lags",
+        "tests/challenger/test_watcher.py::test_nothing_is_done_while_the_node_is_behind_what_it_said_before",
     ),
     Mutant(
         9,
@@ -331,7 +331,7 @@ MUTANTS = (
         "challenger/player.py",
         'return self.client.derive(b"salt" + claim_id',
         'return self.client.derive(id(self).to_bytes(8, "big") + claim_id',
-        "tests/challenger/test_reorg.py::test_a_watcher_that_is_another_one_in_every_round_opens_one_game",
+        "tests/challenger/test_reorg.py::test_a_watcher_that_starts_again_proves_what_it_committed_to",
     ),
     # 11. Bad input is named and changes nothing.
     Mutant(

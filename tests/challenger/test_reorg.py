@@ -185,6 +185,21 @@ def test_a_watcher_that_is_another_one_in_every_round_opens_one_game(network: Ne
     assert events(network, claimed, account) == {"posted": 1, "games": 1, "convictions": 1}
 
 
+def test_a_watcher_that_starts_again_proves_what_it_committed_to(network: Network) -> None:
+    """What hides a commitment follows from its key: another life of it sends the proof, and commits to nothing again."""
+    _, claimed = begun(network, 15)
+    network.traces.publish(claimed.claim_id, claimed.defender._claims[claimed.claim_id].trace)
+    account = network.client("watcher 15").account
+    before = network.chain.nonce(account)
+    for _ in range(ROUNDS):
+        if step(network, claimed):
+            break
+        network.watchers.clear()
+        network.watch("watcher 15")
+    assert events(network, claimed, account) == {"posted": 1, "games": 1, "convictions": 1}
+    assert network.chain.nonce(account) == before + len(("challenge", "prove"))
+
+
 def test_a_proof_that_the_node_tries_out_in_the_commitments_block_is_sent_in_the_next_one_and_is_no_trouble(
     network: Network,
 ) -> None:
