@@ -74,7 +74,7 @@ check: lint ## Check style, types, import order, and that everything generated i
 
 check-contracts: $(NODE_READY) ## Check the contracts' format, lint and committed bytecode
 	@cd contracts && $(FORGE) fmt --check
-	@cd contracts && $(FORGE) lint --deny warnings
+	@cd contracts && FOUNDRY_PROFILE=shipped $(FORGE) lint --deny warnings
 	@cd contracts && node build.mjs --check
 
 contracts: setup $(NODE_READY) ## Recompile the contracts into contracts/artifacts/

@@ -11,9 +11,7 @@ if (process.argv.includes("--version")) {
   if (!input.settings.viaIR) {
     const everything = input.settings.outputSelection["*"];
     const tests = Object.keys(input.sources).filter((path) => !path.startsWith("src/"));
-    input.settings.outputSelection = tests.length
-      ? Object.fromEntries(tests.map((path) => [path, everything]))
-      : { "*": { "": ["ast"], "*": ["abi"] } };
+    input.settings.outputSelection = Object.fromEntries(tests.map((path) => [path, everything]));
   }
   process.stdout.write(solc.compile(JSON.stringify(input)));
 }
