@@ -103,10 +103,10 @@ def try_out(mutants: Sequence[Mutant], folder: Path) -> Iterator[Outcome]:
     copy, sound = Copy(folder), dict[str, bool]()
     for mutant in mutants:
         started = time.monotonic()
-        if mutant.test not in sound:
-            sound[mutant.test] = copy.passes(mutant.test)
         noticed, broken = False, None
         try:
+            if mutant.test not in sound:
+                sound[mutant.test] = copy.passes(mutant.test)
             if not sound[mutant.test]:
                 raise BrokenMutant(f"{mutant.test} fails without any fault")
             with copy.made(mutant):
