@@ -88,15 +88,15 @@ class Killer:
 
     net: Network
     random: random.Random
-    most: int | None = None
-    """How many it makes; None for as many as there are transitions."""
+    most: int
+    """How many it makes."""
     kills: Counter[str] = field(default_factory=Counter)
     _busy: threading.Lock = field(default_factory=threading.Lock)
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def happened(self, transition: str) -> None:
         """Kill, unless somebody just dies. Kinds of transitions that had fewer kills are preferred."""
-        if self.most is not None and self.total >= self.most:
+        if self.total >= self.most:
             return
         often = max(self.kills.values(), default=0)
         mine = sum(count for name, count in self.kills.items() if name.startswith(f"{transition}/"))
@@ -319,10 +319,8 @@ def kept_if_it_fails() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(
-    kills: int, seed: int, say: Say = print, terms: Parameters = TERMS, most: int | None = None
-) -> dict[str, object]:
-    """Rounds until ``kills`` were made, ``most`` at most; what was found. Raises AssertionError for a broken promise."""
+def run(kills: int, seed: int, say: Say = print, terms: Parameters = TERMS) -> dict[str, object]:
+    """Rounds until ``kills`` were made; what was found. Raises AssertionError for a broken promise."""
     with ExitStack() as stack:
         folder = stack.enter_context(kept_if_it_fails())
         node = stack.enter_context(Anvil(interval=1))
@@ -336,7 +334,7 @@ def run(
         for service in net.services.values():
             service.wait_ready()
         say("all services are ready")
-        killer, accepted = Killer(net, random.Random(seed), most), Accepted()
+        killer, accepted = Killer(net, random.Random(seed), kills), Accepted()
         observer = Observer(net, killer)
         observer.start()
         stack.callback(observer.over.set)

@@ -16,7 +16,7 @@ TERMS = replace(crash.TERMS, window=Duration(75), clock=Duration(75))
 
 @pytest.mark.anvil
 def test_what_was_accepted_survives_sigkill_and_nothing_is_done_twice() -> None:
-    found = crash.run(KILLS, seed=1, say=lambda _: None, terms=TERMS, most=KILLS)
+    found = crash.run(KILLS, seed=1, say=lambda _: None, terms=TERMS)
     assert isinstance(found["kills"], int)
     assert found["kills"] == KILLS
     assert found["invalid"] == 4 * found["rounds"]  # type: ignore[operator]
