@@ -12,7 +12,7 @@ from rollup.batch import Inclusion
 from rollup.claim import Claim, PostedClaim
 from rollup.errors import ClaimError
 from rollup.l1.signing import checksummed
-from rollup.settings import Parameters
+from rollup.settings import MOST_MONEY, Parameters
 
 hashes = st.binary(min_size=32, max_size=32)
 addresses = st.binary(min_size=20, max_size=20).map(lambda raw: checksummed("0x" + raw.hex()))
@@ -49,7 +49,7 @@ def test_an_inclusion_survives_the_way_through_json(inclusion):
 
 
 def test_parameters_survive_the_way_through_json():
-    for parameters in (Parameters(), replace(Parameters(), claim_bond=10**30, arity=8)):
+    for parameters in (Parameters(), replace(Parameters(), claim_bond=MOST_MONEY, arity=8)):
         assert wire.parameters_of(through_json(wire.parameters_json(parameters))) == parameters
 
 
