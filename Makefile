@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts check check-contracts contracts gas bench models onnx fraud hostile mutants load overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
+.PHONY: help setup demo test test-contracts check check-generated check-contracts contracts gas bench models onnx fraud hostile mutants load overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -61,7 +61,10 @@ lint: setup ## Check style, types and import order
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-check: lint ## Check style, types, import order, and that everything generated is fresh
+check: lint check-generated $(if $(shell command -v node),check-contracts) ## Check style, types, import order, and that everything generated is fresh
+	@command -v node >/dev/null || echo "NOT CHECKED: contracts/ (bytecode, format, lint), because this machine has no Node"
+
+check-generated: setup ## Check that every page and source that is generated says what it is generated from
 	@$(BIN)/python -m contracts.generate --check
 	@$(BIN)/python -m rollup.reference_page --check
 	@$(BIN)/python -m touchstone.settings_page --check
@@ -69,8 +72,6 @@ check: lint ## Check style, types, import order, and that everything generated i
 	@$(BIN)/python -m tests.costs --check
 	@$(BIN)/python -m tests.campaigns.page --check
 	@$(BIN)/python -m tests.campaigns.onnx.page --check
-	@if command -v node >/dev/null; then $(MAKE) --no-print-directory check-contracts; \
-	else echo "NOT CHECKED: contracts/ (bytecode, format, lint), because this machine has no Node"; fi
 
 check-contracts: $(NODE_READY) ## Check the contracts' format, lint and committed bytecode
 	@cd contracts && $(FORGE) fmt --check

@@ -1,8 +1,10 @@
 """Property tests draw the same cases on every machine, and no test fails because a machine is slow.
 
-Tests marked with a program that this machine lacks are deselected, and the summary says so.
+Tests marked with a program that this machine lacks are deselected, and the summary says so. The garbage collector runs seldom:
+what JAX holds is large, tracing makes many small objects, and looking through all of it took a fifteenth of the time.
 """
 
+import gc
 import logging
 from collections.abc import Iterator
 
@@ -15,6 +17,7 @@ from tests.postgres import Postgres
 
 settings.register_profile("touchstone", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("touchstone")
+gc.set_threshold(100_000, 50, 100)
 
 
 def pytest_configure(config: pytest.Config) -> None:

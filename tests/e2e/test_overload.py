@@ -25,8 +25,8 @@ def test_more_lies_than_can_be_disputed_at_once_are_all_convicted(behaviour: Beh
 
 
 def test_a_siege_of_one_right_claim_ends_and_its_answers_are_paid() -> None:
-    outcome = siege(8)
-    assert outcome.games == 8 and outcome.kept, outcome
+    outcome = siege(5)
+    assert outcome.games == 5 and outcome.kept, outcome
 
 
 def test_attack_whoever_copies_the_path_and_the_pending_proof_earns_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
