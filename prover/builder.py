@@ -19,6 +19,7 @@ from prover.passes.calibrate import Range
 from prover.pending import PendingOp, PendingSegment, Place, encoded
 from rollup.encoding import TensorType
 from rollup.errors import LoweringError
+from rollup.interface import Interface
 from rollup.ops import ITERATION, Constant, Instr, Monoid, Op, Opcode, Term
 from rollup.program import Program, aligned, constant_root
 from rollup.types import DType, Root
@@ -191,7 +192,11 @@ class Builder:
     # The program
 
     def program(
-        self, inputs: Sequence[TensorType], outputs: Sequence[tuple[Tensor, TensorType]], meta: dict[str, Any]
+        self,
+        inputs: Sequence[TensorType],
+        outputs: Sequence[tuple[Tensor, TensorType]],
+        interface: Interface,
+        meta: dict[str, Any],
     ) -> Program:
         while self._cut(inputs):
             pass
@@ -205,7 +210,7 @@ class Builder:
         proven = [_proven(op, sizes, one.name) for op, one in zip(ops, pending, strict=True)]
         names = [op.name for op in pending]
         notes = {"scales": [op.draft.scale for op in pending], "meant": [_meant(op.draft.range) for op in pending]}
-        return Program.build(inputs, pairs, proven, constants, names=names, meta={**meta, **notes})
+        return Program.build(inputs, pairs, proven, constants, names=names, meta={**meta, **notes}, interface=interface)
 
     def _firsts(self, inputs: int) -> list[int]:
         """Trace index of every segment's first value."""

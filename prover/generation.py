@@ -27,7 +27,7 @@ class Generator:
     """
 
     def __init__(self, model: Model, block: int = BLOCK) -> None:
-        names = [entry["name"] for entry in model.program.meta.get("outputs", [])]
+        names = [port.name for port in model.program.interface.outputs]
         if BEST not in names:
             raise ExecutionError(f"the model has outputs {names}, none is {BEST!r}; generate with a language model")
         self.model = model

@@ -18,7 +18,7 @@ from prover.capture import Graph, Var, capture
 from prover.draft import Const, Tensor, View
 from prover.formats import Format, Formats, formats_named, integer_dtype, integer_range, is_real
 from prover.memory import give_back
-from prover.model import Model, describe
+from prover.model import Model, described, function_name
 from prover.passes.calibrate import calibrate
 from prover.passes.fold import fold
 from prover.passes.plan import plan
@@ -99,8 +99,12 @@ def _program(
         inputs.append(builder.loaded(view, var.shape, var.dtype, form.scale, ranges[var]))
     results = context.run(folded, inputs)
     outputs = [_output(context, item, operand) for item, operand in zip(results, graph.outputs, strict=True)]
-    meta = describe(fn, graph, in_tree, out_tree, chosen.name, samples_noted)
-    program = builder.program(types, outputs, meta)
+    meta = {
+        "name": function_name(fn),
+        "formats": chosen.name,
+        "calibration": "example inputs" if samples_noted is None else f"{samples_noted} samples",
+    }
+    program = builder.program(types, outputs, described(fn, graph, in_tree, out_tree), meta)
     audit(program)
     give_back()
     return program

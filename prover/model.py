@@ -19,7 +19,8 @@ from prover.formats import is_real, quantize
 from prover.memory import give_back
 from prover.saturation import Saturated, saturation
 from prover.trace import trace_bytes
-from rollup.errors import EncodingError, ExecutionError, LoweringError
+from rollup.errors import ExecutionError, LoweringError
+from rollup.interface import DTYPES, MOST_DEPTH, MOST_NAME, Interface, Named, Structure
 from rollup.program import Program
 
 BATCH = 64
@@ -52,7 +53,21 @@ class Model:
 
     def noted(self, **meta: Any) -> Model:
         """The same model with entries of the program's metadata added or replaced; the executor is shared unless compact."""
-        model = Model(replace(self.program, meta={**self.program.meta, **meta}), self.fn)
+        return self._changed(replace(self.program, meta={**self.program.meta, **meta}))
+
+    def named(self, inputs: Sequence[str] | None, outputs: Sequence[str] | None) -> Model:
+        """A model of other names for its inputs and outputs, and so of another id; None leaves them."""
+        own = self.program.interface
+        found = [
+            ports
+            if names is None
+            else tuple(replace(port, name=name) for port, name in zip(ports, distinct(names), strict=True))
+            for ports, names in ((own.inputs, inputs), (own.outputs, outputs))
+        ]
+        return self._changed(replace(self.program, interface=replace(own, inputs=found[0], outputs=found[1])))
+
+    def _changed(self, program: Program) -> Model:
+        model = Model(program, self.fn)
         model._floats = self._floats
         if "executor" in self.__dict__ and not self.compact:
             model.__dict__["executor"] = self.executor
@@ -71,21 +86,19 @@ class Model:
     def quantize(self, *arrays: Any) -> list[np.ndarray]:
         """Inputs (in the structure of ``fn``'s arguments) as the program's integers; reals beyond a format saturate."""
         leaves = jax.tree.leaves(arrays)
-        types, described = self.program.header.inputs, self.program.meta.get("inputs", [])
+        types = self.program.header.inputs
         if len(leaves) != len(types):
             raise ExecutionError(
                 f"the model takes {len(types)} input arrays, {len(leaves)} were given; pass one per input"
             )
         result = []
-        for number, (leaf, tensor) in enumerate(zip(leaves, types, strict=True)):
-            array = np.asarray(leaf)
-            name = described[number]["name"] if number < len(described) else f"{number}"
+        for leaf, tensor, port in zip(leaves, types, self.program.interface.inputs, strict=True):
+            array, name = np.asarray(leaf), port.name
             if array.shape != tensor.shape:
                 raise ExecutionError(
                     f"input {name} has shape {array.shape}, the model takes {tensor.shape}; reshape or pad it"
                 )
-            real = is_real(np.dtype(described[number]["dtype"])) if number < len(described) else tensor.scale != 0
-            if real:
+            if port.real:
                 if array.dtype.kind not in "iub" and not is_real(array.dtype):
                     raise ExecutionError(
                         f"input {name} has dtype {array.dtype}, the model takes numbers; convert it first"
@@ -111,18 +124,17 @@ class Model:
 
     def reals(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The program's outputs as arrays of the function's dtypes, in header order."""
-        described = self.program.meta.get("outputs", [])
         arrays = []
-        for number, (value, (_, tensor)) in enumerate(zip(values, self.program.header.outputs, strict=True)):
-            undescribed = np.dtype(np.float64) if tensor.scale else tensor.dtype.numpy
-            dtype = np.dtype(described[number]["dtype"]) if number < len(described) else undescribed
-            array = np.asarray(value).reshape(tensor.shape)
-            arrays.append((array * 2.0**-tensor.scale).astype(dtype) if is_real(dtype) else array.astype(dtype))
+        for value, (_, tensor), port in zip(
+            values, self.program.header.outputs, self.program.interface.outputs, strict=True
+        ):
+            array, dtype = np.asarray(value).reshape(tensor.shape), np.dtype(port.dtype)
+            arrays.append((array * 2.0**-tensor.scale).astype(dtype) if port.real else array.astype(dtype))
         return arrays
 
     def dequantize(self, values: Sequence[np.ndarray]) -> Any:
         """The program's outputs as arrays of the function's dtypes, in the structure of its result."""
-        return _restored(self.program.meta.get("structure"), self.reals(values))
+        return self.program.interface.restored(self.reals(values))
 
     def predict(self, *arrays: Any) -> Any:
         """The function's result, computed by the integer program."""
@@ -137,8 +149,8 @@ class Model:
             raise LoweringError("fidelity needs at least one sample")
         header = self.program.header
         outputs = [
-            Comparison(entry["name"], tensor.scale, tensor.dtype.min, tensor.dtype.max)
-            for entry, (_, tensor) in zip(self.program.meta["outputs"], header.outputs, strict=True)
+            Comparison(port.name, tensor.scale, tensor.dtype.min, tensor.dtype.max)
+            for port, (_, tensor) in zip(self.program.interface.outputs, header.outputs, strict=True)
         ]
         batch = max(1, min(BATCH, len(samples), BATCH_BYTES // max(1, trace_bytes(self.program))))
         for at in range(0, len(samples), batch):
@@ -162,10 +174,10 @@ class Model:
             raise LoweringError(
                 f"the function gives {len(found)} outputs, the program {len(outputs)}; it is another model's"
             )
-        for real, entry, (_, tensor) in zip(found, self.program.meta["outputs"], outputs, strict=True):
+        for real, port, (_, tensor) in zip(found, self.program.interface.outputs, outputs, strict=True):
             if real.shape != tensor.shape:
                 raise LoweringError(
-                    f"the function gives {entry['name']} the shape {real.shape}, the program {tensor.shape}; it is another model's"
+                    f"the function gives {port.name} the shape {real.shape}, the program {tensor.shape}; it is another model's"
                 )
         return found
 
@@ -190,65 +202,7 @@ class Model:
 
 def load(path: str | Path, fn: Callable[..., Any] | None = None) -> Model:
     """Read a saved model, checking every root; ``fn`` is its float function, if it should be compared with it."""
-    return model_of(Program.load(path), f"{path}", fn)
-
-
-def model_of(program: Program, where: str, fn: Callable[..., Any] | None = None) -> Model:
-    """The model of a program from elsewhere; raises EncodingError, naming ``where``, for metadata that does not fit."""
-    _check_meta(program, where)
-    return Model(program, fn)
-
-
-def _check_meta(program: Program, path: str) -> None:
-    """Metadata is not under the root: whatever the model uses of it must fit the header, or the file is refused."""
-    for key, tensors in (
-        ("inputs", program.header.inputs),
-        ("outputs", tuple(tensor for _, tensor in program.header.outputs)),
-    ):
-        given = program.meta.get(key, [])
-        if given and not (
-            isinstance(given, list) and len(given) == len(tensors) and all(_is_described(entry) for entry in given)
-        ):
-            raise EncodingError(
-                f"{path}: the metadata's {key!r} do not describe the header's {len(tensors)} {key} by name and dtype; "
-                "fetch the file again"
-            )
-        if not isinstance(given, list):
-            raise EncodingError(f"{path}: the metadata's {key!r} are no list; fetch the file again")
-    structure = program.meta.get("structure")
-    try:
-        complete = structure is None or sorted(_leaves(structure)) == list(range(len(program.header.outputs)))
-    except RecursionError:
-        complete = False
-    if not complete:
-        raise EncodingError(
-            f"{path}: the metadata's 'structure' does not name each of the {len(program.header.outputs)} outputs once; "
-            "fetch the file again"
-        )
-
-
-def _is_described(entry: Any) -> bool:
-    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not isinstance(entry.get("dtype"), str):
-        return False
-    try:
-        dtype = np.dtype(entry["dtype"])
-    except (TypeError, ValueError, SyntaxError):
-        return False
-    return dtype.kind in "iub" or is_real(dtype)
-
-
-def _leaves(structure: Any) -> list[int]:
-    """The leaf numbers of a saved structure; -1 stands for whatever is none."""
-    if isinstance(structure, int) and not isinstance(structure, bool):
-        return [structure]
-    if not isinstance(structure, dict) or len(structure) != 1:
-        return [-1]
-    ((kind, inner),) = structure.items()
-    if kind == "dict" and isinstance(inner, dict):
-        return [leaf for item in inner.values() for leaf in _leaves(item)]
-    if kind in ("list", "tuple") and isinstance(inner, list):
-        return [leaf for item in inner for leaf in _leaves(item)]
-    return [-1]
+    return Model(Program.load(path), fn)
 
 
 def float_function(fn: Callable[..., Any], sample: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], list[jax.Array]]:
@@ -261,37 +215,45 @@ def float_function(fn: Callable[..., Any], sample: tuple[Any, ...]) -> Callable[
     return lambda given: run(closed.consts, jax.tree.leaves(given))
 
 
-def describe(
-    fn: Callable[..., Any], graph: Graph, in_tree: Any, out_tree: Any, formats: str, samples: int | None
-) -> dict[str, Any]:
-    """Metadata of a program: names, dtypes and structure, nothing that a root depends on."""
-    names = [
-        _path_name(path)
-        for path, _ in jax.tree_util.tree_flatten_with_path(
-            jax.tree.unflatten(in_tree, list(range(in_tree.num_leaves)))
-        )[0]
-    ]
+def described(fn: Callable[..., Any], graph: Graph, in_tree: Any, out_tree: Any) -> Interface:
+    """The interface of ``fn``'s program: its arguments' names, dtypes, the structure of its result.
+
+    Raises LoweringError for a dtype that no interface has.
+    """
+    paths = jax.tree_util.tree_flatten_with_path(jax.tree.unflatten(in_tree, list(range(in_tree.num_leaves))))[0]
     try:
         parameters = list(inspect.signature(fn).parameters)
     except (TypeError, ValueError):
         parameters = []
     structure = jax.tree.unflatten(out_tree, list(range(out_tree.num_leaves)))
-    out_names = [_path_name(path, "output") for path, _ in jax.tree_util.tree_flatten_with_path(structure)[0]]
-    return {
-        "name": getattr(fn, "__name__", type(fn).__name__),
-        "formats": formats,
-        "calibration": "example inputs" if samples is None else f"{samples} samples",
-        "inputs": [
-            {"name": _argument(name, parameters), "dtype": str(var.dtype), "shape": list(var.shape)}
-            for name, var in zip(names, graph.inputs, strict=True)
-        ],
-        "outputs": [
-            {"name": name, "dtype": str(out.dtype), "shape": list(out.shape)}
-            for name, out in zip(out_names, graph.outputs, strict=True)
-            if not isinstance(out, Stacked)
-        ],
-        "structure": _structure(structure),
-    }
+    out_paths = jax.tree_util.tree_flatten_with_path(structure)[0]
+    return Interface(
+        _ports([_argument(_path_name(path), parameters) for path, _ in paths], graph.inputs),
+        _ports([_path_name(path, "output") for path, _ in out_paths], graph.outputs),
+        _structure(structure, out_tree.num_leaves),
+    )
+
+
+def function_name(fn: Callable[..., Any]) -> str:
+    return str(getattr(fn, "__name__", type(fn).__name__))
+
+
+def _ports(names: Sequence[str], arrays: Sequence[Any]) -> tuple[Named, ...]:
+    dtypes = [str(x.array.dtype if isinstance(x, Stacked) else x.dtype) for x in arrays]
+    for name, dtype in zip(names, dtypes, strict=True):
+        if dtype not in DTYPES:
+            raise LoweringError(f"{name} is of dtype {dtype}; convert it to one of {', '.join(DTYPES)}")
+    return tuple(Named(name, dtype) for name, dtype in zip(distinct(names), dtypes, strict=True))
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Names as an interface takes them: printable, neither empty nor long, no two alike."""
+    found: list[str] = []
+    for number, name in enumerate(names):
+        clean = "".join(mark if mark.isprintable() else "_" for mark in name) or f"{number}"
+        clean = clean.encode()[: MOST_NAME - 8].decode(errors="ignore")
+        found.append(clean if clean not in found else f"{clean}_{number}")
+    return found
 
 
 def _path_name(path: tuple[Any, ...], default: str = "input") -> str:
@@ -307,26 +269,16 @@ def _argument(name: str, parameters: Sequence[str]) -> str:
     return f"{first}.{rest}" if rest else first
 
 
-def _structure(tree: Any) -> Any:
-    """A tree of leaf numbers as JSON; None where it has nodes other than dict, list and tuple."""
-    if isinstance(tree, int):
-        return tree
-    if isinstance(tree, dict) and all(isinstance(key, str) for key in tree):
-        inner = {key: _structure(item) for key, item in tree.items()}
-        return None if None in inner.values() else {"dict": inner}
+def _structure(tree: Any, leaves: int) -> Structure:
+    """A tree of leaf numbers, as an interface has it; a list of the leaves where it has nodes other than dict, list and tuple."""
+    return tree if _plain(tree, 0) else list(range(leaves))
+
+
+def _plain(tree: Any, depth: int) -> bool:
+    if depth > MOST_DEPTH:
+        return False
+    if type(tree) is dict:
+        return all(isinstance(key, str) and _plain(item, depth + 1) for key, item in tree.items())
     if type(tree) in (list, tuple):
-        items = [_structure(item) for item in tree]
-        return None if None in items else {type(tree).__name__: items}
-    return None
-
-
-def _restored(structure: Any, arrays: Sequence[Any]) -> Any:
-    if structure is None:
-        return list(arrays)
-    if isinstance(structure, int):
-        return arrays[structure]
-    (kind, inner), *_ = structure.items()
-    if kind == "dict":
-        return {key: _restored(item, arrays) for key, item in inner.items()}
-    items = [_restored(item, arrays) for item in inner]
-    return tuple(items) if kind == "tuple" else items
+        return all(_plain(item, depth + 1) for item in tree)
+    return type(tree) is int

@@ -32,6 +32,10 @@ def hash_descriptor(data: bytes) -> Root:
     return Root(sha256(b"\x03" + data).digest())
 
 
+def hash_interface(data: bytes) -> Root:
+    return Root(sha256(b"\x06" + data).digest())
+
+
 EMPTY = Root(bytes(32))
 """Padding of the program tree."""
 

@@ -1,8 +1,8 @@
-"""A program: header, descriptors, constants; its tree and root; its folder on disk.
+"""A program: header, interface, descriptors, constants; its tree and root; its folder on disk.
 
-On disk a program is a folder: ``manifest.json`` (header and descriptors as hex, metadata that nothing depends on), ``constants/<root>.bin``
-(little-endian, memory-mapped when loaded). The root is recomputed from header and descriptors when it is loaded, every constant's
-root from its bytes.
+On disk a program is a folder: ``manifest.json`` (header, interface and descriptors as hex, metadata that nothing depends on),
+``constants/<root>.bin`` (little-endian, memory-mapped when loaded). The root is recomputed from header, interface and descriptors
+when it is loaded, every constant's root from its bytes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,28 @@ from typing import Any
 import numpy as np
 
 from rollup.encoding import Header, TensorType, TracePolicy, decode_header, decode_op, depths, encode_header, encode_op
-from rollup.errors import EncodingError, ProgramError
-from rollup.merkle import EMPTY, Tree, depth_for, hash_descriptor, hash_header, hash_node, tensor_tree
+from rollup.errors import CommitmentError, EncodingError, ProgramError
+from rollup.interface import Interface, decode_interface, encode_interface, refuse
+from rollup.merkle import (
+    EMPTY,
+    Tree,
+    branch,
+    depth_for,
+    fold_branch,
+    hash_descriptor,
+    hash_header,
+    hash_interface,
+    hash_node,
+    tensor_tree,
+)
 from rollup.ops import Access, Constant, Op
-from rollup.types import ModelId, Root, ValueIndex
+from rollup.types import Gindex, ModelId, Root, ValueIndex
 
-FORMAT = "touchstone-program-1"
+FORMAT = "touchstone-program-2"
 NESTING_LIMIT = 200
+INTERFACE, DESCRIPTORS = 1, 2
+"""Leaves of the program tree: the interface's, and that of the first descriptor; leaf 0 is the header."""
+
 _MARKS = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 """Brackets outside of strings; a string is passed over whole, closed or not."""
 
@@ -44,9 +59,12 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Integers only. ``constants`` holds every tensor that a descriptor names by root; ``names[j]`` says where descriptor j came from."""
+    """Integers only. ``interface``: what they stand for; ``constants`` holds every tensor that a descriptor names by root;
+    ``names[j]`` says where descriptor j came from.
+    """
 
     header: Header
+    interface: Interface
     ops: tuple[Op, ...]
     constants: Mapping[Root, np.ndarray]
     names: tuple[str, ...] = ()
@@ -62,19 +80,42 @@ class Program:
         policy: TracePolicy | None = None,
         names: Sequence[str] = (),
         meta: Mapping[str, Any] | None = None,
+        interface: Interface | None = None,
     ) -> Program:
-        """Make a program from its parts; depths follow from the sizes, the policy (if not given) from the trace's bytes."""
+        """Make a program from its parts; depths follow from the sizes, the policy (if not given) from the trace's bytes.
+
+        Without an interface, inputs and outputs are numbered. Raises EncodingError for one that does not fit.
+        """
         values = len(inputs) + sum(op.repeat for op in ops)
         sizes = [tensor.bytes for tensor in inputs] + [op.bytes for op in ops]
         if policy is None:
             total = sum(tensor.bytes for tensor in inputs) + sum(op.bytes * op.repeat for op in ops)
             policy = TracePolicy.WITH_CLAIM if total <= POLICY_LIMIT_BYTES else TracePolicy.ON_DISPUTE
         header = Header(policy, *depths(values, sizes), values, tuple(inputs), tuple(outputs))
-        return cls(header, tuple(ops), dict(constants), tuple(names), dict(meta or {}))
+        return cls.of(header, ops, constants, names, meta, interface)
+
+    @classmethod
+    def of(
+        cls,
+        header: Header,
+        ops: Sequence[Op],
+        constants: Mapping[Root, np.ndarray],
+        names: Sequence[str] = (),
+        meta: Mapping[str, Any] | None = None,
+        interface: Interface | None = None,
+    ) -> Program:
+        """As ``build``, under a header that is at hand."""
+        interface = interface or Interface.of(header)
+        refuse(interface.problems(header))
+        return cls(header, interface, tuple(ops), dict(constants), tuple(names), dict(meta or {}))
 
     @cached_property
     def header_bytes(self) -> bytes:
         return encode_header(self.header)
+
+    @cached_property
+    def interface_bytes(self) -> bytes:
+        return encode_interface(self.interface)
 
     @cached_property
     def descriptors(self) -> tuple[bytes, ...]:
@@ -82,13 +123,22 @@ class Program:
 
     @cached_property
     def tree(self) -> Tree:
-        leaves = [hash_header(self.header_bytes), *(hash_descriptor(data) for data in self.descriptors)]
+        leaves = [
+            hash_header(self.header_bytes),
+            hash_interface(self.interface_bytes),
+            *(hash_descriptor(data) for data in self.descriptors),
+        ]
         return Tree(leaves, depth_for(len(leaves)), _program_padding)
 
     @property
     def id(self) -> ModelId:
         """The model id: the program root."""
         return self.tree.root
+
+    @property
+    def interface_proof(self) -> list[Root]:
+        """The interface's siblings in the program tree, lowest first; see ``proven_interface``."""
+        return branch(self.tree, Gindex((1 << self.tree.depth) + INTERFACE))
 
     @property
     def depth(self) -> int:
@@ -200,6 +250,7 @@ class Program:
             "format": FORMAT,
             "model_id": self.id.hex(),
             "header": self.header_bytes.hex(),
+            "interface": self.interface_bytes.hex(),
             "ops": [{"descriptor": data.hex(), "name": self.name(j)} for j, data in enumerate(self.descriptors)],
             "constants": entries,
             "meta": self.meta,
@@ -226,6 +277,7 @@ class Program:
             raise EncodingError(f"{path} is no program of format {FORMAT}; lower the model with this release")
         try:
             header = decode_header(bytes.fromhex(manifest["header"]))
+            interface = decode_interface(bytes.fromhex(manifest["interface"]), header)
             ops = tuple(decode_op(bytes.fromhex(entry["descriptor"])) for entry in manifest["ops"])
             names = tuple(str(entry["name"]) for entry in manifest["ops"])
             entries = {
@@ -238,7 +290,7 @@ class Program:
                 f"{path} lacks or garbles a field ({type(error).__name__}: {error}); fetch it again"
             ) from None
         constants = {root: _load_constant(source / "constants", root, *entry) for root, entry in entries.items()}
-        program = cls(header, ops, constants, names, meta)
+        program = cls(header, interface, ops, constants, names, meta)
         if program.id.hex() != expected:
             raise EncodingError(
                 f"{path} says model id {expected[:16]}... but its contents hash to {program.id.hex()[:16]}...; it was altered"
@@ -248,6 +300,14 @@ class Program:
                 if isinstance(access.source, Constant):
                     program.constant(access.source.root)
         return program
+
+
+def proven_interface(model_id: ModelId, header: Header, data: bytes, proof: Sequence[Root]) -> Interface:
+    """The interface in ``data``, if it is that of the model; raises EncodingError, CommitmentError."""
+    found = fold_branch(hash_interface(data), Gindex((1 << len(proof)) + INTERFACE), proof)
+    if found != model_id:
+        raise CommitmentError(f"the interface belongs to model {found.hex()[:16]}..., not to {model_id.hex()[:16]}...")
+    return decode_interface(data, header)
 
 
 def parse_json(text: str) -> Any:

@@ -79,7 +79,7 @@ def spot(program: Program, found: Conviction) -> Spot:
     """Where the conviction's place lies in the program's execution."""
     header, index = program.header, found.trace_index
     if index < len(header.inputs):
-        return Spot(f"input {_named(program, 'inputs', index)}", scale=header.inputs[index].scale)
+        return Spot(f"input {index} ({program.interface.inputs[index].name})", scale=header.inputs[index].scale)
     if index >= header.values:
         return Spot(f"entry {index} of the trace, which no value uses")
     descriptor, t = program.locate(index)
@@ -183,16 +183,8 @@ def _of_roots(program: Program | None, found: Conviction, at: Spot) -> str:
     which = "the output"
     if program is not None:
         numbers = [j for j, (value, _) in enumerate(program.header.outputs) if value == found.trace_index]
-        which = f"output {_named(program, 'outputs', numbers[0])}" if numbers else which
+        which = f"output {numbers[0]} ({program.interface.outputs[numbers[0]].name})" if numbers else which
     return (
         f"{which} of the claim is not what its own trace computed: {at} has the tensor root {there}... there, "
         f"the claimed output has {claim}..."
     )
-
-
-def _named(program: Program, kind: str, index: int) -> str:
-    """The name of an input or output if the metadata gives one, else its number."""
-    described: Any = program.meta.get(kind, [])
-    entry = described[index] if isinstance(described, list) and index < len(described) else None
-    name = entry.get("name") if isinstance(entry, dict) else None
-    return f"{index} ({name[:80]})" if isinstance(name, str) and name else str(index)

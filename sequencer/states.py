@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from rollup.claim import Address, ClaimId, PostedClaim
+from rollup.program import Program
 from rollup.types import Gindex, ModelId, Root, Timestamp
 
 T = TypeVar("T")
@@ -207,14 +208,22 @@ class Gap:
 
 @dataclass(frozen=True)
 class Model:
-    """A model that this sequencer offers by name. ``added_at`` is the machine's time; ``meta`` is free."""
+    """A model that this sequencer offers by name. ``header`` and ``interface`` as they are hashed into its id, ``proof``: the
+    interface's siblings in the program tree; ``added_at`` is the machine's time.
+    """
 
     id: ModelId
     name: str
     header: bytes
-    meta: Mapping[str, Any]
+    interface: bytes
+    proof: tuple[Root, ...]
     added_at: Timestamp
     retired: bool = False
+
+    @classmethod
+    def of(cls, program: Program, name: str, added_at: Timestamp) -> Model:
+        proof = tuple(program.interface_proof)
+        return cls(program.id, name, program.header_bytes, program.interface_bytes, proof, added_at)
 
 
 @dataclass(frozen=True)

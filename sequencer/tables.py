@@ -246,7 +246,8 @@ models = Table(
     Column("model_id", LargeBinary, primary_key=True),
     Column("name", String(200), nullable=False, unique=True),
     Column("header", LargeBinary, nullable=False),
-    Column("meta", JSON, nullable=False),
+    Column("interface", LargeBinary, nullable=False),
+    Column("proof", LargeBinary, nullable=False),
     Column("added_at", BigInteger, nullable=False),
     Column("retired", Boolean, nullable=False),
 )

@@ -27,7 +27,7 @@ def deep_program() -> Program:
     """The toy program in a tree of 2^20 leaves, of which it uses a few: what is not used is zero subtrees."""
     toy = toy_program(TracePolicy.WITH_CLAIM)
     header = replace(toy.header, trace_depth=TRACE_DEPTH, tensor_depth=TENSOR_DEPTH)
-    return Program(header, toy.ops, toy.constants, toy.names, toy.meta)
+    return replace(toy, header=header)
 
 
 def dispute(arity: int) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import Any
 from rollup.audit.form import form
 from rollup.audit.gas import gas_bound
 from rollup.encoding import TensorType, TracePolicy
+from rollup.interface import Named
 from rollup.ops import Constant, Op
 from rollup.program import Program
 from rollup.types import Root
@@ -86,8 +87,14 @@ class Anatomy:
             "values": header.values,
             "trace_depth": header.trace_depth,
             "tensor_depth": header.tensor_depth,
-            "inputs": [_tensor(v, tensor) for v, tensor in enumerate(header.inputs)],
-            "outputs": [_tensor(v, tensor) for v, tensor in header.outputs],
+            "inputs": [
+                _tensor(v, tensor, port)
+                for v, (tensor, port) in enumerate(zip(header.inputs, program.interface.inputs, strict=True))
+            ],
+            "outputs": [
+                _tensor(v, tensor, port)
+                for (v, tensor), port in zip(header.outputs, program.interface.outputs, strict=True)
+            ],
             "constants": {"tensors": len(program.constants), "bytes": self.constant_bytes},
             "trace_bytes": self.trace_bytes,
             "executed": self.executed,
@@ -153,8 +160,9 @@ def _bytes(program: Program, roots: set[Root]) -> int:
     return sum(program.constants[root].nbytes for root in roots if root in program.constants)
 
 
-def _tensor(value: int, tensor: TensorType) -> dict[str, Any]:
-    return {"value": value, "dtype": tensor.dtype.name.lower(), "shape": tensor.shape, "scale": tensor.scale}
+def _tensor(value: int, tensor: TensorType, port: Named) -> dict[str, Any]:
+    integer = {"integer": tensor.dtype.name.lower(), "shape": tensor.shape, "scale": tensor.scale}
+    return {"value": value, "name": port.name, "dtype": port.dtype, **integer}
 
 
 def _text(value: Any) -> str | None:

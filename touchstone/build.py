@@ -103,14 +103,8 @@ def build(
 
 def named(model: Model, origin: Origin) -> Model:
     """The model with the names that its file gives it, its inputs and its outputs."""
-    meta = model.program.meta
     inputs = None if origin.inputs is None else [port.name for port in origin.inputs]
-    described = {
-        key: [{**entry, "name": name} for entry, name in zip(meta[key], names, strict=True)]
-        for key, names in (("inputs", inputs), ("outputs", origin.outputs))
-        if names is not None
-    }
-    return model.noted(name=origin.name, **described)
+    return model.named(inputs, origin.outputs).noted(name=origin.name)
 
 
 def summary(built: Built) -> list[str]:

@@ -14,6 +14,8 @@ COLUMNS = ("op", "times", "output", "scale", "reduces", "code", "constants", "tr
 WORDS = {2, 4, 9}
 """Columns of text; the others are numbers, set to the right."""
 
+AUTHOR = ", as the model's author says (touchstone model audit --against computes it again)"
+
 CELL = 22
 """Characters of a shape or a reduction."""
 
@@ -28,10 +30,17 @@ def describe(found: Anatomy) -> str:
         f"{1 << program.depth:,} leaves in the tree ({header.trace_depth} + {header.tensor_depth} levels)",
         f"constants {len(program.constants):,}, {found.constant_bytes:,} bytes",
     ]
-    lines += [f"input     value {value}: {_tensor(tensor)}" for value, tensor in enumerate(header.inputs)]
-    lines += [f"output    value {value}: {_tensor(tensor)}" for value, tensor in header.outputs]
+    ports = program.interface
+    lines += [
+        f"input     {port.name}, {port.dtype}, value {value}: {_tensor(tensor)}"
+        for value, (port, tensor) in enumerate(zip(ports.inputs, header.inputs, strict=True))
+    ]
+    lines += [
+        f"output    {port.name}, {port.dtype}, value {value}: {_tensor(tensor)}"
+        for port, (value, tensor) in zip(ports.outputs, header.outputs, strict=True)
+    ]
     lines += fidelity_table(
-        {"calibration": fidelity_of(program.meta), "held out": fidelity_of(program.meta, "held_out")}
+        {"calibration": fidelity_of(program.meta), "held out": fidelity_of(program.meta, "held_out")}, AUTHOR
     )
     lines += ["", *table(found.parts)]
     if not found.sound:

@@ -13,8 +13,8 @@ NAME = 24
 INDENT = " " * 10
 
 
-def fidelity_table(measured: Mapping[str, Fidelity | None]) -> list[str]:
-    """A row an output, by the samples that it was measured on; nothing for what was not measured."""
+def fidelity_table(measured: Mapping[str, Fidelity | None], word: str = "") -> list[str]:
+    """A row an output, by the samples that it was measured on; nothing for what was not measured. ``word``: whose figures they are."""
     rows: list[Sequence[str]] = []
     for which, fidelity in measured.items():
         rows += [] if fidelity is None else _rows(which, fidelity)
@@ -22,7 +22,7 @@ def fidelity_table(measured: Mapping[str, Fidelity | None]) -> list[str]:
         return []
     rows.insert(0, COLUMNS)
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    lines = ["fidelity  against the float function"]
+    lines = [f"fidelity  against the float function{word}"]
     for row in rows:
         cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append(f"{INDENT}{row[0].ljust(widths[0])}  {'  '.join(cells)}".rstrip())

@@ -43,12 +43,12 @@ MEASURED_DEPTH = 20
 """Levels of the trace tree in which the disputes below were played."""
 
 SELECTS: Mapping[int, Gas] = {
-    1: Gas(1_066_617, 1_066_617),
-    2: Gas(550_886, 550_886),
-    3: Gas(403_534, 403_534),
-    4: Gas(304_396, 304_396),
-    5: Gas(255_642, 255_642),
-    6: Gas(255_626, 255_626),
+    1: Gas(1_066_857, 1_066_857),
+    2: Gas(551_006, 551_006),
+    3: Gas(403_618, 403_618),
+    4: Gas(304_456, 304_456),
+    5: Gas(255_690, 255_690),
+    6: Gas(255_674, 255_674),
 }
 """By arity: all selections of one dispute."""
 
@@ -68,11 +68,11 @@ REVEAL_LEAF = Gas(68_880, 94_984)
 DESCEND = Gas(119_896, 119_896)
 PARTIALS = Gas(68_970, 111_368)
 """64 partial results with their positions."""
-NARROW = Gas(59_039, 119_560)
+NARROW = Gas(59_015, 119_560)
 PROOF = Gas(GAS_LIMIT, GAS_LIMIT_7976)
 """The largest proof of a program that passes the audit; going inside an element shows as much of the op at most."""
 TIMEOUT = Gas(87_265, 87_265)
-CLAIM = Gas(77_355, 111_605)
+CLAIM = Gas(77_348, 111_603)
 """A claim in a batch."""
 
 DEEPEST = 2 * MAX_DEPTH

@@ -55,7 +55,7 @@ def language_program(path: Path, length: int, folder: Path | None = None, sample
 def _fitting(model: Model, language: LanguageModel, folder: Path) -> Model:
     meta, header = model.program.meta, model.program.header
     shapes = [tensor.shape for tensor in header.inputs]
-    names = {entry.get("name") for entry in meta.get("outputs", [])}
+    names = {port.name for port in model.program.interface.outputs}
     if len(shapes) != 3 or len(shapes[0]) != 1 or shapes[1:] != [(), ()] or not {"best", "accepted"} <= names:
         raise LoweringError(f"{folder} holds no language model's program; name another folder, or an empty one")
     if meta.get("name") != language.name:
@@ -79,7 +79,7 @@ class Speaker:
 
     def output(self, name: str) -> int:
         """Number of the output ``best`` or ``accepted``."""
-        return [entry["name"] for entry in self.model.program.meta["outputs"]].index(name)
+        return [port.name for port in self.model.program.interface.outputs].index(name)
 
     @cached_property
     def generator(self) -> Generator:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from rollup.errors import LoweringError
-from touchstone.compare import function
 
 
 class Tokens(Protocol):
@@ -72,6 +73,21 @@ class Origin:
             f"it takes {', '.join(map(str, self.inputs))}: give --samples FILE.npz with one array for each, by name or in this "
             "order, the samples along the first axis"
         )
+
+
+def function(name: str) -> Callable[..., Any]:
+    """The function that ``module:function`` names, the working directory included in the search."""
+    module, _, attribute = name.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise LoweringError(f"{name!r} names no function ({error}); write it as package.module:function") from None
+    if not callable(found):
+        raise LoweringError(f"{name!r} is a {type(found).__name__}; name a function of the model's inputs")
+    result: Callable[..., Any] = found
+    return result
 
 
 def opened(source: str, fixed: Mapping[str, Any] | None = None) -> Origin:

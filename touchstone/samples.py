@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from rollup.errors import LoweringError
-from touchstone.compare import function
-from touchstone.origins import Language, Origin, Port
+from touchstone.origins import Language, Origin, Port, function
 
 Array = np.ndarray
 Sample = tuple[Any, ...]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header
 from pydantic import BaseModel, ConfigDict, Field
 
-from prover.model import Model
 from prover.service.archive import Archive
 from prover.service.numbers import list_of
 from prover.service.traces import trace_routes
 from prover.service.worker import Held, Worker
 from rollup.encoding import TensorType, TracePolicy
+from rollup.interface import Named
 from rollup.service.health import Health
 from rollup.service.problem import Problem, documented
 from rollup.service.web import WebLimits, create_app
@@ -119,28 +120,18 @@ def authorize(authorization: str | None, token: str | None) -> None:
 
 def listed(held: Held) -> Listed:
     """A model in the API's words."""
-    header = held.model.program.header
+    header, interface = held.model.program.header, held.model.program.interface
     return Listed(
         id=hex_of(held.id),
         name=held.name,
-        inputs=_tensors(held.model, "inputs", header.inputs),
-        outputs=_tensors(held.model, "outputs", tuple(tensor for _, tensor in header.outputs)),
+        inputs=_tensors(interface.inputs, header.inputs),
+        outputs=_tensors(interface.outputs, [tensor for _, tensor in header.outputs]),
         policy=POLICIES[header.policy],
     )
 
 
-def _tensors(model: Model, what: str, tensors: tuple[TensorType, ...]) -> list[Tensor]:
-    described = model.program.meta.get(what, [])
-    found = []
-    for number, tensor in enumerate(tensors):
-        own = described[number] if number < len(described) else {}
-        dtype = "float64" if tensor.scale else tensor.dtype.numpy.name
-        found.append(
-            Tensor(
-                name=str(own.get("name", f"{what[:-1]} {number}")),
-                shape=list(tensor.shape),
-                dtype=str(own.get("dtype", dtype)),
-                scale=tensor.scale,
-            )
-        )
-    return found
+def _tensors(ports: Sequence[Named], tensors: Sequence[TensorType]) -> list[Tensor]:
+    return [
+        Tensor(name=port.name, shape=list(tensor.shape), dtype=port.dtype, scale=tensor.scale)
+        for port, tensor in zip(ports, tensors, strict=True)
+    ]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from prover.model import load, model_of
+from prover.model import Model, load
 from prover.service.worker import Worker
 from rollup.archive import Programs
 from rollup.audit import audit
@@ -97,4 +97,4 @@ class Shelf:
     def _hold(self, model_id: ModelId, names: list[str]) -> None:
         cache, url = self._programs, self._url
         program = cache.get(model_id) if url is None else program_of(url, model_id, cache, self._limits)
-        self._worker.hold(model_of(program, f"model 0x{model_id.hex()}"), *names)
+        self._worker.hold(Model(program), *names)

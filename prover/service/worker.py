@@ -154,9 +154,8 @@ class Worker:
 
 
 def _given(model: Model, number: int, nested: Any) -> np.ndarray:
-    """An input as an array, in the precision that the model's metadata names."""
-    described = model.program.meta.get("inputs", [])
-    if number >= len(described):
+    """An input as an array, in the precision that the model's interface names."""
+    ports = model.program.interface.inputs
+    if number >= len(ports):
         return array_of(nested, f"{number}")
-    array, dtype = array_of(nested, described[number]["name"]), described[number]["dtype"]
-    return narrowed(array, dtype_of(dtype))
+    return narrowed(array_of(nested, ports[number].name), dtype_of(ports[number].dtype))

@@ -17,15 +17,22 @@ from rollup.claim import Claim, ClaimId, PostedClaim
 from rollup.client.http import shown
 from rollup.client.numbers import dtype_of, rounded
 from rollup.client.stream import Message
-from rollup.errors import BadAnswer, ClaimError, ClientError
-from rollup.program import parse_json
+from rollup.encoding import Header, TensorType, decode_header
+from rollup.errors import BadAnswer, ClaimError, ClientError, CommitmentError, EncodingError
+from rollup.interface import Interface, Named
+from rollup.merkle import hash_header
+from rollup.program import parse_json, proven_interface
 from rollup.types import ModelId, Root, Timestamp
 
 T = TypeVar("T")
 
 State = Literal["pending", "posted", "challenged", "final", "invalid"]
 
-MAX_RANK = 12
+MOST_SIBLINGS = 32
+"""Levels of a program tree, and far more descriptors than a program has."""
+
+MOST_BYTES = 1 << 18
+"""Of a header, and of an interface."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +47,21 @@ class Tensor:
 
 @dataclass(frozen=True)
 class ModelView:
-    """A model as the sequencer lists it. ``policy``: of its trace, "with claim" or "on dispute" in the server's words."""
+    """A model as the sequencer lists it. All but its name and whether it is retired is what its id commits to."""
 
     id: ModelId
     name: str
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    header: Header
+    interface: Interface
     retired: bool
-    policy: str
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return _tensors(self.interface.inputs, self.header.inputs)
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        return _tensors(self.interface.outputs, [tensor for _, tensor in self.header.outputs])
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +75,11 @@ class Inference:
     inputs: tuple[np.ndarray, ...]
     outputs: tuple[np.ndarray, ...]
     state: State
+
+    @property
+    def result(self) -> Any:
+        """The outputs in the structure of the model's function: one array, or a dict, list or tuple."""
+        return self.model.interface.restored(self.outputs)
 
 
 @dataclass(frozen=True)
@@ -164,14 +183,28 @@ def inference(model: ModelView, inputs: Sequence[np.ndarray], data: Any) -> Infe
 
 
 def model_view(data: Any) -> ModelView:
-    read = wire.object_of(data, "a model", ("id", "name", "inputs", "outputs"))
+    """Raises ClaimError unless header and interface are those of the model's id."""
+    read = wire.object_of(data, "a model", ("id", "name", "header", "interface", "proof"))
+    model_id, proof = wire.model_id_of(read["id"], "id"), read["proof"]
+    if not isinstance(proof, list) or not 1 <= len(proof) <= MOST_SIBLINGS:
+        raise ClaimError(f"proof is no list of 1 to {MOST_SIBLINGS} hashes")
+    given = wire.bytes_of(read["header"], "header", most=MOST_BYTES)
+    siblings = [wire.root_of(one, f"proof[{number}]") for number, one in enumerate(proof)]
+    try:
+        header = decode_header(given)
+        if hash_header(given) != siblings[0]:
+            raise ClaimError("header is not the one that proof begins with")
+        interface = proven_interface(
+            model_id, header, wire.bytes_of(read["interface"], "interface", most=MOST_BYTES), siblings
+        )
+    except (EncodingError, CommitmentError) as error:
+        raise ClaimError(f"header, interface and proof are not those of the model: {error}") from None
     return ModelView(
-        wire.model_id_of(read["id"], "id"),
+        model_id,
         shown(_text(read["name"] or "", "name")),
-        _tensors(read["inputs"], "inputs"),
-        _tensors(read["outputs"], "outputs"),
+        header,
+        interface,
         _flag(read.get("retired", False), "retired"),
-        shown(_text(read.get("policy", ""), "policy")),
     )
 
 
@@ -227,22 +260,10 @@ def _batch(data: Any) -> BatchView:
     )
 
 
-def _tensors(data: Any, what: str) -> tuple[Tensor, ...]:
-    if not isinstance(data, list):
-        raise ClaimError(f"{what} is no list")
-    return tuple(_tensor(one, f"{what}[{number}]") for number, one in enumerate(data))
-
-
-def _tensor(data: Any, what: str) -> Tensor:
-    read = wire.object_of(data, what, ("name", "shape", "dtype"))
-    shape = read["shape"]
-    if not isinstance(shape, list) or len(shape) > MAX_RANK:
-        raise ClaimError(f"{what}.shape is no list of at most {MAX_RANK} dimensions")
-    scale = read.get("scale", 0)
-    if isinstance(scale, bool) or not isinstance(scale, int) or not -128 <= scale < 128:
-        raise ClaimError(f"{what}.scale is no whole number of 8 bits")
-    dims = tuple(wire.count_of(n, f"{what}.shape", 32) for n in shape)
-    return Tensor(shown(_text(read["name"], f"{what}.name")), dims, _text(read["dtype"], f"{what}.dtype"), scale)
+def _tensors(ports: Sequence[Named], tensors: Sequence[TensorType]) -> tuple[Tensor, ...]:
+    return tuple(
+        Tensor(port.name, tensor.shape, port.dtype, tensor.scale) for port, tensor in zip(ports, tensors, strict=True)
+    )
 
 
 def _array(data: Any, tensor: Tensor) -> np.ndarray:

@@ -11,7 +11,7 @@ from rollup.errors import CommitmentError
 from rollup.machine.reference import Step, touched
 from rollup.merkle import Nodes, branch, multiproof
 from rollup.ops import Constant
-from rollup.program import Program, stored_bytes
+from rollup.program import DESCRIPTORS, Program, stored_bytes
 from rollup.types import LEAF_BYTES, Gindex, Root
 
 TRACE = 255
@@ -38,8 +38,8 @@ def _tree(access: int, leaves: set[int], siblings: list[Root], data: Iterable[by
 def _descriptor(program: Program, descriptor: int) -> bytes:
     data = program.descriptors[descriptor]
     depth = program.tree.depth
-    path = branch(program.tree, Gindex((1 << depth) + descriptor + 1))
-    return struct.pack(">H", len(data)) + data + struct.pack(">IB", descriptor + 1, depth) + b"".join(path)
+    path = branch(program.tree, Gindex((1 << depth) + DESCRIPTORS + descriptor))
+    return struct.pack(">H", len(data)) + data + struct.pack(">IB", DESCRIPTORS + descriptor, depth) + b"".join(path)
 
 
 def _element_witness(

@@ -73,7 +73,7 @@ def offering(operator: Operator) -> APIRouter:
 
         registration = decide(client, register)
         added = Timestamp(int(operator.now()))
-        store.models.add(Model(program.id, name, program.header_bytes, dict(program.meta), added))
+        store.models.add(Model.of(program, name, added))
         return AddedModel(
             model=view(found(name), registered=True),
             registration=None if registration is None else sent(registration),

@@ -288,6 +288,12 @@ class ModelView(Document):
     name: str
     inputs: list[TensorView]
     outputs: list[TensorView]
+    header: str = Field(description="Leaf 0 of the program tree, as hex: shapes and scales.")
+    interface: str = Field(description="Leaf 1, as hex: names, dtypes and the structure of the result.")
+    proof: list[Hash] = Field(
+        description="Siblings of leaf 1, lowest first, up to the id: whoever folds them knows that header and interface "
+        "are this model's."
+    )
     policy: str = Field(
         description="When a claimant gives the trace's root.", json_schema_extra={"enum": ["with claim", "on dispute"]}
     )

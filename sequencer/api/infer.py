@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from rollup import wire
-from rollup.encoding import Header, decode_header
+from rollup.encoding import decode_header
+from rollup.interface import decode_interface
 from rollup.service.problem import Problem, documented
 from rollup.wire import hex_of
 from sequencer.api import parts as shared
@@ -66,12 +67,7 @@ async def _inferred(parts: Parts, model: Model, inputs: list[Any]) -> bytes:
         raise Problem(
             503, "prover", "No prover", "nobody runs inferences here; run the model yourself and POST /v1/claims"
         )
-    header: Header = decode_header(model.header)
-    found = await parts.prover.infer(model.id, header, described(model, "inputs"), inputs)
+    header = decode_header(model.header)
+    interface = decode_interface(model.interface, header)
+    found = await parts.prover.infer(model.id, header, interface, inputs)
     return json.dumps({"posted": wire.posted_json(found.posted), "outputs": found.outputs}).encode()
-
-
-def described(model: Model, kind: str) -> list[Any]:
-    """What the metadata, which nothing depends on, says of inputs or outputs."""
-    found = model.meta.get(kind)
-    return list(found) if isinstance(found, list) else []

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from rollup.encoding import TensorType, decode_header
+from rollup.interface import Named, decode_interface
 from rollup.service.problem import Problem
 from rollup.wire import hex_of
 from sequencer.api import parts as shared
 from sequencer.api.documents import Models, ModelView, TensorView
-from sequencer.api.infer import described
 from sequencer.api.parts import Parts
 from sequencer.states import Model
 
@@ -62,30 +61,29 @@ def models_routes(parts: Parts) -> APIRouter:
 
 def _view(parts: Parts, model: Model) -> ModelView:
     header = decode_header(model.header)
+    interface = decode_interface(model.interface, header)
     return ModelView(
         id=hex_of(model.id),
         name=model.name,
-        inputs=_tensors(header.inputs, described(model, "inputs"), "input"),
-        outputs=_tensors([tensor for _, tensor in header.outputs], described(model, "outputs"), "output"),
+        inputs=_tensors(header.inputs, interface.inputs),
+        outputs=_tensors([tensor for _, tensor in header.outputs], interface.outputs),
+        header=hex_of(model.header),
+        interface=hex_of(model.interface),
+        proof=[hex_of(sibling) for sibling in model.proof],
         policy=header.policy.name.lower().replace("_", " "),
         retired=model.retired,
         program=model.id in parts.programs,
     )
 
 
-def _tensors(tensors: Sequence[TensorType], entries: Sequence[Any], kind: str) -> list[TensorView]:
-    """Names and dtypes are what the metadata says, if it says any; all else is the header's."""
-    found = []
-    for number, tensor in enumerate(tensors):
-        entry = entries[number] if number < len(entries) and isinstance(entries[number], dict) else {}
-        integer = tensor.dtype.name.lower()
-        found.append(
-            TensorView(
-                name=str(entry.get("name") or f"{kind}{number}")[:200],
-                shape=list(tensor.shape),
-                dtype=str(entry.get("dtype") or ("float64" if tensor.scale else f"int{tensor.dtype.bits}"))[:40],
-                integer=integer,
-                scale=tensor.scale,
-            )
+def _tensors(tensors: Sequence[TensorType], ports: Sequence[Named]) -> list[TensorView]:
+    return [
+        TensorView(
+            name=port.name,
+            shape=list(tensor.shape),
+            dtype=port.dtype,
+            integer=tensor.dtype.name.lower(),
+            scale=tensor.scale,
         )
-    return found
+        for tensor, port in zip(tensors, ports, strict=True)
+    ]

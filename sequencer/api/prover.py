@@ -13,9 +13,10 @@ import numpy as np
 
 from rollup import wire
 from rollup.claim import ClaimId, PostedClaim
-from rollup.client.numbers import dtype_of, input_bytes, outputs_of, prepared
+from rollup.client.numbers import input_bytes, outputs_of, prepared
 from rollup.encoding import Header
 from rollup.errors import BadAnswer, ClaimError, ClientError
+from rollup.interface import Interface
 from rollup.l1.signing import Domain
 from rollup.l1.signing import claim_id as id_of
 from rollup.service.limits import busy, check_json
@@ -68,10 +69,11 @@ class Prover:
             await self._http.aclose()
             self._http = None
 
-    async def infer(self, model_id: ModelId, header: Header, described: Sequence[Any], inputs: list[Any]) -> Inferred:
-        """Have a model run. ``described``: the inputs' name and dtype, as metadata has them. Raises ClaimError for inputs that
-        the model does not take, Problem 503 if the prover can't be asked, 502 if its answer does not hold."""
-        asked = input_bytes_of(header, described, inputs)
+    async def infer(self, model_id: ModelId, header: Header, interface: Interface, inputs: list[Any]) -> Inferred:
+        """Have a model run. Raises ClaimError for inputs that the model does not take, Problem 503 if the prover can't be
+        asked, 502 if its answer does not hold.
+        """
+        asked = input_bytes_of(header, interface, inputs)
         if self._free <= 0:
             raise busy("the prover has as many requests as it takes")
         self._free -= 1
@@ -167,21 +169,20 @@ class Prover:
         )
 
 
-def input_bytes_of(header: Header, described: Sequence[Any], inputs: list[Any]) -> bytes:
+def input_bytes_of(header: Header, interface: Interface, inputs: list[Any]) -> bytes:
     """What a claim about these inputs must have posted; raises ClaimError for those that the model does not take."""
     if len(inputs) != len(header.inputs):
         raise ClaimError(f"the model takes {len(header.inputs)} inputs, {len(inputs)} were given; give one per input")
     arrays: list[np.ndarray] = []
     try:
-        for number, (given, tensor) in enumerate(zip(inputs, header.inputs, strict=True)):
-            entry = described[number] if number < len(described) and isinstance(described[number], dict) else {}
-            name = str(entry.get("name") or number)[:80]
+        for given, tensor, port in zip(inputs, header.inputs, interface.inputs, strict=True):
             if not has_shape(given, tensor.shape):
-                raise ClaimError(f"input {name} is no nested list of numbers of shape {list(tensor.shape)}; send one")
-            dtype = dtype_of(str(entry.get("dtype") or "float64"))
+                raise ClaimError(
+                    f"input {port.name} is no nested list of numbers of shape {list(tensor.shape)}; send one"
+                )
             # Reals are quantised as they came, as the prover does, not rounded to the function's floats before.
-            as_sent = "float64" if dtype.kind == "f" else dtype.name
-            arrays.append(prepared(given, name, tensor.shape, as_sent))
+            as_sent = "float64" if port.real else port.dtype
+            arrays.append(prepared(given, port.name, tensor.shape, as_sent))
         return input_bytes(header, arrays)
     except (ClientError, OverflowError) as error:
         raise ClaimError(str(error)) from None

@@ -19,14 +19,20 @@ class Models:
         self._database = database
 
     def add(self, model: Model) -> None:
-        """Offer a model. One that was added before gets the new name and meta, and is in service again; raises NameTaken if
+        """Offer a model. One that was added before gets the new name, and is in service again; raises NameTaken if
         another model has the name.
         """
         with self._database.write() as connection:
             holder = connection.execute(sa.select(models.c.model_id).where(models.c.name == model.name)).scalar()
             if holder is not None and bytes(holder) != model.id:
                 raise NameTaken(model.name, f"0x{bytes(holder).hex()}")
-            values = {"name": model.name, "header": model.header, "meta": dict(model.meta), "retired": model.retired}
+            values = {
+                "name": model.name,
+                "header": model.header,
+                "interface": model.interface,
+                "proof": b"".join(model.proof),
+                "retired": model.retired,
+            }
             where = models.c.model_id == model.id
             if connection.execute(sa.select(models.c.name).where(where)).first() is not None:
                 connection.execute(sa.update(models).where(where).values(values))
@@ -63,4 +69,8 @@ class Models:
 
 def _model(row: Row[Any]) -> Model:
     identity = ModelId(Root(bytes(row.model_id)))
-    return Model(identity, row.name, bytes(row.header), row.meta, Timestamp(row.added_at), row.retired)
+    data = bytes(row.proof)
+    proof = tuple(Root(data[at : at + 32]) for at in range(0, len(data), 32))
+    return Model(
+        identity, row.name, bytes(row.header), bytes(row.interface), proof, Timestamp(row.added_at), row.retired
+    )

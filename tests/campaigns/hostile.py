@@ -206,10 +206,10 @@ def ask(world: World, query: Query) -> tuple[bytes, bytes, tuple[int, ...], int]
         in_trace[leaf] = bytes(mine)
     trace = Sparse(program.depth, {index: hash_leaf(data) for index, data in in_trace.items()})
     descriptor = program.ops.index(op)
-    path = branch(program.tree, Gindex((1 << program.tree.depth) + descriptor + 1))
+    path = branch(program.tree, Gindex((1 << program.tree.depth) + descriptor + 2))
     data = program.descriptors[descriptor]
     proven = (
-        struct.pack(">H", len(data)) + data + struct.pack(">IB", descriptor + 1, program.tree.depth) + b"".join(path)
+        struct.pack(">H", len(data)) + data + struct.pack(">IB", descriptor + 2, program.tree.depth) + b"".join(path)
     )
     disputed = Disputed(program.id, trace.root, header.trace_depth, header.tensor_depth, leaf).fields
     if query.kind == "descend":
@@ -346,7 +346,7 @@ def build(candidate: Candidate) -> tuple[Program, Op]:
         tuple(inputs),
         ((at - 1, TensorType(last.dtype, 0, last.shape)),),
     )
-    return Program(header, tuple(ops), constants), op
+    return Program.of(header, ops, constants), op
 
 
 def _constant(candidate: Candidate, number: int, source: Constant) -> np.ndarray | None:

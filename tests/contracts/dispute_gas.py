@@ -242,7 +242,7 @@ def inside() -> Table:
     """
     shown = long_reductions.program(TracePolicy.WITH_CLAIM)
     header = replace(shown.header, trace_depth=TRACE_DEPTH, tensor_depth=TENSOR_DEPTH)
-    shown = Program(header, shown.ops, shown.constants, shown.names, shown.meta)
+    shown = replace(shown, header=header)
     table: Table = {}
     for rule in (Rule.PART, Rule.EPILOGUE):
         network = Network(

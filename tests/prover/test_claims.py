@@ -59,5 +59,5 @@ def test_what_can_not_be_posted_with_a_claim_is_not_executed() -> None:
 
 
 def test_arrays_that_the_model_does_not_take_are_named() -> None:
-    with pytest.raises(ExecutionError, match="input 0 has shape"):
+    with pytest.raises(ExecutionError, match="input input0 has shape"):
         make_claim(doubled(5), [np.zeros(4, np.int8)], SIGNER, DOMAIN, LATER)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from collections import OrderedDict
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +20,7 @@ from prover.capture import Graph, Var, capture
 from prover.expansions import EXPANSIONS
 from prover.rules import RULES
 from rollup.errors import EncodingError, ExecutionError, LoweringError, UnsupportedError
+from rollup.interface import encode_interface
 from tests.prover.cases import CASES, lstm, reals
 
 EXAMPLE = reals(3, 4)
@@ -216,30 +219,64 @@ def test_constants_that_share_a_root_keep_their_own_shapes() -> None:
         np.testing.assert_array_equal(np.asarray(expected), got)
 
 
+class Answers(NamedTuple):
+    approve: Any
+    reject: Any
+
+
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("fn", "structure"),
     [
-        ("inputs", 1),
-        ("inputs", [5]),
-        ("inputs", [{"name": "x"}]),
-        ("inputs", [{"name": "x", "dtype": "nope"}]),
-        ("outputs", [{"name": "y", "dtype": "object"}]),
-        ("outputs", []),
-        ("structure", 7),
-        ("structure", "x"),
-        ("structure", {"tuple": [0, 0]}),
-        ("structure", {"evil": [0]}),
+        (lambda x: x + 1, 0),
+        (lambda x: {"reject": x + 1, "approve": x}, {"approve": 0, "reject": 1}),
+        (lambda x: (x, [x + 1, {"z": x}], ()), (0, [1, {"z": 2}], ())),
+        (lambda x: Answers(x, x + 1), [0, 1]),
+        (lambda x: OrderedDict(b=x, a=x + 1), [0, 1]),
+        (lambda x: {1: x, 2: x + 1}, [0, 1]),
     ],
 )
-def test_metadata_that_does_not_fit_the_header_is_refused(key: str, value: Any, tmp_path: Any) -> None:
-    model = lower(lambda x: x + 1, EXAMPLE)
+def test_the_structure_of_the_result_is_the_interface_s(fn: Any, structure: Any, tmp_path: Any) -> None:
+    model = lower(fn, EXAMPLE)
+    assert model.program.interface.structure == structure
+    model.save(tmp_path / "m")
+    loaded = load(tmp_path / "m").predict(EXAMPLE)
+    jax.tree.map(np.testing.assert_array_equal, loaded, model.predict(EXAMPLE))
+
+
+def test_names_are_those_of_the_arguments_made_fit() -> None:
+    model = lower(
+        lambda image, rest: {"a\nb": image + rest["x"], "": rest["y"] * 2}, EXAMPLE, {"x": EXAMPLE, "y": np.int32(3)}
+    )
+    interface = model.program.interface
+    assert [port.name for port in interface.inputs] == ["image", "rest.x", "rest.y"]
+    assert [(port.name, port.dtype) for port in interface.outputs] == [("output", "int32"), ("a_b", "float32")]
+    assert [port.dtype for port in interface.inputs] == ["float32", "float32", "int32"]
+    longer = model.named(["x" * 999, "x" * 998, "\x00"], None).program
+    assert list(longer.interface.problems(longer.header)) == [] and longer.id != model.program.id
+
+
+def test_a_manifest_decides_nothing_that_its_id_does_not_commit_to(tmp_path: Any) -> None:
+    """Exchanged answers, another dtype, another structure: another id, or no effect."""
+    weights = jnp.asarray(reals(4, 2))
+    model = lower(lambda x: {"approve": jax.nn.sigmoid(x @ weights[:, 0]), "reject": x @ weights[:, 1]}, reals(2, 4))
+    x = reals(2, 4)
     model.save(tmp_path / "m")
     path = tmp_path / "m" / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["meta"][key] = value
-    path.write_text(json.dumps(manifest))
-    if value == []:
-        assert load(tmp_path / "m").program.id == model.program.id
-        return
-    with pytest.raises(EncodingError, match=f"metadata's '{key}'"):
+    manifest, right = json.loads(path.read_text()), model.predict(x)
+    own = model.program.interface
+    for other in (
+        replace(own, outputs=tuple(reversed(own.outputs))),
+        replace(own, outputs=tuple(replace(port, dtype="float64") for port in own.outputs)),
+        replace(own, structure=[0, 1]),
+    ):
+        path.write_text(json.dumps({**manifest, "interface": encode_interface(other).hex()}))
+        with pytest.raises(EncodingError, match="it was altered"):
+            load(tmp_path / "m")
+    path.write_text(json.dumps({**manifest, "interface": "00"}))
+    with pytest.raises(EncodingError, match="interface ends after 1 bytes"):
         load(tmp_path / "m")
+    meta = dict.fromkeys((*manifest["meta"], "inputs", "outputs", "structure"), "anything")
+    path.write_text(json.dumps({**manifest, "meta": meta}))
+    found = load(tmp_path / "m")
+    assert found.program.id == model.program.id
+    jax.tree.map(np.testing.assert_array_equal, found.predict(x), right)

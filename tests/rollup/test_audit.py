@@ -108,7 +108,7 @@ def _clean() -> Program:
 def _op(program: Program, number: int = 0, **changes: object) -> Program:
     ops = list(program.ops)
     ops[number] = replace(ops[number], **changes)  # type: ignore[arg-type]
-    return Program(program.header, tuple(ops), program.constants)
+    return replace(program, ops=tuple(ops))
 
 
 def _access(program: Program, number: int, **changes: object) -> Program:
@@ -118,7 +118,7 @@ def _access(program: Program, number: int, **changes: object) -> Program:
 
 
 def _header(program: Program, **changes: object) -> Program:
-    return Program(replace(program.header, **changes), program.ops, program.constants)  # type: ignore[arg-type]
+    return replace(program, header=replace(program.header, **changes))  # type: ignore[arg-type]
 
 
 def _code(program: Program, *code: Instr) -> Program:
@@ -137,7 +137,7 @@ BROKEN: dict[str, tuple[str, Callable[[Program], Program]]] = {
     "body cut off": ("segment", lambda p: _op(p, 0, body=3)),
     "body with another repeat": ("segment", lambda p: _op(p, 0, body=2)),
     "value count": ("values", lambda p: _header(p, values=9)),
-    "no values": ("values", lambda p: Program(Header(p.header.policy, 0, 0, 0, (), ()), (), {})),
+    "no values": ("values", lambda p: Program.of(Header(p.header.policy, 0, 0, 0, (), ()), (), {})),
     "trace depth too large": ("depth", lambda p: _header(p, trace_depth=4)),
     "tensors beyond every header": ("depth", lambda p: _op(p, shape=((1 << 32) - 1, (1 << 32) - 1))),
     "tensor depth too large": ("depth", lambda p: _header(p, tensor_depth=1)),
@@ -173,7 +173,7 @@ BROKEN: dict[str, tuple[str, Callable[[Program], Program]]] = {
     ),
     "constant of another dtype": ("constant", lambda p: _access(p, 1, dtype=DType.I8)),
     "constant of another size": ("constant", lambda p: _access(p, 1, shape=(3, 2, 2))),
-    "constant that is not held": ("constant", lambda p: Program(p.header, p.ops, {})),
+    "constant that is not held": ("constant", lambda p: replace(p, constants={})),
     "value of another dtype": ("source", lambda p: _access(p, 0, dtype=DType.I8)),
     "value of another size": ("source", lambda p: _access(p, 2, shape=(3, 5))),
     "init of another size": ("source", lambda p: _access(p, 0, source=Carried(1, 1, 0))),
@@ -506,7 +506,7 @@ def test_absurd_boxes_and_selections_are_refused_without_being_enumerated() -> N
     header = draft.program().header
     many = replace(header, values=(1 << 23) + 1, trace_depth=24, outputs=((1, TensorType(DType.I8, 0, (4,))),))
     with pytest.raises(AuditError, match=r"\[source\] .* selects among more than"):
-        check_form(Program(many, (looped,), {}))
+        check_form(Program.of(many, (looped,), {}))
 
 
 def test_an_audit_ends_however_many_values_a_program_selects_among(monkeypatch: pytest.MonkeyPatch) -> None:

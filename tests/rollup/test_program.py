@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from rollup.errors import EncodingError, ProgramError
-from rollup.merkle import hash_descriptor, hash_header
+from rollup.merkle import hash_descriptor, hash_header, hash_interface
 from rollup.program import Program, constant_root
 from rollup.types import Gindex, Root
+from tests.e2e.toy_program import toy_program
 from tests.lockstep.programs import draw
 from tests.prover import hand
 
@@ -113,14 +114,15 @@ def test_a_constant_that_is_not_held_is_named() -> None:
         program.constant(Root(b"\x01" * 32))
 
 
-def test_the_id_commits_to_header_and_descriptors_in_order() -> None:
-    program = hand.recurrent(3, 4)
+def test_the_id_commits_to_header_interface_and_descriptors_in_order() -> None:
+    program = toy_program()
     depth = program.tree.depth
     first = 1 << depth
     assert program.tree.node(Gindex(first)) == hash_header(program.header_bytes)
-    for j, data in enumerate(program.descriptors, start=1):
+    assert program.tree.node(Gindex(first + 1)) == hash_interface(program.interface_bytes)
+    for j, data in enumerate(program.descriptors, start=2):
         assert program.tree.node(Gindex(first + j)) == hash_descriptor(data)
-    assert program.tree.node(Gindex(first + 1 + len(program.ops))) == bytes(32)
+    assert program.tree.node(Gindex(first + 2 + len(program.ops))) == bytes(32)
 
 
 def test_trace_indices_are_located() -> None:

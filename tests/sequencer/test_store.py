@@ -206,13 +206,13 @@ def test_readers_of_changes_miss_none_while_many_write(store: Store) -> None:
 
 
 def test_models_are_found_by_name_and_a_name_is_never_reused(store: Store) -> None:
-    digits = Model(MODEL, "digits", b"header", {"title": "Digits \u2713"}, Timestamp(5))
+    digits = Model(MODEL, "digits", b"header", b"interface", (Root(b"1" * 32), OTHER), Timestamp(5))
     store.models.add(digits)
     assert store.models.named("digits") == store.models.get(MODEL) == digits
     assert store.models.retire(MODEL) and not store.models.retire(OTHER)
     assert store.models.all(retired=False) == []
     with pytest.raises(NameTaken, match="choose another"):
-        store.models.add(Model(OTHER, "digits", b"", {}, Timestamp(6)))
+        store.models.add(Model(OTHER, "digits", b"", b"", (), Timestamp(6)))
     store.models.add(digits)
     assert store.models.all(retired=False) == [digits]
     assert store.models.named("no\0body") is None

@@ -98,8 +98,12 @@ def test_audit_compares_with_the_float_model(against: str, code: int, tmp_path: 
     ("against", "samples", "words"),
     [
         ("tests.touchstone.test_cli:missing", np.zeros((2, 4), np.float32), "names no function"),
-        ("nowhere", np.zeros((2, 4), np.float32), "names no function"),
-        ("tests.touchstone.test_cli:doubled", np.zeros((2, 5), np.float32), "the program takes (n, 4)"),
+        ("nowhere", np.zeros((2, 4), np.float32), "names no model"),
+        (
+            "tests.touchstone.test_cli:doubled",
+            np.zeros((2, 5), np.float32),
+            "input x has shape (5,), the model takes (4,)",
+        ),
     ],
 )
 def test_a_comparison_that_cannot_be_made_says_why(

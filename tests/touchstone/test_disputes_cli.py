@@ -91,7 +91,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         store = Store.open(f"sqlite:///{folder}/sequencer.db")
         mirror = Mirror(client, store)
         mirror.sync()
-        store.models.add(Model(PROGRAM.id, "toy", PROGRAM.header_bytes, {}, Timestamp(0)))
+        store.models.add(Model.of(PROGRAM, "toy", Timestamp(0)))
         programs = Programs(folder / "programs")
         programs.add(PROGRAM)
         parts = Parts(store, client, Intake(client, store, Admission(client, store)), programs, Health())

@@ -73,7 +73,7 @@ class Network:
         self.batcher = Batcher(self.client, self.store, self.mirror)
         programs = Programs(folder / "models")
         programs.add(self.program)
-        self.store.models.add(Model(self.program.id, "toy", self.program.header_bytes, {}, Timestamp(0)))
+        self.store.models.add(Model.of(self.program, "toy", Timestamp(0)))
         parts = Parts(self.store, self.client, intake, programs, Health(), None, block=deployer.first)
         self.api = serve(create_api(parts), "127.0.0.1", 0).start()
         watching = L1Client(self.chain(), deployer.address, accounts[2], deployer.first)

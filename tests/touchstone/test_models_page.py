@@ -56,9 +56,10 @@ def test_every_command_of_the_page_works(tmp_path: Path, monkeypatch: pytest.Mon
     for folder in ("wine", "net", "model"):
         assert Program.load(folder).meta["fidelity"]["held_out"]["samples"] > 0
     assert Path("wine.svg").read_text().startswith("<svg")
-    meta = Program.load("model").meta
-    assert [(one["name"], one["shape"]) for one in meta["inputs"]] == [("tokens", [48]), ("prompt", []), ("length", [])]
-    assert meta["fidelity"]["target"]["attempts"][-1]["met"]
+    program = Program.load("model")
+    assert [port.name for port in program.interface.inputs] == ["tokens", "prompt", "length"]
+    assert [tensor.shape for tensor in program.header.inputs] == [(48,), (), ()]
+    assert program.meta["fidelity"]["target"]["attempts"][-1]["met"]
     written = dict(
         line.split(maxsplit=1) for line in said[COMMANDS[-1]].splitlines() if re.match(r"[a-z]+ {2,}\S", line)
     )

@@ -52,12 +52,14 @@ def test_an_onnx_file_becomes_a_program_with_its_own_names(net: Path) -> None:
     arguments = ["build", str(net / "net.onnx"), "-o", str(net / "out"), "--fix", "rate=[8]"]
     code, said = invoke(*arguments, "--samples", str(net / "samples.npz"), "--target", "kl=1e-6")
     assert code == 0 and "the cheapest that meets kl=1e-06" in said, said
-    meta = Program.load(net / "out").meta
-    assert meta["name"] == "net"
-    assert [entry["name"] for entry in meta["inputs"]] == ["features"]
-    assert [entry["name"] for entry in meta["outputs"]] == ["probabilities"]
+    program = Program.load(net / "out")
+    assert program.meta["name"] == "net"
+    assert [port.name for port in program.interface.inputs] == ["features"]
+    assert [port.name for port in program.interface.outputs] == ["probabilities"]
     code, said = invoke("show", str(net / "out"), "--json")
     assert code == 0 and json.loads(said)["fidelity"]["held_out"]["samples"] == 2
+    code, said = invoke("show", str(net / "out"))
+    assert code == 0 and "input     features, float32, value 0: i" in said and "as the model's author says" in said
 
 
 @pytest.mark.parametrize(

@@ -48,21 +48,23 @@ def show(path: Path, as_json: bool, svg: Path | None) -> None:
 @click.argument("path", type=FOLDER)
 @click.option(
     "--against",
-    metavar="MODULE:FUNCTION",
+    metavar="MODULE:FUNCTION|FILE.onnx|FILE.gguf",
     help="Also compare it with the float model that it claims to be, on --samples.",
 )
 @click.option(
     "--samples",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE.npz",
-    help="One array per input, in their order, the samples along the first axis.",
+    metavar="FILE.npz|MODULE:FUNCTION|FILE.txt",
+    help="Inputs to compare on: one array per input, the samples along the first axis; text for a language model.",
 )
 @click.option(
     "--within", type=float, default=1e-3, show_default=True, help="Largest difference allowed, over the output's range."
 )
 @click.pass_context
-def audit(context: click.Context, path: Path, against: str | None, samples: Path | None, within: float) -> None:
-    """Check that the program in the folder PATH can be trusted and adjudicated; exit code 1 if it can't."""
+def audit(context: click.Context, path: Path, against: str | None, samples: str | None, within: float) -> None:
+    """Check that the program in the folder PATH can be trusted and adjudicated; exit code 1 if it can't.
+
+    What its author says of its fidelity is no part of its id: --against and --samples compute it again.
+    """
     from rollup.audit import examine
     from rollup.program import Program
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rollup.affine import producers, reads
 from rollup.ops import Carried, Constant
 from rollup.program import Program
-from touchstone.anatomy import Anatomy, Part, dims, printable
+from touchstone.anatomy import Anatomy, Part, dims
 from touchstone.describe import brief
 from touchstone.drawing.repeats import Repeat, repeats
 
@@ -171,28 +171,19 @@ def _edges(
 def _outputs(program: Program, node_of: Callable[[int], Place]) -> dict[Place, str]:
     """Names of the program's outputs, by the node that gives them."""
     found: dict[Place, list[str]] = {}
-    names = _names(program, "outputs", len(program.header.outputs))
-    for name, (value, _) in zip(names, program.header.outputs, strict=True):
+    for port, (value, _) in zip(program.interface.outputs, program.header.outputs, strict=True):
         place = -1 - value if value < len(program.header.inputs) else node_of(program.locate(value)[0])
-        found.setdefault(place, []).append(name)
+        found.setdefault(place, []).append(port.name)
     return {place: ", ".join(mine) for place, mine in found.items()}
-
-
-def _names(program: Program, key: str, count: int) -> list[str]:
-    """What the metadata call the inputs or outputs, which nothing vouches for; numbers if they say nothing that fits."""
-    given = program.meta.get(key)
-    if isinstance(given, list) and len(given) == count and all(isinstance(one, dict) for one in given):
-        return [printable(str(one.get("name", number))) for number, one in enumerate(given)]
-    return [f"{key[:-1]} {number}" for number in range(count)]
 
 
 def _inputs(program: Program, outputs: dict[Place, str]) -> list[Node]:
     nodes = []
     tensors = program.header.inputs
-    for value, (name, tensor) in enumerate(zip(_names(program, "inputs", len(tensors)), tensors, strict=True)):
+    for value, (port, tensor) in enumerate(zip(program.interface.inputs, tensors, strict=True)):
         shape = f"{tensor.dtype.name.lower()}[{dims(tensor.shape)}]"
-        lines = (name, f"{shape}  scale {tensor.scale}")
-        tooltip = f"input {value} {name}: {shape}, scale {tensor.scale}"
+        lines = (port.name, f"{shape}  scale {tensor.scale}")
+        tooltip = f"input {value} {port.name}: {shape}, scale {tensor.scale}"
         nodes.append(Node(-1 - value, "input", lines, tooltip, outputs.get(-1 - value, "")))
     return nodes
 

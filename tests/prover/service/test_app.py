@@ -213,8 +213,8 @@ def test_places_that_no_trace_has_are_named(http: httpx.Client, path: str, statu
 def test_models_are_listed_with_their_tensors(http: httpx.Client) -> None:
     toy, later = http.get("/v1/models").json()["models"]
     assert (toy["name"], toy["policy"], later["policy"]) == ("toy", "with claim", "on dispute")
-    assert toy["inputs"][0] == {"name": "input 0", "shape": [600], "dtype": "float64", "scale": 8}
-    assert toy["inputs"][1] == {"name": "input 1", "shape": [4], "dtype": "int16", "scale": 0}
+    assert toy["inputs"][0] == {"name": "input0", "shape": [600], "dtype": "float64", "scale": 8}
+    assert toy["inputs"][1] == {"name": "input1", "shape": [4], "dtype": "int16", "scale": 0}
     assert [tensor["dtype"] for tensor in toy["outputs"]] == ["float64", "int32"]
 
 

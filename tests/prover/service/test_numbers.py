@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ from prover.service.worker import Worker
 from rollup.claim import arrays
 from rollup.client.numbers import input_bytes, outputs_of, prepared
 from rollup.errors import ExecutionError
+from rollup.interface import Named
 from rollup.l1.signing import Domain, Signer
-from rollup.program import Program
 from rollup.types import Timestamp
 from tests.e2e.toy_program import WIDTH, toy_program
 
@@ -26,10 +27,10 @@ SIGNER = Signer.from_key(b"\x01" * 32)
 
 
 def described(dtype: str) -> Worker:
-    """A worker with the toy, whose metadata says that its first input has this dtype."""
+    """A worker with the toy, whose interface says that its first input has this dtype."""
     plain = toy_program()
-    meta = {"inputs": [{"name": "x", "dtype": dtype}, {"name": "n", "dtype": "int16"}]}
-    program = Program(plain.header, plain.ops, plain.constants, plain.names, meta)
+    inputs = (Named("x", dtype), Named("n", "int16"))
+    program = replace(plain, interface=replace(plain.interface, inputs=inputs))
     model = Model(program)
     model.__dict__["executor"] = Executor(program, self_test=False)
     worker = Worker(SIGNER, Domain(1337, SIGNER.address), lambda: Timestamp(0))

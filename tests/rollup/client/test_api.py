@@ -37,7 +37,7 @@ def reals(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_an_inference_becomes_final_and_is_verified(network: World, client: Client) -> None:
     (model,) = client.models()
-    assert (model.name, model.id, model.policy) == ("toy", network.program.id, "with claim")
+    assert (model.name, model.id, model.header) == ("toy", network.program.id, network.program.header)
     assert client.model("toy") == client.model(hex_of(model.id)) == client.model(model.id) == model
     answer = client.infer("toy", *reals(1))
     assert [output.shape for output in answer.outputs] == [(6,), (1,)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import pairwise
@@ -18,6 +19,7 @@ from rollup.client.numbers import input_bytes, quantised, rounded
 from rollup.client.retry import backoff, pause, retry_after
 from rollup.client.stream import Message, Reader
 from rollup.encoding import TensorType
+from rollup.interface import Named
 from rollup.program import Program
 from rollup.types import DType
 from tests.e2e.toy_program import toy_program
@@ -40,8 +42,9 @@ def test_reals_become_the_nearest_integers_and_saturate(dtype: DType, scale: int
 def test_inputs_are_the_bytes_that_the_prover_makes_of_them(dtype: DType, scale: int, reals: list[float]) -> None:
     array = np.array(reals, np.float32)
     tensor = TensorType(dtype, scale, array.shape)
-    toy, meta = toy_program(), {"inputs": [{"name": "x", "dtype": "float32"}]}
-    program = Program.build([tensor], toy.header.outputs, toy.ops, toy.constants, meta=meta)
+    toy = toy_program()
+    interface = replace(toy.interface, inputs=(Named("x", "float32"),))
+    program = Program.build([tensor], toy.header.outputs, toy.ops, toy.constants, interface=interface)
     taken = join(Model(program).quantize(array), program.header.inputs)
     assert input_bytes(program.header, [array]) == taken
 

@@ -111,22 +111,19 @@ def test_it_ends_in_one_sentence(nuisance: str, service: Service) -> None:
     assert len(sentence) < 1000 and sentence.isprintable()
 
 
-def tensor(**changes: Any) -> dict[str, Any]:
-    return {**MODEL, "inputs": [{**MODEL["inputs"][1], **changes}]}
-
-
 @pytest.mark.parametrize(
     "model",
     [
-        tensor(shape=[4] * 13),
-        tensor(shape=[-4]),
-        tensor(shape=[1 << 40]),
-        tensor(shape="4"),
-        tensor(scale=128),
-        tensor(scale=True),
-        tensor(name=4),
-        tensor(dtype=None),
-        {**MODEL, "inputs": {}},
+        {**MODEL, "header": "0x"},
+        {**MODEL, "header": 4},
+        {**MODEL, "header": "0x" + "00" * ((1 << 18) + 1)},
+        {**MODEL, "interface": MODEL["interface"] + "00"},
+        {**MODEL, "interface": "0x" + "00" * ((1 << 18) + 1)},
+        {**MODEL, "proof": []},
+        {**MODEL, "proof": MODEL["proof"] * 30},
+        {**MODEL, "proof": MODEL["proof"][:-1]},
+        {**MODEL, "proof": {"0": MODEL["proof"][0]}},
+        {**MODEL, "name": 4},
         {**MODEL, "id": "0x00"},
         {**MODEL, "retired": "no"},
     ],

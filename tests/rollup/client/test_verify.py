@@ -12,10 +12,12 @@ import pytest
 from rollup import wire
 from rollup.client import Client, Inference
 from rollup.errors import BadAnswer, ClaimInvalid, ClientError, WaitTimeout
+from rollup.interface import Named
 from rollup.l1.client import ClaimStatus
+from rollup.program import Program
 from tests.rollup.client.conftest import QUICK
 from tests.rollup.client.service import Service, ok, problem
-from tests.rollup.client.world import MODEL, OTHER, WINDOW, Made, World
+from tests.rollup.client.world import MODEL, OTHER, WINDOW, Made, World, described, toy
 
 Json = dict[str, Any]
 
@@ -180,44 +182,43 @@ def test_an_answer_of_another_model_is_refused(service: Service, client: Client,
 
 
 def test_a_model_asked_for_by_id_can_not_be_swapped(service: Service, client: Client, world: World) -> None:
-    service.on(f"GET /v1/models/{MODEL['id']}", ok({**MODEL, "id": wire.hex_of(OTHER.id)}))
+    service.on(f"GET /v1/models/{MODEL['id']}", ok(described(OTHER)))
     with pytest.raises(BadAnswer, match="the answer is about"):
         client.infer(MODEL["id"], *world.make(7).inputs)
 
 
-@pytest.mark.parametrize("described", [{"dtype": "int16"}, {"dtype": "float32", "scale": 0}, {"dtype": "float64"}])
-def test_whole_numbers_taken_for_raw_integers_by_a_false_description_are_refused(
-    described: Json, service: Service, client: Client, world: World
+TAKEN_FOR_INTEGERS = toy(inputs=(Named("x", "float64"), Named("y", "int16")))
+RENAMED = toy(structure=[0, 1])
+
+
+@pytest.mark.parametrize("other", [TAKEN_FOR_INTEGERS, RENAMED, OTHER], ids=["dtype", "structure", "policy"])
+@pytest.mark.parametrize("part", ["header", "interface", "proof"])
+def test_a_description_that_is_not_the_model_s_own_is_refused(
+    other: Program, part: str, service: Service, client: Client
 ) -> None:
-    """Whole numbers pass any description; as the program's own integers they stand for other reals than the caller's."""
-    made = world.make(8)
-    world.post(made)
-    model = {**MODEL, "inputs": [{**MODEL["inputs"][0], **described}, MODEL["inputs"][1]]}
-    serve(service, made, world.view(made), model, world.answer(made))
-    answer = client.infer("toy", (made.inputs[0] * 256).astype(np.int16), made.inputs[1])
-    with pytest.raises(BadAnswer, match="is not about the inputs"):
-        client.verify_inclusion(answer, world.l1)
+    """All of what a model takes and gives, and in which structure, follows from its id."""
+    false = {**MODEL, part: described(other)[part]}
+    if false == MODEL:
+        return
+    service.on("GET /v1/models/toy", ok(false))
+    with pytest.raises(BadAnswer, match=r"not those of the model|not the one that proof"):
+        client.model("toy")
 
 
-def test_a_description_narrower_than_the_model_rounds_no_input_unnoticed(
+def test_a_dtype_that_is_narrower_than_the_caller_s_rounds_no_input_unnoticed(
     service: Service, client: Client, world: World
 ) -> None:
     made = world.make(8)
     for dtype in ("float16", "bfloat16"):
-        model = {**MODEL, "inputs": [{**MODEL["inputs"][0], "dtype": dtype}, MODEL["inputs"][1]]}
+        model = described(toy(inputs=(Named("x", dtype), Named("y", "int16"))))
         serve(service, made, {}, model, world.answer(made))
         with pytest.raises(ClientError, match="round it"):
             client.infer("toy", made.inputs[0] + np.float32(0.001), made.inputs[1])
 
 
-def test_outputs_described_as_integers_do_not_hide_a_scale(service: Service, client: Client, world: World) -> None:
-    made = world.make(9)
-    world.post(made)
-    model = {**MODEL, "outputs": [{**MODEL["outputs"][0], "dtype": "int32"}, MODEL["outputs"][1]]}
-    shown = [[int(256 * number) for number in made.outputs[0]], made.outputs[1]]
-    serve(service, made, world.view(made), model, {**world.answer(made), "outputs": shown})
-    with pytest.raises(BadAnswer, match="other numbers than it claimed"):
-        client.verify_inclusion(client.infer("toy", *made.inputs), world.l1)
+def test_an_answer_comes_in_the_structure_of_the_function(service: Service, client: Client, world: World) -> None:
+    answer = inferred(client, service, world, world.make(9))
+    assert answer.result == {"of": [answer.outputs[0]], "where": answer.outputs[1]}
 
 
 @pytest.mark.parametrize("word", ["final", "invalid", "pending"])

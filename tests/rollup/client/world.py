@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from rollup import wire
 from rollup.batch import Batch, Inclusion
 from rollup.claim import Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
 from rollup.encoding import TracePolicy
+from rollup.interface import Interface, Named
 from rollup.l1.chain import Chain, EmbeddedChain
 from rollup.l1.client import L1Client
 from rollup.l1.events import BatchPosted
@@ -22,24 +23,36 @@ from rollup.types import Duration
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, trace_root_in_claim, values_of
 
 WINDOW = Duration(60)
-PROGRAM = toy_program()
-OTHER = toy_program(TracePolicy.ON_DISPUTE)
+INTERFACE = Interface(
+    (Named("x", "float32"), Named("y", "int16")),
+    (Named("spread", "float32"), Named("where", "int32")),
+    {"of": [0], "where": 1},
+)
+
+
+def toy(policy: TracePolicy = TracePolicy.WITH_CLAIM, **changes: Any) -> Program:
+    """The toy program under other names; ``changes``: of its interface."""
+    return replace(toy_program(policy), interface=replace(INTERFACE, **changes))
+
+
+PROGRAM = toy()
+OTHER = toy(TracePolicy.ON_DISPUTE)
 """Another model id with the same inputs and outputs."""
 
-MODEL: dict[str, Any] = {
-    "id": wire.hex_of(PROGRAM.id),
-    "name": "toy",
-    "inputs": [
-        {"name": "x", "shape": [600], "dtype": "float32", "scale": 8},
-        {"name": "y", "shape": [4], "dtype": "int16", "scale": 0},
-    ],
-    "outputs": [
-        {"name": "spread", "shape": [6], "dtype": "float32", "scale": 8},
-        {"name": "where", "shape": [1], "dtype": "int32", "scale": 0},
-    ],
-    "retired": False,
-    "policy": "with claim",
-}
+
+def described(program: Program) -> dict[str, Any]:
+    """A model as the service lists it, as far as the client reads it."""
+    return {
+        "id": wire.hex_of(program.id),
+        "name": "toy",
+        "header": wire.hex_of(program.header_bytes),
+        "interface": wire.hex_of(program.interface_bytes),
+        "proof": [wire.hex_of(sibling) for sibling in program.interface_proof],
+        "retired": False,
+    }
+
+
+MODEL = described(PROGRAM)
 
 
 @dataclass(frozen=True)

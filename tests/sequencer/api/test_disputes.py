@@ -145,7 +145,7 @@ def test_a_claim_whose_trace_is_of_something_else_is_told_by_both_roots(world, r
     said = (
         "begins with another input 0"
         if rule is Rule.INPUT
-        else "output 0 of the claim is not what its own trace computed"
+        else "output 0 (output0) of the claim is not what its own trace computed"
     )
     assert said in verdict["sentence"]
 

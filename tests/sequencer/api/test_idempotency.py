@@ -11,10 +11,8 @@ from tests.sequencer.api.test_claims import problem
 
 
 def asked(seed):
-    return {
-        "model": "toy",
-        "inputs": [(one / 2**scale).tolist() for one, scale in zip(toy_inputs(seed), (8, 0), strict=True)],
-    }
+    reals, integers = toy_inputs(seed)
+    return {"model": "toy", "inputs": [(reals / 256).tolist(), integers.tolist()]}
 
 
 def at_once(calls):

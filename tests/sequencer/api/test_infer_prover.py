@@ -47,8 +47,7 @@ def model():
 def account(world, model):
     """The prover's, which has the bonds; its float model is offered."""
     world.deployer.register(model.program)
-    header, meta = model.program.header_bytes, dict(model.program.meta)
-    world.store.models.add(Model(model.program.id, "net", header, meta, Timestamp(1)))
+    world.store.models.add(Model.of(model.program, "net", Timestamp(1)))
     account = world.account("prover of floats")
     account.deposit(10 * world.client.parameters.claim_bond)
     world.sync()

@@ -9,12 +9,13 @@ import pytest
 
 from rollup import wire
 from rollup.archive import unpack
+from rollup.client.views import model_view
 from tests.sequencer.api.test_claims import problem
 from tests.sequencer.api.world import TERMS
 from touchstone.digits import digits
 
 
-def test_a_model_is_described_by_its_header_and_metadata(world):
+def test_a_model_is_described_by_what_its_id_commits_to(world):
     (model,) = world.http.get("/v1/models").json()["models"]
     assert model == world.http.get("/v1/models/toy").json() == world.http.get(f"/v1/models/{model['id']}").json()
     assert (model["id"], model["name"], model["policy"]) == (wire.hex_of(world.program.id), "toy", "with claim")
@@ -24,6 +25,8 @@ def test_a_model_is_described_by_its_header_and_metadata(world):
         {"name": "input1", "shape": [4], "dtype": "int16", "integer": "i16", "scale": 0},
     ]
     assert [one["shape"] for one in model["outputs"]] == [[6], [1]]
+    view = model_view(model)
+    assert (view.header, view.interface) == (world.program.header, world.program.interface)
 
 
 @pytest.mark.parametrize("word", ["nothing", "0x12", "0x" + "00" * 32, "%00", "..%2f..%2fetc", "é" * 300])

@@ -117,7 +117,7 @@ class World:
 
     def offer(self, name: str) -> None:
         program = self.program
-        model = Model(program.id, name, program.header_bytes, dict(program.meta), Timestamp(int(time.time())))
+        model = Model.of(program, name, Timestamp(int(time.time())))
         self.store.models.add(model)
 
     def parts(self, store: Store | None = None, **changes) -> Parts:
