@@ -13,35 +13,56 @@ from prover.formats import is_real
 Array = np.ndarray
 
 
+FAR = 0.01
+"""Of an output's range: a difference beyond it is worth a warning."""
+
+
 @dataclass(frozen=True)
 class OutputFidelity:
     """How one output of the program compares with the float function's.
 
-    ``largest``, ``mean``: absolute differences; ``relative``: the largest over the float output's range; ``agreement``: share of
-    equal arg-maxes along the last axis (of equal elements for integers and booleans; 1 where there is nothing to choose from);
-    ``cosine``: of the two outputs of a sample, the smallest over the samples (None for integers); ``kl``: mean over all rows of the
-    last axis of KL(softmax(float) || softmax(integer)) in nats, what the difference means if the output is logits (None for integers
-    and for rows of one element); ``saturated``: elements at an end of their format, of ``elements``.
+    ``real``: whether it holds real numbers, else integers or booleans; ``largest``, ``mean``: absolute differences; ``relative``: the
+    largest over the float output's range; ``agreement``: share of equal arg-maxes along the last axis (of equal elements for integers
+    and booleans; None where a row has nothing to choose from); ``cosine``: of the two outputs of a sample, the smallest over the samples
+    (None for integers and for single numbers); ``kl``: mean over all rows of the last axis of KL(softmax(float) || softmax(integer)) in
+    nats, what the difference means if the output is logits (None for integers and for rows of one element); ``saturated``: elements at
+    an end of their format, of ``elements``.
     """
 
     name: str
+    real: bool
     largest: float
     mean: float
     relative: float
-    agreement: float
+    agreement: float | None
     cosine: float | None
     kl: float | None
     saturated: int
     elements: int
 
     def __str__(self) -> str:
-        if self.cosine is None:
-            return f"{self.name}: {100 * self.agreement:.2f} % of {self.elements:,} elements equal"
-        kl = "" if self.kl is None else f", KL {self.kl:.2g}"
-        return (
-            f"{self.name}: largest difference {self.largest:.3g} ({100 * self.relative:.4f} % of the range), mean {self.mean:.3g}, "
-            f"agreement {100 * self.agreement:.2f} %, cosine {self.cosine:.7f}{kl}, {self.saturated:,} of {self.elements:,} saturated"
-        )
+        if not self.real:
+            return f"{self.name}: {100 * (self.agreement or 0):.2f} % of {self.elements:,} elements equal"
+        parts = [
+            f"largest difference {self.largest:.3g} ({100 * self.relative:.4f} % of the range)",
+            f"mean {self.mean:.3g}",
+            *([] if self.agreement is None else [f"agreement {100 * self.agreement:.2f} %"]),
+            *([] if self.cosine is None else [f"cosine {self.cosine:.7f}"]),
+            *([] if self.kl is None else [f"KL {self.kl:.2g}"]),
+            f"{self.saturated:,} of {self.elements:,} saturated",
+        ]
+        return f"{self.name}: {', '.join(parts)}"
+
+    @property
+    def warnings(self) -> list[str]:
+        """What whoever relies on the output should know of it, a clause each; nothing if it is close to the float function's."""
+        found = []
+        if self.real and self.relative > FAR:
+            found.append(f"is up to {100 * self.relative:.3g} % of its range away from the float function's")
+        if self.agreement is not None and self.agreement < 1:
+            what = "chooses otherwise in" if self.real else "differs in"
+            found.append(f"{what} {100 * (1 - self.agreement):.2g} % of the {'rows' if self.real else 'elements'}")
+        return [f"output {self.name} {clause}" for clause in found]
 
 
 @dataclass(frozen=True)
@@ -53,9 +74,14 @@ class Fidelity:
     saturated_inputs: int
 
     @property
-    def agreement(self) -> float:
-        """The smallest of the outputs'."""
-        return min(output.agreement for output in self.outputs)
+    def agreement(self) -> float | None:
+        """The smallest of the outputs'; None if none has anything to choose from."""
+        return min((output.agreement for output in self.outputs if output.agreement is not None), default=None)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the outputs warn of, a clause each."""
+        return [warning for output in self.outputs for warning in output.warnings]
 
     @property
     def relative(self) -> float:
@@ -115,7 +141,8 @@ class Comparison:
             difference = np.abs(wide - own)
             self.saturated += int(np.sum((raw == self.high) | (raw == self.low)))
             self.least, self.most = min(self.least, float(wide.min())), max(self.most, float(wide.max()))
-            self.cosine = min(1.0 if self.cosine is None else self.cosine, cosine(wide, own))
+            if wide.size > 1:
+                self.cosine = min(1.0 if self.cosine is None else self.cosine, cosine(wide, own))
             if expected.ndim and expected.shape[-1] > 1:
                 self.equal += int(np.sum(expected.argmax(-1) == raw.argmax(-1)))
                 self.choices += raw.size // raw.shape[-1]
@@ -126,13 +153,14 @@ class Comparison:
         self.difference += float(difference.sum())
 
     def result(self) -> OutputFidelity:
-        agreement = self.equal / self.choices if self.choices else 1.0
+        agreement = self.equal / self.choices if self.choices else None
         spread = self.most - self.least if self.real else 0.0
         return OutputFidelity(
             self.name,
+            self.real,
             self.largest,
             self.difference / self.elements,
-            (self.largest / spread if spread else self.largest) if self.real else 1 - agreement,
+            (self.largest / spread if spread else self.largest) if self.real else 1 - (agreement or 0),
             agreement,
             self.cosine,
             self.divergence / self.rows if self.rows else None,

@@ -70,6 +70,12 @@ def lower(
     model = Model(program, fn, compact=held > COMPACT_BYTES)
     report = model.fidelity(given[:REPORTED])
     model = model.noted(fidelity={"calibration": report.to_json()})
+    for warning in report.warnings:
+        LOG.warning(
+            "%s: %s, on its own calibration samples; give formats with wider values (w16a16/8), or a target",
+            program.meta["name"],
+            warning,
+        )
     LOG.info("lowered %s: %d ops, model id %s\n%s", program.meta["name"], len(program.ops), program.id.hex(), report)
     return model
 

@@ -53,7 +53,11 @@ class Measure:
 
 MEASURES: Mapping[str, Measure] = {
     "top1": Measure(
-        "share of equal answers (arg-max of the last axis) in percent", lambda f: 100 * f.agreement, True, 0, 100
+        "share of equal answers (arg-max of the last axis) in percent",
+        lambda f: None if f.agreement is None else 100 * f.agreement,
+        True,
+        0,
+        100,
     ),
     "rel": Measure("largest difference over the output's range", lambda f: f.relative, False, 0, 1),
     "kl": Measure("mean KL divergence of the outputs as logits, in nats", lambda f: f.kl, False, 0, np.inf),
@@ -89,11 +93,16 @@ class Target:
 
     def check(self, fn: Callable[..., Any], sample: tuple[Any, ...]) -> None:
         """Raise LoweringError if the function has no output that the measure says something of."""
-        outputs = [out for out in jax.tree.leaves(jax.eval_shape(fn, *sample)) if is_real(out.dtype)]
+        every = jax.tree.leaves(jax.eval_shape(fn, *sample))
+        outputs = [out for out in every if is_real(out.dtype)]
+        if self.measure == "top1" and not any(
+            not is_real(out.dtype) or (out.ndim and out.shape[-1] > 1) for out in every
+        ):
+            raise LoweringError("no output of the model chooses among anything, so that top1 says nothing; use rel")
         if self.measure == "kl" and not any(out.ndim and out.shape[-1] > 1 for out in outputs):
             raise LoweringError("no output of the model is a row of real numbers, so that kl says nothing; use top1")
-        if self.measure == "cos" and not outputs:
-            raise LoweringError("no output of the model is real, so that cos says nothing; use top1")
+        if self.measure == "cos" and not any(out.size > 1 for out in outputs):
+            raise LoweringError("no output of the model has several real numbers, so that cos says nothing; use top1 or rel")
 
     def reached(self, fidelity: Fidelity) -> float:
         """The measure's value, of a function that was checked."""

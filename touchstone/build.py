@@ -121,6 +121,12 @@ def summary(built: Built) -> list[str]:
         *fidelity_table({"calibration": built.calibration, "held out": built.held_out}),
     ]
     lines.append(f"          held out: {built.split}")
+    lines += [
+        f"warning   {warning}, {which}"
+        for which, fidelity in (("calibration", built.calibration), ("held out", built.held_out))
+        if fidelity is not None
+        for warning in fidelity.warnings
+    ]
     lines += _saturated(built)
     return lines
 

@@ -89,6 +89,7 @@ def run(seed: int = 0, json_path: Path | None = None, console: Console | None = 
         f"  model id [cyan]{program.id.hex()}[/cyan], {len(program.ops)} ops, trace of {program.header.values} values"
     )
     output = fidelity.outputs[0]
+    assert output.agreement is not None
     console.print(
         f"  same class as float on [bold]{100 * output.agreement:.2f} %[/bold], logits within {100 * output.relative:.4f} % of their range"
     )

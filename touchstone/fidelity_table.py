@@ -34,15 +34,15 @@ def _rows(which: str, fidelity: Fidelity) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = [(f"{which}, {fidelity.samples} samples", *blank)]
     for output in fidelity.outputs:
         name = output.name if len(output.name) <= NAME else output.name[: NAME - 3] + "..."
-        real = output.cosine is not None
+        real = output.real
         rows.append(
             (
                 f"  {name}",
                 f"{output.largest:.3g}",
                 f"{output.mean:.3g}",
                 f"{100 * output.relative:.4f} %" if real else "-",
-                f"{100 * output.agreement:.2f} %",
-                f"{output.cosine:.7f}" if real else "-",
+                "-" if output.agreement is None else f"{100 * output.agreement:.2f} %",
+                "-" if output.cosine is None else f"{output.cosine:.7f}",
                 "-" if output.kl is None else f"{output.kl:.2g}",
                 f"{output.saturated:,} of {output.elements:,}" if real else "-",
             )

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from prover import Model, load, lower
-from prover.fidelity import Comparison, cosine, divergence, fidelity_of
+from prover.fidelity import Comparison, Fidelity, cosine, divergence, fidelity_of
 from prover.model import BATCH
 from prover.saturation import saturation
+from prover.targets import Target
 from rollup.errors import LoweringError
 from tests.prover.cases import reals
 
@@ -46,6 +47,49 @@ def test_integers_are_equal_or_not() -> None:
     found = seen.result()
     assert (found.agreement, found.relative, found.largest) == (0.75, 0.25, 1)
     assert found.cosine is None and found.kl is None
+
+
+def test_of_single_numbers_and_single_columns_nothing_is_said_that_means_nothing() -> None:
+    """No cosine of one number, no choice among one, no top-1 to aim at."""
+    number = Comparison("p", 8, -(1 << 15), (1 << 15) - 1)
+    for expected, raw in ((0.5, 128), (1.0, 255), (0.25, 64)):
+        number.add(np.array(expected, np.float32), np.array(raw, np.int16))
+    found = number.result()
+    assert (found.cosine, found.agreement, found.kl) == (None, None, None)
+    assert (
+        found.relative == pytest.approx(1 / 256 / 0.75) and "cosine" not in str(found) and "agreement" not in str(found)
+    )
+    column = Comparison("p", 8, -(1 << 15), (1 << 15) - 1)
+    column.add(np.array([[0.5], [1.0]], np.float32), np.array([[128], [256]], np.int16))
+    assert column.result().cosine == pytest.approx(1) and column.result().agreement is None
+    assert Fidelity(1, (found,), 0).agreement is None
+    for measure in ("top1=99", "cos=0.9", "kl=1"):
+        with pytest.raises(LoweringError, match="says nothing; use"):
+            Target.parse(measure).check(lambda x: x.sum(), (np.ones(3, np.float32),))
+    with pytest.raises(LoweringError, match="top1 says nothing; use rel"):
+        Target.parse("top1=99").check(lambda x: x[:, :1], (np.ones((3, 2), np.float32),))
+
+
+def test_what_is_far_from_float_on_its_own_samples_is_told_by_output(caplog: pytest.LogCaptureFixture) -> None:
+    column = reals(6, 1)
+    close = np.concatenate([column, column * np.float32(1 + 1e-6)], axis=1)
+
+    def fn(x: jax.Array) -> dict[str, jax.Array]:
+        return {"choice": jnp.argmax(x @ close, -1), "fine": x @ close}
+
+    samples = [(reals(64, 6) + at,) for at in range(3)]
+    model = lower(fn, *samples[0], calibration=samples)
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(said) == 2 and all("on its own calibration samples" in one for one in said)
+    assert said[0].startswith("fn: output choice differs in 16 % of the elements")
+    assert said[1].startswith("fn: output fine chooses otherwise in 16 % of the rows")
+    assert model.fidelity(samples).warnings == [one.removeprefix("fn: ").split(", on its")[0] for one in said]
+    far = Comparison("y", 0, -(1 << 15), (1 << 15) - 1)
+    far.add(np.array([0.4, 10.0], np.float32), np.array([0, 10], np.int16))
+    assert far.result().warnings == ["output y is up to 4.17 % of its range away from the float function's"]
+    caplog.clear()
+    lower(lambda x: x * 2, *samples[0], calibration=samples)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
 def test_a_divergence_of_large_logits_is_finite_and_zero_for_the_same() -> None:
