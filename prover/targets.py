@@ -102,7 +102,9 @@ class Target:
         if self.measure == "kl" and not any(out.ndim and out.shape[-1] > 1 for out in outputs):
             raise LoweringError("no output of the model is a row of real numbers, so that kl says nothing; use top1")
         if self.measure == "cos" and not any(out.size > 1 for out in outputs):
-            raise LoweringError("no output of the model has several real numbers, so that cos says nothing; use top1 or rel")
+            raise LoweringError(
+                "no output of the model has several real numbers, so that cos says nothing; use top1 or rel"
+            )
 
     def reached(self, fidelity: Fidelity) -> float:
         """The measure's value, of a function that was checked."""

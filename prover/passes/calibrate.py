@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,17 @@ from rollup.errors import LoweringError
 PART = 1 << 20
 """Elements that statistics are taken of at a time."""
 
-COMPILED_BYTES = 1 << 24
-"""Constants of a graph up to which it is compiled as a whole to be calibrated."""
+TOGETHER = 64
+TOGETHER_BYTES = 1 << 26
+"""Most samples that are run together, and bytes of all that is computed for them; one sample may have more."""
+
+LARGE_BYTES = 1 << 24
+"""Constants of a graph from which on what was compiled to calibrate it is let go of."""
+
+STATISTICS = 5
+"""Numbers that are taken of an array: low, high, mean of the root, any NaN, any infinity."""
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
@@ -58,22 +67,26 @@ class Range:
 
 
 def _statistics(x: Any, masked: bool = False) -> Any:
-    """[low, high, mean of the root, any NaN, any infinity] of an array.
+    """[low, high, mean of the root, any NaN, any infinity] of an array, while tracing."""
+    low, high, total, count, *flags = _part(jnp, x, masked, None)
+    return jnp.stack([low, high, total / jnp.maximum(count, 1), *(flag.astype(low.dtype) for flag in flags)])
 
-    By JAX while tracing, else by NumPy, which compiles nothing, part by part.
-    """
-    if isinstance(x, jax.core.Tracer):
-        low, high, total, count, *flags = _part(jnp, x, masked)
-        return jnp.stack([low, high, total / jnp.maximum(count, 1), *(flag.astype(low.dtype) for flag in flags)])
-    flat = np.asarray(x).reshape(-1)
-    parts = [_part(np, flat[at : at + PART], masked) for at in range(0, max(flat.size, 1), PART)]
+
+def _largest(x: Any, masked: bool) -> Array:
+    """The same of an array that is at hand, sample by sample along its first axis, the largest of them; part by part."""
+    rows = np.asarray(x).reshape(len(x), -1)
+    if rows.dtype.kind in "iub":
+        return np.array([rows.min(), rows.max(), 0, 0, 0], dtype=np.float64)
+    width = max(1, PART // len(rows))
+    parts = [_part(np, rows[:, at : at + width], masked, 1) for at in range(0, rows.shape[1], width)]
     lows, highs, totals, counts, nans, infinities = (
         np.asarray(column, dtype=np.float64) for column in zip(*parts, strict=True)
     )
-    return np.stack([lows.min(), highs.max(), totals.sum() / max(counts.sum(), 1), nans.max(), infinities.max()])
+    roots = totals.sum(0) / np.maximum(counts.sum(0), 1)
+    return np.array([lows.min(), highs.max(), roots.max(), nans.max(), infinities.max()])
 
 
-def _part(xp: Any, x: Any, masked: bool) -> tuple[Any, Any, Any, Any, Any, Any]:
+def _part(xp: Any, x: Any, masked: bool, axis: int | None) -> tuple[Any, Any, Any, Any, Any, Any]:
     """(low, high, sum of the roots, how many, any NaN, any infinity) of the finite elements, of the non-zero ones among them."""
     x = x.astype(xp.float32) if x.dtype != np.float64 else x
     nan = xp.isnan(x)
@@ -81,40 +94,99 @@ def _part(xp: Any, x: Any, masked: bool) -> tuple[Any, Any, Any, Any, Any, Any]:
     if masked:
         finite &= x > MASK
     counted = finite & (x != 0)
-    low, high = xp.min(xp.where(finite, x, xp.inf)), xp.max(xp.where(finite, x, -xp.inf))
+    low, high = xp.min(xp.where(finite, x, xp.inf), axis=axis), xp.max(xp.where(finite, x, -xp.inf), axis=axis)
     return (
         low,
         high,
-        xp.sum(xp.sqrt(xp.abs(xp.where(counted, x, 0)))),
-        xp.sum(counted),
-        xp.any(nan),
-        xp.any(~finite & ~nan),
+        xp.sum(xp.sqrt(xp.abs(xp.where(counted, x, 0))), axis=axis),
+        xp.sum(counted, axis=axis),
+        xp.any(nan, axis=axis),
+        xp.any(~finite & ~nan, axis=axis),
     )
 
 
-def _observe(graph: Graph, inputs: Sequence[Any], plan: Plan) -> tuple[list[Any], dict[Var, Any]]:
-    """(outputs, statistics of every variable); those of a scan's body are reduced over its iterations."""
-    last = {x: number for number, node in enumerate(graph.nodes) for x in node.inputs if isinstance(x, Var)}
-    last.update({x: len(graph.nodes) for x in graph.outputs if isinstance(x, Var)})
-    env: dict[Var, Any] = dict(zip(graph.inputs, inputs, strict=True))
-    seen = {var: _statistics(x, var in plan.masked) for var, x in env.items()}
-    for number, node in enumerate(graph.nodes):
-        arguments = [env[x] if isinstance(x, Var) else x for x in node.inputs]
-        if node.body is None:
-            outputs = bind(node, arguments)
-        else:
-            outputs, stacked = _observed_scan(node, arguments, plan)
-            seen.update({var: _reduce(value) for var, value in stacked.items()})
-        for var, x in zip(node.outputs, outputs, strict=True):
-            env[var] = x
-            seen[var] = _statistics(x, var in plan.masked)
-        for x in {x for x in node.inputs if isinstance(x, Var) and last[x] == number}:
-            del env[x]
-    return [env[x] if isinstance(x, Var) else x for x in graph.outputs], seen
+Axes = tuple[int | None, ...]
+"""By operand: 0 where it has the samples in front, None for a constant."""
+
+
+def _each(fn: Callable[..., Any], axes: Axes, count: int) -> Callable[..., Any]:
+    """``fn`` of every one of ``count`` samples; of a single one it is computed as ``fn`` says, not as a batch of one."""
+    if count > 1 and 0 in axes:
+        return jax.vmap(fn, in_axes=axes)
+
+    def called(*given: Any) -> Any:
+        one = fn(*(x if axis is None else x[0] for x, axis in zip(given, axes, strict=True)))
+        return jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *np.shape(x))), one)
+
+    return called
+
+
+class _Observer:
+    """Runs a graph primitive by primitive on several samples at once, and takes statistics of every array.
+
+    Nothing but loops is compiled as a whole: a compiler that sees an array used by its statistics, too, computes it again for them,
+    and for those of all that follows. Primitives are compiled one by one, equal ones of equal shapes once.
+    """
+
+    def __init__(self, graph: Graph, plan: Plan, count: int) -> None:
+        """``count``: samples that are given at once."""
+        self.graph, self.plan, self.count = graph, plan, count
+        self.last = {x: number for number, node in enumerate(graph.nodes) for x in node.inputs if isinstance(x, Var)}
+        self._loops: dict[Node, tuple[Callable[..., Any], list[Var]]] = {}
+        self._primitives: dict[Any, Callable[..., Any]] = {}
+
+    def __call__(self, inputs: Sequence[Any]) -> dict[Var, Array]:
+        """``inputs``: one array an input, the samples along the first axis."""
+        env: dict[Var, Any] = dict(zip(self.graph.inputs, inputs, strict=True))
+        seen = {var: _largest(x, var in self.plan.masked) for var, x in env.items()}
+        for number, node in enumerate(self.graph.nodes):
+            arguments = [env[x] if isinstance(x, Var) else x for x in node.inputs]
+            axes = tuple(0 if isinstance(x, Var) else None for x in node.inputs)
+            if node.body is not None:
+                outputs, inside = self._loop(node, axes, arguments)
+                seen.update(inside)
+            else:
+                outputs = self._primitive(node, axes)(*arguments)
+            for var, x in zip(node.outputs, outputs, strict=True):
+                seen[var] = _largest(x, var in self.plan.masked)
+                env[var] = x
+            for x in {x for x in node.inputs if isinstance(x, Var) and self.last[x] == number}:
+                del env[x]
+        return seen
+
+    def _primitive(self, node: Node, axes: Axes) -> Callable[..., Any]:
+        """A node on many samples, compiled once for all nodes that do the same."""
+        key: Any
+        try:
+            key = node.primitive, frozenset(node.params.items()), axes
+            hash(key)
+        except TypeError:
+            # A parameter that can't be compared: a node of its own.
+            key = node
+        if key not in self._primitives:
+            self._primitives[key] = jax.jit(_each(lambda *given: bind(node, given), axes, self.count))
+        return self._primitives[key]
+
+    def _loop(self, node: Node, axes: Axes, arguments: Sequence[Any]) -> tuple[list[Any], dict[Var, Array]]:
+        """A scan node's results and the statistics of its body's variables over all iterations."""
+        if node not in self._loops:
+            found: list[Var] = []
+
+            def run(*given: Any) -> tuple[list[Any], list[Any]]:
+                outputs, seen = _observed_scan(node, given, self.plan)
+                found[:] = list(seen)
+                return outputs, list(seen.values())
+
+            self._loops[node] = jax.jit(_each(run, axes, self.count)), found
+        compiled, variables = self._loops[node]
+        outputs, rows = compiled(*arguments)
+        stacks = [np.asarray(row, dtype=np.float64).reshape(-1, STATISTICS) for row in rows]
+        inside = [np.r_[stack[:, 0].min(), stack[:, 1:].max(0)] for stack in stacks]
+        return outputs, dict(zip(variables, inside, strict=True))
 
 
 def _observed_scan(node: Node, arguments: Sequence[Any], plan: Plan) -> tuple[list[Any], dict[Var, Any]]:
-    """A scan node's results and the statistics of its body's variables, one row per iteration."""
+    """A scan node's results and the statistics of its body's variables, one row per iteration, while tracing."""
     found: list[Var] = []
 
     def run(body: Graph, inputs: Sequence[Any]) -> tuple[list[Any], Any]:
@@ -124,6 +196,23 @@ def _observed_scan(node: Node, arguments: Sequence[Any], plan: Plan) -> tuple[li
 
     outputs, stacked = scan(node, arguments, run)
     return outputs, dict(zip(found, stacked, strict=True))
+
+
+def _observe(graph: Graph, inputs: Sequence[Any], plan: Plan) -> tuple[list[Any], dict[Var, Any]]:
+    """(outputs, statistics of every variable) of a loop's body, while tracing; of a loop inside it, over its iterations."""
+    env: dict[Var, Any] = dict(zip(graph.inputs, inputs, strict=True))
+    seen = {var: _statistics(x, var in plan.masked) for var, x in env.items()}
+    for node in graph.nodes:
+        arguments = [env[x] if isinstance(x, Var) else x for x in node.inputs]
+        if node.body is None:
+            outputs = bind(node, arguments)
+        else:
+            outputs, stacked = _observed_scan(node, arguments, plan)
+            seen.update({var: _reduce(value) for var, value in stacked.items()})
+        for var, x in zip(node.outputs, outputs, strict=True):
+            env[var] = x
+            seen[var] = _statistics(jnp.asarray(x), var in plan.masked)
+    return [env[x] if isinstance(x, Var) else x for x in graph.outputs], seen
 
 
 def _reduce(stack: Any) -> Any:
@@ -142,23 +231,21 @@ def _variables(graph: Graph) -> list[tuple[Var, Node | None]]:
 def calibrate(graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan) -> dict[Var, Range]:
     """Ranges of all variables, scan bodies included; raises LoweringError if the float function's result is NaN.
 
-    A large graph is run primitive by primitive: compiling it as a whole would take longer, and hold its weights twice.
+    Samples are run together, as many as fit into ``TOGETHER_BYTES``.
     """
-    small = sum(x.nbytes for node in graph.nodes for x in node.inputs if isinstance(x, np.ndarray)) <= COMPILED_BYTES
     variables = [var for var, _ in _variables(graph)]
-
-    def observe(inputs: list[Any]) -> list[Any]:
-        seen = _observe(graph, inputs, plan)[1]
-        return [seen[var] for var in variables]
-
-    run = jax.jit(observe) if small else observe
-    total: dict[Var, Any] = {}
-    for sample in samples:
-        for key, value in zip(variables, run(list(sample)), strict=True):
-            new = np.asarray(value, dtype=np.float64)
-            old = total.get(key)
-            total[key] = new if old is None else np.r_[min(old[0], new[0]), np.maximum(old[1:], new[1:])]
-    if not small:
+    # All that is computed, as if nothing was let go of on the way.
+    size = sum(int(np.prod(var.shape, dtype=np.int64)) * var.dtype.itemsize for var in variables)
+    batch = max(1, min(TOGETHER, len(samples), TOGETHER_BYTES // max(size, 1)))
+    observe, total = _Observer(graph, plan, batch), dict[Var, Array]()
+    for at in range(0, len(samples), batch):
+        part = list(samples[at : at + batch])
+        # The last part is as large as the others: another size would be compiled anew.
+        part += part[-1:] * (batch - len(part))
+        for var, new in observe([np.stack(column) for column in zip(*part, strict=True)]).items():
+            old = total.get(var)
+            total[var] = new if old is None else np.r_[min(old[0], new[0]), np.maximum(old[1:], new[1:])]
+    if sum(x.nbytes for node in graph.nodes for x in node.inputs if isinstance(x, np.ndarray)) > LARGE_BYTES:
         # Every primitive that was run is compiled for every shape, and will not be run again.
         jax.clear_caches()  # type: ignore[no-untyped-call]
         give_back()

@@ -11,6 +11,7 @@ import pytest
 from jax import lax
 
 from prover.capture import Graph, Stacked, capture, evaluate
+from prover.passes import calibrate as passes
 from prover.passes.calibrate import calibrate
 from prover.passes.fold import fold
 from prover.passes.plan import Plan
@@ -72,3 +73,46 @@ def test_infinities_are_left_out_of_ranges_and_nan_results_are_refused() -> None
     bad, _, _ = capture(jnp.log, (np.ones(2, np.float32),))
     with pytest.raises(LoweringError, match="gives NaN on a calibration sample"):
         calibrate(bad, [[np.array([-1.0, 1.0], np.float32)]], Plan())
+
+
+def _everywhere(x: Any, steps: Any, flag: Any) -> Any:
+    """Loops, loops in loops, constants alone, integers, masks, a parameter that can't be compared."""
+
+    def body(carry: Any, step: Any) -> tuple[Any, Any]:
+        inner = lax.fori_loop(0, 3, lambda _, c: c * 0.5 + step, carry)
+        return inner, jnp.where(flag, inner, -jnp.inf)
+
+    last, rows = lax.scan(body, x, steps)
+    places = jnp.arange(4, dtype=jnp.int32) * 2
+    return jax.nn.softmax(rows, -1) + last, x[None] * jnp.cos(places), jnp.argsort(x), x @ reals(4, 3)
+
+
+@pytest.mark.parametrize("together", [1, 2, 64])
+def test_samples_that_run_together_are_seen_as_each_by_itself(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = [[reals(4) * at, reals(5, 4) + at, np.arange(4) <= at] for at in range(5)]
+    graph, _, _ = capture(_everywhere, samples[0])
+    monkeypatch.setattr(passes, "TOGETHER", together)
+    found = calibrate(graph, samples, Plan())
+    alone = [calibrate(graph, [sample], Plan()) for sample in samples]
+    assert all(set(found) == set(one) for one in alone)
+    for var, range_ in found.items():
+        own = [one[var] for one in alone]
+        finite = [one for one in own if one.typical or one.low or one.high]
+        assert range_.high == pytest.approx(max((one.high for one in finite), default=0), rel=1e-5, abs=1e-5)
+        assert range_.low == pytest.approx(min((one.low for one in finite), default=0), rel=1e-5, abs=1e-5)
+        assert range_.typical == pytest.approx(max(one.typical for one in own), rel=1e-4, abs=1e-6)
+        assert range_.infinite == any(one.infinite for one in own)
+
+
+def test_equal_primitives_are_compiled_once() -> None:
+    """A chain of 200 steps is compiled as its few kinds of steps; as one function it would take minutes."""
+
+    def chain(x: Any) -> Any:
+        for _ in range(50):
+            x = jax.nn.sigmoid(x * 1.5) + jnp.flip(x, 0)
+        return x
+
+    graph, _, _ = capture(chain, (reals(8),))
+    observe = passes._Observer(graph, Plan(), 3)
+    observe([np.stack([reals(8)] * 3)])
+    assert len(graph.nodes) >= 200 and len(observe._primitives) <= 6
