@@ -23,7 +23,7 @@ from rollup.claim import (
     output_types,
 )
 from rollup.encoding import TracePolicy
-from rollup.errors import ClaimError
+from rollup.errors import ClaimError, ExecutionError
 from rollup.l1.signing import Domain, Signer, claim_id
 from rollup.types import Timestamp
 
@@ -35,13 +35,14 @@ class Made:
     """A signed claim, ready to be posted.
 
     ``integers``: the program's outputs as claimed, in header order; ``trace``: the execution's trace, None where the
-    model's policy is to commit to it on dispute only, so that nothing was hashed.
+    model's policy is to commit to it on dispute only, so that nothing was hashed; ``clamped``: numbers of the inputs that were cut.
     """
 
     claim_id: ClaimId
     posted: PostedClaim
     integers: tuple[np.ndarray, ...]
     trace: Trace | None
+    clamped: int
 
     def outputs(self, model: Model) -> list[np.ndarray]:
         """The real numbers that were claimed, one array per output in header order."""
@@ -56,16 +57,19 @@ def make_claim(
     valid_until: Timestamp,
     nonce: int | None = None,
     request_id: bytes = NO_REQUEST,
+    clamp: bool = False,
 ) -> Made:
     """Run ``model`` on ``arrays`` (as its function takes them) and sign what comes out.
 
     ``valid_until``: the last second, on the chain's clock, at which the claim may be posted. ``nonce``: any that the
-    account has not used; by default random. Raises ExecutionError for arrays that the model does not take, ClaimError if
-    input and output are too large to be posted with the claim.
+    account has not used; by default random. ``clamp``: numbers beyond an input's format are cut to its ends. Raises
+    ExecutionError for arrays that the model does not take, ClaimError if input and output are too large to be posted with the claim.
     """
     program, machine = model.program, model.executor
     header = program.header
-    integers = model.quantize(*arrays)
+    integers, cuts = model.quantize(*arrays), model.cuts(*arrays)
+    if cuts and not clamp:
+        raise ExecutionError(f"{cuts[0]}; give smaller numbers, or say clamp to have them cut")
     size = sum(tensor.bytes for tensor in (*header.inputs, *output_types(header)))
     if size > MAX_CLAIM_BYTES:
         raise ClaimError(
@@ -91,4 +95,4 @@ def make_claim(
     )
     identity = claim_id(claim, domain)
     posted = PostedClaim(claim, signer.sign(identity), inputs_posted, outputs_posted)
-    return Made(identity, posted, tuple(outputs), trace)
+    return Made(identity, posted, tuple(outputs), trace, sum(one.count for one in cuts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -21,7 +22,10 @@ from prover.saturation import Saturated, saturation
 from prover.trace import trace_bytes
 from rollup.errors import ExecutionError, LoweringError
 from rollup.interface import DTYPES, MOST_DEPTH, MOST_NAME, Interface, Named, Structure
+from rollup.numbers import Cut, cut
 from rollup.program import Program
+
+LOG = logging.getLogger(__name__)
 
 BATCH = 64
 """Most samples that are compared together."""
@@ -136,9 +140,27 @@ class Model:
         """The program's outputs as arrays of the function's dtypes, in the structure of its result."""
         return self.program.interface.restored(self.reals(values))
 
-    def predict(self, *arrays: Any) -> Any:
-        """The function's result, computed by the integer program."""
-        return self.dequantize(self.executor.outputs(self.quantize(*arrays)))
+    def cuts(self, *arrays: Any) -> list[Cut]:
+        """What ``quantize`` cuts off inputs that fit in shape and dtype, an entry an input that loses something."""
+        ports, tensors = self.program.interface.inputs, self.program.header.inputs
+        found = [
+            cut(port.name, np.asarray(leaf), tensor)
+            for leaf, port, tensor in zip(jax.tree.leaves(arrays), ports, tensors, strict=True)
+            if port.real
+        ]
+        return [one for one in found if one is not None]
+
+    def predict(self, *arrays: Any, strict: bool = False) -> Any:
+        """The function's result, computed by the integer program.
+
+        Numbers that an input's format can't hold are cut to its ends, with a warning; ``strict``: raises ExecutionError for them.
+        """
+        integers = self.quantize(*arrays)
+        for one in self.cuts(*arrays):
+            if strict:
+                raise ExecutionError(f"{one}; give smaller numbers, or lower the model with samples that reach as far")
+            LOG.warning("%s, and computes with that; lower it with samples that reach as far", one)
+        return self.dequantize(self.executor.outputs(integers))
 
     def fidelity(self, samples: Sequence[tuple[Any, ...]]) -> Fidelity:
         """Compare with the float function on input tuples; raises LoweringError for a loaded model without its function.
@@ -186,14 +208,7 @@ class Model:
         return saturation(self.executor, [self.quantize(*sample) for sample in samples[:INSIDE]])
 
     def _saturated(self, samples: Sequence[tuple[Any, ...]]) -> int:
-        count = 0
-        for sample in samples:
-            for leaf, tensor in zip(jax.tree.leaves(sample), self.program.header.inputs, strict=True):
-                array = np.asarray(leaf)
-                if is_real(array.dtype):
-                    scaled = np.rint(array * 2.0**tensor.scale)
-                    count += int(np.sum((scaled > tensor.dtype.max) | (scaled < tensor.dtype.min)))
-        return count
+        return sum(one.count for sample in samples for one in self.cuts(*sample))
 
     def save(self, path: str | Path) -> None:
         """Write the program into a folder; see ``rollup.program``."""

@@ -39,14 +39,20 @@ class InferRequest(BaseModel):
 
     model: str = Field(min_length=1, max_length=200)
     inputs: list[Any] = Field(max_length=MAX_INPUTS)
+    clamp: bool = Field(
+        False, description="Cut numbers that an input's format can't hold to its ends, instead of refusing them."
+    )
 
 
 class Inferred(BaseModel):
-    """``posted``: the signed claim as a sequencer takes it; ``outputs``: one nested list per output."""
+    """``posted``: the signed claim as a sequencer takes it; ``outputs``: one nested list per output; ``clamped``: numbers of the
+    inputs that were cut.
+    """
 
     claim_id: str
     posted: dict[str, Any]
     outputs: list[Any]
+    clamped: int
 
 
 class Tensor(BaseModel):
@@ -92,10 +98,12 @@ def prover_app(
     ) -> Inferred:
         """Nothing is posted: the answer holds what `POST /v1/claims` of a sequencer takes."""
         authorize(authorization, token)
-        held, made = worker.infer(request.model, request.inputs)
+        held, made = worker.infer(request.model, request.inputs, request.clamp)
         archive.keep(made)
         outputs = [list_of(array) for array in made.outputs(held.model)]
-        return Inferred(claim_id=hex_of(made.claim_id), posted=posted_json(made.posted), outputs=outputs)
+        return Inferred(
+            claim_id=hex_of(made.claim_id), posted=posted_json(made.posted), outputs=outputs, clamped=made.clamped
+        )
 
     @app.get("/v1/models", tags=["inference"], summary="The models that are held ready")
     def models() -> Models:

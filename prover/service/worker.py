@@ -16,10 +16,10 @@ from prover.model import Model
 from prover.service.numbers import array_of, narrowed
 from prover.trace import Trace
 from rollup.claim import arrays
-from rollup.client.numbers import dtype_of
 from rollup.encoding import TracePolicy
 from rollup.errors import ClaimError
 from rollup.l1.signing import Domain, Signer
+from rollup.numbers import dtype_of
 from rollup.service.limits import busy
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, gauge, histogram
@@ -110,10 +110,11 @@ class Worker:
         held = self._held.get(model_id)
         return None if held is None else held.model
 
-    def infer(self, name: str, inputs: Sequence[Any]) -> tuple[Held, Made]:
+    def infer(self, name: str, inputs: Sequence[Any], clamp: bool = False) -> tuple[Held, Made]:
         """Run a model on nested lists, one per program input, and sign what comes out; nothing is posted.
 
-        Raises Problem 404 for an unknown model and 503 when too many wait, ExecutionError for inputs that do not fit.
+        ``clamp``: numbers beyond an input's format are cut to its ends. Raises Problem 404 for an unknown model and 503 when too many
+        wait, ExecutionError for inputs that do not fit.
         """
         held = self.find(name)
         given = [_given(held.model, number, nested) for number, nested in enumerate(inputs)]
@@ -121,7 +122,7 @@ class Worker:
         outcome = "refused"
         try:
             with self._turn(held), SECONDS.labels(held.name).time():
-                made = make_claim(held.model, given, self._signer, self._domain, valid_until)
+                made = make_claim(held.model, given, self._signer, self._domain, valid_until, clamp=clamp)
                 outcome = "signed"
         finally:
             INFERENCES.labels(held.name, outcome).inc()

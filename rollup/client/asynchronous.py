@@ -17,7 +17,6 @@ from rollup import wire
 from rollup.claim import Address, ClaimId, PostedClaim
 from rollup.client import requests, verify, views
 from rollup.client.http import Answer, Bounds, Request, content
-from rollup.client.numbers import prepared
 from rollup.client.retry import BUSY, backoff
 from rollup.client.stream import Reader
 from rollup.client.transport import LOST, Transport
@@ -25,6 +24,7 @@ from rollup.client.verify import L1, Verified
 from rollup.client.views import ClaimView, Event, Inference, ModelView, State, reading
 from rollup.errors import BadAnswer, ChainError, ClaimError, ClaimInvalid, ClientError, WaitTimeout
 from rollup.l1.client import ClaimStatus, L1Client
+from rollup.numbers import inside, prepared
 from rollup.types import ModelId
 
 T = TypeVar("T")
@@ -87,8 +87,9 @@ class AsyncClient:
             raise BadAnswer(f"model 0x{wanted.hex()} was asked for, the answer is about 0x{found.id.hex()}")
         return found
 
-    async def infer(self, model: str | ModelId | ModelView, *inputs: Any) -> Inference:
-        """Let the service run a model and claim the result. ``inputs``: one array (or nested list) per input.
+    async def infer(self, model: str | ModelId | ModelView, *inputs: Any, clamp: bool = False) -> Inference:
+        """Let the service run a model and claim the result. ``inputs``: one array (or nested list) per input. Numbers that an
+        input's format can't hold are refused, or with ``clamp`` cut to its ends and counted in the answer.
 
         The answer is the service's word until the claim is final (``wait_final``) and ``verify_inclusion`` agrees.
         """
@@ -102,7 +103,11 @@ class AsyncClient:
             prepared(array, tensor.name, tensor.shape, tensor.dtype)
             for array, tensor in zip(inputs, view.inputs, strict=True)
         ]
-        request = requests.infer(view.id, arrays, secrets.token_hex(16))
+        tensors = view.header.inputs
+        for array, port, tensor in zip(arrays, view.interface.inputs, tensors, strict=True):
+            if not clamp:
+                inside(port.name, array, tensor)
+        request = requests.infer(view.id, arrays, clamp, secrets.token_hex(16))
         answer = await self._ask(request, lambda data: views.inference(view, arrays, data))
         self._remember(answer)
         return answer

@@ -27,8 +27,8 @@ def model(name_or_id: str | ModelId) -> Request:
     return Request("GET", f"/v1/models/{quote(text, safe='')}")
 
 
-def infer(model: ModelId, inputs: Sequence[np.ndarray], key: str) -> Request:
-    body = {"model": wire.hex_of(model), "inputs": [_plain(array) for array in inputs]}
+def infer(model: ModelId, inputs: Sequence[np.ndarray], clamp: bool, key: str) -> Request:
+    body = {"model": wire.hex_of(model), "inputs": [_plain(array) for array in inputs], "clamp": clamp}
     return Request("POST", "/v1/infer", body=body, key=key)
 
 

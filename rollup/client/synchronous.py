@@ -106,12 +106,13 @@ class Client:
         """One model. What a name stands for is the sequencer's word; an id is checked."""
         return self._run(self._client.model(name_or_id))
 
-    def infer(self, model: str | ModelId | ModelView, *inputs: Any) -> Inference:
-        """Let the service run a model and claim the result. ``inputs``: one array (or nested list) per input.
+    def infer(self, model: str | ModelId | ModelView, *inputs: Any, clamp: bool = False) -> Inference:
+        """Let the service run a model and claim the result. ``inputs``: one array (or nested list) per input. Numbers that an
+        input's format can't hold are refused, or with ``clamp`` cut to its ends and counted in the answer.
 
         The answer is the service's word until the claim is final (``wait_final``) and ``verify_inclusion`` agrees.
         """
-        return self._run(self._client.infer(model, *inputs))
+        return self._run(self._client.infer(model, *inputs, clamp=clamp))
 
     def claim(self, posted: PostedClaim) -> ClaimId:
         """Hand in a claim that its claimant signed; the same claim twice is no error."""

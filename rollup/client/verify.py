@@ -14,12 +14,12 @@ import numpy as np
 
 from rollup.batch import fold_inclusion
 from rollup.claim import Claim, ClaimId, input_root, output_root
-from rollup.client.numbers import input_bytes, outputs_of, rounded
 from rollup.client.views import ClaimView, Inference
 from rollup.encoding import Header
 from rollup.errors import BadAnswer, ClaimError, CommitmentError
 from rollup.l1.client import ClaimStatus, L1Client
 from rollup.l1.signing import recover
+from rollup.numbers import input_bytes, outputs_of, rounded
 from rollup.types import ModelId
 
 if TYPE_CHECKING:

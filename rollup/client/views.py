@@ -15,12 +15,12 @@ from rollup import wire
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId, PostedClaim
 from rollup.client.http import shown
-from rollup.client.numbers import dtype_of, rounded
 from rollup.client.stream import Message
 from rollup.encoding import Header, TensorType, decode_header
 from rollup.errors import BadAnswer, ClaimError, ClientError, CommitmentError, EncodingError
 from rollup.interface import Interface, Named
 from rollup.merkle import hash_header
+from rollup.numbers import cut, dtype_of, rounded
 from rollup.program import parse_json, proven_interface
 from rollup.types import ModelId, Root, Timestamp
 
@@ -75,6 +75,13 @@ class Inference:
     inputs: tuple[np.ndarray, ...]
     outputs: tuple[np.ndarray, ...]
     state: State
+
+    @property
+    def clamped(self) -> int:
+        """Numbers of the inputs that were cut to an end of their format: the claim, and the outputs, are about those ends."""
+        tensors = self.model.header.inputs
+        cuts = [cut("", array, tensor) for array, tensor in zip(self.inputs, tensors, strict=True)]
+        return sum(one.count for one in cuts if one is not None)
 
     @property
     def result(self) -> Any:

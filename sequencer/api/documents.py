@@ -148,11 +148,17 @@ class InferRequest(Document):
 
     model: str = Field(min_length=1, max_length=200, description="Name or id.")
     inputs: Annotated[list[Any], Field(max_length=255, description="One nested list per input of the program.")]
+    clamp: bool = Field(
+        False, description="Cut numbers that an input's format can't hold to its ends, instead of refusing them."
+    )
 
 
 class InferAnswer(Document):
     claim_id: Hash
     outputs: list[Any] = Field(description="One nested list per output, as claimed.")
+    clamped: int = Field(
+        description="Numbers of the inputs that were cut: the claim is about the ends of their formats."
+    )
     state: StateName
 
 

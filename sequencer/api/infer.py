@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -39,13 +38,16 @@ def infer_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
         async def work(noted: bytes | None, note: Halfway) -> tuple[int, bytes]:
             if noted is None:
                 model = await run_in_threadpool(parts.model, asked.model)
-                noted = await _inferred(parts, model, asked.inputs)
+                noted = await _inferred(parts, model, asked)
                 # The signed claim is noted first: whoever goes on after a crash hands in the same one, not a second.
                 await note(noted)
             kept = json.loads(noted)
             accepted = await run_in_threadpool(parts.intake.submit, wire.posted_of(kept["posted"]))
             answer = InferAnswer(
-                claim_id=hex_of(accepted.claim_id), outputs=kept["outputs"], state=accepted.state.value
+                claim_id=hex_of(accepted.claim_id),
+                outputs=kept["outputs"],
+                clamped=kept["clamped"],
+                state=accepted.state.value,
             )
             return 201, answer.model_dump_json().encode()
 
@@ -54,7 +56,7 @@ def infer_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
     return routes
 
 
-async def _inferred(parts: Parts, model: Model, inputs: list[Any]) -> bytes:
+async def _inferred(parts: Parts, model: Model, asked: InferRequest) -> bytes:
     """The signed claim and the outputs, as they are noted."""
     if model.retired:
         raise Problem(
@@ -69,5 +71,6 @@ async def _inferred(parts: Parts, model: Model, inputs: list[Any]) -> bytes:
         )
     header = decode_header(model.header)
     interface = decode_interface(model.interface, header)
-    found = await parts.prover.infer(model.id, header, interface, inputs)
-    return json.dumps({"posted": wire.posted_json(found.posted), "outputs": found.outputs}).encode()
+    found = await parts.prover.infer(model.id, header, interface, asked.inputs, asked.clamp)
+    kept = {"posted": wire.posted_json(found.posted), "outputs": found.outputs, "clamped": found.clamped}
+    return json.dumps(kept).encode()

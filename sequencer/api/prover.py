@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -13,12 +13,12 @@ import numpy as np
 
 from rollup import wire
 from rollup.claim import ClaimId, PostedClaim
-from rollup.client.numbers import input_bytes, outputs_of, prepared
 from rollup.encoding import Header
 from rollup.errors import BadAnswer, ClaimError, ClientError
 from rollup.interface import Interface
 from rollup.l1.signing import Domain
 from rollup.l1.signing import claim_id as id_of
+from rollup.numbers import cut, input_bytes, inside, outputs_of, prepared
 from rollup.service.limits import busy, check_json
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, histogram
@@ -36,11 +36,14 @@ _log = logger("touchstone.prover-client")
 
 @dataclass(frozen=True)
 class Inferred:
-    """What a prover answered, checked: the claim is about these inputs of this model. ``outputs`` follow from its bytes."""
+    """What a prover answered, checked: the claim is about these inputs of this model. ``outputs`` follow from its bytes;
+    ``clamped``: numbers of the inputs that were cut.
+    """
 
     claim_id: ClaimId
     posted: PostedClaim
     outputs: list[Any]
+    clamped: int
 
 
 class Prover:
@@ -69,17 +72,19 @@ class Prover:
             await self._http.aclose()
             self._http = None
 
-    async def infer(self, model_id: ModelId, header: Header, interface: Interface, inputs: list[Any]) -> Inferred:
-        """Have a model run. Raises ClaimError for inputs that the model does not take, Problem 503 if the prover can't be
-        asked, 502 if its answer does not hold.
+    async def infer(
+        self, model_id: ModelId, header: Header, interface: Interface, inputs: list[Any], clamp: bool = False
+    ) -> Inferred:
+        """Have a model run. ``clamp``: numbers beyond an input's format are cut. Raises ClaimError for inputs that the model
+        does not take, Problem 503 if the prover can't be asked, 502 if its answer does not hold.
         """
-        asked = input_bytes_of(header, interface, inputs)
+        asked, clamped = input_bytes_of(header, interface, inputs, clamp)
         if self._free <= 0:
             raise busy("the prover has as many requests as it takes")
         self._free -= 1
         try:
             with SECONDS.time():
-                answer = await self._ask({"model": wire.hex_of(model_id), "inputs": inputs})
+                answer = await self._ask({"model": wire.hex_of(model_id), "inputs": inputs, "clamp": clamp})
         finally:
             self._free += 1
         try:
@@ -94,7 +99,7 @@ class Prover:
                 "the prover answered what can't be right, and nothing was claimed; the operator finds why in the log",
             ) from None
         ANSWERS.labels("ok").inc()
-        return found
+        return replace(found, clamped=clamped)
 
     def _checked(self, answer: Any, model_id: ModelId, header: Header, asked: bytes) -> Inferred:
         read = wire.object_of(answer, "the answer", ("claim_id", "posted"))
@@ -107,7 +112,7 @@ class Prover:
         if posted.inputs != asked:
             raise BadAnswer("its claim is about other inputs than those that were asked about")
         outputs = [array.tolist() for array in outputs_of(header, posted.outputs)]
-        return Inferred(claimed, posted, outputs)
+        return Inferred(claimed, posted, outputs, 0)
 
     async def _ask(self, body: dict[str, Any]) -> Any:
         if self._http is None:
@@ -169,8 +174,10 @@ class Prover:
         )
 
 
-def input_bytes_of(header: Header, interface: Interface, inputs: list[Any]) -> bytes:
-    """What a claim about these inputs must have posted; raises ClaimError for those that the model does not take."""
+def input_bytes_of(header: Header, interface: Interface, inputs: list[Any], clamp: bool = False) -> tuple[bytes, int]:
+    """What a claim about these inputs must have posted, and how many numbers are cut in it; raises ClaimError for inputs that
+    the model does not take, without ``clamp`` for those that would be cut, too.
+    """
     if len(inputs) != len(header.inputs):
         raise ClaimError(f"the model takes {len(header.inputs)} inputs, {len(inputs)} were given; give one per input")
     arrays: list[np.ndarray] = []
@@ -183,7 +190,10 @@ def input_bytes_of(header: Header, interface: Interface, inputs: list[Any]) -> b
             # Reals are quantised as they came, as the prover does, not rounded to the function's floats before.
             as_sent = "float64" if port.real else port.dtype
             arrays.append(prepared(given, port.name, tensor.shape, as_sent))
-        return input_bytes(header, arrays)
+            if not clamp:
+                inside(port.name, arrays[-1], tensor)
+        cuts = [cut("", array, tensor) for array, tensor in zip(arrays, header.inputs, strict=True)]
+        return input_bytes(header, arrays), sum(one.count for one in cuts if one is not None)
     except (ClientError, OverflowError) as error:
         raise ClaimError(str(error)) from None
 

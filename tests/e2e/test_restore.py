@@ -58,7 +58,9 @@ def test_keys_the_deployment_and_l1_are_enough_when_every_disk_is_lost(tmp_path:
         net.sequencer(postgres.database()).start().wait_ready()
         net.add_model(program, "toy")
         net.prover().start().wait_ready()
-        honest = post("/v1/infer", {"model": "toy", "inputs": [array.tolist() for array in toy_inputs()]})
+        honest = post(
+            "/v1/infer", {"model": "toy", "inputs": [(toy_inputs()[0] / 256).tolist(), toy_inputs()[1].tolist()]}
+        )
         liar = net.client("liar")
         liar.deposit(TERMS.claim_bond)
         told = lie(

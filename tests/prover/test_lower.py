@@ -198,12 +198,23 @@ def test_bad_inputs_are_refused(two_inputs: Model, inputs: Any, words: str) -> N
         two_inputs.predict(*inputs)
 
 
-def test_inputs_beyond_the_format_saturate_and_are_counted() -> None:
+def test_inputs_beyond_the_format_saturate_and_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     model = lower(lambda x: x + 0.0, EXAMPLE)
     far = np.full_like(EXAMPLE, 1e6)
     tensor = model.program.header.inputs[0]
     assert np.all(model.quantize(far)[0] == tensor.dtype.max)
     assert model.fidelity([(far,)]).saturated_inputs == EXAMPLE.size
+    caplog.clear()
+    model.predict(far)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith("input x has 1e+06 at [0, 0], and 11 more beyond; the model takes -")
+    with pytest.raises(
+        ExecutionError, match=r"input x has 1e\+06 at .* lower the model with samples that reach as far"
+    ):
+        model.predict(far, strict=True)
+    caplog.clear()
+    model.predict(EXAMPLE, strict=True)
+    assert not caplog.records
 
 
 def test_constants_that_share_a_root_keep_their_own_shapes() -> None:

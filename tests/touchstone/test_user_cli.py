@@ -92,9 +92,20 @@ def test_infer_takes_npz_and_speaks_json(service: Service, made: Made, tmp_path:
     result = run("infer", "toy", "--input", tmp_path / "inputs.npz", "--json", url=service.url)
     assert result.exit_code == 0, result.output
     found = json.loads(result.output)
-    assert found == {"claim_id": wire.hex_of(made.claim_id), "state": "pending", "outputs": made.outputs}
+    assert found == {"claim_id": wire.hex_of(made.claim_id), "state": "pending", "outputs": made.outputs, "clamped": 0}
     sent = json.loads(next(one.body for one in service.asked if one.method == "POST"))
     assert sent["inputs"] == [array.tolist() for array in made.inputs]
+
+
+def test_numbers_beyond_the_model_s_range_are_refused_or_cut_and_told(
+    service: Service, made: Made, tmp_path: Path
+) -> None:
+    path = tmp_path / "far.json"
+    path.write_text(json.dumps([[1e9, *made.inputs[0].tolist()[1:]], made.inputs[1].tolist()]))
+    result = run("infer", "toy", "--input", path, url=service.url)
+    assert result.exit_code == 1 and "input x has 1e+09 at [0]; the model takes -128 to 127.996 there" in result.output
+    result = run("infer", "toy", "--input", path, "--clamp", url=service.url)
+    assert result.exit_code == 0 and "clamped  1 numbers of the input" in result.output
 
 
 def test_infer_fails_if_the_service_ran_the_model_on_other_inputs(

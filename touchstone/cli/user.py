@@ -52,9 +52,17 @@ def input_flag(command: F) -> F:
     )(command)
 
 
+clamp_flag = click.option(
+    "--clamp",
+    is_flag=True,
+    help="Cut numbers that the model can't take to the ends of what it takes, instead of refusing them.",
+)
+
+
 @click.command()
 @click.argument("model")
 @input_flag
+@clamp_flag
 @wait_flags
 @click.option(
     "--l1",
@@ -68,6 +76,7 @@ def infer(
     settings: UserSettings,
     model: str,
     source: Path,
+    clamp: bool,
     wait: bool,
     patience: float,
     l1: str | None,
@@ -81,7 +90,7 @@ def infer(
         raise click.UsageError("--l1 needs --deployment: the contract whose word counts")
     trusted = None if l1 is None or deployment is None else (l1, deployment)
     with client_of(settings, trusted) as client:
-        answer = client.infer(model, *read_inputs(source))
+        answer = client.infer(model, *read_inputs(source), clamp=clamp)
         if not as_json:
             _say_answer(answer)
         verified = client.verify_inclusion(answer) if trusted else None
@@ -98,6 +107,7 @@ def infer(
             "claim_id": hex_of(answer.claim_id),
             "state": state,
             "outputs": [one.tolist() for one in answer.outputs],
+            "clamped": answer.clamped,
         }
         click.echo(json.dumps(found if verified is None else {**found, "verified": True}))
         return
@@ -107,6 +117,7 @@ def infer(
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @input_flag
+@clamp_flag
 @click.option(
     "--valid-for",
     type=click.IntRange(min=1),
@@ -122,6 +133,7 @@ def claim(
     settings: ClaimSettings,
     folder: Path,
     source: Path,
+    clamp: bool,
     valid_for: int,
     wait: bool,
     patience: float,
@@ -148,7 +160,8 @@ def claim(
     place = Deployment.load(deployment)
     until = Timestamp(int(time.time()) + valid_for)
     model = load(folder)
-    made = make_claim(model, read_inputs(source), signer, Domain(place.chain_id, place.contract), until)
+    domain = Domain(place.chain_id, place.contract)
+    made = make_claim(model, read_inputs(source), signer, domain, until, clamp=clamp)
     outputs = [one.tolist() for one in made.outputs(model)]
     with client_of(settings) as client:
         named = client.claim(made.posted)
@@ -156,9 +169,10 @@ def claim(
             raise _another(made.claim_id, named)
         state: str = client.wait_final(named, patience).state if wait else "pending"
     if as_json:
-        click.echo(json.dumps({"claim_id": hex_of(named), "state": state, "outputs": outputs}))
+        click.echo(json.dumps({"claim_id": hex_of(named), "state": state, "outputs": outputs, "clamped": made.clamped}))
         return
     click.echo(f"claim    {hex_of(named)}, signed by {signer.address}")
+    _say_clamped(made.clamped)
     for number, output in enumerate(outputs):
         click.echo(f"output   {number}: {output}")
     click.echo(f"state    {state}")
@@ -202,8 +216,14 @@ def status_of(verified: Verified) -> str:
 def _say_answer(answer: Inference) -> None:
     click.echo(f"model    {answer.model.name} ({hex_of(answer.model.id)})")
     click.echo(f"claim    {hex_of(answer.claim_id)}")
+    _say_clamped(answer.clamped)
     for tensor, output in zip(answer.model.outputs, answer.outputs, strict=True):
         click.echo(f"output   {tensor.name}: {_shown(output, tensor)}")
+
+
+def _say_clamped(count: int) -> None:
+    if count:
+        click.echo(f"clamped  {count:,} numbers of the input, to the ends of what the model takes")
 
 
 def _shown(array: np.ndarray, tensor: Tensor) -> str:

@@ -165,9 +165,13 @@ def test_numbers_that_are_not_finite_are_refused(http: httpx.Client, number: str
     assert "finite" in refusal(answer, 422 if number == "1e999" else 400)
 
 
-def test_reals_beyond_the_format_saturate(http: httpx.Client) -> None:
-    answer = http.post("/v1/infer", json={"model": "toy", "inputs": [[1e30] * 600, [1, 2, 3, 4]]}, headers=BEARER)
+def test_reals_beyond_the_format_are_refused_or_cut_and_counted(http: httpx.Client) -> None:
+    body = {"model": "toy", "inputs": [[1e30] * 600, [1, 2, 3, 4]]}
+    said = refusal(http.post("/v1/infer", json=body, headers=BEARER), 422)
+    assert "input input0 has 1e+30 at [0], and 599 more beyond; the model takes -128 to 127.996 there" in said
+    answer = http.post("/v1/infer", json={**body, "clamp": True}, headers=BEARER)
     posted = posted_of(answer.json()["posted"])
+    assert answer.json()["clamped"] == 600
     assert set(np.frombuffer(posted.inputs[:1200], "<i2")) == {32767}
 
 

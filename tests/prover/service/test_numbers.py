@@ -16,10 +16,10 @@ from prover.model import Model
 from prover.service.numbers import array_of, list_of
 from prover.service.worker import Worker
 from rollup.claim import arrays
-from rollup.client.numbers import input_bytes, outputs_of, prepared
 from rollup.errors import ExecutionError
 from rollup.interface import Named
 from rollup.l1.signing import Domain, Signer
+from rollup.numbers import cut, input_bytes, outputs_of, prepared
 from rollup.types import Timestamp
 from tests.e2e.toy_program import WIDTH, toy_program
 
@@ -52,8 +52,13 @@ def test_the_claim_is_about_the_very_bytes_that_a_caller_computes(dtype: str, nu
     header = toy_program().header
     with np.errstate(over="ignore"):
         expected = [prepared(nested[0], "x", (WIDTH,), dtype), prepared(nested[1], "n", (4,), "int16")]
-    held, made = worker.infer("toy", nested)
+    held, made = worker.infer("toy", nested, clamp=True)
     assert made.posted.inputs == input_bytes(header, expected)
+    cuts = [cut("", array, tensor) for array, tensor in zip(expected, header.inputs, strict=True)]
+    assert made.clamped == sum(one.count for one in cuts if one is not None)
+    if made.clamped:
+        with pytest.raises(ExecutionError, match=r"-128 to 127\.996 there; give smaller numbers, or say clamp"):
+            worker.infer("toy", nested)
     for ours, theirs in zip(made.outputs(held.model), outputs_of(header, made.posted.outputs), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from prover.model import Model
 from rollup.claim import join
 from rollup.client.http import Answer, Bounds
-from rollup.client.numbers import input_bytes, quantised, rounded
 from rollup.client.retry import backoff, pause, retry_after
 from rollup.client.stream import Message, Reader
 from rollup.encoding import TensorType
 from rollup.interface import Named
+from rollup.numbers import cut, input_bytes, quantised, rounded
 from rollup.program import Program
 from rollup.types import DType
 from tests.e2e.toy_program import toy_program
@@ -36,6 +36,34 @@ def test_reals_become_the_nearest_integers_and_saturate(dtype: DType, scale: int
     tensor = TensorType(dtype, scale, (len(reals),))
     found = quantised(np.array(reals, np.float32), tensor).tolist()
     assert found == [min(max(number, dtype.min), dtype.max) for number in exact]
+
+
+@given(st.sampled_from(DType), st.integers(-20, 62), REALS)
+def test_what_is_cut_is_counted_and_the_furthest_is_named(dtype: DType, scale: int, reals: list[float]) -> None:
+    exact = [round(Fraction(real) * Fraction(2) ** scale) for real in reals]
+    beyond = [real for real, number in zip(reals, exact, strict=True) if not dtype.min <= number <= dtype.max]
+    found = cut("x", np.array(reals, np.float32), TensorType(dtype, scale, (len(reals),)))
+    if not beyond:
+        assert found is None
+        return
+    assert found is not None and found.count == len(beyond)
+    assert abs(found.value) == max(map(abs, beyond)) and reals[found.place[0]] == found.value
+    assert (found.low, found.high) == (dtype.min * 2.0**-scale, dtype.max * 2.0**-scale)
+
+
+def test_integers_at_the_ends_of_64_bits_are_not_cut_and_those_beyond_are() -> None:
+    wide = TensorType(DType.I64, 0, (2,))
+    assert cut("n", np.array([2**63 - 1, -(2**63)], np.int64), wide) is None
+    assert cut("n", np.array([2**63 - 1, 0], np.uint64), wide) is None
+    found = cut("n", np.array([[2**63], [2**64 - 1]], np.uint64), TensorType(DType.I64, 0, (2, 1)))
+    assert (
+        str(found)
+        == "input n has 1.84467e+19 at [1, 0], and 1 more beyond; the model takes -9.22337e+18 to 9.22337e+18 there"
+    )
+    assert (
+        str(cut("t", np.array(2.5), TensorType(DType.I8, 6, ())))
+        == "input t has 2.5; the model takes -2 to 1.98438 there"
+    )
 
 
 @given(st.sampled_from([DType.I8, DType.I16, DType.I32]), st.integers(-20, 30), REALS)

@@ -216,6 +216,25 @@ def test_a_dtype_that_is_narrower_than_the_caller_s_rounds_no_input_unnoticed(
             client.infer("toy", made.inputs[0] + np.float32(0.001), made.inputs[1])
 
 
+def test_numbers_beyond_the_model_s_range_are_refused_or_cut_and_counted(
+    service: Service, client: Client, world: World
+) -> None:
+    made = world.make(9, ends=3)
+    world.post(made)
+    far = made.inputs[0].copy()
+    far[:3] *= 1e6
+    serve(service, made, world.view(made), answer=world.answer(made))
+    with pytest.raises(
+        ClientError,
+        match=r"input x has -?[0-9.e+]+ at \[\d\], and 2 more beyond; the model takes -128 to 127.996 there",
+    ):
+        client.infer("toy", far, made.inputs[1])
+    assert not [one for one in service.asked if one.method == "POST"]
+    answer = client.infer("toy", far, made.inputs[1], clamp=True)
+    assert answer.clamped == 3 and client.verify_inclusion(answer, world.l1).inputs_checked
+    assert client.infer("toy", *made.inputs).clamped == 0
+
+
 def test_an_answer_comes_in_the_structure_of_the_function(service: Service, client: Client, world: World) -> None:
     answer = inferred(client, service, world, world.make(9))
     assert answer.result == {"of": [answer.outputs[0]], "where": answer.outputs[1]}

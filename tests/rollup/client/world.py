@@ -85,10 +85,13 @@ class World:
         client.deposit(100 * client.parameters.claim_bond)
         return client
 
-    def make(self, seed: int = 0, model: Program = PROGRAM) -> Made:
-        """Run the toy program and sign what came out; ``model``: the program that the claim names."""
+    def make(self, seed: int = 0, model: Program = PROGRAM, ends: int = 0) -> Made:
+        """Run the toy program and sign what came out; ``model``: the program that the claim names; ``ends``: how many of the
+        first input's numbers lie at an end of its format.
+        """
         self._nonce += 1
         integers = toy_inputs(seed)
+        integers[0][:ends] = np.where(integers[0][:ends] < 0, -(1 << 15), (1 << 15) - 1)
         values = values_of(PROGRAM, integers)
         outputs = outputs_of(PROGRAM, values)
         header = PROGRAM.header

@@ -32,8 +32,25 @@ def test_an_inference_answers_what_is_claimed(world):
     assert np.allclose(outputs[0], right[0] * 2.0**-8, atol=0) and outputs[1] == right[1].tolist()
     found = shown(world, answer.json()["claim_id"])
     assert found["state"] == answer.json()["state"] == "pending"
-    assert world.prover.requests[-1] == {"model": wire.hex_of(world.program.id), "inputs": asked(40)["inputs"]}
+    assert answer.json()["clamped"] == 0
+    sent = {"model": wire.hex_of(world.program.id), "inputs": asked(40)["inputs"], "clamp": False}
+    assert world.prover.requests[-1] == sent
     assert world.prover.authorizations[-1] == f"Bearer {TOKEN}"
+
+
+def test_numbers_beyond_the_model_s_range_are_refused_by_name_or_cut_and_counted(world):
+    world.prover.answer = world.inferred
+    body = asked(43)
+    body["inputs"][0][7], body["inputs"][0][8] = 1e9, -130.0
+    before = len(world.prover.requests)
+    said = problem(infer(world, body), 422, "claim")
+    assert (
+        "input input0 has 1e+09 at [7], and 1 more beyond; the model takes -128 to 127.996 there; give smaller" in said
+    )
+    assert len(world.prover.requests) == before
+    answer = infer(world, body | {"clamp": True})
+    assert answer.status_code == 201 and answer.json()["clamped"] == 2, answer.text
+    assert world.prover.requests[-1]["clamp"] is True
 
 
 def test_a_model_is_named_or_given_by_id(world):

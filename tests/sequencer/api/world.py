@@ -17,9 +17,9 @@ import numpy as np
 from rollup import wire
 from rollup.archive import Programs
 from rollup.claim import Claim, PostedClaim, input_root, join, output_root, output_types
-from rollup.client.numbers import quantised
 from rollup.l1.chain import EmbeddedChain
 from rollup.l1.client import L1Client
+from rollup.numbers import quantised
 from rollup.program import Program
 from rollup.service.health import Health
 from rollup.service.limits import WebLimits

@@ -1,8 +1,12 @@
-"""A caller's arrays and a program's integers, by the header alone: real = integer * 2^-scale."""
+"""A caller's arrays and a program's integers, by the header alone: real = integer * 2^-scale.
+
+Nothing is cut off an input in silence: ``cut`` says what its format can't hold, and whoever asks for ``clamp`` gets the count.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -67,15 +71,64 @@ def quantised(array: np.ndarray, tensor: TensorType) -> np.ndarray:
     if tensor.scale == 0 and array.dtype.kind in "biu":
         wide = np.minimum(array, np.uint64(DType.I64.max)) if array.dtype == np.uint64 else array
         return np.clip(wide.astype(np.int64), tensor.dtype.min, tensor.dtype.max).astype(tensor.dtype.numpy)
-    scaled = np.rint(array.astype(np.float64) * 2.0**tensor.scale)
+    scaled = _scaled(array, tensor)
     # The upper end of a 64-bit format is no float64: what reaches it is set apart, not cast.
     high = scaled >= float(tensor.dtype.max)
     inside = np.where(high, 0, np.clip(scaled, tensor.dtype.min, tensor.dtype.max)).astype(tensor.dtype.numpy)
     return np.where(high, tensor.dtype.max, inside).astype(tensor.dtype.numpy)
 
 
+def _scaled(array: np.ndarray, tensor: TensorType) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.rint(array.astype(np.float64) * 2.0**tensor.scale)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Elements of an input that its format can't hold. ``value``: the one that is furthest out, at ``place``; ``low``, ``high``: what
+    the model takes.
+    """
+
+    name: str
+    count: int
+    value: float
+    place: tuple[int, ...]
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        more = "" if self.count == 1 else f", and {self.count - 1:,} more beyond"
+        where = f" at {list(self.place)}" if self.place else ""
+        return f"input {self.name} has {self.value:.6g}{where}{more}; the model takes {self.low:.6g} to {self.high:.6g} there"
+
+
+def cut(name: str, array: np.ndarray, tensor: TensorType) -> Cut | None:
+    """What ``quantised`` would cut off an input; None if its format holds all of it, rounded to its grid."""
+    if tensor.scale == 0 and array.dtype.kind in "biu":
+        high, low = array > tensor.dtype.max, array < tensor.dtype.min
+    else:
+        scaled = _scaled(array, tensor)
+        # What a 64-bit format ends at is no float64: the power of two above it is beyond.
+        high = scaled > float(tensor.dtype.max) if tensor.dtype is not DType.I64 else scaled >= 2.0**63
+        low = scaled < float(tensor.dtype.min)
+    beyond = np.where(high | low, np.abs(array.astype(np.float64)), -1.0)
+    count = int(np.sum(high | low))
+    if not count:
+        return None
+    place = tuple(int(at) for at in np.unravel_index(int(np.argmax(beyond)), beyond.shape))
+    unit = 2.0**-tensor.scale
+    return Cut(name, count, float(array[place]), place, tensor.dtype.min * unit, tensor.dtype.max * unit)
+
+
+def inside(name: str, array: np.ndarray, tensor: TensorType) -> None:
+    """Raise ClientError for an input that would be cut."""
+    found = cut(name, array, tensor)
+    if found is not None:
+        raise ClientError(f"{found}; give smaller numbers, or say clamp to have them cut")
+
+
 def input_bytes(header: Header, inputs: Sequence[np.ndarray]) -> bytes:
-    """What a claim about ``inputs`` must have posted; raises ClientError if they don't fit the header."""
+    """What a claim about ``inputs`` must have posted, cut where a format ends; raises ClientError if they don't fit the header."""
     if len(inputs) != len(header.inputs):
         raise ClientError(f"the model takes {len(header.inputs)} inputs, {len(inputs)} were given; pass one per input")
     packed = []
