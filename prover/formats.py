@@ -80,7 +80,8 @@ class Formats:
             bits = ROW_BITS
         elif observed.outlier > self.outlier:
             bits = WIDE_BITS
-        if observed.magnitude and observed.deep:
+        if observed.magnitude and (observed.deep or magnitude >= 2.0 ** (bits + SCALE_LIMIT)):
+            # Room for infinities, or for magnitudes that no scale reaches with fewer bits.
             bits = max(bits, ROW_BITS)
         if wish.grid is not None:
             bits = max(bits, min(WIDE_BITS, bits + wish.grid - scale_for(magnitude, bits)))

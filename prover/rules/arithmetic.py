@@ -9,8 +9,9 @@ import numpy as np
 
 from prover.capture import Node
 from prover.draft import WORD, Coder, Const
-from prover.formats import MARGIN, quantize, scale_for
+from prover.formats import MARGIN, ROW_BITS, quantize, scale_for
 from prover.passes.calibrate import Range
+from prover.passes.infinity import DEEP, HUGE
 from prover.rules.context import Context, Fix, rule
 from prover.rules.elementwise import align, constant, elementwise, fixed
 from prover.rules.words import integer_product, integer_sum, truncated
@@ -44,7 +45,13 @@ def _neg(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) ->
 
 
 def times_const(ctx: Context, coder: Coder, x: Fix, const: Const, observed: Range) -> Fix:
-    """x times a real constant: an integer multiplier of up to 24 bits; powers of two only move the scale."""
+    """x times a real constant: an integer multiplier of up to 24 bits; powers of two only move the scale.
+
+    A constant that is as good as infinite (``HUGE``) gives an end of the result's format for every x but 0.
+    """
+    huge = ~(np.abs(const.array) < HUGE)
+    if huge.any():
+        return _times_huge(ctx, coder, x, const, huge, observed)
     value = const.scalar
     if value is not None and float(value) == 0.0:
         return Fix(coder.const(0), 0, observed)
@@ -59,6 +66,23 @@ def times_const(ctx: Context, coder: Coder, x: Fix, const: Const, observed: Rang
     common = int(np.gcd.reduce(integers.reshape(-1)))
     spare = (common & -common).bit_length() - 1 if common else 0
     return Fix(coder.mul(x.register, ctx.constant(coder, const, scale - spare)), x.scale + scale - spare, observed)
+
+
+def _times_huge(ctx: Context, coder: Coder, x: Fix, const: Const, huge: np.ndarray, observed: Range) -> Fix:
+    """x times a constant that is ``huge`` here and there: a mask times the least float, say."""
+    reach = observed.magnitude * MARGIN + max(observed.room, DEEP)
+    scale = scale_for(reach, ROW_BITS)
+    zero = coder.const(0)
+    sign = coder.less(zero, x.register)
+    if coder.bounds[x.register][0] < 0:
+        sign = coder.sub(sign, coder.less(x.register, zero))
+    ends = Const(np.where(huge, np.sign(const.array), 0) * math.floor(reach * 2.0**scale), const.stacked)
+    far = coder.mul(sign, ctx.constant(coder, ends, 0))
+    if huge.all():
+        return Fix(far, scale, observed)
+    near = times_const(ctx, coder, x, Const(np.where(huge, 0, const.array), const.stacked), observed)
+    (a, b), common = align(ctx, coder, [Fix(far, scale, observed), near])
+    return Fix(coder.add(a, b), common, observed)
 
 
 @rule("mul")

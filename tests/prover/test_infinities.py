@@ -56,3 +56,24 @@ def test_large_numbers_are_no_infinities() -> None:
     got, large = lower(lambda x: (jnp.where(x > 0, x, -3e4) + 1, x > jnp.inf), x).predict(x)
     np.testing.assert_allclose(got, np.where(x > 0, x, -3e4) + 1, atol=16)
     assert not large.any()
+
+
+@pytest.mark.parametrize("least", [np.finfo(np.float32).min, -1e30, -(2.0**90)])
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_a_mask_made_by_arithmetic_hides_what_no_sample_showed(least: float, kind: type) -> None:
+    """(1 - mask) * least, as exported language models have it, of a mask of reals or of integers."""
+
+    def masked(x: Any, keep: Any) -> Any:
+        return jax.nn.softmax(x @ x.T + (1.0 - keep.astype(jnp.float32)) * np.float32(least), axis=-1) @ x
+
+    x = reals(6, 8) * np.float32(0.5)
+    model = lower(masked, x, ALL.astype(kind), calibration=[(x, ALL.astype(kind))])
+    for keep in (ALL, SOME):
+        np.testing.assert_allclose(model.predict(x, keep.astype(kind)), masked(x, keep.astype(kind)), atol=1e-3)
+
+
+@pytest.mark.parametrize("power", [70, 76, 89])
+def test_magnitudes_short_of_infinity_keep_their_meaning(power: int) -> None:
+    x, far = np.array([0, 1, 1, 0], np.float32), np.float32(2.0**power)
+    model = lower(lambda x: x - (1.0 - x) * far, x, calibration=[(x,)])
+    np.testing.assert_allclose(model.predict(x), x - (1 - x) * far, rtol=1e-3, atol=far * 1e-3)

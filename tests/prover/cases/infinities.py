@@ -36,6 +36,20 @@ def _least_float(x: Any, keep: Any) -> Any:
     return jax.nn.softmax(x @ x.T + (mask * 2)[None, :], axis=-1) @ x
 
 
+def _by_arithmetic(x: Any, keep: Any, kept: Any) -> Any:
+    """Masks that are products of a real and of an integer mask with the least float, its negative, and a table that has it here
+    and there.
+    """
+    least = jnp.finfo(jnp.float32).min
+    scores = x @ x.T
+    return (
+        jax.nn.softmax(scores + (1.0 - keep) * least, axis=-1),
+        jax.nn.softmax(scores - (1.0 - kept.astype(jnp.float32)) * -least, axis=-1),
+        jax.nn.softmax(scores + keep * np.where(CAUSAL, least, 0.25).astype(np.float32), axis=-1),
+        jax.nn.softmax(scores + (keep - 1.0) / np.float32(1e-35), axis=-1) @ x,
+    )
+
+
 def _guarded(x: Any, keep: Any) -> Any:
     """The largest of what is kept, per row; of nothing, zero."""
     most = jnp.max(jnp.where(keep[None, :] > x, x, -INFINITY), axis=-1)
@@ -95,6 +109,7 @@ case("mask, looked at again", _looked_at_again, reals(6, 8) * 0.5, PADDED)
 for name, hidden in (("large", -1e9), ("the least float", np.finfo(np.float32).min)):
     MASK = np.where(CAUSAL | np.eye(6, dtype=bool), 0, hidden).astype(np.float32)
     case(f"mask, an input, {name}", _given, reals(6, 8) * 0.5, MASK)
+case("mask, made by arithmetic", _by_arithmetic, reals(6, 8) * 0.5, PADDED, PADDED.astype(np.int32))
 case("mask, the least float", _least_float, reals(6, 8) * 0.5, PADDED)
 case("attention, block by block", _block_by_block, reals(6, 8), np.int32(17), relative=1e-3)
 case("logarithms of masked sums", _logarithms, reals(6, 6), PADDED)
