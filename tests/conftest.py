@@ -17,7 +17,7 @@ from tests.postgres import Postgres
 
 settings.register_profile("touchstone", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("touchstone")
-gc.set_threshold(100_000, 50, 100)
+gc.set_threshold(100_000, 20, 5)
 
 
 def pytest_configure(config: pytest.Config) -> None:
