@@ -105,14 +105,14 @@ def test_what_an_application_gets_is_what_the_model_says_what_l1_has_and_what_it
 class OfOtherInputs(Worker):
     """Runs the model on something else."""
 
-    def infer(self, name, inputs):
+    def infer(self, name, inputs, clamp=False):
         return super().infer(name, [np.zeros_like(np.asarray(one)).tolist() for one in inputs])
 
 
 class OfAnotherModel(Worker):
     """Runs a cheaper model."""
 
-    def infer(self, name, inputs):
+    def infer(self, name, inputs, clamp=False):
         return super().infer("toy", [[0.0] * 600, [0] * 4])
 
 
