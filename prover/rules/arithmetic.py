@@ -49,7 +49,7 @@ def times_const(ctx: Context, coder: Coder, x: Fix, const: Const, observed: Rang
 
     A constant that is as good as infinite (``HUGE``) gives an end of the result's format for every x but 0.
     """
-    huge = ~(np.abs(const.array) < HUGE)
+    huge = ~(np.abs(const.array.astype(np.float64)) < HUGE)
     if huge.any():
         return _times_huge(ctx, coder, x, const, huge, observed)
     value = const.scalar
