@@ -69,7 +69,7 @@ def make_claim(
     header = program.header
     integers, cuts = model.quantize(*arrays), model.cuts(*arrays)
     if cuts and not clamp:
-        raise ExecutionError(f"{cuts[0]}; give smaller numbers, or say clamp to have them cut")
+        raise ExecutionError(cuts[0].refusal)
     size = sum(tensor.bytes for tensor in (*header.inputs, *output_types(header)))
     if size > MAX_CLAIM_BYTES:
         raise ClaimError(

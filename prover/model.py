@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,7 +23,7 @@ from prover.saturation import Saturated, saturation
 from prover.trace import trace_bytes
 from rollup.errors import ExecutionError, LoweringError
 from rollup.interface import DTYPES, MOST_DEPTH, MOST_NAME, Interface, Named, Structure
-from rollup.numbers import Cut, cut
+from rollup.numbers import Cut, cuts
 from rollup.program import Program
 
 LOG = logging.getLogger(__name__)
@@ -142,13 +143,8 @@ class Model:
 
     def cuts(self, *arrays: Any) -> list[Cut]:
         """What ``quantize`` cuts off inputs that fit in shape and dtype, an entry an input that loses something."""
-        ports, tensors = self.program.interface.inputs, self.program.header.inputs
-        found = [
-            cut(port.name, np.asarray(leaf), tensor)
-            for leaf, port, tensor in zip(jax.tree.leaves(arrays), ports, tensors, strict=True)
-            if port.real
-        ]
-        return [one for one in found if one is not None]
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(arrays)]
+        return cuts(self.program.header, self.program.interface, leaves)
 
     def predict(self, *arrays: Any, strict: bool = False) -> Any:
         """The function's result, computed by the integer program.
@@ -267,7 +263,8 @@ def distinct(names: Sequence[str]) -> list[str]:
     for number, name in enumerate(names):
         clean = "".join(mark if mark.isprintable() else "_" for mark in name) or f"{number}"
         clean = clean.encode()[: MOST_NAME - 8].decode(errors="ignore")
-        found.append(clean if clean not in found else f"{clean}_{number}")
+        unique = (f"{clean}_{at}" for at in itertools.count(number))
+        found.append(clean if clean not in found else next(one for one in unique if one not in found))
     return found
 
 

@@ -96,6 +96,10 @@ class Interface:
         if list(_leaves(self.structure)) != list(range(len(outputs))):
             yield f"its structure does not name the {len(outputs)} outputs in order, in at most {MOST_DEPTH} levels"
 
+    def output(self, name: str) -> int:
+        """Number of the output of this name; raises ValueError if there is none."""
+        return [port.name for port in self.outputs].index(name)
+
     def restored(self, arrays: Sequence[Any]) -> Any:
         """The outputs in the structure of the result."""
         return _restored(self.structure, arrays)

@@ -14,6 +14,7 @@ import numpy as np
 from rollup.claim import arrays, output_types
 from rollup.encoding import Header, TensorType
 from rollup.errors import ClientError
+from rollup.interface import Interface
 from rollup.program import pack
 from rollup.types import DType
 
@@ -96,6 +97,11 @@ class Cut:
     low: float
     high: float
 
+    @property
+    def refusal(self) -> str:
+        """To be told to whoever can ask for ``clamp``."""
+        return f"{self}; give smaller numbers, or say clamp to have them cut"
+
     def __str__(self) -> str:
         more = "" if self.count == 1 else f", and {self.count - 1:,} more beyond"
         where = f" at {list(self.place)}" if self.place else ""
@@ -120,11 +126,13 @@ def cut(name: str, array: np.ndarray, tensor: TensorType) -> Cut | None:
     return Cut(name, count, float(array[place]), place, tensor.dtype.min * unit, tensor.dtype.max * unit)
 
 
-def inside(name: str, array: np.ndarray, tensor: TensorType) -> None:
-    """Raise ClientError for an input that would be cut."""
-    found = cut(name, array, tensor)
-    if found is not None:
-        raise ClientError(f"{found}; give smaller numbers, or say clamp to have them cut")
+def cuts(header: Header, interface: Interface, inputs: Sequence[np.ndarray]) -> list[Cut]:
+    """What ``quantised`` would cut off inputs that fit in shape and dtype, an entry an input that loses something."""
+    found = [
+        cut(port.name, array, tensor)
+        for array, port, tensor in zip(inputs, interface.inputs, header.inputs, strict=True)
+    ]
+    return [one for one in found if one is not None]
 
 
 def input_bytes(header: Header, inputs: Sequence[np.ndarray]) -> bytes:

@@ -79,7 +79,7 @@ class Speaker:
 
     def output(self, name: str) -> int:
         """Number of the output ``best`` or ``accepted``."""
-        return [port.name for port in self.model.program.interface.outputs].index(name)
+        return self.model.program.interface.output(name)
 
     @cached_property
     def generator(self) -> Generator:

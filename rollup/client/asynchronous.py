@@ -24,7 +24,7 @@ from rollup.client.verify import L1, Verified
 from rollup.client.views import ClaimView, Event, Inference, ModelView, State, reading
 from rollup.errors import BadAnswer, ChainError, ClaimError, ClaimInvalid, ClientError, WaitTimeout
 from rollup.l1.client import ClaimStatus, L1Client
-from rollup.numbers import inside, prepared
+from rollup.numbers import cuts, prepared
 from rollup.types import ModelId
 
 T = TypeVar("T")
@@ -103,10 +103,9 @@ class AsyncClient:
             prepared(array, tensor.name, tensor.shape, tensor.dtype)
             for array, tensor in zip(inputs, view.inputs, strict=True)
         ]
-        tensors = view.header.inputs
-        for array, port, tensor in zip(arrays, view.interface.inputs, tensors, strict=True):
-            if not clamp:
-                inside(port.name, array, tensor)
+        found = cuts(view.header, view.interface, arrays)
+        if found and not clamp:
+            raise ClientError(found[0].refusal)
         request = requests.infer(view.id, arrays, clamp, secrets.token_hex(16))
         answer = await self._ask(request, lambda data: views.inference(view, arrays, data))
         self._remember(answer)

@@ -20,7 +20,7 @@ from rollup.encoding import Header, TensorType, decode_header
 from rollup.errors import BadAnswer, ClaimError, ClientError, CommitmentError, EncodingError
 from rollup.interface import Interface, Named
 from rollup.merkle import hash_header
-from rollup.numbers import cut, dtype_of, rounded
+from rollup.numbers import cuts, dtype_of, rounded
 from rollup.program import parse_json, proven_interface
 from rollup.types import ModelId, Root, Timestamp
 
@@ -79,9 +79,7 @@ class Inference:
     @property
     def clamped(self) -> int:
         """Numbers of the inputs that were cut to an end of their format: the claim, and the outputs, are about those ends."""
-        tensors = self.model.header.inputs
-        cuts = [cut("", array, tensor) for array, tensor in zip(self.inputs, tensors, strict=True)]
-        return sum(one.count for one in cuts if one is not None)
+        return sum(one.count for one in cuts(self.model.header, self.model.interface, self.inputs))
 
     @property
     def result(self) -> Any:

@@ -18,7 +18,7 @@ from rollup.errors import BadAnswer, ClaimError, ClientError
 from rollup.interface import Interface
 from rollup.l1.signing import Domain
 from rollup.l1.signing import claim_id as id_of
-from rollup.numbers import cut, input_bytes, inside, outputs_of, prepared
+from rollup.numbers import cuts, input_bytes, outputs_of, prepared
 from rollup.service.limits import busy, check_json
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, histogram
@@ -190,10 +190,10 @@ def input_bytes_of(header: Header, interface: Interface, inputs: list[Any], clam
             # Reals are quantised as they came, as the prover does, not rounded to the function's floats before.
             as_sent = "float64" if port.real else port.dtype
             arrays.append(prepared(given, port.name, tensor.shape, as_sent))
-            if not clamp:
-                inside(port.name, arrays[-1], tensor)
-        cuts = [cut("", array, tensor) for array, tensor in zip(arrays, header.inputs, strict=True)]
-        return input_bytes(header, arrays), sum(one.count for one in cuts if one is not None)
+        found = cuts(header, interface, arrays)
+        if found and not clamp:
+            raise ClaimError(found[0].refusal)
+        return input_bytes(header, arrays), sum(one.count for one in found)
     except (ClientError, OverflowError) as error:
         raise ClaimError(str(error)) from None
 

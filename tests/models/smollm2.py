@@ -98,7 +98,7 @@ def text(model: Model, given: Sequence[Sample], known: LanguageModel | None = No
     agreed, clear, divergence, surprise = [], [], [], []
     value = logits_value(model)
     scale = model.program.meta["scales"][model.program.locate(value)[0]]
-    best = [port.name for port in model.program.interface.outputs].index("best")
+    best = model.program.interface.output("best")
     best_value = model.program.header.outputs[best][0]
     for tokens, prompt, length in given:
         real = np.asarray(known.logits(tokens), np.float64)

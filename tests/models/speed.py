@@ -120,7 +120,7 @@ def compilation(work: Callable[[], Any]) -> float:
 def speed(model: Model, quick: bool = False) -> Iterator[Row]:
     """All rows about speed, the model's pass being compiled already."""
     inputs = model.quantize(*smollm2.samples(count=1)[0])
-    output = [port.name for port in model.program.interface.outputs].index("best")
+    output = model.program.interface.output("best")
     machine = Incremental(model.executor, output=output, self_test=False)
 
     def rows() -> None:

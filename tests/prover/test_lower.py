@@ -262,6 +262,8 @@ def test_names_are_those_of_the_arguments_made_fit() -> None:
     assert [port.name for port in interface.inputs] == ["image", "rest.x", "rest.y"]
     assert [(port.name, port.dtype) for port in interface.outputs] == [("output", "int32"), ("a_b", "float32")]
     assert [port.dtype for port in interface.inputs] == ["float32", "float32", "int32"]
+    alike = model.named(["x_2", "x", "x"], None).program.interface
+    assert [port.name for port in alike.inputs] == ["x_2", "x", "x_3"]
     longer = model.named(["x" * 999, "x" * 998, "\x00"], None).program
     assert list(longer.interface.problems(longer.header)) == [] and longer.id != model.program.id
 
