@@ -48,7 +48,7 @@ from tests.anvil import Anvil
 from tests.campaigns.network import Network
 from tests.e2e import long_reductions
 from tests.e2e.long_reductions import LIES, Forged, false_values
-from tests.e2e.toy_program import toy_inputs, toy_program
+from tests.e2e.toy_program import toy_inputs, toy_numbers, toy_program
 from touchstone.lies import Lie, signed, with_values
 from touchstone.network import resumed
 from touchstone.publishing import published
@@ -187,7 +187,7 @@ class Scenario:
         raise AssertionError(f"{path} was not accepted in two minutes: {answer.text}")
 
     def _infer(self) -> None:
-        inputs = [array.tolist() for array in toy_inputs(self.number)]
+        inputs = toy_numbers(self.number)
         answer = self._post("/v1/infer", {"model": MODEL, "inputs": inputs})
         self.accepted.honest.add(claim_id_of(answer["claim_id"]))
 

@@ -24,7 +24,7 @@ from rollup.types import Duration
 from tests.anvil import Anvil
 from tests.campaigns.crash import MODEL, Accepted, Killer, Scenario
 from tests.campaigns.network import Network
-from tests.e2e.toy_program import toy_inputs, toy_program
+from tests.e2e.toy_program import toy_numbers, toy_program
 
 TERMS = Parameters(window=Duration(30), clock=Duration(30), arity=5)
 ALLOWED = 1.10
@@ -79,7 +79,7 @@ def run(minutes: float, rate: float) -> dict[str, object]:
             if scenario is not None:
                 scenario.play()
             while sent < rate * (time.monotonic() - begun):
-                inputs = [array.tolist() for array in toy_inputs(sent % 1000)]
+                inputs = toy_numbers(sent % 1000)
                 answer = http.post(net.url("sequencer") + "/v1/infer", json={"model": MODEL, "inputs": inputs})
                 refused += answer.status_code != 201
                 sent += 1

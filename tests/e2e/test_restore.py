@@ -23,7 +23,7 @@ from rollup.types import Duration, Timestamp
 from rollup.wire import posted_json
 from tests.anvil import Anvil
 from tests.campaigns.network import Network
-from tests.e2e.toy_program import toy_inputs, toy_program
+from tests.e2e.toy_program import toy_inputs, toy_numbers, toy_program
 from tests.postgres import Postgres
 from touchstone.lies import About, lie, signed
 
@@ -58,9 +58,7 @@ def test_keys_the_deployment_and_l1_are_enough_when_every_disk_is_lost(tmp_path:
         net.sequencer(postgres.database()).start().wait_ready()
         net.add_model(program, "toy")
         net.prover().start().wait_ready()
-        honest = post(
-            "/v1/infer", {"model": "toy", "inputs": [(toy_inputs()[0] / 256).tolist(), toy_inputs()[1].tolist()]}
-        )
+        honest = post("/v1/infer", {"model": "toy", "inputs": toy_numbers()})
         liar = net.client("liar")
         liar.deposit(TERMS.claim_bond)
         told = lie(

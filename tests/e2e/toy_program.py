@@ -74,6 +74,12 @@ def toy_inputs(seed: int = 0) -> list[np.ndarray]:
     return [random.integers(-2000, 2000, WIDTH).astype(np.int16), random.integers(-9, 9, 4).astype(np.int16)]
 
 
+def toy_numbers(seed: int = 0) -> list[list[float] | list[int]]:
+    """The same inputs as an application sends them: reals where the header has a scale."""
+    real, whole = toy_inputs(seed)
+    return [(real / 256).tolist(), whole.tolist()]
+
+
 def values_of(program: Program, inputs: Arrays) -> list[np.ndarray]:
     """All values of one execution, by the reference."""
     return run(program, list(inputs))

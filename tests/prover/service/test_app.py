@@ -18,7 +18,7 @@ from rollup.l1.events import ClaimPosted
 from rollup.merkle import TraceTree, hash_leaf, hash_node, tensor_tree
 from rollup.types import Gindex, Root
 from rollup.wire import posted_of
-from tests.e2e.toy_program import toy_inputs, toy_program, values_of
+from tests.e2e.toy_program import toy_inputs, toy_numbers, toy_program, values_of
 from tests.prover.service.stage import BEARER, TERMS, Stage, served
 
 
@@ -40,14 +40,8 @@ def http(prover: tuple[httpx.Client, Worker, Archive]) -> httpx.Client:
     return prover[0]
 
 
-def nested(seed: int = 0) -> list[Any]:
-    """The toy's inputs as an application sends them: reals where the header has a scale."""
-    real, whole = toy_inputs(seed)
-    return [(real / 256.0).tolist(), whole.tolist()]
-
-
 def inferred(http: httpx.Client, seed: int = 0, model: str = "toy") -> dict[str, Any]:
-    answer = http.post("/v1/infer", json={"model": model, "inputs": nested(seed)}, headers=BEARER)
+    answer = http.post("/v1/infer", json={"model": model, "inputs": toy_numbers(seed)}, headers=BEARER)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -121,7 +115,7 @@ def test_on_dispute_nothing_is_hashed_until_the_trace_is_asked_for(
 
 
 def test_without_the_token_nothing_is_inferred(http: httpx.Client, stage: Stage) -> None:
-    body = {"model": "toy", "inputs": nested()}
+    body = {"model": "toy", "inputs": toy_numbers()}
     for header in (None, "", "Bearer", "Bearer wrong", "bearer", f"Basic {BEARER['authorization']}", "Bearer \xff"):
         headers = {} if header is None else {"authorization": header.encode("latin-1")}
         answer = http.post("/v1/infer", json=body, headers=headers)
@@ -137,20 +131,20 @@ def test_without_the_token_nothing_is_inferred(http: httpx.Client, stage: Stage)
 @pytest.mark.parametrize(
     ("inputs", "why"),
     [
-        ([nested()[0]], "takes 2 input arrays, 1 were given"),
-        ([*nested(), 1], "takes 2 input arrays, 3 were given"),
-        ([nested()[0][:-1], nested()[1]], "has shape (599,), the model takes (600,)"),
-        ([nested()[0], [[1, 2], [3, 4]]], "has shape (2, 2), the model takes (4,)"),
-        ([nested()[0], [1, 2, [3], 4]], "different lengths"),
-        ([nested()[0], [1, 2, 3, 0.5]], "the model takes integers"),
-        ([nested()[0], [1, 2, 3, 40000]], "outside of I16"),
-        ([nested()[0], [1, 2, 3, 10**30]], "no number of 64 bits"),
-        ([nested()[0], [1, 2, 3, None]], "no number of 64 bits"),
-        ([nested()[0], [1, 2, 3, "4"]], "text"),
-        ([nested()[0], [1, 2, 3, {}]], "no number of 64 bits"),
-        ([nested()[0], []], "has shape (0,)"),
-        ([nested()[0], "1234"], "text"),
-        ([nested()[0], None], "no number of 64 bits"),
+        ([toy_numbers()[0]], "takes 2 input arrays, 1 were given"),
+        ([*toy_numbers(), 1], "takes 2 input arrays, 3 were given"),
+        ([toy_numbers()[0][:-1], toy_numbers()[1]], "has shape (599,), the model takes (600,)"),
+        ([toy_numbers()[0], [[1, 2], [3, 4]]], "has shape (2, 2), the model takes (4,)"),
+        ([toy_numbers()[0], [1, 2, [3], 4]], "different lengths"),
+        ([toy_numbers()[0], [1, 2, 3, 0.5]], "the model takes integers"),
+        ([toy_numbers()[0], [1, 2, 3, 40000]], "outside of I16"),
+        ([toy_numbers()[0], [1, 2, 3, 10**30]], "no number of 64 bits"),
+        ([toy_numbers()[0], [1, 2, 3, None]], "no number of 64 bits"),
+        ([toy_numbers()[0], [1, 2, 3, "4"]], "text"),
+        ([toy_numbers()[0], [1, 2, 3, {}]], "no number of 64 bits"),
+        ([toy_numbers()[0], []], "has shape (0,)"),
+        ([toy_numbers()[0], "1234"], "text"),
+        ([toy_numbers()[0], None], "no number of 64 bits"),
     ],
 )
 def test_inputs_that_do_not_fit_are_named(http: httpx.Client, inputs: Any, why: str) -> None:
@@ -182,7 +176,7 @@ def test_other_bodies_models_and_methods_are_refused(http: httpx.Client) -> None
     assert "there are: toy, later" in refusal(post({"model": "nothing", "inputs": []}), 404)
     for body in ([], 7, {}, {"model": "toy"}, {"model": 7, "inputs": []}, {"model": "toy", "inputs": {}}):
         refusal(post(body), 422)
-    assert "extra" in refusal(post({"model": "toy", "inputs": nested(), "more": 1}), 422).lower()
+    assert "extra" in refusal(post({"model": "toy", "inputs": toy_numbers(), "more": 1}), 422).lower()
     refusal(http.get("/v1/infer"), 405)
 
 
@@ -226,7 +220,7 @@ def test_too_many_inferences_of_one_model_are_told_to_come_back(stage: Stage) ->
     worker = stage.worker(queue=1)
     held = worker.find("toy")
     with served(worker, Archive(worker.trace)) as http, worker._turn(held):
-        answer = http.post("/v1/infer", json={"model": "toy", "inputs": nested()}, headers=BEARER)
+        answer = http.post("/v1/infer", json={"model": "toy", "inputs": toy_numbers()}, headers=BEARER)
         assert "wait" in refusal(answer, 503) and answer.headers["retry-after"] == "1"
-        later = http.post("/v1/infer", json={"model": "later", "inputs": nested()}, headers=BEARER)
+        later = http.post("/v1/infer", json={"model": "later", "inputs": toy_numbers()}, headers=BEARER)
         assert later.status_code == 200

@@ -16,7 +16,7 @@ from rollup.l1.development import KEYS, DevelopmentChain
 from rollup.l1.fees import FeePolicy
 from rollup.l1.keys import load_signer
 from rollup.wire import posted_of
-from tests.e2e.toy_program import toy_inputs, toy_program
+from tests.e2e.toy_program import toy_numbers, toy_program
 from tests.process import PATIENCE, Process
 from tests.prover.service.stage import TERMS
 from touchstone.cli import main
@@ -52,8 +52,7 @@ def test_it_answers_keeps_its_secrets_and_ends_in_order(place: tuple[Path, str])
             while (ready := http.get("/readyz")).status_code != 200:
                 assert time.monotonic() < deadline, ready.text
                 time.sleep(0.1)
-            real, whole = toy_inputs()
-            body = {"model": "toy", "inputs": [(real / 256.0).tolist(), whole.tolist()]}
+            body = {"model": "toy", "inputs": toy_numbers()}
             answer = http.post("/v1/infer", json=body, headers={"authorization": f"Bearer {TOKEN}"})
             posted = posted_of(answer.json()["posted"])
             assert posted.claim.claimant == load_signer(KEYS[1]).address

@@ -17,7 +17,7 @@ from rollup.errors import EncodingError, SettingsError
 from rollup.l1.client import ClaimStatus
 from rollup.l1.events import Challenged, ClaimPosted
 from rollup.types import Root
-from tests.e2e.toy_program import toy_inputs, toy_program
+from tests.e2e.toy_program import toy_numbers, toy_program
 from tests.prover.service.stage import ETHER, TERMS, Stage, model_of_toy
 from touchstone.services.prover import Prover, ProverOptions
 
@@ -43,8 +43,7 @@ def prover(stage: Stage, name: str = "prover", **options: Any) -> Iterator[Prove
 
 def claim(one: Prover, stage: Stage, model: str, seed: int = 0) -> tuple[Made, Inclusion]:
     """Infer, and let somebody post it."""
-    real, whole = toy_inputs(seed)
-    _, made = one.worker.infer(model, [(real / 256.0).tolist(), whole.tolist()])
+    _, made = one.worker.infer(model, toy_numbers(seed))
     one.archive.keep(made)
     receipt = stage.client("sequencer").post_batch([made.posted])
     posted = receipt.one(ClaimPosted)

@@ -6,13 +6,12 @@ from hashlib import sha256
 
 from rollup import wire
 from sequencer.api.idempotency import HALFWAY, REPLAYED
-from tests.e2e.toy_program import toy_inputs
+from tests.e2e.toy_program import toy_numbers
 from tests.sequencer.api.test_claims import problem
 
 
 def asked(seed):
-    reals, integers = toy_inputs(seed)
-    return {"model": "toy", "inputs": [(reals / 256).tolist(), integers.tolist()]}
+    return {"model": "toy", "inputs": toy_numbers(seed)}
 
 
 def at_once(calls):
