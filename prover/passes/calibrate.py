@@ -77,6 +77,9 @@ def _largest(x: Any, masked: bool) -> Array:
     rows = np.asarray(x).reshape(len(x), -1)
     if rows.dtype.kind in "iub":
         return np.array([rows.min(), rows.max(), 0, 0, 0], dtype=np.float64)
+    if rows.dtype.kind == "c":
+        # Lowering refuses what gives them, by name.
+        return np.zeros(STATISTICS)
     width = max(1, PART // len(rows))
     parts = [_part(np, rows[:, at : at + width], masked, 1) for at in range(0, rows.shape[1], width)]
     lows, highs, totals, counts, nans, infinities = (

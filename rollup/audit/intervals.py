@@ -41,6 +41,11 @@ class Range(NamedTuple):
     def inside(self, other: Range) -> bool:
         return other.low <= self.low and self.high <= other.high
 
+    def within(self, other: Range) -> Range:
+        """What both hold; ``other`` if there is nothing."""
+        low, high = max(self.low, other.low), min(self.high, other.high)
+        return Range(low, high) if low <= high else other
+
     def hull(self, other: Range) -> Range:
         return Range(min(self.low, other.low), max(self.high, other.high))
 
@@ -175,10 +180,22 @@ def extremes(array: np.ndarray) -> Range:
     return Range(int(array.min()), int(array.max()))
 
 
-def _sharp_sum(op: Op, w: Access, array: np.ndarray, x: Range) -> tuple[Range, int] | None:
-    """(range of sum x * w, bound of sum |x| |w|) over output channels of a constant factor; None if it is too large
-    to look at.
-    """
+class _Weights(NamedTuple):
+    """Per output channel of a constant factor, int64: the sum of its positive weights and the sum of its negative ones."""
+
+    up: np.ndarray
+    down: np.ndarray
+
+    def sum(self, x: Range) -> tuple[Range, int]:
+        """(range of sum x * w, bound of sum |x| |w|) over the channels."""
+        pairs = [(int(p), int(n)) for p, n in zip(self.up, self.down, strict=True)]
+        high = max(p * x.high + n * x.low for p, n in pairs)
+        low = min(p * x.low + n * x.high for p, n in pairs)
+        return Range(low, high), max(p - n for p, n in pairs) * x.magnitude
+
+
+def _weights(op: Op, w: Access, array: np.ndarray) -> _Weights | None:
+    """The channels of a constant factor of a sum; None if it is too large to look at."""
     sizes = extents(op)
     if array.size > SHARP_LIMIT or w.indirect is not None:
         return None
@@ -193,15 +210,24 @@ def _sharp_sum(op: Op, w: Access, array: np.ndarray, x: Range) -> tuple[Range, i
         return None
     up = np.sum(np.maximum(weights, 0), axis=tuple(in_box), dtype=np.int64).reshape(-1) * count
     down = np.sum(np.minimum(weights, 0), axis=tuple(in_box), dtype=np.int64).reshape(-1) * count
-    if up.size > _CHANNELS:
-        return None
-    pairs = [(int(p), int(n)) for p, n in zip(up, down, strict=True)]
-    high = max(p * x.high + n * x.low for p, n in pairs)
-    low = min(p * x.low + n * x.high for p, n in pairs)
-    return Range(low, high), max(p - n for p, n in pairs) * x.magnitude
+    return _Weights(up, down) if up.size <= _CHANNELS else None
 
 
-def _reduce(program: Program, op: Op, read: Sequence[Range]) -> tuple[Range, int, list[str]]:
+def _weighed(program: Program, op: Op) -> list[tuple[int, _Weights]]:
+    """The constant factors of a sum of products whose channels are looked at: the number of the *other* factor, and the channels."""
+    if op.monoid is not Monoid.SUM or op.factors != 2:
+        return []
+    found = []
+    for mine, other in ((0, 1), (1, 0)):
+        access = op.accesses[mine]
+        if isinstance(access.source, Constant):
+            weights = _weights(op, access, program.seen(access))
+            if weights is not None:
+                found.append((other, weights))
+    return found
+
+
+def _reduce(op: Op, read: Sequence[Range], weighed: Sequence[tuple[int, _Weights]]) -> tuple[Range, int, list[str]]:
     """(unwrapped acc, bound of sum |x| |y|, what can wrap on the way)."""
     if op.factors == 0:
         return ZERO, 0, []
@@ -214,14 +240,10 @@ def _reduce(program: Program, op: Op, read: Sequence[Range]) -> tuple[Range, int
         case Monoid.ARGMAX | Monoid.ARGMIN:
             return Range(0, count - 1), product.magnitude, found
     acc, magnitude = Range(product.low * count, product.high * count), product.magnitude * count
-    if op.factors == 2:
-        for mine, other in ((0, 1), (1, 0)):
-            source = op.accesses[mine].source
-            if isinstance(source, Constant):
-                sharp = _sharp_sum(op, op.accesses[mine], program.seen(op.accesses[mine]), read[other])
-                if sharp is not None:
-                    acc = Range(max(acc.low, sharp[0].low), min(acc.high, sharp[0].high))
-                    magnitude = min(magnitude, sharp[1])
+    for other, weights in weighed:
+        sharp, bound = weights.sum(read[other])
+        acc = Range(max(acc.low, sharp.low), min(acc.high, sharp.high))
+        magnitude = min(magnitude, bound)
     if not acc.inside(INT64):
         found.append(f"the sum can be {_far(acc)}")
     return acc, magnitude, found
@@ -241,9 +263,9 @@ def live_registers(code: Sequence[Instr]) -> set[int]:
     return live
 
 
-def op_intervals(program: Program, op: Op, read: Sequence[Range]) -> OpIntervals:
+def _op_intervals(op: Op, read: Sequence[Range], weighed: Sequence[tuple[int, _Weights]]) -> OpIntervals:
     """Intervals of one op whose accesses read within ``read``."""
-    exact_acc, magnitude, overflows = _reduce(program, op, read)
+    exact_acc, magnitude, overflows = _reduce(op, read, weighed)
     exact, wrapped = [exact_acc], [exact_acc if exact_acc.inside(INT64) else INT64]
     if overflows and op.monoid in (Monoid.MAX, Monoid.MIN, Monoid.NONE):
         wrapped[0] = INT64
@@ -272,32 +294,54 @@ def op_intervals(program: Program, op: Op, read: Sequence[Range]) -> OpIntervals
     return OpIntervals(tuple(read), wrapped[0], tuple(wrapped), tuple(exact), output, magnitude, tuple(overflows))
 
 
-class _Sources:
-    """Ranges of constants and values as they become known."""
+class _Analysis:
+    """Ranges of constants and values as they become known. ``of_op``: of descriptors, as far as they are known."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self.of_op: dict[int, Range] = {}
         self._constants: dict[str, Range] = {}
+        self._producers: dict[tuple[int, int], set[int]] = {}
+        self._weighed: dict[int, list[tuple[int, _Weights]]] = {}
+        self._found: dict[int, OpIntervals] = {}
 
-    def _stored(self, op: Op, access: Access) -> Range:
-        source = access.source
-        if isinstance(source, Constant):
+    def found(self, j: int) -> OpIntervals:
+        """What op j can compute from what is known now. Of what comes from an op that is not known, there is nothing yet."""
+        op = self.program.ops[j]
+        read = tuple(self._read(j, op))
+        if j not in self._found or self._found[j].accesses != read:
+            if j not in self._weighed:
+                self._weighed[j] = _weighed(self.program, op)
+            self._found[j] = _op_intervals(op, read, self._weighed[j])
+        return self._found[j]
+
+    def forget(self, ops: range) -> None:
+        """What was kept for another look at a segment."""
+        for j in ops:
+            self._weighed.pop(j, None)
+            self._found.pop(j, None)
+            for number in range(len(self.program.ops[j].accesses)):
+                self._producers.pop((j, number), None)
+
+    def _stored(self, j: int, number: int, access: Access) -> Range:
+        if isinstance(access.source, Constant):
             key = self.program.seen_key(access)
             if key not in self._constants:
                 self._constants[key] = extremes(self.program.seen(access))
             return self._constants[key]
+        if (j, number) not in self._producers:
+            self._producers[j, number] = producers(self.program, reads(self.program.ops[j], access))
         parts = []
-        for producer in producers(self.program, reads(op, access)):
+        for producer in self._producers[j, number]:
             if producer < 0:
                 parts.append(of_dtype(self.program.header.inputs[-1 - producer].dtype))
-            else:
-                parts.append(self.of_op.get(producer, of_dtype(self.program.ops[producer].dtype)))
-        return _hull(parts)
+            elif producer in self.of_op:
+                parts.append(self.of_op[producer])
+        return _hull(parts) if parts else of_dtype(access.dtype)
 
-    def read(self, op: Op) -> list[Range]:
+    def _read(self, j: int, op: Op) -> list[Range]:
         """What every access of the op can read."""
-        stored = [self._stored(op, access) for access in op.accesses]
+        stored = [self._stored(j, number, access) for number, access in enumerate(op.accesses)]
         fills = [Range(access.fill, access.fill) for access in op.accesses]
         return [
             inner if self._stays(op, number, stored) else inner.hull(fill)
@@ -318,19 +362,70 @@ class _Sources:
         low, high = span(access.offsets[dimension], coefficients(access, sizes)[dimension], sizes)
         return low + added.low >= 0 and high + added.high < access.shape[dimension]
 
+    def repeated(self, ops: range) -> None:
+        """Learn what a repeated segment can compute in any of its iterations: the least that repeats itself.
+
+        Looked for from below: the first round knows only what is there before the first iteration, every further one adds what
+        the iteration before can have left. When a round adds nothing, what is known holds for every iteration, by induction. An
+        end that still moves after some rounds (a counter's) is put where it must be anyway, by ``_anyway``.
+        """
+        anyway: dict[int, Range] = {}
+        for number in range(_ROUNDS + _WIDENED):
+            if number == _ROUNDS:
+                anyway = self._anyway(ops)
+            grown = False
+            for j in ops:
+                output = self.found(j).output
+                if anyway:
+                    output = output.within(anyway[j])
+                known = self.of_op.get(j)
+                if known is not None and output.inside(known):
+                    continue
+                grown = True
+                self.of_op[j] = output if known is None else _grown(known, output, anyway.get(j))
+            if not grown:
+                break
+        else:
+            self.of_op.update(anyway)
+
+    def _anyway(self, ops: range) -> dict[int, Range]:
+        """What the segment's ops can compute in any iteration, from nothing but the dtypes of what comes from the one before,
+        looked at twice.
+        """
+        other = _Analysis(self.program)
+        other._constants, other._producers, other._weighed = self._constants, self._producers, self._weighed
+        other.of_op = {**self.of_op, **{j: of_dtype(self.program.ops[j].dtype) for j in ops}}
+        for _ in range(2):
+            for j in ops:
+                other.of_op[j] = other.found(j).output
+        return {j: other.of_op[j] for j in ops}
+
+
+_ROUNDS = 4
+"""Rounds in which a repeated segment's ranges may grow as they do by themselves."""
+
+_WIDENED = 6
+"""Further rounds, in which an end that moves jumps; then the segment is known by its dtypes alone."""
+
+
+def _grown(known: Range, output: Range, anyway: Range | None) -> Range:
+    if anyway is None:
+        return known.hull(output)
+    return Range(
+        known.low if known.low <= output.low else anyway.low, known.high if output.high <= known.high else anyway.high
+    )
+
 
 def intervals(program: Program) -> list[OpIntervals]:
-    """Intervals per descriptor, for a well-formed program.
-
-    A segment is analysed twice: first with the dtype's range for what comes from the iteration before, then with what
-    the first pass proved about it. Both are sound for every iteration, because the first assumes nothing.
-    """
-    sources = _Sources(program)
-    found: dict[int, OpIntervals] = {}
+    """Intervals per descriptor, for a well-formed program. They hold in every iteration of a repeated segment."""
+    analysis = _Analysis(program)
+    found: list[OpIntervals] = []
     for segment in program.segments:
-        for _ in range(1 if segment.repeat == 1 else 2):
-            for j in range(segment.start, segment.stop):
-                op = program.ops[j]
-                found[j] = op_intervals(program, op, sources.read(op))
-                sources.of_op[j] = found[j].output
-    return [found[j] for j in range(len(program.ops))]
+        ops = range(segment.start, segment.stop)
+        if segment.repeat > 1:
+            analysis.repeated(ops)
+        for j in ops:
+            found.append(analysis.found(j))
+            analysis.of_op[j] = found[-1].output
+        analysis.forget(ops)
+    return found

@@ -100,6 +100,14 @@ MUTANTS = (
         "cut.grid.get(var, 1)",
         "tests/rollup/test_audit.py::test_no_descriptor_costs_more_than_a_bound_says",
     ),
+    Mutant(
+        1,
+        "what a loop does in its first iteration is taken for what it does in all of them",
+        "rollup/audit/intervals.py",
+        "for number in range(_ROUNDS + _WIDENED):",
+        "for number in range(1):",
+        "tests/rollup/test_audit_loops.py::test_what_is_proven_of_a_loop_holds_in_all_of_its_iterations[0]",
+    ),
     # 2. An honest claimant never loses.
     Mutant(
         2,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -41,7 +40,7 @@ def test_rule_keeps_the_function_and_the_lockstep(case: Case, contract: Prover) 
     assert all(op.bound.fits for op in examine(model.program).ops)
     fidelity = model.fidelity([case.inputs])
     assert all(output.relative <= case.relative for output in fidelity.outputs), fidelity
-    real, integer = case.fn(*jax.tree.map(jnp.asarray, case.inputs)), model.predict(*case.inputs)
+    real, integer = jax.eval_shape(case.fn, *case.inputs), model.predict(*case.inputs)
     assert jax.tree.structure(real) == jax.tree.structure(integer)
     for a, b in zip(jax.tree.leaves(real), jax.tree.leaves(integer), strict=True):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
