@@ -84,7 +84,11 @@ class Builder:
     def load_const(self, coder: Coder, const: Const, scale: int, limit: int = 61) -> int:
         """Register with ``const * 2^scale``, saturated to ``limit`` bits of magnitude."""
         bound = (1 << limit) - 1
-        array = quantize(const.array, scale, -bound, bound)
+        return self.load_integers(coder, replace(const, array=quantize(const.array, scale, -bound, bound)))
+
+    def load_integers(self, coder: Coder, const: Const) -> int:
+        """Register with a constant of integers, as they are."""
+        array = const.array
         if np.all(array == array.flat[0]):
             return coder.const(int(array.flat[0]))
         return coder.load(self.const_view(array, const))

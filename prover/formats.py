@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -35,6 +35,9 @@ ROW_OUTLIER = 2.0**16
 
 ROW_BITS = 30
 """Bits of magnitude of a value before its rows are scaled, and of one that keeps infinities apart."""
+
+LONG_BITS = 59
+"""Bits of magnitude of an int64 input: what arithmetic keeps of it, four times the calibrated magnitude, fits the 61 bits of a register."""
 
 SCALE_LIMIT = 60
 
@@ -71,14 +74,15 @@ class Formats:
         """The format of a value that is stored."""
         wish = observed.wish
         if wish.unit:
-            return Format(DType.I16, 15, DType.I16.min, DType.I16.max)
+            # A result may be 1 itself; what lies on the way may be a step less.
+            return Format(DType.I16, 14 if wish.fine else 15, DType.I16.min, DType.I16.max)
         magnitude = observed.magnitude * MARGIN + observed.room
         bits = 15
         if wish.bits is not None:
             bits = wish.bits
         elif self.by_row(observed):
             bits = ROW_BITS
-        elif observed.outlier > self.outlier:
+        elif wish.last or observed.outlier > self.outlier:
             bits = WIDE_BITS
         if observed.magnitude and (observed.deep or magnitude >= 2.0 ** (bits + SCALE_LIMIT)):
             # Room for infinities, or for magnitudes that no scale reaches with fewer bits.
@@ -88,6 +92,16 @@ class Formats:
         if bits == 15:
             return Format(DType.I16, scale_for(magnitude, 15), DType.I16.min, DType.I16.max)
         return Format(DType.I32, scale_for(magnitude, bits), -(1 << bits), (1 << bits) - 1)
+
+    def inputs(self, observed: Range) -> list[Format]:
+        """Formats of an input, from coarse to fine: int16 unless as a value it would be widened, all of int32, int64."""
+        first = self.value(replace(observed, wish=replace(observed.wish, last=False)))
+        magnitude = observed.magnitude * MARGIN + observed.room
+        finer = [
+            Format(dtype, scale_for(magnitude, bits), dtype.min, dtype.max)
+            for dtype, bits in ((DType.I32, 31), (DType.I64, LONG_BITS))
+        ]
+        return finer if first.dtype is not DType.I16 else [first, *finer]
 
 
 def horizon(observed: Range) -> float:

@@ -1,6 +1,6 @@
 """Lowering: a float JAX function becomes a program of integers (DESIGN D2, D4).
 
-capture -> fold constants -> simplify -> plan -> calibrate -> rules (fuse, lay out, choose formats) -> emit -> audit.
+capture -> fold constants -> simplify -> balance -> plan -> calibrate -> rules (fuse, lay out, choose formats) -> emit -> audit.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ import jax
 import numpy as np
 
 from prover.builder import Builder
-from prover.capture import Graph, Var, capture
+from prover.capture import Graph, capture
 from prover.draft import Const, Tensor, View
-from prover.formats import Format, Formats, formats_named, integer_dtype, integer_range, is_real
+from prover.formats import Formats, formats_named
 from prover.memory import give_back
-from prover.model import Model, described, function_name
+from prover.model import Compiled, Model, described, evaluated, function_name
+from prover.passes.balance import balanced
 from prover.passes.calibrate import calibrate
 from prover.passes.fold import fold
+from prover.passes.inputs import input_formats
 from prover.passes.plan import plan
 from prover.passes.simplify import simplify
 from prover.rules.context import Context, Item
@@ -64,10 +66,11 @@ def lower(
             "no calibration samples: formats are chosen from the example inputs alone; pass calibration=[...] for better ones"
         )
     given = list(calibration) if calibration else [tuple(example_inputs)]
-    program = _program(fn, example_inputs, chosen, given, None if calibration is None else len(given))
+    compiled: Compiled = {}
+    program = _program(fn, example_inputs, chosen, given, None if calibration is None else len(given), compiled)
     # A large model's fidelity is measured in little memory: that of its weights counts already.
     held = sum(array.nbytes for array in program.constants.values())
-    model = Model(program, fn, compact=held > COMPACT_BYTES)
+    model = Model(program, fn, compact=held > COMPACT_BYTES, compiled=compiled)
     report = model.fidelity(given[:REPORTED])
     model = model.noted(fidelity={"calibration": report.to_json()})
     for warning in report.warnings:
@@ -86,19 +89,23 @@ def _program(
     chosen: Formats,
     given: Sequence[Any],
     samples_noted: int | None,
+    compiled: Compiled,
 ) -> Program:
     """The audited program; whatever was needed on the way there is let go of."""
     graph, in_tree, out_tree = capture(fn, example_inputs)
     samples = [_flat(sample, in_tree, graph) for sample in given]
-    graph = simplify(fold(graph, inside=False))
+    graph = balanced(simplify(fold(graph, inside=False)), samples)
     ranges = calibrate(graph, samples, plan(graph))
+
+    def floats(leaves: Sequence[Any]) -> list[np.ndarray]:
+        return evaluated(fn, compiled, jax.tree.unflatten(in_tree, leaves))
+
     folded = fold(graph)
     builder = Builder(chosen)
     context = Context(builder, ranges)
     inputs: list[Item] = []
     types = []
-    for var in graph.inputs:
-        form = _input_format(var, context)
+    for var, form in zip(graph.inputs, input_formats(graph, ranges, chosen, floats, samples), strict=True):
         tensor = builder.add_input(form.dtype, int(np.prod(var.shape, dtype=np.int64)), form.low, form.high)
         types.append(TensorType(form.dtype, form.scale, var.shape))
         view = View(tensor, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape))))
@@ -133,17 +140,6 @@ def _flat(sample: Any, tree: Any, graph: Graph) -> list[Any]:
                 f"input {number} of a calibration sample has shape {np.shape(leaf)}, the example input has {var.shape}"
             )
     return [np.asarray(leaf, dtype=var.dtype) for leaf, var in zip(leaves, graph.inputs, strict=True)]
-
-
-def _input_format(var: Var, context: Context) -> Format:
-    if var.dtype.kind in "iub":
-        dtype = integer_dtype(var.dtype)
-        return Format(dtype, 0, *integer_range(var.dtype))
-    if not is_real(var.dtype):
-        raise LoweringError(
-            f"an input of dtype {var.dtype} has no fixed-point format; use floats, integers or booleans"
-        )
-    return context.builder.formats.value(context.ranges[var])
 
 
 def _output(context: Context, item: Item, operand: Any) -> tuple[Tensor, TensorType]:

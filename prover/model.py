@@ -45,11 +45,18 @@ class Model:
     little memory; its executor is compact and not tested on this machine.
     """
 
-    def __init__(self, program: Program, fn: Callable[..., Any] | None = None, compact: bool = False) -> None:
+    def __init__(
+        self,
+        program: Program,
+        fn: Callable[..., Any] | None = None,
+        compact: bool = False,
+        compiled: Compiled | None = None,
+    ) -> None:
+        """``compiled``: what ``evaluated`` has compiled of ``fn`` already."""
         self.program = program
         self.fn = fn
         self.compact = compact
-        self._floats: dict[Any, Callable[[tuple[Any, ...]], list[jax.Array]]] = {}
+        self._compiled: Compiled = {} if compiled is None else compiled
 
     @cached_property
     def executor(self) -> Executor:
@@ -72,8 +79,7 @@ class Model:
         return self._changed(replace(self.program, interface=replace(own, inputs=found[0], outputs=found[1])))
 
     def _changed(self, program: Program) -> Model:
-        model = Model(program, self.fn)
-        model._floats = self._floats
+        model = Model(program, self.fn, compiled=self._compiled)
         if "executor" in self.__dict__ and not self.compact:
             model.__dict__["executor"] = self.executor
         return model
@@ -82,11 +88,7 @@ class Model:
         """The float function's outputs, in order; raises LoweringError for a loaded model without its function."""
         if self.fn is None:
             raise LoweringError("this model was loaded without its float function; set model.fn to compare with it")
-        leaves, tree = jax.tree.flatten(arrays)
-        key = self.fn, tree, tuple((np.shape(leaf), np.result_type(leaf)) for leaf in leaves)
-        if key not in self._floats:
-            self._floats[key] = float_function(self.fn, arrays)
-        return [np.asarray(leaf) for leaf in self._floats[key](arrays)]
+        return evaluated(self.fn, self._compiled, arrays)
 
     def quantize(self, *arrays: Any) -> list[np.ndarray]:
         """Inputs (in the structure of ``fn``'s arguments) as the program's integers; reals beyond a format saturate."""
@@ -214,6 +216,19 @@ class Model:
 def load(path: str | Path, fn: Callable[..., Any] | None = None) -> Model:
     """Read a saved model, checking every root; ``fn`` is its float function, if it should be compared with it."""
     return Model(Program.load(path), fn)
+
+
+Compiled = dict[Any, Callable[[tuple[Any, ...]], list[jax.Array]]]
+"""A float function's compiled forms, by the kind of its arguments."""
+
+
+def evaluated(fn: Callable[..., Any], compiled: Compiled, arrays: tuple[Any, ...]) -> list[np.ndarray]:
+    """The float function's outputs, in order; compiled once for arguments alike."""
+    leaves, tree = jax.tree.flatten(arrays)
+    key = fn, tree, tuple((np.shape(leaf), np.result_type(leaf)) for leaf in leaves)
+    if key not in compiled:
+        compiled[key] = float_function(fn, arrays)
+    return [np.asarray(leaf) for leaf in compiled[key](arrays)]
 
 
 def float_function(fn: Callable[..., Any], sample: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], list[jax.Array]]:

@@ -8,6 +8,7 @@ A format has to hold a value's range on a grid that its consumers can live with,
   or sums others: it is kept whole;
 - what an *arg-max or a sort* compares needs an absolute grid, or values that are close become equal;
 - a *carry* of a loop is rounded in every iteration, so that errors add up;
+- what the *last product* before a result reads, and what lies behind it, decides how exact the result can be: kept wide if small;
 - a *stream* (a value that additions carry on, and that no product reads directly) collects what all layers add to it.
 """
 
@@ -24,6 +25,9 @@ SOFTMAX_GRID = 11
 
 CHOICE_GRID = 12
 """Fraction bits of what an arg-max, a sort or a top-k compares."""
+
+LAST_ELEMENTS = 1 << 12
+"""Most elements of a value that is kept wide because what is left between it and a result is at most one product."""
 
 CARRY_BITS = 24
 STREAM_BITS = 30
@@ -45,10 +49,10 @@ POINTWISE = frozenset(
 class Wish:
     """What a value's format should be like.
 
-    ``bits``: of magnitude, instead of 15; ``grid``: least number of fraction bits, at the price of more bits; ``infinity``: room
-    beyond the calibrated magnitude if the value may hold infinities; ``unit``: within [-1, 1]; ``whole``: not rounded at all;
-    ``rows``: products read it, along the same axes all of them, so that what is left of it may have a scale per row; ``fine``: a
-    result, whose weights keep 16 bits.
+    ``bits``: of magnitude, instead of 15; ``grid``: least number of fraction bits, at the price of more bits; ``infinity``: room beyond
+    the calibrated magnitude if the value may hold infinities; ``unit``: within [-1, 1]; ``whole``: not rounded at all; ``last``: on the
+    way from what the last products read to a result, and small; ``rows``: products read it, along the same axes all of them, so that what
+    is left of it may have a scale per row; ``fine``: a result, whose weights keep 16 bits.
     """
 
     bits: int | None = None
@@ -58,6 +62,7 @@ class Wish:
     whole: bool = False
     rows: bool = False
     fine: bool = False
+    last: bool = False
 
 
 PLAIN = Wish()
@@ -86,6 +91,9 @@ def plan(graph: Graph) -> Plan:
     for result in view.results:
         for var in view.moved_from(result) if real(result) else ():
             found.wishes[var] = replace(found.wishes.get(var, PLAIN), fine=True)
+    for var in view.last():
+        if real(var) and size(var) <= LAST_ELEMENTS:
+            found.wishes[var] = replace(found.wishes.get(var, PLAIN), last=True)
     return found
 
 

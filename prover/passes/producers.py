@@ -47,6 +47,23 @@ class Producers:
             found.append(operand)
         return found
 
+    def last(self) -> set[Var]:
+        """What lies between the last products and the results, without these, and what (moved, at most) those products read."""
+        read: set[Var] = set()
+        seen, ahead = set[Var](), [x for x in self.results if x in self.of]
+        while ahead:
+            var = ahead.pop()
+            if var in seen:
+                continue
+            seen.add(var)
+            node = self.of[var]
+            operands = [x for x in node.inputs if isinstance(x, Var)]
+            if node.name in PRODUCTS:
+                read.update(y for x in operands if real(x) for y in self.moved_from(x))
+            elif node.body is None:
+                ahead += [x for x in operands if x in self.of]
+        return (read | seen) - self.results
+
     def feeds_product(self, var: Var) -> bool:
         """Whether a product or convolution reads the variable as it is (moved, at most)."""
         return any(

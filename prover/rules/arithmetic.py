@@ -9,12 +9,18 @@ import numpy as np
 
 from prover.capture import Node
 from prover.draft import WORD, Coder, Const
-from prover.formats import MARGIN, ROW_BITS, quantize, scale_for
+from prover.formats import MARGIN, ROW_BITS, SCALE_LIMIT, quantize, scale_for
 from prover.passes.calibrate import Range
 from prover.passes.infinity import DEEP, HUGE
 from prover.rules.context import Context, Fix, rule
 from prover.rules.elementwise import align, constant, elementwise, fixed
+from prover.rules.multipliers import Multipliers
 from prover.rules.words import integer_product, integer_sum, truncated
+
+SPREAD = 64.0
+"""Elements of a constant that differ by more than this factor get a multiplier with a shift of its own each."""
+
+MULTIPLIER_BITS = 24
 
 
 @rule("add", "add_any")
@@ -58,6 +64,8 @@ def times_const(ctx: Context, coder: Coder, x: Fix, const: Const, observed: Rang
     if value is not None and math.frexp(abs(float(value)))[0] == 0.5:
         register = x.register if value > 0 else coder.neg(x.register)
         return Fix(register, x.scale - (math.frexp(abs(float(value)))[1] - 1), observed)
+    if value is None and _spread(const) > SPREAD:
+        return _times_each(ctx, coder, x, const, observed)
     x = ctx.fit(coder, x, WORD - 1 - 16)
     bits = min(24, WORD - 1 - coder.bits(x.register))
     finite = const.finite
@@ -66,6 +74,24 @@ def times_const(ctx: Context, coder: Coder, x: Fix, const: Const, observed: Rang
     common = int(np.gcd.reduce(integers.reshape(-1)))
     spare = (common & -common).bit_length() - 1 if common else 0
     return Fix(coder.mul(x.register, ctx.constant(coder, const, scale - spare)), x.scale + scale - spare, observed)
+
+
+def _spread(const: Const) -> float:
+    """How far the largest magnitude of a constant exceeds the least that is not 0."""
+    magnitudes = np.abs(const.finite)
+    return float(magnitudes.max() / magnitudes[magnitudes > 0].min()) if magnitudes.any() else 1.0
+
+
+def _times_each(ctx: Context, coder: Coder, x: Fix, const: Const, observed: Range) -> Fix:
+    """x times a constant whose elements keep ``MULTIPLIER_BITS`` bits each, however much they differ."""
+    exponent = math.frexp(float(np.abs(const.finite).max()))[1]
+    room = min(WORD - 1 - coder.bits(x.register), MULTIPLIER_BITS) - exponent
+    out = min(x.scale + room, 40 - math.frexp(max(observed.magnitude, 1e-30))[1], SCALE_LIMIT)
+    m = Multipliers.of(const.finite * 2.0 ** (out - x.scale), MULTIPLIER_BITS)
+    mantissa, shift = (
+        ctx.builder.load_integers(coder, Const(array, const.stacked)) for array in (m.mantissas, m.shifts)
+    )
+    return Fix(m.multiplied(coder, x.register, mantissa, shift, *coder.bounds[x.register]), out, observed)
 
 
 def _times_huge(ctx: Context, coder: Coder, x: Fix, const: Const, huge: np.ndarray, observed: Range) -> Fix:

@@ -9,7 +9,7 @@ import numpy as np
 
 from prover.capture import Node
 from prover.draft import Coder, Const
-from prover.formats import horizon
+from prover.formats import horizon, is_real
 from prover.rules.context import Context, Fix, Item, rule
 from prover.rules.elementwise import Emit, align, elementwise, fixed, wanted
 from rollup.ops import Opcode
@@ -65,13 +65,31 @@ def _reaches(coder: Coder, x: Fix, positive: bool) -> int:
     return coder.less(coder.const(bound), x.register) if positive else coder.less(x.register, coder.const(-bound))
 
 
+def _sides(ctx: Context, coder: Coder, operands: list[Fix | Const], name: str) -> tuple[int, int]:
+    """Registers that compare as the operands do. A real constant moves to the grid of what it is compared with, to the side that
+    changes no decision: which integers are less than 2.5 is which are less than 3.
+    """
+    at, const = next(((j, x) for j, x in enumerate(operands) if isinstance(x, Const)), (0, None))
+    if const is None or name in ("eq", "ne") or not is_real(const.array.dtype):
+        (a, b), _ = align(ctx, coder, operands)
+        return a, b
+    x = fixed(operands[1 - at])
+    # With the constant on the right, x < c and x >= c ask for the least integer that is not below it, the others for the greatest below.
+    up = (MIRRORED[name] if at == 0 else name) in ("lt", "ge")
+    with np.errstate(over="ignore"):
+        exact = const.array.astype(np.float64) * 2.0**x.scale
+    ends = np.clip((np.ceil if up else np.floor)(exact), -(2.0**62), 2.0**62).astype(np.int64)
+    register = ctx.builder.load_integers(coder, Const(ends, const.stacked))
+    return (register, x.register) if at == 0 else (x.register, register)
+
+
 def _comparison(name: str) -> Emit:
     def emit(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
         for x, other, mirrored in ((operands[1], operands[0], name), (operands[0], operands[1], MIRRORED[name])):
             infinite = _infinite(x)
             if infinite is not None and isinstance(other, Fix):
                 return Fix(_against_infinity(mirrored, coder, other, infinite > 0), 0, ctx.range(node))
-        (a, b), _ = align(ctx, coder, operands)
+        a, b = _sides(ctx, coder, operands, name)
         match name:
             case "eq" | "ne":
                 result = coder.equal(a, b)

@@ -17,6 +17,7 @@ from prover.formats import MARGIN, horizon, scale_for
 from prover.passes.calibrate import Range
 from prover.passes.fold import computed
 from rollup.errors import UnsupportedError
+from rollup.types import DType
 
 Item = Draft | Const
 Rule = Callable[["Context", Node, Sequence[Item]], "Sequence[Item] | Item"]
@@ -131,6 +132,22 @@ class Context:
         coder = Coder(blank)
         scale = 0 if blank.exact else dyadic_scale(finite, magnitude)
         return coder.done(self.builder.load_const(coder, item, scale), scale)
+
+    def narrowed(self, draft: Draft) -> Draft:
+        """A draft that products and sums can read: a real input may hold all that its dtype holds, so one of 32 or 64 bits is stored
+        once more, in bounds.
+        """
+        view = draft.as_view()
+        if draft.exact or view is None or view.tensor.input is None or view.tensor.dtype.size < DType.I32.size:
+            return draft
+        if "narrowed" not in draft.memo:
+            coder = Coder(replace(draft, memo={}))
+            fix = self.fit(coder, Fix(len(draft.code), draft.scale, draft.range), WORD - 1)
+            narrow = coder.done(fix.register, fix.scale)
+            wide = replace(draft.range, wish=replace(draft.range.wish, last=True))
+            draft.memo["narrowed"] = self.builder.stored(narrow, self.builder.formats.value(wide))
+        found: Draft = draft.memo["narrowed"]
+        return found
 
     def chain(self, item: Item) -> Chain | None:
         """The chain of an operand: its own, or the start of one if it loads a narrow integer."""

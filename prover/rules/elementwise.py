@@ -83,7 +83,7 @@ def elementwise(
                 return replace(ctx.blank(node), chain=chain, order=_order(items))
             coder, operands = ctx.merged(node, items)
             operands = [
-                _wrapped(coder, x, item, RING_BITS if ring else 0) for x, item in zip(operands, items, strict=True)
+                _wrapped(ctx, coder, x, item, RING_BITS if ring else 0) for x, item in zip(operands, items, strict=True)
             ]
             return ctx.finish(node, coder, emit(ctx, node, coder, operands), chain)
 
@@ -96,10 +96,12 @@ RING_BITS = 40
 """Integers below this magnitude stay unwrapped between ring operations, so that a sum of some of them cannot pass 64 bits."""
 
 
-def _wrapped(coder: Coder, operand: Fix | Const, item: Item, bits: int) -> Fix | Const:
-    """An integer operand reduced into its own dtype if its register may have more than ``bits`` bits."""
-    if isinstance(operand, Const) or isinstance(item, Const) or item.dtype.kind not in "iu":
+def _wrapped(ctx: Context, coder: Coder, operand: Fix | Const, item: Item, bits: int) -> Fix | Const:
+    """An integer operand reduced into its own dtype if its register may have more than ``bits`` bits; a real one fits a word."""
+    if isinstance(operand, Const) or isinstance(item, Const):
         return operand
+    if item.dtype.kind not in "iu":
+        return operand if item.exact else ctx.fit(coder, operand, WORD - 1)
     if coder.bits(operand.register) <= bits:
         return operand
     return replace(operand, register=coder.wrapped(operand.register, item.dtype))

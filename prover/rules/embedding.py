@@ -8,7 +8,8 @@ from prover.capture import Node
 from prover.draft import SELF, Coder, Const, View
 from prover.formats import is_real, scale_for
 from prover.rules.context import Context, Item
-from prover.rules.linear import Multipliers, weights
+from prover.rules.linear import weights
+from prover.rules.multipliers import Multipliers
 from rollup.ops import Term
 
 LARGE_ELEMENTS = 1 << 16

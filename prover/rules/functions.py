@@ -19,10 +19,13 @@ from prover.rules.elementwise import Emit, align, constant, elementwise, fixed
 from rollup.ops import Instr, Opcode
 from rollup.types import DType
 
+BETWEEN = 12
+"""Bits of the place between two entries of a table, where what is on the way to a result is read from one."""
 
-def _point(ctx: Context, coder: Coder, x: Fix, limit: float) -> tuple[int, int]:
-    """The operand rounded to 16 bits, covering its calibrated range up to ``limit``: (register, scale)."""
-    scale = scale_for(min(x.range.magnitude * MARGIN, limit), 15)
+
+def _point(ctx: Context, coder: Coder, x: Fix, limit: float, more: int = 0) -> tuple[int, int]:
+    """The operand rounded to 16 bits (and ``more``), covering its calibrated range up to ``limit``: (register, scale)."""
+    scale = scale_for(min(x.range.magnitude * MARGIN, limit), 15) + more
     register = (
         coder.shift(x.register, scale - x.scale)
         if scale <= x.scale
@@ -30,19 +33,35 @@ def _point(ctx: Context, coder: Coder, x: Fix, limit: float) -> tuple[int, int]:
     )
     if scale > x.scale:
         register = coder.shift(register, scale - x.scale)
-    return coder.clamp(register, DType.I16.min, DType.I16.max), scale
+    return coder.clamp(register, DType.I16.min << more, DType.I16.max << more), scale
 
 
 def tabled(limit: float) -> Emit:
-    """A function that is flat (or a pole away) outside of +-limit: one table look-up of a 16-bit point."""
+    """A function that is flat (or a pole away) outside of +-limit: one table look-up of a 16-bit point; of what decides how exact
+    a result is, two, and a line between them.
+    """
 
     def emit(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
-        x = fixed(operands[0])
-        register, scale = _point(ctx, coder, x, limit)
+        x, observed = fixed(operands[0]), ctx.range(node)
+        line = (observed.wish.last or observed.wish.fine) and coder.bits(x.register) > DType.I16.size * 8
+        register, scale = _point(ctx, coder, x, limit, BETWEEN if line else 0)
+        part = None
+        if line:
+            step = coder.const(1 << BETWEEN)
+            part = coder.bitwise(Opcode.AND, register, coder.const((1 << BETWEEN) - 1))
+            register, scale = coder.div(register, step), scale - BETWEEN
         low, high = coder.bounds[register]
         fn, params = node.primitive.bind, dict(node.params)
-        result, out = ctx.builder.table(coder, register, low, high, scale, lambda r: fn(r, **params), ctx.blank(node))
-        return Fix(result, out, ctx.range(node))
+
+        def entry(at: int) -> tuple[int, int]:
+            return ctx.builder.table(coder, at, low, high + line, scale, lambda r: fn(r, **params), ctx.blank(node))
+
+        result, out = entry(register)
+        if part is not None:
+            after, _ = entry(coder.add(register, coder.const(1)))
+            rise = coder.mul(coder.sub(after, result), part)
+            result = coder.add(result, coder.shr(rise, coder.const(BETWEEN)))
+        return Fix(result, out, observed)
 
     return emit
 

@@ -13,15 +13,12 @@ from prover.draft import BOX, WORD, Coder, Const, Draft, View
 from prover.formats import quantize
 from prover.rules.context import Context, Item, rule
 from prover.rules.movement import Affine
+from prover.rules.multipliers import Multipliers
 from prover.rules.reduction import innermost, reduced
 from prover.rules.rows import by_row, shifted_back
 from rollup.errors import LoweringError
-from rollup.ops import ITERATION, Instr, Monoid, Opcode, Term
+from rollup.ops import ITERATION, Monoid, Term
 from rollup.types import DType
-
-SHIFT_FIELD = 64
-"""A packed multiplier is ``mantissa * 64 + shift``."""
-
 
 QUANTISED_ELEMENTS = 1 << 20
 """Elements of a weight that are held in double precision at a time."""
@@ -71,34 +68,6 @@ def weights(ctx: Context, const: Const, kept: Sequence[int], summed: Sequence[in
     return Weights(view, factors.reshape(outer), const.stacked)
 
 
-@dataclass(frozen=True)
-class Multipliers:
-    """Integers m and s that stand for real factors: ``x * factor = x * m / 2^s``; packed into one constant as ``m * 64 + s``."""
-
-    mantissas: np.ndarray
-    shifts: np.ndarray
-
-    @classmethod
-    def of(cls, factors: np.ndarray, bits: int) -> Multipliers:
-        """With mantissas of ``bits`` bits for positive factors below 2^bits."""
-        mantissa, exponent = np.frexp(factors)
-        # Channels far weaker than the strongest lose mantissa bits, not their shift's place in the packed constant.
-        shift = np.minimum(bits - exponent.astype(np.int64), SHIFT_FIELD - 1)
-        assert shift.min() >= 0
-        return cls(np.rint(mantissa * 2.0 ** (shift + exponent)).astype(np.int64), shift)
-
-    @property
-    def packed(self) -> np.ndarray:
-        return np.asarray(self.mantissas * SHIFT_FIELD + self.shifts)
-
-    def applied(self, coder: Coder, x: int, packed: int, low: int, high: int) -> int:
-        """Register of ``x`` (between low and high) times the factor that register ``packed`` stands for."""
-        multiplier = coder.div(packed, coder.const(SHIFT_FIELD))
-        amount = coder.bitwise(Opcode.AND, packed, coder.const(SHIFT_FIELD - 1))
-        bounds = _extremes(low, high, self.mantissas, self.shifts)
-        return coder.put(Instr(Opcode.MULSHIFT, (x, multiplier, amount)), bounds)
-
-
 def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) -> Draft:
     """Turn accumulators (the draft's last register) into reals: per channel a multiplier and a shift, packed in one constant.
 
@@ -122,13 +91,6 @@ def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) ->
         names: dict[int, Affine] = {axis: (0, ((channel, 1),)) for axis, channel in enumerate(channels)}
         register = m.applied(coder, own, coder.load(view.renamed(names)), *coder.bounds[own])
     return coder.done(register, out)
-
-
-def _extremes(low: int, high: int, multipliers: np.ndarray, shifts: np.ndarray) -> tuple[int, int]:
-    """Certified bounds of acc * m / 2^s over the real pairs (m, s)."""
-    pairs = {(int(m), int(s)) for m, s in zip(multipliers.reshape(-1), shifts.reshape(-1), strict=True)}
-    values = [((x * m) >> s) + d for x in (low, high) for m, s in pairs for d in (0, 1)]
-    return min(values), max(values)
 
 
 def stored(ctx: Context, item: Item, axes: Sequence[int]) -> Draft:

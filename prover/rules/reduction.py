@@ -71,6 +71,7 @@ def _axes(draft: Draft, axes: Sequence[int]) -> tuple[dict[int, Affine], tuple[i
 def innermost(ctx: Context, draft: Draft, axes: Sequence[int]) -> Draft:
     """The draft in memory, with the reduced axes last if it is written first, or lies scattered."""
     kept = [d for d in range(len(draft.shape)) if d not in axes]
+    draft = ctx.narrowed(draft)
     if draft.as_view() is None and "read" not in draft.memo and large(draft):
         draft = replace(draft, order=(*kept, *axes), memo={})
     draft = ctx.builder.materialised(draft)

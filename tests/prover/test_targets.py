@@ -40,7 +40,7 @@ def test_an_outlier_is_widened_only_where_the_target_asks_for_it() -> None:
     samples = [(reals(32) * large,) for _ in range(12)]
 
     def spiky(x: np.ndarray) -> np.ndarray:
-        return (x / large) @ WEIGHTS[0]
+        return (x / large) @ WEIGHTS[0] @ WEIGHTS[1]
 
     narrow = choose(spiky, samples, Target.parse("rel=1e-2"))
     wide = choose(spiky, samples, Target.parse("rel=3e-5"))
