@@ -51,6 +51,11 @@ class Range:
         return max(abs(self.low), abs(self.high))
 
     @property
+    def drawn(self) -> bool:
+        """Whether it is computed from random bits alone, so that low and high are certain."""
+        return self.wish.reach is not None
+
+    @property
     def room(self) -> float:
         """What a format has to reach beyond the magnitude, so that infinities stay apart from all else."""
         return self.wish.infinity if self.infinite else 0.0
@@ -261,5 +266,7 @@ def calibrate(graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan) -> dic
                 f"{place} gives NaN on a calibration sample; a program has no NaN, keep the samples inside the function's domain"
             )
         low, high = (float(low), float(high)) if low <= high else (0.0, 0.0)
-        ranges[var] = Range(low, high, float(root**2), plan.wish(var), bool(infinite) or var in plan.infinite)
+        wish = plan.wish(var)
+        low, high = wish.reach or (low, high)
+        ranges[var] = Range(low, high, float(root**2), wish, bool(infinite) or var in plan.infinite)
     return ranges

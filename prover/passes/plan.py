@@ -9,7 +9,8 @@ A format has to hold a value's range on a grid that its consumers can live with,
 - what an *arg-max or a sort* compares needs an absolute grid, or values that are close become equal;
 - a *carry* of a loop is rounded in every iteration, so that errors add up;
 - what the *last product* before a result reads, and what lies behind it, decides how exact the result can be: kept wide if small;
-- a *stream* (a value that additions carry on, and that no product reads directly) collects what all layers add to it.
+- a *stream* (a value that additions carry on, and that no product reads directly) collects what all layers add to it;
+- what is *drawn* (computed from random bits alone) lies within an interval that is known, and keeps the bits' own grid in it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from prover.capture import Graph, Node, Var
+from prover.passes.drawn import Interval, drawn
 from prover.passes.infinity import DEEP, MASK_ROOM, has_mask, infinite, masked_before, ordered
 from prover.passes.producers import CHOOSING, MOVEMENT, Producers, real, size
 
@@ -30,6 +32,8 @@ LAST_ELEMENTS = 1 << 12
 """Most elements of a value that is kept wide because what is left between it and a result is at most one product."""
 
 CARRY_BITS = 24
+DRAWN_BITS = 30
+DRAWN_FACTOR_BITS = 23
 STREAM_BITS = 30
 SQUARE_BITS = 62
 """Most bits of a certified sum of squares."""
@@ -52,7 +56,8 @@ class Wish:
     ``bits``: of magnitude, instead of 15; ``grid``: least number of fraction bits, at the price of more bits; ``infinity``: room beyond
     the calibrated magnitude if the value may hold infinities; ``unit``: within [-1, 1]; ``whole``: not rounded at all; ``last``: on the
     way from what the last products read to a result, and small; ``rows``: products read it, along the same axes all of them, so that what
-    is left of it may have a scale per row; ``fine``: a result, whose weights keep 16 bits.
+    is left of it may have a scale per row; ``fine``: a result, whose weights keep 16 bits; ``reach``: the interval that it
+    certainly lies in, being drawn.
     """
 
     bits: int | None = None
@@ -63,6 +68,7 @@ class Wish:
     rows: bool = False
     fine: bool = False
     last: bool = False
+    reach: Interval | None = None
 
 
 PLAIN = Wish()
@@ -127,6 +133,11 @@ def _plan(graph: Graph, found: Plan) -> None:
         arguments.update(moved, [below])
         if has_mask(view, argument):
             masks |= masked_before(view, argument)
+    for var, interval in drawn(graph).items():
+        wish = wishes.get(var, PLAIN)
+        if not wish.unit:
+            bits = DRAWN_FACTOR_BITS if view.feeds_product(var) else DRAWN_BITS
+            wishes[var] = replace(wish, bits=bits, grid=None, whole=False, reach=interval)
     found.masked.update(arguments, masks)
     masks |= infinite(view, arguments)
     found.infinite.update(masks)
