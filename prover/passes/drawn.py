@@ -101,17 +101,16 @@ def _function(node: Node, found: Known) -> Interval | None:
         return -1.0, 1.0
     if node.name in JOINED:
         return min(low for low, _ in known), max(high for _, high in known)
-    if node.name in MONOTONE or (node.name in CORNERS and not _by_zero(node, known)):
+    if node.name == "div" and (isinstance(node.inputs[1], Var) or known[1][0] <= 0 <= known[1][1]):
+        # A quotient of reals has no grid of its own, and may reach far beyond what it mostly is.
+        return None
+    if node.name in MONOTONE or node.name in CORNERS:
         return _hull([_applied(node, ends) for ends in product(*known)])
     if node.name in EVEN:
         low, high = known[0]
         ends = [_applied(node, [end]) for end in (low, high)]
         return _hull([*ends, 0.0] if low < 0 < high else ends)
     return None
-
-
-def _by_zero(node: Node, known: list[Interval]) -> bool:
-    return node.name == "div" and known[1][0] <= 0 <= known[1][1]
 
 
 def _hull(values: list[float]) -> Interval:
