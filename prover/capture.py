@@ -194,7 +194,7 @@ def _variable(aval: Any) -> Var:
 
 def _bytes(aval: Any) -> int:
     """Size of a constant or of a result, which is no key."""
-    return int(np.prod(aval.shape)) * np.dtype(aval.dtype).itemsize
+    return int(np.prod(aval.shape)) * int(np.dtype(aval.dtype).itemsize)
 
 
 def _moved(eqn: Any, inputs: Sequence[Operand], place: _Place) -> list[Operand]:

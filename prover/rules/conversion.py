@@ -98,7 +98,7 @@ def _of_one_exponent(ctx: Context, node: Node, items: Sequence[Item]) -> Item:
     """
     coder, operands = ctx.merged(node, items)
     register, dtype = fixed(operands[0]).register, node.outputs[0].dtype
-    info = jnp.finfo(dtype)
+    info = jnp.finfo(dtype)  # type: ignore[no-untyped-call]
     low, high = coder.bounds[register]
     exponent = low >> info.nmant
     if low < 0 or exponent != high >> info.nmant or not 0 < exponent < (1 << info.nexp) - 1:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.extend import random
 
 from tests.prover.cases.table import case
 
@@ -55,5 +56,10 @@ def words(bits: Any) -> Any:
 
 
 case("keys: seeded, folded, split, chosen", keys, np.int32(7), np.array([5, 0xFFFFFFF0], np.uint32), relative=1e-6)
+case(
+    "threefry of a count",
+    lambda key: random.threefry_2x32(key, np.arange(3, dtype=np.uint32)),
+    np.array([1, 2], np.uint32),
+)
 case("noise from bits", noise, BITS, relative=1e-5)
 case("noise from words", words, BITS, relative=5e-5)
