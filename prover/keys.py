@@ -19,17 +19,17 @@ GENERATOR = random.threefry_prng_impl
 
 def is_key(x: Any) -> bool:
     """Whether an array, or its abstract value, is of typed random keys."""
-    return bool(jax.numpy.issubdtype(x.dtype, jax.dtypes.extended))
+    return hasattr(x, "dtype") and bool(jax.numpy.issubdtype(x.dtype, jax.dtypes.extended))
 
 
 def data(x: Any) -> Any:
     """An array as NumPy has it: of keys their data."""
-    return np.asarray(jax.random.key_data(x) if hasattr(x, "dtype") and is_key(x) else x)
+    return np.asarray(jax.random.key_data(x) if is_key(x) else x)
 
 
-def typed(x: Any, aval: Any) -> Any:
-    """An array as a primitive takes it that was traced on ``aval``: data as keys again."""
-    return jax.random.wrap_key_data(x, impl=_generator(aval)) if is_key(aval) else x
+def typed(x: Any, like: Any) -> Any:
+    """An array as what was traced on ``like`` takes it: data as keys again."""
+    return jax.random.wrap_key_data(x, impl=_generator(like)) if is_key(like) else x
 
 
 def stored(aval: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:

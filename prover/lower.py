@@ -100,7 +100,8 @@ def _program(
     ranges = calibrate(graph, samples, plan(graph))
 
     def floats(leaves: Sequence[Any]) -> list[np.ndarray]:
-        return evaluated(fn, compiled, jax.tree.unflatten(in_tree, leaves))
+        typed = [keys.typed(x, like) for x, like in zip(leaves, jax.tree.leaves(example_inputs), strict=True)]
+        return evaluated(fn, compiled, jax.tree.unflatten(in_tree, typed))
 
     folded = fold(graph)
     builder = Builder(chosen)

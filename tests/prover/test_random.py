@@ -106,19 +106,20 @@ def test_a_diffusion_loop_from_a_seed_stays_with_the_float_function() -> None:
 
 
 def test_typed_keys_are_inputs_of_their_data() -> None:
-    def fn(keys: Any) -> Any:
-        return {"next": keys[1], "words": jax.random.bits(keys[0], (3,))}
+    def fn(keys: Any, x: Any) -> Any:
+        return {"next": keys[1], "words": jax.random.bits(keys[0], (3,)), "twice": 2 * x}
 
     keys = jax.random.split(jax.random.key(9), 2)
-    model = lower(fn, keys, calibration=[(keys,)])
-    (port,) = model.program.interface.inputs
+    x = np.linspace(-1, 1, 3, dtype=np.float32)
+    model = lower(fn, keys, x, calibration=[(keys, x)])
+    port = model.program.interface.inputs[0]
     assert (port.name, port.dtype, model.program.header.inputs[0].shape) == ("keys", "uint32", (2, 2))
     other = jax.random.split(jax.random.key(10), 2)
     for given in (other, jax.random.key_data(other)):
-        got = model.predict(given)
+        got = model.predict(given, x)
         np.testing.assert_array_equal(got["words"], jax.random.bits(other[0], (3,)))
         np.testing.assert_array_equal(got["next"], jax.random.key_data(other)[1])
-    assert model.fidelity([(other,)]).agreement == 1
+    assert model.fidelity([(other, x)]).agreement == 1
 
 
 def _bits(target: Any) -> Any:
