@@ -1,7 +1,7 @@
 """Capture: a JAX function becomes a flat graph of primitive applications, each knowing its source line.
 
-Calls are inlined, constants computed, branches become selections, loops of static length scans, and primitives that JAX itself can
-write with simpler ones are expanded (``prover.expansions``).
+Calls are inlined, constants computed, branches become selections, loops of static length scans, random keys their data
+(``prover.keys``), and primitives that JAX itself can write with simpler ones are expanded (``prover.expansions``).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from jax.extend import core
 
+from prover import keys
 from prover.expansions import EXPANSIONS
 from prover.source import source_of
 from prover.trips import trip_count
@@ -35,6 +36,8 @@ INLINED = {
     "checkpoint": "jaxpr",
 }
 """Call primitives that are replaced by their body, and the parameter that holds it."""
+
+LOOPS = ("scan", "while")
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +132,7 @@ class _Place:
 
 def _flatten(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Operand], place: _Place) -> list[Operand]:
     env: dict[Any, Operand] = dict(zip(jaxpr.invars, arguments, strict=True))
-    env.update(zip(jaxpr.constvars, map(_known, constants), strict=True))
+    env.update(zip(jaxpr.constvars, map(keys.data, constants), strict=True))
 
     def read(atom: Any) -> Operand:
         if not isinstance(atom, core.Literal):
@@ -153,18 +156,25 @@ def _applied(eqn: Any, inputs: list[Operand], place: _Place) -> list[Operand]:
     name, params = eqn.primitive.name, eqn.params
     if name in INLINED:
         return _inlined(params[INLINED[name]], inputs, place)
+    avals = [v.aval for v in (*eqn.invars, *eqn.outvars)]
+    keyed = any(keys.is_key(aval) for aval in avals)
     known = not any(isinstance(x, Var) for x in inputs)
-    if known and max(_bytes(x) for x in [*inputs, *(v.aval for v in eqn.outvars)]) <= KNOWN_BYTES:
-        computed = eqn.primitive.bind(*inputs, **params)
-        return [_known(x) for x in (computed if eqn.primitive.multiple_results else [computed])]
-    if name.startswith("random_") and not known:
-        raise place.refused(
-            name, "random numbers are not part of a claim; pass them in as an input, or use a constant key"
+    if known and (keyed or max(map(_bytes, avals)) <= KNOWN_BYTES):
+        computed = eqn.primitive.bind(
+            *(keys.typed(x, v.aval) for x, v in zip(inputs, eqn.invars, strict=True)), **params
         )
+        return [keys.data(x) for x in (computed if eqn.primitive.multiple_results else [computed])]
+    for aval in filter(keys.is_key, avals):
+        try:
+            keys.check(aval)
+        except UnsupportedError as error:
+            raise place.refused(name, str(error)) from None
     if name == "cond":
         return _selected(params["branches"], inputs[0], inputs[1:], place)
     if name in EXPANSIONS and name not in place.expanding:
         return _expanded(name, lambda *operands: EXPANSIONS[name](*operands, **params), inputs, place)
+    if keyed and name not in LOOPS:
+        return _moved(eqn, inputs, place)
     primitive, body = eqn.primitive, None
     if name == "scan":
         body = _graph(params["jaxpr"].jaxpr, params["jaxpr"].consts, place)
@@ -179,23 +189,22 @@ def _applied(eqn: Any, inputs: list[Operand], place: _Place) -> list[Operand]:
 
 
 def _variable(aval: Any) -> Var:
-    if _is_key(aval):
-        raise UnsupportedError(f"an array of {aval.dtype} is no number; pass random numbers instead of a key")
-    return Var(tuple(int(n) for n in aval.shape), np.dtype(aval.dtype))
+    return Var(*keys.stored(aval))
 
 
-def _is_key(x: Any) -> bool:
-    return jax.numpy.issubdtype(x.dtype, jax.dtypes.extended)
+def _bytes(aval: Any) -> int:
+    """Size of a constant or of a result, which is no key."""
+    return int(np.prod(aval.shape)) * int(np.dtype(aval.dtype).itemsize)
 
 
-def _bytes(x: Any) -> int:
-    """Size of a constant or of a result; 0 for a random key."""
-    return 0 if _is_key(x) else int(np.prod(x.shape)) * np.dtype(x.dtype).itemsize
+def _moved(eqn: Any, inputs: Sequence[Operand], place: _Place) -> list[Operand]:
+    """What takes keys elsewhere takes every number of their data there."""
+    given = [-1 if keys.is_key(v.aval) else None for v in eqn.invars]
 
+    def each(*operands: Any) -> Any:
+        return eqn.primitive.bind(*operands, **eqn.params)
 
-def _known(x: Any) -> Any:
-    """A constant of the graph; a random key stays what it is until a constant is drawn from it."""
-    return x if hasattr(x, "dtype") and _is_key(x) else np.asarray(x)
+    return _expanded(eqn.primitive.name, jax.vmap(each, in_axes=given, out_axes=-1), inputs, place)
 
 
 def _selected(branches: Sequence[Any], index: Operand, inputs: Sequence[Operand], place: _Place) -> list[Operand]:
@@ -232,7 +241,8 @@ def _expanded(name: str, fn: Callable[..., Any], inputs: Sequence[Operand], plac
 def _loop(params: Mapping[str, Any], inputs: Sequence[Operand], place: _Place) -> tuple[Any, dict[str, Any], Graph]:
     """A while loop as a scan of the trip count that its constants determine: primitive, parameters, body."""
     split, fixed = params["cond_nconsts"], params["body_nconsts"]
-    given = [None if isinstance(x, Var) else x for x in inputs]
+    bodies = [*params["cond_jaxpr"].jaxpr.invars[:split], *params["body_jaxpr"].jaxpr.invars]
+    given = [None if isinstance(x, Var) else keys.typed(x, v.aval) for x, v in zip(inputs, bodies, strict=True)]
     length = trip_count(
         params["cond_jaxpr"], params["body_jaxpr"], given[:split], given[split : split + fixed], given[split + fixed :]
     )

@@ -417,6 +417,8 @@ class Coder:
         if op is Opcode.AND and (al >= 0 or bl >= 0):
             limits = [high for low, high in ((al, ah), (bl, bh)) if low >= 0]
             return self.put(Instr(op, (a, b)), (0, min(limits)))
+        if op is Opcode.OR and al >= 0 and bl >= 0:
+            return self.put(Instr(op, (a, b)), (max(al, bl), min(ah + bh, top - 1 if top > 1 else top)))
         return self.put(Instr(op, (a, b)), (0 if al >= 0 and bl >= 0 else -top, top - 1 if top > 1 else top))
 
     def select(self, condition: int, then: int, other: int) -> int:

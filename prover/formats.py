@@ -76,7 +76,7 @@ class Formats:
         if wish.unit:
             # A result may be 1 itself; what lies on the way may be a step less.
             return Format(DType.I16, 14 if wish.fine else 15, DType.I16.min, DType.I16.max)
-        magnitude = observed.magnitude * MARGIN + observed.room
+        magnitude = observed.magnitude * (1.0 if observed.drawn else MARGIN) + observed.room
         bits = 15
         if wish.bits is not None:
             bits = wish.bits

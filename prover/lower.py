@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from prover import keys
 from prover.builder import Builder
 from prover.capture import Graph, capture
 from prover.draft import Const, Tensor, View
@@ -49,9 +50,10 @@ def lower(
 ) -> Model:
     """Turn ``fn`` into an integer program.
 
-    ``example_inputs``: arrays (or trees of arrays) like those of a claim; their shapes and dtypes become the program's inputs,
-    while arrays that ``fn`` closes over become weights. ``formats``: a name (``prover.formats``) or Formats. ``calibration``: a sequence of
-    input tuples that choose the fixed-point formats; None uses the example inputs alone, and says so.
+    ``example_inputs``: arrays (or trees of arrays) like those of a claim; their shapes and dtypes become the program's inputs (a
+    typed random key becomes its data, uint32), while arrays that ``fn`` closes over become weights. ``formats``: a name
+    (``prover.formats``) or Formats. ``calibration``: a sequence of input tuples that choose the fixed-point formats; None uses the
+    example inputs alone, and says so.
 
     Raises UnsupportedError for a primitive without a rule (naming it and its source line), LoweringError for a function that
     cannot become a program, AuditError if an op could not be adjudicated on chain.
@@ -98,7 +100,8 @@ def _program(
     ranges = calibrate(graph, samples, plan(graph))
 
     def floats(leaves: Sequence[Any]) -> list[np.ndarray]:
-        return evaluated(fn, compiled, jax.tree.unflatten(in_tree, leaves))
+        typed = [keys.typed(x, like) for x, like in zip(leaves, jax.tree.leaves(example_inputs), strict=True)]
+        return evaluated(fn, compiled, jax.tree.unflatten(in_tree, typed))
 
     folded = fold(graph)
     builder = Builder(chosen)
@@ -134,6 +137,7 @@ def _flat(sample: Any, tree: Any, graph: Graph) -> list[Any]:
         raise LoweringError(
             f"a calibration sample has the structure {structure}, the example inputs have {tree}; give the same arguments"
         )
+    leaves = [keys.data(leaf) for leaf in leaves]
     for number, (leaf, var) in enumerate(zip(leaves, graph.inputs, strict=True)):
         if np.shape(leaf) != var.shape:
             raise LoweringError(

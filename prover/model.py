@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from prover import keys
 from prover.capture import Graph, Stacked
 from prover.executor import Executor
 from prover.fidelity import Comparison, Fidelity, merged
@@ -91,7 +92,10 @@ class Model:
         return evaluated(self.fn, self._compiled, arrays)
 
     def quantize(self, *arrays: Any) -> list[np.ndarray]:
-        """Inputs (in the structure of ``fn``'s arguments) as the program's integers; reals beyond a format saturate."""
+        """Inputs (in the structure of ``fn``'s arguments) as the program's integers; reals beyond a format saturate.
+
+        Typed random keys count as their data.
+        """
         leaves = jax.tree.leaves(arrays)
         types = self.program.header.inputs
         if len(leaves) != len(types):
@@ -100,7 +104,7 @@ class Model:
             )
         result = []
         for leaf, tensor, port in zip(leaves, types, self.program.interface.inputs, strict=True):
-            array, name = np.asarray(leaf), port.name
+            array, name = keys.data(leaf), port.name
             if array.shape != tensor.shape:
                 raise ExecutionError(
                     f"input {name} has shape {array.shape}, the model takes {tensor.shape}; reshape or pad it"
@@ -145,7 +149,7 @@ class Model:
 
     def cuts(self, *arrays: Any) -> list[Cut]:
         """What ``quantize`` cuts off inputs that fit in shape and dtype, an entry an input that loses something."""
-        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(arrays)]
+        leaves = [keys.data(leaf) for leaf in jax.tree.leaves(arrays)]
         return cuts(self.program.header, self.program.interface, leaves)
 
     def predict(self, *arrays: Any, strict: bool = False) -> Any:
@@ -225,10 +229,10 @@ Compiled = dict[Any, Callable[[tuple[Any, ...]], list[jax.Array]]]
 def evaluated(fn: Callable[..., Any], compiled: Compiled, arrays: tuple[Any, ...]) -> list[np.ndarray]:
     """The float function's outputs, in order; compiled once for arguments alike."""
     leaves, tree = jax.tree.flatten(arrays)
-    key = fn, tree, tuple((np.shape(leaf), np.result_type(leaf)) for leaf in leaves)
+    key = fn, tree, tuple(jax.typeof(leaf) for leaf in leaves)
     if key not in compiled:
         compiled[key] = float_function(fn, arrays)
-    return [np.asarray(leaf) for leaf in compiled[key](arrays)]
+    return [keys.data(leaf) for leaf in compiled[key](arrays)]
 
 
 def float_function(fn: Callable[..., Any], sample: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], list[jax.Array]]:

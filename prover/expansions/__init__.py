@@ -5,7 +5,7 @@ expansion that cannot serve raises UnsupportedError with the reason and the reme
 application is left to a rule.
 """
 
-from prover.expansions import functions, ordering, products, scatter
+from prover.expansions import functions, ordering, products, random, scatter
 from prover.expansions.table import EXPANSIONS
 
-__all__ = ["EXPANSIONS", "functions", "ordering", "products", "scatter"]
+__all__ = ["EXPANSIONS", "functions", "ordering", "products", "random", "scatter"]

@@ -51,6 +51,11 @@ class Range:
         return max(abs(self.low), abs(self.high))
 
     @property
+    def drawn(self) -> bool:
+        """Whether it is computed from random bits alone, so that low and high are certain."""
+        return self.wish.reach is not None
+
+    @property
     def room(self) -> float:
         """What a format has to reach beyond the magnitude, so that infinities stay apart from all else."""
         return self.wish.infinity if self.infinite else 0.0
@@ -67,7 +72,15 @@ class Range:
 
 
 def _statistics(x: Any, masked: bool = False) -> Any:
-    """[low, high, mean of the root, any NaN, any infinity] of an array, while tracing."""
+    """[low, high, mean of the root, any NaN, any infinity] of an array, while tracing; of integers the ends.
+
+    Words count as any: rounds of a hash would be computed again for the statistics of each of them.
+    """
+    if x.dtype in (np.uint32, np.uint64):
+        return jnp.array([0, np.iinfo(x.dtype).max, 0, 0, 0], jnp.float32)
+    if x.dtype.kind in "iub":
+        ends = jnp.stack([jnp.min(x), jnp.max(x)]).astype(jnp.float32)
+        return jnp.concatenate([ends, jnp.zeros(STATISTICS - 2, ends.dtype)])
     low, high, total, count, *flags = _part(jnp, x, masked, None)
     return jnp.stack([low, high, total / jnp.maximum(count, 1), *(flag.astype(low.dtype) for flag in flags)])
 
@@ -204,7 +217,7 @@ def _observed_scan(node: Node, arguments: Sequence[Any], plan: Plan) -> tuple[li
 def _observe(graph: Graph, inputs: Sequence[Any], plan: Plan) -> tuple[list[Any], dict[Var, Any]]:
     """(outputs, statistics of every variable) of a loop's body, while tracing; of a loop inside it, over its iterations."""
     env: dict[Var, Any] = dict(zip(graph.inputs, inputs, strict=True))
-    seen = {var: _statistics(x, var in plan.masked) for var, x in env.items()}
+    seen = {var: _statistics(jnp.asarray(x), var in plan.masked) for var, x in env.items()}
     for node in graph.nodes:
         arguments = [env[x] if isinstance(x, Var) else x for x in node.inputs]
         if node.body is None:
@@ -261,5 +274,7 @@ def calibrate(graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan) -> dic
                 f"{place} gives NaN on a calibration sample; a program has no NaN, keep the samples inside the function's domain"
             )
         low, high = (float(low), float(high)) if low <= high else (0.0, 0.0)
-        ranges[var] = Range(low, high, float(root**2), plan.wish(var), bool(infinite) or var in plan.infinite)
+        wish = plan.wish(var)
+        low, high = wish.reach or (low, high)
+        ranges[var] = Range(low, high, float(root**2), wish, bool(infinite) or var in plan.infinite)
     return ranges

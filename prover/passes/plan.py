@@ -9,7 +9,9 @@ A format has to hold a value's range on a grid that its consumers can live with,
 - what an *arg-max or a sort* compares needs an absolute grid, or values that are close become equal;
 - a *carry* of a loop is rounded in every iteration, so that errors add up;
 - what the *last product* before a result reads, and what lies behind it, decides how exact the result can be: kept wide if small;
-- a *stream* (a value that additions carry on, and that no product reads directly) collects what all layers add to it.
+- a *stream* (a value that additions carry on, and that no product reads directly) collects what all layers add to it;
+- what is *drawn* (computed from random bits alone) lies within an interval that is known, and keeps the bits' own grid in it;
+- a *threshold* (a probability, or a sum of some) that a drawn number is compared with is as fine, and so is what it is made of.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from prover.capture import Graph, Node, Var
+from prover.passes.drawn import Interval, drawn
 from prover.passes.infinity import DEEP, MASK_ROOM, has_mask, infinite, masked_before, ordered
 from prover.passes.producers import CHOOSING, MOVEMENT, Producers, real, size
 
@@ -30,6 +33,11 @@ LAST_ELEMENTS = 1 << 12
 """Most elements of a value that is kept wide because what is left between it and a result is at most one product."""
 
 CARRY_BITS = 24
+DRAWN_BITS = 30
+DRAWN_FACTOR_BITS = 23
+
+THRESHOLD_GRID = 18
+"""Fraction bits of a softmax's argument whose probabilities are thresholds."""
 STREAM_BITS = 30
 SQUARE_BITS = 62
 """Most bits of a certified sum of squares."""
@@ -39,6 +47,10 @@ STATISTIC_COUNT = 8
 
 ADDITIVE = frozenset({"add", "sub", "add_any"})
 BOUNDED = frozenset({"logistic", "tanh", "erf", "sin", "cos"})
+COMPARISONS = frozenset({"lt", "le", "gt", "ge", "lt_to", "le_to"})
+CUMULATED = MOVEMENT | {"cumsum", "div", "exp", "sub"}
+"""What makes thresholds of logits."""
+
 POINTWISE = frozenset(
     {"add", "sub", "mul", "div", "neg", "max", "min", "sqrt", "rsqrt", "log", "log1p", "exp", "integer_pow", "square"}
     | {"abs", "add_any", "pow", "select_n", "clamp"}
@@ -52,7 +64,8 @@ class Wish:
     ``bits``: of magnitude, instead of 15; ``grid``: least number of fraction bits, at the price of more bits; ``infinity``: room beyond
     the calibrated magnitude if the value may hold infinities; ``unit``: within [-1, 1]; ``whole``: not rounded at all; ``last``: on the
     way from what the last products read to a result, and small; ``rows``: products read it, along the same axes all of them, so that what
-    is left of it may have a scale per row; ``fine``: a result, whose weights keep 16 bits.
+    is left of it may have a scale per row; ``fine``: a result, whose weights keep 16 bits; ``reach``: the interval that it
+    certainly lies in, being drawn.
     """
 
     bits: int | None = None
@@ -63,6 +76,7 @@ class Wish:
     rows: bool = False
     fine: bool = False
     last: bool = False
+    reach: Interval | None = None
 
 
 PLAIN = Wish()
@@ -127,10 +141,37 @@ def _plan(graph: Graph, found: Plan) -> None:
         arguments.update(moved, [below])
         if has_mask(view, argument):
             masks |= masked_before(view, argument)
+    from_bits = drawn(graph)
+    for node in graph.nodes:
+        if node.name in COMPARISONS and any(isinstance(x, Var) and x in from_bits for x in node.inputs):
+            _thresholds(view, [x for x in node.inputs if isinstance(x, Var) and x not in from_bits], wishes)
+    for var, interval in from_bits.items():
+        wish = wishes.get(var, PLAIN)
+        if not wish.unit:
+            bits = DRAWN_FACTOR_BITS if view.feeds_product(var) else DRAWN_BITS
+            wishes[var] = replace(wish, bits=bits, grid=None, whole=False, reach=interval)
     found.masked.update(arguments, masks)
     masks |= infinite(view, arguments)
     found.infinite.update(masks)
     found.ordered.update(ordered(view, masks) - arguments)
+
+
+def _thresholds(view: Producers, compared: list[Var], wishes: dict[Var, Wish]) -> None:
+    """Finer formats for what is compared with a drawn number, and for what that is made of."""
+    found: set[Var] = set()
+    while compared:
+        var = compared.pop()
+        if var in found or not real(var):
+            continue
+        found.add(var)
+        wish = wishes.get(var, PLAIN)
+        if wish.grid is not None:
+            wishes[var] = replace(wish, grid=max(wish.grid, THRESHOLD_GRID))
+        elif not wish.whole:
+            wishes[var] = replace(wish, unit=False, bits=DRAWN_BITS)
+        made = view.of.get(var)
+        if made is not None and made.name in CUMULATED:
+            compared += [x for x in made.inputs if isinstance(x, Var)]
 
 
 def _statistics(view: Producers, wishes: dict[Var, Wish]) -> None:

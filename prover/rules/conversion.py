@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import jax.numpy as jnp
 import numpy as np
 
 from prover.capture import Node, Var
@@ -71,15 +72,45 @@ def _convert(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]
     return replace(x, range=ctx.range(node))
 
 
-@rule("bitcast_convert_type")
 @elementwise(ring=True)
-def _bitcast(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+def _same_bits(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     """Integers of one width: the same value modulo 2^bits."""
+    return replace(fixed(operands[0]), range=ctx.range(node))
+
+
+@rule("bitcast_convert_type")
+def _bitcast(ctx: Context, node: Node, items: Sequence[Item]) -> Item:
     var, target = node.inputs[0], node.outputs[0].dtype
     assert isinstance(var, Var)
-    if var.dtype.kind not in "iu" or target.kind not in "iu" or var.dtype.itemsize != target.itemsize:
+    if (
+        var.dtype.kind not in "iu"
+        or var.dtype.itemsize != target.itemsize
+        or not (is_real(target) or target.kind in "iu")
+    ):
         raise unsupported(node, f"it takes the bits of {var.dtype} for {target}", "convert the numbers instead")
-    return replace(fixed(operands[0]), range=ctx.range(node))
+    return _of_one_exponent(ctx, node, items) if is_real(target) else _same_bits(ctx, node, items)
+
+
+def _of_one_exponent(ctx: Context, node: Node, items: Sequence[Item]) -> Item:
+    """Integers as bits of floats, if all of them certainly have one sign and one exponent: the rest is a fixed-point number.
+
+    This is how random bits become uniform: below the exponent of 1.0 they are a float in [1, 2).
+    """
+    coder, operands = ctx.merged(node, items)
+    register, dtype = fixed(operands[0]).register, node.outputs[0].dtype
+    info = jnp.finfo(dtype)  # type: ignore[no-untyped-call]
+    low, high = coder.bounds[register]
+    exponent = low >> info.nmant
+    if low < 0 or exponent != high >> info.nmant or not 0 < exponent < (1 << info.nexp) - 1:
+        raise unsupported(
+            node,
+            f"it takes integers from {low} to {high} for bits of {dtype}, whose exponents differ: such floats have no common grid",
+            f"join the bits of the fraction with one exponent (for [1, 2) shift them right to {info.nmant} bits, and or them with "
+            f"{((1 << (info.nexp - 1)) - 1) << info.nmant:#x}), or use jax.random.uniform",
+        )
+    fraction = coder.sub(register, coder.const((exponent - 1) << info.nmant))
+    scale = info.nmant - (exponent - ((1 << (info.nexp - 1)) - 1))
+    return ctx.finish(node, coder, Fix(fraction, scale, ctx.range(node)))
 
 
 @rule("stop_gradient", "copy", "copy_p", "reduce_precision", "optimization_barrier", "name")

@@ -17,6 +17,9 @@ from prover.rules.context import TABLE_CHAIN, Context, Fix, Item, stretch
 FINE = 20
 """Fraction bits that an operand gains when it meets a finer constant."""
 
+DRAWN = 25
+"""The same of an operand that is drawn: every float32 constant is exact beside it."""
+
 
 def _composed(ctx: Context, node: Node, items: Sequence[Item], smooth: bool) -> Chain | None:
     """The chain of the result: the node's own function after the operands' functions of one and the same narrow integer."""
@@ -115,9 +118,10 @@ def align(ctx: Context, coder: Coder, operands: Sequence[Fix | Const], exact: bo
     """Registers of all operands at one scale, and that scale; no register exceeds 61 bits."""
     fixes = [x for x in operands if isinstance(x, Fix)]
     scale = max(x.scale for x in fixes)
+    bits = DRAWN if any(x.range.drawn for x in fixes) else FINE
     for const in operands:
         if isinstance(const, Const) and not exact:
-            scale = max(scale, min(wanted(const), scale + FINE))
+            scale = max(scale, min(wanted(const, bits), scale + bits))
     room = min(WORD - 1 - coder.bits(x.register) + x.scale for x in fixes)
     scale = min(scale, max(room, min(x.scale for x in fixes)))
     registers = []
@@ -130,10 +134,11 @@ def align(ctx: Context, coder: Coder, operands: Sequence[Fix | Const], exact: bo
     return registers, scale
 
 
-def wanted(const: Const) -> int:
+def wanted(const: Const, bits: int = FINE) -> int:
+    """The scale that represents a constant exactly, or with as many bits."""
     finite = const.finite
     magnitude = float(np.abs(finite).max())
-    best = scale_for(magnitude, FINE) if magnitude else 0
+    best = scale_for(magnitude, bits) if magnitude else 0
     for scale in range(min(best, 40)):
         scaled = finite * 2.0**scale
         if np.array_equal(scaled, np.rint(scaled)):

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jax import lax
 
-from prover.capture import Node
+from prover.capture import Node, double_precision
 from prover.draft import SELF, WORD, Coder, Const, Draft, View
 from prover.formats import MARGIN, scale_for
 from prover.passes.calibrate import Range
@@ -66,13 +67,49 @@ def tabled(limit: float) -> Emit:
     return emit
 
 
+INVERSE_BITS, INVERSE_SCALE = 8, 28
+INVERSE_REACH = 22
+"""Where -log(1 - x^2) ends: x closer to 1 than fixed-point numbers of 30 bits come."""
+
+
+def _fine_inverse(ctx: Context, coder: Coder, x: Fix, observed: Range) -> Fix:
+    """erf_inv up to its poles: x times a function of w = -log(1 - x^2) that is nearly straight, interpolated in a table."""
+    x = ctx.fit(coder, x, 30)
+    if x.scale > 30:
+        x = Fix(coder.shift(x.register, 30 - x.scale), 30, x.range)
+    one, size = coder.const(1 << x.scale), coder.clamp(coder.abs(x.register), 0, 1 << x.scale)
+    below = Fix(coder.mul(coder.sub(one, size), coder.add(one, size)), 2 * x.scale, x.range)
+    w = coder.neg(fine_logarithm(ctx, coder, below, Range(-INVERSE_REACH, 0, 1)).register)
+    w = coder.clamp(w, 0, (INVERSE_REACH << FINE_SCALE) - 1)
+    step = coder.const(1 << (FINE_SCALE - INVERSE_BITS))
+    place = coder.div(w, step)
+    part = coder.sub(w, coder.mul(place, step))
+    points = np.arange((INVERSE_REACH << INVERSE_BITS) + 1) / (1 << INVERSE_BITS)
+    arguments = np.sqrt(-np.expm1(-points[1:]))
+    with double_precision():
+        ratios = np.r_[math.sqrt(math.pi) / 2, np.asarray(lax.erf_inv(arguments)) / arguments]
+    entries = np.rint(ratios * (1 << INVERSE_SCALE)).astype(np.int64)
+    first = entry_of(ctx, coder, entries, 0, place)
+    slope = coder.sub(entry_of(ctx, coder, entries, -1, place), first)
+    slope = coder.clamp(slope, 0, int(np.diff(entries).max()))
+    ratio = coder.add(first, coder.shift(coder.mul(slope, part), INVERSE_BITS - FINE_SCALE))
+    return Fix(coder.mul(x.register, ratio), x.scale + INVERSE_SCALE, observed)
+
+
 _FLAT = {
     "tanh": 12.0, "logistic": 24.0, "erf": 6.0, "erfc": 6.0, "atan": math.inf, "asinh": math.inf, "sinh": math.inf, "cosh": math.inf,
-    "tan": math.inf, "asin": 1.0, "acos": 1.0, "atanh": 1.0, "acosh": math.inf, "erf_inv": 1.0, "lgamma": math.inf, "digamma": math.inf,
+    "tan": math.inf, "asin": 1.0, "acos": 1.0, "atanh": 1.0, "acosh": math.inf, "lgamma": math.inf, "digamma": math.inf,
     "bessel_i0e": math.inf, "bessel_i1e": math.inf,
 }  # fmt: skip
 for _name, _limit in _FLAT.items():
     rule(_name)(elementwise(smooth=True)(tabled(_limit)))
+
+
+@rule("erf_inv")
+@elementwise(smooth=True)
+def _erf_inv(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
+    x = fixed(operands[0])
+    return _fine_inverse(ctx, coder, x, ctx.range(node)) if x.range.drawn else tabled(1.0)(ctx, node, coder, operands)
 
 
 EXP_BITS = 16
@@ -137,8 +174,10 @@ LOG_BITS = 15
 def logarithm(ctx: Context, coder: Coder, x: Fix, observed: Range, base: float = math.e) -> Fix:
     """log of a positive real: its bit length, and a table of 2^15 entries over its leading 16 bits.
 
-    Non-positive operands count as one grid step.
+    Non-positive operands count as one grid step. Of what is drawn see ``fine_logarithm``.
     """
+    if x.range.drawn and base == math.e:
+        return fine_logarithm(ctx, coder, x, observed)
     unit = math.log(2.0) / math.log(base)
     positive = coder.maximum(ctx.fit(coder, x, WORD - 1).register, coder.const(1))
     x = ctx.fit(coder, x, WORD - 1)
@@ -153,6 +192,46 @@ def logarithm(ctx: Context, coder: Coder, x: Fix, observed: Range, base: float =
     exponent = coder.sub(length, coder.const(1 + x.scale))
     whole = coder.mul(exponent, coder.const(round(unit * (1 << scale))))
     return Fix(coder.add(whole, mantissa), scale, observed)
+
+
+FINE_BITS = 45
+"""Bits of a fine logarithm's operand: moved left by 15, it has an entry of the table in front."""
+
+FINE_SCALE, TABLE_SCALE = 40, 30
+
+
+def fine_logarithm(ctx: Context, coder: Coder, x: Fix, observed: Range) -> Fix:
+    """Natural logarithm with an error of 2^-30, and of 2^-16 of itself beside 1: the table, and a quotient for the bits behind it.
+
+    Rounding to the nearest entry makes the table's part exactly zero beside 1. What is no grid step counts as the lowest operand.
+    """
+    x = ctx.fit(coder, x, FINE_BITS)
+    most = max(1, coder.bits(x.register))
+    positive = coder.shift(coder.maximum(x.register, coder.const(1)), LOG_BITS)
+    length = coder.bitlen(positive)
+    behind = coder.clamp(coder.sub(length, coder.const(LOG_BITS + 1)), 0, most - 1)
+    lead = coder.clamp(coder.shr(positive, behind), 1 << LOG_BITS, 1 << (LOG_BITS + 1))
+
+    def moved(register: int) -> int:
+        bounds = coder.bounds[register][0], coder.bounds[register][1] << (most - 1)
+        return coder.put(Instr(Opcode.SHL, (register, behind)), bounds)
+
+    # The rest behind the entry is at most half a step of it, and has more bits the fewer the operand has.
+    left, half = WORD - most, 1 << max(0, most - 2)
+    rest = coder.shift(coder.clamp(coder.sub(positive, moved(lead)), -half, half), left)
+    rest = coder.clamp(coder.div(rest, moved(coder.const(1))), -(1 << (left - 1)), 1 << (left - 1))
+    part = coder.div(coder.shift(rest, FINE_SCALE - left), lead)
+    unit = round(math.log(2.0) * (1 << TABLE_SCALE))
+    points = np.arange(1 << LOG_BITS, (1 << (LOG_BITS + 1)) + 1) / (1 << LOG_BITS)
+    entries = np.rint(np.log(points) * (1 << TABLE_SCALE)).astype(np.int64)
+    mantissa = entry_of(ctx, coder, entries, 1 << LOG_BITS, lead)
+    exponent = coder.sub(length, coder.const(1 + LOG_BITS + x.scale))
+    whole = coder.add(coder.mul(exponent, coder.const(unit)), mantissa)
+    result = coder.add(coder.shift(whole, FINE_SCALE - TABLE_SCALE), part)
+    if coder.bounds[x.register][0] <= 0:
+        least = coder.const(math.floor(observed.low * 2.0**FINE_SCALE))
+        result = coder.select(coder.less(x.register, coder.const(1)), least, result)
+    return Fix(result, FINE_SCALE, observed)
 
 
 @rule("log")

@@ -1,6 +1,6 @@
 """Functions that between them use every lowering rule and expansion, with inputs; shared by the fidelity and the lockstep tests."""
 
-from tests.prover.cases import basics, control, formats, infinities, layers, ordering
+from tests.prover.cases import basics, control, formats, infinities, layers, ordering, random
 from tests.prover.cases.basics import lstm
 from tests.prover.cases.table import CASES, NHWC, Case, case, integers, reals
 
@@ -17,5 +17,6 @@ __all__ = [
     "layers",
     "lstm",
     "ordering",
+    "random",
     "reals",
 ]
