@@ -135,7 +135,7 @@ def _shown(shape: tuple[int | str, ...]) -> str:
 
 
 def load_onnx(path: str | Path) -> OnnxModel:
-    """Read an ONNX model file (opset 9 to the newest known; external data in the same folder).
+    """Read an ONNX model file (opset 6 to the newest known; external data in the same folder).
 
     Raises LoweringError for a file that is truncated, inconsistent or too large, naming the file and the place, and
     UnsupportedError for what is out of scope. Sizes are checked before memory is taken.

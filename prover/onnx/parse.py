@@ -17,7 +17,7 @@ from prover.onnx.scope import OUT_OF_SCOPE
 from prover.onnx.tensors import Array, Reader, dtype_of
 from rollup.errors import LoweringError, UnsupportedError
 
-OLDEST_OPSET = 9
+OLDEST_OPSET = 6
 
 Names = ChainMap[str, bool]
 """Names that a graph may read: its own, then those of the graphs around it."""
