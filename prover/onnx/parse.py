@@ -48,6 +48,10 @@ MULTIPLIED = frozenset(
 """Ops whose constant operands are weights: an infinity there is no mask."""
 
 
+WITH_NAN = frozenset({"membership_values", "keys_tensor", "values_tensor", "default_tensor"})
+"""Attributes in which NaN separates, or is a key like any other."""
+
+
 def domain_of(name: str) -> str:
     return "" if name == "ai.onnx" else name
 
@@ -166,7 +170,7 @@ class Parser:
         if kind == AttributeProto.STRINGS:
             return tuple(s.decode("utf-8", "replace") for s in attribute.strings)
         if kind == AttributeProto.TENSOR:
-            return self.reader.read(attribute.t, f"attribute {name!r} of {where}")
+            return self.reader.read(attribute.t, f"attribute {name!r} of {where}", name in WITH_NAN)
         if kind == AttributeProto.GRAPH:
             return self.graph(attribute.g, scope, f"subgraph {name!r} of {where}")
         label = AttributeProto.AttributeType.Name(kind)
@@ -255,9 +259,11 @@ def _infinities(constants: Mapping[str, Array], steps: Iterable[Step]) -> None:
                 )
 
 
-def port_of(value: Any) -> Port:
-    """An input or output as the file declares it. Raises UnsupportedError for what is no tensor."""
+def port_of(value: Any, zipped: bool = False) -> Port:
+    """An input or output as the file declares it; ``zipped``: an output of ZipMap. Raises UnsupportedError for what is no tensor."""
     what = f"{value.name!r}"
+    if zipped:
+        return Port(value.name, None, None)
     kind = value.type.WhichOneof("value")
     if kind not in (None, "tensor_type"):
         raise UnsupportedError(

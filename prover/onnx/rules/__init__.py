@@ -3,6 +3,7 @@
 from prover.onnx.rules import (
     activation,
     attention,
+    classical,
     control,
     convolution,
     creation,
@@ -18,11 +19,13 @@ from prover.onnx.rules import (
     resize,
     sampling,
     spectral,
+    trees,
 )
 
 __all__ = [
     "activation",
     "attention",
+    "classical",
     "control",
     "convolution",
     "creation",
@@ -38,4 +41,5 @@ __all__ = [
     "resize",
     "sampling",
     "spectral",
+    "trees",
 ]

@@ -176,9 +176,7 @@ def _scan_8(node: Node) -> Any:
     arrays = _arrays(node, operands)
     if any(x.ndim < 1 for x in arrays) or any(x.ndim < 2 for x in arrays[carried:]):
         raise node.error("its operands lack a batch or a sequence dimension")
-    sequences = tuple(
-        jnp.flip(x, 1) if back else x for x, back in zip(arrays[carried:], backwards, strict=True)
-    )
+    sequences = tuple(jnp.flip(x, 1) if back else x for x, back in zip(arrays[carried:], backwards, strict=True))
     final, stacked = jax.vmap(one)(arrays[:carried], sequences)
     return [*final, *stacked]
 

@@ -31,7 +31,9 @@ def _batch(node: Node) -> Any:
     x, scale, bias, mean, var = node.all
     epsilon = node.attribute("epsilon")
     if node.step.opset < 7 and not node.attribute("is_test", 0):
-        raise node.unsupported("it takes the batch's own statistics unless is_test is set; export the model for inference")
+        raise node.unsupported(
+            "it takes the batch's own statistics unless is_test is set; export the model for inference"
+        )
     if node.step.opset < 9 and not node.attribute("spatial", 1):
         factor = scale / node.xp.sqrt(var + np.asarray(epsilon, var.dtype))
         return (((x - mean) * factor + bias).astype(x.dtype), None, None)
