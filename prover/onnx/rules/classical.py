@@ -127,13 +127,11 @@ def _svm_classifier(node: Node) -> Any:
             place = jnp.where(best >= 0.5 if positive else best > 0, 1, place)
         return labelled(node, place, labels), transformed(scores, kind)
     pairs = _pairwise(node, x, count, own, rho)
-    votes = [jnp.zeros(x.shape[0], jnp.int32) for _ in labels]
-    wins, number = pairs > 0, 0
-    for i in range(count):
-        for j in range(i + 1, count):
-            won = wins[:, number].astype(jnp.int32)
-            votes[i], votes[j], number = votes[i] + won, votes[j] + (1 - won), number + 1
-    label = labelled(node, jnp.argmax(jnp.stack(votes, axis=1), axis=1), labels)
+    # A pair that its first class wins is a vote for it, else one for the second.
+    first, second = np.triu_indices(count, 1)
+    turns = np.eye(count, dtype=np.int32)[first] - np.eye(count, dtype=np.int32)[second]
+    votes = (pairs > 0).astype(jnp.int32) @ turns + np.bincount(second, minlength=count).astype(np.int32)
+    label = labelled(node, jnp.argmax(votes, axis=1), labels)
     a, b = _floats(node, "prob_a"), _floats(node, "prob_b")
     if a.size:
         if a.size != pairs.shape[1] or b.size != a.size:
