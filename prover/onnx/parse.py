@@ -19,6 +19,9 @@ from rollup.errors import LoweringError, UnsupportedError
 
 OLDEST_OPSET = 6
 
+GATHERS = frozenset({"Gather", "GatherElements", "GatherND"})
+"""Ops that choose among the elements of their first operand."""
+
 Names = ChainMap[str, bool]
 """Names that a graph may read: its own, then those of the graphs around it."""
 
@@ -31,7 +34,6 @@ MULTIPLIED = frozenset(
         "DeformConv",
         "Einsum",
         "GRU",
-        "Gather",
         "Gemm",
         "GroupNormalization",
         "InstanceNormalization",
@@ -242,14 +244,17 @@ def _check_counts(node: Any, schema: Any, attributes: Mapping[str, Any], where: 
 
 
 def _infinities(constants: Mapping[str, Array], steps: Iterable[Step]) -> None:
-    """Infinite masks and bounds have a meaning, infinite weights have none."""
+    """Infinite masks, bounds and entries of tables have a meaning, infinite weights have none."""
     infinite = {
         name: array for name, array in constants.items() if array.dtype.kind not in "iub" and np.isinf(array).any()
     }
     if not infinite:
         return
+    steps = list(steps)
     for name, array in infinite.items():
-        if array.size > 1 and np.any(array == np.inf):
+        readers = [step for step in steps if name in step.inputs]
+        chosen = bool(readers) and all(step.op in GATHERS and name not in step.inputs[1:] for step in readers)
+        if array.size > 1 and np.any(array == np.inf) and not chosen:
             raise LoweringError(f"initialiser {name!r} contains infinity; a model with such weights has no meaning")
     for step in steps:
         for name in step.inputs:

@@ -15,7 +15,7 @@ def _named(reason: str, names: str, domain: str = "") -> dict[tuple[str, str], s
 
 
 OUT_OF_SCOPE: dict[tuple[str, str], str] = {
-    **_named(STRINGS, "RegexFullMatch StringConcat StringNormalizer StringSplit TfIdfVectorizer"),
+    **_named(STRINGS, "RegexFullMatch StringConcat StringNormalizer StringSplit"),
     **_named(
         SEQUENCES,
         "ConcatFromSequence Optional OptionalGetElement OptionalHasElement SequenceAt SequenceConstruct SequenceEmpty "

@@ -172,6 +172,8 @@ def _sets(node: Node, count: int) -> list[Array]:
         raise node.error(
             f"membership_values has {len(ends)} sets where {count} are expected, each with a NaN at its end"
         )
+    if not count:
+        return []
     return [values[a:b] for a, b in zip([0, *(ends[:-1] + 1)], ends, strict=True)]
 
 

@@ -19,6 +19,7 @@ from prover.onnx.rules import (
     resize,
     sampling,
     spectral,
+    text,
     trees,
 )
 
@@ -41,5 +42,6 @@ __all__ = [
     "resize",
     "sampling",
     "spectral",
+    "text",
     "trees",
 ]

@@ -94,7 +94,6 @@ PIPELINES = [
     *_on(
         "wine",
         {
-            "histogram boosting": lambda: ensemble.HistGradientBoostingClassifier(max_iter=30, random_state=0),
             "forest, columns from 0 to 1": _scaled(
                 lambda: ensemble.RandomForestClassifier(50, random_state=0), preprocessing.MinMaxScaler
             ),
@@ -104,7 +103,6 @@ PIPELINES = [
         "breast cancer",
         {
             "gradient boosting": lambda: ensemble.GradientBoostingClassifier(n_estimators=50, random_state=0),
-            "histogram boosting": lambda: ensemble.HistGradientBoostingClassifier(max_iter=30, random_state=0),
             "support vectors (polynomial), scaled": _scaled(lambda: svm.SVC(kernel="poly")),
         },
     ),
@@ -127,7 +125,6 @@ PIPELINES = [
             "random forest": lambda: ensemble.RandomForestRegressor(100, random_state=0),
             "extra trees": lambda: ensemble.ExtraTreesRegressor(50, random_state=0),
             "gradient boosting": lambda: ensemble.GradientBoostingRegressor(random_state=0),
-            "histogram boosting": lambda: ensemble.HistGradientBoostingRegressor(max_iter=50, random_state=0),
             "least squares": linear_model.LinearRegression,
             "ridge, scaled": _scaled(linear_model.Ridge),
             "support vectors (RBF), scaled": _scaled(lambda: svm.SVR(C=10.0)),
