@@ -56,35 +56,23 @@ def _decisions(x: Any, trees: Ensemble) -> Any:
     """Whether each decision is true: (rows, decisions)."""
     parts, first, sets = [], 0, iter(trees.members)
     for mode, count in trees.modes:
-        features, splits = trees.features[first : first + count], trees.splits[first : first + count]
+        features = trees.features[first : first + count]
+        # Doubles are computed in 32 bits unless JAX is told otherwise: splits are rounded as the input is.
+        splits = trees.splits[first : first + count].astype(x.dtype)
         first += count
         seen = jnp.take(x, features, axis=1, mode="clip")
         if mode == "MEMBER":
-            members = [_nearest(next(sets).astype(np.float64), x.dtype, "EQ") for _ in range(count)]
-            width = max(1, *(len(m) for m, _ in members))
-            values, held = np.zeros((count, width), x.dtype), np.zeros((count, width), np.bool_)
-            for row, (own, known) in enumerate(members):
-                values[row, : len(own)], held[row, : len(own)] = own, known
+            members = [next(sets).astype(x.dtype) for _ in range(count)]
+            values = np.zeros((count, max(1, *(len(own) for own in members))), x.dtype)
+            held = np.zeros(values.shape, np.bool_)
+            for row, own in enumerate(members):
+                values[row, : len(own)], held[row, : len(own)] = own, True
             parts.append(jnp.any((seen[:, :, None] == values) & held, axis=-1))
-            continue
-        near, known = _nearest(splits, x.dtype, mode)
-        if mode == "EQ":
-            found = seen == near
-            parts.append(found if known.all() else found & known)
+        elif mode == "EQ":
+            parts.append(seen == splits)
         else:
-            parts.append(seen <= near if mode == "LEQ" else seen < near)
+            parts.append(seen <= splits if mode == "LEQ" else seen < splits)
     return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=1)
-
-
-def _nearest(splits: Array, dtype: Any, mode: str) -> tuple[Array, Array]:
-    """(splits in the input's dtype that decide as the given ones do, whether they are the same)."""
-    with np.errstate(over="ignore"):
-        near = splits.astype(dtype)
-    if mode == "LEQ":
-        near = np.where(near > splits, np.nextafter(near, np.asarray(-np.inf, dtype)), near)
-    elif mode == "LT":
-        near = np.where(near < splits, np.nextafter(near, np.asarray(np.inf, dtype)), near)
-    return near.astype(dtype), near == splits
 
 
 def _leaves(x: Any, trees: Ensemble, roots: Array, children: Array) -> Any:
