@@ -112,8 +112,8 @@ PIPELINES = [
             "extra trees on black and white": lambda: make_pipeline(
                 preprocessing.Binarizer(threshold=8), ensemble.ExtraTreesClassifier(50, random_state=0)
             ),
-            "linear support vectors, rows of norm 1": lambda: make_pipeline(
-                preprocessing.Normalizer(), svm.LinearSVC(random_state=0)
+            "logistic regression, rows of norm 1": lambda: make_pipeline(
+                preprocessing.Normalizer(), linear_model.LogisticRegression(max_iter=500)
             ),
             "perceptron, scaled": _scaled(lambda: neural_network.MLPClassifier((32,), random_state=0, max_iter=300)),
         },
