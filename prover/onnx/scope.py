@@ -8,7 +8,6 @@ RANDOM = "it draws random numbers, and a claim must be reproducible; draw them o
 TRAINING = "it is a training step, and a program is an inference"
 IMAGES = "it decodes images; decode outside and pass pixels"
 SHAPES = "its output's shape depends on values, and a program's shapes are fixed"
-CLASSICAL = "it is a classical model's op; rewrite it with tensor ops"
 
 
 def _named(reason: str, names: str, domain: str = "") -> dict[tuple[str, str], str]:
@@ -16,7 +15,7 @@ def _named(reason: str, names: str, domain: str = "") -> dict[tuple[str, str], s
 
 
 OUT_OF_SCOPE: dict[tuple[str, str], str] = {
-    **_named(STRINGS, "RegexFullMatch StringConcat StringNormalizer StringSplit TfIdfVectorizer"),
+    **_named(STRINGS, "RegexFullMatch StringConcat StringNormalizer StringSplit"),
     **_named(
         SEQUENCES,
         "ConcatFromSequence Optional OptionalGetElement OptionalHasElement SequenceAt SequenceConstruct SequenceEmpty "
@@ -25,13 +24,7 @@ OUT_OF_SCOPE: dict[tuple[str, str], str] = {
     **_named(RANDOM, "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike"),
     **_named(IMAGES, "ImageDecoder"),
     **_named(SHAPES, "Compress NonMaxSuppression NonZero Unique"),
-    **_named(STRINGS, "CategoryMapper DictVectorizer LabelEncoder ZipMap CastMap", "ai.onnx.ml"),
-    **_named(
-        CLASSICAL,
-        "FeatureVectorizer LinearClassifier LinearRegressor SVMClassifier SVMRegressor TreeEnsemble TreeEnsembleClassifier "
-        "TreeEnsembleRegressor OneHotEncoder",
-        "ai.onnx.ml",
-    ),
+    **_named(STRINGS, "CategoryMapper DictVectorizer CastMap", "ai.onnx.ml"),
     **_named(TRAINING, "Adagrad Adam Momentum Gradient GraphCall", "ai.onnx.preview.training"),
 }
 """(domain, op) -> reason."""

@@ -61,9 +61,12 @@ def dtype_of(code: int, what: str) -> np.dtype[Any]:
     if found is None:
         known = code in TensorProto.DataType.values()
         name = TensorProto.DataType.Name(code) if known else str(code)
-        raise UnsupportedError(
-            f"{what} has the element type {name}, which is out of scope; use floats, integers or booleans"
+        remedy = (
+            "; encode labels and categories as integers before training, and export again"
+            if code == TensorProto.STRING
+            else "; use floats, integers or booleans"
         )
+        raise UnsupportedError(f"{what} has the element type {name}, which is out of scope{remedy}")
     return found
 
 
@@ -82,8 +85,8 @@ class Reader:
     folder: Path
     total: int = field(default=0)
 
-    def read(self, proto: Any, what: str) -> Array:
-        """The array of a TensorProto. Raises LoweringError (naming ``what``) if sizes and data disagree or a value is NaN."""
+    def read(self, proto: Any, what: str, nan: bool = False) -> Array:
+        """The array of a TensorProto. Raises LoweringError (naming ``what``) if sizes and data disagree, or if a value is NaN."""
         dtype = dtype_of(proto.data_type, what)
         shape = tuple(proto.dims)
         if any(d < 0 for d in shape) or len(shape) > 32:
@@ -109,7 +112,7 @@ class Reader:
             )
         else:
             array = self._typed(proto, what, dtype, shape, count)
-        if has_nan(array):
+        if not nan and has_nan(array):
             raise LoweringError(f"{what} contains NaN; a model with such weights has no meaning, export it again")
         return array
 

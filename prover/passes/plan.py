@@ -7,6 +7,7 @@ A format has to hold a value's range on a grid that its consumers can live with,
 - a *statistic* (a reduction over a row, and what is computed from it alone) has few elements and a large range, since it squares
   or sums others: it is kept whole;
 - what an *arg-max or a sort* compares needs an absolute grid, or values that are close become equal;
+- what a *table of constants* is compared with (the decisions of trees) needs a grid on which the constants lie apart;
 - a *carry* of a loop is rounded in every iteration, so that errors add up;
 - what the *last product* before a result reads, and what lies behind it, decides how exact the result can be: kept wide if small;
 - a *stream* (a value that additions carry on, and that no product reads directly) collects what all layers add to it;
@@ -18,7 +19,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from prover.capture import Graph, Node, Var
+import numpy as np
+
+from prover.capture import Graph, Node, Stacked, Var
 from prover.passes.drawn import Interval, drawn
 from prover.passes.infinity import DEEP, MASK_ROOM, has_mask, infinite, masked_before, ordered
 from prover.passes.producers import CHOOSING, MOVEMENT, Producers, real, size
@@ -33,6 +36,7 @@ LAST_ELEMENTS = 1 << 12
 """Most elements of a value that is kept wide because what is left between it and a result is at most one product."""
 
 CARRY_BITS = 24
+DECIDING_BITS = 30
 DRAWN_BITS = 30
 DRAWN_FACTOR_BITS = 23
 
@@ -47,7 +51,7 @@ STATISTIC_COUNT = 8
 
 ADDITIVE = frozenset({"add", "sub", "add_any"})
 BOUNDED = frozenset({"logistic", "tanh", "erf", "sin", "cos"})
-COMPARISONS = frozenset({"lt", "le", "gt", "ge", "lt_to", "le_to"})
+COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "lt_to", "le_to"})
 CUMULATED = MOVEMENT | {"cumsum", "div", "exp", "sub"}
 """What makes thresholds of logits."""
 
@@ -115,6 +119,7 @@ def _plan(graph: Graph, found: Plan) -> None:
     view, wishes = Producers(graph), found.wishes
     _statistics(view, wishes)
     _streams(view, wishes)
+    _deciding(view, wishes)
     for var in (*graph.inputs, *view.of):
         if var not in wishes and real(var) and view.summed_axes(var):
             wishes[var] = Wish(rows=True)
@@ -204,6 +209,18 @@ def _streams(view: Producers, wishes: dict[Var, Wish]) -> None:
         )
         if carried or any(node.name in ADDITIVE and size(node.outputs[0]) == size(var) for node in readers):
             wishes[var] = Wish(bits=min([STREAM_BITS, *(_square_bits(view, node, var) for node in readers)]))
+
+
+def _deciding(view: Producers, wishes: dict[Var, Wish]) -> None:
+    for node in view.graph.nodes:
+        if node.name not in COMPARISONS:
+            continue
+        for x, other in (node.inputs, node.inputs[::-1]):
+            if not isinstance(x, Var) or isinstance(other, (Var, Stacked)) or not real(x):
+                continue
+            if np.size(other) > 1 and np.any(other != np.ravel(other)[0]):
+                for var in view.moved_from(x, gathered=True):
+                    wishes[var] = Wish(bits=DECIDING_BITS)
 
 
 def _carries(node: Node, wishes: dict[Var, Wish]) -> None:

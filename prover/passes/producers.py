@@ -37,10 +37,11 @@ class Producers:
             operand = self.of[operand].inputs[0]
         return operand
 
-    def moved_from(self, var: Var) -> list[Var]:
-        """The variable and those before it that hold the same elements, only elsewhere."""
+    def moved_from(self, var: Var, gathered: bool = False) -> list[Var]:
+        """The variable and those before it that hold the same elements, only elsewhere; ``gathered``: or some of them."""
+        passed = MOVEMENT | {"gather"} if gathered else MOVEMENT
         found = [var]
-        while found[-1] in self.of and self.of[found[-1]].name in MOVEMENT:
+        while found[-1] in self.of and self.of[found[-1]].name in passed:
             operand = self.of[found[-1]].inputs[0]
             if not isinstance(operand, Var) or not real(operand):
                 break

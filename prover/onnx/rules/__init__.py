@@ -3,6 +3,7 @@
 from prover.onnx.rules import (
     activation,
     attention,
+    classical,
     control,
     convolution,
     creation,
@@ -18,11 +19,14 @@ from prover.onnx.rules import (
     resize,
     sampling,
     spectral,
+    text,
+    trees,
 )
 
 __all__ = [
     "activation",
     "attention",
+    "classical",
     "control",
     "convolution",
     "creation",
@@ -38,4 +42,6 @@ __all__ = [
     "resize",
     "sampling",
     "spectral",
+    "text",
+    "trees",
 ]

@@ -43,8 +43,13 @@ def _leaky_relu(node: Node) -> Any:
 
 @rule("PRelu")
 def _prelu(node: Node) -> Any:
-    x = node[0]
-    return jnp.where(x >= 0, x, x * node[1])
+    """Before opset 7 several slopes are one per channel."""
+    x, slope = node[0], node[1]
+    if node.step.opset < 7 and slope.size > 1:
+        if x.ndim < 2 or slope.size != x.shape[1]:
+            raise node.error(f"{slope.size} slopes do not fit an input of shape {list(x.shape)}")
+        slope = slope.reshape((-1,) + (1,) * (x.ndim - 2))
+    return jnp.where(x >= 0, x, x * slope)
 
 
 @rule("Elu")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -151,6 +152,33 @@ def _scan(node: Node) -> Any:
         y = jnp.flip(y, 0) if back else y
         outputs.append(jnp.moveaxis(y, 0, node.axis(axis, y.ndim)))
     return [*final, *outputs]
+
+
+@rule("Scan", since=8)
+def _scan_8(node: Node) -> Any:
+    """A batch of sequences in front of everything; all of one length."""
+    body, scanned = _graph(node, "body"), int(node.attribute("num_scan_inputs"))
+    if node.has(0):
+        raise node.unsupported("its sequences have lengths of their own; export the model for opset 9 or later")
+    operands = node.operands[1:]
+    carried = len(operands) - scanned
+    if scanned < 1 or carried < 0 or len(body.inputs) != len(operands) or len(body.outputs) < carried:
+        raise node.error(f"{scanned} of {len(operands)} operands are scanned by a body with {len(body.inputs)} inputs")
+    backwards = _per(node, "directions", scanned)
+
+    def step(carry: Any, x: Any) -> Any:
+        results = _arrays(node, node.walk.branch(body, [*carry, *x]))
+        return results[:carried], results[carried:]
+
+    def one(states: Any, sequences: Any) -> Any:
+        return lax.scan(step, states, sequences)
+
+    arrays = _arrays(node, operands)
+    if any(x.ndim < 1 for x in arrays) or any(x.ndim < 2 for x in arrays[carried:]):
+        raise node.error("its operands lack a batch or a sequence dimension")
+    sequences = tuple(jnp.flip(x, 1) if back else x for x, back in zip(arrays[carried:], backwards, strict=True))
+    final, stacked = jax.vmap(one)(arrays[:carried], sequences)
+    return [*final, *stacked]
 
 
 def _per(node: Node, name: str, count: int) -> tuple[int, ...]:

@@ -137,6 +137,8 @@ def _mel(node: Node) -> Any:
 @rule("Dropout")
 def _dropout(node: Node) -> Any:
     """Inference: the identity, and a mask of nothing dropped."""
+    if node.step.opset < 7 and not node.attribute("is_test", 0) and node.attribute("ratio"):
+        raise node.unsupported("it drops at random unless is_test is set; export the model for inference")
     if node.has(2) and node.step.opset >= 12 and bool(node.constant(2).reshape(())):
         ratio = float(node.constant(1).reshape(())) if node.has(1) else 0.5
         if ratio:

@@ -21,11 +21,23 @@ def _broadcast(node: Node) -> None:
     node.sized(np.broadcast_shapes(*(node.shape(j) for j in range(len(node)))))
 
 
+def pair(node: Node) -> tuple[Any, Any]:
+    """Both operands, ready to broadcast. Before opset 7 the second one is laid along the first one's axes from ``axis`` on."""
+    x, y = node[0], node[1]
+    axis = node.attribute("axis") if node.step.opset < 7 and node.attribute("broadcast", 0) else None
+    if axis is not None:
+        axis = node.axis(int(axis), x.ndim)
+        if axis + y.ndim > x.ndim:
+            raise node.error(f"an operand of rank {y.ndim} does not fit at axis {axis} of a tensor of rank {x.ndim}")
+        y = y.reshape((*y.shape, *(1,) * (x.ndim - axis - y.ndim)))
+    node.sized(np.broadcast_shapes(x.shape, y.shape))
+    return x, y
+
+
 def _binary(op: str, fn: Callable[[Any], Callable[[Any, Any], Any]]) -> None:
     @rule(op)
     def apply(node: Node) -> Any:
-        _broadcast(node)
-        return fn(node.xp)(node[0], node[1])
+        return fn(node.xp)(*pair(node))
 
 
 def _unary(op: str, fn: Callable[[Any], Callable[[Any], Any]]) -> None:
@@ -100,8 +112,7 @@ def _reciprocal(node: Node) -> Any:
 @rule("Div")
 def _div(node: Node) -> Any:
     """Integers are divided towards zero."""
-    _broadcast(node)
-    x, y = node[0], node[1]
+    x, y = pair(node)
     if x.dtype.kind not in "iu":
         return x / y
     if is_static(y) and not np.all(y):
@@ -128,8 +139,7 @@ def _mod(node: Node) -> Any:
 @rule("Pow")
 def _pow(node: Node) -> Any:
     """A whole constant exponent is a product."""
-    _broadcast(node)
-    x, y = node[0], node[1]
+    x, y = pair(node)
     if is_static(y) and y.size == 1 and not node.static:
         exponent = float(y.reshape(()))
         wide = node.sized(np.broadcast_shapes(x.shape, y.shape))

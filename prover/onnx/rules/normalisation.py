@@ -27,9 +27,16 @@ def scaled(x: Any, axes: Sequence[int], epsilon: float) -> tuple[Any, Any, Any]:
 
 @rule("BatchNormalization")
 def _batch(node: Node) -> Any:
-    """One factor and one offset per channel, where the statistics are constants."""
+    """One factor and one offset per channel, where the statistics are constants; before opset 9 perhaps one per element."""
     x, scale, bias, mean, var = node.all
     epsilon = node.attribute("epsilon")
+    if node.step.opset < 7 and not node.attribute("is_test", 0):
+        raise node.unsupported(
+            "it takes the batch's own statistics unless is_test is set; export the model for inference"
+        )
+    if node.step.opset < 9 and not node.attribute("spatial", 1):
+        factor = scale / node.xp.sqrt(var + np.asarray(epsilon, var.dtype))
+        return (((x - mean) * factor + bias).astype(x.dtype), None, None)
     if scale.shape != (x.shape[1] if x.ndim > 1 else 1,):
         raise node.error(f"a scale of shape {list(scale.shape)} does not fit an input of shape {list(x.shape)}")
     if node.attribute("training_mode", 0):

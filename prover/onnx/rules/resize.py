@@ -202,6 +202,13 @@ def _resize_11(node: Node) -> Any:
     return _resize(node, transform, node.attribute("nearest_mode"), scales, sizes, regions)
 
 
+@rule("Upsample")
+def _upsample_1(node: Node) -> Any:
+    """Of images: two scales."""
+    scales = (1.0, 1.0, node.attribute("height_scale"), node.attribute("width_scale"))
+    return _resize(node, "asymmetric", "floor", scales, None, None)
+
+
 @rule("Upsample", since=7)
 def _upsample_7(node: Node) -> Any:
     return _resize(node, "asymmetric", "floor", node.attribute("scales"), None, None)

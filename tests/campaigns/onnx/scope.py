@@ -115,7 +115,9 @@ def _drops(case: Case, node: onnx.NodeProto) -> bool:
     """Whether a Dropout is in training mode, its third operand being an input or a constant of the test."""
     if len(node.input) < 3:
         return False
-    values = {declared.name: value for declared, value in zip(case.model.graph.input, case.inputs, strict=True)}
+    constants = {tensor.name for tensor in case.model.graph.initializer}
+    inputs = [declared for declared in case.model.graph.input if declared.name not in constants]
+    values = {declared.name: value for declared, value in zip(inputs, case.inputs, strict=True)}
     values |= {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in case.model.graph.initializer}
     return bool(np.any(values.get(node.input[2], True)))
 

@@ -1,4 +1,4 @@
-"""The node tests of the installed ``onnx`` package."""
+"""The node tests of the installed ``onnx`` package, and its modules that PyTorch converted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import onnx
@@ -15,6 +16,12 @@ from onnx.backend.test.loader import load_model_tests
 
 EXPANDED = re.compile(r"_expanded(_ver\d+)?$")
 """Ends the name of a test whose operator is replaced by the operators that define it."""
+
+
+CONVERTED = "converted_"
+"""Begins the name of a module that PyTorch converted; its operator is said to be ``MODULE``."""
+
+MODULE = "(converted modules)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +37,11 @@ class Case:
 
 @functools.cache
 def suite() -> Mapping[str, Case]:
-    """All node tests by name. The package makes them with NumPy, which takes some seconds."""
+    """All node tests and converted modules by name. The package makes the former with NumPy, which takes some seconds."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tests = load_model_tests(kind="node")
+        modules = load_model_tests(kind="pytorch-converted")
     cases: dict[str, Case] = {}
     for test in tests:
         assert test.model is not None and test.data_sets is not None
@@ -44,7 +52,23 @@ def suite() -> Mapping[str, Case]:
         defined = cases.get(EXPANDED.sub("", name))
         if defined is not None:
             cases[name] = replace(case, op=defined.op)
+    for module in modules:
+        name = CONVERTED + module.name.removeprefix("test_")
+        cases[name] = _module(name, Path(str(module.model_dir)))
     return cases
+
+
+def _module(name: str, folder: Path) -> Case:
+    """A model in a file, with its first set of tensors."""
+    model = onnx.load(folder / "model.onnx")
+
+    def arrays(side: str) -> tuple[Any, ...]:
+        found = []
+        while (path := folder / "test_data_set_0" / f"{side}_{len(found)}.pb").exists():
+            found.append(numpy_helper.to_array(onnx.load_tensor(path)))
+        return tuple(found)
+
+    return Case(name, MODULE, model, arrays("input"), arrays("output"))
 
 
 def _arrays(values: Iterable[Any]) -> tuple[Any, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from onnx import helper
 
 from prover import lower
 from prover.capture import capture
-from tests.prover.onnx.models import loaded, model_of
+from tests.prover.onnx.models import loaded, model_of, theirs
 
 RNG = np.random.default_rng(2)
 
@@ -64,3 +65,16 @@ def test_ops_are_known_by_the_names_of_the_nodes() -> None:
     assert places == {"features", "bend", "pool", "turn", "memory", "flatten", "classify", "answer"}
     scan = next(node for node in graph.nodes if node.name == "scan")
     assert scan.body is not None and {node.where for node in scan.body.nodes} == {"memory"}
+
+
+@pytest.mark.parametrize("ops", [["Min"], ["Neg", "Exp"], ["Less"]])
+def test_an_infinity_in_a_table_that_is_gathered_is_an_infinity(ops: list[str]) -> None:
+    table = np.where(RNG.random((5, 6)) < 0.4, np.inf, RNG.standard_normal((5, 6))).astype(np.float32)
+    x, rows = RNG.standard_normal((4, 6)).astype(np.float32), np.asarray([0, 2, 1, 3])
+    nodes = [helper.make_node("Gather", ["table", "rows"], ["v0"])]
+    for j, op in enumerate(ops):
+        nodes.append(helper.make_node(op, ["x", f"v{j}"] if len(ops) == 1 else [f"v{j}"], [f"v{j + 1}"]))
+    inputs = {"x": x, "rows": rows}
+    proto = model_of(nodes, inputs, [f"v{len(ops)}"], 17, {"table": table})
+    program = lower(loaded(proto).fn, x, rows)
+    np.testing.assert_allclose(np.asarray(program.predict(x, rows)), theirs(proto, inputs)[0], atol=1e-3)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from rollup.errors import UnsupportedError
 from tests.prover.onnx.models import agree, model_of, ours, theirs
 
 RNG = np.random.default_rng(4)
@@ -154,7 +155,65 @@ CASES: dict[str, tuple[int, str, dict[str, Any], dict[str, Any], dict[str, Any],
     ),
     "gelu by tanh": (20, "Gelu", X, {}, {"approximate": "tanh"}, 1),
     "layer normalisation": (17, "LayerNormalization", X, {"s": floats(4), "b": floats(4)}, {"axis": -1}, 1),
+    "statistics per element": (
+        8,
+        "BatchNormalization",
+        {"x": floats(3, 2)},
+        {"s": floats(2), "b": floats(2), "m": floats(2), "v": np.abs(floats(2))},
+        {"spatial": 0},
+        1,
+    ),
+    "broadcast as numpy does": (7, "Add", X, {"y": floats(3, 1)}, {}, 1),
+    "upsample by an attribute": (8, "Upsample", IMAGE, {}, {"scales": [1.0, 1.0, 2.0, 3.0], "mode": "nearest"}, 1),
+    "slopes as numpy broadcasts": (7, "PRelu", X, {"slope": floats(3, 1)}, {}, 1),
 }
+
+SIX: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], Any]] = {
+    # name: op, inputs, weights, attributes, what it means in numpy
+    "along an axis": ("Mul", X, {"y": floats(3)}, {"broadcast": 1, "axis": 1}, lambda x, y: x * y[:, None]),
+    "along two axes": ("Sub", X, {"y": floats(2, 3)}, {"broadcast": 1, "axis": 0}, lambda x, y: x - y[..., None]),
+    "along the last axes": ("Add", X, {"y": floats(3, 4)}, {"broadcast": 1}, lambda x, y: x + y),
+    "an axis from the end": ("Div", X, {"y": floats(3) + 4}, {"broadcast": 1, "axis": -2}, lambda x, y: x / y[:, None]),
+    "a comparison": ("Greater", X, {"y": floats(2)}, {"broadcast": 1, "axis": 0}, lambda x, y: x > y[:, None, None]),
+    "a power": (
+        "Pow",
+        {"x": np.abs(X["x"])},
+        {"y": floats(3)},
+        {"broadcast": 1, "axis": 1},
+        lambda x, y: x ** y[:, None],
+    ),
+    "a slope per channel": ("PRelu", X, {"y": floats(3)}, {}, lambda x, y: np.where(x < 0, x * y[:, None], x)),
+    "dropout in a test": ("Dropout", X, {}, {"is_test": 1, "ratio": 0.5}, lambda x: x),
+    "upsample of images": (
+        "Upsample",
+        IMAGE,
+        {},
+        {"height_scale": 2.0, "width_scale": 3.0},
+        lambda x: x.repeat(2, 2).repeat(3, 3),
+    ),
+    "statistics of channels": (
+        "BatchNormalization",
+        X,
+        {"s": floats(3), "b": floats(3), "m": floats(3), "v": np.abs(floats(3))},
+        {"is_test": 1},
+        lambda x, s, b, m, v: (x - m[:, None]) / np.sqrt(v[:, None] + 1e-5) * s[:, None] + b[:, None],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SIX)
+def test_an_op_of_opset_6_means_what_it_meant(name: str) -> None:
+    op, inputs, weights, attributes, meaning = SIX[name]
+    proto = model_of([helper.make_node(op, [*inputs, *weights], ["out"], **attributes)], inputs, ["out"], 6, weights)
+    agree(ours(proto, inputs), [np.asarray(meaning(*inputs.values(), *weights.values()))])
+
+
+@pytest.mark.parametrize("op", ["Dropout", "BatchNormalization"])
+def test_training_of_opset_6_is_refused(op: str) -> None:
+    weights = {name: np.ones(3, np.float32) for name in "sbmv"} if op == "BatchNormalization" else {}
+    proto = model_of([helper.make_node(op, ["x", *weights], ["y"])], X, ["y"], 6, weights)
+    with pytest.raises(UnsupportedError, match="unless is_test is set"):
+        ours(proto, X)
 
 
 @pytest.mark.parametrize("name", CASES)
