@@ -100,13 +100,14 @@ def write_tiny(
     seed: int = 0,
     tied: bool = True,
     metadata: Mapping[str, Any] | None = None,
+    whole: Mapping[str, Any] | None = None,
     others: Mapping[str, np.ndarray] | None = None,
     drop: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
     """Write the file and give back its weights. ``metadata``: further keys under the prefix, or other values, None leaves one out;
-    ``others``: further tensors, or others; ``drop``: those that the file lacks."""
+    ``whole``: the same by whole key; ``others``: further tensors, or others; ``drop``: those that the file lacks."""
     given = {f"{name}.{key}": value for key, value in (keys(name) | dict(metadata or {})).items()}
-    given |= byte_level_tokenizer(VOCABULARY, "gpt-2" if name == "gpt2" else "qwen2")
+    given |= byte_level_tokenizer(VOCABULARY, "gpt-2" if name == "gpt2" else "qwen2") | dict(whole or {})
     held = {n: array for n, array in (tensors(name, seed, tied) | dict(others or {})).items() if n not in drop}
     write_gguf(path, name, given, held)
     return held
