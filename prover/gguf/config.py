@@ -263,12 +263,15 @@ class _Keys:
     def refuse_others(self) -> None:
         """Raises LoweringError for a key of this architecture that nothing reads and that isn't known to change nothing."""
         prefix = self.full("")
+        neutral = dict(_NEUTRAL)
+        if self.architecture.windows == "five of six":
+            neutral["attention.sliding_window_pattern"] = (6,)
         for key in sorted(self._metadata):
             bare = key.removeprefix(prefix)
             if bare == key or key in self._known or bare in _SILENT:
                 continue
             value: Any = self._metadata[key]
-            if any(type(value) in (type(each), int) and value == each for each in _NEUTRAL.get(bare, ())):
+            if any(type(value) in (type(each), int) and value == each for each in neutral.get(bare, ())):
                 continue
             shown = repr(value) if isinstance(value, bool | int | float | str) else "a list"
             raise LoweringError(

@@ -152,11 +152,15 @@ def _cut(text: str, pattern: re.Pattern[str] | None, greedy: frozenset[str] = fr
     yield text[at:], ""
 
 
-def _unmerged(piece: str, split: dict[str, tuple[str, str]]) -> list[str]:
+def _unmerged(piece: str, split: dict[str, tuple[str, str]]) -> Iterator[str]:
     """An unused piece helps to build others, and is taken apart where it remains."""
-    if piece not in split:
-        return [piece]
-    return [part for half in split[piece] for part in _unmerged(half, split)]
+    pending = [piece]
+    while pending:
+        part = pending.pop()
+        if part in split:
+            pending += reversed(split[part])
+        else:
+            yield part
 
 
 def read_sentencepiece(fields: Fields, tokens: Sequence[str], architecture: str) -> SentencePiece:

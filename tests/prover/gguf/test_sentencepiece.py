@@ -4,12 +4,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prover import load_gguf
 from prover.gguf import Tokenizer
+from prover.gguf.sentencepiece import SentencePiece
 from rollup.errors import LoweringError
 from tests.prover.gguf.tiny_decoders import VOCABULARY, write_tiny
 
@@ -120,6 +122,14 @@ def test_an_unused_piece_helps_to_build_others_and_is_taken_apart_where_it_remai
     tokenizer = _tokenizer(tmp_path, token_type=kinds)
     assert _words(tokenizer, "aa") == ["a", "a"]
     assert _words(tokenizer, "aaa") == ["aaa"]
+
+
+def test_a_long_chain_of_unused_pieces_is_taken_apart(tmp_path: Path) -> None:
+    pieces = ["a" * n for n in range(1, 3000)]
+    tokens = ["<bos>", *pieces]
+    scores, kinds = [float(n) for n in range(len(tokens))], [3, 1] + [5] * (len(pieces) - 1)
+    pieces_of = SentencePiece(tmp_path / "m.gguf", tokens, np.array(scores), np.array(kinds), prefixed=False)
+    assert pieces_of.encode("a" * 2900, special=False) == [1] * 2900
 
 
 @pytest.mark.parametrize(
