@@ -16,9 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prover.gguf.llama import LlamaConfig, Weights, check_tensors, forward, read_config, read_weights
+from prover.gguf.config import TransformerConfig, read_config
 from prover.gguf.reader import GgufFile, read_gguf
 from prover.gguf.tokenizer import Tokenizer
+from prover.gguf.transformer import forward
+from prover.gguf.weights import Weights, check_tensors, read_weights
 from rollup.errors import LoweringError
 
 ClaimInput = tuple[np.ndarray[Any, np.dtype[np.int32]], np.int32, np.int32]
@@ -26,7 +28,7 @@ ClaimInput = tuple[np.ndarray[Any, np.dtype[np.int32]], np.int32, np.int32]
 
 
 def load_gguf(path: str | Path) -> LanguageModel:
-    """A Llama-architecture language model from a GGUF file.
+    """A language model from a GGUF file, of one of ``prover.gguf.architecture.ARCHITECTURES``.
 
     The header, the configuration and every tensor's place and shape are checked here; tokens and weights are read when they are
     first used, and checked then. Raises LoweringError, naming the file and the key or tensor, for a file that is not sound or is of
@@ -43,7 +45,7 @@ class LanguageModel:
     """A language model with its tokenizer. Weights are float32 and are held once (four bytes a parameter)."""
 
     file: GgufFile = field(repr=False)
-    config: LlamaConfig
+    config: TransformerConfig
 
     @property
     def name(self) -> str:
@@ -119,7 +121,9 @@ class LanguageModel:
             raise LoweringError("generation needs at least one token of a prompt, and a count of at least 1")
         if len(prompt) + count > self.config.context:
             raise LoweringError(f"{len(prompt)} + {count} tokens exceed the model's context of {self.config.context}")
-        tokens, start, _ = self.claim_input(prompt, [self._padding] * count, _rounded(len(prompt) + count))
+        self.config.check_length(len(prompt) + count)
+        size = min(_rounded(len(prompt) + count), self.config.longest or self.config.context)
+        tokens, start, _ = self.claim_input(prompt, [self._padding] * count, size)
         eos = self._token("eos") if stop else None
         weights = jax.device_put(self.weights)
         answer: list[int] = []
@@ -162,7 +166,7 @@ def _checked(logits: Any, tokens: Any, prompt: Any, length: Any) -> dict[str, An
 
 
 @partial(jax.jit, static_argnums=0)
-def _next(config: LlamaConfig, weights: Weights, tokens: Any, at: Any) -> Any:
+def _next(config: TransformerConfig, weights: Weights, tokens: Any, at: Any) -> Any:
     """The most likely token after position ``at``. Later positions change nothing, whatever they hold."""
     return jnp.argmax(forward(config, weights, tokens)[at])
 

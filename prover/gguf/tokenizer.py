@@ -1,8 +1,9 @@
-"""The tokenizer in a GGUF file: byte-level BPE, special tokens, and the ChatML form of a conversation."""
+"""The tokenizer in a GGUF file: byte-level BPE or SentencePiece, special tokens, and the ChatML form of a conversation."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
@@ -13,9 +14,10 @@ from tokenizers.models import BPE
 
 from prover.gguf.fields import Fields
 from prover.gguf.reader import GgufFile
+from prover.gguf.sentencepiece import SentencePiece, read_sentencepiece
 from rollup.errors import LoweringError
 
-NORMAL, UNKNOWN, CONTROL, USER, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
+CONTROL, USER = 3, 4
 """Token types of the format; control and user-defined tokens are cut out of a text before anything else."""
 
 
@@ -33,6 +35,9 @@ def _bytes(split: bool) -> pre_tokenizers.PreTokenizer:
 _LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
+_QWEN2 = _LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
+
+
 def _pre_tokenizer(name: str) -> pre_tokenizers.PreTokenizer | None:
     """How a text is cut into words before BPE, by the name that the file gives it."""
     if name == "gpt-2":
@@ -41,6 +46,8 @@ def _pre_tokenizer(name: str) -> pre_tokenizers.PreTokenizer | None:
         return pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), _bytes(True)])
     if name == "llama-bpe":
         return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(_LLAMA3), "isolated"), _bytes(False)])
+    if name == "qwen2":
+        return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(_QWEN2), "isolated"), _bytes(False)])
     return None
 
 
@@ -52,14 +59,16 @@ class Tokenizer:
         self._path = file.path
         fields = Fields(file.path, file.metadata)
         model = fields.text("tokenizer.ggml.model")
-        if model != "gpt2":
+        if model not in ("gpt2", "llama"):
             raise LoweringError(
-                f"{file.path}: the tokenizer model {model!r} is not supported, only byte-level BPE ('gpt2') is; pass token ids instead"
+                f"{file.path}: the tokenizer model {model!r} is not supported, only byte-level BPE ('gpt2') and SentencePiece's BPE "
+                "('llama') are; pass token ids instead"
             )
         self._pre = fields.text("tokenizer.ggml.pre", default="")
-        if _pre_tokenizer(self._pre) is None:
+        if model == "gpt2" and _pre_tokenizer(self._pre) is None:
             raise LoweringError(
-                f"{file.path}: the pre-tokenizer {self._pre!r} is not supported (gpt-2, smollm and llama-bpe are); pass token ids instead"
+                f"{file.path}: the pre-tokenizer {self._pre!r} is not supported (gpt-2, smollm, llama-bpe and qwen2 are); pass token ids "
+                "instead"
             )
         self._tokens = fields.texts("tokenizer.ggml.tokens")
         self._ids = {token: number for number, token in enumerate(self._tokens)}
@@ -67,14 +76,22 @@ class Tokenizer:
             raise LoweringError(
                 f"{file.path}: 'tokenizer.ggml.tokens' is empty, or has an empty token or the same one twice; fetch the file again"
             )
-        self._merges = _merges(fields, self._ids)
+        self._pieces: SentencePiece | None = None
+        self._merges: list[tuple[str, str]] = []
+        if model == "llama":
+            self._pieces = read_sentencepiece(fields, self._tokens, fields.text("general.architecture"))
+        else:
+            self._merges = _merges(fields, self._ids)
         self._special = _special(fields, self._tokens)
-        self._missing = frozenset(byte for byte, token in enumerate(_byte_characters()) if token not in self._ids)
+        # SentencePiece needs a byte's token only for what no piece covers, and says so itself.
+        characters = _byte_characters() if model == "gpt2" else []
+        self._missing = frozenset(byte for byte, token in enumerate(characters) if token not in self._ids)
         self.size = len(self._tokens)
         self.bos, self.eos, self.pad = (
             self._named(fields, f"tokenizer.ggml.{key}_token_id") for key in ("bos", "eos", "padding")
         )
-        self._begins = fields.flag("tokenizer.ggml.add_bos_token", default=False)
+        begins = model == "llama" or self._pre == "llama-bpe"
+        self._begins = fields.flag("tokenizer.ggml.add_bos_token", default=begins)
         if self._begins and self.bos is None:
             raise LoweringError(
                 f"{file.path}: 'tokenizer.ggml.add_bos_token' is set without a bos token; fetch the file again"
@@ -94,8 +111,14 @@ class Tokenizer:
 
         Raises LoweringError for a text that the vocabulary can't express.
         """
+        # The published tokenizer of these models composes characters first.
+        text = unicodedata.normalize("NFC", text) if self._pre == "qwen2" else text
         self._check(text)
-        ids: list[int] = (self._with_special if special else self._plain).encode(text, add_special_tokens=False).ids
+        ids: list[int]
+        if self._pieces is not None:
+            ids = self._pieces.encode(text, special)
+        else:
+            ids = (self._with_special if special else self._plain).encode(text, add_special_tokens=False).ids
         return [self.bos, *ids] if special and self._begins and self.bos is not None else ids
 
     def _check(self, text: str) -> None:
@@ -118,6 +141,8 @@ class Tokenizer:
         for number in numbers:
             if not 0 <= number < self.size:
                 raise LoweringError(f"{number} is no token of {self._path}; ids lie from 0 to {self.size - 1}")
+        if self._pieces is not None:
+            return self._pieces.decode(numbers, special)
         return self._with_special.decode(numbers, skip_special_tokens=not special)
 
     def chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover import Model, load
-from prover.gguf.llama import forward
+from prover.gguf.transformer import forward
 from prover.incremental import Incremental
 from tests.models import float_decode, smollm2
 from tests.models.rows import Row, at_most, every, figure, text

@@ -98,8 +98,6 @@ def write_tiny_llama(
     """
     head = head or width // heads
     weights = tiny_weights(layers, width, hidden or 2 * width, heads, kv, head, vocab, tied, seed) | dict(tensors or {})
-    writer = gguf.GGUFWriter(path, "llama")
-    tokens = vocabulary(vocab)
     given: dict[str, Any] = {
         "general.name": "tiny",
         "llama.block_count": layers,
@@ -114,6 +112,15 @@ def write_tiny_llama(
         "llama.rope.freq_base": 10_000.0,
         "llama.rope.dimension_count": head,
         "llama.vocab_size": vocab,
+    } | byte_level_tokenizer(vocab, pre)
+    held = {name: array for name, array in weights.items() if name not in drop}
+    return write_gguf(path, "llama", given | dict(metadata or {}), held, kind)
+
+
+def byte_level_tokenizer(vocab: int, pre: str) -> dict[str, Any]:
+    """The metadata of a byte-level tokenizer with ChatML's tokens."""
+    tokens = vocabulary(vocab)
+    return {
         "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.pre": pre,
         "tokenizer.ggml.tokens": tokens,
@@ -125,14 +132,23 @@ def write_tiny_llama(
         "tokenizer.ggml.padding_token_id": 0,
         "tokenizer.ggml.add_bos_token": False,
         "tokenizer.chat_template": CHATML,
-    } | dict(metadata or {})
-    for key, value in given.items():
+    }
+
+
+def write_gguf(
+    path: str | Path,
+    architecture: str,
+    metadata: Mapping[str, Any],
+    weights: Mapping[str, np.ndarray],
+    kind: Kind = Kind.F32,
+) -> dict[str, np.ndarray]:
+    """Write a file, matrices as ``kind``, and give back its weights as it holds them. A value None leaves a key out."""
+    writer = gguf.GGUFWriter(path, architecture)
+    for key, value in metadata.items():
         if value is not None:
             _add(writer, key, value)
     stored = {}
     for name, array in weights.items():
-        if name in drop:
-            continue
         chosen = kind if array.ndim == 2 else Kind.F32
         data = gguf.quantize(array, chosen)
         writer.add_tensor(name, data, raw_dtype=chosen)

@@ -140,8 +140,8 @@ def build(
 ) -> None:
     """Lower a float model to a program, write it to a folder, and say how close it comes to the float model.
 
-    The model is a JAX function (the working directory is searched for its module), an ONNX file, or a language model of the Llama
-    architecture as GGUF file.
+    The model is a JAX function (the working directory is searched for its module), an ONNX file, or a language model
+    as GGUF file.
     """
     from touchstone.build import build as lowered
     from touchstone.build import summary

@@ -4,6 +4,7 @@ import random
 import tracemalloc
 from pathlib import Path
 
+import jax
 import numpy as np
 from gguf import GGMLQuantizationType as Kind
 
@@ -55,7 +56,7 @@ def test_a_mutated_file_loads_or_is_refused_and_nothing_else(tmp_path: Path) -> 
             try:
                 model = load_gguf(path)
                 weights = model.weights
-                assert all(np.all(np.isfinite(x)) for x in (weights.embedding, weights.norm, *weights.layers[0]))
+                assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(weights))
                 text = model.tokenizer.decode(model.tokenizer.encode("hello the 12 world <|im_end|>", special=False))
                 assert isinstance(text, str)
                 loaded += 1

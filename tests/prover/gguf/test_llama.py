@@ -11,7 +11,9 @@ import pytest
 from gguf import GGMLQuantizationType as Kind
 
 from prover import load_gguf
-from prover.gguf.llama import LlamaConfig, expected_tensors
+from prover.gguf.architecture import ARCHITECTURES
+from prover.gguf.config import Rotation, TransformerConfig
+from prover.gguf.weights import expected_tensors
 from rollup.errors import LoweringError
 from tests.models.tiny_llama import tiny_weights, write_tiny_llama
 from tests.prover.gguf import numpy_llama
@@ -59,7 +61,8 @@ def test_a_tied_model_holds_its_embedding_once(tmp_path: Path) -> None:
     [
         ({"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0}, {"stretch": 4.0}),
         ({"llama.rope.scale_linear": 2.0}, {"stretch": 2.0}),
-        ({"llama.rope.scaling.type": "none"}, {}),
+        ({"llama.rope.scaling.type": "none", "llama.rope.scaling.factor": 4.0}, {}),
+        ({"llama.rope.scaling.factor": 4.0}, {"stretch": 4.0}),
         ({"llama.rope.dimension_count": 8}, {"rotated": 8}),
         ({"llama.rope.freq_base": 500.0}, {"theta": 500.0}),
         ({"llama.attention.layer_norm_rms_epsilon": 0.5}, {"epsilon": 0.5}),
@@ -155,7 +158,9 @@ def test_a_tensor_of_a_wrong_shape_or_value_is_named(tmp_path: Path, tensors: di
 
 def test_weights_that_exceed_the_machines_memory_are_refused_before_they_are_read(tmp_path: Path) -> None:
     """A sparse file: it claims terabytes, and holds a few kilobytes."""
-    config = LlamaConfig(1, 1 << 16, 1, 1, 1, 2, 2, 1e4, 1.0, (), 1e-5, 512, 1 << 22, True)
+    config = TransformerConfig(
+        ARCHITECTURES["llama"], 1, 1 << 16, 1, 1, 1, 2, 1.0, Rotation(2, 1e4), None, 0, 1e-5, 512, 0, 1 << 22, True
+    )
     offset, rows = 0, []
     for name, shape in expected_tensors(config).items():
         rows.append(tensor(name.encode(), shape[::-1], offset=offset))
