@@ -9,13 +9,12 @@ import jax
 import numpy as np
 import pytest
 
-from prover import LanguageModel, load_gguf
+from prover import LanguageModel, Model, load_gguf, lower
 from prover.executor import Executor
-from prover.formats import formats_named
+from prover.fidelity import Fidelity
 from prover.generation import BEST
 from prover.incremental import Incremental
 from prover.language import ClaimInput
-from prover.lower import _program
 from rollup.errors import LoweringError
 from tests.prover.gguf import numpy_decoders
 from tests.prover.gguf.numpy_decoders import Sizes
@@ -218,15 +217,18 @@ Lowered = tuple[LanguageModel, Executor]
 def lowered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Lowered:
     """The first layer, which has a window where any has one.
 
-    Of lowering only the program: its report and its self-test, which are compiled for each program, are tested elsewhere.
+    Lowered without the report about calibration samples, and executed without the self-test: both are compiled for each program, and are
+    tested elsewhere.
     """
     path = tmp_path_factory.mktemp("lowered") / f"{request.param}.gguf"
     write_tiny(path, request.param, seed=5)
     whole = load_gguf(path)
     known = LanguageModel(whole.file, replace(whole.config, layers=1))
     rows = [_row(known, seed) for seed in range(4)]
-    program = _program(known.fn, rows[0], formats_named("w16a16"), rows, len(rows))
-    return known, Executor(program, self_test=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Model, "fidelity", lambda self, samples: Fidelity(0, (), 0))
+        model = lower(known.fn, *rows[0], calibration=rows)
+    return known, Executor(model.program, self_test=False)
 
 
 def _row(known: LanguageModel, seed: int) -> ClaimInput:
