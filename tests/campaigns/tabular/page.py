@@ -37,7 +37,7 @@ TREES = """\
 
 - **Decisions.** All decisions of all trees are compared at once: `x[feature] <= split`, for every mode. A split is moved to the grid of the
   input without changing the answer for any number on that grid, so the comparison is exact; what can differ from onnxruntime is only the
-  rounding of the input itself to its grid (30 bits of magnitude).
+  rounding of the input itself to its grid (32 or 64 bits, as the calibration samples ask).
 - **Walk.** All trees go down together, a level an iteration: a bit and a child are read, nothing is computed with reals.
 - **Leaves.** Weights are integers (30 bits for the largest sum), so a sum depends on no order and a tie is a tie. The class is chosen
   among these integers.
