@@ -152,7 +152,8 @@ class Builder:
             coder = Coder(draft)
             wrapped = coder.done(coder.wrapped(len(draft.code), draft.dtype), 0)
             return self.read(self.emit(wrapped, DType.holding(wrapped.low, wrapped.high)), wrapped)
-        if draft.range.wish.whole and draft.reduces and abs(draft.scale) < SCALE_LIMIT:
+        wish = draft.range.wish
+        if ((wish.whole and draft.reduces) or wish.exact) and abs(draft.scale) < SCALE_LIMIT:
             return self.read(self.emit(draft, DType.holding(draft.low, draft.high)), draft)
         return self.stored(draft, self.formats.value(draft.range))
 

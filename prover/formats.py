@@ -95,7 +95,8 @@ class Formats:
 
     def inputs(self, observed: Range) -> list[Format]:
         """Formats of an input, from coarse to fine: int16 unless as a value it would be widened, all of int32, int64."""
-        first = self.value(replace(observed, wish=replace(observed.wish, last=False)))
+        wish = replace(observed.wish, last=False, bits=None if observed.wish.exact else observed.wish.bits)
+        first = self.value(replace(observed, wish=wish))
         magnitude = observed.magnitude * MARGIN + observed.room
         finer = [
             Format(dtype, scale_for(magnitude, bits), dtype.min, dtype.max)

@@ -68,8 +68,8 @@ class Wish:
     ``bits``: of magnitude, instead of 15; ``grid``: least number of fraction bits, at the price of more bits; ``infinity``: room beyond
     the calibrated magnitude if the value may hold infinities; ``unit``: within [-1, 1]; ``whole``: not rounded at all; ``last``: on the
     way from what the last products read to a result, and small; ``rows``: products read it, along the same axes all of them, so that what
-    is left of it may have a scale per row; ``fine``: a result, whose weights keep 16 bits; ``reach``: the interval that it
-    certainly lies in, being drawn.
+    is left of it may have a scale per row; ``fine``: a result, whose weights keep 16 bits; ``exact``: constants decide about it, so that
+    samples should lie on its grid; ``reach``: the interval that it certainly lies in, being drawn.
     """
 
     bits: int | None = None
@@ -80,6 +80,7 @@ class Wish:
     rows: bool = False
     fine: bool = False
     last: bool = False
+    exact: bool = False
     reach: Interval | None = None
 
 
@@ -220,7 +221,7 @@ def _deciding(view: Producers, wishes: dict[Var, Wish]) -> None:
                 continue
             if np.size(other) > 1 and np.any(other != np.ravel(other)[0]):
                 for var in view.moved_from(x, gathered=True):
-                    wishes[var] = Wish(bits=DECIDING_BITS)
+                    wishes[var] = Wish(bits=DECIDING_BITS, exact=True)
 
 
 def _carries(node: Node, wishes: dict[Var, Wish]) -> None:

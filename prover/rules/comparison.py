@@ -70,7 +70,7 @@ def _sides(ctx: Context, coder: Coder, operands: list[Fix | Const], name: str) -
     changes no decision: which integers are less than 2.5 is which are less than 3.
     """
     at, const = next(((j, x) for j, x in enumerate(operands) if isinstance(x, Const)), (0, None))
-    if const is None or name in ("eq", "ne") or not is_real(const.array.dtype):
+    if const is None or not is_real(const.array.dtype):
         (a, b), _ = align(ctx, coder, operands)
         return a, b
     x = fixed(operands[1 - at])
@@ -78,6 +78,9 @@ def _sides(ctx: Context, coder: Coder, operands: list[Fix | Const], name: str) -
     up = (MIRRORED[name] if at == 0 else name) in ("lt", "ge")
     with np.errstate(over="ignore"):
         exact = const.array.astype(np.float64) * 2.0**x.scale
+    if name in ("eq", "ne"):
+        # What is not on the grid equals nothing there.
+        exact = np.where(exact == np.rint(exact), exact, 2.0**62)
     ends = np.clip((np.ceil if up else np.floor)(exact), -(2.0**62), 2.0**62).astype(np.int64)
     register = ctx.builder.load_integers(coder, Const(ends, const.stacked))
     return (register, x.register) if at == 0 else (x.register, register)

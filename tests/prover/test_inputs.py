@@ -83,6 +83,27 @@ def test_a_threshold_between_two_close_values_makes_the_grid_as_fine_as_it_has_t
     assert model.program.header.inputs[0].dtype is not DType.I16
 
 
+def test_decisions_of_a_table_of_thresholds_are_those_of_float_on_rows_that_no_sample_showed() -> None:
+    rows = load_breast_cancer().data.astype(np.float32)
+    features = np.arange(120) % rows.shape[1]
+    # Halfway between neighbours, and some of the values themselves, as trees have them.
+    ordered = np.sort(rows, axis=0)
+    at = np.random.default_rng(3).integers(0, len(rows) - 1, len(features))
+    low, high = ordered[at, features], ordered[at + 1, features]
+    splits = np.where(np.arange(120) % 3 == 0, low, (low + high) / 2).astype(np.float32)
+
+    def decide(x: Any) -> Any:
+        seen = x[features]
+        return jnp.stack([seen <= splits, seen < splits, seen == splits])
+
+    model = lower(decide, rows[0], calibration=[(row,) for row in rows[:50]])
+    for row in rows[50:200]:
+        np.testing.assert_array_equal(model.predict(row), np.asarray(decide(row)))
+    counts = np.arange(120, dtype=np.float32).reshape(4, 30) % 17
+    plain = lower(decide, counts[0], calibration=[(row,) for row in counts])
+    assert plain.program.header.inputs[0].dtype is DType.I16
+
+
 def test_pictures_and_sounds_stay_int16() -> None:
     image = [(np.abs(reals(16, 16, 3)) % 1,) for _ in range(4)]
     kernel = reals(3, 3, 3, 8)
@@ -103,6 +124,8 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "le": lambda a, b: a <= b,
     "gt": lambda a, b: a > b,
     "ge": lambda a, b: a >= b,
+    "eq": lambda a, b: a == b,
+    "ne": lambda a, b: a != b,
 }
 
 
