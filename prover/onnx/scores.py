@@ -1,4 +1,4 @@
-"""What classical models make of their raw scores: post transforms, labels, and the conventions for two classes."""
+"""What classical models share: rows of features, and what becomes of raw scores: post transforms, labels, two classes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ TRANSFORMS = ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT")
 
 TINY = 1e-7
 """Magnitude up to which a score counts as zero for SOFTMAX_ZERO."""
+
+
+def rows_of(node: Node) -> Any:
+    """The input as floats (rows, features), in its own width."""
+    x = jnp.asarray(node[0])
+    if x.ndim not in (1, 2):
+        raise node.error(f"its input has the shape {list(x.shape)}; rows of features are expected")
+    x = x.reshape(1, -1) if x.ndim == 1 else x
+    return x.astype(jnp.float32) if x.dtype.kind in "iub" else x
 
 
 def transform_of(node: Node) -> str:

@@ -52,8 +52,13 @@ def input_formats(
             raise LoweringError(
                 f"an input of dtype {var.dtype} has no fixed-point format; use floats, integers or booleans"
             )
+        candidates = formats.inputs(ranges[var])
+        if ranges[var].wish.exact:
+            exact = (form for form in candidates if all(_on_grid(sample[number], form) for sample in asked))
+            found.append(next(exact, candidates[-1]))
+            continue
         expected = expected or [floats(sample) for sample in asked]
-        found.append(_chosen(number, var, formats.inputs(ranges[var]), floats, asked, expected, ranges[var].wish.exact))
+        found.append(_chosen(number, var, candidates, floats, asked, expected))
     return found
 
 
@@ -64,25 +69,19 @@ def _chosen(
     floats: Floats,
     samples: Sequence[Sequence[Any]],
     expected: Sequence[Sequence[np.ndarray]],
-    exact: bool,
 ) -> Format:
-    """The coarsest format that loses little, or twice what the finest loses: a function that jumps loses that anyway. ``exact``:
-    and that holds the samples as they are.
-    """
+    """The coarsest format that loses little, or twice what the finest loses: a function that jumps loses that anyway."""
     losses: list[float] = []
     for form in candidates:
         losses.append(_loss(number, var, form, floats, samples, expected))
-        if exact and not all(_on_grid(sample[number], form) for sample in samples):
-            continue
         if losses[-1] <= (KEPT_LOSS if form.dtype is DType.I16 else LOSS):
             return form
-    if exact:
-        return candidates[-1]
     least = 2 * min(losses)
     return next(form for form, loss in zip(candidates, losses, strict=True) if loss <= least)
 
 
 def _on_grid(array: Any, form: Format) -> bool:
+    """Whether the format holds an array as it is."""
     scaled = np.asarray(array, np.float64) * 2.0**form.scale
     return bool(np.all((scaled == np.rint(scaled)) & (scaled >= form.low) & (scaled <= form.high)))
 

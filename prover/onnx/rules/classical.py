@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 
 from prover.onnx.node import Node, canonical, rule
-from prover.onnx.scores import labelled, labels_of, transform_of, transformed, two_sided
+from prover.onnx.scores import labelled, labels_of, rows_of, transform_of, transformed, two_sided
 from prover.onnx.tensors import Array
 
 KERNELS = ("LINEAR", "POLY", "RBF", "SIGMOID")
@@ -21,12 +21,8 @@ COUPLING_STEPS = 100
 
 
 def _rows(node: Node) -> Any:
-    """The input as floats (rows, features)."""
-    x = jnp.asarray(node[0])
-    if x.ndim not in (1, 2):
-        raise node.error(f"its input has the shape {list(x.shape)}; rows of features are expected")
-    x = x.reshape(1, -1) if x.ndim == 1 else x
-    return x.astype(jnp.float32)
+    """The input as float32 (rows, features)."""
+    return rows_of(node).astype(jnp.float32)
 
 
 def _floats(node: Node, name: str) -> Array:

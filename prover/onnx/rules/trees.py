@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 
 from prover.onnx.node import Node, canonical, rule
-from prover.onnx.scores import labelled, labels_of, transform_of, transformed, two_sided
+from prover.onnx.scores import labelled, labels_of, rows_of, transform_of, transformed, two_sided
 from prover.onnx.tensors import Array
 from prover.onnx.trees import Ensemble, classical, general
 
@@ -41,15 +41,6 @@ class Sums:
 
     def real(self, dtype: Any, factor: float = 1.0) -> Any:
         return self.integers.astype(dtype) * np.asarray(math.ldexp(factor, -self.scale), dtype)
-
-
-def _rows(node: Node) -> Any:
-    """The input as floats (rows, features)."""
-    x = jnp.asarray(node[0])
-    if x.ndim not in (1, 2):
-        raise node.error(f"its input has the shape {list(x.shape)}; rows of features are expected")
-    x = x.reshape(1, -1) if x.ndim == 1 else x
-    return x.astype(jnp.float32) if x.dtype.kind in "iub" else x
 
 
 def _decisions(x: Any, trees: Ensemble) -> Any:
@@ -174,7 +165,7 @@ def _base(node: Node, count: int) -> Array:
 
 @rule("TreeEnsembleRegressor", domain="ai.onnx.ml")
 def _regressor(node: Node) -> Any:
-    x = _rows(node)
+    x = rows_of(node)
     trees = classical(node, "target", x.shape[1])
     count = int(node.attribute("n_targets", 1))
     how = node.attribute("aggregate_function")
@@ -185,7 +176,7 @@ def _regressor(node: Node) -> Any:
 
 @rule("TreeEnsemble", domain="ai.onnx.ml")
 def _ensemble(node: Node) -> Any:
-    x = _rows(node)
+    x = rows_of(node)
     trees = general(node, x.shape[1])
     count, how = int(node.attribute("n_targets", 1)), int(node.attribute("aggregate_function"))
     if not 0 <= how < len(AGGREGATES):
@@ -207,7 +198,7 @@ def _regressed(node: Node, x: Any, trees: Ensemble, count: int, how: str, base: 
 
 @rule("TreeEnsembleClassifier", domain="ai.onnx.ml")
 def _classifier(node: Node) -> Any:
-    x = _rows(node)
+    x = rows_of(node)
     labels = labels_of(node, "classlabels_int64s")
     count = len(labels)
     if count < 2:
