@@ -332,3 +332,8 @@ def double_precision() -> Iterator[None]:
     """A local 64-bit context on the CPU; nothing outside it changes."""
     with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
         yield
+
+
+def unfolded(fn: Callable[..., Any]) -> Any:
+    """``fn`` compiled, without what XLA does to constants: its compiler computes them one element at a time, for minutes."""
+    return jax.jit(fn, compiler_options={"xla_disable_hlo_passes": "constant_folding"})

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from prover import keys
+from prover import keys, progress
 from prover.builder import Builder
 from prover.capture import Graph, capture
 from prover.draft import Const, Tensor, View
@@ -94,8 +94,10 @@ def _program(
     compiled: Compiled,
 ) -> Program:
     """The audited program; whatever was needed on the way there is let go of."""
+    progress.at("trace the function")
     graph, in_tree, out_tree = capture(fn, example_inputs)
     samples = [_flat(sample, in_tree, graph) for sample in given]
+    progress.at("fold constants")
     graph = balanced(simplify(fold(graph, inside=False)), samples)
     ranges = calibrate(graph, samples, plan(graph))
 
@@ -103,11 +105,13 @@ def _program(
         typed = [keys.typed(x, like) for x, like in zip(leaves, jax.tree.leaves(example_inputs), strict=True)]
         return evaluated(fn, compiled, jax.tree.unflatten(in_tree, typed))
 
+    progress.at("fold loops")
     folded = fold(graph)
     builder = Builder(chosen)
     context = Context(builder, ranges)
     inputs: list[Item] = []
     types = []
+    progress.at("choose the inputs' formats")
     for var, form in zip(graph.inputs, input_formats(graph, ranges, chosen, floats, samples), strict=True):
         tensor = builder.add_input(form.dtype, int(np.prod(var.shape, dtype=np.int64)), form.low, form.high)
         types.append(TensorType(form.dtype, form.scale, var.shape))
@@ -120,7 +124,9 @@ def _program(
         "formats": chosen.name,
         "calibration": "example inputs" if samples_noted is None else f"{samples_noted} samples",
     }
+    progress.at("emit")
     program = builder.program(types, outputs, described(fn, graph, in_tree, out_tree), meta)
+    progress.at("audit")
     audit(program)
     give_back()
     return program

@@ -14,8 +14,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from prover import keys
-from prover.capture import Graph, Stacked
+from prover import keys, progress
+from prover.capture import Graph, Stacked, unfolded
 from prover.executor import Executor
 from prover.fidelity import Comparison, Fidelity, merged
 from prover.formats import is_real, quantize
@@ -178,6 +178,7 @@ class Model:
         ]
         batch = max(1, min(BATCH, len(samples), BATCH_BYTES // max(1, trace_bytes(self.program))))
         for at in range(0, len(samples), batch):
+            progress.at("measure, sample", at + 1, len(samples))
             part = samples[at : at + batch]
             rows = [self.quantize(*sample) for sample in part]
             # The last part is as large as the others: another size would be compiled anew.
@@ -241,7 +242,7 @@ def float_function(fn: Callable[..., Any], sample: tuple[Any, ...]) -> Callable[
     Arrays that it closes over are passed as arguments: as constants of the compiled function they would be copied and folded.
     """
     closed = jax.make_jaxpr(fn)(*sample)
-    run = jax.jit(lambda weights, leaves: jax.core.eval_jaxpr(closed.jaxpr, weights, *leaves))
+    run = unfolded(lambda weights, leaves: jax.core.eval_jaxpr(closed.jaxpr, weights, *leaves))
     return lambda given: run(closed.consts, jax.tree.leaves(given))
 
 

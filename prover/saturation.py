@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from prover import progress
 from prover.executor import Executor
 from rollup.ops import Constant, Op, Opcode
 from rollup.program import Program
@@ -107,7 +108,8 @@ def saturation(executor: Executor, samples: Sequence[Sequence[Array]]) -> tuple[
     counts = [0] * len(program.ops)
     inputs = len(program.header.inputs)
     descriptors = [j for _, j, _ in program.op_values()]
-    for sample in samples:
+    for number, sample in enumerate(samples):
+        progress.at("look for saturation, sample", number + 1, len(samples))
         for value, array in enumerate(executor.stream(sample)):
             if value < inputs:
                 continue

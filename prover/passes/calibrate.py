@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prover.capture import Graph, Node, Var, bind, scan
+from prover import progress
+from prover.capture import Graph, Node, Var, bind, scan, unfolded
 from prover.memory import give_back
 from prover.passes.infinity import HUGE, MASK, MASK_ROOM
 from prover.passes.plan import PLAIN, Plan, Wish
@@ -156,6 +157,7 @@ class _Observer:
         env: dict[Var, Any] = dict(zip(self.graph.inputs, inputs, strict=True))
         seen = {var: _largest(x, var in self.plan.masked) for var, x in env.items()}
         for number, node in enumerate(self.graph.nodes):
+            progress.at("calibrate", number + 1, len(self.graph.nodes), f"{node.name} {node.where}")
             arguments = [env[x] if isinstance(x, Var) else x for x in node.inputs]
             axes = tuple(0 if isinstance(x, Var) else None for x in node.inputs)
             if node.body is not None:
@@ -180,7 +182,7 @@ class _Observer:
             # A parameter that can't be compared: a node of its own.
             key = node
         if key not in self._primitives:
-            self._primitives[key] = jax.jit(_each(lambda *given: bind(node, given), axes, self.count))
+            self._primitives[key] = unfolded(_each(lambda *given: bind(node, given), axes, self.count))
         return self._primitives[key]
 
     def _loop(self, node: Node, axes: Axes, arguments: Sequence[Any]) -> tuple[list[Any], dict[Var, Array]]:
@@ -193,7 +195,7 @@ class _Observer:
                 found[:] = list(seen)
                 return outputs, list(seen.values())
 
-            self._loops[node] = jax.jit(_each(run, axes, self.count)), found
+            self._loops[node] = unfolded(_each(run, axes, self.count)), found
         compiled, variables = self._loops[node]
         outputs, rows = compiled(*arguments)
         stacks = [np.asarray(row, dtype=np.float64).reshape(-1, STATISTICS) for row in rows]

@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from prover import progress
 from prover.builder import Builder
 from prover.capture import Graph, Node, Operand, Stacked, Var
 from prover.draft import WORD, Chain, Coder, Const, Draft
@@ -75,7 +76,7 @@ class Context:
                 return env[operand]
             return Const(operand.array, stacked=True) if isinstance(operand, Stacked) else Const(np.asarray(operand))
 
-        for node in graph.nodes:
+        for number, node in enumerate(graph.nodes):
             lowered = RULES.get(node.name)
             if lowered is None:
                 raise unsupported(
@@ -84,6 +85,7 @@ class Context:
                     f"supported are {', '.join(sorted({*RULES, *EXPANSIONS}))}",
                 )
             self.builder.where = f"{node.name} {node.where}".rstrip()
+            progress.at("lower", number + 1, len(graph.nodes), self.builder.where)
             if any(var.dtype.kind == "c" for var in node.outputs):
                 raise unsupported(node, "it gives complex numbers", "compute with real and imaginary parts")
             operands = [read(x) for x in node.inputs]

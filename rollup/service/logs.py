@@ -17,8 +17,8 @@ Logger = structlog.stdlib.BoundLogger
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
-CHATTY = ("httpx", "httpcore", "urllib3", "web3", "asyncio", "alembic", "sqlalchemy")
-"""Libraries that tell every request or statement, with its address: they speak from warnings on."""
+CHATTY = ("httpx", "httpcore", "urllib3", "web3", "asyncio", "alembic", "sqlalchemy", "jax")
+"""Libraries that tell every request, statement, or accelerator that this machine lacks: they speak from warnings on."""
 
 SILENT = ("uvicorn.error", "uvicorn.access")
 """Whatever a stranger sends makes it warn; the web app counts and answers that."""

@@ -40,9 +40,10 @@ def generate(
     pass over prompt and answer, in which every answer token must be the program's own choice.
     """
     from touchstone.generation import claimed, language_program
+    from touchstone.progress import told
 
-    click.echo("preparing the program ...", err=True)
-    speaker = language_program(model, length, folder, samples)
+    with told():
+        speaker = language_program(model, length, folder, samples)
     asked = speaker.language.tokenizer.encode(prompt) if plain else speaker.language.question(prompt)
     answer: list[int] = []
     said = ""

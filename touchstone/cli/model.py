@@ -77,8 +77,10 @@ def audit(context: click.Context, path: Path, against: str | None, samples: str 
         context.exit(FAILURE)
     if against is not None and samples is not None:
         from touchstone.compare import compare
+        from touchstone.progress import told
 
-        fidelity = compare(program, against, samples)
+        with told():
+            fidelity = compare(program, against, samples)
         click.echo(fidelity)
         if fidelity.relative > within:
             click.echo(
@@ -145,8 +147,10 @@ def build(
     """
     from touchstone.build import build as lowered
     from touchstone.build import summary
+    from touchstone.progress import told
 
-    built = lowered(source, samples, formats, held_out, target, length, dict(map(_fixed, fix)))
+    with told():
+        built = lowered(source, samples, formats, held_out, target, length, dict(map(_fixed, fix)))
     built.model.save(output)
     for line in [*summary(built), f"folder    {output}"]:
         click.echo(line)
