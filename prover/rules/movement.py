@@ -9,7 +9,6 @@ from typing import Any
 
 from prover.capture import Node
 from prover.draft import Coder, Const, Draft, View
-from prover.formats import uncut
 from prover.rules.context import LONGEST_CODE, Context, Fix, Item, rule, unsupported
 from prover.rules.elementwise import align
 from rollup.ops import ITERATION, Term
@@ -123,15 +122,7 @@ def copied(ctx: Context, draft: Draft, order: tuple[int, ...] | None = None) -> 
         if view.tensor.dtype.min <= low and high <= view.tensor.dtype.max
         else DType.holding(low, high)
     )
-    return ctx.builder.read(ctx.builder.emit(draft, dtype, _ends(view, dtype)), draft)
-
-
-def _ends(view: View, dtype: DType) -> tuple[int, int] | None:
-    """Where a copy of what a view reads was cut: where the tensor was, but for an end that the view is filled with (an infinity)."""
-    if view.tensor.ends is None:
-        return None
-    (low, high), (least, most) = view.tensor.ends, uncut(dtype)
-    return least if view.fill == low else low, most if view.fill == high else high
+    return ctx.builder.read(ctx.builder.emit(draft, dtype, view.tensor.ends), draft)
 
 
 @rule("rev")

@@ -102,18 +102,20 @@ def test_attack_whatever_a_format_cut_is_counted_and_nothing_else() -> None:
 
 
 def test_formats_narrower_than_their_dtype_end_where_the_interface_says(tmp_path: Any) -> None:
-    """A value that a loop carries has 24 bits in int32."""
+    """A value that a loop carries has 24 bits in int32, wherever it is copied to."""
     samples = [(np.array([[1, -2, 0.5], [0.25, 1, -1]], np.float32),)]
 
     def summed(x: Any) -> Any:
-        return jax.lax.scan(lambda c, row: (c + row, c), jnp.zeros(3), jnp.concatenate([x, x, x]))[0]
+        last, each = jax.lax.scan(lambda c, row: (c + row,) * 2, jnp.zeros(3), jnp.concatenate([x, x, x]))
+        return {"each": each, "last": last}
 
     model = lower(summed, *samples[0], calibration=samples)
-    ((_, tensor),), (port,) = model.program.header.outputs, model.program.interface.outputs
-    assert tensor.dtype is DType.I32 and port.ends == (-(1 << 24), (1 << 24) - 1)
+    for (_, tensor), port in zip(model.program.header.outputs, model.program.interface.outputs, strict=True):
+        assert tensor.dtype is DType.I32 and port.ends == (-(1 << 24), (1 << 24) - 1)
     far = np.full((2, 3), 3.9, np.float32)
     model.save(tmp_path)
-    assert judged(load(tmp_path, summed), far) == {"output": 3} and judged(model, *samples[0]) == {"output": 0}
+    assert judged(load(tmp_path, summed), far) == {"each": 6, "last": 3}
+    assert judged(model, *samples[0]) == {"each": 0, "last": 0}
 
 
 def test_a_bounded_function_that_reaches_one_is_not_cut_whatever_its_format() -> None:

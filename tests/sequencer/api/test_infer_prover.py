@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import httpx
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -127,6 +128,8 @@ def test_what_an_output_s_format_cut_is_counted_alike_by_everybody(world, accoun
         assert client.infer("net", x / 100, n).saturated == 0
         path = world.folder / "far.json"
         path.write_text(json.dumps([x.tolist(), 1]))
+        raw = httpx.post(f"{url}/v1/infer", json={"model": "net", "inputs": [x.tolist(), 1]}).json()
+        assert (raw["clamped"], raw["saturated"]) == (0, 2)
         said = run("infer", "net", "--input", path, url=url).output
         assert "ends     2 elements of the output lie at an end of their format: the real values may lie beyond" in said
         assert json.loads(run("infer", "net", "--input", path, "--json", url=url).output)["saturated"] == 2
