@@ -1,7 +1,7 @@
 // One claim: how final it is, what it says, and the proof that a contract accepts.
 
 import { get, model, onChange } from "./api.js";
-import { chip, duration, facts, h, hex, show, when } from "./dom.js";
+import { chip, duration, facts, h, hex, number, show, when } from "./dom.js";
 import { decoded, drawn } from "./tensors.js";
 
 const WORDS = {
@@ -33,8 +33,8 @@ function outlook(entry) {
 /** What rounding to the outputs' formats may have cut; nothing where no element lies at an end of its format. */
 function cut(count) {
   if (!count) return null;
-  const what = count === 1 ? "1 element of the output lies at an end of its format" : `${count.toLocaleString("en")} elements of the output lie at an end of their format`;
-  return h("p", { class: "outlook" }, `${what}: the real ${count === 1 ? "value" : "values"} may lie beyond. `, h("span", { class: "quiet" }, "The program computed this; the model that it stands for may have meant more."));
+  const what = count === 1 ? "1 element of the output lies at an end of its format" : `${number(count)} elements of the output lie at an end of their format`;
+  return h("p", {}, `${what}: the real ${count === 1 ? "value" : "values"} may lie beyond. `, h("span", { class: "quiet" }, "The program computed this; the model that it stands for may have meant more."));
 }
 
 function tensors(title, described, data) {
