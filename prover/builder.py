@@ -48,8 +48,9 @@ class Builder:
         self.segments.append(PendingSegment(repeat))
         return len(self.segments) - 1
 
-    def add_input(self, dtype: DType, elements: int, low: int, high: int) -> Tensor:
-        self.inputs.append(Tensor(dtype, elements, low, high, input=len(self.inputs)))
+    def add_input(self, form: Format, elements: int, real: bool) -> Tensor:
+        ends = (form.low, form.high) if real else None
+        self.inputs.append(Tensor(form.dtype, elements, form.low, form.high, input=len(self.inputs), ends=ends))
         return self.inputs[-1]
 
     def constant(self, array: np.ndarray, dtype: DType | None = None) -> Tensor:
@@ -168,7 +169,8 @@ class Builder:
         register = coder.shift(register, left)
         register = coder.wrapped(register, draft.dtype) if draft.exact else coder.clamp(register, form.low, form.high)
         rounded = coder.done(register, form.scale)
-        return self.read(self.emit(rounded, form.dtype), rounded)
+        ends = None if draft.exact else form.ends(draft.range)
+        return self.read(self.emit(rounded, form.dtype, ends), rounded)
 
     def read(self, tensor: Tensor, like: Draft) -> Draft:
         """Load of an op's output (emitted from ``like``) over the same output space."""
@@ -182,15 +184,14 @@ class Builder:
         coder = Coder(Draft(shape, np.dtype(dtype), observed))
         return coder.done(coder.load(view), scale)
 
-    def emit(self, draft: Draft, dtype: DType) -> Tensor:
-        """Append an op; its output."""
+    def emit(self, draft: Draft, dtype: DType, ends: tuple[int, int] | None = None) -> Tensor:
+        """Append an op; its output. ``ends``: see ``Tensor``."""
         looped = self.segment.repeat > 1
         draft, found = certified(draft, dtype, looped)
         low, high = held(draft, dtype, found)
         order = draft.order or tuple(range(len(draft.shape)))
-        tensor = Tensor(
-            dtype, math.prod(draft.shape), low, high, segment=len(self.segments) - 1, position=len(self.segment.ops)
-        )
+        segment, position = len(self.segments) - 1, len(self.segment.ops)
+        tensor = Tensor(dtype, math.prod(draft.shape), low, high, segment=segment, position=position, ends=ends)
         self.segment.ops.append(PendingOp(draft, dtype, order, tensor, draft.where or self.where))
         return tensor
 

@@ -25,6 +25,7 @@ from rollup.claim import (
 from rollup.encoding import TracePolicy
 from rollup.errors import ClaimError, ExecutionError
 from rollup.l1.signing import Domain, Signer, claim_id
+from rollup.numbers import saturated
 from rollup.types import Timestamp
 
 NO_REQUEST = bytes(32)
@@ -35,7 +36,8 @@ class Made:
     """A signed claim, ready to be posted.
 
     ``integers``: the program's outputs as claimed, in header order; ``trace``: the execution's trace, None where the
-    model's policy is to commit to it on dispute only, so that nothing was hashed; ``clamped``: numbers of the inputs that were cut.
+    model's policy is to commit to it on dispute only, so that nothing was hashed; ``clamped``: numbers of the inputs that were cut;
+    ``saturated``: elements of the outputs that lie at an end of their format.
     """
 
     claim_id: ClaimId
@@ -43,6 +45,7 @@ class Made:
     integers: tuple[np.ndarray, ...]
     trace: Trace | None
     clamped: int
+    saturated: int
 
     def outputs(self, model: Model) -> list[np.ndarray]:
         """The real numbers that were claimed, one array per output in header order."""
@@ -95,4 +98,5 @@ def make_claim(
     )
     identity = claim_id(claim, domain)
     posted = PostedClaim(claim, signer.sign(identity), inputs_posted, outputs_posted)
-    return Made(identity, posted, tuple(outputs), trace, sum(one.count for one in cuts))
+    clamped = sum(one.count for one in cuts)
+    return Made(identity, posted, tuple(outputs), trace, clamped, saturated(header, program.interface, outputs))

@@ -34,7 +34,7 @@ class Tensor:
     """An integer tensor that a program holds, with certified bounds. One of: an input, a constant, an op's output, a carry.
 
     An op is placed by its segment and its position in that segment's body; a carry by its init and, once the body is
-    known, the op that updates it.
+    known, the op that updates it. ``ends``: where reals were cut to its format (``Format.ends``); None: nothing was.
     """
 
     dtype: DType
@@ -47,6 +47,7 @@ class Tensor:
     position: int | None = None
     init: Tensor | None = None
     update: Tensor | None = None
+    ends: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

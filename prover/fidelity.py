@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from prover.formats import is_real
+from rollup.encoding import TensorType
+from rollup.interface import Named
+from rollup.numbers import at_end
 
 Array = np.ndarray
 
@@ -109,12 +112,10 @@ class Fidelity:
 
 @dataclass
 class Comparison:
-    """Sums over samples of how one output compares; ``low`` and ``high`` are the ends of the integers' dtype."""
+    """Sums over samples of how one output compares."""
 
-    name: str
-    scale: int
-    low: int
-    high: int
+    port: Named
+    tensor: TensorType
     largest: float = 0.0
     difference: float = 0.0
     least: float = np.inf
@@ -137,9 +138,10 @@ class Comparison:
             self.equal += int(np.sum(expected == raw.astype(expected.dtype)))
             self.choices += raw.size
         else:
-            wide, own = expected.astype(np.float64), raw * 2.0**-self.scale
+            wide, own = expected.astype(np.float64), raw * 2.0**-self.tensor.scale
             difference = np.abs(wide - own)
-            self.saturated += int(np.sum((raw == self.high) | (raw == self.low)))
+            reached = at_end(self.port, self.tensor, raw)
+            self.saturated += reached.count if reached is not None else 0
             self.least, self.most = min(self.least, float(wide.min())), max(self.most, float(wide.max()))
             if wide.size > 1:
                 self.cosine = min(1.0 if self.cosine is None else self.cosine, cosine(wide, own))
@@ -156,7 +158,7 @@ class Comparison:
         agreement = self.equal / self.choices if self.choices else None
         spread = self.most - self.least if self.real else 0.0
         return OutputFidelity(
-            self.name,
+            self.port.name,
             self.real,
             self.largest,
             self.difference / self.elements,

@@ -143,6 +143,21 @@ class Format:
     low: int
     high: int
 
+    def ends(self, observed: Range) -> tuple[int, int]:
+        """The integers at which what is stored may have been cut; a step beyond the dtype where it certainly was not, or is meant.
+
+        A function that is bounded by one loses a step at most where a format ends there; masks are infinities below.
+        """
+        bounded = observed.wish.unit or observed.wish.share
+        meant = observed.drawn or (bounded and math.ldexp(1.0, self.scale) == self.high + 1)
+        least, most = uncut(self.dtype)
+        return least if meant or observed.room else self.low, most if meant else self.high
+
+
+def uncut(dtype: DType) -> tuple[int, int]:
+    """The ends of what nothing was cut off: a step beyond the dtype's."""
+    return dtype.min - 1, dtype.max + 1
+
 
 def quantize(array: np.ndarray, scale: int, low: int, high: int) -> np.ndarray:
     """Round half to even to the grid 2^-scale and saturate; int64."""

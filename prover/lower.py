@@ -17,7 +17,7 @@ from prover import keys, progress
 from prover.builder import Builder
 from prover.capture import Graph, capture
 from prover.draft import Const, Tensor, View
-from prover.formats import Formats, formats_named
+from prover.formats import Formats, formats_named, is_real, uncut
 from prover.memory import give_back
 from prover.model import Compiled, Model, described, evaluated, function_name
 from prover.passes.balance import balanced
@@ -33,6 +33,7 @@ from rollup.encoding import TensorType
 from rollup.errors import LoweringError
 from rollup.ops import Term
 from rollup.program import Program
+from rollup.types import DType
 
 LOG = logging.getLogger(__name__)
 COMPACT_BYTES = 1 << 26
@@ -113,7 +114,7 @@ def _program(
     types = []
     progress.at("choose the inputs' formats")
     for var, form in zip(graph.inputs, input_formats(graph, ranges, chosen, floats, samples), strict=True):
-        tensor = builder.add_input(form.dtype, int(np.prod(var.shape, dtype=np.int64)), form.low, form.high)
+        tensor = builder.add_input(form, int(np.prod(var.shape, dtype=np.int64)), is_real(var.dtype))
         types.append(TensorType(form.dtype, form.scale, var.shape))
         view = View(tensor, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape))))
         inputs.append(builder.loaded(view, var.shape, var.dtype, form.scale, ranges[var]))
@@ -124,8 +125,9 @@ def _program(
         "formats": chosen.name,
         "calibration": "example inputs" if samples_noted is None else f"{samples_noted} samples",
     }
+    interface = described(fn, graph, in_tree, out_tree, [_ends(tensor) for tensor, _ in outputs])
     progress.at("emit")
-    program = builder.program(types, outputs, described(fn, graph, in_tree, out_tree), meta)
+    program = builder.program(types, outputs, interface, meta)
     progress.at("audit")
     audit(program)
     give_back()
@@ -165,3 +167,10 @@ def _output(context: Context, item: Item, operand: Any) -> tuple[Tensor, TensorT
         view = draft.as_view()
         assert view is not None
     return view.tensor, TensorType(view.tensor.dtype, draft.scale, draft.shape)
+
+
+def _ends(tensor: Tensor) -> tuple[int, int] | None:
+    """Where an output's format ends, as an interface says it of reals: nothing where that is its dtype's ends."""
+    low, high = tensor.ends or uncut(tensor.dtype)
+    found = max(low, DType.I64.min), min(high, DType.I64.max)
+    return None if found == (tensor.dtype.min, tensor.dtype.max) else found

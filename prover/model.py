@@ -24,7 +24,7 @@ from prover.saturation import Saturated, saturation
 from prover.trace import trace_bytes
 from rollup.errors import ExecutionError, LoweringError
 from rollup.interface import DTYPES, MOST_DEPTH, MOST_NAME, Interface, Named, Structure
-from rollup.numbers import Cut, cuts
+from rollup.numbers import Cut, at_ends, cuts
 from rollup.program import Program
 
 LOG = logging.getLogger(__name__)
@@ -155,14 +155,20 @@ class Model:
     def predict(self, *arrays: Any, strict: bool = False) -> Any:
         """The function's result, computed by the integer program.
 
-        Numbers that an input's format can't hold are cut to its ends, with a warning; ``strict``: raises ExecutionError for them.
+        Numbers that an input's format can't hold are cut to its ends, and so are outputs, with a warning; ``strict``: raises
+        ExecutionError for them.
         """
         integers = self.quantize(*arrays)
         for one in self.cuts(*arrays):
             if strict:
                 raise ExecutionError(f"{one}; give smaller numbers, or lower the model with samples that reach as far")
             LOG.warning("%s, and computes with that; lower it with samples that reach as far", one)
-        return self.dequantize(self.executor.outputs(integers))
+        outputs = self.executor.outputs(integers)
+        for reached in at_ends(self.program.header, self.program.interface, outputs):
+            if strict:
+                raise ExecutionError(reached.refusal)
+            LOG.warning("%s", reached.refusal)
+        return self.dequantize(outputs)
 
     def fidelity(self, samples: Sequence[tuple[Any, ...]]) -> Fidelity:
         """Compare with the float function on input tuples; raises LoweringError for a loaded model without its function.
@@ -173,7 +179,7 @@ class Model:
             raise LoweringError("fidelity needs at least one sample")
         header = self.program.header
         outputs = [
-            Comparison(port.name, tensor.scale, tensor.dtype.min, tensor.dtype.max)
+            Comparison(port, tensor)
             for port, (_, tensor) in zip(self.program.interface.outputs, header.outputs, strict=True)
         ]
         batch = max(1, min(BATCH, len(samples), BATCH_BYTES // max(1, trace_bytes(self.program))))
@@ -246,10 +252,16 @@ def float_function(fn: Callable[..., Any], sample: tuple[Any, ...]) -> Callable[
     return lambda given: run(closed.consts, jax.tree.leaves(given))
 
 
-def described(fn: Callable[..., Any], graph: Graph, in_tree: Any, out_tree: Any) -> Interface:
-    """The interface of ``fn``'s program: its arguments' names, dtypes, the structure of its result.
+def described(
+    fn: Callable[..., Any],
+    graph: Graph,
+    in_tree: Any,
+    out_tree: Any,
+    ends: Sequence[tuple[int, int] | None],
+) -> Interface:
+    """The interface of ``fn``'s program: its arguments' names, dtypes, the structure of its result, and where its outputs end.
 
-    Raises LoweringError for a dtype that no interface has.
+    ``ends``: of the outputs' formats, as ``Named`` has them; integers have none. Raises LoweringError for a dtype that no interface has.
     """
     paths = jax.tree_util.tree_flatten_with_path(jax.tree.unflatten(in_tree, list(range(in_tree.num_leaves))))[0]
     try:
@@ -258,9 +270,10 @@ def described(fn: Callable[..., Any], graph: Graph, in_tree: Any, out_tree: Any)
         parameters = []
     structure = jax.tree.unflatten(out_tree, list(range(out_tree.num_leaves)))
     out_paths = jax.tree_util.tree_flatten_with_path(structure)[0]
+    outputs = _ports([_path_name(path, "output") for path, _ in out_paths], graph.outputs)
     return Interface(
         _ports([_argument(_path_name(path), parameters) for path, _ in paths], graph.inputs),
-        _ports([_path_name(path, "output") for path, _ in out_paths], graph.outputs),
+        tuple(replace(port, ends=pair) if port.real else port for port, pair in zip(outputs, ends, strict=True)),
         _structure(structure, out_tree.num_leaves),
     )
 

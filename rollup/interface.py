@@ -13,6 +13,7 @@ from typing import Any
 
 from rollup.encoding import Header, TensorType
 from rollup.errors import EncodingError
+from rollup.types import DType
 
 DTYPES = (
     "bool",
@@ -30,6 +31,9 @@ DTYPES = (
     "float64",
 )
 """Of the arrays that go in and come out; their codes are their numbers here."""
+
+ENDED = 1 << 7
+"""Added to an output's code if its ends follow the name."""
 
 FLOATS = DTYPES[9:]
 
@@ -49,10 +53,15 @@ they stand in it, a dict's entries in the order of their keys.
 
 @dataclass(frozen=True)
 class Named:
-    """An input or output: its name (unique among them), and the dtype of the arrays that go in or come out."""
+    """An input or output: its name (unique among them), and the dtype of the arrays that go in or come out.
+
+    ``ends``: of a real output, the integers at which its format ends if these are not the ends of the header's dtype (24 bits in int32);
+    one step beyond the dtype: no end, an element there is meant. See ``rollup.numbers.at_end``.
+    """
 
     name: str
     dtype: str
+    ends: tuple[int, int] | None = None
 
     @property
     def real(self) -> bool:
@@ -93,6 +102,8 @@ class Interface:
                     yield f"{what} {port.name!r} is of dtype {port.dtype!r}; there are {', '.join(DTYPES)}"
                 elif tensor.scale and not port.real:
                     yield f"{what} {port.name!r} is of dtype {port.dtype}, but has a scale of {tensor.scale}"
+                if port.ends is not None:
+                    yield from _misplaced(what, port, tensor)
         if list(_leaves(self.structure)) != list(range(len(outputs))):
             yield f"its structure does not name the {len(outputs)} outputs in order, in at most {MOST_DEPTH} levels"
 
@@ -103,6 +114,18 @@ class Interface:
     def restored(self, arrays: Sequence[Any]) -> Any:
         """The outputs in the structure of the result."""
         return _restored(self.structure, arrays)
+
+
+def _misplaced(what: str, port: Named, tensor: TensorType) -> Iterator[str]:
+    """Why a port can't have its ends."""
+    assert port.ends is not None
+    (low, high), (least, most) = port.ends, (tensor.dtype.min, tensor.dtype.max)
+    if what != "output" or not port.real:
+        yield f"{what} {port.name!r} of dtype {port.dtype} has ends of its own; only real outputs have"
+    elif not max(least - 1, DType.I64.min) <= low < high <= min(most + 1, DType.I64.max):
+        yield f"output {port.name!r} ends at {low} and {high}; {tensor.dtype.name.lower()} holds {least} to {most}"
+    elif (low, high) == (least, most):
+        yield f"output {port.name!r} ends where its dtype does; leave that out"
 
 
 def _numbered(what: str, tensors: Sequence[TensorType]) -> tuple[Named, ...]:
@@ -149,7 +172,9 @@ def encode_interface(interface: Interface) -> bytes:
     for ports in (interface.inputs, interface.outputs):
         out += struct.pack(">B", len(ports))
         for port in ports:
-            out += struct.pack(">B", DTYPES.index(port.dtype)) + _text(port.name)
+            ended = port.ends is not None
+            out += struct.pack(">B", DTYPES.index(port.dtype) + ENDED * ended) + _text(port.name)
+            out += struct.pack(">2q", *port.ends) if port.ends is not None else b""
     _put(out, interface.structure)
     return bytes(out)
 
@@ -216,10 +241,13 @@ class _Reader:
     def ports(self) -> tuple[Named, ...]:
         found = []
         for _ in range(self.number(1)):
-            code = self.number(1)
+            code, ended = self.number(1), False
+            if code >= ENDED:
+                code, ended = code - ENDED, True
             if code >= len(DTYPES):
                 raise EncodingError(f"the program's interface has no dtype {code} (at byte {self.at})")
-            found.append(Named(self.text(), DTYPES[code]))
+            name = self.text()
+            found.append(Named(name, DTYPES[code], struct.unpack(">2q", self.take(16)) if ended else None))
         return tuple(found)
 
     def structure(self, depth: int) -> Structure:

@@ -1,6 +1,7 @@
 """A caller's arrays and a program's integers, by the header alone: real = integer * 2^-scale.
 
-Nothing is cut off an input in silence: ``cut`` says what its format can't hold, and whoever asks for ``clamp`` gets the count.
+Nothing is cut in silence: ``cut`` says what an input's format can't hold, and whoever asks for ``clamp`` gets the count; ``at_end``
+counts what may have been cut of an output. Both need only what is under the model's root.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from rollup.claim import arrays, output_types
 from rollup.encoding import Header, TensorType
 from rollup.errors import ClientError
-from rollup.interface import Interface
+from rollup.interface import Interface, Named
 from rollup.program import pack
 from rollup.types import DType
 
@@ -133,6 +134,55 @@ def cuts(header: Header, interface: Interface, inputs: Sequence[np.ndarray]) -> 
         for array, port, tensor in zip(inputs, interface.inputs, header.inputs, strict=True)
     ]
     return [one for one in found if one is not None]
+
+
+@dataclass(frozen=True)
+class AtEnd:
+    """Elements of an output that lie at an end of its format, where what is beyond is cut to; ``low``, ``high``: what the format holds."""
+
+    name: str
+    count: int
+    elements: int
+    low: float
+    high: float
+
+    @property
+    def refusal(self) -> str:
+        """With the remedy of whoever lowers the model."""
+        return f"{self}; lower the model with samples whose outputs reach as far"
+
+    def __str__(self) -> str:
+        return (
+            f"output {self.name} has {self.count:,} of {self.elements:,} elements at an end of its format, which holds "
+            f"{self.low:.6g} to {self.high:.6g}: the real values may lie beyond"
+        )
+
+
+def at_end(port: Named, tensor: TensorType, integers: np.ndarray) -> AtEnd | None:
+    """The elements of an output, as a program's integers, that lie at an end of their format; None if there is none.
+
+    Integers and booleans have no format, and no ends.
+    """
+    if not port.real:
+        return None
+    least, most = tensor.dtype.min, tensor.dtype.max
+    low, high = port.ends or (least, most)
+    # An end beyond the dtype is none. What lies beyond an end was not cut there: padding, an infinity.
+    count = sum(int(np.count_nonzero(integers == end)) for end in (low, high) if least <= end <= most)
+    unit = 2.0**-tensor.scale
+    return AtEnd(port.name, count, integers.size, max(low, least) * unit, min(high, most) * unit) if count else None
+
+
+def at_ends(header: Header, interface: Interface, outputs: Sequence[np.ndarray]) -> list[AtEnd]:
+    """What ``at_end`` finds in a program's outputs, in header order; an entry an output that has such elements."""
+    tensors = output_types(header)
+    found = [at_end(*each) for each in zip(interface.outputs, tensors, outputs, strict=True)]
+    return [one for one in found if one is not None]
+
+
+def saturated(header: Header, interface: Interface, outputs: Sequence[np.ndarray]) -> int:
+    """Elements of a program's outputs that lie at an end of their format."""
+    return sum(one.count for one in at_ends(header, interface, outputs))
 
 
 def input_bytes(header: Header, inputs: Sequence[np.ndarray]) -> bytes:

@@ -92,7 +92,7 @@ class Anatomy:
                 for v, (tensor, port) in enumerate(zip(header.inputs, program.interface.inputs, strict=True))
             ],
             "outputs": [
-                _tensor(v, tensor, port)
+                {**_tensor(v, tensor, port), "ends": port.ends}
                 for (v, tensor), port in zip(header.outputs, program.interface.outputs, strict=True)
             ],
             "constants": {"tensors": len(program.constants), "bytes": self.constant_bytes},

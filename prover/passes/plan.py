@@ -66,16 +66,18 @@ class Wish:
     """What a value's format should be like.
 
     ``bits``: of magnitude, instead of 15; ``grid``: least number of fraction bits, at the price of more bits; ``infinity``: room beyond
-    the calibrated magnitude if the value may hold infinities; ``unit``: within [-1, 1]; ``whole``: not rounded at all; ``last``: on the
-    way from what the last products read to a result, and small; ``rows``: products read it, along the same axes all of them, so that what
-    is left of it may have a scale per row; ``fine``: a result, whose weights keep 16 bits; ``exact``: constants decide about it, so that
-    samples should lie on its grid; ``reach``: the interval that it certainly lies in, being drawn.
+    the calibrated magnitude if the value may hold infinities; ``unit``: within [-1, 1]; ``share``: of a sum, so within [0, 1], in a format
+    for what samples show; ``whole``: not rounded at all; ``last``: on the way from what the last products read to a result, and small;
+    ``rows``: products read it, along the same axes all of them, so that what is left of it may have a scale per row; ``fine``: a result,
+    whose weights keep 16 bits; ``exact``: constants decide about it, so that samples should lie on its grid; ``reach``: the
+    interval that it certainly lies in, being drawn.
     """
 
     bits: int | None = None
     grid: int | None = None
     infinity: float = DEEP
     unit: bool = False
+    share: bool = False
     whole: bool = False
     rows: bool = False
     fine: bool = False
@@ -108,8 +110,12 @@ def plan(graph: Graph) -> Plan:
     _plan(graph, found)
     view = Producers(graph)
     for result in view.results:
-        for var in view.moved_from(result) if real(result) else ():
-            found.wishes[var] = replace(found.wishes.get(var, PLAIN), fine=True)
+        moved = view.moved_from(result) if real(result) else []
+        for var in moved:
+            # What moves a bounded function's values has its bounds.
+            source = found.wishes.get(moved[-1], PLAIN)
+            wish = found.wishes.get(var, PLAIN)
+            found.wishes[var] = replace(wish, fine=True, unit=source.unit, share=source.share)
     for var in view.last():
         if real(var) and size(var) <= LAST_ELEMENTS:
             found.wishes[var] = replace(found.wishes.get(var, PLAIN), last=True)
@@ -132,6 +138,9 @@ def _plan(graph: Graph, found: Plan) -> None:
             _carries(node, wishes)
         if node.name in BOUNDED:
             wishes[node.outputs[0]] = Wish(unit=True)
+        if _shares(view, node, wishes):
+            share = node.outputs[0]
+            wishes[share] = replace(wishes.get(share, PLAIN), share=True)
         if node.name in CHOOSING and isinstance(node.inputs[0], Var) and real(node.inputs[0]):
             for var in view.moved_from(node.inputs[0]):
                 wishes.setdefault(var, Wish(grid=CHOICE_GRID, fine=True))
@@ -160,6 +169,19 @@ def _plan(graph: Graph, found: Plan) -> None:
     masks |= infinite(view, arguments)
     found.infinite.update(masks)
     found.ordered.update(ordered(view, masks) - arguments)
+
+
+def _shares(view: Producers, node: Node, wishes: dict[Var, Wish]) -> bool:
+    """Whether a node divides exponentials of differences from a maximum by their sum, as softmax does."""
+    if node.name != "div":
+        return False
+    part, total = (view.through(x, lambda node: node.name in MOVEMENT) for x in node.inputs)
+    made = view.of.get(total) if isinstance(total, Var) else None
+    if made is None or made.name != "reduce_sum" or not isinstance(part, Var):
+        return False
+    source = view.of.get(part)
+    exponentials = source is not None and source.name == "exp" and wishes.get(part, PLAIN).unit
+    return exponentials and view.through(made.inputs[0], lambda node: node.name in MOVEMENT) is part
 
 
 def _thresholds(view: Producers, compared: list[Var], wishes: dict[Var, Wish]) -> None:

@@ -12,6 +12,7 @@ from prover.draft import Coder, Const, Draft, View
 from prover.rules.context import LONGEST_CODE, Context, Fix, Item, rule, unsupported
 from prover.rules.elementwise import align
 from rollup.ops import ITERATION, Term
+from rollup.types import DType
 
 Affine = tuple[int, Sequence[tuple[int, int]]]
 
@@ -116,14 +117,12 @@ def copied(ctx: Context, draft: Draft, order: tuple[int, ...] | None = None) -> 
     if view is None:
         return ctx.builder.materialised(draft)
     low, high = draft.low, draft.high
-    from rollup.types import DType
-
     dtype = (
         view.tensor.dtype
         if view.tensor.dtype.min <= low and high <= view.tensor.dtype.max
         else DType.holding(low, high)
     )
-    return ctx.builder.read(ctx.builder.emit(draft, dtype), draft)
+    return ctx.builder.read(ctx.builder.emit(draft, dtype, view.tensor.ends), draft)
 
 
 @rule("rev")

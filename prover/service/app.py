@@ -46,13 +46,14 @@ class InferRequest(BaseModel):
 
 class Inferred(BaseModel):
     """``posted``: the signed claim as a sequencer takes it; ``outputs``: one nested list per output; ``clamped``: numbers of the
-    inputs that were cut.
+    inputs that were cut; ``saturated``: elements of the outputs that lie at an end of their format.
     """
 
     claim_id: str
     posted: dict[str, Any]
     outputs: list[Any]
     clamped: int
+    saturated: int
 
 
 class Tensor(BaseModel):
@@ -102,7 +103,11 @@ def prover_app(
         archive.keep(made)
         outputs = [list_of(array) for array in made.outputs(held.model)]
         return Inferred(
-            claim_id=hex_of(made.claim_id), posted=posted_json(made.posted), outputs=outputs, clamped=made.clamped
+            claim_id=hex_of(made.claim_id),
+            posted=posted_json(made.posted),
+            outputs=outputs,
+            clamped=made.clamped,
+            saturated=made.saturated,
         )
 
     @app.get("/v1/models", tags=["inference"], summary="The models that are held ready")

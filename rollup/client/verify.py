@@ -19,7 +19,7 @@ from rollup.encoding import Header
 from rollup.errors import BadAnswer, ClaimError, CommitmentError
 from rollup.l1.client import ClaimStatus, L1Client
 from rollup.l1.signing import recover
-from rollup.numbers import input_bytes, outputs_of, rounded
+from rollup.numbers import input_bytes, outputs_of, quantised, rounded, saturated
 from rollup.types import ModelId
 
 if TYPE_CHECKING:
@@ -148,6 +148,12 @@ def _outputs_are(asked: Inference, outputs: Sequence[np.ndarray] | None, header:
                 f"output {number} as it was given is not the one in claim 0x{asked.claim_id.hex()}; "
                 "the service showed other numbers than it claimed"
             )
+    integers = [quantised(claimed, tensor) for claimed, (_, tensor) in zip(outputs, header.outputs, strict=True)]
+    if saturated(header, asked.model.interface, integers) != asked.saturated:
+        raise BadAnswer(
+            f"of the outputs as they were given {asked.saturated:,} elements lie at an end of their format, of those in claim "
+            f"0x{asked.claim_id.hex()} others do; the service rounded what it showed"
+        )
 
 
 def _standing(view: ClaimView, l1: L1Client) -> ClaimStatus:

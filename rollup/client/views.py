@@ -13,14 +13,14 @@ import numpy as np
 
 from rollup import wire
 from rollup.batch import Inclusion
-from rollup.claim import Claim, ClaimId, PostedClaim
+from rollup.claim import Claim, ClaimId, PostedClaim, output_types
 from rollup.client.http import shown
 from rollup.client.stream import Message
 from rollup.encoding import Header, TensorType, decode_header
 from rollup.errors import BadAnswer, ClaimError, ClientError, CommitmentError, EncodingError
 from rollup.interface import Interface, Named
 from rollup.merkle import hash_header
-from rollup.numbers import cuts, dtype_of, rounded
+from rollup.numbers import cuts, dtype_of, quantised, rounded, saturated
 from rollup.program import parse_json, proven_interface
 from rollup.types import ModelId, Root, Timestamp
 
@@ -67,7 +67,8 @@ class ModelView:
 @dataclass(frozen=True, eq=False)
 class Inference:
     """An answer and the claim that stands for it. ``inputs``: what was sent; ``outputs``: one array per output, in the
-    model's dtype and shape.
+    model's dtype and shape; ``saturated``: elements of the outputs that lie at an end of their format, where the real values may lie
+    beyond: counted here, before rounding to the dtype.
     """
 
     claim_id: ClaimId
@@ -75,6 +76,7 @@ class Inference:
     inputs: tuple[np.ndarray, ...]
     outputs: tuple[np.ndarray, ...]
     state: State
+    saturated: int
 
     @property
     def clamped(self) -> int:
@@ -104,6 +106,7 @@ class ClaimView:
     which it is final, if nobody disputes it; it moves on whenever any claim is challenged for the first time. ``open_disputes``:
     claims that are disputed now, this one or others; None in lists. ``posted`` is None in lists, which carry no bytes, and its
     signature is empty if somebody else posted the claim to L1; ``batch`` and ``inclusion`` are None until it is posted.
+    ``saturated``: elements of the outputs that lie at an end of their format; None if the sequencer can't say.
     """
 
     claim_id: ClaimId
@@ -117,6 +120,7 @@ class ClaimView:
     final_after: Timestamp | None
     disputed: bool
     open_disputes: int | None = None
+    saturated: int | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,7 @@ def claim_view(data: Any) -> ClaimView:
         _time(read.get("final_after"), "final_after"),
         _flag(read.get("disputed", False), "disputed"),
         None if read.get("open_disputes") is None else wire.count_of(read["open_disputes"], "open_disputes"),
+        None if read.get("saturated") is None else wire.count_of(read["saturated"], "saturated"),
     )
 
 
@@ -184,7 +189,11 @@ def inference(model: ModelView, inputs: Sequence[np.ndarray], data: Any) -> Infe
     if not isinstance(outputs, list) or len(outputs) != len(model.outputs):
         raise ClaimError(f"outputs is no list of the model's {len(model.outputs)} outputs")
     arrays = tuple(_array(given, tensor) for given, tensor in zip(outputs, model.outputs, strict=True))
-    return Inference(claim_id, model, tuple(inputs), arrays, state)
+    integers = [
+        quantised(np.asarray(given), tensor) for given, tensor in zip(outputs, output_types(model.header), strict=True)
+    ]
+    at_ends = saturated(model.header, model.interface, integers)
+    return Inference(claim_id, model, tuple(inputs), arrays, state, at_ends)
 
 
 def model_view(data: Any) -> ModelView:

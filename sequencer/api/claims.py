@@ -9,6 +9,11 @@ from starlette.concurrency import run_in_threadpool
 
 from rollup import wire
 from rollup.batch import Batch, Inclusion
+from rollup.claim import arrays, output_types
+from rollup.encoding import decode_header
+from rollup.errors import ClaimError
+from rollup.interface import decode_interface
+from rollup.numbers import saturated
 from rollup.service.problem import documented
 from rollup.wire import hex_of
 from sequencer.api import parts as shared
@@ -25,7 +30,7 @@ from sequencer.api.documents import (
 )
 from sequencer.api.idempotency import Halfway, Idempotency, IdempotencyKey
 from sequencer.api.parts import Parts
-from sequencer.states import Accepted, BatchHead, BatchRecord, Entry, State
+from sequencer.states import Accepted, BatchHead, BatchRecord, Entry, Model, State
 
 Cursor = Annotated[str | None, Query(max_length=shared.CURSOR, description="`next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=shared.PAGE, description="Entries of a page.")]
@@ -99,6 +104,7 @@ def claims_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
             inclusion=None if inclusion is None else InclusionView(**wire.inclusion_json(inclusion)),
             disputed=parts.store.disputes.get(entry.claim_id) is not None,
             open_disputes=parts.store.disputes.open_count(),
+            saturated=saturated_of(parts.store.models.get(entry.posted.claim.model_id), entry.posted.outputs),
         )
 
     return routes
@@ -108,6 +114,18 @@ def accepted_json(accepted: Accepted) -> bytes:
     """An answer as it is sent and kept."""
     answer = AcceptedClaim(claim_id=hex_of(accepted.claim_id), state=accepted.state.value)
     return answer.model_dump_json().encode()
+
+
+def saturated_of(model: Model | None, outputs: bytes) -> int | None:
+    """Elements of a claim's outputs at an end of their format; None if nobody knows the model here, or the outputs are not its."""
+    if model is None:
+        return None
+    header = decode_header(model.header)
+    try:
+        found = arrays(outputs, output_types(header), "output")
+    except ClaimError:
+        return None
+    return saturated(header, decode_interface(model.interface, header), found)
 
 
 def inclusion_of(entry: Entry, batch: BatchRecord | None) -> Inclusion | None:

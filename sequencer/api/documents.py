@@ -130,6 +130,10 @@ class ClaimView(ClaimSummary):
     inclusion: InclusionView | None
     disputed: bool = Field(description="Somebody has challenged it, whatever came of it.")
     open_disputes: int = Field(description="Claims, this or others, that are disputed now.")
+    saturated: int | None = Field(
+        description="Elements of the outputs that lie at an end of their format: the real values may lie beyond. Null where the model "
+        "is not listed here, or the outputs were uploaded to L1 before."
+    )
 
 
 class Claims(Document):
@@ -158,6 +162,9 @@ class InferAnswer(Document):
     outputs: list[Any] = Field(description="One nested list per output, as claimed.")
     clamped: int = Field(
         description="Numbers of the inputs that were cut: the claim is about the ends of their formats."
+    )
+    saturated: int = Field(
+        description="Elements of the outputs that lie at an end of their format: the real values may lie beyond."
     )
     state: StateName
 

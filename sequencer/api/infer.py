@@ -47,6 +47,7 @@ def infer_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
                 claim_id=hex_of(accepted.claim_id),
                 outputs=kept["outputs"],
                 clamped=kept["clamped"],
+                saturated=kept["saturated"],
                 state=accepted.state.value,
             )
             return 201, answer.model_dump_json().encode()
@@ -72,5 +73,5 @@ async def _inferred(parts: Parts, model: Model, asked: InferRequest) -> bytes:
     header = decode_header(model.header)
     interface = decode_interface(model.interface, header)
     found = await parts.prover.infer(model.id, header, interface, asked.inputs, asked.clamp)
-    kept = {"posted": wire.posted_json(found.posted), "outputs": found.outputs, "clamped": found.clamped}
-    return json.dumps(kept).encode()
+    kept = {"posted": wire.posted_json(found.posted), "outputs": found.outputs}
+    return json.dumps({**kept, "clamped": found.clamped, "saturated": found.saturated}).encode()

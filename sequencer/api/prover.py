@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import numpy as np
 
 from rollup import wire
-from rollup.claim import ClaimId, PostedClaim
+from rollup.claim import ClaimId, PostedClaim, arrays, output_types
 from rollup.encoding import Header
 from rollup.errors import BadAnswer, ClaimError, ClientError
 from rollup.interface import Interface
 from rollup.l1.signing import Domain
 from rollup.l1.signing import claim_id as id_of
-from rollup.numbers import cuts, input_bytes, outputs_of, prepared
+from rollup.numbers import cuts, input_bytes, outputs_of, prepared, saturated
 from rollup.service.limits import busy, check_json
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, histogram
@@ -37,13 +37,14 @@ _log = logger("touchstone.prover-client")
 @dataclass(frozen=True)
 class Inferred:
     """What a prover answered, checked: the claim is about these inputs of this model. ``outputs`` follow from its bytes;
-    ``clamped``: numbers of the inputs that were cut.
+    ``clamped``: numbers of the inputs that were cut; ``saturated``: elements of the outputs that lie at an end of their format.
     """
 
     claim_id: ClaimId
     posted: PostedClaim
     outputs: list[Any]
     clamped: int
+    saturated: int
 
 
 class Prover:
@@ -88,7 +89,8 @@ class Prover:
         finally:
             self._free += 1
         try:
-            found = self._checked(answer, model_id, header, asked)
+            claimed, posted = self._checked(answer, model_id, asked)
+            outputs = outputs_of(header, posted.outputs)
         except (ClaimError, BadAnswer) as error:
             ANSWERS.labels("false").inc()
             _log.error("the prover's answer does not hold", error=str(error))
@@ -99,9 +101,10 @@ class Prover:
                 "the prover answered what can't be right, and nothing was claimed; the operator finds why in the log",
             ) from None
         ANSWERS.labels("ok").inc()
-        return replace(found, clamped=clamped)
+        at_ends = saturated(header, interface, arrays(posted.outputs, output_types(header), "output"))
+        return Inferred(claimed, posted, [array.tolist() for array in outputs], clamped, at_ends)
 
-    def _checked(self, answer: Any, model_id: ModelId, header: Header, asked: bytes) -> Inferred:
+    def _checked(self, answer: Any, model_id: ModelId, asked: bytes) -> tuple[ClaimId, PostedClaim]:
         read = wire.object_of(answer, "the answer", ("claim_id", "posted"))
         posted = wire.posted_of(read["posted"])
         claimed = id_of(posted.claim, self._domain)
@@ -111,8 +114,7 @@ class Prover:
             raise BadAnswer(f"it claims something about model {wire.hex_of(posted.claim.model_id)}")
         if posted.inputs != asked:
             raise BadAnswer("its claim is about other inputs than those that were asked about")
-        outputs = [array.tolist() for array in outputs_of(header, posted.outputs)]
-        return Inferred(claimed, posted, outputs, 0)
+        return claimed, posted
 
     async def _ask(self, body: dict[str, Any]) -> Any:
         if self._http is None:
@@ -180,7 +182,7 @@ def input_bytes_of(header: Header, interface: Interface, inputs: list[Any], clam
     """
     if len(inputs) != len(header.inputs):
         raise ClaimError(f"the model takes {len(header.inputs)} inputs, {len(inputs)} were given; give one per input")
-    arrays: list[np.ndarray] = []
+    sent: list[np.ndarray] = []
     try:
         for given, tensor, port in zip(inputs, header.inputs, interface.inputs, strict=True):
             if not has_shape(given, tensor.shape):
@@ -189,11 +191,11 @@ def input_bytes_of(header: Header, interface: Interface, inputs: list[Any], clam
                 )
             # Reals are quantised as they came, as the prover does, not rounded to the function's floats before.
             as_sent = "float64" if port.real else port.dtype
-            arrays.append(prepared(given, port.name, tensor.shape, as_sent))
-        found = cuts(header, interface, arrays)
+            sent.append(prepared(given, port.name, tensor.shape, as_sent))
+        found = cuts(header, interface, sent)
         if found and not clamp:
             raise ClaimError(found[0].refusal)
-        return input_bytes(header, arrays), sum(one.count for one in found)
+        return input_bytes(header, sent), sum(one.count for one in found)
     except (ClientError, OverflowError) as error:
         raise ClaimError(str(error)) from None
 

@@ -16,15 +16,22 @@ from prover.fidelity import Comparison, Fidelity, cosine, divergence, fidelity_o
 from prover.model import BATCH
 from prover.saturation import saturation
 from prover.targets import Target
+from rollup.encoding import TensorType
 from rollup.errors import LoweringError
+from rollup.interface import Named
+from rollup.types import DType
 from tests.prover.cases import reals
+
+
+def compared(name: str, dtype: DType, scale: int) -> Comparison:
+    return Comparison(Named(name, "float32"), TensorType(dtype, scale, ()))
 
 
 def test_every_measure_is_what_its_definition_says() -> None:
     rng = np.random.default_rng(3)
     expected = rng.normal(size=(9, 4, 7)).astype(np.float32)
     raw = np.rint(expected * 16 + rng.normal(size=expected.shape)).astype(np.int16)
-    seen = Comparison("logits", 4, -(1 << 15), (1 << 15) - 1)
+    seen = compared("logits", DType.I16, 4)
     for sample in zip(expected, raw, strict=True):
         seen.add(*sample)
     found = seen.result()
@@ -43,7 +50,7 @@ def test_every_measure_is_what_its_definition_says() -> None:
 
 
 def test_integers_are_equal_or_not() -> None:
-    seen = Comparison("classes", 0, -(1 << 31), (1 << 31) - 1)
+    seen = compared("classes", DType.I32, 0)
     seen.add(np.array([1, 2, 3, 4]), np.array([1, 2, 3, 5], np.int32))
     found = seen.result()
     assert (found.agreement, found.relative, found.largest) == (0.75, 0.25, 1)
@@ -52,7 +59,7 @@ def test_integers_are_equal_or_not() -> None:
 
 def test_of_single_numbers_and_single_columns_nothing_is_said_that_means_nothing() -> None:
     """No cosine of one number, no choice among one, no top-1 to aim at."""
-    number = Comparison("p", 8, -(1 << 15), (1 << 15) - 1)
+    number = compared("p", DType.I16, 8)
     for expected, raw in ((0.5, 128), (1.0, 255), (0.25, 64)):
         number.add(np.array(expected, np.float32), np.array(raw, np.int16))
     found = number.result()
@@ -60,7 +67,7 @@ def test_of_single_numbers_and_single_columns_nothing_is_said_that_means_nothing
     assert (
         found.relative == pytest.approx(1 / 256 / 0.75) and "cosine" not in str(found) and "agreement" not in str(found)
     )
-    column = Comparison("p", 8, -(1 << 15), (1 << 15) - 1)
+    column = compared("p", DType.I16, 8)
     column.add(np.array([[0.5], [1.0]], np.float32), np.array([[128], [256]], np.int16))
     assert column.result().cosine == pytest.approx(1) and column.result().agreement is None
     assert Fidelity(1, (found,), 0).agreement is None
@@ -85,7 +92,7 @@ def test_what_is_far_from_float_on_its_own_samples_is_told_by_output(caplog: pyt
     assert re.match(r"fn: output choice differs in [\d.]+ % of the elements", said[0])
     assert re.match(r"fn: output fine chooses otherwise in [\d.]+ % of the rows", said[1])
     assert model.fidelity(samples).warnings == [one.removeprefix("fn: ").split(", on its")[0] for one in said]
-    far = Comparison("y", 0, -(1 << 15), (1 << 15) - 1)
+    far = compared("y", DType.I16, 0)
     far.add(np.array([0.4, 10.0], np.float32), np.array([0, 10], np.int16))
     assert far.result().warnings == ["output y is up to 4.17 % of its range away from the float function's"]
     caplog.clear()

@@ -199,7 +199,7 @@ def test_bad_inputs_are_refused(two_inputs: Model, inputs: Any, words: str) -> N
 
 
 def test_inputs_beyond_the_format_saturate_and_are_counted(caplog: pytest.LogCaptureFixture) -> None:
-    model = lower(lambda x: x + 0.0, EXAMPLE)
+    model = lower(lambda x: x > 0.5, EXAMPLE)
     far = np.full_like(EXAMPLE, 1e6)
     tensor = model.program.header.inputs[0]
     assert np.all(model.quantize(far)[0] == tensor.dtype.max)

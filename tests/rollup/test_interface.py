@@ -30,6 +30,15 @@ OWN = Interface(
 )
 
 
+LEAST, MOST = DType.I32.min, DType.I32.max
+ENDS = st.one_of(
+    st.none(),
+    st.lists(st.integers(LEAST - 1, MOST + 1), min_size=2, max_size=2, unique=True)
+    .map(lambda pair: (min(pair), max(pair)))
+    .filter(lambda pair: pair != (LEAST, MOST)),
+)
+
+
 @st.composite
 def interfaces(draw: st.DrawFn) -> tuple[Interface, Header]:
     """Any interface, with a header that it fits."""
@@ -39,6 +48,8 @@ def interfaces(draw: st.DrawFn) -> tuple[Interface, Header]:
     ports, tensors = [], []
     for _ in range(2):
         ports.append(tuple(Named(name, draw(st.sampled_from(DTYPES))) for name in draw(names)))
+        if len(ports) == 2:
+            ports[1] = tuple(replace(port, ends=draw(ENDS)) if port.real else port for port in ports[1])
         tensors.append(
             tuple(
                 TensorType(
@@ -115,6 +126,12 @@ def test_any_bytes_decode_or_are_refused(data: bytes) -> None:
         ({"inputs": (Named("x", "float32"), Named("x", "int16"))}, "two inputs are called 'x'"),
         ({"inputs": (Named("x", "complex64"), Named("y", "int16"))}, "dtype 'complex64'; there are bool"),
         ({"inputs": (Named("x", "int32"), Named("y", "int16"))}, "is of dtype int32, but has a scale of 8"),
+        ({"inputs": (Named("x", "float32", (0, 9)), Named("y", "int16"))}, "only real outputs have"),
+        ({"outputs": (OWN.outputs[0], Named("b", "int32", (0, 9)))}, "'b' of dtype int32 has ends of its own"),
+        ({"outputs": (Named("a", "float32", (LEAST - 2, 9)), OWN.outputs[1])}, "ends at -2147483650 and 9; i32 holds"),
+        ({"outputs": (Named("a", "float32", (0, MOST + 2)), OWN.outputs[1])}, "ends at 0 and 2147483649"),
+        ({"outputs": (Named("a", "float32", (9, 9)), OWN.outputs[1])}, "ends at 9 and 9"),
+        ({"outputs": (Named("a", "float32", (LEAST, MOST)), OWN.outputs[1])}, "ends where its dtype does"),
         ({"structure": 0}, "structure does not name the 2 outputs"),
         ({"structure": {"a": 1, "b": 0}}, "structure does not name the 2 outputs"),
         ({"structure": {"b": 0, "a": 1}}, "structure does not name the 2 outputs"),
@@ -143,6 +160,8 @@ def test_another_name_dtype_or_structure_is_another_model() -> None:
         replace(OWN, inputs=(Named("X", "float32"), OWN.inputs[1])),
         replace(OWN, inputs=(Named("x", "float64"), OWN.inputs[1])),
         replace(OWN, outputs=(Named("b", "float32"), Named("a", "int32"))),
+        replace(OWN, outputs=(Named("a", "float32", (-9, 9)), OWN.outputs[1])),
+        replace(OWN, outputs=(Named("a", "float32", (-9, 8)), OWN.outputs[1])),
         replace(OWN, structure=(0, 1)),
         replace(OWN, structure=[0, 1]),
         replace(OWN, structure={"b": 0, "c": (1,)}),

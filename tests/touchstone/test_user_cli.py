@@ -12,12 +12,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rollup import wire
+from rollup.interface import Named
 from rollup.l1.chain import Chain
 from rollup.l1.deployment import Deployment
 from rollup.l1.development import KEYS, DevelopmentChain, accounts
 from rollup.types import Duration
 from tests.rollup.client.service import Handler, Service, ok, problem
-from tests.rollup.client.world import MODEL, PROGRAM, Made, World
+from tests.rollup.client.world import MODEL, PROGRAM, Made, World, toy
 from tests.touchstone.test_devnet import Hurry
 from touchstone.cli import main
 from touchstone.devnet.chain import ChainServer
@@ -92,7 +93,13 @@ def test_infer_takes_npz_and_speaks_json(service: Service, made: Made, tmp_path:
     result = run("infer", "toy", "--input", tmp_path / "inputs.npz", "--json", url=service.url)
     assert result.exit_code == 0, result.output
     found = json.loads(result.output)
-    assert found == {"claim_id": wire.hex_of(made.claim_id), "state": "pending", "outputs": made.outputs, "clamped": 0}
+    assert found == {
+        "claim_id": wire.hex_of(made.claim_id),
+        "state": "pending",
+        "outputs": made.outputs,
+        "clamped": 0,
+        "saturated": 0,
+    }
     sent = json.loads(next(one.body for one in service.asked if one.method == "POST"))
     assert sent["inputs"] == [array.tolist() for array in made.inputs]
 
@@ -187,6 +194,16 @@ def test_a_claim_is_made_with_an_own_key(
     world.l1.using(list(accounts().values())[1]).deposit(world.l1.parameters.claim_bond)
     receipt = world.l1.post_batch(handed)
     assert [type(event).__name__ for event in receipt.events].count("ClaimPosted") == 1
+
+    assert "ends  " not in result.output
+
+    spread = [int(number) for number in np.frombuffer(handed[-1].outputs[:24], "<i4")]
+    ends = min(spread), max(spread)
+    toy(outputs=(Named("spread", "float32", ends), Named("where", "int32"))).save(tmp_path / "narrow")
+    narrow = ("claim", tmp_path / "narrow", *arguments[2:], "--key-file", tmp_path / "key")
+    said = run(*narrow, url=service.url).output
+    assert "ends     2 elements of the output lie at an end of their format" in said, said
+    assert json.loads(run(*narrow, "--json", url=service.url).output)["saturated"] == 2
 
     missing = run(*arguments, url=service.url)
     assert missing.exit_code == 1 and "needs a key" in missing.output

@@ -78,6 +78,8 @@ def show(settings: UserSettings, claim: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
+        if not view.saturated:
+            found.pop("saturated", None)
         printed(facts(pairs(found)))
         click.echo(outlook(view))
 
@@ -156,6 +158,7 @@ def _fields(view: ClaimView) -> dict[str, Any]:
             "signature": hex_of(view.posted.signature),
             "inputs": hex_of(view.posted.inputs),
             "outputs": hex_of(view.posted.outputs),
+            "saturated": view.saturated,
             "inclusion": None if view.inclusion is None else inclusion_json(view.inclusion),
         }
     return found

@@ -108,6 +108,7 @@ def infer(
             "state": state,
             "outputs": [one.tolist() for one in answer.outputs],
             "clamped": answer.clamped,
+            "saturated": answer.saturated,
         }
         click.echo(json.dumps(found if verified is None else {**found, "verified": True}))
         return
@@ -169,12 +170,14 @@ def claim(
             raise _another(made.claim_id, named)
         state: str = client.wait_final(named, patience).state if wait else "pending"
     if as_json:
-        click.echo(json.dumps({"claim_id": hex_of(named), "state": state, "outputs": outputs, "clamped": made.clamped}))
+        said = {"claim_id": hex_of(named), "state": state, "outputs": outputs}
+        click.echo(json.dumps({**said, "clamped": made.clamped, "saturated": made.saturated}))
         return
     click.echo(f"claim    {hex_of(named)}, signed by {signer.address}")
     _say_clamped(made.clamped)
     for number, output in enumerate(outputs):
         click.echo(f"output   {number}: {output}")
+    _say_saturated(made.saturated)
     click.echo(f"state    {state}")
 
 
@@ -219,11 +222,19 @@ def _say_answer(answer: Inference) -> None:
     _say_clamped(answer.clamped)
     for tensor, output in zip(answer.model.outputs, answer.outputs, strict=True):
         click.echo(f"output   {tensor.name}: {_shown(output, tensor)}")
+    _say_saturated(answer.saturated)
 
 
 def _say_clamped(count: int) -> None:
     if count:
         click.echo(f"clamped  {count:,} numbers of the input, to the ends of what the model takes")
+
+
+def _say_saturated(count: int) -> None:
+    if count:
+        click.echo(
+            f"ends     {count:,} elements of the output lie at an end of their format: the real values may lie beyond"
+        )
 
 
 def _shown(array: np.ndarray, tensor: Tensor) -> str:

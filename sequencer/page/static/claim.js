@@ -1,7 +1,7 @@
 // One claim: how final it is, what it says, and the proof that a contract accepts.
 
 import { get, model, onChange } from "./api.js";
-import { chip, duration, facts, h, hex, show, when } from "./dom.js";
+import { chip, duration, facts, h, hex, number, show, when } from "./dom.js";
 import { decoded, drawn } from "./tensors.js";
 
 const WORDS = {
@@ -30,6 +30,13 @@ function outlook(entry) {
   return h("p", { class: "outlook" }, `${when}; ${played}. `, h("span", { class: "quiet" }, "Each claim that is challenged for the first time stops the clock for a while, so this can move."));
 }
 
+/** What rounding to the outputs' formats may have cut; nothing where no element lies at an end of its format. */
+function cut(count) {
+  if (!count) return null;
+  const what = count === 1 ? "1 element of the output lies at an end of its format" : `${number(count)} elements of the output lie at an end of their format`;
+  return h("p", {}, `${what}: the real ${count === 1 ? "value" : "values"} may lie beyond. `, h("span", { class: "quiet" }, "The program computed this; the model that it stands for may have meant more."));
+}
+
 function tensors(title, described, data) {
   const found = decoded(described, data);
   if (found === null) return null;
@@ -52,6 +59,7 @@ export async function claim(room, [id]) {
       h("div", { class: "columns" },
         tensors("Input", known.inputs, entry.inputs),
         tensors("Output", known.outputs, entry.outputs)),
+      cut(entry.saturated),
       h("section", {}, h("h2", {}, "What was signed"), facts([
         ["model", h("span", {}, known.name ? `${known.name} ` : "", hex(entry.claim.model_id))],
         ["claimant", hex(entry.claim.claimant)],

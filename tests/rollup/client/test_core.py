@@ -17,12 +17,14 @@ from rollup.claim import join
 from rollup.client.http import Answer, Bounds
 from rollup.client.retry import backoff, pause, retry_after
 from rollup.client.stream import Message, Reader
+from rollup.client.views import inference, model_view
 from rollup.encoding import TensorType
 from rollup.interface import Named
 from rollup.numbers import cut, input_bytes, quantised, rounded
 from rollup.program import Program
 from rollup.types import DType
 from tests.e2e.toy_program import toy_program
+from tests.rollup.client.world import described, toy
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 
@@ -162,3 +164,13 @@ def test_a_new_connection_forgets_half_an_event() -> None:
     reader.begin()
     assert reader.id == "7"
     assert reader.feed(b"\n\ndata: c\n\n") == [Message("message", "c", "7")]
+
+
+def test_an_answer_s_count_is_of_the_numbers_that_were_claimed_not_of_what_its_dtype_makes_of_them() -> None:
+    """1000 and 1001 are one bfloat16; a service that rounds what it shows is found by ``verify_inclusion``."""
+    model = model_view(described(toy(outputs=(Named("spread", "bfloat16", (-1001, 1001)), Named("where", "int32")))))
+    spread = [number / 256 for number in (1001, 1000, -1000, -1001, 1002, 0)]
+    answer = inference(
+        model, (), {"claim_id": "0x" + "11" * 32, "state": "pending", "outputs": [spread, [2**31 - 1]], "saturated": 9}
+    )
+    assert answer.saturated == 2 and answer.outputs[0].tolist()[:2] == [1000 / 256] * 2

@@ -1,5 +1,9 @@
 """From an application's numbers through the sequencer and the real prover to L1 and back: all three agree on every one."""
 
+import json
+from dataclasses import replace
+
+import httpx
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -7,8 +11,9 @@ import pytest
 from prover.lower import lower
 from prover.service.archive import Archive
 from prover.service.worker import Worker
+from rollup import wire
 from rollup.client import Client
-from rollup.errors import ClientError
+from rollup.errors import BadAnswer, ClientError
 from rollup.l1.client import ClaimStatus
 from rollup.l1.signing import Domain
 from rollup.service.server import serve
@@ -20,14 +25,17 @@ from sequencer.states import Model
 from tests.e2e.toy_program import toy_inputs
 from tests.prover.service.stage import TOKEN, model_of_toy, served
 from tests.sequencer.api.world import World
+from tests.touchstone.test_user_cli import run
 
 WEIGHTS = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
+SUMMED = np.outer(1 + np.linspace(-0.2, 0.2, 8), [1, 0.5]).astype(np.float32)
+"""Numbers of the sample nearly cancel out in it."""
 
 
 def net(x, n):
     """A float model whose outputs are reals and an integer."""
     scores = jnp.tanh(x @ WEIGHTS) * n
-    return {"best": jnp.argmax(scores), "scores": scores}
+    return {"best": jnp.argmax(scores), "scores": scores, "sums": x @ SUMMED}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +63,7 @@ def account(world, model):
 
 
 def asking(world, worker):
-    """A client of a sequencer whose prover has this worker."""
+    """A client of a sequencer whose prover has this worker, the sequencer's URL, and what ends both."""
     made = served(worker, Archive(worker.trace))
     prover = Prover(str(made.__enter__().base_url), TOKEN, world.client.domain)
     parts = Parts(world.store, world.client, world.intake, world.programs, world.health, prover)
@@ -67,7 +75,7 @@ def asking(world, worker):
         server.stop()
         made.__exit__(None, None, None)
 
-    return client, end
+    return client, server.url, end
 
 
 def worker_of(world, account, model, kind=Worker, domain=None):
@@ -78,7 +86,7 @@ def worker_of(world, account, model, kind=Worker, domain=None):
 
 
 def test_what_an_application_gets_is_what_the_model_says_what_l1_has_and_what_it_checks_itself(world, account, model):
-    client, end = asking(world, worker_of(world, account, model))
+    client, _, end = asking(world, worker_of(world, account, model))
     try:
         x = np.random.default_rng(1).uniform(-1, 1, 8).astype(np.float32)
         answer, toy = (
@@ -87,7 +95,7 @@ def test_what_an_application_gets_is_what_the_model_says_what_l1_has_and_what_it
         )
         says = model.predict(x, np.int32(2))
         right = net(x, 2)
-        assert [tensor.name for tensor in answer.model.outputs] == ["best", "scores"]
+        assert [tensor.name for tensor in answer.model.outputs] == ["best", "scores", "sums"]
         assert answer.outputs[0] == says["best"] == right["best"]
         np.testing.assert_array_equal(answer.outputs[1], says["scores"])
         np.testing.assert_allclose(answer.outputs[1], right["scores"], atol=1e-3)
@@ -98,6 +106,38 @@ def test_what_an_application_gets_is_what_the_model_says_what_l1_has_and_what_it
             assert found.claim.claimant == account.account
         world.pass_time(world.client.parameters.window + 1)
         assert client.wait_final(answer, timeout=60).state == "final"
+    finally:
+        end()
+
+
+def test_what_an_output_s_format_cut_is_counted_alike_by_everybody(world, account, model):
+    """The prover, the sequencer (in its answer and in the claim), the client and the commands."""
+    worker = worker_of(world, account, model)
+    client, url, end = asking(world, worker)
+    try:
+        x, n = np.full(8, 1.5, np.float32), np.int32(1)
+        assert not model.cuts(x, n) and worker.infer("net", [x.tolist(), 1])[1].saturated == 2
+        answer = client.infer("net", x, n)
+        assert (answer.clamped, answer.saturated) == (0, 2) and np.all(answer.outputs[2] < (x @ SUMMED) / 2)
+        world.post_all()
+        assert client.verify_inclusion(answer).inputs_checked
+        for wrong in (0, 1, 3):
+            with pytest.raises(BadAnswer, match=f"given {wrong} elements lie at an end of their format"):
+                client.verify_inclusion(replace(answer, saturated=wrong))
+        assert client.get(answer.claim_id).saturated == 2
+        assert client.infer("net", x / 100, n).saturated == 0
+        path = world.folder / "far.json"
+        path.write_text(json.dumps([x.tolist(), 1]))
+        raw = httpx.post(f"{url}/v1/infer", json={"model": "net", "inputs": [x.tolist(), 1]}).json()
+        assert (raw["clamped"], raw["saturated"]) == (0, 2)
+        said = run("infer", "net", "--input", path, url=url).output
+        assert "ends     2 elements of the output lie at an end of their format: the real values may lie beyond" in said
+        assert json.loads(run("infer", "net", "--input", path, "--json", url=url).output)["saturated"] == 2
+        shown = ("claims", "show", wire.hex_of(answer.claim_id))
+        assert json.loads(run(*shown, "--json", url=url).output)["saturated"] == 2
+        assert "saturated" in run(*shown, url=url).output
+        path.write_text(json.dumps([(x / 100).tolist(), 1]))
+        assert "ends  " not in run("infer", "net", "--input", path, url=url).output
     finally:
         end()
 
@@ -120,7 +160,7 @@ class OfAnotherModel(Worker):
 def test_attack_a_real_prover_that_claims_something_else_gets_nothing_claimed(world, account, model, kind):
     domain = Domain(account.domain.chain_id + 1, account.domain.contract) if isinstance(kind, str) else None
     worker = worker_of(world, account, model, Worker if domain else kind, domain)
-    client, end = asking(world, worker)
+    client, _, end = asking(world, worker)
     before = world.store.claims.counts()
     try:
         with pytest.raises(ClientError) as refused:
