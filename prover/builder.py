@@ -262,4 +262,4 @@ def _proven(op: Op, sizes: Depths, name: str) -> Op:
 
 def _meant(observed: Range) -> str:
     """Which ends of its format a value reaches by design: bounded functions both, what is masked the lower one."""
-    return "both" if observed.wish.unit else "low" if observed.room else ""
+    return "both" if observed.wish.unit or observed.wish.bounded else "low" if observed.room else ""

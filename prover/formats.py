@@ -90,7 +90,8 @@ class Formats:
         if wish.grid is not None:
             bits = max(bits, min(WIDE_BITS, bits + wish.grid - scale_for(magnitude, bits)))
         if bits == 15:
-            return Format(DType.I16, scale_for(magnitude, 15), DType.I16.min, DType.I16.max)
+            scale = max(15, scale_for(magnitude, 15)) if wish.bounded else scale_for(magnitude, 15)
+            return Format(DType.I16, scale, DType.I16.min, DType.I16.max)
         return Format(DType.I32, scale_for(magnitude, bits), -(1 << bits), (1 << bits) - 1)
 
     def inputs(self, observed: Range) -> list[Format]:
