@@ -138,9 +138,14 @@ class Comparison:
             self.choices += raw.size
         else:
             wide, own = expected.astype(np.float64), raw * 2.0**-self.scale
+            # An infinity is an end of a format, which is as far from it as any number.
+            known = np.isfinite(wide)
+            wide, own = np.where(known, wide, 0.0), np.where(known, own, 0.0)
             difference = np.abs(wide - own)
-            self.saturated += int(np.sum((raw == self.high) | (raw == self.low)))
-            self.least, self.most = min(self.least, float(wide.min())), max(self.most, float(wide.max()))
+            self.saturated += int(np.sum(known & ((raw == self.high) | (raw == self.low))))
+            if known.any():
+                self.least = min(self.least, float(wide[known].min()))
+                self.most = max(self.most, float(wide[known].max()))
             if wide.size > 1:
                 self.cosine = min(1.0 if self.cosine is None else self.cosine, cosine(wide, own))
             if expected.ndim and expected.shape[-1] > 1:
@@ -154,7 +159,7 @@ class Comparison:
 
     def result(self) -> OutputFidelity:
         agreement = self.equal / self.choices if self.choices else None
-        spread = self.most - self.least if self.real else 0.0
+        spread = self.most - self.least if self.real and self.most > self.least else 0.0
         return OutputFidelity(
             self.name,
             self.real,

@@ -13,6 +13,7 @@ A format has to hold a value's range on a grid that its consumers can live with,
 - a *result* is what people read: a small one has all of int32, beside which its rounding is nothing;
 - an *exponential of what is certainly not positive* (a kernel's, of a distance) lies within [0, 1], and needs no margin;
 - a *stream* (a value that additions carry on, and that no product reads directly) collects what all layers add to it;
+- a *product of many* (multiplied pair by pair) is as wrong as all its factors and partial products together: finely rounded;
 - what is *drawn* (computed from random bits alone) lies within an interval that is known, and keeps the bits' own grid in it;
 - a *threshold* (a probability, or a sum of some) that a drawn number is compared with is as fine, and so is what it is made of.
 """
@@ -132,6 +133,7 @@ def _plan(graph: Graph, found: Plan) -> None:
     _statistics(view, wishes)
     _streams(view, wishes)
     _deciding(view, wishes)
+    _factors(view, wishes)
     for var in (*graph.inputs, *view.of):
         if var not in wishes and real(var) and view.summed_axes(var):
             wishes[var] = Wish(rows=True)
@@ -253,6 +255,24 @@ def _deciding(view: Producers, wishes: dict[Var, Wish]) -> None:
             if np.size(other) > 1 and np.any(other != np.ravel(other)[0]):
                 for var in view.moved_from(x, gathered=True):
                     wishes[var] = Wish(bits=DECIDING_BITS, exact=True)
+
+
+def _factors(view: Producers, wishes: dict[Var, Wish]) -> None:
+    """Finer formats for what is multiplied with itself in halves, time and again."""
+    made: dict[Var, Var] = {}
+    for node in view.graph.nodes:
+        if node.name == "mul" and real(node.outputs[0]):
+            sources = [view.through(x, lambda node: node.name == "slice") for x in node.inputs]
+            if isinstance(sources[0], Var) and sources[0] is sources[1] and sources[0] not in node.inputs:
+                out = node.outputs[0]
+                # What is left over, or known already, stands beside the products.
+                joined = [r.outputs[0] for r in view.readers.get(out, ()) if r.name == "concatenate"]
+                made |= dict.fromkeys([out, *joined], sources[0])
+    for out, source in made.items():
+        if source in made or out in made.values():
+            for var in (source, out):
+                if not view.feeds_product(var):
+                    wishes.setdefault(var, Wish(bits=STREAM_BITS))
 
 
 def _carries(node: Node, wishes: dict[Var, Wish]) -> None:

@@ -120,3 +120,28 @@ def test_a_kernel_needs_no_margin() -> None:
     assert kernel == 15
     wanted = np.asarray(regressed(x), np.float64)
     assert np.abs(model.predict(x) - wanted).max() <= 6e-5 * np.ptp(wanted)
+
+
+def test_products_of_many_factors_keep_their_digits() -> None:
+    x = reals(20000)
+    model = lowered(lambda x: jnp.prod(1 + x / 1000), x)
+    wanted = float(np.prod(1 + x.astype(np.float64) / 1000))
+    assert abs(model.predict(x) - wanted) <= 1e-4 * wanted
+
+
+def test_what_is_gathered_for_the_last_product_is_as_fine_as_what_it_reads() -> None:
+    edges = np.stack([np.arange(30) * 7 % 10, np.arange(30) ** 2 % 10]).astype(np.int32)
+
+    def deviation(x: Any, e: Any) -> Any:
+        def mean(v: Any) -> Any:
+            return (
+                jax.ops.segment_sum(v[e[0]], e[1], 10)
+                / jnp.maximum(jax.ops.segment_sum(jnp.ones(30), e[1], 10), 1)[:, None]
+            )
+
+        return jnp.sqrt(jnp.maximum(mean(x * x) - mean(x) ** 2, 0) + 1e-5)
+
+    x = reals(10, 8)
+    model = lowered(deviation, x, edges)
+    wanted = np.asarray(deviation(x, edges), np.float64)
+    assert np.abs(model.predict(x, edges) - wanted).max() <= 1e-3 * np.ptp(wanted)
