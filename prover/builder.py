@@ -263,4 +263,6 @@ def _proven(op: Op, sizes: Depths, name: str) -> Op:
 
 def _meant(observed: Range) -> str:
     """Which ends of its format a value reaches by design: bounded functions both, what is masked the lower one."""
-    return "both" if observed.wish.unit else "low" if observed.room else ""
+    # A bounded value whose samples are small has a finer format, which ends before the function does.
+    bounded = observed.wish.unit or (observed.wish.bounded and observed.magnitude > 0.5)
+    return "both" if bounded else "low" if observed.room else ""

@@ -139,10 +139,15 @@ class Comparison:
             self.choices += raw.size
         else:
             wide, own = expected.astype(np.float64), raw * 2.0**-self.tensor.scale
+            # An infinity is an end of a format, which is as far from it as any number.
+            known = np.isfinite(wide)
+            wide, own = np.where(known, wide, 0.0), np.where(known, own, 0.0)
             difference = np.abs(wide - own)
-            reached = at_end(self.port, self.tensor, raw)
+            reached = at_end(self.port, self.tensor, raw[known])
             self.saturated += reached.count if reached is not None else 0
-            self.least, self.most = min(self.least, float(wide.min())), max(self.most, float(wide.max()))
+            if known.any():
+                self.least = min(self.least, float(wide[known].min()))
+                self.most = max(self.most, float(wide[known].max()))
             if wide.size > 1:
                 self.cosine = min(1.0 if self.cosine is None else self.cosine, cosine(wide, own))
             if expected.ndim and expected.shape[-1] > 1:
@@ -156,7 +161,7 @@ class Comparison:
 
     def result(self) -> OutputFidelity:
         agreement = self.equal / self.choices if self.choices else None
-        spread = self.most - self.least if self.real else 0.0
+        spread = self.most - self.least if self.real and self.most > self.least else 0.0
         return OutputFidelity(
             self.port.name,
             self.real,

@@ -90,8 +90,11 @@ class Formats:
         if wish.grid is not None:
             bits = max(bits, min(WIDE_BITS, bits + wish.grid - scale_for(magnitude, bits)))
         if bits == 15:
-            return Format(DType.I16, scale_for(magnitude, 15), DType.I16.min, DType.I16.max)
-        return Format(DType.I32, scale_for(magnitude, bits), -(1 << bits), (1 << bits) - 1)
+            scale = max(15, scale_for(magnitude, 15)) if wish.bounded else scale_for(magnitude, 15)
+            return Format(DType.I16, scale, DType.I16.min, DType.I16.max)
+        # Where all that is possible is small, a value that is asked to be fine has room for it.
+        scale = bits - 1 if wish.bounded and wish.bits is not None else scale_for(magnitude, bits)
+        return Format(DType.I32, scale, -(1 << bits), (1 << bits) - 1)
 
     def inputs(self, observed: Range) -> list[Format]:
         """Formats of an input, from coarse to fine: int16 unless as a value it would be widened, all of int32, int64."""

@@ -12,17 +12,17 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
 from rollup.audit import audit
 from rollup.errors import EncodingError, ProgramError
-from rollup.program import Program
+from rollup.files import made, writing
+from rollup.program import MANIFEST, Program
 from rollup.types import ModelId, Root
 
-MANIFEST = "manifest.json"
 CHUNK_BYTES = 1 << 18
 ABANDONED_SECONDS = 3600
 """Something that came in halfway and is older than this belongs to a process that was killed."""
@@ -113,12 +113,19 @@ def unpack(
     """Write an archive to ``target`` (its parent exists) and load it; nothing stays behind if it is not acceptable.
 
     A program that stands at ``target`` already is left alone. Raises EncodingError for an archive that is none, that
-    exceeds ``limits`` or whose model id is not the ``expected`` one, and whatever ``admit`` raises.
+    exceeds ``limits`` or whose model id is not the ``expected`` one, FileError, and whatever ``admit`` raises.
     """
     place = Path(target)
-    with tempfile.TemporaryDirectory(prefix=_INCOMING, dir=place.parent) as folder:
-        program = _received(pieces, Path(folder) / "program", limits, expected, admit)
-        return program if _moved(Path(folder) / "program", place) else _loaded(place, program.id)
+    with _incoming(place.parent) as folder:
+        program = _received(pieces, folder / "program", limits, expected, admit)
+        return program if _moved(folder / "program", place) else _loaded(place, program.id)
+
+
+@contextmanager
+def _incoming(parent: Path) -> Iterator[Path]:
+    """A folder for what comes in, gone afterwards."""
+    with writing(parent), tempfile.TemporaryDirectory(prefix=_INCOMING, dir=parent) as folder:
+        yield Path(folder)
 
 
 def _received(
@@ -219,7 +226,7 @@ class Programs:
         self._admit = admit
         self._loaded: dict[ModelId, Program] = {}
         self._lock = Lock()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        made(self.folder)
         for left in self.folder.glob(f"{_INCOMING}*"):
             with suppress(FileNotFoundError):
                 if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
@@ -234,7 +241,7 @@ class Programs:
 
     def add(self, program: Program) -> Program:
         """Keep a program, and return it as loaded from here. Raises AuditError for one that is not to be trusted."""
-        with tempfile.TemporaryDirectory(prefix=_INCOMING, dir=self.folder) as folder:
+        with _incoming(self.folder) as folder:
             program.save(folder)
             return self.take(pack(folder), program.id)
 
@@ -242,9 +249,9 @@ class Programs:
         """Keep the program of an archive; as ``unpack``."""
         if expected is not None and expected in self:
             return self.get(expected)
-        with tempfile.TemporaryDirectory(prefix=_INCOMING, dir=self.folder) as folder:
-            program = _received(pieces, Path(folder) / "program", self.limits, expected, self._admit)
-            _moved(Path(folder) / "program", self.place(program.id))
+        with _incoming(self.folder) as folder:
+            program = _received(pieces, folder / "program", self.limits, expected, self._admit)
+            _moved(folder / "program", self.place(program.id))
         return self.get(program.id)
 
     def get(self, model_id: ModelId) -> Program:
@@ -263,10 +270,10 @@ class Programs:
 
     def drop(self, model_id: ModelId) -> None:
         """Remove whatever stands at a program's place, whole or not."""
-        with self._lock, tempfile.TemporaryDirectory(prefix=_INCOMING, dir=self.folder) as folder:
+        with self._lock, _incoming(self.folder) as folder:
             self._loaded.pop(model_id, None)
             with suppress(FileNotFoundError):
-                self.place(model_id).rename(Path(folder) / "dropped")
+                self.place(model_id).rename(folder / "dropped")
 
     def pack(self, model_id: ModelId) -> Iterator[bytes]:
         """The archive of a program; raises ProgramError if it is not here."""

@@ -19,6 +19,7 @@
     │   ├── Reverted          a contract's custom error, decoded
     │   ├── StaleView         what a decision was made on is no longer so; look again
     │   └── Refused           the node answered a request with an error
+    ├── FileError             a file or folder can't be written
     └── ServiceError          a service cannot start or work as it is set up
         └── SettingsError     a flag, variable, file or key of its settings is wrong
 
@@ -118,6 +119,10 @@ class StaleView(ChainError):
 
 class Refused(ChainError):
     """A node answered a request with an error of its own; asking it again changes nothing."""
+
+
+class FileError(TouchstoneError):
+    """A file or folder can't be written; nothing of it is there."""
 
 
 class ServiceError(TouchstoneError):

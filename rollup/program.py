@@ -19,6 +19,7 @@ import numpy as np
 
 from rollup.encoding import Header, TensorType, TracePolicy, decode_header, decode_op, depths, encode_header, encode_op
 from rollup.errors import CommitmentError, EncodingError, ProgramError
+from rollup.files import whole_folder
 from rollup.interface import Interface, decode_interface, encode_interface, refuse
 from rollup.merkle import (
     EMPTY,
@@ -36,6 +37,9 @@ from rollup.ops import Access, Constant, Op
 from rollup.types import Gindex, ModelId, Root, ValueIndex
 
 FORMAT = "touchstone-program-2"
+MANIFEST = "manifest.json"
+"""The file without which a folder is no program's; written last."""
+
 NESTING_LIMIT = 200
 INTERFACE, DESCRIPTORS = 1, 2
 """Leaves of the program tree: the interface's, and that of the first descriptor; leaf 0 is the header."""
@@ -239,13 +243,11 @@ class Program:
         return self.names[descriptor] if descriptor < len(self.names) else f"op {descriptor}"
 
     def save(self, folder: str | Path) -> None:
-        """Write the program into ``folder`` (created if missing)."""
-        target = Path(folder)
-        (target / "constants").mkdir(parents=True, exist_ok=True)
-        entries = {}
-        for root, array in self.constants.items():
-            (target / "constants" / f"{root.hex()}.bin").write_bytes(stored_bytes(array))
-            entries[root.hex()] = {"dtype": array.dtype.name, "shape": list(array.shape)}
+        """Write the program into ``folder`` (created if missing), whole or not at all; raises FileError."""
+        entries = {
+            root.hex(): {"dtype": array.dtype.name, "shape": list(array.shape)}
+            for root, array in self.constants.items()
+        }
         manifest = {
             "format": FORMAT,
             "model_id": self.id.hex(),
@@ -255,19 +257,23 @@ class Program:
             "constants": entries,
             "meta": self.meta,
         }
-        (target / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        with whole_folder(folder, MANIFEST) as target:
+            (target / "constants").mkdir()
+            for root, array in self.constants.items():
+                (target / "constants" / f"{root.hex()}.bin").write_bytes(stored_bytes(array))
+            (target / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: str | Path) -> Program:
         """Read a program and check every root; raises EncodingError naming the file that is wrong."""
         source = Path(folder)
-        path = source / "manifest.json"
+        path = source / MANIFEST
         if path.exists() and not path.is_file():
             raise EncodingError(f"{path} is no regular file; give the folder that a model was saved to")
         try:
             manifest = parse_json(path.read_text())
         except FileNotFoundError:
-            raise EncodingError(f"{source} holds no manifest.json; give the folder that a model was saved to") from None
+            raise EncodingError(f"{source} holds no {MANIFEST}; give the folder that a model was saved to") from None
         except ValueError as error:
             # Undecodable text, bad JSON, too deep a nesting, and a number of more digits than Python reads.
             raise EncodingError(f"{path} is not JSON ({error}); the file is damaged, fetch it again") from None

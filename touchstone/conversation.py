@@ -17,6 +17,7 @@ from rich.markup import escape
 from challenger.defender import Behaviour
 from prover.trace import Trace
 from rollup.errors import LoweringError
+from rollup.files import write_file
 from rollup.l1.client import ClaimStatus
 from rollup.ops import Constant, Monoid
 from rollup.program import Program
@@ -183,7 +184,7 @@ def run(
     }
     _check(report)
     if json_path is not None:
-        json_path.write_text(json.dumps(report, indent=1) + "\n")
+        write_file(json_path, json.dumps(report, indent=1) + "\n")
     moves, gas = (disputes[0][key] for key in ("challenger_moves", "gas"))
     console.print(f"  {moves} + {disputes[0]['defender_moves']} moves, {gas:,} gas", highlight=False)
     console.print(

@@ -16,6 +16,7 @@ from challenger.defender import Behaviour
 from prover import Model, lower
 from prover.executor import Executor
 from prover.trace import Trace
+from rollup.files import write_file
 from rollup.l1.client import ClaimStatus
 from rollup.program import Program
 from rollup.settings import Parameters
@@ -134,7 +135,7 @@ def run(seed: int = 0, json_path: Path | None = None, console: Console | None = 
     }
     _check(report)
     if json_path is not None:
-        json_path.write_text(json.dumps(report, indent=1) + "\n")
+        write_file(json_path, json.dumps(report, indent=1) + "\n")
     console.print(
         f"[bold green]every lie is struck out, every honest claim is final[/bold green] ({report['seconds']} s)"
     )

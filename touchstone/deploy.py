@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rollup.errors import ChainError, SettingsError
+from rollup.files import exists, require_writable
 from rollup.l1.chain import Chain
 from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
@@ -52,7 +53,7 @@ class Plan:
 
         Raises SettingsError if it is something else; on a development chain that is gone, and is overwritten.
         """
-        if not self.output.exists():
+        if not exists(self.output):
             return None
         try:
             found = Deployment.load(self.output)
@@ -82,6 +83,7 @@ class Plan:
         # Before the money is spent: what was deployed must not be lost because its file can't be written.
         if not self.output.parent.is_dir():
             raise SettingsError(f"the folder {self.output.parent} does not exist; create it, or name another --output")
+        require_writable(self.output)
         say(f"deploying to chain {self.chain.chain_id} from {signer.address} ...")
         deployment = Deployment.of(L1Client.deploy(self.chain, signer, self.terms.parameters))
         deployment.save(self.output)

@@ -19,7 +19,9 @@ from prover.generation import Generator
 from prover.trace import Trace
 from rollup.claim import ClaimId
 from rollup.errors import LoweringError, TouchstoneError
+from rollup.files import exists, require_writable
 from rollup.l1.client import ClaimStatus
+from rollup.program import MANIFEST
 from rollup.settings import Parameters
 from rollup.types import Duration
 from touchstone.network import DerivedTrace, Network, Story
@@ -39,10 +41,14 @@ class NotAccepted(TouchstoneError):
 def language_program(path: Path, length: int, folder: Path | None = None, samples: str | None = None) -> Speaker:
     """A GGUF file's model with its program of ``length`` positions: loaded from ``folder`` if it is there, else lowered and saved.
 
-    ``samples``: a text file that chooses the number formats. Raises LoweringError if the folder holds another model's program.
+    ``samples``: a text file that chooses the number formats. Raises LoweringError if the folder holds another model's
+    program, FileError if it can't be written.
     """
+    held = folder is not None and exists(folder / MANIFEST)
+    if folder is not None and not held:
+        require_writable(folder)
     language = load_gguf(path)
-    if folder is not None and (folder / "manifest.json").exists():
+    if folder is not None and held:
         return Speaker(language, _fitting(load(folder, language.fn), language, folder))
     text = TEXT.read_text(encoding="utf-8") if samples is None else read_text(Path(samples))
     rows = windows(text, language, length, samples or "the text for calibration")

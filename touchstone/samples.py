@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
-from rollup.errors import LoweringError
+from prover.formats import is_real
+from rollup.errors import LoweringError, TouchstoneError
+from touchstone.arrays import read_npz
 from touchstone.origins import Language, Origin, Port, function
 
 Array = np.ndarray
@@ -52,9 +53,14 @@ def read_samples(source: str, origin: Origin, length: int | None = None) -> list
         )
     if not len(columns[0]):
         raise LoweringError(f"{source} gives no samples; at least one is needed to choose number formats")
+    for column in columns:
+        _require_finite(source, column)
     if origin.inputs is not None:
         columns = [_fitted(source, column, port) for column, port in zip(columns, origin.inputs, strict=True)]
-    return list(zip(*columns, strict=True))
+    rows = list(zip(*columns, strict=True))
+    if origin.inputs is None:
+        _require_taken(origin, source, rows[0])
+    return rows
 
 
 def split(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
@@ -90,28 +96,35 @@ def read_text(path: Path) -> str:
 
 
 def _npz(path: Path) -> dict[str, Array]:
-    """The arrays of an npz file by name; their sizes are looked at before anything is unpacked."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-            if unpacked > MOST_BYTES:
-                raise ValueError(f"its arrays have {unpacked:,} bytes, at most {MOST_BYTES:,} are read")
-            for entry in archive.infolist():
-                with archive.open(entry) as member:
-                    _check_header(member, entry)
-        with np.load(path) as file:
-            return {key: file[key] for key in file.files}
-    except (ValueError, OSError, EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
+        return read_npz(path, MOST_BYTES)
+    except ValueError as error:
         raise LoweringError(f"{path} is no npz file of plain arrays ({error}); write it with numpy.savez") from None
 
 
-def _check_header(member: Any, entry: zipfile.ZipInfo) -> None:
-    """An array's header must not promise more than its file holds: room for it is made before it is read."""
-    version = np.lib.format.read_magic(member)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(member)
-    if dtype.hasobject or math.prod(shape) * dtype.itemsize > entry.file_size:
-        raise ValueError(f"{entry.filename} says {dtype} {shape}, which its {entry.file_size:,} bytes don't hold")
+def _require_finite(source: str, column: Array) -> None:
+    """Raise LoweringError for what no claim can have as input."""
+    if column.dtype.kind not in "biu" and not is_real(column.dtype):
+        raise LoweringError(f"{source} gives an array of dtype {column.dtype}; give real or whole numbers")
+    if is_real(column.dtype) and not np.all(np.isfinite(column)):
+        place = [int(at) for at in np.argwhere(~np.isfinite(column))[0]]
+        raise LoweringError(
+            f"{source} gives an array with {column[tuple(place)]} at {place}; give finite numbers, as an input of a claim is"
+        )
+
+
+def _require_taken(origin: Origin, source: str, row: Sample) -> None:
+    """Raise LoweringError if a function of somebody's fails on a sample, whatever it raises."""
+    try:
+        jax.eval_shape(origin.fn, *row)
+    except TouchstoneError:
+        raise
+    except Exception as error:
+        said = (str(error).strip().splitlines() or [""])[0]
+        raise LoweringError(
+            f"{origin.source} fails on a sample of {source} ({type(error).__name__}: {said}); give arrays of the number, shapes and "
+            "dtypes that it takes"
+        ) from error
 
 
 def _returned(name: str) -> dict[str, Array]:

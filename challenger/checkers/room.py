@@ -9,6 +9,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from rollup.files import made, writing
+
 PREFIX = "checks-"
 
 
@@ -17,14 +19,15 @@ class Room:
 
     def __init__(self, parent: Path | None = None) -> None:
         if parent is not None:
-            parent.mkdir(parents=True, exist_ok=True)
+            made(parent)
             for left in parent.glob(f"{PREFIX}*"):
                 with suppress(OSError):
                     lock = _locked(left)
                     shutil.rmtree(left, ignore_errors=True)
                     os.close(lock)
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent)).absolute()
-        self._lock = _locked(self.folder)
+        with writing(parent or "the folder for temporary files"):
+            self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent)).absolute()
+            self._lock = _locked(self.folder)
 
     def leave(self) -> None:
         """Remove it."""

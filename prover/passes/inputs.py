@@ -15,6 +15,7 @@ import numpy as np
 from prover.capture import Graph, Var
 from prover.formats import Format, Formats, integer_dtype, integer_range, is_real
 from prover.passes.calibrate import Range
+from prover.passes.plan import POSTED_ELEMENTS
 from rollup.encoding import TensorType
 from rollup.errors import LoweringError
 from rollup.numbers import quantised
@@ -22,6 +23,9 @@ from rollup.types import DType
 
 KEPT_LOSS = 2.0**-12
 """Of an output's range: what the rounding of one input to int16 may change there."""
+
+FEW_LOSS = 2.0**-15
+"""The same of a small input, whose bytes are not what a claim costs."""
 
 LOSS = 2.0**-14
 """The same of int32, which costs twice the bytes already."""
@@ -72,9 +76,10 @@ def _chosen(
 ) -> Format:
     """The coarsest format that loses little, or twice what the finest loses: a function that jumps loses that anyway."""
     losses: list[float] = []
+    kept = FEW_LOSS if math.prod(var.shape) <= POSTED_ELEMENTS else KEPT_LOSS
     for form in candidates:
         losses.append(_loss(number, var, form, floats, samples, expected))
-        if losses[-1] <= (KEPT_LOSS if form.dtype is DType.I16 else LOSS):
+        if losses[-1] <= (kept if form.dtype is DType.I16 else LOSS):
             return form
     least = 2 * min(losses)
     return next(form for form, loss in zip(candidates, losses, strict=True) if loss <= least)

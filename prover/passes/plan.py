@@ -10,13 +10,17 @@ A format has to hold a value's range on a grid that its consumers can live with,
 - what a *table of constants* is compared with (the decisions of trees) needs a grid on which the constants lie apart;
 - a *carry* of a loop is rounded in every iteration, so that errors add up;
 - what the *last product* before a result reads, and what lies behind it, decides how exact the result can be: kept wide if small;
+- a *result* is what people read: a small one has all of int32, beside which its rounding is nothing;
+- an *exponential of what is certainly not positive* (a kernel's, of a distance) lies within [0, 1], and needs no margin;
 - a *stream* (a value that additions carry on, and that no product reads directly) collects what all layers add to it;
+- a *product of many* (multiplied pair by pair) is as wrong as all its factors and partial products together: finely rounded;
 - what is *drawn* (computed from random bits alone) lies within an interval that is known, and keeps the bits' own grid in it;
 - a *threshold* (a probability, or a sum of some) that a drawn number is compared with is as fine, and so is what it is made of.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,6 +29,7 @@ from prover.capture import Graph, Node, Stacked, Var
 from prover.passes.drawn import Interval, drawn
 from prover.passes.infinity import DEEP, MASK_ROOM, has_mask, infinite, masked_before, ordered
 from prover.passes.producers import CHOOSING, MOVEMENT, Producers, real, size
+from prover.passes.signs import UNKNOWN, signs
 
 SOFTMAX_GRID = 11
 """Fraction bits of a softmax's argument."""
@@ -34,6 +39,12 @@ CHOICE_GRID = 12
 
 LAST_ELEMENTS = 1 << 12
 """Most elements of a value that is kept wide because what is left between it and a result is at most one product."""
+
+POSTED_ELEMENTS = 1 << 10
+"""Most elements of a result that has all of int32: the 2 KiB more that are posted for them cost a fifth of what a claim costs anyway."""
+
+RESULT_BITS = 31
+"""Bits of magnitude of a small result: its ends are those of its dtype, and float32 has fewer digits."""
 
 CARRY_BITS = 24
 DECIDING_BITS = 30
@@ -66,11 +77,11 @@ class Wish:
     """What a value's format should be like.
 
     ``bits``: of magnitude, instead of 15; ``grid``: least number of fraction bits, at the price of more bits; ``infinity``: room beyond
-    the calibrated magnitude if the value may hold infinities; ``unit``: within [-1, 1]; ``share``: of a sum, so within [0, 1], in a format
-    for what samples show; ``whole``: not rounded at all; ``last``: on the way from what the last products read to a result, and small;
-    ``rows``: products read it, along the same axes all of them, so that what is left of it may have a scale per row; ``fine``: a result,
-    whose weights keep 16 bits; ``exact``: constants decide about it, so that samples should lie on its grid; ``reach``: the
-    interval that it certainly lies in, being drawn.
+    the calibrated magnitude if the value may hold infinities; ``unit``: within [-1, 1], of 16 bits; ``share``: of a sum, so within [0, 1],
+    in a format for what samples show; ``bounded``: within [-1, 1], whatever the bits; ``whole``: not rounded at all; ``last``: on the way
+    from what the last products read to a result, and small; ``rows``: products read it, along the same axes all of them, so that what is
+    left of it may have a scale per row; ``fine``: a result, whose weights keep 16 bits; ``exact``: constants decide about it, so that
+    samples should lie on its grid; ``reach``: the interval that it certainly lies in, being drawn.
     """
 
     bits: int | None = None
@@ -78,6 +89,7 @@ class Wish:
     infinity: float = DEEP
     unit: bool = False
     share: bool = False
+    bounded: bool = False
     whole: bool = False
     rows: bool = False
     fine: bool = False
@@ -109,16 +121,11 @@ def plan(graph: Graph) -> Plan:
     found = Plan()
     _plan(graph, found)
     view = Producers(graph)
-    for result in view.results:
-        moved = view.moved_from(result) if real(result) else []
-        for var in moved:
-            # What moves a bounded function's values has its bounds.
-            source = found.wishes.get(moved[-1], PLAIN)
-            wish = found.wishes.get(var, PLAIN)
-            found.wishes[var] = replace(wish, fine=True, unit=source.unit, share=source.share)
     for var in view.last():
         if real(var) and size(var) <= LAST_ELEMENTS:
-            found.wishes[var] = replace(found.wishes.get(var, PLAIN), last=True)
+            wish = found.wishes.get(var, PLAIN)
+            found.wishes[var] = replace(wish, last=True, unit=wish.unit and view.feeds_product(var))
+    _results(view, view.results, found.wishes)
     return found
 
 
@@ -127,11 +134,13 @@ def _plan(graph: Graph, found: Plan) -> None:
     _statistics(view, wishes)
     _streams(view, wishes)
     _deciding(view, wishes)
+    _factors(view, wishes)
     for var in (*graph.inputs, *view.of):
         if var not in wishes and real(var) and view.summed_axes(var):
             wishes[var] = Wish(rows=True)
     arguments: set[Var] = set()
     masks: set[Var] = set()
+    signed = signs(graph)
     for node in graph.nodes:
         if node.body is not None:
             _plan(node.body, found)
@@ -144,6 +153,8 @@ def _plan(graph: Graph, found: Plan) -> None:
         if node.name in CHOOSING and isinstance(node.inputs[0], Var) and real(node.inputs[0]):
             for var in view.moved_from(node.inputs[0]):
                 wishes.setdefault(var, Wish(grid=CHOICE_GRID, fine=True))
+        if node.name == "exp" and isinstance(node.inputs[0], Var) and signed.get(node.inputs[0], UNKNOWN).no_positive:
+            wishes[node.outputs[0]] = replace(wishes.get(node.outputs[0], PLAIN), bounded=True)
         argument = view.below_maximum(node.inputs[0]) if node.name == "exp" else None
         if argument is None:
             continue
@@ -182,6 +193,31 @@ def _shares(view: Producers, node: Node, wishes: dict[Var, Wish]) -> bool:
     source = view.of.get(part)
     exponentials = source is not None and source.name == "exp" and wishes.get(part, PLAIN).unit
     return exponentials and view.through(made.inputs[0], lambda node: node.name in MOVEMENT) is part
+
+
+def _results(view: Producers, results: Iterable[Var], wishes: dict[Var, Wish]) -> None:
+    """A result, and what only moves its elements, is fine; a small one that no product reads is only rounded to int32.
+
+    What is bounded has room for all that is possible there, however little of it the samples show.
+    """
+    for result in results:
+        moved = view.moved_from(result) if real(result) else []
+        # What moves a bounded function's values has its bounds.
+        source = wishes.get(moved[-1], PLAIN) if moved else PLAIN
+        for var in moved:
+            wish = replace(wishes.get(var, PLAIN), fine=True)
+            if var in view.of and size(var) <= POSTED_ELEMENTS and not view.feeds_product(var):
+                bounded = source.unit or source.share or source.bounded
+                wish = replace(wish, bits=RESULT_BITS, unit=False, share=False, bounded=bounded)
+            else:
+                wish = replace(wish, unit=source.unit, share=source.share)
+            wishes[var] = wish
+        made = view.of.get(moved[-1]) if moved else None
+        if made is not None and made.body is not None:
+            inside = made.body.outputs[made.outputs.index(moved[-1])]
+            if isinstance(inside, Var) and made.outputs.index(moved[-1]) >= made.params["num_carry"]:
+                # A carry's format follows from what the loop does with it.
+                _results(Producers(made.body), [inside], wishes)
 
 
 def _thresholds(view: Producers, compared: list[Var], wishes: dict[Var, Wish]) -> None:
@@ -244,6 +280,24 @@ def _deciding(view: Producers, wishes: dict[Var, Wish]) -> None:
             if np.size(other) > 1 and np.any(other != np.ravel(other)[0]):
                 for var in view.moved_from(x, gathered=True):
                     wishes[var] = Wish(bits=DECIDING_BITS, exact=True)
+
+
+def _factors(view: Producers, wishes: dict[Var, Wish]) -> None:
+    """Finer formats for what is multiplied with itself in halves, time and again."""
+    made: dict[Var, Var] = {}
+    for node in view.graph.nodes:
+        if node.name == "mul" and real(node.outputs[0]):
+            sources = [view.through(x, lambda node: node.name == "slice") for x in node.inputs]
+            if isinstance(sources[0], Var) and sources[0] is sources[1] and sources[0] not in node.inputs:
+                out = node.outputs[0]
+                # What is left over, or known already, stands beside the products.
+                joined = [r.outputs[0] for r in view.readers.get(out, ()) if r.name == "concatenate"]
+                made |= dict.fromkeys([out, *joined], sources[0])
+    for out, source in made.items():
+        if source in made or out in made.values():
+            for var in (source, out):
+                if not view.feeds_product(var):
+                    wishes.setdefault(var, Wish(bits=STREAM_BITS))
 
 
 def _carries(node: Node, wishes: dict[Var, Wish]) -> None:

@@ -49,7 +49,9 @@ class Producers:
         return found
 
     def last(self) -> set[Var]:
-        """What lies between the last products and the results, without these, and what (moved, at most) those products read."""
+        """What lies between the last products and the results, without these, and what (moved or gathered, at most) those products
+        read.
+        """
         read: set[Var] = set()
         seen, ahead = set[Var](), [x for x in self.results if x in self.of]
         while ahead:
@@ -60,7 +62,7 @@ class Producers:
             node = self.of[var]
             operands = [x for x in node.inputs if isinstance(x, Var)]
             if node.name in PRODUCTS:
-                read.update(y for x in operands if real(x) for y in self.moved_from(x))
+                read.update(y for x in operands if real(x) for y in self.moved_from(x, gathered=True))
             elif node.body is None:
                 ahead += [x for x in operands if x in self.of]
         return (read | seen) - self.results

@@ -26,6 +26,7 @@ def _convolution(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     groups = params["feature_group_count"] * batch_groups  # one of them is 1
     features = kernel.shape[ko]
     dilation = params["lhs_dilation"]
+    x = ctx.narrowed(x)
     if any(n > 1 for n in dilation):
         config = [(0, 0, 0)] * (rank + 2)
         for d, n in zip(xs, dilation, strict=True):

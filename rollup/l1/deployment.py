@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from rollup.claim import Address
 from rollup.errors import ChainError
+from rollup.files import write_file
 from rollup.l1.chain import Chain
 from rollup.l1.client import L1Client
 from rollup.l1.signing import Signer, checksummed
@@ -60,20 +60,8 @@ class Deployment:
             ) from None
 
     def save(self, path: Path | str) -> None:
-        """Write it whole or not at all; raises ChainError if the file can't be written."""
-        target = Path(path)
-        beside = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            with beside.open("w") as file:
-                file.write(json.dumps(self.as_json(), indent=2) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(target)
-        except OSError as error:
-            beside.unlink(missing_ok=True)
-            raise ChainError(
-                f"the deployment {path} cannot be written ({error.strerror}); name a folder that is writable"
-            ) from None
+        """Write it whole or not at all; raises FileError."""
+        write_file(path, json.dumps(self.as_json(), indent=2) + "\n")
 
     def client(self, chain: Chain, signer: Signer | None = None) -> L1Client:
         """A client of this deployment. Raises ChainError if the chain is another one, holds no contract there, or one with

@@ -49,6 +49,16 @@ def test_every_measure_is_what_its_definition_says() -> None:
     assert 0 < found.kl < 1 and 0.9 < found.agreement < 1
 
 
+def test_infinities_of_the_float_function_leave_the_measures_finite() -> None:
+    seen = Comparison("scores", 4, -(1 << 15), (1 << 15) - 1)
+    seen.add(
+        np.array([[1.0, -np.inf, 3.0], [-np.inf] * 3], np.float32), np.array([[16, -(1 << 15), 50], [-(1 << 15)] * 3])
+    )
+    found = seen.result()
+    assert (found.largest, found.relative, found.saturated) == (0.125, 0.0625, 0)
+    assert np.isfinite([found.mean, found.cosine or 0.0, found.kl or 0.0]).all()
+
+
 def test_integers_are_equal_or_not() -> None:
     seen = compared("classes", DType.I32, 0)
     seen.add(np.array([1, 2, 3, 4]), np.array([1, 2, 3, 5], np.int32))

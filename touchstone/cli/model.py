@@ -38,9 +38,10 @@ def show(path: Path, as_json: bool, svg: Path | None) -> None:
 
     found = anatomy(Program.load(path))
     if svg is not None:
+        from rollup.files import write_file
         from touchstone.drawing import picture
 
-        svg.write_text(picture(found), encoding="utf-8")
+        write_file(svg, picture(found))
     click.echo(json.dumps(found.to_json(), indent=1) if as_json else describe(found))
 
 
@@ -145,10 +146,12 @@ def build(
     The model is a JAX function (the working directory is searched for its module), an ONNX file, or a language model
     as GGUF file.
     """
+    from rollup.files import require_writable
     from touchstone.build import build as lowered
     from touchstone.build import summary
     from touchstone.progress import told
 
+    require_writable(output)
     with told():
         built = lowered(source, samples, formats, held_out, target, length, dict(map(_fixed, fix)))
     built.model.save(output)

@@ -37,6 +37,10 @@ def demo(model: str, seed: int, report: Path | None, question: str | None, folde
 
     With smollm2 it is a question, a generated answer, a claim about it, and another that puts words into the model's mouth.
     """
+    from rollup.files import require_writable
+
+    if report is not None:
+        require_writable(report)
     if model == "digits":
         if question is not None or folder is not None:
             raise click.UsageError("--question and --folder go with --model smollm2")

@@ -10,6 +10,7 @@ from pathlib import Path
 from prover import Model, lower
 from rollup.archive import pack
 from rollup.errors import ServiceError, TouchstoneError
+from rollup.files import made
 from rollup.program import Program
 from touchstone.cli.remote import AnswerError, Api
 from touchstone.devnet.plan import MODELS
@@ -40,17 +41,14 @@ BUILDERS: Mapping[str, Callable[[], Model]] = dict(zip(MODELS, (_digits, _iris),
 
 def prepare(folder: Path, say: Callable[[str], None]) -> dict[str, Path]:
     """The models' folders inside ``folder``; a model is lowered if there is none, or none that loads."""
-    folder.mkdir(parents=True, exist_ok=True)
+    made(folder)
     found = {}
     for name, build in BUILDERS.items():
         place = folder / name
         if not _loads(place):
             say(f"lowering {name} ...")
-            beside = folder / f".{name}"
-            for stale in (beside, place):
-                shutil.rmtree(stale, ignore_errors=True)
-            build().save(beside)
-            beside.rename(place)
+            shutil.rmtree(place, ignore_errors=True)
+            build().save(place)
         found[name] = place
     return found
 

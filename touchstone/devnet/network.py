@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 
 from rollup.errors import ServiceError, SettingsError
+from rollup.files import write_file, writing
 from touchstone.devnet import PUBLISHED_PORT
 from touchstone.devnet.plan import MODELS, Places, anvil, commands, secrets
 from touchstone.devnet.processes import Process, Processes, Stopped
@@ -102,18 +103,16 @@ class Devnet:
     def _prepare(self) -> dict[str, str]:
         """An empty state folder; new tokens, which nobody but the owner of the folder can read."""
         shutil.rmtree(self._state, ignore_errors=True)
-        try:
-            self._state.mkdir(parents=True)
-        except OSError as error:
-            raise SettingsError(f"{self._state} can't be made ({error.strerror}); name another --data") from None
         tokens = {name: randomness.token_urlsafe(24) for name in TOKENS}
-        file = self._state / "tokens.env"
-        file.touch(mode=0o600)
-        file.write_text("".join(f"{name}={value}\n" for name, value in tokens.items()))
-        # By itself, for --token-file.
-        own = self._state / "admin-token"
-        own.touch(mode=0o600)
-        own.write_text(tokens["TOUCHSTONE_ADMIN_OWN_TOKEN"] + "\n")
+        with writing(self._state):
+            self._state.mkdir(parents=True)
+            file = self._state / "tokens.env"
+            file.touch(mode=0o600)
+            file.write_text("".join(f"{name}={value}\n" for name, value in tokens.items()))
+            # By itself, for --token-file.
+            own = self._state / "admin-token"
+            own.touch(mode=0o600)
+            own.write_text(tokens["TOUCHSTONE_ADMIN_OWN_TOKEN"] + "\n")
         tokens["TOUCHSTONE_ADMIN_TOKEN"] = tokens["TOUCHSTONE_ADMIN_OWN_TOKEN"]
         return tokens
 
@@ -176,9 +175,7 @@ class Devnet:
             "processes": self._processes.ids,
         }
         # Last, and whole: whoever waits for the network waits for this file.
-        beside = self._state / ".network.json"
-        beside.write_text(json.dumps(network, indent=2) + "\n")
-        beside.rename(self._state / "network.json")
+        write_file(self._state / "network.json", json.dumps(network, indent=2) + "\n")
         for line in (
             f"the network is up after {seconds:.0f} s",
             f"page            {network['page']}",

@@ -21,6 +21,7 @@ from prover.service.treasury import Treasury
 from prover.service.worker import Worker
 from rollup.claim import ClaimId
 from rollup.errors import ClaimError, SettingsError
+from rollup.files import made
 from rollup.l1.client import L1Client, Receipt
 from rollup.l1.signing import Signer
 from rollup.service import logs
@@ -211,6 +212,8 @@ class Prover:
 def run(settings: ProverSettings) -> None:
     """Serve until SIGTERM or SIGINT; raises a TouchstoneError if the prover can't start."""
     log_as(settings.log)
+    if settings.cache is not None:
+        made(settings.cache)
     signer = signer_of(settings.chain)
     prover = Prover(
         client_of(settings.chain, signer),

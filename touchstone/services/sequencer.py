@@ -8,6 +8,7 @@ from sqlalchemy.exc import ArgumentError
 
 from rollup.archive import Programs
 from rollup.errors import SettingsError
+from rollup.files import made
 from rollup.l1.client import L1Client
 from rollup.service import logs
 from rollup.service.latency import favour_answers
@@ -76,6 +77,7 @@ def service_of(settings: SequencerSettings, client: L1Client) -> SequencerServic
 def run(settings: SequencerSettings) -> None:
     """Serve until SIGTERM or SIGINT; raises a TouchstoneError if the sequencer can't start."""
     log_as(settings.log)
+    made(settings.models)
     tokens = tokens_of(settings)
     service = service_of(settings, client_of(settings.chain, signer_of(settings.chain)))
     lifetime = Lifetime()

@@ -13,6 +13,7 @@ from challenger.strategy import ROOT_BYTES
 from challenger.watcher import Manner
 from challenger.webhook import Webhook
 from rollup.errors import SettingsError
+from rollup.files import made
 from rollup.l1.client import L1Client
 from rollup.l1.finality import Finality
 from rollup.service.web import serve
@@ -56,6 +57,8 @@ def checks_of(settings: WatchSettings, client: L1Client) -> Pool:
 def run(settings: WatchSettings) -> None:
     """Watch until SIGTERM or SIGINT; raises a TouchstoneError if the watcher can't start."""
     log_as(settings.log)
+    if settings.cache is not None:
+        made(settings.cache)
     # Whoever only watches sends nothing, and needs no account.
     signer = None if settings.mode is SettingsMode.WATCH else signer_of(settings.chain)
     service = watcher_of(settings, client_of(settings.chain, signer))

@@ -82,7 +82,7 @@ def _kernel(node: Node, x: Any, vectors: Array, linear: bool) -> Any:
     gamma, shift, degree = parameters
     if kind == "RBF":
         differences = x[:, None, :] - vectors[None]
-        return jnp.exp(-gamma * jnp.sum(differences * differences, axis=-1))
+        return jnp.exp(-gamma * jnp.sum(jnp.square(differences), axis=-1))
     y = (x * gamma) @ vectors.T + shift
     if kind == "SIGMOID":
         return jnp.tanh(y)
