@@ -235,21 +235,12 @@ def _reduce(stack: Any) -> Any:
     return jnp.stack([stack[..., 0].min(), *(stack[..., column].max() for column in range(1, stack.shape[-1]))])
 
 
-def _variables(graph: Graph) -> list[tuple[Var, Node | None]]:
-    found: list[tuple[Var, Node | None]] = [(var, None) for var in graph.inputs]
-    for node in graph.nodes:
-        found += [(var, node) for var in node.outputs]
-        if node.body is not None:
-            found += _variables(node.body)
-    return found
-
-
 def calibrate(graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan) -> dict[Var, Range]:
     """Ranges of all variables, scan bodies included; raises LoweringError if the float function's result is NaN.
 
     Samples are run together, as many as fit into ``TOGETHER_BYTES``.
     """
-    variables = [var for var, _ in _variables(graph)]
+    variables = [var for var, _ in graph.variables()]
     # All that is computed, as if nothing was let go of on the way.
     size = sum(int(np.prod(var.shape, dtype=np.int64)) * var.dtype.itemsize for var in variables)
     batch = max(1, min(TOGETHER, len(samples), TOGETHER_BYTES // max(size, 1)))
@@ -266,7 +257,7 @@ def calibrate(graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan) -> dic
         jax.clear_caches()  # type: ignore[no-untyped-call]
         give_back()
     ranges: dict[Var, Range] = {}
-    for var, node in _variables(graph):
+    for var, node in graph.variables():
         low, high, root, nan, infinite = total[var]
         if nan and any(var is x for x in graph.outputs):
             place = f"{node.name} at {node.where or 'an unknown place'}" if node is not None else "an input"

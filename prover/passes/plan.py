@@ -9,6 +9,7 @@ A format has to hold a value's range on a grid that its consumers can live with,
 - what an *arg-max or a sort* compares needs an absolute grid, or values that are close become equal;
 - what a *table of constants* is compared with (the decisions of trees) needs a grid on which the constants lie apart;
 - a *carry* of a loop is rounded in every iteration, so that errors add up;
+- an *angle* needs an absolute grid, and what it is a multiple of: a sine forgets how many turns it makes;
 - what the *last product* before a result reads, and what lies behind it, decides how exact the result can be: kept wide if small;
 - a *stream* (a value that additions carry on, and that no product reads directly) collects what all layers add to it;
 - what is *drawn* (computed from random bits alone) lies within an interval that is known, and keeps the bits' own grid in it;
@@ -17,11 +18,12 @@ A format has to hold a value's range on a grid that its consumers can live with,
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from prover.capture import Graph, Node, Stacked, Var
+from prover.capture import Graph, Node, Operand, Stacked, Var
 from prover.passes.drawn import Interval, drawn
 from prover.passes.infinity import DEEP, MASK_ROOM, has_mask, infinite, masked_before, ordered
 from prover.passes.producers import CHOOSING, MOVEMENT, Producers, real, size
@@ -34,6 +36,9 @@ CHOICE_GRID = 12
 
 LAST_ELEMENTS = 1 << 12
 """Most elements of a value that is kept wide because what is left between it and a result is at most one product."""
+
+ANGLE_GRID = 14
+"""Fraction bits of an angle."""
 
 CARRY_BITS = 24
 DECIDING_BITS = 30
@@ -51,6 +56,7 @@ STATISTIC_COUNT = 8
 
 ADDITIVE = frozenset({"add", "sub", "add_any"})
 BOUNDED = frozenset({"logistic", "tanh", "erf", "sin", "cos"})
+PERIODIC = frozenset({"sin", "cos"})
 COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "lt_to", "le_to"})
 CUMULATED = MOVEMENT | {"cumsum", "div", "exp", "sub"}
 """What makes thresholds of logits."""
@@ -69,7 +75,8 @@ class Wish:
     the calibrated magnitude if the value may hold infinities; ``unit``: within [-1, 1]; ``whole``: not rounded at all; ``last``: on the
     way from what the last products read to a result, and small; ``rows``: products read it, along the same axes all of them, so that what
     is left of it may have a scale per row; ``fine``: a result, whose weights keep 16 bits; ``exact``: constants decide about it, so that
-    samples should lie on its grid; ``reach``: the interval that it certainly lies in, being drawn.
+    samples should lie on its grid; ``reach``: the interval that it certainly lies in, being drawn; ``costly``: rounded to 16 bits it costs
+    the results too much (no plan says so: ``prover.passes.noise`` measures it).
     """
 
     bits: int | None = None
@@ -82,6 +89,7 @@ class Wish:
     last: bool = False
     exact: bool = False
     reach: Interval | None = None
+    costly: bool = False
 
 
 PLAIN = Wish()
@@ -132,6 +140,8 @@ def _plan(graph: Graph, found: Plan) -> None:
             _carries(node, wishes)
         if node.name in BOUNDED:
             wishes[node.outputs[0]] = Wish(unit=True)
+        if node.name in PERIODIC:
+            _angles(view, node.inputs[0], wishes)
         if node.name in CHOOSING and isinstance(node.inputs[0], Var) and real(node.inputs[0]):
             for var in view.moved_from(node.inputs[0]):
                 wishes.setdefault(var, Wish(grid=CHOICE_GRID, fine=True))
@@ -210,6 +220,20 @@ def _streams(view: Producers, wishes: dict[Var, Wish]) -> None:
         )
         if carried or any(node.name in ADDITIVE and size(node.outputs[0]) == size(var) for node in readers):
             wishes[var] = Wish(bits=min([STREAM_BITS, *(_square_bits(view, node, var) for node in readers)]))
+
+
+def _angles(view: Producers, operand: Operand, wishes: dict[Var, Wish]) -> None:
+    """A grid for an angle, and for what it is a multiple of: as much finer as the multiple is larger."""
+    grid = ANGLE_GRID
+    while isinstance(operand, Var) and real(operand) and grid > 0:
+        wishes.setdefault(operand, Wish(grid=grid))
+        node = view.of.get(operand)
+        if node is not None and node.name in ("mul", "div") and isinstance(node.inputs[1], np.ndarray):
+            most = float(np.abs(node.inputs[1]).max())
+            grid += (math.frexp(most)[1] if most else 0) * (1 if node.name == "mul" else -1)
+        elif node is None or node.name not in MOVEMENT:
+            break
+        operand = node.inputs[0]
 
 
 def _deciding(view: Producers, wishes: dict[Var, Wish]) -> None:
