@@ -17,7 +17,7 @@ from prover import keys
 from prover.builder import Builder
 from prover.capture import Graph, Var, capture
 from prover.draft import Const, Tensor, View
-from prover.fidelity import Fidelity
+from prover.fidelity import FAR, Fidelity
 from prover.formats import Format, Formats, formats_named, is_real
 from prover.memory import give_back
 from prover.model import Compiled, Model, described, evaluated, function_name
@@ -46,7 +46,7 @@ REPORTED = 32
 """Calibration samples on which the fidelity of a fresh model is measured."""
 
 CLOSE = 2.5e-3
-"""Of an output's range: a program that is farther from the float function is lowered again, with more bits where rounding costs most."""
+"""Of an output's range: how close a program shall come that is lowered again, since it was farther than ``FAR`` from the float function."""
 
 LARGEST = 16.0
 """Times that the largest difference of an output exceeds the root mean square that is expected of rounding."""
@@ -90,13 +90,15 @@ def lower(
     model, report = _measured(program, fn, given, compiled)
     for attempt in range(ATTEMPTS):
         allowed = CLOSE / LARGEST / 4**attempt
-        finer = _finer(fn, example_inputs, given, program, known, allowed) if report.distance > CLOSE else None
+        finer = _finer(fn, example_inputs, given, program, known, allowed) if report.distance > FAR else None
         if finer is None:
             break
-        del model, program
-        known = replace(known, ranges=finer)
-        program, known = _program(fn, example_inputs, chosen, given, noted, compiled, known)
-        model, report = _measured(program, fn, given, compiled)
+        wider, known = _program(fn, example_inputs, chosen, given, noted, compiled, replace(known, ranges=finer))
+        other, found = _measured(wider, fn, given, compiled)
+        if found.distance > report.distance / 2:
+            # Something else than rounding is lost: nobody pays for bits that do not help.
+            break
+        model, program, report = other, wider, found
     model = model.noted(fidelity={"calibration": report.to_json()})
     for warning in report.warnings:
         LOG.warning(
@@ -215,14 +217,11 @@ def _finer(
     except NotImplementedError:
         # JAX has no derivative of something: nobody can say what rounding costs.
         return None
-    left, found = sum(costs.values()), list(known.ranges)
-    for var in sorted(costs, key=lambda var: -costs[var]):
-        if left <= allowed**2:
+    found = list(known.ranges)
+    dearest = sorted((var for var in costs if var in numbers), key=lambda var: -costs[var])
+    for at, var in enumerate(dearest):
+        if sum(costs[other] for other in dearest[at:]) <= allowed**2:
             break
-        if var not in numbers:
-            # Its elements are computed at another level.
-            continue
-        left -= costs[var]
         observed = found[numbers[var]]
         found[numbers[var]] = replace(observed, wish=replace(observed.wish, costly=True))
     return None if found == known.ranges else found

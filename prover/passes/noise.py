@@ -32,7 +32,7 @@ _tapped.defvjp(lambda x, w: (x, None), lambda _, g: (g, jnp.sum(jnp.square(g.ast
 
 
 def rounding_costs(graph: Graph, samples: Sequence[Sequence[Any]], steps: Mapping[Var, float]) -> dict[Var, float]:
-    """By variable: the mean square that its rounding to a grid of ``steps`` adds to the results, each over its range; of the worst result.
+    """By variable: the mean square that its rounding to a grid of ``steps`` adds to the results, each over its range, in all.
 
     Runs the graph primitive by primitive, forwards and backwards. Raises NotImplementedError where JAX has no derivative.
     """
@@ -55,7 +55,9 @@ def rounding_costs(graph: Graph, samples: Sequence[Sequence[Any]], steps: Mappin
             ]
             total += np.asarray(back(mixed)[0], np.float64)
     mean = total / (PROBES * len(samples))
-    return {var: float(mean[number]) * steps[var] ** 2 / 12 for var, number in taken.items()}
+    # Where a derivative is not a number, nothing is known.
+    known = np.nan_to_num(mean, nan=0.0)
+    return {var: float(known[number]) * steps[var] ** 2 / 12 for var, number in taken.items()}
 
 
 def _run(graph: Graph, inputs: Sequence[Any], taken: Mapping[Var, int], taps: Any) -> list[Any]:

@@ -119,7 +119,7 @@ def test_a_note_that_does_not_fit_the_function_is_refused(starved: Model, notes:
 def test_lowering_gives_more_bits_to_what_costs_the_result_most() -> None:
     model = lowered(offset, rows(4))
     assert model.fidelity(rows(4, 1)).distance < 5e-4
-    assert [op.dtype.size for op in model.program.ops][0] == 4
+    assert model.program.ops[0].dtype.size == 4
     assert first_lost(model.compared(rows(2))) is None
 
 
