@@ -25,7 +25,7 @@ from prover.passes.balance import balanced
 from prover.passes.calibrate import Range, calibrate
 from prover.passes.fold import fold
 from prover.passes.inputs import input_formats
-from prover.passes.levels import levelled, levels
+from prover.passes.levels import levelled, levels, roots
 from prover.passes.noise import rounding_costs
 from prover.passes.plan import plan
 from prover.passes.simplify import simplified
@@ -182,8 +182,9 @@ def _observed(
     graph: Graph, samples: Sequence[Sequence[Any]]
 ) -> tuple[Graph, list[np.ndarray | None], dict[Var, Range]]:
     """The graph with its norms' groups at one level, these levels, and the range of every array."""
-    ranges = calibrate(graph, samples, plan(graph))
-    found = levels(graph, ranges, samples)
+    extremes = roots(graph)
+    ranges = calibrate(graph, samples, plan(graph), extremes)
+    found = levels(graph, extremes)
     if any(level is not None for level in found):
         graph = levelled(graph, found)
         ranges = calibrate(graph, samples, plan(graph))

@@ -8,7 +8,7 @@ f that is constant in a group; a power of two changes no float. The factor moves
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,8 +16,8 @@ import jax
 import numpy as np
 from jax import lax
 
-from prover.capture import Graph, Node, Operand, Var, evaluate
-from prover.passes.calibrate import Range
+from prover.capture import Graph, Node, Operand, Var
+from prover.passes.calibrate import Extremes
 from prover.passes.producers import MOVES, Producers
 
 FAR = 2.0**14
@@ -90,36 +90,25 @@ def _squares(node: Node) -> bool:
     )
 
 
-def levels(graph: Graph, ranges: Mapping[Var, Range], samples: Sequence[Sequence[Any]]) -> list[Array | None]:
-    """By norm: the exponents of its groups' factors, as the samples show them, in the shape of its root.
+def levels(graph: Graph, extremes: Extremes) -> list[Array | None]:
+    """By norm: the exponents of its groups' factors in the shape of its root, as the extremes of the roots say them.
 
     None for one whose groups are alike, or have no levels of their own: they differ as much from sample to sample as from each other.
     """
-    found = norms(graph)
-    uneven = [_differs(ranges[norm.inverse.outputs[0]]) for norm in found]
-    if not any(uneven):
-        return [None] * len(found)
-    wanted = {norm.inverse: number for number, norm in enumerate(found) if uneven[number]}
-    low: list[Any] = [np.inf] * len(found)
-    high: list[Any] = [-np.inf] * len(found)
-
-    def watch(node: Node, outputs: list[Any]) -> None:
-        number = wanted.get(node)
-        if number is not None:
-            level = np.log2(np.asarray(outputs[0], np.float64)) * (1 if node.name == "rsqrt" else -1)
-            low[number], high[number] = np.minimum(low[number], level), np.maximum(high[number], level)
-
-    for sample in samples:
-        evaluate(graph, sample, watch)
-    return [_chosen(low[number], high[number]) if uneven[number] else None for number in range(len(found))]
+    return [_levels(norm.inverse, *extremes[norm.inverse.outputs[0]]) for norm in norms(graph)]
 
 
-def _differs(observed: Range) -> bool:
-    return observed.low > 0 and observed.high > FAR * observed.low
+def roots(graph: Graph) -> Extremes:
+    """The variables whose extremes ``levels`` needs, nothing known of them yet."""
+    return {norm.inverse.outputs[0]: (np.array(np.inf), np.array(-np.inf)) for norm in norms(graph)}
 
 
-def _chosen(low: Array, high: Array) -> Array | None:
-    """Exponents from those of the inverse deviations, the lowest and the highest of every group over the samples."""
+def _levels(inverse: Node, least: Array, most: Array) -> Array | None:
+    if not (least.min() > 0 and np.isfinite(most.max()) and most.max() > FAR * least.min()):
+        return None
+    low, high = np.log2(least), np.log2(most)
+    if inverse.name == "sqrt":
+        low, high = -high, -low
     within, between = float((high - low).max()), float(high.max() - low.min())
     return np.clip(np.floor(low), -MOST, MOST) if within <= between / 2 else None
 
