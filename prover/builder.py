@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from prover.capture import double_precision
+from prover.capture import Var, double_precision
 from prover.certify import certified, held
 from prover.cutting import cut
-from prover.draft import SELF, WORD, Coder, Const, Draft, Tensor, View
+from prover.draft import SELF, WORD, Coder, Const, Draft, Stands, Tensor, View
 from prover.formats import MARGIN, SCALE_LIMIT, Format, Formats, quantize, scale_for
 from prover.parts import Depths, divided
 from prover.passes.calibrate import Range
@@ -107,7 +107,7 @@ class Builder:
         register = coder.load(chain.view)
         low, high = coder.bounds[register]
         register, scale = self.table(coder, register, low, high, chain.scale, chain.fn, draft, final)
-        return coder.done(register, scale, chain=replace(chain, pending=False))
+        return coder.done(register, scale, chain=replace(chain, pending=False), var=draft.var)
 
     def table(
         self, coder: Coder, register: int, low: int, high: int, scale: int, fn: Any, draft: Draft, final: bool = False
@@ -151,10 +151,16 @@ class Builder:
         draft = self.realised(draft, final=True)
         if draft.exact:
             coder = Coder(draft)
-            wrapped = coder.done(coder.wrapped(len(draft.code), draft.dtype), 0)
+            wrapped = coder.done(coder.wrapped(len(draft.code), draft.dtype), 0, var=draft.var)
             return self.read(self.emit(wrapped, DType.holding(wrapped.low, wrapped.high)), wrapped)
         wish = draft.range.wish
-        if ((wish.whole and draft.reduces) or wish.exact) and abs(draft.scale) < SCALE_LIMIT:
+        whole = wish.whole and draft.reduces
+        if whole and draft.scale >= SCALE_LIMIT:
+            # Not as fine as it is: no scale goes farther.
+            coder = Coder(draft)
+            register = coder.shift(len(draft.code), SCALE_LIMIT - 1 - draft.scale)
+            draft = coder.done(register, SCALE_LIMIT - 1, var=draft.var)
+        if (whole or wish.exact) and abs(draft.scale) < SCALE_LIMIT:
             return self.read(self.emit(draft, DType.holding(draft.low, draft.high)), draft)
         return self.stored(draft, self.formats.value(draft.range))
 
@@ -168,7 +174,7 @@ class Builder:
             register = coder.clamp(register, (form.low >> left) - 1, (form.high >> left) + 1)
         register = coder.shift(register, left)
         register = coder.wrapped(register, draft.dtype) if draft.exact else coder.clamp(register, form.low, form.high)
-        rounded = coder.done(register, form.scale)
+        rounded = coder.done(register, form.scale, var=draft.var)
         ends = None if draft.exact else form.ends(draft.range)
         return self.read(self.emit(rounded, form.dtype, ends), rounded)
 
@@ -186,12 +192,14 @@ class Builder:
 
     def emit(self, draft: Draft, dtype: DType, ends: tuple[int, int] | None = None) -> Tensor:
         """Append an op; its output. ``ends``: see ``Tensor``."""
-        looped = self.segment.repeat > 1
+        looped, var = self.segment.repeat > 1, draft.var
         draft, found = certified(draft, dtype, looped)
         low, high = held(draft, dtype, found)
         order = draft.order or tuple(range(len(draft.shape)))
         segment, position = len(self.segments) - 1, len(self.segment.ops)
         tensor = Tensor(dtype, math.prod(draft.shape), low, high, segment=segment, position=position, ends=ends)
+        if var is not None:
+            tensor.stands = Stands(var, order)
         self.segment.ops.append(PendingOp(draft, dtype, order, tensor, draft.where or self.where))
         return tensor
 
@@ -203,7 +211,9 @@ class Builder:
         outputs: Sequence[tuple[Tensor, TensorType]],
         interface: Interface,
         meta: dict[str, Any],
+        numbers: Mapping[Var, int],
     ) -> Program:
+        """``numbers``: those of the float graph's arrays, by which the metadata say what a value stands for."""
         while self._cut(inputs):
             pass
         ops = [encoded(op, first, place) for op, first, place in self._placed(len(inputs))]
@@ -215,7 +225,11 @@ class Builder:
         sizes = Depths.of(inputs, ops)
         proven = [_proven(op, sizes, one.name) for op, one in zip(ops, pending, strict=True)]
         names = [op.name for op in pending]
-        notes = {"scales": [op.draft.scale for op in pending], "meant": [_meant(op.draft.range) for op in pending]}
+        notes = {
+            "scales": [op.draft.scale for op in pending],
+            "meant": [_meant(op.draft.range) for op in pending],
+            "stands": [_stands(op.tensor.stands, numbers) for op in pending],
+        }
         return Program.build(inputs, pairs, proven, constants, names=names, meta={**meta, **notes}, interface=interface)
 
     def _firsts(self, inputs: int) -> list[int]:
@@ -247,6 +261,14 @@ class Builder:
             for position, pending in enumerate(segment.ops):
                 pending.tensor.position = position
         return found
+
+
+def _stands(stands: Stands | None, numbers: Mapping[Var, int]) -> list[int] | None:
+    """The number of the float array that a value stands for, and the order of its dimensions where it is another."""
+    if stands is None or stands.var not in numbers:
+        return None
+    straight = stands.order == tuple(range(len(stands.order)))
+    return [numbers[stands.var], *(() if straight else stands.order)]
 
 
 def _proven(op: Op, sizes: Depths, name: str) -> Op:

@@ -101,6 +101,15 @@ class Graph:
                 count[operand] = count.get(operand, 0) + 1
         return count
 
+    def variables(self) -> list[tuple[Var, Node | None]]:
+        """All arrays in order, those of loops' bodies behind the loop's own, each with the node that gives it."""
+        found: list[tuple[Var, Node | None]] = [(var, None) for var in self.inputs]
+        for node in self.nodes:
+            found += [(var, node) for var in node.outputs]
+            if node.body is not None:
+                found += node.body.variables()
+        return found
+
     def pruned(self) -> Graph:
         """Without nodes that no output needs."""
         needed = {x for x in self.outputs if isinstance(x, Var)}

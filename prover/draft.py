@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from prover.capture import Var
 from prover.formats import integer_range
 from prover.passes.calibrate import Range
 from rollup.ops import INSTRUCTIONS, ITERATION, Instr, Monoid, Opcode, Term, registers, wrap
@@ -34,7 +35,8 @@ class Tensor:
     """An integer tensor that a program holds, with certified bounds. One of: an input, a constant, an op's output, a carry.
 
     An op is placed by its segment and its position in that segment's body; a carry by its init and, once the body is
-    known, the op that updates it. ``ends``: where reals were cut to its format (``Format.ends``); None: nothing was.
+    known, the op that updates it. ``ends``: where reals were cut to its format (``Format.ends``); None: nothing was. ``stands``: the
+    float array that it holds as it is, if that is known.
     """
 
     dtype: DType
@@ -48,6 +50,15 @@ class Tensor:
     init: Tensor | None = None
     update: Tensor | None = None
     ends: tuple[int, int] | None = None
+    stands: Stands | None = None
+
+
+@dataclass(frozen=True)
+class Stands:
+    """What a tensor in memory stands for: an array of the float graph, its dimensions in the order in which they lie."""
+
+    var: Var
+    order: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -95,12 +106,26 @@ class View:
                 low, high = low + min(reach, 0), high + max(reach, 0)
         return low, high
 
+    def order(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The dimensions of an output space by the distance of their neighbours in memory, the farthest first."""
+        strides = self.strides()
+        return tuple(sorted(range(len(shape)), key=lambda d: (shape[d] > 1, -abs(strides.get(d, 0)))))
+
     def row_major(self, shape: Sequence[int]) -> bool:
         """Whether an output space of this shape reads one tensor's whole memory, front to back."""
         if self.stacked or self.indirect is not None or any(self.offsets) or self.tensor.elements != math.prod(shape):
             return False
+        return self._dense(shape, range(len(shape)))
+
+    def permutes(self, shape: Sequence[int]) -> bool:
+        """Whether an output space of this shape reads one tensor's whole memory, its dimensions in some order."""
+        if self.stacked or self.indirect is not None or any(self.offsets) or self.tensor.elements != math.prod(shape):
+            return False
+        return self._dense(shape, self.order(shape))
+
+    def _dense(self, shape: Sequence[int], order: Sequence[int]) -> bool:
         strides, expected = self.strides(), 1
-        for d in reversed(range(len(shape))):
+        for d in reversed(order):
             if shape[d] > 1 and strides.get(d, 0) != expected:
                 return False
             expected *= shape[d]
@@ -156,7 +181,7 @@ class Draft:
     """An op under construction. ``real = register * 2^-scale``; integers and booleans have scale 0 and are exact.
 
     ``dtype`` is the float graph's; ``order`` the order of the output dimensions in memory, if it matters; ``where`` the
-    primitive and source line that the op will be named after.
+    primitive and source line that the op will be named after; ``var`` the float array whose elements it gives, if it is one.
     """
 
     shape: tuple[int, ...]
@@ -172,6 +197,7 @@ class Draft:
     order: tuple[int, ...] | None = None
     chain: Chain | None = None
     where: str = ""
+    var: Var | None = None
     memo: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -228,7 +254,7 @@ class Draft:
         views = tuple(view.renamed(mapping) for view in self.views)
         chain = self.chain and replace(self.chain, view=self.chain.view.renamed(mapping))
         if self.pending:
-            return replace(self, shape=tuple(shape), chain=chain, order=None, memo={})
+            return replace(self, shape=tuple(shape), chain=chain, order=None, var=None, memo={})
         coder = Coder(
             replace(
                 self, shape=tuple(shape), views=views, code=(), bounds=self.bounds[:1], chain=chain, order=None, memo={}
@@ -478,7 +504,7 @@ class Coder:
             code=tuple(_renamed(self.code[n - 1], place, views) for n in kept),
             bounds=(self.bounds[0], *(self.bounds[n] for n in kept)),
             scale=scale,
-            **{"memo": {}, **changes},
+            **{"memo": {}, "var": None, **changes},
         )
 
 

@@ -92,6 +92,11 @@ class Fidelity:
         return max(output.relative for output in self.outputs)
 
     @property
+    def distance(self) -> float:
+        """The largest difference of the real outputs over their ranges; 0 if there is none."""
+        return max((output.relative for output in self.outputs if output.real), default=0.0)
+
+    @property
     def cosine(self) -> float | None:
         """The smallest of the real outputs'; None if there is none."""
         return min((output.cosine for output in self.outputs if output.cosine is not None), default=None)

@@ -73,6 +73,8 @@ class Formats:
     def value(self, observed: Range) -> Format:
         """The format of a value that is stored."""
         wish = observed.wish
+        if wish.unit and wish.costly:
+            return Format(DType.I32, WIDE_BITS - 1, -(1 << WIDE_BITS), (1 << WIDE_BITS) - 1)
         if wish.unit:
             # A result may be 1 itself; what lies on the way may be a step less.
             return Format(DType.I16, 14 if wish.fine else 15, DType.I16.min, DType.I16.max)
@@ -82,7 +84,7 @@ class Formats:
             bits = wish.bits
         elif self.by_row(observed):
             bits = ROW_BITS
-        elif wish.last or observed.outlier > self.outlier:
+        elif wish.last or wish.costly or observed.outlier > self.outlier:
             bits = WIDE_BITS
         if observed.magnitude and (observed.deep or magnitude >= 2.0 ** (bits + SCALE_LIMIT)):
             # Room for infinities, or for magnitudes that no scale reaches with fewer bits.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -15,17 +15,21 @@ import numpy as np
 
 from prover import keys, progress
 from prover.builder import Builder
-from prover.capture import Graph, capture
+from prover.capture import Graph, Var, capture
 from prover.draft import Const, Tensor, View
-from prover.formats import Formats, formats_named, is_real, uncut
+from prover.fidelity import FAR, Fidelity
+from prover.formats import Format, Formats, formats_named, is_real, uncut
 from prover.memory import give_back
 from prover.model import Compiled, Model, described, evaluated, function_name
 from prover.passes.balance import balanced
-from prover.passes.calibrate import calibrate
+from prover.passes.calibrate import Range, calibrate
 from prover.passes.fold import fold
 from prover.passes.inputs import input_formats
+from prover.passes.levels import levelled, levels, roots
+from prover.passes.noise import rounding_costs
 from prover.passes.plan import plan
-from prover.passes.simplify import simplify
+from prover.passes.simplify import simplified
+from prover.precision import pairs
 from prover.rules.context import Context, Item
 from prover.rules.movement import copied
 from rollup.audit import audit
@@ -41,6 +45,18 @@ COMPACT_BYTES = 1 << 26
 
 REPORTED = 32
 """Calibration samples on which the fidelity of a fresh model is measured."""
+
+CLOSE = 2.5e-3
+"""Of an output's range: how close a program shall come that is lowered again, since it was farther than ``FAR`` from the float function."""
+
+LARGEST = 16.0
+"""Times that the largest difference of an output exceeds the root mean square that is expected of rounding."""
+
+ATTEMPTS = 3
+"""Times that a program is lowered again; each allows less noise than the one before."""
+
+NOISE_SAMPLES = 2
+"""Calibration samples on which the cost of rounding is measured."""
 
 
 def lower(
@@ -70,11 +86,20 @@ def lower(
         )
     given = list(calibration) if calibration else [tuple(example_inputs)]
     compiled: Compiled = {}
-    program = _program(fn, example_inputs, chosen, given, None if calibration is None else len(given), compiled)
-    # A large model's fidelity is measured in little memory: that of its weights counts already.
-    held = sum(array.nbytes for array in program.constants.values())
-    model = Model(program, fn, compact=held > COMPACT_BYTES, compiled=compiled)
-    report = model.fidelity(given[:REPORTED])
+    noted = None if calibration is None else len(given)
+    program, known = _program(fn, example_inputs, chosen, given, noted, compiled)
+    model, report = _measured(program, fn, given, compiled)
+    for attempt in range(ATTEMPTS):
+        allowed = CLOSE / LARGEST / 4**attempt
+        finer = _finer(fn, example_inputs, given, program, known, allowed) if report.distance > FAR else None
+        if finer is None:
+            break
+        wider, known = _program(fn, example_inputs, chosen, given, noted, compiled, replace(known, ranges=finer))
+        other, found = _measured(wider, fn, given, compiled)
+        if found.distance > report.distance / 2:
+            # Something else than rounding is lost: nobody pays for bits that do not help.
+            break
+        model, program, report = other, wider, found
     model = model.noted(fidelity={"calibration": report.to_json()})
     for warning in report.warnings:
         LOG.warning(
@@ -86,6 +111,24 @@ def lower(
     return model
 
 
+def _measured(
+    program: Program, fn: Callable[..., Any], given: Sequence[Any], compiled: Compiled
+) -> tuple[Model, Fidelity]:
+    # A large model's fidelity is measured in little memory: that of its weights counts already.
+    held = sum(array.nbytes for array in program.constants.values())
+    model = Model(program, fn, compact=held > COMPACT_BYTES, compiled=compiled)
+    return model, model.fidelity(given[:REPORTED])
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What samples said, to lower a function once more: levels of its norms, ranges by number of the variable, formats of the inputs."""
+
+    levels: list[np.ndarray | None]
+    ranges: list[Range]
+    inputs: list[Format]
+
+
 def _program(
     fn: Callable[..., Any],
     example_inputs: tuple[Any, ...],
@@ -93,27 +136,36 @@ def _program(
     given: Sequence[Any],
     samples_noted: int | None,
     compiled: Compiled,
-) -> Program:
-    """The audited program; whatever was needed on the way there is let go of."""
+    known: _Known | None = None,
+) -> tuple[Program, _Known]:
+    """The audited program, and what the samples said of it unless it is ``known``; whatever else was needed is let go of."""
     progress.at("trace the function")
     graph, in_tree, out_tree = capture(fn, example_inputs)
     samples = [_flat(sample, in_tree, graph) for sample in given]
     progress.at("fold constants")
-    graph = balanced(simplify(fold(graph, inside=False)), samples)
-    ranges = calibrate(graph, samples, plan(graph))
+    graph = simplified(graph)
+    numbers = {var: number for number, (var, _) in enumerate(graph.variables())}
+    graph = balanced(graph, samples)
 
     def floats(leaves: Sequence[Any]) -> list[np.ndarray]:
         typed = [keys.typed(x, like) for x, like in zip(leaves, jax.tree.leaves(example_inputs), strict=True)]
         return evaluated(fn, compiled, jax.tree.unflatten(in_tree, typed))
 
+    if known is None:
+        graph, found, ranges = _observed(graph, samples)
+        progress.at("choose the inputs' formats")
+        forms = input_formats(graph, ranges, chosen, floats, samples)
+        known = _Known(found, [ranges[var] for var, _ in graph.variables()], forms)
+    else:
+        graph = levelled(graph, known.levels)
+        ranges = dict(zip((var for var, _ in graph.variables()), known.ranges, strict=True))
     progress.at("fold loops")
     folded = fold(graph)
     builder = Builder(chosen)
     context = Context(builder, ranges)
     inputs: list[Item] = []
     types = []
-    progress.at("choose the inputs' formats")
-    for var, form in zip(graph.inputs, input_formats(graph, ranges, chosen, floats, samples), strict=True):
+    for var, form in zip(graph.inputs, known.inputs, strict=True):
         tensor = builder.add_input(form, int(np.prod(var.shape, dtype=np.int64)), is_real(var.dtype))
         types.append(TensorType(form.dtype, form.scale, var.shape))
         view = View(tensor, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape))))
@@ -127,11 +179,61 @@ def _program(
     }
     interface = described(fn, graph, in_tree, out_tree, [_ends(tensor) for tensor, _ in outputs])
     progress.at("emit")
-    program = builder.program(types, outputs, interface, meta)
+    program = builder.program(types, outputs, interface, meta, numbers)
     progress.at("audit")
     audit(program)
     give_back()
-    return program
+    return program, known
+
+
+def _observed(
+    graph: Graph, samples: Sequence[Sequence[Any]]
+) -> tuple[Graph, list[np.ndarray | None], dict[Var, Range]]:
+    """The graph with its norms' groups at one level, these levels, and the range of every array."""
+    extremes = roots(graph)
+    ranges = calibrate(graph, samples, plan(graph), extremes)
+    found = levels(graph, extremes)
+    if any(level is not None for level in found):
+        graph = levelled(graph, found)
+        ranges = calibrate(graph, samples, plan(graph))
+    return graph, found, ranges
+
+
+def _finer(
+    fn: Callable[..., Any],
+    example_inputs: tuple[Any, ...],
+    given: Sequence[Any],
+    program: Program,
+    known: _Known,
+    allowed: float,
+) -> list[Range] | None:
+    """The ranges with a wish for more bits wherever rounding costs the results more than is ``allowed``; None if it does nowhere.
+
+    ``allowed``: root mean square of what all rounding that is left may change, of a result's range.
+    """
+    graph, in_tree, _ = capture(fn, example_inputs)
+    samples = [_flat(sample, in_tree, graph) for sample in given]
+    graph = simplified(graph)
+    steps = {
+        pair.var: 2.0 ** -program.meta["scales"][j]
+        for j, pair in enumerate(pairs(program, graph))
+        if pair is not None and is_real(pair.var.dtype)
+    }
+    lowered = levelled(balanced(graph, samples), known.levels)
+    numbers = {var: number for number, (var, _) in enumerate(lowered.variables())}
+    try:
+        costs = rounding_costs(graph, samples[:NOISE_SAMPLES], steps)
+    except NotImplementedError:
+        # JAX has no derivative of something: nobody can say what rounding costs.
+        return None
+    found = list(known.ranges)
+    dearest = sorted((var for var in costs if var in numbers), key=lambda var: -costs[var])
+    for at, var in enumerate(dearest):
+        if sum(costs[other] for other in dearest[at:]) <= allowed**2:
+            break
+        observed = found[numbers[var]]
+        found[numbers[var]] = replace(observed, wish=replace(observed.wish, costly=True))
+    return None if found == known.ranges else found
 
 
 def _flat(sample: Any, tree: Any, graph: Graph) -> list[Any]:

@@ -20,6 +20,7 @@ from prover.executor import Executor
 from prover.fidelity import Comparison, Fidelity, merged
 from prover.formats import is_real, quantize
 from prover.memory import give_back
+from prover.precision import Compared, compared
 from prover.saturation import Saturated, saturation
 from prover.trace import trace_bytes
 from rollup.errors import ExecutionError, LoweringError
@@ -36,7 +37,7 @@ BATCH_BYTES = 1 << 26
 """Bytes of the traces of samples that are compared together; one sample may have more."""
 
 INSIDE = 4
-"""Samples on which it is counted what saturates inside a program: each is executed value by value."""
+"""Samples on which it is measured what saturates inside a program, and what its values lose: each is executed value by value."""
 
 
 class Model:
@@ -215,6 +216,15 @@ class Model:
     def saturation(self, samples: Sequence[tuple[Any, ...]]) -> tuple[Saturated, ...]:
         """The ops whose values reach an end of their format on the first few samples."""
         return saturation(self.executor, [self.quantize(*sample) for sample in samples[:INSIDE]])
+
+    def compared(self, samples: Sequence[tuple[Any, ...]]) -> list[Compared]:
+        """Every value beside the float array that it stands for, on the first few samples; raises LoweringError if that is not known."""
+        if self.fn is None:
+            raise LoweringError("this model was loaded without its float function; set model.fn to compare with it")
+        if not samples:
+            raise LoweringError("a comparison needs at least one sample")
+        rows = [(sample, self.quantize(*sample)) for sample in samples[:INSIDE]]
+        return compared(self.program, self.executor, self.fn, rows)
 
     def _saturated(self, samples: Sequence[tuple[Any, ...]]) -> int:
         return sum(one.count for sample in samples for one in self.cuts(*sample))

@@ -97,6 +97,11 @@ def _is_top(number: int) -> bool:
     return number > 0 and (number & (number + 1)) == 0 and number.bit_length() >= LEAST_BITS
 
 
+def unmeant_ends(program: Program) -> list[tuple[int | None, int | None]]:
+    """By descriptor: where its values' format ends, an end that lowering noted as meant left out."""
+    return [_unmeant(ends(program, op), meant) for op, meant in zip(program.ops, _meant(program), strict=True)]
+
+
 def saturation(executor: Executor, samples: Sequence[Sequence[Array]]) -> tuple[Saturated, ...]:
     """Every op that saturates on these inputs (quantised, one sequence a sample), the most first.
 
@@ -104,7 +109,7 @@ def saturation(executor: Executor, samples: Sequence[Sequence[Array]]) -> tuple[
     once, value by value: no more than one value is held for it.
     """
     program = executor.program
-    limits = [_unmeant(ends(program, op), meant) for op, meant in zip(program.ops, _meant(program), strict=True)]
+    limits = unmeant_ends(program)
     counts = [0] * len(program.ops)
     inputs = len(program.header.inputs)
     descriptors = [j for _, j, _ in program.op_values()]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from prover import Model, lower
-from prover.fidelity import Fidelity
+from prover.fidelity import FAR, Fidelity
 from prover.model import INSIDE
+from prover.precision import Compared
 from prover.saturation import Saturated
 from prover.targets import Choice, Target, choose
 from prover.trace import trace_bytes
 from rollup.errors import LoweringError
+from touchstone.compare import first_lost
 from touchstone.fidelity_table import fidelity_table
 from touchstone.origins import Origin, opened
-from touchstone.samples import EVERY, read_samples, split
+from touchstone.samples import EVERY, Sample, read_samples, split
 
 DEFAULT = "w16a16"
 SHOWN = 8
@@ -24,7 +26,10 @@ SHOWN = 8
 
 @dataclass(frozen=True)
 class Built:
-    """A fresh model and what was measured on the way; the model's metadata hold the same as JSON."""
+    """A fresh model and what was measured on the way; the model's metadata hold the same as JSON.
+
+    ``lost``: the first value in which precision is lost, looked for if an output warns.
+    """
 
     model: Model
     calibration: Fidelity
@@ -34,6 +39,7 @@ class Built:
     looked_at: int
     target: Target | None
     choice: Choice | None
+    lost: Compared | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What the manifest keeps under ``fidelity``."""
@@ -98,7 +104,13 @@ def build(
         wanted,
         choice,
     )
-    return replace(built, model=model.noted(fidelity=built.to_json()))
+    return replace(built, model=model.noted(fidelity=built.to_json()), lost=_lost(built, calibration))
+
+
+def _lost(built: Built, calibration: Sequence[Sample]) -> Compared | None:
+    """The first value in which precision is lost, if an output is far from the float function's."""
+    far = any(fidelity is not None and fidelity.distance > FAR for fidelity in (built.calibration, built.held_out))
+    return first_lost(built.model.compared(calibration)) if far else None
 
 
 def named(model: Model, origin: Origin) -> Model:
@@ -127,6 +139,8 @@ def summary(built: Built) -> list[str]:
         if fidelity is not None
         for warning in fidelity.warnings
     ]
+    if built.lost is not None:
+        lines.append(f"          precision is lost first in {built.lost}; touchstone model compare says more")
     lines += _saturated(built)
     return lines
 

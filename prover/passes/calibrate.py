@@ -122,6 +122,9 @@ def _part(xp: Any, x: Any, masked: bool, axis: int | None) -> tuple[Any, Any, An
     )
 
 
+Extremes = dict[Var, tuple[Array, Array]]
+"""The least and the greatest value of every element of an array, over the samples."""
+
 Axes = tuple[int | None, ...]
 """By operand: 0 where it has the samples in front, None for a constant."""
 
@@ -145,9 +148,9 @@ class _Observer:
     and for those of all that follows. Primitives are compiled one by one, equal ones of equal shapes once.
     """
 
-    def __init__(self, graph: Graph, plan: Plan, count: int) -> None:
-        """``count``: samples that are given at once."""
-        self.graph, self.plan, self.count = graph, plan, count
+    def __init__(self, graph: Graph, plan: Plan, count: int, extremes: Extremes) -> None:
+        """``count``: samples that are given at once; ``extremes``: see ``calibrate``."""
+        self.graph, self.plan, self.count, self.extremes = graph, plan, count, extremes
         self.last = {x: number for number, node in enumerate(graph.nodes) for x in node.inputs if isinstance(x, Var)}
         self._loops: dict[Node, tuple[Callable[..., Any], list[Var]]] = {}
         self._primitives: dict[Any, Callable[..., Any]] = {}
@@ -167,6 +170,9 @@ class _Observer:
                 outputs = self._primitive(node, axes)(*arguments)
             for var, x in zip(node.outputs, outputs, strict=True):
                 seen[var] = _largest(x, var in self.plan.masked)
+                if var in self.extremes:
+                    every, (low, high) = np.asarray(x, np.float64), self.extremes[var]
+                    self.extremes[var] = np.minimum(low, every.min(0)), np.maximum(high, every.max(0))
                 env[var] = x
             for x in {x for x in node.inputs if isinstance(x, Var) and self.last[x] == number}:
                 del env[x]
@@ -237,25 +243,19 @@ def _reduce(stack: Any) -> Any:
     return jnp.stack([stack[..., 0].min(), *(stack[..., column].max() for column in range(1, stack.shape[-1]))])
 
 
-def _variables(graph: Graph) -> list[tuple[Var, Node | None]]:
-    found: list[tuple[Var, Node | None]] = [(var, None) for var in graph.inputs]
-    for node in graph.nodes:
-        found += [(var, node) for var in node.outputs]
-        if node.body is not None:
-            found += _variables(node.body)
-    return found
-
-
-def calibrate(graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan) -> dict[Var, Range]:
+def calibrate(
+    graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan, extremes: Extremes | None = None
+) -> dict[Var, Range]:
     """Ranges of all variables, scan bodies included; raises LoweringError if the float function's result is NaN.
 
+    ``extremes``: variables, none of a loop's body, of which every element's least and greatest value are wanted; put there in place.
     Samples are run together, as many as fit into ``TOGETHER_BYTES``.
     """
-    variables = [var for var, _ in _variables(graph)]
+    variables = [var for var, _ in graph.variables()]
     # All that is computed, as if nothing was let go of on the way.
     size = sum(int(np.prod(var.shape, dtype=np.int64)) * var.dtype.itemsize for var in variables)
     batch = max(1, min(TOGETHER, len(samples), TOGETHER_BYTES // max(size, 1)))
-    observe, total = _Observer(graph, plan, batch), dict[Var, Array]()
+    observe, total = _Observer(graph, plan, batch, {} if extremes is None else extremes), dict[Var, Array]()
     for at in range(0, len(samples), batch):
         part = list(samples[at : at + batch])
         # The last part is as large as the others: another size would be compiled anew.
@@ -268,7 +268,7 @@ def calibrate(graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan) -> dic
         jax.clear_caches()  # type: ignore[no-untyped-call]
         give_back()
     ranges: dict[Var, Range] = {}
-    for var, node in _variables(graph):
+    for var, node in graph.variables():
         low, high, root, nan, infinite = total[var]
         if nan and any(var is x for x in graph.outputs):
             place = f"{node.name} at {node.where or 'an unknown place'}" if node is not None else "an input"

@@ -9,6 +9,7 @@ A format has to hold a value's range on a grid that its consumers can live with,
 - what an *arg-max or a sort* compares needs an absolute grid, or values that are close become equal;
 - what a *table of constants* is compared with (the decisions of trees) needs a grid on which the constants lie apart;
 - a *carry* of a loop is rounded in every iteration, so that errors add up;
+- an *angle* needs an absolute grid, and what it is a multiple of: a sine forgets how many turns it makes;
 - what the *last product* before a result reads, and what lies behind it, decides how exact the result can be: kept wide if small;
 - a *result* is what people read: a small one has all of int32, beside which its rounding is nothing;
 - an *exponential of what is certainly not positive* (a kernel's, of a distance) lies within [0, 1], and needs no margin;
@@ -20,12 +21,13 @@ A format has to hold a value's range on a grid that its consumers can live with,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from prover.capture import Graph, Node, Stacked, Var
+from prover.capture import Graph, Node, Operand, Stacked, Var
 from prover.passes.drawn import Interval, drawn
 from prover.passes.infinity import DEEP, MASK_ROOM, has_mask, infinite, masked_before, ordered
 from prover.passes.producers import CHOOSING, MOVEMENT, Producers, real, size
@@ -46,6 +48,9 @@ POSTED_ELEMENTS = 1 << 10
 RESULT_BITS = 31
 """Bits of magnitude of a small result: its ends are those of its dtype, and float32 has fewer digits."""
 
+ANGLE_GRID = 14
+"""Fraction bits of an angle."""
+
 CARRY_BITS = 24
 DECIDING_BITS = 30
 DRAWN_BITS = 30
@@ -62,6 +67,7 @@ STATISTIC_COUNT = 8
 
 ADDITIVE = frozenset({"add", "sub", "add_any"})
 BOUNDED = frozenset({"logistic", "tanh", "erf", "sin", "cos"})
+PERIODIC = frozenset({"sin", "cos"})
 COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "lt_to", "le_to"})
 CUMULATED = MOVEMENT | {"cumsum", "div", "exp", "sub"}
 """What makes thresholds of logits."""
@@ -81,7 +87,8 @@ class Wish:
     in a format for what samples show; ``bounded``: within [-1, 1], whatever the bits; ``whole``: not rounded at all; ``last``: on the way
     from what the last products read to a result, and small; ``rows``: products read it, along the same axes all of them, so that what is
     left of it may have a scale per row; ``fine``: a result, whose weights keep 16 bits; ``exact``: constants decide about it, so that
-    samples should lie on its grid; ``reach``: the interval that it certainly lies in, being drawn.
+    samples should lie on its grid; ``reach``: the interval that it certainly lies in, being drawn; ``costly``:
+    rounded to 16 bits it costs the results too much (no plan says so: ``prover.passes.noise`` measures it).
     """
 
     bits: int | None = None
@@ -96,6 +103,7 @@ class Wish:
     last: bool = False
     exact: bool = False
     reach: Interval | None = None
+    costly: bool = False
 
 
 PLAIN = Wish()
@@ -147,6 +155,8 @@ def _plan(graph: Graph, found: Plan) -> None:
             _carries(node, wishes)
         if node.name in BOUNDED:
             wishes[node.outputs[0]] = Wish(unit=True)
+        if node.name in PERIODIC:
+            _angles(view, node.inputs[0], wishes)
         if _shares(view, node, wishes):
             share = node.outputs[0]
             wishes[share] = replace(wishes.get(share, PLAIN), share=True)
@@ -268,6 +278,20 @@ def _streams(view: Producers, wishes: dict[Var, Wish]) -> None:
         )
         if carried or any(node.name in ADDITIVE and size(node.outputs[0]) == size(var) for node in readers):
             wishes[var] = Wish(bits=min([STREAM_BITS, *(_square_bits(view, node, var) for node in readers)]))
+
+
+def _angles(view: Producers, operand: Operand, wishes: dict[Var, Wish]) -> None:
+    """A grid for an angle, and for what it is a multiple of: as much finer as the multiple is larger."""
+    grid = ANGLE_GRID
+    while isinstance(operand, Var) and real(operand) and grid > 0:
+        wishes.setdefault(operand, Wish(grid=grid))
+        node = view.of.get(operand)
+        if node is not None and node.name in ("mul", "div") and isinstance(node.inputs[1], np.ndarray):
+            most = float(np.abs(node.inputs[1]).max())
+            grid += (math.frexp(most)[1] if most else 0) * (1 if node.name == "mul" else -1)
+        elif node is None or node.name not in MOVEMENT:
+            break
+        operand = node.inputs[0]
 
 
 def _deciding(view: Producers, wishes: dict[Var, Wish]) -> None:

@@ -18,8 +18,14 @@ import numpy as np
 from jax import lax
 
 from prover.capture import Graph, Node, Operand, Stacked, Var, capture
+from prover.passes.fold import fold
 from prover.passes.infinity import MASK
 from prover.passes.producers import MOVES, Producers, real
+
+
+def simplified(graph: Graph) -> Graph:
+    """A captured graph, its constants computed (outside of loops), rewritten: what values of a program stand for arrays of."""
+    return simplify(fold(graph, inside=False))
 
 
 def simplify(graph: Graph) -> Graph:

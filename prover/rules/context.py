@@ -12,7 +12,7 @@ import numpy as np
 from prover import progress
 from prover.builder import Builder
 from prover.capture import Graph, Node, Operand, Stacked, Var
-from prover.draft import WORD, Chain, Coder, Const, Draft
+from prover.draft import WORD, Chain, Coder, Const, Draft, Stands
 from prover.expansions import EXPANSIONS
 from prover.formats import MARGIN, horizon, scale_for
 from prover.passes.calibrate import Range
@@ -93,7 +93,7 @@ class Context:
             results = _computed(node, operands) if known else lowered(self, node, operands)
             items = [results] if isinstance(results, (Draft, Const)) else list(results)
             for var, item in zip(node.outputs, items, strict=True):
-                env[var] = self._settled(item, uses.get(var, 0))
+                env[var] = self._settled(standing(item, var), uses.get(var, 0))
         return [read(x) for x in graph.outputs]
 
     def _settled(self, item: Item, uses: int) -> Item:
@@ -227,6 +227,16 @@ class Context:
 
     def constant(self, coder: Coder, const: Const, scale: int) -> int:
         return self.builder.load_const(coder, const, scale, WORD - 1)
+
+
+def standing(item: Item, var: Var) -> Item:
+    """The item, known to give the elements of ``var``, and so the tensor that it reads as a whole, if it does."""
+    if isinstance(item, Const) or item.shape != var.shape:
+        return item
+    view = item.as_view()
+    if view is not None and view.tensor.stands is None and view.tensor.root is None and view.permutes(item.shape):
+        view.tensor.stands = Stands(var, view.order(item.shape))
+    return replace(item, var=var)
 
 
 def _meant(observed: Range) -> Callable[[Any], Any]:

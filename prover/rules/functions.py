@@ -44,7 +44,8 @@ def tabled(limit: float) -> Emit:
 
     def emit(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
         x, observed = fixed(operands[0]), ctx.range(node)
-        line = (observed.wish.last or observed.wish.fine) and coder.bits(x.register) > DType.I16.size * 8
+        wanted = observed.wish.last or observed.wish.fine or observed.wish.costly or x.range.wish.costly
+        line = wanted and coder.bits(x.register) > DType.I16.size * 8
         register, scale = _point(ctx, coder, x, limit, BETWEEN if line else 0)
         part = None
         if line:
@@ -174,9 +175,9 @@ LOG_BITS = 15
 def logarithm(ctx: Context, coder: Coder, x: Fix, observed: Range, base: float = math.e) -> Fix:
     """log of a positive real: its bit length, and a table of 2^15 entries over its leading 16 bits.
 
-    Non-positive operands count as one grid step. Of what is drawn see ``fine_logarithm``.
+    Non-positive operands count as one grid step. Of what is drawn, or needs more than the table's bits, see ``fine_logarithm``.
     """
-    if x.range.drawn and base == math.e:
+    if base == math.e and (x.range.drawn or (observed.wish.grid or 0) > LOG_BITS):
         return fine_logarithm(ctx, coder, x, observed)
     unit = math.log(2.0) / math.log(base)
     positive = coder.maximum(ctx.fit(coder, x, WORD - 1).register, coder.const(1))

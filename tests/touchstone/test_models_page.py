@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 from prover.fidelity import Fidelity, OutputFidelity
+from prover.precision import Compared
 from prover.saturation import Saturated
 from prover.targets import MEASURES, Attempt
 from rollup.program import Program
@@ -46,7 +47,7 @@ def test_every_command_of_the_page_works(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
     monkeypatch.chdir(tmp_path)
     said = {}
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 6
     for command in COMMANDS:
         name, *arguments = shlex.split(command)
         assert name == "touchstone"
@@ -61,16 +62,21 @@ def test_every_command_of_the_page_works(tmp_path: Path, monkeypatch: pytest.Mon
     assert [tensor.shape for tensor in program.header.inputs] == [(48,), (), ()]
     assert program.meta["fidelity"]["target"]["attempts"][-1]["met"]
     written = dict(
-        line.split(maxsplit=1) for line in said[COMMANDS[-1]].splitlines() if re.match(r"[a-z]+ {2,}\S", line)
+        line.split(maxsplit=1) for line in said[COMMANDS[-2]].splitlines() if re.match(r"[a-z]+ {2,}\S", line)
     )
     assert written["model"] == f"0x{Program.load('model').id.hex()}, 48 positions"
     assert "the program gives the same output" in written["watcher"]
     assert written["state"] == "final"
+    assert said[COMMANDS[-1]].splitlines()[-1] == "precision is lost nowhere"
+    result = CliRunner().invoke(main, [*shlex.split(COMMANDS[-1])[1:], "--json"])
+    values = json.loads(result.stdout)["values"]
+    assert [one["name"].split()[0] for one in values] == ["input", "dot_general"]
+    assert all(0 < one["rms"] < 1e-4 and one["saturated"] == 0 and not one["lost"] for one in values)
 
 
 def test_every_field_and_every_measure_is_explained() -> None:
     explained = set(re.findall(r"\w+", PAGE))
-    for kind in (Fidelity, OutputFidelity, Saturated, Attempt, Part):
+    for kind in (Fidelity, OutputFidelity, Saturated, Attempt, Part, Compared):
         assert {field.name for field in fields(kind)} <= explained
     shown = anatomy(_program()).to_json()
     assert set(json.loads(json.dumps(shown))) <= explained

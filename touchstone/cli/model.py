@@ -91,6 +91,42 @@ def audit(context: click.Context, path: Path, against: str | None, samples: str 
 
 
 @model.command()
+@click.argument("path", type=FOLDER)
+@click.option(
+    "--against",
+    metavar="MODULE:FUNCTION|FILE.onnx|FILE.gguf",
+    required=True,
+    help="The float model that the program was lowered from.",
+)
+@click.option(
+    "--samples",
+    metavar="FILE.npz|MODULE:FUNCTION|FILE.txt",
+    required=True,
+    help="Inputs to compare on, of which the first four count: one array per input, the samples along the first axis; text for a "
+    "language model.",
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON; docs/models.md says what the fields mean.")
+def compare(path: Path, against: str, samples: str, as_json: bool) -> None:
+    """Print the error of every value of the program in the folder PATH, from input to output, beside the float array that it stands
+    for: its format, the float range, root mean square and largest difference over that range, and how many elements saturate.
+
+    The first value in which precision is lost is marked: its error is more than four times that of what it is computed from, and
+    more than a thousandth of its range.
+    """
+    import json
+
+    from rollup.program import Program
+    from touchstone.compare import by_value, table
+
+    found = by_value(Program.load(path), against, samples)
+    if as_json:
+        click.echo(json.dumps({"values": [one.to_json() for one in found]}, indent=1))
+        return
+    for line in table(found):
+        click.echo(line)
+
+
+@model.command()
 @click.argument("source", metavar="MODULE:FUNCTION|FILE.onnx|FILE.gguf")
 @click.option(
     "--samples",
