@@ -229,19 +229,17 @@ def _spread(count: int) -> Array:
 
 
 def _levelled(rows: Array) -> Array:
-    """The rows, those that are longer than the median of their group brought to its length.
+    """The rows (changed in place), those that are longer than the median of their group brought to its length.
 
     Some rows of a language model are a hundred times longer than all others (its first token's), and are brought back to their size by the
     next norm; as they are, they would alone decide about the weights.
     """
-    largest = np.abs(rows).max(axis=2, keepdims=True)
-    units = rows / np.where(largest > 0, largest, 1)
-    length = (largest * np.sqrt(np.square(units).sum(axis=2, keepdims=True))).astype(np.float32)
-    levelled = np.empty_like(rows)
-    for group, own in enumerate(length):
-        typical = np.median(own[own > 0]) if own.any() else np.float32(1)
-        levelled[group] = rows[group] * (typical / np.maximum(own, typical))
-    return levelled
+    lengths = np.sqrt(np.einsum("grk,grk->gr", rows, rows, dtype=np.float64))
+    for group, length in zip(rows, lengths, strict=True):
+        if length.any():
+            typical = np.median(length[length > 0])
+            group *= (typical / np.maximum(length, typical)).astype(np.float32)[:, None]
+    return rows
 
 
 def _patches(node: Node, x: Array) -> Array:

@@ -153,8 +153,17 @@ def test_weights_of_a_batch_see_their_own_rows() -> None:
 
 def test_weights_that_two_products_read_are_rounded_once_for_both() -> None:
     weights, x = normal(24, 24), correlated(64, 24)
-    _, (first, second) = chosen(lambda x: jnp.tanh(jnp.tanh(x @ weights) @ weights), [x])
+    _, (first, second) = chosen(lambda x: jnp.tanh(x @ weights) + jnp.tanh(jnp.roll(x, 5, axis=1) @ weights), [x])
+    _, (both,) = chosen(lambda x: jnp.tanh(jnp.concatenate([x, jnp.roll(x, 5, axis=1)]) @ weights), [x])
     assert first is second
+    assert np.mean(first != both) < 0.01
+
+
+def test_infinities_say_nothing_about_their_column() -> None:
+    weights, x = normal(24, 8), correlated(64, 24)
+    at = np.arange(24) % 8 == 3
+    integers = [chosen(lambda x: jnp.tanh(x @ weights), [np.where(at, fill, x)])[1][0] for fill in (0, -(2.0**100))]
+    assert np.array_equal(*integers)
 
 
 def test_16_bit_weights_and_results_are_left_alone() -> None:
