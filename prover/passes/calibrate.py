@@ -143,7 +143,7 @@ class Primitives:
     def __init__(self, count: int) -> None:
         """``count``: samples that are given at once, along the first axis."""
         self.count = count
-        self._compiled: dict[Any, Callable[..., Any]] = {}
+        self.compiled: dict[Any, Callable[..., Any]] = {}
 
     def __call__(self, node: Node, arguments: Sequence[Any]) -> list[Any]:
         """The node's results for every sample; variables have the samples in front."""
@@ -156,9 +156,9 @@ class Primitives:
         except TypeError:
             # A parameter that can't be compared: a node of its own.
             key = node
-        if key not in self._compiled:
-            self._compiled[key] = jax.jit(_each(lambda *given: bind(node, given), axes, self.count))
-        results: list[Any] = self._compiled[key](*arguments)
+        if key not in self.compiled:
+            self.compiled[key] = jax.jit(_each(lambda *given: bind(node, given), axes, self.count))
+        results: list[Any] = self.compiled[key](*arguments)
         return results
 
 
