@@ -231,8 +231,8 @@ def _spread(count: int) -> Array:
 def _levelled(rows: Array) -> Array:
     """The rows (changed in place), those that are longer than the median of their group brought to its length.
 
-    Some rows of a language model are a hundred times longer than all others (its first token's), and are brought back to their size by the
-    next norm; as they are, they would alone decide about the weights.
+    A language model can have a few rows that are far longer than all others. They would outweigh these, though a norm behind the product
+    makes little of their length.
     """
     lengths = np.sqrt(np.einsum("grk,grk->gr", rows, rows, dtype=np.float64))
     for group, length in zip(rows, lengths, strict=True):
