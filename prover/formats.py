@@ -171,6 +171,17 @@ def quantize(array: np.ndarray, scale: int, low: int, high: int) -> np.ndarray:
     return np.clip(np.rint(np.nan_to_num(scaled, nan=0.0)), low, high).astype(np.int64)
 
 
+def weight_steps(weights: np.ndarray, kept: int, dtype: DType) -> np.ndarray:
+    """What one step of an integer weight stands for, by output channel: the largest magnitude is the dtype's largest integer.
+
+    ``kept``: leading axes of ``weights`` (float64) that channels lie along; the others are kept as ones.
+    """
+    inner = tuple(range(kept, weights.ndim))
+    magnitude = np.abs(weights).max(axis=inner, keepdims=True) if inner else np.abs(weights)
+    steps: np.ndarray = np.where(magnitude > 0, magnitude, 1.0) / dtype.max
+    return steps
+
+
 def is_real(dtype: Any) -> bool:
     """Whether a dtype of the float graph stands for real numbers (bfloat16 included)."""
     return bool(jnp.issubdtype(dtype, jnp.floating))

@@ -1,6 +1,7 @@
 """Lowering: a float JAX function becomes a program of integers (DESIGN D2, D4).
 
-capture -> fold constants -> simplify -> balance -> plan -> calibrate -> rules (fuse, lay out, choose formats) -> emit -> audit.
+capture -> fold constants -> simplify -> balance -> plan -> calibrate -> compensate (8-bit weights) -> rules (fuse, lay out, choose formats)
+-> emit -> audit.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from prover.memory import give_back
 from prover.model import Compiled, Model, described, evaluated, function_name
 from prover.passes.balance import balanced
 from prover.passes.calibrate import Range, calibrate
+from prover.passes.compensate import compensated
 from prover.passes.fold import fold
 from prover.passes.inputs import input_formats
 from prover.passes.levels import levelled, levels, roots
@@ -161,8 +163,9 @@ def _program(
         ranges = dict(zip((var for var, _ in graph.variables()), known.ranges, strict=True))
     progress.at("fold loops")
     folded = fold(graph)
+    progress.at("round weights")
     builder = Builder(chosen)
-    context = Context(builder, ranges)
+    context = Context(builder, ranges, compensated(folded, samples, ranges, chosen))
     inputs: list[Item] = []
     types = []
     for var, form in zip(graph.inputs, known.inputs, strict=True):

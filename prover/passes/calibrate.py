@@ -141,6 +141,38 @@ def _each(fn: Callable[..., Any], axes: Axes, count: int) -> Callable[..., Any]:
     return called
 
 
+class Primitives:
+    """Nodes on several samples at once: equal primitives of equal shapes are compiled once."""
+
+    def __init__(self, count: int) -> None:
+        """``count``: samples that are given at once, along the first axis."""
+        self.count = count
+        self.compiled: dict[Any, Callable[..., Any]] = {}
+
+    def __call__(self, node: Node, arguments: Sequence[Any]) -> list[Any]:
+        """The node's results for every sample; variables have the samples in front."""
+        axes = tuple(0 if isinstance(x, Var) else None for x in node.inputs)
+        key: Any
+        try:
+            # What a loop computes stands in its body, not in its parameters.
+            key = node if node.body is not None else (node.primitive, frozenset(node.params.items()), axes)
+            hash(key)
+        except TypeError:
+            # A parameter that can't be compared: a node of its own.
+            key = node
+        if key not in self.compiled:
+            self.compiled[key] = unfolded(_each(lambda *given: bind(node, given), axes, self.count))
+        results: list[Any] = self.compiled[key](*arguments)
+        return results
+
+
+def let_go(graph: Graph) -> None:
+    """Forget what was compiled for primitives of a large graph: it is compiled for every shape, and will not be run again."""
+    if sum(x.nbytes for node in graph.nodes for x in node.inputs if isinstance(x, np.ndarray)) > LARGE_BYTES:
+        jax.clear_caches()  # type: ignore[no-untyped-call]
+        give_back()
+
+
 class _Observer:
     """Runs a graph primitive by primitive on several samples at once, and takes statistics of every array.
 
@@ -153,7 +185,7 @@ class _Observer:
         self.graph, self.plan, self.count, self.extremes = graph, plan, count, extremes
         self.last = {x: number for number, node in enumerate(graph.nodes) for x in node.inputs if isinstance(x, Var)}
         self._loops: dict[Node, tuple[Callable[..., Any], list[Var]]] = {}
-        self._primitives: dict[Any, Callable[..., Any]] = {}
+        self._primitives = Primitives(count)
 
     def __call__(self, inputs: Sequence[Any]) -> dict[Var, Array]:
         """``inputs``: one array an input, the samples along the first axis."""
@@ -162,12 +194,11 @@ class _Observer:
         for number, node in enumerate(self.graph.nodes):
             progress.at("calibrate", number + 1, len(self.graph.nodes), f"{node.name} {node.where}")
             arguments = [env[x] if isinstance(x, Var) else x for x in node.inputs]
-            axes = tuple(0 if isinstance(x, Var) else None for x in node.inputs)
             if node.body is not None:
-                outputs, inside = self._loop(node, axes, arguments)
+                outputs, inside = self._loop(node, arguments)
                 seen.update(inside)
             else:
-                outputs = self._primitive(node, axes)(*arguments)
+                outputs = self._primitives(node, arguments)
             for var, x in zip(node.outputs, outputs, strict=True):
                 seen[var] = _largest(x, var in self.plan.masked)
                 if var in self.extremes:
@@ -178,22 +209,10 @@ class _Observer:
                 del env[x]
         return seen
 
-    def _primitive(self, node: Node, axes: Axes) -> Callable[..., Any]:
-        """A node on many samples, compiled once for all nodes that do the same."""
-        key: Any
-        try:
-            key = node.primitive, frozenset(node.params.items()), axes
-            hash(key)
-        except TypeError:
-            # A parameter that can't be compared: a node of its own.
-            key = node
-        if key not in self._primitives:
-            self._primitives[key] = unfolded(_each(lambda *given: bind(node, given), axes, self.count))
-        return self._primitives[key]
-
-    def _loop(self, node: Node, axes: Axes, arguments: Sequence[Any]) -> tuple[list[Any], dict[Var, Array]]:
+    def _loop(self, node: Node, arguments: Sequence[Any]) -> tuple[list[Any], dict[Var, Array]]:
         """A scan node's results and the statistics of its body's variables over all iterations."""
         if node not in self._loops:
+            axes = tuple(0 if isinstance(x, Var) else None for x in node.inputs)
             found: list[Var] = []
 
             def run(*given: Any) -> tuple[list[Any], list[Any]]:
@@ -263,10 +282,7 @@ def calibrate(
         for var, new in observe([np.stack(column) for column in zip(*part, strict=True)]).items():
             old = total.get(var)
             total[var] = new if old is None else np.r_[min(old[0], new[0]), np.maximum(old[1:], new[1:])]
-    if sum(x.nbytes for node in graph.nodes for x in node.inputs if isinstance(x, np.ndarray)) > LARGE_BYTES:
-        # Every primitive that was run is compiled for every shape, and will not be run again.
-        jax.clear_caches()  # type: ignore[no-untyped-call]
-        give_back()
+    let_go(graph)
     ranges: dict[Var, Range] = {}
     for var, node in graph.variables():
         low, high, root, nan, infinite = total[var]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -61,10 +61,14 @@ class Fix:
 
 @dataclass
 class Context:
-    """Lowers one graph (or a scan's body) with a builder."""
+    """Lowers one graph (or a scan's body) with a builder.
+
+    ``rounded``: by a product's result the integers of its weights, where a pass chose them.
+    """
 
     builder: Builder
     ranges: dict[Var, Range]
+    rounded: Mapping[Var, np.ndarray] = field(default_factory=dict)
 
     def run(self, graph: Graph, inputs: Sequence[Item]) -> list[Item]:
         """Lower every node; the drafts or constants of the outputs."""

@@ -63,7 +63,7 @@ def _convolution(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
         strides_of = seen.strides()
         order = sorted([*range(rank), rank], key=lambda j: -abs(strides_of.get(BOX + j, 0)))
         axes = [*ks, ki]
-        w = weights(ctx, kernel, [ko], [axes[j] for j in order])
+        w = weights(ctx, kernel, [ko], [axes[j] for j in order], chosen=ctx.rounded.get(node.outputs[0]))
         draft = reduced(
             ctx, Monoid.SUM, [seen, w.view.renamed(names)], shape, box, x.scale, node.outputs[0].dtype, ctx.range(node)
         )

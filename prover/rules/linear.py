@@ -10,7 +10,7 @@ import numpy as np
 
 from prover.capture import Node
 from prover.draft import BOX, WORD, Coder, Const, Draft, View
-from prover.formats import quantize
+from prover.formats import quantize, weight_steps
 from prover.rules.context import Context, Item, rule
 from prover.rules.movement import Affine
 from prover.rules.multipliers import Multipliers
@@ -33,10 +33,18 @@ class Weights:
     stacked: bool
 
 
-def weights(ctx: Context, const: Const, kept: Sequence[int], summed: Sequence[int], fine: bool = False) -> Weights:
+def weights(
+    ctx: Context,
+    const: Const,
+    kept: Sequence[int],
+    summed: Sequence[int],
+    fine: bool = False,
+    chosen: np.ndarray | None = None,
+) -> Weights:
     """Quantise per output channel (``kept`` axes), stored with the ``summed`` axes last, in their given order.
 
-    ``fine``: with 16 bits, whatever the formats say.
+    ``fine``: with 16 bits, whatever the formats say. ``chosen``: the integers, if a pass chose them (``prover.passes.compensate``), in
+    the constant's shape; without, each is the nearest.
 
     The view's variables are numbered like the constant's axes. ``factor`` has the shape of the kept axes (t in front if stacked).
     """
@@ -45,12 +53,11 @@ def weights(ctx: Context, const: Const, kept: Sequence[int], summed: Sequence[in
     moved = np.transpose(const.array, axes)
     count, outer = lead + len(kept), moved.shape[: lead + len(kept)]
     dtype = DType.I16 if fine else ctx.builder.formats.weight
-    limit = dtype.max
     # Channel by channel, some at a time: a large weight is never held in double precision as a whole.
     rows = moved.reshape(-1, *moved.shape[count:])
     integers = np.empty(rows.shape, dtype=dtype.numpy)
+    known = None if chosen is None else np.transpose(chosen, axes).reshape(rows.shape)
     factors = np.empty(len(rows))
-    inner = tuple(range(1, rows.ndim))
     step = max(1, QUANTISED_ELEMENTS // max(1, math.prod(rows.shape[1:])))
     for start in range(0, len(rows), step):
         part = rows[start : start + step].astype(np.float64)
@@ -58,9 +65,11 @@ def weights(ctx: Context, const: Const, kept: Sequence[int], summed: Sequence[in
             raise LoweringError(
                 f"{ctx.builder.where}: a weight is not finite; a program has finite weights only, repair the model"
             )
-        magnitude = np.abs(part).max(axis=inner, keepdims=True) if inner else np.abs(part)
-        factor = np.where(magnitude > 0, magnitude, 1.0) / limit
-        integers[start : start + step] = quantize(part / factor, 0, -limit, limit)
+        factor = weight_steps(part, 1, dtype)
+        if known is None:
+            integers[start : start + step] = quantize(part / factor, 0, -dtype.max, dtype.max)
+        else:
+            integers[start : start + step] = known[start : start + step]
         factors[start : start + step] = factor.reshape(-1)
     tensor = ctx.builder.constant(integers.reshape(moved.shape), dtype)
     names = (*((ITERATION,) if lead else ()), *kept, *summed)
@@ -142,7 +151,8 @@ def _dot_general(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     strides = views[other].strides()
     inner = sorted(range(len(box)), key=lambda j: -abs(strides.get(BOX + j, 0)))
     kept = [d for d in range(len(item.shape)) if d not in sums[const]]
-    w = weights(ctx, item, kept, [sums[const][j] for j in inner], ctx.range(node).wish.fine)
+    summed = [sums[const][j] for j in inner]
+    w = weights(ctx, item, kept, summed, ctx.range(node).wish.fine, ctx.rounded.get(node.outputs[0]))
     view = _placed(w.view, out_of[const], sums[const])
     draft = reduced(
         ctx, Monoid.SUM, [views[other], view], shape, box, drafts[other].scale, node.outputs[0].dtype, ctx.range(node)

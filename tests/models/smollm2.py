@@ -15,7 +15,7 @@ from prover.trace import trace_bytes
 from tests.models.case import Sample
 from tests.models.packages import file_of
 from tests.models.rows import Row, at_least, at_most, figure, percent, within
-from tests.models.texts import calibration_text, held_out_text
+from tests.models.texts import calibration_text, held_out_text, reference_text
 from touchstone.samples import windows
 
 NAME = "SmolLM2-135M"
@@ -62,9 +62,10 @@ def cut(layers: int) -> LanguageModel:
 
 
 def lowered(length: int = LENGTH, formats: str = "w16a16", known: LanguageModel | None = None) -> Model:
-    """The program of ``length`` positions, calibrated as the product does it by default."""
+    """The program of ``length`` positions, calibrated as the product does it by default; 8-bit weights want more text than that."""
     known = known or language()
-    rows = windows(calibration_text(), known, length, "the calibration text")
+    text = reference_text() if formats.startswith("w8") else calibration_text()
+    rows = windows(text, known, length, "the calibration text")
     return lower(known.fn, *rows[0], formats=formats, calibration=rows).noted(name=known.name)
 
 
@@ -162,8 +163,8 @@ def narrow_fidelity(model: Model, quick: bool = False) -> list[Row]:
     """``w8a16`` against float32."""
     found = text(model, samples()[: 2 if quick else WINDOWS])
     return [
-        at_least(NARROW, "top-1 anywhere", found.agreed, 0.955, percent),
-        figure(NARROW, "mean KL, nats", found.divergence, lambda value: f"{value:.2g}"),
+        at_least(NARROW, "top-1 anywhere", found.agreed, 0.975, percent),
+        at_most(NARROW, "mean KL, nats", found.divergence, 2e-3, lambda value: f"{value:.2g}"),
         within(NARROW, "perplexity over float32's", found.perplexity, 1.005),
     ]
 

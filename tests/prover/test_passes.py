@@ -130,4 +130,4 @@ def test_equal_primitives_are_compiled_once() -> None:
     graph, _, _ = capture(chain, (reals(8),))
     observe = passes._Observer(graph, Plan(), 3)
     observe([np.stack([reals(8)] * 3)])
-    assert len(graph.nodes) >= 200 and len(observe._primitives) <= 6
+    assert len(graph.nodes) >= 200 and len(observe._primitives.compiled) <= 6
