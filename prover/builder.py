@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +38,8 @@ class Builder:
         self.constants: dict[Root, np.ndarray] = {}
         self.where = ""
         self._tensors: dict[tuple[Root, DType, int], Tensor] = {}
+        # With the weights themselves: nothing else comes to lie in their memory.
+        self._quantised: dict[Any, tuple[np.ndarray, Tensor, np.ndarray]] = {}
 
     @property
     def segment(self) -> PendingSegment:
@@ -62,6 +64,19 @@ class Builder:
             self.constants.setdefault(root, stored)
             self._tensors[key] = Tensor(key[1], stored.size, low, high, root=root)
         return self._tensors[key]
+
+    def quantised(
+        self, array: np.ndarray, channels: int, dtype: DType, make: Callable[[], tuple[Tensor, np.ndarray]]
+    ) -> tuple[Tensor, np.ndarray]:
+        """``make()``: integers of real weights and factors along their first axes, ``channels`` of them.
+
+        Once for the same memory seen in the same way: an embedding may be the head, too.
+        """
+        key = array.ctypes.data, array.shape, array.strides, array.dtype, channels, dtype
+        if key not in self._quantised:
+            self._quantised[key] = array, *make()
+        _, tensor, factors = self._quantised[key]
+        return tensor, factors
 
     # Constants as registers and views
 

@@ -17,6 +17,7 @@ from prover import keys
 from prover.builder import Builder
 from prover.capture import Graph, capture
 from prover.draft import Const, Tensor, View
+from prover.fidelity import Fidelity, fidelity_of
 from prover.formats import Formats, formats_named
 from prover.memory import give_back
 from prover.model import Compiled, Model, described, evaluated, function_name
@@ -35,9 +36,6 @@ from rollup.ops import Term
 from rollup.program import Program
 
 LOG = logging.getLogger(__name__)
-COMPACT_BYTES = 1 << 26
-"""Constants from which on the executor that measures a fresh model's fidelity is a compact one."""
-
 REPORTED = 32
 """Calibration samples on which the fidelity of a fresh model is measured."""
 
@@ -70,9 +68,7 @@ def lower(
     given = list(calibration) if calibration else [tuple(example_inputs)]
     compiled: Compiled = {}
     program = _program(fn, example_inputs, chosen, given, None if calibration is None else len(given), compiled)
-    # A large model's fidelity is measured in little memory: that of its weights counts already.
-    held = sum(array.nbytes for array in program.constants.values())
-    model = Model(program, fn, compact=held > COMPACT_BYTES, compiled=compiled)
+    model = Model(program, fn, compiled=compiled).measuring()
     report = model.fidelity(given[:REPORTED])
     model = model.noted(fidelity={"calibration": report.to_json()})
     for warning in report.warnings:
@@ -83,6 +79,12 @@ def lower(
         )
     LOG.info("lowered %s: %d ops, model id %s\n%s", program.meta["name"], len(program.ops), program.id.hex(), report)
     return model
+
+
+def measured(model: Model, calibration: Sequence[tuple[Any, ...]]) -> Fidelity:
+    """The fidelity of a fresh model on its calibration samples; it is known already unless there were more than ``REPORTED``."""
+    found = fidelity_of(model.program.meta)
+    return found if found and found.samples == len(calibration) else model.measuring().fidelity(calibration)
 
 
 def _program(

@@ -17,4 +17,4 @@ def compare(program: Program, source: str, samples: str) -> Fidelity:
     origin = opened(source)
     text = samples.endswith(".txt") and program.header.inputs
     length = program.header.inputs[0].elements if text else None
-    return Model(program, origin.fn).fidelity(read_samples(samples, origin, length))
+    return Model(program, origin.fn).measuring().fidelity(read_samples(samples, origin, length))

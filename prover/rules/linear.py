@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prover.capture import Node
-from prover.draft import BOX, WORD, Coder, Const, Draft, View
+from prover.draft import BOX, WORD, Coder, Const, Draft, Tensor, View
 from prover.formats import quantize
 from prover.rules.context import Context, Item, rule
 from prover.rules.movement import Affine
@@ -45,6 +45,14 @@ def weights(ctx: Context, const: Const, kept: Sequence[int], summed: Sequence[in
     moved = np.transpose(const.array, axes)
     count, outer = lead + len(kept), moved.shape[: lead + len(kept)]
     dtype = DType.I16 if fine else ctx.builder.formats.weight
+    tensor, factors = ctx.builder.quantised(moved, count, dtype, lambda: _quantised(ctx, moved, count, dtype))
+    names = (*((ITERATION,) if lead else ()), *kept, *summed)
+    view = View(tensor, moved.shape, (0,) * moved.ndim, tuple(Term(d, var, 1) for d, var in enumerate(names)))
+    return Weights(view, factors.reshape(outer), const.stacked)
+
+
+def _quantised(ctx: Context, moved: np.ndarray, count: int, dtype: DType) -> tuple[Tensor, np.ndarray]:
+    """The integers of weights whose first ``count`` axes are channels, in memory, and the factor of every channel, flat."""
     limit = dtype.max
     # Channel by channel, some at a time: a large weight is never held in double precision as a whole.
     rows = moved.reshape(-1, *moved.shape[count:])
@@ -62,10 +70,7 @@ def weights(ctx: Context, const: Const, kept: Sequence[int], summed: Sequence[in
         factor = np.where(magnitude > 0, magnitude, 1.0) / limit
         integers[start : start + step] = quantize(part / factor, 0, -limit, limit)
         factors[start : start + step] = factor.reshape(-1)
-    tensor = ctx.builder.constant(integers.reshape(moved.shape), dtype)
-    names = (*((ITERATION,) if lead else ()), *kept, *summed)
-    view = View(tensor, moved.shape, (0,) * moved.ndim, tuple(Term(d, var, 1) for d, var in enumerate(names)))
-    return Weights(view, factors.reshape(outer), const.stacked)
+    return ctx.builder.constant(integers.reshape(moved.shape), dtype), factors
 
 
 def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) -> Draft:

@@ -17,8 +17,12 @@ from jax.extend import core
 
 from prover import Model, load, lower
 from prover.capture import Graph, Var, capture
+from prover.draft import Coder, Draft
 from prover.expansions import EXPANSIONS
-from prover.rules import RULES
+from prover.fidelity import Fidelity
+from prover.passes.calibrate import Range
+from prover.rules import RULES, linear
+from prover.rules.multipliers import Multipliers
 from rollup.errors import EncodingError, ExecutionError, LoweringError, UnsupportedError
 from rollup.interface import encode_interface
 from tests.prover.cases import CASES, lstm, reals
@@ -293,3 +297,39 @@ def test_a_manifest_decides_nothing_that_its_id_does_not_commit_to(tmp_path: Any
     found = load(tmp_path / "m")
     assert found.program.id == model.program.id
     jax.tree.map(np.testing.assert_array_equal, found.predict(x), right)
+
+
+def test_a_head_that_is_the_embedding_is_quantised_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = jnp.asarray(reals(2048, 32))
+    shapes: list[tuple[int, ...]] = []
+
+    def counted(ctx: Any, moved: np.ndarray, count: int, dtype: Any) -> Any:
+        shapes.append(moved.shape)
+        return quantised(ctx, moved, count, dtype)
+
+    quantised = linear._quantised
+    monkeypatch.setattr(linear, "_quantised", counted)
+    monkeypatch.setattr(Model, "fidelity", lambda self, samples: Fidelity(0, (), 0))
+    tokens = np.arange(4, dtype=np.int32)
+    model = lower(lambda tokens: jnp.einsum("ni,oi->no", table[tokens], table), tokens)
+    assert shapes == [table.shape]
+    assert len([array for array in model.program.constants.values() if array.size == table.size]) == 1
+    # The same memory with its channels along another axis is other weights.
+    square = jnp.asarray(reals(256, 256))
+    lower(lambda tokens: square[tokens] @ square, tokens)
+    assert shapes[1:] == [square.shape] * 2
+
+
+def test_bounds_of_channels_are_those_of_every_channel_by_itself() -> None:
+    random = np.random.default_rng(0)
+    m = Multipliers.of(random.normal(size=64) * 2.0 ** random.integers(-9, 3, 64), 15)
+    low, high = -12_345, 1_000_001
+    each = [
+        (x * int(a) >> int(s)) + d
+        for a, s in zip(m.mantissas, m.shifts, strict=True)
+        for x in (low, high)
+        for d in (0, 1)
+    ]
+    coder = Coder(Draft((64,), np.dtype(np.float32), Range(0, 1, 1)))
+    x = coder.index(0, 64)
+    assert coder.bounds[m.multiplied(coder, x, x, x, low, high)] == (min(each), max(each))
