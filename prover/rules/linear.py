@@ -85,8 +85,10 @@ def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) ->
         own, scale = coder.shift(own, -excess), scale - excess
     acc = coder.bits(own)
     bits = max(15, min(24, WORD - 1 - acc))
-    # As fine a grid as leaves 22 bits of headroom over calibration, and no finer than the accumulator's own.
-    finest = scale - int(np.floor(np.log2(w.factor.max())))
+    # As fine a grid as leaves 22 bits of headroom over calibration, no finer than the accumulator's own, and none on which the largest
+    # accumulator would leave its register.
+    largest = float(w.factor.max())
+    finest = min(scale - int(np.floor(np.log2(largest))), WORD + scale - acc - math.frexp(largest)[1])
     out = max(-60, min(60, finest, 40 - math.frexp(max(draft.range.magnitude, 1e-30))[1]))
     m = Multipliers.of(w.factor * 2.0 ** (out - scale), bits)
     if np.all(m.packed == m.packed.flat[0]):

@@ -84,6 +84,23 @@ def test_outliers_are_widened() -> None:
     assert any(op.dtype.name == "I32" for op in model.program.ops)
 
 
+def test_a_widened_value_has_room_for_a_tail_that_no_sample_showed() -> None:
+    """As the MLP of a Gemma has it, whose post-norm makes any magnitude of it a row of the usual size."""
+    weight = np.tile(np.eye(64, dtype=np.float32), (1, 32))
+    weight[:2, -1] = 600.0
+    usual = np.r_[1.0, -0.9, np.ones(62)].astype(np.float32)
+    rare = np.r_[1.0, -0.25, np.ones(62)].astype(np.float32)
+
+    def normed(x: Any) -> Any:
+        hidden = x @ weight
+        return hidden * lax.rsqrt(jnp.mean(jnp.square(hidden))) @ np.ones((2048, 2), np.float32)
+
+    expected = np.asarray(normed(rare))
+    model = lower(normed, usual)
+    np.testing.assert_allclose(model.predict(rare), expected, rtol=1e-3)
+    assert (rare @ weight).max() > 7 * (usual @ weight).max()
+
+
 def test_an_lstm_of_300_steps_is_one_segment() -> None:
     model = lower(lstm(16, 8), reals(300, 8))
     repeats = [segment.repeat for segment in model.program.segments]
