@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prover.builder import Quantised
 from prover.capture import Node
-from prover.draft import BOX, WORD, Coder, Const, Draft, Tensor, View
+from prover.draft import BOX, WORD, Coder, Const, Draft, View, magnitude_bits
 from prover.formats import quantize
 from prover.rules.context import Context, Item, rule
 from prover.rules.movement import Affine
@@ -26,11 +27,15 @@ QUANTISED_ELEMENTS = 1 << 20
 
 @dataclass(frozen=True)
 class Weights:
-    """Quantised weights: a view, and what turns an accumulator into reals: ``real = acc * factor[channel]``."""
+    """Quantised weights: a view, and what turns an accumulator into reals: ``real = acc * factor[channel]``.
+
+    ``sum``: the largest of the sums of magnitudes over a channel.
+    """
 
     view: View
     factor: np.ndarray
     stacked: bool
+    sum: int
 
 
 def weights(ctx: Context, const: Const, kept: Sequence[int], summed: Sequence[int], fine: bool = False) -> Weights:
@@ -45,19 +50,20 @@ def weights(ctx: Context, const: Const, kept: Sequence[int], summed: Sequence[in
     moved = np.transpose(const.array, axes)
     count, outer = lead + len(kept), moved.shape[: lead + len(kept)]
     dtype = DType.I16 if fine else ctx.builder.formats.weight
-    tensor, factors = ctx.builder.quantised(moved, count, dtype, lambda: _quantised(ctx, moved, count, dtype))
+    found = ctx.builder.quantised(moved, count, dtype, lambda: _quantised(ctx, moved, count, dtype))
     names = (*((ITERATION,) if lead else ()), *kept, *summed)
-    view = View(tensor, moved.shape, (0,) * moved.ndim, tuple(Term(d, var, 1) for d, var in enumerate(names)))
-    return Weights(view, factors.reshape(outer), const.stacked)
+    view = View(found.tensor, moved.shape, (0,) * moved.ndim, tuple(Term(d, var, 1) for d, var in enumerate(names)))
+    return Weights(view, found.factors.reshape(outer), const.stacked, found.sum)
 
 
-def _quantised(ctx: Context, moved: np.ndarray, count: int, dtype: DType) -> tuple[Tensor, np.ndarray]:
-    """The integers of weights whose first ``count`` axes are channels, in memory, and the factor of every channel, flat."""
+def _quantised(ctx: Context, moved: np.ndarray, count: int, dtype: DType) -> Quantised:
+    """Weights whose first ``count`` axes are channels."""
     limit = dtype.max
     # Channel by channel, some at a time: a large weight is never held in double precision as a whole.
     rows = moved.reshape(-1, *moved.shape[count:])
     integers = np.empty(rows.shape, dtype=dtype.numpy)
     factors = np.empty(len(rows))
+    most = 0
     inner = tuple(range(1, rows.ndim))
     step = max(1, QUANTISED_ELEMENTS // max(1, math.prod(rows.shape[1:])))
     for start in range(0, len(rows), step):
@@ -68,9 +74,11 @@ def _quantised(ctx: Context, moved: np.ndarray, count: int, dtype: DType) -> tup
             )
         magnitude = np.abs(part).max(axis=inner, keepdims=True) if inner else np.abs(part)
         factor = np.where(magnitude > 0, magnitude, 1.0) / limit
-        integers[start : start + step] = quantize(part / factor, 0, -limit, limit)
+        found = quantize(part / factor, 0, -limit, limit)
+        integers[start : start + step] = found
+        most = max(most, int(np.abs(found).sum(axis=inner).max()))
         factors[start : start + step] = factor.reshape(-1)
-    return ctx.builder.constant(integers.reshape(moved.shape), dtype), factors
+    return Quantised(ctx.builder.constant(integers.reshape(moved.shape), dtype), factors, most)
 
 
 def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) -> Draft:
@@ -79,16 +87,15 @@ def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) ->
     ``channels``: the output dimensions that the axes of ``w.factor`` correspond to.
     """
     coder, own, scale = Coder(draft), len(draft.code), draft.scale
-    excess = coder.bits(own) - (WORD - 1 - 15) if draft.code else 0
+    excess = coder.bits(own) - (WORD - 1 - 15) if draft.code else _sum_bits(draft, w) - (WORD + 1 - 15)
     if excess > 0:
-        # Rows that were shifted back have more bits than a multiplier leaves room for; the lowest are far below any format.
+        # Rows that were shifted back, and long sums, have more bits than a multiplier leaves room for; the lowest are far below any
+        # format.
         own, scale = coder.shift(own, -excess), scale - excess
     acc = coder.bits(own)
     bits = max(15, min(24, WORD - 1 - acc))
-    # As fine a grid as leaves 22 bits of headroom over calibration, no finer than the accumulator's own, and none on which the largest
-    # accumulator would leave its register.
-    largest = float(w.factor.max())
-    finest = min(scale - int(np.floor(np.log2(largest))), WORD + scale - acc - math.frexp(largest)[1])
+    # As fine a grid as leaves 22 bits of headroom over calibration, and no finer than the accumulator's own.
+    finest = scale - int(np.floor(np.log2(w.factor.max())))
     out = max(-60, min(60, finest, 40 - math.frexp(max(draft.range.magnitude, 1e-30))[1]))
     m = Multipliers.of(w.factor * 2.0 ** (out - scale), bits)
     if np.all(m.packed == m.packed.flat[0]):
@@ -98,6 +105,13 @@ def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) ->
         names: dict[int, Affine] = {axis: (0, ((channel, 1),)) for axis, channel in enumerate(channels)}
         register = m.applied(coder, own, coder.load(view.renamed(names)), *coder.bounds[own])
     return coder.done(register, out)
+
+
+def _sum_bits(draft: Draft, w: Weights) -> int:
+    """Bits of magnitude that a sum over weights certainly has at most, as the audit will find it."""
+    other = next(view for view in draft.views if view.tensor is not w.view.tensor)
+    reach = max(abs(other.tensor.low), abs(other.tensor.high), abs(other.fill))
+    return min((reach * w.sum).bit_length(), magnitude_bits(draft.low, draft.high))
 
 
 def stored(ctx: Context, item: Item, axes: Sequence[int]) -> Draft:

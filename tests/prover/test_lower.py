@@ -88,12 +88,14 @@ def test_a_widened_value_has_room_for_a_tail_that_no_sample_showed() -> None:
     """As the MLP of a Gemma has it, whose post-norm makes any magnitude of it a row of the usual size."""
     weight = np.tile(np.eye(64, dtype=np.float32), (1, 32))
     weight[:2, -1] = 600.0
+    # The second channel is another multiple: its accumulators are as large as any, and meet a multiplier of their own.
+    last = np.tile(np.float32([1.0, 0.3]), (2048, 1))
     usual = np.r_[1.0, -0.9, np.ones(62)].astype(np.float32)
     rare = np.r_[1.0, -0.25, np.ones(62)].astype(np.float32)
 
     def normed(x: Any) -> Any:
         hidden = x @ weight
-        return hidden * lax.rsqrt(jnp.mean(jnp.square(hidden))) @ np.ones((2048, 2), np.float32)
+        return hidden * lax.rsqrt(jnp.mean(jnp.square(hidden))) @ last
 
     expected = np.asarray(normed(rare))
     model = lower(normed, usual)
