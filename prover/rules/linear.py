@@ -10,13 +10,14 @@ import numpy as np
 
 from prover.builder import Quantised
 from prover.capture import Node
-from prover.draft import BOX, WORD, Coder, Const, Draft, View, magnitude_bits
+from prover.draft import BOX, WORD, Coder, Const, Draft, View
 from prover.formats import quantize
 from prover.rules.context import Context, Item, rule
 from prover.rules.movement import Affine
 from prover.rules.multipliers import Multipliers
 from prover.rules.reduction import innermost, reduced
 from prover.rules.rows import by_row, shifted_back
+from rollup.audit.intervals import SHARP_LIMIT
 from rollup.errors import LoweringError
 from rollup.ops import ITERATION, Monoid, Term
 from rollup.types import DType
@@ -108,10 +109,12 @@ def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) ->
 
 
 def _sum_bits(draft: Draft, w: Weights) -> int:
-    """Bits of magnitude that a sum over weights certainly has at most, as the audit will find it."""
+    """Bits of magnitude that a sum over weights certainly has at most, as the audit will find it: of very large ones it adds up none."""
+    if w.view.tensor.elements > SHARP_LIMIT:
+        return draft.bits
     other = next(view for view in draft.views if view.tensor is not w.view.tensor)
     reach = max(abs(other.tensor.low), abs(other.tensor.high), abs(other.fill))
-    return min((reach * w.sum).bit_length(), magnitude_bits(draft.low, draft.high))
+    return min((reach * w.sum).bit_length(), draft.bits)
 
 
 def stored(ctx: Context, item: Item, axes: Sequence[int]) -> Draft:

@@ -23,6 +23,7 @@ from prover.fidelity import Fidelity
 from prover.passes.calibrate import Range
 from prover.rules import RULES, linear
 from prover.rules.multipliers import Multipliers
+from rollup.audit import intervals
 from rollup.errors import EncodingError, ExecutionError, LoweringError, UnsupportedError
 from rollup.interface import encode_interface
 from tests.prover.cases import CASES, lstm, reals
@@ -84,12 +85,18 @@ def test_outliers_are_widened() -> None:
     assert any(op.dtype.name == "I32" for op in model.program.ops)
 
 
-def test_a_widened_value_has_room_for_a_tail_that_no_sample_showed() -> None:
+@pytest.mark.parametrize("summed", [True, False], ids=["weights added up", "too many of them"])
+def test_a_widened_value_has_room_for_a_tail_that_no_sample_showed(
+    summed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As the MLP of a Gemma has it, whose post-norm makes any magnitude of it a row of the usual size."""
+    if not summed:
+        monkeypatch.setattr(linear, "SHARP_LIMIT", 0)
+        monkeypatch.setitem(intervals.__globals__, "SHARP_LIMIT", 0)
     weight = np.tile(np.eye(64, dtype=np.float32), (1, 32))
     weight[:2, -1] = 600.0
-    # The second channel is another multiple: its accumulators are as large as any, and meet a multiplier of their own.
-    last = np.tile(np.float32([1.0, 0.3]), (2048, 1))
+    # Channels of unlike size have multipliers of their own; most weights are small, so that their sum says more than their number.
+    last = (np.random.default_rng(0).uniform(size=(2048, 2)) ** 4 * [1.0, 0.3]).astype(np.float32)
     usual = np.r_[1.0, -0.9, np.ones(62)].astype(np.float32)
     rare = np.r_[1.0, -0.25, np.ones(62)].astype(np.float32)
 
