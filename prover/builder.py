@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,15 @@ FINE_BITS = 24
 """Bits of magnitude of a table whose entries are used further in the same op."""
 
 
+@dataclass(frozen=True)
+class Quantised:
+    """Weights as integers. ``factors``: of every channel, flat; ``sum``: the largest of the sums of magnitudes over a channel."""
+
+    tensor: Tensor
+    factors: np.ndarray
+    sum: int
+
+
 class Builder:
     """Collects ops and constants. ``where`` names the source of the ops that follow; ``loops`` tells whether a scan body is being built."""
 
@@ -38,6 +47,8 @@ class Builder:
         self.constants: dict[Root, np.ndarray] = {}
         self.where = ""
         self._tensors: dict[tuple[Root, DType, int], Tensor] = {}
+        # With the weights themselves: nothing else comes to lie in their memory.
+        self._quantised: dict[Any, tuple[np.ndarray, Quantised]] = {}
 
     @property
     def segment(self) -> PendingSegment:
@@ -63,6 +74,16 @@ class Builder:
             self.constants.setdefault(root, stored)
             self._tensors[key] = Tensor(key[1], stored.size, low, high, root=root)
         return self._tensors[key]
+
+    def quantised(self, array: np.ndarray, channels: int, dtype: DType, make: Callable[[], Quantised]) -> Quantised:
+        """``make()`` of real weights whose first axes, ``channels`` of them, have factors.
+
+        Once for the same memory seen in the same way: an embedding may be the head, too.
+        """
+        key = array.ctypes.data, array.shape, array.strides, array.dtype, channels, dtype
+        if key not in self._quantised:
+            self._quantised[key] = array, make()
+        return self._quantised[key][1]
 
     # Constants as registers and views
 

@@ -1,8 +1,9 @@
 """Number formats: which integers stand for which reals (DESIGN D4).
 
 A value is int16 with a power-of-two scale and a twofold margin over calibration. One whose largest magnitude is far from its typical
-one is *widened* to 24 bits; one that even these can't hold well gets, where products read it, a *scale per row* at run time. What
-its consumers ask for (``prover.passes.plan``) comes before either. Weights are int16 or int8 with a real scale per output channel.
+one is *widened* to 24 bits, and two more for an eightfold margin; one that even these can't hold well gets, where products read it, a
+*scale per row* at run time. What its consumers ask for (``prover.passes.plan``) comes before either. Weights are int16 or int8 with a
+real scale per output channel.
 
 ``w16a16``, ``w8a16``: bits of weights and values, widening what exceeds its typical magnitude 24-fold. ``w16a16/8``: 8-fold.
 """
@@ -29,6 +30,9 @@ OUTLIER = 24.0
 
 WIDE_BITS = 23
 """Bits of magnitude of a widened value: a product with 16-bit weights stays exact in float64."""
+
+TAIL_BITS = 2
+"""Bits of a widened value beyond those: of a tail, samples show little (a rare token is four times as large as any in a page of text)."""
 
 ROW_OUTLIER = 2.0**16
 """A value whose magnitude exceeds its typical one by this factor gets a scale per row where products read it."""
@@ -70,6 +74,14 @@ class Formats:
         """Whether a value gets a scale per row at run time, where products read its rows."""
         return observed.wish.rows and observed.outlier > self.row_outlier
 
+    def widened(self, observed: Range) -> bool:
+        """Whether a value's magnitude is so far from its typical one that it gets more bits."""
+        return observed.wish.bits is None and not self.by_row(observed) and observed.outlier > self.outlier
+
+    def margin(self, observed: Range) -> float:
+        """What a calibrated magnitude is multiplied by before a format is chosen."""
+        return MARGIN * 2.0**TAIL_BITS if self.widened(observed) else MARGIN
+
     def value(self, observed: Range) -> Format:
         """The format of a value that is stored."""
         wish = observed.wish
@@ -78,13 +90,15 @@ class Formats:
         if wish.unit:
             # A result may be 1 itself; what lies on the way may be a step less.
             return Format(DType.I16, 14 if wish.fine else 15, DType.I16.min, DType.I16.max)
-        magnitude = observed.magnitude * (1.0 if observed.drawn else MARGIN) + observed.room
+        magnitude = observed.magnitude * (1.0 if observed.drawn else self.margin(observed)) + observed.room
         bits = 15
         if wish.bits is not None:
             bits = wish.bits
         elif self.by_row(observed):
             bits = ROW_BITS
-        elif wish.last or wish.costly or observed.outlier > self.outlier:
+        elif self.widened(observed):
+            bits = WIDE_BITS + TAIL_BITS
+        elif wish.last or wish.costly:
             bits = WIDE_BITS
         if observed.magnitude and (observed.deep or magnitude >= 2.0 ** (bits + SCALE_LIMIT)):
             # Room for infinities, or for magnitudes that no scale reaches with fewer bits.

@@ -18,7 +18,7 @@ from prover import keys, progress
 from prover.builder import Builder
 from prover.capture import Graph, Var, capture
 from prover.draft import Const, Tensor, View
-from prover.fidelity import FAR, Fidelity
+from prover.fidelity import FAR, Fidelity, fidelity_of
 from prover.formats import Format, Formats, formats_named, is_real, uncut
 from prover.memory import give_back
 from prover.model import Compiled, Model, described, evaluated, function_name
@@ -42,9 +42,6 @@ from rollup.program import Program
 from rollup.types import DType
 
 LOG = logging.getLogger(__name__)
-COMPACT_BYTES = 1 << 26
-"""Constants from which on the executor that measures a fresh model's fidelity is a compact one."""
-
 REPORTED = 32
 """Calibration samples on which the fidelity of a fresh model is measured."""
 
@@ -116,10 +113,14 @@ def lower(
 def _measured(
     program: Program, fn: Callable[..., Any], given: Sequence[Any], compiled: Compiled
 ) -> tuple[Model, Fidelity]:
-    # A large model's fidelity is measured in little memory: that of its weights counts already.
-    held = sum(array.nbytes for array in program.constants.values())
-    model = Model(program, fn, compact=held > COMPACT_BYTES, compiled=compiled)
+    model = Model(program, fn, compiled=compiled).measuring()
     return model, model.fidelity(given[:REPORTED])
+
+
+def measured(model: Model, calibration: Sequence[tuple[Any, ...]]) -> Fidelity:
+    """The fidelity of a fresh model on its calibration samples; it is known already unless there were more than ``REPORTED``."""
+    found = fidelity_of(model.program.meta)
+    return found if found and found.samples == len(calibration) else model.measuring().fidelity(calibration)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,9 @@ BATCH = 64
 BATCH_BYTES = 1 << 26
 """Bytes of the traces of samples that are compared together; one sample may have more."""
 
+COMPACT_BYTES = 1 << 26
+"""Constants from which on a model is measured with a compact executor."""
+
 INSIDE = 4
 """Samples on which it is measured what saturates inside a program, and what its values lose: each is executed value by value."""
 
@@ -64,6 +67,13 @@ class Model:
     def executor(self) -> Executor:
         # A compact executor measures, it claims nothing: what an inexact kernel would change there is a figure.
         return Executor(self.program, self_test=not self.compact, compact=self.compact)
+
+    def measuring(self) -> Model:
+        """The model for measuring it: a large one in little memory, since that of its weights counts already."""
+        held = sum(array.nbytes for array in self.program.constants.values())
+        if self.compact or held <= COMPACT_BYTES:
+            return self
+        return Model(self.program, self.fn, compact=True, compiled=self._compiled)
 
     def noted(self, **meta: Any) -> Model:
         """The same model with entries of the program's metadata added or replaced; the executor is shared unless compact."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from prover.fidelity import Fidelity
 from prover.formats import is_real
-from prover.lower import lower
+from prover.lower import lower, measured
 from prover.model import Model
 from prover.trace import trace_bytes
 from rollup.errors import LoweringError
@@ -187,7 +187,7 @@ def choose(
             # Nothing lies between the two factors: the same program again, which did not meet the target.
             attempts.append(Attempt(name, cost.trace_bytes, cost.work, known[identity], False))
             continue
-        fidelity = model.fidelity(calibration)
+        fidelity = measured(model, calibration)
         reached = known[identity] = target.reached(fidelity)
         attempts.append(Attempt(name, cost.trace_bytes, cost.work, reached, target.met(reached)))
         if attempts[-1].met:

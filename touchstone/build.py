@@ -8,6 +8,7 @@ from typing import Any
 
 from prover import Model, lower
 from prover.fidelity import FAR, Fidelity
+from prover.lower import measured
 from prover.model import INSIDE
 from prover.precision import Compared
 from prover.saturation import Saturated
@@ -93,13 +94,14 @@ def build(
     else:
         model = lower(origin.fn, *calibration[0], formats=formats or DEFAULT, calibration=calibration)
         model = named(model, origin)
-        fidelity = model.fidelity(calibration)
+        fidelity = measured(model, calibration)
+    measuring = model.measuring()
     built = Built(
         model,
         fidelity,
-        model.fidelity(other) if other else None,
+        measuring.fidelity(other) if other else None,
         how,
-        model.saturation(calibration),
+        measuring.saturation(calibration),
         min(INSIDE, len(calibration)),
         wanted,
         choice,

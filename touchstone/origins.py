@@ -15,7 +15,10 @@ from rollup.errors import LoweringError
 
 
 class Tokens(Protocol):
-    """Text as token ids and back."""
+    """Text as token ids and back. ``prefix``: the tokens that stand in front of every text."""
+
+    @property
+    def prefix(self) -> list[int]: ...
 
     def encode(self, text: str) -> list[int]: ...
 

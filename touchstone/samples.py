@@ -72,16 +72,19 @@ def split(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
 def windows(text: str, language: Language, length: int, source: str) -> list[Sample]:
     """Samples of a language model, as it is claimed about: consecutive pieces of a text, the last token of each being the answer.
 
+    Each begins as the tokenizer begins a text: what a model computes at a bos token, and from it ever after, is like nothing else.
     A text of fewer tokens than ``length`` gives one piece, padded.
     """
     if length < 2:
         raise LoweringError(f"a pass of {length} tokens predicts nothing; give a length of at least 2")
-    tokens = language.tokenizer.encode(text)
+    prefix = language.tokenizer.prefix
+    tokens = language.tokenizer.encode(text)[len(prefix) :]
     if len(tokens) < 2:
         raise LoweringError(f"{source} holds hardly any text; give some that is like what the model will see")
-    count = max(1, len(tokens) // length)
+    step = length - len(prefix)
+    count = max(1, len(tokens) // step)
     chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_WINDOWS)).round().astype(int))
-    pieces = [tokens[at * length : (at + 1) * length] for at in chosen]
+    pieces = [[*prefix, *tokens[at * step : (at + 1) * step]] for at in chosen]
     return [language.claim_input(piece[:-1], piece[-1:], length) for piece in pieces]
 
 

@@ -119,7 +119,12 @@ class Tokenizer:
             ids = self._pieces.encode(text, special)
         else:
             ids = (self._with_special if special else self._plain).encode(text, add_special_tokens=False).ids
-        return [self.bos, *ids] if special and self._begins and self.bos is not None else ids
+        return [*self.prefix, *ids] if special else ids
+
+    @property
+    def prefix(self) -> list[int]:
+        """What stands in front of every text: the bos token where the model wants one."""
+        return [self.bos] if self._begins and self.bos is not None else []
 
     def _check(self, text: str) -> None:
         """BPE leaves out what it has no token for; nobody should sign a claim about a text with holes."""
@@ -159,7 +164,7 @@ class Tokenizer:
         if default is not None and turns[0][0] != "system":
             turns.insert(0, ("system", default))
         newline = self.encode("\n", special=False)
-        ids = [self.bos] if self._begins and self.bos is not None else []
+        ids = self.prefix
         for role, content in turns:
             ids += [start, *self.encode(f"{role}\n{content}", special=False), end, *newline]
         return [*ids, start, *self.encode("assistant\n", special=False)]

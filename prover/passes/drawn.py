@@ -89,7 +89,9 @@ def _uniform(node: Node, words: Known) -> Interval | None:
 
 def _function(node: Node, found: Known) -> Interval | None:
     operands = node.inputs[1:] if node.name == "select_n" else node.inputs
-    if not any(isinstance(x, Var) for x in operands):
+    variables = [x for x in operands if isinstance(x, Var)]
+    # Constants are looked at last: most of them are weights, and meet nothing that is drawn.
+    if not variables or any(x not in found for x in variables):
         return None
     each = [_read(x, found) for x in operands]
     known = [x for x in each if x is not None]
@@ -125,5 +127,6 @@ def _read(operand: Operand, known: Known) -> Interval | None:
     """The interval of a known variable, or of a finite constant."""
     if isinstance(operand, Var):
         return known.get(operand)
-    array = np.asarray(operand.array if isinstance(operand, Stacked) else operand).astype(np.float64)
-    return (float(array.min()), float(array.max())) if array.size and np.isfinite(array).all() else None
+    array = np.asarray(operand.array if isinstance(operand, Stacked) else operand)
+    ends = (float(array.min()), float(array.max())) if array.size else (np.nan, np.nan)
+    return ends if np.isfinite(ends).all() else None

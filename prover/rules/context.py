@@ -14,7 +14,7 @@ from prover.builder import Builder
 from prover.capture import Graph, Node, Operand, Stacked, Var
 from prover.draft import WORD, Chain, Coder, Const, Draft, Stands
 from prover.expansions import EXPANSIONS
-from prover.formats import MARGIN, horizon, scale_for
+from prover.formats import MARGIN, TAIL_BITS, horizon, scale_for
 from prover.passes.calibrate import Range
 from prover.passes.fold import computed
 from rollup.errors import UnsupportedError
@@ -216,10 +216,12 @@ class Context:
         return coder.done(fix.register, fix.scale, dtype=var.dtype, range=self.ranges[var], chain=chain)
 
     def fit(self, coder: Coder, fix: Fix, bits: int) -> Fix:
-        """At most ``bits`` bits of magnitude: saturate to twice the margin over calibration if that helps, then round low bits off."""
+        """At most ``bits`` bits of magnitude: saturate to twice its margin over calibration if that helps, then round low bits off."""
         if coder.bits(fix.register) <= bits:
             return fix
-        reach = 2 * MARGIN * fix.range.magnitude + fix.range.room
+        # A statistic may be a sum of squares of a value with a tail.
+        margin = MARGIN * 4.0**TAIL_BITS if fix.range.wish.whole else self.builder.formats.margin(fix.range)
+        reach = 2 * margin * fix.range.magnitude + fix.range.room
         bound = int(reach * 2.0**fix.scale) + 1 if fix.scale < 1000 else 0
         register = fix.register
         if bound.bit_length() < coder.bits(register):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prover.builder import Quantised
 from prover.capture import Node
 from prover.draft import BOX, WORD, Coder, Const, Draft, View
 from prover.formats import quantize, weight_steps
@@ -16,6 +17,7 @@ from prover.rules.movement import Affine
 from prover.rules.multipliers import Multipliers
 from prover.rules.reduction import innermost, reduced
 from prover.rules.rows import by_row, shifted_back
+from rollup.audit.intervals import SHARP_LIMIT
 from rollup.errors import LoweringError
 from rollup.ops import ITERATION, Monoid, Term
 from rollup.types import DType
@@ -26,11 +28,15 @@ QUANTISED_ELEMENTS = 1 << 20
 
 @dataclass(frozen=True)
 class Weights:
-    """Quantised weights: a view, and what turns an accumulator into reals: ``real = acc * factor[channel]``."""
+    """Quantised weights: a view, and what turns an accumulator into reals: ``real = acc * factor[channel]``.
+
+    ``sum``: the largest of the sums of magnitudes over a channel.
+    """
 
     view: View
     factor: np.ndarray
     stacked: bool
+    sum: int
 
 
 def weights(
@@ -53,11 +59,26 @@ def weights(
     moved = np.transpose(const.array, axes)
     count, outer = lead + len(kept), moved.shape[: lead + len(kept)]
     dtype = DType.I16 if fine else ctx.builder.formats.weight
+    known = None if chosen is None else np.transpose(chosen, axes)
+    if known is None:
+        found = ctx.builder.quantised(moved, count, dtype, lambda: _quantised(ctx, moved, count, dtype))
+    else:
+        found = _quantised(ctx, moved, count, dtype, known)
+    names = (*((ITERATION,) if lead else ()), *kept, *summed)
+    view = View(found.tensor, moved.shape, (0,) * moved.ndim, tuple(Term(d, var, 1) for d, var in enumerate(names)))
+    return Weights(view, found.factors.reshape(outer), const.stacked, found.sum)
+
+
+def _quantised(
+    ctx: Context, moved: np.ndarray, count: int, dtype: DType, chosen: np.ndarray | None = None
+) -> Quantised:
+    """Weights whose first ``count`` axes are channels; ``chosen``: their integers, if a pass chose them."""
     # Channel by channel, some at a time: a large weight is never held in double precision as a whole.
     rows = moved.reshape(-1, *moved.shape[count:])
     integers = np.empty(rows.shape, dtype=dtype.numpy)
-    known = None if chosen is None else np.transpose(chosen, axes).reshape(rows.shape)
     factors = np.empty(len(rows))
+    known = None if chosen is None else chosen.reshape(rows.shape)
+    most, inner = 0, tuple(range(1, rows.ndim))
     step = max(1, QUANTISED_ELEMENTS // max(1, math.prod(rows.shape[1:])))
     for start in range(0, len(rows), step):
         part = rows[start : start + step].astype(np.float64)
@@ -66,15 +87,11 @@ def weights(
                 f"{ctx.builder.where}: a weight is not finite; a program has finite weights only, repair the model"
             )
         factor = weight_steps(part, 1, dtype)
-        if known is None:
-            integers[start : start + step] = quantize(part / factor, 0, -dtype.max, dtype.max)
-        else:
-            integers[start : start + step] = known[start : start + step]
+        found = quantize(part / factor, 0, -dtype.max, dtype.max) if known is None else known[start : start + step]
+        integers[start : start + step] = found
+        most = max(most, int(np.abs(found).sum(axis=inner, dtype=np.int64).max()))
         factors[start : start + step] = factor.reshape(-1)
-    tensor = ctx.builder.constant(integers.reshape(moved.shape), dtype)
-    names = (*((ITERATION,) if lead else ()), *kept, *summed)
-    view = View(tensor, moved.shape, (0,) * moved.ndim, tuple(Term(d, var, 1) for d, var in enumerate(names)))
-    return Weights(view, factors.reshape(outer), const.stacked)
+    return Quantised(ctx.builder.constant(integers.reshape(moved.shape), dtype), factors, most)
 
 
 def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) -> Draft:
@@ -83,9 +100,10 @@ def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) ->
     ``channels``: the output dimensions that the axes of ``w.factor`` correspond to.
     """
     coder, own, scale = Coder(draft), len(draft.code), draft.scale
-    excess = coder.bits(own) - (WORD - 1 - 15) if draft.code else 0
+    excess = coder.bits(own) - (WORD - 1 - 15) if draft.code else _sum_bits(draft, w) - (WORD + 1 - 15)
     if excess > 0:
-        # Rows that were shifted back have more bits than a multiplier leaves room for; the lowest are far below any format.
+        # Rows that were shifted back, and long sums, have more bits than a multiplier leaves room for; the lowest are far below any
+        # format.
         own, scale = coder.shift(own, -excess), scale - excess
     acc = coder.bits(own)
     bits = max(15, min(24, WORD - 1 - acc))
@@ -100,6 +118,15 @@ def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) ->
         names: dict[int, Affine] = {axis: (0, ((channel, 1),)) for axis, channel in enumerate(channels)}
         register = m.applied(coder, own, coder.load(view.renamed(names)), *coder.bounds[own])
     return coder.done(register, out)
+
+
+def _sum_bits(draft: Draft, w: Weights) -> int:
+    """Bits of magnitude that a sum over weights certainly has at most, as the audit will find it: of very large ones it adds up none."""
+    if w.view.tensor.elements > SHARP_LIMIT:
+        return draft.bits
+    other = next(view for view in draft.views if view.tensor is not w.view.tensor)
+    reach = max(abs(other.tensor.low), abs(other.tensor.high), abs(other.fill))
+    return min((reach * w.sum).bit_length(), draft.bits)
 
 
 def stored(ctx: Context, item: Item, axes: Sequence[int]) -> Draft:

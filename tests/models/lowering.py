@@ -1,6 +1,6 @@
 """Lowering as a user does it: in a process of its own, whose time and memory are measured.
 
-``python -m tests.models.lowering CASE FOLDER`` lowers one of ``PROGRAMS`` and saves it.
+``python -m tests.models.lowering MODEL KIND FOLDER`` lowers a model (``smollm2``, ``gemma3``) as one of ``KINDS`` and saves it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from pathlib import Path
 
 from prover import Model, load
 from tests.machine import ROOT
-from tests.models import smollm2
+from tests.models.decoder import SHORT, Decoder
+from tests.models.gemma3 import GEMMA3
+from tests.models.smollm2 import SMOLLM2
 
-PROGRAMS: Mapping[str, Callable[[], Model]] = {
-    "smollm2-w16a16": smollm2.lowered,
-    "smollm2-w8a16": lambda: smollm2.lowered(formats="w8a16"),
-    "smollm2-short": lambda: smollm2.lowered(smollm2.SHORT),
+DECODERS = (SMOLLM2, GEMMA3)
+KINDS: Mapping[str, Callable[[Decoder], Model]] = {
+    "w16a16": lambda decoder: decoder.lowered(),
+    "w8a16": lambda decoder: decoder.lowered(formats="w8a16"),
+    "short": lambda decoder: decoder.lowered(SHORT),
 }
 NOTE = "lowering.json"
 
@@ -34,27 +37,33 @@ class Lowering:
     peak: int
 
 
-def lowered(name: str, programs: Path) -> Lowering:
-    """Lower and save ``name`` under ``programs``, unless an earlier run did; how that went."""
-    folder = programs / name
+def lowered(decoder: Decoder, kind: str, programs: Path) -> Lowering:
+    """Lower and save a program under ``programs``, unless an earlier run did; how that went."""
+    folder = _folder(decoder, kind, programs)
     note = folder / NOTE
     if note.exists():
         return Lowering(**json.loads(note.read_text()))
     started = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-m", "tests.models.lowering", name, str(folder)], cwd=ROOT)
+    command = [sys.executable, "-m", "tests.models.lowering", decoder.key, kind, str(folder)]
+    process = subprocess.Popen(command, cwd=ROOT)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"lowering {name} ended with {process.returncode}")
+        raise RuntimeError(f"lowering {decoder.name} as {kind} ended with {process.returncode}")
     found = Lowering(round(time.monotonic() - started, 1), usage.ru_maxrss * 1024)
     note.write_text(json.dumps(asdict(found)) + "\n")
     return found
 
 
-def program(name: str, programs: Path) -> Model:
+def program(decoder: Decoder, kind: str, programs: Path) -> Model:
     """The saved program, with the float function."""
-    return load(programs / name, smollm2.language().fn)
+    return load(_folder(decoder, kind, programs), decoder.language.fn)
+
+
+def _folder(decoder: Decoder, kind: str, programs: Path) -> Path:
+    return programs / f"{decoder.key}-{kind}"
 
 
 if __name__ == "__main__":
-    PROGRAMS[sys.argv[1]]().save(sys.argv[2])
+    MODEL, KIND, FOLDER = sys.argv[1:]
+    KINDS[KIND](next(one for one in DECODERS if one.key == MODEL)).save(FOLDER)

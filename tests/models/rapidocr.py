@@ -192,7 +192,12 @@ def _case(
     answers: Callable[[Model], list[Row]],
 ) -> Case:
     return Case(
-        network.name, lambda: network.fn, lambda: network.lowered(pictures(CALIBRATION_LINES)), samples, answers
+        network.name,
+        PACKAGE,
+        lambda: network.fn,
+        lambda: network.lowered(pictures(CALIBRATION_LINES)),
+        samples,
+        answers,
     )
 
 

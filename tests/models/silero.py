@@ -89,4 +89,4 @@ def answers(model: Model) -> list[Row]:
     return [every(NAME, f"frames whose decision (p > {THRESHOLD}) is onnxruntime's", same, count)]
 
 
-CASE = Case(NAME, lambda: network().fn, lowered, samples, answers)
+CASE = Case(NAME, NAME, lambda: network().fn, lowered, samples, answers)

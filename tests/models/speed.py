@@ -1,7 +1,8 @@
-"""How fast SmolLM2's integer program runs, next to JAX float32 of the same function on the same machine in the same minutes.
+"""How fast a language model's integer program runs, next to JAX float32 of the same function on the same machine in the same minutes.
 
-``python -m tests.models.speed FOLDER`` measures a saved program (``tests.models.lowering`` makes one); ``--json FILE`` writes the
-rows. Integers and floats take turns, so that what else the machine does slows both; a ratio is one turn's, and its median counts.
+``python -m tests.models.speed FOLDER`` measures a saved program of SmolLM2 (``tests.models.lowering`` makes one); ``--json FILE``
+writes the rows. Integers and floats take turns, so that what else the machine does slows both; a ratio is one turn's, and its median
+counts.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ import numpy as np
 from prover import Model, load
 from prover.gguf.transformer import forward
 from prover.incremental import Incremental
-from tests.models import float_decode, smollm2
+from tests.models import float_decode
+from tests.models.decoder import Decoder
 from tests.models.rows import Row, at_most, every, figure, text
+from tests.models.smollm2 import SMOLLM2
 
 PREFILL_RATIO = 3.0
 DECODE_RATIO = 2.5
@@ -39,20 +42,22 @@ def _seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
-def _compared(measure: str, integers: Sequence[float], floats: Sequence[float], bound: float) -> Iterator[Row]:
+def _compared(
+    name: str, measure: str, integers: Sequence[float], floats: Sequence[float], bound: float
+) -> Iterator[Row]:
     """The ratio of paired times, and both times' medians."""
     ratios = [mine / other for mine, other in zip(integers, floats, strict=True)]
     spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
     yield at_most(
-        smollm2.NAME,
+        name,
         f"{measure} over float32's, median of {len(ratios)}",
         statistics.median(ratios),
         bound,
         lambda value: f"{value:.2f}" if value == bound else f"{value:.2f} ({spread})",
     )
-    for name, times in (("integers", integers), ("float32", floats)):
+    for kind, times in (("integers", integers), ("float32", floats)):
         shown = f"{1e3 * statistics.median(times):.1f} ({1e3 * min(times):.1f} to {1e3 * max(times):.1f})"
-        yield Row(smollm2.NAME, f"{measure}, {name}, ms", 1e3 * statistics.median(times), shown, "", None)
+        yield Row(name, f"{measure}, {kind}, ms", 1e3 * statistics.median(times), shown, "", None)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -60,9 +65,9 @@ def _pass(config: Any, weights: Any, tokens: Any) -> Any:
     return jnp.argmax(forward(config, weights, tokens), axis=-1)
 
 
-def prefill(model: Model, repeats: int) -> Iterator[Row]:
+def prefill(decoder: Decoder, model: Model, repeats: int) -> Iterator[Row]:
     """One pass over all positions, each way."""
-    known, sample = smollm2.language(), smollm2.samples(count=1)[0]
+    known, sample = decoder.language, decoder.samples(count=1)[0]
     inputs, weights = model.quantize(*sample), jax.device_put(known.weights)
 
     def floats() -> None:
@@ -75,13 +80,17 @@ def prefill(model: Model, repeats: int) -> Iterator[Row]:
     integers()
     pairs = [(_seconds(floats), _seconds(integers)) for _ in range(repeats)]
     yield from _compared(
-        f"a pass over {len(sample[0])} tokens", [b for _, b in pairs], [a for a, _ in pairs], PREFILL_RATIO
+        decoder.name,
+        f"a pass over {len(sample[0])} tokens",
+        [b for _, b in pairs],
+        [a for a, _ in pairs],
+        PREFILL_RATIO,
     )
 
 
-def decoding(model: Model, machine: Incremental, steps: int) -> Iterator[Row]:
+def decoding(decoder: Decoder, model: Model, machine: Incremental, steps: int) -> Iterator[Row]:
     """One token after the other, each way; and whether the rows are the pass's, bit for bit."""
-    known, sample = smollm2.language(), smollm2.samples(count=1)[0]
+    known, sample = decoder.language, decoder.samples(count=1)[0]
     inputs, weights, config = model.quantize(*sample), jax.device_put(known.weights), known.config
     tokens = inputs[0]
     whole = model.executor.outputs(inputs)[machine.output]
@@ -104,11 +113,13 @@ def decoding(model: Model, machine: Incremental, steps: int) -> Iterator[Row]:
         found.append(int(row))
         times.append((middle - started, time.perf_counter() - middle))
     # The first step compiles.
-    yield from _compared("decoding a token", [b for _, b in times[1:]], [a for a, _ in times[1:]], DECODE_RATIO)
+    yield from _compared(
+        decoder.name, "decoding a token", [b for _, b in times[1:]], [a for a, _ in times[1:]], DECODE_RATIO
+    )
     same = sum(one == other for one, other in zip(found, whole.tolist(), strict=False))
-    yield every(smollm2.NAME, "rows decoded that are the pass's, bit for bit", same, len(found))
+    yield every(decoder.name, "rows decoded that are the pass's, bit for bit", same, len(found))
     alike = sum(one == other for one, other in zip(floats, found, strict=True))
-    yield figure(smollm2.NAME, f"of {len(found)} best tokens, those of float32 decoding", alike)
+    yield figure(decoder.name, f"of {len(found)} best tokens, those of float32 decoding", alike)
 
 
 def compilation(work: Callable[[], Any]) -> float:
@@ -117,9 +128,9 @@ def compilation(work: Callable[[], Any]) -> float:
     return max(0.0, first - _seconds(work))
 
 
-def speed(model: Model, quick: bool = False) -> Iterator[Row]:
+def speed(decoder: Decoder, model: Model, quick: bool = False) -> Iterator[Row]:
     """All rows about speed, the model's pass being compiled already."""
-    inputs = model.quantize(*smollm2.samples(count=1)[0])
+    inputs = model.quantize(*decoder.samples(count=1)[0])
     output = model.program.interface.output("best")
     machine = Incremental(model.executor, output=output, self_test=False)
 
@@ -129,9 +140,9 @@ def speed(model: Model, quick: bool = False) -> Iterator[Row]:
 
     seconds = compilation(rows)
     measure = "compiling blocks of rows and single rows, s"
-    yield at_most(smollm2.NAME, measure, seconds, COMPILE_SECONDS, lambda value: f"{value:.1f}")
-    yield from prefill(model, 3 if quick else 9)
-    yield from decoding(model, machine, 8 if quick else 60)
+    yield at_most(decoder.name, measure, seconds, COMPILE_SECONDS, lambda value: f"{value:.1f}")
+    yield from prefill(decoder, model, 3 if quick else 9)
+    yield from decoding(decoder, model, machine, 8 if quick else 60)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -141,13 +152,13 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     started = time.perf_counter()
     model = load(options.program)
-    rows = [at_most(smollm2.NAME, "loading the program, s", time.perf_counter() - started, 10, lambda v: f"{v:.1f}")]
+    rows = [at_most(SMOLLM2.name, "loading the program, s", time.perf_counter() - started, 10, lambda v: f"{v:.1f}")]
     prepared = _seconds(lambda: model.executor)
-    rows.append(figure(smollm2.NAME, "preparing and self-testing its kernels, s", prepared, lambda v: f"{v:.1f}"))
-    inputs = model.quantize(*smollm2.samples(count=1)[0])
+    rows.append(figure(SMOLLM2.name, "preparing and self-testing its kernels, s", prepared, lambda v: f"{v:.1f}"))
+    inputs = model.quantize(*SMOLLM2.samples(count=1)[0])
     compiled = compilation(lambda: model.executor.outputs(inputs))
-    rows.append(at_most(smollm2.NAME, "compiling a pass, s", compiled, COMPILE_SECONDS, lambda v: f"{v:.1f}"))
-    rows += speed(model)
+    rows.append(at_most(SMOLLM2.name, "compiling a pass, s", compiled, COMPILE_SECONDS, lambda v: f"{v:.1f}"))
+    rows += speed(SMOLLM2, model)
     print(text(rows))
     if options.json:
         options.json.write_text(json.dumps({"rows": [row.to_json() for row in rows]}, indent=1) + "\n")

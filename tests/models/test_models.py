@@ -8,11 +8,12 @@ import pytest
 
 from prover import Model, load_gguf, lower
 from tests.lockstep.evm import Prover
-from tests.models import magika, silero, smollm2
+from tests.models import magika, silero
 from tests.models.campaign import STEP_GAS
 from tests.models.case import Case, Sample
 from tests.models.disputes import disputes
 from tests.models.lockstep import compare
+from tests.models.smollm2 import SMOLLM2
 from tests.models.texts import calibration_text, held_out_paragraphs, sentences
 from tests.models.tiny_llama import write_tiny_llama
 
@@ -54,10 +55,10 @@ def test_a_real_model_answers_as_onnxruntime_does_and_every_op_of_it_can_be_disp
 
 @pytest.mark.models
 def test_layers_of_a_real_language_model_keep_its_choices_and_every_op_can_be_disputed(contract: Prover) -> None:
-    known = smollm2.cut(LAYERS)
-    model = smollm2.lowered(POSITIONS, known=known)
-    given = smollm2.samples(POSITIONS, 8)
-    found = smollm2.text(model, given, known)
+    known = SMOLLM2.cut(LAYERS)
+    model = SMOLLM2.lowered(POSITIONS, known=known)
+    given = SMOLLM2.samples(POSITIONS, 8)
+    found = SMOLLM2.text(model, given, known)
     assert found.positions == 8 * POSITIONS
     assert found.agreed_clear == 1.0 and found.divergence < 1e-4, found
     hold(model, given[0], contract)

@@ -17,8 +17,13 @@ from jax.extend import core
 
 from prover import Model, load, lower
 from prover.capture import Graph, Var, capture
+from prover.draft import Coder, Draft
 from prover.expansions import EXPANSIONS
-from prover.rules import RULES
+from prover.fidelity import Fidelity
+from prover.passes.calibrate import Range
+from prover.rules import RULES, linear
+from prover.rules.multipliers import Multipliers
+from rollup.audit import intervals
 from rollup.errors import EncodingError, ExecutionError, LoweringError, UnsupportedError
 from rollup.interface import encode_interface
 from tests.prover.cases import CASES, lstm, reals
@@ -78,6 +83,31 @@ def test_outliers_are_widened() -> None:
     scale = np.r_[np.ones(63), 50000.0].astype(np.float32)
     model = lower(lambda x: jnp.exp(x * 0) * x * scale @ weight, np.full(64, 0.001, np.float32))
     assert any(op.dtype.name == "I32" for op in model.program.ops)
+
+
+@pytest.mark.parametrize("summed", [True, False], ids=["weights added up", "too many of them"])
+def test_a_widened_value_has_room_for_a_tail_that_no_sample_showed(
+    summed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the MLP of a Gemma has it, whose post-norm makes any magnitude of it a row of the usual size."""
+    if not summed:
+        monkeypatch.setattr(linear, "SHARP_LIMIT", 0)
+        monkeypatch.setitem(intervals.__globals__, "SHARP_LIMIT", 0)
+    weight = np.tile(np.eye(64, dtype=np.float32), (1, 32))
+    weight[:2, -1] = 600.0
+    # Channels of unlike size have multipliers of their own; most weights are small, so that their sum says more than their number.
+    last = (np.random.default_rng(0).uniform(size=(2048, 2)) ** 4 * [1.0, 0.3]).astype(np.float32)
+    usual = np.r_[1.0, -0.9, np.ones(62)].astype(np.float32)
+    rare = np.r_[1.0, -0.25, np.ones(62)].astype(np.float32)
+
+    def normed(x: Any) -> Any:
+        hidden = x @ weight
+        return hidden * lax.rsqrt(jnp.mean(jnp.square(hidden))) @ last
+
+    expected = np.asarray(normed(rare))
+    model = lower(normed, usual)
+    np.testing.assert_allclose(model.predict(rare), expected, rtol=1e-3)
+    assert (rare @ weight).max() > 7 * (usual @ weight).max()
 
 
 def test_an_lstm_of_300_steps_is_one_segment() -> None:
@@ -293,3 +323,39 @@ def test_a_manifest_decides_nothing_that_its_id_does_not_commit_to(tmp_path: Any
     found = load(tmp_path / "m")
     assert found.program.id == model.program.id
     jax.tree.map(np.testing.assert_array_equal, found.predict(x), right)
+
+
+def test_a_head_that_is_the_embedding_is_quantised_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = jnp.asarray(reals(2048, 32))
+    shapes: list[tuple[int, ...]] = []
+
+    def counted(ctx: Any, moved: np.ndarray, count: int, dtype: Any) -> Any:
+        shapes.append(moved.shape)
+        return quantised(ctx, moved, count, dtype)
+
+    quantised = linear._quantised
+    monkeypatch.setattr(linear, "_quantised", counted)
+    monkeypatch.setattr(Model, "fidelity", lambda self, samples: Fidelity(0, (), 0))
+    tokens = np.arange(4, dtype=np.int32)
+    model = lower(lambda tokens: jnp.einsum("ni,oi->no", table[tokens], table), tokens)
+    assert shapes == [table.shape]
+    assert len([array for array in model.program.constants.values() if array.size == table.size]) == 1
+    # The same memory with its channels along another axis is other weights.
+    square = jnp.asarray(reals(256, 256))
+    lower(lambda tokens: square[tokens] @ square, tokens)
+    assert shapes[1:] == [square.shape] * 2
+
+
+def test_bounds_of_channels_are_those_of_every_channel_by_itself() -> None:
+    random = np.random.default_rng(0)
+    m = Multipliers.of(random.normal(size=64) * 2.0 ** random.integers(-9, 3, 64), 15)
+    low, high = -12_345, 1_000_001
+    each = [
+        (x * int(a) >> int(s)) + d
+        for a, s in zip(m.mantissas, m.shifts, strict=True)
+        for x in (low, high)
+        for d in (0, 1)
+    ]
+    coder = Coder(Draft((64,), np.dtype(np.float32), Range(0, 1, 1)))
+    x = coder.index(0, 64)
+    assert coder.bounds[m.multiplied(coder, x, x, x, low, high)] == (min(each), max(each))

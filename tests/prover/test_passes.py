@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from jax import lax
 from prover.capture import Graph, Stacked, capture, evaluate
 from prover.passes import calibrate as passes
 from prover.passes.calibrate import calibrate
+from prover.passes.drawn import drawn
 from prover.passes.fold import fold
 from prover.passes.plan import Plan
 from rollup.errors import LoweringError
@@ -131,3 +133,13 @@ def test_equal_primitives_are_compiled_once() -> None:
     observe = passes._Observer(graph, Plan(), 3)
     observe([np.stack([reals(8)] * 3)])
     assert len(graph.nodes) >= 200 and len(observe._primitives.compiled) <= 6
+
+
+def test_weights_are_not_copied_to_see_what_is_drawn() -> None:
+    weights = np.ones((512, 1024), np.float32)
+    graph, _, _ = capture(lambda x: x * weights, (weights[0],))
+    tracemalloc.start()
+    assert drawn(graph) == {}
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < weights.nbytes / 8

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from prover import Model, lower
+from prover.fidelity import Fidelity
 from prover.targets import MEASURES, Target, choose
 from rollup.errors import LoweringError
 from tests.prover.cases import reals
@@ -99,3 +101,22 @@ def test_what_is_no_target_says_what_is_one(text: str, words: str) -> None:
 def test_a_bound_is_met_by_equality() -> None:
     for measure in MEASURES:
         assert Target(measure, 0.5).met(0.5)
+
+
+def test_calibration_samples_are_measured_once_and_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[tuple[int, bool]] = []
+    fidelity = Model.fidelity
+
+    def noted(model: Model, samples: Any) -> Fidelity:
+        measured.append((len(samples), model.compact))
+        return fidelity(model, samples)
+
+    monkeypatch.setattr(Model, "fidelity", noted)
+    few = choose(network, SAMPLES[:3], Target.parse("rel=1"), ["w16a16"])
+    assert measured == [(3, False)] and few.fidelity.samples == 3
+    # Of more samples than are looked at by default; and of a model that is large.
+    monkeypatch.setitem(lower.__globals__, "REPORTED", 2)
+    monkeypatch.setattr("prover.model.COMPACT_BYTES", 0)
+    more = choose(network, SAMPLES[:3], Target.parse("rel=1"), ["w16a16"])
+    assert measured[1:] == [(2, True), (3, True)] and more.fidelity == few.fidelity
+    assert not more.model.compact

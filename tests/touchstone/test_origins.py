@@ -115,3 +115,16 @@ def test_a_text_becomes_samples_of_the_length_asked_for(tmp_path: Path) -> None:
     (tmp_path / "short.txt").write_text("hello the world")
     ((tokens, prompt, length),) = read_samples(str(tmp_path / "short.txt"), origin, 16)
     assert tokens.shape == (16,) and prompt + 1 == length < 16
+
+
+def test_every_sample_begins_as_the_tokenizer_begins_a_text(tmp_path: Path) -> None:
+    write_tiny_llama(tmp_path / "tiny.gguf", layers=1, width=32, metadata={"tokenizer.ggml.add_bos_token": True})
+    (tmp_path / "words.txt").write_text(TEXT * 30)
+    origin = opened(str(tmp_path / "tiny.gguf"))
+    assert origin.language is not None
+    tokenizer = origin.language.tokenizer
+    samples = read_samples(str(tmp_path / "words.txt"), origin, 16)
+    assert len(samples) > 5 and tokenizer.prefix == [1]
+    rows = [tokens.tolist() for tokens, _, _ in samples]
+    assert all(row[0] == 1 for row in rows)
+    assert [token for row in rows for token in row[1:]] == tokenizer.encode(TEXT * 30)[1 : 1 + 15 * len(rows)]
