@@ -108,8 +108,8 @@ class Formats:
         if bits == 15:
             scale = max(15, scale_for(magnitude, 15)) if wish.bounded else scale_for(magnitude, 15)
             return Format(DType.I16, scale, DType.I16.min, DType.I16.max)
-        # Where all that is possible is small, a value that is asked to be fine has room for it.
-        scale = bits - 1 if wish.bounded and wish.bits is not None else scale_for(magnitude, bits)
+        # Where all that is possible lies within 1, a value that is asked to be fine has room for it.
+        scale = bits if wish.bounded and wish.bits is not None else scale_for(magnitude, bits)
         return Format(DType.I32, scale, -(1 << bits), (1 << bits) - 1)
 
     def inputs(self, observed: Range) -> list[Format]:
@@ -167,7 +167,8 @@ class Format:
 
         A function that is bounded by one loses a step at most where a format ends there; masks are infinities below.
         """
-        bounded = observed.wish.unit or observed.wish.share
+        wish = observed.wish
+        bounded = wish.unit or wish.share or wish.bounded
         meant = observed.drawn or (bounded and math.ldexp(1.0, self.scale) == self.high + 1)
         least, most = uncut(self.dtype)
         return least if meant or observed.room else self.low, most if meant else self.high

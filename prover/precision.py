@@ -104,7 +104,7 @@ class _Pair:
         shape = tuple(self.var.shape[d] for d in self.order)
         back = [self.order.index(d) for d in range(len(shape))]
         lead = value.shape[: value.ndim - 1]
-        moved = value.reshape(*lead, *shape).transpose(*range(len(lead)), *(len(lead) + d for d in back))
+        moved = value.reshape((*lead, *shape)).transpose((*range(len(lead)), *(len(lead) + d for d in back)))
         return moved.reshape(-1)
 
 

@@ -40,6 +40,16 @@ def rounded(array: np.ndarray, name: str) -> np.ndarray:
     return nearest.view(np.float32)
 
 
+def narrowed(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """Reals in the precision in which a model takes them, as the caller's library would send them: on a fine grid the nearest float32 of
+    a number and the number itself are different integers, and a claim has one. What lies beyond the dtype's range stays at its ends.
+    """
+    if array.dtype == dtype or dtype.kind != "f" or not np.all(np.isfinite(array)):
+        return array
+    ends = np.finfo(dtype)
+    return np.clip(array.astype(np.float64), float(ends.min), float(ends.max)).astype(dtype)
+
+
 def prepared(array: Any, name: str, shape: Sequence[int], dtype: str) -> np.ndarray:
     """An input as it is sent: in the model's shape and dtype. Raises ClientError for what would change the caller's
     numbers (a real where integers belong, an integer beyond the dtype).

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 import prover.onnx.rules  # noqa: F401  (fills the table)
-from prover.capture import unfolded
 from prover.onnx import wire
 from prover.onnx.functions import parsed
 from prover.onnx.graph import Walk
@@ -84,7 +84,7 @@ class OnnxModel:
         return replace(self, inputs=left, constants=constants)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_compiled", unfolded(self._traced))
+        object.__setattr__(self, "_compiled", jax.jit(self._traced))
 
     _compiled: Any = field(init=False, repr=False)
 

@@ -122,7 +122,11 @@ def copied(ctx: Context, draft: Draft, order: tuple[int, ...] | None = None) -> 
         if view.tensor.dtype.min <= low and high <= view.tensor.dtype.max
         else DType.holding(low, high)
     )
-    return ctx.builder.read(ctx.builder.emit(draft, dtype, view.tensor.ends), draft)
+    ends = view.tensor.ends
+    if ends is not None and draft.range.room:
+        # What it puts below is an infinity, which was not cut.
+        ends = dtype.min - 1, ends[1]
+    return ctx.builder.read(ctx.builder.emit(draft, dtype, ends), draft)
 
 
 @rule("rev")

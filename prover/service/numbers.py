@@ -35,16 +35,6 @@ def _flags(nested: Any) -> bool:
     return isinstance(nested, bool)
 
 
-def narrowed(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    """Reals in the precision in which the model takes them, as the caller's library would send them; what lies beyond its
-    range stays at its ends.
-    """
-    if array.dtype == dtype or dtype.kind != "f" or not np.all(np.isfinite(array)):
-        return array
-    ends = np.finfo(dtype)
-    return np.clip(array.astype(np.float64), float(ends.min), float(ends.max)).astype(dtype)
-
-
 def list_of(array: np.ndarray) -> Any:
     """The array as numbers of JSON; narrow floats by the value that they stand for."""
     return (array if array.dtype.kind in "iub" else array.astype(np.float64)).tolist()

@@ -13,13 +13,13 @@ import numpy as np
 
 from prover.claims import Made, make_claim
 from prover.model import Model
-from prover.service.numbers import array_of, narrowed
+from prover.service.numbers import array_of
 from prover.trace import Trace
 from rollup.claim import arrays
 from rollup.encoding import TracePolicy
 from rollup.errors import ClaimError
 from rollup.l1.signing import Domain, Signer
-from rollup.numbers import dtype_of
+from rollup.numbers import dtype_of, narrowed
 from rollup.service.limits import busy
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, gauge, histogram

@@ -18,7 +18,7 @@ from rollup.errors import BadAnswer, ClaimError, ClientError
 from rollup.interface import Interface
 from rollup.l1.signing import Domain
 from rollup.l1.signing import claim_id as id_of
-from rollup.numbers import cuts, input_bytes, outputs_of, prepared, saturated
+from rollup.numbers import cuts, dtype_of, input_bytes, narrowed, outputs_of, prepared, saturated
 from rollup.service.limits import busy, check_json
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, histogram
@@ -189,9 +189,8 @@ def input_bytes_of(header: Header, interface: Interface, inputs: list[Any], clam
                 raise ClaimError(
                     f"input {port.name} is no nested list of numbers of shape {list(tensor.shape)}; send one"
                 )
-            # Reals are quantised as they came, as the prover does, not rounded to the function's floats before.
-            as_sent = "float64" if port.real else port.dtype
-            sent.append(prepared(given, port.name, tensor.shape, as_sent))
+            as_sent = prepared(given, port.name, tensor.shape, "float64" if port.real else port.dtype)
+            sent.append(narrowed(as_sent, dtype_of(port.dtype)))
         found = cuts(header, interface, sent)
         if found and not clamp:
             raise ClaimError(found[0].refusal)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from prover import Model, load, lower
+from prover.passes.plan import POSTED_ELEMENTS
 from rollup.errors import ExecutionError
 from rollup.numbers import at_end
 from rollup.types import DType
@@ -125,26 +126,33 @@ def test_formats_narrower_than_their_dtype_end_where_the_interface_says(tmp_path
 
 
 def test_a_bounded_function_that_reaches_one_is_not_cut_whatever_its_format() -> None:
-    """Inside a loop a sigmoid's format ends a step below 1; so does that of a softmax whose samples are flat. One whose samples are
-    flatter does not reach 1, and is cut.
+    """A large sigmoid's format holds 1, from inside a loop, too; that of a large softmax whose samples are flat ends a step below. One
+    whose samples are flatter does not reach 1, and is cut. Small results have room for all that is possible, whatever the samples show.
     """
 
     def network(x: Any) -> dict[str, Any]:
         return {
             "gates": jax.lax.scan(lambda c, row: (c, jax.nn.sigmoid(row)), 0.0, x)[1],
-            "soft": jax.nn.softmax(x[0, :3] * 4),
+            "soft": jax.nn.softmax(x[0].reshape(-1, 4)),
             "flatter": jax.nn.softmax(x[1]),
+            "few": jax.nn.softmax(x[1, :5]),
+            "one": jax.nn.sigmoid(x[1, 0] - 9),
         }
 
-    flat = np.array([np.r_[5, 4.98, 4.97, 9, -9, np.zeros(7)], np.linspace(4, 4.1, 12)], np.float32)
+    width = POSTED_ELEMENTS + 8
+    flat = np.array([np.tile([5, 4.98, 4.97, -9], width // 4), np.linspace(4, 4.1, width)], np.float32)
     model = lower(network, flat, calibration=[(flat,)])
-    sure = np.where(np.arange(12) == [[0], [3]], 15, -15).astype(np.float32)
+    at = np.arange(width)
+    sure = np.where([at % 4 == 0, at == 3], 15, -15).astype(np.float32)
     found = outputs(model, sure)
-    for name in ("gates", "soft"):
+    for name, most in (("gates", 1), ("soft", 1 - 2.0**-15)):
         count, real, own, _, _ = found[name]
-        assert (count, own.max()) == (0, 1 - 2.0**-15) and np.abs(real - own).max() < 1e-3, name
+        assert (count, own.max()) == (0, most) and np.abs(real - own).max() < 1e-3, name
     count, real, own, _, high = found["flatter"]
     assert count == 1 and real.max() > 0.9 and own.max() == high < 0.5
+    for name in ("few", "one"):
+        count, _, _, low, high = found[name]
+        assert count == 0 and low < -1 and high > 1 - 2.0**-30, name
 
 
 def test_what_is_meant_or_exact_was_not_cut() -> None:
@@ -178,7 +186,9 @@ def test_predict_warns_of_what_an_output_s_format_cut_or_refuses(caplog: pytest.
     with caplog.at_level(logging.WARNING):
         model.predict(far)
         (said,) = [record.getMessage() for record in caplog.records]
-        assert said.startswith("output sums has 2 of 2 elements at an end of its format, which holds -2 to 1.99994")
+        assert said.startswith(
+            "output sums has 2 of 2 elements at an end of its format, which holds -2 to 2: the real values"
+        )
         assert said.endswith("lower the model with samples whose outputs reach as far")
         with pytest.raises(ExecutionError, match="output sums has 2 of 2 elements"):
             model.predict(far, strict=True)

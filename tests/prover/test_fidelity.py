@@ -50,7 +50,7 @@ def test_every_measure_is_what_its_definition_says() -> None:
 
 
 def test_infinities_of_the_float_function_leave_the_measures_finite() -> None:
-    seen = Comparison("scores", 4, -(1 << 15), (1 << 15) - 1)
+    seen = compared("scores", DType.I16, 4)
     seen.add(
         np.array([[1.0, -np.inf, 3.0], [-np.inf] * 3], np.float32), np.array([[16, -(1 << 15), 50], [-(1 << 15)] * 3])
     )

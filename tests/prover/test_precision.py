@@ -82,10 +82,16 @@ def starved() -> Model:
         return lowered(offset, rows(4))
 
 
+def test_single_numbers_are_compared_too() -> None:
+    model = lowered(lambda x: jnp.sqrt(jnp.sum(jnp.square(x))), rows(2))
+    found = model.compared(rows(1))
+    assert found[-1].elements == 1 and found[-1].rms is not None and found[-1].rms < 1e-3
+
+
 def test_the_first_value_in_which_precision_is_lost_is_the_starved_one(starved: Model) -> None:
     found = starved.compared(rows(2, 1))
     first = first_lost(found)
-    assert first is not None and first.value == 1 and "test_precision.py" in first.name
+    assert first is not None and first.value == 2 and "test_precision.py" in first.name
     assert first.rms is not None and first.rms > 1e-3
     assert first.low is not None and first.low > OFFSET / 2
     lines = table(found)
@@ -99,18 +105,20 @@ def test_values_are_paired_with_the_arrays_that_they_stand_for(starved: Model) -
 
     given = rows(1, 1)
     found = starved.compared(given)
-    # An input, the offset value, the hyperbolic tangent and the result, none without its array; the last is the result's own error.
-    assert [one.name.split()[0] for one in found] == ["input", "dot_general", "dot_general", "dot_general"]
-    assert [one.elements for one in found] == [24, 32, 28, 12] and not any(one.saturated for one in found)
+    # An input and what the first product reads of it, the offset value, the hyperbolic tangent and the result, none but the second
+    # without its array; the last is the result's own error.
+    assert [one.name.split()[0] for one in found] == ["input", *["dot_general"] * 4]
+    assert [one.elements for one in found] == [24, 24, 32, 28, 12] and not any(one.saturated for one in found)
     expected, own = starved.floats(*given[0])[0], np.asarray(starved.predict(*given[0]))
     assert found[-1].largest == pytest.approx(float(np.abs(expected - own).max() / np.ptp(expected)), rel=1e-3)
     # A value that is said to lie otherwise in memory shows it.
-    notes = [[*starved.program.meta["stands"][0], 1, 0], *starved.program.meta["stands"][1:]]
+    narrowed, offset, *others = starved.program.meta["stands"]
+    notes = [narrowed, [*offset, 1, 0], *others]
     other = starved.noted(stands=notes)
     assert max(x or 0 for x in errors(other.compared(given))) > 0.1
 
 
-@pytest.mark.parametrize("notes", [None, [], [[10**6]], [["0"], None, None], [[0, 1], None, None]])
+@pytest.mark.parametrize("notes", [None, [], [[10**6]], [["0"], *[None] * 3], [[0, 1], *[None] * 3]])
 def test_a_note_that_does_not_fit_the_function_is_refused(starved: Model, notes: Any) -> None:
     with pytest.raises(LoweringError, match="lower it again"):
         starved.noted(stands=notes).compared(rows(1))

@@ -38,7 +38,14 @@ READ = frozenset(
         *("--database-password-file", "--prover-token-file", "--webhook-token-file"),
         *("--admin-read-token-file", "--admin-operate-token-file", "--admin-own-token-file"),
         *("--input", "--samples", "--held-out", "--against", "--leaf", "--program"),
-        *("model show path", "model audit path", "model build source", "generate model", "deploy parameters"),
+        *(
+            "model show path",
+            "model audit path",
+            "model compare path",
+            "model build source",
+            "generate model",
+            "deploy parameters",
+        ),
         *("claim folder", "admin models add folder", "prover --models", "watch --models"),
     }
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rollup.errors import ChainError
+from rollup.errors import ChainError, FileError
 from rollup.l1.chain import EmbeddedChain
 from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
@@ -82,5 +82,6 @@ def test_a_file_that_is_no_deployment_is_named(tmp_path: Path, content: bytes) -
 def test_a_file_that_cannot_be_read_or_written_is_named(client: L1Client, tmp_path: Path) -> None:
     with pytest.raises(ChainError, match="name the file that 'touchstone deploy' wrote"):
         Deployment.load(tmp_path / "none")
-    with pytest.raises(ChainError, match="name a folder that is writable"):
-        Deployment.of(client).save(tmp_path / "none" / "deployment.json")
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match="name a place that is writable"):
+        Deployment.of(client).save(tmp_path / "file" / "deployment.json")

@@ -13,14 +13,16 @@ from prover.service.archive import Archive
 from prover.service.worker import Worker
 from rollup import wire
 from rollup.client import Client
+from rollup.encoding import Header, TensorType, TracePolicy
 from rollup.errors import BadAnswer, ClientError
+from rollup.interface import Interface, Named
 from rollup.l1.client import ClaimStatus
 from rollup.l1.signing import Domain
 from rollup.service.server import serve
-from rollup.types import Timestamp
+from rollup.types import DType, Timestamp
 from sequencer.api.app import create_api
 from sequencer.api.parts import Parts
-from sequencer.api.prover import Prover
+from sequencer.api.prover import Prover, input_bytes_of
 from sequencer.states import Model
 from tests.e2e.toy_program import toy_inputs
 from tests.prover.service.stage import TOKEN, model_of_toy, served
@@ -36,6 +38,17 @@ def net(x, n):
     """A float model whose outputs are reals and an integer."""
     scores = jnp.tanh(x @ WEIGHTS) * n
     return {"best": jnp.argmax(scores), "scores": scores, "sums": x @ SUMMED}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_on_a_fine_grid_the_very_bytes_are_expected_that_a_prover_claims(dtype):
+    """The nearest float32 of 5.1 and 5.1 itself are different integers there."""
+    numbers = [5.1, *np.random.default_rng(3).normal(size=63)]
+    header = Header(TracePolicy.WITH_CLAIM, 0, 0, 1, (TensorType(DType.I32, 28, (64,)),), ())
+    interface = Interface((Named("x", dtype),), (), [])
+    expected, clamped = input_bytes_of(header, interface, [numbers])
+    scaled = np.rint(np.array(numbers, dtype).astype(np.float64) * 2.0**28)
+    assert (expected, clamped) == (scaled.astype("<i4").tobytes(), 0)
 
 
 @pytest.fixture(scope="module")
