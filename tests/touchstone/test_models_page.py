@@ -71,7 +71,7 @@ def test_every_command_of_the_page_works(tmp_path: Path, monkeypatch: pytest.Mon
     result = CliRunner().invoke(main, [*shlex.split(COMMANDS[-1])[1:], "--json"])
     values = json.loads(result.stdout)["values"]
     assert [one["name"].split()[0] for one in values] == ["input", "dot_general", "dot_general"]
-    assert all(one["rms"] is None or one["rms"] < 1e-4 for one in values) and 0 < values[-1]["rms"]
+    assert all(one["rms"] is None or one["rms"] < 1e-4 for one in values) and values[-1]["rms"] > 0
     assert not any(one["saturated"] or one["lost"] for one in values)
 
 
