@@ -218,9 +218,10 @@ class Builder:
         low, high = held(draft, dtype, found)
         order = draft.order or tuple(range(len(draft.shape)))
         segment, position = len(self.segments) - 1, len(self.segment.ops)
-        tensor = Tensor(dtype, math.prod(draft.shape), low, high, segment=segment, position=position, ends=ends)
-        if var is not None:
-            tensor.stands = Stands(var, order)
+        stands = None if var is None else Stands(var, order)
+        tensor = Tensor(
+            dtype, math.prod(draft.shape), low, high, segment=segment, position=position, ends=ends, stands=stands
+        )
         self.segment.ops.append(PendingOp(draft, dtype, order, tensor, draft.where or self.where))
         return tensor
 

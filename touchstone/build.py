@@ -106,13 +106,14 @@ def build(
         wanted,
         choice,
     )
-    return replace(built, model=model.noted(fidelity=built.to_json()), lost=_lost(built, calibration))
+    lost = _lost(measuring, calibration, built.calibration, built.held_out)
+    return replace(built, model=model.noted(fidelity=built.to_json()), lost=lost)
 
 
-def _lost(built: Built, calibration: Sequence[Sample]) -> Compared | None:
+def _lost(measuring: Model, calibration: Sequence[Sample], *reports: Fidelity | None) -> Compared | None:
     """The first value in which precision is lost, if an output is far from the float function's."""
-    far = any(fidelity is not None and fidelity.distance > FAR for fidelity in (built.calibration, built.held_out))
-    return first_lost(built.model.compared(calibration)) if far else None
+    far = any(fidelity is not None and fidelity.distance > FAR for fidelity in reports)
+    return first_lost(measuring.compared(calibration)) if far else None
 
 
 def named(model: Model, origin: Origin) -> Model:

@@ -59,11 +59,10 @@ def weights(
     moved = np.transpose(const.array, axes)
     count, outer = lead + len(kept), moved.shape[: lead + len(kept)]
     dtype = DType.I16 if fine else ctx.builder.formats.weight
-    known = None if chosen is None else np.transpose(chosen, axes)
-    if known is None:
+    if chosen is None:
         found = ctx.builder.quantised(moved, count, dtype, lambda: _quantised(ctx, moved, count, dtype))
     else:
-        found = _quantised(ctx, moved, count, dtype, known)
+        found = _quantised(ctx, moved, count, dtype, np.transpose(chosen, axes))
     names = (*((ITERATION,) if lead else ()), *kept, *summed)
     view = View(found.tensor, moved.shape, (0,) * moved.ndim, tuple(Term(d, var, 1) for d, var in enumerate(names)))
     return Weights(view, found.factors.reshape(outer), const.stacked, found.sum)

@@ -9,6 +9,7 @@ from typing import Any
 
 from prover.capture import Node
 from prover.draft import Coder, Const, Draft, View
+from prover.formats import uncut
 from prover.rules.context import LONGEST_CODE, Context, Fix, Item, rule, unsupported
 from prover.rules.elementwise import align
 from rollup.ops import ITERATION, Term
@@ -125,7 +126,7 @@ def copied(ctx: Context, draft: Draft, order: tuple[int, ...] | None = None) -> 
     ends = view.tensor.ends
     if ends is not None and draft.range.room:
         # What it puts below is an infinity, which was not cut.
-        ends = dtype.min - 1, ends[1]
+        ends = uncut(dtype)[0], ends[1]
     return ctx.builder.read(ctx.builder.emit(draft, dtype, ends), draft)
 
 
