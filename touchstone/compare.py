@@ -8,6 +8,7 @@ from prover.fidelity import Fidelity
 from prover.model import Model
 from prover.precision import Compared
 from rollup.program import Program
+from touchstone.columns import aligned
 from touchstone.origins import opened
 from touchstone.samples import Sample, read_samples
 
@@ -45,15 +46,10 @@ def table(found: Sequence[Compared]) -> list[str]:
     """A row a value; the first one in which precision is lost is marked, and named once more below."""
     first = first_lost(found)
     rows: list[Sequence[str]] = [COLUMNS, *(_row(one, one is first) for one in found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if column in TEXT else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return [*lines, "precision is lost nowhere" if first is None else f"precision is lost first in {first}"]
+    return [
+        *aligned(rows, TEXT),
+        "precision is lost nowhere" if first is None else f"precision is lost first in {first}",
+    ]
 
 
 def first_lost(found: Sequence[Compared]) -> Compared | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from prover.fidelity import fidelity_of
 from rollup.encoding import TensorType
 from touchstone.anatomy import POLICIES, Anatomy, Part, dims
+from touchstone.columns import aligned
 from touchstone.fidelity_table import fidelity_table
 
 WIDTH = 120
@@ -58,14 +59,7 @@ def table(parts: Sequence[Part]) -> list[str]:
         "in all (gas: the dearest)",
     )  # fmt: skip
     rows.append(total)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if column in WORDS else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    lines = aligned(rows, WORDS)
     rule = "-" * min(WIDTH, max(map(len, lines)))
     return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
 

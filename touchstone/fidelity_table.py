@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from prover.fidelity import Fidelity
+from touchstone.columns import aligned
 
 COLUMNS = ("", "largest", "mean", "of range", "top-1", "cosine", "KL", "saturated")
 NAME = 24
@@ -21,12 +22,7 @@ def fidelity_table(measured: Mapping[str, Fidelity | None], word: str = "") -> l
     if not rows:
         return []
     rows.insert(0, COLUMNS)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    lines = [f"fidelity  against the float function{word}"]
-    for row in rows:
-        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append(f"{INDENT}{row[0].ljust(widths[0])}  {'  '.join(cells)}".rstrip())
-    return lines
+    return [f"fidelity  against the float function{word}", *(f"{INDENT}{line}" for line in aligned(rows, {0}))]
 
 
 def _rows(which: str, fidelity: Fidelity) -> list[Sequence[str]]:
