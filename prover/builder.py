@@ -13,7 +13,7 @@ from prover.capture import Var, double_precision
 from prover.certify import certified, held
 from prover.cutting import cut
 from prover.draft import SELF, WORD, Coder, Const, Draft, Stands, Tensor, View
-from prover.formats import MARGIN, SCALE_LIMIT, Format, Formats, quantize, scale_for
+from prover.formats import SCALE_LIMIT, Format, Formats, quantize, scale_for
 from prover.parts import Depths, divided
 from prover.passes.calibrate import Range
 from prover.pending import PendingOp, PendingSegment, Place, encoded
@@ -26,6 +26,9 @@ from rollup.types import DType, Root
 
 FINE_BITS = 24
 """Bits of magnitude of a table whose entries are used further in the same op."""
+
+BEYOND = 64.0
+"""How far such entries may go beyond what the value's own format holds."""
 
 
 @dataclass(frozen=True)
@@ -141,12 +144,11 @@ class Builder:
         else:
             form = self.formats.value(draft.range)
             if not final:
-                form = Format(
-                    DType.I32,
-                    scale_for(draft.range.magnitude * MARGIN + draft.range.room, FINE_BITS),
-                    -(1 << FINE_BITS),
-                    (1 << FINE_BITS) - 1,
-                )
+                # What is stored later is cut there, at an end that is known; here it goes on.
+                reach = self.formats.reach(draft.range)
+                most = float(np.max(np.abs(real), initial=0.0, where=np.isfinite(real)))
+                scale = scale_for(max(reach, min(most, reach * BEYOND)), FINE_BITS)
+                form = Format(DType.I32, scale, -(1 << FINE_BITS), (1 << FINE_BITS) - 1)
             entries, out = quantize(real, form.scale, form.low, form.high), form.scale
         tensor = self.constant(entries)
         view = View(tensor, (entries.size,), (-low,), (), fill=0, indirect=(0, SELF))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from prover.model import Model
+from prover.saturation import Saturated, elements, run_counted
 from prover.trace import Trace
 from rollup.claim import (
     MAX_CLAIM_BYTES,
@@ -37,7 +38,7 @@ class Made:
 
     ``integers``: the program's outputs as claimed, in header order; ``trace``: the execution's trace, None where the
     model's policy is to commit to it on dispute only, so that nothing was hashed; ``clamped``: numbers of the inputs that were cut;
-    ``saturated``: elements of the outputs that lie at an end of their format.
+    ``saturated``: elements of the outputs that lie at an end of their format; ``inside``: ops inside that have such elements.
     """
 
     claim_id: ClaimId
@@ -46,6 +47,12 @@ class Made:
     trace: Trace | None
     clamped: int
     saturated: int
+    inside: tuple[Saturated, ...]
+
+    @property
+    def saturated_inside(self) -> int:
+        """Elements inside the program that lie at an end of their format."""
+        return elements(self.inside)
 
     def outputs(self, model: Model) -> list[np.ndarray]:
         """The real numbers that were claimed, one array per output in header order."""
@@ -82,9 +89,9 @@ def make_claim(
     trace = None
     if header.policy is TracePolicy.WITH_CLAIM:
         trace = Trace.of(machine, integers)
-        outputs = trace.outputs
+        outputs, inside = trace.outputs, trace.inside
     else:
-        outputs = machine.outputs(integers)
+        outputs, inside = run_counted(machine, integers)
     inputs_posted, outputs_posted = join(integers, header.inputs), join(outputs, output_types(header))
     claim = Claim(
         program.id,
@@ -99,4 +106,4 @@ def make_claim(
     identity = claim_id(claim, domain)
     posted = PostedClaim(claim, signer.sign(identity), inputs_posted, outputs_posted)
     clamped = sum(one.count for one in cuts)
-    return Made(identity, posted, tuple(outputs), trace, clamped, saturated(header, program.interface, outputs))
+    return Made(identity, posted, tuple(outputs), trace, clamped, saturated(header, program.interface, outputs), inside)

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover.passes.calibrate import Range
+from prover.passes.plan import RESULT_BITS
 from rollup.errors import LoweringError
 from rollup.types import DType
 
@@ -79,8 +80,14 @@ class Formats:
         return observed.wish.bits is None and not self.by_row(observed) and observed.outlier > self.outlier
 
     def margin(self, observed: Range) -> float:
-        """What a calibrated magnitude is multiplied by before a format is chosen."""
-        return MARGIN * 2.0**TAIL_BITS if self.widened(observed) else MARGIN
+        """What a calibrated magnitude is multiplied by before a format is chosen: more where bits are plenty."""
+        wide = self.widened(observed) or observed.wish.last or observed.wish.bits == RESULT_BITS
+        return MARGIN * 2.0**TAIL_BITS if wide else MARGIN
+
+    def reach(self, observed: Range) -> float:
+        """The magnitude that a value's format holds: with its margin, and room for infinities."""
+        margin = 1.0 if observed.drawn else self.margin(observed)
+        return max(observed.magnitude * margin, observed.wish.least) + observed.room
 
     def value(self, observed: Range) -> Format:
         """The format of a value that is stored."""
@@ -90,15 +97,15 @@ class Formats:
         if wish.unit:
             # A result may be 1 itself; what lies on the way may be a step less.
             return Format(DType.I16, 14 if wish.fine else 15, DType.I16.min, DType.I16.max)
-        magnitude = observed.magnitude * (1.0 if observed.drawn else self.margin(observed)) + observed.room
+        magnitude = self.reach(observed)
         bits = 15
         if wish.bits is not None:
             bits = wish.bits
         elif self.by_row(observed):
             bits = ROW_BITS
-        elif self.widened(observed):
+        elif self.widened(observed) or wish.last:
             bits = WIDE_BITS + TAIL_BITS
-        elif wish.last or wish.costly:
+        elif wish.costly:
             bits = WIDE_BITS
         if observed.magnitude and (observed.deep or magnitude >= 2.0 ** (bits + SCALE_LIMIT)):
             # Room for infinities, or for magnitudes that no scale reaches with fewer bits.

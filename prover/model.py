@@ -21,7 +21,7 @@ from prover.fidelity import Comparison, Fidelity, merged
 from prover.formats import is_real, quantize
 from prover.memory import give_back
 from prover.precision import Compared, compared
-from prover.saturation import Saturated, saturation
+from prover.saturation import Saturated, inside_told, run_counted, saturation
 from prover.trace import trace_bytes
 from rollup.errors import ExecutionError, LoweringError
 from rollup.interface import DTYPES, MOST_DEPTH, MOST_NAME, Interface, Named, Structure
@@ -166,19 +166,20 @@ class Model:
     def predict(self, *arrays: Any, strict: bool = False) -> Any:
         """The function's result, computed by the integer program.
 
-        Numbers that an input's format can't hold are cut to its ends, and so are outputs, with a warning; ``strict``: raises
-        ExecutionError for them.
+        Numbers that an input's format can't hold are cut to its ends, and so are outputs and values inside, with a warning; ``strict``:
+        raises ExecutionError for them.
         """
         integers = self.quantize(*arrays)
         for one in self.cuts(*arrays):
             if strict:
                 raise ExecutionError(f"{one}; give smaller numbers, or lower the model with samples that reach as far")
             LOG.warning("%s, and computes with that; lower it with samples that reach as far", one)
-        outputs = self.executor.outputs(integers)
-        for reached in at_ends(self.program.header, self.program.interface, outputs):
+        outputs, inside = run_counted(self.executor, integers)
+        told = [one.refusal for one in at_ends(self.program.header, self.program.interface, outputs)]
+        for reached in (*told, *([inside_told(inside)] if inside else [])):
             if strict:
-                raise ExecutionError(reached.refusal)
-            LOG.warning("%s", reached.refusal)
+                raise ExecutionError(reached)
+            LOG.warning("%s", reached)
         return self.dequantize(outputs)
 
     def fidelity(self, samples: Sequence[tuple[Any, ...]]) -> Fidelity:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from prover import progress
-from prover.executor import Executor
 from rollup.ops import Constant, Op, Opcode
 from rollup.program import Program
+
+if TYPE_CHECKING:
+    from prover.executor import Executor
 
 Array = np.ndarray
 
@@ -102,29 +104,75 @@ def unmeant_ends(program: Program) -> list[tuple[int | None, int | None]]:
     return [_unmeant(ends(program, op), meant) for op, meant in zip(program.ops, _meant(program), strict=True)]
 
 
-def saturation(executor: Executor, samples: Sequence[Sequence[Array]]) -> tuple[Saturated, ...]:
-    """Every op that saturates on these inputs (quantised, one sequence a sample), the most first.
+class Ends:
+    """Counts which values of an execution lie at an end of their format.
 
-    An end that lowering noted as meant is not counted: that of a bounded function, or below a masked score. Executes each sample
-    once, value by value: no more than one value is held for it.
+    An end that lowering noted as meant is not counted: that of a bounded function, or below a masked score.
     """
-    program = executor.program
-    limits = unmeant_ends(program)
-    counts = [0] * len(program.ops)
-    inputs = len(program.header.inputs)
-    descriptors = [j for _, j, _ in program.op_values()]
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._limits = unmeant_ends(program)
+        self._descriptors = [j for _, j, _ in program.op_values()]
+
+    def counting(self, values: Iterable[Array], counts: list[int], outputs: bool = False) -> Iterator[Array]:
+        """``values`` of an execution in trace order, passed on; ``counts`` by descriptor are added to. ``outputs``: count them, too."""
+        header = self._program.header
+        inputs, left = len(header.inputs), set() if outputs else {value for value, _ in header.outputs}
+        for value, array in enumerate(values):
+            if value >= inputs and value not in left:
+                j = self._descriptors[value - inputs]
+                counts[j] += sum(int(np.count_nonzero(array == end)) for end in self._limits[j] if end is not None)
+            yield array
+
+    def found(self, counts: Sequence[int], samples: int = 1) -> tuple[Saturated, ...]:
+        """The ops with a count, the most first."""
+        ops = self._program.ops
+        found = [
+            Saturated(j, self._program.name(j), *self._limits[j], count, op.elements * op.repeat * samples)
+            for j, (op, count) in enumerate(zip(ops, counts, strict=True))
+            if count
+        ]
+        return tuple(sorted(found, key=lambda one: (-one.count, one.op)))
+
+
+def run_counted(executor: Executor, inputs: Sequence[Array]) -> tuple[list[Array], tuple[Saturated, ...]]:
+    """(the program's outputs, the ops inside whose values reach an end of their format); executes value by value.
+
+    An output's own elements are not inside: whoever has them counts them.
+    """
+    counts, header = [0] * len(executor.program.ops), executor.program.header
+    wanted = {value for value, _ in header.outputs}
+    found = {
+        value: array
+        for value, array in enumerate(executor.ends.counting(executor.stream(inputs), counts))
+        if value in wanted
+    }
+    outputs = [found[value].reshape(tensor.shape) for value, tensor in header.outputs]
+    return outputs, executor.ends.found(counts)
+
+
+def elements(found: Iterable[Saturated]) -> int:
+    """How many elements of all these ops lie at an end of their format."""
+    return sum(one.count for one in found)
+
+
+def inside_told(found: Sequence[Saturated]) -> str:
+    """What was found inside one execution, as a sentence with the remedy."""
+    return (
+        f"{elements(found):,} elements inside the program lie at an end of their format, most of them in {found[0].name}: the real "
+        "values may lie beyond, and what is computed from them is wrong; lower the model with samples that reach as far"
+    )
+
+
+def saturation(executor: Executor, samples: Sequence[Sequence[Array]]) -> tuple[Saturated, ...]:
+    """Every op that saturates on these inputs (quantised, one sequence a sample), outputs included, the most first.
+
+    Executes each sample once, value by value: no more than one value is held for it.
+    """
+    counts = [0] * len(executor.program.ops)
     for number, sample in enumerate(samples):
         progress.at("look for saturation, sample", number + 1, len(samples))
-        for value, array in enumerate(executor.stream(sample)):
-            if value < inputs:
-                continue
-            j = descriptors[value - inputs]
-            for end in limits[j]:
-                if end is not None:
-                    counts[j] += int(np.count_nonzero(array == end))
-    found = [
-        Saturated(j, program.name(j), *limits[j], count, op.elements * op.repeat * len(samples))
-        for j, (op, count) in enumerate(zip(program.ops, counts, strict=True))
-        if count
-    ]
-    return tuple(sorted(found, key=lambda one: (-one.count, one.op)))
+        for _ in executor.ends.counting(executor.stream(sample), counts, outputs=True):
+            pass
+    return executor.ends.found(counts, len(samples))

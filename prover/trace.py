@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from prover.executor import Executor
+from prover.saturation import Saturated
 from rollup.merkle import TraceTree, join_root, tensor_tree
 from rollup.program import POLICY_LIMIT_BYTES, Program, pack
 from rollup.types import Root
@@ -18,13 +19,19 @@ class Trace:
     """One execution: entry roots, and values that are kept or derived again when somebody asks for their bytes.
 
     ``tree`` is the trace tree, ``root`` the trace root; ``roots[v]`` the tensor root of value v, extended to the tensor
-    depth.
+    depth. ``inside``: the ops whose values, outputs apart, reach an end of their format.
     """
 
     def __init__(
-        self, executor: Executor, inputs: list[Array], roots: list[Root], outputs: list[Array], kept: list[Array] | None
+        self,
+        executor: Executor,
+        inputs: list[Array],
+        roots: list[Root],
+        outputs: list[Array],
+        kept: list[Array] | None,
+        inside: tuple[Saturated, ...] = (),
     ) -> None:
-        self.executor, self.inputs, self.outputs = executor, inputs, outputs
+        self.executor, self.inputs, self.outputs, self.inside = executor, inputs, outputs, inside
         self.roots = tuple(roots)
         self._kept = kept
         self._recent: tuple[int, Array] | None = None
@@ -46,14 +53,15 @@ class Trace:
         wanted = {value for value, _ in header.outputs}
         roots, kept = [], []
         found: dict[int, Array] = {}
-        for value, array in enumerate(executor.stream(arrays)):
+        counts = [0] * len(executor.program.ops)
+        for value, array in enumerate(executor.ends.counting(executor.stream(arrays), counts)):
             roots.append(tensor_tree(_bytes(array), header.tensor_depth).root)
             if keep:
                 kept.append(array)
             if value in wanted:
                 found[value] = array
         outputs = [found[value].reshape(tensor.shape) for value, tensor in header.outputs]
-        return cls(executor, arrays, roots, outputs, kept if keep else None)
+        return cls(executor, arrays, roots, outputs, kept if keep else None, executor.ends.found(counts))
 
     @property
     def root(self) -> Root:

@@ -151,7 +151,7 @@ def run(
         answer = list(speaker.generate(prompt, LIMIT))
     console.print(f"  answer: [bold]{escape(speaker.text(answer))}[/bold]", highlight=False)
     with step(console, "run prompt and answer in one pass, which accepts every token of the answer"):
-        outputs = speaker.outputs(prompt, answer)
+        outputs, _ = speaker.outputs(prompt, answer)
     with step(console, "a liar changes one element of one layer's attention, and lets everything after it agree"):
         lie = deceive(speaker, prompt, answer, rng)
     name = program.name(program.locate(lie.value)[0])

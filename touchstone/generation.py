@@ -16,6 +16,7 @@ import numpy as np
 
 from prover import LanguageModel, Model, load, load_gguf, lower
 from prover.generation import Generator
+from prover.saturation import Saturated, run_counted
 from prover.trace import Trace
 from rollup.claim import ClaimId
 from rollup.errors import LoweringError, TouchstoneError
@@ -106,25 +107,29 @@ class Speaker:
     def text(self, answer: Sequence[int]) -> str:
         return self.language.tokenizer.decode(answer)
 
-    def outputs(self, prompt: Sequence[int], answer: Sequence[int]) -> list[Array]:
-        """The program's outputs for an answer that it generated; raises NotAccepted unless it accepts it."""
-        outputs = self.model.executor.outputs(self.inputs(prompt, answer))
+    def outputs(self, prompt: Sequence[int], answer: Sequence[int]) -> tuple[list[Array], tuple[Saturated, ...]]:
+        """(the program's outputs for an answer that it generated, the ops inside whose values reach an end of their format).
+
+        Raises NotAccepted unless the program accepts the answer.
+        """
+        outputs, inside = run_counted(self.model.executor, self.inputs(prompt, answer))
         if int(outputs[self.output("accepted")]) != 1:
             raise NotAccepted(
                 "one pass over the generated text does not accept it, so that no claim about it would be believed; "
                 "report this: the two ways of running a program must agree"
             )
-        return outputs
+        return outputs, inside
 
 
 @dataclass(frozen=True)
 class Settled:
-    """What became of a claim about a text on a chain in this process."""
+    """What became of a claim about a text on a chain in this process. ``inside``: see ``Speaker.outputs``."""
 
     claim_id: ClaimId
     watcher: str
     state: ClaimStatus
     gas: int
+    inside: tuple[Saturated, ...]
 
 
 def claimed(speaker: Speaker, prompt: Sequence[int], answer: Sequence[int]) -> Settled:
@@ -133,13 +138,12 @@ def claimed(speaker: Speaker, prompt: Sequence[int], answer: Sequence[int]) -> S
     The watcher runs the program again, on the machine that is compiled in this process anyway.
     """
     network = Network(speaker.model.program, TERMS, machine=speaker.model.executor)
-    story = network.claim(
-        speaker.inputs(prompt, answer), trace(speaker, prompt, answer), speaker.outputs(prompt, answer)
-    )
+    outputs, inside = speaker.outputs(prompt, answer)
+    story = network.claim(speaker.inputs(prompt, answer), trace(speaker, prompt, answer), outputs)
     gas = sum(receipt.gas for receipt in network.sequencer.flush())
     for _ in network.play():
         pass
-    return Settled(story.claim_id, finding(network, story), story.state, gas)
+    return Settled(story.claim_id, finding(network, story), story.state, gas, inside)
 
 
 def finding(network: Network, story: Story) -> str:

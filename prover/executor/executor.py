@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import numpy as np
 
 from prover.executor.kernel import Kernel
 from prover.executor.stages import Stage, cut, pieces, stages
+from prover.saturation import Ends
 from rollup.audit.form import check_form
 from rollup.audit.intervals import OpIntervals, intervals
 from rollup.errors import ExecutionError
@@ -46,6 +48,11 @@ class Executor:
             from prover.selftest import self_test as test
 
             test(self)
+
+    @cached_property
+    def ends(self) -> Ends:
+        """Counts values at an end of their format."""
+        return Ends(self.program)
 
     def _add(self, op: Op, reach: OpIntervals) -> None:
         """One more kernel; its constants go to the device in kernel form, once, and are not held elsewhere."""

@@ -51,6 +51,9 @@ RESULT_BITS = 31
 ANGLE_GRID = 14
 """Fraction bits of an angle."""
 
+TURN = 8.0
+"""Within this of zero (tanh, erf) or a little beyond (logistic, softmax) a bounded function makes its turn from one end to the other."""
+
 CARRY_BITS = 24
 DECIDING_BITS = 30
 DRAWN_BITS = 30
@@ -67,6 +70,7 @@ STATISTIC_COUNT = 8
 
 ADDITIVE = frozenset({"add", "sub", "add_any"})
 BOUNDED = frozenset({"logistic", "tanh", "erf", "sin", "cos"})
+TURNING = frozenset({"logistic", "tanh", "erf"})
 PERIODIC = frozenset({"sin", "cos"})
 COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "lt_to", "le_to"})
 CUMULATED = MOVEMENT | {"cumsum", "div", "exp", "sub"}
@@ -87,8 +91,9 @@ class Wish:
     in a format for what samples show; ``bounded``: within [-1, 1], whatever the bits; ``whole``: not rounded at all; ``last``: on the way
     from what the last products read to a result, and small; ``rows``: products read it, along the same axes all of them, so that what is
     left of it may have a scale per row; ``fine``: a result, whose weights keep 16 bits; ``exact``: constants decide about it, so that
-    samples should lie on its grid; ``reach``: the interval that it certainly lies in, being drawn; ``costly``:
-    rounded to 16 bits it costs the results too much (no plan says so: ``prover.passes.noise`` measures it).
+    samples should lie on its grid; ``reach``: the interval that it certainly lies in, being drawn; ``least``: the magnitude that its
+    format holds at least, however small the samples; ``costly``: rounded to 16 bits it costs the results too much (no plan says so:
+    ``prover.passes.noise`` measures it).
     """
 
     bits: int | None = None
@@ -103,6 +108,7 @@ class Wish:
     last: bool = False
     exact: bool = False
     reach: Interval | None = None
+    least: float = 0.0
     costly: bool = False
 
 
@@ -134,6 +140,7 @@ def plan(graph: Graph) -> Plan:
             wish = found.wishes.get(var, PLAIN)
             found.wishes[var] = replace(wish, last=True, unit=wish.unit and view.feeds_product(var))
     _results(view, view.results, found.wishes)
+    _turns(view, found.wishes)
     return found
 
 
@@ -228,6 +235,18 @@ def _results(view: Producers, results: Iterable[Var], wishes: dict[Var, Wish]) -
             if isinstance(inside, Var) and made.outputs.index(moved[-1]) >= made.params["num_carry"]:
                 # A carry's format follows from what the loop does with it.
                 _results(Producers(made.body), [inside], wishes)
+
+
+def _turns(view: Producers, wishes: dict[Var, Wish]) -> None:
+    """What a bounded function makes a result of is kept as far as the function turns: the result is right there, whatever samples show."""
+    for node in view.graph.nodes:
+        argument = node.inputs[0] if node.name in TURNING else None
+        if node.name == "exp":
+            argument = view.below_maximum(node.inputs[0])
+        for var in view.moved_from(argument) if isinstance(argument, Var) else ():
+            wish = wishes.get(var, PLAIN)
+            if wish.last or wish.bits == RESULT_BITS:
+                wishes[var] = replace(wish, least=TURN)
 
 
 def _thresholds(view: Producers, compared: list[Var], wishes: dict[Var, Wish]) -> None:

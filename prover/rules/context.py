@@ -29,6 +29,9 @@ RULES: dict[str, Rule] = {}
 TABLE_CHAIN = 4
 """Arithmetic of this many steps on one narrow value becomes a table, rounded once."""
 
+KEPT_BITS = 28
+"""Bits of a calibrated magnitude that are worth more than room beyond it."""
+
 LONGEST_CODE = 120
 MOST_VIEWS = 24
 
@@ -216,7 +219,9 @@ class Context:
         return coder.done(fix.register, fix.scale, dtype=var.dtype, range=self.ranges[var], chain=chain)
 
     def fit(self, coder: Coder, fix: Fix, bits: int) -> Fix:
-        """At most ``bits`` bits of magnitude: saturate to twice its margin over calibration if that helps, then round low bits off."""
+        """At most ``bits`` bits of magnitude: low bits are rounded off, as long as ``KEPT_BITS`` of what is calibrated are left; what is
+        still too much saturates, at twice its margin over calibration or above.
+        """
         if coder.bits(fix.register) <= bits:
             return fix
         # A statistic may be a sum of squares of a value with a tail.
@@ -224,6 +229,8 @@ class Context:
         reach = 2 * margin * fix.range.magnitude + fix.range.room
         bound = int(reach * 2.0**fix.scale) + 1 if fix.scale < 1000 else 0
         register = fix.register
+        # Nobody would be told of what is cut here.
+        bound = max(bound, (1 << bits + max(0, bound.bit_length() - KEPT_BITS)) - 1)
         if bound.bit_length() < coder.bits(register):
             register = coder.clamp(register, -bound, bound)
         excess = coder.bits(register) - bits

@@ -23,35 +23,41 @@ from rollup.types import DType
 BETWEEN = 12
 """Bits of the place between two entries of a table, where what is on the way to a result is read from one."""
 
+COARSE = 2
+"""Bits that a point may be coarser than the samples asked for."""
 
-def _point(ctx: Context, coder: Coder, x: Fix, limit: float, more: int = 0) -> tuple[int, int]:
-    """The operand rounded to 16 bits (and ``more``), covering its calibrated range up to ``limit``: (register, scale)."""
-    scale = scale_for(min(x.range.magnitude * MARGIN, limit), 15) + more
-    register = (
-        coder.shift(x.register, scale - x.scale)
-        if scale <= x.scale
-        else ctx.fit(coder, x, WORD - 1 - (scale - x.scale)).register
-    )
+
+def _point(ctx: Context, coder: Coder, x: Fix, scale: int, more: int = 0) -> int:
+    """The operand rounded to 16 bits of this scale (and ``more``)."""
     if scale > x.scale:
-        register = coder.shift(register, scale - x.scale)
-    return coder.clamp(register, DType.I16.min << more, DType.I16.max << more), scale
+        x = ctx.fit(coder, x, WORD - 1 - (scale - x.scale))
+    register = coder.shift(x.register, scale - x.scale)
+    return coder.clamp(register, DType.I16.min << more, DType.I16.max << more)
 
 
-def tabled(limit: float) -> Emit:
+def tabled(limit: float, coarse: float | None = None) -> Emit:
     """A function that is flat (or a pole away) outside of +-limit: one table look-up of a 16-bit point; of what decides how exact
-    a result is, two, and a line between them.
+    a result is, and where a point would be coarse, two, and a line between them.
+
+    The table covers all that the operand can be, up to ``limit``: nothing is cut that its own format does not cut. ``coarse``: where it is
+    flat to the 15 bits of a bounded value.
     """
 
     def emit(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
         x, observed = fixed(operands[0]), ctx.range(node)
-        wanted = observed.wish.last or observed.wish.fine or observed.wish.costly or x.range.wish.costly
-        line = wanted and coder.bits(x.register) > DType.I16.size * 8
-        register, scale = _point(ctx, coder, x, limit, BETWEEN if line else 0)
+        wish = observed.wish
+        exact = wish.last or wish.fine or wish.costly or x.range.wish.costly
+        flat = coarse if coarse is not None and wish.unit and not exact else limit
+        reach = min(flat, max(map(abs, coder.bounds[x.register])) * 2.0**-x.scale)
+        scale = scale_for(reach, 15)
+        seen = scale_for(min(x.range.magnitude * MARGIN, reach), 15)
+        line = coder.bits(x.register) > DType.I16.size * 8 and (exact or seen - scale >= COARSE)
+        register = _point(ctx, coder, x, scale + BETWEEN if line else scale, BETWEEN if line else 0)
         part = None
         if line:
             step = coder.const(1 << BETWEEN)
             part = coder.bitwise(Opcode.AND, register, coder.const((1 << BETWEEN) - 1))
-            register, scale = coder.div(register, step), scale - BETWEEN
+            register = coder.div(register, step)
         low, high = coder.bounds[register]
         fn, params = node.primitive.bind, dict(node.params)
 
@@ -97,13 +103,23 @@ def _fine_inverse(ctx: Context, coder: Coder, x: Fix, observed: Range) -> Fix:
     return Fix(coder.mul(x.register, ratio), x.scale + INVERSE_SCALE, observed)
 
 
-_FLAT = {
-    "tanh": 12.0, "logistic": 24.0, "erf": 6.0, "erfc": 6.0, "atan": math.inf, "asinh": math.inf, "sinh": math.inf, "cosh": math.inf,
-    "tan": math.inf, "asin": 1.0, "acos": 1.0, "atanh": 1.0, "acosh": math.inf, "lgamma": math.inf, "digamma": math.inf,
-    "bessel_i0e": math.inf, "bessel_i1e": math.inf,
-}  # fmt: skip
-for _name, _limit in _FLAT.items():
-    rule(_name)(elementwise(smooth=True)(tabled(_limit)))
+_FLAT = {"tanh": (12.0, 6.0), "logistic": (24.0, 12.0), "erf": (6.0, 3.1), "erfc": (6.0, None), "asin": (1.0, None), "acos": (1.0, None),
+         "atanh": (1.0, None)}  # fmt: skip
+for _name, (_limit, _coarse) in _FLAT.items():
+    rule(_name)(elementwise(smooth=True)(tabled(_limit, _coarse)))
+
+
+def _unending(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+    """A table of a function that goes on for ever ends where its operand's format does, so the operand is stored first."""
+    stored = [
+        ctx.tensor(x) if isinstance(x, Draft) and ctx.chain(x) is None and x.as_view() is None else x for x in items
+    ]
+    return elementwise(smooth=True)(tabled(math.inf))(ctx, node, stored)
+
+
+rule(*("atan", "asinh", "sinh", "cosh", "tan", "acosh", "cbrt", "lgamma", "digamma", "bessel_i0e", "bessel_i1e"))(
+    _unending
+)
 
 
 @rule("erf_inv")
@@ -130,7 +146,8 @@ def exponential(ctx: Context, coder: Coder, x: Fix, rate: float, observed: Range
     if y is None:
         exponent = ctx.fit(coder, exponent, WORD - 1 - (EXP_BITS - exponent.scale))
         y = coder.shift(exponent.register, EXP_BITS - exponent.scale)
-    out = scale_for(max(observed.high, 2.0**-30) * MARGIN, 30)
+    # It ends where what is stored of it does.
+    out = scale_for(max(ctx.builder.formats.reach(observed), 2.0**-30), 30)
     y = coder.clamp(y, -((out + 40) << EXP_BITS), ((31 - out) << EXP_BITS) - 1)
     whole = coder.div(y, coder.const(1 << EXP_BITS))
     part = coder.bitwise(Opcode.AND, y, coder.const((1 << EXP_BITS) - 1))
@@ -269,12 +286,6 @@ def _rsqrt(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) 
     x = fixed(operands[0])
     below = root(ctx, coder, x, Range(0, math.sqrt(max(x.range.high, 0.0)), 1))
     return quotient(ctx, coder, constant(1.0), below, ctx.range(node))
-
-
-@rule("cbrt")
-@elementwise(smooth=True)
-def _cbrt(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
-    return tabled(math.inf)(ctx, node, coder, operands)
 
 
 @rule("pow")

@@ -46,7 +46,8 @@ class InferRequest(BaseModel):
 
 class Inferred(BaseModel):
     """``posted``: the signed claim as a sequencer takes it; ``outputs``: one nested list per output; ``clamped``: numbers of the
-    inputs that were cut; ``saturated``: elements of the outputs that lie at an end of their format.
+    inputs that were cut; ``saturated``, ``saturated_inside``: elements of the outputs, and of values inside, that lie at an end of
+    their format.
     """
 
     claim_id: str
@@ -54,6 +55,7 @@ class Inferred(BaseModel):
     outputs: list[Any]
     clamped: int
     saturated: int
+    saturated_inside: int
 
 
 class Tensor(BaseModel):
@@ -108,6 +110,7 @@ def prover_app(
             outputs=outputs,
             clamped=made.clamped,
             saturated=made.saturated,
+            saturated_inside=made.saturated_inside,
         )
 
     @app.get("/v1/models", tags=["inference"], summary="The models that are held ready")

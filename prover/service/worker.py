@@ -13,6 +13,7 @@ import numpy as np
 
 from prover.claims import Made, make_claim
 from prover.model import Model
+from prover.saturation import run_counted
 from prover.service.numbers import array_of
 from prover.trace import Trace
 from rollup.claim import arrays
@@ -89,9 +90,10 @@ class Worker:
             started = time.perf_counter()
             machine = model.executor
             zeros = [np.zeros(tensor.shape, tensor.dtype.numpy) for tensor in program.header.inputs]
-            machine.outputs(zeros)
             if program.header.policy is TracePolicy.WITH_CLAIM:
                 Trace.of(machine, zeros)
+            else:
+                run_counted(machine, zeros)
             held = self._held.setdefault(program.id, Held(model, list(names)))
             HELD.set(len(self._held))
             _log.info("model ready", model=held.name, seconds=round(time.perf_counter() - started, 2))

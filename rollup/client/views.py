@@ -68,7 +68,8 @@ class ModelView:
 class Inference:
     """An answer and the claim that stands for it. ``inputs``: what was sent; ``outputs``: one array per output, in the
     model's dtype and shape; ``saturated``: elements of the outputs that lie at an end of their format, where the real values may lie
-    beyond: counted here, before rounding to the dtype.
+    beyond: counted here, before rounding to the dtype. ``saturated_inside``: the same of values inside the program, by the prover's word:
+    they can't be counted without running it.
     """
 
     claim_id: ClaimId
@@ -77,6 +78,7 @@ class Inference:
     outputs: tuple[np.ndarray, ...]
     state: State
     saturated: int
+    saturated_inside: int
 
     @property
     def clamped(self) -> int:
@@ -185,7 +187,8 @@ def accepted(data: Any) -> tuple[ClaimId, State]:
 
 def inference(model: ModelView, inputs: Sequence[np.ndarray], data: Any) -> Inference:
     claim_id, state = accepted(data)
-    outputs = wire.object_of(data, "the answer", ("outputs",))["outputs"]
+    read = wire.object_of(data, "the answer", ("outputs", "saturated_inside"))
+    outputs, inside = read["outputs"], wire.count_of(read["saturated_inside"], "saturated_inside")
     if not isinstance(outputs, list) or len(outputs) != len(model.outputs):
         raise ClaimError(f"outputs is no list of the model's {len(model.outputs)} outputs")
     arrays = tuple(_array(given, tensor) for given, tensor in zip(outputs, model.outputs, strict=True))
@@ -193,7 +196,7 @@ def inference(model: ModelView, inputs: Sequence[np.ndarray], data: Any) -> Infe
         quantised(np.asarray(given), tensor) for given, tensor in zip(outputs, output_types(model.header), strict=True)
     ]
     at_ends = saturated(model.header, model.interface, integers)
-    return Inference(claim_id, model, tuple(inputs), arrays, state, at_ends)
+    return Inference(claim_id, model, tuple(inputs), arrays, state, at_ends, inside)
 
 
 def model_view(data: Any) -> ModelView:

@@ -166,6 +166,9 @@ class InferAnswer(Document):
     saturated: int = Field(
         description="Elements of the outputs that lie at an end of their format: the real values may lie beyond."
     )
+    saturated_inside: int = Field(
+        description="The same of values inside the program, as the prover counted it: nobody can check it without running the program."
+    )
     state: StateName
 
 

@@ -48,6 +48,7 @@ def infer_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
                 outputs=kept["outputs"],
                 clamped=kept["clamped"],
                 saturated=kept["saturated"],
+                saturated_inside=kept["saturated_inside"],
                 state=accepted.state.value,
             )
             return 201, answer.model_dump_json().encode()
@@ -73,5 +74,11 @@ async def _inferred(parts: Parts, model: Model, asked: InferRequest) -> bytes:
     header = decode_header(model.header)
     interface = decode_interface(model.interface, header)
     found = await parts.prover.infer(model.id, header, interface, asked.inputs, asked.clamp)
-    kept = {"posted": wire.posted_json(found.posted), "outputs": found.outputs}
-    return json.dumps({**kept, "clamped": found.clamped, "saturated": found.saturated}).encode()
+    kept = {
+        "posted": wire.posted_json(found.posted),
+        "outputs": found.outputs,
+        "clamped": found.clamped,
+        "saturated": found.saturated,
+        "saturated_inside": found.saturated_inside,
+    }
+    return json.dumps(kept).encode()

@@ -37,7 +37,8 @@ _log = logger("touchstone.prover-client")
 @dataclass(frozen=True)
 class Inferred:
     """What a prover answered, checked: the claim is about these inputs of this model. ``outputs`` follow from its bytes;
-    ``clamped``: numbers of the inputs that were cut; ``saturated``: elements of the outputs that lie at an end of their format.
+    ``clamped``: numbers of the inputs that were cut; ``saturated``: elements of the outputs that lie at an end of their format;
+    ``saturated_inside``: of values inside the program, by the prover's word.
     """
 
     claim_id: ClaimId
@@ -45,6 +46,7 @@ class Inferred:
     outputs: list[Any]
     clamped: int
     saturated: int
+    saturated_inside: int
 
 
 class Prover:
@@ -89,7 +91,7 @@ class Prover:
         finally:
             self._free += 1
         try:
-            claimed, posted = self._checked(answer, model_id, asked)
+            claimed, posted, inside = self._checked(answer, model_id, asked)
             outputs = outputs_of(header, posted.outputs)
         except (ClaimError, BadAnswer) as error:
             ANSWERS.labels("false").inc()
@@ -102,10 +104,10 @@ class Prover:
             ) from None
         ANSWERS.labels("ok").inc()
         at_ends = saturated(header, interface, arrays(posted.outputs, output_types(header), "output"))
-        return Inferred(claimed, posted, [array.tolist() for array in outputs], clamped, at_ends)
+        return Inferred(claimed, posted, [array.tolist() for array in outputs], clamped, at_ends, inside)
 
-    def _checked(self, answer: Any, model_id: ModelId, asked: bytes) -> tuple[ClaimId, PostedClaim]:
-        read = wire.object_of(answer, "the answer", ("claim_id", "posted"))
+    def _checked(self, answer: Any, model_id: ModelId, asked: bytes) -> tuple[ClaimId, PostedClaim, int]:
+        read = wire.object_of(answer, "the answer", ("claim_id", "posted", "saturated_inside"))
         posted = wire.posted_of(read["posted"])
         claimed = id_of(posted.claim, self._domain)
         if wire.claim_id_of(read["claim_id"]) != claimed:
@@ -114,7 +116,7 @@ class Prover:
             raise BadAnswer(f"it claims something about model {wire.hex_of(posted.claim.model_id)}")
         if posted.inputs != asked:
             raise BadAnswer("its claim is about other inputs than those that were asked about")
-        return claimed, posted
+        return claimed, posted, wire.count_of(read["saturated_inside"], "saturated_inside")
 
     async def _ask(self, body: dict[str, Any]) -> Any:
         if self._http is None:

@@ -81,7 +81,7 @@ def test_attack_whatever_a_format_cut_is_counted_and_nothing_else() -> None:
     cut, kept = dict.fromkeys(FUNCTIONS, 0), dict.fromkeys(FUNCTIONS, 0)
     for seed in range(1):
         rng = np.random.default_rng(seed)
-        rows, inner, width = (int(n) for n in rng.integers(3, 6, 3))
+        (rows, width), inner = (int(n) for n in rng.integers(3, 6, 2)), int(rng.integers(150, 250))
         weights = {
             name: (rng.normal(size=(inner, width)) * 10.0 ** rng.uniform(-2, 1)).astype(np.float32)
             for name in FUNCTIONS
@@ -177,7 +177,7 @@ def test_what_is_meant_or_exact_was_not_cut() -> None:
 
 
 def test_predict_warns_of_what_an_output_s_format_cut_or_refuses(caplog: pytest.LogCaptureFixture) -> None:
-    x = np.array([1, -1, 0.5], np.float32)
+    x = np.array([1, -1, 0.25], np.float32)
     model = lower(
         lambda x: {"sums": x @ np.ones((3, 2), np.float32), "p": jax.nn.sigmoid(x * 20)}, x, calibration=[(x,)]
     )
@@ -187,7 +187,7 @@ def test_predict_warns_of_what_an_output_s_format_cut_or_refuses(caplog: pytest.
         model.predict(far)
         (said,) = [record.getMessage() for record in caplog.records]
         assert said.startswith(
-            "output sums has 2 of 2 elements at an end of its format, which holds -2 to 2: the real values"
+            "output sums has 2 of 2 elements at an end of its format, which holds -4 to 4: the real values"
         )
         assert said.endswith("lower the model with samples whose outputs reach as far")
         with pytest.raises(ExecutionError, match="output sums has 2 of 2 elements"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from dataclasses import replace
 
@@ -14,10 +15,11 @@ import pytest
 from prover import Model, load, lower
 from prover.fidelity import Comparison, Fidelity, cosine, divergence, fidelity_of
 from prover.model import BATCH
-from prover.saturation import saturation
+from prover.saturation import run_counted, saturation
 from prover.targets import Target
+from prover.trace import Trace
 from rollup.encoding import TensorType
-from rollup.errors import LoweringError
+from rollup.errors import ExecutionError, LoweringError
 from rollup.interface import Named
 from rollup.types import DType
 from tests.prover.cases import reals
@@ -159,14 +161,41 @@ def test_what_saturates_inside_is_named_with_its_source_and_counted() -> None:
     small = [(np.full((2, 4), 0.1, np.float32),)]
     model = lower(network, *small[0], calibration=small)
     assert model.saturation(small) == ()
-    # Within the inputs' format, but with sums beyond the one that was chosen from sums of up to 0.4.
+    # Within the inputs' format, but with sums beyond the one that was chosen from sums of up to 0.4, in the first row alone.
     model = lower(network, *small[0], calibration=[(np.array([[1, -1, 1, -0.9], [0.1] * 4], np.float32),)])
-    outputs, sums = model.saturation([(np.array([[1, 1, 1, 1], [0.1] * 4], np.float32),)])
+    far = (np.array([[1, 1, 1, 1.5], [0.1] * 4], np.float32),)
+    outputs, sums = model.saturation([far])
     assert (sums.count, sums.elements, outputs.count, outputs.elements) == (1, 2, 3, 6)
     assert sums.op < outputs.op
-    # The last product reads them, in 24 bits.
-    assert sums.high == (1 << 23) - 1
+    # The last product reads them, in 26 bits.
+    assert sums.high == (1 << 25) - 1
     assert "test_fidelity.py" in sums.name and "1 of 2" in str(sums)
+    # In every execution they are counted: the outputs are not inside.
+    values, inside = run_counted(model.executor, model.quantize(*far))
+    np.testing.assert_array_equal(values[0], model.executor.outputs(model.quantize(*far))[0])
+    assert inside == Trace.of(model.executor, model.quantize(*far)).inside == (sums,)
+    assert run_counted(model.executor, model.quantize(*small[0]))[1] == ()
+
+
+def test_predict_warns_of_what_was_cut_inside_or_refuses(caplog: pytest.LogCaptureFixture) -> None:
+    weight = np.ones((4, 1), np.float32)
+    sample = np.array([1, -1, 1, -0.95], np.float32)
+    model = lower(lambda x: jnp.tanh((x @ weight) @ np.ones((1, 2), np.float32)), sample, calibration=[(sample,)])
+    far = np.array([1, 1, 1, 1], np.float32)
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        model.predict(far)
+        (said,) = [record.getMessage() for record in caplog.records]
+        assert re.fullmatch(
+            r"1 elements inside the program lie at an end of their format, most of them in dot_general .*test_fidelity.py:\d+.*: the "
+            r"real values may lie beyond, and what is computed from them is wrong; lower the model with samples that reach as far",
+            said,
+        )
+        with pytest.raises(ExecutionError, match="1 elements inside the program"):
+            model.predict(far, strict=True)
+        caplog.clear()
+        model.predict(sample, strict=True)
+        assert not caplog.records
 
 
 def test_what_is_meant_to_reach_its_format_s_end_is_no_news() -> None:

@@ -36,7 +36,7 @@ def test_what_is_generated_is_the_program_s_own_choice_and_nothing_else_is_accep
     prompt = speaker.language.tokenizer.encode("hello the")
     answer = list(speaker.generate(prompt, 5))
     assert len(answer) == 5 or answer[-1] == speaker.language.tokenizer.eos
-    assert int(speaker.outputs(prompt, answer)[speaker.output("accepted")]) == 1
+    assert int(speaker.outputs(prompt, answer)[0][speaker.output("accepted")]) == 1
     for at in range(len(answer)):
         wrong = [*answer[:at], (answer[at] + 1) % 100, *answer[at + 1 :]]
         with pytest.raises(NotAccepted):

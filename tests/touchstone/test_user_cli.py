@@ -99,6 +99,7 @@ def test_infer_takes_npz_and_speaks_json(service: Service, made: Made, tmp_path:
         "outputs": made.outputs,
         "clamped": 0,
         "saturated": 0,
+        "saturated_inside": 0,
     }
     sent = json.loads(next(one.body for one in service.asked if one.method == "POST"))
     assert sent["inputs"] == [array.tolist() for array in made.inputs]

@@ -39,6 +39,7 @@ def generate(
     The text comes token by token from the integer program that the claim is about. The claim is posted to an embedded chain; it is one
     pass over prompt and answer, in which every answer token must be the program's own choice.
     """
+    from prover.saturation import inside_told
     from touchstone.generation import claimed, language_program
     from touchstone.progress import told
 
@@ -60,6 +61,8 @@ def generate(
         f"answer    {len(answer)} tokens to a prompt of {len(asked)}; one pass over both accepts every one of them"
     )
     settled = claimed(speaker, asked, answer)
+    if settled.inside:
+        click.echo(f"ends      {inside_told(settled.inside)}")
     click.echo(f"claim     0x{settled.claim_id.hex()}, posted for {settled.gas:,} gas")
     click.echo(f"watcher   {settled.watcher}")
     click.echo(f"state     {settled.state.name.lower()}")

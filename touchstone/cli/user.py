@@ -109,6 +109,7 @@ def infer(
             "outputs": [one.tolist() for one in answer.outputs],
             "clamped": answer.clamped,
             "saturated": answer.saturated,
+            "saturated_inside": answer.saturated_inside,
         }
         click.echo(json.dumps(found if verified is None else {**found, "verified": True}))
         return
@@ -170,14 +171,14 @@ def claim(
             raise _another(made.claim_id, named)
         state: str = client.wait_final(named, patience).state if wait else "pending"
     if as_json:
-        said = {"claim_id": hex_of(named), "state": state, "outputs": outputs}
-        click.echo(json.dumps({**said, "clamped": made.clamped, "saturated": made.saturated}))
+        said = {"claim_id": hex_of(named), "state": state, "outputs": outputs, "clamped": made.clamped}
+        click.echo(json.dumps({**said, "saturated": made.saturated, "saturated_inside": made.saturated_inside}))
         return
     click.echo(f"claim    {hex_of(named)}, signed by {signer.address}")
     _say_clamped(made.clamped)
     for number, output in enumerate(outputs):
         click.echo(f"output   {number}: {output}")
-    _say_saturated(made.saturated)
+    _say_saturated(made.saturated, made.saturated_inside)
     click.echo(f"state    {state}")
 
 
@@ -222,7 +223,7 @@ def _say_answer(answer: Inference) -> None:
     _say_clamped(answer.clamped)
     for tensor, output in zip(answer.model.outputs, answer.outputs, strict=True):
         click.echo(f"output   {tensor.name}: {_shown(output, tensor)}")
-    _say_saturated(answer.saturated)
+    _say_saturated(answer.saturated, answer.saturated_inside)
 
 
 def _say_clamped(count: int) -> None:
@@ -230,11 +231,12 @@ def _say_clamped(count: int) -> None:
         click.echo(f"clamped  {count:,} numbers of the input, to the ends of what the model takes")
 
 
-def _say_saturated(count: int) -> None:
-    if count:
-        click.echo(
-            f"ends     {count:,} elements of the output lie at an end of their format: the real values may lie beyond"
-        )
+def _say_saturated(count: int, inside: int) -> None:
+    for elements, place in ((count, "of the output"), (inside, "inside the program")):
+        if elements:
+            click.echo(
+                f"ends     {elements:,} elements {place} lie at an end of their format: the real values may lie beyond"
+            )
 
 
 def _shown(array: np.ndarray, tensor: Tensor) -> str:

@@ -170,7 +170,7 @@ def test_an_answer_s_count_is_of_the_numbers_that_were_claimed_not_of_what_its_d
     """1000 and 1001 are one bfloat16; a service that rounds what it shows is found by ``verify_inclusion``."""
     model = model_view(described(toy(outputs=(Named("spread", "bfloat16", (-1001, 1001)), Named("where", "int32")))))
     spread = [number / 256 for number in (1001, 1000, -1000, -1001, 1002, 0)]
-    answer = inference(
-        model, (), {"claim_id": "0x" + "11" * 32, "state": "pending", "outputs": [spread, [2**31 - 1]], "saturated": 9}
-    )
+    told = {"claim_id": "0x" + "11" * 32, "state": "pending", "saturated": 9, "saturated_inside": 4}
+    answer = inference(model, (), {**told, "outputs": [spread, [2**31 - 1]]})
+    assert answer.saturated_inside == 4
     assert answer.saturated == 2 and answer.outputs[0].tolist()[:2] == [1000 / 256] * 2

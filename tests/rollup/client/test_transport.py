@@ -153,7 +153,10 @@ def test_a_description_that_can_not_be_is_refused(model: Any, service: Service, 
 )
 def test_outputs_that_are_none_of_the_model_are_refused(outputs: Any, service: Service, client: Client) -> None:
     service.on("GET /v1/models/toy", ok(MODEL))
-    service.on("POST /v1/infer", ok({"claim_id": "0x" + "00" * 32, "outputs": outputs, "state": "pending"}, 201))
+    service.on(
+        "POST /v1/infer",
+        ok({"claim_id": "0x" + "00" * 32, "outputs": outputs, "saturated_inside": 0, "state": "pending"}, 201),
+    )
     with pytest.raises(BadAnswer, match="can't be what it says"):
         client.infer("toy", [0.5] * 600, [1, 2, 3, 4])
 
@@ -201,7 +204,9 @@ def test_models_are_listed_over_pages(service: Service, client: Client) -> None:
 
 @pytest.mark.parametrize("trouble", [hang_up, problem(503, "soon", Retry_After="0"), problem(429, "slowly")])
 def test_a_post_is_repeated_with_the_same_key(trouble: Reply, service: Service, client: Client) -> None:
-    done = ok({"claim_id": wire.hex_of(CLAIM), "outputs": [[1.0] * 6, [1]], "state": "pending"}, 201)
+    done = ok(
+        {"claim_id": wire.hex_of(CLAIM), "outputs": [[1.0] * 6, [1]], "saturated_inside": 0, "state": "pending"}, 201
+    )
     service.on("GET /v1/models/toy", ok(MODEL))
     service.on("POST /v1/infer", trouble, trouble, done)
     assert client.infer("toy", [0.5] * 600, [1, 2, 3, 4]).claim_id == CLAIM
@@ -308,7 +313,11 @@ def test_a_stream_that_is_none_ends_in_a_sentence(trouble: str, service: Service
 def test_the_asynchronous_client_serves_many_at_once(service: Service) -> None:
     service.on("GET /v1/models/toy", ok(MODEL))
     service.on(
-        "POST /v1/infer", ok({"claim_id": wire.hex_of(CLAIM), "outputs": [[1.0] * 6, [1]], "state": "pending"}, 201)
+        "POST /v1/infer",
+        ok(
+            {"claim_id": wire.hex_of(CLAIM), "outputs": [[1.0] * 6, [1]], "saturated_inside": 0, "state": "pending"},
+            201,
+        ),
     )
     service.on("GET /v1/claims", ok({"claims": [], "next": None}))
     service.on(STREAM, stream(event(1)))

@@ -143,4 +143,5 @@ class World:
 
     def answer(self, made: Made) -> dict[str, Any]:
         """To ``POST /v1/infer``."""
-        return {"claim_id": wire.hex_of(made.claim_id), "outputs": made.outputs, "state": "pending"}
+        named = {"claim_id": wire.hex_of(made.claim_id), "state": "pending"}
+        return {**named, "outputs": made.outputs, "saturated_inside": 0}

@@ -81,7 +81,8 @@ def test_concurrent_inferences_with_one_key_run_once(world):
 def test_an_inference_that_was_signed_before_a_crash_is_handed_in_and_not_run_again(world):
     posted, body = world.claim(37), asked(37)
     content = json.dumps(body).encode()
-    noted = json.dumps({"posted": wire.posted_json(posted), "outputs": [[1.0]], "clamped": 3, "saturated": 2}).encode()
+    told = {"outputs": [[1.0]], "clamped": 3, "saturated": 2, "saturated_inside": 5}
+    noted = json.dumps({"posted": wire.posted_json(posted), **told}).encode()
     answers, scoped = world.store.answers, "/v1/infer crashed"
     assert answers.begin("127.0.0.1", scoped, sha256(content).digest(), 0) is None
     answers.finish("127.0.0.1", scoped, HALFWAY, noted)
@@ -91,9 +92,7 @@ def test_an_inference_that_was_signed_before_a_crash_is_handed_in_and_not_run_ag
     assert answer.status_code == 201
     assert answer.json() == {
         "claim_id": wire.hex_of(world.client.claim_id(posted.claim)),
-        "outputs": [[1.0]],
-        "clamped": 3,
-        "saturated": 2,
+        **told,
         "state": "pending",
     }
     assert len(world.prover.requests) == before

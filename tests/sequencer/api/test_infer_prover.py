@@ -30,14 +30,15 @@ from tests.sequencer.api.world import World
 from tests.touchstone.test_user_cli import run
 
 WEIGHTS = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
-SUMMED = np.outer(1 + np.linspace(-0.2, 0.2, 8), [1, 0.5]).astype(np.float32)
+SUMMED = np.outer(1 + np.linspace(-0.05, 0.05, 8), [1, 0.5]).astype(np.float32)
 """Numbers of the sample nearly cancel out in it."""
 
 
 def net(x, n):
-    """A float model whose outputs are reals and an integer."""
+    """A float model whose outputs are reals and an integer; ``whole`` adds up values inside that may be cut."""
     scores = jnp.tanh(x @ WEIGHTS) * n
-    return {"best": jnp.argmax(scores), "scores": scores, "sums": x @ SUMMED}
+    whole = jnp.tanh(jnp.abs(x @ (2 * SUMMED)) @ np.ones((2, 1), np.float32))
+    return {"best": jnp.argmax(scores), "scores": scores, "sums": x @ SUMMED, "whole": whole}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -108,7 +109,7 @@ def test_what_an_application_gets_is_what_the_model_says_what_l1_has_and_what_it
         )
         says = model.predict(x, np.int32(2))
         right = net(x, 2)
-        assert [tensor.name for tensor in answer.model.outputs] == ["best", "scores", "sums"]
+        assert [tensor.name for tensor in answer.model.outputs] == ["best", "scores", "sums", "whole"]
         assert answer.outputs[0] == says["best"] == right["best"]
         np.testing.assert_array_equal(answer.outputs[1], says["scores"])
         np.testing.assert_allclose(answer.outputs[1], right["scores"], atol=1e-3)
@@ -129,23 +130,32 @@ def test_what_an_output_s_format_cut_is_counted_alike_by_everybody(world, accoun
     client, url, end = asking(world, worker)
     try:
         x, n = np.full(8, 1.5, np.float32), np.int32(1)
-        assert not model.cuts(x, n) and worker.infer("net", [x.tolist(), 1])[1].saturated == 2
+        made = worker.infer("net", [x.tolist(), 1])[1]
+        assert not model.cuts(x, n) and (made.saturated, made.saturated_inside) == (2, 2)
         answer = client.infer("net", x, n)
-        assert (answer.clamped, answer.saturated) == (0, 2) and np.all(answer.outputs[2] < (x @ SUMMED) / 2)
+        assert (answer.clamped, answer.saturated, answer.saturated_inside) == (0, 2, 2) and np.all(
+            answer.outputs[2] < (x @ SUMMED) / 2
+        )
         world.post_all()
         assert client.verify_inclusion(answer).inputs_checked
         for wrong in (0, 1, 3):
             with pytest.raises(BadAnswer, match=f"given {wrong} elements lie at an end of their format"):
                 client.verify_inclusion(replace(answer, saturated=wrong))
         assert client.get(answer.claim_id).saturated == 2
-        assert client.infer("net", x / 100, n).saturated == 0
+        small = client.infer("net", x / 100, n)
+        assert (small.saturated, small.saturated_inside) == (0, 0)
         path = world.folder / "far.json"
         path.write_text(json.dumps([x.tolist(), 1]))
         raw = httpx.post(f"{url}/v1/infer", json={"model": "net", "inputs": [x.tolist(), 1]}).json()
-        assert (raw["clamped"], raw["saturated"]) == (0, 2)
+        assert (raw["clamped"], raw["saturated"], raw["saturated_inside"]) == (0, 2, 2)
         said = run("infer", "net", "--input", path, url=url).output
         assert "ends     2 elements of the output lie at an end of their format: the real values may lie beyond" in said
-        assert json.loads(run("infer", "net", "--input", path, "--json", url=url).output)["saturated"] == 2
+        assert (
+            "ends     2 elements inside the program lie at an end of their format: the real values may lie beyond"
+            in said
+        )
+        told = json.loads(run("infer", "net", "--input", path, "--json", url=url).output)
+        assert (told["saturated"], told["saturated_inside"]) == (2, 2)
         shown = ("claims", "show", wire.hex_of(answer.claim_id))
         assert json.loads(run(*shown, "--json", url=url).output)["saturated"] == 2
         assert "saturated" in run(*shown, url=url).output

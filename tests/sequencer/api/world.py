@@ -173,6 +173,7 @@ class World:
         answer = {
             "claim_id": wire.hex_of(self.client.claim_id(posted.claim)),
             "posted": wire.posted_json(posted),
+            "saturated_inside": 0,
             "outputs": [],
         }
         return 200, json.dumps(answer).encode()
