@@ -111,7 +111,9 @@ class Book:
             news = self._follower.news()
             more = news.more
             noted = self.take(client, news)
-            if not more or self.clock is None:
+            if not more:
+                self.clock = client.challenge_clock(news.head)
+            elif self.clock is None:
                 self.clock = client.challenge_clock()
             yield noted
 

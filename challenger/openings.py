@@ -4,6 +4,7 @@ gas.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -35,7 +36,7 @@ class Openings(Preimages):
     ``answers``: what was given to questions inside elements, by their nodes. ``paths``: nodes that selections passed, which
     are kept: a game has no more of them than its tree has levels, and a bond is locked for each game. ``blocks``: (levels,
     block) of every opening of a node or leaf, the deepest last: a node may be opened several times, each time to another
-    depth.
+    depth. ``noted``: how often an opening of a node was read, also of one that the chain took back and has again.
     """
 
     held_bytes: int = HELD_BYTES
@@ -43,10 +44,12 @@ class Openings(Preimages):
     answers: dict[Root, bytes] = field(default_factory=dict)
     paths: Preimages = field(default_factory=Preimages)
     blocks: dict[Root, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    noted: Counter[Root] = field(default_factory=Counter)
     _held: dict[Root, int] = field(default_factory=dict)
 
     def note(self, opened: Revealed | LeafRevealed | Answered, block: int) -> None:
         """An opening, and the block that it was made in."""
+        self.noted[opened.node] += 1
         known = self.blocks.get(opened.node, ())
         this = _levels(opened), block
         if this not in known:

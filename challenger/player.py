@@ -165,7 +165,7 @@ class ChallengerPlayer:
         """Every move that can be made now. ``own``: the right trace, asked for only where it is needed; ``slack``: for how
         long the moves can wait.
 
-        Raises Unprovable, once, where L1 would not see what is wrong; no bond is put on that again.
+        Raises Doubtful where L1 did not see what is wrong, and after some blocks of that Unprovable, once; no bond is put on that again.
         """
         if claim_id in book.convicted:
             games = self.games.look(book, book.games_of(claim_id, self.client.account))
@@ -174,13 +174,18 @@ class ChallengerPlayer:
         live = self.live(book, claim_id)
         try:
             if live:
-                return self._moves(book, program, claim_id, *live[0], own, slack)
-            if claim_id in self.unprovable or book.seconds_left(claim_id) <= 0:
+                # Its bond is at stake: what L1 did not see yet is tried again.
+                found = self._moves(book, program, claim_id, *live[0], own, slack)
+            elif claim_id in self.unprovable or book.seconds_left(claim_id) <= 0:
                 return []
-            return self._opening(book, program, claim_id, own, slack)
+            else:
+                found = self._opening(book, program, claim_id, own, slack)
         except Unprovable as error:
+            if claim_id in self.unprovable:
+                return []
             self.unprovable[claim_id] = str(error)
             raise
+        return found
 
     def _opening(
         self, book: Book, program: Program, claim_id: ClaimId, own: Callable[[], ValueTrace], slack: float
@@ -220,7 +225,7 @@ class ChallengerPlayer:
         if game.expired is Side.DEFENDER:
             return [Due(claim_id, calls.timeout([game.ref]), game_id=opened.game_id)]
         root = book.trace_root(claim_id)
-        if root == NO_ROOT or claim_id in self.unprovable:
+        if root == NO_ROOT:
             return []
         other = theirs(book, program, claim_id, self.store)
         inside = inside_of(book, game, opened.game_id)

@@ -32,7 +32,7 @@ from challenger.troubles import Awaited, noting
 from prover.executor import Executor
 from rollup.audit import audit
 from rollup.claim import Address, ClaimId
-from rollup.errors import ChainError
+from rollup.errors import Behind, ChainError
 from rollup.game.position import ROOT
 from rollup.l1.client import GameInfo, L1Client, Receipt
 from rollup.l1.events import Challenged
@@ -391,7 +391,12 @@ class Watcher:
         pace, played, fresh = self._pace(), [], []
         for claim_id in self.false_claims():
             if self._plays(claim_id):
-                live = [] if claim_id in self.book.convicted else self._player.live(self.book, claim_id)
+                try:
+                    live = [] if claim_id in self.book.convicted else self._player.live(self.book, claim_id)
+                except Behind as error:
+                    # How its games stand is not known in this round.
+                    self.troubles[claim_id] = error
+                    continue
                 if live:
                     works = [self._player.work(self.book, self._program(claim_id), *one) for one in live]
                     played += works

@@ -111,6 +111,10 @@ class Reverted(ChainError):
         self.arguments = arguments
 
 
+class Behind(ChainError):
+    """The node, or the one of its machines that answered, does not know a block that it was asked about."""
+
+
 class StaleView(ChainError):
     """The account's nonce was used by a transaction that an earlier life of the process sent, or went back with a
     reorganisation: what was decided on is no longer so. Look at L1 again and decide anew.

@@ -14,10 +14,10 @@ from web3 import EthereumTesterProvider, Web3
 from web3.types import LogReceipt, TxReceipt
 
 from rollup.claim import Address
-from rollup.errors import ChainError, Refused, Reverted
+from rollup.errors import Behind, ChainError, Refused, Reverted
 from rollup.l1.fees import FeePolicy
 from rollup.l1.finality import LATEST, Block, Finality
-from rollup.l1.node import Clock, Missing, Retry, ask, whole
+from rollup.l1.node import Clock, Missing, Retry, ask, meaning, whole
 from rollup.l1.sending import Account, Anchor, Sending, stale
 from rollup.l1.signing import Signer
 from rollup.l1.transport import Transport
@@ -181,13 +181,31 @@ class Chain:
     def call(
         self, to: Address, data: bytes, sender: Address | None = None, block: Any = "latest", gas: int | None = None
     ) -> bytes:
-        """Returned bytes of a call that changes nothing; ``gas``: that it may take. Raises Reverted or ChainError."""
+        """Returned bytes of a call that changes nothing; ``gas``: that it may take. Raises Reverted or ChainError.
+
+        ``block``: of a Block the answer is about exactly that one (EIP-1898), whichever of an endpoint's machines gives it.
+        """
         request: Any = {"to": to, "data": "0x" + data.hex()}
         if gas is not None:
             request["gas"] = gas
         if sender is not None:
             request["from"] = sender
+        if isinstance(block, Block):
+            return self.ask(lambda: self._call_at(request, block))
         return self.ask(lambda: bytes(self.web3.eth.call(request, block)))
+
+    def _call_at(self, request: Any, block: Block) -> bytes:
+        """A machine that does not know the block may know it soon, and another does: the request is made again."""
+        named: Any = {"blockHash": "0x" + block.hash.hex(), "requireCanonical": True}
+        try:
+            return bytes(self.web3.eth.call(request, named))
+        except Exception as error:
+            found = meaning(error)
+            if isinstance(found, Refused) and not isinstance(found, Reverted):
+                raise Behind(
+                    f"the node can't answer about block {block.number} ({found}); it lags, or the chain was reorganised"
+                ) from None
+            raise
 
     def calldata(self, transaction: bytes) -> bytes:
         """What a transaction was sent with."""
@@ -355,8 +373,9 @@ class EmbeddedChain(Chain):
     def call(
         self, to: Address, data: bytes, sender: Address | None = None, block: Any = "latest", gas: int | None = None
     ) -> bytes:
-        # It lets only accounts with money call, and would list them all for every call without a sender.
-        return super().call(to, data, sender or self._rich, block, gas)
+        # It lets only accounts with money call, and would list them all for every call without a sender; nor does it understand a hash.
+        named = block.number if isinstance(block, Block) else block
+        return super().call(to, data, sender or self._rich, named, gas)
 
     def logs_of(self, block: Block, addresses: list[Address]) -> list[LogReceipt]:
         # It understands no block hash, and is never reorganised.

@@ -38,6 +38,9 @@ from rollup.types import Duration, Gindex, ModelId, Root, Timestamp
 
 E = TypeVar("E")
 
+When = Block | int | str
+"""After which block something is read: exactly this one, one of a number, or a tag."""
+
 NOTHING = bytes(32)
 
 BASE_GAS = 21_000
@@ -247,11 +250,11 @@ class L1Client:
         """Read from the RollupChain."""
         return self._read(artifact("RollupChain").functions[name], self.address, args)
 
-    def _game(self, name: str, *args: Any) -> Any:
+    def _game(self, name: str, *args: Any, block: When = "latest") -> Any:
         """Read from the DisputeGame."""
-        return self._read(artifact("DisputeGame").functions[name], self.game_address, args)
+        return self._read(artifact("DisputeGame").functions[name], self.game_address, args, block)
 
-    def _read(self, function: Function, address: Address, args: Sequence[Any], block: int | str = "latest") -> Any:
+    def _read(self, function: Function, address: Address, args: Sequence[Any], block: When = "latest") -> Any:
         data = self.chain.call(address, function.encode(args), block=block)
         if not data:
             raise ChainError(f"no contract answers {function.name} at {address}; check the address and the chain")
@@ -346,15 +349,15 @@ class L1Client:
         """Take out what was announced, or whatever of it is still free, once the withdrawal delay is over."""
         return self._send("RollupChain", "completeWithdrawal")
 
-    def balance(self, account: Address, block: int | str = "latest") -> int:
+    def balance(self, account: Address, block: When = "latest") -> int:
         """Free wei of an account in the ledger, after a block."""
         return int(self._read(artifact("RollupChain").functions["balance"], self.address, [account], block))
 
-    def earnings(self, account: Address, block: int | str = "latest") -> int:
+    def earnings(self, account: Address, block: When = "latest") -> int:
         """Wei that an account earned, or brought in for challenges, after a block."""
         return int(self._read(artifact("RollupChain").functions["earnings"], self.address, [account], block))
 
-    def withdrawal(self, account: Address, block: int | str = "latest") -> tuple[int, Timestamp]:
+    def withdrawal(self, account: Address, block: When = "latest") -> tuple[int, Timestamp]:
         """(wei, time) of what an account announced to take out of its free balance, and from when on it may, after a block; (0, 0)
         if nothing.
         """
@@ -423,7 +426,7 @@ class L1Client:
         root, posted_at, closes_at, claims = self._rollup("batches", number)
         return BatchInfo(Root(root), Timestamp(posted_at), Timestamp(closes_at), claims)
 
-    def challenge_clock(self, block: int | str = "latest") -> StoppingClock:
+    def challenge_clock(self, block: When = "latest") -> StoppingClock:
         """The clock on which challenge periods are measured, after a block."""
         resumes_at, stopped = self._read(artifact("RollupChain").functions["challengeClock"], self.address, [], block)
         return StoppingClock(Timestamp(resumes_at), Duration(stopped))
@@ -508,13 +511,14 @@ class L1Client:
     def reclaim(self, games: Sequence[GameRef]) -> Receipt:
         return self._send("DisputeGame", "reclaim", [astuple(game) for game in games])
 
-    def _struct(self, name: str, *args: Any) -> dict[str, Any]:
+    def _struct(self, name: str, *args: Any, block: When) -> dict[str, Any]:
         """Read a struct from the DisputeGame, by field name."""
-        return dict(zip(artifact("DisputeGame").functions[name].fields, self._game(name, *args), strict=True))
+        values = self._game(name, *args, block=block)
+        return dict(zip(artifact("DisputeGame").functions[name].fields, values, strict=True))
 
-    def dispute(self, claim: ClaimId) -> DisputeInfo:
+    def dispute(self, claim: ClaimId, block: When = "latest") -> DisputeInfo:
         """What all games about a claim share; ``games`` is 0 if nobody ever challenged it."""
-        found = self._struct("disputeOf", claim)
+        found = self._struct("disputeOf", claim, block=block)
         return DisputeInfo(
             _address(found["claimant"]),
             found["games"],
@@ -526,17 +530,17 @@ class L1Client:
             Timestamp(found["rootAt"]),
         )
 
-    def game(self, opened: Challenged) -> GameInfo:
-        """The game that this event began, as it is now."""
-        dispute = self.dispute(opened.claim_id)
+    def game(self, opened: Challenged, block: When = "latest") -> GameInfo:
+        """The game that this event began, as it is after a block."""
+        dispute = self.dispute(opened.claim_id, block)
         root = dispute.trace_root if opened.trace_root == NO_ROOT else opened.trace_root
         ref = GameRef(opened.claim_id, root, opened.challenger, opened.counter)
-        found = self._struct("gameOf", opened.game_id)
+        found = self._struct("gameOf", opened.game_id, block=block)
         live = found["open"] and not dispute.convicted
         node, turn, clocks, expired = NO_ROOT, None, None, None
         if live:
             try:
-                node, side, (since, defender, challenger), late = self._game("stateOf", astuple(ref))
+                node, side, (since, defender, challenger), late = self._game("stateOf", astuple(ref), block=block)
             except Reverted as error:
                 # It ended, or got its trace root, since the reads before.
                 if error.name not in ("GameOver", "WrongTraceRoot"):

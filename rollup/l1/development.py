@@ -129,7 +129,12 @@ class DevelopmentChain:
     # What the methods do
 
     def _number(self, block: Any = "latest") -> int:
-        """Everything that is mined is final here: there are no reorganisations."""
+        """Everything that is mined is final here: there are no reorganisations. A block may be named by its hash (EIP-1898)."""
+        if isinstance(block, Mapping):
+            try:
+                return int(self._web3.eth.get_block(HexBytes(block["blockHash"]))["number"])
+            except BlockNotFound:
+                raise RpcError(-32000, f"block {block['blockHash']} is not known here") from None
         if block in ("latest", "safe", "finalized", "pending"):
             return self._height
         number = 0 if block == "earliest" else int(block, 16)

@@ -12,7 +12,7 @@ from eth_tester.exceptions import TransactionFailed
 from eth_utils.exceptions import ValidationError
 from web3.exceptions import BlockNotFound, TransactionNotFound, Web3RPCError
 
-from rollup.errors import ChainError, Refused
+from rollup.errors import Behind, ChainError, Refused
 from rollup.l1.reverts import decode_revert, revert_data
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ def ask(call: Callable[[], T], retry: Retry, clock: Clock) -> T:
         # What a node answers can make any line of the library fail.
         except Exception as error:
             found = meaning(error)
-            if left == 0 or type(found) is not ChainError:
+            if left == 0 or type(found) not in (ChainError, Behind):
                 raise found from None
         clock.sleep(retry.pause * 2 ** (retry.times - 1 - left))
     raise AssertionError("a request is made at least once")

@@ -213,7 +213,7 @@ def test_a_flood_of_games_about_one_claim_costs_no_other_claim_its_clock(
     one = upholder(network, Deriving(), client)
     looks: list[bytes] = []
     look = client.game
-    monkeypatch.setattr(client, "game", lambda game: looks.append(game.game_id) or look(game))
+    monkeypatch.setattr(client, "game", lambda game, block: looks.append(game.game_id) or look(game, block))
     answered = []
     for _ in range(4):
         one.poll()

@@ -506,7 +506,7 @@ def test_a_flood_of_games_about_right_claims_is_looked_at_in_turns(
     challenged(network, second)
     looks: list[bytes] = []
     look = client.game
-    monkeypatch.setattr(client, "game", lambda game: looks.append(game.game_id) or look(game))
+    monkeypatch.setattr(client, "game", lambda game, block: looks.append(game.game_id) or look(game, block))
     network.chain.advance(TERMS.clock // 2 + 10)
     made = [receipt.call for _ in range(3) for receipt in watcher.poll()]
     assert len(looks) <= 3 * 2 * 2

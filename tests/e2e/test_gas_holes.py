@@ -12,7 +12,7 @@ import pytest
 from challenger.alerts import Kind
 from challenger.checkers.re_execute import ReExecute
 from challenger.defender import Behaviour
-from challenger.simulation import Unprovable
+from challenger.simulation import REFUSALS, Doubtful, Unprovable
 from challenger.watcher import Watcher
 from rollup.audit import audit
 from rollup.encoding import TensorType
@@ -91,6 +91,10 @@ def test_no_bond_is_put_on_what_l1_would_not_see(why: str, monkeypatch: pytest.M
         monkeypatch.setattr("challenger.simulation.TRANSACTION_GAS", 400_000)
     lied = [X, np.array([5], np.int64)]
     claimed = network.claim("liar", [X], Published(hole, lied), lied[1:], Behaviour.PUBLISHES)
+    for _ in range(REFUSALS - 1):
+        assert watcher.poll() == []
+        assert isinstance(watcher.troubles[claimed.claim_id], Doubtful) and not told.about(Kind.UNPROVABLE)
+        network.chain.advance(5)
     for _ in range(4):
         assert watcher.poll() == []
         network.chain.advance(5)

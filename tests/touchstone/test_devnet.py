@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from rollup.claim import Address
-from rollup.errors import ChainError, Reverted
+from rollup.errors import Behind, ChainError, Reverted
 from rollup.l1.chain import Chain
 from rollup.l1.client import L1Client
 from rollup.l1.development import ACCOUNT_WEI, CHAIN_ID, DevelopmentChain, RpcError, accounts
@@ -65,6 +66,18 @@ def rpc(server: ChainServer, content: Any) -> httpx.Response:
 
 def request(method: str, *params: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": 7, "method": method, "params": list(params)}
+
+
+def test_a_read_about_one_block_is_about_that_block_or_refused(client: L1Client, signers: list[Signer]) -> None:
+    """By its hash, as every node takes it: whichever machine answers, it answers about that block, or not at all."""
+    account = client.using(signers[3])
+    before = client.chain.head()
+    account.deposit(5)
+    assert account.balance(account.account, client.chain.head()) == 5 and account.balance(account.account, before) == 0
+    with pytest.raises(
+        Behind, match=f"can't answer about block {before.number} .*; it lags, or the chain was reorganised"
+    ):
+        account.balance(account.account, replace(before, hash=bytes(32)))
 
 
 def test_the_contracts_are_deployed_and_used_over_http(client: L1Client) -> None:
