@@ -155,7 +155,7 @@ class Comparison:
                 self.most = max(self.most, float(wide[known].max()))
             if wide.size > 1:
                 self.cosine = min(1.0 if self.cosine is None else self.cosine, cosine(wide, own))
-            if expected.ndim and expected.shape[-1] > 1:
+            if has_choice(expected.shape):
                 self.equal += int(np.sum(expected.argmax(-1) == raw.argmax(-1)))
                 self.choices += raw.size // raw.shape[-1]
                 for one, other in _rows(wide, own):
@@ -179,6 +179,15 @@ class Comparison:
             self.saturated,
             self.elements,
         )
+
+
+CHOICE_AXES = 3
+"""An array of more axes is a picture or a volume: nobody chooses among the pixels of a row."""
+
+
+def has_choice(shape: Sequence[int]) -> bool:
+    """Whether the rows of a real array of this shape can be read as scores to choose from."""
+    return 0 < len(shape) <= CHOICE_AXES and shape[-1] > 1
 
 
 ROWS_ELEMENTS = 1 << 20

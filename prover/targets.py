@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from prover.fidelity import Fidelity
+from prover.fidelity import Fidelity, has_choice
 from prover.formats import is_real
 from prover.lower import lower, measured
 from prover.model import Model
@@ -95,11 +95,9 @@ class Target:
         """Raise LoweringError if the function has no output that the measure says something of."""
         every = jax.tree.leaves(jax.eval_shape(fn, *sample))
         outputs = [out for out in every if is_real(out.dtype)]
-        if self.measure == "top1" and not any(
-            not is_real(out.dtype) or (out.ndim and out.shape[-1] > 1) for out in every
-        ):
+        if self.measure == "top1" and not any(not is_real(out.dtype) or has_choice(out.shape) for out in every):
             raise LoweringError("no output of the model chooses among anything, so that top1 says nothing; use rel")
-        if self.measure == "kl" and not any(out.ndim and out.shape[-1] > 1 for out in outputs):
+        if self.measure == "kl" and not any(has_choice(out.shape) for out in outputs):
             raise LoweringError("no output of the model is a row of real numbers, so that kl says nothing; use top1")
         if self.measure == "cos" and not any(out.size > 1 for out in outputs):
             raise LoweringError(

@@ -82,6 +82,9 @@ def test_of_single_numbers_and_single_columns_nothing_is_said_that_means_nothing
     column = compared("p", DType.I16, 8)
     column.add(np.array([[0.5], [1.0]], np.float32), np.array([[128], [256]], np.int16))
     assert column.result().cosine == pytest.approx(1) and column.result().agreement is None
+    picture = compared("picture", DType.I16, 8)
+    picture.add(np.zeros((1, 2, 3, 4), np.float32), np.ones((1, 2, 3, 4), np.int16))
+    assert picture.result().agreement is None and picture.result().kl is None
     assert Fidelity(1, (found,), 0).agreement is None
     for measure in ("top1=99", "cos=0.9", "kl=1"):
         with pytest.raises(LoweringError, match="says nothing; use"):
