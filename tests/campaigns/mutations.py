@@ -19,7 +19,9 @@ LEDGER = "rollup/game/ledger.py"
 STOPPING = "rollup/game/stopping.py"
 STRATEGY = "challenger/strategy.py"
 INSIDE = "challenger/inside.py"
+GAMES = "challenger/games.py"
 SOURCES = "contracts/src/"
+ENDPOINT = "tests/challenger/test_endpoint.py::"
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,30 @@ MUTANTS = (
         "for number in range(_ROUNDS + _WIDENED):",
         "for number in range(1):",
         "tests/rollup/test_audit_loops.py::test_what_is_proven_of_a_loop_holds_in_all_of_its_iterations[0]",
+    ),
+    Mutant(
+        1,
+        "a game is read from whichever block a machine is at",
+        GAMES,
+        "info = self.client.game(game, book.head)",
+        "info = self.client.game(game)",
+        ENDPOINT + "test_one_late_answer_about_a_game_is_not_kept[stateOf]",
+    ),
+    Mutant(
+        1,
+        "an opening that is mined again at its old height is no news",
+        GAMES,
+        "book.preimages.noted[known.node]",
+        "book.preimages.blocks.get(known.node)",
+        ENDPOINT + "test_an_opening_that_is_mined_again_at_its_old_height_is_news",
+    ),
+    Mutant(
+        1,
+        "a claim is given up once a node refused a proof",
+        "challenger/simulation.py",
+        "REFUSALS = 10",
+        "REFUSALS = 1",
+        ENDPOINT + "test_a_node_that_refuses_once_for_reasons_of_its_own_is_asked_again[Behaviour.PUBLISHES]",
     ),
     # 2. An honest claimant never loses.
     Mutant(
