@@ -55,6 +55,8 @@ def whole_seconds(given: Any) -> int:
 def wei(given: Any) -> int:
     """ "0.1 ether", "30 gwei", "1000" (wei) in wei; raises ValueError."""
     value = _quantity(given, WEI, "wei", "amount", '"0.1 ether", "30 gwei" or a number of wei')
+    if value != int(value) and str(given).strip()[-1].isdigit():
+        raise ValueError(f"{given!r} names no unit; write {str(given).strip()} ether, or gwei")
     if value != int(value):
         raise ValueError(f"{given!r} is no whole number of wei; give at most 18 decimals of an ether")
     return int(value)

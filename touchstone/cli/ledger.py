@@ -21,7 +21,8 @@ def ledger() -> None:
     """Bonds come from an account's balances in the contract; move money there and back.
 
     Claims are bonded from the free balance, which leaves only some time after that was announced, so that no claim loses its bond on
-    its way. Challenges are bonded from earnings: rewards, fees, bonds that came back, and what was funded; these leave at once.
+    its way. Once a claim is final its bond is released, by anyone. Challenges are bonded from earnings: rewards, fees, bonds that came
+    back, and what was funded; these leave at once.
     """
 
 
@@ -86,11 +87,14 @@ def announce(settings: ChainSettings, amount: int | None) -> None:
 
     Until it leaves it still stands for claims; sequencers count it as gone.
     """
+    from touchstone.units import show_wei
+
     client = _client(settings)
     wei = client.balance(client.account) if amount is None else amount
     if wei > (free := client.balance(client.account)):
         raise MoveError(
-            f"{client.account} has {free} wei free, {wei - free} too few; what is locked is freed when its claims end"
+            f"{client.account} has {show_wei(free)} free, {show_wei(wei - free)} too little; the bond of a claim that is final is "
+            "freed by touchstone ledger release"
         )
     client.announce_withdrawal(wei)
     _show(client)
@@ -111,17 +115,64 @@ def complete(settings: ChainSettings) -> None:
     _show(client)
 
 
+@ledger.command()
+@options(ChainSettings)
+def release(settings: ChainSettings) -> None:
+    """Free the bonds of the account's claims that are final, and say what the others wait for.
+
+    Reads the deployment's events from its beginning. `touchstone prover` does this by itself for the claims that it defends.
+    """
+    from touchstone.bonds import Bonds
+    from touchstone.units import show_wei
+
+    client = _client(settings)
+    bonds = Bonds.of(client)
+    freed = bonds.release(client)
+    click.echo(f"released      {len(freed)} bonds of {show_wei(client.parameters.claim_bond)}")
+    if bonds.waiting:
+        click.echo(f"not final     {len(bonds.waiting)}, the next in {bonds.seconds} s if nobody disputes it")
+    if bonds.disputed:
+        click.echo(f"disputed      {len(bonds.disputed)}")
+    _show(client)
+
+
+@ledger.command()
+@click.argument("amount", type=Amount(), default="10 ether")
+@options(ChainSettings)
+def faucet(settings: ChainSettings, amount: int) -> None:
+    """Give the account AMOUNT from an account that development chains fund (`touchstone chain`, anvil); no other chain has it."""
+    from rollup.l1.development import KEYS
+    from rollup.l1.keys import load_signer
+    from touchstone.units import show_wei
+
+    client = _client(settings)
+    rich = load_signer(KEYS[-1])
+    if client.chain.wei_of(rich.address) <= amount:
+        raise MoveError(
+            f"{rich.address}, which development chains fund, has no {show_wei(amount)} here; get some from whoever has it"
+        )
+    client.chain.transact(rich, client.account, b"", amount)
+    _show(client)
+
+
 def _brings(client: L1Client, wei: int) -> None:
+    from touchstone.units import show_wei
+
     held = client.chain.wei_of(client.account)
     if wei > held:
-        raise MoveError(f"{client.account} has {held} wei on the chain, {wei - held} too few; send it some")
+        raise MoveError(
+            f"{client.account} has {show_wei(held)} on the chain, {show_wei(wei - held)} too little; send it some (on a development "
+            "chain: touchstone ledger faucet)"
+        )
 
 
 def _earned(client: L1Client, wei: int) -> None:
+    from touchstone.units import show_wei
+
     earned = client.earnings(client.account)
     if wei > earned:
         raise MoveError(
-            f"{client.account} has {earned} wei of earnings, {wei - earned} too few; free balance is announced first "
+            f"{client.account} has {show_wei(earned)} of earnings, {show_wei(wei - earned)} too little; free balance is announced first "
             "(touchstone ledger announce)"
         )
 
@@ -148,3 +199,5 @@ def _show(client: L1Client) -> None:
     if due:
         rows.insert(1, ("announced to leave", f"{show_wei(announced)} ({announced} wei), from {tables.when(due)} on"))
     tables.show(tables.facts([("account", account), *rows]))
+    if amounts["locked"]:
+        click.echo("The bonds of claims that are final come back with: touchstone ledger release")

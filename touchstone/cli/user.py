@@ -180,6 +180,7 @@ def claim(
         click.echo(f"output   {number}: {output}")
     _say_saturated(made.saturated, made.saturated_inside)
     click.echo(f"state    {state}")
+    click.echo("bond     locked until the claim is final; then: touchstone ledger release")
 
 
 def client_of(settings: UserSettings, l1: tuple[str, Path] | None = None) -> Client:

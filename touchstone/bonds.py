@@ -1,0 +1,53 @@
+"""The bonds of an account's claims: which can be released, and what the others wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from challenger.book import Book
+from challenger.defender import RELEASES
+from challenger.player import batched
+from rollup.batch import Inclusion
+from rollup.claim import Claim, ClaimId
+from rollup.l1.client import ClaimStatus, L1Client
+
+
+@dataclass
+class Bonds:
+    """``final``: claims whose bonds can be released; ``waiting``: those whose challenge period is not over, the first in ``seconds``;
+    ``disputed``: those on which a game is open.
+    """
+
+    final: dict[ClaimId, tuple[Claim, Inclusion]] = field(default_factory=dict)
+    waiting: list[ClaimId] = field(default_factory=list)
+    disputed: list[ClaimId] = field(default_factory=list)
+    seconds: int = 0
+
+    @classmethod
+    def of(cls, client: L1Client) -> Bonds:
+        """The account's claims, from the deployment's events; raises ChainError if they can't be read."""
+        book, found = Book(client.first), cls()
+        book.read(client)
+        left: list[int] = []
+        for claim_id, posted in book.claims.items():
+            ended = claim_id in book.convicted or claim_id in book.released
+            if posted.claim.claimant != client.account or ended:
+                continue
+            if book.games_of(claim_id):
+                found.disputed.append(claim_id)
+            elif book.seconds_left(claim_id) >= 0:
+                found.waiting.append(claim_id)
+                left.append(book.seconds_left(claim_id) + 1)
+            else:
+                inclusion = book.inclusion(claim_id)
+                if client.status(posted.claim, inclusion) is ClaimStatus.FINAL:
+                    found.final[claim_id] = posted.claim, inclusion
+        found.seconds = min(left, default=0)
+        return found
+
+    def release(self, client: L1Client) -> Sequence[ClaimId]:
+        """Free the bonds of what is final, some claims a transaction; returns them."""
+        for part in batched(self.final.values(), RELEASES):
+            client.release_all(part)
+        return list(self.final)
