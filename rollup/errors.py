@@ -86,6 +86,20 @@ class ClientError(TouchstoneError):
         self.problem = dict(problem or {})
 
 
+class Unanswered(ClientError):
+    """An inference was asked for, and no answer came; it may have run and been claimed. ``key``: with which it can be asked for again;
+    ``brief``: why no answer came.
+    """
+
+    def __init__(self, error: ClientError, key: str) -> None:
+        super().__init__(
+            f"{error}; it may have run and been claimed: the same inputs with the key {key} get its answer, and run nothing twice",
+            error.status,
+            error.problem,
+        )
+        self.key, self.brief = key, str(error)
+
+
 class BadAnswer(ClientError):
     """What a service answered does not hold, or can't be what it says it is. Nothing of it was used."""
 

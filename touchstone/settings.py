@@ -183,7 +183,9 @@ class SequencerSettings(WebSettings):
         None, "URL of the prover that answers /v1/infer; without one it is off.", kind=Kind.URL
     )
     prover_token: SecretStr | None = setting(None, "Bearer token of the prover.", env="PROVER_TOKEN")
-    prover_timeout: Seconds = setting(60.0, "How long one inference may take.", gt=0)
+    prover_timeout: Seconds = setting(
+        50.0, "How long one inference may take; less than callers wait, so that they hear why.", gt=0
+    )
     batch_count: int = setting(64, "Claims from which on a batch is posted, and most of one batch.", gt=0)
     batch_bytes: Size = setting(96 * 1024, "Calldata of a batch at most.", gt=0)
     batch_gas: int = setting(12_000_000, "Gas of a batch at most.", gt=0)

@@ -7,6 +7,7 @@ environment or from a file that a ``*_file`` key or ``--*-file`` flag names.
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,6 +27,9 @@ PREFIX = "TOUCHSTONE_"
 CONFIG = "TOUCHSTONE_CONFIG"
 MAX_FILE = 1 << 20
 """Longest TOML or secret file that is read, in bytes."""
+
+MOUNTED = Path("/run/secrets")
+"""Where containers mount secrets for themselves alone, readable by every user of the container."""
 
 S = TypeVar("S", bound="Section")
 
@@ -268,6 +272,10 @@ def read(file: Path, what: str) -> str:
 
 def _read_secret(file: Path, place: str) -> str:
     text = read(file, f"the secret of {place}").strip()
+    if file.stat().st_mode & stat.S_IROTH and not file.resolve().is_relative_to(MOUNTED):
+        raise SettingsError(
+            f"{file}, the secret of {place}, can be read by every user of this machine; chmod 600 {file}"
+        )
     if not text:
         raise SettingsError(f"{file}, named by {place}, is empty; write the secret into it")
     return text

@@ -22,7 +22,7 @@ from rollup.client.stream import Reader
 from rollup.client.transport import LOST, Transport
 from rollup.client.verify import L1, Verified
 from rollup.client.views import ClaimView, Event, Inference, ModelView, State, reading
-from rollup.errors import BadAnswer, ChainError, ClaimError, ClaimInvalid, ClientError, WaitTimeout
+from rollup.errors import BadAnswer, ChainError, ClaimError, ClaimInvalid, ClientError, Unanswered, WaitTimeout
 from rollup.l1.client import ClaimStatus, L1Client
 from rollup.numbers import cuts, prepared
 from rollup.types import ModelId
@@ -44,7 +44,8 @@ LOOK_SECONDS = (0.1, 2.0)
 class AsyncClient:
     """Speaks to a sequencer at ``url``.
 
-    ``l1``: a client of L1 (or an endpoint's URL and a deployment), with which ``wait_final`` believes L1 alone.
+    ``l1``: a client of L1 (or an endpoint's URL and a deployment), with which ``wait_final`` believes L1 alone. Raises DeploymentError
+    at once for a file that holds none.
     ``bounds``: of every answer, and of attempts. All methods raise ClientError: with ``status`` and ``problem`` if the
     service refused, BadAnswer if what it said can't be true. Close it, or use it with ``async with``.
     """
@@ -52,7 +53,7 @@ class AsyncClient:
     def __init__(self, url: str = DEFAULT_URL, *, l1: L1 | None = None, bounds: Bounds | None = None) -> None:
         self._bounds = bounds or Bounds()
         self._transport = Transport(url, self._bounds)
-        self._l1 = l1
+        self._l1 = None if l1 is None else verify.named(l1)
         self._asked: OrderedDict[ClaimId, Inference] = OrderedDict()
 
     async def __aenter__(self) -> AsyncClient:
@@ -87,12 +88,19 @@ class AsyncClient:
             raise BadAnswer(f"model 0x{wanted.hex()} was asked for, the answer is about 0x{found.id.hex()}")
         return found
 
-    async def infer(self, model: str | ModelId | ModelView, *inputs: Any, clamp: bool = False) -> Inference:
+    async def infer(
+        self, model: str | ModelId | ModelView, *inputs: Any, clamp: bool = False, key: str | None = None
+    ) -> Inference:
         """Let the service run a model and claim the result. ``inputs``: one array (or nested list) per input. Numbers that an
         input's format can't hold are refused, or with ``clamp`` cut to its ends and counted in the answer.
 
+        ``key``: of an inference that was asked for before and not answered (``Unanswered`` names it): its answer is given, and nothing
+        is run twice. With ``l1`` the endpoint and the deployment are checked before anything is asked for.
+
         The answer is the service's word until the claim is final (``wait_final``) and ``verify_inclusion`` agrees.
         """
+        if self._l1 is not None:
+            await self._chain()
         view = model if isinstance(model, ModelView) else await self.model(model)
         if len(inputs) != len(view.inputs):
             raise ClientError(
@@ -106,8 +114,15 @@ class AsyncClient:
         found = cuts(view.header, view.interface, arrays)
         if found and not clamp:
             raise ClientError(found[0].refusal)
-        request = requests.infer(view.id, arrays, clamp, secrets.token_hex(16))
-        answer = await self._ask(request, lambda data: views.inference(view, arrays, data))
+        key = secrets.token_hex(16) if key is None else key
+        try:
+            answer = await self._ask(
+                requests.infer(view.id, arrays, clamp, key), lambda data: views.inference(view, arrays, data)
+            )
+        except ClientError as error:
+            if isinstance(error, BadAnswer) or _refused(error):
+                raise
+            raise Unanswered(error, key) from None
         self._remember(answer)
         return answer
 

@@ -106,13 +106,18 @@ class Client:
         """One model. What a name stands for is the sequencer's word; an id is checked."""
         return self._run(self._client.model(name_or_id))
 
-    def infer(self, model: str | ModelId | ModelView, *inputs: Any, clamp: bool = False) -> Inference:
+    def infer(
+        self, model: str | ModelId | ModelView, *inputs: Any, clamp: bool = False, key: str | None = None
+    ) -> Inference:
         """Let the service run a model and claim the result. ``inputs``: one array (or nested list) per input. Numbers that an
         input's format can't hold are refused, or with ``clamp`` cut to its ends and counted in the answer.
 
+        ``key``: of an inference that was asked for before and not answered (``Unanswered`` names it): its answer is given, and nothing
+        is run twice. With ``l1`` the endpoint and the deployment are checked before anything is asked for.
+
         The answer is the service's word until the claim is final (``wait_final``) and ``verify_inclusion`` agrees.
         """
-        return self._run(self._client.infer(model, *inputs, clamp=clamp))
+        return self._run(self._client.infer(model, *inputs, clamp=clamp, key=key))
 
     def claim(self, posted: PostedClaim) -> ClaimId:
         """Hand in a claim that its claimant signed; the same claim twice is no error."""

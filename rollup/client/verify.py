@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from rollup.batch import fold_inclusion
 from rollup.claim import Claim, ClaimId, input_root, output_root
-from rollup.client.views import ClaimView, Inference
+from rollup.client.views import ClaimView, Inference, short
 from rollup.encoding import Header
-from rollup.errors import BadAnswer, ClaimError, CommitmentError
+from rollup.errors import BadAnswer, ChainError, ClaimError, CommitmentError
 from rollup.l1.client import ClaimStatus, L1Client
 from rollup.l1.signing import recover
 from rollup.numbers import input_bytes, outputs_of, quantised, rounded, saturated
@@ -47,22 +48,37 @@ class Verified:
     outputs: tuple[np.ndarray, ...] | None
     inputs_checked: bool
 
+    def __repr__(self) -> str:
+        checked = "of the inputs that were sent" if self.inputs_checked else "of inputs that nobody compared"
+        return f"Verified({short(self.claim_id)}, {self.status.name.lower()} at block {self.block}, {checked})"
+
     @property
     def final(self) -> bool:
         return self.status is ClaimStatus.FINAL
 
 
-def l1_client(l1: L1) -> L1Client:
-    """The client behind either form; raises ChainError for an endpoint that does not answer or is another chain."""
-    if isinstance(l1, L1Client):
-        return l1
-    from rollup.l1.chain import Chain
+def named(l1: L1) -> L1:
+    """The same with its deployment read; raises for a file that holds none."""
     from rollup.l1.deployment import Deployment
 
-    url, deployment = l1
-    if isinstance(deployment, str | Path):
-        deployment = Deployment.load(deployment)
-    return deployment.client(Chain.connect(url))
+    if isinstance(l1, L1Client) or not isinstance(l1[1], str | Path):
+        return l1
+    return l1[0], Deployment.load(l1[1])
+
+
+def l1_client(l1: L1) -> L1Client:
+    """The client behind either form; raises ChainError, naming the endpoint's host, if it does not answer or is another chain."""
+    found = named(l1)
+    if isinstance(found, L1Client):
+        return found
+    from rollup.l1.chain import Chain
+
+    url, deployment = found
+    assert not isinstance(deployment, str | Path)
+    try:
+        return deployment.client(Chain.connect(url))
+    except ChainError as error:
+        raise ChainError(f"L1 at {urlsplit(url).hostname or 'an endpoint without a host'}: {error}") from None
 
 
 def check(claim_id: ClaimId, view: ClaimView, asked: Inference | None, l1: L1Client) -> Verified:

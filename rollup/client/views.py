@@ -34,6 +34,21 @@ MOST_SIBLINGS = 32
 MOST_BYTES = 1 << 18
 """Of a header, and of an interface."""
 
+BRIEF = 12
+"""Most numbers of an array that are shown of it."""
+
+
+def short(identity: bytes) -> str:
+    """An id as a person tells it from others."""
+    return f"0x{identity.hex()[:8]}..."
+
+
+def _brief(array: np.ndarray) -> str:
+    """A small array's numbers, or a large one's shape."""
+    if array.size > BRIEF:
+        return f"{array.dtype}{list(array.shape)}"
+    return " ".join(np.array2string(array, precision=6, separator=", ", suppress_small=True).split())
+
 
 @dataclass(frozen=True)
 class Tensor:
@@ -54,6 +69,13 @@ class ModelView:
     header: Header
     interface: Interface
     retired: bool
+
+    def __repr__(self) -> str:
+        takes, gives = (
+            ", ".join(f"{port.name} {port.dtype}{list(port.shape)}" for port in ports)
+            for ports in (self.inputs, self.outputs)
+        )
+        return f"ModelView({self.name!r}, {short(self.id)}, {takes} -> {gives}{', retired' if self.retired else ''})"
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -80,6 +102,12 @@ class Inference:
     saturated: int
     saturated_inside: int
 
+    def __repr__(self) -> str:
+        outputs = ", ".join(
+            f"{port.name}={_brief(array)}" for port, array in zip(self.model.outputs, self.outputs, strict=True)
+        )
+        return f"Inference({short(self.claim_id)}, {self.model.name!r}, {self.state}, {outputs})"
+
     @property
     def clamped(self) -> int:
         """Numbers of the inputs that were cut to an end of their format: the claim, and the outputs, are about those ends."""
@@ -100,6 +128,9 @@ class BatchView:
     posted_at: Timestamp
     closes_at: Timestamp
     transaction: bytes
+
+    def __repr__(self) -> str:
+        return f"BatchView({self.number}, in {short(self.transaction)}, closes_at={self.closes_at})"
 
 
 @dataclass(frozen=True)
@@ -124,6 +155,11 @@ class ClaimView:
     open_disputes: int | None = None
     saturated: int | None = None
 
+    def __repr__(self) -> str:
+        about = f"about {short(self.claim.model_id)} by {self.claim.claimant}"
+        reason = "" if self.reason is None else f": {self.reason}"
+        return f"ClaimView({short(self.claim_id)}, {self.state}{reason}, {about}, final_after={self.final_after})"
+
 
 @dataclass(frozen=True)
 class Event:
@@ -133,6 +169,9 @@ class Event:
     claim_id: ClaimId
     state: State
     at: Timestamp
+
+    def __repr__(self) -> str:
+        return f"Event({self.id}, {short(self.claim_id)}, {self.state}, at={self.at})"
 
 
 @dataclass(frozen=True)

@@ -177,6 +177,7 @@ def test_a_refusal_is_the_servers_sentence_and_exit_code_1(
 
 def test_the_token_may_come_from_a_file_and_is_no_flag(run: Run, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(SECRETS["read"] + "\n")
+    (tmp_path / "token").chmod(0o600)
     assert run("config", "--token-file", str(tmp_path / "token"), role=None).exit_code == 0
     assert run("config", "--token", SECRETS["read"], role=None).exit_code == 2
 

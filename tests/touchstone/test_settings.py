@@ -111,6 +111,7 @@ def test_a_flags_bad_value_names_the_flag() -> None:
 def test_a_secret_comes_from_the_environment_or_from_a_file_but_from_no_flag_and_no_toml(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(SECRET + "\n")
+    file.chmod(0o600)
     for settings in (
         load(ChainSettings, environ={"TOUCHSTONE_KEY": SECRET}),
         load(ChainSettings, environ={"TOUCHSTONE_KEY_FILE": str(file)}),
@@ -124,8 +125,24 @@ def test_a_secret_comes_from_the_environment_or_from_a_file_but_from_no_flag_and
     assert "No such option" in run(ChainSettings, ["--key", SECRET])[1]
 
 
+def test_a_secret_file_that_everybody_can_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "key"
+    file.write_text(SECRET)
+    file.chmod(0o644)
+    where = {"TOUCHSTONE_KEY_FILE": str(file)}
+    with pytest.raises(SettingsError, match=f"can be read by every user of this machine; chmod 600 {file}"):
+        load(KeySettings, environ=where)
+    file.chmod(0o640)
+    assert load(KeySettings, environ=where).key is not None
+    # What a container mounts for itself is readable in it.
+    file.chmod(0o644)
+    monkeypatch.setattr("touchstone.sources.MOUNTED", tmp_path)
+    assert load(KeySettings, environ=where).key is not None
+
+
 def test_an_empty_secret_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("\n")
+    (tmp_path / "key").chmod(0o600)
     with pytest.raises(SettingsError, match="is empty; write the secret into it"):
         load(KeySettings, environ={"TOUCHSTONE_KEY_FILE": str(tmp_path / "key")})
 

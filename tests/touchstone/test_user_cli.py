@@ -12,6 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rollup import wire
+from rollup.client import Client
+from rollup.errors import ChainError
 from rollup.interface import Named
 from rollup.l1.chain import Chain
 from rollup.l1.deployment import Deployment
@@ -116,6 +118,40 @@ def test_numbers_beyond_the_model_s_range_are_refused_or_cut_and_told(
     assert result.exit_code == 0 and "clamped  1 numbers of the input" in result.output
 
 
+def test_an_inference_that_was_not_answered_is_resumed_by_its_key(
+    service: Service, world: World, made: Made, tmp_path: Path
+) -> None:
+    path = tmp_path / "inputs.json"
+    path.write_text(json.dumps([array.tolist() for array in made.inputs]))
+    away = problem(503, "nobody runs inferences just now", Retry_After="3600")
+    service.on("POST /v1/infer", away, away, ok(world.answer(made), 201), ok(world.answer(made), 201))
+    result = run("infer", "toy", "--input", path, url=service.url)
+    (first,) = [one for one in service.asked if one.method == "POST"]
+    key = first.headers["Idempotency-Key"]
+    assert result.exit_code == 1 and "nobody runs inferences just now" in result.output
+    assert f"it may have run and been claimed: the same inputs with the key {key} get its answer" in result.output
+    assert f"(touchstone infer ... --resume {key})" in result.output
+    # With --wait it is asked for until the patience is over.
+    service.on(f"GET /v1/claims/{wire.hex_of(made.claim_id)}", ok(world.view(made, "final")))
+    result = run("infer", "toy", "--input", path, "--resume", key, "--wait", url=service.url)
+    assert result.exit_code == 0 and wire.hex_of(made.claim_id) in result.output
+    assert {one.headers["Idempotency-Key"] for one in service.asked if one.method == "POST"} == {key}
+
+
+def test_l1_is_looked_at_before_anything_is_asked_for(
+    service: Service, deployment: Path, made: Made, tmp_path: Path
+) -> None:
+    path = tmp_path / "inputs.json"
+    path.write_text(json.dumps([array.tolist() for array in made.inputs]))
+    before = service.times("POST /v1/infer")
+    l1 = ("--l1", "http://127.0.0.1:9", "--deployment", deployment)
+    result = run("infer", "toy", "--input", path, *l1, url=service.url)
+    assert result.exit_code == 1 and "L1 at 127.0.0.1: the chain did not answer the request" in result.output
+    assert service.times("POST /v1/infer") == before
+    with pytest.raises(ChainError, match=r"the deployment .*nowhere\.json cannot be read"):
+        Client(service.url, l1=("http://127.0.0.1:9", tmp_path / "nowhere.json"))
+
+
 def test_infer_fails_if_the_service_ran_the_model_on_other_inputs(
     service: Service, rpc: str, deployment: Path, made: Made, tmp_path: Path
 ) -> None:
@@ -185,6 +221,7 @@ def test_a_claim_is_made_with_an_own_key(
 
     service.on("POST /v1/claims", take)
     (tmp_path / "key").write_text(KEYS[1])
+    (tmp_path / "key").chmod(0o600)
     account = list(accounts().values())[1].address
     # The tests' chain begins at a time of its own.
     until = ("--valid-for", 100 * 365 * 86400)

@@ -70,6 +70,12 @@ clamp_flag = click.option(
     help="URL of an L1 endpoint that you trust: then nothing of the service is believed. Needs --deployment.",
 )
 @deployment_flag
+@click.option(
+    "--resume",
+    "key",
+    metavar="KEY",
+    help="Get the answer to an inference that was not answered before, by the key that its failure named.",
+)
 @as_json_flag
 @options(UserSettings)
 def infer(
@@ -81,16 +87,22 @@ def infer(
     patience: float,
     l1: str | None,
     deployment: Path | None,
+    key: str | None,
     as_json: bool,
 ) -> None:
-    """Have MODEL (its name or id) run on an input, and the output claimed."""
+    """Have MODEL (its name or id) run on an input, and the output claimed.
+
+    An inference that is not answered in time is asked for again, with --wait until --patience is over, and never run twice.
+    """
+    import time
+
     from touchstone.arrays import read_inputs
 
     if l1 is not None and deployment is None:
         raise click.UsageError("--l1 needs --deployment: the contract whose word counts")
     trusted = None if l1 is None or deployment is None else (l1, deployment)
     with client_of(settings, trusted) as client:
-        answer = client.infer(model, *read_inputs(source), clamp=clamp)
+        answer = _answered(client, model, read_inputs(source), clamp, key, time.monotonic() + (patience if wait else 0))
         if not as_json:
             _say_answer(answer)
         verified = client.verify_inclusion(answer) if trusted else None
@@ -181,6 +193,25 @@ def claim(
     _say_saturated(made.saturated, made.saturated_inside)
     click.echo(f"state    {state}")
     click.echo("bond     locked until the claim is final; then: touchstone ledger release")
+
+
+def _answered(client: Client, model: str, inputs: list[Any], clamp: bool, key: str | None, until: float) -> Inference:
+    """The answer, asked for again by its key until the monotonic clock says ``until``."""
+    import time
+
+    from rollup.errors import ClientError, Unanswered
+
+    while True:
+        try:
+            return client.infer(model, *inputs, clamp=clamp, key=key)
+        except Unanswered as error:
+            key = error.key
+            if time.monotonic() >= until:
+                raise ClientError(
+                    f"{error} (touchstone infer ... --resume {key})", error.status, error.problem
+                ) from None
+            click.echo(f"waiting  {error.brief}", err=True)
+            time.sleep(1)
 
 
 def client_of(settings: UserSettings, l1: tuple[str, Path] | None = None) -> Client:

@@ -151,6 +151,19 @@ def test_a_view_without_bytes_and_signature_is_refused(
         client.verify_inclusion(pair[0].claim_id, world.l1)
 
 
+def test_what_the_client_gives_is_shown_in_a_line(service: Service, client: Client, world: World) -> None:
+    made = world.make(9)
+    answer = inferred(client, service, world, made)
+    identity = f"0x{made.claim_id.hex()[:8]}..."
+    assert repr(answer).startswith(f"Inference({identity}, 'toy', pending, spread=[") and len(repr(answer)) < 200
+    assert repr(answer.model).startswith(f"ModelView('toy', 0x{answer.model.id.hex()[:8]}..., x float32[600], ")
+    world.post(made)
+    serve(service, made, world.view(made))
+    view = client.get(made.claim_id)
+    assert repr(view).startswith(f"ClaimView({identity}, posted, about 0x{answer.model.id.hex()[:8]}... by 0x")
+    assert repr(client.verify_inclusion(answer)).startswith(f"Verified({identity}, posted at block ")
+
+
 def test_a_true_claim_about_other_inputs_than_were_sent_is_refused(
     service: Service, client: Client, world: World, pair: tuple[Made, Made]
 ) -> None:
