@@ -161,7 +161,7 @@ def test_what_the_client_gives_is_shown_in_a_line(service: Service, client: Clie
     serve(service, made, world.view(made))
     view = client.get(made.claim_id)
     assert repr(view).startswith(f"ClaimView({identity}, posted, about 0x{answer.model.id.hex()[:8]}... by 0x")
-    assert repr(client.verify_inclusion(answer)).startswith(f"Verified({identity}, posted at block ")
+    assert repr(client.verify_inclusion(answer, world.l1)).startswith(f"Verified({identity}, posted at block ")
 
 
 def test_a_true_claim_about_other_inputs_than_were_sent_is_refused(
