@@ -36,9 +36,12 @@ export function duration(seconds) {
   return `${Math.round(total / 86400)} days`;
 }
 
-export const clock = (at) => new Date(at * 1000).toLocaleTimeString("en-GB");
+const MOMENT = { dateStyle: "medium", timeStyle: "long" };
 
-/** A moment: the time, and in full where one points at it. */
+/** Date, time and zone, as the reader's own clock shows them. */
+export const clock = (at) => new Date(at * 1000).toLocaleString("en-GB", MOMENT);
+
+/** A moment; in universal time where one points at it. */
 export const when = (at) => at === null ? "–" : h("time", { datetime: new Date(at * 1000).toISOString(), title: new Date(at * 1000).toUTCString() }, clock(at));
 
 /** A value that people copy: shown short, copied whole. */
