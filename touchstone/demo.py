@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,22 @@ LIES = {
     "input": Behaviour.SILENT,
 }
 """What the liars lie about, and how they behave when they are challenged."""
+
+WIDTH = 76
+GLUE = "\0"
+
+TERMS_IN_WORDS = """\
+A claim carries a bond. A watcher that finds it false puts up one, too
+(challenge). The claimant opens nodes of its trace's Merkle tree (reveal),
+the watcher goes down to the first difference (select), until one kilobyte
+of one op's output is left (revealLeaf): the contract computes one element
+of it again (prove)."""
+
+NEXT = """\
+Next:
+  touchstone devnet               a whole network on this machine, with a page
+  touchstone demo --model smollm2 the same with a language model
+  touchstone model build ...      a model of your own: JAX, ONNX or GGUF"""
 
 LIE_WORDS = {
     None: "honest",
@@ -86,17 +105,16 @@ def run(seed: int = 0, json_path: Path | None = None, console: Console | None = 
     with step(console, f"compare it with the float network on all {len(data.images)} held-out digits"):
         fidelity = model.fidelity([(image,) for image in data.images])
     program = model.program
-    console.print(
-        f"  model id [cyan]{program.id.hex()}[/cyan], {len(program.ops)} ops, trace of {program.header.values} values"
-    )
+    console.print(f"  model id [cyan]{program.id.hex()}[/cyan]")
+    console.print(f"  {len(program.ops)} ops; the trace of an execution has {program.header.values} values")
     output = fidelity.outputs[0]
     assert output.agreement is not None
     console.print(
         f"  same class as float on [bold]{100 * output.agreement:.2f} %[/bold], logits within {100 * output.relative:.4f} % of their range"
     )
-    with step(console, "start a chain, deploy the contracts, register the model, hold it as a watcher"):
+    with step(console, "start a chain, deploy the contracts, register the model"):
         network = Network(program, TERMS)
-    with step(console, f"claim {HONEST + len(LIES)} digits, {len(LIES)} of them falsely, and post them in one batch"):
+    with step(console, f"claim {HONEST + len(LIES)} digits, {len(LIES)} falsely, in one batch"):
         _claims(network, model, data, rng)
         batch = network.sequencer.flush()
     per_claim = sum(receipt.gas for receipt in batch) // len(network.stories)
@@ -104,20 +122,23 @@ def run(seed: int = 0, json_path: Path | None = None, console: Console | None = 
         f"  [dim]{sum(receipt.data_bytes for receipt in batch):,} bytes of calldata, {per_claim:,} gas a claim[/dim]"
     )
     console.rule("the watcher re-executes every claim")
+    for line in TERMS_IN_WORDS.splitlines():
+        console.print(f"  [dim]{line}[/dim]")
     for sentence in network.play():
         console.print(f"  {sentence}")
     console.rule("verdicts")
-    for story, words in network.verdicts():
-        console.print(f"  claim {story.number}: {words}", highlight=False)
+    for number, words in sorted(_verdicts(network)):
+        for line in paragraph(f"claim {number}: {words}"):
+            console.print(f"  {line}", highlight=False)
     disputes = network.disputes()
     _print_tables(console, network, disputes)
     bonds = network.bonds()
     console.print(f"bonds: in {_ether(bonds['in'])}, out {_ether(bonds['out'])}, burned {_ether(bonds['burned'])}")
-    with step(console, "play the lie in one element again with arity 2^1, the classical bisection"):
+    with step(console, "play the lie in one element again by classical bisection"):
         classical = _classical(program, model, network)
     console.print(
         f"  {classical['challenger_moves']} + {classical['defender_moves']} moves, {classical['gas']:,} gas; "
-        f"with 2^{TERMS.arity}: {next(d['gas'] for d in disputes if d['how'] == 'interactive'):,} gas"
+        f"with {1 << TERMS.arity} children a node: {next(d['gas'] for d in disputes if d['how'] == 'interactive'):,} gas"
     )
     report = {
         "seed": seed,
@@ -139,7 +160,35 @@ def run(seed: int = 0, json_path: Path | None = None, console: Console | None = 
     console.print(
         f"[bold green]every lie is struck out, every honest claim is final[/bold green] ({report['seconds']} s)"
     )
+    for line in NEXT.splitlines():
+        console.print(line, highlight=False)
     return report
+
+
+def _verdicts(network: Network) -> Iterator[tuple[int, str]]:
+    """Of every claim that was struck out its number, and what was wrong with it in words."""
+    proven = {story.number: words for story, words in network.verdicts()}
+    yield from proven.items()
+    for story in network.stories:
+        if story.state is ClaimStatus.INVALID and story.number not in proven:
+            yield story.number, "its claimant never answered the challenge; whoever lets its clock run out has lost"
+
+
+def paragraph(words: str) -> list[str]:
+    """Lines that fit a narrow terminal, a clause after a semicolon on one of its own; no coordinates and no word is torn apart."""
+    lines: list[str] = []
+    for number, clause in enumerate(words.split("; ")):
+        glued = re.sub(r"\[[^\]]*\]", lambda found: found[0].replace(" ", GLUE), clause)
+        indent = "" if number == 0 else "    "
+        lines += textwrap.wrap(
+            glued,
+            WIDTH,
+            initial_indent=indent,
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return [line.replace(GLUE, " ") for line in lines]
 
 
 def _claims(network: Network, model: Model, data: Digits, rng: np.random.Generator) -> None:
