@@ -1,7 +1,7 @@
 """What to play next, as pure functions: a view of the game and two traces in, actions out; nothing is sent from here.
 
 Why the leftmost difference: everything to the left of it equals the challenger's own trace, so the operands of the
-leaf are agreed and the leaf does not follow from them (DESIGN D6). What the opponent publishes is used only as far
+leaf are agreed and the leaf does not follow from them. What the opponent publishes is used only as far
 as it hashes to what stands on L1.
 """
 

@@ -1,4 +1,4 @@
-"""How close a program comes to the float function that it was lowered from (DESIGN D4), output by output, in bounded memory."""
+"""How close a program comes to the float function that it was lowered from, output by output, in bounded memory."""
 
 from __future__ import annotations
 

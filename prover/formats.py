@@ -1,4 +1,4 @@
-"""Number formats: which integers stand for which reals (DESIGN D4).
+"""Number formats: which integers stand for which reals.
 
 A value is int16 with a power-of-two scale and a twofold margin over calibration. One whose largest magnitude is far from its typical
 one is *widened* to 24 bits, and two more for an eightfold margin; one that even these can't hold well gets, where products read it, a

@@ -1,4 +1,4 @@
-"""Incremental evaluation: one more row of every op of a program, earlier rows being the cache (DESIGN D1).
+"""Incremental evaluation: one more row of every op of a program, earlier rows being the cache.
 
 A text that is generated token by token so, and the same text checked in one pass, agree bit for bit, because both run the same ops.
 That a row depends on no later one is the program's own doing (its masks); nothing here proves it, and nothing has to: a claim is

@@ -1,4 +1,4 @@
-"""Lowering: a float JAX function becomes a program of integers (DESIGN D2, D4).
+"""Lowering: a float JAX function becomes a program of integers.
 
 capture -> fold constants -> simplify -> balance -> plan -> calibrate -> compensate (8-bit weights) -> rules (fuse, lay out, choose formats)
 -> emit -> audit.

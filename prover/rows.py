@@ -1,4 +1,4 @@
-"""Which part of a program one row of its input changes: the analysis behind incremental evaluation (DESIGN D1).
+"""Which part of a program one row of its input changes: the analysis behind incremental evaluation.
 
 A value has a *row dimension* if its row t comes from row t of the values before it (and possibly from their other rows, which a
 causal mask hides where they are not computed yet). Restricted to rows t .. t + count - 1, an op is the same op with fewer rows: its

@@ -1,4 +1,4 @@
-"""Traces: the commitment to all values of one execution, and the bytes behind it on demand (DESIGN D5)."""
+"""Traces: the commitment to all values of one execution, and the bytes behind it on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The op form *reduce, then map* (DESIGN D2) and the one table of its monoids and instructions.
+"""The op form *reduce, then map* and the one table of its monoids and instructions.
 
     acc    = monoid over k in box ( x[a(i,k)] * y[b(i,k)] )
     out[i] = cast( code(acc, loads...) )

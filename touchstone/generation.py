@@ -1,4 +1,4 @@
-"""Text from a language model, token by token, and the claim about it (DESIGN D1).
+"""Text from a language model, token by token, and the claim about it.
 
 Both come from one program: generation evaluates one new row of every op, the claim is one pass over the whole text, and the two agree
 bit for bit, so that what was generated is what the pass accepts.

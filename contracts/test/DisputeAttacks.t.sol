@@ -13,7 +13,7 @@ import {ToyProver} from "./ToyProver.sol";
 import {Trace, Traces} from "./Trace.sol";
 import {World} from "./World.sol";
 
-/// @dev What must always hold (DESIGN, section 4), each with the attack that tries to break it.
+/// @dev What must always hold (SECURITY.md), each with the attack that tries to break it.
 contract DisputeAttacksTest is World {
     using Traces for Trace;
 

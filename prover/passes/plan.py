@@ -1,4 +1,4 @@
-"""Plan: what the graph's structure asks of its values' formats, before any sample is looked at (DESIGN D4).
+"""Plan: what the graph's structure asks of its values' formats, before any sample is looked at.
 
 A format has to hold a value's range on a grid that its consumers can live with, and the graph says which consumers it has:
 

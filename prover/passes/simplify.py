@@ -1,7 +1,7 @@
 """Simplify: rewrites of the float graph that integers profit from.
 
 A quotient whose divisor does not change along a product's summed axes is divided after the product: the weights of an attention
-are never normalised one by one (DESIGN D4), and what is summed are the exponentials themselves.
+are never normalised one by one, and what is summed are the exponentials themselves.
 
 A mask that is added (zero, or a number from -1e4 downwards, infinity included) is a selection: an integer has no infinity to add.
 """

@@ -1,7 +1,7 @@
 """Run-time scales: a value whose rows differ widely is read by products as int16, shifted by an amount that each row chooses.
 
 The row's largest magnitude is an op of its own, the shifted integers another; the product's accumulator is shifted back. A row is
-what a product sums: a scale lies only on axes that survive it (DESIGN D4).
+what a product sums: a scale lies only on axes that survive it.
 """
 
 from __future__ import annotations

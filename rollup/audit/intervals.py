@@ -1,7 +1,7 @@
 """Interval analysis in exact Python integers: what every access, accumulator, register and output of a program can be.
 
 Starts from dtype ranges and the constants' real extremes and trusts nothing else in the file. Kernels rely on these
-bounds (DESIGN D10) and the audit finds with them what can wrap.
+bounds and the audit finds with them what can wrap.
 """
 
 from __future__ import annotations

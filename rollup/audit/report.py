@@ -1,4 +1,4 @@
-"""The audit: is this program safe to trust and to adjudicate? (DESIGN D2)"""
+"""The audit: is this program safe to trust and to adjudicate?"""
 
 from __future__ import annotations
 

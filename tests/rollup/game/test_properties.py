@@ -1,4 +1,4 @@
-"""DESIGN section 4, tried against a cast of adversaries on a toy trace: Sybils, copiers, stallers, silent and chatty
+"""What must always hold (SECURITY.md), tried against a cast of adversaries on a toy trace: Sybils, copiers, stallers, silent and chatty
 defenders.
 """
 
