@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rollup.errors import ServiceError
-from touchstone.devnet.network import Ports, _resolved
+from touchstone.devnet.network import Devnet, Ports, _resolved
 from touchstone.devnet.processes import Processes
 
 FOREVER = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(1)"
@@ -140,3 +140,15 @@ def test_ports_that_are_zero_become_free_ones_all_different_and_a_taken_one_is_n
         port = taken.getsockname()[1]
         with pytest.raises(ServiceError, match=rf"port {port} \(prover\) is taken .*--prover-port"):
             _resolved(Ports(0, 0, 0, port, 0, 0))
+
+
+def test_a_network_that_is_started_again_says_that_it_begins_anew(tmp_path: Path) -> None:
+    said: list[tuple[str, str]] = []
+    network = Devnet(tmp_path, Ports(0, 0, 0, 0, 0, 0), False, False, lambda name, line: said.append((name, line)))
+    first = network._prepare()
+    assert said == []
+    assert network._prepare() != first
+    assert said == [
+        ("devnet", "begins anew: the chain, the claims, the deployment and the tokens of the last time are gone")
+    ]
+    assert (tmp_path / "state" / "tokens.env").stat().st_mode & 0o077 == 0

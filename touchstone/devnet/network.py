@@ -102,6 +102,10 @@ class Devnet:
 
     def _prepare(self) -> dict[str, str]:
         """An empty state folder; new tokens, which nobody but the owner of the folder can read."""
+        if self._state.exists():
+            self._say(
+                "devnet", "begins anew: the chain, the claims, the deployment and the tokens of the last time are gone"
+            )
         shutil.rmtree(self._state, ignore_errors=True)
         tokens = {name: randomness.token_urlsafe(24) for name in TOKENS}
         with writing(self._state):
