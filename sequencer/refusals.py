@@ -16,7 +16,7 @@ class NameTaken(Problem):
     """A model's name stands for another model."""
 
     def __init__(self, name: str, holder: str) -> None:
-        sentence = f"the name {name!r} stands for model {holder}; choose another, names are never reused"
+        sentence = f"the name {name!r} stands for model {holder}; choose another, or replace it (that model stays reachable by its id)"
         super().__init__(409, "name-taken", "The name is taken", sentence)
 
 

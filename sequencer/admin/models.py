@@ -62,10 +62,10 @@ def offering(operator: Operator) -> APIRouter:
             )
         return known
 
-    def take(archive: IO[bytes], name: str) -> AddedModel:
+    def take(archive: IO[bytes], name: str, replace: bool) -> AddedModel:
         program = operator.programs.take(iter(lambda: archive.read(CHUNK_BYTES), b""))
         other = store.models.named(name)
-        if other is not None and other.id != program.id:
+        if other is not None and other.id != program.id and not replace:
             raise NameTaken(name, f"0x{other.id.hex()}")
 
         def register() -> Receipt | None:
@@ -73,7 +73,7 @@ def offering(operator: Operator) -> APIRouter:
 
         registration = decide(client, register)
         added = Timestamp(int(operator.now()))
-        store.models.add(Model.of(program, name, added))
+        store.models.add(Model.of(program, name, added), replace)
         return AddedModel(
             model=view(found(name), registered=True),
             registration=None if registration is None else sent(registration),
@@ -87,16 +87,23 @@ def offering(operator: Operator) -> APIRouter:
         "/models",
         status_code=201,
         summary="Offer a model: unpacked, audited, registered on L1",
-        description="The same program again changes its name, and takes it back into service if it was retired.",
+        description=(
+            "The same program again changes its name, and takes it back into service if it was retired. With `replace` a name moves to a "
+            "new version: the model that had it stays in service under its id, and under the name with the beginning of its id."
+        ),
         responses=documented(409),
         openapi_extra={**needs(Role.OWN), **BODY},
     )
-    async def add(request: Request, name: Annotated[str, Query(pattern=NAME, examples=["digits"])]) -> AddedModel:
+    async def add(
+        request: Request,
+        name: Annotated[str, Query(pattern=NAME, examples=["digits"])],
+        replace: Annotated[bool, Query(description="Take the name from the model that has it.")] = False,
+    ) -> AddedModel:
         with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as archive:
             async for piece in request.stream():
                 await run_in_threadpool(archive.write, piece)
             archive.seek(0)
-            added = await run_in_threadpool(take, archive, name)
+            added = await run_in_threadpool(take, archive, name, replace)
         note(request, model=added.model.id)
         return added
 
@@ -108,8 +115,19 @@ def offering(operator: Operator) -> APIRouter:
         openapi_extra=needs(Role.OWN),
     )
     def retire(model: Annotated[str, Path(pattern=ID, description="Id or name.")], request: Request) -> ModelView:
-        known = found(model)
-        store.models.retire(known.id)
+        return switched(found(model), True, request)
+
+    @routes.post(
+        "/models/{model}/restore",
+        summary="Offer a model again that was retired",
+        responses=documented(404),
+        openapi_extra=needs(Role.OWN),
+    )
+    def restore(model: Annotated[str, Path(pattern=ID, description="Id or name.")], request: Request) -> ModelView:
+        return switched(found(model), False, request)
+
+    def switched(known: Model, retired: bool, request: Request) -> ModelView:
+        store.models.retire(known.id, retired)
         note(request, model=f"0x{known.id.hex()}")
         return view(found(f"0x{known.id.hex()}"))
 

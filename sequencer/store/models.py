@@ -18,14 +18,17 @@ class Models:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, model: Model) -> None:
-        """Offer a model. One that was added before gets the new name, and is in service again; raises NameTaken if
-        another model has the name.
+    def add(self, model: Model, replace: bool = False) -> None:
+        """Offer a model. One that was added before gets the new name, and is in service again. Another model that has the name keeps
+        it, and NameTaken is raised; with ``replace`` it goes on under its name and the beginning of its id.
         """
         with self._database.write() as connection:
             holder = connection.execute(sa.select(models.c.model_id).where(models.c.name == model.name)).scalar()
             if holder is not None and bytes(holder) != model.id:
-                raise NameTaken(model.name, f"0x{bytes(holder).hex()}")
+                if not replace:
+                    raise NameTaken(model.name, f"0x{bytes(holder).hex()}")
+                former = former_name(model.name, ModelId(Root(bytes(holder))))
+                connection.execute(sa.update(models).where(models.c.model_id == holder).values(name=former))
             values = {
                 "name": model.name,
                 "header": model.header,
@@ -60,11 +63,16 @@ class Models:
         with self._database.read() as connection:
             return [_model(row) for row in connection.execute(query)]
 
-    def retire(self, model_id: ModelId) -> bool:
-        """Offer a model no longer; whether there was such a one."""
+    def retire(self, model_id: ModelId, retired: bool = True) -> bool:
+        """Offer a model no longer, or again; whether there is such a one."""
         with self._database.write() as connection:
-            changed = connection.execute(sa.update(models).where(models.c.model_id == model_id).values(retired=True))
+            changed = connection.execute(sa.update(models).where(models.c.model_id == model_id).values(retired=retired))
         return changed.rowcount > 0
+
+
+def former_name(name: str, model_id: ModelId) -> str:
+    """What a model is called whose name another one has now."""
+    return f"{name[:46]}-{model_id.hex()[:16]}"
 
 
 def _model(row: Row[Any]) -> Model:

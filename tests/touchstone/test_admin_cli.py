@@ -14,10 +14,12 @@ import pytest
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
+from rollup.ops import Monoid
 from rollup.service import logs
 from rollup.service.web import serve
 from sequencer.states import State, Switch
 from tests.e2e.network import TERMS
+from tests.prover import hand
 from tests.sequencer.admin.world import PROGRAM, SECRETS, WRONG, World
 from touchstone.cli import main
 from touchstone.cli.admin import ROUTES
@@ -129,10 +131,30 @@ def test_a_model_is_added_from_its_folder_and_retired(run: Run, world: World, tm
     assert PROGRAM.id in world.programs
     listed = run("models", "list", role="read").stdout
     assert "toy" in listed and PROGRAM.id.hex() in listed
-    assert "yes" in run("models", "retire", "toy").stdout
+    assert "Retire it?" in run("models", "retire", "toy").output
+    assert "yes" in run("models", "retire", "toy", "--yes").stdout
     known = world.store.models.named("toy")
     assert known is not None and known.retired
+    assert "yes" not in run("models", "restore", "toy").stdout.split("toy", 1)[1].split()[0]
+    known = world.store.models.named("toy")
+    assert known is not None and not known.retired
     assert "toy" in run("models", "add", str(tmp_path / "toy"), "--name", "toy").stdout
+
+
+def test_a_name_moves_to_a_new_version_and_the_old_one_stays_reachable(run: Run, world: World, tmp_path: Path) -> None:
+    PROGRAM.save(tmp_path / "first")
+    second = hand.pooling(Monoid.MAX, 2, 2, 0)
+    second.save(tmp_path / "second")
+    assert run("models", "add", str(tmp_path / "first"), "--name", "toy").exit_code == 0
+    refused = run("models", "add", str(tmp_path / "second"), "--name", "toy")
+    assert refused.exit_code == 1 and "or replace it (that model stays reachable by its id)" in refused.output
+    assert run("models", "add", str(tmp_path / "second"), "--name", "toy", "--replace").exit_code == 0
+    now, before = world.store.models.named("toy"), world.store.models.get(PROGRAM.id)
+    assert now is not None and now.id == second.id and not now.retired
+    assert before is not None and before.name == f"toy-{PROGRAM.id.hex()[:16]}" and not before.retired
+    # And back again.
+    assert run("models", "add", str(tmp_path / "first"), "--name", "toy", "--replace").exit_code == 0
+    assert world.store.models.named("toy").id == PROGRAM.id  # type: ignore[union-attr]
 
 
 def test_a_folder_without_a_model_is_refused_before_it_is_sent(run: Run, tmp_path: Path) -> None:
@@ -159,9 +181,9 @@ def test_a_dispute_is_shown_and_a_move_forced(run: Run, world: World) -> None:
     [
         (("balances", "withdraw", "1000000 ether"), "own", "too few"),
         (("balances", "withdraw", "1"), "read", "needs the role own"),
-        (("models", "retire", "nothing"), "own", "no model nothing"),
+        (("models", "retire", "nothing", "--yes"), "own", "no model nothing"),
         (("disputes", "show", "0x" + "00" * 32), "read", "nobody has challenged"),
-        (("models", "retire", "../status"), "own", "nothing at this path"),
+        (("models", "retire", "../status", "--yes"), "own", "nothing at this path"),
         (("audit", "--cursor", "x"), "read", "cursor"),
     ],
 )

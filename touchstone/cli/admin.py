@@ -223,17 +223,28 @@ def models_list(ask: Ask) -> Any:
 @command(models, "add", "POST", "/admin/models", "models", patience=UPLOAD_SECONDS)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--name", required=True, help="What people call it.")
-def models_add(ask: Ask, folder: Path, name: str) -> Any:
+@click.option(
+    "--replace", is_flag=True, help="Take the name from the model that has it; that one stays in service under its id."
+)
+def models_add(ask: Ask, folder: Path, name: str, replace: bool) -> Any:
     """Offer the model that was saved to FOLDER: the server unpacks, audits and registers it."""
     from rollup.archive import pack
 
-    return ask(query={"name": name}, content=pack(folder))
+    return ask(query={"name": name, "replace": replace}, content=pack(folder))
 
 
 @command(models, "retire", "POST", "/admin/models/{model}/retire", "models")
 @click.argument("model")
+@click.confirmation_option(prompt="New claims about the model will be refused. Retire it?", help="Don't ask.")
 def models_retire(ask: Ask, model: str) -> Any:
-    """Offer MODEL (its name or id) no more."""
+    """Offer MODEL (its name or id) no more; `restore` offers it again."""
+    return ask(model=model)
+
+
+@command(models, "restore", "POST", "/admin/models/{model}/restore", "models")
+@click.argument("model")
+def models_restore(ask: Ask, model: str) -> Any:
+    """Offer MODEL (its name or id) again, which was retired."""
     return ask(model=model)
 
 

@@ -69,6 +69,7 @@ def calls(world: World, claim_id: str) -> dict[tuple[str, str], dict[str, Any]]:
         ("POST", "/admin/balances/complete"): {},
         ("POST", "/admin/models"): {"params": {"name": "toy"}, "content": b"".join(pack(folder))},
         ("POST", "/admin/models/{model}/retire"): {"path": {"model": "toy"}},
+        ("POST", "/admin/models/{model}/restore"): {"path": {"model": "toy"}},
     }
 
 
