@@ -307,6 +307,14 @@ MUTANTS = (
         "ref.challenger",
         contracts("the_earliest_challenge_is_rewarded"),
     ),
+    Mutant(
+        8,
+        "a program without ops is registered",
+        SOURCES + "libraries/Header.sol",
+        "model.values <= model.inputs.length",
+        "model.values < model.inputs.length",
+        "tests/e2e/test_attacks.py::test_a_program_without_ops_is_not_registered",
+    ),
     # 9. A watcher checks the program's root, and does nothing while its node lags.
     Mutant(
         9,
