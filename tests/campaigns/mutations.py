@@ -126,6 +126,30 @@ MUTANTS = (
         "last = None",
         f"{BUNDLE}::test_an_opening_whose_bond_can_be_paid_is_made_behind_moves_whose_gas_at_its_dearest_can_not",
     ),
+    Mutant(
+        1,
+        "what the game adds to prove has the price of an ordinary dispute",
+        "rollup/audit/prices.py",
+        "prove: int = 97_000",
+        "prove: int = 95_000",
+        "tests/contracts/test_prices.py::test_the_game_adds_no_more_to_a_proof_than_its_price_whatever_others_did[prove]",
+    ),
+    Mutant(
+        1,
+        "what the game adds to settle has the price of an ordinary dispute",
+        "rollup/audit/prices.py",
+        "settle: int = 107_000",
+        "settle: int = 105_000",
+        "tests/contracts/test_prices.py::test_the_game_adds_no_more_to_a_proof_than_its_price_whatever_others_did[settle]",
+    ),
+    Mutant(
+        1,
+        "what the game adds to descend has the price of an ordinary dispute",
+        "rollup/audit/prices.py",
+        "descend: int = 115_000",
+        "descend: int = 113_000",
+        "tests/contracts/test_prices.py::test_the_game_adds_no_more_to_a_proof_than_its_price_whatever_others_did[descend]",
+    ),
     # 2. An honest claimant never loses.
     Mutant(
         2,
