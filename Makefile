@@ -100,6 +100,7 @@ contracts: setup $(NODE_READY) ## Recompile the contracts into contracts/artifac
 gas: setup ## Measure gas again: rewrite the snapshots, the arity curve and docs/costs.md
 	@$(BIN)/python -m tests.contracts.one_step_gas
 	@$(BIN)/python -m tests.contracts.dispute_gas
+	@$(BIN)/python -m tests.contracts.around
 	@$(BIN)/python -m tests.arity
 	@$(BIN)/python -m tests.costs
 

@@ -1,4 +1,6 @@
-"""One transaction a block: moves of many games, those with the least slack first, as many as its gas allows."""
+"""One transaction a block: moves of many games, those with the least slack first, as many as its gas allows; behind them another one
+that collects.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +45,11 @@ RACES = frozenset(
 )
 """Refusals that only say that somebody else was faster; the next look at L1 shows what is left to do."""
 
+COLLECTIONS = frozenset({"timeout", "reclaim"})
+"""Moves that end what is decided. No clock runs for them, so they go out behind the others: one that takes more than it is said
+to starves no answer.
+"""
+
 SHARE = 0.25
 """Of a block's gas, what one transaction takes at most."""
 
@@ -65,6 +72,11 @@ class Due:
     def gas(self) -> int:
         return prices.price(self.call)
 
+    @property
+    def collects(self) -> bool:
+        """Whether it goes out behind the others."""
+        return self.call.name in COLLECTIONS
+
 
 @dataclass(frozen=True)
 class Made:
@@ -76,9 +88,10 @@ class Made:
 
 @dataclass
 class Bundle:
-    """Moves as they are found. ``room``: gas that is left."""
+    """Moves as they are found. ``room``: gas that is left; ``behind``: that is left for collections, in a transaction of their own."""
 
     room: int
+    behind: int
     due: list[Due] = field(default_factory=list)
     left: int = 0
     """Moves that found no room."""
@@ -86,11 +99,15 @@ class Bundle:
     def add(self, due: Iterable[Due]) -> None:
         """Take the moves that find room; the first one in any case: nothing may wait forever for a smaller block."""
         for one in due:
-            if one.gas <= self.room or not self.due:
-                self.due.append(one)
-                self.room -= one.gas
-            else:
+            room = self.behind if one.collects else self.room
+            if one.gas > room and any(other.collects == one.collects for other in self.due):
                 self.left += 1
+                continue
+            self.due.append(one)
+            if one.collects:
+                self.behind -= one.gas
+            else:
+                self.room -= one.gas
 
     @property
     def full(self) -> bool:
@@ -109,7 +126,8 @@ class Outbox:
 
     def bundle(self) -> Bundle:
         """An empty one, with the room of the next block."""
-        return Bundle(self.gas - prices.BASE)
+        room = self.gas - prices.BASE
+        return Bundle(room, room)
 
     @property
     def gas(self) -> int:
@@ -117,38 +135,57 @@ class Outbox:
         return min(TRANSACTION_GAS, int(self.share * self.client.chain.block_gas()))
 
     def send(self, bundle: Bundle) -> list[Made]:
-        """Make the moves: one is sent as it is, several as one transaction. Returns a receipt a move, with its part of the gas.
+        """Make the moves: one is sent as it is, several as one transaction, collections as another. Returns a receipt a move,
+        with its part of the gas.
 
         What L1 refuses is told unless it is harmless; it spoils no other move.
         """
         due = sorted(bundle.due, key=lambda one: one.slack)
-        alone = [one for one in due if one.call.contract != GAME]
-        together = self._funded([one for one in due if one.call.contract == GAME])
-        done = self._together(together)
-        for one in alone:
-            done += self._alone(one)
+        game = [one for one in due if one.call.contract == GAME]
+        together, last = self._payable([one for one in game if not one.collects])
+        done = self._together(self._funded(together))
+        if last is not None:
+            done += self._together(self._funded([last]))
+        done += self._together([one for one in game if one.collects])
+        for one in due:
+            if one.call.contract != GAME:
+                done += self._alone(one)
         return done
+
+    def _payable(self, due: Sequence[Due]) -> tuple[list[Due], Due | None]:
+        """The moves whose bonds can be paid besides the gas of all of them: openings are dropped from the end. If none is left,
+        also the first one, to be made by itself behind the others: if its bond can be paid, the node says whether its gas can.
+        """
+        client, bond = self.client, self.client.parameters.challenge_bond
+        opening = [one for one in due if _opens(one)]
+        if not opening:
+            return list(due), None
+        earned, wallet = client.earnings(client.account), client.chain.wei_of(client.account)
+
+        def pays(moves: Sequence[Due]) -> bool:
+            missing = bond * sum(map(_opens, moves)) - earned
+            return missing <= max(0, wallet - self._reserve(moves))
+
+        count = len(opening)
+        kept = list(due)
+        while count and not pays(kept):
+            count -= 1
+            kept.remove(opening[count])
+        last = opening[0] if not count and earned + wallet > bond else None
+        for one in opening[1 if last else count :]:
+            self.failed(one.claim_id, _poor(client, bond))
+        return kept, last
 
     def _funded(self, due: Sequence[Due]) -> list[Due]:
         """The moves with money for their bonds: a transaction of several moves carries none, so it is paid in before."""
-        opening = [one for one in due if one.call.name == "challenge"]
-        if not opening:
-            return list(due)
-        client, bond = self.client, self.client.parameters.challenge_bond
-        earned = client.earnings(client.account)
-        if len(due) == 1:
-            missing = max(0, bond - earned)
+        client = self.client
+        missing = client.parameters.challenge_bond * sum(map(_opens, due))
+        if missing:
+            missing = max(0, missing - client.earnings(client.account))
+        if missing and len(due) == 1:
             return [replace(one, call=replace(one.call, value=missing)) for one in due]
-        missing = bond * len(opening) - earned
-        if missing > 0:
-            wallet = client.chain.wei_of(client.account) - self._reserve(due)
-            affordable = max(0, min(len(opening), (earned + max(0, wallet)) // bond))
-            for one in opening[affordable:]:
-                self.failed(one.claim_id, _poor(client, bond))
-            kept = {id(one) for one in opening[:affordable]}
-            due = [one for one in due if one.call.name != "challenge" or id(one) in kept]
-            if bond * affordable > earned:
-                client.fund(bond * affordable - earned)
+        if missing:
+            client.fund(missing)
         return list(due)
 
     def _reserve(self, due: Sequence[Due]) -> int:
@@ -191,6 +228,11 @@ class Outbox:
         for one in made:
             self.costs.add(one.claim_id, one.receipt)
         return made
+
+
+def _opens(due: Due) -> bool:
+    """Whether the move needs a bond."""
+    return due.call.name == "challenge"
 
 
 def _limit(due: Sequence[Due]) -> int:

@@ -1,6 +1,8 @@
 """What a move costs at most, to fill a transaction with as many as fit: gas besides the transaction's own 21,000.
 
-The figures are upper bounds of what the compiled contracts take; ``tests/contracts`` measures them.
+The figures are upper bounds of what a transaction must have for a move, before freed storage gives any back: what the compiled
+contracts take in the dearest case that others can arrange. ``tests/challenger/test_prices.py`` compares them with the snapshot
+of ``tests.contracts.dispute_gas``, and sends what frees storage with exactly the limit that a bundle gives it.
 """
 
 from __future__ import annotations
@@ -41,11 +43,11 @@ MOVES: Mapping[str, int] = {
 EACH: Mapping[str, int] = {
     "reveal": 45_000,
     "revealLeaf": 45_000,
-    "timeout": 120_000,
+    "timeout": 380_000,
     "reclaim": 60_000,
     "releaseAll": 40_000,
 }
-"""For each thing in the call's list."""
+"""For each thing in the call's list. A timeout: a lost game pays up to ten accounts besides the claimant, each for the first time."""
 
 PROOFS = frozenset({"prove", "settle"})
 

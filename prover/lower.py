@@ -176,6 +176,9 @@ def _program(
         inputs.append(builder.loaded(view, var.shape, var.dtype, form.scale, ranges[var]))
     results = context.run(folded, inputs)
     outputs = [_output(context, item, operand) for item, operand in zip(results, graph.outputs, strict=True)]
+    if all(tensor.input is not None for tensor, _ in outputs):
+        # There is no program without ops.
+        outputs[0] = _output(context, results[0], graph.outputs[0], copy=True)
     meta = {
         "name": function_name(fn),
         "formats": chosen.name,
@@ -260,15 +263,15 @@ def _flat(sample: Any, tree: Any, graph: Graph) -> list[Any]:
     return [np.asarray(leaf, dtype=var.dtype) for leaf, var in zip(leaves, graph.inputs, strict=True)]
 
 
-def _output(context: Context, item: Item, operand: Any) -> tuple[Tensor, TensorType]:
-    """An output in memory, row-major: its tensor and its type."""
+def _output(context: Context, item: Item, operand: Any, copy: bool = False) -> tuple[Tensor, TensorType]:
+    """An output in memory, row-major: its tensor and its type. ``copy``: whether it gets an op of its own in any case."""
     context.builder.where = "output"
     draft = context.drafted(item, operand.dtype)
     if isinstance(item, Const) or draft.as_view() is None:
         draft = context.builder.materialised(draft if draft.order is None else replace(draft, order=None, memo={}))
     view = draft.as_view()
     assert view is not None
-    if view.tensor.root is not None or not view.row_major(draft.shape):
+    if copy or view.tensor.root is not None or not view.row_major(draft.shape):
         draft = copied(context, draft)
         view = draft.as_view()
         assert view is not None

@@ -21,7 +21,7 @@ contract EntriesTest is World {
             inputs = abi.encodePacked(inputs, hex"000001", uint32(1));
             outputs = abi.encodePacked(outputs, j, hex"000001", uint32(1));
         }
-        bytes memory head = abi.encodePacked(uint16(2), uint8(0), uint8(8), uint8(0), uint32(255), inputs, outputs);
+        bytes memory head = abi.encodePacked(uint16(2), uint8(0), uint8(8), uint8(0), uint32(256), inputs, outputs);
         Claim memory claim;
         claim.modelId = chain.registerModel(head, "");
         for (uint256 which = 0; which < 255; which += 127) {

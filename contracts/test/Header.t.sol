@@ -56,6 +56,11 @@ contract HeaderTest is Base {
         this.decode(header(hex"000201020300000000", INPUT, OUTPUT));
     }
 
+    function test_decode_asManyValuesAsInputs_reverts() public {
+        VM.expectRevert(abi.encodeWithSelector(Header.ValuesOutside.selector, 1));
+        this.decode(header(hex"000200000300000001", INPUT, OUTPUT));
+    }
+
     function test_decode_outputOutside_reverts() public {
         VM.expectRevert(abi.encodeWithSelector(Header.OutputOutside.selector, 2));
         this.decode(header(hex"000201020300000002", INPUT, OUTPUT));
@@ -105,7 +110,7 @@ contract HeaderTest is Base {
     /// @dev Whatever the bytes are, decoding ends with a model or with one of the library's errors.
     function testFuzz_decode_anyBytes_keepsItsPromises(bytes calldata rest) public view {
         try this.decode(abi.encodePacked(hex"0002", rest)) returns (Model memory model) {
-            yes("values", model.values >= model.inputs.length && model.inputs.length != 0);
+            yes("values", model.values > model.inputs.length && model.inputs.length != 0);
             yes("outputs", model.outputs.length != 0);
         } catch (bytes memory reason) {
             yes("a custom error", reason.length >= 4 && bytes4(reason) != bytes4(keccak256("Panic(uint256)")));

@@ -135,6 +135,12 @@ def _header(program: Program) -> Iterator[Finding]:
     if not header.values:
         yield Finding("values", None, "the program has neither inputs nor ops")
         return
+    if not program.ops:
+        yield Finding(
+            "values",
+            None,
+            "the program has no op, so L1 does not register it; copy an input with one, or lower it again",
+        )
     sizes = [tensor.bytes for tensor in header.inputs] + [op.bytes for op in program.ops]
     expected = depths(header.values, sizes)
     if (header.trace_depth, header.tensor_depth) != expected:

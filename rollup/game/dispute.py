@@ -116,7 +116,9 @@ class Dispute:
         ledger: Ledger,
         clock: StoppingClock | None = None,
     ) -> Dispute:
-        """``depths``: trace and tensor depth. ``trace_root``: NO_ROOT if it is given on dispute."""
+        """``depths``: trace and tensor depth; the first is 1 at least, since every program has an op. ``trace_root``: NO_ROOT if it
+        is given on dispute.
+        """
         clock = clock or StoppingClock()
         closes_at = Timestamp(clock.reading(posted_at) + parameters.window)
         ledger = ledger.lock_claim(claimant, parameters.claim_bond)

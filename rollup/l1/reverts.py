@@ -50,7 +50,9 @@ SENTENCES: Mapping[str, str] = {
     "DepthTooLarge": (
         "trace depth {traceDepth} and tensor depth {tensorDepth} must be 32 at most; use a smaller program"
     ),
-    "ValuesOutside": "the header's {values} values do not fit its inputs and its trace depth; lower the model again",
+    "ValuesOutside": (
+        "the header's {values} values are more than its trace depth allows, or no more than its inputs; lower the model again"
+    ),
     "RankTooLarge": "an input or output has {rank} dimensions, 12 are the most; merge some of them",
     "NoTensors": "a program has at least one input and one output; lower a function that has both",
     "UnknownType": "element type {dtype} is none of 0 to 3; lower the model again",

@@ -12,6 +12,8 @@ VECTORS = "tests/rollup/game/test_vectors.py::test_the_pure_game_gives_what_the_
 CONTRACTS = "tests/e2e/test_game_vectors.py::test_the_contracts_give_what_the_vector_says"
 FLOOD = "tests/rollup/game/test_flood.py::test_a_watcher_that_opens_one_game_a_spacing_challenges_every_lie_of_a_flood"
 
+BUNDLE = "tests/challenger/test_bundle.py"
+
 GAME = "rollup/game/game.py"
 STATE = "rollup/game/dispute.py"
 CLOCK = "rollup/game/clock.py"
@@ -134,6 +136,46 @@ MUTANTS = (
         "REFUSALS = 1",
         ENDPOINT + "test_a_node_that_refuses_once_for_reasons_of_its_own_is_asked_again[Behaviour.PUBLISHES]",
     ),
+    Mutant(
+        1,
+        "gas for openings that can't be paid is set aside all the same",
+        "challenger/bundle.py",
+        "return missing <= max(0, wallet - self._reserve(moves))",
+        "return missing <= max(0, wallet - self._reserve(due))",
+        f"{BUNDLE}::test_attack_a_flood_of_lies_keeps_no_poor_watcher_from_opening_the_games_that_it_can_pay[3]",
+    ),
+    Mutant(
+        1,
+        "no game is opened that can't be paid beside all other moves",
+        "challenger/bundle.py",
+        "last = opening[0] if not count and earned + wallet > bond else None",
+        "last = None",
+        f"{BUNDLE}::test_an_opening_whose_bond_can_be_paid_is_made_behind_moves_whose_gas_at_its_dearest_can_not",
+    ),
+    Mutant(
+        1,
+        "what the game adds to prove has the price of an ordinary dispute",
+        "rollup/audit/prices.py",
+        "prove: int = 97_000",
+        "prove: int = 95_000",
+        "tests/contracts/test_prices.py::test_the_game_adds_no_more_to_a_proof_than_its_price_whatever_others_did[prove]",
+    ),
+    Mutant(
+        1,
+        "what the game adds to settle has the price of an ordinary dispute",
+        "rollup/audit/prices.py",
+        "settle: int = 107_000",
+        "settle: int = 105_000",
+        "tests/contracts/test_prices.py::test_the_game_adds_no_more_to_a_proof_than_its_price_whatever_others_did[settle]",
+    ),
+    Mutant(
+        1,
+        "what the game adds to descend has the price of an ordinary dispute",
+        "rollup/audit/prices.py",
+        "descend: int = 115_000",
+        "descend: int = 113_000",
+        "tests/contracts/test_prices.py::test_the_game_adds_no_more_to_a_proof_than_its_price_whatever_others_did[descend]",
+    ),
     # 2. An honest claimant never loses.
     Mutant(
         2,
@@ -182,6 +224,22 @@ MUTANTS = (
         "bool tooHigh = levels < (left < ARITY ? left : ARITY) && depth != dispute.traceDepth;",
         "bool tooHigh = left > 1000;",
         contracts("refused_selections"),
+    ),
+    Mutant(
+        2,
+        "what collects is sent in front of answers, in one transaction",
+        "challenger/bundle.py",
+        "return self.call.name in COLLECTIONS",
+        "return self.call.name in ()",
+        f"{BUNDLE}::test_collections_go_out_behind_the_answers_and_one_with_too_low_a_price_starves_none_of_them",
+    ),
+    Mutant(
+        2,
+        "a collection is priced by how many it pays most of the time",
+        "challenger/prices.py",
+        '"timeout": 380_000,',
+        '"timeout": 340_000,',
+        "tests/challenger/test_prices.py::test_the_dearest_ending_takes_no_more_than_its_price_before_anything_is_given_back[1]",
     ),
     # 3. Losing a challenge finalises nothing.
     Mutant(
@@ -332,6 +390,14 @@ MUTANTS = (
         "silent ? ref.challenger : _firstAt(ref, dispute, place)",
         "ref.challenger",
         contracts("the_earliest_challenge_is_rewarded"),
+    ),
+    Mutant(
+        8,
+        "a program without ops is registered",
+        SOURCES + "libraries/Header.sol",
+        "model.values <= model.inputs.length",
+        "model.values < model.inputs.length",
+        "tests/e2e/test_attacks.py::test_a_program_without_ops_is_not_registered",
     ),
     # 9. A watcher checks the program's root, and does nothing while its node lags.
     Mutant(

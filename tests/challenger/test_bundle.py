@@ -15,6 +15,7 @@ from rollup.l1.chain import floor_gas
 from rollup.l1.client import L1Client
 from rollup.l1.events import CallFailed, Challenged
 from rollup.types import LEAF_BYTES
+from tests.contracts.dispute_gas import dearest_endings
 from tests.e2e.lies import INPUTS, PROGRAMS
 from tests.e2e.network import Network
 from tests.e2e.toy_program import toy_inputs
@@ -40,6 +41,11 @@ def filled(box: Outbox, *due: Due) -> Bundle:
     bundle = box.bundle()
     bundle.add(due)
     return bundle
+
+
+def estimate(network: Network, due: Due) -> None:
+    """Have the chain estimate, which is embedded and gives everything that is sent by itself the same limit, what one move takes."""
+    network.chain._gas_limit = lambda request: prices.BASE + due.gas  # type: ignore[method-assign]
 
 
 def test_a_stale_move_spoils_no_other_and_is_told_unless_it_is_harmless(network: Network) -> None:
@@ -101,6 +107,67 @@ def test_bonds_of_several_challenges_are_paid_in_before_as_far_as_the_money_goes
     assert len(made) + len(troubles) == 4 and len(made) == 2
     assert poor.locked(poor.account) == 2 * bond
     assert all("can't pay another bond" in str(trouble) for trouble in troubles.values())
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_attack_a_flood_of_lies_keeps_no_poor_watcher_from_opening_the_games_that_it_can_pay(
+    network: Network, count: int
+) -> None:
+    """Gas for sixty openings is more than it has; for a few it is enough."""
+    bond, claimed = network.parameters.challenge_bond, network.claim("a", INPUTS)
+    poor = network.deployer.using(network.chain.signer("poor", 0))
+    box, troubles = outbox(poor)
+    openings = [
+        Due(ClaimId(bytes([j]) * 32), calls.challenge(claimed.posted.claim, claimed.inclusion, bytes(32)))
+        for j in range(60)
+    ]
+    network.chain.fund(poor.account, count * bond + 2 * box._reserve(openings[:count]))
+    estimate(network, openings[0])
+    assert box._reserve(openings) > 4 * box._reserve(openings[:count])
+    made = box.send(Bundle(10**9, 10**9, openings))
+    assert [one.claim_id for one in made] == [one.claim_id for one in openings[:count]]
+    assert len({one.receipt.transaction for one in made}) == 1
+    assert poor.locked(poor.account) == count * bond
+    assert list(troubles) == [one.claim_id for one in openings[count:]]
+
+
+def test_an_opening_whose_bond_can_be_paid_is_made_behind_moves_whose_gas_at_its_dearest_can_not(
+    network: Network,
+) -> None:
+    bond, claimed = network.parameters.challenge_bond, network.claim("a", INPUTS)
+    poor = network.deployer.using(network.chain.signer("poor", 0))
+    box, troubles = outbox(poor)
+    opening = Due(claimed.claim_id, calls.challenge(claimed.posted.claim, claimed.inclusion, bytes(32)))
+    leaves = [Due(CLAIM, leaf(j)) for j in range(60)]
+    network.chain.fund(poor.account, bond + box._reserve([*leaves, opening]) * 3 // 4)
+    estimate(network, opening)
+    made = box.send(Bundle(10**9, 10**9, [opening, *leaves]))
+    assert [one.receipt.call for one in made] == ["revealLeaf"] * 60 + ["challenge"] and not troubles
+    assert poor.locked(poor.account) == bond
+
+
+def test_collections_go_out_behind_the_answers_and_one_with_too_low_a_price_starves_none_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ending = dearest_endings(2)
+    monkeypatch.setitem(prices.EACH, "timeout", 100_000)
+    box, troubles = outbox(ending.collector)
+    collect = [Due(CLAIM, calls.timeout([game]), game_id=bytes([j])) for j, game in enumerate(ending.games)]
+    made = box.send(filled(box, *collect, *(Due(CLAIM, leaf(j), slack=5.0) for j in range(4))))
+    assert [one.receipt.call for one in made] == ["revealLeaf"] * 4 + ["timeout"] * 2 and not troubles
+    assert len({one.receipt.transaction for one in made[:4]}) == 1
+    assert made[0].receipt.block < made[4].receipt.block
+
+
+def test_collections_have_room_of_their_own(network: Network) -> None:
+    claimed = network.claim("a", INPUTS)
+    bond = network.parameters.challenge_bond
+    game = network.client("eve").challenge(claimed.posted.claim, claimed.inclusion, value=bond).one(Challenged)
+    collect = Due(CLAIM, calls.timeout([network.client("eve").game(game).ref]))
+    answer = Due(CLAIM, leaf(1))
+    bundle = Bundle(2 * answer.gas, 2 * collect.gas)
+    bundle.add([answer, collect, answer, collect, answer, collect])
+    assert bundle.due == [answer, collect, answer, collect] and (bundle.room, bundle.behind, bundle.left) == (0, 0, 2)
 
 
 def test_a_transaction_that_fails_as_a_whole_is_halved(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:

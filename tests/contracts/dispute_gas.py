@@ -7,7 +7,7 @@ at the default arity; the proofs about larger ops are those of one_step_gas.py, 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,14 @@ from challenger.reductions import Reductions
 from rollup.batch import Batch, Inclusion
 from rollup.claim import NO_ROOT, Claim, input_root, join, output_root, output_types
 from rollup.encoding import TensorType, TracePolicy
+from rollup.errors import ChainError
+from rollup.game.game import MAX_HELPERS
 from rollup.game.moves import Rule
-from rollup.l1.client import L1Client, Receipt
+from rollup.l1.calls import Call
+from rollup.l1.chain import TRANSACTION_GAS
+from rollup.l1.client import GameRef, L1Client, Receipt
 from rollup.l1.events import Challenged, ChunksJoined, ChunkUploaded, ClaimPosted, Descended
+from rollup.l1.signing import trace_root_digest
 from rollup.machine.witness import outline_witness
 from rollup.merkle import branch
 from rollup.ops import Access, Monoid, Op, Term, Value
@@ -38,6 +43,8 @@ SNAPSHOT = Path(__file__).with_name("dispute_gas.json")
 BATCH = 8
 BOX = 1 << 12
 """Positions in as many parts, so that an answer has as many partial results as any."""
+FURTHER = 3
+"""Games that are ended besides one, to measure what each takes."""
 CHUNK = 64 << 10
 PROOFS = {
     "an element-wise op with a constant": "op with a constant, inconsistently",
@@ -143,6 +150,68 @@ def moves() -> Table:
     lazy.client("alice").challenge(rootless.posted.claim, rootless.inclusion, value=bond)
     table["setTraceRoot"] = row(rootless.client.set_trace_root(rootless.claim_id, trace.root))
     return table
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Games that their challengers have lost. ``collector``: an account that L1 knows nothing of, which may end them."""
+
+    network: Network
+    collector: L1Client
+    games: list[GameRef]
+
+
+def dearest_endings(count: int) -> Ending:
+    """Every ending pays as many accounts as one can, none of which had money on L1: ``MAX_HELPERS`` who opened a node each, whoever
+    sent the trace root, and the collector.
+    """
+    program = PROGRAMS[TracePolicy.ON_DISPUTE]
+    program = replace(program, header=replace(program.header, tensor_depth=program.header.tensor_depth + 4))
+    network = Network(program, terms(arity=1), lambda program: program)
+    claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
+    trace, posted, client = Published(program, RIGHT), claimed.posted.claim, claimed.client
+    bond, domain = network.parameters.challenge_bond, client.domain
+    eves = [network.client(f"eve {number}") for number in range(count)]
+    games = [eve.challenge(posted, claimed.inclusion, value=bond).one(Challenged) for eve in eves]
+    digest = trace_root_digest(claimed.claim_id, trace.root, domain)
+    signature = network.chain.signer("honest").sign(digest)
+    network.client("root").set_trace_root(claimed.claim_id, trace.root, signature)
+    opened: set[Gindex] = set()
+    for number, (eve, game) in enumerate(zip(eves, games, strict=True)):
+        at = Gindex(1)
+        for level in range(MAX_HELPERS):
+            if at not in opened:
+                opened.add(at)
+                children = [trace.node(Gindex(2 * at + side)) for side in range(2)]
+                network.client(f"helper {len(opened)}").reveal([children])
+            if level + 1 < MAX_HELPERS:
+                at = Gindex(2 * at + (number >> level & 1))
+                eve.select(eve.game(game).at, at, trace.node(at), [trace.node(Gindex(at ^ 1))])
+    network.chain.advance(network.parameters.clock + 1)
+    return Ending(network, network.client("collector"), [client.game(game).ref for game in games])
+
+
+def least_gas(client: L1Client, call: Call) -> int:
+    """What a transaction has to have, within 100: more than its receipt says, which counts what freed storage gives back."""
+    low, high = 21_000, TRANSACTION_GAS
+    while high - low > 100:
+        middle = (low + high) // 2
+        try:
+            client.chain.call(client.game_address, call.data, client.account, gas=middle)
+            high = middle
+        except ChainError:
+            low = middle
+    return high
+
+
+def endings() -> Table:
+    """Lost games that are as dear to collect as a game can be made."""
+    one, many = dearest_endings(1), dearest_endings(1 + FURTHER)
+    single, several = one.collector.timeout(one.games), many.collector.timeout(many.games)
+    return {
+        "timeout, of the challenger, as many to pay as can be": row(single),
+        "timeout, each further game of that kind": each(single, several, FURTHER),
+    }
 
 
 def proofs() -> Table:
@@ -274,7 +343,7 @@ def inside() -> Table:
 
 def measure() -> Table:
     """Gas by transaction."""
-    return {**chain_calls(), **moves(), **proofs(), **answers(), **inside(), **large_proofs()}
+    return {**chain_calls(), **moves(), **endings(), **proofs(), **answers(), **inside(), **large_proofs()}
 
 
 def main() -> None:

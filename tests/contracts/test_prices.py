@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 
 import pytest
 
 from rollup.audit.prices import PRICES, Prices
 from rollup.ops import Opcode
+from tests.contracts import around
 from tests.contracts.probes import Meter, Probe, probes
 
 PROBES = probes()
@@ -19,6 +21,41 @@ UNPRICED = {"searches"}
 def measured() -> dict[str, int]:
     meter = Meter()
     return {name: probe.real(meter) for name, probe in PROBES.items()}
+
+
+@pytest.fixture(scope="module")
+def added() -> dict[str, dict[str, int]]:
+    return around.measure()
+
+
+@pytest.fixture(scope="module")
+def long_witness() -> tuple[int, int]:
+    return around.long_witness()
+
+
+@pytest.mark.parametrize("function", ["prove", "descend", "settle"])
+def test_the_game_adds_no_more_to_a_proof_than_its_price_whatever_others_did(
+    function: str, added: dict[str, dict[str, int]]
+) -> None:
+    price = getattr(PRICES, function)
+    over = {scene: gas for scene, gas in added[function].items() if gas > price}
+    assert not over
+    assert price <= 1.03 * max(added[function].values()), "far above what was measured"
+
+
+def test_the_game_hands_a_long_witness_on_for_the_price_of_its_bytes(
+    added: dict[str, dict[str, int]], long_witness: tuple[int, int]
+) -> None:
+    gas, handed = long_witness
+    assert max(added["prove"], key=lambda scene: added["prove"][scene]) == str(around.DEAREST)
+    assert handed > 16 << 10
+    assert max(added["prove"].values()) < gas <= PRICES.prove + PRICES.byte * handed
+
+
+def test_what_the_game_adds_is_what_the_snapshot_says(
+    added: dict[str, dict[str, int]], long_witness: tuple[int, int]
+) -> None:
+    assert around.dearest(added, long_witness) == json.loads(around.SNAPSHOT.read_text()), "run `make gas`"
 
 
 def test_nothing_costs_more_than_its_price(measured: dict[str, int]) -> None:

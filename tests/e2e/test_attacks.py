@@ -43,9 +43,11 @@ def register(client: L1Client, header: bytes) -> ModelId:
 
 
 def wide_header(tensors: int, tensor_depth: int = 32) -> Header:
-    """As many one-byte inputs, which are the outputs as well, as far above their leaves as the protocol allows."""
+    """As many one-byte inputs, which are the outputs as well, and an op's value, as far above their leaves as the protocol
+    allows.
+    """
     outputs = tuple((value, BYTE) for value in range(tensors))
-    return Header(TracePolicy.WITH_CLAIM, 8, tensor_depth, tensors, (BYTE,) * tensors, outputs)
+    return Header(TracePolicy.WITH_CLAIM, 8, tensor_depth, tensors + 1, (BYTE,) * tensors, outputs)
 
 
 def claim_about(client: L1Client, model_id: ModelId, header: Header, nonce: int) -> PostedClaim:
@@ -68,6 +70,16 @@ def test_a_header_that_python_cannot_read_is_not_registered(network: Network) ->
     with pytest.raises(Reverted, match="13 dimensions") as refused:
         register(network.client("eve"), header)
     assert refused.value.name == "RankTooLarge"
+
+
+def test_a_program_without_ops_is_not_registered(network: Network) -> None:
+    """The root of its trace would be an entry: whoever copies a pending proof would challenge and prove in one transaction."""
+    eve = network.client("eve")
+    for inputs, depth in ((1, 0), (2, 1)):
+        header = Header(TracePolicy.WITH_CLAIM, depth, 0, inputs, (BYTE,) * inputs, ((0, BYTE),))
+        with pytest.raises(Reverted, match="no more than its inputs"):
+            register(eve, encode_header(header))
+        assert register(eve, encode_header(replace(header, trace_depth=depth + 1, values=inputs + 1)))
 
 
 def test_a_header_that_cannot_be_read_stops_no_watcher(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,10 +341,10 @@ LEAF_ROOT = tensor_tree(b"abcd", 0).root
 EMPTY = tensor_tree(b"", 2).root
 
 
-def one_value(outputs: bytes) -> tuple[Header, bytes, bytes, Root]:
-    """A trace of one leaf, which is the input and both outputs."""
-    header = Header(TracePolicy.WITH_CLAIM, 0, 0, 1, (FOUR,), ((0, FOUR), (0, FOUR)))
-    return header, b"abcd", outputs, LEAF_ROOT
+def input_given_back(outputs: bytes) -> tuple[Header, bytes, bytes, Root]:
+    """A trace of two equal leaves: the input, which is both outputs, and an op's value."""
+    header = Header(TracePolicy.WITH_CLAIM, 1, 0, 2, (FOUR,), ((0, FOUR), (0, FOUR)))
+    return header, b"abcd", outputs, hash_node(LEAF_ROOT, LEAF_ROOT)
 
 
 def no_elements() -> tuple[Header, bytes, bytes, Root]:
@@ -365,7 +377,9 @@ def prove_at_once(
     return "convicted"
 
 
-RIGHT_OUTPUTS = one_value(b"abcdabcd")
+RIGHT_OUTPUTS = input_given_back(b"abcdabcd")
+ENTRY = LEAF_ROOT * 2
+"""The first of them, and its path."""
 BARE = no_elements()
 PATH = hash_leaf(bytes(1024)) + hash_node(*[hash_leaf(bytes(1024))] * 2) + EMPTY
 
@@ -373,28 +387,28 @@ PATH = hash_leaf(bytes(1024)) + hash_node(*[hash_leaf(bytes(1024))] * 2) + EMPTY
 @pytest.mark.parametrize(
     ("case", "place", "rule", "proof", "outcome"),
     [
-        (RIGHT_OUTPUTS, 1, Rule.INPUT, LEAF_ROOT + b"\x00" + LEAF_ROOT, "NoMismatch"),
-        (RIGHT_OUTPUTS, 1, Rule.OUTPUT, LEAF_ROOT + b"\x00" + LEAF_ROOT * 2, "NoMismatch"),
-        (RIGHT_OUTPUTS, 1, Rule.OUTPUT, LEAF_ROOT + b"\x01" + LEAF_ROOT * 2, "NoMismatch"),
-        (RIGHT_OUTPUTS, 1, Rule.OUTPUT, LEAF_ROOT + b"\x02" + LEAF_ROOT * 2, "RuleNotApplicable"),
-        (RIGHT_OUTPUTS, 1, Rule.OUTPUT, LEAF_ROOT + b"\xff" + LEAF_ROOT * 2, "RuleNotApplicable"),
-        (RIGHT_OUTPUTS, 1, Rule.PADDING, b"abcd" + bytes(1020), "NoMismatch"),
-        (RIGHT_OUTPUTS, 1, Rule.PADDING, b"abcd" + bytes(1019) + b"\x01", "HashMismatch"),
-        (RIGHT_OUTPUTS, 1, Rule.STEP, b"abcd" + bytes(1020), "RuleNotApplicable"),
-        (RIGHT_OUTPUTS, 1, Rule.TIMEOUT, b"", "RuleNotApplicable"),
-        (RIGHT_OUTPUTS, 0, Rule.OUTPUT, LEAF_ROOT + b"\x00" + LEAF_ROOT * 2, "NoPosition"),
-        (RIGHT_OUTPUTS, 2, Rule.OUTPUT, LEAF_ROOT + b"\x00" + LEAF_ROOT * 2, "RuleNotApplicable"),
-        (RIGHT_OUTPUTS, 1 << 127, Rule.OUTPUT, LEAF_ROOT + b"\x00" + LEAF_ROOT * 2, "RuleNotApplicable"),
+        (RIGHT_OUTPUTS, 2, Rule.INPUT, ENTRY + b"\x00" + LEAF_ROOT, "NoMismatch"),
+        (RIGHT_OUTPUTS, 2, Rule.OUTPUT, ENTRY + b"\x00" + LEAF_ROOT * 2, "NoMismatch"),
+        (RIGHT_OUTPUTS, 2, Rule.OUTPUT, ENTRY + b"\x01" + LEAF_ROOT * 2, "NoMismatch"),
+        (RIGHT_OUTPUTS, 2, Rule.OUTPUT, ENTRY + b"\x02" + LEAF_ROOT * 2, "RuleNotApplicable"),
+        (RIGHT_OUTPUTS, 2, Rule.OUTPUT, ENTRY + b"\xff" + LEAF_ROOT * 2, "RuleNotApplicable"),
+        (RIGHT_OUTPUTS, 2, Rule.PADDING, b"abcd" + bytes(1020) + LEAF_ROOT, "NoMismatch"),
+        (RIGHT_OUTPUTS, 2, Rule.PADDING, b"abcd" + bytes(1019) + b"\x01" + LEAF_ROOT, "HashMismatch"),
+        (RIGHT_OUTPUTS, 2, Rule.STEP, b"abcd" + bytes(1020) + LEAF_ROOT, "RuleNotApplicable"),
+        (RIGHT_OUTPUTS, 2, Rule.TIMEOUT, b"", "RuleNotApplicable"),
+        (RIGHT_OUTPUTS, 0, Rule.OUTPUT, ENTRY + b"\x00" + LEAF_ROOT * 2, "NoPosition"),
+        (RIGHT_OUTPUTS, 1, Rule.OUTPUT, ENTRY + b"\x00" + LEAF_ROOT * 2, "RuleNotApplicable"),
+        (RIGHT_OUTPUTS, 1 << 127, Rule.OUTPUT, ENTRY + b"\x00" + LEAF_ROOT * 2, "RuleNotApplicable"),
         (BARE, 2, Rule.INPUT, EMPTY * 2 + b"\x00" + EMPTY, "NoMismatch"),
         (BARE, 3, Rule.OUTPUT, EMPTY * 2 + b"\x00" + EMPTY, "NoMismatch"),
         (BARE, 2, Rule.OUTPUT, EMPTY * 2 + b"\x00" + EMPTY, "RuleNotApplicable"),
         (BARE, 8, Rule.PADDING, bytes(1024) + PATH, "NoMismatch"),
-        (one_value(b"abcdabcx"), 1, Rule.OUTPUT, LEAF_ROOT + b"\x00" + LEAF_ROOT * 2, "HashMismatch"),
+        (input_given_back(b"abcdabcx"), 2, Rule.OUTPUT, ENTRY + b"\x00" + LEAF_ROOT * 2, "HashMismatch"),
         (
-            one_value(b"abcdabcx"),
-            1,
+            input_given_back(b"abcdabcx"),
+            2,
             Rule.OUTPUT,
-            LEAF_ROOT + b"\x01" + tensor_tree(b"abcx", 0).root + LEAF_ROOT,
+            ENTRY + b"\x01" + tensor_tree(b"abcx", 0).root + LEAF_ROOT,
             "convicted",
         ),
     ],
@@ -402,5 +416,5 @@ PATH = hash_leaf(bytes(1024)) + hash_node(*[hash_leaf(bytes(1024))] * 2) + EMPTY
 def test_odd_headers_convict_the_false_claim_and_no_true_one(
     network: Network, case: tuple[Header, bytes, bytes, Root], place: int, rule: Rule, proof: bytes, outcome: str
 ) -> None:
-    """No depth at all, outputs that are the input, twice; tensors without elements; numbers of tensors that do not exist."""
+    """No depth of tensors, outputs that are the input, twice; tensors without elements; numbers of tensors that do not exist."""
     assert prove_at_once(network, case, place, rule, proof) == outcome

@@ -138,6 +138,7 @@ BROKEN: dict[str, tuple[str, Callable[[Program], Program]]] = {
     "body with another repeat": ("segment", lambda p: _op(p, 0, body=2)),
     "value count": ("values", lambda p: _header(p, values=9)),
     "no values": ("values", lambda p: Program.of(Header(p.header.policy, 0, 0, 0, (), ()), (), {})),
+    "no ops": ("values", lambda p: Program.build(p.header.inputs, [(0, p.header.inputs[0])], [], {})),
     "trace depth too large": ("depth", lambda p: _header(p, trace_depth=4)),
     "tensors beyond every header": ("depth", lambda p: _op(p, shape=((1 << 32) - 1, (1 << 32) - 1))),
     "tensor depth too large": ("depth", lambda p: _header(p, tensor_depth=1)),

@@ -21,7 +21,7 @@ library Header {
     error UnknownPolicy(uint8 policy);
     /// @notice The trace and the tensor depth are at most 32 each.
     error DepthTooLarge(uint8 traceDepth, uint8 tensorDepth);
-    /// @notice `values` does not lie between the number of inputs and `2**traceDepth`.
+    /// @notice `values` is at most the number of inputs, so that no op gives one, or above `2**traceDepth`.
     error ValuesOutside(uint32 values);
     /// @notice A program has at least one input and one output.
     error NoTensors();
@@ -58,7 +58,8 @@ library Header {
         for (uint32 j = 0; j < model.inputs.length; ++j) {
             model.inputs[j] = Tensor({value: j, byteLength: _byteLength(header, cursor, model.tensorDepth)});
         }
-        if (model.values > 2 ** uint256(model.traceDepth) || model.values < model.inputs.length) {
+        // With an op the root of a trace is no entry: no game stands on a place of a proof in the block of its challenge.
+        if (model.values > 2 ** uint256(model.traceDepth) || model.values <= model.inputs.length) {
             revert ValuesOutside(model.values);
         }
 
