@@ -73,7 +73,7 @@ contract DisputeGame is Elements {
     /// @notice Makes many moves in one transaction. One that is refused (it may have become stale) spoils no other. It takes
     ///         no money along: bonds come from earnings.
     /// @param calls calldata of this contract's functions
-    // slither-disable-next-line calls-loop,delegatecall-loop,controlled-delegatecall it calls itself, without value
+    // slither-disable-next-line calls-loop,delegatecall-loop,controlled-delegatecall,low-level-calls,reentrancy-events it calls itself, without value
     function multicall(bytes[] calldata calls) external {
         for (uint256 j = 0; j < calls.length; ++j) {
             (bool success, bytes memory answer) = address(this).delegatecall(calls[j]);

@@ -210,7 +210,7 @@ abstract contract Ledger {
         emit Deposited(owner, msg.value);
     }
 
-    // slither-disable-next-line low-level-calls a plain transfer, whose failure reverts, after the books are written
+    // slither-disable-next-line low-level-calls,arbitrary-send-eth to the caller itself; a plain transfer, whose failure reverts, after the books are written
     function _send(uint256 amount, bool wasFree) private {
         emit Withdrawn(msg.sender, amount, wasFree);
         (bool accepted,) = msg.sender.call{value: amount}("");

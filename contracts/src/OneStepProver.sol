@@ -183,6 +183,7 @@ contract OneStepProver is IOneStepProver {
             (Descriptor memory op, uint256 accesses) = _op(element, data);
             Op.tail(op, data, accesses);
             uint256 depth = _disputed().tensorDepth;
+            // slither-disable-next-line uninitialized-local nothing is loaded yet
             uint256[] memory none;
             Evaluation memory self =
                 Evaluation(op, Witness.create(witness.length), none, _disputed().leaf >> depth, depth, op.coordinates);

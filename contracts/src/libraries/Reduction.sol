@@ -68,6 +68,7 @@ library Reduction {
         unchecked {
             self.k = new uint256[](from.length);
             uint256 factors = self.op.factors;
+            // slither-disable-next-line uninitialized-local set before it is read
             int256[] memory lengths;
             State memory state = State(from, to, lengths, position, 0, 0, type(int256).min, 0);
             Access[] memory accesses = self.op.accesses;
