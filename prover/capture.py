@@ -207,7 +207,13 @@ def _bytes(aval: Any) -> int:
 
 
 def _moved(eqn: Any, inputs: Sequence[Operand], place: _Place) -> list[Operand]:
-    """What takes keys elsewhere takes every number of their data there."""
+    """What takes keys elsewhere takes every number of their data there; what draws by itself (``random_gamma``) is refused."""
+    if not any(keys.is_key(v.aval) for v in eqn.outvars):
+        why = "it draws until a number is accepted, and a program has a fixed number of steps (so do beta, dirichlet, t and ball)"
+        raise place.refused(
+            eqn.primitive.name,
+            f"{why}; draw uniform, normal, exponential or Gumbel numbers, or make what was drawn an input",
+        )
     given = [-1 if keys.is_key(v.aval) else None for v in eqn.invars]
 
     def each(*operands: Any) -> Any:

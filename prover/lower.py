@@ -260,7 +260,20 @@ def _flat(sample: Any, tree: Any, graph: Graph) -> list[Any]:
             raise LoweringError(
                 f"input {number} of a calibration sample has shape {np.shape(leaf)}, the example input has {var.shape}"
             )
-    return [np.asarray(leaf, dtype=var.dtype) for leaf, var in zip(leaves, graph.inputs, strict=True)]
+    return [_cast(leaf, var, number) for number, (leaf, var) in enumerate(zip(leaves, graph.inputs, strict=True))]
+
+
+def _cast(leaf: Any, var: Var, number: int) -> np.ndarray:
+    """A sample's array in the dtype that the function computes with."""
+    with np.errstate(over="ignore"):
+        cast = np.asarray(leaf, dtype=var.dtype)
+    lost = np.isinf(cast) & np.isfinite(leaf) if is_real(var.dtype) else np.zeros((), np.bool_)
+    if lost.any():
+        raise LoweringError(
+            f"input {number} of a calibration sample holds {np.asarray(leaf)[lost][0]}, which {var.dtype} can't hold; give samples "
+            "within its range"
+        )
+    return cast
 
 
 def _output(context: Context, item: Item, operand: Any, copy: bool = False) -> tuple[Tensor, TensorType]:

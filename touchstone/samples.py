@@ -26,6 +26,9 @@ MOST_TEXT = 1 << 24
 MOST_WINDOWS = 64
 """Pieces of a text that become samples; of a longer text, pieces all over it."""
 
+LARGEST = float(np.finfo(np.float32).max)
+"""The largest magnitude of a sample's number."""
+
 LENGTH = 128
 """Tokens of a pass of a language model, if nobody says otherwise."""
 
@@ -109,10 +112,14 @@ def _require_finite(source: str, column: Array) -> None:
     """Raise LoweringError for what no claim can have as input."""
     if column.dtype.kind not in "biu" and not is_real(column.dtype):
         raise LoweringError(f"{source} gives an array of dtype {column.dtype}; give real or whole numbers")
-    if is_real(column.dtype) and not np.all(np.isfinite(column)):
-        place = [int(at) for at in np.argwhere(~np.isfinite(column))[0]]
+    if not is_real(column.dtype):
+        return
+    beyond = ~(np.abs(column) <= LARGEST)
+    if beyond.any():
+        place = [int(at) for at in np.argwhere(beyond)[0]]
         raise LoweringError(
-            f"{source} gives an array with {column[tuple(place)]} at {place}; give finite numbers, as an input of a claim is"
+            f"{source} gives an array with {column[tuple(place)]} at {place}; give finite numbers that float32 holds, as an input of a "
+            "claim is"
         )
 
 
@@ -123,15 +130,13 @@ def _require_taken(origin: Origin, source: str, row: Sample) -> None:
     except TouchstoneError:
         raise
     except Exception as error:
-        said = (str(error).strip().splitlines() or [""])[0]
         raise LoweringError(
-            f"{origin.source} fails on a sample of {source} ({type(error).__name__}: {said}); give arrays of the number, shapes and "
-            "dtypes that it takes"
+            f"{origin.source} fails on a sample of {source} ({_said(error)}); give arrays of the number, shapes and dtypes that it takes"
         ) from error
 
 
 def _returned(name: str) -> dict[str, Array]:
-    given: Any = function(name)()
+    given: Any = _called(name)
     named = given if isinstance(given, Mapping) else None
     columns = [given] if named is None and not isinstance(given, tuple | list) else given
     try:
@@ -140,6 +145,24 @@ def _returned(name: str) -> dict[str, Array]:
         return {f"arr_{at}": np.asarray(column) for at, column in enumerate(columns)}
     except ValueError as error:
         raise LoweringError(f"{name} returned no arrays ({error}); return one array per input, or a tuple") from None
+
+
+def _called(name: str) -> Any:
+    """What a function of somebody's returns; raises LoweringError if it fails, whatever it raises."""
+    fn = function(name)
+    try:
+        return fn()
+    except TouchstoneError:
+        raise
+    except Exception as error:
+        raise LoweringError(
+            f"{name} fails ({_said(error)}); give a function that takes no arguments and returns one array per input"
+        ) from error
+
+
+def _said(error: Exception) -> str:
+    """An exception in one line."""
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
 
 
 def _ordered(source: str, given: Mapping[str, Array], inputs: Sequence[Port] | None) -> list[Array]:

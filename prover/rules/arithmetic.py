@@ -26,7 +26,7 @@ MULTIPLIER_BITS = 24
 @rule("add", "add_any")
 @elementwise(ring=True)
 def _add(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
-    (a, b), scale = align(ctx, coder, operands)
+    (a, b), scale = align(ctx, coder, operands, observed=ctx.range(node))
     return Fix(_sum(coder, a, b, node, subtract=False), scale, ctx.range(node))
 
 
@@ -39,7 +39,7 @@ def _sum(coder: Coder, a: int, b: int, node: Node, subtract: bool) -> int:
 @rule("sub")
 @elementwise(ring=True)
 def _sub(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
-    (a, b), scale = align(ctx, coder, operands)
+    (a, b), scale = align(ctx, coder, operands, observed=ctx.range(node))
     return Fix(_sum(coder, a, b, node, subtract=True), scale, ctx.range(node))
 
 
@@ -210,7 +210,7 @@ def _integer_pow(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Co
             result = power if result is None else product(ctx, coder, result, power, powered(base.range, abs(exponent)))
         left >>= 1
         if left:
-            power = product(ctx, coder, power, power, powered(base.range, 2))
+            power = product(ctx, coder, power, power, powered(power.range, 2))
     assert result is not None
     if exponent < 0:
         return quotient(ctx, coder, constant(1.0), result, ctx.range(node))

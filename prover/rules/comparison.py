@@ -11,7 +11,7 @@ from prover.capture import Node
 from prover.draft import Coder, Const
 from prover.formats import horizon, is_real
 from prover.rules.context import Context, Fix, Item, rule
-from prover.rules.elementwise import Emit, align, elementwise, fixed, wanted
+from prover.rules.elementwise import Emit, align, elementwise, finest, fixed, wanted
 from rollup.ops import Opcode
 
 
@@ -27,7 +27,7 @@ def _extreme(largest: bool) -> Emit:
             infinite = _infinite(x)
             if infinite is not None and (infinite < 0) == largest:
                 return fixed(other)
-        (a, b), scale = align(ctx, coder, operands)
+        (a, b), scale = align(ctx, coder, operands, observed=ctx.range(node))
         return Fix(coder.maximum(a, b) if largest else coder.minimum(a, b), scale, ctx.range(node))
 
     return emit
@@ -40,7 +40,7 @@ rule("min")(elementwise()(_extreme(False)))
 @rule("clamp")
 @elementwise()
 def _clamp(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
-    (low, x, high), scale = align(ctx, coder, operands)
+    (low, x, high), scale = align(ctx, coder, operands, observed=ctx.range(node))
     return Fix(coder.minimum(coder.maximum(x, low), high), scale, ctx.range(node))
 
 
@@ -119,10 +119,12 @@ for _name in ("lt", "le"):
 def _select(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     which, cases = operands[0], operands[1:]
     if all(isinstance(x, Const) for x in cases):
-        scale = 0 if node.outputs[0].dtype.kind in "iub" else max(wanted(x) for x in cases if isinstance(x, Const))
+        scale = 0
+        if is_real(node.outputs[0].dtype):
+            scale = min(max(wanted(x) for x in cases if isinstance(x, Const)), finest(cases, ctx.range(node)))
         registers = [ctx.constant(coder, x, scale) for x in cases if isinstance(x, Const)]
     else:
-        registers, scale = align(ctx, coder, cases)
+        registers, scale = align(ctx, coder, cases, observed=ctx.range(node))
     selector = ctx.constant(coder, which, 0) if isinstance(which, Const) else which.register
     result = registers[0]
     if len(registers) == 2:

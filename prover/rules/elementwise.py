@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,13 +13,18 @@ import numpy as np
 from prover.capture import Node
 from prover.draft import WORD, Chain, Coder, Const, Draft
 from prover.formats import is_real, scale_for
-from prover.rules.context import TABLE_CHAIN, Context, Fix, Item, stretch
+from prover.passes.calibrate import Range
+from prover.passes.infinity import HUGE
+from prover.rules.context import KEPT_BITS, TABLE_CHAIN, Context, Fix, Item, stretch
 
 FINE = 20
 """Fraction bits that an operand gains when it meets a finer constant."""
 
 DRAWN = 25
 """The same of an operand that is drawn: every float32 constant is exact beside it."""
+
+UNLIMITED = 1 << 16
+"""A scale beyond all that operands have."""
 
 
 def _composed(ctx: Context, node: Node, items: Sequence[Item], smooth: bool) -> Chain | None:
@@ -114,8 +120,13 @@ def _order(items: Sequence[Item]) -> tuple[int, ...] | None:
     return next((x.order for x in items if isinstance(x, Draft) and x.order is not None), None)
 
 
-def align(ctx: Context, coder: Coder, operands: Sequence[Fix | Const], exact: bool = False) -> tuple[list[int], int]:
-    """Registers of all operands at one scale, and that scale; no register exceeds 61 bits."""
+def align(
+    ctx: Context, coder: Coder, operands: Sequence[Fix | Const], exact: bool = False, observed: Range | None = None
+) -> tuple[list[int], int]:
+    """Registers of all operands at one scale, and that scale; no register exceeds 61 bits.
+
+    ``exact``: operands keep their grid, whatever a constant needs. ``observed``: the result's range, if it bounds what counts.
+    """
     fixes = [x for x in operands if isinstance(x, Fix)]
     scale = max(x.scale for x in fixes)
     bits = DRAWN if any(x.range.drawn for x in fixes) else FINE
@@ -124,6 +135,8 @@ def align(ctx: Context, coder: Coder, operands: Sequence[Fix | Const], exact: bo
             scale = max(scale, min(wanted(const, bits), scale + bits))
     room = min(WORD - 1 - coder.bits(x.register) + x.scale for x in fixes)
     scale = min(scale, max(room, min(x.scale for x in fixes)))
+    if not exact:
+        scale = min(scale, finest(operands, observed))
     registers = []
     for x in operands:
         if isinstance(x, Const):
@@ -132,6 +145,18 @@ def align(ctx: Context, coder: Coder, operands: Sequence[Fix | Const], exact: bo
             x = ctx.fit(coder, x, WORD - 1 - max(0, scale - x.scale)) if scale > x.scale else x
             registers.append(coder.shift(x.register, scale - x.scale))
     return registers, scale
+
+
+def finest(operands: Sequence[Fix | Const], observed: Range | None = None) -> int:
+    """The largest scale at which a register holds every real constant. Infinities take what room there is, and so does what is so far
+    beyond the result that this would lose ``KEPT_BITS``: a mask, a bound.
+    """
+    reals = [np.abs(x.finite) for x in operands if isinstance(x, Const) and is_real(x.array.dtype)]
+    largest = max((float(x.max(initial=0.0, where=x < HUGE)) for x in reals), default=0.0)
+    if not largest:
+        return UNLIMITED
+    scale = WORD - 2 - math.frexp(largest)[1]
+    return scale if observed is None else max(scale, KEPT_BITS - math.frexp(observed.magnitude)[1])
 
 
 def wanted(const: Const, bits: int = FINE) -> int:

@@ -197,11 +197,15 @@ def logarithm(ctx: Context, coder: Coder, x: Fix, observed: Range, base: float =
     if base == math.e and (x.range.drawn or (observed.wish.grid or 0) > LOG_BITS):
         return fine_logarithm(ctx, coder, x, observed)
     unit = math.log(2.0) / math.log(base)
-    positive = coder.maximum(ctx.fit(coder, x, WORD - 1).register, coder.const(1))
     x = ctx.fit(coder, x, WORD - 1)
+    positive = coder.maximum(x.register, coder.const(1))
     length = coder.bitlen(positive)
-    lead = coder.shr(positive, coder.sub(length, coder.const(LOG_BITS + 1)))
-    lead = coder.clamp(lead, 1 << LOG_BITS, (1 << (LOG_BITS + 1)))
+    behind, lead = coder.sub(length, coder.const(LOG_BITS + 1)), positive
+    if coder.bits(positive) + LOG_BITS > WORD:
+        # Long operands move right and short ones left, each by itself: bounds do not know that no long one moves left.
+        lead = coder.clamp(coder.shr(lead, coder.maximum(behind, coder.const(0))), 0, 1 << (LOG_BITS + 1))
+        behind = coder.minimum(behind, coder.const(0))
+    lead = coder.clamp(coder.shr(lead, behind), 1 << LOG_BITS, 1 << (LOG_BITS + 1))
     scale = 24
     entries = np.rint(
         np.log2(np.arange(1 << LOG_BITS, (1 << (LOG_BITS + 1)) + 1) / (1 << LOG_BITS)) * unit * (1 << scale)

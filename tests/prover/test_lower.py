@@ -206,6 +206,10 @@ def test_bad_arguments_of_lower_are_refused() -> None:
         lower(lambda x: x, EXAMPLE, calibration=[EXAMPLE])  # type: ignore[list-item]
     with pytest.raises(LoweringError, match=r"input 0 of a calibration sample has shape \(2, 4\)"):
         lower(lambda x: x, EXAMPLE, calibration=[(EXAMPLE[:2],)])
+    with pytest.raises(
+        LoweringError, match="input 0 of a calibration sample holds -1e\\+300, which float32 can't hold"
+    ):
+        lower(lambda x: x, EXAMPLE, calibration=[(np.full(EXAMPLE.shape, -1e300),)])
 
 
 @pytest.fixture(scope="module")

@@ -126,6 +126,16 @@ def _bits(target: Any) -> Any:
     return lambda x: lax.bitcast_convert_type(x, target)
 
 
+UNENDING: list[Any] = [
+    lambda key: jax.random.gamma(key, 2.0, (5,)),
+    lambda key: jax.random.beta(key, 2.0, 3.0, (3,)),
+    lambda key: jax.random.dirichlet(key, jnp.ones(3)),
+    lambda key: jax.random.ball(key, 3),
+    lambda key: jax.random.t(key, 5.0, (5,)),
+]
+"""What draws until a number is accepted."""
+
+
 @pytest.mark.parametrize(
     ("fn", "example", "words"),
     [
@@ -136,6 +146,10 @@ def _bits(target: Any) -> Any:
             'random_wrap at .*a key of unsafe_rbg draws .*impl="threefry2x32"',
         ),
         (lambda x: jax.random.bits(jax.random.key(x, impl="rbg")), np.int32(0), "random_seed at .*a key of rbg draws"),
+        *(
+            (draw, np.zeros(2, np.uint32), "random_gamma at .*draws until a number is accepted.*an input")
+            for draw in UNENDING
+        ),
         (_bits(np.float32), np.uint32(3), r"from 0 to 4294967295 for bits of float32.*join .*23 bits, .*0x3f800000"),
         (_bits(np.int32), np.float32(3), "it takes the bits of float32 for int32; convert the numbers"),
         (_bits(np.uint8), np.uint32(3), "it takes the bits of uint32 for uint8; convert the numbers"),

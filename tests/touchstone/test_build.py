@@ -33,6 +33,14 @@ def nothing() -> np.ndarray:
     return SAMPLES[:0]
 
 
+def vast() -> tuple[np.ndarray, np.ndarray]:
+    return np.where(SAMPLES > 0.9, 1e300, SAMPLES.astype(np.float64)), SAMPLES
+
+
+def failing() -> np.ndarray:
+    raise KeyError("no such table")
+
+
 def ragged() -> tuple[np.ndarray, np.ndarray]:
     return SAMPLES, SAMPLES[:2]
 
@@ -147,6 +155,13 @@ def test_what_is_asked_for_wrongly_says_how_it_is_asked_for(arguments: list[str]
         ("scalar", "weighted", "one array per input"),
         ("ragged", "weighted", "as many samples"),
         ("nothing", "weighted", "at least one"),
+        (
+            "vast",
+            "weighted",
+            "test_build:vast gives an array with 1e+300 at [5, 2]; give finite numbers that float32 holds",
+        ),
+        ("failing", "weighted", "test_build:failing fails (KeyError: 'no such table')"),
+        ("weighted", "weighted", "test_build:weighted fails (TypeError: weighted() missing 2 required"),
         ("samples", "missing", "names no function"),
         ("missing", "weighted", "names no function"),
         ("nowhere.npz", "weighted", "is no npz file"),

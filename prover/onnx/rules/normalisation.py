@@ -143,10 +143,13 @@ def _lrn(node: Node) -> Any:
 
 @rule("Normalizer", domain="ai.onnx.ml")
 def _normalizer(node: Node) -> Any:
+    """As onnxruntime has it: MAX divides by the largest element, sign and all, and a row whose norm is 0 stays as it is."""
     x, kind = node[0], node.attribute("norm")
     if kind not in ("MAX", "L1", "L2"):
         raise node.error(f"the norm {kind!r} does not exist")
-    if kind == "L2":
-        return x / jnp.sqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True))
-    fn = jnp.max if kind == "MAX" else jnp.sum
-    return x / fn(jnp.abs(x), axis=-1, keepdims=True)
+    if kind == "MAX":
+        norm = jnp.max(x, axis=-1, keepdims=True)
+    else:
+        norm = jnp.sum(jnp.abs(x) if kind == "L1" else jnp.square(x), axis=-1, keepdims=True)
+        norm = norm if kind == "L1" else jnp.sqrt(norm)
+    return x / jnp.where(norm == 0, jnp.ones((), norm.dtype), norm)

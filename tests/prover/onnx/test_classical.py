@@ -15,6 +15,8 @@ from tests.prover.onnx.models import agree, model_of, ours, theirs
 RNG = np.random.default_rng(6)
 X = RNG.standard_normal((9, 4)).astype(np.float32)
 WHOLE = RNG.integers(-3, 4, (9, 4))
+SIGNED = np.r_[X[:3], -np.abs(X[3:6]), [[0, -1, -2, 0], [0, 0, 0, 0], [3, -1, 0, -9]]].astype(np.float32)
+"""Rows of both signs, without a positive element, of zeros."""
 
 
 def floats(*shape: int) -> list[float]:
@@ -142,8 +144,7 @@ CASES: dict[str, tuple[str, dict[str, Any], int, int, dict[str, Any]]] = {
         1,
         {"imputed_value_int64s": [7, 8, 9, 10], "replaced_value_int64": -1},
     ),
-    **{f"rows of norm 1, {norm}": ("Normalizer", {"x": X}, 1, 1, {"norm": norm}) for norm in ("L1", "L2")},
-    "largest of each row": ("Normalizer", {"x": np.abs(X)}, 1, 1, {"norm": "MAX"}),
+    **{f"rows of norm 1, {norm}": ("Normalizer", {"x": SIGNED}, 1, 1, {"norm": norm}) for norm in ("L1", "L2", "MAX")},
     "binarizer": ("Binarizer", {"x": X}, 1, 1, {"threshold": 0.25}),
     "one-hot": ("OneHotEncoder", {"x": WHOLE}, 1, 1, {"cats_int64s": [2, -1, 0], "zeros": 1}),
     "one-hot of floats": (
