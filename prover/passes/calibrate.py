@@ -28,7 +28,13 @@ LARGE_BYTES = 1 << 24
 """Constants of a graph from which on what was compiled to calibrate it is let go of."""
 
 STATISTICS = 5
-"""Numbers that are taken of an array: low, high, mean of the root, any NaN, any infinity."""
+"""Numbers that are taken of an array: minus low, high, mean of the root, any NaN, any infinity; of several arrays the largest each."""
+
+BEYOND = (MASK / 2, MASK * 1e3)
+"""From here downwards something may be a mask, to which a score was added; if it is none, from there downwards."""
+
+APART = 4.0
+"""A mask exceeds all that is none so many times: else it is a number like others."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -73,43 +79,58 @@ class Range:
 
 
 def _statistics(x: Any, masked: bool = False) -> Any:
-    """[low, high, mean of the root, any NaN, any infinity] of an array, while tracing; of integers the ends.
+    """The ``STATISTICS`` of an array, while tracing; of integers the ends.
 
+    ``masked``: for each of ``BEYOND``, those of what lies above follow, and the largest that does not.
     Words count as any: rounds of a hash would be computed again for the statistics of each of them.
     """
     if x.dtype in (np.uint32, np.uint64):
         return jnp.array([0, np.iinfo(x.dtype).max, 0, 0, 0], jnp.float32)
     if x.dtype.kind in "iub":
-        ends = jnp.stack([jnp.min(x), jnp.max(x)]).astype(jnp.float32)
+        ends = jnp.stack([-jnp.min(x).astype(jnp.float32), jnp.max(x).astype(jnp.float32)])
         return jnp.concatenate([ends, jnp.zeros(STATISTICS - 2, ends.dtype)])
-    low, high, total, count, *flags = _part(jnp, x, masked, None)
-    return jnp.stack([low, high, total / jnp.maximum(count, 1), *(flag.astype(low.dtype) for flag in flags)])
+    rows = []
+    for low, high, total, count, *others in _parts(jnp, x, masked, None):
+        rows += [-low, high, total / jnp.maximum(count, 1), *others]
+    return jnp.stack([row.astype(rows[0].dtype) for row in rows])
 
 
 def _largest(x: Any, masked: bool) -> Array:
     """The same of an array that is at hand, sample by sample along its first axis, the largest of them; part by part."""
     rows = np.asarray(x).reshape(len(x), -1)
     if rows.dtype.kind in "iub":
-        return np.array([rows.min(), rows.max(), 0, 0, 0], dtype=np.float64)
+        return np.array([-float(rows.min()), rows.max(), 0, 0, 0], dtype=np.float64)
     if rows.dtype.kind == "c":
         # Lowering refuses what gives them, by name.
         return np.zeros(STATISTICS)
     width = max(1, PART // len(rows))
-    parts = [_part(np, rows[:, at : at + width], masked, 1) for at in range(0, rows.shape[1], width)]
-    lows, highs, totals, counts, nans, infinities = (
-        np.asarray(column, dtype=np.float64) for column in zip(*parts, strict=True)
-    )
-    roots = totals.sum(0) / np.maximum(counts.sum(0), 1)
-    return np.array([lows.min(), highs.max(), roots.max(), nans.max(), infinities.max()])
+    cut = [rows[:, at : at + width] for at in range(0, rows.shape[1], width)]
+    found: list[float] = []
+    for parts in zip(*(_parts(np, part, masked, 1) for part in cut), strict=True):
+        lows, highs, totals, counts, *others = (
+            np.asarray(column, dtype=np.float64) for column in zip(*parts, strict=True)
+        )
+        roots = totals.sum(0) / np.maximum(counts.sum(0), 1)
+        found += [-lows.min(), highs.max(), roots.max(), *(other.max() for other in others)]
+    return np.array(found)
 
 
-def _part(xp: Any, x: Any, masked: bool, axis: int | None) -> tuple[Any, Any, Any, Any, Any, Any]:
-    """(low, high, sum of the roots, how many, any NaN, any infinity) of the finite elements, of the non-zero ones among them."""
+def _parts(xp: Any, x: Any, masked: bool, axis: int | None) -> list[tuple[Any, ...]]:
+    """(low, high, sum of the roots, how many, any NaN, any infinity) of the finite elements, of the non-zero ones among them.
+
+    ``masked``: for each of ``BEYOND`` once more of the elements above it, and the largest of the others.
+    """
     x = x.astype(xp.float32) if x.dtype != np.float64 else x
     nan = xp.isnan(x)
     finite = xp.abs(x) < HUGE
-    if masked:
-        finite &= x > MASK
+    parts = [_part(xp, x, nan, finite, axis)]
+    for limit in BEYOND if masked else ():
+        nearest = xp.max(xp.where(x <= limit, x, -xp.inf), axis=axis)
+        parts.append((*_part(xp, x, nan, finite & (x > limit), axis), nearest))
+    return parts
+
+
+def _part(xp: Any, x: Any, nan: Any, finite: Any, axis: int | None) -> tuple[Any, ...]:
     counted = finite & (x != 0)
     low, high = xp.min(xp.where(finite, x, xp.inf), axis=axis), xp.max(xp.where(finite, x, -xp.inf), axis=axis)
     return (
@@ -120,6 +141,15 @@ def _part(xp: Any, x: Any, masked: bool, axis: int | None) -> tuple[Any, Any, An
         xp.any(nan, axis=axis),
         xp.any(~finite & ~nan, axis=axis),
     )
+
+
+def _unmasked(seen: Array) -> Array:
+    """The ``STATISTICS`` that count: without what a mask has hidden, if it stands apart from all else."""
+    for *kept, nearest in seen[STATISTICS:].reshape(-1, STATISTICS + 1):
+        least, most = -kept[0], kept[1]
+        if least <= most and -nearest > APART * max(-least, most):
+            return np.array(kept)
+    return seen[:STATISTICS]
 
 
 Extremes = dict[Var, tuple[Array, Array]]
@@ -223,8 +253,8 @@ class _Observer:
             self._loops[node] = unfolded(_each(run, axes, self.count)), found
         compiled, variables = self._loops[node]
         outputs, rows = compiled(*arguments)
-        stacks = [np.asarray(row, dtype=np.float64).reshape(-1, STATISTICS) for row in rows]
-        inside = [np.r_[stack[:, 0].min(), stack[:, 1:].max(0)] for stack in stacks]
+        stacks = [np.asarray(row, dtype=np.float64) for row in rows]
+        inside = [stack.reshape(-1, stack.shape[-1]).max(0) for stack in stacks]
         return outputs, dict(zip(variables, inside, strict=True))
 
 
@@ -259,7 +289,7 @@ def _observe(graph: Graph, inputs: Sequence[Any], plan: Plan) -> tuple[list[Any]
 
 
 def _reduce(stack: Any) -> Any:
-    return jnp.stack([stack[..., 0].min(), *(stack[..., column].max() for column in range(1, stack.shape[-1]))])
+    return stack.reshape(-1, stack.shape[-1]).max(0)
 
 
 def calibrate(
@@ -281,11 +311,12 @@ def calibrate(
         part += part[-1:] * (batch - len(part))
         for var, new in observe([np.stack(column) for column in zip(*part, strict=True)]).items():
             old = total.get(var)
-            total[var] = new if old is None else np.r_[min(old[0], new[0]), np.maximum(old[1:], new[1:])]
+            total[var] = new if old is None else np.maximum(old, new)
     let_go(graph)
     ranges: dict[Var, Range] = {}
     for var, node in graph.variables():
-        low, high, root, nan, infinite = total[var]
+        least, high, root, nan, infinite = _unmasked(total[var])
+        low = -least
         if nan and any(var is x for x in graph.outputs):
             place = f"{node.name} at {node.where or 'an unknown place'}" if node is not None else "an input"
             raise LoweringError(

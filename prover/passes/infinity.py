@@ -18,7 +18,7 @@ from prover.capture import Node, Var
 from prover.passes.producers import CHOOSING, MOVEMENT, PRODUCTS, Producers, real
 
 MASK = -1e4
-"""What reaches a softmax from here downwards is a mask: nothing that a format has to hold."""
+"""A constant from here downwards may be a mask, which no format has to hold: samples say whether it stands apart from all else."""
 
 HUGE = 2.0**90
 """Magnitudes from here on are infinities: no format reaches as far, and masks are often a float that is large enough."""

@@ -117,7 +117,7 @@ PLAIN = Wish()
 
 @dataclass(frozen=True)
 class Plan:
-    """``wishes`` of variables; ``masked``: those whose elements from ``MASK`` downwards are infinities to calibration;
+    """``wishes`` of variables; ``masked``: those whose masks are infinities to calibration, if they stand apart;
     ``infinite``: those that may hold infinities, whatever the samples show; ``ordered``: those that need no room for them."""
 
     wishes: dict[Var, Wish] = field(default_factory=dict)
