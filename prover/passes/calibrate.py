@@ -27,8 +27,9 @@ TOGETHER_BYTES = 1 << 26
 LARGE_BYTES = 1 << 24
 """Constants of a graph from which on what was compiled to calibrate it is let go of."""
 
-STATISTICS = 5
-"""Numbers that are taken of an array: minus low, high, mean of the root, any NaN, any infinity; of several arrays the largest each."""
+STATISTICS = 6
+"""Numbers that are taken of an array: minus low, high, mean of the root, any NaN, any infinity below, any above; of several arrays the
+largest each."""
 
 BEYOND = (MASK / 2, MASK * 1e3)
 """From here downwards something may be a mask, to which a score was added; if it is none, from there downwards."""
@@ -44,7 +45,7 @@ class Range:
     """Smallest and largest finite value over all samples, and a typical magnitude that outliers hardly move.
 
     ``typical`` is (mean of sqrt |x| over the non-zero elements) squared; ``wish`` is what the plan wants of the value's format;
-    ``infinite``: whether the value may hold infinities.
+    ``infinite``: whether the value may hold infinities; ``signs``: theirs.
     """
 
     low: float
@@ -52,6 +53,7 @@ class Range:
     typical: float
     wish: Wish = PLAIN
     infinite: bool = False
+    signs: frozenset[int] = frozenset()
 
     @property
     def magnitude(self) -> float:
@@ -85,7 +87,7 @@ def _statistics(x: Any, masked: bool = False) -> Any:
     Words count as any: rounds of a hash would be computed again for the statistics of each of them.
     """
     if x.dtype in (np.uint32, np.uint64):
-        return jnp.array([0, np.iinfo(x.dtype).max, 0, 0, 0], jnp.float32)
+        return jnp.array([0, np.iinfo(x.dtype).max, *[0] * (STATISTICS - 2)], jnp.float32)
     if x.dtype.kind in "iub":
         ends = jnp.stack([-jnp.min(x).astype(jnp.float32), jnp.max(x).astype(jnp.float32)])
         return jnp.concatenate([ends, jnp.zeros(STATISTICS - 2, ends.dtype)])
@@ -99,7 +101,7 @@ def _largest(x: Any, masked: bool) -> Array:
     """The same of an array that is at hand, sample by sample along its first axis, the largest of them; part by part."""
     rows = np.asarray(x).reshape(len(x), -1)
     if rows.dtype.kind in "iub":
-        return np.array([-float(rows.min()), rows.max(), 0, 0, 0], dtype=np.float64)
+        return np.array([-float(rows.min()), rows.max(), *[0] * (STATISTICS - 2)], dtype=np.float64)
     if rows.dtype.kind == "c":
         # Lowering refuses what gives them, by name.
         return np.zeros(STATISTICS)
@@ -116,7 +118,7 @@ def _largest(x: Any, masked: bool) -> Array:
 
 
 def _parts(xp: Any, x: Any, masked: bool, axis: int | None) -> list[tuple[Any, ...]]:
-    """(low, high, sum of the roots, how many, any NaN, any infinity) of the finite elements, of the non-zero ones among them.
+    """(low, high, sum of the roots, how many, any NaN, any infinity below, any above) of the finite elements, counts of the non-zero ones.
 
     ``masked``: for each of ``BEYOND`` once more of the elements above it, and the largest of the others.
     """
@@ -139,7 +141,8 @@ def _part(xp: Any, x: Any, nan: Any, finite: Any, axis: int | None) -> tuple[Any
         xp.sum(xp.sqrt(xp.abs(xp.where(counted, x, 0))), axis=axis),
         xp.sum(counted, axis=axis),
         xp.any(nan, axis=axis),
-        xp.any(~finite & ~nan, axis=axis),
+        xp.any(~finite & (x < 0), axis=axis),
+        xp.any(~finite & (x > 0), axis=axis),
     )
 
 
@@ -315,7 +318,7 @@ def calibrate(
     let_go(graph)
     ranges: dict[Var, Range] = {}
     for var, node in graph.variables():
-        least, high, root, nan, infinite = _unmasked(total[var])
+        least, high, root, nan, below, above = _unmasked(total[var])
         low = -least
         if nan and any(var is x for x in graph.outputs):
             place = f"{node.name} at {node.where or 'an unknown place'}" if node is not None else "an input"
@@ -325,5 +328,7 @@ def calibrate(
         low, high = (float(low), float(high)) if low <= high else (0.0, 0.0)
         wish = plan.wish(var)
         low, high = wish.reach or (low, high)
-        ranges[var] = Range(low, high, float(root**2), wish, bool(infinite) or var in plan.infinite)
+        shown = {sign for sign, found in ((-1, below), (1, above)) if found}
+        signs = plan.infinite.get(var, frozenset()) | shown
+        ranges[var] = Range(low, high, float(root**2), wish, bool(signs), signs)
     return ranges

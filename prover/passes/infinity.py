@@ -10,7 +10,7 @@ calibration finds, and its infinities are the ends of that format:
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -64,25 +64,40 @@ ASKING = frozenset({"eq", "ne", "lt", "le", "gt", "ge", "is_finite"})
 """Primitives that can tell an infinity from a number."""
 
 
-def infinite(view: Producers, arguments: Collection[Var]) -> set[Var]:
-    """The variables that infinite constants reach; not beyond the arguments of a softmax, which stores them as ``MASK_ROOM``.
+BELOW = frozenset({-1})
+"""The signs of what a mask hides."""
 
-    An extreme counts only if somebody asks whether it is infinite: whether it was taken of nothing.
+
+def infinite(view: Producers, arguments: Collection[Var]) -> dict[Var, frozenset[int]]:
+    """The variables that infinite constants reach, with the signs of their infinities.
+
+    Not beyond the arguments of a softmax, which stores them as ``MASK_ROOM``. An extreme counts only if somebody asks whether it is
+    infinite: whether it was taken of nothing.
     """
-    found: set[Var] = set()
+    found: dict[Var, frozenset[int]] = {}
 
-    def holds(operand: object) -> bool:
+    def held(operand: object) -> frozenset[int]:
         if isinstance(operand, np.ndarray):
-            return real(operand) and bool(operand.size) and max(float(operand.max()), -float(operand.min())) >= HUGE
-        return operand in found and operand not in arguments
+            ends = (float(operand.min()), float(operand.max())) if real(operand) and operand.size else (0.0, 0.0)
+            return frozenset(sign for sign, end in zip((-1, 1), ends, strict=True) if sign * end >= HUGE)
+        return found.get(operand, frozenset()) if operand not in arguments else frozenset()  # type: ignore[call-overload]
 
     for node in view.graph.nodes:
-        values = [x for x in node.inputs if real(x)]
-        kept = node.name in KEEPING and any(map(holds, values))
-        extreme = node.name in EXTREMES and all(map(holds, values)) and _asked(view, node.outputs[0])
+        values = [held(x) for x in node.inputs if real(x)]
+        kept = node.name in KEEPING and any(values)
+        extreme = node.name in EXTREMES and all(values) and _asked(view, node.outputs[0])
         if kept or extreme:
-            found.update(var for var in node.outputs if real(var))
+            found.update((var, _after(node, values)) for var in node.outputs if real(var))
     return found
+
+
+def _after(node: Node, values: Sequence[frozenset[int]]) -> frozenset[int]:
+    """The signs of a node's infinities, by operand those of what it reads; a mask that is made by a product hides below."""
+    if node.name in ("neg", "sub"):
+        values = [*values[:-1], frozenset(-sign for sign in values[-1])]
+    if node.name == "abs":
+        return frozenset({1})
+    return frozenset().union(*values) | (BELOW if node.name in ("mul", "div") else frozenset())
 
 
 def _asked(view: Producers, var: Var) -> bool:
