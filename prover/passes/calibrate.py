@@ -80,10 +80,10 @@ class Range:
         return self.magnitude / self.typical if self.typical > 0 else 1.0
 
 
-def _statistics(x: Any, masked: bool = False) -> Any:
+def _statistics(x: Any, masked: int = 0) -> Any:
     """The ``STATISTICS`` of an array, while tracing; of integers the ends.
 
-    ``masked``: for each of ``BEYOND``, those of what lies above follow, and the largest that does not.
+    ``masked``: the sign of masks; for each of ``BEYOND``, those of what lies nearer follow, and the nearest that does not.
     Words count as any: rounds of a hash would be computed again for the statistics of each of them.
     """
     if x.dtype in (np.uint32, np.uint64):
@@ -97,7 +97,7 @@ def _statistics(x: Any, masked: bool = False) -> Any:
     return jnp.stack([row.astype(rows[0].dtype) for row in rows])
 
 
-def _largest(x: Any, masked: bool) -> Array:
+def _largest(x: Any, masked: int) -> Array:
     """The same of an array that is at hand, sample by sample along its first axis, the largest of them; part by part."""
     rows = np.asarray(x).reshape(len(x), -1)
     if rows.dtype.kind in "iub":
@@ -117,18 +117,19 @@ def _largest(x: Any, masked: bool) -> Array:
     return np.array(found)
 
 
-def _parts(xp: Any, x: Any, masked: bool, axis: int | None) -> list[tuple[Any, ...]]:
+def _parts(xp: Any, x: Any, masked: int, axis: int | None) -> list[tuple[Any, ...]]:
     """(low, high, sum of the roots, how many, any NaN, any infinity below, any above) of the finite elements, counts of the non-zero ones.
 
-    ``masked``: for each of ``BEYOND`` once more of the elements above it, and the largest of the others.
+    ``masked``: the sign of masks; for each of ``BEYOND`` once more of the elements nearer, and minus the magnitude of the nearest other.
     """
     x = x.astype(xp.float32) if x.dtype != np.float64 else x
     nan = xp.isnan(x)
     finite = xp.abs(x) < HUGE
     parts = [_part(xp, x, nan, finite, axis)]
     for limit in BEYOND if masked else ():
-        nearest = xp.max(xp.where(x <= limit, x, -xp.inf), axis=axis)
-        parts.append((*_part(xp, x, nan, finite & (x > limit), axis), nearest))
+        side = x * -masked
+        nearest = xp.max(xp.where(side <= limit, side, -xp.inf), axis=axis)
+        parts.append((*_part(xp, x, nan, finite & (side > limit), axis), nearest))
     return parts
 
 
@@ -223,7 +224,7 @@ class _Observer:
     def __call__(self, inputs: Sequence[Any]) -> dict[Var, Array]:
         """``inputs``: one array an input, the samples along the first axis."""
         env: dict[Var, Any] = dict(zip(self.graph.inputs, inputs, strict=True))
-        seen = {var: _largest(x, var in self.plan.masked) for var, x in env.items()}
+        seen = {var: _largest(x, self.plan.masked.get(var, 0)) for var, x in env.items()}
         for number, node in enumerate(self.graph.nodes):
             progress.at("calibrate", number + 1, len(self.graph.nodes), f"{node.name} {node.where}")
             arguments = [env[x] if isinstance(x, Var) else x for x in node.inputs]
@@ -233,7 +234,7 @@ class _Observer:
             else:
                 outputs = self._primitives(node, arguments)
             for var, x in zip(node.outputs, outputs, strict=True):
-                seen[var] = _largest(x, var in self.plan.masked)
+                seen[var] = _largest(x, self.plan.masked.get(var, 0))
                 if var in self.extremes:
                     every, (low, high) = np.asarray(x, np.float64), self.extremes[var]
                     self.extremes[var] = np.minimum(low, every.min(0)), np.maximum(high, every.max(0))
@@ -277,7 +278,7 @@ def _observed_scan(node: Node, arguments: Sequence[Any], plan: Plan) -> tuple[li
 def _observe(graph: Graph, inputs: Sequence[Any], plan: Plan) -> tuple[list[Any], dict[Var, Any]]:
     """(outputs, statistics of every variable) of a loop's body, while tracing; of a loop inside it, over its iterations."""
     env: dict[Var, Any] = dict(zip(graph.inputs, inputs, strict=True))
-    seen = {var: _statistics(jnp.asarray(x), var in plan.masked) for var, x in env.items()}
+    seen = {var: _statistics(jnp.asarray(x), plan.masked.get(var, 0)) for var, x in env.items()}
     for node in graph.nodes:
         arguments = [env[x] if isinstance(x, Var) else x for x in node.inputs]
         if node.body is None:
@@ -287,7 +288,7 @@ def _observe(graph: Graph, inputs: Sequence[Any], plan: Plan) -> tuple[list[Any]
             seen.update({var: _reduce(value) for var, value in stacked.items()})
         for var, x in zip(node.outputs, outputs, strict=True):
             env[var] = x
-            seen[var] = _statistics(jnp.asarray(x), var in plan.masked)
+            seen[var] = _statistics(jnp.asarray(x), plan.masked.get(var, 0))
     return [env[x] if isinstance(x, Var) else x for x in graph.outputs], seen
 
 

@@ -122,16 +122,35 @@ def ordered(view: Producers, infinities: Collection[Var]) -> set[Var]:
     return found
 
 
-def has_mask(view: Producers, var: Var, depth: int = 12) -> bool:
-    """Whether constants from ``MASK`` downwards meet the variable in what computes it."""
+def chosen(view: Producers) -> set[Var]:
+    """The variables of whose elements only the order is ever looked at: no extreme of them is a number.
+
+    A sort compares its elements with each other.
+    """
+    found: set[Var] = set()
+
+    def orders(node: Node) -> bool:
+        if node.name in ASKING and len(node.inputs) == 2:
+            one, other = (view.through(x, lambda node: node.name in MOVEMENT) for x in node.inputs)
+            return isinstance(one, Var) and one is other
+        return node.name in ORDERING and all(not real(var) or var in found for var in node.outputs)
+
+    for var in reversed((*view.graph.inputs, *view.of)):
+        if real(var) and var not in view.results and all(map(orders, view.readers.get(var, ()))):
+            found.add(var)
+    return found
+
+
+def has_mask(view: Producers, var: Var, sign: int = -1, depth: int = 12) -> bool:
+    """Whether constants from ``MASK`` downwards (``sign`` 1: as far above zero) meet the variable in what computes it."""
     node = view.of.get(var)
     if node is None or depth == 0:
         return False
     for operand in node.inputs:
         if isinstance(operand, np.ndarray):
-            if real(operand) and operand.size and float(np.min(operand)) <= MASK:
+            if real(operand) and operand.size and float(np.max(sign * operand)) >= -MASK:
                 return True
-        elif isinstance(operand, Var) and node.name not in PRODUCTS and has_mask(view, operand, depth - 1):
+        elif isinstance(operand, Var) and node.name not in PRODUCTS and has_mask(view, operand, sign, depth - 1):
             return True
     return False
 

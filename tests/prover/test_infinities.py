@@ -148,3 +148,45 @@ def test_a_softmax_of_large_energies_is_no_softmax_of_masks(name: str) -> None:
     far = rng.uniform(low + (high - low) / 2, high, (2, 6)).astype(np.float32)
     for x in (samples[0][0], samples[3][0], far):
         np.testing.assert_allclose(model.predict(x), fn(x), atol=1e-2)
+
+
+HEAD = np.random.default_rng(5).normal(size=(16, 50)).astype(np.float32)
+CHOICES: dict[str, Callable[[Any, Any, float], Any]] = {
+    "the largest": lambda x, m, far: jnp.argmax(jnp.where(m > 0, x @ HEAD, -far), -1),
+    "the least": lambda x, m, far: jnp.argmin(jnp.where(m > 0, x @ HEAD, far), -1),
+    "the three largest": lambda x, m, far: lax.top_k(jnp.where(m > 0, x @ HEAD, -far), 3)[1],
+    "the largest sum": lambda x, m, far: jnp.argmax(x @ HEAD + jnp.where(m > 0, 0.0, -far), -1),
+    "the largest sum with a product": lambda x, m, far: jnp.argmax(x @ HEAD + (1 - m) * -far, -1),
+    "order": lambda x, m, far: jnp.argsort(jnp.where(m > 0, x @ HEAD, far), -1)[:, :3],
+}
+
+
+@pytest.mark.parametrize("far", [1e4, 1e9])
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_mask_costs_a_choice_no_bits(name: str, far: float) -> None:
+    rng = np.random.default_rng(0)
+    samples = [
+        (rng.normal(size=(8, 16)).astype(np.float32), (rng.uniform(size=(8, 50)) < 0.5).astype(np.float32))
+        for _ in range(4)
+    ]
+
+    def fn(x: Any, m: Any) -> Any:
+        return CHOICES[name](x, m, far)
+
+    model = lower(fn, *samples[0], calibration=samples)
+    assert model.saturation(samples) == ()
+    for x, m in (*samples, (samples[0][0], samples[1][1]), (1.5 * samples[0][0], samples[2][1])):
+        exact = np.asarray(fn(x, m))
+        assert np.mean(np.asarray(model.predict(x, m)) == exact) > 0.9
+
+
+def test_values_as_large_as_a_mask_are_compared_with_it() -> None:
+    rng = np.random.default_rng(0)
+    samples = [(rng.uniform(-4e4, 4e4, (8, 16)).astype(np.float32),) for _ in range(4)]
+
+    def fn(x: Any) -> Any:
+        return jnp.argmax(jnp.where(jnp.arange(16) % 2 == 0, x * 0.5, -15000.0), -1)
+
+    model = lower(fn, *samples[0], calibration=samples)
+    for (x,) in (*samples, (-np.abs(samples[0][0]),)):
+        np.testing.assert_array_equal(model.predict(x), fn(x))
