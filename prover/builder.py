@@ -17,6 +17,7 @@ from prover.formats import SCALE_LIMIT, Format, Formats, quantize, scale_for
 from prover.parts import Depths, divided
 from prover.passes.calibrate import Range
 from prover.pending import PendingOp, PendingSegment, Place, encoded
+from prover.saturation import ends
 from rollup.encoding import TensorType
 from rollup.errors import LoweringError
 from rollup.interface import Interface
@@ -251,10 +252,13 @@ class Builder:
         names = [op.name for op in pending]
         notes = {
             "scales": [op.draft.scale for op in pending],
-            "meant": [_meant(op.draft.range) for op in pending],
             "stands": [_stands(op.tensor.stands, numbers) for op in pending],
         }
-        return Program.build(inputs, pairs, proven, constants, names=names, meta={**meta, **notes}, interface=interface)
+        program = Program.build(
+            inputs, pairs, proven, constants, names=names, meta={**meta, **notes}, interface=interface
+        )
+        meant = [_meant(ends(program, op), one) for op, one in zip(program.ops, pending, strict=True)]
+        return replace(program, meta={**program.meta, "meant": meant})
 
     def _firsts(self, inputs: int) -> list[int]:
         """Trace index of every segment's first value."""
@@ -307,8 +311,16 @@ def _proven(op: Op, sizes: Depths, name: str) -> Op:
     return found
 
 
-def _meant(observed: Range) -> str:
-    """Which ends of its format a value reaches by design: bounded functions both, what is masked the lower one."""
-    # A bounded value whose samples are small has a finer format, which ends before the function does.
-    bounded = observed.wish.unit or (observed.wish.bounded and observed.magnitude > 0.5)
-    return "both" if bounded else "low" if observed.room else ""
+def _meant(found: tuple[int | None, int | None], op: PendingOp) -> str:
+    """Which ends of its code a value reaches by design: where its format does not end (a bound of the function's own), or an infinity lies.
+
+    Where no format was chosen: those of a bounded function.
+    """
+    observed = op.draft.range
+    if op.tensor.ends is None:
+        # A bounded value whose samples are small has a finer format, which ends before the function does.
+        bounded = observed.wish.unit or (observed.wish.bounded and observed.magnitude > 0.5)
+        low, high = (bounded or sign in observed.signs for sign in (-1, 1))
+    else:
+        low, high = (at is not None and at != end for at, end in zip(found, op.tensor.ends, strict=True))
+    return "both" if low and high else "low" if low else "high" if high else ""

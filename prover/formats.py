@@ -172,13 +172,14 @@ class Format:
     def ends(self, observed: Range) -> tuple[int, int]:
         """The integers at which what is stored may have been cut; a step beyond the dtype where it certainly was not, or is meant.
 
-        A function that is bounded by one loses a step at most where a format ends there; masks are infinities below.
+        A function that is bounded by one loses a step at most where a format ends there; an infinity lies where the format ends.
         """
         wish = observed.wish
         bounded = wish.unit or wish.share or wish.bounded
         meant = observed.drawn or (bounded and math.ldexp(1.0, self.scale) == self.high + 1)
         least, most = uncut(self.dtype)
-        return least if meant or observed.room else self.low, most if meant else self.high
+        low = least if meant or -1 in observed.signs else self.low
+        return low, most if meant or 1 in observed.signs else self.high
 
 
 def uncut(dtype: DType) -> tuple[int, int]:

@@ -84,7 +84,7 @@ def _meant(program: Program) -> list[Any]:
 
 
 def _unmeant(found: tuple[int | None, int | None], meant: Any) -> tuple[int | None, int | None]:
-    return None if meant in ("both", "low") else found[0], None if meant == "both" else found[1]
+    return None if meant in ("both", "low") else found[0], None if meant in ("both", "high") else found[1]
 
 
 def _constant(op: Op, register: int) -> int | None:
@@ -107,7 +107,7 @@ def unmeant_ends(program: Program) -> list[tuple[int | None, int | None]]:
 class Ends:
     """Counts which values of an execution lie at an end of their format.
 
-    An end that lowering noted as meant is not counted: that of a bounded function, or below a masked score.
+    An end that lowering noted as meant is not counted: a bound of the function's own, or where an infinity lies.
     """
 
     def __init__(self, program: Program) -> None:

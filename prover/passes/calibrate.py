@@ -27,8 +27,15 @@ TOGETHER_BYTES = 1 << 26
 LARGE_BYTES = 1 << 24
 """Constants of a graph from which on what was compiled to calibrate it is let go of."""
 
-STATISTICS = 5
-"""Numbers that are taken of an array: low, high, mean of the root, any NaN, any infinity."""
+STATISTICS = 6
+"""Numbers that are taken of an array: minus low, high, mean of the root, any NaN, any infinity below, any above; of several arrays the
+largest each."""
+
+BEYOND = (MASK / 2, MASK * 1e3)
+"""From here downwards something may be a mask, to which a score was added; if it is none, from there downwards."""
+
+APART = 4.0
+"""A mask exceeds all that is none so many times: else it is a number like others."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -38,7 +45,7 @@ class Range:
     """Smallest and largest finite value over all samples, and a typical magnitude that outliers hardly move.
 
     ``typical`` is (mean of sqrt |x| over the non-zero elements) squared; ``wish`` is what the plan wants of the value's format;
-    ``infinite``: whether the value may hold infinities.
+    ``infinite``: whether the value may hold infinities; ``signs``: theirs.
     """
 
     low: float
@@ -46,6 +53,7 @@ class Range:
     typical: float
     wish: Wish = PLAIN
     infinite: bool = False
+    signs: frozenset[int] = frozenset()
 
     @property
     def magnitude(self) -> float:
@@ -72,44 +80,60 @@ class Range:
         return self.magnitude / self.typical if self.typical > 0 else 1.0
 
 
-def _statistics(x: Any, masked: bool = False) -> Any:
-    """[low, high, mean of the root, any NaN, any infinity] of an array, while tracing; of integers the ends.
+def _statistics(x: Any, masked: int = 0) -> Any:
+    """The ``STATISTICS`` of an array, while tracing; of integers the ends.
 
+    ``masked``: the sign of masks; for each of ``BEYOND``, those of what lies nearer follow, and the nearest that does not.
     Words count as any: rounds of a hash would be computed again for the statistics of each of them.
     """
     if x.dtype in (np.uint32, np.uint64):
-        return jnp.array([0, np.iinfo(x.dtype).max, 0, 0, 0], jnp.float32)
+        return jnp.array([0, np.iinfo(x.dtype).max, *[0] * (STATISTICS - 2)], jnp.float32)
     if x.dtype.kind in "iub":
-        ends = jnp.stack([jnp.min(x), jnp.max(x)]).astype(jnp.float32)
+        ends = jnp.stack([-jnp.min(x).astype(jnp.float32), jnp.max(x).astype(jnp.float32)])
         return jnp.concatenate([ends, jnp.zeros(STATISTICS - 2, ends.dtype)])
-    low, high, total, count, *flags = _part(jnp, x, masked, None)
-    return jnp.stack([low, high, total / jnp.maximum(count, 1), *(flag.astype(low.dtype) for flag in flags)])
+    rows = []
+    for low, high, total, count, *others in _parts(jnp, x, masked, None):
+        rows += [-low, high, total / jnp.maximum(count, 1), *others]
+    return jnp.stack([row.astype(rows[0].dtype) for row in rows])
 
 
-def _largest(x: Any, masked: bool) -> Array:
+def _largest(x: Any, masked: int) -> Array:
     """The same of an array that is at hand, sample by sample along its first axis, the largest of them; part by part."""
     rows = np.asarray(x).reshape(len(x), -1)
     if rows.dtype.kind in "iub":
-        return np.array([rows.min(), rows.max(), 0, 0, 0], dtype=np.float64)
+        return np.array([-float(rows.min()), rows.max(), *[0] * (STATISTICS - 2)], dtype=np.float64)
     if rows.dtype.kind == "c":
         # Lowering refuses what gives them, by name.
         return np.zeros(STATISTICS)
     width = max(1, PART // len(rows))
-    parts = [_part(np, rows[:, at : at + width], masked, 1) for at in range(0, rows.shape[1], width)]
-    lows, highs, totals, counts, nans, infinities = (
-        np.asarray(column, dtype=np.float64) for column in zip(*parts, strict=True)
-    )
-    roots = totals.sum(0) / np.maximum(counts.sum(0), 1)
-    return np.array([lows.min(), highs.max(), roots.max(), nans.max(), infinities.max()])
+    cut = [rows[:, at : at + width] for at in range(0, rows.shape[1], width)]
+    found: list[float] = []
+    for parts in zip(*(_parts(np, part, masked, 1) for part in cut), strict=True):
+        lows, highs, totals, counts, *others = (
+            np.asarray(column, dtype=np.float64) for column in zip(*parts, strict=True)
+        )
+        roots = totals.sum(0) / np.maximum(counts.sum(0), 1)
+        found += [-lows.min(), highs.max(), roots.max(), *(other.max() for other in others)]
+    return np.array(found)
 
 
-def _part(xp: Any, x: Any, masked: bool, axis: int | None) -> tuple[Any, Any, Any, Any, Any, Any]:
-    """(low, high, sum of the roots, how many, any NaN, any infinity) of the finite elements, of the non-zero ones among them."""
+def _parts(xp: Any, x: Any, masked: int, axis: int | None) -> list[tuple[Any, ...]]:
+    """(low, high, sum of the roots, how many, any NaN, any infinity below, any above) of the finite elements, counts of the non-zero ones.
+
+    ``masked``: the sign of masks; for each of ``BEYOND`` once more of the elements nearer, and minus the magnitude of the nearest other.
+    """
     x = x.astype(xp.float32) if x.dtype != np.float64 else x
     nan = xp.isnan(x)
     finite = xp.abs(x) < HUGE
-    if masked:
-        finite &= x > MASK
+    parts = [_part(xp, x, nan, finite, axis)]
+    for limit in BEYOND if masked else ():
+        side = x * -masked
+        nearest = xp.max(xp.where(side <= limit, side, -xp.inf), axis=axis)
+        parts.append((*_part(xp, x, nan, finite & (side > limit), axis), nearest))
+    return parts
+
+
+def _part(xp: Any, x: Any, nan: Any, finite: Any, axis: int | None) -> tuple[Any, ...]:
     counted = finite & (x != 0)
     low, high = xp.min(xp.where(finite, x, xp.inf), axis=axis), xp.max(xp.where(finite, x, -xp.inf), axis=axis)
     return (
@@ -118,8 +142,18 @@ def _part(xp: Any, x: Any, masked: bool, axis: int | None) -> tuple[Any, Any, An
         xp.sum(xp.sqrt(xp.abs(xp.where(counted, x, 0))), axis=axis),
         xp.sum(counted, axis=axis),
         xp.any(nan, axis=axis),
-        xp.any(~finite & ~nan, axis=axis),
+        xp.any(~finite & (x < 0), axis=axis),
+        xp.any(~finite & (x > 0), axis=axis),
     )
+
+
+def _unmasked(seen: Array) -> Array:
+    """The ``STATISTICS`` that count: without what a mask has hidden, if it stands apart from all else."""
+    for *kept, nearest in seen[STATISTICS:].reshape(-1, STATISTICS + 1):
+        least, most = -kept[0], kept[1]
+        if least <= most and -nearest > APART * max(-least, most):
+            return np.array(kept)
+    return seen[:STATISTICS]
 
 
 Extremes = dict[Var, tuple[Array, Array]]
@@ -190,7 +224,7 @@ class _Observer:
     def __call__(self, inputs: Sequence[Any]) -> dict[Var, Array]:
         """``inputs``: one array an input, the samples along the first axis."""
         env: dict[Var, Any] = dict(zip(self.graph.inputs, inputs, strict=True))
-        seen = {var: _largest(x, var in self.plan.masked) for var, x in env.items()}
+        seen = {var: _largest(x, self.plan.masked.get(var, 0)) for var, x in env.items()}
         for number, node in enumerate(self.graph.nodes):
             progress.at("calibrate", number + 1, len(self.graph.nodes), f"{node.name} {node.where}")
             arguments = [env[x] if isinstance(x, Var) else x for x in node.inputs]
@@ -200,7 +234,7 @@ class _Observer:
             else:
                 outputs = self._primitives(node, arguments)
             for var, x in zip(node.outputs, outputs, strict=True):
-                seen[var] = _largest(x, var in self.plan.masked)
+                seen[var] = _largest(x, self.plan.masked.get(var, 0))
                 if var in self.extremes:
                     every, (low, high) = np.asarray(x, np.float64), self.extremes[var]
                     self.extremes[var] = np.minimum(low, every.min(0)), np.maximum(high, every.max(0))
@@ -223,8 +257,8 @@ class _Observer:
             self._loops[node] = unfolded(_each(run, axes, self.count)), found
         compiled, variables = self._loops[node]
         outputs, rows = compiled(*arguments)
-        stacks = [np.asarray(row, dtype=np.float64).reshape(-1, STATISTICS) for row in rows]
-        inside = [np.r_[stack[:, 0].min(), stack[:, 1:].max(0)] for stack in stacks]
+        stacks = [np.asarray(row, dtype=np.float64) for row in rows]
+        inside = [stack.reshape(-1, stack.shape[-1]).max(0) for stack in stacks]
         return outputs, dict(zip(variables, inside, strict=True))
 
 
@@ -244,7 +278,7 @@ def _observed_scan(node: Node, arguments: Sequence[Any], plan: Plan) -> tuple[li
 def _observe(graph: Graph, inputs: Sequence[Any], plan: Plan) -> tuple[list[Any], dict[Var, Any]]:
     """(outputs, statistics of every variable) of a loop's body, while tracing; of a loop inside it, over its iterations."""
     env: dict[Var, Any] = dict(zip(graph.inputs, inputs, strict=True))
-    seen = {var: _statistics(jnp.asarray(x), var in plan.masked) for var, x in env.items()}
+    seen = {var: _statistics(jnp.asarray(x), plan.masked.get(var, 0)) for var, x in env.items()}
     for node in graph.nodes:
         arguments = [env[x] if isinstance(x, Var) else x for x in node.inputs]
         if node.body is None:
@@ -254,12 +288,12 @@ def _observe(graph: Graph, inputs: Sequence[Any], plan: Plan) -> tuple[list[Any]
             seen.update({var: _reduce(value) for var, value in stacked.items()})
         for var, x in zip(node.outputs, outputs, strict=True):
             env[var] = x
-            seen[var] = _statistics(jnp.asarray(x), var in plan.masked)
+            seen[var] = _statistics(jnp.asarray(x), plan.masked.get(var, 0))
     return [env[x] if isinstance(x, Var) else x for x in graph.outputs], seen
 
 
 def _reduce(stack: Any) -> Any:
-    return jnp.stack([stack[..., 0].min(), *(stack[..., column].max() for column in range(1, stack.shape[-1]))])
+    return stack.reshape(-1, stack.shape[-1]).max(0)
 
 
 def calibrate(
@@ -281,11 +315,12 @@ def calibrate(
         part += part[-1:] * (batch - len(part))
         for var, new in observe([np.stack(column) for column in zip(*part, strict=True)]).items():
             old = total.get(var)
-            total[var] = new if old is None else np.r_[min(old[0], new[0]), np.maximum(old[1:], new[1:])]
+            total[var] = new if old is None else np.maximum(old, new)
     let_go(graph)
     ranges: dict[Var, Range] = {}
     for var, node in graph.variables():
-        low, high, root, nan, infinite = total[var]
+        least, high, root, nan, below, above = _unmasked(total[var])
+        low = -least
         if nan and any(var is x for x in graph.outputs):
             place = f"{node.name} at {node.where or 'an unknown place'}" if node is not None else "an input"
             raise LoweringError(
@@ -294,5 +329,7 @@ def calibrate(
         low, high = (float(low), float(high)) if low <= high else (0.0, 0.0)
         wish = plan.wish(var)
         low, high = wish.reach or (low, high)
-        ranges[var] = Range(low, high, float(root**2), wish, bool(infinite) or var in plan.infinite)
+        shown = {sign for sign, found in ((-1, below), (1, above)) if found}
+        signs = plan.infinite.get(var, frozenset()) | shown
+        ranges[var] = Range(low, high, float(root**2), wish, bool(signs), signs)
     return ranges

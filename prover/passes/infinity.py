@@ -10,7 +10,7 @@ calibration finds, and its infinities are the ends of that format:
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from prover.capture import Node, Var
 from prover.passes.producers import CHOOSING, MOVEMENT, PRODUCTS, Producers, real
 
 MASK = -1e4
-"""What reaches a softmax from here downwards is a mask: nothing that a format has to hold."""
+"""A constant from here downwards may be a mask, which no format has to hold: samples say whether it stands apart from all else."""
 
 HUGE = 2.0**90
 """Magnitudes from here on are infinities: no format reaches as far, and masks are often a float that is large enough."""
@@ -64,25 +64,40 @@ ASKING = frozenset({"eq", "ne", "lt", "le", "gt", "ge", "is_finite"})
 """Primitives that can tell an infinity from a number."""
 
 
-def infinite(view: Producers, arguments: Collection[Var]) -> set[Var]:
-    """The variables that infinite constants reach; not beyond the arguments of a softmax, which stores them as ``MASK_ROOM``.
+BELOW = frozenset({-1})
+"""The signs of what a mask hides."""
 
-    An extreme counts only if somebody asks whether it is infinite: whether it was taken of nothing.
+
+def infinite(view: Producers, arguments: Collection[Var]) -> dict[Var, frozenset[int]]:
+    """The variables that infinite constants reach, with the signs of their infinities.
+
+    Not beyond the arguments of a softmax, which stores them as ``MASK_ROOM``. An extreme counts only if somebody asks whether it is
+    infinite: whether it was taken of nothing.
     """
-    found: set[Var] = set()
+    found: dict[Var, frozenset[int]] = {}
 
-    def holds(operand: object) -> bool:
+    def held(operand: object) -> frozenset[int]:
         if isinstance(operand, np.ndarray):
-            return real(operand) and bool(operand.size) and max(float(operand.max()), -float(operand.min())) >= HUGE
-        return operand in found and operand not in arguments
+            ends = (float(operand.min()), float(operand.max())) if real(operand) and operand.size else (0.0, 0.0)
+            return frozenset(sign for sign, end in zip((-1, 1), ends, strict=True) if sign * end >= HUGE)
+        return found.get(operand, frozenset()) if operand not in arguments else frozenset()  # type: ignore[call-overload]
 
     for node in view.graph.nodes:
-        values = [x for x in node.inputs if real(x)]
-        kept = node.name in KEEPING and any(map(holds, values))
-        extreme = node.name in EXTREMES and all(map(holds, values)) and _asked(view, node.outputs[0])
+        values = [held(x) for x in node.inputs if real(x)]
+        kept = node.name in KEEPING and any(values)
+        extreme = node.name in EXTREMES and all(values) and _asked(view, node.outputs[0])
         if kept or extreme:
-            found.update(var for var in node.outputs if real(var))
+            found.update((var, _after(node, values)) for var in node.outputs if real(var))
     return found
+
+
+def _after(node: Node, values: Sequence[frozenset[int]]) -> frozenset[int]:
+    """The signs of a node's infinities, by operand those of what it reads; a mask that is made by a product hides below."""
+    if node.name in ("neg", "sub"):
+        values = [*values[:-1], frozenset(-sign for sign in values[-1])]
+    if node.name == "abs":
+        return frozenset({1})
+    return frozenset().union(*values) | (BELOW if node.name in ("mul", "div") else frozenset())
 
 
 def _asked(view: Producers, var: Var) -> bool:
@@ -107,16 +122,35 @@ def ordered(view: Producers, infinities: Collection[Var]) -> set[Var]:
     return found
 
 
-def has_mask(view: Producers, var: Var, depth: int = 12) -> bool:
-    """Whether constants from ``MASK`` downwards meet the variable in what computes it."""
+def chosen(view: Producers) -> set[Var]:
+    """The variables of whose elements only the order is ever looked at: no extreme of them is a number.
+
+    A sort compares its elements with each other.
+    """
+    found: set[Var] = set()
+
+    def orders(node: Node) -> bool:
+        if node.name in ASKING and len(node.inputs) == 2:
+            one, other = (view.through(x, lambda node: node.name in MOVEMENT) for x in node.inputs)
+            return isinstance(one, Var) and one is other
+        return node.name in ORDERING and all(not real(var) or var in found for var in node.outputs)
+
+    for var in reversed((*view.graph.inputs, *view.of)):
+        if real(var) and var not in view.results and all(map(orders, view.readers.get(var, ()))):
+            found.add(var)
+    return found
+
+
+def has_mask(view: Producers, var: Var, sign: int = -1, depth: int = 12) -> bool:
+    """Whether constants from ``MASK`` downwards (``sign`` 1: as far above zero) meet the variable in what computes it."""
     node = view.of.get(var)
     if node is None or depth == 0:
         return False
     for operand in node.inputs:
         if isinstance(operand, np.ndarray):
-            if real(operand) and operand.size and float(np.min(operand)) <= MASK:
+            if real(operand) and operand.size and float(np.max(sign * operand)) >= -MASK:
                 return True
-        elif isinstance(operand, Var) and node.name not in PRODUCTS and has_mask(view, operand, depth - 1):
+        elif isinstance(operand, Var) and node.name not in PRODUCTS and has_mask(view, operand, sign, depth - 1):
             return True
     return False
 

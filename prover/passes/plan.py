@@ -29,7 +29,7 @@ import numpy as np
 
 from prover.capture import Graph, Node, Operand, Stacked, Var
 from prover.passes.drawn import Interval, drawn
-from prover.passes.infinity import DEEP, MASK_ROOM, has_mask, infinite, masked_before, ordered
+from prover.passes.infinity import BELOW, DEEP, MASK_ROOM, chosen, has_mask, infinite, masked_before, ordered
 from prover.passes.producers import CHOOSING, MOVEMENT, Producers, real, size
 from prover.passes.signs import UNKNOWN, signs
 
@@ -117,12 +117,13 @@ PLAIN = Wish()
 
 @dataclass(frozen=True)
 class Plan:
-    """``wishes`` of variables; ``masked``: those whose elements from ``MASK`` downwards are infinities to calibration;
-    ``infinite``: those that may hold infinities, whatever the samples show; ``ordered``: those that need no room for them."""
+    """``wishes`` of variables; ``masked``: the sign of the masks that are infinities to calibration, if they stand apart;
+    ``infinite``: the signs of the infinities that a variable may hold, whatever the samples show; ``ordered``: those that need no room
+    for them."""
 
     wishes: dict[Var, Wish] = field(default_factory=dict)
-    masked: set[Var] = field(default_factory=set)
-    infinite: set[Var] = field(default_factory=set)
+    masked: dict[Var, int] = field(default_factory=dict)
+    infinite: dict[Var, frozenset[int]] = field(default_factory=dict)
     ordered: set[Var] = field(default_factory=set)
 
     def wish(self, var: Var) -> Wish:
@@ -193,10 +194,16 @@ def _plan(graph: Graph, found: Plan) -> None:
         if not wish.unit:
             bits = DRAWN_FACTOR_BITS if view.feeds_product(var) else DRAWN_BITS
             wishes[var] = replace(wish, bits=bits, grid=None, whole=False, reach=interval)
-    found.masked.update(arguments, masks)
-    masks |= infinite(view, arguments)
-    found.infinite.update(masks)
-    found.ordered.update(ordered(view, masks) - arguments)
+    for var in chosen(view):
+        for sign in (1, -1):
+            if has_mask(view, var, sign):
+                found.masked[var] = sign
+    found.masked.update(dict.fromkeys([*arguments, *masks], -1))
+    infinities = dict.fromkeys(masks, BELOW)
+    for var, signs_of in infinite(view, arguments).items():
+        infinities[var] = infinities.get(var, frozenset()) | signs_of
+    found.infinite.update(infinities)
+    found.ordered.update(ordered(view, infinities) - arguments)
 
 
 def _shares(view: Producers, node: Node, wishes: dict[Var, Wish]) -> bool:

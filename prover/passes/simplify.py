@@ -3,7 +3,8 @@
 A quotient whose divisor does not change along a product's summed axes is divided after the product: the weights of an attention
 are never normalised one by one, and what is summed are the exponentials themselves.
 
-A mask that is added (zero, or a number from -1e4 downwards, infinity included) is a selection: an integer has no infinity to add.
+A mask that is added (zero, or minus infinity, or what is as good) is a selection: an integer has no infinity to add. Any other number
+is added, however large: only where the sum goes, and how large its values are, tells a mask of -1e4 from an intercept.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from jax import lax
 
 from prover.capture import Graph, Node, Operand, Stacked, Var, capture
 from prover.passes.fold import fold
-from prover.passes.infinity import MASK
+from prover.passes.infinity import HUGE
 from prover.passes.producers import MOVES, Producers, real
 
 
@@ -112,17 +113,15 @@ def _masked(view: Producers, node: Node) -> list[Node] | None:
         if choice is None or choice.name != "select_n" or not isinstance(x, Var):
             continue
         values = [_value(view, case) for case in choice.inputs[1:]]
-        if any(v is None or (v != 0 and v > MASK) for v in values) or all(v == 0 for v in values):
+        if any(v is None or (v != 0 and v > -HUGE) for v in values) or all(values) or not any(values):
             continue
         return _masked_by_choice(node, x, choice.inputs[0], moves[::-1], [v or 0.0 for v in values])
     return None
 
 
 def _is_mask(array: np.ndarray) -> bool:
-    """Whether a constant is zero or a mask everywhere, and a mask somewhere."""
-    if not real(array) or not array.size or float(np.min(array)) > MASK:
-        return False
-    return bool(np.all((array == 0) | (array <= MASK)))
+    """Whether a constant is zero or minus infinity everywhere, and both somewhere."""
+    return real(array) and bool(np.any(array == 0) and np.any(array != 0) and np.all((array == 0) | (array <= -HUGE)))
 
 
 def _masked_by_constant(node: Node, x: Var, mask: np.ndarray) -> list[Node]:

@@ -28,6 +28,7 @@ def _spanned(ranges: Sequence[Range]) -> Range:
         max(r.typical for r in ranges),
         ranges[0].wish,
         any(r.infinite for r in ranges),
+        frozenset().union(*(r.signs for r in ranges)),
     )
 
 

@@ -124,9 +124,11 @@ def copied(ctx: Context, draft: Draft, order: tuple[int, ...] | None = None) -> 
         else DType.holding(low, high)
     )
     ends = view.tensor.ends
-    if ends is not None and draft.range.room:
-        # What it puts below is an infinity, which was not cut.
-        ends = uncut(dtype)[0], ends[1]
+    if ends is not None:
+        # An infinity was not cut.
+        kept = [sign in draft.range.signs for sign in (-1, 1)]
+        low, high = (free if keeps else end for free, end, keeps in zip(uncut(dtype), ends, kept, strict=True))
+        ends = low, high
     return ctx.builder.read(ctx.builder.emit(draft, dtype, ends), draft)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -206,6 +208,45 @@ def test_what_is_meant_to_reach_its_format_s_end_is_no_news() -> None:
     samples = [(reals(5, 5),)]
     model = lower(lambda x: jax.nn.softmax(x + mask) @ np.ones((5, 2), np.float32), *samples[0], calibration=samples)
     assert model.saturation(samples) == ()
-    assert {"both", "low"} <= set(model.program.meta["meant"])
+    assert {"high", "low"} <= set(model.program.meta["meant"])
     unaware = Model(replace(model.program, meta={}))
     assert {one.low for one in saturation(unaware.executor, [model.quantize(*samples[0])])} > {None}
+
+
+MEANT: dict[str, Callable[[Any, Any], Any]] = {
+    "largest of segments": lambda x, k: jax.ops.segment_max(x, k[:, 0], 4),
+    "choice among what is kept": lambda x, k: jnp.argmax(jnp.where(k > 1, x @ SQUARE, -jnp.inf), -1),
+    "largest of what is kept": lambda x, k: jnp.where(k > 0, x @ SQUARE, -jnp.inf).max(-1, initial=-9),
+    "order of what is kept": lambda x, k: jnp.sort(jnp.where(k > 0, x @ SQUARE, jnp.inf), -1)[:, :1],
+    "clipped": lambda x, k: jnp.clip(x, -0.5, 0.5),
+    "clipped sums": lambda x, k: jnp.clip(x @ SQUARE, -0.5, 0.5) @ SQUARE,
+}
+SQUARE = np.random.default_rng(3).normal(size=(16, 16)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", MEANT)
+def test_what_the_function_puts_at_an_end_is_no_news(name: str) -> None:
+    """Infinities on either side that are only put in order, and a clamp of the function's own."""
+    fn, rng = MEANT[name], np.random.default_rng(0)
+    samples = [
+        (rng.normal(size=(8, 16)).astype(np.float32), rng.integers(0, 4, (8, 16)).astype(np.int32)) for _ in range(8)
+    ]
+    model = lower(fn, *samples[0], calibration=samples)
+    assert model.saturation(samples[:4]) == ()
+    for x, k in samples[:2]:
+        real = np.asarray(fn(x, k), np.float64)
+        known = np.isfinite(real)
+        np.testing.assert_allclose(np.asarray(model.predict(x, k))[known], real[known], atol=2e-2)
+
+
+def test_what_is_cut_beside_infinities_is_still_counted() -> None:
+    """On the side on which none lies."""
+    rng = np.random.default_rng(0)
+    # One large element gives the input room that the product has none for.
+    large = np.eye(8, 16, dtype=np.float32)[:, ::-1] * 4
+    samples = [(rng.normal(size=(8, 16)).astype(np.float32) * 0.1 + large, np.full((8, 16), 3)) for _ in range(8)]
+    model = lower(MEANT["choice among what is kept"], *samples[0], calibration=samples)
+    held = model.program.header.inputs[0]
+    far = np.tile(np.sign(SQUARE[:, 0]) * 0.999 * held.dtype.max * 2.0**-held.scale, (8, 1)).astype(np.float32)
+    found = model.saturation([(far, samples[0][1])])
+    assert any(one.low is None and one.high is not None for one in found)
