@@ -184,9 +184,14 @@ def _rem(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) ->
     own = node.outputs[0].dtype
     if own.kind in "iu":
         rest = integer_sum(coder, a, integer_product(coder, truncated(coder, a, b), b, own), own, subtract=True)
-    else:
-        rest = coder.sub(a, coder.mul(truncated(coder, a, b), b))
-    return Fix(rest, scale, ctx.range(node))
+        return Fix(rest, scale, ctx.range(node))
+    whole = truncated(coder, a, b)
+    if coder.bits(whole) + coder.bits(b) < WORD:
+        return Fix(coder.sub(a, coder.mul(whole, b)), scale, ctx.range(node))
+    # The product is no larger than the operand, but its factors' bounds don't show it: it may wrap, and comes back in the difference.
+    words, reach = np.dtype(np.int64), max(map(abs, coder.bounds[b]))
+    rest = integer_sum(coder, a, integer_product(coder, whole, b, words), words, subtract=True)
+    return Fix(coder.clamp(rest, -reach, reach), scale, ctx.range(node))
 
 
 @rule("integer_pow")
