@@ -18,7 +18,7 @@ from prover import keys
 from prover.capture import Graph, Var, bind, capture, scan
 from prover.executor import Executor
 from prover.passes.simplify import simplified
-from prover.saturation import unmeant_ends
+from prover.saturation import reached
 from rollup.affine import producers, reads
 from rollup.errors import LoweringError
 from rollup.ops import Constant
@@ -158,14 +158,14 @@ def compared(
             (t.dtype.min, t.dtype.max) if port.real else (None, None)
             for t, port in zip(program.header.inputs, program.interface.inputs, strict=True)
         ),
-        *unmeant_ends(program),
+        *executor.ends.limits,
     ]
     for floats, integers in samples:
         leaves = [np.asarray(keys.data(leaf)) for leaf in jax.tree.leaves(floats)]
         held: dict[int, list[Array]] = {}
         places = [*range(inputs), *(inputs + j for _, j, _ in program.op_values())]
         for place, array in zip(places, executor.stream(integers), strict=True):
-            saturated[place] += sum(int(np.count_nonzero(array == end)) for end in limits[place] if end is not None)
+            saturated[place] += reached(array, limits[place])
             if place < inputs:
                 scale = program.header.inputs[place].scale
                 sums[place].add(leaves[place].reshape(-1), array.reshape(-1) * 2.0**-scale)

@@ -99,20 +99,23 @@ def _is_top(number: int) -> bool:
     return number > 0 and (number & (number + 1)) == 0 and number.bit_length() >= LEAST_BITS
 
 
-def unmeant_ends(program: Program) -> list[tuple[int | None, int | None]]:
-    """By descriptor: where its values' format ends, an end that lowering noted as meant left out."""
-    return [_unmeant(ends(program, op), meant) for op, meant in zip(program.ops, _meant(program), strict=True)]
+def reached(array: Array, limits: tuple[int | None, int | None]) -> int:
+    """How many elements lie at one of these ends."""
+    return sum(int(np.count_nonzero(array == end)) for end in limits if end is not None)
 
 
 class Ends:
     """Counts which values of an execution lie at an end of their format.
 
-    An end that lowering noted as meant is not counted: a bound of the function's own, or where an infinity lies.
+    An end that lowering noted as meant is not counted: a bound of the function's own, or where an infinity lies. ``limits``: the others,
+    by descriptor.
     """
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._limits = unmeant_ends(program)
+        self.limits = [
+            _unmeant(ends(program, op), meant) for op, meant in zip(program.ops, _meant(program), strict=True)
+        ]
         self._descriptors = [j for _, j, _ in program.op_values()]
 
     def counting(self, values: Iterable[Array], counts: list[int], outputs: bool = False) -> Iterator[Array]:
@@ -122,14 +125,14 @@ class Ends:
         for value, array in enumerate(values):
             if value >= inputs and value not in left:
                 j = self._descriptors[value - inputs]
-                counts[j] += sum(int(np.count_nonzero(array == end)) for end in self._limits[j] if end is not None)
+                counts[j] += reached(array, self.limits[j])
             yield array
 
     def found(self, counts: Sequence[int], samples: int = 1) -> tuple[Saturated, ...]:
         """The ops with a count, the most first."""
         ops = self._program.ops
         found = [
-            Saturated(j, self._program.name(j), *self._limits[j], count, op.elements * op.repeat * samples)
+            Saturated(j, self._program.name(j), *self.limits[j], count, op.elements * op.repeat * samples)
             for j, (op, count) in enumerate(zip(ops, counts, strict=True))
             if count
         ]

@@ -44,8 +44,8 @@ LOOK_SECONDS = (0.1, 2.0)
 class AsyncClient:
     """Speaks to a sequencer at ``url``.
 
-    ``l1``: a client of L1 (or an endpoint's URL and a deployment), with which ``wait_final`` believes L1 alone. Raises DeploymentError
-    at once for a file that holds none.
+    ``l1``: a client of L1 (or an endpoint's URL and a deployment), with which ``wait_final`` believes L1 alone. Raises ChainError at
+    once for a file that holds no deployment.
     ``bounds``: of every answer, and of attempts. All methods raise ClientError: with ``status`` and ``problem`` if the
     service refused, BadAnswer if what it said can't be true. Close it, or use it with ``async with``.
     """
