@@ -278,6 +278,12 @@ class Book:
         """In which the claim can be challenged on that clock: negative once it can't any more."""
         return self.closes_at[self.claims[claim_id].batch] - self.now
 
+    def may_be_final(self, claim_id: ClaimId) -> bool:
+        """Whether its challenge period is over without a verdict or an open game, and its bond is not released yet."""
+        if claim_id in self.convicted or claim_id in self.released or self.games_of(claim_id):
+            return False
+        return self.seconds_left(claim_id) < 0
+
     def forget(self, remember: Duration, keep: Callable[[ClaimId], bool]) -> list[ClaimId]:
         """Drop the claims that nothing more can happen to, ``remember`` seconds after their challenge period; returns
         them.

@@ -116,7 +116,7 @@ class _Claimant:
         """Forget what went wrong about claims that need nothing any more."""
         for claim_id in list(self.troubles):
             known = claim_id in self.book.claims
-            if not known or not (self.book.games_of(claim_id) or self._may_be_final(claim_id)):
+            if not known or not (self.book.games_of(claim_id) or self.book.may_be_final(claim_id)):
                 del self.troubles[claim_id]
 
     def _answer(self, upheld: dict[ClaimId, Upheld], bundle: Bundle) -> None:
@@ -143,7 +143,7 @@ class _Claimant:
         for claim_id in upheld:
             if len(final) == RELEASES:
                 break
-            if self._may_be_final(claim_id):
+            if self.book.may_be_final(claim_id):
                 with noting(self.troubles, claim_id):
                     claim, inclusion = self.book.claims[claim_id].claim, self.book.inclusion(claim_id)
                     if self._client.status(claim, inclusion) is ClaimStatus.FINAL:
@@ -152,11 +152,6 @@ class _Claimant:
             first, bonds = next(iter(final)), list(final.values())
             call = calls.release(*bonds[0]) if len(bonds) == 1 else calls.release_all(bonds)
             bundle.add([Due(first, call, NEVER)])
-
-    def _may_be_final(self, claim_id: ClaimId) -> bool:
-        if claim_id in self.book.convicted or claim_id in self.book.released or self.book.games_of(claim_id):
-            return False
-        return self.book.seconds_left(claim_id) < 0
 
 
 def _slack(game: GameInfo) -> float:

@@ -34,15 +34,15 @@ class Bonds:
             ended = claim_id in book.convicted or claim_id in book.released
             if posted.claim.claimant != client.account or ended:
                 continue
-            if book.games_of(claim_id):
-                found.disputed.append(claim_id)
-            elif book.seconds_left(claim_id) >= 0:
-                found.waiting.append(claim_id)
-                left.append(book.seconds_left(claim_id) + 1)
-            else:
+            if book.may_be_final(claim_id):
                 inclusion = book.inclusion(claim_id)
                 if client.status(posted.claim, inclusion) is ClaimStatus.FINAL:
                     found.final[claim_id] = posted.claim, inclusion
+            elif book.games_of(claim_id):
+                found.disputed.append(claim_id)
+            else:
+                found.waiting.append(claim_id)
+                left.append(book.seconds_left(claim_id) + 1)
         found.seconds = min(left, default=0)
         return found
 
