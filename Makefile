@@ -81,8 +81,8 @@ check: lint check-generated $(if $(shell command -v node),check-contracts) ## Ch
 check-generated: setup ## Check that every page and source that is generated says what it is generated from
 	@$(BIN)/python -m contracts.generate --check
 	@$(BIN)/python -m rollup.reference_page --check
-	@$(BIN)/python -m touchstone.settings_page --check
-	@$(BIN)/python -m touchstone.cli_page --check
+	@$(BIN)/python -m touchstone.settings.page --check
+	@$(BIN)/python -m touchstone.cli.page --check
 	@$(BIN)/python -m tests.costs --check
 	@$(BIN)/python -m tests.campaigns.page --check
 	@$(BIN)/python -m tests.campaigns.onnx.page --check
@@ -105,7 +105,7 @@ gas: setup ## Measure gas again: rewrite the snapshots, the arity curve and docs
 	@$(BIN)/python -m tests.costs
 
 bench: setup ## Compare the integers with floats: fidelity and speed; fails if a promise is not kept
-	@$(BIN)/python -m touchstone.bench
+	@$(BIN)/python -m touchstone.demo.bench
 
 models: setup $(MODELS_READY) $(CAMPAIGN_READY) ## Lower the real models: fidelity, sizes, speed, lockstep, disputes; one table
 	@$(BIN)/python -m tests.models $(ARGS)
@@ -142,8 +142,8 @@ vectors: setup ## Write the test vectors that Python and Solidity share again
 
 docs: setup ## Write docs/{ops,settings,commands}.md and the campaigns' figures again, from what they describe
 	@$(BIN)/python -m rollup.reference_page
-	@$(BIN)/python -m touchstone.settings_page
-	@$(BIN)/python -m touchstone.cli_page
+	@$(BIN)/python -m touchstone.settings.page
+	@$(BIN)/python -m touchstone.cli.page
 	@$(BIN)/python -m tests.campaigns.page
 	@$(BIN)/python -m tests.campaigns.onnx.page
 	@$(BIN)/python -m tests.campaigns.tabular.page

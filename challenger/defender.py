@@ -7,22 +7,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from challenger.book import Book
-from challenger.bundle import NEVER, SHARE, Bundle, Due, Outbox
-from challenger.costs import Costs
-from challenger.guard import ANY_AGE, Guard
-from challenger.inside import Elements
-from challenger.player import DefenderPlayer
-from challenger.reductions import Reductions
-from challenger.strategy import Trace
-from challenger.trace import LazyTrace, SharedTraces, values_of
+from challenger.play.inside import Elements
+from challenger.play.player import DefenderPlayer
+from challenger.play.reductions import Reductions
+from challenger.play.strategy import Trace
+from challenger.play.trace import LazyTrace, SharedTraces, values_of
+from challenger.sending.bundle import NEVER, SHARE, Bundle, Due, Outbox
+from challenger.sending.costs import Costs
+from challenger.state.book import Book
 from challenger.troubles import noting
+from challenger.watch.guard import ANY_AGE, Guard
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId
+from rollup.form.program import Program
 from rollup.l1 import calls
 from rollup.l1.client import ClaimStatus, GameInfo, L1Client, Receipt
 from rollup.l1.events import Challenged
-from rollup.program import Program
 from rollup.types import Duration, ModelId
 
 GAMES = 64

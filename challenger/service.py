@@ -13,19 +13,19 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from challenger import meter
-from challenger.alerts import Sink, to_all, to_log, to_metric
 from challenger.checkers.budget import Budget
 from challenger.checkers.checks import Checks
 from challenger.checkers.pool import Pool
 from challenger.checkers.re_execute import Machine
-from challenger.library import Library, Wanted
-from challenger.modes import Mode
-from challenger.trace import TraceStore
-from challenger.watcher import Manner, Watcher
+from challenger.play.trace import TraceStore
+from challenger.publications.library import Library, Wanted
+from challenger.reports import meter
+from challenger.reports.alerts import Sink, to_all, to_log, to_metric
+from challenger.watch.modes import Mode
+from challenger.watch.watcher import Manner, Watcher
 from prover.executor import Executor
+from rollup.form.program import Program
 from rollup.l1.client import L1Client
-from rollup.program import Program
 from rollup.service.fetch import FetchLimits
 from rollup.service.health import Health
 from rollup.service.logs import logger

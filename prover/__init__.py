@@ -1,7 +1,7 @@
 """The prover: JAX functions become programs (``lower``), programs are executed, traces committed."""
 
-from prover.language import LanguageModel, load_gguf
-from prover.lower import lower
+from prover.language.language import LanguageModel, load_gguf
+from prover.lowering.lower import lower
 from prover.model import Model, load
 from prover.onnx import OnnxModel, load_onnx
 

@@ -23,9 +23,9 @@ from rollup.claim import (
     output_root,
     output_types,
 )
-from rollup.encoding import TracePolicy
 from rollup.errors import ClaimError, ExecutionError
-from rollup.l1.signing import Domain, Signer, claim_id
+from rollup.form.encoding import TracePolicy
+from rollup.l1.account.signing import Domain, Signer, claim_id
 from rollup.numbers import saturated
 from rollup.types import Timestamp
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from prover.formats import is_real
-from rollup.encoding import TensorType
-from rollup.interface import Named
+from prover.lowering.formats import is_real
+from rollup.form.encoding import TensorType
+from rollup.form.interface import Named
 from rollup.numbers import at_end
 
 Array = np.ndarray

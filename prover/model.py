@@ -14,19 +14,20 @@ from typing import Any
 import jax
 import numpy as np
 
-from prover import keys, progress
-from prover.capture import Graph, Stacked, unfolded
+from prover import progress
 from prover.executor import Executor
 from prover.fidelity import Comparison, Fidelity, merged
-from prover.formats import is_real, quantize
-from prover.memory import give_back
-from prover.precision import Compared, compared
+from prover.lowering import keys
+from prover.lowering.capture import Graph, Stacked, unfolded
+from prover.lowering.formats import is_real, quantize
+from prover.lowering.memory import give_back
+from prover.lowering.precision import Compared, compared
 from prover.saturation import Saturated, inside_told, run_counted, saturation
 from prover.trace import trace_bytes
 from rollup.errors import ExecutionError, LoweringError
-from rollup.interface import DTYPES, MOST_DEPTH, MOST_NAME, Interface, Named, Structure
+from rollup.form.interface import DTYPES, MOST_DEPTH, MOST_NAME, Interface, Named, Structure
+from rollup.form.program import Program
 from rollup.numbers import Cut, at_ends, cuts
-from rollup.program import Program
 
 LOG = logging.getLogger(__name__)
 
@@ -241,7 +242,7 @@ class Model:
         return sum(one.count for sample in samples for one in self.cuts(*sample))
 
     def save(self, path: str | Path) -> None:
-        """Write the program into a folder; see ``rollup.program``."""
+        """Write the program into a folder; see ``rollup.form.program``."""
         self.program.save(path)
 
 

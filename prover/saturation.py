@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from prover import progress
-from rollup.ops import Constant, Op, Opcode
-from rollup.program import Program
+from rollup.form.ops import Constant, Op, Opcode
+from rollup.form.program import Program
 
 if TYPE_CHECKING:
     from prover.executor import Executor

@@ -16,11 +16,11 @@ import numpy as np
 from prover.executor.executor import Executor
 from prover.executor.kernel import Kernel
 from prover.executor.sharing import differing, joint, signature
-from rollup.affine import coefficients, extents
 from rollup.audit.intervals import Range
 from rollup.errors import InexactMachine
-from rollup.ops import INSTRUCTIONS, ITERATION, Constant, Monoid, Op, Opcode, wrap
-from rollup.program import Program
+from rollup.form.affine import coefficients, extents
+from rollup.form.ops import INSTRUCTIONS, ITERATION, Constant, Monoid, Op, Opcode, wrap
+from rollup.form.program import Program
 
 Array = np.ndarray
 Sources = list[Array]

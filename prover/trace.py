@@ -8,8 +8,8 @@ import numpy as np
 
 from prover.executor import Executor
 from prover.saturation import Saturated
+from rollup.form.program import POLICY_LIMIT_BYTES, Program, pack
 from rollup.merkle import TraceTree, join_root, tensor_tree
-from rollup.program import POLICY_LIMIT_BYTES, Program, pack
 from rollup.types import Root
 
 Array = np.ndarray

@@ -20,7 +20,7 @@ from threading import Lock
 from rollup.audit import audit
 from rollup.errors import EncodingError, ProgramError
 from rollup.files import made, writing
-from rollup.program import MANIFEST, Program
+from rollup.form.program import MANIFEST, Program
 from rollup.types import ModelId, Root
 
 CHUNK_BYTES = 1 << 18

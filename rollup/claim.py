@@ -1,6 +1,6 @@
 """A claim: what a claimant signs about one execution, and what is posted with it.
 
-The claim id is the EIP-712 digest; it needs Keccak and is computed where web3 lives, in ``rollup.l1.signing``.
+The claim id is the EIP-712 digest; it needs Keccak and is computed where web3 lives, in ``rollup.l1.account.signing``.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import NewType
 
 import numpy as np
 
-from rollup.encoding import Header, TensorType, TracePolicy
 from rollup.errors import ClaimError
+from rollup.form.encoding import Header, TensorType, TracePolicy
+from rollup.form.program import pack
 from rollup.merkle import join_root, tensor_tree
-from rollup.program import pack
 from rollup.types import ModelId, Root
 
 Address = NewType("Address", str)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from rollup.claim import arrays, output_types
-from rollup.encoding import Header, TensorType
 from rollup.errors import ClientError
-from rollup.interface import Interface, Named
-from rollup.program import pack
+from rollup.form.encoding import Header, TensorType
+from rollup.form.interface import Interface, Named
+from rollup.form.program import pack
 from rollup.types import DType
 
 FLOATS = ("float64", "float32", "float16")

@@ -7,8 +7,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from rollup.form.ops import INSTRUCTIONS, MAX_ACCESSES, MAX_CODE, MAX_RANK, MONOIDS, Monoid, Opcode, Spec
 from rollup.generated import settle
-from rollup.ops import INSTRUCTIONS, MAX_ACCESSES, MAX_CODE, MAX_RANK, MONOIDS, Monoid, Opcode, Spec
 from rollup.types import DType
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "ops.md"
@@ -31,7 +31,7 @@ _CONSTRAINTS = {
 
 _HEAD = f"""# Ops
 
-Generated from the tables in `rollup/ops.py` by `python -m rollup.reference_page`; do not edit.
+Generated from the tables in `rollup/form/ops.py` by `python -m rollup.reference_page`; do not edit.
 
 ```
  acc    = monoid over k in box ( x[a(i,k)] * y[b(i,k)] )

@@ -8,12 +8,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from rollup.form.ops import Monoid, Op
+from rollup.form.parts import partition
+from rollup.form.program import Program
 from rollup.game.moves import Rule
 from rollup.game.question import ARGUMENTS
 from rollup.machine.reference import unravel
-from rollup.ops import Monoid, Op
-from rollup.parts import partition
-from rollup.program import Program
 from rollup.types import LEAF_BYTES
 
 _SOURCE = re.compile(r"(?P<op>.*?) ?(?P<source>\S+:\d+(?: \(.*\))?)")

@@ -14,7 +14,7 @@ from typing import Any
 from rollup.batch import Inclusion
 from rollup.claim import MAX_CLAIM_BYTES, Address, Claim, ClaimId, PostedClaim
 from rollup.errors import ClaimError
-from rollup.l1.signing import checksummed
+from rollup.l1.account.signing import checksummed
 from rollup.settings import DURATIONS, Parameters
 from rollup.types import Duration, ModelId, Root
 

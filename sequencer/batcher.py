@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from rollup.errors import MoveError, Refused, Reverted, StaleView
 from rollup.l1.client import L1Client, Receipt
 from rollup.types import Timestamp
+from sequencer.intake.limits import DEFAULT_LIMITS, Limits
+from sequencer.intake.screening import Screening
 from sequencer.lease import Lease
-from sequencer.limits import DEFAULT_LIMITS, Limits
 from sequencer.mirror import Mirror
-from sequencer.screening import Screening
 from sequencer.states import Entry, Head, Switch
 from sequencer.store import Store
 

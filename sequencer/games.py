@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rollup.claim import NO_ROOT, Address, ClaimId
+from rollup.form.ops import Monoid
 from rollup.game.question import Question, decode_results
+from rollup.l1.account.signing import question_node
 from rollup.l1.events import (
     Answered,
     Challenged,
@@ -23,8 +25,6 @@ from rollup.l1.events import (
     Selected,
     TraceRootSet,
 )
-from rollup.l1.signing import question_node
-from rollup.ops import Monoid
 from rollup.types import Gindex, Root, Timestamp
 from sequencer.states import Game, Move
 

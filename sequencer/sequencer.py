@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rollup.claim import ClaimId, PostedClaim
 from rollup.l1.client import L1Client, Receipt
-from sequencer.admission import Admission
 from sequencer.batcher import Batcher
-from sequencer.intake import Intake
-from sequencer.limits import DEFAULT_LIMITS, Limits
+from sequencer.intake.admission import Admission
+from sequencer.intake.intake import Intake
+from sequencer.intake.limits import DEFAULT_LIMITS, Limits
 from sequencer.mirror import Mirror
 from sequencer.store import Store
 

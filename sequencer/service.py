@@ -27,20 +27,20 @@ from sequencer.admin.app import create_admin
 from sequencer.admin.operator import Operator
 from sequencer.admin.published import Provers
 from sequencer.admin.tokens import Tokens
-from sequencer.admission import Admission
 from sequencer.api.app import LIMITS as API_LIMITS
 from sequencer.api.app import create_api
 from sequencer.api.parts import Parts
 from sequencer.api.prover import Prover
 from sequencer.batcher import Batcher
-from sequencer.intake import Intake
+from sequencer.intake.admission import Admission
+from sequencer.intake.intake import Intake
+from sequencer.intake.limits import DEFAULT_LIMITS, Limits
+from sequencer.intake.refusals import Busy
+from sequencer.intake.writer import Writer
 from sequencer.lease import Lease
-from sequencer.limits import DEFAULT_LIMITS, Limits
 from sequencer.mirror import Mirror
-from sequencer.refusals import Busy
 from sequencer.states import Accepted
 from sequencer.store import Store, StoreError
-from sequencer.writer import Writer
 
 CLAIMS = gauge("sequencer", "claims", "Claims that this database knows", ["state"])
 PENDING_BYTES = gauge("sequencer", "pending_bytes", "Calldata that the pending claims will take, about")

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from rollup.claim import Address, ClaimId, PostedClaim
-from rollup.program import Program
+from rollup.form.program import Program
 from rollup.types import Gindex, ModelId, Root, Timestamp
 
 T = TypeVar("T")

@@ -14,8 +14,8 @@ import httpx
 from eth_utils.crypto import keccak
 
 from rollup.claim import Address
-from rollup.l1.chain import Chain
-from rollup.l1.signing import Signer
+from rollup.l1.account.signing import Signer
+from rollup.l1.node.chain import Chain
 from tests import machine
 
 ETHER = 10**18

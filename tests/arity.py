@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from challenger.defender import Behaviour
-from rollup.encoding import TracePolicy
+from rollup.form.encoding import TracePolicy
+from rollup.form.program import Program
 from rollup.game.moves import Rule
-from rollup.program import Program
 from tests.e2e.network import Network, terms
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of, with_lie
 

@@ -11,8 +11,8 @@ import click
 import pytest
 
 from tests.campaigns import page as campaigns_page
-from touchstone import cli_page
 from touchstone.cli import main
+from touchstone.cli import page as cli_page
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from challenger.book import Book
 from challenger.defender import RELEASES
-from challenger.player import batched
+from challenger.play.player import batched
+from challenger.state.book import Book
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId
 from rollup.l1.client import ClaimStatus, L1Client

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from challenger.book import Book
 from challenger.checkers.re_execute import Machine, ReExecute
-from challenger.proof import shown
-from challenger.strategy import FirstOf, Revealed
-from challenger.verdict import Verdict, verdict
+from challenger.play.proof import shown
+from challenger.play.strategy import FirstOf, Revealed
+from challenger.reports.verdict import Verdict, verdict
+from challenger.state.book import Book
 from rollup.claim import ClaimId
 from rollup.errors import ClaimError
+from rollup.form.program import Program
 from rollup.game.moves import Rule
+from rollup.l1.account.signing import question_node
 from rollup.l1.client import L1Client
 from rollup.l1.events import (
     Answered,
@@ -30,8 +32,6 @@ from rollup.l1.events import (
     TraceRootSet,
 )
 from rollup.l1.events import Revealed as NodeRevealed
-from rollup.l1.signing import question_node
-from rollup.program import Program
 from rollup.types import Root
 from rollup.verdict import Conviction, Finding, explain
 from rollup.wire import Json, hex_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from challenger.checkers.checks import TooLarge
-from rollup.program import Program
+from rollup.form.program import Program
 from rollup.service.fetch import STEPS_A_SECOND, cost_of
 from rollup.settings import Parameters
 

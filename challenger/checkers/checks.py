@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from challenger.checkers.re_execute import Finding
-from challenger.trace import ValueTrace
+from challenger.play.trace import ValueTrace
 from rollup.claim import Claim, ClaimId
 from rollup.errors import AuditError, TouchstoneError
-from rollup.program import Program
+from rollup.form.program import Program
 from rollup.types import ModelId
 
 

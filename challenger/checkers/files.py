@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from challenger.trace import ValueTrace
+from challenger.play.trace import ValueTrace
 from rollup.errors import CommitmentError
-from rollup.program import Program, stored_bytes
+from rollup.form.program import Program, stored_bytes
 from rollup.types import DType, Root
 
 ALIGNMENT = 64

@@ -9,11 +9,11 @@ from pathlib import Path
 from challenger.checkers.checks import Done, Held, Order
 from challenger.checkers.notes import Notes
 from challenger.checkers.re_execute import Finding, Machine, ReExecute
-from challenger.findings import TRACE_BYTES
-from challenger.trace import ValueTrace
+from challenger.play.trace import ValueTrace
+from challenger.watch.findings import TRACE_BYTES
 from prover.executor import Executor
 from rollup.claim import ClaimId
-from rollup.program import Program
+from rollup.form.program import Program
 from rollup.types import ModelId
 
 CHECKS = 16

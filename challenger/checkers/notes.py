@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from rollup.claim import ClaimId
-from rollup.program import parse_json
+from rollup.form.program import parse_json
 
 MOST = 1024
 """Claims that are remembered; the oldest are forgotten first."""

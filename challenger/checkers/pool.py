@@ -16,9 +16,9 @@ from challenger.checkers.notes import Notes
 from challenger.checkers.process import Process
 from challenger.checkers.re_execute import Finding
 from challenger.checkers.room import Room
-from challenger.trace import ValueTrace
+from challenger.play.trace import ValueTrace
 from rollup.claim import ClaimId
-from rollup.program import Program
+from rollup.form.program import Program
 from rollup.service.logs import logger
 from rollup.types import ModelId
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
-from challenger import meter
 from challenger.checkers.checks import CheckFailed
 from challenger.checkers.wire import receive, send
+from challenger.reports import meter
 from rollup import errors
 from rollup.errors import TouchstoneError
 

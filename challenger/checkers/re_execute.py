@@ -8,10 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
-from challenger.trace import ValueTrace
+from challenger.play.trace import ValueTrace
 from rollup.claim import NO_ROOT, Claim, arrays, join, output_types
+from rollup.form.program import Program
 from rollup.machine import reference
-from rollup.program import Program
 from rollup.types import Root
 
 

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 from typing import IO, Any
 
-from rollup.program import parse_json
+from rollup.form.program import parse_json
 
 Message = tuple[dict[str, Any], Sequence[bytes]]
 

@@ -26,9 +26,9 @@ from challenger.checkers.files import write_trace
 from challenger.checkers.re_execute import Machine, ReExecute
 from challenger.checkers.wire import Message, receive, send
 from rollup.claim import NO_ROOT, join
-from rollup.encoding import TracePolicy
 from rollup.errors import EncodingError, TouchstoneError
-from rollup.program import Program
+from rollup.form.encoding import TracePolicy
+from rollup.form.program import Program
 from rollup.types import Root
 
 NICE = 5

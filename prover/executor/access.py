@@ -23,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from rollup.affine import coefficients, span
-from rollup.ops import Access, Term
+from rollup.form.affine import coefficients, span
+from rollup.form.ops import Access, Term
 
 WINDOW_LIMIT = 64
 """Most slices that are stacked for the windows of one access; larger windows are gathered."""

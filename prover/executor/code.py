@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from rollup.audit.intervals import INT32, INT64, Range
-from rollup.ops import Opcode
+from rollup.form.ops import Opcode
 
 Arrays = Sequence[jax.Array]
 Ranges = Sequence[Range]

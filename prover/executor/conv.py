@@ -16,8 +16,8 @@ from jax import lax
 
 from prover.executor.access import Derived
 from prover.executor.reduce import DotPlan
-from rollup.affine import coefficients, extents
-from rollup.ops import Access, Constant, Op
+from rollup.form.affine import coefficients, extents
+from rollup.form.ops import Access, Constant, Op
 
 _BACKENDS = frozenset({"cpu"})
 _MOST_SPATIAL = 2

@@ -15,8 +15,8 @@ from prover.saturation import Ends
 from rollup.audit.form import check_form
 from rollup.audit.intervals import OpIntervals, intervals
 from rollup.errors import ExecutionError
-from rollup.ops import Op
-from rollup.program import Program
+from rollup.form.ops import Op
+from rollup.form.program import Program
 
 Array = np.ndarray
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rollup.affine import extents, variables, view
 from rollup.audit.intervals import INT64, RULES, OpIntervals, Range, extremes
-from rollup.ops import ITERATION, Constant, Op, Opcode, registers
-from rollup.program import Program
+from rollup.form.affine import extents, variables, view
+from rollup.form.ops import ITERATION, Constant, Op, Opcode, registers
+from rollup.form.program import Program
 
 Array = np.ndarray
 

@@ -18,9 +18,9 @@ import numpy as np
 from jax import lax
 
 from prover.executor.access import Derived, Scalars, derive, pad
-from rollup.affine import coefficients, extents, variables
 from rollup.audit.intervals import INT32, OpIntervals, Range
-from rollup.ops import ITERATION, Access, Constant, Monoid, Op, Term
+from rollup.form.affine import coefficients, extents, variables
+from rollup.form.ops import ITERATION, Access, Constant, Monoid, Op, Term
 
 FOLD_LIMIT = 32
 """Boxes up to this size are folded element by element, without an array over the box."""

@@ -14,11 +14,11 @@ from jax import lax
 
 from prover.executor.executor import Executor
 from prover.executor.kernel import Kernel
+from prover.executor.rows import CACHED, CONSTANT, FRESH, RowPlan
 from prover.executor.sharing import differing, joint, signature
 from prover.executor.stages import constant_names, work
-from prover.rows import CACHED, CONSTANT, FRESH, RowPlan
-from rollup.ops import Constant
-from rollup.program import Program
+from rollup.form.ops import Constant
+from rollup.form.program import Program
 
 ROW_STAGE_WORK = 1 << 19
 """Terms of reductions after which a stage of row ops may end: few rows have little work, and every stage costs a call."""

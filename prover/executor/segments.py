@@ -17,9 +17,9 @@ import numpy as np
 from jax import lax
 
 from prover.executor.kernel import Kernel
-from rollup.affine import reads
-from rollup.ops import Access, Constant
-from rollup.program import Program, Segment
+from rollup.form.affine import reads
+from rollup.form.ops import Access, Constant
+from rollup.form.program import Program, Segment
 
 Constants = Mapping[str, jax.Array]
 """Prepared constants by ``descriptor/name`` and raw ones by hexadecimal root."""

@@ -12,7 +12,7 @@ from functools import reduce
 
 from prover.executor.kernel import Kernel
 from rollup.audit.intervals import INT32, OpIntervals, Range
-from rollup.ops import Access, Constant, Instr, Opcode, Value
+from rollup.form.ops import Access, Constant, Instr, Opcode, Value
 from rollup.types import Root
 
 _CONSTANT = Constant(Root(b""))

@@ -18,9 +18,9 @@ import numpy as np
 from prover.executor.kernel import Kernel
 from prover.executor.segments import Values, run_segment
 from prover.executor.sharing import differing, joint, signature
-from rollup.affine import producers, reads
-from rollup.ops import Carried, Constant, Op
-from rollup.program import Program, Segment
+from rollup.form.affine import producers, reads
+from rollup.form.ops import Carried, Constant, Op
+from rollup.form.program import Program, Segment
 
 STAGE_WORK = 1 << 18
 """Terms of reductions, over all claims, after which a stage ends."""

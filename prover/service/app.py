@@ -13,8 +13,8 @@ from prover.service.archive import Archive
 from prover.service.numbers import list_of
 from prover.service.traces import trace_routes
 from prover.service.worker import Held, Worker
-from rollup.encoding import TensorType, TracePolicy
-from rollup.interface import Named
+from rollup.form.encoding import TensorType, TracePolicy
+from rollup.form.interface import Named
 from rollup.service.health import Health
 from rollup.service.problem import Problem, documented
 from rollup.service.web import WebLimits, create_app

@@ -17,9 +17,9 @@ from prover.saturation import run_counted
 from prover.service.numbers import array_of
 from prover.trace import Trace
 from rollup.claim import arrays
-from rollup.encoding import TracePolicy
 from rollup.errors import ClaimError
-from rollup.l1.signing import Domain, Signer
+from rollup.form.encoding import TracePolicy
+from rollup.l1.account.signing import Domain, Signer
 from rollup.numbers import dtype_of, narrowed
 from rollup.service.limits import busy
 from rollup.service.logs import logger

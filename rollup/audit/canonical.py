@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from rollup.affine import extents, variables
-from rollup.ops import Access, Carried, Monoid, Op, Opcode, Value
-from rollup.parts import Partition, is_canonical, partition
+from rollup.form.affine import extents, variables
+from rollup.form.ops import Access, Carried, Monoid, Op, Opcode, Value
+from rollup.form.parts import Partition, is_canonical, partition
 
 CHAIN_LIMIT = 2
 """Most indices behind one another: an index may have an index, and no more."""

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rollup.affine import extents, producers, reads, spans
 from rollup.audit.canonical import canonical
-from rollup.encoding import MAX_DEPTH, TensorType, TracePolicy, depths, encode_op
 from rollup.errors import AuditError, EncodingError
+from rollup.form.affine import extents, producers, reads, spans
+from rollup.form.encoding import MAX_DEPTH, TensorType, TracePolicy, depths, encode_op
+from rollup.form.ops import INSTRUCTIONS, ITERATION, MAX_RANK, Access, Constant, Monoid, Op, Opcode, registers
+from rollup.form.program import Program, stored_bytes
 from rollup.merkle import depth_for, leaf_count
-from rollup.ops import INSTRUCTIONS, ITERATION, MAX_RANK, Access, Constant, Monoid, Op, Opcode, registers
-from rollup.program import Program, stored_bytes
 from rollup.types import DType
 
 DESCRIPTOR_LIMIT = (1 << 16) - 1

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollup.affine import extents, spans
 from rollup.audit.leaves import Cut, Touched, by_tree, chain, code_reads, factor_reads, siblings, strides
 from rollup.audit.prices import EIP_7976, PRAGUE, PRICES, TRANSACTION, Calldata, Prices
-from rollup.encoding import encode_op
+from rollup.form.affine import extents, spans
+from rollup.form.encoding import encode_op
+from rollup.form.ops import FAN_OUT, ITERATION, Access, Monoid, Op, Opcode
+from rollup.form.parts import partition
+from rollup.form.program import Program
 from rollup.merkle import depth_for, leaf_count
-from rollup.ops import FAN_OUT, ITERATION, Access, Monoid, Op, Opcode
-from rollup.parts import partition
-from rollup.program import Program
 from rollup.types import LEAF_BYTES
 
 GAS_LIMIT = 600_000

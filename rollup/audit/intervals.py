@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rollup.affine import coefficients, extents, producers, reads, span, stays_inside, variables, view
-from rollup.ops import ITERATION, Access, Constant, Instr, Monoid, Op, Opcode
-from rollup.ops import registers as operands_of
-from rollup.program import Program
+from rollup.form.affine import coefficients, extents, producers, reads, span, stays_inside, variables, view
+from rollup.form.ops import ITERATION, Access, Constant, Instr, Monoid, Op, Opcode
+from rollup.form.ops import registers as operands_of
+from rollup.form.program import Program
 from rollup.types import DType
 
 SHARP_LIMIT = 1 << 27

@@ -10,10 +10,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rollup.affine import coefficients, extents
+from rollup.form.affine import coefficients, extents
+from rollup.form.ops import Access, Constant, Op, Opcode, Source
+from rollup.form.parts import Partition
 from rollup.merkle import leaf_count
-from rollup.ops import Access, Constant, Op, Opcode, Source
-from rollup.parts import Partition
 from rollup.types import LEAF_BYTES, Root
 
 

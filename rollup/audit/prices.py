@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rollup.ops import Opcode
+from rollup.form.ops import Opcode
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rollup.affine import extents, stays_inside
 from rollup.audit.form import Finding, form, refuse, sentence
 from rollup.audit.gas import GAS_LIMIT, GAS_LIMIT_7976, GasBound, gas_bound
 from rollup.audit.intervals import OpIntervals, intervals
 from rollup.audit.prices import EIP_7976, PRAGUE
-from rollup.program import Program
+from rollup.form.affine import extents, stays_inside
+from rollup.form.program import Program
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from rollup.errors import BadAnswer, ClientError
-from rollup.program import parse_json
+from rollup.form.program import parse_json
 
 _SHOWN = 300
 

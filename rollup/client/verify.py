@@ -16,10 +16,10 @@ import numpy as np
 from rollup.batch import fold_inclusion
 from rollup.claim import Claim, ClaimId, input_root, output_root
 from rollup.client.views import ClaimView, Inference, short
-from rollup.encoding import Header
 from rollup.errors import BadAnswer, ChainError, ClaimError, CommitmentError
+from rollup.form.encoding import Header
+from rollup.l1.account.signing import recover
 from rollup.l1.client import ClaimStatus, L1Client
-from rollup.l1.signing import recover
 from rollup.numbers import input_bytes, outputs_of, quantised, rounded, saturated
 from rollup.types import ModelId
 
@@ -71,7 +71,7 @@ def l1_client(l1: L1) -> L1Client:
     found = named(l1)
     if isinstance(found, L1Client):
         return found
-    from rollup.l1.chain import Chain
+    from rollup.l1.node.chain import Chain
 
     url, deployment = found
     assert not isinstance(deployment, str | Path)

@@ -16,12 +16,12 @@ from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId, PostedClaim, output_types
 from rollup.client.http import shown
 from rollup.client.stream import Message
-from rollup.encoding import Header, TensorType, decode_header
 from rollup.errors import BadAnswer, ClaimError, ClientError, CommitmentError, EncodingError
-from rollup.interface import Interface, Named
+from rollup.form.encoding import Header, TensorType, decode_header
+from rollup.form.interface import Interface, Named
+from rollup.form.program import parse_json, proven_interface
 from rollup.merkle import hash_header
 from rollup.numbers import cuts, dtype_of, quantised, rounded, saturated
-from rollup.program import parse_json, proven_interface
 from rollup.types import ModelId, Root, Timestamp
 
 T = TypeVar("T")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from rollup.claim import NO_ROOT, Address
+from rollup.form.ops import Monoid
 from rollup.game.clock import Clocks, Side
 from rollup.game.dispute import Conviction, Dispute, Game, Instant, Opening, Status
 from rollup.game.moves import (
@@ -40,7 +41,6 @@ from rollup.game.position import is_at_or_below, relative
 from rollup.game.question import Asked, Partial, Question, child_of, combine
 from rollup.game.refusal import Reason, Refusal
 from rollup.merkle import Tree, depth_of, fold_branch, hash_leaf
-from rollup.ops import Monoid
 from rollup.types import LEAF_BYTES, Gindex, Timestamp
 
 MAX_HELPERS = 8

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from rollup.claim import Address
+from rollup.form.ops import Monoid
 from rollup.game.question import Asked, Partial, Question
-from rollup.ops import Monoid
 from rollup.types import Gindex, Root
 
 Node = Root | Asked

@@ -2,7 +2,7 @@
 
 A question names a node of the tree over the parts of the element's reduction box. Its answer has one partial result a
 child; the children's questions hold them. The game sees partial results as integers and never asks what they are
-results of. Numbers and bytes are those of DisputeGame.sol; the hash of a question is ``rollup.l1.signing.question_node``.
+results of. Numbers and bytes are those of DisputeGame.sol; the hash of a question is ``rollup.l1.account.signing.question_node``.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rollup.errors import EncodingError
-from rollup.ops import FAN_OUT, Monoid
-from rollup.parts import children, levels
+from rollup.form.ops import FAN_OUT, Monoid
+from rollup.form.parts import children, levels
 from rollup.types import Gindex, Root
 
 ARGUMENTS = frozenset({Monoid.ARGMAX, Monoid.ARGMIN})

@@ -16,23 +16,23 @@ from web3.types import LogReceipt, TxReceipt
 
 from rollup.batch import Inclusion
 from rollup.claim import NO_ROOT, Address, Claim, ClaimId, PostedClaim
-from rollup.encoding import Header, decode_header
 from rollup.errors import ChainError, Refused, Reverted, StaleView
+from rollup.form.encoding import Header, decode_header
+from rollup.form.program import Program
 from rollup.game.clock import Clocks, Side
 from rollup.game.moves import Rule
 from rollup.game.question import Partial, Question, encode_results
 from rollup.game.stopping import StoppingClock
-from rollup.l1 import signing
+from rollup.l1.account import signing
+from rollup.l1.account.sending import Anchor
+from rollup.l1.account.signing import Domain, Signer
 from rollup.l1.artifacts import Function, artifact
 from rollup.l1.calls import EPILOGUE as EPILOGUE
 from rollup.l1.calls import GAME, Call, claim_fields, inclusion_fields, inner_calls
-from rollup.l1.chain import Chain
 from rollup.l1.events import Challenged, ClaimPosted, Event, Logged, ModelRegistered, Selected, decode_logs, topic_of
-from rollup.l1.finality import Block
-from rollup.l1.sending import Anchor
-from rollup.l1.signing import Domain, Signer
+from rollup.l1.node.chain import Chain
+from rollup.l1.node.finality import Block
 from rollup.merkle import branch
-from rollup.program import Program
 from rollup.settings import DURATIONS, Parameters
 from rollup.types import Duration, Gindex, ModelId, Root, Timestamp
 

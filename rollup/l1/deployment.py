@@ -11,10 +11,10 @@ from typing import Any
 from rollup.claim import Address
 from rollup.errors import ChainError
 from rollup.files import write_file
-from rollup.l1.chain import Chain
+from rollup.form.program import parse_json
+from rollup.l1.account.signing import Signer, checksummed
 from rollup.l1.client import L1Client
-from rollup.l1.signing import Signer, checksummed
-from rollup.program import parse_json
+from rollup.l1.node.chain import Chain
 from rollup.settings import DURATIONS, Parameters
 from rollup.types import Duration
 

@@ -16,11 +16,11 @@ from web3.types import LogReceipt
 
 from rollup.claim import Address, Claim, ClaimId
 from rollup.errors import ChainError
+from rollup.form.ops import Monoid
 from rollup.game.moves import Rule
 from rollup.game.question import Question
 from rollup.l1.artifacts import artifact
 from rollup.l1.reverts import name_of
-from rollup.ops import Monoid
 from rollup.types import Duration, Gindex, ModelId, Root, Timestamp
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rollup.errors import ChainError
 from rollup.l1.client import L1Client
 from rollup.l1.events import Logged
-from rollup.l1.finality import Block
+from rollup.l1.node.finality import Block
 
 DEPTH = 256
 """Blocks below the head whose reorganisation is noticed exactly; a deeper one is read again from the beginning."""

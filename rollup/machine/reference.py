@@ -13,9 +13,21 @@ from itertools import product as cartesian
 
 import numpy as np
 
-from rollup.ops import ARGUMENTS, INSTRUCTIONS, ITERATION, Access, Carried, Constant, Instr, Monoid, Op, Opcode, wrap
-from rollup.parts import partition
-from rollup.program import Program
+from rollup.form.ops import (
+    ARGUMENTS,
+    INSTRUCTIONS,
+    ITERATION,
+    Access,
+    Carried,
+    Constant,
+    Instr,
+    Monoid,
+    Op,
+    Opcode,
+    wrap,
+)
+from rollup.form.parts import partition
+from rollup.form.program import Program
 from rollup.types import LEAF_BYTES, Root
 
 Read = Callable[[int, int, int], int]

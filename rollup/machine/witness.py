@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from rollup.errors import CommitmentError
+from rollup.form.ops import Constant
+from rollup.form.program import DESCRIPTORS, Program, stored_bytes
 from rollup.machine.reference import Step, touched
 from rollup.merkle import Nodes, branch, multiproof
-from rollup.ops import Constant
-from rollup.program import DESCRIPTORS, Program, stored_bytes
 from rollup.types import LEAF_BYTES, Gindex, Root
 
 TRACE = 255

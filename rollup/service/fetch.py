@@ -18,7 +18,7 @@ import httpx
 
 from rollup.archive import CHUNK_BYTES, ArchiveLimits, Programs, unpack
 from rollup.errors import AuditError, ClientError, ProgramError
-from rollup.program import Program, parse_json
+from rollup.form.program import Program, parse_json
 from rollup.types import ModelId, Root
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from sequencer.admin.guard import needs, note, router
 from sequencer.admin.money import sent
 from sequencer.admin.operator import Operator
 from sequencer.admin.tokens import Role
-from sequencer.refusals import NameTaken
+from sequencer.intake.refusals import NameTaken
 from sequencer.states import Model
 
 PATH = "/admin/models"

@@ -10,9 +10,9 @@ from starlette.concurrency import run_in_threadpool
 from rollup import wire
 from rollup.batch import Batch, Inclusion
 from rollup.claim import arrays, output_types
-from rollup.encoding import decode_header
 from rollup.errors import ClaimError
-from rollup.interface import decode_interface
+from rollup.form.encoding import decode_header
+from rollup.form.interface import decode_interface
 from rollup.numbers import saturated
 from rollup.service.problem import documented
 from rollup.wire import hex_of

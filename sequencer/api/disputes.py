@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import APIRouter
 
 from rollup.claim import NO_ROOT
-from rollup.encoding import Header, decode_header
 from rollup.errors import EncodingError, ProgramError
+from rollup.form.encoding import Header, decode_header
+from rollup.form.program import Program
 from rollup.game.clock import Side
 from rollup.game.moves import Rule
-from rollup.program import Program
 from rollup.service.problem import Problem
 from rollup.types import Gindex
 from rollup.verdict import Conviction, explain

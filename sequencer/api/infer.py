@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from rollup import wire
-from rollup.encoding import decode_header
-from rollup.interface import decode_interface
+from rollup.form.encoding import decode_header
+from rollup.form.interface import decode_interface
 from rollup.service.problem import Problem, documented
 from rollup.wire import hex_of
 from sequencer.api import parts as shared

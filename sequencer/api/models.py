@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
-from rollup.encoding import TensorType, decode_header
-from rollup.interface import Named, decode_interface
+from rollup.form.encoding import TensorType, decode_header
+from rollup.form.interface import Named, decode_interface
 from rollup.service.problem import Problem
 from rollup.wire import hex_of
 from sequencer.api import parts as shared

@@ -13,11 +13,11 @@ import numpy as np
 
 from rollup import wire
 from rollup.claim import ClaimId, PostedClaim, arrays, output_types
-from rollup.encoding import Header
 from rollup.errors import BadAnswer, ClaimError, ClientError
-from rollup.interface import Interface
-from rollup.l1.signing import Domain
-from rollup.l1.signing import claim_id as id_of
+from rollup.form.encoding import Header
+from rollup.form.interface import Interface
+from rollup.l1.account.signing import Domain
+from rollup.l1.account.signing import claim_id as id_of
 from rollup.numbers import cuts, dtype_of, input_bytes, narrowed, outputs_of, prepared, saturated
 from rollup.service.limits import busy, check_json
 from rollup.service.logs import logger

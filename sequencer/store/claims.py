@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from rollup.claim import Address, ClaimId
 from rollup.errors import ClaimError
 from rollup.types import ModelId, Timestamp
-from sequencer.refusals import Paused
+from sequencer.intake.refusals import Paused
 from sequencer.states import NOTHING_HELD, OVERHEAD, Accepted, Entry, Held, NewClaim, Page, State, Switch
 from sequencer.store import cursors, standing, switches
 from sequencer.store.database import Database

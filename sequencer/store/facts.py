@@ -21,8 +21,8 @@ from rollup.l1.events import (
     ModelRegistered,
     NonceCancelled,
 )
-from rollup.l1.finality import Block
 from rollup.l1.follow import News
+from rollup.l1.node.finality import Block
 from rollup.types import ModelId, Root, Timestamp
 from sequencer.games import ABOUT_DISPUTES, Board, Said
 from sequencer.states import Head, Move

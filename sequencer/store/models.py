@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 
 from rollup.types import ModelId, Root, Timestamp
-from sequencer.refusals import NameTaken
+from sequencer.intake.refusals import NameTaken
 from sequencer.states import Model
 from sequencer.store.database import Database
 from sequencer.tables import models

@@ -29,17 +29,17 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from challenger.book import Book
 from challenger.defender import Behaviour, Defender
-from challenger.reductions import Reductions
-from challenger.trace import ValueTrace
+from challenger.play.reductions import Reductions
+from challenger.play.trace import ValueTrace
+from challenger.state.book import Book
 from prover.executor import Executor
 from prover.trace import Trace
 from rollup.claim import ClaimId, PostedClaim
 from rollup.errors import ChainError, TouchstoneError
+from rollup.form.program import Program
 from rollup.l1.client import ClaimStatus
 from rollup.l1.events import Challenged, ClaimPosted, Convicted
-from rollup.program import Program
 from rollup.service import logs
 from rollup.settings import Parameters
 from rollup.types import Duration, Timestamp
@@ -49,9 +49,9 @@ from tests.campaigns.network import Network
 from tests.e2e import long_reductions
 from tests.e2e.long_reductions import LIES, Forged, false_values
 from tests.e2e.toy_program import toy_inputs, toy_numbers, toy_program
-from touchstone.lies import Lie, signed, with_values
-from touchstone.network import resumed
-from touchstone.publishing import published
+from touchstone.demo.network import resumed
+from touchstone.lying.lies import Lie, signed, with_values
+from touchstone.lying.publishing import published
 
 TERMS = Parameters(window=Duration(150), clock=Duration(150), arity=5)
 """Long enough for a watcher that is killed again and again on a busy machine: one that never runs can't be timely."""

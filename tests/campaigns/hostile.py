@@ -29,12 +29,9 @@ from prover.executor import Executor
 from rollup.audit import GasBound, Proof, bound_of, examine
 from rollup.audit.gas import DESCEND, PROVE, SETTLE
 from rollup.audit.prices import PRAGUE, PRICES, Prices
-from rollup.encoding import Header, TensorType, TracePolicy, decode_op, depths, encode_op
 from rollup.errors import EncodingError
-from rollup.machine.reference import Step, run, unravel
-from rollup.machine.witness import TRACE, runs
-from rollup.merkle import branch, hash_leaf, hash_node
-from rollup.ops import (
+from rollup.form.encoding import Header, TensorType, TracePolicy, decode_op, depths, encode_op
+from rollup.form.ops import (
     ARGUMENTS,
     FAN_OUT,
     INSTRUCTIONS,
@@ -51,8 +48,11 @@ from rollup.ops import (
     Term,
     Value,
 )
-from rollup.parts import Partition, partition
-from rollup.program import Program, constant_root
+from rollup.form.parts import Partition, partition
+from rollup.form.program import Program, constant_root
+from rollup.machine.reference import Step, run, unravel
+from rollup.machine.witness import TRACE, runs
+from rollup.merkle import branch, hash_leaf, hash_node
 from rollup.types import LEAF_BYTES, DType, Gindex, Root
 from tests.contracts import around
 from tests.contracts.probes import Meter

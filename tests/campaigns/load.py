@@ -24,18 +24,18 @@ import numpy as np
 from prover import Model
 from prover.claims import make_claim
 from rollup.claim import ClaimId, PostedClaim
+from rollup.l1.account.signing import Signer
 from rollup.l1.client import L1Client
 from rollup.l1.events import ClaimPosted
 from rollup.l1.follow import Follower
-from rollup.l1.signing import Signer
 from rollup.settings import Parameters
 from rollup.types import Duration, Timestamp
 from rollup.wire import posted_json
 from tests.anvil import ETHER, Anvil
 from tests.campaigns.network import Network
 from tests.postgres import Postgres
-from touchstone.demo import lowered
-from touchstone.digits import digits
+from touchstone.demo.demo import lowered
+from touchstone.demo.digits import digits
 
 CLAIMANTS = 20
 CONNECTIONS = 32

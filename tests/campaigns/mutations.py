@@ -19,9 +19,9 @@ STATE = "rollup/game/dispute.py"
 CLOCK = "rollup/game/clock.py"
 LEDGER = "rollup/game/ledger.py"
 STOPPING = "rollup/game/stopping.py"
-STRATEGY = "challenger/strategy.py"
-INSIDE = "challenger/inside.py"
-GAMES = "challenger/games.py"
+STRATEGY = "challenger/play/strategy.py"
+INSIDE = "challenger/play/inside.py"
+GAMES = "challenger/state/games.py"
 SOURCES = "contracts/src/"
 ENDPOINT = "tests/challenger/test_endpoint.py::"
 
@@ -131,7 +131,7 @@ MUTANTS = (
     Mutant(
         1,
         "a claim is given up once a node refused a proof",
-        "challenger/simulation.py",
+        "challenger/play/simulation.py",
         "REFUSALS = 10",
         "REFUSALS = 1",
         ENDPOINT + "test_a_node_that_refuses_once_for_reasons_of_its_own_is_asked_again[Behaviour.PUBLISHES]",
@@ -139,7 +139,7 @@ MUTANTS = (
     Mutant(
         1,
         "gas for openings that can't be paid is set aside all the same",
-        "challenger/bundle.py",
+        "challenger/sending/bundle.py",
         "return missing <= max(0, wallet - self._reserve(moves))",
         "return missing <= max(0, wallet - self._reserve(due))",
         f"{BUNDLE}::test_attack_a_flood_of_lies_keeps_no_poor_watcher_from_opening_the_games_that_it_can_pay[3]",
@@ -147,7 +147,7 @@ MUTANTS = (
     Mutant(
         1,
         "no game is opened that can't be paid beside all other moves",
-        "challenger/bundle.py",
+        "challenger/sending/bundle.py",
         "last = opening[0] if not count and earned + wallet > bond else None",
         "last = None",
         f"{BUNDLE}::test_an_opening_whose_bond_can_be_paid_is_made_behind_moves_whose_gas_at_its_dearest_can_not",
@@ -228,7 +228,7 @@ MUTANTS = (
     Mutant(
         2,
         "what collects is sent in front of answers, in one transaction",
-        "challenger/bundle.py",
+        "challenger/sending/bundle.py",
         "return self.call.name in COLLECTIONS",
         "return self.call.name in ()",
         f"{BUNDLE}::test_collections_go_out_behind_the_answers_and_one_with_too_low_a_price_starves_none_of_them",
@@ -236,7 +236,7 @@ MUTANTS = (
     Mutant(
         2,
         "a collection is priced by how many it pays most of the time",
-        "challenger/prices.py",
+        "challenger/sending/prices.py",
         '"timeout": 380_000,',
         '"timeout": 340_000,',
         "tests/challenger/test_prices.py::test_the_dearest_ending_takes_no_more_than_its_price_before_anything_is_given_back[1]",
@@ -403,7 +403,7 @@ MUTANTS = (
     Mutant(
         9,
         "a watcher acts while its node is behind",
-        "challenger/guard.py",
+        "challenger/watch/guard.py",
         "if height < head.number:",
         "if height < 0:",
         "tests/challenger/test_watcher.py::test_nothing_is_done_while_the_node_is_behind_what_it_said_before",
@@ -428,7 +428,7 @@ MUTANTS = (
     Mutant(
         10,
         "a watcher that starts again has forgotten what it committed to",
-        "challenger/player.py",
+        "challenger/play/player.py",
         'return self.client.derive(b"salt" + claim_id',
         'return self.client.derive(id(self).to_bytes(8, "big") + claim_id',
         "tests/challenger/test_reorg.py::test_a_watcher_that_starts_again_proves_what_it_committed_to",

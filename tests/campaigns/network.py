@@ -8,10 +8,10 @@ from types import TracebackType
 import httpx
 
 from rollup.archive import pack
-from rollup.l1.chain import Chain
+from rollup.form.program import Program
 from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
-from rollup.program import Program
+from rollup.l1.node.chain import Chain
 from rollup.settings import Parameters
 from tests.anvil import ETHER, Anvil
 from tests.campaigns.processes import Service

@@ -18,19 +18,19 @@ from web3.types import TxReceipt
 
 from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour, Defender
-from challenger.pace import Pace
-from challenger.player import longest
-from challenger.watcher import Manner, Watcher
+from challenger.play.player import longest
+from challenger.sending.pace import Pace
+from challenger.watch.watcher import Manner, Watcher
 from rollup.claim import Address, Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
-from rollup.encoding import TracePolicy
+from rollup.form.encoding import TracePolicy
 from rollup.game.clock import Side
 from rollup.game.position import descendant
 from rollup.l1 import calls
-from rollup.l1.chain import BLOCK_GAS, EmbeddedChain
+from rollup.l1.account.sending import Anchor
+from rollup.l1.account.signing import Signer
 from rollup.l1.client import ClaimStatus, GameInfo, L1Client
 from rollup.l1.events import Challenged, ChallengeLost
-from rollup.l1.sending import Anchor
-from rollup.l1.signing import Signer
+from rollup.l1.node.chain import BLOCK_GAS, EmbeddedChain
 from rollup.merkle import depth_of
 from rollup.settings import Parameters
 from rollup.types import Duration, Gindex, Root

@@ -9,7 +9,7 @@ import pytest
 
 import rollup.audit.form
 from rollup.audit.prices import PRICES
-from rollup.ops import Op
+from rollup.form.ops import Op
 from tests.campaigns.hostile import Fault, campaign
 
 

@@ -12,7 +12,7 @@ from enum import IntEnum
 import numpy as np
 
 from challenger.checkers.re_execute import Reference
-from rollup.program import Program
+from rollup.form.program import Program
 
 HOSTILE = f"{__name__}:Hostile"
 STALLING = f"{__name__}:Stalling"

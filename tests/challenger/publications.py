@@ -6,8 +6,8 @@ import re
 import socket
 import threading
 
-from challenger.strategy import Trace
-from rollup.encoding import TracePolicy
+from challenger.play.strategy import Trace
+from rollup.form.encoding import TracePolicy
 from rollup.game.position import descendant
 from rollup.types import Gindex
 from tests.challenger.hostile import head, whole

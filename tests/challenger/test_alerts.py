@@ -11,9 +11,9 @@ from collections.abc import Callable
 import pytest
 from structlog.testing import capture_logs
 
-from challenger.alerts import ALERTS, SEVERITIES, Alert, Kind, Severity, to_all, to_log, to_metric
-from challenger.courier import Courier, DeliveryError
-from challenger.webhook import Persistence, Webhook
+from challenger.publications.courier import Courier, DeliveryError
+from challenger.reports.alerts import ALERTS, SEVERITIES, Alert, Kind, Severity, to_all, to_log, to_metric
+from challenger.reports.webhook import Persistence, Webhook
 from rollup.claim import ClaimId
 from rollup.service.logs import logger
 from tests.challenger.hostile import head, serving, whole

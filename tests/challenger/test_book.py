@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from challenger.book import Book
+from challenger.state.book import Book
 from rollup.claim import Address, Claim, ClaimId
-from rollup.encoding import TracePolicy
+from rollup.form.encoding import TracePolicy
 from rollup.game.moves import Rule
 from rollup.l1.client import L1Client
 from rollup.l1.events import (
@@ -28,8 +28,8 @@ from rollup.l1.events import (
     Revealed,
     TraceRootSet,
 )
-from rollup.l1.finality import Block
 from rollup.l1.follow import News
+from rollup.l1.node.finality import Block
 from rollup.types import Duration, Gindex, Root, Timestamp
 from tests.e2e.lies import INPUTS, PROGRAMS, lie_in_op
 from tests.e2e.network import Network

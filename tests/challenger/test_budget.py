@@ -10,12 +10,12 @@ import pytest
 from challenger.checkers.budget import LONGEST_SECONDS, SHORTEST_SECONDS, Budget, machine_memory
 from challenger.checkers.checks import TooLarge
 from challenger.checkers.files import file_bytes, map_trace, write_trace
-from challenger.trace import ValueTrace
+from challenger.play.trace import ValueTrace
 from rollup.audit import audit
-from rollup.encoding import TensorType
 from rollup.errors import AuditError, CommitmentError
-from rollup.ops import Access, Monoid, Op, Term, Value
-from rollup.program import Program
+from rollup.form.encoding import TensorType
+from rollup.form.ops import Access, Monoid, Op, Term, Value
+from rollup.form.program import Program
 from rollup.service.fetch import FetchLimits, _check_cost, cost_of
 from rollup.settings import Parameters
 from rollup.types import DType, Duration

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from challenger import prices
-from challenger.bundle import Bundle, Due, Outbox
-from challenger.costs import Costs
+from challenger.sending import prices
+from challenger.sending.bundle import Bundle, Due, Outbox
+from challenger.sending.costs import Costs
 from rollup.claim import ClaimId
-from rollup.encoding import TracePolicy
 from rollup.errors import Refused, Reverted
+from rollup.form.encoding import TracePolicy
 from rollup.l1 import calls
-from rollup.l1.chain import floor_gas
 from rollup.l1.client import L1Client
 from rollup.l1.events import CallFailed, Challenged
+from rollup.l1.node.chain import floor_gas
 from rollup.types import LEAF_BYTES
 from tests.contracts.dispute_gas import dearest_endings
 from tests.e2e.lies import INPUTS, PROGRAMS

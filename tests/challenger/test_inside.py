@@ -9,22 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from challenger.inside import AnswerWith, Inside, NarrowTo, SettleAt, answer, dispute
-from challenger.strategy import (
-    Accusation,
-    CommitTo,
-    DescendTo,
-    OpenGame,
-    View,
-    challenger,
-    defender,
-)
+from challenger.play.inside import AnswerWith, Inside, NarrowTo, SettleAt, answer, dispute
+from challenger.play.strategy import Accusation, CommitTo, DescendTo, OpenGame, View, challenger, defender
+from rollup.form.ops import FAN_OUT, Monoid
+from rollup.form.parts import children
 from rollup.game.clock import Side
 from rollup.game.moves import Rule
 from rollup.game.position import ROOT
 from rollup.game.question import Partial, Question, accumulator, child_of, combine
-from rollup.ops import FAN_OUT, Monoid
-from rollup.parts import children
 from rollup.types import Gindex
 from tests.challenger.test_strategy import OUTPUT, RIGHT, leaf
 from tests.rollup.game import toy

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from challenger.book import Book
 from challenger.defender import Behaviour
-from challenger.openings import NODE_BYTES
-from challenger.strategy import Revealed
-from rollup.encoding import TracePolicy
+from challenger.play.strategy import Revealed
+from challenger.state.book import Book
+from challenger.state.openings import NODE_BYTES
+from rollup.form.encoding import TracePolicy
 from rollup.l1.client import ClaimStatus
 from rollup.merkle import hash_leaf, hash_node
 from rollup.types import LEAF_BYTES, Gindex, Root

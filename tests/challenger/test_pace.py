@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from challenger.pace import MARGIN, Pace, Work
+from challenger.sending.pace import MARGIN, Pace, Work
 
 PACE = Pace(12.0, 1_000_000)
 

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from challenger.alerts import Kind
 from challenger.checkers import pool as pools
 from challenger.checkers.budget import Budget
 from challenger.checkers.checks import CheckFailed, Done, Order, TooLarge, Urgency
@@ -27,15 +26,16 @@ from challenger.checkers.process import Process
 from challenger.checkers.re_execute import Finding, Reference
 from challenger.checkers.worker import SPARE_SECONDS, bound_time
 from challenger.defender import Behaviour
-from challenger.modes import Mode
-from challenger.trace import ValueTrace
-from challenger.watcher import Manner, Watcher
+from challenger.play.trace import ValueTrace
+from challenger.reports.alerts import Kind
+from challenger.watch.modes import Mode
+from challenger.watch.watcher import Manner, Watcher
 from rollup.audit import audit
 from rollup.claim import NO_ROOT, Address, Claim, ClaimId, input_root, output_root
-from rollup.encoding import TracePolicy
 from rollup.errors import ClaimError, EncodingError
+from rollup.form.encoding import TracePolicy
+from rollup.form.program import Program
 from rollup.l1.client import ClaimStatus
-from rollup.program import Program
 from rollup.service.fetch import cost_of
 from rollup.types import ModelId, Root
 from tests.challenger.hostile_machines import HOSTILE, STALLING, Trap

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from challenger import prices
+from challenger.sending import prices
 from rollup.l1 import calls
 from rollup.l1.events import CallFailed
 from tests.contracts.dispute_gas import SNAPSHOT, dearest_endings, least_gas

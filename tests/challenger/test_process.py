@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rollup.l1.chain import MOST_BLOCK_SECONDS, Chain
+from rollup.l1.account.fees import FEW_BLOCKS, FeePolicy
+from rollup.l1.account.keys import load_signer
 from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
-from rollup.l1.development import KEYS, DevelopmentChain
-from rollup.l1.fees import FEW_BLOCKS, FeePolicy
-from rollup.l1.keys import load_signer
+from rollup.l1.node.chain import MOST_BLOCK_SECONDS, Chain
+from rollup.l1.node.development import KEYS, DevelopmentChain
 from rollup.settings import Parameters
 from rollup.types import Duration
 from tests.challenger.hostile import serving
@@ -24,7 +24,7 @@ from tests.e2e.toy_program import toy_program
 from tests.process import PATIENCE, Process
 from touchstone.devnet.chain import ChainServer
 from touchstone.services.l1 import client_of
-from touchstone.settings import ChainSettings
+from touchstone.settings.settings import ChainSettings
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import struct
 
 import pytest
 
-from challenger.proof import Shown, shown
-from rollup.encoding import Header, TracePolicy
+from challenger.play.proof import Shown, shown
 from rollup.errors import CommitmentError
+from rollup.form.encoding import Header, TracePolicy
 from rollup.game.moves import Rule
 from rollup.game.position import leaf_gindex
 from rollup.l1.artifacts import artifact

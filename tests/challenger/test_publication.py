@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from challenger.checkers.re_execute import Reference
-from challenger.courier import Courier
 from challenger.defender import Behaviour
-from challenger.remote import Patience, RemoteTraces
-from challenger.watcher import Watcher
-from rollup.encoding import TracePolicy
+from challenger.publications.courier import Courier
+from challenger.publications.remote import Patience, RemoteTraces
+from challenger.watch.watcher import Watcher
+from rollup.form.encoding import TracePolicy
 from rollup.l1.client import ClaimStatus
 from tests.challenger import publications as server
 from tests.challenger.hostile import serving, whole

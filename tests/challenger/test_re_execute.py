@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from challenger.checkers.re_execute import Machine, ReExecute, Reference
-from challenger.trace import ValueTrace
+from challenger.play.trace import ValueTrace
 from prover.executor import Executor
 from rollup.claim import NO_ROOT, Address, Claim, input_root, join, output_root, output_types
-from rollup.encoding import TracePolicy
 from rollup.errors import ClaimError
-from rollup.program import Program
+from rollup.form.encoding import TracePolicy
+from rollup.form.program import Program
 from rollup.types import Root
 from tests.e2e.toy_program import outputs_of, toy_inputs, toy_program, values_of, with_lie
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from challenger.reductions import Reductions
-from rollup.encoding import TensorType
+from challenger.play.reductions import Reductions
 from rollup.errors import CommitmentError
+from rollup.form.encoding import TensorType
+from rollup.form.ops import FAN_OUT, Access, Carried, Constant, Monoid, Op, Term, Value
+from rollup.form.parts import partition
+from rollup.form.program import Program, constant_root
 from rollup.game.position import leaf_gindex
 from rollup.game.question import Partial, accumulator, combine
 from rollup.machine.reference import Memory, Step, unravel
-from rollup.ops import FAN_OUT, Access, Carried, Constant, Monoid, Op, Term, Value
-from rollup.parts import partition
-from rollup.program import Program, constant_root
 from rollup.types import DType
 
 RNG = np.random.default_rng(9)
@@ -60,7 +60,7 @@ CASES = {
 def test_partial_results_are_the_references_and_combine_to_its_accumulator(
     name: str, monoid: Monoid, part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("challenger.reductions.POSITIONS", 40)
+    monkeypatch.setattr("challenger.play.reductions.POSITIONS", 40)
     accesses, factors = CASES[name]
     program = op(monoid, accesses, factors, part)
     depth = program.header.tensor_depth

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from challenger.courier import Courier
-from challenger.remote import Patience, RemoteTraces
-from challenger.strategy import Trace
+from challenger.play.strategy import Trace
+from challenger.publications.courier import Courier
+from challenger.publications.remote import Patience, RemoteTraces
 from rollup.claim import NO_ROOT, ClaimId
 from rollup.errors import CommitmentError
 from rollup.types import Gindex, Root

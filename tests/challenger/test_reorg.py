@@ -10,15 +10,15 @@ import pytest
 
 from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour
-from challenger.watcher import Watcher
+from challenger.watch.watcher import Watcher
 from rollup.claim import Address
-from rollup.encoding import TracePolicy
 from rollup.errors import ChainError, Reverted
-from rollup.l1.chain import Chain
+from rollup.form.encoding import TracePolicy
+from rollup.l1.account.fees import FeePolicy
+from rollup.l1.account.signing import Signer
 from rollup.l1.client import ClaimStatus, L1Client
 from rollup.l1.events import Challenged, ClaimPosted, Convicted
-from rollup.l1.fees import FeePolicy
-from rollup.l1.signing import Signer
+from rollup.l1.node.chain import Chain
 from tests.anvil import Anvil
 from tests.e2e.lies import PROGRAMS
 from tests.e2e.network import ETHER, Claimed, Network

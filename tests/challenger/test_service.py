@@ -13,19 +13,19 @@ from pathlib import Path
 import httpx
 import pytest
 
-from challenger.alerts import Kind
 from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour
-from challenger.library import Library, Wanted
-from challenger.modes import Mode
+from challenger.publications.library import Library, Wanted
+from challenger.reports.alerts import Kind
+from challenger.reports.webhook import Webhook
 from challenger.service import WatcherOptions, WatcherService
-from challenger.watcher import Manner
-from challenger.webhook import Webhook
+from challenger.watch.modes import Mode
+from challenger.watch.watcher import Manner
 from rollup.archive import pack
-from rollup.encoding import TracePolicy
 from rollup.errors import AuditError, ClientError
+from rollup.form.encoding import TracePolicy
+from rollup.form.program import Program
 from rollup.l1.client import ClaimStatus
-from rollup.program import Program
 from rollup.service.fetch import FetchLimits
 from rollup.service.web import serve
 from rollup.types import ModelId, Root

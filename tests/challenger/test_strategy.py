@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from challenger.strategy import (
+from challenger.play.strategy import (
     Accusation,
     Collect,
     CommitTo,

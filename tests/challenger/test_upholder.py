@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import pytest
 
 from challenger.defender import Behaviour, Upholder
-from challenger.guard import Guard
-from challenger.strategy import Trace
+from challenger.play.strategy import Trace
+from challenger.watch.guard import Guard
 from rollup.claim import arrays
-from rollup.encoding import TracePolicy
 from rollup.errors import ChainError
+from rollup.form.encoding import TracePolicy
+from rollup.form.program import Program
 from rollup.l1.client import ClaimStatus, L1Client
-from rollup.program import Program
 from rollup.types import Duration, Gindex, ModelId
 from tests.contracts.dispute_gas import upload
 from tests.e2e.lies import INPUTS, PROGRAMS

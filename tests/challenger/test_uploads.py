@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from challenger.book import Book
 from challenger.defender import Behaviour
-from challenger.uploads import Uploads
+from challenger.state.book import Book
+from challenger.state.uploads import Uploads
 from rollup.claim import ClaimId, join
-from rollup.encoding import TracePolicy
 from rollup.errors import ClaimError
+from rollup.form.encoding import TracePolicy
 from rollup.l1.client import ClaimStatus
 from tests.contracts.dispute_gas import upload
 from tests.e2e.lies import PROGRAMS

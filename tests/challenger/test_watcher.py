@@ -8,23 +8,23 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from challenger.alerts import Alert, Kind, Severity
 from challenger.checkers.re_execute import Finding, Reference
 from challenger.defender import Behaviour
-from challenger.findings import Checked, Findings
-from challenger.modes import Mode
-from challenger.trace import ValueTrace
-from challenger.watcher import Manner, Watcher
+from challenger.play.trace import ValueTrace
+from challenger.reports.alerts import Alert, Kind, Severity
+from challenger.watch.findings import Checked, Findings
+from challenger.watch.modes import Mode
+from challenger.watch.watcher import Manner, Watcher
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId
-from rollup.encoding import TracePolicy
 from rollup.errors import ChainError, Reverted, ServiceError
+from rollup.form.encoding import TracePolicy
+from rollup.form.program import Program
 from rollup.game.moves import Rule
 from rollup.l1 import calls
 from rollup.l1.client import ClaimStatus, L1Client, Receipt
 from rollup.l1.events import Challenged, ClaimPosted
-from rollup.l1.finality import Finality
-from rollup.program import Program
+from rollup.l1.node.finality import Finality
 from rollup.types import Duration
 from tests.e2e.lies import INPUTS, PROGRAMS, RIGHT, lie_in_op
 from tests.e2e.network import TERMS, Claimed, Network
@@ -497,7 +497,7 @@ def test_checks_that_take_long_are_left_for_later_rounds_and_games_come_between_
 def test_a_flood_of_games_about_right_claims_is_looked_at_in_turns(
     network: Network, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("challenger.watcher.HELPED", 2)
+    monkeypatch.setattr("challenger.watch.watcher.HELPED", 2)
     watcher, client = watch(network, told, Manner(Mode.DEFEND))
     first = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
     second = network.claim("honest", toy_inputs(1), behaviour=Behaviour.SILENT)

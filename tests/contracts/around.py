@@ -17,20 +17,20 @@ from pathlib import Path
 import numpy as np
 
 from challenger.defender import Behaviour
-from challenger.reductions import Reductions
+from challenger.play.reductions import Reductions
 from rollup.audit.prices import PRAGUE, TRANSACTION
 from rollup.claim import Claim
-from rollup.encoding import TensorType, TracePolicy
+from rollup.form.encoding import TensorType, TracePolicy
+from rollup.form.ops import ARGUMENTS, FAN_OUT, Access, Monoid, Op, Term, Value
+from rollup.form.program import Program
 from rollup.game.moves import Rule
 from rollup.game.question import Partial, Question, combine, encode_results
 from rollup.l1 import calls
-from rollup.l1.chain import floor_gas
 from rollup.l1.client import L1Client, Receipt
 from rollup.l1.events import CallFailed, Challenged, Convicted, Descended
+from rollup.l1.node.chain import floor_gas
 from rollup.machine.witness import outline_witness
 from rollup.merkle import branch
-from rollup.ops import ARGUMENTS, FAN_OUT, Access, Monoid, Op, Term, Value
-from rollup.program import Program
 from rollup.types import DType, Gindex
 from tests.contracts.probes import Meter, question
 from tests.e2e.network import Claimed, Network, terms

@@ -13,22 +13,22 @@ from pathlib import Path
 import numpy as np
 
 from challenger.defender import Behaviour
-from challenger.reductions import Reductions
+from challenger.play.reductions import Reductions
 from rollup.batch import Batch, Inclusion
 from rollup.claim import NO_ROOT, Claim, input_root, join, output_root, output_types
-from rollup.encoding import TensorType, TracePolicy
 from rollup.errors import ChainError
+from rollup.form.encoding import TensorType, TracePolicy
+from rollup.form.ops import Access, Monoid, Op, Term, Value
+from rollup.form.program import Program
 from rollup.game.game import MAX_HELPERS
 from rollup.game.moves import Rule
+from rollup.l1.account.signing import trace_root_digest
 from rollup.l1.calls import Call
-from rollup.l1.chain import TRANSACTION_GAS
 from rollup.l1.client import GameRef, L1Client, Receipt
 from rollup.l1.events import Challenged, ChunksJoined, ChunkUploaded, ClaimPosted, Descended
-from rollup.l1.signing import trace_root_digest
+from rollup.l1.node.chain import TRANSACTION_GAS
 from rollup.machine.witness import outline_witness
 from rollup.merkle import branch
-from rollup.ops import Access, Monoid, Op, Term, Value
-from rollup.program import Program
 from rollup.settings import Parameters
 from rollup.types import LEAF_BYTES, DType, Gindex, Root
 from tests.arity import TENSOR_DEPTH, TRACE_DEPTH

@@ -14,12 +14,12 @@ import numpy as np
 from eth_abi.abi import decode
 from eth_tester import EthereumTester, PyEVMBackend
 
-from rollup.encoding import TensorType
+from rollup.form.encoding import TensorType
+from rollup.form.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
+from rollup.form.parts import partition
+from rollup.form.program import Program, constant_root
 from rollup.l1.client import BASE_GAS, FLOOR_7976
 from rollup.machine.reference import Memory
-from rollup.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
-from rollup.parts import partition
-from rollup.program import Program, constant_root
 from rollup.types import DType, Root
 from tests.lockstep.evm import (
     EPILOGUE_TYPES,
@@ -30,8 +30,8 @@ from tests.lockstep.evm import (
     artifact,
     calldata,
 )
-from touchstone.demo import lowered
-from touchstone.digits import digits
+from touchstone.demo.demo import lowered
+from touchstone.demo.digits import digits
 
 SNAPSHOT = Path(__file__).with_name("one_step_gas.json")
 GAS = 20_000_000

@@ -9,8 +9,8 @@ import pytest
 from rollup.audit import gas_bound
 from tests.contracts.one_step_gas import LONGEST, SNAPSHOT, Synthetic, measure
 from tests.lockstep.evm import artifact
-from touchstone.demo import lowered
-from touchstone.digits import digits
+from touchstone.demo.demo import lowered
+from touchstone.demo.digits import digits
 
 TARGETS = {
     "dot i16 x i16, 256": 400_000,

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import pytest
 
 from rollup.audit.prices import PRICES, Prices
-from rollup.ops import Opcode
+from rollup.form.ops import Opcode
 from tests.contracts import around
 from tests.contracts.probes import Meter, Probe, probes
 

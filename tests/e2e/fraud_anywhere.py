@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from challenger.defender import Behaviour
-from challenger.trace import ValueTrace
+from challenger.play.trace import ValueTrace
 from prover import Model
 from rollup.errors import Reverted
 from rollup.game.moves import Rule
@@ -22,9 +22,9 @@ from rollup.l1.events import Challenged, Convicted
 from rollup.machine.witness import step_witness
 from rollup.settings import Parameters
 from rollup.types import Duration, Gindex
-from touchstone.demo import lowered
-from touchstone.digits import digits
-from touchstone.network import Network, Story, resumed
+from touchstone.demo.demo import lowered
+from touchstone.demo.digits import digits
+from touchstone.demo.network import Network, Story, resumed
 
 Values = list[np.ndarray]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from challenger.defender import Behaviour
-from rollup.encoding import TracePolicy
+from rollup.form.encoding import TracePolicy
 from rollup.game.moves import Rule
 from tests.e2e.network import Claimed, Network
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of, with_lie

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from challenger.reductions import Reductions
-from rollup.encoding import TensorType, TracePolicy
+from challenger.play.reductions import Reductions
+from rollup.form.encoding import TensorType, TracePolicy
+from rollup.form.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
+from rollup.form.program import Program, constant_root
 from rollup.game.question import Partial, Question, child_of
-from rollup.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
-from rollup.program import Program, constant_root
 from rollup.types import DType
 
 WIDTH, DOT = 30_000, 16_384

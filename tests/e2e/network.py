@@ -9,16 +9,16 @@ import numpy as np
 
 from challenger.checkers.re_execute import Machine, Reference
 from challenger.defender import Behaviour, Defender
-from challenger.strategy import Trace
-from challenger.trace import SharedTraces
-from challenger.watcher import Watcher
+from challenger.play.strategy import Trace
+from challenger.play.trace import SharedTraces
+from challenger.watch.watcher import Watcher
 from rollup.audit import audit
 from rollup.batch import Inclusion
 from rollup.claim import NO_ROOT, Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
-from rollup.encoding import TracePolicy
-from rollup.l1.chain import EmbeddedChain
+from rollup.form.encoding import TracePolicy
+from rollup.form.program import Program
 from rollup.l1.client import ClaimStatus, L1Client
-from rollup.program import Program
+from rollup.l1.node.chain import EmbeddedChain
 from rollup.settings import Parameters
 from rollup.types import Duration, Root
 from sequencer.sequencer import Sequencer

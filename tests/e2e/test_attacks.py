@@ -12,11 +12,11 @@ import pytest
 from challenger.checkers.inline import CHECKS
 from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour
-from challenger.watcher import Watcher
+from challenger.watch.watcher import Watcher
 from rollup.batch import Inclusion
 from rollup.claim import Claim, PostedClaim, input_root, output_root, posting_gas
-from rollup.encoding import VERSION, Header, TensorType, TracePolicy, decode_header, encode_header
 from rollup.errors import ChainError, ClaimError, EncodingError, Reverted
+from rollup.form.encoding import VERSION, Header, TensorType, TracePolicy, decode_header, encode_header
 from rollup.game.clock import Side
 from rollup.game.moves import Rule
 from rollup.l1.artifacts import artifact
@@ -88,7 +88,7 @@ def test_a_header_that_cannot_be_read_stops_no_watcher(network: Network, monkeyp
     def refuse(header: bytes) -> Header:
         raise EncodingError("a header of some other release; go on without it")
 
-    monkeypatch.setattr("challenger.book.decode_header", refuse)
+    monkeypatch.setattr("challenger.state.book.decode_header", refuse)
     model_id = register(network.client("eve"), encode_header(wide_header(2)))
     claimed = lie_in_output(network, Behaviour.PUBLISHES)
     network.settle()

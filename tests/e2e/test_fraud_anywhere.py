@@ -7,8 +7,8 @@ import pytest
 from challenger.defender import Behaviour
 from prover import Model
 from tests.e2e.fraud_anywhere import campaign
-from touchstone.demo import lowered
-from touchstone.digits import digits
+from touchstone.demo.demo import lowered
+from touchstone.demo.digits import digits
 
 
 @pytest.fixture(scope="module")

@@ -11,16 +11,16 @@ import pytest
 
 from rollup.batch import Batch, Inclusion
 from rollup.claim import NO_ROOT, Claim
-from rollup.encoding import TracePolicy
 from rollup.errors import Reverted
+from rollup.form.encoding import TracePolicy
+from rollup.form.ops import Monoid
+from rollup.form.program import Program
 from rollup.game.moves import Rule
 from rollup.game.question import Partial, Question, decode_results
-from rollup.l1.chain import EmbeddedChain
+from rollup.l1.account.signing import question_node
 from rollup.l1.client import EPILOGUE, NOTHING, At, ClaimStatus, GameRef, L1Client, Receipt
 from rollup.l1.events import CallFailed, Challenged, ClaimPosted, Convicted
-from rollup.l1.signing import question_node
-from rollup.ops import Monoid
-from rollup.program import Program
+from rollup.l1.node.chain import EmbeddedChain
 from rollup.settings import Parameters
 from rollup.types import Gindex, ModelId, Root, Timestamp
 from tests.e2e.toy_program import toy_program

@@ -9,17 +9,17 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from challenger.alerts import Kind
 from challenger.checkers.re_execute import ReExecute
 from challenger.defender import Behaviour
-from challenger.simulation import REFUSALS, Doubtful, Unprovable
-from challenger.watcher import Watcher
+from challenger.play.simulation import REFUSALS, Doubtful, Unprovable
+from challenger.reports.alerts import Kind
+from challenger.watch.watcher import Watcher
 from rollup.audit import audit
-from rollup.encoding import TensorType
 from rollup.errors import AuditError
+from rollup.form.encoding import TensorType
+from rollup.form.ops import Access, Monoid, Op, Term, Value
+from rollup.form.program import Program
 from rollup.l1.client import ClaimStatus
-from rollup.ops import Access, Monoid, Op, Term, Value
-from rollup.program import Program
 from rollup.types import DType
 from tests.challenger.test_watcher import Told
 from tests.e2e.network import Network
@@ -88,7 +88,7 @@ def test_no_bond_is_put_on_what_l1_would_not_see(why: str, monkeypatch: pytest.M
     if why == "L1 sees no difference":
         monkeypatch.setattr(client, "ask_prover", lambda *_: (7, 7))
     else:
-        monkeypatch.setattr("challenger.simulation.TRANSACTION_GAS", 400_000)
+        monkeypatch.setattr("challenger.play.simulation.TRANSACTION_GAS", 400_000)
     lied = [X, np.array([5], np.int64)]
     claimed = network.claim("liar", [X], Published(hole, lied), lied[1:], Behaviour.PUBLISHES)
     for _ in range(REFUSALS - 1):

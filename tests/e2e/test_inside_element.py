@@ -6,10 +6,11 @@ import pytest
 
 from challenger.checkers.re_execute import ReExecute
 from challenger.defender import Behaviour
-from challenger.reductions import Reductions
-from challenger.watcher import Watcher
-from rollup.encoding import TracePolicy
+from challenger.play.reductions import Reductions
+from challenger.watch.watcher import Watcher
 from rollup.errors import Reverted
+from rollup.form.encoding import TracePolicy
+from rollup.form.parts import partition
 from rollup.game.moves import Rule
 from rollup.game.position import leaf_gindex
 from rollup.game.question import Question
@@ -18,7 +19,6 @@ from rollup.l1.client import ClaimStatus, L1Client
 from rollup.l1.events import Answered, Challenged, Descended, Narrowed
 from rollup.machine.reference import Memory
 from rollup.machine.witness import epilogue_witness, outline_witness, part_witness
-from rollup.parts import partition
 from rollup.verdict import Conviction, explain
 from tests.e2e.long_reductions import ARGUED, LARGEST, LIES, SUMMED, Fast, Forged, false_values, inputs, program
 from tests.e2e.network import Claimed, Network, terms
@@ -155,9 +155,9 @@ def test_a_right_claim_survives_whoever_goes_inside_its_elements(value: int) -> 
 
 
 def test_whoever_helps_a_silent_claimant_tells_once_that_it_cannot_inside_an_element() -> None:
-    from challenger.alerts import Kind
-    from challenger.modes import Mode
-    from challenger.watcher import Manner
+    from challenger.reports.alerts import Kind
+    from challenger.watch.modes import Mode
+    from challenger.watch.watcher import Manner
     from tests.challenger.test_watcher import Told
 
     net = network()

@@ -6,19 +6,19 @@ import pytest
 
 from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour
-from challenger.player import layout_of
-from challenger.strategy import accuse, leftmost_difference
-from challenger.watcher import Watcher
-from challenger.witnesses import witness
+from challenger.play.player import layout_of
+from challenger.play.strategy import accuse, leftmost_difference
+from challenger.play.witnesses import witness
+from challenger.watch.watcher import Watcher
 from rollup.claim import NO_ROOT
-from rollup.encoding import TracePolicy
 from rollup.errors import AuditError, ProgramError, Reverted
+from rollup.form.encoding import TracePolicy
+from rollup.form.program import Program
 from rollup.game.moves import Rule
+from rollup.l1.account.signing import trace_root_digest
 from rollup.l1.client import At, ClaimStatus
 from rollup.l1.events import Challenged
-from rollup.l1.signing import trace_root_digest
 from rollup.machine.witness import step_witness
-from rollup.program import Program
 from rollup.types import Gindex
 from tests.arity import deep_program
 from tests.e2e.lies import INPUTS, LIES, PROGRAMS, RIGHT, lie_about_input, lie_in_op, lie_in_output

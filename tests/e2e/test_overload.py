@@ -7,8 +7,8 @@ from dataclasses import astuple, replace
 import pytest
 
 from challenger.defender import Behaviour
-from challenger.watcher import Watcher
-from rollup.encoding import TracePolicy
+from challenger.watch.watcher import Watcher
+from rollup.form.encoding import TracePolicy
 from rollup.l1.calls import Call
 from rollup.l1.client import ClaimStatus, L1Client
 from rollup.l1.events import Challenged, ChallengeLost, Convicted

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from tests import machine
 from tests.e2e.test_devnet import infer, network
-from touchstone.digits import digits
+from touchstone.demo.digits import digits
 
 pytestmark = pytest.mark.browser
 

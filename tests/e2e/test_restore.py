@@ -12,9 +12,9 @@ import httpx
 import numpy as np
 import pytest
 
-from challenger.book import Book
 from challenger.defender import Behaviour, Defender
-from challenger.trace import ValueTrace
+from challenger.play.trace import ValueTrace
+from challenger.state.book import Book
 from prover.executor import Executor
 from rollup.claim import ClaimId
 from rollup.errors import ChainError
@@ -25,7 +25,7 @@ from tests.anvil import Anvil
 from tests.campaigns.network import Network
 from tests.e2e.toy_program import toy_inputs, toy_numbers, toy_program
 from tests.postgres import Postgres
-from touchstone.lies import About, lie, signed
+from touchstone.lying.lies import About, lie, signed
 
 TERMS = Parameters(window=Duration(7200), clock=Duration(3600), arity=5)
 """Nothing runs out unless the test moves the chain's time, however slow the machine is."""

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from rollup.claim import NO_ROOT
-from rollup.encoding import TensorType, TracePolicy
+from rollup.form.encoding import TensorType, TracePolicy
+from rollup.form.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
+from rollup.form.program import Program, constant_root
 from rollup.machine.reference import Memory, run
 from rollup.merkle import TraceTree, tensor_tree
-from rollup.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
-from rollup.program import Program, constant_root
 from rollup.types import DType
 
 WIDTH = 600

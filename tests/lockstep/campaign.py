@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from prover.executor import Executor
+from rollup.form.ops import Op
+from rollup.form.parts import partition
+from rollup.form.program import Program
 from rollup.game.question import Partial, accumulator, combine
 from rollup.machine.reference import Memory, run
-from rollup.ops import Op
-from rollup.parts import partition
-from rollup.program import Program
 from tests.lockstep import reductions
 from tests.lockstep.evm import Execution, Prover, seed_of
 from tests.lockstep.programs import draw

@@ -16,10 +16,10 @@ from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
 
 from rollup.errors import TouchstoneError
+from rollup.form.program import Program
 from rollup.machine.reference import Memory
 from rollup.machine.witness import epilogue_witness, outline_witness, padding_witness, part_witness, step_witness
 from rollup.merkle import TraceTree, tensor_tree
-from rollup.program import Program
 from rollup.types import LEAF_BYTES, Root
 
 ARTIFACT = Path(__file__).parents[2] / "contracts" / "artifacts" / "OneStepProver.json"

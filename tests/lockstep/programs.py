@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from rollup.encoding import TensorType
-from rollup.ops import (
+from rollup.form.encoding import TensorType
+from rollup.form.ops import (
     INSTRUCTIONS,
     ITERATION,
     Access,
@@ -24,8 +24,8 @@ from rollup.ops import (
     Term,
     Value,
 )
-from rollup.parts import Partition
-from rollup.program import Program, constant_root
+from rollup.form.parts import Partition
+from rollup.form.program import Program, constant_root
 from rollup.types import DType, Root
 
 T = TypeVar("T")

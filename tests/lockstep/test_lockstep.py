@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
+from rollup.form.ops import Monoid, Opcode, wrap
+from rollup.form.parts import partition
+from rollup.form.program import Program
 from rollup.machine.reference import run
 from rollup.machine.witness import TRACE, _descriptor, runs
 from rollup.merkle import multiproof
-from rollup.ops import Monoid, Opcode, wrap
-from rollup.parts import partition
-from rollup.program import Program
 from rollup.types import LEAF_BYTES, DType
 from tests.lockstep.campaign import Tally, compare
 from tests.lockstep.evm import Disputed, Execution, Prover, Refused

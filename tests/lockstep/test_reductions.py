@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rollup.encoding import TensorType
-from rollup.ops import Monoid, Op
-from rollup.program import Program
+from rollup.form.encoding import TensorType
+from rollup.form.ops import Monoid, Op
+from rollup.form.program import Program
 from rollup.types import DType
 from tests.lockstep.campaign import Tally, compare_reduction
 from tests.lockstep.evm import Execution, Prover, seed_of

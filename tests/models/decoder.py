@@ -11,12 +11,12 @@ import jax
 import numpy as np
 
 from prover import LanguageModel, Model, load_gguf, lower
-from prover.generation import Generator, generate
+from prover.language.generation import Generator, generate
 from prover.trace import trace_bytes
 from tests.models.case import Sample
 from tests.models.rows import Row, at_least, at_most, figure, percent, within
 from tests.models.texts import calibration_text, held_out_text, reference_text
-from touchstone.samples import windows
+from touchstone.models.samples import windows
 
 LENGTH = 128
 SHORT = 16

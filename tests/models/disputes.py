@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from challenger.defender import Behaviour
-from challenger.trace import ValueTrace
+from challenger.play.trace import ValueTrace
 from prover import Model
 from prover.executor import Executor
 from rollup.game.moves import Rule
@@ -17,7 +17,7 @@ from rollup.l1.events import Convicted
 from rollup.merkle import tensor_tree
 from rollup.settings import Parameters
 from rollup.types import Duration, Root
-from touchstone.network import Network, Story
+from touchstone.demo.network import Network, Story
 
 Array = np.ndarray
 

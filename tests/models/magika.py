@@ -126,7 +126,14 @@ def files() -> tuple[tuple[str, bytes], ...]:
 
 def calibration() -> list[Sample]:
     """Other files than the held-out ones."""
-    names = ("rollup/ops.py", "contracts/src/RollupChain.sol", "README.md", "LICENSE", "Dockerfile", "ops/alerts.yml")
+    names = (
+        "rollup/form/ops.py",
+        "contracts/src/RollupChain.sol",
+        "README.md",
+        "LICENSE",
+        "Dockerfile",
+        "ops/alerts.yml",
+    )
     own = [(ROOT / name).read_bytes() for name in names]
     made = [gzip.compress(own[0], mtime=0), np.random.default_rng(6).bytes(5000), b"<p>hello</p>", b"[1, 2, 3]\n" * 50]
     return [(features(data),) for data in (*own, *made)]

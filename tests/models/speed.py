@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover import Model, load
+from prover.executor.incremental import Incremental
 from prover.gguf.transformer import forward
-from prover.incremental import Incremental
 from tests.models import float_decode
 from tests.models.decoder import Decoder
 from tests.models.rows import Row, at_most, every, figure, text

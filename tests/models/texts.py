@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from pydoc_data.topics import topics
 
-from touchstone.generation import TEXT
+from touchstone.models.generation import TEXT
 
 LOCK = Path(__file__).parents[2] / "requirements.lock"
 MARKUP = re.compile(r"[`*_#|<>{}\[\]=/\\@]")

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rollup.encoding import TensorType
-from rollup.ops import ITERATION, Access, Carried, Constant, Instr, Monoid, Op, Opcode, Term, Value
-from rollup.program import Program, constant_root
+from rollup.form.encoding import TensorType
+from rollup.form.ops import ITERATION, Access, Carried, Constant, Instr, Monoid, Op, Opcode, Term, Value
+from rollup.form.program import Program, constant_root
 from rollup.types import DType, Root
 
 Array = np.ndarray

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from prover.canonical import canonical
+from prover.lowering.emit.canonical import canonical
 from rollup.audit.canonical import canonical as findings
-from rollup.encoding import TensorType
+from rollup.form.encoding import TensorType
+from rollup.form.ops import ITERATION, Access, Carried, Instr, Monoid, Op, Opcode, Term, Value
+from rollup.form.program import Program
 from rollup.machine.reference import run
-from rollup.ops import ITERATION, Access, Carried, Instr, Monoid, Op, Opcode, Term, Value
-from rollup.program import Program
 from rollup.types import DType
 from tests.lockstep.evm import seed_of
 

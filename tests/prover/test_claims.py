@@ -9,11 +9,11 @@ from prover.claims import make_claim
 from prover.executor import Executor
 from prover.model import Model
 from rollup.claim import MAX_CLAIM_BYTES, NO_ROOT, problems
-from rollup.encoding import TensorType, TracePolicy
 from rollup.errors import ClaimError, ExecutionError
-from rollup.l1.signing import Domain, Signer, claim_id, recover
-from rollup.ops import Access, Monoid, Op, Term, Value
-from rollup.program import Program
+from rollup.form.encoding import TensorType, TracePolicy
+from rollup.form.ops import Access, Monoid, Op, Term, Value
+from rollup.form.program import Program
+from rollup.l1.account.signing import Domain, Signer, claim_id, recover
 from rollup.types import DType, Timestamp
 
 SIGNER = Signer.from_key(b"\x01" * 32)

@@ -8,9 +8,9 @@ import pytest
 from prover.executor import Executor, kernel
 from prover.executor.kernel import TURNED, WHOLE
 from prover.selftest import self_test
+from rollup.form.ops import Monoid, Value
+from rollup.form.program import ALIGNMENT, Program, aligned
 from rollup.machine.reference import run
-from rollup.ops import Monoid, Value
-from rollup.program import ALIGNMENT, Program, aligned
 from rollup.types import DType
 from tests.prover import hand
 

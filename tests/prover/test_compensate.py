@@ -11,14 +11,14 @@ import pytest
 from jax import lax
 
 from prover import lower
-from prover.capture import Graph, capture
-from prover.formats import Formats, quantize, weight_steps
-from prover.passes import compensate
-from prover.passes.calibrate import calibrate
-from prover.passes.compensate import compensated
-from prover.passes.fold import fold
-from prover.passes.infinity import HUGE
-from prover.passes.plan import plan
+from prover.lowering.capture import Graph, capture
+from prover.lowering.formats import Formats, quantize, weight_steps
+from prover.lowering.passes import compensate
+from prover.lowering.passes.calibrate import calibrate
+from prover.lowering.passes.compensate import compensated
+from prover.lowering.passes.fold import fold
+from prover.lowering.passes.infinity import HUGE
+from prover.lowering.passes.plan import plan
 from rollup.types import DType
 
 NARROW = Formats(weight_bits=8)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from prover import Model, load, lower
-from prover.passes.plan import POSTED_ELEMENTS
+from prover.lowering.passes.plan import POSTED_ELEMENTS
 from rollup.errors import ExecutionError
 from rollup.numbers import at_end
 from rollup.types import DType

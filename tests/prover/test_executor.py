@@ -13,9 +13,9 @@ import pytest
 
 from prover.executor import Executor, conv, executor, reduce, stages
 from rollup.errors import AuditError, ExecutionError
+from rollup.form.ops import INSTRUCTIONS, Instr, Monoid, Opcode
+from rollup.form.program import Program
 from rollup.machine.reference import run
-from rollup.ops import INSTRUCTIONS, Instr, Monoid, Opcode
-from rollup.program import Program
 from rollup.types import DType
 from tests.lockstep.programs import EDGES, draw
 from tests.prover import hand
@@ -250,7 +250,7 @@ def test_importing_and_running_changes_no_global_setting() -> None:
     script = (
         "import jax, numpy as np; before = dict(jax.config.values);"
         "import prover.executor, prover.trace, prover.selftest;"
-        "from tests.prover import hand; from rollup.ops import Monoid;"
+        "from tests.prover import hand; from rollup.form.ops import Monoid;"
         "m = prover.executor.Executor(hand.pooling(Monoid.MAX, 2, 2, 0)); m.outputs([np.zeros((2, 9, 9), np.int16)]);"
         "assert dict(jax.config.values) == before; assert jax.numpy.arange(3).dtype == np.int32"
     )

@@ -16,13 +16,13 @@ import pytest
 
 from prover import Model, load, lower
 from prover.fidelity import Comparison, Fidelity, cosine, divergence, fidelity_of
+from prover.lowering.targets import Target
 from prover.model import BATCH
 from prover.saturation import run_counted, saturation
-from prover.targets import Target
 from prover.trace import Trace
-from rollup.encoding import TensorType
 from rollup.errors import ExecutionError, LoweringError
-from rollup.interface import Named
+from rollup.form.encoding import TensorType
+from rollup.form.interface import Named
 from rollup.types import DType
 from tests.prover.cases import reals
 

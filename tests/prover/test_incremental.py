@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from prover import LanguageModel, Model, load_gguf, lower
-from prover.generation import Generator, generate
-from prover.incremental import Incremental
-from rollup.encoding import TensorType
+from prover.executor.incremental import Incremental
+from prover.language.generation import Generator, generate
 from rollup.errors import ExecutionError, UnsupportedError
+from rollup.form.encoding import TensorType
+from rollup.form.ops import Instr, Monoid, Opcode, Value
+from rollup.form.program import Program
 from rollup.machine.reference import run
-from rollup.ops import Instr, Monoid, Opcode, Value
-from rollup.program import Program
 from rollup.types import DType
 from tests.models.tiny_llama import write_tiny_llama
 from tests.prover import hand

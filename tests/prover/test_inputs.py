@@ -17,8 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from prover import lower
-from prover.capture import capture, evaluate
-from prover.passes.balance import balanced
+from prover.lowering.capture import capture, evaluate
+from prover.lowering.passes.balance import balanced
 from rollup.types import DType
 from tests.prover.cases import reals
 

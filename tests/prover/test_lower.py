@@ -16,16 +16,16 @@ from jax import lax
 from jax.extend import core
 
 from prover import Model, load, lower
-from prover.capture import Graph, Var, capture
-from prover.draft import Coder, Draft
-from prover.expansions import EXPANSIONS
 from prover.fidelity import Fidelity
-from prover.passes.calibrate import Range
-from prover.rules import RULES, linear
-from prover.rules.multipliers import Multipliers
+from prover.lowering.capture import Graph, Var, capture
+from prover.lowering.emit.draft import Coder, Draft
+from prover.lowering.expansions import EXPANSIONS
+from prover.lowering.passes.calibrate import Range
+from prover.lowering.rules import RULES, linear
+from prover.lowering.rules.multipliers import Multipliers
 from rollup.audit import intervals
 from rollup.errors import EncodingError, ExecutionError, LoweringError, UnsupportedError
-from rollup.interface import encode_interface
+from rollup.form.interface import encode_interface
 from tests.prover.cases import CASES, lstm, reals
 
 EXAMPLE = reals(3, 4)

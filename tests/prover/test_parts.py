@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from prover import lower
-from prover.parts import Depths, candidates, divided
+from prover.lowering.emit.parts import Depths, candidates, divided
 from rollup.audit import examine
 from rollup.audit.canonical import canonical as findings
+from rollup.form.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
+from rollup.form.parts import is_canonical, partition
 from rollup.machine.reference import Memory
-from rollup.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
-from rollup.parts import is_canonical, partition
 from rollup.types import DType, Root
 
 DEPTHS = Depths(8, 12, 5)

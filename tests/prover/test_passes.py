@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from jax import lax
 
-from prover.capture import Graph, Stacked, capture, evaluate
-from prover.passes import calibrate as passes
-from prover.passes.calibrate import calibrate
-from prover.passes.drawn import drawn
-from prover.passes.fold import fold
-from prover.passes.plan import Plan
+from prover.lowering.capture import Graph, Stacked, capture, evaluate
+from prover.lowering.passes import calibrate as passes
+from prover.lowering.passes.calibrate import calibrate
+from prover.lowering.passes.drawn import drawn
+from prover.lowering.passes.fold import fold
+from prover.lowering.passes.plan import Plan
 from rollup.errors import LoweringError
 from tests.prover.cases import CASES, Case, reals
 

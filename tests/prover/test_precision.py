@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from prover import Model, lower
-from prover.passes.noise import rounding_costs
-from prover.precision import Compared
+from prover.lowering.passes.noise import rounding_costs
+from prover.lowering.precision import Compared
 from rollup.errors import LoweringError
-from touchstone.compare import first_lost, table
+from touchstone.models.compare import first_lost, table
 
 RANDOM = np.random.default_rng(7)
 OFFSET = 1000.0
@@ -78,7 +78,7 @@ def lowered(fn: Callable[..., Any], samples: Sequence[Sample]) -> Model:
 def starved() -> Model:
     """The network with 16 bits for its offset value, as it would be lowered if nobody looked at what came out."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_module("prover.lower"), "ATTEMPTS", 0)
+        patch.setattr(import_module("prover.lowering.lower"), "ATTEMPTS", 0)
         return lowered(offset, rows(4))
 
 
@@ -132,8 +132,8 @@ def test_lowering_gives_more_bits_to_what_costs_the_result_most() -> None:
 
 
 def test_the_cost_of_rounding_is_what_rounding_costs(starved: Model) -> None:
-    from prover.capture import capture
-    from prover.passes.simplify import simplified
+    from prover.lowering.capture import capture
+    from prover.lowering.passes.simplify import simplified
 
     given = rows(4)
     graph = simplified(capture(offset, given[0])[0])

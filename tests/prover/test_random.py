@@ -11,8 +11,8 @@ import pytest
 from jax import lax
 
 from prover import lower
-from prover.capture import capture
-from prover.passes.drawn import drawn
+from prover.lowering.capture import capture
+from prover.lowering.passes.drawn import drawn
 from rollup.errors import UnsupportedError
 from tests.prover.cases.random import ABOVE, TINY, between, gumbel, normal
 

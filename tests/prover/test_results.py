@@ -12,10 +12,10 @@ import pytest
 from jax import lax
 
 from prover import lower
-from prover.capture import capture
+from prover.lowering.capture import capture
+from prover.lowering.passes.plan import POSTED_ELEMENTS, plan
+from prover.lowering.passes.signs import Sign, signs
 from prover.model import Model
-from prover.passes.plan import POSTED_ELEMENTS, plan
-from prover.passes.signs import Sign, signs
 from rollup.types import DType
 from tests.prover.cases import reals
 

@@ -9,9 +9,9 @@ import pytest
 from prover.executor import Executor, code, conv, reduce
 from prover.selftest import Independent, self_test
 from rollup.errors import InexactMachine
+from rollup.form.ops import Constant, Monoid, Opcode
+from rollup.form.program import Program
 from rollup.machine.reference import run
-from rollup.ops import Constant, Monoid, Opcode
-from rollup.program import Program
 from rollup.types import DType
 from tests.lockstep.programs import draw
 from tests.prover import hand

@@ -10,9 +10,9 @@ from prover.executor.hoist import RULES_AHEAD, hoist
 from prover.executor.sharing import signature
 from prover.executor.stages import Stage
 from prover.selftest import self_test
+from rollup.form.ops import INSTRUCTIONS, Instr, Monoid, Opcode, Value, wrap
+from rollup.form.program import Program
 from rollup.machine.reference import run
-from rollup.ops import INSTRUCTIONS, Instr, Monoid, Opcode, Value, wrap
-from rollup.program import Program
 from rollup.types import DType
 from tests.lockstep.programs import EDGES
 from tests.prover import hand

@@ -10,7 +10,7 @@ import pytest
 
 from prover import Model, lower
 from prover.fidelity import Fidelity
-from prover.targets import MEASURES, Target, choose
+from prover.lowering.targets import MEASURES, Target, choose
 from rollup.errors import LoweringError
 from tests.prover.cases import reals
 

@@ -8,9 +8,9 @@ import pytest
 from prover.executor import Executor
 from prover.trace import Trace
 from rollup.errors import ExecutionError
+from rollup.form.ops import Monoid
 from rollup.machine.reference import run
 from rollup.merkle import hash_node, tensor_tree, zero
-from rollup.ops import Monoid
 from rollup.types import LEAF_BYTES, DType, Gindex
 from tests.lockstep.programs import draw
 from tests.prover import hand

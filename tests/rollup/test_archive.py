@@ -11,7 +11,7 @@ import pytest
 
 from rollup.archive import ArchiveLimits, Programs, pack, unpack
 from rollup.errors import AuditError, EncodingError, ProgramError
-from rollup.program import Program
+from rollup.form.program import Program
 from rollup.types import Root
 from tests.e2e.toy_program import toy_program
 

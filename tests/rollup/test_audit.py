@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 import rollup.audit.form
 from prover.trace import Trace
-from rollup.affine import producers
 from rollup.audit import (
     GAS_LIMIT,
     GAS_LIMIT_7976,
@@ -26,13 +25,14 @@ from rollup.audit import (
 )
 from rollup.audit.intervals import INT64, RULES
 from rollup.audit.prices import EIP_7976, PRAGUE
-from rollup.encoding import Header, TensorType
 from rollup.errors import AuditError
+from rollup.form.affine import producers
+from rollup.form.encoding import Header, TensorType
+from rollup.form.ops import INSTRUCTIONS, Access, Carried, Constant, Instr, Monoid, Op, Opcode, Term, Value
+from rollup.form.parts import partition
+from rollup.form.program import Program, Segment, constant_root
 from rollup.machine.reference import run
 from rollup.machine.witness import epilogue_witness, part_witness, step_witness
-from rollup.ops import INSTRUCTIONS, Access, Carried, Constant, Instr, Monoid, Op, Opcode, Term, Value
-from rollup.parts import partition
-from rollup.program import Program, Segment, constant_root
 from rollup.types import LEAF_BYTES, DType
 from tests.lockstep.programs import draw
 from tests.prover import hand

@@ -10,11 +10,11 @@ import pytest
 import rollup.audit.leaves
 import rollup.merkle
 from rollup.audit.leaves import Cut, Touched, siblings, touched
+from rollup.form.ops import ITERATION, Access, Monoid, Op, Term, Value
+from rollup.form.parts import Partition, partition
 from rollup.machine.reference import Step, unravel
 from rollup.machine.witness import runs
 from rollup.merkle import depth_for
-from rollup.ops import ITERATION, Access, Monoid, Op, Term, Value
-from rollup.parts import Partition, partition
 from rollup.types import DType
 
 LEAF = 32

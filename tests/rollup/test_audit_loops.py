@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from rollup.audit import Range, check_form, intervals
+from rollup.form.ops import Access, Carried, Instr, Monoid, Op, Opcode, Value
+from rollup.form.program import Program
 from rollup.machine.reference import run
-from rollup.ops import Access, Carried, Instr, Monoid, Op, Opcode, Value
-from rollup.program import Program
 from rollup.types import DType
 from tests.prover import hand
 

@@ -23,8 +23,8 @@ from rollup.claim import (
     problems,
     split,
 )
-from rollup.encoding import Header, TensorType, TracePolicy
 from rollup.errors import ClaimError
+from rollup.form.encoding import Header, TensorType, TracePolicy
 from rollup.merkle import hash_node, tensor_tree, zero
 from rollup.types import DType, Root
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollup.encoding import (
+from rollup.errors import EncodingError
+from rollup.form.encoding import (
     Header,
     TensorType,
     TracePolicy,
@@ -18,8 +19,7 @@ from rollup.encoding import (
     encode_header,
     encode_op,
 )
-from rollup.errors import EncodingError
-from rollup.ops import INSTRUCTIONS, Access, Carried, Constant, Instr, Monoid, Op, Opcode, Term, Value
+from rollup.form.ops import INSTRUCTIONS, Access, Carried, Constant, Instr, Monoid, Op, Opcode, Term, Value
 from rollup.types import DType, Root
 from tests.lockstep.programs import draw
 

@@ -9,18 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollup.encoding import Header, TensorType, TracePolicy
 from rollup.errors import CommitmentError, EncodingError
-from rollup.interface import (
-    DTYPES,
-    MOST_DEPTH,
-    MOST_NAME,
-    Interface,
-    Named,
-    decode_interface,
-    encode_interface,
-)
-from rollup.program import Program, proven_interface
+from rollup.form.encoding import Header, TensorType, TracePolicy
+from rollup.form.interface import DTYPES, MOST_DEPTH, MOST_NAME, Interface, Named, decode_interface, encode_interface
+from rollup.form.program import Program, proven_interface
 from rollup.types import DType, Root
 from tests.e2e.toy_program import toy_program
 

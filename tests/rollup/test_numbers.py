@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollup.encoding import Header, TensorType, TracePolicy
-from rollup.interface import Interface, Named
+from rollup.form.encoding import Header, TensorType, TracePolicy
+from rollup.form.interface import Interface, Named
 from rollup.numbers import at_end, at_ends, saturated
 from rollup.types import DType
 

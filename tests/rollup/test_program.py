@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from rollup.errors import EncodingError, ProgramError
+from rollup.form.program import Program, constant_root
 from rollup.merkle import hash_descriptor, hash_header, hash_interface
-from rollup.program import Program, constant_root
 from rollup.types import Gindex, Root
 from tests.e2e.toy_program import toy_program
 from tests.lockstep.programs import draw

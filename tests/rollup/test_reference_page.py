@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollup.ops import INSTRUCTIONS, MONOIDS
+from rollup.form.ops import INSTRUCTIONS, MONOIDS
 from rollup.reference_page import PAGE, instruction_section, page
 
 

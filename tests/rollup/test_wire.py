@@ -11,7 +11,7 @@ from rollup import wire
 from rollup.batch import Inclusion
 from rollup.claim import Claim, PostedClaim
 from rollup.errors import ClaimError
-from rollup.l1.signing import checksummed
+from rollup.l1.account.signing import checksummed
 from rollup.settings import MOST_MONEY, Parameters
 
 hashes = st.binary(min_size=32, max_size=32)

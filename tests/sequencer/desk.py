@@ -6,17 +6,17 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from rollup.claim import Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
-from rollup.l1.chain import Chain
+from rollup.form.program import Program
+from rollup.l1.account.signing import Signer
 from rollup.l1.client import L1Client
 from rollup.l1.events import ClaimPosted
-from rollup.l1.signing import Signer
-from rollup.program import Program
+from rollup.l1.node.chain import Chain
 from rollup.types import Duration
-from sequencer.admission import Admission
 from sequencer.batcher import Batcher
-from sequencer.intake import Intake
+from sequencer.intake.admission import Admission
+from sequencer.intake.intake import Intake
+from sequencer.intake.limits import Limits
 from sequencer.lease import Lease
-from sequencer.limits import Limits
 from sequencer.mirror import Mirror
 from sequencer.states import State
 from sequencer.store import Store

@@ -9,11 +9,11 @@ from functools import cache
 
 from challenger.defender import Behaviour
 from rollup.claim import Address, ClaimId, PostedClaim
-from rollup.encoding import TracePolicy
+from rollup.form.encoding import TracePolicy
 from rollup.l1.client import ClaimStatus
 from rollup.l1.events import Challenged, Logged
-from rollup.l1.finality import Block
 from rollup.l1.follow import News
+from rollup.l1.node.finality import Block
 from rollup.types import Gindex, Root
 from sequencer.games import Said
 from sequencer.states import NewClaim, State

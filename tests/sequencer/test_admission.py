@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from rollup.errors import ClaimError
-from rollup.l1.chain import EmbeddedChain
 from rollup.l1.client import L1Client
+from rollup.l1.node.chain import EmbeddedChain
 from rollup.types import Duration
-from sequencer.refusals import Busy
+from sequencer.intake.refusals import Busy
 from sequencer.states import State
 from sequencer.store import Store
 from tests.e2e.network import TERMS

@@ -11,17 +11,17 @@ from dataclasses import replace
 import pytest
 
 from rollup.claim import Address, ClaimId, PostedClaim
-from rollup.encoding import TracePolicy
 from rollup.errors import ChainError, ClaimError, MoveError, Refused, StaleView
-from rollup.l1.chain import EmbeddedChain
+from rollup.form.encoding import TracePolicy
+from rollup.form.program import Program
+from rollup.l1.account.fees import FeePolicy
 from rollup.l1.client import L1Client, Receipt
-from rollup.l1.fees import FeePolicy
+from rollup.l1.node.chain import EmbeddedChain
 from rollup.merkle import tensor_tree
-from rollup.program import Program
 from rollup.types import LEAF_BYTES, Duration, Root
-from sequencer import screening
+from sequencer.intake import screening
+from sequencer.intake.limits import Limits
 from sequencer.lease import Lease
-from sequencer.limits import Limits
 from sequencer.states import State, Switch
 from sequencer.store import Store
 from tests.anvil import Anvil

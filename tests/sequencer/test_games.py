@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from rollup.claim import NO_ROOT, Address, ClaimId
+from rollup.form.ops import Monoid
 from rollup.game.moves import Rule
 from rollup.game.question import Partial, Question, child_of, encode_results
+from rollup.l1.account.signing import question_node
 from rollup.l1.events import Answered, Challenged, Convicted, Descended, Event, Narrowed, TraceRootSet
-from rollup.l1.signing import question_node
-from rollup.ops import Monoid
 from rollup.types import Gindex, Root, Timestamp
 from sequencer.games import Board, Said, question_json, question_of
 from sequencer.states import Move

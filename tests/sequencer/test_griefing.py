@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from rollup.claim import Claim, PostedClaim, input_root, output_root
-from rollup.encoding import Header, TensorType, TracePolicy, encode_header
 from rollup.errors import ClaimError, Reverted
-from rollup.l1.chain import EmbeddedChain
+from rollup.form.encoding import Header, TensorType, TracePolicy, encode_header
 from rollup.l1.client import L1Client, Receipt
 from rollup.l1.events import ClaimPosted, ModelRegistered
+from rollup.l1.node.chain import EmbeddedChain
 from rollup.types import DType, Duration, ModelId, Root
 from sequencer.api.claims import inclusion_of
-from sequencer.limits import Limits
+from sequencer.intake.limits import Limits
 from sequencer.sequencer import Sequencer
 from sequencer.states import State
 from sequencer.store import Store

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollup.encoding import TracePolicy
+from rollup.form.encoding import TracePolicy
 from rollup.l1.events import ClaimPosted, ClaimSkipped
 from rollup.l1.follow import News
 from sequencer.mirror import Mirror

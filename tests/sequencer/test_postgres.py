@@ -8,7 +8,7 @@ import pytest
 
 from rollup import wire
 from rollup.types import Duration
-from sequencer.limits import Limits
+from sequencer.intake.limits import Limits
 from tests.postgres import Postgres
 from tests.sequencer.api.test_claims import problem
 from tests.sequencer.api.test_events import listening

@@ -8,12 +8,12 @@ import pytest
 
 from rollup import wire
 from rollup.archive import Programs
-from rollup.l1.chain import EmbeddedChain
 from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.node.chain import EmbeddedChain
 from rollup.service.server import serve
 from rollup.types import Duration
 from sequencer.admin.tokens import Tokens
-from sequencer.limits import Limits
+from sequencer.intake.limits import Limits
 from sequencer.service import SequencerOptions, SequencerService
 from sequencer.states import State, Switch
 from sequencer.store import Store

@@ -8,8 +8,8 @@ import pytest
 
 from rollup.game.stopping import StoppingClock
 from rollup.l1.events import BatchPosted, ClaimPosted, ClaimSkipped, ClockStopped, Event, Logged, NonceCancelled
-from rollup.l1.finality import Block
 from rollup.l1.follow import News
+from rollup.l1.node.finality import Block
 from rollup.types import Duration, Root, Timestamp
 from sequencer.games import Said
 from sequencer.states import NewClaim, State

@@ -12,7 +12,7 @@ from alembic import command
 
 from rollup.errors import ClaimError
 from rollup.types import ModelId, Root, Timestamp
-from sequencer.refusals import NameTaken, Paused
+from sequencer.intake.refusals import NameTaken, Paused
 from sequencer.states import Accepted, Held, Model, State, Switch
 from sequencer.store import Store, StoreError, schema
 from sequencer.store.changes import Changes

@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from rollup.errors import ClaimError
-from sequencer.refusals import Busy, Paused
+from sequencer.intake.refusals import Busy, Paused
+from sequencer.intake.writer import Writer
 from sequencer.states import Accepted, NewClaim, State, Switch
 from sequencer.store import Store, StoreError
-from sequencer.writer import Writer
 from tests.sequencer.examples import claim_id, new_claim
 
 

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
-from rollup.ops import Monoid
+from rollup.form.ops import Monoid
 from rollup.service import logs
 from rollup.service.web import serve
 from sequencer.states import State, Switch

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from prover.fidelity import OutputFidelity
-from rollup.program import Program
+from rollup.form.program import Program
 from touchstone.cli import main
 
 SAMPLES = np.linspace(-1, 1, 24, dtype=np.float32).reshape(6, 4)

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from prover import lower
-from rollup.encoding import TensorType, TracePolicy
-from rollup.program import Program
+from rollup.form.encoding import TensorType, TracePolicy
+from rollup.form.program import Program
 from rollup.types import DType
 from tests.e2e.toy_program import toy_program
 from touchstone.cli import main

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from touchstone.demo import HONEST, LIES, NEXT, TERMS_IN_WORDS, WIDTH, paragraph, run
+from touchstone.demo.demo import HONEST, LIES, NEXT, TERMS_IN_WORDS, WIDTH, paragraph, run
 
 
 def test_paragraphs_tear_no_word_and_no_coordinates_apart() -> None:

@@ -14,19 +14,19 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rollup.errors import SettingsError
-from rollup.l1.chain import Chain
 from rollup.l1.deployment import Deployment
-from rollup.l1.development import KEYS, DevelopmentChain
+from rollup.l1.node.chain import Chain
+from rollup.l1.node.development import KEYS, DevelopmentChain
 from rollup.settings import MAX_ARITY
 from rollup.types import Duration
-from touchstone import gas
 from touchstone.cli import main
-from touchstone.deploy import Plan
+from touchstone.deployment import gas
+from touchstone.deployment.deploy import Plan
+from touchstone.deployment.gas import Gas
+from touchstone.deployment.guarantees import guarantees
+from touchstone.deployment.terms import DEVELOPMENT_CHAINS, FACTOR, Terms, bonds, dangers, times
 from touchstone.devnet.chain import ChainServer
-from touchstone.gas import Gas
-from touchstone.guarantees import guarantees
-from touchstone.settings import DeploySettings, load
-from touchstone.terms import DEVELOPMENT_CHAINS, FACTOR, Terms, bonds, dangers, times
+from touchstone.settings.settings import DeploySettings, load
 
 ROOT = Path(__file__).parents[2]
 PARAMS = ROOT / "ops" / "params"
@@ -79,7 +79,7 @@ def deploy(endpoint: str, *arguments: str, key: str | None = KEYS[0]) -> Result:
 
 def on_a_real_chain(monkeypatch: pytest.MonkeyPatch) -> None:
     """The development chain counts as one with real money."""
-    monkeypatch.setattr("touchstone.deploy.DEVELOPMENT_CHAINS", frozenset())
+    monkeypatch.setattr("touchstone.deployment.deploy.DEVELOPMENT_CHAINS", frozenset())
 
 
 @pytest.mark.parametrize("file", REAL, ids=lambda file: file.stem)

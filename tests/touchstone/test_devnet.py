@@ -12,11 +12,11 @@ import pytest
 
 from rollup.claim import Address
 from rollup.errors import Behind, ChainError, Reverted
-from rollup.l1.chain import Chain
+from rollup.l1.account.signing import Signer
 from rollup.l1.client import L1Client
-from rollup.l1.development import ACCOUNT_WEI, CHAIN_ID, DevelopmentChain, RpcError, accounts
 from rollup.l1.events import ModelRegistered
-from rollup.l1.signing import Signer
+from rollup.l1.node.chain import Chain
+from rollup.l1.node.development import ACCOUNT_WEI, CHAIN_ID, DevelopmentChain, RpcError, accounts
 from rollup.settings import Parameters
 from rollup.types import Duration
 from tests.e2e.toy_program import toy_program

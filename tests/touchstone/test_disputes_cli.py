@@ -17,26 +17,26 @@ from structlog.testing import capture_logs
 
 from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour
-from challenger.trace import SharedTraces
-from challenger.watcher import Watcher
+from challenger.play.trace import SharedTraces
+from challenger.watch.watcher import Watcher
 from rollup.archive import Programs
 from rollup.claim import Claim, input_root, join, output_root, output_types
-from rollup.encoding import TracePolicy
+from rollup.form.encoding import TracePolicy
 from rollup.game.moves import Rule
-from rollup.l1.chain import Chain
+from rollup.l1.account.keys import load_signer
 from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
-from rollup.l1.development import KEYS, DevelopmentChain
-from rollup.l1.keys import load_signer
+from rollup.l1.node.chain import Chain
+from rollup.l1.node.development import KEYS, DevelopmentChain
 from rollup.merkle import TraceTree, tensor_tree
 from rollup.service.health import Health
 from rollup.service.web import serve
 from rollup.settings import Parameters
 from rollup.types import Duration, Timestamp
-from sequencer.admission import Admission
 from sequencer.api.app import create_api
 from sequencer.api.parts import Parts
-from sequencer.intake import Intake
+from sequencer.intake.admission import Admission
+from sequencer.intake.intake import Intake
 from sequencer.mirror import Mirror
 from sequencer.states import Model
 from sequencer.store import Store

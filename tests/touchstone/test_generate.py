@@ -13,8 +13,8 @@ from rich.console import Console
 from rollup.errors import ExecutionError
 from tests.models.tiny_llama import write_tiny_llama
 from touchstone.cli import main
-from touchstone.conversation import run
-from touchstone.generation import NotAccepted, Speaker, language_program
+from touchstone.demo.conversation import run
+from touchstone.models.generation import NotAccepted, Speaker, language_program
 
 LENGTH = 48
 

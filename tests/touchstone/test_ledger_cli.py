@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from click.testing import CliRunner, Result
 
-from rollup.encoding import TracePolicy
-from rollup.l1.chain import Chain
+from rollup.form.encoding import TracePolicy
+from rollup.l1.account.keys import load_signer
 from rollup.l1.client import ClaimStatus, L1Client
 from rollup.l1.deployment import Deployment
-from rollup.l1.development import KEYS, DevelopmentChain
-from rollup.l1.keys import load_signer
+from rollup.l1.node.chain import Chain
+from rollup.l1.node.development import KEYS, DevelopmentChain
 from rollup.settings import Parameters
 from rollup.types import Duration
 from tests.e2e.lies import INPUTS, PROGRAMS
@@ -20,7 +20,7 @@ from tests.e2e.network import Network
 from tests.touchstone.test_devnet import Hurry
 from touchstone.cli import main
 from touchstone.devnet.chain import ChainServer
-from touchstone.units import show_wei
+from touchstone.settings.units import show_wei
 
 Run = Callable[..., Result]
 PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]

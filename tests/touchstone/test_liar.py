@@ -10,39 +10,39 @@ import numpy as np
 import pytest
 
 from challenger.defender import Behaviour
-from challenger.remote import RemoteTraces
-from challenger.watcher import Watcher
+from challenger.publications.remote import RemoteTraces
+from challenger.watch.watcher import Watcher
 from prover.executor import Executor
 from rollup.archive import Programs
 from rollup.client import Client
 from rollup.errors import ChainError
+from rollup.form.program import Program
 from rollup.game.moves import Rule
-from rollup.l1.chain import Chain, EmbeddedChain
+from rollup.l1.account.fees import FeePolicy
+from rollup.l1.account.keys import load_signer
 from rollup.l1.client import ClaimStatus, L1Client
-from rollup.l1.development import KEYS, DevelopmentChain
-from rollup.l1.fees import FeePolicy
-from rollup.l1.keys import load_signer
+from rollup.l1.node.chain import Chain, EmbeddedChain
+from rollup.l1.node.development import KEYS, DevelopmentChain
 from rollup.machine.reference import Memory
-from rollup.program import Program
 from rollup.service.health import Health
 from rollup.service.loop import Loop
 from rollup.service.server import serve
 from rollup.settings import Parameters
 from rollup.types import Duration, Timestamp
-from sequencer.admission import Admission
 from sequencer.api.app import create_api
 from sequencer.api.parts import Parts
 from sequencer.batcher import Batcher
-from sequencer.intake import Intake
+from sequencer.intake.admission import Admission
+from sequencer.intake.intake import Intake
+from sequencer.intake.writer import Writer
 from sequencer.mirror import Mirror
 from sequencer.states import Model
 from sequencer.store import Store
-from sequencer.writer import Writer
 from tests.e2e.toy_program import toy_inputs, toy_program, values_of
 from touchstone.devnet import PUBLISHED_PORT
 from touchstone.devnet.chain import ChainServer
-from touchstone.liar import Liar
-from touchstone.lies import About, lie
+from touchstone.lying.liar import Liar
+from touchstone.lying.lies import About, lie
 
 TERMS = Parameters(window=Duration(10**8), clock=Duration(10**6), arity=2)
 TICK = 0.03

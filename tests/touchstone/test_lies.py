@@ -12,7 +12,7 @@ from prover import lower
 from prover.executor import Executor
 from prover.trace import Trace
 from rollup.claim import join, output_types
-from touchstone.lies import About, lie
+from touchstone.lying.lies import About, lie
 
 
 @pytest.mark.parametrize("about", [About.INTERMEDIATE, About.OUTPUT])

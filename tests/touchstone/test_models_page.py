@@ -15,13 +15,13 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 from prover.fidelity import Fidelity, OutputFidelity
-from prover.precision import Compared
+from prover.lowering.precision import Compared
+from prover.lowering.targets import MEASURES, Attempt
 from prover.saturation import Saturated
-from prover.targets import MEASURES, Attempt
-from rollup.program import Program
+from rollup.form.program import Program
 from tests.models.tiny_llama import write_tiny_llama
-from touchstone.anatomy import Part, anatomy
 from touchstone.cli import main
+from touchstone.models.anatomy import Part, anatomy
 
 PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
 COMMANDS = [

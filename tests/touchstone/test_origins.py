@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
-from rollup.program import Program
+from rollup.form.program import Program
 from tests.models.tiny_llama import write_tiny_llama
 from touchstone.cli import main
-from touchstone.origins import opened
-from touchstone.samples import MOST_WINDOWS, read_samples
+from touchstone.models.origins import opened
+from touchstone.models.samples import MOST_WINDOWS, read_samples
 
 TEXT = "hello the world and an hello world, it's 12 on the world. "
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from rollup.errors import LoweringError
-from touchstone.origins import Origin, Port
-from touchstone.samples import MOST_BYTES, read_samples, split
+from touchstone.models.origins import Origin, Port
+from touchstone.models.samples import MOST_BYTES, read_samples, split
 
 IMAGE = Port("image", np.dtype(np.float32), ("batch", 3, 4))
 STATE = Port("state", np.dtype(np.int64), (2,))

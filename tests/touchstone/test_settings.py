@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from rollup.errors import SettingsError
 from touchstone.services.l1 import web_limits
-from touchstone.settings import (
+from touchstone.settings.page import PAGE, page
+from touchstone.settings.settings import (
     ALL,
     ChainSettings,
     DeploySettings,
@@ -24,9 +25,8 @@ from touchstone.settings import (
     options,
     shown,
 )
-from touchstone.settings_page import PAGE, page
-from touchstone.sources import Section, entries
-from touchstone.units import seconds, show_seconds, show_size, show_wei, size, wei, whole_seconds
+from touchstone.settings.sources import Section, entries
+from touchstone.settings.units import seconds, show_seconds, show_size, show_wei, size, wei, whole_seconds
 
 SECRET = "0x" + "5e" * 32
 
@@ -136,7 +136,7 @@ def test_a_secret_file_that_everybody_can_read_is_refused(tmp_path: Path, monkey
     assert load(KeySettings, environ=where).key is not None
     # What a container mounts for itself is readable in it.
     file.chmod(0o644)
-    monkeypatch.setattr("touchstone.sources.MOUNTED", tmp_path)
+    monkeypatch.setattr("touchstone.settings.sources.MOUNTED", tmp_path)
     assert load(KeySettings, environ=where).key is not None
 
 

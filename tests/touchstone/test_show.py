@@ -13,20 +13,20 @@ from click.testing import CliRunner
 
 from prover import Model, lower
 from rollup.audit import examine
-from rollup.encoding import TensorType
-from rollup.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
-from rollup.program import Program, constant_root
+from rollup.form.encoding import TensorType
+from rollup.form.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
+from rollup.form.program import Program, constant_root
 from rollup.types import DType
 from tests.e2e.toy_program import toy_program
 from tests.prover.cases import lstm, reals
-from touchstone.anatomy import anatomy
 from touchstone.cli import main
-from touchstone.describe import WIDTH, brief, describe
-from touchstone.drawing import picture
-from touchstone.drawing.graph import MOST, graph
-from touchstone.drawing.layout import GAP, arranged
-from touchstone.drawing.repeats import Repeat, repeats
-from touchstone.fidelity_table import fidelity_table
+from touchstone.models.anatomy import anatomy
+from touchstone.models.describe import WIDTH, brief, describe
+from touchstone.models.drawing import picture
+from touchstone.models.drawing.graph import MOST, graph
+from touchstone.models.drawing.layout import GAP, arranged
+from touchstone.models.drawing.repeats import Repeat, repeats
+from touchstone.models.fidelity_table import fidelity_table
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -14,10 +14,10 @@ from click.testing import CliRunner, Result
 from rollup import wire
 from rollup.client import Client
 from rollup.errors import ChainError
-from rollup.interface import Named
-from rollup.l1.chain import Chain
+from rollup.form.interface import Named
 from rollup.l1.deployment import Deployment
-from rollup.l1.development import KEYS, DevelopmentChain, accounts
+from rollup.l1.node.chain import Chain
+from rollup.l1.node.development import KEYS, DevelopmentChain, accounts
 from rollup.types import Duration
 from tests.rollup.client.service import Handler, Service, ok, problem
 from tests.rollup.client.world import MODEL, PROGRAM, Made, World, toy

@@ -10,18 +10,18 @@ from pydantic import SecretStr
 
 from challenger.checkers.budget import Budget
 from challenger.checkers.pool import Pool
-from challenger.modes import Mode
-from challenger.remote import RemoteTraces
+from challenger.publications.remote import RemoteTraces
 from challenger.service import WatcherService
-from rollup.encoding import TracePolicy
+from challenger.watch.modes import Mode
 from rollup.errors import SettingsError, TouchstoneError
-from rollup.l1.finality import Finality
+from rollup.form.encoding import TracePolicy
+from rollup.l1.node.finality import Finality
 from rollup.types import Duration
 from tests.e2e.lies import PROGRAMS
 from tests.e2e.network import TERMS, Network
 from touchstone.services.watch import REMEMBER, checks_of, run, watcher_of
-from touchstone.settings import ChainSettings, WatchSettings
-from touchstone.settings import Mode as SettingsMode
+from touchstone.settings.settings import ChainSettings, WatchSettings
+from touchstone.settings.settings import Mode as SettingsMode
 
 PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
 ID = "0x" + PROGRAM.id.hex()

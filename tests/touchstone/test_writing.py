@@ -17,15 +17,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 import touchstone.services.sequencer
-from rollup.encoding import TracePolicy
 from rollup.errors import FileError
 from rollup.files import require_writable, write_file
+from rollup.form.encoding import TracePolicy
+from rollup.form.program import MANIFEST, Program
 from rollup.l1.deployment import Deployment
-from rollup.program import MANIFEST, Program
 from rollup.settings import Parameters
 from tests.e2e.toy_program import toy_program
 from touchstone.cli import main
-from touchstone.settings import ALL
+from touchstone.settings.settings import ALL
 
 PARAMS = Path(__file__).parents[2] / "ops" / "params" / "development.toml"
 KEY = {"TOUCHSTONE_KEY": "0x" + "11" * 32}

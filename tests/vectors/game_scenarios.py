@@ -13,17 +13,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from challenger.strategy import Accusation, Layout
-from challenger.trace import ValueTrace
-from challenger.witnesses import witness
+from challenger.play.strategy import Accusation, Layout
+from challenger.play.trace import ValueTrace
+from challenger.play.witnesses import witness
 from rollup.claim import NO_ROOT, input_root, join, output_root, output_types, tensor_roots
-from rollup.encoding import TracePolicy
+from rollup.form.encoding import TracePolicy
+from rollup.form.ops import Monoid
 from rollup.game.moves import Rule
 from rollup.game.position import ROOT, descendant, leaf_gindex
 from rollup.game.question import Partial, Question, child_of, encode_results
 from rollup.machine.witness import epilogue_witness, outline_witness, part_witness
 from rollup.merkle import branch, depth_of
-from rollup.ops import Monoid
 from rollup.settings import Parameters
 from rollup.types import Duration, Gindex, Root
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of, with_lie

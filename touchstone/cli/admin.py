@@ -12,9 +12,9 @@ import click
 
 from rollup.errors import SettingsError
 from touchstone.cli.group import Group
-from touchstone.options import options
-from touchstone.settings import AdminSettings
-from touchstone.units import wei
+from touchstone.settings.options import options
+from touchstone.settings.settings import AdminSettings
+from touchstone.settings.units import wei
 
 UPLOAD_SECONDS = 900.0
 """How long adding a model may take at least: the server audits it and registers it on L1."""

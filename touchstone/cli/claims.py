@@ -10,8 +10,8 @@ import click
 
 from touchstone.cli.group import Group
 from touchstone.cli.user import as_json_flag, client_of, deployment_flag, hex_of, status_of
-from touchstone.options import options
-from touchstone.settings import UserSettings
+from touchstone.settings.options import options
+from touchstone.settings.settings import UserSettings
 
 if TYPE_CHECKING:
     from rollup.claim import ClaimId

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from touchstone.options import options
-from touchstone.settings import AdminSettings
+from touchstone.settings.options import options
+from touchstone.settings.settings import AdminSettings
 
 PORT = click.IntRange(0, 65535)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -38,7 +38,7 @@ def chain(host: str, port: int, interval: int) -> None:
     """Run a chain for development: an EVM in this process, with JSON-RPC; it forgets everything when it ends."""
     import time
 
-    from rollup.l1.development import DevelopmentChain
+    from rollup.l1.node.development import DevelopmentChain
     from rollup.service import logs
     from touchstone.devnet.chain import ChainServer
 

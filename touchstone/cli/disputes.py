@@ -10,8 +10,8 @@ import click
 
 from touchstone.cli.group import Group
 from touchstone.cli.user import as_json_flag, deployment_flag
-from touchstone.options import options
-from touchstone.settings import UserSettings
+from touchstone.settings.options import options
+from touchstone.settings.settings import UserSettings
 
 if TYPE_CHECKING:
     from touchstone.disputes import Chronicle
@@ -35,8 +35,8 @@ def sources(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _chronicle(l1: str, deployment: Path | None) -> Chronicle:
     from prover.executor import Executor
-    from rollup.l1.chain import Chain
     from rollup.l1.deployment import Deployment
+    from rollup.l1.node.chain import Chain
     from touchstone.disputes import Chronicle
 
     if deployment is None:
@@ -98,7 +98,7 @@ def show(
     settings: UserSettings, l1: str | None, deployment: Path | None, as_json: bool, claim: str, program: Path | None
 ) -> None:
     """The dispute about CLAIM: every move, and what the verdict found."""
-    from rollup.program import Program
+    from rollup.form.program import Program
     from rollup.wire import claim_id_of
     from touchstone.cli import tables
     from touchstone.cli.remote import Api

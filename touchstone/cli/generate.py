@@ -40,7 +40,7 @@ def generate(
     pass over prompt and answer, in which every answer token must be the program's own choice.
     """
     from prover.saturation import inside_told
-    from touchstone.generation import claimed, language_program
+    from touchstone.models.generation import claimed, language_program
     from touchstone.progress import told
 
     with told():

@@ -9,8 +9,8 @@ import click
 from rollup.errors import MoveError
 from touchstone.cli.admin import Amount
 from touchstone.cli.group import Group
-from touchstone.options import options
-from touchstone.settings import ChainSettings
+from touchstone.settings.options import options
+from touchstone.settings.settings import ChainSettings
 
 if TYPE_CHECKING:
     from rollup.l1.client import L1Client
@@ -87,7 +87,7 @@ def announce(settings: ChainSettings, amount: int | None) -> None:
 
     Until it leaves it still stands for claims; sequencers count it as gone.
     """
-    from touchstone.units import show_wei
+    from touchstone.settings.units import show_wei
 
     client = _client(settings)
     wei = client.balance(client.account) if amount is None else amount
@@ -123,7 +123,7 @@ def release(settings: ChainSettings) -> None:
     Reads the deployment's events from its beginning. `touchstone prover` does this by itself for the claims that it defends.
     """
     from touchstone.bonds import Bonds
-    from touchstone.units import show_wei
+    from touchstone.settings.units import show_wei
 
     client = _client(settings)
     bonds = Bonds.of(client)
@@ -141,9 +141,9 @@ def release(settings: ChainSettings) -> None:
 @options(ChainSettings)
 def faucet(settings: ChainSettings, amount: int) -> None:
     """Give the account AMOUNT from an account that development chains fund (`touchstone chain`, anvil); no other chain has it."""
-    from rollup.l1.development import KEYS
-    from rollup.l1.keys import load_signer
-    from touchstone.units import show_wei
+    from rollup.l1.account.keys import load_signer
+    from rollup.l1.node.development import KEYS
+    from touchstone.settings.units import show_wei
 
     client = _client(settings)
     rich = load_signer(KEYS[-1])
@@ -156,7 +156,7 @@ def faucet(settings: ChainSettings, amount: int) -> None:
 
 
 def _brings(client: L1Client, wei: int) -> None:
-    from touchstone.units import show_wei
+    from touchstone.settings.units import show_wei
 
     held = client.chain.wei_of(client.account)
     if wei > held:
@@ -167,7 +167,7 @@ def _brings(client: L1Client, wei: int) -> None:
 
 
 def _earned(client: L1Client, wei: int) -> None:
-    from touchstone.units import show_wei
+    from touchstone.settings.units import show_wei
 
     earned = client.earnings(client.account)
     if wei > earned:
@@ -185,7 +185,7 @@ def _client(settings: ChainSettings) -> L1Client:
 
 def _show(client: L1Client) -> None:
     from touchstone.cli import tables
-    from touchstone.units import show_wei
+    from touchstone.settings.units import show_wei
 
     account = client.account
     announced, due = client.withdrawal(account)

@@ -67,11 +67,11 @@ def lie(
     liar's part until the claim is invalid; exit code 1 if it becomes final instead.
     """
     from challenger.defender import Behaviour
-    from rollup.l1.chain import Chain
     from rollup.l1.client import ClaimStatus
+    from rollup.l1.node.chain import Chain
     from rollup.service import logs
-    from touchstone.liar import Liar
-    from touchstone.lies import About
+    from touchstone.lying.liar import Liar
+    from touchstone.lying.lies import About
 
     logs.configure("warning")
     behaviour = Behaviour.PUBLISHES if trace == "published" else Behaviour.WITHHOLDS

@@ -32,14 +32,14 @@ def show(path: Path, as_json: bool, svg: Path | None) -> None:
     """
     import json
 
-    from rollup.program import Program
-    from touchstone.anatomy import anatomy
-    from touchstone.describe import describe
+    from rollup.form.program import Program
+    from touchstone.models.anatomy import anatomy
+    from touchstone.models.describe import describe
 
     found = anatomy(Program.load(path))
     if svg is not None:
         from rollup.files import write_file
-        from touchstone.drawing import picture
+        from touchstone.models.drawing import picture
 
         write_file(svg, picture(found))
     click.echo(json.dumps(found.to_json(), indent=1) if as_json else describe(found))
@@ -67,7 +67,7 @@ def audit(context: click.Context, path: Path, against: str | None, samples: str 
     What its author says of its fidelity is no part of its id: --against and --samples compute it again.
     """
     from rollup.audit import examine
-    from rollup.program import Program
+    from rollup.form.program import Program
 
     if (against is None) != (samples is None):
         raise click.UsageError("--against and --samples go together: a comparison needs a function and inputs for it")
@@ -77,7 +77,7 @@ def audit(context: click.Context, path: Path, against: str | None, samples: str 
     if not report.ok:
         context.exit(FAILURE)
     if against is not None and samples is not None:
-        from touchstone.compare import compare
+        from touchstone.models.compare import compare
         from touchstone.progress import told
 
         with told():
@@ -115,8 +115,8 @@ def compare(path: Path, against: str, samples: str, as_json: bool) -> None:
     """
     import json
 
-    from rollup.program import Program
-    from touchstone.compare import by_value, table
+    from rollup.form.program import Program
+    from touchstone.models.compare import by_value, table
 
     found = by_value(Program.load(path), against, samples)
     if as_json:
@@ -183,8 +183,8 @@ def build(
     as GGUF file.
     """
     from rollup.files import require_writable
-    from touchstone.build import build as lowered
-    from touchstone.build import summary
+    from touchstone.models.build import build as lowered
+    from touchstone.models.build import summary
     from touchstone.progress import told
 
     require_writable(output)
@@ -197,7 +197,7 @@ def build(
 
 def _fixed(text: str) -> tuple[str, Any]:
     """(name, value) of ``name=json``."""
-    from rollup.program import parse_json
+    from rollup.form.program import parse_json
 
     name, _, value = text.partition("=")
     try:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from touchstone.options import options
-from touchstone.settings import DeploySettings
+from touchstone.settings.options import options
+from touchstone.settings.settings import DeploySettings
 
 
 @click.command()
@@ -31,7 +31,7 @@ def deploy(parameters: Path, settings: DeploySettings, output: Path, yes: bool, 
     Dangerous parameters are refused. If the output file names such a deployment already, nothing is sent.
     """
     from rollup.files import exists, require_writable
-    from touchstone.deploy import Plan
+    from touchstone.deployment.deploy import Plan
 
     if not check and not exists(output):
         require_writable(output)

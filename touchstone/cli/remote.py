@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from rollup.errors import ServiceError
-from rollup.program import parse_json
+from rollup.form.program import parse_json
 
 MOST_BYTES = 64 << 20
 """Longest answer that is read."""

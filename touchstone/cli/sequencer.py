@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from touchstone.options import options
-from touchstone.settings import SequencerSettings
+from touchstone.settings.options import options
+from touchstone.settings.settings import SequencerSettings
 
 
 @click.command()

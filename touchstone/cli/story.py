@@ -44,11 +44,11 @@ def demo(model: str, seed: int, report: Path | None, question: str | None, folde
     if model == "digits":
         if question is not None or folder is not None:
             raise click.UsageError("--question and --folder go with --model smollm2")
-        from touchstone.demo import run
+        from touchstone.demo.demo import run
 
         run(seed=seed, json_path=report)
         return
-    from touchstone.conversation import QUESTION
-    from touchstone.conversation import run as converse
+    from touchstone.demo.conversation import QUESTION
+    from touchstone.demo.conversation import run as converse
 
     converse(seed, report, question or QUESTION, folder)

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from touchstone.cli.remote import AnswerError, plain
-from touchstone.units import show_wei
+from touchstone.settings.units import show_wei
 
 WIDE = 200
 """Columns where nobody looks at a terminal: nothing is wrapped in a file or a pipe."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from touchstone.options import options
-from touchstone.settings import ClaimSettings, UserSettings
+from touchstone.settings.options import options
+from touchstone.settings.settings import ClaimSettings, UserSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,7 +96,7 @@ def infer(
     """
     import time
 
-    from touchstone.arrays import read_inputs
+    from touchstone.models.arrays import read_inputs
 
     if l1 is not None and deployment is None:
         raise click.UsageError("--l1 needs --deployment: the contract whose word counts")
@@ -163,10 +163,10 @@ def claim(
 
     from prover.claims import make_claim
     from prover.model import load
+    from rollup.l1.account.signing import Domain
     from rollup.l1.deployment import Deployment
-    from rollup.l1.signing import Domain
     from rollup.types import Timestamp
-    from touchstone.arrays import read_inputs
+    from touchstone.models.arrays import read_inputs
 
     if deployment is None:
         raise click.UsageError("--deployment is needed: a signature counts for one contract")
@@ -223,7 +223,7 @@ def client_of(settings: UserSettings, l1: tuple[str, Path] | None = None) -> Cli
 
 def _signer(settings: ClaimSettings) -> Any:
     from rollup.errors import ClaimError
-    from rollup.l1.keys import load_signer
+    from rollup.l1.account.keys import load_signer
 
     account = settings.account
     if account.key is None and account.keystore is None:

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from rollup.l1.development import DevelopmentChain, RpcError
+from rollup.l1.node.development import DevelopmentChain, RpcError
 from rollup.service.health import Health
 from rollup.service.loop import Loop
 from rollup.service.server import Server

@@ -7,17 +7,17 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from rollup.l1.chain import Chain
+from rollup.l1.node.chain import Chain
 from rollup.service import logs
 from rollup.service.loop import Loop
 from rollup.service.server import Lifetime
-from touchstone.liar import Liar
-from touchstone.lies import About
+from touchstone.lying.liar import Liar
+from touchstone.lying.lies import About
 
 EVERY = 30.0
 """Seconds between the end of one lie and the beginning of the next."""
 
-_log = logs.logger("touchstone.liar")
+_log = logs.logger("touchstone.lying.liar")
 
 
 def tell(rpc: str, sequencer: str) -> None:

@@ -11,7 +11,7 @@ from prover import Model, lower
 from rollup.archive import pack
 from rollup.errors import ServiceError, TouchstoneError
 from rollup.files import made
-from rollup.program import Program
+from rollup.form.program import Program
 from touchstone.cli.remote import AnswerError, Api
 from touchstone.devnet.plan import MODELS
 
@@ -22,14 +22,14 @@ PAUSE = 0.5
 
 
 def _digits() -> Model:
-    from touchstone.demo import lowered
-    from touchstone.digits import digits
+    from touchstone.demo.demo import lowered
+    from touchstone.demo.digits import digits
 
     return lowered(digits())
 
 
 def _iris() -> Model:
-    from touchstone.iris import irises, network
+    from touchstone.demo.iris import irises, network
 
     sizes, _ = irises()
     return lower(network(), sizes[0], calibration=[(one,) for one in sizes])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from rollup.l1.development import KEYS
+from rollup.l1.node.development import KEYS
 
 FUNDED: Mapping[str, str] = MappingProxyType(
     dict(zip(("deploy", "sequencer", "prover", "watcher", "guard"), KEYS, strict=False))

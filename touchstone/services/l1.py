@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from rollup.errors import SettingsError
-from rollup.l1.chain import Chain
+from rollup.l1.account.fees import FeePolicy
+from rollup.l1.account.keys import load_signer
+from rollup.l1.account.signing import Signer
 from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
-from rollup.l1.fees import FeePolicy
-from rollup.l1.keys import load_signer
-from rollup.l1.signing import Signer
+from rollup.l1.node.chain import Chain
 from rollup.service import logs
 from rollup.service.web import WebLimits
-from touchstone.settings import ChainSettings, KeySettings, LogSettings, WebSettings
+from touchstone.settings.settings import ChainSettings, KeySettings, LogSettings, WebSettings
 
 
 def log_as(settings: LogSettings) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from challenger.defender import Upholder
-from challenger.guard import Guard
+from challenger.watch.guard import Guard
 from prover.service.app import prover_app
 from prover.service.archive import Archive, Source
 from prover.service.clock import ChainClock
@@ -22,8 +22,8 @@ from prover.service.worker import Worker
 from rollup.claim import ClaimId
 from rollup.errors import ClaimError, SettingsError
 from rollup.files import made
+from rollup.l1.account.signing import Signer
 from rollup.l1.client import L1Client, Receipt
-from rollup.l1.signing import Signer
 from rollup.service import logs
 from rollup.service.fetch import FetchLimits
 from rollup.service.health import Health
@@ -32,7 +32,7 @@ from rollup.service.metrics import counter, gauge
 from rollup.service.web import WebLimits, serve
 from rollup.types import Duration, ModelId, Root
 from touchstone.services.l1 import client_of, log_as, signer_of, web_limits
-from touchstone.settings import ProverSettings
+from touchstone.settings.settings import ProverSettings
 
 CLAIMS = gauge("prover", "claims", "Claims of this account on L1, as far as they are remembered", ["state"])
 MOVES = counter("prover", "moves", "Transactions sent for claims", ["call"])

@@ -16,12 +16,12 @@ from rollup.service.server import Lifetime
 from rollup.service.web import serve
 from rollup.types import Duration
 from sequencer.admin.tokens import Tokens
-from sequencer.limits import Limits
+from sequencer.intake.limits import Limits
 from sequencer.service import SequencerOptions, SequencerService
 from sequencer.store import Store
-from touchstone.options import shown
 from touchstone.services.l1 import client_of, log_as, signer_of, web_limits
-from touchstone.settings import SequencerSettings
+from touchstone.settings.options import shown
+from touchstone.settings.settings import SequencerSettings
 
 _log = logs.logger("touchstone.sequencer")
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from challenger.checkers.budget import Budget
 from challenger.checkers.notes import Notes
 from challenger.checkers.pool import Pool
-from challenger.library import Wanted
-from challenger.modes import Mode
-from challenger.remote import RemoteTraces
+from challenger.play.strategy import ROOT_BYTES
+from challenger.publications.library import Wanted
+from challenger.publications.remote import RemoteTraces
+from challenger.reports.webhook import Webhook
 from challenger.service import WatcherOptions, WatcherService
-from challenger.strategy import ROOT_BYTES
-from challenger.watcher import Manner
-from challenger.webhook import Webhook
+from challenger.watch.modes import Mode
+from challenger.watch.watcher import Manner
 from rollup.errors import SettingsError
 from rollup.files import made
 from rollup.l1.client import L1Client
-from rollup.l1.finality import Finality
+from rollup.l1.node.finality import Finality
 from rollup.service.web import serve
 from rollup.types import Duration, ModelId, Root
 from touchstone.services.l1 import client_of, log_as, signer_of, web_limits
-from touchstone.settings import Mode as SettingsMode
-from touchstone.settings import WatchSettings
+from touchstone.settings.settings import Mode as SettingsMode
+from touchstone.settings.settings import WatchSettings
 
 REMEMBER = Duration(3600)
 """Seconds for which a claim is remembered after its challenge period, if it is settled."""

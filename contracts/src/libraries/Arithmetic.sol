@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 /// @title Arithmetic
-/// @notice The arithmetic of the op form; the twin of the functions of `rollup/ops.py`.
+/// @notice The arithmetic of the op form; the twin of the functions of `rollup/form/ops.py`.
 /// @dev Operands are signed 64-bit values in 256-bit words (a product of two, where a shift takes one), so that no
 ///      intermediate result comes near the width.
 // Casts keep low bits on purpose: packed fields, wrapped numbers, two's complement steps.

@@ -19,7 +19,7 @@ struct Partition {
 }
 
 /// @title Parts
-/// @notice Cuts the reduction box of a long op into parts, each small enough for one proof; the twin of `rollup/parts.py`.
+/// @notice Cuts the reduction box of a long op into parts, each small enough for one proof; the twin of `rollup/form/parts.py`.
 /// @dev A part is a range of one axis of the box, at one position of the axes before it, over all of the axes after it: so
 ///      the parts in order are consecutive ranges of row-major positions. They are the leaves of a tree with `FAN_OUT`
 ///      children a node.

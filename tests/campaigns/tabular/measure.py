@@ -12,7 +12,7 @@ import onnxruntime
 
 import prover
 from prover.onnx.model import read
-from touchstone.anatomy import anatomy
+from touchstone.models.anatomy import anatomy
 
 BATCH = 64
 """Rows of one claim."""

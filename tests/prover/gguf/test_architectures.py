@@ -11,10 +11,10 @@ import pytest
 
 from prover import LanguageModel, Model, load_gguf, lower
 from prover.executor import Executor
+from prover.executor.incremental import Incremental
 from prover.fidelity import Fidelity
-from prover.generation import BEST
-from prover.incremental import Incremental
-from prover.language import ClaimInput
+from prover.language.generation import BEST
+from prover.language.language import ClaimInput
 from rollup.errors import LoweringError
 from tests.prover.gguf import numpy_decoders
 from tests.prover.gguf.numpy_decoders import Sizes

@@ -7,7 +7,7 @@ import pytest
 from onnx import helper
 
 from prover import lower
-from prover.capture import capture
+from prover.lowering.capture import capture
 from tests.prover.onnx.models import loaded, model_of, theirs
 
 RNG = np.random.default_rng(2)

@@ -13,10 +13,10 @@ from prover.model import Model
 from prover.service.app import prover_app
 from prover.service.archive import Archive
 from prover.service.worker import Worker
-from rollup.encoding import TracePolicy
-from rollup.l1.chain import EmbeddedChain
+from rollup.form.encoding import TracePolicy
+from rollup.form.program import Program
 from rollup.l1.client import L1Client
-from rollup.program import Program
+from rollup.l1.node.chain import EmbeddedChain
 from rollup.service.health import Health
 from rollup.service.web import serve
 from rollup.settings import Parameters

@@ -13,7 +13,7 @@ from prover.service.archive import Archive
 from prover.service.worker import Worker
 from rollup.claim import NO_ROOT, problems
 from rollup.game.position import descendant, leaf_gindex
-from rollup.l1 import signing
+from rollup.l1.account import signing
 from rollup.l1.events import ClaimPosted
 from rollup.merkle import TraceTree, hash_leaf, hash_node, tensor_tree
 from rollup.types import Gindex, Root

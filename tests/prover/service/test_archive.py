@@ -12,7 +12,7 @@ from prover.service.archive import Archive, Source
 from prover.trace import Trace
 from rollup.claim import NO_ROOT, ClaimId
 from rollup.errors import ClaimError
-from rollup.l1.signing import Domain, Signer
+from rollup.l1.account.signing import Domain, Signer
 from rollup.service.problem import Problem
 from rollup.types import ModelId, Root, Timestamp
 from tests.e2e.toy_program import toy_inputs

@@ -17,8 +17,8 @@ from prover.service.numbers import array_of, list_of
 from prover.service.worker import Worker
 from rollup.claim import arrays
 from rollup.errors import ExecutionError
-from rollup.interface import Named
-from rollup.l1.signing import Domain, Signer
+from rollup.form.interface import Named
+from rollup.l1.account.signing import Domain, Signer
 from rollup.numbers import cut, input_bytes, outputs_of, prepared
 from rollup.types import Timestamp
 from tests.e2e.toy_program import WIDTH, toy_program

@@ -9,12 +9,12 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from rollup.l1.chain import Chain
+from rollup.l1.account.fees import FeePolicy
+from rollup.l1.account.keys import load_signer
 from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
-from rollup.l1.development import KEYS, DevelopmentChain
-from rollup.l1.fees import FeePolicy
-from rollup.l1.keys import load_signer
+from rollup.l1.node.chain import Chain
+from rollup.l1.node.development import KEYS, DevelopmentChain
 from rollup.wire import posted_of
 from tests.e2e.toy_program import toy_numbers, toy_program
 from tests.process import PATIENCE, Process

@@ -12,8 +12,8 @@ import pytest
 from prover.claims import Made
 from rollup.batch import Inclusion
 from rollup.claim import NO_ROOT
-from rollup.encoding import TracePolicy
 from rollup.errors import EncodingError, SettingsError
+from rollup.form.encoding import TracePolicy
 from rollup.l1.client import ClaimStatus
 from rollup.l1.events import Challenged, ClaimPosted
 from rollup.types import Root

@@ -12,9 +12,9 @@ from fastapi import Response
 from prover.service.shelf import AGAIN_SECONDS, Shelf
 from prover.service.worker import Worker
 from rollup.archive import Programs
-from rollup.encoding import TracePolicy
 from rollup.errors import ClientError
-from rollup.l1.signing import Domain, Signer
+from rollup.form.encoding import TracePolicy
+from rollup.l1.account.signing import Domain, Signer
 from rollup.service.health import Health
 from rollup.service.web import Server, create_app, serve
 from rollup.types import Timestamp

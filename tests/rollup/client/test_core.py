@@ -18,10 +18,10 @@ from rollup.client.http import Answer, Bounds
 from rollup.client.retry import backoff, pause, retry_after
 from rollup.client.stream import Message, Reader
 from rollup.client.views import inference, model_view
-from rollup.encoding import TensorType
-from rollup.interface import Named
+from rollup.form.encoding import TensorType
+from rollup.form.interface import Named
+from rollup.form.program import Program
 from rollup.numbers import cut, input_bytes, quantised, rounded
-from rollup.program import Program
 from rollup.types import DType
 from tests.e2e.toy_program import toy_program
 from tests.rollup.client.world import described, toy

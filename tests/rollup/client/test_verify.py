@@ -12,9 +12,9 @@ import pytest
 from rollup import wire
 from rollup.client import Client, Inference
 from rollup.errors import BadAnswer, ClaimInvalid, ClientError, WaitTimeout
-from rollup.interface import Named
+from rollup.form.interface import Named
+from rollup.form.program import Program
 from rollup.l1.client import ClaimStatus
-from rollup.program import Program
 from tests.rollup.client.conftest import QUICK
 from tests.rollup.client.service import Service, ok, problem
 from tests.rollup.client.world import MODEL, OTHER, WINDOW, Made, World, described, toy

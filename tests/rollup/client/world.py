@@ -11,13 +11,13 @@ import numpy as np
 from rollup import wire
 from rollup.batch import Batch, Inclusion
 from rollup.claim import Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
-from rollup.encoding import TracePolicy
-from rollup.interface import Interface, Named
-from rollup.l1.chain import Chain, EmbeddedChain
+from rollup.form.encoding import TracePolicy
+from rollup.form.interface import Interface, Named
+from rollup.form.program import Program
+from rollup.l1.account.signing import Signer
 from rollup.l1.client import L1Client
 from rollup.l1.events import BatchPosted
-from rollup.l1.signing import Signer
-from rollup.program import Program
+from rollup.l1.node.chain import Chain, EmbeddedChain
 from rollup.settings import Parameters
 from rollup.types import Duration
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, trace_root_in_claim, values_of

@@ -19,9 +19,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from challenger import strategy
-from challenger.inside import AnswerWith, Elements, Inside, NarrowTo, SettleAt
-from challenger.strategy import (
+from challenger.play import strategy
+from challenger.play.inside import AnswerWith, Elements, Inside, NarrowTo, SettleAt
+from challenger.play.strategy import (
     Collect,
     CommitTo,
     DescendTo,
@@ -34,6 +34,7 @@ from challenger.strategy import (
 )
 from rollup.claim import NO_ROOT, Address
 from rollup.errors import CommitmentError
+from rollup.form.ops import Monoid
 from rollup.game.dispute import Dispute, Instant, Opening, Status
 from rollup.game.game import multicall, play, release
 from rollup.game.ledger import Ledger
@@ -61,7 +62,6 @@ from rollup.game.position import descendant, offset_of, relative
 from rollup.game.question import Asked, Partial, Question, accumulator, child_of, combine
 from rollup.game.refusal import Refusal
 from rollup.merkle import branch, depth_of
-from rollup.ops import Monoid
 from rollup.settings import Parameters
 from rollup.types import Duration, Gindex, Root, Timestamp
 from tests.rollup.game import toy
@@ -83,7 +83,7 @@ SURVIVED: Counter[str] = Counter()
 
 @dataclass
 class Player:
-    """Carries the pure strategy's actions into the pure game: what challenger.player does on L1."""
+    """Carries the pure strategy's actions into the pure game: what challenger.play.player does on L1."""
 
     me: Address
     salt: bytes = b"salt" * 8

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from rollup.claim import ClaimId
 from rollup.errors import EncodingError
+from rollup.form.ops import FAN_OUT, Monoid
+from rollup.form.parts import levels
 from rollup.game.question import (
     ARGUMENTS,
     Partial,
@@ -20,9 +22,7 @@ from rollup.game.question import (
     disputed_number,
     encode_results,
 )
-from rollup.l1.signing import question_node
-from rollup.ops import FAN_OUT, Monoid
-from rollup.parts import levels
+from rollup.l1.account.signing import question_node
 from rollup.types import Gindex, Root
 
 REDUCING = [monoid for monoid in Monoid if monoid is not Monoid.NONE]

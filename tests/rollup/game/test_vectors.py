@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rollup.claim import Address
+from rollup.form.ops import Monoid
 from rollup.game.dispute import Dispute, Instant
 from rollup.game.game import multicall, play, release
 from rollup.game.ledger import Ledger
@@ -37,7 +38,6 @@ from rollup.game.moves import (
 )
 from rollup.game.question import Asked, Partial, Question, decode_results
 from rollup.game.refusal import Refusal
-from rollup.ops import Monoid
 from rollup.settings import Parameters
 from rollup.types import Gindex, Root, Timestamp
 from tests.vectors.game_scenarios import FOLDER, PEOPLE, SCENARIOS, render

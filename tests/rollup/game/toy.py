@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 
-from challenger.strategy import Accusation, Layout
+from challenger.play.strategy import Accusation, Layout
 from rollup.errors import CommitmentError
+from rollup.form.ops import Monoid
 from rollup.game.moves import Rule
 from rollup.game.position import ROOT, offset_of
 from rollup.game.question import ARGUMENTS, Partial, Question, accumulator, child_of, combine
 from rollup.merkle import Tree, hash_leaf, zero
-from rollup.ops import Monoid
 from rollup.types import LEAF_BYTES, Gindex, Root
 
 TRACE_DEPTH = 3

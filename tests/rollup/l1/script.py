@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
-from rollup.l1.node import Clock
+from rollup.l1.node.node import Clock
 
 
 class Script:

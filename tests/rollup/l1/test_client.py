@@ -13,7 +13,6 @@ from rollup.claim import ClaimId, PostedClaim
 from rollup.errors import ChainError, Reverted, StaleView
 from rollup.l1 import reverts
 from rollup.l1.artifacts import artifact
-from rollup.l1.chain import Chain, EmbeddedChain
 from rollup.l1.client import ClaimStatus, L1Client
 from rollup.l1.events import (
     FIELDS,
@@ -27,6 +26,7 @@ from rollup.l1.events import (
     WithdrawalAnnounced,
     Withdrawn,
 )
+from rollup.l1.node.chain import Chain, EmbeddedChain
 from rollup.merkle import tensor_tree
 from rollup.settings import Parameters
 from rollup.types import Duration, Gindex, Root, Timestamp

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from rollup.errors import ChainError, FileError
-from rollup.l1.chain import EmbeddedChain
 from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
+from rollup.l1.node.chain import EmbeddedChain
 from rollup.settings import Parameters
 from tests.e2e.network import TERMS
 

@@ -10,8 +10,8 @@ import pytest
 from eth_account import Account
 
 from rollup.errors import ClaimError
-from rollup.l1.keys import load_signer, random_nonce
-from rollup.l1.signing import Signer
+from rollup.l1.account.keys import load_signer, random_nonce
+from rollup.l1.account.signing import Signer
 
 KEY = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
 PASSWORD = "correct horse"

@@ -12,8 +12,8 @@ import pytest
 
 from rollup.claim import Address
 from rollup.errors import ChainError, Refused, Reverted
-from rollup.l1.chain import Chain
-from rollup.l1.node import Clock, Retry
+from rollup.l1.node.chain import Chain
+from rollup.l1.node.node import Clock, Retry
 from tests.faulty_node import Answer, FaultyNode, result
 from tests.rollup.l1.script import Script
 
@@ -132,7 +132,7 @@ def test_an_answer_that_drips_is_left_after_the_timeout(begin: bytes, then: byte
 
 
 def test_an_answer_without_end_is_left_when_it_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rollup.l1.transport.MOST_BYTES", 1 << 20)
+    monkeypatch.setattr("rollup.l1.node.transport.MOST_BYTES", 1 << 20)
     for url in dripping(HEADERS + b"\r\n", b" " * (1 << 18)):
         with pytest.raises(Refused, match="longer than 1048576 bytes"):
             Chain.connect(url)

@@ -10,10 +10,10 @@ import pytest
 
 from rollup.claim import Claim, PostedClaim
 from rollup.errors import ChainError, Refused, Reverted, StaleView
-from rollup.l1.chain import Chain
+from rollup.l1.account.fees import GWEI, FeePolicy
 from rollup.l1.client import L1Client
 from rollup.l1.events import BatchPosted, ClaimSkipped
-from rollup.l1.fees import GWEI, FeePolicy
+from rollup.l1.node.chain import Chain
 from rollup.settings import Parameters
 from rollup.types import Root
 from tests.anvil import Anvil

@@ -10,8 +10,8 @@ from eth_account.messages import encode_typed_data
 
 from rollup.claim import Address, Claim
 from rollup.errors import ClaimError
+from rollup.l1.account.signing import Domain, Signer, claim_id, commitment, game_id, recover, trace_root_digest
 from rollup.l1.client import L1Client, claim_fields
-from rollup.l1.signing import Domain, Signer, claim_id, commitment, game_id, recover, trace_root_digest
 from rollup.types import Gindex, Root
 
 SIGNER = Signer.from_key(b"\x01" * 32)

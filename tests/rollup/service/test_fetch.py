@@ -13,7 +13,7 @@ import pytest
 
 from rollup.archive import ArchiveLimits, pack
 from rollup.errors import EncodingError
-from rollup.program import Program
+from rollup.form.program import Program
 from rollup.service.fetch import FetchError, FetchLimits, Listed, fetch_program, models_of
 from tests.e2e.toy_program import toy_program
 

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from rollup.archive import pack
-from rollup.encoding import TensorType
-from rollup.program import Program
+from rollup.form.encoding import TensorType
+from rollup.form.program import Program
 from rollup.types import DType
 from tests.sequencer.admin.world import PROGRAM, World, header
 

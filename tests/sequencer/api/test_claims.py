@@ -8,8 +8,8 @@ import pytest
 
 from rollup import wire
 from rollup.batch import fold_inclusion
+from rollup.l1.account.signing import HALF_ORDER, Domain, claim_id
 from rollup.l1.client import ClaimStatus
-from rollup.l1.signing import HALF_ORDER, Domain, claim_id
 from rollup.types import Root
 
 

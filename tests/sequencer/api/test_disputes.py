@@ -4,8 +4,8 @@ import pytest
 
 from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour, Defender
-from challenger.trace import SharedTraces
-from challenger.watcher import Watcher
+from challenger.play.trace import SharedTraces
+from challenger.watch.watcher import Watcher
 from rollup import wire
 from rollup.game.moves import Rule
 from tests.e2e.toy_program import Published, toy_inputs, values_of, with_lie

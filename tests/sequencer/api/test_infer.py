@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rollup import wire
-from rollup.l1.signing import Domain, claim_id
+from rollup.l1.account.signing import Domain, claim_id
 from rollup.service.server import serve
 from sequencer.api.app import create_api
 from sequencer.api.parts import Parts

@@ -8,16 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prover.lower import lower
+from prover.lowering.lower import lower
 from prover.service.archive import Archive
 from prover.service.worker import Worker
 from rollup import wire
 from rollup.client import Client
-from rollup.encoding import Header, TensorType, TracePolicy
 from rollup.errors import BadAnswer, ClientError
-from rollup.interface import Interface, Named
+from rollup.form.encoding import Header, TensorType, TracePolicy
+from rollup.form.interface import Interface, Named
+from rollup.l1.account.signing import Domain
 from rollup.l1.client import ClaimStatus
-from rollup.l1.signing import Domain
 from rollup.service.server import serve
 from rollup.types import DType, Timestamp
 from sequencer.api.app import create_api

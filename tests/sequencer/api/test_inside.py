@@ -8,9 +8,9 @@ import pytest
 
 from challenger.checkers.re_execute import ReExecute
 from challenger.defender import Behaviour, Defender
-from challenger.reductions import Reductions
-from challenger.trace import SharedTraces
-from challenger.watcher import Watcher
+from challenger.play.reductions import Reductions
+from challenger.play.trace import SharedTraces
+from challenger.watch.watcher import Watcher
 from rollup import wire
 from tests.e2e.long_reductions import LARGEST, LIES, Fast, Forged, false_values, inputs, program
 from tests.e2e.toy_program import Published

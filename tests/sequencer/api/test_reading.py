@@ -12,7 +12,7 @@ from rollup.archive import unpack
 from rollup.client.views import model_view
 from tests.sequencer.api.test_claims import problem
 from tests.sequencer.api.world import TERMS
-from touchstone.digits import digits
+from touchstone.demo.digits import digits
 
 
 def test_a_model_is_described_by_what_its_id_commits_to(world):

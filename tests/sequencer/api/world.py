@@ -17,25 +17,25 @@ import numpy as np
 from rollup import wire
 from rollup.archive import Programs
 from rollup.claim import Claim, PostedClaim, input_root, join, output_root, output_types
-from rollup.l1.chain import EmbeddedChain
+from rollup.form.program import Program
 from rollup.l1.client import L1Client
+from rollup.l1.node.chain import EmbeddedChain
 from rollup.numbers import quantised
-from rollup.program import Program
 from rollup.service.health import Health
 from rollup.service.limits import WebLimits
 from rollup.service.server import Server, serve
 from rollup.settings import Parameters
 from rollup.types import Duration, Timestamp
-from sequencer.admission import Admission
 from sequencer.api.app import create_api
 from sequencer.api.parts import Parts
 from sequencer.api.prover import Prover
 from sequencer.batcher import Batcher
-from sequencer.intake import Intake
+from sequencer.intake.admission import Admission
+from sequencer.intake.intake import Intake
+from sequencer.intake.writer import Writer
 from sequencer.mirror import Mirror
 from sequencer.states import Model
 from sequencer.store import Store
-from sequencer.writer import Writer
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of
 
 TERMS = Parameters(window=Duration(600), clock=Duration(200), arity=2)

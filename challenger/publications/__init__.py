@@ -1,0 +1,1 @@
+"""What others publish off chain: programs and traces, fetched within bounds."""

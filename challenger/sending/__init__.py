@@ -1,0 +1,1 @@
+"""Many moves in few transactions: which fit a block, what they cost."""

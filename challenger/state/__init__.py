@@ -1,0 +1,1 @@
+"""What L1 said about claims and games, followed through reorganisations."""

@@ -1,0 +1,1 @@
+"""The watcher: what it checks, what it found, how it behaves."""

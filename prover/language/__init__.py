@@ -1,0 +1,1 @@
+"""Language models: a program with its tokenizer, and text token by token."""

@@ -1,0 +1,71 @@
+"""Greedy text with the integer program of a language model: one new row of the program per token.
+
+The text is what the program itself finds best, so that a claim about it (one pass over all of it) is accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
+
+import numpy as np
+
+from prover.executor.incremental import BLOCK, Incremental
+from prover.language.language import LanguageModel
+from prover.model import Model
+from rollup.errors import ExecutionError
+
+BEST = "best"
+"""The output of a language model's program that holds the most likely token after every position."""
+
+
+class Generator:
+    """Generates with one model; what it compiles serves all texts.
+
+    The model's first input is the sequence of tokens int32 [N], prompt and answer together; an output is named ``best``. Raises
+    ExecutionError for a model without one, UnsupportedError for a program that can't be evaluated row by row.
+    """
+
+    def __init__(self, model: Model, block: int = BLOCK) -> None:
+        names = [port.name for port in model.program.interface.outputs]
+        if BEST not in names:
+            raise ExecutionError(f"the model has outputs {names}, none is {BEST!r}; generate with a language model")
+        self.model = model
+        self._number, self._block = names.index(BEST), block
+
+    @cached_property
+    def incremental(self) -> Incremental:
+        return Incremental(self.model.executor, output=self._number, block=self._block)
+
+    def stream(self, prompt: Sequence[int], limit: int, stop: Collection[int] = ()) -> Iterator[int]:
+        """Up to ``limit`` tokens after ``prompt``, one by one, as far as the program has positions; ends after a token of ``stop``.
+
+        Raises ExecutionError for a prompt that is empty or leaves no position for an answer.
+        """
+        header = self.model.program.header
+        size = header.inputs[0].shape[0]
+        if not 1 <= len(prompt) < size:
+            raise ExecutionError(
+                f"the program has {size} positions, a prompt of {len(prompt)} tokens does not fit with an answer; "
+                "use a shorter prompt or a longer program"
+            )
+        inputs = [np.zeros(tensor.shape, tensor.dtype.numpy) for tensor in header.inputs]
+        inputs[0][: len(prompt)] = prompt
+        state, best = self.incremental.start(inputs, len(prompt))
+        token = int(best[-1])
+        for at in range(len(prompt), min(len(prompt) + limit, size)):
+            yield token
+            if token in stop or at + 1 >= min(len(prompt) + limit, size):
+                return
+            state, row = self.incremental.step(state, at, token)
+            token = int(row)
+
+
+def generate(model: Model | Generator, language: LanguageModel, prompt: Sequence[int], limit: int) -> list[int]:
+    """The model's greedy answer to ``prompt``: up to ``limit`` tokens, the end-of-text token included where it comes.
+
+    ``language``: the file that the model was lowered from. A ``Generator`` instead of its model compiles for all texts once.
+    """
+    generator = model if isinstance(model, Generator) else Generator(model)
+    eos = language.tokenizer.eos
+    return list(generator.stream(prompt, limit, () if eos is None else (eos,)))

@@ -1,0 +1,1 @@
+"""Lowering: a float function becomes a program of integer ops."""

@@ -1,0 +1,368 @@
+"""Plan: what the graph's structure asks of its values' formats, before any sample is looked at.
+
+A format has to hold a value's range on a grid that its consumers can live with, and the graph says which consumers it has:
+
+- the *argument of a softmax* needs an absolute grid (its exponential multiplies whatever it loses), and room below for masks;
+- an *exponential of differences from a maximum*, a sigmoid or a tanh lies within [-1, 1] whatever the inputs are;
+- a *statistic* (a reduction over a row, and what is computed from it alone) has few elements and a large range, since it squares
+  or sums others: it is kept whole;
+- what an *arg-max or a sort* compares needs an absolute grid, or values that are close become equal;
+- what a *table of constants* is compared with (the decisions of trees) needs a grid on which the constants lie apart;
+- a *carry* of a loop is rounded in every iteration, so that errors add up;
+- an *angle* needs an absolute grid, and what it is a multiple of: a sine forgets how many turns it makes;
+- what the *last product* before a result reads, and what lies behind it, decides how exact the result can be: kept wide if small;
+- a *result* is what people read: a small one has all of int32, beside which its rounding is nothing;
+- an *exponential of what is certainly not positive* (a kernel's, of a distance) lies within [0, 1], and needs no margin;
+- a *stream* (a value that additions carry on, and that no product reads directly) collects what all layers add to it;
+- a *product of many* (multiplied pair by pair) is as wrong as all its factors and partial products together: finely rounded;
+- what is *drawn* (computed from random bits alone) lies within an interval that is known, and keeps the bits' own grid in it;
+- a *threshold* (a probability, or a sum of some) that a drawn number is compared with is as fine, and so is what it is made of.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from prover.lowering.capture import Graph, Node, Operand, Stacked, Var
+from prover.lowering.passes.drawn import Interval, drawn
+from prover.lowering.passes.infinity import BELOW, DEEP, MASK_ROOM, chosen, has_mask, infinite, masked_before, ordered
+from prover.lowering.passes.producers import CHOOSING, MOVEMENT, Producers, real, size
+from prover.lowering.passes.signs import UNKNOWN, signs
+
+SOFTMAX_GRID = 11
+"""Fraction bits of a softmax's argument."""
+
+CHOICE_GRID = 12
+"""Fraction bits of what an arg-max, a sort or a top-k compares."""
+
+LAST_ELEMENTS = 1 << 12
+"""Most elements of a value that is kept wide because what is left between it and a result is at most one product."""
+
+POSTED_ELEMENTS = 1 << 10
+"""Most elements of a result that has all of int32: the 2 KiB more that are posted for them cost a fifth of what a claim costs anyway."""
+
+RESULT_BITS = 31
+"""Bits of magnitude of a small result: its ends are those of its dtype, and float32 has fewer digits."""
+
+ANGLE_GRID = 14
+"""Fraction bits of an angle."""
+
+TURN = 8.0
+"""Within this of zero (tanh, erf) or a little beyond (logistic, softmax) a bounded function makes its turn from one end to the other."""
+
+CARRY_BITS = 24
+DECIDING_BITS = 30
+DRAWN_BITS = 30
+DRAWN_FACTOR_BITS = 23
+
+THRESHOLD_GRID = 18
+"""Fraction bits of a softmax's argument whose probabilities are thresholds."""
+STREAM_BITS = 30
+SQUARE_BITS = 62
+"""Most bits of a certified sum of squares."""
+
+STATISTIC_COUNT = 8
+"""Elements that a reduction takes together at least for its result to be a statistic."""
+
+ADDITIVE = frozenset({"add", "sub", "add_any"})
+BOUNDED = frozenset({"logistic", "tanh", "erf", "sin", "cos"})
+TURNING = frozenset({"logistic", "tanh", "erf"})
+PERIODIC = frozenset({"sin", "cos"})
+COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "lt_to", "le_to"})
+CUMULATED = MOVEMENT | {"cumsum", "div", "exp", "sub"}
+"""What makes thresholds of logits."""
+
+POINTWISE = frozenset(
+    {"add", "sub", "mul", "div", "neg", "max", "min", "sqrt", "rsqrt", "log", "log1p", "exp", "integer_pow", "square"}
+    | {"abs", "add_any", "pow", "select_n", "clamp"}
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a value's format should be like.
+
+    ``bits``: of magnitude, instead of 15; ``grid``: least number of fraction bits, at the price of more bits; ``infinity``: room beyond
+    the calibrated magnitude if the value may hold infinities; ``unit``: within [-1, 1], of 16 bits; ``share``: of a sum, so within [0, 1],
+    in a format for what samples show; ``bounded``: within [-1, 1], whatever the bits; ``whole``: not rounded at all; ``last``: on the way
+    from what the last products read to a result, and small; ``rows``: products read it, along the same axes all of them, so that what is
+    left of it may have a scale per row; ``fine``: a result, whose weights keep 16 bits; ``exact``: constants decide about it, so that
+    samples should lie on its grid; ``reach``: the interval that it certainly lies in, being drawn; ``least``: the magnitude that its
+    format holds at least, however small the samples; ``costly``: rounded to 16 bits it costs the results too much (no plan says so:
+    ``prover.lowering.passes.noise`` measures it).
+    """
+
+    bits: int | None = None
+    grid: int | None = None
+    infinity: float = DEEP
+    unit: bool = False
+    share: bool = False
+    bounded: bool = False
+    whole: bool = False
+    rows: bool = False
+    fine: bool = False
+    last: bool = False
+    exact: bool = False
+    reach: Interval | None = None
+    least: float = 0.0
+    costly: bool = False
+
+
+PLAIN = Wish()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``wishes`` of variables; ``masked``: the sign of the masks that are infinities to calibration, if they stand apart;
+    ``infinite``: the signs of the infinities that a variable may hold, whatever the samples show; ``ordered``: those that need no room
+    for them."""
+
+    wishes: dict[Var, Wish] = field(default_factory=dict)
+    masked: dict[Var, int] = field(default_factory=dict)
+    infinite: dict[Var, frozenset[int]] = field(default_factory=dict)
+    ordered: set[Var] = field(default_factory=set)
+
+    def wish(self, var: Var) -> Wish:
+        wish = self.wishes.get(var, PLAIN)
+        return replace(wish, infinity=0.0) if var in self.ordered else wish
+
+
+def plan(graph: Graph) -> Plan:
+    """The wishes of all variables, scan bodies included."""
+    found = Plan()
+    _plan(graph, found)
+    view = Producers(graph)
+    for var in view.last():
+        if real(var) and size(var) <= LAST_ELEMENTS:
+            wish = found.wishes.get(var, PLAIN)
+            found.wishes[var] = replace(wish, last=True, unit=wish.unit and view.feeds_product(var))
+    _results(view, view.results, found.wishes)
+    _turns(view, found.wishes)
+    return found
+
+
+def _plan(graph: Graph, found: Plan) -> None:
+    view, wishes = Producers(graph), found.wishes
+    _statistics(view, wishes)
+    _streams(view, wishes)
+    _deciding(view, wishes)
+    _factors(view, wishes)
+    for var in (*graph.inputs, *view.of):
+        if var not in wishes and real(var) and view.summed_axes(var):
+            wishes[var] = Wish(rows=True)
+    arguments: set[Var] = set()
+    masks: set[Var] = set()
+    signed = signs(graph)
+    for node in graph.nodes:
+        if node.body is not None:
+            _plan(node.body, found)
+            _carries(node, wishes)
+        if node.name in BOUNDED:
+            wishes[node.outputs[0]] = Wish(unit=True)
+        if node.name in PERIODIC:
+            _angles(view, node.inputs[0], wishes)
+        if _shares(view, node, wishes):
+            share = node.outputs[0]
+            wishes[share] = replace(wishes.get(share, PLAIN), share=True)
+        if node.name in CHOOSING and isinstance(node.inputs[0], Var) and real(node.inputs[0]):
+            for var in view.moved_from(node.inputs[0]):
+                wishes.setdefault(var, Wish(grid=CHOICE_GRID, fine=True))
+        if node.name == "exp" and isinstance(node.inputs[0], Var) and signed.get(node.inputs[0], UNKNOWN).no_positive:
+            wishes[node.outputs[0]] = replace(wishes.get(node.outputs[0], PLAIN), bounded=True)
+        argument = view.below_maximum(node.inputs[0]) if node.name == "exp" else None
+        if argument is None:
+            continue
+        wishes[node.outputs[0]] = Wish(unit=True)
+        moved = view.moved_from(argument)
+        for var in moved:
+            wishes[var] = Wish(grid=SOFTMAX_GRID, infinity=MASK_ROOM)
+        below = next(x for x in node.inputs if isinstance(x, Var))
+        wishes[below] = replace(wishes.get(below, PLAIN), infinity=MASK_ROOM)
+        arguments.update(moved, [below])
+        if has_mask(view, argument):
+            masks |= masked_before(view, argument)
+    from_bits = drawn(graph)
+    for node in graph.nodes:
+        if node.name in COMPARISONS and any(isinstance(x, Var) and x in from_bits for x in node.inputs):
+            _thresholds(view, [x for x in node.inputs if isinstance(x, Var) and x not in from_bits], wishes)
+    for var, interval in from_bits.items():
+        wish = wishes.get(var, PLAIN)
+        if not wish.unit:
+            bits = DRAWN_FACTOR_BITS if view.feeds_product(var) else DRAWN_BITS
+            wishes[var] = replace(wish, bits=bits, grid=None, whole=False, reach=interval)
+    for var in chosen(view):
+        for sign in (1, -1):
+            if has_mask(view, var, sign):
+                found.masked[var] = sign
+    found.masked.update(dict.fromkeys([*arguments, *masks], -1))
+    infinities = dict.fromkeys(masks, BELOW)
+    for var, signs_of in infinite(view, arguments).items():
+        infinities[var] = infinities.get(var, frozenset()) | signs_of
+    found.infinite.update(infinities)
+    found.ordered.update(ordered(view, infinities) - arguments)
+
+
+def _shares(view: Producers, node: Node, wishes: dict[Var, Wish]) -> bool:
+    """Whether a node divides exponentials of differences from a maximum by their sum, as softmax does."""
+    if node.name != "div":
+        return False
+    part, total = (view.through(x, lambda node: node.name in MOVEMENT) for x in node.inputs)
+    made = view.of.get(total) if isinstance(total, Var) else None
+    if made is None or made.name != "reduce_sum" or not isinstance(part, Var):
+        return False
+    source = view.of.get(part)
+    exponentials = source is not None and source.name == "exp" and wishes.get(part, PLAIN).unit
+    return exponentials and view.through(made.inputs[0], lambda node: node.name in MOVEMENT) is part
+
+
+def _results(view: Producers, results: Iterable[Var], wishes: dict[Var, Wish]) -> None:
+    """A result, and what only moves its elements, is fine; a small one that no product reads is only rounded to int32.
+
+    What is bounded has room for all that is possible there, however little of it the samples show.
+    """
+    for result in results:
+        moved = view.moved_from(result) if real(result) else []
+        # What moves a bounded function's values has its bounds.
+        source = wishes.get(moved[-1], PLAIN) if moved else PLAIN
+        for var in moved:
+            wish = replace(wishes.get(var, PLAIN), fine=True)
+            if var in view.of and size(var) <= POSTED_ELEMENTS and not view.feeds_product(var):
+                bounded = source.unit or source.share or source.bounded
+                wish = replace(wish, bits=RESULT_BITS, unit=False, share=False, bounded=bounded)
+            else:
+                wish = replace(wish, unit=source.unit, share=source.share)
+            wishes[var] = wish
+        made = view.of.get(moved[-1]) if moved else None
+        if made is not None and made.body is not None:
+            inside = made.body.outputs[made.outputs.index(moved[-1])]
+            if isinstance(inside, Var) and made.outputs.index(moved[-1]) >= made.params["num_carry"]:
+                # A carry's format follows from what the loop does with it.
+                _results(Producers(made.body), [inside], wishes)
+
+
+def _turns(view: Producers, wishes: dict[Var, Wish]) -> None:
+    """What a bounded function makes a result of is kept as far as the function turns: the result is right there, whatever samples show."""
+    for node in view.graph.nodes:
+        argument = node.inputs[0] if node.name in TURNING else None
+        if node.name == "exp":
+            argument = view.below_maximum(node.inputs[0])
+        for var in view.moved_from(argument) if isinstance(argument, Var) else ():
+            wish = wishes.get(var, PLAIN)
+            if wish.last or wish.bits == RESULT_BITS:
+                wishes[var] = replace(wish, least=TURN)
+
+
+def _thresholds(view: Producers, compared: list[Var], wishes: dict[Var, Wish]) -> None:
+    """Finer formats for what is compared with a drawn number, and for what that is made of."""
+    found: set[Var] = set()
+    while compared:
+        var = compared.pop()
+        if var in found or not real(var):
+            continue
+        found.add(var)
+        wish = wishes.get(var, PLAIN)
+        if wish.grid is not None:
+            wishes[var] = replace(wish, grid=max(wish.grid, THRESHOLD_GRID))
+        elif not wish.whole:
+            wishes[var] = replace(wish, unit=False, bits=DRAWN_BITS)
+        made = view.of.get(var)
+        if made is not None and made.name in CUMULATED:
+            compared += [x for x in made.inputs if isinstance(x, Var)]
+
+
+def _statistics(view: Producers, wishes: dict[Var, Wish]) -> None:
+    found: set[Var] = set()
+    for node in view.graph.nodes:
+        if not node.outputs or not real(node.outputs[0]):
+            continue
+        read = [x for x in node.inputs if isinstance(x, Var)]
+        out = node.outputs[0]
+        if node.name in ("reduce_sum", "reduce_max", "reduce_min"):
+            mine = size(read[0]) >= STATISTIC_COUNT * size(out)
+        else:
+            kept = node.name in POINTWISE or (node.name in MOVEMENT and read and size(read[0]) == size(out))
+            mine = bool(kept and read and all(x in found for x in read))
+        if mine:
+            found.add(out)
+    for var in found:
+        if var not in view.results and not view.feeds_product(var):
+            wishes[var] = Wish(whole=True)
+
+
+def _streams(view: Producers, wishes: dict[Var, Wish]) -> None:
+    for var in (*view.graph.inputs, *view.of):
+        readers = view.readers.get(var, [])
+        if not real(var) or len(readers) < 2 or view.feeds_product(var) or var in wishes:
+            continue
+        made = view.of.get(var)
+        carried = (
+            made is not None and made.name in ADDITIVE and any(x in wishes for x in made.inputs if isinstance(x, Var))
+        )
+        if carried or any(node.name in ADDITIVE and size(node.outputs[0]) == size(var) for node in readers):
+            wishes[var] = Wish(bits=min([STREAM_BITS, *(_square_bits(view, node, var) for node in readers)]))
+
+
+def _angles(view: Producers, operand: Operand, wishes: dict[Var, Wish]) -> None:
+    """A grid for an angle, and for what it is a multiple of: as much finer as the multiple is larger."""
+    grid = ANGLE_GRID
+    while isinstance(operand, Var) and real(operand) and grid > 0:
+        wishes.setdefault(operand, Wish(grid=grid))
+        node = view.of.get(operand)
+        if node is not None and node.name in ("mul", "div") and isinstance(node.inputs[1], np.ndarray):
+            most = float(np.abs(node.inputs[1]).max())
+            grid += (math.frexp(most)[1] if most else 0) * (1 if node.name == "mul" else -1)
+        elif node is None or node.name not in MOVEMENT:
+            break
+        operand = node.inputs[0]
+
+
+def _deciding(view: Producers, wishes: dict[Var, Wish]) -> None:
+    for node in view.graph.nodes:
+        if node.name not in COMPARISONS:
+            continue
+        for x, other in (node.inputs, node.inputs[::-1]):
+            if not isinstance(x, Var) or isinstance(other, (Var, Stacked)) or not real(x):
+                continue
+            if np.size(other) > 1 and np.any(other != np.ravel(other)[0]):
+                for var in view.moved_from(x, gathered=True):
+                    wishes[var] = Wish(bits=DECIDING_BITS, exact=True)
+
+
+def _factors(view: Producers, wishes: dict[Var, Wish]) -> None:
+    """Finer formats for what is multiplied with itself in halves, time and again."""
+    made: dict[Var, Var] = {}
+    for node in view.graph.nodes:
+        if node.name == "mul" and real(node.outputs[0]):
+            sources = [view.through(x, lambda node: node.name == "slice") for x in node.inputs]
+            if isinstance(sources[0], Var) and sources[0] is sources[1] and sources[0] not in node.inputs:
+                out = node.outputs[0]
+                # What is left over, or known already, stands beside the products.
+                joined = [r.outputs[0] for r in view.readers.get(out, ()) if r.name == "concatenate"]
+                made |= dict.fromkeys([out, *joined], sources[0])
+    for out, source in made.items():
+        if source in made or out in made.values():
+            for var in (source, out):
+                if not view.feeds_product(var):
+                    wishes.setdefault(var, Wish(bits=STREAM_BITS))
+
+
+def _carries(node: Node, wishes: dict[Var, Wish]) -> None:
+    """What a loop carries and no product reads is rounded once an iteration: finely."""
+    assert node.body is not None
+    view, first = Producers(node.body), node.params["num_consts"]
+    for var in node.body.inputs[first : first + node.params["num_carry"]]:
+        if real(var) and var not in wishes and not view.feeds_product(var):
+            wishes[var] = Wish(bits=CARRY_BITS)
+
+
+def _square_bits(view: Producers, node: Node, var: Var) -> int:
+    """Bits at which a sum of the squares that ``node`` takes of the variable still has a certified sum."""
+    squares = node.name == "square" or (node.name == "mul" and node.inputs[0] is node.inputs[1])
+    squares = squares or (node.name == "integer_pow" and node.params["y"] == 2)
+    sums = [r for r in view.readers.get(node.outputs[0], ()) if r.name == "reduce_sum"] if squares else []
+    counts = [size(var) // size(r.outputs[0]) for r in sums]
+    return min([STREAM_BITS, *((SQUARE_BITS - (count - 1).bit_length()) // 2 for count in counts)])

@@ -1,0 +1,192 @@
+"""Products: dot_general with any dimension numbers; quantised weights and what turns their accumulators into reals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from prover.lowering.capture import Node
+from prover.lowering.emit.builder import Quantised
+from prover.lowering.emit.draft import BOX, WORD, Coder, Const, Draft, View
+from prover.lowering.formats import quantize, weight_steps
+from prover.lowering.rules.context import Context, Item, rule
+from prover.lowering.rules.movement import Affine
+from prover.lowering.rules.multipliers import Multipliers
+from prover.lowering.rules.reduction import innermost, reduced
+from prover.lowering.rules.rows import by_row, shifted_back
+from rollup.audit.intervals import SHARP_LIMIT
+from rollup.errors import LoweringError
+from rollup.form.ops import ITERATION, Monoid, Term
+from rollup.types import DType
+
+QUANTISED_ELEMENTS = 1 << 20
+"""Elements of a weight that are held in double precision at a time."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Quantised weights: a view, and what turns an accumulator into reals: ``real = acc * factor[channel]``.
+
+    ``sum``: the largest of the sums of magnitudes over a channel.
+    """
+
+    view: View
+    factor: np.ndarray
+    stacked: bool
+    sum: int
+
+
+def weights(
+    ctx: Context,
+    const: Const,
+    kept: Sequence[int],
+    summed: Sequence[int],
+    fine: bool = False,
+    chosen: np.ndarray | None = None,
+) -> Weights:
+    """Quantise per output channel (``kept`` axes), stored with the ``summed`` axes last, in their given order.
+
+    ``fine``: with 16 bits, whatever the formats say. ``chosen``: the integers, if a pass chose them (``passes.compensate``),
+    in the constant's shape; without, each is the nearest.
+
+    The view's variables are numbered like the constant's axes. ``factor`` has the shape of the kept axes (t in front if stacked).
+    """
+    lead = 1 if const.stacked else 0
+    axes = (*range(lead), *(a + lead for a in kept), *(a + lead for a in summed))
+    moved = np.transpose(const.array, axes)
+    count, outer = lead + len(kept), moved.shape[: lead + len(kept)]
+    dtype = DType.I16 if fine else ctx.builder.formats.weight
+    if chosen is None:
+        found = ctx.builder.quantised(moved, count, dtype, lambda: _quantised(ctx, moved, count, dtype))
+    else:
+        found = _quantised(ctx, moved, count, dtype, np.transpose(chosen, axes))
+    names = (*((ITERATION,) if lead else ()), *kept, *summed)
+    view = View(found.tensor, moved.shape, (0,) * moved.ndim, tuple(Term(d, var, 1) for d, var in enumerate(names)))
+    return Weights(view, found.factors.reshape(outer), const.stacked, found.sum)
+
+
+def _quantised(
+    ctx: Context, moved: np.ndarray, count: int, dtype: DType, chosen: np.ndarray | None = None
+) -> Quantised:
+    """Weights whose first ``count`` axes are channels; ``chosen``: their integers, if a pass chose them."""
+    # Channel by channel, some at a time: a large weight is never held in double precision as a whole.
+    rows = moved.reshape(-1, *moved.shape[count:])
+    integers = np.empty(rows.shape, dtype=dtype.numpy)
+    factors = np.empty(len(rows))
+    known = None if chosen is None else chosen.reshape(rows.shape)
+    most, inner = 0, tuple(range(1, rows.ndim))
+    step = max(1, QUANTISED_ELEMENTS // max(1, math.prod(rows.shape[1:])))
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step].astype(np.float64)
+        if not np.all(np.isfinite(part)):
+            raise LoweringError(
+                f"{ctx.builder.where}: a weight is not finite; a program has finite weights only, repair the model"
+            )
+        factor = weight_steps(part, 1, dtype)
+        found = quantize(part / factor, 0, -dtype.max, dtype.max) if known is None else known[start : start + step]
+        integers[start : start + step] = found
+        most = max(most, int(np.abs(found).sum(axis=inner, dtype=np.int64).max()))
+        factors[start : start + step] = factor.reshape(-1)
+    return Quantised(ctx.builder.constant(integers.reshape(moved.shape), dtype), factors, most)
+
+
+def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) -> Draft:
+    """Turn accumulators (the draft's last register) into reals: per channel a multiplier and a shift, packed in one constant.
+
+    ``channels``: the output dimensions that the axes of ``w.factor`` correspond to.
+    """
+    coder, own, scale = Coder(draft), len(draft.code), draft.scale
+    excess = coder.bits(own) - (WORD - 1 - 15) if draft.code else _sum_bits(draft, w) - (WORD + 1 - 15)
+    if excess > 0:
+        # Rows that were shifted back, and long sums, have more bits than a multiplier leaves room for; the lowest are far below any
+        # format.
+        own, scale = coder.shift(own, -excess), scale - excess
+    acc = coder.bits(own)
+    bits = max(15, min(24, WORD - 1 - acc))
+    # As fine a grid as leaves 22 bits of headroom over calibration, and no finer than the accumulator's own.
+    finest = scale - int(np.floor(np.log2(w.factor.max())))
+    out = max(-60, min(60, finest, 40 - math.frexp(max(draft.range.magnitude, 1e-30))[1]))
+    m = Multipliers.of(w.factor * 2.0 ** (out - scale), bits)
+    if np.all(m.packed == m.packed.flat[0]):
+        register = coder.mulshift(own, coder.const(int(m.mantissas.flat[0])), coder.const(int(m.shifts.flat[0])))
+    else:
+        view = ctx.builder.const_view(m.packed, Const(m.packed, w.stacked))
+        names: dict[int, Affine] = {axis: (0, ((channel, 1),)) for axis, channel in enumerate(channels)}
+        register = m.applied(coder, own, coder.load(view.renamed(names)), *coder.bounds[own])
+    return coder.done(register, out)
+
+
+def _sum_bits(draft: Draft, w: Weights) -> int:
+    """Bits of magnitude that a sum over weights certainly has at most, as the audit will find it: of very large ones it adds up none."""
+    if w.view.tensor.elements > SHARP_LIMIT:
+        return draft.bits
+    other = next(view for view in draft.views if view.tensor is not w.view.tensor)
+    reach = max(abs(other.tensor.low), abs(other.tensor.high), abs(other.fill))
+    return min((reach * w.sum).bit_length(), draft.bits)
+
+
+def stored(ctx: Context, item: Item, axes: Sequence[int]) -> Draft:
+    draft = item if isinstance(item, Draft) else ctx.drafted(item)
+    return innermost(ctx, draft, axes)
+
+
+@rule("dot_general")
+def _dot_general(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+    (lhs_sum, rhs_sum), (lhs_batch, rhs_batch) = node.params["dimension_numbers"]
+    left, right = items
+    shape = node.outputs[0].shape
+    nb = len(lhs_batch)
+    lhs_free = [d for d in range(len(left.shape)) if d not in (*lhs_sum, *lhs_batch)]
+    rhs_free = [d for d in range(len(right.shape)) if d not in (*rhs_sum, *rhs_batch)]
+    out_of: list[Mapping[int, int]] = [
+        {d: at for at, d in enumerate(lhs_batch)} | {d: nb + at for at, d in enumerate(lhs_free)},
+        {d: at for at, d in enumerate(rhs_batch)} | {d: nb + len(lhs_free) + at for at, d in enumerate(rhs_free)},
+    ]
+    sums = [tuple(lhs_sum), tuple(rhs_sum)]
+    box = tuple(left.shape[d] for d in lhs_sum)
+    const = next((j for j, x in enumerate(items) if isinstance(x, Const)), None)
+    active = [j for j in (0, 1) if j != const]
+    drafts = {j: stored(ctx, items[j], sums[j]) for j in active}
+    rows = {j: by_row(ctx, d, sums[j]) for j, d in drafts.items() if ctx.builder.formats.by_row(d.range)}
+    drafts.update({j: found.mantissa for j, found in rows.items()})
+    views = {j: _placed(ctx.builder.view(d), out_of[j], sums[j]) for j, d in drafts.items()}
+
+    def back(draft: Draft) -> Draft:
+        """The accumulator with the shifts of its operands' rows undone."""
+        coder = Coder(draft)
+        register, scale = 0, draft.scale
+        for j, found in rows.items():
+            amount = found.amount(coder, out_of[j])
+            excess = max(0, coder.bits(register) + coder.bounds[amount][1] - (WORD - 1))
+            register, scale = shifted_back(coder, coder.shift(register, -excess), amount), scale - excess
+        return coder.done(register, scale) if rows else draft
+
+    if const is None:
+        scale = drafts[0].scale + drafts[1].scale
+        pair = [views[0], views[1]]
+        return back(reduced(ctx, Monoid.SUM, pair, shape, box, scale, node.outputs[0].dtype, ctx.range(node)))
+    item, other = items[const], 1 - const
+    assert isinstance(item, Const)
+    if drafts[other].exact and node.outputs[0].dtype.kind in "iub":
+        exact = ctx.tensor(item)
+        view = _placed(ctx.builder.view(exact), out_of[const], sums[const])
+        return reduced(ctx, Monoid.SUM, [views[other], view], shape, box, 0, node.outputs[0].dtype, ctx.range(node))
+    strides = views[other].strides()
+    inner = sorted(range(len(box)), key=lambda j: -abs(strides.get(BOX + j, 0)))
+    kept = [d for d in range(len(item.shape)) if d not in sums[const]]
+    summed = [sums[const][j] for j in inner]
+    w = weights(ctx, item, kept, summed, ctx.range(node).wish.fine, ctx.rounded.get(node.outputs[0]))
+    view = _placed(w.view, out_of[const], sums[const])
+    draft = reduced(
+        ctx, Monoid.SUM, [views[other], view], shape, box, drafts[other].scale, node.outputs[0].dtype, ctx.range(node)
+    )
+    return rescaled(ctx, back(draft), w, [out_of[const][d] for d in kept])
+
+
+def _placed(view: View, outputs: Mapping[int, int], sums: Sequence[int]) -> View:
+    names: dict[int, Affine] = {d: (0, ((at, 1),)) for d, at in outputs.items()}
+    names.update({d: (0, ((BOX + j, 1),)) for j, d in enumerate(sums)})
+    return view.renamed(names)

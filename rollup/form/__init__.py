@@ -1,0 +1,1 @@
+"""The op form: the op table, descriptors and their encodings, the program tree."""

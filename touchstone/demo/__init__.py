@@ -1,0 +1,1 @@
+"""The demo: its story, its network in one process, the models that it uses."""

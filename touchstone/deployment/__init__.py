@@ -1,0 +1,1 @@
+"""Deployments: parameters, what they guarantee, what is dangerous, measured gas."""

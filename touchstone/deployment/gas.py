@@ -1,0 +1,130 @@
+"""Measured gas of a dispute, for judging a deployment's parameters. The figures are those of docs/costs.md and its
+sources, ``tests/arity.json`` and ``tests/contracts/dispute_gas.json``; a test compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+
+from rollup.audit import GAS_LIMIT, GAS_LIMIT_7976
+from rollup.form.encoding import MAX_DEPTH
+
+
+@dataclass(frozen=True)
+class Gas:
+    """One amount by both price lists: Prague's, and EIP-7976's, where a byte of calldata costs 64 gas at least."""
+
+    prague: int
+    eip7976: int
+
+    def __add__(self, other: Gas) -> Gas:
+        return Gas(self.prague + other.prague, self.eip7976 + other.eip7976)
+
+    def __sub__(self, other: Gas) -> Gas:
+        return Gas(self.prague - other.prague, self.eip7976 - other.eip7976)
+
+    def __mul__(self, times: int) -> Gas:
+        return Gas(times * self.prague, times * self.eip7976)
+
+    @property
+    def most(self) -> int:
+        """By the dearer list."""
+        return max(self.prague, self.eip7976)
+
+    @property
+    def least(self) -> int:
+        """By the cheaper list: what an attacker is taken to pay."""
+        return min(self.prague, self.eip7976)
+
+
+MEASURED_DEPTH = 20
+"""Levels of the trace tree in which the disputes below were played."""
+
+SELECTS: Mapping[int, Gas] = {
+    1: Gas(1_066_857, 1_066_857),
+    2: Gas(551_006, 551_006),
+    3: Gas(403_618, 403_618),
+    4: Gas(304_456, 304_456),
+    5: Gas(255_690, 255_690),
+    6: Gas(255_674, 255_674),
+}
+"""By arity: all selections of one dispute."""
+
+REVEALS: Mapping[int, Gas] = {
+    1: Gas(983_216, 983_216),
+    2: Gas(516_560, 516_560),
+    3: Gas(389_665, 389_665),
+    4: Gas(326_495, 326_495),
+    5: Gas(332_040, 379_936),
+    6: Gas(405_805, 533_245),
+}
+"""By arity: all revelations of nodes in one dispute."""
+
+CHALLENGE = Gas(128_752, 128_752)
+TRACE_ROOT = Gas(70_979, 70_979)
+REVEAL_LEAF = Gas(68_880, 94_984)
+DESCEND = Gas(119_896, 119_896)
+PARTIALS = Gas(68_970, 111_368)
+"""64 partial results with their positions."""
+NARROW = Gas(59_015, 119_560)
+PROOF = Gas(GAS_LIMIT, GAS_LIMIT_7976)
+"""The largest proof of a program that passes the audit; going inside an element shows as much of the op at most."""
+TIMEOUT = Gas(87_265, 87_265)
+CLAIM = Gas(77_348, 111_603)
+"""A claim in a batch."""
+
+DEEPEST = 2 * MAX_DEPTH
+"""Levels of the deepest trace that can be registered."""
+
+MOST_LEVELS = 6
+"""Answers inside one element at most: 64^6 parts are more than a descriptor can name."""
+
+
+@dataclass(frozen=True)
+class DisputeGas:
+    """Moves and gas of the longest dispute, by side; ``rounds``: descents of one arity; ``levels``: answers inside an element."""
+
+    rounds: int
+    levels: int
+    selects: Gas
+    reveals: Gas
+
+    @property
+    def challenger_moves(self) -> int:
+        """To challenge, select, go inside, narrow down, settle."""
+        return 1 + self.rounds + 1 + (self.levels - 1) + 1
+
+    @property
+    def defender_moves(self) -> int:
+        """The trace's root, nodes, the leaf, partial results."""
+        return 1 + self.rounds + 1 + self.levels
+
+    @property
+    def challenger(self) -> Gas:
+        """What a challenger pays that wins by proof."""
+        return reduce(Gas.__add__, [CHALLENGE, self.selects, PROOF, NARROW * (self.levels - 1), PROOF])
+
+    @property
+    def defender(self) -> Gas:
+        """What a defender pays that answers everything and collects the timeout of a challenger who goes silent."""
+        return reduce(Gas.__add__, [TRACE_ROOT, self.reveals, REVEAL_LEAF, PARTIALS * self.levels, TIMEOUT])
+
+    @property
+    def reveal(self) -> Gas:
+        """What one revelation costs."""
+        return Gas(-(-self.reveals.prague // self.rounds), -(-self.reveals.eip7976 // self.rounds))
+
+
+def dispute(arity: int, depth: int, levels: int = MOST_LEVELS) -> DisputeGas:
+    """A dispute about a withheld trace whose tree has ``depth`` levels, by a challenger who also stops at an entry. An arity
+    that was not measured is taken for the nearest one.
+    """
+    arity = min(arity, max(SELECTS))
+    rounds, measured = -(-depth // arity) + 1, -(-MEASURED_DEPTH // arity)
+
+    def scaled(total: Gas) -> Gas:
+        return Gas(-(-total.prague * rounds // measured), -(-total.eip7976 * rounds // measured))
+
+    return DisputeGas(rounds, levels, scaled(SELECTS[arity]), scaled(REVEALS[arity]))

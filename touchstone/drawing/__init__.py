@@ -1,5 +1,0 @@
-"""A program as a picture: its dataflow graph as SVG."""
-
-from touchstone.drawing.picture import picture
-
-__all__ = ["picture"]

@@ -1,0 +1,1 @@
+"""False executions and who claims them, for demos and development networks."""

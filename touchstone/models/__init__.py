@@ -1,0 +1,1 @@
+"""Models for users: where they come from, how they are built, compared and described."""

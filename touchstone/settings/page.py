@@ -1,0 +1,96 @@
+"""Writes ``docs/settings.md`` from the settings' own classes: ``python -m touchstone.settings.page [--check]``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rollup.generated import settle
+from touchstone.settings.settings import (
+    AdminSettings,
+    ChainSettings,
+    DeploySettings,
+    LogSettings,
+    ProverSettings,
+    SequencerSettings,
+    UserSettings,
+    WatchSettings,
+)
+from touchstone.settings.sources import Section, entries
+
+PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "settings.md"
+
+COMMANDS: dict[str, type[Section]] = {
+    "touchstone sequencer": SequencerSettings,
+    "touchstone prover": ProverSettings,
+    "touchstone watch": WatchSettings,
+    "touchstone deploy": DeploySettings,
+    "touchstone admin": AdminSettings,
+    "touchstone infer, touchstone claims": UserSettings,
+}
+
+SHARED: dict[str, type[Section]] = {
+    "The chain": ChainSettings,
+    "The log": LogSettings,
+}
+
+HEAD = """# Settings
+
+Generated from `touchstone/settings/settings.py` by `python -m touchstone.settings.page`; do not edit.
+
+A setting is taken from the first place that has it: a flag, a `TOUCHSTONE_*` variable, the TOML file that `--config FILE` or
+`TOUCHSTONE_CONFIG` names, the default. One file may serve all processes: each reads its own tables, and an unknown table or key
+is an error. An empty variable counts as not set. Lists are separated by commas in a variable, are arrays in TOML, and their flag
+may be given several times.
+
+A secret has neither a flag nor a key in the file, because both are read by others: give it by its variable, or put it into a file
+and name that by the flag, variable or key that ends in *file*. No secret is ever shown; of URLs, which may hold a key, only the
+host is.
+
+Durations: `90s`, `15min`, `12h`, `7d`. Amounts: `0.1 ether`, `30 gwei`, `1000` (wei). Sizes: `96 KiB`, `64 MiB`.
+
+```toml
+[chain]
+rpc = "http://127.0.0.1:8545"
+deployment = "deployment.json"
+key_file = "/run/secrets/sequencer.key"
+
+[sequencer]
+port = 8080
+database = "postgresql+psycopg://touchstone@127.0.0.1/touchstone"
+database_password_file = "/run/secrets/database"
+batch_age = "10s"
+
+[watch]
+mode = "challenge"
+traces = ["http://127.0.0.1:8082"]
+```
+"""
+
+
+def _table(section: type[Section], own_only: bool) -> str:
+    rows = ["| flag | variable | key | default | meaning |", "|---|---|---|---|---|"]
+    for entry in entries(section):
+        if own_only and entry.path:
+            continue
+        flag = "" if entry.secret else f"`{entry.flag}`"
+        key = "" if entry.secret else f"`{entry.place}`"
+        default = "" if entry.default is None else f"`{entry.default}`"
+        rows.append(f"| {flag} | `{entry.env}` | {key} | {default} | {entry.help} |")
+    return "\n".join(rows) + "\n"
+
+
+def page() -> str:
+    """The whole document."""
+    parts = [HEAD]
+    for title, section in SHARED.items():
+        parts.append(f"\n## {title}\n\n{section.__doc__}\n\n{_table(section, own_only=True)}")
+    for command, section in COMMANDS.items():
+        shares = any(entry.path for entry in entries(section))
+        also = "Also all settings of the chain and of the log.\n\n" if shares else ""
+        parts.append(f"\n## `{command}`\n\n{also}{_table(section, own_only=True)}")
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    sys.exit(settle(PAGE, page(), "python -m touchstone.settings.page", sys.argv[1:]))
