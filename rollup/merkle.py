@@ -1,6 +1,6 @@
 """Commitments: leaves of 1 KiB, prefixed SHA-256 nodes, zero-extended trees, multi-proofs, partial trees.
 
-The encoding stands in ARCHITECTURE.md, *Commitments*.
+The encoding is in docs/formats.md, *Commitments*.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ MOST_MONEY = (1 << 80) - 1
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a RollupChain is deployed with (ARCHITECTURE, *Contracts*). Durations in seconds, amounts in wei.
+    """What a RollupChain is deployed with (docs/contracts.md, *Parameters*). Durations in seconds, amounts in wei.
 
     ``window``: challenge period, on the challenge clock. ``clock``: each side's chess clock per game. ``spacing``: how long
     the first challenge to a claim stops the challenge clock, at most a window. ``withdrawal_delay``: from announcing a

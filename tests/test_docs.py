@@ -19,14 +19,15 @@ README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
 CAMPAIGNS = (ROOT / "docs" / "campaigns.md").read_text()
+WRITTEN = "campaigns contracts decisions formats http lowering models runbook services"
+"""Pages of ``docs/`` that people write; the others are generated."""
+
 DOCUMENTS = {
     "README.md": README,
     "SECURITY.md": (ROOT / "SECURITY.md").read_text(),
     "CONTRIBUTING.md": CONTRIBUTING,
     "ARCHITECTURE.md": ARCHITECTURE,
-    "docs/campaigns.md": CAMPAIGNS,
-    "docs/models.md": (ROOT / "docs" / "models.md").read_text(),
-}
+} | {f"docs/{page}.md": (ROOT / "docs" / f"{page}.md").read_text() for page in WRITTEN.split()}
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 PLANNED = {"prover/frontends/"}
@@ -114,6 +115,18 @@ def test_the_map_of_the_house_names_everything_in_a_room(room: str) -> None:
     (mapped,) = re.findall(rf"^{room}/ .*\n(?: .*\n)*", house, re.MULTILINE)
     here = {path.stem for path in (ROOT / room).iterdir() if not path.name.startswith(("_", "py.typed"))}
     assert here - set(re.findall(r"\w+", mapped)) == set()
+
+
+def test_every_section_that_is_cited_exists() -> None:
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in (name for name in tracked.split("\0") if name.endswith((".md", ".py", ".sol"))):
+        for page, section in re.findall(r"(docs/\w+\.md)\)?, \*([^*]+)\*", (ROOT / name).read_text()):
+            assert re.search(rf"^##+ {re.escape(section)}$", (ROOT / page).read_text(), re.MULTILINE), (name, section)
+
+
+def test_every_page_of_the_docs_is_linked_from_a_document() -> None:
+    linked = {link for text in DOCUMENTS.values() for link in re.findall(r"\]\((?:docs/)?(\w+\.md)\)", text)}
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - linked == set()
 
 
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What to play inside an element of a long reduction, as pure functions (ARCHITECTURE, *Inside an element*).
+"""What to play inside an element of a long reduction, as pure functions (docs/contracts.md, *Inside an element*).
 
 Whatever a liar answers: either its partial results combine to the right accumulator, from which the op's code gives another
 element; or one of them differs from one's own, and below it again one, down to a part that is recomputed.

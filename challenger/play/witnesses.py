@@ -1,4 +1,4 @@
-"""Witness bytes for an accusation, one form a rule (ARCHITECTURE, *Witness of a step* and *Rules*; Verdicts.sol reads
+"""Witness bytes for an accusation, one form a rule (docs/formats.md, *Witnesses*; Verdicts.sol reads
 them).
 """
 

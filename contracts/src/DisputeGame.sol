@@ -193,7 +193,7 @@ contract DisputeGame is Elements {
     /// @param place on which the game stands, or to which it committed in an earlier block: a leaf (`Step`, `Padding`) or
     ///        an entry (`Input`, `Output`) of the trace tree
     /// @param salt of the commitment; not looked at if the game stands on the place
-    /// @param witness encoded as ARCHITECTURE.md says for the rule
+    /// @param witness encoded as docs/formats.md says for the rule
     function prove(
         Move calldata move,
         Claim calldata claim,

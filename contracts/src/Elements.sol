@@ -121,7 +121,7 @@ abstract contract Elements is Games {
     /// @param question on which the game stands
     /// @param results the answer to it
     /// @param child number of a partial result, which must stand for a single part; or `type(uint256).max` for the code
-    /// @param witness encoded as ARCHITECTURE.md says for the rule
+    /// @param witness encoded as docs/formats.md says for the rule
     // slither-disable-next-line reentrancy-no-eth,reentrancy-benign,reentrancy-events the prover is pure
     function settle(
         Move calldata move,

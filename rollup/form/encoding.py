@@ -1,4 +1,4 @@
-"""Canonical bytes of headers and descriptors (big endian); the format stands in ARCHITECTURE.md.
+"""Canonical bytes of headers and descriptors (big endian); the format is in docs/formats.md.
 
 Decoding accepts exactly what encoding produces: every program has one encoding, and so one model id.
 """

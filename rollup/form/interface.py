@@ -1,6 +1,6 @@
 """What a program's inputs and outputs mean to whoever gives and reads them: names, dtypes, the structure of the result.
 
-Leaf 1 of the program tree (ARCHITECTURE, *Program tree, header and interface*): whoever exchanges two outputs' names has another
+Leaf 1 of the program tree (docs/formats.md, *Program tree*): whoever exchanges two outputs' names has another
 model. A number of a float dtype is ``integer * 2^-scale``, with the header's scale; one of an integer dtype is the integer.
 """
 

@@ -1,4 +1,4 @@
-"""How the reduction box of a long op is cut into parts, each small enough for one proof (ARCHITECTURE, *Inside an element*).
+"""How the reduction box of a long op is cut into parts, each small enough for one proof (docs/contracts.md, *Inside an element*).
 
 The twin of Parts.sol. A part is a range of one axis of the box, at one position of the axes before it, over all of the
 axes after it: so the parts in order are consecutive ranges of row-major positions.

@@ -1,6 +1,6 @@
 """The rules of a dispute: ``play(dispute, move, now)`` gives the next state, or raises Refusal and changes nothing.
 
-One ``Dispute`` is one posted claim with all its games. Source: ARCHITECTURE.md, *Game*. The twin of
+One ``Dispute`` is one posted claim with all its games. Source: docs/contracts.md, *Game*. The twin of
 DisputeGame.sol; both run the vectors in ``tests/vectors/game``. What can be said of a move in general stands in
 ``TRANSITIONS``; what it then does is its function.
 """

@@ -1,4 +1,4 @@
-"""What is in dispute inside one element of a long reduction, and the answers to it (ARCHITECTURE, *Inside an element*).
+"""What is in dispute inside one element of a long reduction, and the answers to it (docs/contracts.md, *Inside an element*).
 
 A question names a node of the tree over the parts of the element's reduction box. Its answer has one partial result a
 child; the children's questions hold them. The game sees partial results as integers and never asks what they are

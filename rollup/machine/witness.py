@@ -1,4 +1,4 @@
-"""Witnesses: the leaves and paths from which a contract recomputes one element, in the encoding of ARCHITECTURE.md."""
+"""Witnesses: the leaves and paths from which a contract recomputes one element, in the encoding of docs/formats.md."""
 
 from __future__ import annotations
 

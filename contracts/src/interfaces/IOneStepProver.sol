@@ -20,7 +20,7 @@ struct Step {
 ///         only ever an explicitly returned difference.
 interface IOneStepProver {
     /// @notice The element that the witness names, as the trace has it and as the op gives it.
-    /// @param witness encoded as ARCHITECTURE.md, *Witness of a step*, says
+    /// @param witness encoded as docs/formats.md, *Witnesses*, says
     function step(Step calldata disputed, bytes calldata witness) external view returns (int64 claimed, int64 computed);
 
     /// @notice Whether the disputed leaf of an op's output has a non-zero byte behind the tensor's last element.

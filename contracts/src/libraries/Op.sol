@@ -73,7 +73,7 @@ struct Descriptor {
 }
 
 /// @title Op
-/// @notice Reads op descriptors (ARCHITECTURE.md, *Descriptor encoding*).
+/// @notice Reads op descriptors (docs/formats.md, *Descriptor encoding*).
 // Casts keep low bits on purpose: packed fields, wrapped numbers, two's complement steps.
 // forge-lint: disable-next-item(unsafe-typecast)
 library Op {

@@ -15,7 +15,7 @@ struct Memory {
 }
 
 /// @title Witness
-/// @notice Parses and authenticates the trees of a witness (ARCHITECTURE.md, *Witness of a step*), and finds leaves in them.
+/// @notice Parses and authenticates the trees of a witness (docs/formats.md, *Witnesses*), and finds leaves in them.
 /// @dev A tree is an array of its runs of leaves, ascending, each first leaf << 96 | count << 64 | ordinal of the first leaf
 ///      << 32 | calldata offset of the first leaf. In front of them, at 0, stands the place of the run that was used last.
 // Casts keep low bits on purpose: packed fields, wrapped numbers, two's complement steps.

@@ -29,7 +29,7 @@ LIES = iter([with_lie(PROGRAM, RIGHT, value) for value in (3, 4, 5, 6, 7, 8)])
 
 
 def prover(trace: Published) -> Server:
-    """What a prover publishes, as ARCHITECTURE has it; whichever trace it is asked for, it gives this one."""
+    """What a prover publishes, as docs/http.md has it; whichever trace it is asked for, it gives this one."""
     app = create_app("prover", "", Health())
 
     @app.get("/v1/trace/{root}/children/{gindex}")
