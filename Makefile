@@ -87,6 +87,7 @@ check-generated: setup ## Check that every page and source that is generated say
 	@$(BIN)/python -m tests.campaigns.page --check
 	@$(BIN)/python -m tests.campaigns.onnx.page --check
 	@$(BIN)/python -m tests.campaigns.tabular.page --check
+	@$(BIN)/python -m tests.worked_lowering --check >/dev/null
 
 check-contracts: $(NODE_READY) ## Check the contracts' format, lint and committed bytecode
 	@cd contracts && $(FORGE) fmt --check
@@ -140,13 +141,14 @@ soak: setup $(NODE_READY) ## Half an hour of claims and disputes; the memory of 
 vectors: setup ## Write the test vectors that Python and Solidity share again
 	@$(BIN)/python -m tests.vectors.game_scenarios
 
-docs: setup ## Write docs/{ops,settings,commands}.md and the campaigns' figures again, from what they describe
+docs: setup ## Write docs/{ops,settings,commands}.md, the campaigns' figures and the worked lowering again
 	@$(BIN)/python -m rollup.reference_page
 	@$(BIN)/python -m touchstone.settings.page
 	@$(BIN)/python -m touchstone.cli.page
 	@$(BIN)/python -m tests.campaigns.page
 	@$(BIN)/python -m tests.campaigns.onnx.page
 	@$(BIN)/python -m tests.campaigns.tabular.page
+	@$(BIN)/python -m tests.worked_lowering >/dev/null
 
 pictures: setup ## Take the README's pictures of the page again; needs Chromium
 	@mkdir -p docs/pictures
