@@ -109,7 +109,7 @@ def stages(program: Program) -> Iterator[tuple[str, list[str]]]:
     yield (
         "The execution",
         [
-            f"on x = {x.tolist()}, where the float function gives {layer(x).tolist()}:",
+            f"on x = {x.tolist()}, where the float function gives {layer(jnp.asarray(x)).tolist()}:",
             *(f"value {v} = {array.tolist()}" for v, array in enumerate(honest.values)),
             f"trace root {honest.tree.root.hex()}",
         ],
