@@ -148,6 +148,11 @@ def test_the_readmes_gas_figures_are_measured_ones() -> None:
     assert figures <= measured
 
 
+def test_the_runbooks_gas_of_a_claim_is_the_measured_one() -> None:
+    (figure,) = re.findall(r"a claim: ([\d,]+) gas", DOCUMENTS["docs/runbook.md"])
+    assert f"| postBatch, each further claim | {figure} |" in (ROOT / "docs" / "costs.md").read_text()
+
+
 def test_the_campaigns_page_shows_what_was_measured_and_how_to_measure_what_was_not(tmp_path: Path) -> None:
     load = {"offered": 12000, "rate": 199.9, "accepted": 12000, "p50_ms": 8.5, "p99_ms": 97.1, "max_ms": 130.0}
     load |= {"on_l1": 12000, "twice": 0, "memory_mb": [150, 170]}
