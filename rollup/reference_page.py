@@ -37,8 +37,9 @@ Generated from the tables in `rollup/form/ops.py` by `python -m rollup.reference
  acc    = monoid over k in box ( x[a(i,k)] * y[b(i,k)] )
  out[i] = cast( code(acc, loads...) )
 ```
-Everything between is a signed 64-bit number; every operation is total. An op has at most {MAX_ACCESSES} accesses and
-{MAX_CODE} instructions; shapes, boxes and views have at most {MAX_RANK} dimensions. Products and sums wrap modulo 2^64.
+The box is the reduction domain. Intermediate numbers are signed 64-bit integers, and every operation is total. Products and sums wrap
+modulo 2^64. An op has at most {MAX_ACCESSES} accesses and {MAX_CODE} instructions. Shapes, boxes and views have at most {MAX_RANK}
+dimensions. [formats.md](formats.md) has the encoding.
 
 ## Dtypes
 
@@ -49,7 +50,7 @@ Everything between is a signed 64-bit number; every operation is total. An op ha
 _MONOID_HEAD = """
 ## Monoids
 
-Inputs of all: (I1) one or two factors, accesses 0 and 1; `none` also takes no factor, then `acc` is 0. (I2) the box.
+Every monoid has these inputs: (I1) one or two factors, accesses 0 and 1; `none` also takes no factor, and then `acc` is 0. (I2) the box.
 """
 
 _MONOID_EXAMPLES = {
@@ -64,8 +65,8 @@ _MONOID_EXAMPLES = {
 _CODE_HEAD = """
 ## Instructions
 
-Register 0 is `acc`; instruction n writes register n + 1; the last register is the result, wrapped to the op's dtype.
-Constraint of all: (C1) a register is written before it is read.
+Register 0 is `acc`. Instruction n writes register n + 1. The last register is the result, wrapped to the op's dtype. Every instruction has
+the constraint (C1): a register is written before it is read.
 """
 
 

@@ -20,8 +20,8 @@ HEAD = """\
 
 Generated from the commands by `python -m touchstone.cli.page`; do not edit.
 
-An expected failure is one sentence that names the thing and the remedy, and exit code 1. Flags that stand for a setting, which an
-environment variable or a TOML file can give as well, are listed by name here and explained in [settings.md](settings.md).
+An expected error is one sentence that says what is wrong and what to do, and exit code 1. Some flags stand for a setting, which an
+environment variable or a TOML file can also give. They are listed by name here and explained in [settings.md](settings.md).
 """
 
 

@@ -38,14 +38,13 @@ HEAD = """# Settings
 
 Generated from `touchstone/settings/settings.py` by `python -m touchstone.settings.page`; do not edit.
 
-A setting is taken from the first place that has it: a flag, a `TOUCHSTONE_*` variable, the TOML file that `--config FILE` or
-`TOUCHSTONE_CONFIG` names, the default. One file may serve all processes: each reads its own tables, and an unknown table or key
-is an error. An empty variable counts as not set. Lists are separated by commas in a variable, are arrays in TOML, and their flag
-may be given several times.
+A process takes a setting from the first place that has it: a flag, a `TOUCHSTONE_*` variable, the TOML file that `--config FILE` or
+`TOUCHSTONE_CONFIG` names, the default. One configuration file may serve all processes: each reads its own tables. An unknown table or key
+is an error. An empty variable counts as not set. Lists are separated by commas in a variable and are arrays in TOML; their flag may be
+given several times.
 
-A secret has neither a flag nor a key in the file, because both are read by others: give it by its variable, or put it into a file
-and name that by the flag, variable or key that ends in *file*. No secret is ever shown; of URLs, which may hold a key, only the
-host is.
+A secret has neither a flag nor a key in the file, because others can read both. Give it by its variable, or put it into a file and name
+that file by the flag, variable or key that ends in *file*. No secret is ever shown. Of a URL, which may contain a key, only the host is.
 
 Durations: `90s`, `15min`, `12h`, `7d`. Amounts: `0.1 ether`, `30 gwei`, `1000` (wei). Sizes: `96 KiB`, `64 MiB`.
 

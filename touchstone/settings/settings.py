@@ -121,7 +121,7 @@ class ChainSettings(KeySettings):
     fee_patience: Seconds = setting(30.0, "How long a transaction may stay unmined before it is replaced.", ge=2)
     fee_give_up: Seconds = setting(
         600.0,
-        "How long a transaction is fought for before the service looks at L1 and decides again; a tenth of the deployment's "
+        "How long a transaction is retried before the service reads L1 and decides again; a tenth of the deployment's "
         "clock at most, if that is more than 8 blocks.",
         ge=2,
     )
@@ -224,7 +224,9 @@ class ProverSettings(WebSettings):
     cache: Path | None = setting(
         None, "Folder for fetched programs, so that claims are defended also while the sequencer is away."
     )
-    deposit: Wei = setting(0, "Free balance on the ledger that is topped up to when it falls below half of it.", ge=0)
+    deposit: Wei = setting(
+        0, "Free balance to keep on the ledger; it is filled up to this when it falls below half.", ge=0
+    )
     cache_bytes: Size = setting(256 << 20, "Memory for traces that were derived; others are derived again.", gt=0)
     valid_for: Seconds = setting(3600.0, "How long a signed claim may wait to be posted.", gt=0)
 
@@ -261,7 +263,9 @@ class WatchSettings(WebSettings):
     check_memory: Size | None = setting(
         None, "Memory that one check may take; by default a share of what the machine has.", gt=0
     )
-    deposit: Wei = setting(0, "Free balance on the ledger that is topped up to when it falls below half of it.", ge=0)
+    deposit: Wei = setting(
+        0, "Free balance to keep on the ledger; it is filled up to this when it falls below half.", ge=0
+    )
 
     @model_validator(mode="after")
     def _programs_have_a_source(self) -> WatchSettings:

@@ -28,23 +28,24 @@ Pipelines of scikit-learn, XGBoost and LightGBM, trained on the data sets that s
 ai.onnx.ml) by their own exporters. Each is loaded by `prover.load_onnx`, lowered for claims of up to 64 rows with the rows it was trained
 on as calibration (two of three), run by the executor on **all** rows, and compared with onnxruntime on the float32 rows.
 
-**Kept** means: onnxruntime's class on every row; a regression's value within 1e-4 of the values' range. `difference` is the largest one of
-a score, probability or value, as a share of their range. `gas` is the bound of the dearest one-step proof, and `step` what it proves.
+**Kept** means: onnxruntime's class on every row, or a regression's value within 1e-4 of the values' range. `difference` is the largest
+difference of a score, probability or value, as a share of their range. `gas` is the bound of the most expensive one-step proof, and `step`
+is what it proves.
 """
 
 TREES = """\
 ## How trees are computed
 
 - **Decisions.** All decisions of all trees are compared at once: `x[feature] <= split`, for every mode. A split is moved to the grid of the
-  input without changing the answer for any number on that grid, so the comparison is exact; what can differ from onnxruntime is only the
-  rounding of the input itself to its grid (32 or 64 bits, as the calibration samples ask).
-- **Walk.** All trees go down together, a level an iteration: a bit and a child are read, nothing is computed with reals.
-- **Leaves.** Weights are integers (30 bits for the largest sum), so a sum depends on no order and a tie is a tie. The class is chosen
-  among these integers.
-- **Two classes, one score; base values; post transforms** as onnxruntime has them. Labels are integers; strings are refused: a claim's
-  outputs are numbers, and the class list is no part of a program; encode the classes before training.
-- **ZipMap is left out**: the tensor of probabilities that it would turn into maps becomes the output, and loading says so.
-- **Missing values.** No input is NaN, so `missing_value_tracks_true` decides nothing, and an imputer of NaN is the identity.
+  input without changing the answer for any number on that grid, so the comparison is exact. Only the rounding of the input itself to its
+  grid can differ from onnxruntime (32 or 64 bits, as the calibration samples require).
+- **Walk.** All trees go down together, one level per iteration. Each step reads a bit and a child; nothing is computed with reals.
+- **Leaves.** Weights are integers (30 bits for the largest sum), so a sum does not depend on its order and a tie is a tie. The class is
+  chosen among these integers.
+- **Two classes with one score, base values, post transforms** are as in onnxruntime. Labels are integers. Strings are refused, because a
+  claim's outputs are numbers and the class list is no part of a program: encode the classes before training.
+- **ZipMap is left out**: the tensor of probabilities that it would turn into maps becomes the output, and a message says so.
+- **Missing values.** No input is NaN, so `missing_value_tracks_true` has no effect, and an imputer of NaN is the identity.
 """
 
 
