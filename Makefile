@@ -69,13 +69,14 @@ test: setup $(MODELS_READY) ## Run every test that this machine can run, and say
 test-contracts: $(NODE_READY) ## Run the contracts' own tests with forge
 	@cd contracts && $(FORGE) test
 
-lint: setup ## Check style, types and import order
+lint: setup ## Check style, types, import order and spelling
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/codespell *.md docs examples rollup prover sequencer challenger touchstone contracts/src contracts/test ops tests
 
-check: lint check-generated $(if $(shell command -v node),check-contracts) ## Check style, types, import order, and that everything generated is fresh
+check: lint check-generated $(if $(shell command -v node),check-contracts) ## Check style, types, import order, spelling, and that everything generated is fresh
 	@command -v node >/dev/null || echo "NOT CHECKED: contracts/ (bytecode, format, lint), because this machine has no Node"
 
 check-generated: setup ## Check that every page and source that is generated says what it is generated from
