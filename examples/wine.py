@@ -1,4 +1,4 @@
-"""A model of one's own: a small network that tells three cultivars of wine apart by 13 measurements.
+"""An example model: a small network that classifies wines into three cultivars by 13 measurements.
 
 The data are scikit-learn's; training takes about a second, when this file is imported.
 
@@ -47,7 +47,7 @@ PARAMS = train()
 
 
 def network(x):
-    """Chances (3,) of the three cultivars, from the standardised measurements (13,) of one wine."""
+    """Probabilities (3,) of the three cultivars, from the standardised measurements (13,) of one wine."""
     return forward(PARAMS, x)
 
 
