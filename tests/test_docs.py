@@ -117,6 +117,12 @@ def test_the_map_of_the_house_names_everything_in_a_room(room: str) -> None:
     assert here - set(re.findall(r"\w+", mapped)) == set()
 
 
+def test_the_page_of_the_contracts_names_every_contract_and_library() -> None:
+    sources = ROOT / "contracts" / "src"
+    here = {path.stem for folder in (sources, sources / "libraries") for path in folder.glob("*.sol")}
+    assert here - set(re.findall(r"`(\w+)`", DOCUMENTS["docs/contracts.md"])) == set()
+
+
 def test_every_section_that_is_cited_exists() -> None:
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in (name for name in tracked.split("\0") if name.endswith((".md", ".py", ".sol"))):
