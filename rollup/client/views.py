@@ -14,7 +14,7 @@ import numpy as np
 from rollup import wire
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId, PostedClaim, output_types
-from rollup.client.http import shown
+from rollup.client.answers import shown
 from rollup.client.stream import Message
 from rollup.errors import BadAnswer, ClaimError, ClientError, CommitmentError, EncodingError
 from rollup.form.encoding import Header, TensorType, decode_header

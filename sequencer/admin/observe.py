@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from rollup.errors import ChainError
+from rollup.redact import without_endpoints
 from rollup.service import logs
-from rollup.service.redact import without_endpoints
 from sequencer.admin.documents import (
     AuditEntry,
     AuditPage,

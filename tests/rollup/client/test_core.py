@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 
 from prover.model import Model
 from rollup.claim import join
-from rollup.client.http import Answer, Bounds
-from rollup.client.retry import backoff, pause, retry_after
 from rollup.client.stream import Message, Reader
 from rollup.client.views import inference, model_view
 from rollup.form.encoding import TensorType
 from rollup.form.interface import Named
 from rollup.form.program import Program
+from rollup.http import Answer, Bounds, backoff, pause, retry_after
 from rollup.numbers import cut, input_bytes, quantised, rounded
 from rollup.types import DType
 from tests.e2e.toy_program import toy_program

@@ -71,14 +71,14 @@ def endless_header(handler: Handler) -> None:
 
 
 NUISANCES: dict[str, tuple[Reply, str]] = {
-    "a head that drips": (head_drips, "did not complete"),
-    "a body that drips": (body_drips, "did not complete"),
-    "silence": (silence, "did not complete"),
+    "a head that drips": (head_drips, "did not answer completely"),
+    "a body that drips": (body_drips, "did not answer completely"),
+    "silence": (silence, "did not answer completely"),
     "an endless body": (endless, "more than 65536 bytes"),
-    "an endless header": (endless_header, "can't be reached|failed"),
-    "a body that ends early": (short_body, "can't be reached"),
-    "a connection that closes": (hang_up, "can't be reached"),
-    "another protocol": (no_http, "can't be reached|failed"),
+    "an endless header": (endless_header, "can't be asked|failed"),
+    "a body that ends early": (short_body, "can't be asked"),
+    "a connection that closes": (hang_up, "can't be asked"),
+    "another protocol": (no_http, "can't be asked|failed"),
     "a redirect": (raw(b"", 302, Location="http://127.0.0.1:1/"), "redirect"),
     "a redirect with a body": (raw(b'{"claim_id": 1}', 308, Location="/v1/models"), "redirect"),
     "a bomb": (raw(gzip.compress(b" " * 10_000_000), Content_Encoding="gzip"), "encoding"),
@@ -238,7 +238,7 @@ def test_a_refusal_is_handed_on_with_status_and_problem(
 
 
 def test_nobody_at_home_is_a_sentence() -> None:
-    with Client("http://127.0.0.1:1", bounds=SHORT) as client, pytest.raises(ClientError, match="can't be reached"):
+    with Client("http://127.0.0.1:1", bounds=SHORT) as client, pytest.raises(ClientError, match="can't be asked"):
         client.models()
 
 
@@ -288,7 +288,7 @@ def test_events_can_begin_after_a_known_one(service: Service, client: Client) ->
 
 STREAM_TROUBLES: dict[str, tuple[Reply, str]] = {
     "it ends at once": (stream(""), "times without an event"),
-    "an endless body": (endless, "has more than 65536 bytes"),
+    "an endless body": (endless, "sent more than 65536 bytes"),
     "a very long line": (stream("data: " + "x" * 100_000), "a line of the event stream"),
     "a very long event": (stream("data: xxxxxxxxx\n" * 10_000), "an event has more than"),
     "no JSON": (stream("event: claim\ndata: {\n\n"), "no JSON"),
