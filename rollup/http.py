@@ -84,7 +84,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """A complete answer. ``headers`` have lower-case names."""
 
     status: int
@@ -115,9 +115,9 @@ class Incoming:
                 raise TooLong(f"{self._place} sent more than {self._most} bytes; check the address, or allow more")
             yield piece
 
-    async def whole(self) -> Answer:
+    async def whole(self) -> HttpAnswer:
         """With all of the body; raises as ``pieces``."""
-        return Answer(self.status, self.headers, b"".join([piece async for piece in self.pieces()]))
+        return HttpAnswer(self.status, self.headers, b"".join([piece async for piece in self.pieces()]))
 
 
 class Http:
@@ -133,7 +133,7 @@ class Http:
             await self._made.aclose()
             self._made = None
 
-    async def send(self, request: Request, bounds: Bounds) -> Answer:
+    async def send(self, request: Request, bounds: Bounds) -> HttpAnswer:
         """The last word of the server, whatever its status, sent again as ``pause`` says; raises ClientError if there is none."""
         attempt = 0
         while True:
@@ -151,7 +151,7 @@ class Http:
             elif lost is not None:
                 raise lost
 
-    async def once(self, request: Request, bounds: Bounds) -> Answer:
+    async def once(self, request: Request, bounds: Bounds) -> HttpAnswer:
         """One attempt; raises Lost, TooSlow, TooLong or another ClientError."""
         async with self.opened(request, bounds) as incoming:
             return await incoming.whole()
@@ -169,10 +169,11 @@ class Http:
             bounds.seconds, connect=min(CONNECT_SECONDS, bounds.seconds), read=quiet or bounds.seconds
         )
         encoding = "gzip, deflate" if request.compressed else "identity"
+        client = self._client()
         try:
             async with (
                 asyncio.timeout(None if quiet else bounds.seconds) as deadline,
-                self._client().stream(
+                client.stream(
                     request.method,
                     url,
                     params=dict(request.params) or None,
@@ -247,7 +248,7 @@ def backoff(attempt: int, luck: float, bounds: Bounds) -> float:
     return min(bounds.patience, FIRST_PAUSE * 2.0 ** min(attempt - 1, 16) * (0.5 + luck))
 
 
-def pause(answer: Answer | None, attempt: int, luck: float, now: datetime, bounds: Bounds) -> float | None:
+def pause(answer: HttpAnswer | None, attempt: int, luck: float, now: datetime, bounds: Bounds) -> float | None:
     """Seconds to wait before the request is sent again; None: this answer is the last word.
 
     ``answer`` None stands for a lost connection. Retry-After is honoured up to ``bounds.patience``; a server that asks
@@ -336,6 +337,6 @@ def wait(work: Callable[[Http], Coroutine[Any, Any, T]]) -> T:
     return thread.run(work(http))
 
 
-def ask(request: Request, bounds: Bounds) -> Answer:
+def ask(request: Request, bounds: Bounds) -> HttpAnswer:
     """For callers that block: one attempt to ask a whole URL; raises as ``Http.once``."""
     return wait(lambda http: http.once(request, bounds))

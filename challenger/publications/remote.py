@@ -37,7 +37,7 @@ class Patience:
 
 
 @dataclass
-class Source:
+class TraceSource:
     """One prover's address, until when it is left alone, and what it took since when."""
 
     url: str
@@ -117,7 +117,7 @@ class RemoteTraces:
         patience: Patience = Patience(),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.sources = [Source(url.rstrip("/")) for url in urls]
+        self.sources = [TraceSource(url.rstrip("/")) for url in urls]
         self._patience, self._monotonic = patience, monotonic
         self._traces: OrderedDict[tuple[Root, int], RemoteTrace] = OrderedDict()
 

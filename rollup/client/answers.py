@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from rollup.errors import BadAnswer, ClientError
 from rollup.form.program import parse_json
-from rollup.http import Answer, Request
+from rollup.http import HttpAnswer, Request
 
 _SHOWN = 300
 
@@ -34,7 +34,7 @@ def parse(body: bytes, what: str) -> Any:
         raise BadAnswer(f"{what} was answered with what is no JSON ({reason}); check the URL and the service") from None
 
 
-def content(request: Request, answer: Answer) -> Any:
+def content(request: Request, answer: HttpAnswer) -> Any:
     """The parsed body of a 2xx answer; raises ClientError with the server's words for any other, BadAnswer for no JSON."""
     if 200 <= answer.status < 300:
         return parse(answer.body, str(request))

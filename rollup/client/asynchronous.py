@@ -16,9 +16,11 @@ from rollup import wire
 from rollup.claim import Address, ClaimId, PostedClaim
 from rollup.client import requests, verify, views
 from rollup.client.answers import base_url, content
-from rollup.client.stream import Reader
+from rollup.client.stream import EventReader
 from rollup.client.verify import L1, Verified
 from rollup.client.views import ClaimView, Event, Inference, ModelView, State, reading
+from rollup.documents.fields import read
+from rollup.documents.network import NetworkView
 from rollup.errors import BadAnswer, ChainError, ClaimError, ClaimInvalid, ClientError, Unanswered, WaitTimeout
 from rollup.http import BUSY, Bounds, Http, Lost, Request, TooSlow, backoff
 from rollup.l1.client import ClaimStatus, L1Client
@@ -156,23 +158,22 @@ class AsyncClient:
         """Claims, newest first, without their bytes; ``page``: how many are asked for at a time."""
         cursor, seen = None, set[str]()
         while True:
-            part = await self._ask(requests.claims(state, model, claimant, cursor, page), views.page)
-            for view in part.claims:
+            found, cursor = await self._ask(requests.claims(state, model, claimant, cursor, page), views.page)
+            for view in found:
                 yield view
-            cursor = part.next
             if cursor is None:
                 return
             _unseen(cursor, seen)
 
     async def network(self) -> dict[str, Any]:
         """Chain id, contract and parameters, in the sequencer's words."""
-        return await self._ask(requests.network(), lambda data: wire.object_of(data, "the answer", ("chain_id",)))
+        return await self._ask(requests.network(), lambda data: read(NetworkView, data).model_dump())
 
     async def events(self, claim_id: ClaimId | None = None, *, after: str = "") -> AsyncGenerator[Event]:
         """Changes of state, of one claim or of all, from now on or after the event ``after``; goes on where it was after
         a lost connection. Ends never; raises ClientError when the service stays away.
         """
-        request, reader, failures = requests.events(claim_id), Reader(id=after), 0
+        request, reader, failures = requests.events(claim_id), EventReader(id=after), 0
         while True:
             reader.begin()
             try:
@@ -192,7 +193,7 @@ class AsyncClient:
                 )
             await asyncio.sleep(backoff(failures, random.random(), self._bounds))
 
-    async def _connection(self, request: Request, reader: Reader) -> AsyncGenerator[Event]:
+    async def _connection(self, request: Request, reader: EventReader) -> AsyncGenerator[Event]:
         """Events of one connection, until it ends."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": reader.id} if reader.id else {})
         async with self._http.opened(replace(request, headers=headers), self._bounds, QUIET_SECONDS) as incoming:

@@ -10,6 +10,7 @@ import numpy as np
 
 from rollup import wire
 from rollup.claim import Address, ClaimId, PostedClaim
+from rollup.documents.claims import SignedClaim
 from rollup.errors import ClientError
 from rollup.http import Request
 from rollup.types import ModelId
@@ -33,7 +34,7 @@ def infer(model: ModelId, inputs: Sequence[np.ndarray], clamp: bool, key: str) -
 
 
 def claim(posted: PostedClaim, key: str) -> Request:
-    return Request("POST", "/v1/claims", json=wire.posted_json(posted), headers={"Idempotency-Key": key})
+    return Request("POST", "/v1/claims", json=SignedClaim.of(posted).model_dump(), headers={"Idempotency-Key": key})
 
 
 def get(claim_id: ClaimId) -> Request:

@@ -47,17 +47,17 @@ LIMITS = FetchLimits()
 
 
 @dataclass(frozen=True)
-class Cost:
+class RunCost:
     """What one run of a program takes: ``trace_bytes`` of all its values, ``steps`` of all its elements' reductions."""
 
     trace_bytes: int
     steps: int
 
 
-def cost_of(program: Program) -> Cost:
+def cost_of(program: Program) -> RunCost:
     """From its header and descriptors alone."""
     size = sum(tensor.bytes for tensor in program.header.inputs) + sum(op.bytes * op.repeat for op in program.ops)
-    return Cost(size, sum(op.elements * op.box_elements * op.repeat for op in program.ops))
+    return RunCost(size, sum(op.elements * op.box_elements * op.repeat for op in program.ops))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ import numpy as np
 
 from rollup import wire
 from rollup.claim import ClaimId, PostedClaim, arrays, output_types
+from rollup.documents.fields import read
+from rollup.documents.inference import SignedInference
 from rollup.errors import BadAnswer, ClaimError, ClientError
 from rollup.form.encoding import Header
 from rollup.form.interface import Interface
@@ -48,7 +50,7 @@ class Inferred:
     saturated_inside: int
 
 
-class Prover:
+class ProverClient:
     """``url``: its base; ``token``: what it asks for; ``seconds``: how long one inference may take; ``answer_bytes``: how
     large an answer may be."""
 
@@ -67,7 +69,7 @@ class Prover:
         self._free = most
 
     def __repr__(self) -> str:
-        return "Prover()"
+        return "ProverClient()"
 
     async def close(self) -> None:
         await self._http.close()
@@ -104,16 +106,16 @@ class Prover:
         return Inferred(claimed, posted, [array.tolist() for array in outputs], clamped, at_ends, inside)
 
     def _checked(self, answer: Any, model_id: ModelId, asked: bytes) -> tuple[ClaimId, PostedClaim, int]:
-        read = wire.object_of(answer, "the answer", ("claim_id", "posted", "saturated_inside"))
-        posted = wire.posted_of(read["posted"])
+        said = read(SignedInference, answer)
+        posted = said.posted.value
         claimed = id_of(posted.claim, self._domain)
-        if wire.claim_id_of(read["claim_id"]) != claimed:
-            raise BadAnswer(f"it names claim {read['claim_id']}, but gives claim {wire.hex_of(claimed)}")
+        if said.claim_id != claimed:
+            raise BadAnswer(f"it names claim {wire.hex_of(said.claim_id)}, but gives claim {wire.hex_of(claimed)}")
         if posted.claim.model_id != model_id:
             raise BadAnswer(f"it claims something about model {wire.hex_of(posted.claim.model_id)}")
         if posted.inputs != asked:
             raise BadAnswer("its claim is about other inputs than those that were asked about")
-        return claimed, posted, wire.count_of(read["saturated_inside"], "saturated_inside")
+        return claimed, posted, said.saturated_inside
 
     async def _ask(self, body: dict[str, Any]) -> Any:
         try:

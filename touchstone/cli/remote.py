@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from rollup.errors import ClientError, ServiceError
 from rollup.form.program import parse_json
-from rollup.http import Answer, Bounds, Request, TooSlow, ask, bearer
+from rollup.http import Bounds, HttpAnswer, Request, TooSlow, ask, bearer
 from rollup.redact import place_of
 
 MOST_BYTES = 64 << 20
@@ -57,7 +57,7 @@ class Api:
         except ClientError as error:
             raise AnswerError(plain(error)) from None
 
-    def _read(self, answer: Answer) -> Any:
+    def _read(self, answer: HttpAnswer) -> Any:
         try:
             document = parse_json(answer.body.decode())
         except ValueError:

@@ -18,7 +18,7 @@ from rollup.client import AsyncClient, Bounds, Client
 from rollup.errors import BadAnswer, ClientError
 from tests.rollup.client.conftest import QUICK
 from tests.rollup.client.service import Handler, Reply, Service, hang_up, ok, problem, raw, stream
-from tests.rollup.client.world import MODEL
+from tests.rollup.client.world import MODEL, answered
 
 CLAIM = ClaimId(bytes(range(32)))
 ROUTE = f"GET /v1/claims/{wire.hex_of(CLAIM)}"
@@ -155,7 +155,7 @@ def test_outputs_that_are_none_of_the_model_are_refused(outputs: Any, service: S
     service.on("GET /v1/models/toy", ok(MODEL))
     service.on(
         "POST /v1/infer",
-        ok({"claim_id": "0x" + "00" * 32, "outputs": outputs, "saturated_inside": 0, "state": "pending"}, 201),
+        ok(answered(ClaimId(bytes(32)), outputs), 201),
     )
     with pytest.raises(BadAnswer, match="can't be what it says"):
         client.infer("toy", [0.5] * 600, [1, 2, 3, 4])
@@ -204,9 +204,7 @@ def test_models_are_listed_over_pages(service: Service, client: Client) -> None:
 
 @pytest.mark.parametrize("trouble", [hang_up, problem(503, "soon", Retry_After="0"), problem(429, "slowly")])
 def test_a_post_is_repeated_with_the_same_key(trouble: Reply, service: Service, client: Client) -> None:
-    done = ok(
-        {"claim_id": wire.hex_of(CLAIM), "outputs": [[1.0] * 6, [1]], "saturated_inside": 0, "state": "pending"}, 201
-    )
+    done = ok(answered(CLAIM, [[1.0] * 6, [1]]), 201)
     service.on("GET /v1/models/toy", ok(MODEL))
     service.on("POST /v1/infer", trouble, trouble, done)
     assert client.infer("toy", [0.5] * 600, [1, 2, 3, 4]).claim_id == CLAIM
@@ -314,10 +312,7 @@ def test_the_asynchronous_client_serves_many_at_once(service: Service) -> None:
     service.on("GET /v1/models/toy", ok(MODEL))
     service.on(
         "POST /v1/infer",
-        ok(
-            {"claim_id": wire.hex_of(CLAIM), "outputs": [[1.0] * 6, [1]], "saturated_inside": 0, "state": "pending"},
-            201,
-        ),
+        ok(answered(CLAIM, [[1.0] * 6, [1]]), 201),
     )
     service.on("GET /v1/claims", ok({"claims": [], "next": None}))
     service.on(STREAM, stream(event(1)))
