@@ -26,11 +26,11 @@ from sequencer.admin.app import LIMITS as ADMIN_LIMITS
 from sequencer.admin.app import create_admin
 from sequencer.admin.operator import Operator
 from sequencer.admin.published import Provers
-from sequencer.admin.tokens import Tokens
+from sequencer.admin.tokens import RoleTokens
 from sequencer.api.app import LIMITS as API_LIMITS
 from sequencer.api.app import create_api
 from sequencer.api.parts import Parts
-from sequencer.api.prover import Prover
+from sequencer.api.prover import ProverClient
 from sequencer.batcher import Batcher
 from sequencer.intake.admission import Admission
 from sequencer.intake.intake import Intake
@@ -134,7 +134,7 @@ class SequencerService:
         self.lease = Lease(store, seconds=options.lease)
         self.batcher = Batcher(client, store, self.mirror, options.limits, self.lease)
         self.prover = (
-            Prover(options.prover, options.prover_token, client.domain, options.prover_seconds)
+            ProverClient(options.prover, options.prover_token, client.domain, options.prover_seconds)
             if options.prover is not None
             else None
         )
@@ -168,7 +168,7 @@ class SequencerService:
         )
         return create_api(parts, self.options.web)
 
-    def admin(self, tokens: Tokens) -> FastAPI:
+    def admin(self, tokens: RoleTokens) -> FastAPI:
         """The operator's app."""
         operator = Operator(
             self.store,

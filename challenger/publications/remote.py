@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from challenger.play.strategy import ROOT_BYTES, Trace
-from challenger.publications.courier import Courier, DeliveryError, NotThere
 from rollup.claim import NO_ROOT, ClaimId
-from rollup.errors import CommitmentError
+from rollup.errors import ClientError, CommitmentError
 from rollup.game.position import ROOT, descendant, leaf_gindex
+from rollup.http import Lost
 from rollup.merkle import depth_of, hash_leaf, hash_node
+from rollup.service.fetch import get_exactly
 from rollup.types import LEAF_BYTES, Gindex, Root
 
 LEVELS = 5
@@ -36,7 +37,7 @@ class Patience:
 
 
 @dataclass
-class Source:
+class TraceSource:
     """One prover's address, until when it is left alone, and what it took since when."""
 
     url: str
@@ -113,12 +114,10 @@ class RemoteTraces:
     def __init__(
         self,
         urls: Sequence[str],
-        courier: Courier | None = None,
         patience: Patience = Patience(),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.sources = [Source(url.rstrip("/")) for url in urls]
-        self._courier = courier or Courier()
+        self.sources = [TraceSource(url.rstrip("/")) for url in urls]
         self._patience, self._monotonic = patience, monotonic
         self._traces: OrderedDict[tuple[Root, int], RemoteTrace] = OrderedDict()
 
@@ -141,17 +140,21 @@ class RemoteTraces:
                 continue
             try:
                 seconds = min(self._patience.request, trace.left)
-                data = self._courier.get(f"{source.url}/v1/trace/0x{trace.root.hex()}/{what}", length, seconds)
+                data = get_exactly(f"{source.url}/v1/trace/0x{trace.root.hex()}/{what}", length, seconds)
                 if fits(data):
                     return data
-            except NotThere:
-                trace.asked_again[source.url] = self._monotonic() + self._patience.rest
-                continue
-            except DeliveryError:
-                pass
+            except ClientError as error:
+                if _not_there(error):
+                    trace.asked_again[source.url] = self._monotonic() + self._patience.rest
+                    continue
             finally:
                 now = self._monotonic()
                 trace.left -= now - started
                 source.charge(now, now - started, self._patience)
             source.rested = self._monotonic() + self._patience.rest
         raise CommitmentError(f"no prover publishes {what} of trace 0x{trace.root.hex()}; wait for the defender")
+
+
+def _not_there(error: ClientError) -> bool:
+    """Whether the source has nothing under this name, or there is no server: known at once, and at no cost."""
+    return error.status == 404 or (isinstance(error, Lost) and error.refused)

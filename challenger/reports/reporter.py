@@ -12,7 +12,7 @@ from challenger.troubles import is_outage
 from rollup.claim import Address, ClaimId
 from rollup.l1.client import Receipt
 from rollup.l1.events import Challenged, ChallengeLost, Convicted, Logged
-from rollup.service.redact import without_endpoints
+from rollup.redact import without_endpoints
 from rollup.types import ModelId
 
 UNKNOWN_MODELS = 4096

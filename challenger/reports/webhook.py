@@ -7,8 +7,10 @@ import threading
 from collections import deque
 from dataclasses import dataclass, field
 
-from challenger.publications.courier import Courier, DeliveryError
 from challenger.reports.alerts import Alert
+from rollup.errors import ClientError
+from rollup.http import Bounds, Http, Request, bearer, wait
+from rollup.redact import place_of
 from rollup.service.metrics import counter
 
 DELIVERIES = counter("watcher", "webhook_deliveries", "Alerts handed to the webhook, by outcome", ["outcome"])
@@ -36,7 +38,6 @@ class Webhook:
     url: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
     persistence: Persistence = field(default_factory=Persistence)
-    courier: Courier = field(default_factory=Courier)
 
     def __post_init__(self) -> None:
         self._waiting: deque[Alert] = deque()
@@ -72,18 +73,27 @@ class Webhook:
             DELIVERIES.labels("delivered" if self._deliver(alert) else "failed").inc()
 
     def _deliver(self, alert: Alert) -> bool:
-        headers = {"content-type": "application/json"}
-        if self.token is not None:
-            headers["authorization"] = f"Bearer {self.token}"
-        body = json.dumps(alert.as_json()).encode()
+        headers = {"content-type": "application/json", **bearer(self.token)}
+        request = Request("POST", self.url, content=json.dumps(alert.as_json()).encode(), headers=headers)
         pause = self.persistence.pause
         for _ in range(self.persistence.tries):
             try:
-                self.courier.post(self.url, body, self.persistence.timeout, headers)
-            except DeliveryError:
+                deliver(request, self.persistence.timeout)
+            except ClientError:
                 if self._stopped.wait(pause):
                     return False
                 pause = min(2 * pause, self.persistence.longest)
             else:
                 return True
         return False
+
+
+def deliver(request: Request, seconds: float) -> None:
+    """Raises ClientError unless the answer's status is 2xx. The answer's body is not read."""
+
+    async def post(http: Http) -> None:
+        async with http.opened(request, Bounds(seconds=seconds)) as incoming:
+            if not 200 <= incoming.status < 300:
+                raise ClientError(f"{place_of(request.path)} answered {incoming.status}; expected 2xx", incoming.status)
+
+    wait(post)

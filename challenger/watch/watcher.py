@@ -38,7 +38,7 @@ from rollup.game.position import ROOT
 from rollup.l1.client import GameInfo, L1Client, Receipt
 from rollup.l1.events import Challenged
 from rollup.l1.node.finality import LATEST, Finality
-from rollup.service.redact import without_endpoints
+from rollup.redact import without_endpoints
 from rollup.types import Duration, ModelId
 
 HELPED = 64

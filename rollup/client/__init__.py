@@ -7,10 +7,10 @@ with Client("http://127.0.0.1:8080", l1=("http://127.0.0.1:8545", "deployment.js
 """
 
 from rollup.client.asynchronous import DEFAULT_URL, AsyncClient
-from rollup.client.http import Bounds
 from rollup.client.synchronous import Client
 from rollup.client.verify import Verified
 from rollup.client.views import BatchView, ClaimView, Event, Inference, ModelView, State, Tensor
+from rollup.http import Bounds
 
 __all__ = [
     "DEFAULT_URL",

@@ -8,23 +8,24 @@ import secrets
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
-
-import httpx
 
 from rollup import wire
 from rollup.claim import Address, ClaimId, PostedClaim
 from rollup.client import requests, verify, views
-from rollup.client.http import Answer, Bounds, Request, content
-from rollup.client.retry import BUSY, backoff
-from rollup.client.stream import Reader
-from rollup.client.transport import LOST, Transport
+from rollup.client.answers import base_url, content
+from rollup.client.stream import EventReader
 from rollup.client.verify import L1, Verified
 from rollup.client.views import ClaimView, Event, Inference, ModelView, State, reading
+from rollup.documents.fields import read
+from rollup.documents.network import NetworkView
 from rollup.errors import BadAnswer, ChainError, ClaimError, ClaimInvalid, ClientError, Unanswered, WaitTimeout
+from rollup.http import BUSY, Bounds, Http, Lost, Request, TooSlow, backoff
 from rollup.l1.client import ClaimStatus, L1Client
 from rollup.numbers import cuts, prepared
+from rollup.redact import place_of
 from rollup.types import ModelId
 
 T = TypeVar("T")
@@ -52,7 +53,8 @@ class AsyncClient:
 
     def __init__(self, url: str = DEFAULT_URL, *, l1: L1 | None = None, bounds: Bounds | None = None) -> None:
         self._bounds = bounds or Bounds()
-        self._transport = Transport(url, self._bounds)
+        self._url = base_url(url)
+        self._http = Http(self._url, {"Accept": "application/json"})
         self._l1 = None if l1 is None else verify.named(l1)
         self._asked: OrderedDict[ClaimId, Inference] = OrderedDict()
 
@@ -66,7 +68,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Give the connections back."""
-        await self._transport.close()
+        await self._http.close()
 
     async def models(self) -> list[ModelView]:
         """All models that the sequencer serves."""
@@ -156,23 +158,22 @@ class AsyncClient:
         """Claims, newest first, without their bytes; ``page``: how many are asked for at a time."""
         cursor, seen = None, set[str]()
         while True:
-            part = await self._ask(requests.claims(state, model, claimant, cursor, page), views.page)
-            for view in part.claims:
+            found, cursor = await self._ask(requests.claims(state, model, claimant, cursor, page), views.page)
+            for view in found:
                 yield view
-            cursor = part.next
             if cursor is None:
                 return
             _unseen(cursor, seen)
 
     async def network(self) -> dict[str, Any]:
         """Chain id, contract and parameters, in the sequencer's words."""
-        return await self._ask(requests.network(), lambda data: wire.object_of(data, "the answer", ("chain_id",)))
+        return await self._ask(requests.network(), lambda data: read(NetworkView, data).model_dump())
 
     async def events(self, claim_id: ClaimId | None = None, *, after: str = "") -> AsyncGenerator[Event]:
         """Changes of state, of one claim or of all, from now on or after the event ``after``; goes on where it was after
         a lost connection. Ends never; raises ClientError when the service stays away.
         """
-        request, reader, failures = requests.events(claim_id), Reader(id=after), 0
+        request, reader, failures = requests.events(claim_id), EventReader(id=after), 0
         while True:
             reader.begin()
             try:
@@ -181,33 +182,30 @@ class AsyncClient:
                         failures = 0
                         yield event
                 problem: Exception | None = None
-            except (*LOST, httpx.ReadTimeout) as error:
+            except (Lost, TooSlow) as error:
                 problem = error
             failures += 1
             if failures >= self._bounds.attempts:
-                reason = "ended" if problem is None else f"failed ({type(problem).__name__}: {problem})"
+                reason = "ended" if problem is None else f"failed ({problem})"
                 raise ClientError(
-                    f"the event stream of {self._transport.shown} {reason} {failures} times without an event; "
+                    f"the event stream of {place_of(self._url)} {reason} {failures} times without an event; "
                     "check that the service runs"
                 )
             await asyncio.sleep(backoff(failures, random.random(), self._bounds))
 
-    async def _connection(self, request: Request, reader: Reader) -> AsyncGenerator[Event]:
+    async def _connection(self, request: Request, reader: EventReader) -> AsyncGenerator[Event]:
         """Events of one connection, until it ends."""
-        timeout = httpx.Timeout(self._bounds.seconds, read=QUIET_SECONDS)
-        headers = {**request.headers, "Accept": "text/event-stream"}
-        if reader.id:
-            headers["Last-Event-ID"] = reader.id
-        async with self._transport.opened(request, headers, timeout=timeout) as response:
-            if response.status_code in BUSY:
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": reader.id} if reader.id else {})
+        async with self._http.opened(replace(request, headers=headers), self._bounds, QUIET_SECONDS) as incoming:
+            if incoming.status in BUSY:
                 return
-            kind = response.headers.get("content-type", "").split(";")[0].strip()
-            if response.status_code != 200 or kind != "text/event-stream":
+            kind = incoming.headers.get("content-type", "").split(";")[0].strip()
+            if incoming.status != 200 or kind != "text/event-stream":
                 async with asyncio.timeout(self._bounds.seconds):
-                    body = await self._transport.body(request, response)
-                content(request, Answer(response.status_code, {"content-type": kind}, body))
+                    answer = await incoming.whole()
+                content(request, answer)
                 raise BadAnswer(f"{request} was answered with {kind[:40]!r}, not with an event stream; check the URL")
-            async for chunk in response.aiter_raw():
+            async for chunk in incoming.pieces(endless=True):
                 for message in reader.feed(chunk):
                     event = reading(str(request), views.event, message)
                     if event is not None:
@@ -286,7 +284,7 @@ class AsyncClient:
         return client
 
     async def _ask(self, request: Request, read: Callable[[Any], T]) -> T:
-        return reading(str(request), read, content(request, await self._transport.send(request)))
+        return reading(str(request), read, content(request, await self._http.send(request, self._bounds)))
 
     def _remember(self, answer: Inference) -> None:
         self._asked[answer.claim_id] = answer

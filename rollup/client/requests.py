@@ -10,8 +10,9 @@ import numpy as np
 
 from rollup import wire
 from rollup.claim import Address, ClaimId, PostedClaim
-from rollup.client.http import Request
+from rollup.documents.claims import SignedClaim
 from rollup.errors import ClientError
+from rollup.http import Request
 from rollup.types import ModelId
 
 
@@ -29,11 +30,11 @@ def model(name_or_id: str | ModelId) -> Request:
 
 def infer(model: ModelId, inputs: Sequence[np.ndarray], clamp: bool, key: str) -> Request:
     body = {"model": wire.hex_of(model), "inputs": [_plain(array) for array in inputs], "clamp": clamp}
-    return Request("POST", "/v1/infer", body=body, key=key)
+    return Request("POST", "/v1/infer", json=body, headers={"Idempotency-Key": key})
 
 
 def claim(posted: PostedClaim, key: str) -> Request:
-    return Request("POST", "/v1/claims", body=wire.posted_json(posted), key=key)
+    return Request("POST", "/v1/claims", json=SignedClaim.of(posted).model_dump(), headers={"Idempotency-Key": key})
 
 
 def get(claim_id: ClaimId) -> Request:

@@ -19,7 +19,7 @@ class Message:
 
 
 @dataclass
-class Reader:
+class EventReader:
     """Cuts a stream into messages, whatever its chunks are. ``id``: of the last message, to resume after it."""
 
     id: str = ""

@@ -1,24 +1,21 @@
 """The client for everybody else: the asynchronous one, run in a thread of its own.
 
-One I/O path serves both, so that a deadline is a deadline here too: a blocking read can only bound the wait for its next byte.
+One path of I/O serves both, so that a deadline is a deadline here too.
 """
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterator
-from concurrent.futures import CancelledError
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
 
 from rollup.claim import Address, ClaimId, PostedClaim
 from rollup.client.asynchronous import DEFAULT_URL, PAGE, AsyncClient
-from rollup.client.http import Bounds
 from rollup.client.verify import L1, Verified
 from rollup.client.views import ClaimView, Event, Inference, ModelView, State
 from rollup.errors import ClientError
+from rollup.http import Bounds, LoopThread
 from rollup.types import ModelId
 
 T = TypeVar("T")
@@ -34,9 +31,7 @@ class Client:
 
     def __init__(self, url: str = DEFAULT_URL, *, l1: L1 | None = None, bounds: Bounds | None = None) -> None:
         self._client = AsyncClient(url, l1=l1, bounds=bounds)
-        self._loop = asyncio.new_event_loop()
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._thread = LoopThread("touchstone-client")
 
     def __enter__(self) -> Client:
         return self
@@ -48,41 +43,10 @@ class Client:
 
     def close(self) -> None:
         """Give the connections and the thread back; calls that other threads wait for end with ClientError."""
-        with self._lock:
-            if self._loop.is_closed():
-                return
-            if self._thread is None:
-                self._loop.close()
-                return
-        self._run(self._finish())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _finish(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await self._client.close()
+        self._thread.close(self._client.close)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        with self._lock:
-            if self._loop.is_closed():
-                work.close()
-                raise ClientError("this client is closed; make another")
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._loop.run_forever, name="touchstone-client", daemon=True)
-                self._thread.start()
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except CancelledError:
-            raise ClientError("this client was closed before the answer came") from None
-        except BaseException:
-            # An interrupt of the caller ends the request as well.
-            future.cancel()
-            raise
+        return self._thread.run(work)
 
     def _each(self, items: AsyncGenerator[T]) -> Iterator[T]:
         async def following() -> tuple[T, ...]:

@@ -1,4 +1,4 @@
-"""What a service says, as values. Reading raises BadAnswer for whatever does not have the form of ``rollup.wire``.
+"""What a service says, as values. Reading raises BadAnswer for whatever is no document of ``rollup.documents``.
 
 These are the service's words: ``verify`` says which of them hold.
 """
@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 
-from rollup import wire
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId, PostedClaim, output_types
-from rollup.client.http import shown
+from rollup.client.answers import shown
 from rollup.client.stream import Message
+from rollup.documents.claims import AcceptedClaim, ClaimChange, ClaimDocument, ClaimPage, ClaimSummary, OnL1
+from rollup.documents.fields import StateName, read
+from rollup.documents.inference import InferAnswer
+from rollup.documents.models import ModelDocument, ModelPage
 from rollup.errors import BadAnswer, ClaimError, ClientError, CommitmentError, EncodingError
 from rollup.form.encoding import Header, TensorType, decode_header
 from rollup.form.interface import Interface, Named
@@ -26,13 +29,10 @@ from rollup.types import ModelId, Root, Timestamp
 
 T = TypeVar("T")
 
-State = Literal["pending", "posted", "challenged", "final", "invalid"]
+State = StateName
 
 MOST_SIBLINGS = 32
 """Levels of a program tree, and far more descriptors than a program has."""
-
-MOST_BYTES = 1 << 18
-"""Of a header, and of an interface."""
 
 BRIEF = 12
 """Most numbers of an array that are shown of it."""
@@ -174,14 +174,6 @@ class Event:
         return f"Event({self.id}, {short(self.claim_id)}, {self.state}, at={self.at})"
 
 
-@dataclass(frozen=True)
-class Page:
-    """Some claims, and the cursor of those that follow; None: no more."""
-
-    claims: tuple[ClaimView, ...]
-    next: str | None
-
-
 def reading(what: str, read: Callable[[Any], T], data: Any) -> T:
     """``read(data)``, its failures as BadAnswer: they are the service's, not the caller's."""
     try:
@@ -191,86 +183,89 @@ def reading(what: str, read: Callable[[Any], T], data: Any) -> T:
 
 
 def claim_view(data: Any) -> ClaimView:
-    """One claim, whole or as lists have it; raises ClaimError."""
-    read = wire.object_of(data, "the answer", ("claim_id", "state", "claim"))
-    batch, inclusion = read.get("batch"), read.get("inclusion")
-    return ClaimView(
-        wire.claim_id_of(read["claim_id"]),
-        state_of(read["state"]),
-        None if read.get("reason") is None else shown(_text(read["reason"], "reason")),
-        wire.claim_of(read["claim"]),
-        _time(read.get("taken_at"), "taken_at"),
-        _posted(read) if "inputs" in read else None,
-        _batch(batch) if isinstance(batch, dict) else None,
-        None if inclusion is None else wire.inclusion_of(inclusion),
-        _time(read.get("final_after"), "final_after"),
-        _flag(read.get("disputed", False), "disputed"),
-        None if read.get("open_disputes") is None else wire.count_of(read["open_disputes"], "open_disputes"),
-        None if read.get("saturated") is None else wire.count_of(read["saturated"], "saturated"),
+    """One claim, whole; raises ClaimError."""
+    whole = read(ClaimDocument, data)
+    inclusion = None if whole.inclusion is None else whole.inclusion.value
+    # Of a claim that somebody else posted the sequencer has no signature.
+    posted = PostedClaim(whole.claim.value, whole.signature or b"", whole.inputs, whole.outputs)
+    return replace(
+        _listed(whole),
+        posted=posted,
+        inclusion=inclusion,
+        disputed=whole.disputed,
+        open_disputes=whole.open_disputes,
+        saturated=whole.saturated,
     )
 
 
-def page(data: Any) -> Page:
-    read = wire.object_of(data, "the answer", ("claims", "next"))
-    after = read["next"]
-    if not isinstance(read["claims"], list) or not (after is None or isinstance(after, str | int)):
-        raise ClaimError("claims and next are no list and no cursor")
-    return Page(tuple(claim_view(one) for one in read["claims"]), None if after is None else str(after))
+def page(data: Any) -> tuple[list[ClaimView], str | None]:
+    """Claims without their bytes, and the cursor of those that follow."""
+    found = read(ClaimPage, data)
+    return [_listed(one) for one in found.claims], found.next
+
+
+def _listed(one: ClaimSummary) -> ClaimView:
+    return ClaimView(
+        one.claim_id,
+        one.state,
+        None if one.reason is None else shown(one.reason),
+        one.claim.value,
+        None if one.taken_at is None else Timestamp(one.taken_at),
+        None,
+        None if one.batch is None else _batch(one.batch),
+        None,
+        None if one.final_after is None else Timestamp(one.final_after),
+        False,
+    )
+
+
+def _batch(where: OnL1) -> BatchView:
+    return BatchView(
+        where.number, where.root, Timestamp(where.posted_at), Timestamp(where.closes_at), where.transaction
+    )
 
 
 def accepted(data: Any) -> tuple[ClaimId, State]:
     """The answer to a claim that was handed in."""
-    read = wire.object_of(data, "the answer", ("claim_id", "state"))
-    return wire.claim_id_of(read["claim_id"]), state_of(read["state"])
+    found = read(AcceptedClaim, data)
+    return found.claim_id, found.state
 
 
 def inference(model: ModelView, inputs: Sequence[np.ndarray], data: Any) -> Inference:
-    claim_id, state = accepted(data)
-    read = wire.object_of(data, "the answer", ("outputs", "saturated_inside"))
-    outputs, inside = read["outputs"], wire.count_of(read["saturated_inside"], "saturated_inside")
-    if not isinstance(outputs, list) or len(outputs) != len(model.outputs):
+    found = read(InferAnswer, data)
+    if len(found.outputs) != len(model.outputs):
         raise ClaimError(f"outputs is no list of the model's {len(model.outputs)} outputs")
-    arrays = tuple(_array(given, tensor) for given, tensor in zip(outputs, model.outputs, strict=True))
+    arrays = tuple(_array(given, tensor) for given, tensor in zip(found.outputs, model.outputs, strict=True))
     integers = [
-        quantised(np.asarray(given), tensor) for given, tensor in zip(outputs, output_types(model.header), strict=True)
+        quantised(np.asarray(given), tensor)
+        for given, tensor in zip(found.outputs, output_types(model.header), strict=True)
     ]
     at_ends = saturated(model.header, model.interface, integers)
-    return Inference(claim_id, model, tuple(inputs), arrays, state, at_ends, inside)
+    return Inference(found.claim_id, model, tuple(inputs), arrays, found.state, at_ends, found.saturated_inside)
 
 
 def model_view(data: Any) -> ModelView:
     """Raises ClaimError unless header and interface are those of the model's id."""
-    read = wire.object_of(data, "a model", ("id", "name", "header", "interface", "proof"))
-    model_id, proof = wire.model_id_of(read["id"], "id"), read["proof"]
-    if not isinstance(proof, list) or not 1 <= len(proof) <= MOST_SIBLINGS:
-        raise ClaimError(f"proof is no list of 1 to {MOST_SIBLINGS} hashes")
-    given = wire.bytes_of(read["header"], "header", most=MOST_BYTES)
-    siblings = [wire.root_of(one, f"proof[{number}]") for number, one in enumerate(proof)]
-    try:
-        header = decode_header(given)
-        if hash_header(given) != siblings[0]:
-            raise ClaimError("header is not the one that proof begins with")
-        interface = proven_interface(
-            model_id, header, wire.bytes_of(read["interface"], "interface", most=MOST_BYTES), siblings
-        )
-    except (EncodingError, CommitmentError) as error:
-        raise ClaimError(f"header, interface and proof are not those of the model: {error}") from None
-    return ModelView(
-        model_id,
-        shown(_text(read["name"] or "", "name")),
-        header,
-        interface,
-        _flag(read.get("retired", False), "retired"),
-    )
+    return _proven(read(ModelDocument, data))
 
 
 def models(data: Any) -> tuple[list[ModelView], str | None]:
     """Models and the cursor of those that follow."""
-    read = wire.object_of(data, "the answer", ("models",))
-    after = read.get("next")
-    if not isinstance(read["models"], list) or not (after is None or isinstance(after, str | int)):
-        raise ClaimError("models is no list")
-    return [model_view(one) for one in read["models"]], None if after is None else str(after)
+    found = read(ModelPage, data)
+    return [_proven(one) for one in found.models], found.next
+
+
+def _proven(given: ModelDocument) -> ModelView:
+    if not 1 <= len(given.proof) <= MOST_SIBLINGS:
+        raise ClaimError(f"proof is no list of 1 to {MOST_SIBLINGS} hashes")
+    try:
+        header = decode_header(given.header)
+        if hash_header(given.header) != given.proof[0]:
+            raise ClaimError("header is not the one that proof begins with")
+        interface = proven_interface(given.id, header, given.interface, given.proof)
+    except (EncodingError, CommitmentError) as error:
+        raise ClaimError(f"header, interface and proof are not those of the model: {error}") from None
+    return ModelView(given.id, shown(given.name), header, interface, given.retired)
 
 
 def event(message: Message) -> Event | None:
@@ -287,33 +282,8 @@ def event(message: Message) -> Event | None:
         data = parse_json(message.data)
     except (ValueError, RecursionError):
         raise ClaimError("an event has no JSON as its data") from None
-    read = wire.object_of(data, "an event", ("claim_id", "state", "at"))
-    at = _time(read["at"], "at")
-    return Event(message.id, wire.claim_id_of(read["claim_id"]), state_of(read["state"]), at or Timestamp(0))
-
-
-def state_of(value: Any) -> State:
-    if not isinstance(value, str) or value not in wire.STATES:
-        raise ClaimError(f"state is {shown(str(value)[:40])!r}, none of {', '.join(wire.STATES)}")
-    return cast(State, value)
-
-
-def _posted(read: dict[str, Any]) -> PostedClaim:
-    """The claim with its bytes; of one that somebody else posted the sequencer has no signature."""
-    unsigned = read.get("signature") is None
-    found = wire.posted_of({**read, "signature": "0x" + "00" * wire.SIGNATURE_BYTES} if unsigned else read)
-    return replace(found, signature=b"") if unsigned else found
-
-
-def _batch(data: Any) -> BatchView:
-    read = wire.object_of(data, "batch", ("number", "root", "posted_at", "closes_at", "transaction"))
-    return BatchView(
-        wire.count_of(read["number"], "batch.number"),
-        wire.root_of(read["root"], "batch.root"),
-        Timestamp(wire.count_of(read["posted_at"], "batch.posted_at")),
-        Timestamp(wire.count_of(read["closes_at"], "batch.closes_at")),
-        wire.bytes_of(read["transaction"], "batch.transaction", 32),
-    )
+    change = read(ClaimChange, data, "an event")
+    return Event(message.id, change.claim_id, change.state, Timestamp(change.at))
 
 
 def _tensors(ports: Sequence[Named], tensors: Sequence[TensorType]) -> tuple[Tensor, ...]:
@@ -337,19 +307,3 @@ def _array(data: Any, tensor: Tensor) -> np.ndarray:
     if dtype.kind != "f" and not np.array_equal(array, given):
         raise ClaimError(f"output {tensor.name} has values outside of {tensor.dtype}")
     return array
-
-
-def _text(value: Any, what: str) -> str:
-    if not isinstance(value, str):
-        raise ClaimError(f"{what} is no text")
-    return value
-
-
-def _flag(value: Any, what: str) -> bool:
-    if not isinstance(value, bool):
-        raise ClaimError(f"{what} is neither true nor false")
-    return value
-
-
-def _time(value: Any, what: str) -> Timestamp | None:
-    return None if value is None else Timestamp(wire.count_of(value, what))

@@ -1,37 +1,27 @@
-"""Fetch programs from a sequencer that nobody trusts: bounded in bytes and in time, whatever it sends or doesn't.
-
-The whole exchange has one deadline, from the first look at the address to the last byte: a server can neither hang nor drip.
-"""
+"""What is fetched from services that nobody trusts: programs, lists of models, openings of traces."""
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
-from collections.abc import Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeVar
-
-import httpx
+from typing import IO, Any
+from urllib.parse import urlencode
 
 from rollup.archive import CHUNK_BYTES, ArchiveLimits, Programs, unpack
-from rollup.errors import AuditError, ClientError, ProgramError
+from rollup.errors import AuditError, BadAnswer, ClientError, ProgramError
 from rollup.form.program import Program, parse_json
+from rollup.http import Bounds, Http, Incoming, Request, wait
+from rollup.redact import place_of
 from rollup.types import ModelId, Root
-
-T = TypeVar("T")
 
 LIST_BYTES = 4 << 20
 LIST_PAGES = 20
 
 STEPS_A_SECOND = 75_000_000
 """Of the slowest path of the executor, a reduction that gathers by computed indices: 13 ns a step on one core."""
-
-
-class FetchError(ClientError):
-    """Another service could not be reached, was too slow, or sent something else than it should."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +47,17 @@ LIMITS = FetchLimits()
 
 
 @dataclass(frozen=True)
-class Cost:
+class RunCost:
     """What one run of a program takes: ``trace_bytes`` of all its values, ``steps`` of all its elements' reductions."""
 
     trace_bytes: int
     steps: int
 
 
-def cost_of(program: Program) -> Cost:
+def cost_of(program: Program) -> RunCost:
     """From its header and descriptors alone."""
     size = sum(tensor.bytes for tensor in program.header.inputs) + sum(op.bytes * op.repeat for op in program.ops)
-    return Cost(size, sum(op.elements * op.box_elements * op.repeat for op in program.ops))
+    return RunCost(size, sum(op.elements * op.box_elements * op.repeat for op in program.ops))
 
 
 @dataclass(frozen=True)
@@ -80,45 +70,41 @@ class Listed:
 
 
 def get(url: str, into: IO[bytes], seconds: float, most: int) -> None:
-    """Write the body of a GET into a file; raises FetchError for anything but a plain 200 inside the limits."""
-    _run(_get(url, into, seconds, most))
+    """Write the body of a GET into a file; raises ClientError for anything but a plain 200 inside the limits."""
+
+    async def fetch(http: Http) -> None:
+        async with http.opened(Request("GET", url), Bounds(most, seconds)) as incoming:
+            _check_status(url, incoming)
+            async for piece in incoming.pieces():
+                into.write(piece)
+
+    wait(fetch)
 
 
-async def _get(url: str, into: IO[bytes], seconds: float, most: int) -> None:
-    try:
-        async with (
-            asyncio.timeout(seconds),
-            httpx.AsyncClient(timeout=seconds, follow_redirects=False, trust_env=False) as client,
-            client.stream("GET", url, headers={"accept-encoding": "identity"}) as response,
-        ):
-            if response.status_code != 200:
-                raise FetchError(f"{url} answered {response.status_code}, not 200; check the address")
-            if response.headers.get("content-encoding", "identity") != "identity":
-                raise FetchError(f"{url} sent a compressed body where a plain one was asked for; check the address")
-            received = 0
-            async for data in response.aiter_raw(CHUNK_BYTES):
-                received += len(data)
-                if received > most:
-                    raise FetchError(f"{url} sent more than {most} bytes; raise the limit if you trust it")
-                into.write(data)
-    except TimeoutError:
-        raise FetchError(
-            f"{url} did not answer completely within {seconds:g} s; try again, or another source"
-        ) from None
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
-        raise FetchError(f"{url} can't be fetched ({type(error).__name__}: {error}); check the address") from None
+def get_exactly(url: str, length: int, seconds: float) -> bytes:
+    """The body of a GET, which has this length; raises ClientError for anything else, with the status of another answer than 200."""
+
+    async def fetch(http: Http) -> bytes:
+        async with http.opened(Request("GET", url), Bounds(length, seconds)) as incoming:
+            _check_status(url, incoming)
+            return (await incoming.whole()).body
+
+    body = wait(fetch)
+    if len(body) != length:
+        raise BadAnswer(f"{place_of(url)} sent {len(body)} of {length} bytes; ask another")
+    return body
 
 
-def _run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run to the end in a thread of its own, so that it may be called where an event loop runs already."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, coroutine).result()
+def _check_status(url: str, incoming: Incoming) -> None:
+    if incoming.status != 200:
+        said = f"{place_of(url)} answered {incoming.status}, not 200; check the address"
+        raise ClientError(said, incoming.status)
 
 
 def fetch_program(url: str, model_id: ModelId, folder: str | Path, limits: FetchLimits = LIMITS) -> Program:
     """The program of a model from the sequencer at ``url``, written to ``folder`` once its id and the audit are right.
 
-    Raises FetchError if it can't be fetched, EncodingError for another program or none, AuditError for a bad one.
+    Raises ClientError if it can't be fetched, EncodingError for another program or none, AuditError for a bad one.
     """
     with tempfile.TemporaryFile() as file:
         most = limits.archive.total_bytes + limits.archive.manifest_bytes
@@ -158,7 +144,7 @@ def _pieces(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def models_of(url: str, seconds: float = 30.0) -> list[Listed]:
-    """The models that the sequencer at ``url`` lists; raises FetchError."""
+    """The models that the sequencer at ``url`` lists; raises ClientError."""
     found: list[Listed] = []
     cursor = ""
     for _ in range(LIST_PAGES):
@@ -167,11 +153,11 @@ def models_of(url: str, seconds: float = 30.0) -> list[Listed]:
             found += [_listed(entry) for entry in page["models"]]
             after = page.get("next")
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise FetchError(f"{url} sent no list of models; check that a sequencer answers there") from None
+            raise BadAnswer(f"{place_of(url)} sent no list of models; check that a sequencer answers there") from None
         if after is None:
             return found
-        cursor = f"?{httpx.QueryParams(cursor=str(after))}"
-    raise FetchError(f"{url} lists more than {LIST_PAGES} pages of models; name the ones that you want")
+        cursor = f"?{urlencode({'cursor': str(after)})}"
+    raise BadAnswer(f"{place_of(url)} lists more than {LIST_PAGES} pages of models; name the ones that you want")
 
 
 def _json(url: str, seconds: float) -> Any:
@@ -182,7 +168,9 @@ def _json(url: str, seconds: float) -> Any:
     try:
         return parse_json(data.decode())
     except ValueError:
-        raise FetchError(f"{url} sent no JSON of a bearable depth; check that a sequencer answers there") from None
+        raise BadAnswer(
+            f"{place_of(url)} sent no JSON of a bearable depth; check that a sequencer answers there"
+        ) from None
 
 
 def _listed(entry: Any) -> Listed:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rollup.redact import without_endpoints
 from rollup.service.problem import outward
-from rollup.service.redact import without_endpoints
 
 Check = Callable[[], str | None]
 

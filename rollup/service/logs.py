@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import structlog
 
 from rollup.errors import ServiceError
-from rollup.service.redact import redacted, without_endpoints
+from rollup.redact import redacted, without_endpoints
 
 Style = Literal["console", "json"]
 Logger = structlog.stdlib.BoundLogger

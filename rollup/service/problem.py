@@ -23,7 +23,7 @@ from rollup.errors import (
     ServiceError,
     TouchstoneError,
 )
-from rollup.service.redact import without_endpoints
+from rollup.redact import without_endpoints
 
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:touchstone:problem:"

@@ -9,12 +9,12 @@ from rollup.service.problem import documented
 from rollup.service.web import create_app
 from sequencer.admin.controls import controlling
 from sequencer.admin.disputes import disputing
-from sequencer.admin.guard import Guard
+from sequencer.admin.guard import TokenGuard
 from sequencer.admin.models import PATH, offering
 from sequencer.admin.money import paying
 from sequencer.admin.observe import observing
 from sequencer.admin.operator import Operator
-from sequencer.admin.tokens import Tokens
+from sequencer.admin.tokens import RoleTokens
 
 LIMITS = WebLimits(files={PATH: 4 << 30}, file_seconds=900.0)
 
@@ -33,12 +33,12 @@ TAGS = [
 ]
 
 
-def create_admin(operator: Operator, tokens: Tokens, limits: WebLimits = LIMITS) -> FastAPI:
-    """The app, with ``/healthz``, ``/readyz`` and ``/metrics`` for everybody. ``Tokens.of`` refuses to be empty: without
+def create_admin(operator: Operator, tokens: RoleTokens, limits: WebLimits = LIMITS) -> FastAPI:
+    """The app, with ``/healthz``, ``/readyz`` and ``/metrics`` for everybody. ``RoleTokens.of`` refuses to be empty: without
     a token there is no admin API.
     """
     app = create_app("Touchstone sequencer, admin", DESCRIPTION, operator.health, limits, tags=TAGS)
-    app.state.guard = Guard(tokens, operator.store.audit, now=operator.now)
+    app.state.guard = TokenGuard(tokens, operator.store.audit, now=operator.now)
     for routes in (
         observing(operator),
         controlling(operator),

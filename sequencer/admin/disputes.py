@@ -7,28 +7,28 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 
 from rollup.claim import ClaimId
+from rollup.documents.disputes import Seconds
 from rollup.errors import ChainError
 from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged
 from rollup.service.problem import Problem, documented
-from rollup.types import Gindex
+from rollup.types import Root
+from rollup.wire import hex_of
 from sequencer.admin import moves
-from sequencer.admin.documents import ClockView, Disputes, DisputeView, GameView, MoveView, Order, QuestionView, Sent
+from sequencer.admin.documents import AdminDispute, AdminDisputes, AdminGame, AdminMove, MoveOrder, Sent
 from sequencer.admin.guard import needs, note, router
 from sequencer.admin.money import sent
 from sequencer.admin.observe import Cursor, Limit
 from sequencer.admin.operator import Operator
 from sequencer.admin.tokens import Role
+from sequencer.api.disputes import question_view
 from sequencer.states import Dispute, Game, Move
 
 CLAIM = r"^0x[0-9a-f]{64}$"
 ClaimPath = Annotated[str, Path(pattern=CLAIM, description="The claim's id.", examples=["0x" + "5a" * 32])]
 
-SAFE = 1 << 53
-"""From here on JSON's readers lose digits."""
 
-
-def _game(game: Game, client: L1Client | None) -> GameView:
+def _game(game: Game, client: L1Client | None) -> AdminGame:
     """``client`` None: without what only L1 can say."""
     turn = expired = clocks = None
     position, node = game.position, game.node
@@ -41,14 +41,14 @@ def _game(game: Game, client: L1Client | None) -> GameView:
         if now.live:
             position, node = now.position, now.node
         if now.clocks is not None:
-            clocks = ClockView(defender=now.clocks.defender, challenger=now.clocks.challenger)
-    return GameView(
-        game_id=_hex(game.game_id),
+            clocks = Seconds(defender=now.clocks.defender, challenger=now.clocks.challenger)
+    return AdminGame(
+        game_id=Root(game.game_id),
         challenger=game.challenger,
         counter=game.counter,
-        position=_place(position),
-        node=_hex(node),
-        question=None if game.question is None else QuestionView(**game.question),
+        position=str(position),
+        node=node,
+        question=question_view(game.position, game.question),
         opened_at=game.opened_at,
         ended=game.ended,
         turn=turn,
@@ -57,23 +57,23 @@ def _game(game: Game, client: L1Client | None) -> GameView:
     )
 
 
-def _move(move: Move) -> MoveView:
-    return MoveView(
+def _move(move: Move) -> AdminMove:
+    return AdminMove(
         kind=move.kind,
         at=move.at,
         block=move.block,
-        transaction=_hex(move.transaction),
+        transaction=Root(move.transaction),
         sender=move.sender,
         gas=move.gas,
-        position=None if move.position is None else _place(move.position),
-        game_id=None if move.game_id is None else _hex(move.game_id),
-        question=QuestionView(**move.extra["question"]) if "question" in move.extra else None,
+        position=None if move.position is None else str(move.position),
+        game_id=None if move.game_id is None else Root(move.game_id),
+        question=question_view(move.position, move.extra.get("question")),
     )
 
 
-def _view(dispute: Dispute, client: L1Client | None = None) -> DisputeView:
-    return DisputeView(
-        claim_id=_hex(dispute.claim_id),
+def _view(dispute: Dispute, client: L1Client | None = None) -> AdminDispute:
+    return AdminDispute(
+        claim_id=dispute.claim_id,
         state=dispute.state.value,
         games=[_game(game, client) for game in dispute.games],
         moves=[_move(move) for move in dispute.moves],
@@ -89,9 +89,9 @@ def disputing(operator: Operator) -> APIRouter:
         open: Annotated[bool | None, Query(description="Only those that go on, or only those that ended.")] = None,
         cursor: Cursor = None,
         limit: Limit = 50,
-    ) -> Disputes:
+    ) -> AdminDisputes:
         page = store.disputes.page(open, cursor, limit)
-        return Disputes(disputes=[_view(dispute) for dispute in page.entries], next=page.next)
+        return AdminDisputes(disputes=[_view(dispute) for dispute in page.entries], next=page.next)
 
     @routes.get(
         "/disputes/{claim_id}",
@@ -99,7 +99,7 @@ def disputing(operator: Operator) -> APIRouter:
         responses=documented(404),
         openapi_extra=needs(Role.READ),
     )
-    def dispute(claim_id: ClaimPath) -> DisputeView:
+    def dispute(claim_id: ClaimPath) -> AdminDispute:
         known = store.disputes.get(_id(claim_id))
         if known is None:
             raise Problem(
@@ -122,17 +122,17 @@ def disputing(operator: Operator) -> APIRouter:
         responses=documented(409),
         openapi_extra=needs(Role.OPERATE),
     )
-    def move(claim_id: ClaimPath, order: Order, request: Request) -> Sent:
-        opening = [bytes.fromhex(child[2:]) for child in order.children or ()]
+    def move(claim_id: ClaimPath, order: MoveOrder, request: Request) -> Sent:
+        opening: list[bytes] = list(order.children or ())
         if order.leaf is not None:
             if opening:
                 raise Problem(
                     422, "opening", "Two openings", "children and a leaf are given; a game asks for one of them"
                 )
-            opening = [bytes.fromhex(order.leaf[2:])]
+            opening = [order.leaf]
         receipt = operator.moves.make(_id(claim_id), moves.parse(order.move), opening)
         done = sent(receipt)
-        note(request, transaction=done.transaction, move=order.move)
+        note(request, transaction=hex_of(done.transaction), move=order.move)
         return done
 
     return routes
@@ -140,11 +140,3 @@ def disputing(operator: Operator) -> APIRouter:
 
 def _id(text: str) -> ClaimId:
     return ClaimId(bytes.fromhex(text[2:]))
-
-
-def _hex(data: bytes) -> str:
-    return f"0x{data.hex()}"
-
-
-def _place(gindex: Gindex) -> int | str:
-    return int(gindex) if gindex < SAFE else str(gindex)

@@ -1,22 +1,25 @@
-"""What the admin API takes and answers. Amounts are wei as decimal strings, byte strings 0x hex, times seconds since the
-epoch.
-"""
+"""What the admin API alone takes and answers; what it shares with the public one is in ``rollup.documents``."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-Wei = Annotated[str, Field(pattern=r"^[0-9]{1,78}$", examples=["100000000000000000"])]
-Amount = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,77}$", examples=["100000000000000000"])]
-Hash = Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$", examples=["0x" + "5a" * 32])]
-Account = Annotated[str, Field(examples=["0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"])]
-Hex = Annotated[str, Field(pattern=r"^0x([0-9a-fA-F]{2})*$", max_length=2 + 2 * 1024)]
+from rollup.documents.disputes import QuestionView, Seconds
+from rollup.documents.fields import Account, Amount, ClaimHash, Document, Hash, Place, hexadecimal
+from rollup.types import LEAF_BYTES
+
+Payment = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,77}$", examples=["100000000000000000"])]
+"""An amount to move: not zero."""
+
+Leaf = Annotated[bytes, *hexadecimal(most=LEAF_BYTES)]
 
 
-class Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Strict(Document):
+    """What an operator orders: a member that it does not have is a mistake."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Controls(Document):
@@ -35,18 +38,20 @@ class Balances(Document):
     """The money of the sequencer's account."""
 
     account: Account
-    free: Wei = Field(description="In the ledger, for bonds of claims; leaves only some time after it was announced.")
-    earned: Wei = Field(description="In the ledger, for bonds of challenges; can be withdrawn at once.")
-    locked: Wei = Field(description="In the ledger, held as bonds.")
-    announced: Wei = Field(description="Free balance that was announced to leave.")
+    free: Amount = Field(
+        description="In the ledger, for bonds of claims; leaves only some time after it was announced."
+    )
+    earned: Amount = Field(description="In the ledger, for bonds of challenges; can be withdrawn at once.")
+    locked: Amount = Field(description="In the ledger, held as bonds.")
+    announced: Amount = Field(description="Free balance that was announced to leave.")
     leaves_at: int | None = Field(description="From when on it may leave; null if nothing was announced.")
-    wei: Wei = Field(description="On the chain, pays for gas and deposits.")
+    wei: Amount = Field(description="On the chain, pays for gas and deposits.")
 
 
-class Money(Document):
+class Money(Strict):
     """An amount to move."""
 
-    wei: Amount
+    wei: Payment
 
 
 class Sent(Document):
@@ -61,7 +66,7 @@ class Moved(Sent):
     balances: Balances
 
 
-class Level(Document):
+class Level(Strict):
     level: str = Field(pattern="^(debug|info|warning|error)$", examples=["debug"])
 
 
@@ -90,7 +95,7 @@ class LoopView(Document):
     seconds_since_success: float | None = Field(examples=[0.8])
 
 
-class Status(Controls):
+class SequencerStatus(Controls):
     """Everything at a glance. Answers while L1 or a loop is in trouble, too."""
 
     claims: dict[str, int] = Field(description="Claims by state.", examples=[{"pending": 12, "final": 900}])
@@ -128,7 +133,7 @@ class AuditPage(Document):
     next: str | None = Field(description="Cursor of the following page; null at the end.")
 
 
-class ModelView(Document):
+class AdminModel(Document):
     id: Hash
     name: str = Field(examples=["digits"])
     retired: bool
@@ -137,75 +142,56 @@ class ModelView(Document):
     added_at: int = Field(examples=[1767225600])
 
 
-class Models(Document):
-    models: list[ModelView]
+class AdminModels(Document):
+    models: list[AdminModel]
 
 
 class AddedModel(Document):
-    model: ModelView
+    model: AdminModel
     registration: Sent | None = Field(description="The transaction that registered it; null if L1 knew it already.")
 
 
-class QuestionView(Document):
-    """What is in question inside one element: a node of the tree over the parts of its reduction box."""
-
-    element: int = Field(description="Within the disputed kilobyte.")
-    monoid: str = Field(examples=["sum"])
-    parts: int = Field(description="Of the whole box.")
-    level: int
-    index: int
-    value: str | None = Field(description="The partial result that is disputed; null at level 0.")
-    position: str | None
-
-
-class ClockView(Document):
-    """Seconds that each side has left now."""
-
-    defender: int
-    challenger: int
-
-
-class GameView(Document):
+class AdminGame(Document):
     """One game about a claim. `turn` to `clocks` are null once it has ended."""
 
     game_id: Hash
     challenger: Account
     counter: int
-    position: int | str = Field(description="Generalised index on which it stands; a string beyond 2^53.")
+    position: Place
     node: Hash
     question: QuestionView | None = Field(description="Null until the game goes inside an element.")
     opened_at: int
     ended: str | None = Field(description="Null while it is open, else the move that ended it.")
     turn: str | None = Field(description="Whose move it is.", examples=["defender"])
     expired: str | None = Field(description="Whose clock has run out; anyone may collect it by `timeout`.")
-    clocks: ClockView | None
+    clocks: Seconds | None
 
 
-class MoveView(Document):
+class AdminMove(Document):
     kind: str = Field(examples=["challenged"])
     at: int
     block: int
     transaction: Hash
     sender: Account
     gas: int
-    position: int | str | None
+    position: Place | None
     game_id: Hash | None
     question: QuestionView | None = Field(None, description="Inside an element: what the move asks, or answers.")
 
 
-class DisputeView(Document):
-    claim_id: Hash
+class AdminDispute(Document):
+    claim_id: ClaimHash
     state: str = Field(examples=["challenged"])
-    games: list[GameView]
-    moves: list[MoveView]
+    games: list[AdminGame]
+    moves: list[AdminMove]
 
 
-class Disputes(Document):
-    disputes: list[DisputeView]
+class AdminDisputes(Document):
+    disputes: list[AdminDispute]
     next: str | None = Field(description="Cursor of the following page; null at the end.")
 
 
-class Order(Document):
+class MoveOrder(Strict):
     """A move to force.
 
     `children` and `leaf` are for `reveal` alone: the descendants of the node that a game stands on, left to right, or the
@@ -214,4 +200,4 @@ class Order(Document):
 
     move: str = Field(pattern="^(challenge|reveal|timeout|reclaim|release)$", examples=["timeout"])
     children: list[Hash] | None = Field(None, max_length=256)
-    leaf: Hex | None = None
+    leaf: Leaf | None = None

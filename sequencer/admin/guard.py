@@ -21,7 +21,7 @@ from rollup.errors import TouchstoneError
 from rollup.service.logs import logger
 from rollup.service.problem import Problem, problem_of
 from rollup.types import Timestamp
-from sequencer.admin.tokens import Actor, Role, Tokens
+from sequencer.admin.tokens import Actor, Role, RoleTokens
 
 ROLE = "x-role"
 """Where a route says in the OpenAPI which role it needs at least."""
@@ -43,7 +43,7 @@ class Outcome:
     REFUSED = "refused"
 
 
-class AuditLog(Protocol):
+class AuditTrail(Protocol):
     """Where actions are written, one row each time: nothing is ever changed there."""
 
     def write(
@@ -81,11 +81,11 @@ class Allowance:
 
 
 @dataclass(frozen=True)
-class Guard:
+class TokenGuard:
     """Knows the tokens, and writes down what is done and what is refused. ``now``: the machine's time."""
 
-    tokens: Tokens
-    audit: AuditLog
+    tokens: RoleTokens
+    audit: AuditTrail
     strangers: Allowance = field(default_factory=Allowance)
     now: Callable[[], float] = time.time
 
@@ -136,7 +136,7 @@ class GuardedRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            guard: Guard = request.app.state.guard
+            guard: TokenGuard = request.app.state.guard
             actor = await run_in_threadpool(guard.admit, request, self.role)
             if request.method in ("GET", "HEAD"):
                 return await handle(request)
@@ -146,7 +146,7 @@ class GuardedRoute(APIRoute):
 
 
 async def _written(
-    guard: Guard, actor: Actor, request: Request, handle: Callable[[Request], Coroutine[Any, Any, Response]]
+    guard: TokenGuard, actor: Actor, request: Request, handle: Callable[[Request], Coroutine[Any, Any, Response]]
 ) -> Response:
     """Act, written down before and after: if the log can't be written, nothing is done."""
     detail: dict[str, Any] = {}
@@ -164,7 +164,7 @@ async def _written(
     return response
 
 
-def _finish(guard: Guard, actor: Actor, request: Request, outcome: str, detail: Mapping[str, Any]) -> None:
+def _finish(guard: TokenGuard, actor: Actor, request: Request, outcome: str, detail: Mapping[str, Any]) -> None:
     """Write how an action ended. It can't be undone where that fails, and whoever asked is to know what became of it; the
     log then has its beginning.
     """

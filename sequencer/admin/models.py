@@ -9,11 +9,11 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from rollup.archive import CHUNK_BYTES
-from rollup.l1.client import Receipt
 from rollup.service.problem import Problem, documented
 from rollup.types import ModelId, Root, Timestamp
+from rollup.wire import hex_of
 from sequencer.admin.deciding import decide
-from sequencer.admin.documents import AddedModel, Models, ModelView
+from sequencer.admin.documents import AddedModel, AdminModel, AdminModels
 from sequencer.admin.guard import needs, note, router
 from sequencer.admin.money import sent
 from sequencer.admin.operator import Operator
@@ -39,49 +39,55 @@ BODY: dict[str, Any] = {
 }
 
 
+def _view(operator: Operator, model: Model, registered: bool = False) -> AdminModel:
+    """``registered``: it is known to be, though what L1 said of it may not have been read yet."""
+    return AdminModel(
+        id=model.id,
+        name=model.name,
+        retired=model.retired,
+        held=model.id in operator.programs,
+        registered=registered or operator.store.l1.header(model.id) is not None,
+        added_at=model.added_at,
+    )
+
+
+def _found(operator: Operator, word: str) -> Model:
+    models = operator.store.models
+    known = models.get(_id(word)) if word.startswith("0x") else models.named(word)
+    if known is None:
+        raise Problem(404, "unknown-model", "No such model", f"no model {word} is offered here; GET {PATH} lists all")
+    return known
+
+
+def _taken(operator: Operator, archive: IO[bytes], name: str, replace: bool) -> AddedModel:
+    """Unpack, register and offer the program in an archive."""
+    store, client = operator.store, operator.client
+    program = operator.programs.take(iter(lambda: archive.read(CHUNK_BYTES), b""))
+    other = store.models.named(name)
+    if other is not None and other.id != program.id and not replace:
+        raise NameTaken(name, hex_of(other.id))
+    registration = decide(client, lambda: None if client.is_registered(program.id) else client.register(program))
+    store.models.add(Model.of(program, name, Timestamp(int(operator.now()))), replace)
+    return AddedModel(
+        model=_view(operator, _found(operator, name), registered=True),
+        registration=None if registration is None else sent(registration),
+    )
+
+
+def _switched(operator: Operator, word: str, retired: bool, request: Request) -> AdminModel:
+    known = _found(operator, word)
+    operator.store.models.retire(known.id, retired)
+    note(request, model=hex_of(known.id))
+    return _view(operator, _found(operator, hex_of(known.id)))
+
+
 def offering(operator: Operator) -> APIRouter:
     """The routes."""
-    routes, store, client = router("models"), operator.store, operator.client
-
-    def view(model: Model, registered: bool = False) -> ModelView:
-        """``registered``: it is known to be, though what L1 said of it may not have been read yet."""
-        return ModelView(
-            id=f"0x{model.id.hex()}",
-            name=model.name,
-            retired=model.retired,
-            held=model.id in operator.programs,
-            registered=registered or store.l1.header(model.id) is not None,
-            added_at=model.added_at,
-        )
-
-    def found(word: str) -> Model:
-        known = store.models.get(_id(word)) if word.startswith("0x") else store.models.named(word)
-        if known is None:
-            raise Problem(
-                404, "unknown-model", "No such model", f"no model {word} is offered here; GET {PATH} lists all"
-            )
-        return known
-
-    def take(archive: IO[bytes], name: str, replace: bool) -> AddedModel:
-        program = operator.programs.take(iter(lambda: archive.read(CHUNK_BYTES), b""))
-        other = store.models.named(name)
-        if other is not None and other.id != program.id and not replace:
-            raise NameTaken(name, f"0x{other.id.hex()}")
-
-        def register() -> Receipt | None:
-            return None if client.is_registered(program.id) else client.register(program)
-
-        registration = decide(client, register)
-        added = Timestamp(int(operator.now()))
-        store.models.add(Model.of(program, name, added), replace)
-        return AddedModel(
-            model=view(found(name), registered=True),
-            registration=None if registration is None else sent(registration),
-        )
+    routes = router("models")
 
     @routes.get("/models", summary="All models, retired ones included", openapi_extra=needs(Role.READ))
-    def models() -> Models:
-        return Models(models=[view(model) for model in store.models.all()])
+    def models() -> AdminModels:
+        return AdminModels(models=[_view(operator, model) for model in operator.store.models.all()])
 
     @routes.post(
         "/models",
@@ -103,8 +109,8 @@ def offering(operator: Operator) -> APIRouter:
             async for piece in request.stream():
                 await run_in_threadpool(archive.write, piece)
             archive.seek(0)
-            added = await run_in_threadpool(take, archive, name, replace)
-        note(request, model=added.model.id)
+            added = await run_in_threadpool(_taken, operator, archive, name, replace)
+        note(request, model=hex_of(added.model.id))
         return added
 
     @routes.post(
@@ -114,8 +120,8 @@ def offering(operator: Operator) -> APIRouter:
         responses=documented(404),
         openapi_extra=needs(Role.OWN),
     )
-    def retire(model: Annotated[str, Path(pattern=ID, description="Id or name.")], request: Request) -> ModelView:
-        return switched(found(model), True, request)
+    def retire(model: Annotated[str, Path(pattern=ID, description="Id or name.")], request: Request) -> AdminModel:
+        return _switched(operator, model, True, request)
 
     @routes.post(
         "/models/{model}/restore",
@@ -123,13 +129,8 @@ def offering(operator: Operator) -> APIRouter:
         responses=documented(404),
         openapi_extra=needs(Role.OWN),
     )
-    def restore(model: Annotated[str, Path(pattern=ID, description="Id or name.")], request: Request) -> ModelView:
-        return switched(found(model), False, request)
-
-    def switched(known: Model, retired: bool, request: Request) -> ModelView:
-        store.models.retire(known.id, retired)
-        note(request, model=f"0x{known.id.hex()}")
-        return view(found(f"0x{known.id.hex()}"))
+    def restore(model: Annotated[str, Path(pattern=ID, description="Id or name.")], request: Request) -> AdminModel:
+        return _switched(operator, model, False, request)
 
     return routes
 

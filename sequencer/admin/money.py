@@ -7,7 +7,9 @@ from collections.abc import Callable
 from fastapi import APIRouter, Request
 
 from rollup.errors import MoveError
-from rollup.l1.client import Receipt
+from rollup.l1.client import L1Client, Receipt
+from rollup.types import Root
+from rollup.wire import hex_of
 from sequencer.admin.deciding import decide
 from sequencer.admin.documents import Balances, Money, Moved, Sent
 from sequencer.admin.guard import needs, note, router
@@ -31,23 +33,51 @@ def balances_of(operator: Operator) -> Balances:
 
 
 def sent(receipt: Receipt) -> Sent:
-    return Sent(transaction=f"0x{receipt.transaction.hex()}", block=receipt.block, gas=receipt.gas)
+    return Sent(transaction=Root(receipt.transaction), block=receipt.block, gas=receipt.gas)
+
+
+def _brought(client: L1Client, move: Callable[[int], Receipt], wei: int) -> Receipt:
+    held = client.chain.wei_of(client.account)
+    if wei > held:
+        raise MoveError(f"{client.account} has {held} wei on the chain, {wei - held} too few; send it some")
+    return move(wei)
+
+
+def _withdrawn(client: L1Client, wei: int) -> Receipt:
+    earned = client.earnings(client.account)
+    if wei > earned:
+        raise MoveError(
+            f"{client.account} has {earned} wei of earnings, {wei - earned} too few; free balance is announced first, "
+            "and what is locked is freed when its claims and games end"
+        )
+    return client.withdraw(wei)
+
+
+def _announced(client: L1Client, wei: int) -> Receipt:
+    free = client.balance(client.account)
+    if wei > free:
+        raise MoveError(f"{client.account} has {free} wei free, {wei - free} too few; announce what is there")
+    return client.announce_withdrawal(wei)
+
+
+def _completed(client: L1Client) -> Receipt:
+    announced, due = client.withdrawal(client.account)
+    now = client.chain.now()
+    if not announced:
+        raise MoveError(f"{client.account} announced no withdrawal; announce one first")
+    if now < due:
+        raise MoveError(f"what {client.account} announced may leave from {due} on, it is {now}; wait {due - now} s")
+    return client.complete_withdrawal()
 
 
 def paying(operator: Operator) -> APIRouter:
     """The routes."""
     routes, client = router("money"), operator.client
 
-    def moved(request: Request, receipt: Receipt) -> Moved:
-        done = sent(receipt)
-        note(request, transaction=done.transaction)
-        return Moved(**done.model_dump(), balances=balances_of(operator))
-
-    def brought(money: Money, move: Callable[[int], Receipt]) -> Receipt:
-        wei, held = int(money.wei), client.chain.wei_of(client.account)
-        if wei > held:
-            raise MoveError(f"{client.account} has {held} wei on the chain, {wei - held} too few; send it some")
-        return move(wei)
+    def moved(request: Request, make: Callable[[], Receipt]) -> Moved:
+        done = sent(decide(client, make))
+        note(request, transaction=hex_of(done.transaction))
+        return Moved(**dict(done), balances=balances_of(operator))
 
     @routes.get("/balances", summary="Free, earned, locked and on the chain", openapi_extra=needs(Role.READ))
     def balances() -> Balances:
@@ -55,24 +85,15 @@ def paying(operator: Operator) -> APIRouter:
 
     @routes.post("/balances/deposit", summary="From the account into its free balance", openapi_extra=needs(Role.OWN))
     def deposit(money: Money, request: Request) -> Moved:
-        return moved(request, decide(client, lambda: brought(money, client.deposit)))
+        return moved(request, lambda: _brought(client, client.deposit, int(money.wei)))
 
     @routes.post("/balances/fund", summary="From the account into its earnings", openapi_extra=needs(Role.OWN))
     def fund(money: Money, request: Request) -> Moved:
-        return moved(request, decide(client, lambda: brought(money, client.fund)))
+        return moved(request, lambda: _brought(client, client.fund, int(money.wei)))
 
     @routes.post("/balances/withdraw", summary="From the earnings to the account", openapi_extra=needs(Role.OWN))
     def withdraw(money: Money, request: Request) -> Moved:
-        def make() -> Receipt:
-            wei, earned = int(money.wei), client.earnings(client.account)
-            if wei > earned:
-                raise MoveError(
-                    f"{client.account} has {earned} wei of earnings, {wei - earned} too few; free balance is announced first, "
-                    "and what is locked is freed when its claims and games end"
-                )
-            return client.withdraw(wei)
-
-        return moved(request, decide(client, make))
+        return moved(request, lambda: _withdrawn(client, int(money.wei)))
 
     @routes.post(
         "/balances/announce",
@@ -81,13 +102,7 @@ def paying(operator: Operator) -> APIRouter:
         openapi_extra=needs(Role.OWN),
     )
     def announce(money: Money, request: Request) -> Moved:
-        def make() -> Receipt:
-            wei, free = int(money.wei), client.balance(client.account)
-            if wei > free:
-                raise MoveError(f"{client.account} has {free} wei free, {wei - free} too few; announce what is there")
-            return client.announce_withdrawal(wei)
-
-        return moved(request, decide(client, make))
+        return moved(request, lambda: _announced(client, int(money.wei)))
 
     @routes.post(
         "/balances/complete",
@@ -95,17 +110,6 @@ def paying(operator: Operator) -> APIRouter:
         openapi_extra=needs(Role.OWN),
     )
     def complete(request: Request) -> Moved:
-        def make() -> Receipt:
-            announced, due = client.withdrawal(client.account)
-            now = client.chain.now()
-            if not announced:
-                raise MoveError(f"{client.account} announced no withdrawal; announce one first")
-            if now < due:
-                raise MoveError(
-                    f"what {client.account} announced may leave from {due} on, it is {now}; wait {due - now} s"
-                )
-            return client.complete_withdrawal()
-
-        return moved(request, decide(client, make))
+        return moved(request, lambda: _completed(client))
 
     return routes

@@ -8,8 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from rollup.errors import ChainError
+from rollup.redact import without_endpoints
 from rollup.service import logs
-from rollup.service.redact import without_endpoints
+from rollup.types import Root
 from sequencer.admin.documents import (
     AuditEntry,
     AuditPage,
@@ -19,7 +20,7 @@ from sequencer.admin.documents import (
     LastBatch,
     Level,
     LoopView,
-    Status,
+    SequencerStatus,
 )
 from sequencer.admin.guard import needs, note, router
 from sequencer.admin.money import balances_of
@@ -39,7 +40,7 @@ def controls(operator: Operator) -> Controls:
     )
 
 
-def status(operator: Operator) -> Status:
+def status(operator: Operator) -> SequencerStatus:
     """Everything at a glance; what L1 would say is left out while it does not answer."""
     store = operator.store
     batches = store.batches.page(limit=1).entries
@@ -51,14 +52,14 @@ def status(operator: Operator) -> Status:
         except ChainError as error:
             chain = chain.model_copy(update={"trouble": without_endpoints(str(error))})
     moment = time.monotonic()
-    return Status(
+    return SequencerStatus(
         **controls(operator).model_dump(),
         claims={state.value: count for state, count in store.claims.counts().items()},
         oldest_pending=store.claims.oldest_waiting(),
         last_batch=LastBatch(
             number=last.number,
             posted_at=last.posted_at,
-            transaction=f"0x{last.transaction.hex()}",
+            transaction=Root(last.transaction),
             claims=last.size,
         )
         if last
@@ -104,7 +105,7 @@ def observing(operator: Operator) -> APIRouter:
     routes = router("look")
 
     @routes.get("/status", summary="Everything at a glance", openapi_extra=needs(Role.READ))
-    def get_status() -> Status:
+    def get_status() -> SequencerStatus:
         return status(operator)
 
     @routes.get("/config", summary="What is in force, without secrets", openapi_extra=needs(Role.READ))

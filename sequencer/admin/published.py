@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollup.errors import CommitmentError
-from rollup.service.fetch import FetchError, get
+from rollup.errors import ClientError, CommitmentError
+from rollup.service.fetch import get_exactly
 from rollup.types import LEAF_BYTES, Gindex, Root
 
 SECONDS = 20.0
@@ -32,15 +31,10 @@ class Provers:
     def _first(self, root: Root, what: str, length: int) -> bytes:
         why = ["no prover is configured"] if not self.urls else []
         for url in self.urls:
-            into = io.BytesIO()
             try:
-                get(f"{url.rstrip('/')}/v1/trace/0x{root.hex()}/{what}", into, self.seconds, length)
-            except FetchError as error:
+                return get_exactly(f"{url.rstrip('/')}/v1/trace/0x{root.hex()}/{what}", length, self.seconds)
+            except ClientError as error:
                 why.append(str(error))
-                continue
-            if len(into.getvalue()) == length:
-                return into.getvalue()
-            why.append(f"{url} sent {len(into.getvalue())} of {length} bytes")
         raise CommitmentError(
             f"no prover gives the opening of trace 0x{root.hex()[:16]}... ({'; '.join(why)}); give it yourself"
         )

@@ -54,13 +54,13 @@ class Actor:
 
 
 @dataclass(frozen=True, repr=False)
-class Tokens:
+class RoleTokens:
     """The hashes of all tokens; the tokens themselves are not kept."""
 
     known: tuple[tuple[bytes, Role], ...]
 
     @classmethod
-    def of(cls, secrets: Mapping[str, str | Iterable[str]]) -> Tokens:
+    def of(cls, secrets: Mapping[str, str | Iterable[str]]) -> RoleTokens:
         """``secrets``: one token, or several (while they are rotated), by role. A role without one can't be used.
 
         Raises TokenError if there is none at all, or one that is short, unprintable or given to two roles.

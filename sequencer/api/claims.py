@@ -10,24 +10,24 @@ from starlette.concurrency import run_in_threadpool
 from rollup import wire
 from rollup.batch import Batch, Inclusion
 from rollup.claim import arrays, output_types
+from rollup.documents.claims import (
+    AcceptedClaim,
+    ClaimDocument,
+    ClaimFields,
+    ClaimPage,
+    ClaimSummary,
+    InclusionProof,
+    OnL1,
+    SignedClaim,
+)
+from rollup.documents.fields import StateName
 from rollup.errors import ClaimError
 from rollup.form.encoding import decode_header
 from rollup.form.interface import decode_interface
 from rollup.numbers import saturated
 from rollup.service.problem import documented
-from rollup.wire import hex_of
+from rollup.types import Root
 from sequencer.api import parts as shared
-from sequencer.api.documents import (
-    AcceptedClaim,
-    ClaimFields,
-    Claims,
-    ClaimSummary,
-    ClaimView,
-    InclusionView,
-    OnL1,
-    SignedClaim,
-    StateName,
-)
 from sequencer.api.idempotency import Halfway, Idempotency, IdempotencyKey
 from sequencer.api.parts import Parts
 from sequencer.states import Accepted, BatchHead, BatchRecord, Entry, Model, State
@@ -53,7 +53,7 @@ def claims_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
     )
     async def post_claim(claim: SignedClaim, request: Request, idempotency_key: IdempotencyKey = None) -> Response:
         async def work(_: bytes | None, __: Halfway) -> tuple[int, bytes]:
-            accepted = await run_in_threadpool(lambda: parts.intake.submit(wire.posted_of(claim.model_dump())))
+            accepted = await run_in_threadpool(parts.intake.submit, claim.value)
             return 201 if accepted.fresh else 200, accepted_json(accepted)
 
         return await idempotency.answer(request, idempotency_key, await request.body(), work)
@@ -69,7 +69,7 @@ def claims_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
         claimant: Annotated[str | None, Query(description="Only claims of this account.")] = None,
         cursor: Cursor = None,
         limit: Limit = 50,
-    ) -> Claims:
+    ) -> ClaimPage:
         page = parts.store.claims.page(
             None if state is None else State(state),
             None if model is None else parts.model_id(model),
@@ -78,7 +78,7 @@ def claims_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
             limit,
         )
         batches = parts.store.batches.heads({entry.batch for entry in page.entries if entry.batch is not None})
-        return Claims(
+        return ClaimPage(
             claims=[
                 ClaimSummary(**_summary(entry, None if entry.batch is None else batches.get(entry.batch)))
                 for entry in page.entries
@@ -92,16 +92,16 @@ def claims_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
         summary="All of a claim, with its state and its proof",
         description="`inclusion` is the Merkle proof that the contract accepts, once the claim stands on L1.",
     )
-    def get_claim(claim_id: shared.ClaimIdPath) -> ClaimView:
+    def get_claim(claim_id: shared.ClaimIdPath) -> ClaimDocument:
         entry = parts.claim(claim_id)
         batch = None if entry.batch is None else parts.store.batches.get(entry.batch)
         inclusion = inclusion_of(entry, batch)
-        return ClaimView(
+        return ClaimDocument(
             **_summary(entry, batch),
-            signature=hex_of(entry.posted.signature) if entry.posted.signature else None,
-            inputs=hex_of(entry.posted.inputs),
-            outputs=hex_of(entry.posted.outputs),
-            inclusion=None if inclusion is None else InclusionView(**wire.inclusion_json(inclusion)),
+            signature=entry.posted.signature or None,
+            inputs=entry.posted.inputs,
+            outputs=entry.posted.outputs,
+            inclusion=None if inclusion is None else InclusionProof.of(inclusion),
             disputed=parts.store.disputes.get(entry.claim_id) is not None,
             open_disputes=parts.store.disputes.open_count(),
             saturated=saturated_of(parts.store.models.get(entry.posted.claim.model_id), entry.posted.outputs),
@@ -112,7 +112,7 @@ def claims_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
 
 def accepted_json(accepted: Accepted) -> bytes:
     """An answer as it is sent and kept."""
-    answer = AcceptedClaim(claim_id=hex_of(accepted.claim_id), state=accepted.state.value)
+    answer = AcceptedClaim(claim_id=accepted.claim_id, state=accepted.state.value)
     return answer.model_dump_json().encode()
 
 
@@ -141,19 +141,19 @@ def inclusion_of(entry: Entry, batch: BatchRecord | None) -> Inclusion | None:
 def _summary(entry: Entry, batch: BatchHead | None) -> dict[str, Any]:
     stands = batch is not None and entry.state is not State.INVALID
     return {
-        "claim_id": hex_of(entry.claim_id),
+        "claim_id": entry.claim_id,
         "state": entry.state.value,
         "reason": entry.reason,
-        "claim": ClaimFields(**wire.claim_json(entry.posted.claim)),
+        "claim": ClaimFields.of(entry.posted.claim),
         "taken_at": entry.taken_at,
         "batch": None
         if batch is None
         else OnL1(
             number=batch.number,
-            root=hex_of(batch.root),
+            root=batch.root,
             posted_at=batch.posted_at,
             closes_at=batch.closes_at,
-            transaction=hex_of(batch.transaction),
+            transaction=Root(batch.transaction),
         ),
         "final_after": batch.final_after if batch is not None and stands else None,
     }

@@ -8,30 +8,29 @@ from typing import Any
 from fastapi import APIRouter
 
 from rollup.claim import NO_ROOT
-from rollup.errors import EncodingError, ProgramError
-from rollup.form.encoding import Header, decode_header
-from rollup.form.program import Program
-from rollup.game.clock import Side
-from rollup.game.moves import Rule
-from rollup.service.problem import Problem
-from rollup.types import Gindex
-from rollup.verdict import Conviction, explain
-from rollup.wire import hex_of
-from sequencer.api import parts as shared
-from sequencer.api.claims import Cursor, Limit
-from sequencer.api.documents import (
-    Disputes,
+from rollup.documents.disputes import (
+    DisputePage,
     DisputeView,
     GameView,
-    Gas,
+    GasSpent,
     MoveView,
     PartialView,
     QuestionView,
     Seconds,
     VerdictView,
 )
+from rollup.errors import EncodingError, ProgramError
+from rollup.form.encoding import Header, decode_header
+from rollup.form.program import Program
+from rollup.game.clock import Side
+from rollup.game.moves import Rule
+from rollup.service.problem import Problem
+from rollup.types import Gindex, Root
+from rollup.verdict import Conviction, explain
+from sequencer.api import parts as shared
+from sequencer.api.claims import Cursor, Limit
 from sequencer.api.parts import Parts
-from sequencer.api.standing import Standing
+from sequencer.api.standing import GameStanding
 from sequencer.games import question_of
 from sequencer.states import Dispute, Entry, Game, Move
 
@@ -67,10 +66,10 @@ def disputes_routes(parts: Parts) -> APIRouter:
         operation_id="listDisputes",
         summary="Disputes, newest first, without moves and clocks",
     )
-    def list_disputes(open: bool | None = None, cursor: Cursor = None, limit: Limit = 50) -> Disputes:
+    def list_disputes(open: bool | None = None, cursor: Cursor = None, limit: Limit = 50) -> DisputePage:
         page = parts.store.disputes.page(open, cursor, min(limit, LISTED))
         found = [parts.store.disputes.get(dispute.claim_id) or dispute for dispute in page.entries]
-        return Disputes(disputes=[_short(_view(parts, dispute, live=False)) for dispute in found], next=page.next)
+        return DisputePage(disputes=[_short(_view(parts, dispute, live=False)) for dispute in found], next=page.next)
 
     @routes.get(
         "/disputes/{claim_id}",
@@ -104,9 +103,9 @@ def _view(parts: Parts, dispute: Dispute, live: bool) -> DisputeView:
     root = _trace_root(dispute, entry)
     said = _by_game(dispute)
     return DisputeView(
-        claim_id=hex_of(dispute.claim_id),
+        claim_id=dispute.claim_id,
         state=dispute.state.value,
-        trace_root=None if root is None else hex_of(root),
+        trace_root=root,
         trace_depth=None if header is None else header.trace_depth,
         tensor_depth=None if header is None else header.tensor_depth,
         arity=terms.arity,
@@ -124,7 +123,7 @@ def _header(parts: Parts, entry: Entry | None) -> Header | None:
         return None
 
 
-def _trace_root(dispute: Dispute, entry: Entry | None) -> bytes | None:
+def _trace_root(dispute: Dispute, entry: Entry | None) -> Root | None:
     if entry is not None and entry.posted.claim.trace_root != NO_ROOT:
         return entry.posted.claim.trace_root
     return next((move.node for move in dispute.moves if move.kind == "trace_root_set"), None)
@@ -140,7 +139,7 @@ def _by_game(dispute: Dispute) -> dict[bytes, list[Move]]:
     return found
 
 
-def _game(game: Game, own: Sequence[Move], standing: Standing | None) -> GameView:
+def _game(game: Game, own: Sequence[Move], standing: GameStanding | None) -> GameView:
     views = [_move(move, game) for move in own]
     if game.ended is None:
         state = "open"
@@ -151,16 +150,16 @@ def _game(game: Game, own: Sequence[Move], standing: Standing | None) -> GameVie
         state = "lost" if game.ended == "challenge_lost" else "ended"
     gas = {side: sum(_once(own, views, side)) for side in ("challenger", "defender")}
     return GameView(
-        game_id=hex_of(game.game_id),
+        game_id=Root(game.game_id),
         challenger=game.challenger,
         counter=game.counter,
         state=state,
         turn=None if standing is None or standing.turn is None else _SIDES[standing.turn],
         position=str(game.position if standing is None else standing.position),
-        question=_question(game.position, game.question),
+        question=question_view(game.position, game.question),
         opened_at=game.opened_at,
         clocks=None if standing is None else Seconds(challenger=standing.challenger, defender=standing.defender),
-        gas=Gas(**gas),
+        gas=GasSpent(**gas),
         moves=views,
     )
 
@@ -188,16 +187,16 @@ def _move(move: Move, game: Game) -> MoveView:
         side=side,
         at=move.at,
         block=move.block,
-        transaction=hex_of(move.transaction),
+        transaction=Root(move.transaction),
         gas=move.gas,
         sender=move.sender,
         position=None if move.position is None else str(move.position),
-        question=_question(move.position, move.extra.get("question")),
+        question=question_view(move.position, move.extra.get("question")),
         results=[PartialView(**one) for one in move.extra["results"]] if "results" in move.extra else None,
     )
 
 
-def _question(place: Gindex | None, said: Mapping[str, Any] | None) -> QuestionView | None:
+def question_view(place: Gindex | None, said: Mapping[str, Any] | None) -> QuestionView | None:
     if place is None or said is None:
         return None
     covers = question_of(place, said).covers()

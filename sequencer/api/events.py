@@ -12,10 +12,10 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from rollup.claim import ClaimId
+from rollup.documents.claims import ClaimChange
 from rollup.errors import ClaimError
 from rollup.service.limits import caller_of
 from rollup.service.problem import documented
-from rollup.wire import hex_of
 from sequencer.api import parts as shared
 from sequencer.api.feed import Feed
 from sequencer.api.parts import Parts
@@ -43,8 +43,8 @@ def written(change: Change | Gap) -> str:
     """One event."""
     if isinstance(change, Gap):
         return f"id: {change.to}\nevent: gap\ndata: {json.dumps({'after': change.after, 'to': change.to})}\n\n"
-    data = {"claim_id": hex_of(change.claim_id), "state": change.state.value, "at": change.at}
-    return f"id: {change.id}\nevent: claim\ndata: {json.dumps(data)}\n\n"
+    data = ClaimChange(claim_id=change.claim_id, state=change.state.value, at=change.at)
+    return f"id: {change.id}\nevent: claim\ndata: {json.dumps(data.model_dump())}\n\n"
 
 
 def events_routes(parts: Parts) -> APIRouter:

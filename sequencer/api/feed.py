@@ -6,7 +6,8 @@ The store is asked, not this process: other processes change claims too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from threading import Event
 
 from starlette.concurrency import run_in_threadpool
@@ -39,7 +40,7 @@ class _Listener:
     def __init__(self, claim_id: ClaimId | None, caller: str) -> None:
         self.claim_id, self.caller = claim_id, caller
         self.queue: asyncio.Queue[Change] = asyncio.Queue(WAITING)
-        self.overflown = False
+        self.overflown = self.gone = False
 
     def offer(self, change: Change) -> None:
         if self.claim_id is None or change.claim_id == self.claim_id:
@@ -47,6 +48,12 @@ class _Listener:
                 self.queue.put_nowait(change)
             except asyncio.QueueFull:
                 self.overflown = True
+
+    def forget(self) -> None:
+        """Empty the queue: what overflew is read from the store."""
+        self.overflown = False
+        while not self.queue.empty():
+            self.queue.get_nowait()
 
 
 class Feed:
@@ -102,46 +109,59 @@ class Feed:
         """
         listener = self._open(claim_id, caller)
         try:
-            if last is None:
-                last = await run_in_threadpool(self._changes.latest)
-            behind, slice_seconds = True, min(0.5, self._heartbeat)
-            while not stopping.is_set():
-                if behind:
-                    floor = 0 if claim_id is not None else await run_in_threadpool(self._changes.floor)
-                    if last < floor:
-                        yield Gap(last, floor)
-                        last = floor
-                    found = await run_in_threadpool(self._changes.after, last, listener.claim_id, READ)
-                    behind = len(found) == READ
-                    for change in found:
-                        last = change.id
-                        yield change
-                    continue
-                if listener.overflown:
-                    listener.overflown, behind = False, True
-                    while not listener.queue.empty():
-                        listener.queue.get_nowait()
-                    continue
-                quiet = 0.0
-                next_change: Change | None = None
-                while quiet < self._heartbeat and next_change is None and not stopping.is_set():
-                    # In slices, so that a stream ends soon after its listener or its process.
-                    try:
-                        next_change = await asyncio.wait_for(listener.queue.get(), slice_seconds)
-                    except TimeoutError:
-                        quiet += slice_seconds
-                        if await gone():
-                            return
-                if next_change is None:
-                    if not stopping.is_set():
-                        yield None
-                elif next_change.id > last:
-                    last = next_change.id
-                    yield next_change
+            async with aclosing(self._following(listener, last, stopping, gone)) as found:
+                async for change in found:
+                    yield change
         except ServiceError as error:
             _log.warning("a stream of events ends: the store can't be asked", error=str(error))
         finally:
             self._close(listener)
+
+    async def _following(
+        self, listener: _Listener, last: int | None, stopping: Event, gone: Gone
+    ) -> AsyncGenerator[Change | Gap | None]:
+        if last is None:
+            last = await run_in_threadpool(self._changes.latest)
+        behind = True
+        while not stopping.is_set() and not listener.gone:
+            if behind:
+                found = await self._stored(listener, last)
+                behind = len(found) >= READ
+                for one in found:
+                    last = one.to if isinstance(one, Gap) else one.id
+                    yield one
+            elif listener.overflown:
+                listener.forget()
+                behind = True
+            elif (change := await self._offered(listener, stopping, gone)) is not None:
+                if change.id > last:
+                    last = change.id
+                    yield change
+            elif not stopping.is_set() and not listener.gone:
+                yield None
+
+    async def _stored(self, listener: _Listener, last: int) -> list[Change | Gap]:
+        """What the store has behind ``last``, of all claims a gap first where changes were forgotten."""
+        found: list[Change | Gap] = []
+        if listener.claim_id is None:
+            floor = await run_in_threadpool(self._changes.floor)
+            if last < floor:
+                found, last = [Gap(last, floor)], floor
+        return [*found, *await run_in_threadpool(self._changes.after, last, listener.claim_id, READ)]
+
+    async def _offered(self, listener: _Listener, stopping: Event, gone: Gone) -> Change | None:
+        """The next change in the listener's queue; None if there was none for a while."""
+        quiet, slice_seconds = 0.0, min(0.5, self._heartbeat)
+        while quiet < self._heartbeat and not stopping.is_set():
+            # In slices, so that a stream ends soon after its listener or its process.
+            try:
+                return await asyncio.wait_for(listener.queue.get(), slice_seconds)
+            except TimeoutError:
+                quiet += slice_seconds
+                listener.gone = await gone()
+                if listener.gone:
+                    return None
+        return None
 
     async def _look(self) -> None:
         """As long as there are listeners, look what is new and hand it to them."""

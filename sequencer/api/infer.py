@@ -7,13 +7,13 @@ import json
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from rollup import wire
+from rollup.documents.claims import SignedClaim
+from rollup.documents.fields import read
+from rollup.documents.inference import InferAnswer, InferRequest
 from rollup.form.encoding import decode_header
 from rollup.form.interface import decode_interface
 from rollup.service.problem import Problem, documented
-from rollup.wire import hex_of
 from sequencer.api import parts as shared
-from sequencer.api.documents import InferAnswer, InferRequest
 from sequencer.api.idempotency import Halfway, Idempotency, IdempotencyKey
 from sequencer.api.parts import Parts
 from sequencer.states import Model
@@ -42,9 +42,9 @@ def infer_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
                 # The signed claim is noted first: whoever goes on after a crash hands in the same one, not a second.
                 await note(noted)
             kept = json.loads(noted)
-            accepted = await run_in_threadpool(parts.intake.submit, wire.posted_of(kept["posted"]))
+            accepted = await run_in_threadpool(parts.intake.submit, read(SignedClaim, kept["posted"]).value)
             answer = InferAnswer(
-                claim_id=hex_of(accepted.claim_id),
+                claim_id=accepted.claim_id,
                 outputs=kept["outputs"],
                 clamped=kept["clamped"],
                 saturated=kept["saturated"],
@@ -75,7 +75,7 @@ async def _inferred(parts: Parts, model: Model, asked: InferRequest) -> bytes:
     interface = decode_interface(model.interface, header)
     found = await parts.prover.infer(model.id, header, interface, asked.inputs, asked.clamp)
     kept = {
-        "posted": wire.posted_json(found.posted),
+        "posted": SignedClaim.of(found.posted).model_dump(),
         "outputs": found.outputs,
         "clamped": found.clamped,
         "saturated": found.saturated,

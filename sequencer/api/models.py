@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
-from rollup.form.encoding import TensorType, decode_header
-from rollup.form.interface import Named, decode_interface
+from rollup.documents.models import ModelDocument, ModelList, TensorView, policy_name
+from rollup.form.encoding import decode_header
+from rollup.form.interface import decode_interface
 from rollup.service.problem import Problem
-from rollup.wire import hex_of
 from sequencer.api import parts as shared
-from sequencer.api.documents import Models, ModelView, TensorView
 from sequencer.api.parts import Parts
 from sequencer.states import Model
 
@@ -23,11 +20,11 @@ def models_routes(parts: Parts) -> APIRouter:
     routes = shared.router("models")
 
     @routes.get("/models", operation_id="listModels", summary="All models, retired ones included")
-    def list_models() -> Models:
-        return Models(models=[_view(parts, model) for model in parts.store.models.all()])
+    def list_models() -> ModelList:
+        return ModelList(models=[_view(parts, model) for model in parts.store.models.all()])
 
     @routes.get("/models/{model}", operation_id="getModel", summary="One model, by id or name")
-    def get_model(model: shared.ModelPath) -> ModelView:
+    def get_model(model: shared.ModelPath) -> ModelDocument:
         return _view(parts, parts.model(model))
 
     @routes.get(
@@ -59,31 +56,18 @@ def models_routes(parts: Parts) -> APIRouter:
     return routes
 
 
-def _view(parts: Parts, model: Model) -> ModelView:
+def _view(parts: Parts, model: Model) -> ModelDocument:
     header = decode_header(model.header)
     interface = decode_interface(model.interface, header)
-    return ModelView(
-        id=hex_of(model.id),
+    return ModelDocument(
+        id=model.id,
         name=model.name,
-        inputs=_tensors(header.inputs, interface.inputs),
-        outputs=_tensors([tensor for _, tensor in header.outputs], interface.outputs),
-        header=hex_of(model.header),
-        interface=hex_of(model.interface),
-        proof=[hex_of(sibling) for sibling in model.proof],
-        policy=header.policy.name.lower().replace("_", " "),
+        inputs=TensorView.inputs_of(header, interface),
+        outputs=TensorView.outputs_of(header, interface),
+        header=model.header,
+        interface=model.interface,
+        proof=list(model.proof),
+        policy=policy_name(header.policy),
         retired=model.retired,
         program=model.id in parts.programs,
     )
-
-
-def _tensors(tensors: Sequence[TensorType], ports: Sequence[Named]) -> list[TensorView]:
-    return [
-        TensorView(
-            name=port.name,
-            shape=list(tensor.shape),
-            dtype=port.dtype,
-            integer=tensor.dtype.name.lower(),
-            scale=tensor.scale,
-        )
-        for tensor, port in zip(tensors, ports, strict=True)
-    ]

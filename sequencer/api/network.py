@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from rollup import wire
+from rollup.documents.network import ChallengeClock, NetworkView, ParametersView
 from sequencer.api import parts as shared
-from sequencer.api.documents import ClockView, NetworkView, ParametersView
 from sequencer.api.parts import Parts
 
 
@@ -21,7 +20,7 @@ def network_routes(parts: Parts) -> APIRouter:
             contract=client.domain.contract,
             game=client.game_address,
             block=parts.block,
-            parameters=ParametersView(**wire.parameters_json(client.parameters)),
+            parameters=ParametersView.of(client.parameters),
         )
 
     @routes.get(
@@ -30,10 +29,10 @@ def network_routes(parts: Parts) -> APIRouter:
         summary="The clock of challenge periods",
         description="A batch is final once `reading` is past its `closes_at`, and no game about the claim is open.",
     )
-    def get_clock() -> ClockView:
+    def get_clock() -> ChallengeClock:
         head, clock = parts.store.l1.head(), parts.store.l1.clock()
         now = parts.client.chain.now() if head is None else head.time
-        return ClockView(
+        return ChallengeClock(
             now=now,
             reading=clock.reading(now),
             resumes_at=clock.resumes_at,

@@ -18,7 +18,7 @@ from rollup.service.health import Health
 from rollup.service.problem import Problem, documented
 from rollup.types import ModelId
 from sequencer.api.feed import HEARTBEAT_SECONDS, MOST_LISTENERS, Feed
-from sequencer.api.prover import Prover
+from sequencer.api.prover import ProverClient
 from sequencer.api.standing import KEPT_SECONDS, Standings
 from sequencer.states import Accepted, Entry, Model
 from sequencer.store import Store
@@ -38,7 +38,7 @@ PAGE = 200
 """Entries of one page at most."""
 
 
-class Intake(Protocol):
+class ClaimIntake(Protocol):
     """Whoever admits claims and writes them down."""
 
     def submit(self, posted: PostedClaim) -> Accepted:
@@ -55,10 +55,10 @@ class Parts:
 
     store: Store
     client: L1Client
-    intake: Intake
+    intake: ClaimIntake
     programs: Programs
     health: Health
-    prover: Prover | None = None
+    prover: ProverClient | None = None
     block: int = 0
     now: Callable[[], float] = time.time
     kept_seconds: float = KEPT_SECONDS

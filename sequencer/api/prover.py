@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import numpy as np
 
 from rollup import wire
 from rollup.claim import ClaimId, PostedClaim, arrays, output_types
+from rollup.documents.fields import read
+from rollup.documents.inference import SignedInference
 from rollup.errors import BadAnswer, ClaimError, ClientError
 from rollup.form.encoding import Header
 from rollup.form.interface import Interface
+from rollup.http import Bounds, Http, Request, TooLong, TooSlow, bearer
 from rollup.l1.account.signing import Domain
 from rollup.l1.account.signing import claim_id as id_of
 from rollup.numbers import cuts, dtype_of, input_bytes, narrowed, outputs_of, prepared, saturated
@@ -49,7 +50,7 @@ class Inferred:
     saturated_inside: int
 
 
-class Prover:
+class ProverClient:
     """``url``: its base; ``token``: what it asks for; ``seconds``: how long one inference may take; ``answer_bytes``: how
     large an answer may be."""
 
@@ -62,18 +63,16 @@ class Prover:
         answer_bytes: int = 4 << 20,
         most: int = MOST_AT_ONCE,
     ) -> None:
-        self._url, self._token, self._domain = url.rstrip("/"), token, domain
+        self._http = Http(url.rstrip("/"), {"accept": "application/json", **bearer(token)})
+        self._domain = domain
         self.seconds, self._answer_bytes = seconds, answer_bytes
         self._free = most
-        self._http: httpx.AsyncClient | None = None
 
     def __repr__(self) -> str:
-        return "Prover()"
+        return "ProverClient()"
 
     async def close(self) -> None:
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
+        await self._http.close()
 
     async def infer(
         self, model_id: ModelId, header: Header, interface: Interface, inputs: list[Any], clamp: bool = False
@@ -107,46 +106,29 @@ class Prover:
         return Inferred(claimed, posted, [array.tolist() for array in outputs], clamped, at_ends, inside)
 
     def _checked(self, answer: Any, model_id: ModelId, asked: bytes) -> tuple[ClaimId, PostedClaim, int]:
-        read = wire.object_of(answer, "the answer", ("claim_id", "posted", "saturated_inside"))
-        posted = wire.posted_of(read["posted"])
+        said = read(SignedInference, answer)
+        posted = said.posted.value
         claimed = id_of(posted.claim, self._domain)
-        if wire.claim_id_of(read["claim_id"]) != claimed:
-            raise BadAnswer(f"it names claim {read['claim_id']}, but gives claim {wire.hex_of(claimed)}")
+        if said.claim_id != claimed:
+            raise BadAnswer(f"it names claim {wire.hex_of(said.claim_id)}, but gives claim {wire.hex_of(claimed)}")
         if posted.claim.model_id != model_id:
             raise BadAnswer(f"it claims something about model {wire.hex_of(posted.claim.model_id)}")
         if posted.inputs != asked:
             raise BadAnswer("its claim is about other inputs than those that were asked about")
-        return claimed, posted, wire.count_of(read["saturated_inside"], "saturated_inside")
+        return claimed, posted, said.saturated_inside
 
     async def _ask(self, body: dict[str, Any]) -> Any:
-        if self._http is None:
-            timeout = httpx.Timeout(self.seconds, connect=min(5.0, self.seconds))
-            self._http = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
-        headers = {"content-type": "application/json", "accept": "application/json", "accept-encoding": "identity"}
-        if self._token is not None:
-            headers["authorization"] = f"Bearer {self._token}"
-        content = json.dumps(body, allow_nan=False).encode()
         try:
-            async with (
-                asyncio.timeout(self.seconds),
-                self._http.stream("POST", f"{self._url}/v1/infer", content=content, headers=headers) as response,
-            ):
-                data = await self._read(response)
-                status = response.status_code
-        except (TimeoutError, httpx.TimeoutException):
-            raise self._down("timeout", f"it did not answer within {self.seconds:g} s") from None
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-            raise self._down("unreachable", f"{type(error).__name__}: {error}") from None
-        return self._meant(status, data)
-
-    async def _read(self, response: httpx.Response) -> bytes:
-        parts, size = [], 0
-        async for part in response.aiter_raw():
-            size += len(part)
-            if size > self._answer_bytes:
-                raise self._down("too-large", f"it answered with more than {self._answer_bytes} bytes")
-            parts.append(part)
-        return b"".join(parts)
+            answer = await self._http.once(
+                Request("POST", "/v1/infer", json=body), Bounds(self._answer_bytes, self.seconds)
+            )
+        except TooSlow as error:
+            raise self._down("timeout", str(error)) from None
+        except TooLong as error:
+            raise self._down("too-large", str(error)) from None
+        except ClientError as error:
+            raise self._down("unreachable", str(error)) from None
+        return self._meant(answer.status, answer.body)
 
     def _meant(self, status: int, data: bytes) -> Any:
         """The parsed body of a good answer; a refusal is passed on."""

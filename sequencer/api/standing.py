@@ -21,7 +21,7 @@ MOST = 512
 
 
 @dataclass(frozen=True)
-class Standing:
+class GameStanding:
     """``challenger``, ``defender``: seconds left on the clocks; ``at``: L1's time."""
 
     turn: Side | None
@@ -38,10 +38,10 @@ class Standings:
         self, client: L1Client, kept: float = KEPT_SECONDS, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._client, self._seconds, self._clock = client, kept, clock
-        self._kept: OrderedDict[bytes, tuple[float, Standing | None]] = OrderedDict()
+        self._kept: OrderedDict[bytes, tuple[float, GameStanding | None]] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, game: Game) -> Standing | None:
+    def of(self, game: Game) -> GameStanding | None:
         """None if the game is over, or L1 can't be asked."""
         if game.ended is not None:
             return None
@@ -56,7 +56,7 @@ class Standings:
                     self._kept.popitem(last=False)
             return kept[1]
 
-    def _ask(self, game: Game) -> Standing | None:
+    def _ask(self, game: Game) -> GameStanding | None:
         opened = Challenged(
             game.claim_id, game.game_id, game.challenger, game.counter, game.trace_root, game.commitment
         )
@@ -68,7 +68,7 @@ class Standings:
             return None
         spent = max(0, now - found.clocks.since)
         mine = found.turn is Side.CHALLENGER
-        return Standing(
+        return GameStanding(
             found.turn,
             found.position,
             max(0, found.clocks.challenger - (spent if mine else 0)),

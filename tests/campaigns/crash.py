@@ -36,6 +36,7 @@ from challenger.state.book import Book
 from prover.executor import Executor
 from prover.trace import Trace
 from rollup.claim import ClaimId, PostedClaim
+from rollup.documents.claims import SignedClaim
 from rollup.errors import ChainError, TouchstoneError
 from rollup.form.program import Program
 from rollup.l1.client import ClaimStatus
@@ -43,7 +44,7 @@ from rollup.l1.events import Challenged, ClaimPosted, Convicted
 from rollup.service import logs
 from rollup.settings import Parameters
 from rollup.types import Duration, Timestamp
-from rollup.wire import claim_id_of, posted_json
+from rollup.wire import claim_id_of
 from tests.anvil import Anvil
 from tests.campaigns.network import Network
 from tests.e2e import long_reductions
@@ -215,7 +216,7 @@ class Scenario:
         claim_id = client.claim_id(posted.claim)
         if kind == "published":
             self.stage.enter_context(published(trace, claim_id, posted, self.net.liar_port))
-        self._post("/v1/claims", posted_json(posted))
+        self._post("/v1/claims", SignedClaim.of(posted).model_dump())
         (self.accepted.honest if kind == "honest" else self.accepted.false).add(claim_id)
         defender = Defender(client, Behaviour.SILENT if kind == "silent" else Behaviour.WITHHOLDS, None, client.first)
         defender.uphold(claim_id, program, ValueTrace(program, values, trace.roots), said)

@@ -24,13 +24,13 @@ import numpy as np
 from prover import Model
 from prover.claims import make_claim
 from rollup.claim import ClaimId, PostedClaim
+from rollup.documents.claims import SignedClaim
 from rollup.l1.account.signing import Signer
 from rollup.l1.client import L1Client
 from rollup.l1.events import ClaimPosted
 from rollup.l1.follow import Follower
 from rollup.settings import Parameters
 from rollup.types import Duration, Timestamp
-from rollup.wire import posted_json
 from tests.anvil import ETHER, Anvil
 from tests.campaigns.network import Network
 from tests.postgres import Postgres
@@ -138,7 +138,7 @@ def run(rate: float, seconds: float, database: str) -> dict[str, object]:
             client.deposit(terms.claim_bond * (count // CLAIMANTS + 1))
             clients.append(client)
         claims = signed(model, clients, node.signer("claimant 0"), count)
-        bodies = [json.dumps(posted_json(claim)).encode() for claim in claims]
+        bodies = [json.dumps(SignedClaim.of(claim).model_dump()).encode() for claim in claims]
         ids = {clients[0].claim_id(claim.claim) for claim in claims}
         before = sequencer.memory()
         result = asyncio.run(send(sequencer.port, bodies, rate))

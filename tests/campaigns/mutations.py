@@ -440,7 +440,7 @@ MUTANTS = (
         "rollup/wire.py",
         "if value != account and digits not in (digits.lower(), digits.upper()):",
         "if not value:",
-        "tests/rollup/test_wire.py::test_a_bad_field_of_a_claim_is_named",
+        "tests/rollup/test_documents.py::test_a_bad_field_of_a_claim_is_named",
     ),
     Mutant(
         11,

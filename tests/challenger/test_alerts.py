@@ -11,10 +11,12 @@ from collections.abc import Callable
 import pytest
 from structlog.testing import capture_logs
 
-from challenger.publications.courier import Courier, DeliveryError
 from challenger.reports.alerts import ALERTS, SEVERITIES, Alert, Kind, Severity, to_all, to_log, to_metric
-from challenger.reports.webhook import Persistence, Webhook
+from challenger.reports.webhook import Persistence, Webhook, deliver
 from rollup.claim import ClaimId
+from rollup.errors import ClientError
+from rollup.http import Request
+from rollup.service.fetch import get_exactly
 from rollup.service.logs import logger
 from tests.challenger.hostile import head, serving, whole
 
@@ -140,22 +142,18 @@ def test_a_webhook_that_sends_without_end_is_not_listened_to() -> None:
 
 def test_no_secret_is_shown_by_a_webhook_or_its_errors() -> None:
     with serving(lambda connection, *_: connection.sendall(whole(b"", 403))) as server:
-        courier = Courier()
-        hook = Webhook(f"{server.url}/T0/secret-path", "a-secret", EAGER, courier)
-        with pytest.raises(DeliveryError) as refused:
-            courier.post(hook.url, b"{}", 5, {"authorization": "Bearer a-secret"})
+        hook = Webhook(f"{server.url}/T0/secret-path", "a-secret", EAGER)
+        with pytest.raises(ClientError) as refused:
+            deliver(Request("POST", hook.url, content=b"{}", headers={"authorization": "Bearer a-secret"}), 5)
         hook.stop()
-        courier.close()
     assert "secret" not in repr(hook) + str(refused.value)
     assert str(refused.value) == f"{server.url} answered 403; expected 2xx"
 
 
-def test_a_courier_that_is_out_of_time_asks_nobody() -> None:
+def test_who_is_out_of_time_asks_nobody() -> None:
     with serving(accept) as server:
-        courier = Courier()
-        with pytest.raises(DeliveryError, match="no time is left"):
-            courier.get(server.url, 10, 0.0)
-        with pytest.raises(DeliveryError, match="cannot be"):
-            courier.get("http://[nonsense", 10, 1.0)
-        courier.close()
+        with pytest.raises(ClientError, match="no time is left"):
+            get_exactly(server.url, 10, 0.0)
+        with pytest.raises(ClientError, match="can't be asked"):
+            get_exactly("http://[nonsense", 10, 1.0)
         assert server.requests == []

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour
-from challenger.publications.courier import Courier
 from challenger.publications.remote import Patience, RemoteTraces
 from challenger.watch.watcher import Watcher
 from rollup.form.encoding import TracePolicy
@@ -24,17 +23,10 @@ PATIENCE = Patience(request=0.2, trace=1.0, rest=600.0)
 """Of attacks; an honest server gets the time that it needs."""
 
 
-@pytest.fixture(scope="module")
-def courier() -> Iterator[Courier]:
-    one = Courier()
-    yield one
-    one.close()
-
-
-def disputed(urls: list[str], courier: Courier, patience: Patience) -> tuple[Watcher, Network, Claimed]:
+def disputed(urls: list[str], patience: Patience) -> tuple[Watcher, Network, Claimed]:
     network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
     client = network.client("watcher")
-    watcher = Watcher(client, RemoteTraces(urls, courier, patience), Reference, network.admit)
+    watcher = Watcher(client, RemoteTraces(urls, patience), Reference, network.admit)
     watcher.hold(network.program)
     network.watchers.append(watcher)
     claimed = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
@@ -47,14 +39,14 @@ def liars_trace(claimed: Claimed) -> Published:
     return trace
 
 
-def test_a_trace_that_is_published_over_http_convicts_in_two_moves(courier: Courier) -> None:
+def test_a_trace_that_is_published_over_http_convicts_in_two_moves() -> None:
     published: list[Published] = []
 
     def publish(connection: socket.socket, line: str, _: bytes) -> None:
         connection.sendall(whole(server.body_of(published[0], PROGRAMS[TracePolicy.WITH_CLAIM].depth, line)))
 
     with serving(publish) as prover:
-        watcher, network, claimed = disputed([prover.url], courier, Patience(request=20, trace=60))
+        watcher, network, claimed = disputed([prover.url], Patience(request=20, trace=60))
         published.append(liars_trace(claimed))
         network.settle()
         assert network.status(claimed) is ClaimStatus.INVALID
@@ -68,11 +60,11 @@ LYING = (server.too_short, server.wrong_nodes, server.close, server.no_http)
 
 @pytest.mark.parametrize("attack", [*HANGING, *LYING], ids=lambda attack: attack.__name__.replace("_", "-"))
 def test_a_publication_that_does_this_costs_a_moment_and_the_game_convicts(
-    courier: Courier, attack: Callable[[socket.socket, str, bytes], None]
+    attack: Callable[[socket.socket, str, bytes], None],
 ) -> None:
     server.HELD.clear()
     with serving(attack) as prover:
-        watcher, network, claimed = disputed([prover.url], courier, PATIENCE)
+        watcher, network, claimed = disputed([prover.url], PATIENCE)
         network.settle()
         server.HELD.set()
         assert network.status(claimed) is ClaimStatus.INVALID
@@ -82,7 +74,7 @@ def test_a_publication_that_does_this_costs_a_moment_and_the_game_convicts(
         assert watcher.troubles == {}
 
 
-def test_a_publication_that_stops_in_the_middle_costs_a_moment_and_the_game_convicts(courier: Courier) -> None:
+def test_a_publication_that_stops_in_the_middle_costs_a_moment_and_the_game_convicts() -> None:
     """The nodes are true, and the leaf's bytes never come."""
     published: list[Published] = []
 
@@ -91,7 +83,7 @@ def test_a_publication_that_stops_in_the_middle_costs_a_moment_and_the_game_conv
             connection.sendall(whole(server.body_of(published[0], PROGRAMS[TracePolicy.WITH_CLAIM].depth, line)))
 
     with serving(publish) as prover:
-        watcher, network, claimed = disputed([prover.url], courier, Patience(request=20, trace=60, rest=600))
+        watcher, network, claimed = disputed([prover.url], Patience(request=20, trace=60, rest=600))
         published.append(liars_trace(claimed))
         network.settle()
         assert network.status(claimed) is ClaimStatus.INVALID

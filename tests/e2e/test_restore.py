@@ -17,10 +17,10 @@ from challenger.play.trace import ValueTrace
 from challenger.state.book import Book
 from prover.executor import Executor
 from rollup.claim import ClaimId
+from rollup.documents.claims import SignedClaim
 from rollup.errors import ChainError
 from rollup.settings import Parameters
 from rollup.types import Duration, Timestamp
-from rollup.wire import posted_json
 from tests.anvil import Anvil
 from tests.campaigns.network import Network
 from tests.e2e.toy_program import toy_inputs, toy_numbers, toy_program
@@ -65,7 +65,7 @@ def test_keys_the_deployment_and_l1_are_enough_when_every_disk_is_lost(tmp_path:
             program, Executor(program, self_test=False), toy_inputs(), About.INTERMEDIATE, np.random.default_rng(1)
         )
         posted = signed(liar, program, toy_inputs(), told, Timestamp(node.now() + 3600))
-        false = post("/v1/claims", posted_json(posted))
+        false = post("/v1/claims", SignedClaim.of(posted).model_dump())
         eventually(lambda: state(honest) == state(false) == "posted", "both claims are posted")
         for service in net.services.values():
             service.kill()

@@ -8,11 +8,13 @@ import pytest
 
 from rollup import wire
 from rollup.archive import Programs
+from rollup.documents.claims import ClaimFields, InclusionProof, SignedClaim
+from rollup.documents.fields import read
 from rollup.l1.client import ClaimStatus, L1Client
 from rollup.l1.node.chain import EmbeddedChain
 from rollup.service.server import serve
 from rollup.types import Duration
-from sequencer.admin.tokens import Tokens
+from sequencer.admin.tokens import RoleTokens
 from sequencer.intake.limits import Limits
 from sequencer.service import SequencerOptions, SequencerService
 from sequencer.states import State, Switch
@@ -33,11 +35,11 @@ class Running:
         self.service = SequencerService(client, self.store, Programs(folder / "models"), options, lambda: {"a": 1})
         self.service.start()
         self.server = serve(self.service.api(), "127.0.0.1", 0).start()
-        self.admin = serve(self.service.admin(Tokens.of({"own": OWN})), "127.0.0.1", 0).start()
+        self.admin = serve(self.service.admin(RoleTokens.of({"own": OWN})), "127.0.0.1", 0).start()
         self.url = self.server.url
 
     def hand_in(self, posted):
-        return httpx.post(f"{self.url}/v1/claims", json=wire.posted_json(posted), timeout=30)
+        return httpx.post(f"{self.url}/v1/claims", json=SignedClaim.of(posted).model_dump(), timeout=30)
 
     def state(self, claim_id):
         return httpx.get(f"{self.url}/v1/claims/{claim_id}", timeout=30).json()["state"]
@@ -145,7 +147,9 @@ def test_nothing_that_was_accepted_is_lost_when_the_process_is_told_to_end(scene
             eventually(lambda claim=claim: again.store.claims.state(claim) is State.POSTED)
         for claim in accepted:
             found = httpx.get(f"{again.url}/v1/claims/{wire.hex_of(claim)}").json()
-            status = scene.client.status(wire.claim_of(found["claim"]), wire.inclusion_of(found["inclusion"]))
+            status = scene.client.status(
+                read(ClaimFields, found["claim"]).value, read(InclusionProof, found["inclusion"]).value
+            )
             assert status is ClaimStatus.POSTED
     finally:
         again.stop()

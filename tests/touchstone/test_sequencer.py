@@ -10,7 +10,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from rollup import wire
+from rollup.documents.claims import SignedClaim
 from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
 from tests.e2e.toy_program import toy_program
@@ -84,7 +84,7 @@ def test_claims_survive_the_end_of_the_process_and_no_secret_is_told(scene):
     first = Process(scene, "--batch-age", "1h", "--prover", "http://127.0.0.1:1", "--log-level", "debug", **secrets)
     try:
         url, headers = first.url(), {"authorization": f"Bearer {OWN}"}
-        answer = httpx.post(f"{url}/v1/claims", json=wire.posted_json(scene.claim(1)), timeout=30)
+        answer = httpx.post(f"{url}/v1/claims", json=SignedClaim.of(scene.claim(1)).model_dump(), timeout=30)
         assert answer.status_code == 201, answer.text
         admin = first.url("Touchstone sequencer, admin")
         shown = httpx.get(f"{admin}/admin/config", headers=headers)

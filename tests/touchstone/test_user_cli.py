@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 
 from rollup import wire
 from rollup.client import Client
+from rollup.documents.claims import ClaimFields, SignedClaim
+from rollup.documents.fields import read
 from rollup.errors import ChainError
 from rollup.form.interface import Named
 from rollup.l1.deployment import Deployment
@@ -202,7 +204,7 @@ def test_claims_are_listed_and_shown(service: Service, world: World, made: Made)
     assert service.asked[-1].query == f"state=final&model={MODEL['id']}&limit=3"
     listed = json.loads(run("claims", "list", "--json", url=service.url).output)
     shown = json.loads(run("claims", "show", wire.hex_of(made.claim_id), "--json", url=service.url).output)
-    assert listed[0]["claim"] == shown["claim"] == wire.claim_json(made.posted.claim)
+    assert listed[0]["claim"] == shown["claim"] == ClaimFields.of(made.posted.claim).model_dump()
     assert shown["inputs"] == wire.hex_of(made.posted.inputs) and shown["inclusion"] == view["inclusion"]
     words = run("claims", "show", wire.hex_of(made.claim_id), url=service.url)
     assert words.exit_code == 0 and "claim.nonce" in words.output
@@ -215,7 +217,7 @@ def test_a_claim_is_made_with_an_own_key(
     handed = []
 
     def take(handler: Handler) -> None:
-        posted = wire.posted_of(json.loads(service.asked[-1].body))
+        posted = read(SignedClaim, json.loads(service.asked[-1].body)).value
         handed.append(posted)
         ok({"claim_id": wire.hex_of(world.l1.claim_id(posted.claim)), "state": "pending"}, 201)(handler)
 

@@ -140,13 +140,13 @@ def _claim_id(text: str) -> ClaimId:
 
 
 def _fields(view: ClaimView) -> dict[str, Any]:
-    from rollup.wire import claim_json, inclusion_json
+    from rollup.documents.claims import ClaimFields, InclusionProof
 
     found: dict[str, Any] = {
         "claim_id": hex_of(view.claim_id),
         "state": view.state,
         "reason": view.reason,
-        "claim": claim_json(view.claim),
+        "claim": ClaimFields.of(view.claim).model_dump(),
         "taken_at": view.taken_at,
         "final_after": view.final_after,
         "open_disputes": view.open_disputes,
@@ -159,7 +159,7 @@ def _fields(view: ClaimView) -> dict[str, Any]:
             "inputs": hex_of(view.posted.inputs),
             "outputs": hex_of(view.posted.outputs),
             "saturated": view.saturated,
-            "inclusion": None if view.inclusion is None else inclusion_json(view.inclusion),
+            "inclusion": None if view.inclusion is None else InclusionProof.of(view.inclusion).model_dump(),
         }
     return found
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
-from rollup.errors import ServiceError
+from rollup.errors import ClientError, ServiceError
 from rollup.form.program import parse_json
+from rollup.http import Bounds, HttpAnswer, Request, TooSlow, ask, bearer
+from rollup.redact import place_of
 
 MOST_BYTES = 64 << 20
 """Longest answer that is read."""
@@ -22,7 +22,7 @@ class AnswerError(ServiceError):
 
 @dataclass(frozen=True)
 class Api:
-    """``token`` goes to ``url`` and nowhere else: redirects and the environment's proxies are not followed."""
+    """``token`` goes to ``url`` and nowhere else. ``timeout``: seconds for a whole answer, or for each piece of what is streamed."""
 
     url: str
     timeout: float = 30.0
@@ -45,46 +45,30 @@ class Api:
         Raises AnswerError.
         """
         path = route.format(**{name: quote(part, safe="") for name, part in parts.items()})
-        headers = {} if self.token is None else {"authorization": f"Bearer {self.token}"}
-        if content is not None:
-            headers["content-type"] = "application/x-tar"
+        headers = bearer(self.token) | ({} if content is None else {"content-type": "application/x-tar"})
         given = {name: value for name, value in (query or {}).items() if value is not None}
+        request = Request(method, self.url.rstrip("/") + path, given, json=body, content=content, headers=headers)
         try:
-            with (
-                httpx.Client(
-                    base_url=self.url, timeout=self.timeout, follow_redirects=False, trust_env=False
-                ) as client,
-                client.stream(
-                    method, path, params=given or None, json=body, content=content, headers=headers
-                ) as response,
-            ):
-                return self._read(response)
-        except httpx.TimeoutException:
+            return self._read(ask(request, Bounds(MOST_BYTES, self.timeout)))
+        except TooSlow:
             raise AnswerError(
-                f"{self.url} did not answer within {self.timeout:g} s; it may still be at it: look before you repeat it"
+                f"{place_of(self.url)} did not answer within {self.timeout:g} s; it may still be at it: look before you repeat it"
             ) from None
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as error:
-            raise AnswerError(
-                f"{self.url} can't be asked ({type(error).__name__}: {plain(error)}); check that it runs there, or give --url"
-            ) from None
+        except ClientError as error:
+            raise AnswerError(plain(error)) from None
 
-    def _read(self, response: httpx.Response) -> Any:
-        data = bytearray()
-        for part in response.iter_bytes():
-            data += part
-            if len(data) > MOST_BYTES:
-                raise AnswerError(f"{self.url} sent more than {MOST_BYTES} bytes; check that it is the right service")
+    def _read(self, answer: HttpAnswer) -> Any:
         try:
-            document = parse_json(data.decode())
+            document = parse_json(answer.body.decode())
         except ValueError:
             document = None
-        if response.is_success and document is not None:
+        if 200 <= answer.status < 300 and document is not None:
             return document
         detail = document.get("detail") if isinstance(document, dict) else None
         if isinstance(detail, str):
             raise AnswerError(plain(detail))
         raise AnswerError(
-            f"{self.url} answered {response.status_code} and nothing that can be read; check that it is the right service"
+            f"{place_of(self.url)} answered {answer.status} and nothing that can be read; check that it is the right service"
         )
 
 

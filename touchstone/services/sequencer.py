@@ -15,7 +15,7 @@ from rollup.service.latency import favour_answers
 from rollup.service.server import Lifetime
 from rollup.service.web import serve
 from rollup.types import Duration
-from sequencer.admin.tokens import Tokens
+from sequencer.admin.tokens import RoleTokens
 from sequencer.intake.limits import Limits
 from sequencer.service import SequencerOptions, SequencerService
 from sequencer.store import Store
@@ -39,7 +39,7 @@ def database_url(settings: SequencerSettings) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def tokens_of(settings: SequencerSettings) -> Tokens | None:
+def tokens_of(settings: SequencerSettings) -> RoleTokens | None:
     """Who may use the admin API; None if nobody has a token."""
     given: dict[str, SecretStr | None] = {
         "read": settings.admin_read_token,
@@ -47,7 +47,7 @@ def tokens_of(settings: SequencerSettings) -> Tokens | None:
         "own": settings.admin_own_token,
     }
     secrets = {role: token.get_secret_value() for role, token in given.items() if token is not None}
-    return Tokens.of(secrets) if secrets else None
+    return RoleTokens.of(secrets) if secrets else None
 
 
 def service_of(settings: SequencerSettings, client: L1Client) -> SequencerService:

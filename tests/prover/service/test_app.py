@@ -12,12 +12,13 @@ import pytest
 from prover.service.archive import Archive
 from prover.service.worker import Worker
 from rollup.claim import NO_ROOT, problems
+from rollup.documents.claims import SignedClaim
+from rollup.documents.fields import read
 from rollup.game.position import descendant, leaf_gindex
 from rollup.l1.account import signing
 from rollup.l1.events import ClaimPosted
 from rollup.merkle import TraceTree, hash_leaf, hash_node, tensor_tree
 from rollup.types import Gindex, Root
-from rollup.wire import posted_of
 from tests.e2e.toy_program import toy_inputs, toy_numbers, toy_program, values_of
 from tests.prover.service.stage import BEARER, TERMS, Stage, served
 
@@ -54,7 +55,7 @@ def refusal(answer: httpx.Response, status: int) -> str:
 
 def test_what_is_signed_is_posted_by_l1_as_it_is(http: httpx.Client, stage: Stage) -> None:
     body = inferred(http, 1)
-    posted = posted_of(body["posted"])
+    posted = read(SignedClaim, body["posted"]).value
     program = toy_program()
     assert list(problems(posted, program.header)) == []
     assert signing.claim_id(posted.claim, stage.deployer.domain) == bytes.fromhex(body["claim_id"][2:])
@@ -109,7 +110,7 @@ def test_on_dispute_nothing_is_hashed_until_the_trace_is_asked_for(
     body = inferred(http, 4, "later")
     assert body["posted"]["claim"]["trace_root"] == "0x" + NO_ROOT.hex()
     refusal(http.get(f"/v1/trace/0x{NO_ROOT.hex()}"), 404)
-    posted = posted_of(body["posted"])
+    posted = read(SignedClaim, body["posted"]).value
     trace = archive.of(posted.claim.model_id, posted.inputs)
     assert http.get(f"/v1/trace/0x{trace.root.hex()}/leaves/0").content == trace.tree.leaf_bytes(0)
 
@@ -164,7 +165,7 @@ def test_reals_beyond_the_format_are_refused_or_cut_and_counted(http: httpx.Clie
     said = refusal(http.post("/v1/infer", json=body, headers=BEARER), 422)
     assert "input input0 has 1e+30 at [0], and 599 more beyond; the model takes -128 to 127.996 there" in said
     answer = http.post("/v1/infer", json={**body, "clamp": True}, headers=BEARER)
-    posted = posted_of(answer.json()["posted"])
+    posted = read(SignedClaim, answer.json()["posted"]).value
     assert answer.json()["clamped"] == 600
     assert set(np.frombuffer(posted.inputs[:1200], "<i2")) == {32767}
 
@@ -211,8 +212,8 @@ def test_places_that_no_trace_has_are_named(http: httpx.Client, path: str, statu
 def test_models_are_listed_with_their_tensors(http: httpx.Client) -> None:
     toy, later = http.get("/v1/models").json()["models"]
     assert (toy["name"], toy["policy"], later["policy"]) == ("toy", "with claim", "on dispute")
-    assert toy["inputs"][0] == {"name": "input0", "shape": [600], "dtype": "float64", "scale": 8}
-    assert toy["inputs"][1] == {"name": "input1", "shape": [4], "dtype": "int16", "scale": 0}
+    assert toy["inputs"][0] == {"name": "input0", "shape": [600], "dtype": "float64", "integer": "i16", "scale": 8}
+    assert toy["inputs"][1] == {"name": "input1", "shape": [4], "dtype": "int16", "integer": "i16", "scale": 0}
     assert [tensor["dtype"] for tensor in toy["outputs"]] == ["float64", "int32"]
 
 

@@ -9,13 +9,14 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from rollup.documents.claims import SignedClaim
+from rollup.documents.fields import read
 from rollup.l1.account.fees import FeePolicy
 from rollup.l1.account.keys import load_signer
 from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
 from rollup.l1.node.chain import Chain
 from rollup.l1.node.development import KEYS, DevelopmentChain
-from rollup.wire import posted_of
 from tests.e2e.toy_program import toy_numbers, toy_program
 from tests.process import PATIENCE, Process
 from tests.prover.service.stage import TERMS
@@ -54,7 +55,7 @@ def test_it_answers_keeps_its_secrets_and_ends_in_order(place: tuple[Path, str])
                 time.sleep(0.1)
             body = {"model": "toy", "inputs": toy_numbers()}
             answer = http.post("/v1/infer", json=body, headers={"authorization": f"Bearer {TOKEN}"})
-            posted = posted_of(answer.json()["posted"])
+            posted = read(SignedClaim, answer.json()["posted"]).value
             assert posted.claim.claimant == load_signer(KEYS[1]).address
             assert abs(posted.claim.valid_until - 3600 - time.time()) < PATIENCE
             root = posted.claim.trace_root.hex()

@@ -98,7 +98,7 @@ def test_attack_another_program_under_a_listed_id_is_refused_and_the_next_one_he
 
 def test_a_sequencer_that_can_not_be_asked_is_named(sequencer: Sequencer, tmp_path: Path) -> None:
     sequencer.server.stop()
-    with pytest.raises(ClientError, match="can't be fetched"):
+    with pytest.raises(ClientError, match="can't be asked"):
         Shelf(worker(), tmp_path / "cache", sequencer.server.url).step()
 
 

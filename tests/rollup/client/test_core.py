@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 
 from prover.model import Model
 from rollup.claim import join
-from rollup.client.http import Answer, Bounds
-from rollup.client.retry import backoff, pause, retry_after
-from rollup.client.stream import Message, Reader
+from rollup.client.stream import EventReader, Message
 from rollup.client.views import inference, model_view
 from rollup.form.encoding import TensorType
 from rollup.form.interface import Named
 from rollup.form.program import Program
+from rollup.http import Bounds, HttpAnswer, backoff, pause, retry_after
 from rollup.numbers import cut, input_bytes, quantised, rounded
 from rollup.types import DType
 from tests.e2e.toy_program import toy_program
@@ -101,8 +100,8 @@ def test_rounding_to_bfloat16_is_that_of_the_machine_learning_dtypes(real: float
     assert np.array_equal(rounded(np.array([real]), "bfloat16"), expected)
 
 
-def busy(after: str | None = None, status: int = 503) -> Answer:
-    return Answer(status, {} if after is None else {"retry-after": after}, b"")
+def busy(after: str | None = None, status: int = 503) -> HttpAnswer:
+    return HttpAnswer(status, {} if after is None else {"retry-after": after}, b"")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +128,7 @@ def busy(after: str | None = None, status: int = 503) -> Answer:
         (busy("2", 200), 1, None),
     ],
 )
-def test_pauses(answer: Answer | None, attempt: int, expected: float | None) -> None:
+def test_pauses(answer: HttpAnswer | None, attempt: int, expected: float | None) -> None:
     waited = pause(answer, attempt, 0.5, NOW, Bounds(attempts=10, busy_attempts=4, patience=5.0))
     assert waited == (None if expected is None else pytest.approx(expected))
 
@@ -151,7 +150,7 @@ MESSAGES = [Message("claim", '{"a":\n 1}', "1"), Message("message", "x", "1")]
 
 @given(st.lists(st.integers(0, len(TEXT)), max_size=20))
 def test_events_are_the_same_in_whatever_pieces_they_come(cuts: list[int]) -> None:
-    reader, edges = Reader(), [0, *sorted(cuts), len(TEXT)]
+    reader, edges = EventReader(), [0, *sorted(cuts), len(TEXT)]
     found = []
     for start, end in pairwise(edges):
         found += reader.feed(TEXT[start:end].encode())
@@ -159,7 +158,7 @@ def test_events_are_the_same_in_whatever_pieces_they_come(cuts: list[int]) -> No
 
 
 def test_a_new_connection_forgets_half_an_event() -> None:
-    reader = Reader()
+    reader = EventReader()
     assert reader.feed(b"id: 7\ndata: a\n\nid: 8\ndata: b") == [Message("message", "a", "7")]
     reader.begin()
     assert reader.id == "7"
@@ -170,7 +169,7 @@ def test_an_answer_s_count_is_of_the_numbers_that_were_claimed_not_of_what_its_d
     """1000 and 1001 are one bfloat16; a service that rounds what it shows is found by ``verify_inclusion``."""
     model = model_view(described(toy(outputs=(Named("spread", "bfloat16", (-1001, 1001)), Named("where", "int32")))))
     spread = [number / 256 for number in (1001, 1000, -1000, -1001, 1002, 0)]
-    told = {"claim_id": "0x" + "11" * 32, "state": "pending", "saturated": 9, "saturated_inside": 4}
+    told = {"claim_id": "0x" + "11" * 32, "state": "pending", "clamped": 0, "saturated": 9, "saturated_inside": 4}
     answer = inference(model, (), {**told, "outputs": [spread, [2**31 - 1]]})
     assert answer.saturated_inside == 4
     assert answer.saturated == 2 and answer.outputs[0].tolist()[:2] == [1000 / 256] * 2

@@ -18,7 +18,7 @@ from rollup.client import AsyncClient, Bounds, Client
 from rollup.errors import BadAnswer, ClientError
 from tests.rollup.client.conftest import QUICK
 from tests.rollup.client.service import Handler, Reply, Service, hang_up, ok, problem, raw, stream
-from tests.rollup.client.world import MODEL
+from tests.rollup.client.world import MODEL, answered
 
 CLAIM = ClaimId(bytes(range(32)))
 ROUTE = f"GET /v1/claims/{wire.hex_of(CLAIM)}"
@@ -71,14 +71,14 @@ def endless_header(handler: Handler) -> None:
 
 
 NUISANCES: dict[str, tuple[Reply, str]] = {
-    "a head that drips": (head_drips, "did not complete"),
-    "a body that drips": (body_drips, "did not complete"),
-    "silence": (silence, "did not complete"),
+    "a head that drips": (head_drips, "did not answer completely"),
+    "a body that drips": (body_drips, "did not answer completely"),
+    "silence": (silence, "did not answer completely"),
     "an endless body": (endless, "more than 65536 bytes"),
-    "an endless header": (endless_header, "can't be reached|failed"),
-    "a body that ends early": (short_body, "can't be reached"),
-    "a connection that closes": (hang_up, "can't be reached"),
-    "another protocol": (no_http, "can't be reached|failed"),
+    "an endless header": (endless_header, "can't be asked|failed"),
+    "a body that ends early": (short_body, "can't be asked"),
+    "a connection that closes": (hang_up, "can't be asked"),
+    "another protocol": (no_http, "can't be asked|failed"),
     "a redirect": (raw(b"", 302, Location="http://127.0.0.1:1/"), "redirect"),
     "a redirect with a body": (raw(b'{"claim_id": 1}', 308, Location="/v1/models"), "redirect"),
     "a bomb": (raw(gzip.compress(b" " * 10_000_000), Content_Encoding="gzip"), "encoding"),
@@ -155,7 +155,7 @@ def test_outputs_that_are_none_of_the_model_are_refused(outputs: Any, service: S
     service.on("GET /v1/models/toy", ok(MODEL))
     service.on(
         "POST /v1/infer",
-        ok({"claim_id": "0x" + "00" * 32, "outputs": outputs, "saturated_inside": 0, "state": "pending"}, 201),
+        ok(answered(ClaimId(bytes(32)), outputs), 201),
     )
     with pytest.raises(BadAnswer, match="can't be what it says"):
         client.infer("toy", [0.5] * 600, [1, 2, 3, 4])
@@ -204,9 +204,7 @@ def test_models_are_listed_over_pages(service: Service, client: Client) -> None:
 
 @pytest.mark.parametrize("trouble", [hang_up, problem(503, "soon", Retry_After="0"), problem(429, "slowly")])
 def test_a_post_is_repeated_with_the_same_key(trouble: Reply, service: Service, client: Client) -> None:
-    done = ok(
-        {"claim_id": wire.hex_of(CLAIM), "outputs": [[1.0] * 6, [1]], "saturated_inside": 0, "state": "pending"}, 201
-    )
+    done = ok(answered(CLAIM, [[1.0] * 6, [1]]), 201)
     service.on("GET /v1/models/toy", ok(MODEL))
     service.on("POST /v1/infer", trouble, trouble, done)
     assert client.infer("toy", [0.5] * 600, [1, 2, 3, 4]).claim_id == CLAIM
@@ -238,7 +236,7 @@ def test_a_refusal_is_handed_on_with_status_and_problem(
 
 
 def test_nobody_at_home_is_a_sentence() -> None:
-    with Client("http://127.0.0.1:1", bounds=SHORT) as client, pytest.raises(ClientError, match="can't be reached"):
+    with Client("http://127.0.0.1:1", bounds=SHORT) as client, pytest.raises(ClientError, match="can't be asked"):
         client.models()
 
 
@@ -288,7 +286,7 @@ def test_events_can_begin_after_a_known_one(service: Service, client: Client) ->
 
 STREAM_TROUBLES: dict[str, tuple[Reply, str]] = {
     "it ends at once": (stream(""), "times without an event"),
-    "an endless body": (endless, "has more than 65536 bytes"),
+    "an endless body": (endless, "sent more than 65536 bytes"),
     "a very long line": (stream("data: " + "x" * 100_000), "a line of the event stream"),
     "a very long event": (stream("data: xxxxxxxxx\n" * 10_000), "an event has more than"),
     "no JSON": (stream("event: claim\ndata: {\n\n"), "no JSON"),
@@ -314,10 +312,7 @@ def test_the_asynchronous_client_serves_many_at_once(service: Service) -> None:
     service.on("GET /v1/models/toy", ok(MODEL))
     service.on(
         "POST /v1/infer",
-        ok(
-            {"claim_id": wire.hex_of(CLAIM), "outputs": [[1.0] * 6, [1]], "saturated_inside": 0, "state": "pending"},
-            201,
-        ),
+        ok(answered(CLAIM, [[1.0] * 6, [1]]), 201),
     )
     service.on("GET /v1/claims", ok({"claims": [], "next": None}))
     service.on(STREAM, stream(event(1)))

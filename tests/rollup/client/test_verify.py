@@ -147,7 +147,7 @@ def test_a_view_without_bytes_and_signature_is_refused(
         name: value for name, value in world.view(pair[0]).items() if name not in ("signature", "inputs", "outputs")
     }
     serve(service, pair[0], view)
-    with pytest.raises(BadAnswer, match="leaves out"):
+    with pytest.raises(BadAnswer, match="lacks signature, inputs, outputs"):
         client.verify_inclusion(pair[0].claim_id, world.l1)
 
 

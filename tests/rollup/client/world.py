@@ -11,6 +11,8 @@ import numpy as np
 from rollup import wire
 from rollup.batch import Batch, Inclusion
 from rollup.claim import Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
+from rollup.documents.claims import InclusionProof, SignedClaim
+from rollup.documents.models import ModelDocument, TensorView, policy_name
 from rollup.form.encoding import TracePolicy
 from rollup.form.interface import Interface, Named
 from rollup.form.program import Program
@@ -41,15 +43,25 @@ OTHER = toy(TracePolicy.ON_DISPUTE)
 
 
 def described(program: Program) -> dict[str, Any]:
-    """A model as the service lists it, as far as the client reads it."""
-    return {
-        "id": wire.hex_of(program.id),
-        "name": "toy",
-        "header": wire.hex_of(program.header_bytes),
-        "interface": wire.hex_of(program.interface_bytes),
-        "proof": [wire.hex_of(sibling) for sibling in program.interface_proof],
-        "retired": False,
-    }
+    """A model as the service lists it."""
+    return ModelDocument(
+        id=program.id,
+        name="toy",
+        inputs=TensorView.inputs_of(program.header, program.interface),
+        outputs=TensorView.outputs_of(program.header, program.interface),
+        header=program.header_bytes,
+        interface=program.interface_bytes,
+        proof=list(program.interface_proof),
+        policy=policy_name(program.header.policy),
+        retired=False,
+        program=True,
+    ).model_dump()
+
+
+def answered(claim_id: ClaimId, outputs: Any) -> dict[str, Any]:
+    """To ``POST /v1/infer``."""
+    counts = {"clamped": 0, "saturated": 0, "saturated_inside": 0}
+    return {"claim_id": wire.hex_of(claim_id), "state": "pending", "outputs": outputs, **counts}
 
 
 MODEL = described(PROGRAM)
@@ -133,15 +145,15 @@ class World:
             "claim_id": wire.hex_of(made.claim_id),
             "state": state,
             "reason": None,
-            **wire.posted_json(made.posted),
+            **SignedClaim.of(made.posted).model_dump(),
             "taken_at": 4_102_444_800,
             "batch": batch,
-            "inclusion": None if inclusion is None else wire.inclusion_json(inclusion),
+            "inclusion": None if inclusion is None else InclusionProof.of(inclusion).model_dump(),
             "final_after": None,
             "disputed": False,
+            "open_disputes": 0,
+            "saturated": None,
         }
 
     def answer(self, made: Made) -> dict[str, Any]:
-        """To ``POST /v1/infer``."""
-        named = {"claim_id": wire.hex_of(made.claim_id), "state": "pending"}
-        return {**named, "outputs": made.outputs, "saturated_inside": 0}
+        return answered(made.claim_id, made.outputs)

@@ -23,11 +23,11 @@ from rollup.errors import (
     Reverted,
     ServiceError,
 )
+from rollup.redact import HIDDEN, is_secret, redacted, without_credentials, without_endpoints
 from rollup.service import logs
 from rollup.service.health import Health
 from rollup.service.loop import FAILURES, Loop
 from rollup.service.problem import Problem, problem_of
-from rollup.service.redact import HIDDEN, is_secret, redacted, without_credentials, without_endpoints
 from rollup.service.web import create_app, serve
 
 

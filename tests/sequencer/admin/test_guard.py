@@ -13,7 +13,7 @@ from rollup.archive import pack
 from rollup.service.web import serve
 from sequencer.admin.app import create_admin
 from sequencer.admin.guard import ROLE, Allowance
-from sequencer.admin.tokens import Role, TokenError, Tokens
+from sequencer.admin.tokens import Role, RoleTokens, TokenError
 from sequencer.states import Switch
 from tests.sequencer.admin.world import PROGRAM, SECRETS, WRONG, World, header
 
@@ -181,11 +181,11 @@ def test_paths_that_are_no_routes_tell_nothing(http: httpx.Client) -> None:
 
 def test_without_tokens_there_is_no_admin_api() -> None:
     with pytest.raises(TokenError, match="TOUCHSTONE_ADMIN_OWN_TOKEN"):
-        Tokens.of({})
+        RoleTokens.of({})
 
 
 def test_a_role_without_a_token_can_not_be_used(world: World) -> None:
-    server = serve(create_admin(world.operator, Tokens.of({"read": SECRETS["read"]})), "127.0.0.1", 0).start()
+    server = serve(create_admin(world.operator, RoleTokens.of({"read": SECRETS["read"]})), "127.0.0.1", 0).start()
     try:
         assert httpx.get(f"{server.url}/admin/config", headers=header("read")).status_code == 200
         assert httpx.get(f"{server.url}/admin/config", headers=header("own")).status_code == 401

@@ -97,7 +97,7 @@ def test_a_dispute_is_played_by_hand_down_to_a_leaf_and_won_by_its_silence(
     refused(force(http, claim_id, "challenge"), "plays game 0")
     refused(force(http, claim_id, "timeout"), "no clock", "defender")
     (game,) = shown(http, claim_id)["games"]
-    assert (game["challenger"], game["turn"], game["position"]) == (world.client.account, "defender", 1)
+    assert (game["challenger"], game["turn"], game["position"]) == (world.client.account, "defender", "1")
     reveals = 0
     while depth_of(Gindex(int(shown(http, claim_id)["games"][0]["position"]))) < PROGRAM.depth:
         done(force(http, claim_id, "reveal"))

@@ -20,7 +20,7 @@ from rollup.service.limits import WebLimits
 from sequencer.admin.app import create_admin
 from sequencer.admin.models import PATH
 from sequencer.admin.operator import Operator
-from sequencer.admin.tokens import Tokens
+from sequencer.admin.tokens import RoleTokens
 from sequencer.batcher import Batcher
 from sequencer.mirror import Mirror
 from sequencer.states import NewClaim
@@ -69,7 +69,7 @@ class World:
         )
 
     def app(self) -> FastAPI:
-        return create_admin(self.operator, Tokens.of(SECRETS), LIMITS)
+        return create_admin(self.operator, RoleTokens.of(SECRETS), LIMITS)
 
     def restarted(self) -> World:
         self.store.close()

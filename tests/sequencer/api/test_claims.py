@@ -8,6 +8,8 @@ import pytest
 
 from rollup import wire
 from rollup.batch import fold_inclusion
+from rollup.documents.claims import ClaimFields, InclusionProof, SignedClaim
+from rollup.documents.fields import read
 from rollup.l1.account.signing import HALF_ORDER, Domain, claim_id
 from rollup.l1.client import ClaimStatus
 from rollup.types import Root
@@ -36,7 +38,7 @@ def test_a_claim_is_accepted_once_and_known_from_then_on(world):
         == {"claim_id": wire.hex_of(world.client.claim_id(posted.claim)), "state": "pending"}
     )
     found = shown(world, first.json()["claim_id"])
-    assert wire.posted_of(found) == posted
+    assert read(SignedClaim, found).value == posted
     assert (found["state"], found["batch"], found["inclusion"], found["disputed"]) == ("pending", None, None, False)
 
 
@@ -46,8 +48,8 @@ def test_the_inclusion_is_the_proof_that_the_contract_accepts(world):
     for one in ids:
         found = shown(world, one)
         assert found["state"] == "posted"
-        inclusion = wire.inclusion_of(found["inclusion"])
-        assert world.client.status(wire.claim_of(found["claim"]), inclusion) is ClaimStatus.POSTED
+        inclusion = read(InclusionProof, found["inclusion"]).value
+        assert world.client.status(read(ClaimFields, found["claim"]).value, inclusion) is ClaimStatus.POSTED
         root = fold_inclusion(wire.claim_id_of(one), inclusion.index, inclusion.siblings)
         assert wire.hex_of(root) == found["batch"]["root"]
         assert found["final_after"] == found["batch"]["posted_at"] + world.client.parameters.window
@@ -63,7 +65,9 @@ def test_a_claim_becomes_final_when_nobody_challenges_it(world):
     world.pass_time(world.client.parameters.window + 1)
     found = shown(world, one)
     assert found["state"] == "final"
-    assert world.client.is_final(wire.claim_of(found["claim"]), wire.inclusion_of(found["inclusion"]))
+    assert world.client.is_final(
+        read(ClaimFields, found["claim"]).value, read(InclusionProof, found["inclusion"]).value
+    )
 
 
 def test_a_claim_that_anybody_posted_is_shown_without_a_signature(world):
@@ -172,7 +176,7 @@ def test_attack_claims_that_l1_would_not_take_are_refused_with_the_reason(world)
     ],
 )
 def test_attack_garbled_fields_are_named_and_never_break_anything(world, field, value):
-    body = wire.posted_json(world.claim(25))
+    body = SignedClaim.of(world.claim(25)).model_dump()
     body["claim"][field] = value
     content = json.dumps(body).encode()
     response = world.http.post("/v1/claims", content=content, headers={"content-type": "application/json"})

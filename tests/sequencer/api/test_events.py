@@ -12,7 +12,7 @@ import pytest
 
 from rollup import wire
 from rollup.client import AsyncClient
-from rollup.client.stream import Reader
+from rollup.client.stream import EventReader
 from rollup.errors import ClientError
 from sequencer.api import feed
 from sequencer.store import Store
@@ -33,7 +33,7 @@ class Listener:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
-        reader = Reader()
+        reader = EventReader()
         try:
             for chunk in self.response.iter_raw():
                 self.comments += chunk.count(b"\n:") + chunk.startswith(b":")

@@ -5,6 +5,7 @@ import threading
 from hashlib import sha256
 
 from rollup import wire
+from rollup.documents.claims import SignedClaim
 from sequencer.api.idempotency import HALFWAY, REPLAYED
 from tests.e2e.toy_program import toy_numbers
 from tests.sequencer.api.test_claims import problem
@@ -57,7 +58,7 @@ def test_a_refused_request_leaves_its_key_free(world):
 
 def test_concurrent_requests_with_one_key_are_one_claim_and_one_answer(world):
     posted, other = world.claim(34), world.claim(35)
-    bodies = [wire.posted_json(posted)] * 6 + [wire.posted_json(other)] * 2
+    bodies = [SignedClaim.of(posted).model_dump()] * 6 + [SignedClaim.of(other).model_dump()] * 2
 
     def sent(body):
         return lambda: world.http.post("/v1/claims", json=body, headers={"Idempotency-Key": "at once"})
@@ -82,7 +83,7 @@ def test_an_inference_that_was_signed_before_a_crash_is_handed_in_and_not_run_ag
     posted, body = world.claim(37), asked(37)
     content = json.dumps(body).encode()
     told = {"outputs": [[1.0]], "clamped": 3, "saturated": 2, "saturated_inside": 5}
-    noted = json.dumps({"posted": wire.posted_json(posted), **told}).encode()
+    noted = json.dumps({"posted": SignedClaim.of(posted).model_dump(), **told}).encode()
     answers, scoped = world.store.answers, "/v1/infer crashed"
     assert answers.begin("127.0.0.1", scoped, sha256(content).digest(), 0) is None
     answers.finish("127.0.0.1", scoped, HALFWAY, noted)
@@ -100,14 +101,14 @@ def test_an_inference_that_was_signed_before_a_crash_is_handed_in_and_not_run_ag
 
 def test_a_key_that_a_dead_process_left_behind_is_taken_over(world):
     posted = world.claim(38)
-    content = json.dumps(wire.posted_json(posted)).encode()
+    content = json.dumps(SignedClaim.of(posted).model_dump()).encode()
     assert world.store.answers.begin("127.0.0.1", "/v1/claims dead", sha256(content).digest(), 0) is None
     headers = {"Idempotency-Key": "dead", "content-type": "application/json"}
     assert world.http.post("/v1/claims", content=content, headers=headers).status_code == 201
 
 
 def test_attack_keys_that_are_no_text_of_ours_are_refused(world):
-    posted = wire.posted_json(world.claim(39))
+    posted = SignedClaim.of(world.claim(39)).model_dump()
     for key in ("", "k" * 201, "é"):
         response = world.http.post("/v1/claims", json=posted, headers={"Idempotency-Key": key.encode("utf-8")})
         assert "Idempotency-Key" in problem(response, 422, "claim")

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from rollup import wire
+from rollup.documents.claims import ClaimFields, SignedClaim
+from rollup.documents.fields import read
 from rollup.l1.account.signing import Domain, claim_id
 from rollup.service.server import serve
 from sequencer.api.app import create_api
 from sequencer.api.parts import Parts
-from sequencer.api.prover import Prover, has_shape
+from sequencer.api.prover import ProverClient, has_shape
 from tests.e2e.toy_program import outputs_of, toy_inputs, values_of
 from tests.sequencer.api.test_claims import problem, shown
 from tests.sequencer.api.test_idempotency import asked
@@ -141,13 +143,13 @@ def altered(change):
 
 def of_another_model(world, found):
     found["posted"]["claim"]["model_id"] = wire.hex_of(b"\5" * 32)
-    claim = wire.claim_of(found["posted"]["claim"])
+    claim = read(ClaimFields, found["posted"]["claim"]).value
     found["claim_id"] = wire.hex_of(world.client.claim_id(claim))
 
 
 def about_other_inputs(world, found):
     other = world.claim(46)
-    found |= {"posted": wire.posted_json(other), "claim_id": wire.hex_of(world.client.claim_id(other.claim))}
+    found |= {"posted": SignedClaim.of(other).model_dump(), "claim_id": wire.hex_of(world.client.claim_id(other.claim))}
 
 
 def under_another_id(world, found):
@@ -156,7 +158,7 @@ def under_another_id(world, found):
 
 def for_another_contract(world, found):
     domain = Domain(world.client.domain.chain_id, world.client.game_address)
-    found["claim_id"] = wire.hex_of(claim_id(wire.claim_of(found["posted"]["claim"]), domain))
+    found["claim_id"] = wire.hex_of(claim_id(read(ClaimFields, found["posted"]["claim"]).value, domain))
 
 
 def without_outputs(world, found):
@@ -230,7 +232,7 @@ def test_attack_a_prover_that_answers_rubbish_breaks_nothing(world, data):
 def test_attack_a_hanging_prover_costs_a_bounded_time_and_number_of_requests(world):
     release = threading.Event()
     world.prover.answer = lambda _: (release.wait(60), (503, b"{}"))[1]
-    prover = Prover(world.prover.url, TOKEN, world.client.domain, seconds=0.5, most=2)
+    prover = ProverClient(world.prover.url, TOKEN, world.client.domain, seconds=0.5, most=2)
     parts = Parts(world.store, world.client, world.intake, world.programs, world.health, prover)
     server = serve(create_api(parts, world.limits), "127.0.0.1", 0).start()
     try:
@@ -253,7 +255,7 @@ def test_attack_a_hanging_prover_costs_a_bounded_time_and_number_of_requests(wor
 
 
 def test_a_prover_that_is_not_there_is_no_answer(world):
-    gone = Prover("http://127.0.0.1:1", TOKEN, world.client.domain)
+    gone = ProverClient("http://127.0.0.1:1", TOKEN, world.client.domain)
     for prover in (gone, None):
         parts = Parts(world.store, world.client, world.intake, world.programs, world.health, prover)
         server = serve(create_api(parts, world.limits), "127.0.0.1", 0).start()

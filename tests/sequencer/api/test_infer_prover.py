@@ -22,7 +22,7 @@ from rollup.service.server import serve
 from rollup.types import DType, Timestamp
 from sequencer.api.app import create_api
 from sequencer.api.parts import Parts
-from sequencer.api.prover import Prover, input_bytes_of
+from sequencer.api.prover import ProverClient, input_bytes_of
 from sequencer.states import Model
 from tests.e2e.toy_program import toy_inputs
 from tests.prover.service.stage import TOKEN, model_of_toy, served
@@ -79,7 +79,7 @@ def account(world, model):
 def asking(world, worker):
     """A client of a sequencer whose prover has this worker, the sequencer's URL, and what ends both."""
     made = served(worker, Archive(worker.trace))
-    prover = Prover(str(made.__enter__().base_url), TOKEN, world.client.domain)
+    prover = ProverClient(str(made.__enter__().base_url), TOKEN, world.client.domain)
     parts = Parts(world.store, world.client, world.intake, world.programs, world.health, prover)
     server = serve(create_api(parts, world.limits), "127.0.0.1", 0).start()
     client = Client(server.url, l1=world.client)

@@ -10,6 +10,8 @@ import pytest
 from rollup import wire
 from rollup.archive import unpack
 from rollup.client.views import model_view
+from rollup.documents.fields import read
+from rollup.documents.network import ParametersView
 from tests.sequencer.api.test_claims import problem
 from tests.sequencer.api.world import TERMS
 from touchstone.demo.digits import digits
@@ -48,7 +50,7 @@ def test_the_network_says_where_claims_count_and_on_which_terms(world):
     found = world.http.get("/v1/network").json()
     assert (found["chain_id"], found["contract"]) == (world.client.domain.chain_id, world.client.address)
     assert found["game"] == world.client.game_address
-    assert wire.parameters_of(found["parameters"]) == TERMS
+    assert read(ParametersView, found["parameters"]).value == TERMS
 
 
 def test_batches_that_do_not_stand_are_not_found(world):

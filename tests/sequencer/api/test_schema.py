@@ -12,7 +12,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from rollup import wire
+from rollup.documents.claims import SignedClaim
 from tests.sequencer.api.test_idempotency import asked
 
 CHECKS = [not_a_server_error, status_code_conformance, response_schema_conformance, content_type_conformance]
@@ -52,7 +52,7 @@ def test_no_request_is_answered_by_a_server_error(schema, mode):
 def test_every_kind_of_answer_has_the_form_that_the_document_says(schema, world):
     claim = world.http.get("/v1/claims?limit=1").json()["claims"][0]
     batch = world.http.get("/v1/batches?limit=1").json()["batches"][0]["number"]
-    bodies = {"/v1/claims": wire.posted_json(world.claim(91)), "/v1/infer": asked(92)}
+    bodies = {"/v1/claims": SignedClaim.of(world.claim(91)).model_dump(), "/v1/infer": asked(92)}
     places = {"claim_id": claim["claim_id"], "number": batch, "model": "toy"}
     seen = set()
     for found in schema.get_all_operations():

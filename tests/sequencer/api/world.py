@@ -17,6 +17,7 @@ import numpy as np
 from rollup import wire
 from rollup.archive import Programs
 from rollup.claim import Claim, PostedClaim, input_root, join, output_root, output_types
+from rollup.documents.claims import SignedClaim
 from rollup.form.program import Program
 from rollup.l1.client import L1Client
 from rollup.l1.node.chain import EmbeddedChain
@@ -28,7 +29,7 @@ from rollup.settings import Parameters
 from rollup.types import Duration, Timestamp
 from sequencer.api.app import create_api
 from sequencer.api.parts import Parts
-from sequencer.api.prover import Prover
+from sequencer.api.prover import ProverClient
 from sequencer.batcher import Batcher
 from sequencer.intake.admission import Admission
 from sequencer.intake.intake import Intake
@@ -121,7 +122,7 @@ class World:
         self.store.models.add(model)
 
     def parts(self, store: Store | None = None, **changes) -> Parts:
-        prover = Prover(self.prover.url, TOKEN, self.client.domain, self.prover_seconds, answer_bytes=1 << 18)
+        prover = ProverClient(self.prover.url, TOKEN, self.client.domain, self.prover_seconds, answer_bytes=1 << 18)
         return Parts(
             store or self.store,
             self.client,
@@ -172,14 +173,16 @@ class World:
         posted = self.claim_about(inputs)
         answer = {
             "claim_id": wire.hex_of(self.client.claim_id(posted.claim)),
-            "posted": wire.posted_json(posted),
-            "saturated_inside": 0,
+            "posted": SignedClaim.of(posted).model_dump(),
             "outputs": [],
+            "clamped": 0,
+            "saturated": 0,
+            "saturated_inside": 0,
         }
         return 200, json.dumps(answer).encode()
 
     def hand_in(self, posted: PostedClaim, **headers: str) -> httpx.Response:
-        return self.http.post("/v1/claims", json=wire.posted_json(posted), headers=headers)
+        return self.http.post("/v1/claims", json=SignedClaim.of(posted).model_dump(), headers=headers)
 
     def post_all(self) -> None:
         """What waits goes to L1, and is read from there."""

@@ -1,58 +1,15 @@
-"""One request and its whole answer, as values; and what bounds an answer."""
+"""What an answer holds, or why there is nothing in it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from rollup.errors import BadAnswer, ClientError
 from rollup.form.program import parse_json
+from rollup.http import HttpAnswer, Request
 
 _SHOWN = 300
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """``bytes``: of an answer. ``seconds``: for one request, from its first to its last byte. ``attempts``: at most,
-    counting the first, while connections are lost; ``busy_attempts``: while the service says that it is busy, or not ready
-    yet. ``patience``: the longest pause between two of them, in seconds, whatever the server asks for.
-    """
-
-    bytes: int = 16 * 1024 * 1024
-    seconds: float = 30.0
-    attempts: int = 5
-    busy_attempts: int = 12
-    patience: float = 10.0
-
-
-@dataclass(frozen=True)
-class Request:
-    """``path`` is below the base URL, ``key`` the Idempotency-Key that makes a POST safe to repeat."""
-
-    method: str
-    path: str
-    params: Mapping[str, str] = field(default_factory=dict)
-    body: Any = None
-    key: str | None = None
-
-    @property
-    def headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        return headers if self.key is None else headers | {"Idempotency-Key": self.key}
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.path}"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A complete answer. ``headers`` have lower-case names."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 def base_url(url: str) -> str:
@@ -68,12 +25,6 @@ def base_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def without_secrets(url: str) -> str:
-    """A URL as errors show it: what names a user may be a key."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
 def parse(body: bytes, what: str) -> Any:
     """JSON of a stranger: its nesting is bounded before anything is built. Raises BadAnswer."""
     try:
@@ -83,7 +34,7 @@ def parse(body: bytes, what: str) -> Any:
         raise BadAnswer(f"{what} was answered with what is no JSON ({reason}); check the URL and the service") from None
 
 
-def content(request: Request, answer: Answer) -> Any:
+def content(request: Request, answer: HttpAnswer) -> Any:
     """The parsed body of a 2xx answer; raises ClientError with the server's words for any other, BadAnswer for no JSON."""
     if 200 <= answer.status < 300:
         return parse(answer.body, str(request))

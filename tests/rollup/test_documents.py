@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from rollup import wire
 from rollup.batch import Inclusion
 from rollup.claim import Claim, PostedClaim
+from rollup.documents.claims import ClaimChange, ClaimFields, ClaimPage, InclusionProof, SignedClaim
+from rollup.documents.fields import read
+from rollup.documents.network import ParametersView
 from rollup.errors import ClaimError
 from rollup.l1.account.signing import checksummed
 from rollup.settings import MOST_MONEY, Parameters
@@ -38,23 +41,23 @@ def through_json(data):
 
 @given(st.builds(PostedClaim, claims, signatures, st.binary(max_size=80), st.binary(max_size=80)))
 def test_a_signed_claim_survives_the_way_through_json(posted):
-    assert wire.posted_of(through_json(wire.posted_json(posted))) == posted
+    assert read(SignedClaim, through_json(SignedClaim.of(posted).model_dump())).value == posted
 
 
 @given(
     st.builds(Inclusion, st.integers(0, 2**53 - 1), st.integers(0, 2**32 - 1), st.lists(hashes, max_size=8).map(tuple))
 )
 def test_an_inclusion_survives_the_way_through_json(inclusion):
-    assert wire.inclusion_of(through_json(wire.inclusion_json(inclusion))) == inclusion
+    assert read(InclusionProof, through_json(InclusionProof.of(inclusion).model_dump())).value == inclusion
 
 
 def test_parameters_survive_the_way_through_json():
     for parameters in (Parameters(), replace(Parameters(), claim_bond=MOST_MONEY, arity=8)):
-        assert wire.parameters_of(through_json(wire.parameters_json(parameters))) == parameters
+        assert read(ParametersView, through_json(ParametersView.of(parameters).model_dump())).value == parameters
 
 
 def test_large_numbers_are_strings_because_readers_of_json_round_them():
-    assert wire.claim_json(replace(CLAIM, nonce=2**256 - 1))["nonce"] == str(2**256 - 1)
+    assert ClaimFields.of(replace(CLAIM, nonce=2**256 - 1)).model_dump()["nonce"] == str(2**256 - 1)
 
 
 @pytest.mark.parametrize(
@@ -81,9 +84,9 @@ def test_large_numbers_are_strings_because_readers_of_json_round_them():
     ],
 )
 def test_a_bad_field_of_a_claim_is_named(field, value, said):
-    data = wire.claim_json(CLAIM) | {field: value}
+    data = ClaimFields.of(CLAIM).model_dump() | {field: value}
     with pytest.raises(ClaimError) as refused:
-        wire.claim_of(data)
+        read(ClaimFields, data, "claim")
     assert said in str(refused.value)
     assert len(str(refused.value)) < 400
 
@@ -102,7 +105,7 @@ def test_a_bad_field_of_a_claim_is_named(field, value, said):
 )
 def test_a_bad_field_of_a_signed_claim_is_named(field, value, said):
     with pytest.raises(ClaimError) as refused:
-        wire.posted_of(wire.posted_json(POSTED) | {field: value})
+        read(SignedClaim, SignedClaim.of(POSTED).model_dump() | {field: value})
     assert said in str(refused.value)
 
 
@@ -121,7 +124,7 @@ def test_a_bad_field_of_a_signed_claim_is_named(field, value, said):
 )
 def test_what_is_no_inclusion_is_refused(data):
     with pytest.raises(ClaimError, match="inclusion"):
-        wire.inclusion_of(data)
+        read(InclusionProof, data, "inclusion")
 
 
 def test_an_account_is_taken_in_any_one_case_and_given_back_in_its_one_spelling():
@@ -134,3 +137,20 @@ def test_a_sentence_about_a_huge_value_stays_short():
     with pytest.raises(ClaimError) as refused:
         wire.bytes_of("0x" + "g" * 10_000, "signature", 65)
     assert len(str(refused.value)) < 200
+
+
+def test_a_list_is_read_up_to_its_first_mistake():
+    """Else a short answer of nothing but mistakes would take any memory."""
+    for wrong in ({}, [], 7, None):
+        with pytest.raises(ClaimError, match=r"claims\.0") as refused:
+            read(ClaimPage, {"claims": [wrong] * 1_000_000, "next": None})
+        assert len(str(refused.value)) < 300
+
+
+def test_what_a_document_does_not_have_is_left_alone_and_nothing_stands_for_something_else():
+    said = {"claim_id": "0x" + "11" * 32, "state": "posted", "at": 7}
+    assert read(ClaimChange, said | {"more": 1}).model_dump() == said
+    for wrong in ({"at": "7"}, {"at": 7.0}, {"at": True}, {"at": -1}, {"state": "fine"}, {"claim_id": "11" * 32}):
+        (name,) = wrong
+        with pytest.raises(ClaimError, match=f"^an event.{name} is "):
+            read(ClaimChange, said | wrong, "an event")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 HIDDEN = "***"
 
@@ -29,6 +30,19 @@ def without_credentials(text: str) -> str:
 def without_endpoints(text: str) -> str:
     """The text with every address cut behind its host: the path of an endpoint often is the key to it."""
     return _POOL_PATH.sub(rf"\1/{HIDDEN}", _URL_PATH.sub(rf"\1/{HIDDEN}", without_credentials(text)))
+
+
+def place_of(url: str) -> str:
+    """Scheme, host and port: what an error may say of an address whose path, query or user may be a key."""
+    try:
+        parts = urlsplit(url)
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        return "an address that can't be read"
+    host = parts.hostname
+    if not host:
+        return "an address without a host"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
 
 
 def redacted(value: Any, depth: int = 6) -> Any:
