@@ -90,3 +90,34 @@ def test_attack_what_is_far_off_was_counted(monkeypatch: pytest.MonkeyPatch) -> 
             right += not off
         assert not model.saturation(samples[:1]), f"seed {seed}: {what}"
     assert counted >= 12 and right >= 12
+
+
+BEYOND: dict[str, tuple[Callable[[Any], Any], float, float]] = {
+    "expm1": (lambda x: jnp.expm1(x * 5), 0, 4),
+    "elu": (lambda x: jax.nn.elu(-x * 5), 0, 4),
+    "selu": (lambda x: jax.nn.selu(-x * 5), 0, 4),
+    "celu": (lambda x: jax.nn.celu(-x * 5), 0, 4),
+    "a difference of exponentials": (lambda x: jnp.exp(5 * x) - jnp.exp(-5 * x), -4, 4),
+    "a root of an exponential": (lambda x: jnp.sqrt(jnp.exp(2 * x)), -4, 4),
+    "a quotient of exponentials": (lambda x: jnp.exp(-x * x) / jnp.sqrt(1 + x * x), -4, 4),
+    "what is left of one": (lambda x: 1 - jnp.exp(-3 * x), -4, 4),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_an_exponential_beyond_its_samples_is_right_or_counted(name: str) -> None:
+    """Samples between 1 and 2; inputs over all that the model takes. What is stored of an exponential ends somewhere, what an op goes
+    on with does not end before."""
+    fn, low, high = BEYOND[name]
+    rng = np.random.default_rng(1)
+    samples = [(rng.uniform(1, 2, 16).astype(np.float32),) for _ in range(16)]
+    model = lower(fn, *samples[0], calibration=samples)
+    seen = np.asarray(fn(samples[0][0]))
+    near = model.reals(model.executor.outputs(model.quantize(*samples[0])))[0]
+    assert np.abs(near - seen).max() < 2e-3 * np.abs(seen).max()
+    x = np.linspace(low, high, 16, dtype=np.float32) * np.float32(0.999)
+    outputs, inside = run_counted(model.executor, model.quantize(x))
+    real = np.asarray(fn(x))
+    cut = saturated(model.program.header, model.program.interface, outputs) or inside
+    off = np.abs(model.reals(outputs)[0] - real).max() > OFF * max(np.abs(seen).max(), np.abs(real).max())
+    assert cut or not off

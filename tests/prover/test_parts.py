@@ -32,6 +32,21 @@ def dot(length: int, strided: bool = False, x: DType = DType.I16) -> Op:
     return Op(1, 1, 1, Monoid.SUM, DType.I16, 2, (64,), (length,), (vector, matrix), code)
 
 
+@pytest.mark.parametrize("ops", range(1, 6))
+def test_what_a_proof_carries_is_priced_with_the_depths_of_the_program(ops: int) -> None:
+    """The audit asks the program itself: a bound that is a path's node too low here is refused there."""
+
+    def steps(x: Any) -> Any:
+        for _ in range(ops):
+            x = jnp.cumsum(x)
+        return x
+
+    program = lower(steps, np.arange(4, dtype=np.int32)).program
+    header = program.header
+    found = Depths.of(header.inputs, program.ops)
+    assert found == Depths(header.trace_depth, header.tensor_depth, program.tree.depth)
+
+
 def test_a_short_reduction_is_proven_whole() -> None:
     found = divided(dot(256), DEPTHS)
     assert found is not None and found.part == 0

@@ -31,7 +31,7 @@ class Depths:
         """Of a program with these inputs and ops."""
         values = len(inputs) + sum(op.repeat for op in ops)
         trace, tensor = depths(values, [tensor.bytes for tensor in inputs] + [op.bytes for op in ops])
-        return cls(trace, tensor, depth_for(1 + len(ops)))
+        return cls(trace, tensor, depth_for(2 + len(ops)))
 
     def bound(self, op: Op) -> GasBound:
         return bound_of(op, self.trace, self.tensor, self.program)

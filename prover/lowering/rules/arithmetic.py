@@ -167,6 +167,7 @@ def quotient(ctx: Context, coder: Coder, a: Fix | Const, b: Fix, observed: Range
         a = Fix(ctx.constant(coder, a, scale), scale, observed)
         numerator, scale = a.register, a.scale
     else:
+        a = ctx.fit(coder, a, 33)
         left = WORD - 3 - coder.bits(a.register)
         numerator, scale = coder.shift(a.register, left), a.scale + left
     half = coder.div(b.register, coder.const(2))

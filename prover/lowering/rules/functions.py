@@ -134,6 +134,10 @@ VANISHED = 128.0
 """A power of two with this exponent, or minus it, is beyond every format."""
 
 
+ROOM_BITS = 58
+"""Bits of an exponential that is not stored."""
+
+
 def exponential(ctx: Context, coder: Coder, x: Fix, rate: float, observed: Range) -> Fix:
     """2^(rate * x) over any range: the fraction of the exponent through a table of 2^16 entries, its floor as a shift."""
     if x.range.deep:
@@ -146,9 +150,9 @@ def exponential(ctx: Context, coder: Coder, x: Fix, rate: float, observed: Range
     if y is None:
         exponent = ctx.fit(coder, exponent, WORD - 1 - (EXP_BITS - exponent.scale))
         y = coder.shift(exponent.register, EXP_BITS - exponent.scale)
-    # It ends where what is stored of it does.
     out = scale_for(max(ctx.builder.formats.reach(observed), 2.0**-30), 30)
-    y = coder.clamp(y, -((out + 40) << EXP_BITS), ((31 - out) << EXP_BITS) - 1)
+    # It goes on beyond what is stored of it: where it is cut, whoever reads it here cuts it, or the format does, which is counted.
+    y = coder.clamp(y, -((out + 40) << EXP_BITS), ((ROOM_BITS - out) << EXP_BITS) - 1)
     whole = coder.div(y, coder.const(1 << EXP_BITS))
     part = coder.bitwise(Opcode.AND, y, coder.const((1 << EXP_BITS) - 1))
     entries = np.rint(2.0 ** (30 + np.arange(1 << EXP_BITS) / (1 << EXP_BITS))).astype(np.int64)
@@ -178,9 +182,8 @@ def _exp2(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -
 @elementwise(smooth=True)
 def _expm1(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     observed = ctx.range(node)
-    power = exponential(
-        ctx, coder, fixed(operands[0]), math.log2(math.e), Range(0, observed.high + 1, observed.typical + 1)
-    )
+    reached = replace(observed, low=0.0, high=observed.magnitude + 1, typical=observed.typical + 1)
+    power = exponential(ctx, coder, fixed(operands[0]), math.log2(math.e), reached)
     return Fix(
         coder.sub(power.register, coder.const(1 << power.scale if power.scale > 0 else 1)), power.scale, observed
     )
