@@ -19,6 +19,7 @@ const CONTRACTS = {
   DisputeGame: "src/RollupChain.sol",
   OneStepProver: "src/OneStepProver.sol",
   Requests: "src/Requests.sol",
+  OracleAdapter: "src/OracleAdapter.sol",
 };
 const FOR_SPEED = { "src/OneStepProver.sol": 10000 };
 const LARGEST_RUNTIME = 24576;
