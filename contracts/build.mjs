@@ -18,6 +18,8 @@ const CONTRACTS = {
   RollupChain: "src/RollupChain.sol",
   DisputeGame: "src/RollupChain.sol",
   OneStepProver: "src/OneStepProver.sol",
+  Requests: "src/Requests.sol",
+  OracleAdapter: "src/OracleAdapter.sol",
 };
 const FOR_SPEED = { "src/OneStepProver.sol": 10000 };
 const LARGEST_RUNTIME = 24576;

@@ -284,6 +284,18 @@ contract RollupChain is Ledger, Uploads, Entries {
         return Claims.id(claim, domainSeparator());
     }
 
+    /// @notice The input (or output) root of the tensors' bytes, in the header's order; reverts if their length is another one.
+    function rootOf(ModelId modelId, bool isOutput, bytes calldata data) external view returns (bytes32) {
+        Model storage model = _model(modelId);
+        Tensor[] storage tensors = isOutput ? model.outputs : model.inputs;
+        uint256 needed = _byteLength(tensors);
+        if (data.length != needed) {
+            if (isOutput) revert OutputLength(data.length, needed);
+            revert InputLength(data.length, needed);
+        }
+        return _root(data, tensors, model.tensorDepth);
+    }
+
     /// @notice The EIP-712 domain `Touchstone`, version `1`, of this contract on this chain.
     function domainSeparator() public view returns (bytes32) {
         return Claims.domain(address(this));

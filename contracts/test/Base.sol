@@ -8,6 +8,7 @@ interface Vm {
     function warp(uint256 time) external;
     function roll(uint256 number) external;
     function chainId(uint256 id) external;
+    function fee(uint256 perGas) external;
     function deal(address account, uint256 amount) external;
     function prank(address sender) external;
     function assume(bool condition) external pure;
