@@ -29,7 +29,8 @@ class OutputFidelity:
     and booleans; None where a row has nothing to choose from); ``cosine``: of the two outputs of a sample, the smallest over the samples
     (None for integers and for single numbers); ``kl``: mean over all rows of the last axis of KL(softmax(float) || softmax(integer)) in
     nats, what the difference means if the output is logits (None for integers and for rows of one element); ``saturated``: elements at
-    an end of their format, of ``elements``.
+    an end of their format, of ``elements``; ``infinite``: elements that are infinite or NaN in float, where nothing is compared: a program
+    gives a finite number there.
     """
 
     name: str
@@ -42,6 +43,7 @@ class OutputFidelity:
     kl: float | None
     saturated: int
     elements: int
+    infinite: int = 0
 
     def __str__(self) -> str:
         if not self.real:
@@ -51,21 +53,32 @@ class OutputFidelity:
             f"mean {self.mean:.3g}",
             *([] if self.agreement is None else [f"agreement {100 * self.agreement:.2f} %"]),
             *([] if self.cosine is None else [f"cosine {self.cosine:.7f}"]),
-            *([] if self.kl is None else [f"KL {self.kl:.2g}"]),
+            *([] if self.kl is None else [f"KL {divergence_text(self.kl)}"]),
             f"{self.saturated:,} of {self.elements:,} saturated",
+            *([f"{self.infinite:,} infinite or NaN in float"] if self.infinite else []),
         ]
         return f"{self.name}: {', '.join(parts)}"
 
     @property
-    def warnings(self) -> list[str]:
-        """What whoever relies on the output should know of it, a clause each; nothing if it is close to the float function's."""
+    def distances(self) -> list[str]:
+        """How the output is not close to the float function's, a clause each; nothing if it is."""
         found = []
         if self.real and self.relative > FAR:
             found.append(f"is up to {100 * self.relative:.3g} % of its range away from the float function's")
         if self.agreement is not None and self.agreement < 1:
             what = "chooses otherwise in" if self.real else "differs in"
             found.append(f"{what} {100 * (1 - self.agreement):.2g} % of the {'rows' if self.real else 'elements'}")
-        return [f"output {self.name} {clause}" for clause in found]
+        return [f"{self._subject} {clause}" for clause in found]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What whoever relies on the output should know of it, a clause each."""
+        endless = f"{self._subject} is infinite or NaN in float in {self.infinite:,} of {self.elements:,} elements, and finite here"
+        return [*self.distances, *([endless] if self.infinite else [])]
+
+    @property
+    def _subject(self) -> str:
+        return "the output" if self.name == "output" else f"output {self.name}"
 
 
 @dataclass(frozen=True)
@@ -83,8 +96,19 @@ class Fidelity:
 
     @property
     def warnings(self) -> list[str]:
-        """What the outputs warn of, a clause each."""
-        return [warning for output in self.outputs for warning in output.warnings]
+        """What the outputs warn of, and what was cut off the inputs, a clause each."""
+        found = [warning for output in self.outputs for warning in output.warnings]
+        if self.saturated_inputs:
+            beyond = f"{self.saturated_inputs:,} elements of the inputs are beyond what the program takes"
+            found.append(
+                f"{beyond}: it computes with the ends of that range, and services refuse such inputs unless told to clamp"
+            )
+        return found
+
+    @property
+    def distances(self) -> list[str]:
+        """Those of them that say how far an output is from the float function's: wider formats may help."""
+        return [clause for output in self.outputs for clause in output.distances]
 
     @property
     def relative(self) -> float:
@@ -132,6 +156,7 @@ class Comparison:
     rows: int = 0
     saturated: int = 0
     elements: int = 0
+    infinite: int = 0
     real: bool = field(default=True, init=False)
 
     def add(self, expected: Array, raw: Array) -> None:
@@ -146,6 +171,7 @@ class Comparison:
             wide, own = expected.astype(np.float64), raw * 2.0**-self.tensor.scale
             # An infinity is an end of a format, which is as far from it as any number.
             known = np.isfinite(wide)
+            self.infinite += int(np.sum(~known))
             wide, own = np.where(known, wide, 0.0), np.where(known, own, 0.0)
             difference = np.abs(wide - own)
             reached = at_end(self.port, self.tensor, raw[known])
@@ -178,8 +204,16 @@ class Comparison:
             self.divergence / self.rows if self.rows else None,
             self.saturated,
             self.elements,
+            self.infinite,
         )
 
+
+def divergence_text(kl: float) -> str:
+    """A divergence for people: what rounding alone makes of it is none."""
+    return "0" if abs(kl) < NO_DIVERGENCE else f"{kl:.2g}"
+
+
+NO_DIVERGENCE = 1e-14
 
 CHOICE_AXES = 3
 """An array of more axes is a picture or a volume: nobody chooses among the pixels of a row."""

@@ -102,11 +102,8 @@ def lower(
         model, program, report = other, wider, found
     model = model.noted(fidelity={"calibration": report.to_json()})
     for warning in report.warnings:
-        LOG.warning(
-            "%s: %s, on its own calibration samples; give formats with wider values (w16a16/8), or a target",
-            program.meta["name"],
-            warning,
-        )
+        remedy = "; give formats with wider values (w16a16/8), or a target" if warning in report.distances else ""
+        LOG.warning("%s: %s, on its own calibration samples%s", program.meta["name"], warning, remedy)
     LOG.info("lowered %s: %d ops, model id %s\n%s", program.meta["name"], len(program.ops), program.id.hex(), report)
     return model
 

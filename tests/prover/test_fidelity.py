@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from prover import Model, load, lower
-from prover.fidelity import Comparison, Fidelity, cosine, divergence, fidelity_of
+from prover.fidelity import Comparison, Fidelity, cosine, divergence, divergence_text, fidelity_of
 from prover.lowering.targets import Target
 from prover.model import BATCH
 from prover.saturation import run_counted, saturation
@@ -88,6 +88,8 @@ def test_of_single_numbers_and_single_columns_nothing_is_said_that_means_nothing
     picture.add(np.zeros((1, 2, 3, 4), np.float32), np.ones((1, 2, 3, 4), np.int16))
     assert picture.result().agreement is None and picture.result().kl is None
     assert Fidelity(1, (found,), 0).agreement is None
+    assert Fidelity(1, (found,), 0).warnings == []
+    assert "3 elements of the inputs are beyond what the program takes" in Fidelity(1, (found,), 3).warnings[0]
     for measure in ("top1=99", "cos=0.9", "kl=1"):
         with pytest.raises(LoweringError, match="says nothing; use"):
             Target.parse(measure).check(lambda x: x.sum(), (np.ones(3, np.float32),))
@@ -113,6 +115,14 @@ def test_what_is_far_from_float_on_its_own_samples_is_told_by_output(caplog: pyt
     far.add(np.array([0.4, 10.0], np.float32), np.array([0, 10], np.int16))
     assert far.result().warnings == ["output y is up to 4.17 % of its range away from the float function's"]
     caplog.clear()
+    lower(
+        lambda x: jnp.where(x > 0, x, -jnp.inf).max(-1), *samples[0], calibration=[(-np.abs(samples[0][0]),), *samples]
+    )
+    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert (
+        "the output is infinite or NaN in float in 64 of 256 elements, and finite here" in told and "wider" not in told
+    )
+    caplog.clear()
     lower(lambda x: x * 2, *samples[0], calibration=samples)
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
@@ -120,6 +130,7 @@ def test_what_is_far_from_float_on_its_own_samples_is_told_by_output(caplog: pyt
 def test_a_divergence_of_large_logits_is_finite_and_zero_for_the_same() -> None:
     rows = np.array([[1e6, 0.0, -1e6]])
     assert divergence(rows, rows) == 0
+    assert (divergence_text(-1.8e-17), divergence_text(2.34e-6)) == ("0", "2.3e-06")
     assert divergence(rows, rows + 5) == pytest.approx(0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from prover.fidelity import Fidelity
+from prover.fidelity import Fidelity, divergence_text
 from touchstone.columns import aligned
 
 COLUMNS = ("", "largest", "mean", "of range", "top-1", "cosine", "KL", "saturated")
@@ -39,10 +39,12 @@ def _rows(which: str, fidelity: Fidelity) -> list[Sequence[str]]:
                 f"{100 * output.relative:.4f} %" if real else "-",
                 "-" if output.agreement is None else f"{100 * output.agreement:.2f} %",
                 "-" if output.cosine is None else f"{output.cosine:.7f}",
-                "-" if output.kl is None else f"{output.kl:.2g}",
+                "-" if output.kl is None else divergence_text(output.kl),
                 f"{output.saturated:,} of {output.elements:,}" if real else "-",
             )
         )
+        if output.infinite:
+            rows.append((f"  {output.infinite:,} elements of {name} are infinite or NaN in float", *blank))
     if fidelity.saturated_inputs:
         rows.append((f"  {fidelity.saturated_inputs:,} input elements saturated", *blank))
     return rows
