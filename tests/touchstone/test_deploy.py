@@ -26,7 +26,8 @@ from touchstone.deployment.gas import Gas
 from touchstone.deployment.guarantees import guarantees
 from touchstone.deployment.terms import DEVELOPMENT_CHAINS, FACTOR, Terms, bonds, dangers, times
 from touchstone.devnet.chain import ChainServer
-from touchstone.settings.settings import DeploySettings, load
+from touchstone.settings.settings import DeploySettings
+from touchstone.settings.sources import load
 
 ROOT = Path(__file__).parents[2]
 PARAMS = ROOT / "ops" / "params"

@@ -22,7 +22,8 @@ from rollup.settings import MAX_ARITY, Parameters
 from rollup.types import Duration
 from touchstone.deployment import gas
 from touchstone.deployment.gas import Gas
-from touchstone.settings.sources import Section, read
+from touchstone.settings.section import Section
+from touchstone.settings.sources import read
 from touchstone.settings.units import GWEI, Wei, WholeSeconds, show_seconds, show_wei
 
 DEVELOPMENT_CHAINS = frozenset({1337, 31337})
