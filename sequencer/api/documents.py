@@ -351,4 +351,5 @@ class NetworkView(Document):
     contract: Account
     game: Account
     block: int = Field(description="Of the deployment.")
+    block_hash: Hash
     parameters: ParametersView

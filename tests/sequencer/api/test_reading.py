@@ -10,6 +10,7 @@ import pytest
 from rollup import wire
 from rollup.archive import unpack
 from rollup.client.views import model_view
+from rollup.l1.deployment import Deployment
 from tests.sequencer.api.test_claims import problem
 from tests.sequencer.api.world import TERMS
 from touchstone.demo.digits import digits
@@ -48,6 +49,8 @@ def test_the_network_says_where_claims_count_and_on_which_terms(world):
     found = world.http.get("/v1/network").json()
     assert (found["chain_id"], found["contract"]) == (world.client.domain.chain_id, world.client.address)
     assert found["game"] == world.client.game_address
+    deployment = Deployment.of(world.client)
+    assert Deployment.from_json({name: value for name, value in found.items() if name != "game"}) == deployment
     assert wire.parameters_of(found["parameters"]) == TERMS
 
 
