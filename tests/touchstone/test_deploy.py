@@ -252,7 +252,7 @@ def test_the_gas_figures_are_the_measured_ones() -> None:
     assert measured["descend"] == gas.DESCEND
     assert measured["partials, 64 arguments"] == gas.PARTIALS
     assert measured["narrow"] == gas.NARROW
-    assert measured["timeout, of the challenger"] == gas.TIMEOUT
+    assert measured["timeout, of the challenger, as many to pay as can be"] == gas.TIMEOUT
     assert measured["postBatch, each further claim"] == gas.CLAIM
 
 

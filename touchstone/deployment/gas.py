@@ -71,7 +71,8 @@ PARTIALS = Gas(68_970, 111_368)
 NARROW = Gas(59_015, 119_560)
 PROOF = Gas(GAS_LIMIT, GAS_LIMIT_7976)
 """The largest proof of a program that passes the audit; going inside an element shows as much of the op at most."""
-TIMEOUT = Gas(87_265, 87_265)
+TIMEOUT = Gas(347_397, 347_397)
+"""Of a challenger who lets as many accounts open nodes as one game can have to pay."""
 CLAIM = Gas(77_348, 111_603)
 """A claim in a batch."""
 
