@@ -54,7 +54,7 @@ def command(
     return decorate
 
 
-class Amount(click.ParamType[int]):
+class AmountParam(click.ParamType[int]):
     """ "0.1 ether", "30 gwei" or a number of wei."""
 
     name = "amount"
@@ -66,7 +66,7 @@ class Amount(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
-class Claim(click.ParamType[str]):
+class ClaimParam(click.ParamType[str]):
     """A claim's id, as the API writes it."""
 
     name = "claim"
@@ -181,28 +181,28 @@ def balances_show(ask: Ask) -> Any:
 
 
 @command(balances, "deposit", "POST", "/admin/balances/deposit", "balances")
-@click.argument("amount", type=Amount())
+@click.argument("amount", type=AmountParam())
 def deposit(ask: Ask, amount: int) -> Any:
     """Move AMOUNT ("0.1 ether", or wei) from the account into its free balance."""
     return ask(body={"wei": str(amount)})
 
 
 @command(balances, "fund", "POST", "/admin/balances/fund", "balances")
-@click.argument("amount", type=Amount())
+@click.argument("amount", type=AmountParam())
 def fund(ask: Ask, amount: int) -> Any:
     """Move AMOUNT ("0.1 ether", or wei) from the account into its earnings, which pay for challenges."""
     return ask(body={"wei": str(amount)})
 
 
 @command(balances, "withdraw", "POST", "/admin/balances/withdraw", "balances")
-@click.argument("amount", type=Amount())
+@click.argument("amount", type=AmountParam())
 def withdraw(ask: Ask, amount: int) -> Any:
     """Move AMOUNT ("0.1 ether", or wei) from the earnings to the account."""
     return ask(body={"wei": str(amount)})
 
 
 @command(balances, "announce", "POST", "/admin/balances/announce", "balances")
-@click.argument("amount", type=Amount())
+@click.argument("amount", type=AmountParam())
 def announce(ask: Ask, amount: int) -> Any:
     """Say that AMOUNT of the free balance will leave; `complete` takes it out once the delay is over."""
     return ask(body={"wei": str(amount)})
@@ -257,14 +257,14 @@ def disputes_list(ask: Ask, open_: bool | None, cursor: str | None, limit: int) 
 
 
 @command(disputes_, "show", "GET", "/admin/disputes/{claim_id}", "dispute")
-@click.argument("claim", type=Claim())
+@click.argument("claim", type=ClaimParam())
 def disputes_show(ask: Ask, claim: str) -> Any:
     """The dispute about CLAIM, with its moves and clocks."""
     return ask(claim_id=claim)
 
 
 @command(disputes_, "move", "POST", "/admin/disputes/{claim_id}/moves", "sent", patience=120.0)
-@click.argument("claim", type=Claim())
+@click.argument("claim", type=ClaimParam())
 @click.argument("move", type=click.Choice(["challenge", "reveal", "timeout", "reclaim", "release"]))
 @click.option("--child", "children", multiple=True, metavar="HEX", help="For a reveal: a node's descendants, in order.")
 @click.option(

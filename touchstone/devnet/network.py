@@ -20,7 +20,7 @@ from rollup.errors import ServiceError, SettingsError
 from rollup.files import write_file, writing
 from touchstone.devnet import PUBLISHED_PORT
 from touchstone.devnet.plan import MODELS, Places, anvil, commands, secrets
-from touchstone.devnet.processes import Process, Processes, Stopped
+from touchstone.devnet.processes import Child, Processes, Stopped
 
 PARAMETERS = Path(__file__).with_name("params.toml")
 PATIENCE = 300.0
@@ -133,7 +133,7 @@ class Devnet:
         places = self._places
         argv = commands(places)
 
-        def start(name: str, once: bool = False) -> Process:
+        def start(name: str, once: bool = False) -> Child:
             return self._touchstone(name, argv[name], secrets(name, tokens), once)
 
         self._chain()
@@ -169,10 +169,10 @@ class Devnet:
         kept = None if self._kept is None else str(self._kept)
         self._processes.start("anvil", [found, *anvil(LOCAL, port, kept)[1:]], self._environ)
 
-    def _touchstone(self, name: str, arguments: list[str], secret: Mapping[str, str], once: bool = False) -> Process:
+    def _touchstone(self, name: str, arguments: list[str], secret: Mapping[str, str], once: bool = False) -> Child:
         return self._python(name, ["-m", "touchstone.cli", *arguments], secret, once)
 
-    def _python(self, name: str, arguments: list[str], secret: Mapping[str, str], once: bool = False) -> Process:
+    def _python(self, name: str, arguments: list[str], secret: Mapping[str, str], once: bool = False) -> Child:
         return self._processes.start(name, [sys.executable, *arguments], self._environ | dict(secret), once)
 
     def _announce(self, tokens: Mapping[str, str], seconds: float) -> None:

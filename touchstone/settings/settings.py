@@ -43,7 +43,7 @@ class LogStyle(StrEnum):
     JSON = "json"
 
 
-class Mode(StrEnum):
+class ModeName(StrEnum):
     """What a watcher does about what it sees; each does what the one before it does, too."""
 
     WATCH = "watch"
@@ -217,8 +217,8 @@ class WatchSettings(WebSettings):
     log: LogSettings = Field(default_factory=LogSettings)
 
     port: Port = setting(8083, "Port to listen on (health and metrics); 0 takes any free one.")
-    mode: Mode = setting(
-        Mode.CHALLENGE, "watch: checks and alerts; defend: also answers for right claims; challenge: also disputes."
+    mode: ModeName = setting(
+        ModeName.CHALLENGE, "watch: checks and alerts; defend: also answers for right claims; challenge: also disputes."
     )
     models: tuple[Path, ...] = setting((), "Folders of saved programs, one each.")
     model_ids: tuple[str, ...] = setting((), "Ids of models to watch; their programs are fetched from --models-from.")
