@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from rollup.errors import MoveError
-from touchstone.cli.admin import AmountParam
 from touchstone.cli.group import Group
+from touchstone.cli.params import AmountParam
 from touchstone.settings.options import options
 from touchstone.settings.settings import ChainSettings
 
