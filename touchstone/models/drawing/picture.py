@@ -75,7 +75,8 @@ def draw(text: str) -> str:
         raise ProgramError(f"{program} did not draw the picture within {SECONDS} s") from None
     if done.returncode != 0:
         raise ProgramError(f"{program} can't draw the picture: {done.stderr.strip()[-200:]}")
-    return done.stdout
+    # Without the document type in front, which names an address.
+    return done.stdout[done.stdout.index("<svg") :]
 
 
 def _box(box: Box) -> str:
