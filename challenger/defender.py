@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+
+from cachetools import LRUCache
 
 from challenger.play.inside import Elements
 from challenger.play.player import DefenderPlayer
@@ -211,8 +212,8 @@ class Upholder(_Claimant):
         share: float = SHARE,
     ) -> None:
         super().__init__(client, first, guard, share)
-        self._program, self._trace_of, self._kept, self._remember = program, trace_of, kept, remember
-        self._traces: OrderedDict[ClaimId, Trace] = OrderedDict()
+        self._program, self._trace_of, self._remember = program, trace_of, remember
+        self._traces: LRUCache[ClaimId, Trace] = LRUCache(kept)
 
     def mine(self) -> list[ClaimId]:
         """This account's claims on L1, of those that are remembered."""
@@ -240,10 +241,8 @@ class Upholder(_Claimant):
 
     def _trace(self, claim_id: ClaimId, program: Program) -> LazyTrace[Trace]:
         def derive() -> Trace:
-            trace = self._traces.pop(claim_id, None) or self._trace_of(program, self.book.data_of(claim_id)[0])
+            trace = self._traces.get(claim_id) or self._trace_of(program, self.book.data_of(claim_id)[0])
             self._traces[claim_id] = trace
-            while len(self._traces) > self._kept:
-                self._traces.popitem(last=False)
             return trace
 
         return LazyTrace(derive)

@@ -163,7 +163,6 @@ class SequencerService:
             self.programs,
             self.health,
             self.prover,
-            self.client.first,
             self._now,
         )
         return create_api(parts, self.options.web)

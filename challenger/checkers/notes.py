@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
+from cachetools import FIFOCache
+
 from rollup.claim import ClaimId
 from rollup.form.program import parse_json
 
@@ -23,7 +25,7 @@ class Notes:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._lock = Lock()
-        self._counts: dict[ClaimId, int] = {}
+        self._counts: FIFOCache[ClaimId, int] = FIFOCache(MOST)
         if path is not None:
             with suppress(OSError, ValueError, TypeError, AttributeError):
                 for text, count in parse_json(path.read_bytes()[: MOST * 200].decode()).items():
@@ -37,8 +39,6 @@ class Notes:
         """Count the run that begins now as one that failed, until it ends well."""
         with self._lock:
             self._counts[claim_id] = self._counts.pop(claim_id, 0) + 1
-            while len(self._counts) > MOST:
-                del self._counts[next(iter(self._counts))]
             self._write()
 
     def end(self, claim_id: ClaimId) -> None:

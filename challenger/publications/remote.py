@@ -5,9 +5,10 @@ gives counts only as far as it hashes to what stands on L1.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+from cachetools import LRUCache
 
 from challenger.play.strategy import ROOT_BYTES, Trace
 from rollup.claim import NO_ROOT, ClaimId
@@ -119,18 +120,14 @@ class RemoteTraces:
     ) -> None:
         self.sources = [TraceSource(url.rstrip("/")) for url in urls]
         self._patience, self._monotonic = patience, monotonic
-        self._traces: OrderedDict[tuple[Root, int], RemoteTrace] = OrderedDict()
+        self._traces: LRUCache[tuple[Root, int], RemoteTrace] = LRUCache(patience.traces)
 
     def published(self, claim_id: ClaimId, trace_root: Root, depth: int) -> Trace | None:
         """The trace with this root; None while the claim has none. Nothing is fetched before a node is asked for."""
         if trace_root == NO_ROOT or not self.sources:
             return None
-        key = trace_root, depth
-        trace = self._traces.setdefault(key, RemoteTrace(self, trace_root, depth, self._patience.trace))
-        self._traces.move_to_end(key)
-        while len(self._traces) > self._patience.traces:
-            self._traces.popitem(last=False)
-        return trace
+        fresh = RemoteTrace(self, trace_root, depth, self._patience.trace)
+        return self._traces.setdefault((trace_root, depth), fresh)
 
     def ask(self, trace: RemoteTrace, what: str, length: int, fits: Callable[[bytes], bool]) -> bytes:
         """The first source's body that has this length and fits; raises CommitmentError if there is none in time."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+from cachetools import LRUCache
 
 from rollup.errors import ClaimError
 from rollup.form.encoding import TensorType
@@ -26,8 +27,10 @@ class Uploads:
     blocks: dict[Key, int] = field(default_factory=dict)
     joins: dict[Key, tuple[Root, Root]] = field(default_factory=dict)
     assembled: dict[tuple[ModelId, bool, Root], tuple[Root, ...]] = field(default_factory=dict)
-    _chunks: OrderedDict[Key, bytes] = field(default_factory=OrderedDict)
-    _size: int = 0
+    _chunks: LRUCache[Key, bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._chunks = LRUCache(self.held_bytes, len)
 
     def add(self, root: Root, chunk: bytes, block: int) -> None:
         """A chunk, and the block that it was uploaded in."""
@@ -69,9 +72,9 @@ class Uploads:
         return self._joined(parts[0], left, read) + self._joined(parts[1], length - left, read)
 
     def _chunk(self, root: Root, length: int, read: Callable[[int], Sequence[Logged]]) -> bytes:
-        if (root, length) in self._chunks:
-            self._chunks.move_to_end((root, length))
-            return self._chunks[root, length]
+        held = self._chunks.get((root, length))
+        if held is not None:
+            return held
         for logged in read(self.blocks[root, length]):
             match logged.event:
                 case ChunkUploaded(found, chunk) if (found, len(chunk)) == (root, length):
@@ -82,11 +85,5 @@ class Uploads:
         )
 
     def _hold(self, root: Root, chunk: bytes) -> None:
-        key = root, len(chunk)
-        if key not in self._chunks:
-            self._size += len(chunk)
-        self._chunks[key] = chunk
-        self._chunks.move_to_end(key)
-        while self._size > self.held_bytes and len(self._chunks) > 1:
-            _, oldest = self._chunks.popitem(last=False)
-            self._size -= len(oldest)
+        if len(chunk) <= self.held_bytes:
+            self._chunks[root, len(chunk)] = chunk

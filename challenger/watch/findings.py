@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+
+from cachetools import LRUCache
 
 from challenger.checkers.re_execute import Finding
 from challenger.play.trace import ValueTrace
@@ -31,11 +32,13 @@ class Findings(Mapping[ClaimId, Checked]):
     """
 
     def __init__(self, trace_bytes: int = TRACE_BYTES) -> None:
-        self._trace_bytes = trace_bytes
         self.version = 0
         self._checked: dict[ClaimId, Checked] = {}
         self._false: dict[ClaimId, None] = {}
-        self._traces: OrderedDict[ClaimId, int] = OrderedDict()
+        # A trace larger than the whole bound counts as all of it: the last one is always held.
+        self._traces: LRUCache[ClaimId, ValueTrace] = LRUCache(
+            trace_bytes, lambda trace: min(trace_bytes, sum(value.nbytes for value in trace.values))
+        )
 
     def __getitem__(self, claim_id: ClaimId) -> Checked:
         return self._checked[claim_id]
@@ -62,26 +65,14 @@ class Findings(Mapping[ClaimId, Checked]):
 
     def keep(self, claim_id: ClaimId, trace: ValueTrace) -> None:
         """Hold the right trace of a claim that was checked."""
-        checked = self._checked[claim_id]
-        self._checked[claim_id] = replace(checked, finding=replace(checked.finding, trace=trace))
-        self._traces[claim_id] = sum(value.nbytes for value in trace.values)
-        self.use(claim_id)
-        while len(self._traces) > 1 and sum(self._traces.values()) > self._trace_bytes:
-            self._drop_trace(next(iter(self._traces)))
+        self._traces[claim_id] = trace
 
     def use(self, claim_id: ClaimId) -> ValueTrace | None:
         """The claim's trace, if it is held."""
-        if claim_id in self._traces:
-            self._traces.move_to_end(claim_id)
-        return self._checked[claim_id].finding.trace
+        return self._traces.get(claim_id)
 
     def drop(self, claim_id: ClaimId) -> None:
         """Forget the claim."""
         self.version += 1
         for facts in (self._checked, self._traces, self._false):
             facts.pop(claim_id, None)
-
-    def _drop_trace(self, claim_id: ClaimId) -> None:
-        del self._traces[claim_id]
-        checked = self._checked[claim_id]
-        self._checked[claim_id] = replace(checked, finding=replace(checked.finding, trace=None))

@@ -5,11 +5,12 @@ What can be derived is every claim that the prover made since it started, and wh
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
+
+from cachetools import FIFOCache, LRUCache
 
 from prover.claims import Made
 from prover.trace import Trace
@@ -69,18 +70,16 @@ class Archive:
         deriving: int = 8,
     ) -> None:
         self._derive, self.find = derive, find
-        self._trace_bytes, self._source_bytes, self._free = trace_bytes, source_bytes, deriving
-        self._known: OrderedDict[Root, Known] = OrderedDict()
-        self._known_size = 0
-        self._traces: OrderedDict[Root, Trace] = OrderedDict()
-        self._sizes: dict[Root, int] = {}
-        self._size = 0
+        self._free = deriving
+        # What is larger than the whole bound counts as all of it: the last one is always kept.
+        self._known: FIFOCache[Root, Known] = FIFOCache(source_bytes, lambda known: min(known.size, source_bytes))
+        self._traces: LRUCache[Root, Trace] = LRUCache(trace_bytes, lambda trace: min(trace.memory, trace_bytes))
         self._lock = Lock()
 
     @property
     def size(self) -> int:
         """Memory of the traces that are held, about."""
-        return self._size
+        return int(self._traces.currsize)
 
     def keep(self, made: Made) -> None:
         """Remember a claim that was just made, with its trace if it has one."""
@@ -99,16 +98,10 @@ class Archive:
 
     def _note(self, root: Root, model_id: ModelId, inputs: bytes, claim_id: ClaimId | None) -> None:
         with self._lock:
-            known = self._known.get(root)
-            if known is None:
-                known = self._known[root] = Known(model_id, inputs, [])
-                self._known_size += known.size
-            self._known.move_to_end(root)
+            known = self._known.get(root) or Known(model_id, inputs, [])
+            self._known[root] = known
             if claim_id is not None and claim_id not in known.claims:
                 known.claims = [*known.claims, claim_id][-CLAIMS_PER_ROOT:]
-            while self._known_size > self._source_bytes and len(self._known) > 1:
-                _, oldest = self._known.popitem(last=False)
-                self._known_size -= oldest.size
 
     def of(self, model_id: ModelId, inputs: bytes) -> Trace:
         """The trace of one's own claim about these input bytes, derived if need be; it is published from now on.
@@ -169,8 +162,6 @@ class Archive:
 
     def _held(self, root: Root) -> Trace | None:
         with self._lock:
-            if root in self._traces:
-                self._traces.move_to_end(root)
             return self._traces.get(root)
 
     def _again(self, root: Root, known: Known) -> Trace:
@@ -191,14 +182,8 @@ class Archive:
         return self._derive(model_id, inputs)
 
     def _store(self, root: Root, trace: Trace) -> None:
-        if trace.memory > self._trace_bytes:
+        if trace.memory > self._traces.maxsize:
             trace.drop()
         with self._lock:
             self._traces[root] = trace
-            self._traces.move_to_end(root)
-            self._size += trace.memory - self._sizes.get(root, 0)
-            self._sizes[root] = trace.memory
-            while len(self._traces) > 1 and self._size > self._trace_bytes:
-                oldest, _ = self._traces.popitem(last=False)
-                self._size -= self._sizes.pop(oldest)
-            CACHED.set(self._size)
+            CACHED.set(self._traces.currsize)

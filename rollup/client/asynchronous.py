@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
+
+from cachetools import LRUCache
 
 from rollup import wire
 from rollup.claim import Address, ClaimId, PostedClaim
@@ -56,7 +57,7 @@ class AsyncClient:
         self._url = base_url(url)
         self._http = Http(self._url, {"Accept": "application/json"})
         self._l1 = None if l1 is None else verify.named(l1)
-        self._asked: OrderedDict[ClaimId, Inference] = OrderedDict()
+        self._asked: LRUCache[ClaimId, Inference] = LRUCache(REMEMBERED)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -288,8 +289,6 @@ class AsyncClient:
 
     def _remember(self, answer: Inference) -> None:
         self._asked[answer.claim_id] = answer
-        while len(self._asked) > REMEMBERED:
-            self._asked.popitem(last=False)
 
 
 def _refused(error: ClientError) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from rollup.documents.fields import Account, Amount, Count, Document, Time
+from rollup.documents.fields import Account, Amount, Count, Document, Hash, Time
 from rollup.settings import DURATIONS, Parameters
 
 _COUNTS = (*DURATIONS, "arity")
@@ -55,4 +55,5 @@ class NetworkView(Document):
     contract: Account
     game: Account
     block: Count = Field(description="Of the deployment.")
+    block_hash: Hash
     parameters: ParametersView

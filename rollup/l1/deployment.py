@@ -28,17 +28,23 @@ _UINT256 = 1 << 256
 
 @dataclass(frozen=True)
 class Deployment:
-    """``contract``: of the RollupChain. ``block``: the one that holds it first, before which there is nothing to read."""
+    """``contract``: of the RollupChain. ``block``: the one that holds it first, before which there is nothing to read; its hash names
+    the chain among all that have this id.
+    """
 
     chain_id: int
     contract: Address
     block: int
+    block_hash: bytes
     parameters: Parameters
 
     @classmethod
     def of(cls, client: L1Client) -> Deployment:
         """What a client speaks to."""
-        return cls(client.chain.chain_id, client.address, client.first, client.parameters)
+        block = client.chain.block(client.first)
+        if block is None:
+            raise ChainError(f"the endpoint has no block {client.first}, which the contract was deployed in; ask again")
+        return cls(client.chain.chain_id, client.address, block.number, block.hash, client.parameters)
 
     @classmethod
     def load(cls, path: Path | str) -> Deployment:
@@ -64,13 +70,20 @@ class Deployment:
         write_file(path, json.dumps(self.as_json(), indent=2) + "\n")
 
     def client(self, chain: Chain, signer: Signer | None = None) -> L1Client:
-        """A client of this deployment. Raises ChainError if the chain is another one, holds no contract there, or one with
-        other parameters.
+        """A client of this deployment. Raises ChainError if the chain is another one or was begun anew, holds no contract there,
+        or one with other parameters.
         """
         if chain.chain_id != self.chain_id:
             raise ChainError(
                 f"the endpoint's chain has id {chain.chain_id}, the deployment is on chain {self.chain_id}; "
                 "name the endpoint of that chain, or the deployment of this one"
+            )
+        block = chain.block(self.block)
+        if block is None or block.hash != self.block_hash:
+            raise ChainError(
+                f"the endpoint's chain {'lacks' if block is None else 'has another'} block {self.block}, which the contract was "
+                "deployed in: it is another chain, or one that was begun anew; name the right endpoint, deploy again, or wait if "
+                "the node still catches up"
             )
         if not chain.has_code(self.contract):
             raise ChainError(
@@ -94,12 +107,18 @@ class Deployment:
             for field in fields(Parameters)
             for value in [getattr(self.parameters, field.name)]
         }
-        return {"chain_id": self.chain_id, "contract": self.contract, "block": self.block, "parameters": parameters}
+        return {
+            "chain_id": self.chain_id,
+            "contract": self.contract,
+            "block": self.block,
+            "block_hash": "0x" + self.block_hash.hex(),
+            "parameters": parameters,
+        }
 
     @classmethod
     def from_json(cls, data: Any) -> Deployment:
         """Inverse of ``as_json``; raises ValueError or ChainError in words."""
-        read = _object(data, "the deployment", ("chain_id", "contract", "block", "parameters"))
+        read = _object(data, "the deployment", ("chain_id", "contract", "block", "block_hash", "parameters"))
         names = tuple(field.name for field in fields(Parameters))
         given = _object(read["parameters"], "parameters", names)
         values: dict[str, Any] = {
@@ -109,10 +128,14 @@ class Deployment:
         contract = read["contract"]
         if not isinstance(contract, str) or not re.fullmatch("0x[0-9a-fA-F]{40}", contract):
             raise ValueError("contract is no address (0x and 40 hex digits)")
+        block_hash = read["block_hash"]
+        if not isinstance(block_hash, str) or not re.fullmatch("0x[0-9a-fA-F]{64}", block_hash):
+            raise ValueError("block_hash is no hash (0x and 64 hex digits)")
         return cls(
             _number(read["chain_id"], "chain_id"),
             checksummed(contract),
             _number(read["block"], "block"),
+            bytes.fromhex(block_hash[2:]),
             Parameters(**values),
         )
 

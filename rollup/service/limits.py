@@ -6,11 +6,12 @@ import asyncio
 import ipaddress
 import re
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from cachetools import LRUCache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollup.service.problem import Problem
@@ -77,8 +78,8 @@ class Buckets:
     def __init__(
         self, per_second: float, burst: int, callers: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._rate, self._burst, self._most, self._clock = per_second, burst, callers, clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._rate, self._burst, self._clock = per_second, burst, clock
+        self._buckets: LRUCache[str, tuple[float, float]] = LRUCache(callers)
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -90,8 +91,6 @@ class Buckets:
         tokens = min(self._burst, tokens + (now - since) * self._rate)
         wait = 0.0 if tokens >= 1 else (1 - tokens) / self._rate
         self._buckets[caller] = (tokens - 1 if tokens >= 1 else tokens, now)
-        while len(self._buckets) > self._most:
-            self._buckets.popitem(last=False)
         return wait
 
     def charge(self, caller: str, tokens: float) -> None:

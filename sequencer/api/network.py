@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from rollup.documents.network import ChallengeClock, NetworkView, ParametersView
+from rollup.documents.network import ChallengeClock, NetworkView
 from sequencer.api import parts as shared
 from sequencer.api.parts import Parts
 
@@ -14,14 +14,7 @@ def network_routes(parts: Parts) -> APIRouter:
 
     @routes.get("/network", operation_id="getNetwork", summary="The deployment that claims here are for")
     def get_network() -> NetworkView:
-        client = parts.client
-        return NetworkView(
-            chain_id=client.domain.chain_id,
-            contract=client.domain.contract,
-            game=client.game_address,
-            block=parts.block,
-            parameters=ParametersView.of(client.parameters),
-        )
+        return NetworkView(**parts.deployment.as_json(), game=parts.client.game_address)
 
     @routes.get(
         "/clock",

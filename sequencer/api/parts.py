@@ -14,6 +14,7 @@ from rollup.archive import Programs
 from rollup.claim import ClaimId, PostedClaim
 from rollup.errors import ClaimError
 from rollup.l1.client import L1Client
+from rollup.l1.deployment import Deployment
 from rollup.service.health import Health
 from rollup.service.problem import Problem, documented
 from rollup.types import ModelId
@@ -48,7 +49,7 @@ class ClaimIntake(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """``client`` only reads. ``prover`` None: nobody runs inferences here. ``block``: of the deployment. ``now``: the machine's time.
+    """``client`` only reads. ``prover`` None: nobody runs inferences here. ``now``: the machine's time.
     ``kept_seconds``: how long what L1 says of a game is good. ``listeners``: streams of events at once; ``heartbeat``: seconds
     after which a quiet one gets a comment.
     """
@@ -59,17 +60,18 @@ class Parts:
     programs: Programs
     health: Health
     prover: ProverClient | None = None
-    block: int = 0
     now: Callable[[], float] = time.time
     kept_seconds: float = KEPT_SECONDS
     listeners: int = MOST_LISTENERS
     heartbeat: float = HEARTBEAT_SECONDS
     feed: Feed = field(init=False)
     standings: Standings = field(init=False)
+    deployment: Deployment = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "feed", Feed(self.store.changes, self.listeners, heartbeat=self.heartbeat))
         object.__setattr__(self, "standings", Standings(self.client, self.kept_seconds))
+        object.__setattr__(self, "deployment", Deployment.of(self.client))
 
     def claim(self, text: str) -> Entry:
         """The claim with an id; raises Problem 404."""

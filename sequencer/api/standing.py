@@ -4,10 +4,11 @@ many look at costs L1 one call."""
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
+
+from cachetools import TTLCache
 
 from rollup.errors import ChainError
 from rollup.game.clock import Side
@@ -37,8 +38,8 @@ class Standings:
     def __init__(
         self, client: L1Client, kept: float = KEPT_SECONDS, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._client, self._seconds, self._clock = client, kept, clock
-        self._kept: OrderedDict[bytes, tuple[float, GameStanding | None]] = OrderedDict()
+        self._client = client
+        self._kept: TTLCache[bytes, GameStanding | None] = TTLCache(MOST, kept, clock)
         self._lock = Lock()
 
     def of(self, game: Game) -> GameStanding | None:
@@ -47,14 +48,11 @@ class Standings:
             return None
         # One asks, the others wait for its answer.
         with self._lock:
-            kept = self._kept.get(game.game_id)
-            if kept is None or self._clock() - kept[0] > self._seconds:
-                kept = (self._clock(), self._ask(game))
-                self._kept[game.game_id] = kept
-                self._kept.move_to_end(game.game_id)
-                while len(self._kept) > MOST:
-                    self._kept.popitem(last=False)
-            return kept[1]
+            try:
+                return self._kept[game.game_id]
+            except KeyError:
+                standing = self._kept[game.game_id] = self._ask(game)
+                return standing
 
     def _ask(self, game: Game) -> GameStanding | None:
         opened = Challenged(

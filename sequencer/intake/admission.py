@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from cachetools import LRUCache
 
 from rollup.claim import Address, PostedClaim, posting_gas, problems
 from rollup.errors import ChainError, ClaimError, EncodingError
@@ -51,8 +52,8 @@ class Admission:
     ) -> None:
         self._client, self._store, self._limits, self._clock = client, store, limits, clock
         self._lock = threading.Lock()
-        self._headers: OrderedDict[ModelId, Header] = OrderedDict()
-        self._means: OrderedDict[Address, _Means] = OrderedDict()
+        self._headers: LRUCache[ModelId, Header] = LRUCache(HEADERS)
+        self._means: LRUCache[Address, _Means] = LRUCache(CLAIMANTS)
         self._head: tuple[float, Head] | None = None
         self._spoilers: tuple[bytes, dict[Address, Timestamp]] | None = None
         # What a claim costs to look at is known without asking L1.
@@ -63,7 +64,6 @@ class Admission:
         with self._lock:
             known = self._headers.get(model_id)
             if known is not None:
-                self._headers.move_to_end(model_id)
                 return known
         data = self._store.l1.header(model_id)
         if data is None:
@@ -74,8 +74,6 @@ class Admission:
             raise ClaimError(f"the header of model 0x{model_id.hex()} can't be read: {error}") from None
         with self._lock:
             self._headers[model_id] = header
-            while len(self._headers) > HEADERS:
-                self._headers.popitem(last=False)
         return header
 
     def examine(self, posted: PostedClaim) -> NewClaim:
@@ -186,7 +184,6 @@ class Admission:
         with self._lock:
             means = self._means.get(claimant)
             if means is not None and means.block == block and (oldest is None or now - means.read_at < oldest):
-                self._means.move_to_end(claimant)
                 return means
         waiting = self._store.claims.waiting_of(claimant)
         free = self._free(claimant, head, again=oldest is not None)
@@ -196,9 +193,6 @@ class Admission:
         with self._lock:
             unwritten = self._means[claimant].unwritten if claimant in self._means else 0
             means = self._means[claimant] = _Means(block, free, waiting, now, unwritten)
-            self._means.move_to_end(claimant)
-            while len(self._means) > CLAIMANTS:
-                self._means.popitem(last=False)
         return means
 
     def _free(self, claimant: Address, head: Head | None, again: bool) -> int:

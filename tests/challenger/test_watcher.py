@@ -411,8 +411,8 @@ def test_a_dispute_goes_on_with_a_trace_that_was_dropped_and_made_again(network:
     claimed = false_claim(network, Behaviour.WITHHOLDS)
     for _ in range(30):
         network.round()
-        if watcher.checked[claimed.claim_id].finding.trace is not None:
-            watcher.checked._drop_trace(claimed.claim_id)
+        if watcher.checked.use(claimed.claim_id) is not None:
+            del watcher.checked._traces[claimed.claim_id]
     assert network.status(claimed) is ClaimStatus.INVALID
     claimed.defender.book.read(claimed.client)
     assert claimed.defender.book.convicted[claimed.claim_id].rule is Rule.STEP

@@ -125,3 +125,21 @@ def test_on_anvil_a_lie_becomes_invalid_and_a_process_that_dies_ends_the_network
         assert running.ended() == 1
         assert "prover was killed by SIGKILL; the network stops" in running.log
         assert not any(alive(pid) for pid in about["processes"].values())
+
+
+@pytest.mark.anvil
+def test_a_network_that_is_kept_goes_on_where_it_was(data: Path) -> None:
+    with network(data, "--anvil", "--keep") as running:
+        before = running.up()
+        answer = infer(before["page"], "iris", [[5.1, 3.5, 1.4, 0.2]])
+        where = f"/v1/claims/{answer['claim_id']}"
+        running.until(lambda: get(before["page"] + where)["state"] == "posted", "the claim to be posted")
+        posted, tokens = get(before["page"] + where), Path(before["tokens"]).read_text()
+        running.popen.send_signal(signal.SIGTERM)
+        assert running.ended() == 0, running.log
+    with network(data, "--anvil", "--keep") as running:
+        after = running.up()
+        assert "goes on with the chain" in running.log and "begins anew" not in running.log
+        assert Path(after["tokens"]).read_text() == tokens
+        running.until(lambda: get(after["page"] + where)["state"] == "final", "the claim to be final")
+        assert get(after["page"] + where)["batch"] == posted["batch"]

@@ -185,7 +185,7 @@ def test_a_copied_proof_earns_its_copier_nothing() -> None:
     watcher.poll()
     # The watcher has challenged; its proof is in the mempool, and a copier sees it.
     layout = layout_of(watcher.book, network.program, claimed.claim_id)
-    own = watcher.checked[claimed.claim_id].finding.trace
+    own = watcher.checked.use(claimed.claim_id)
     published = network.traces.traces[claimed.claim_id]
     accusation = accuse(layout, own, published, claim.trace_root)
     assert accusation is not None

@@ -22,7 +22,7 @@ from tests.e2e.network import TERMS
 from tests.prover import hand
 from tests.sequencer.admin.world import PROGRAM, SECRETS, WRONG, World
 from touchstone.cli import main
-from touchstone.cli.admin import ROUTES
+from touchstone.cli.admin.commands import ROUTES
 
 Run = Callable[..., Result]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +33,13 @@ def folder(program: Program, tmp_path: Path) -> Path:
 
 def test_version_is_that_of_the_distribution() -> None:
     assert CliRunner().invoke(main, ["--version"]).output.split()[-1] == version("touchstone-rollup")
+
+
+def test_help_waits_for_no_library_that_a_command_may_need() -> None:
+    heavy = "{'jax', 'web3', 'numpy', 'sqlalchemy', 'fastapi', 'onnx', 'sklearn', 'rich'}"
+    code = f"import sys; from touchstone.cli import main; print(*({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stdout + done.stderr
 
 
 def test_show_names_the_model_and_every_op(program: Program, folder: Path) -> None:

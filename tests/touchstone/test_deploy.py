@@ -21,12 +21,13 @@ from rollup.settings import MAX_ARITY
 from rollup.types import Duration
 from touchstone.cli import main
 from touchstone.deployment import gas
-from touchstone.deployment.deploy import Plan
-from touchstone.deployment.gas import Gas
+from touchstone.deployment.deploy import PlannedDeployment
+from touchstone.deployment.gas import GasCost
 from touchstone.deployment.guarantees import guarantees
 from touchstone.deployment.terms import DEVELOPMENT_CHAINS, FACTOR, Terms, bonds, dangers, times
 from touchstone.devnet.chain import ChainServer
-from touchstone.settings.settings import DeploySettings, load
+from touchstone.settings.settings import DeploySettings
+from touchstone.settings.sources import load
 
 ROOT = Path(__file__).parents[2]
 PARAMS = ROOT / "ops" / "params"
@@ -238,10 +239,10 @@ def test_the_clock_stands_still_while_a_watcher_works_as_fast_as_it_can() -> Non
 def test_the_gas_figures_are_the_measured_ones() -> None:
     curve = {row["arity"]: row for row in json.loads((ROOT / "tests/arity.json").read_text())["curve"]}
     table = json.loads((ROOT / "tests/contracts/dispute_gas.json").read_text())
-    measured = {name: Gas(row["gas"], row["gas_7976"]) for name, row in table.items()}
+    measured = {name: GasCost(row["gas"], row["gas_7976"]) for name, row in table.items()}
 
-    def of(row: Any, move: str) -> Gas:
-        return Gas(row["gas_by_move"][move], row["gas_7976_by_move"][move])
+    def of(row: Any, move: str) -> GasCost:
+        return GasCost(row["gas_by_move"][move], row["gas_7976_by_move"][move])
 
     assert {arity: of(row, "select") for arity, row in curve.items()} == gas.SELECTS
     assert {arity: of(row, "reveal") for arity, row in curve.items()} == gas.REVEALS
@@ -251,7 +252,7 @@ def test_the_gas_figures_are_the_measured_ones() -> None:
     assert measured["descend"] == gas.DESCEND
     assert measured["partials, 64 arguments"] == gas.PARTIALS
     assert measured["narrow"] == gas.NARROW
-    assert measured["timeout, of the challenger"] == gas.TIMEOUT
+    assert measured["timeout, of the challenger, as many to pay as can be"] == gas.TIMEOUT
     assert measured["postBatch, each further claim"] == gas.CLAIM
 
 
@@ -336,7 +337,7 @@ def test_a_development_chain_that_began_anew_gets_new_contracts(endpoint: str, t
     stale: dict[str, Any] = json.loads(output.read_text()) | {"contract": "0x" + "11" * 20}
     output.write_text(json.dumps(stale))
     settings = load(DeploySettings, environ={"TOUCHSTONE_RPC": endpoint})
-    plan = Plan.make(settings, DEVNET, output, development=False)
+    plan = PlannedDeployment.make(settings, DEVNET, output, development=False)
     assert plan.chain.chain_id in DEVELOPMENT_CHAINS
     assert plan.existing() is None
     assert deploy(endpoint, str(DEVNET), "-o", str(output)).exit_code == 0

@@ -74,7 +74,7 @@ class Network:
         programs = Programs(folder / "models")
         programs.add(self.program)
         self.store.models.add(Model.of(self.program, "toy", Timestamp(0)))
-        parts = Parts(self.store, self.client, intake, programs, Health(), None, block=deployer.first)
+        parts = Parts(self.store, self.client, intake, programs, Health())
         self.api = serve(create_api(parts), "127.0.0.1", 0).start()
         watching = L1Client(self.chain(), deployer.address, accounts[2], deployer.first)
         watching.fund(10 * TERMS.challenge_bond)

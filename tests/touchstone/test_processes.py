@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rollup.errors import ServiceError
+from rollup.errors import ServiceError, SettingsError
 from touchstone.devnet.network import Devnet, Ports, _resolved
 from touchstone.devnet.processes import Processes
 
@@ -152,3 +152,16 @@ def test_a_network_that_is_started_again_says_that_it_begins_anew(tmp_path: Path
         ("devnet", "begins anew: the chain, the claims, the deployment and the tokens of the last time are gone")
     ]
     assert (tmp_path / "state" / "tokens.env").stat().st_mode & 0o077 == 0
+
+
+def test_a_network_whose_chain_lives_in_memory_can_not_be_kept(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"lives in memory alone .*; --keep needs --anvil"):
+        Devnet(tmp_path, Ports(), False, False, print, keep=True)
+
+
+def test_a_network_is_kept_with_its_tokens_once_its_chain_was_written(tmp_path: Path) -> None:
+    network = Devnet(tmp_path, Ports(0, 0, 0, 0, 0, 0), True, False, lambda name, line: None, keep=True)
+    first = network._prepare()
+    assert network._prepare() != first
+    (tmp_path / "state" / "chain.json").touch()
+    assert network._prepare() == network._prepare()

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from rollup.errors import LoweringError
-from touchstone.models.origins import Origin, Port
+from touchstone.cli import main
+from touchstone.models.origins import ModelInput, Origin
 from touchstone.models.samples import MOST_BYTES, read_samples, split
 
-IMAGE = Port("image", np.dtype(np.float32), ("batch", 3, 4))
-STATE = Port("state", np.dtype(np.int64), (2,))
+IMAGE = ModelInput("image", np.dtype(np.float32), ("batch", 3, 4))
+STATE = ModelInput("state", np.dtype(np.int64), (2,))
 FILE = Origin("net.onnx", "net", lambda image, state: image, (IMAGE, STATE))
 
 
@@ -101,3 +103,16 @@ def test_every_fifth_sample_is_held_out() -> None:
     assert [int(x) for (x,) in held_out] == [4, 9]
     assert sorted(int(x) for (x,) in calibration + held_out) == list(range(12))
     assert split(samples[:4]) == (samples[:4], [])
+
+
+@pytest.mark.parametrize("line", ["1 / 0", "raise OSError('no table')", "import sys; sys.exit(3)", "def broken(:"])
+def test_a_module_that_fails_when_it_is_imported_ends_in_one_sentence(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"failing_{len(line)}"
+    (tmp_path / f"{name}.py").write_text(line + "\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    arguments = ["model", "build", "jax.numpy:sin", "-o", str(tmp_path / "out"), "--samples", f"{name}:rows"]
+    said = CliRunner().invoke(main, arguments)
+    assert said.exit_code == 1 and len(said.output.splitlines()) == 1, said.output
+    assert f"{name} fails when it is imported (" in said.output

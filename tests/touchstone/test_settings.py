@@ -12,7 +12,9 @@ from click.testing import CliRunner
 
 from rollup.errors import SettingsError
 from touchstone.services.l1 import web_limits
+from touchstone.settings.options import options, shown
 from touchstone.settings.page import PAGE, page
+from touchstone.settings.section import Section, settings_of
 from touchstone.settings.settings import (
     ALL,
     ChainSettings,
@@ -21,11 +23,8 @@ from touchstone.settings.settings import (
     ProverSettings,
     SequencerSettings,
     WatchSettings,
-    load,
-    options,
-    shown,
 )
-from touchstone.settings.sources import Section, entries
+from touchstone.settings.sources import load
 from touchstone.settings.units import seconds, show_seconds, show_size, show_wei, size, wei, whole_seconds
 
 SECRET = "0x" + "5e" * 32
@@ -46,7 +45,7 @@ def run(section: type[Section], arguments: list[str], env: dict[str, str] | None
     def command(settings: Any) -> None:
         called.append(settings)
 
-    clean = {entry.env: None for kind in ALL for entry in entries(kind)}
+    clean = {entry.env: None for kind in ALL for entry in settings_of(kind)}
     result = CliRunner().invoke(command, arguments, env={**clean, "TOUCHSTONE_CONFIG": None, **(env or {})})
     if isinstance(result.exception, SettingsError):
         raise result.exception
@@ -148,7 +147,9 @@ def test_an_empty_secret_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_secrets_and_keys_inside_urls_are_in_no_repr_and_no_dump() -> None:
-    env = {entry.env: SECRET for kind in (SequencerSettings, WatchSettings) for entry in entries(kind) if entry.secret}
+    env = {
+        entry.env: SECRET for kind in (SequencerSettings, WatchSettings) for entry in settings_of(kind) if entry.secret
+    }
     env.pop("TOUCHSTONE_KEYSTORE_PASSWORD")
     env |= {
         "TOUCHSTONE_RPC": f"https://user:{SECRET}@node.example/v3/{SECRET}?key={SECRET}",
@@ -192,7 +193,7 @@ def test_a_watcher_that_has_nowhere_to_fetch_models_from_is_refused() -> None:
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 def test_every_setting_has_one_flag_one_variable_one_key_and_a_sentence(kind: type[Section]) -> None:
-    found = list(entries(kind))
+    found = list(settings_of(kind))
     for names in ([e.flag for e in found], [e.env for e in found], [e.place for e in found]):
         assert len(set(names)) == len(names) > 0
     assert all(entry.help.endswith(".") for entry in found)
@@ -200,14 +201,14 @@ def test_every_setting_has_one_flag_one_variable_one_key_and_a_sentence(kind: ty
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 def test_every_default_is_written_as_it_is_read(kind: type[Section]) -> None:
-    written = {entry.env: entry.default for entry in entries(kind) if entry.default is not None}
+    written = {entry.env: entry.default for entry in settings_of(kind) if entry.default is not None}
     assert load(kind, environ=written) == load(kind, environ={})
 
 
 def test_one_variable_never_means_two_things() -> None:
     meaning: dict[str, set[str]] = {}
     for kind in (SequencerSettings, ProverSettings, WatchSettings):
-        for entry in entries(kind):
+        for entry in settings_of(kind):
             meaning.setdefault(entry.env, set()).add(entry.place)
     shared = {name: places for name, places in meaning.items() if len(places) > 1}
     # The sequencer's token for the prover is the prover's own: one secret, one name.
@@ -215,7 +216,9 @@ def test_one_variable_never_means_two_things() -> None:
 
 
 def test_the_deployers_keys_are_the_chains() -> None:
-    assert {entry.place for entry in entries(DeploySettings)} <= {entry.place for entry in entries(ChainSettings)}
+    assert {entry.place for entry in settings_of(DeploySettings)} <= {
+        entry.place for entry in settings_of(ChainSettings)
+    }
 
 
 def test_quantities_are_read_exactly_and_written_as_people_write_them() -> None:

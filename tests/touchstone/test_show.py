@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from click.testing import CliRunner
 
 from prover import Model, lower
 from rollup.audit import examine
+from rollup.errors import ProgramError
 from rollup.form.encoding import TensorType
 from rollup.form.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
 from rollup.form.program import Program, constant_root
@@ -22,13 +25,13 @@ from tests.prover.cases import lstm, reals
 from touchstone.cli import main
 from touchstone.models.anatomy import anatomy
 from touchstone.models.describe import WIDTH, brief, describe
-from touchstone.models.drawing import picture
+from touchstone.models.drawing import name_of, picture
 from touchstone.models.drawing.graph import MOST, graph
-from touchstone.models.drawing.layout import GAP, arranged
 from touchstone.models.drawing.repeats import Repeat, repeats
 from touchstone.models.fidelity_table import fidelity_table
 
 SVG = "{http://www.w3.org/2000/svg}"
+TOOLTIP = "{http://www.w3.org/1999/xlink}title"
 
 
 def layers(count: int) -> Program:
@@ -115,15 +118,16 @@ def test_json_and_picture_come_from_the_command(looped: Model, tmp_path: Path) -
     tree = ElementTree.parse(tmp_path / "a.svg").getroot()
     words = [text.text or "" for text in tree.iter(f"{SVG}text")]
     assert "12 iterations" in words and "xs" in words
+    tooltips = [link.get(TOOLTIP, "") for link in tree.iter(f"{SVG}a")]
     for j in range(len(looped.program.ops)):
-        assert any((title.text or "").startswith(f"op {j}: ") for title in tree.iter(f"{SVG}title"))
+        assert any(tooltip.startswith(f"op {j}: ") for tooltip in tooltips)
 
 
 def test_layers_that_were_unrolled_are_drawn_once(deep: Program) -> None:
     found = graph(anatomy(deep))
-    (block,) = found.blocks
+    (block,) = found.frames
     assert "blocks alike" in block.label
-    assert len(found.nodes) < 12 < len(deep.ops)
+    assert len(found.boxes) < 12 < len(deep.ops)
     assert any(edge.back for edge in found.edges)
 
 
@@ -132,26 +136,41 @@ def test_a_program_of_many_different_ops_is_drawn_by_stretches(deep: Program) ->
         program = layers(400)
         names = tuple(f"op{j} net.py:{j} (part{j * functions // 800})" for j in range(800))
         found = graph(anatomy(replace(program, names=names)))
-        assert functions == 1000 or len(found.nodes) == functions + 1
-        assert 3 < len(found.nodes) <= MOST + 1
-        places = {node.place for node in found.nodes}
+        assert functions == 1000 or len(found.boxes) == functions + 1
+        assert 3 < len(found.boxes) <= MOST + 1
+        places = {box.place for box in found.boxes}
         assert {place for edge in found.edges for place in (edge.source, edge.target)} == places
         assert not any(edge.back for edge in found.edges)
+
+
+def boxes(picture: ElementTree.Element) -> dict[str, tuple[float, float, float, float]]:
+    """(left, top, right, bottom) of every node in a picture, by its name."""
+    found = {}
+    for group in picture.iter(f"{SVG}g"):
+        if group.get("class") == "node":
+            path = next(group.iter(f"{SVG}path"))
+            numbers = [float(number) for number in re.findall(r"-?[0-9.]+", path.get("d", ""))]
+            xs, ys = numbers[::2], numbers[1::2]
+            found[group.findtext(f"{SVG}title", "")] = (min(xs), min(ys), max(xs), max(ys))
+    return found
 
 
 def test_no_two_nodes_overlap_and_edges_lead_downwards(deep: Program, looped: Model) -> None:
     for program in (deep, looped.program):
         found = graph(anatomy(program))
-        layout = arranged(found, {node.place: 100.0 for node in found.nodes})
-        rows: dict[int, list[float]] = {}
-        for node in found.nodes:
-            rows.setdefault(layout.layer[node.place, -1], []).append(layout.x[node.place, -1])
-        for row in rows.values():
-            assert all(b - a >= 100 + GAP - 1e-6 for a, b in zip(sorted(row), sorted(row)[1:], strict=False))
+        placed = boxes(ElementTree.fromstring(picture(anatomy(program))))
+        assert len(placed) == len(found.boxes)
+        for one, other in combinations(placed.values(), 2):
+            assert one[2] < other[0] or other[2] < one[0] or one[3] < other[1] or other[3] < one[1]
         for edge in found.edges:
             if not edge.back:
-                assert layout.layer[edge.source, -1] < layout.layer[edge.target, -1]
-                assert layout.routes[edge.source, edge.target][-1] == (edge.target, -1)
+                assert placed[name_of(edge.source)][3] < placed[name_of(edge.target)][1]
+
+
+def test_without_graphviz_the_picture_is_refused_in_a_sentence(looped: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name, path=None: None)
+    with pytest.raises(ProgramError, match="a picture needs Graphviz; pip install graphviz-pure"):
+        picture(anatomy(looped.program))
 
 
 def test_a_stranger_s_names_stay_text(looped: Model) -> None:

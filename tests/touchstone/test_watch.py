@@ -20,8 +20,7 @@ from rollup.types import Duration
 from tests.e2e.lies import PROGRAMS
 from tests.e2e.network import TERMS, Network
 from touchstone.services.watch import REMEMBER, checks_of, run, watcher_of
-from touchstone.settings.settings import ChainSettings, WatchSettings
-from touchstone.settings.settings import Mode as SettingsMode
+from touchstone.settings.settings import ChainSettings, ModeName, WatchSettings
 
 PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
 ID = "0x" + PROGRAM.id.hex()
@@ -36,7 +35,7 @@ def network() -> Network:
 def made(network: Network, tmp_path: Path) -> Iterator[WatcherService]:
     settings = WatchSettings(
         chain=ChainSettings(finality="12", max_lag=90.0),
-        mode=SettingsMode.DEFEND,
+        mode=ModeName.DEFEND,
         model_ids=(ID,),
         models_from="http://127.0.0.1:9",
         traces=("http://127.0.0.1:9/", "http://127.0.0.1:8"),

@@ -10,6 +10,8 @@ import click
 
 from touchstone.cli.admin import admin
 from touchstone.cli.claims import claims
+from touchstone.cli.demo import demo
+from touchstone.cli.deploy import deploy
 from touchstone.cli.devnet import chain, devnet, seed
 from touchstone.cli.disputes import disputes
 from touchstone.cli.generate import generate
@@ -17,12 +19,8 @@ from touchstone.cli.group import Group
 from touchstone.cli.ledger import ledger
 from touchstone.cli.lie import lie
 from touchstone.cli.model import model
-from touchstone.cli.ops import deploy
-from touchstone.cli.prover import prover
-from touchstone.cli.sequencer import sequencer
-from touchstone.cli.story import demo
+from touchstone.cli.services import prover, sequencer, watch
 from touchstone.cli.user import claim, infer
-from touchstone.cli.watch import watch
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -73,7 +73,10 @@ def seed(folder: Path, settings: AdminSettings, wait: float) -> None:
     default=Path(".devnet"),
     show_default=True,
     metavar="FOLDER",
-    help="Keeps the lowered models and what was compiled; all else in it begins anew.",
+    help="Keeps the lowered models and what was compiled; all else in it begins anew, unless --keep is given.",
+)
+@click.option(
+    "--keep", is_flag=True, help="Go on with the chain, claims and tokens of the last --keep, if any. Needs --anvil."
 )
 @click.option(
     "--liar", is_flag=True, help="Also run a claimant that lies now and then, so that there are disputes to see."
@@ -87,6 +90,7 @@ def seed(folder: Path, settings: AdminSettings, wait: float) -> None:
 def devnet(
     use_anvil: bool,
     data: Path,
+    keep: bool,
     liar: bool,
     chain_port: int,
     public_port: int,
@@ -105,4 +109,4 @@ def devnet(
         click.echo(f"{name:9} | {line}")
 
     ports = Ports(chain_port, public_port, admin_port, prover_port, watcher_port, guard_port)
-    Devnet(data, ports, use_anvil, liar, say).run()
+    Devnet(data, ports, use_anvil, liar, say, keep).run()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from rollup.errors import MoveError
-from touchstone.cli.admin import Amount
 from touchstone.cli.group import Group
+from touchstone.cli.params import AmountParam
 from touchstone.settings.options import options
 from touchstone.settings.settings import ChainSettings
 
@@ -34,7 +34,7 @@ def show(settings: ChainSettings) -> None:
 
 
 @ledger.command()
-@click.argument("amount", type=Amount())
+@click.argument("amount", type=AmountParam())
 @options(ChainSettings)
 def deposit(settings: ChainSettings, amount: int) -> None:
     """Move AMOUNT ("0.1 ether", or wei) from the account into its free balance, for claims."""
@@ -45,7 +45,7 @@ def deposit(settings: ChainSettings, amount: int) -> None:
 
 
 @ledger.command()
-@click.argument("amount", type=Amount())
+@click.argument("amount", type=AmountParam())
 @options(ChainSettings)
 def fund(settings: ChainSettings, amount: int) -> None:
     """Move AMOUNT ("0.1 ether", or wei) from the account into its earnings, for challenges."""
@@ -56,7 +56,7 @@ def fund(settings: ChainSettings, amount: int) -> None:
 
 
 @ledger.command()
-@click.argument("amount", type=Amount())
+@click.argument("amount", type=AmountParam())
 @options(ChainSettings)
 def redeposit(settings: ChainSettings, amount: int) -> None:
     """Make AMOUNT of the earnings free balance."""
@@ -67,7 +67,7 @@ def redeposit(settings: ChainSettings, amount: int) -> None:
 
 
 @ledger.command()
-@click.argument("amount", type=Amount(), required=False)
+@click.argument("amount", type=AmountParam(), required=False)
 @options(ChainSettings)
 def withdraw(settings: ChainSettings, amount: int | None) -> None:
     """Move AMOUNT of the earnings, or all of them, to the account."""
@@ -80,7 +80,7 @@ def withdraw(settings: ChainSettings, amount: int | None) -> None:
 
 
 @ledger.command()
-@click.argument("amount", type=Amount(), required=False)
+@click.argument("amount", type=AmountParam(), required=False)
 @options(ChainSettings)
 def announce(settings: ChainSettings, amount: int | None) -> None:
     """Announce that AMOUNT of the free balance, or all of it, will leave. It replaces what was announced before; 0 takes it back.
@@ -137,7 +137,7 @@ def release(settings: ChainSettings) -> None:
 
 
 @ledger.command()
-@click.argument("amount", type=Amount(), default="10 ether")
+@click.argument("amount", type=AmountParam(), default="10 ether")
 @options(ChainSettings)
 def faucet(settings: ChainSettings, amount: int) -> None:
     """Give the account AMOUNT from an account that development chains fund (`touchstone chain`, anvil); no other chain has it."""

@@ -219,7 +219,7 @@ class Network:
             for receipt in self.watcher.costs.of(story.claim_id):
                 for event in receipt.events:
                     if isinstance(event, Convicted) and event.rule is not Rule.TIMEOUT:
-                        own = self.watcher.checked[story.claim_id].finding.trace
+                        own = self.watcher.checked.use(story.claim_id)
                         assert own is not None
                         known = theirs(self.watcher.book, self.program, story.claim_id, self.traces)
                         _, outputs = self.watcher.book.data_of(story.claim_id)

@@ -19,7 +19,7 @@ from touchstone.settings.settings import DeploySettings
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlannedDeployment:
     """What would be deployed where. ``development``: no money is real, so that dangers are told and not refused."""
 
     terms: Terms
@@ -28,7 +28,7 @@ class Plan:
     development: bool
 
     @classmethod
-    def make(cls, settings: DeploySettings, parameters: Path, output: Path, development: bool) -> Plan:
+    def make(cls, settings: DeploySettings, parameters: Path, output: Path, development: bool) -> PlannedDeployment:
         """Raises SettingsError for dangerous parameters, or a file that is in the way."""
         terms = Terms.load(parameters)
         fees = FeePolicy(cap=settings.fee_cap, priority=min(settings.priority_fee, settings.fee_cap))

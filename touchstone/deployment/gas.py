@@ -13,20 +13,20 @@ from rollup.form.encoding import MAX_DEPTH
 
 
 @dataclass(frozen=True)
-class Gas:
+class GasCost:
     """One amount by both price lists: Prague's, and EIP-7976's, where a byte of calldata costs 64 gas at least."""
 
     prague: int
     eip7976: int
 
-    def __add__(self, other: Gas) -> Gas:
-        return Gas(self.prague + other.prague, self.eip7976 + other.eip7976)
+    def __add__(self, other: GasCost) -> GasCost:
+        return GasCost(self.prague + other.prague, self.eip7976 + other.eip7976)
 
-    def __sub__(self, other: Gas) -> Gas:
-        return Gas(self.prague - other.prague, self.eip7976 - other.eip7976)
+    def __sub__(self, other: GasCost) -> GasCost:
+        return GasCost(self.prague - other.prague, self.eip7976 - other.eip7976)
 
-    def __mul__(self, times: int) -> Gas:
-        return Gas(times * self.prague, times * self.eip7976)
+    def __mul__(self, times: int) -> GasCost:
+        return GasCost(times * self.prague, times * self.eip7976)
 
     @property
     def most(self) -> int:
@@ -42,37 +42,38 @@ class Gas:
 MEASURED_DEPTH = 20
 """Levels of the trace tree in which the disputes below were played."""
 
-SELECTS: Mapping[int, Gas] = {
-    1: Gas(1_066_857, 1_066_857),
-    2: Gas(551_006, 551_006),
-    3: Gas(403_618, 403_618),
-    4: Gas(304_456, 304_456),
-    5: Gas(255_690, 255_690),
-    6: Gas(255_674, 255_674),
+SELECTS: Mapping[int, GasCost] = {
+    1: GasCost(1_066_857, 1_066_857),
+    2: GasCost(551_006, 551_006),
+    3: GasCost(403_618, 403_618),
+    4: GasCost(304_456, 304_456),
+    5: GasCost(255_690, 255_690),
+    6: GasCost(255_674, 255_674),
 }
 """By arity: all selections of one dispute."""
 
-REVEALS: Mapping[int, Gas] = {
-    1: Gas(983_216, 983_216),
-    2: Gas(516_560, 516_560),
-    3: Gas(389_665, 389_665),
-    4: Gas(326_495, 326_495),
-    5: Gas(332_040, 379_936),
-    6: Gas(405_805, 533_245),
+REVEALS: Mapping[int, GasCost] = {
+    1: GasCost(983_216, 983_216),
+    2: GasCost(516_560, 516_560),
+    3: GasCost(389_665, 389_665),
+    4: GasCost(326_495, 326_495),
+    5: GasCost(332_040, 379_936),
+    6: GasCost(405_805, 533_245),
 }
 """By arity: all revelations of nodes in one dispute."""
 
-CHALLENGE = Gas(128_752, 128_752)
-TRACE_ROOT = Gas(70_979, 70_979)
-REVEAL_LEAF = Gas(68_880, 94_984)
-DESCEND = Gas(119_896, 119_896)
-PARTIALS = Gas(68_970, 111_368)
+CHALLENGE = GasCost(128_752, 128_752)
+TRACE_ROOT = GasCost(70_979, 70_979)
+REVEAL_LEAF = GasCost(68_880, 94_984)
+DESCEND = GasCost(119_896, 119_896)
+PARTIALS = GasCost(68_970, 111_368)
 """64 partial results with their positions."""
-NARROW = Gas(59_015, 119_560)
-PROOF = Gas(GAS_LIMIT, GAS_LIMIT_7976)
+NARROW = GasCost(59_015, 119_560)
+PROOF = GasCost(GAS_LIMIT, GAS_LIMIT_7976)
 """The largest proof of a program that passes the audit; going inside an element shows as much of the op at most."""
-TIMEOUT = Gas(87_265, 87_265)
-CLAIM = Gas(77_348, 111_603)
+TIMEOUT = GasCost(347_397, 347_397)
+"""Of a challenger who lets as many accounts open nodes as one game can have to pay."""
+CLAIM = GasCost(77_348, 111_603)
 """A claim in a batch."""
 
 DEEPEST = 2 * MAX_DEPTH
@@ -88,8 +89,8 @@ class DisputeGas:
 
     rounds: int
     levels: int
-    selects: Gas
-    reveals: Gas
+    selects: GasCost
+    reveals: GasCost
 
     @property
     def challenger_moves(self) -> int:
@@ -102,19 +103,19 @@ class DisputeGas:
         return 1 + self.rounds + 1 + self.levels
 
     @property
-    def challenger(self) -> Gas:
+    def challenger(self) -> GasCost:
         """What a challenger pays that wins by proof."""
-        return reduce(Gas.__add__, [CHALLENGE, self.selects, PROOF, NARROW * (self.levels - 1), PROOF])
+        return reduce(GasCost.__add__, [CHALLENGE, self.selects, PROOF, NARROW * (self.levels - 1), PROOF])
 
     @property
-    def defender(self) -> Gas:
+    def defender(self) -> GasCost:
         """What a defender pays that answers everything and collects the timeout of a challenger who goes silent."""
-        return reduce(Gas.__add__, [TRACE_ROOT, self.reveals, REVEAL_LEAF, PARTIALS * self.levels, TIMEOUT])
+        return reduce(GasCost.__add__, [TRACE_ROOT, self.reveals, REVEAL_LEAF, PARTIALS * self.levels, TIMEOUT])
 
     @property
-    def reveal(self) -> Gas:
+    def reveal(self) -> GasCost:
         """What one revelation costs."""
-        return Gas(-(-self.reveals.prague // self.rounds), -(-self.reveals.eip7976 // self.rounds))
+        return GasCost(-(-self.reveals.prague // self.rounds), -(-self.reveals.eip7976 // self.rounds))
 
 
 def dispute(arity: int, depth: int, levels: int = MOST_LEVELS) -> DisputeGas:
@@ -124,7 +125,7 @@ def dispute(arity: int, depth: int, levels: int = MOST_LEVELS) -> DisputeGas:
     arity = min(arity, max(SELECTS))
     rounds, measured = -(-depth // arity) + 1, -(-MEASURED_DEPTH // arity)
 
-    def scaled(total: Gas) -> Gas:
-        return Gas(-(-total.prague * rounds // measured), -(-total.eip7976 * rounds // measured))
+    def scaled(total: GasCost) -> GasCost:
+        return GasCost(-(-total.prague * rounds // measured), -(-total.eip7976 * rounds // measured))
 
     return DisputeGas(rounds, levels, scaled(SELECTS[arity]), scaled(REVEALS[arity]))

@@ -21,8 +21,9 @@ from rollup.errors import ChainError, SettingsError
 from rollup.settings import MAX_ARITY, Parameters
 from rollup.types import Duration
 from touchstone.deployment import gas
-from touchstone.deployment.gas import Gas
-from touchstone.settings.sources import Section, read
+from touchstone.deployment.gas import GasCost
+from touchstone.settings.section import Section
+from touchstone.settings.sources import read
 from touchstone.settings.units import GWEI, Wei, WholeSeconds, show_seconds, show_wei
 
 DEVELOPMENT_CHAINS = frozenset({1337, 31337})
@@ -109,8 +110,8 @@ class Attack:
     """
 
     name: str
-    attacker: Gas
-    defender: Gas
+    attacker: GasCost
+    defender: GasCost
     paid: int
     stolen: int = 0
 

@@ -20,7 +20,7 @@ from rollup.errors import ServiceError, SettingsError
 from rollup.files import write_file, writing
 from touchstone.devnet import PUBLISHED_PORT
 from touchstone.devnet.plan import MODELS, Places, anvil, commands, secrets
-from touchstone.devnet.processes import Process, Processes, Stopped
+from touchstone.devnet.processes import Child, Processes, Stopped
 
 PARAMETERS = Path(__file__).with_name("params.toml")
 PATIENCE = 300.0
@@ -49,13 +49,19 @@ class Ports:
 
 class Devnet:
     """``data``: keeps the lowered models and what was compiled; everything else in it begins anew with every start, as the chain
-    does.
+    does, unless ``keep``: then anvil writes its chain into it, and the next start goes on from there. Raises SettingsError for
+    ``keep`` without anvil.
     """
 
-    def __init__(self, data: Path, ports: Ports, use_anvil: bool, liar: bool, say: Say) -> None:
+    def __init__(self, data: Path, ports: Ports, use_anvil: bool, liar: bool, say: Say, keep: bool = False) -> None:
+        if keep and not use_anvil:
+            raise SettingsError(
+                "the chain that comes along lives in memory alone and forgets everything when it ends; --keep needs --anvil"
+            )
         self._data, self._anvil, self._liar, self._say = data, use_anvil, liar, say
         self._ports = _resolved(ports)
         self._state = data / "state"
+        self._kept = self._state / "chain.json" if keep else None
         self._processes = Processes(say)
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("TOUCHSTONE_")}
         # Lines come as they are written, not when a buffer is full.
@@ -101,7 +107,12 @@ class Devnet:
             self._processes.stop()
 
     def _prepare(self) -> dict[str, str]:
-        """An empty state folder; new tokens, which nobody but the owner of the folder can read."""
+        """An empty state folder, with new tokens, which nobody but the owner of the folder can read; or the last time's."""
+        tokens_file = self._state / "tokens.env"
+        if self._kept is not None and self._kept.exists() and tokens_file.exists():
+            self._say("devnet", "goes on with the chain, the claims, the deployment and the tokens of the last time")
+            (self._state / "network.json").unlink(missing_ok=True)
+            return _with_admin(dict(line.split("=", 1) for line in tokens_file.read_text().split()))
         if self._state.exists():
             self._say(
                 "devnet", "begins anew: the chain, the claims, the deployment and the tokens of the last time are gone"
@@ -110,21 +121,19 @@ class Devnet:
         tokens = {name: randomness.token_urlsafe(24) for name in TOKENS}
         with writing(self._state):
             self._state.mkdir(parents=True)
-            file = self._state / "tokens.env"
-            file.touch(mode=0o600)
-            file.write_text("".join(f"{name}={value}\n" for name, value in tokens.items()))
+            tokens_file.touch(mode=0o600)
+            tokens_file.write_text("".join(f"{name}={value}\n" for name, value in tokens.items()))
             # By itself, for --token-file.
             own = self._state / "admin-token"
             own.touch(mode=0o600)
             own.write_text(tokens["TOUCHSTONE_ADMIN_OWN_TOKEN"] + "\n")
-        tokens["TOUCHSTONE_ADMIN_TOKEN"] = tokens["TOUCHSTONE_ADMIN_OWN_TOKEN"]
-        return tokens
+        return _with_admin(tokens)
 
     def _start(self, tokens: Mapping[str, str]) -> None:
         places = self._places
         argv = commands(places)
 
-        def start(name: str, once: bool = False) -> Process:
+        def start(name: str, once: bool = False) -> Child:
             return self._touchstone(name, argv[name], secrets(name, tokens), once)
 
         self._chain()
@@ -157,12 +166,13 @@ class Devnet:
             raise SettingsError(
                 "there is no anvil on PATH nor in contracts/node_modules; run npm ci there, or leave out --anvil"
             )
-        self._processes.start("anvil", [found, *anvil(LOCAL, port)[1:]], self._environ)
+        kept = None if self._kept is None else str(self._kept)
+        self._processes.start("anvil", [found, *anvil(LOCAL, port, kept)[1:]], self._environ)
 
-    def _touchstone(self, name: str, arguments: list[str], secret: Mapping[str, str], once: bool = False) -> Process:
+    def _touchstone(self, name: str, arguments: list[str], secret: Mapping[str, str], once: bool = False) -> Child:
         return self._python(name, ["-m", "touchstone.cli", *arguments], secret, once)
 
-    def _python(self, name: str, arguments: list[str], secret: Mapping[str, str], once: bool = False) -> Process:
+    def _python(self, name: str, arguments: list[str], secret: Mapping[str, str], once: bool = False) -> Child:
         return self._processes.start(name, [sys.executable, *arguments], self._environ | dict(secret), once)
 
     def _announce(self, tokens: Mapping[str, str], seconds: float) -> None:
@@ -192,6 +202,11 @@ class Devnet:
             "Ctrl-C stops it",
         ):
             self._say("devnet", line)
+
+
+def _with_admin(tokens: Mapping[str, str]) -> dict[str, str]:
+    """The tokens, and the one by which `seed` offers its models."""
+    return {**tokens, "TOUCHSTONE_ADMIN_TOKEN": tokens["TOUCHSTONE_ADMIN_OWN_TOKEN"]}
 
 
 def _resolved(ports: Ports) -> Ports:

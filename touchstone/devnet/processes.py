@@ -28,7 +28,7 @@ Check = Callable[[], bool]
 
 
 @dataclass
-class Process:
+class Child:
     """One child. ``once``: it ends by itself."""
 
     name: str
@@ -46,7 +46,7 @@ class Processes:
     """``say`` gets a process's name and a line of its output. Not for several threads but for ``stop``."""
 
     say: Say
-    _running: list[Process] = field(default_factory=list)
+    _running: list[Child] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def stop_on_signals(self) -> None:
@@ -54,7 +54,7 @@ class Processes:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop.set())
 
-    def start(self, name: str, argv: Sequence[str], environ: Mapping[str, str], once: bool = False) -> Process:
+    def start(self, name: str, argv: Sequence[str], environ: Mapping[str, str], once: bool = False) -> Child:
         """Start a child in a session of its own: a terminal's Ctrl-C reaches it through us, in order."""
         popen = subprocess.Popen(
             [sys.executable, "-S", "-E", str(LEASH), str(os.getpid()), *argv],
@@ -66,7 +66,7 @@ class Processes:
         )
         reader = threading.Thread(target=self._forward, args=(name, popen), name=f"output of {name}", daemon=True)
         reader.start()
-        process = Process(name, popen, once, reader)
+        process = Child(name, popen, once, reader)
         self._running.append(process)
         return process
 
@@ -85,7 +85,7 @@ class Processes:
             if self._stop.wait(LOOK):
                 raise Stopped
 
-    def wait_for(self, process: Process, seconds: float) -> None:
+    def wait_for(self, process: Child, seconds: float) -> None:
         """Until a process that ends by itself has done so; raises ServiceError if it failed."""
         self.wait_until(lambda: process.popen.poll() is not None, f"the end of {process.name}", seconds)
         self.look()
@@ -119,7 +119,7 @@ class Processes:
                 self._ended(process, deadline)
         self._running = []
 
-    def _ended(self, process: Process, deadline: float) -> None:
+    def _ended(self, process: Child, deadline: float) -> None:
         try:
             process.popen.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -129,7 +129,7 @@ class Processes:
         process.reader.join(1)
 
 
-def _signal(process: Process, number: signal.Signals) -> None:
+def _signal(process: Child, number: signal.Signals) -> None:
     """To all of its session: a node may have children of its own."""
     if process.popen.poll() is None:
         os.killpg(process.popen.pid, number)

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rollup.errors import LoweringError
+from rollup.errors import LoweringError, TouchstoneError
 
 
-class Tokens(Protocol):
+class TokenizerLike(Protocol):
     """Text as token ids and back. ``prefix``: the tokens that stand in front of every text."""
 
     @property
@@ -27,13 +27,13 @@ class Language(Protocol):
     """What samples of a language model are made with."""
 
     @property
-    def tokenizer(self) -> Tokens: ...
+    def tokenizer(self) -> TokenizerLike: ...
 
     def claim_input(self, prompt: Sequence[int], answer: Sequence[int], size: int) -> tuple[Any, ...]: ...
 
 
 @dataclass(frozen=True)
-class Port:
+class ModelInput:
     """An input as the model's file declares it; a dimension that is a name takes the size of the samples."""
 
     name: str
@@ -55,7 +55,7 @@ class Origin:
     source: str
     name: str
     fn: Callable[..., Any]
-    inputs: tuple[Port, ...] | None = None
+    inputs: tuple[ModelInput, ...] | None = None
     outputs: tuple[str, ...] | None = None
     language: Language | None = None
 
@@ -87,10 +87,19 @@ def function(name: str) -> Callable[..., Any]:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise LoweringError(f"{name!r} names no function ({error}); write it as package.module:function") from None
+    except TouchstoneError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise LoweringError(f"{module} fails when it is imported ({said(error)}); correct it there") from None
     if not callable(found):
         raise LoweringError(f"{name!r} is a {type(found).__name__}; name a function of the model's inputs")
     result: Callable[..., Any] = found
     return result
+
+
+def said(error: BaseException) -> str:
+    """An exception in one line."""
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
 
 
 def opened(source: str, fixed: Mapping[str, Any] | None = None) -> Origin:
@@ -112,14 +121,14 @@ def opened(source: str, fixed: Mapping[str, Any] | None = None) -> Origin:
             graph = graph.fixed(**fixed) if fixed else graph
         except ValueError as error:
             raise LoweringError(f"an input of {source} can't be fixed to what was given ({error})") from None
-        ports = tuple(Port(one.name, np.dtype(one.dtype), one.shape) for one in graph.inputs)
+        ports = tuple(ModelInput(one.name, np.dtype(one.dtype), one.shape) for one in graph.inputs)
         return Origin(source, path.stem, graph.fn, ports, tuple(one.name for one in graph.outputs))
     if path.suffix.lower() == ".gguf":
         from prover import load_gguf
 
         language = load_gguf(path)
-        tokens = Port("tokens", np.dtype(np.int32), ("N",))
-        lengths = tuple(Port(name, np.dtype(np.int32), ()) for name in ("prompt", "length"))
+        tokens = ModelInput("tokens", np.dtype(np.int32), ("N",))
+        lengths = tuple(ModelInput(name, np.dtype(np.int32), ()) for name in ("prompt", "length"))
         return Origin(source, path.stem, language.fn, (tokens, *lengths), None, language)
     if ":" not in source:
         raise LoweringError(

@@ -12,7 +12,7 @@ import numpy as np
 from prover.lowering.formats import is_real
 from rollup.errors import LoweringError, TouchstoneError
 from touchstone.models.arrays import read_npz
-from touchstone.models.origins import Language, Origin, Port, function
+from touchstone.models.origins import Language, ModelInput, Origin, function, said
 
 Array = np.ndarray
 Sample = tuple[Any, ...]
@@ -131,7 +131,7 @@ def _require_taken(origin: Origin, source: str, row: Sample) -> None:
         raise
     except Exception as error:
         raise LoweringError(
-            f"{origin.source} fails on a sample of {source} ({_said(error)}); give arrays of the number, shapes and dtypes that it takes"
+            f"{origin.source} fails on a sample of {source} ({said(error)}); give arrays of the number, shapes and dtypes that it takes"
         ) from error
 
 
@@ -156,16 +156,11 @@ def _called(name: str) -> Any:
         raise
     except Exception as error:
         raise LoweringError(
-            f"{name} fails ({_said(error)}); give a function that takes no arguments and returns one array per input"
+            f"{name} fails ({said(error)}); give a function that takes no arguments and returns one array per input"
         ) from error
 
 
-def _said(error: Exception) -> str:
-    """An exception in one line."""
-    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
-
-
-def _ordered(source: str, given: Mapping[str, Array], inputs: Sequence[Port] | None) -> list[Array]:
+def _ordered(source: str, given: Mapping[str, Array], inputs: Sequence[ModelInput] | None) -> list[Array]:
     """The arrays in the order of the model's inputs: by name if they have the inputs' names, else as they come."""
     if inputs is None:
         return list(given.values())
@@ -180,7 +175,7 @@ def _ordered(source: str, given: Mapping[str, Array], inputs: Sequence[Port] | N
     return list(given.values())
 
 
-def _fitted(source: str, column: Array, port: Port) -> Array:
+def _fitted(source: str, column: Array, port: ModelInput) -> Array:
     """Samples of an input as its file declares it.
 
     A first dimension of size one, or of no fixed size, may be left out of the samples: it is the batch that a sample is alone in.

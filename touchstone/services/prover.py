@@ -66,7 +66,7 @@ class ProverOptions:
     fetching: FetchLimits = field(default_factory=FetchLimits)
 
 
-class Prover:
+class ProverService:
     """All parts of one prover, and the two loops that move them. ``app`` is its HTTP."""
 
     def __init__(
@@ -215,7 +215,7 @@ def run(settings: ProverSettings) -> None:
     if settings.cache is not None:
         made(settings.cache)
     signer = signer_of(settings.chain)
-    prover = Prover(
+    prover = ProverService(
         client_of(settings.chain, signer),
         signer,
         ProverOptions(

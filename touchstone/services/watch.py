@@ -19,8 +19,7 @@ from rollup.l1.node.finality import Finality
 from rollup.service.web import serve
 from rollup.types import Duration, ModelId, Root
 from touchstone.services.l1 import client_of, log_as, signer_of, web_limits
-from touchstone.settings.settings import Mode as SettingsMode
-from touchstone.settings.settings import WatchSettings
+from touchstone.settings.settings import ModeName, WatchSettings
 
 REMEMBER = Duration(3600)
 """Seconds for which a claim is remembered after its challenge period, if it is settled."""
@@ -60,7 +59,7 @@ def run(settings: WatchSettings) -> None:
     if settings.cache is not None:
         made(settings.cache)
     # Whoever only watches sends nothing, and needs no account.
-    signer = None if settings.mode is SettingsMode.WATCH else signer_of(settings.chain)
+    signer = None if settings.mode is ModeName.WATCH else signer_of(settings.chain)
     service = watcher_of(settings, client_of(settings.chain, signer))
     server = serve(service.app, settings.host, settings.port)
     try:

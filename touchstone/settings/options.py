@@ -9,10 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import click
-from pydantic import SecretStr
-from pydantic.fields import FieldInfo
 
-from touchstone.settings.sources import CONFIG, Entry, Kind, Section, entries, load, parts_of, written
+from touchstone.settings.section import Section, Setting, TextKind, settings_of
+from touchstone.settings.sources import CONFIG, load
 
 
 def options(section: type[Section]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -21,13 +20,13 @@ def options(section: type[Section]) -> Callable[[Callable[..., Any]], Callable[.
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def loaded(*args: Any, **given: Any) -> Any:
-            flags = {name: given.pop(name) for name in [entry.parameter for entry in shown_entries]}
+            flags = {name: given.pop(name) for name in [one.parameter for one in flagged]}
             config = given.pop("setting_config")
             return command(*args, settings=load(section, flags, config=config), **given)
 
         decorated: Callable[..., Any] = loaded
-        for entry in reversed(shown_entries):
-            decorated = SettingOption.decorate(entry)(decorated)
+        for one in reversed(flagged):
+            decorated = SettingOption.decorate(one)(decorated)
         return click.option(
             "--config",
             "setting_config",
@@ -37,7 +36,7 @@ def options(section: type[Section]) -> Callable[[Callable[..., Any]], Callable[.
             help=f"TOML file with settings.  [env {CONFIG}]",
         )(decorated)
 
-    shown_entries = [entry for entry in entries(section) if not entry.secret]
+    flagged = [one for one in settings_of(section) if not one.secret]
     return decorate
 
 
@@ -45,42 +44,43 @@ class SettingOption(click.Option):
     """A flag that stands for a setting; docs/settings.md describes it."""
 
     @classmethod
-    def decorate(cls, entry: Entry) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        notes = f"[env {entry.env}" + (f"; default {entry.default}" if entry.default is not None else "") + "]"
-        common: dict[str, Any] = {"cls": cls, "default": None, "help": f"{entry.help}  {notes}"}
-        if entry.boolean:
-            return click.option(f"{entry.flag}/--no-{entry.flag[2:]}", entry.parameter, **common)
-        if entry.many:
+    def decorate(cls, one: Setting) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        notes = f"[env {one.env}" + (f"; default {one.default}" if one.default is not None else "") + "]"
+        common: dict[str, Any] = {"cls": cls, "default": None, "help": f"{one.help}  {notes}"}
+        if one.boolean:
+            return click.option(f"{one.flag}/--no-{one.flag[2:]}", one.parameter, **common)
+        if one.many:
             common |= {"multiple": True}
-        return click.option(entry.flag, entry.parameter, metavar=entry.metavar, **common)
+        return click.option(one.flag, one.parameter, metavar=one.metavar, **common)
 
 
 def shown(settings: Section) -> dict[str, Any]:
     """The effective settings for people's eyes: secrets as "set" or "not set", URLs without what may be a key."""
     found: dict[str, Any] = {}
-    for name, info in type(settings).model_fields.items():
-        value = getattr(settings, name)
-        if isinstance(value, Section):
-            found[name] = shown(value)
-        elif SecretStr in parts_of(info.annotation):
-            found[name] = "not set" if value is None else "set"
-        else:
-            kind = Kind((info.json_schema_extra or {}).get("kind", "text"))  # type: ignore[union-attr, arg-type]
-            texts = [_masked(text, kind) for text in (value if isinstance(value, tuple) else (value,))]
-            found[name] = texts if isinstance(value, tuple) else None if value is None else _shown(info, texts[0])
+    for one in settings_of(type(settings)):
+        inner, section = found, settings
+        for name in one.path:
+            inner, section = inner.setdefault(name, {}), getattr(section, name)
+        value = getattr(section, one.name)
+        if one.secret:
+            inner[one.name] = "not set" if value is None else "set"
+        elif not one.file:
+            inner[one.name] = _shown(one, value)
     return found
 
 
-def _shown(info: FieldInfo, value: Any) -> Any:
-    return value if isinstance(value, bool) else written(info, value)
+def _shown(one: Setting, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_masked(text, one.kind) for text in value]
+    return value if value is None or isinstance(value, bool) else one.written(_masked(value, one.kind))
 
 
-def _masked(value: Any, kind: Kind) -> Any:
-    if kind is Kind.TEXT or value is None:
+def _masked(value: Any, kind: TextKind) -> Any:
+    if kind is TextKind.TEXT:
         return str(value) if isinstance(value, Path) else value
-    if kind is Kind.DATABASE and str(value).startswith("sqlite"):
+    if kind is TextKind.DATABASE and str(value).startswith("sqlite"):
         return value
     parts = urlsplit(str(value))
     host = parts.netloc.rpartition("@")[2]
-    tail = parts.path if kind is Kind.DATABASE else "/..." if parts.path.strip("/") or parts.query else ""
+    tail = parts.path if kind is TextKind.DATABASE else "/..." if parts.path.strip("/") or parts.query else ""
     return urlunsplit((parts.scheme, ("***@" if "@" in parts.netloc else "") + host, tail, "", ""))

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from rollup.generated import settle
+from touchstone.settings.section import Section, settings_of
 from touchstone.settings.settings import (
     AdminSettings,
     ChainSettings,
@@ -16,7 +17,6 @@ from touchstone.settings.settings import (
     UserSettings,
     WatchSettings,
 )
-from touchstone.settings.sources import Section, entries
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "settings.md"
 
@@ -69,13 +69,13 @@ traces = ["http://127.0.0.1:8082"]
 
 def _table(section: type[Section], own_only: bool) -> str:
     rows = ["| flag | variable | key | default | meaning |", "|---|---|---|---|---|"]
-    for entry in entries(section):
-        if own_only and entry.path:
+    for one in settings_of(section):
+        if own_only and one.path:
             continue
-        flag = "" if entry.secret else f"`{entry.flag}`"
-        key = "" if entry.secret else f"`{entry.place}`"
-        default = "" if entry.default is None else f"`{entry.default}`"
-        rows.append(f"| {flag} | `{entry.env}` | {key} | {default} | {entry.help} |")
+        flag = "" if one.secret else f"`{one.flag}`"
+        key = "" if one.secret else f"`{one.place}`"
+        default = "" if one.default is None else f"`{one.default}`"
+        rows.append(f"| {flag} | `{one.env}` | {key} | {default} | {one.help} |")
     return "\n".join(rows) + "\n"
 
 
@@ -85,7 +85,7 @@ def page() -> str:
     for title, section in SHARED.items():
         parts.append(f"\n## {title}\n\n{section.__doc__}\n\n{_table(section, own_only=True)}")
     for command, section in COMMANDS.items():
-        shares = any(entry.path for entry in entries(section))
+        shares = any(one.path for one in settings_of(section))
         also = "Also all settings of the chain and of the log.\n\n" if shares else ""
         parts.append(f"\n## `{command}`\n\n{also}{_table(section, own_only=True)}")
     return "".join(parts)

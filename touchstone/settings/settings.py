@@ -13,30 +13,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from touchstone.settings.options import options, shown
-from touchstone.settings.sources import Kind, Section, load, setting
+from touchstone.settings.section import Section, TextKind, setting
 from touchstone.settings.units import Seconds, Size, Wei
-
-__all__ = [
-    "ALL",
-    "AdminSettings",
-    "ChainSettings",
-    "ClaimSettings",
-    "DeploySettings",
-    "KeySettings",
-    "LogLevel",
-    "LogSettings",
-    "LogStyle",
-    "Mode",
-    "ProverSettings",
-    "SequencerSettings",
-    "UserSettings",
-    "WatchSettings",
-    "WebSettings",
-    "load",
-    "options",
-    "shown",
-]
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -65,7 +43,7 @@ class LogStyle(StrEnum):
     JSON = "json"
 
 
-class Mode(StrEnum):
+class ModeName(StrEnum):
     """What a watcher does about what it sees; each does what the one before it does, too."""
 
     WATCH = "watch"
@@ -107,7 +85,7 @@ class KeySettings(Section):
 class ChainSettings(KeySettings):
     """Which L1, which deployment, which account, and what a transaction may cost."""
 
-    rpc: str = setting("http://127.0.0.1:8545", "JSON-RPC endpoint of the chain.", kind=Kind.URL)
+    rpc: str = setting("http://127.0.0.1:8545", "JSON-RPC endpoint of the chain.", kind=TextKind.URL)
     deployment: Path = setting(Path("deployment.json"), "File that `touchstone deploy` wrote.")
     finality: FinalityName = setting(
         "finalized",
@@ -175,12 +153,12 @@ class SequencerSettings(WebSettings):
     database: str = setting(
         "sqlite:///touchstone.db",
         "SQLAlchemy URL of the database: SQLite, or PostgreSQL as postgresql+psycopg://user@host/name.",
-        kind=Kind.DATABASE,
+        kind=TextKind.DATABASE,
     )
     database_password: SecretStr | None = setting(None, "Password of the database's user, kept out of the URL.")
     models: Path = setting(Path("models"), "Folder that holds the programs of the models that are served.")
     prover: str | None = setting(
-        None, "URL of the prover that answers /v1/infer; without one it is off.", kind=Kind.URL
+        None, "URL of the prover that answers /v1/infer; without one it is off.", kind=TextKind.URL
     )
     prover_token: SecretStr | None = setting(None, "Bearer token of the prover.", env="PROVER_TOKEN")
     prover_timeout: Seconds = setting(
@@ -219,7 +197,7 @@ class ProverSettings(WebSettings):
     models_from: str | None = setting(
         None,
         "URL of a sequencer; models that it serves are fetched, checked against their id and audited.",
-        kind=Kind.URL,
+        kind=TextKind.URL,
     )
     cache: Path | None = setting(
         None, "Folder for fetched programs, so that claims are defended also while the sequencer is away."
@@ -241,17 +219,19 @@ class WatchSettings(WebSettings):
     log: LogSettings = Field(default_factory=LogSettings)
 
     port: Port = setting(8083, "Port to listen on (health and metrics); 0 takes any free one.")
-    mode: Mode = setting(
-        Mode.CHALLENGE, "watch: checks and alerts; defend: also answers for right claims; challenge: also disputes."
+    mode: ModeName = setting(
+        ModeName.CHALLENGE, "watch: checks and alerts; defend: also answers for right claims; challenge: also disputes."
     )
     models: tuple[Path, ...] = setting((), "Folders of saved programs, one each.")
     model_ids: tuple[str, ...] = setting((), "Ids of models to watch; their programs are fetched from --models-from.")
     all_models: bool = setting(False, "Watch every registered model that --models-from serves.")
     models_from: str | None = setting(
-        None, "URL of a sequencer to fetch programs from; they are checked against their id and audited.", kind=Kind.URL
+        None,
+        "URL of a sequencer to fetch programs from; they are checked against their id and audited.",
+        kind=TextKind.URL,
     )
-    traces: tuple[str, ...] = setting((), "URLs of provers that publish their traces.", kind=Kind.URL)
-    webhook: str | None = setting(None, "URL that alerts are posted to.", kind=Kind.URL)
+    traces: tuple[str, ...] = setting((), "URLs of provers that publish their traces.", kind=TextKind.URL)
+    webhook: str | None = setting(None, "URL that alerts are posted to.", kind=TextKind.URL)
     webhook_token: SecretStr | None = setting(None, "Bearer token for the webhook.")
     cache: Path | None = setting(
         None, "Folder for programs, traces and notes that can be had again; without one, memory and temporary files."
@@ -277,7 +257,7 @@ class WatchSettings(WebSettings):
 class DeploySettings(KeySettings):
     """``touchstone deploy``: an endpoint and the account that pays; the parameters are in a file of their own."""
 
-    rpc: str = setting("http://127.0.0.1:8545", "JSON-RPC endpoint of the chain.", kind=Kind.URL)
+    rpc: str = setting("http://127.0.0.1:8545", "JSON-RPC endpoint of the chain.", kind=TextKind.URL)
     fee_cap: Wei = setting(500 * GWEI, "Highest fee per gas that is ever paid.", gt=0)
     priority_fee: Wei = setting(GWEI, "Priority fee per gas of a first try.", gt=0)
     timeout: Seconds = setting(20.0, "How long one request to the endpoint may take.", gt=0)
@@ -289,7 +269,7 @@ class AdminSettings(Section):
     table: ClassVar[str] = "admin"
     env: ClassVar[str] = "ADMIN_"
 
-    url: str = setting("http://127.0.0.1:8081", "URL of the admin API.", kind=Kind.URL)
+    url: str = setting("http://127.0.0.1:8081", "URL of the admin API.", kind=TextKind.URL)
     token: SecretStr | None = setting(None, "Bearer token of a role.")
     timeout: Seconds = setting(30.0, "How long one request may take.", gt=0)
 
@@ -300,7 +280,7 @@ class UserSettings(Section):
     table: ClassVar[str] = "client"
     env: ClassVar[str] = "CLIENT_"
 
-    url: str = setting("http://127.0.0.1:8080", "URL of the sequencer's public API.", env="URL", kind=Kind.URL)
+    url: str = setting("http://127.0.0.1:8080", "URL of the sequencer's public API.", env="URL", kind=TextKind.URL)
     timeout: Seconds = setting(60.0, "How long one request may take.", gt=0)
 
 

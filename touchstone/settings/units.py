@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
@@ -70,12 +71,6 @@ def size(given: Any) -> int:
     return int(value)
 
 
-Seconds = Annotated[float, BeforeValidator(seconds)]
-WholeSeconds = Annotated[int, BeforeValidator(whole_seconds)]
-Wei = Annotated[int, BeforeValidator(wei)]
-Size = Annotated[int, BeforeValidator(size)]
-
-
 def show_seconds(value: float) -> str:
     """The longest unit that divides it: 604800 is "7d"."""
     for unit in ("d", "h", "min"):
@@ -97,3 +92,19 @@ def show_size(value: int) -> str:
         if value and value % BYTES[unit] == 0:
             return f"{int(value // BYTES[unit])} {name}"
     return f"{value} B"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How a quantity is written: the word for it in a command's help, and a value in its handiest unit."""
+
+    metavar: str
+    show: Callable[[Any], str]
+
+
+DURATION, AMOUNT, SIZE = Unit("DURATION", show_seconds), Unit("AMOUNT", show_wei), Unit("SIZE", show_size)
+
+Seconds = Annotated[float, BeforeValidator(seconds), DURATION]
+WholeSeconds = Annotated[int, BeforeValidator(whole_seconds), DURATION]
+Wei = Annotated[int, BeforeValidator(wei), AMOUNT]
+Size = Annotated[int, BeforeValidator(size), SIZE]

@@ -19,7 +19,7 @@ from rollup.l1.events import Challenged, ClaimPosted
 from rollup.types import Root
 from tests.e2e.toy_program import toy_numbers, toy_program
 from tests.prover.service.stage import ETHER, TERMS, Stage, model_of_toy
-from touchstone.services.prover import Prover, ProverOptions
+from touchstone.services.prover import ProverOptions, ProverService
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def stage() -> Stage:
 
 
 @contextmanager
-def prover(stage: Stage, name: str = "prover", **options: Any) -> Iterator[Prover]:
+def prover(stage: Stage, name: str = "prover", **options: Any) -> Iterator[ProverService]:
     """A prover with the toy in both policies; its loops are not started, rounds are played by hand."""
-    made = Prover(
+    made = ProverService(
         stage.client(name), stage.chain.signer(name), ProverOptions(models_from="http://127.0.0.1:1", **options)
     )
     made.worker.hold(model_of_toy(), "toy")
@@ -41,7 +41,7 @@ def prover(stage: Stage, name: str = "prover", **options: Any) -> Iterator[Prove
         made.stop()
 
 
-def claim(one: Prover, stage: Stage, model: str, seed: int = 0) -> tuple[Made, Inclusion]:
+def claim(one: ProverService, stage: Stage, model: str, seed: int = 0) -> tuple[Made, Inclusion]:
     """Infer, and let somebody post it."""
     _, made = one.worker.infer(model, toy_numbers(seed))
     one.archive.keep(made)
@@ -117,7 +117,7 @@ def test_a_claim_whose_program_is_not_held_is_told(stage: Stage) -> None:
         old.round()
         assert "programs" not in old.health.problems()
     client, signer = stage.client(), stage.chain.signer("prover")
-    new = Prover(client, signer, ProverOptions(models_from="http://127.0.0.1:1"))
+    new = ProverService(client, signer, ProverOptions(models_from="http://127.0.0.1:1"))
     new.round()
     assert "can't be defended" in new.health.problems()["programs"]
     new.stop()
@@ -134,7 +134,7 @@ def test_a_claim_that_another_account_made_is_not_published(stage: Stage) -> Non
 def test_programs_come_from_folders_and_must_be_what_they_say(stage: Stage, tmp_path: Path) -> None:
     toy_program().save(tmp_path / "mine")
     client, signer = stage.client(), stage.chain.signer("prover")
-    one = Prover(client, signer, ProverOptions(folders=[tmp_path / "mine"]))
+    one = ProverService(client, signer, ProverOptions(folders=[tmp_path / "mine"]))
     assert "no model is held" in one.health.problems()["models"]
     one.start()
     try:
@@ -144,16 +144,16 @@ def test_programs_come_from_folders_and_must_be_what_they_say(stage: Stage, tmp_
         one.stop()
     (tmp_path / "mine" / "manifest.json").write_text("{}")
     with pytest.raises(EncodingError, match=r"manifest\.json"):
-        Prover(client, signer, ProverOptions(folders=[tmp_path / "mine"])).start()
+        ProverService(client, signer, ProverOptions(folders=[tmp_path / "mine"])).start()
     with pytest.raises(SettingsError, match="no models"):
-        Prover(client, signer, ProverOptions())
+        ProverService(client, signer, ProverOptions())
 
 
 def test_nothing_is_sent_and_nothing_promised_while_the_node_lags(stage: Stage) -> None:
     late = [1000.0]
     client = stage.client("prover")
     options = ProverOptions(models_from="http://127.0.0.1:1", deposit=ETHER, max_lag=60)
-    one = Prover(client, stage.chain.signer("prover"), options, wall=lambda: stage.chain.now() + late[0])
+    one = ProverService(client, stage.chain.signer("prover"), options, wall=lambda: stage.chain.now() + late[0])
     assert one.round() == [] and "1000 s old" in one.health.problems()["chain"]
     late[0] = 0.0
     assert [receipt.call for receipt in one.round()] == ["deposit"]

@@ -37,6 +37,11 @@ def test_what_does_not_fit_the_chain_is_named(client: L1Client, chain: EmbeddedC
     good = Deployment.of(client)
     with pytest.raises(ChainError, match="the deployment is on chain 1;"):
         replace(good, chain_id=1).client(chain)
+    for other in ({"block_hash": bytes(32)}, {"block": good.block - 1}):
+        with pytest.raises(ChainError, match=r"has another block \d+, .* another chain, or one that was begun anew"):
+            replace(good, **other).client(chain)
+    with pytest.raises(ChainError, match="lacks block 1000000, which the contract was deployed in"):
+        replace(good, block=1_000_000).client(chain)
     with pytest.raises(ChainError, match="there is no contract at"):
         replace(good, contract=client.account).client(chain)
     with pytest.raises(ChainError, match=r"has window 600, the deployment says 3600"):
@@ -52,6 +57,7 @@ DAMAGE: dict[str, Spoil] = {
     "nobody knows": lambda data: data.update(extra=1),
     "chain_id is not a whole number": lambda data: data.update(chain_id="1"),
     "block does not fit": lambda data: data.update(block=-1),
+    "block_hash is no hash": lambda data: data.update(block_hash="0x12"),
     "contract is no address": lambda data: data.update(contract="0x12"),
     "parameters is no object": lambda data: data.update(parameters=[]),
     "parameters.reward is not an amount of wei": lambda data: data["parameters"].update(reward=1),

@@ -12,6 +12,7 @@ from rollup.archive import unpack
 from rollup.client.views import model_view
 from rollup.documents.fields import read
 from rollup.documents.network import ParametersView
+from rollup.l1.deployment import Deployment
 from tests.sequencer.api.test_claims import problem
 from tests.sequencer.api.world import TERMS
 from touchstone.demo.digits import digits
@@ -50,6 +51,8 @@ def test_the_network_says_where_claims_count_and_on_which_terms(world):
     found = world.http.get("/v1/network").json()
     assert (found["chain_id"], found["contract"]) == (world.client.domain.chain_id, world.client.address)
     assert found["game"] == world.client.game_address
+    deployment = Deployment.of(world.client)
+    assert Deployment.from_json({name: value for name, value in found.items() if name != "game"}) == deployment
     assert read(ParametersView, found["parameters"]).value == TERMS
 
 

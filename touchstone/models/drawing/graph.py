@@ -23,7 +23,7 @@ Place = int
 
 
 @dataclass(frozen=True)
-class Node:
+class Box:
     """``kind``: input, product, reduction, map or group; ``lines``: what stands in it; ``output``: names of what it gives, if any."""
 
     place: Place
@@ -43,7 +43,7 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Block:
+class Frame:
     """Nodes that stand for several repetitions."""
 
     label: str
@@ -51,12 +51,12 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Graph:
+class Drawing:
     """Nodes in trace order, edges, and blocks of nodes that follow each other."""
 
-    nodes: tuple[Node, ...]
+    boxes: tuple[Box, ...]
     edges: tuple[Edge, ...]
-    blocks: tuple[Block, ...]
+    frames: tuple[Frame, ...]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class _Run:
         return self.start + place, repetition
 
 
-def graph(found: Anatomy) -> Graph:
+def graph(found: Anatomy) -> Drawing:
     """The graph of a well-formed program."""
     program = found.program
     runs = [
@@ -97,10 +97,10 @@ def graph(found: Anatomy) -> Graph:
     outputs = _outputs(program, lambda j: groups[shown(j)[0]])
     nodes = [*_inputs(program, outputs), *_nodes(found, kept, groups, outputs)]
     blocks = [
-        Block(run.label, tuple(dict.fromkeys(groups[j] for j in range(run.start, run.start + run.period))))
+        Frame(run.label, tuple(dict.fromkeys(groups[j] for j in range(run.start, run.start + run.period))))
         for run in runs
     ]
-    return Graph(tuple(nodes), tuple(edges), tuple(blocks))
+    return Drawing(tuple(nodes), tuple(edges), tuple(blocks))
 
 
 def _key(part: Part) -> str:
@@ -177,25 +177,25 @@ def _outputs(program: Program, node_of: Callable[[int], Place]) -> dict[Place, s
     return {place: ", ".join(mine) for place, mine in found.items()}
 
 
-def _inputs(program: Program, outputs: dict[Place, str]) -> list[Node]:
+def _inputs(program: Program, outputs: dict[Place, str]) -> list[Box]:
     nodes = []
     tensors = program.header.inputs
     for value, (port, tensor) in enumerate(zip(program.interface.inputs, tensors, strict=True)):
         shape = f"{tensor.dtype.name.lower()}[{dims(tensor.shape)}]"
         lines = (port.name, f"{shape}  scale {tensor.scale}")
         tooltip = f"input {value} {port.name}: {shape}, scale {tensor.scale}"
-        nodes.append(Node(-1 - value, "input", lines, tooltip, outputs.get(-1 - value, "")))
+        nodes.append(Box(-1 - value, "input", lines, tooltip, outputs.get(-1 - value, "")))
     return nodes
 
 
-def _nodes(found: Anatomy, kept: Sequence[int], groups: dict[int, Place], outputs: dict[Place, str]) -> list[Node]:
+def _nodes(found: Anatomy, kept: Sequence[int], groups: dict[int, Place], outputs: dict[Place, str]) -> list[Box]:
     members: dict[Place, list[int]] = {}
     for j in kept:
         members.setdefault(groups[j], []).append(j)
     return [_node(found, place, mine, outputs.get(place, "")) for place, mine in members.items()]
 
 
-def _node(found: Anatomy, place: Place, mine: Sequence[int], output: str) -> Node:
+def _node(found: Anatomy, place: Place, mine: Sequence[int], output: str) -> Box:
     parts = [found.parts[j] for j in mine]
     first = parts[0]
     primitive, _, source = brief(first.made_by).partition(" ")
@@ -204,11 +204,11 @@ def _node(found: Anatomy, place: Place, mine: Sequence[int], output: str) -> Nod
         over = f"{first.reduction} {dims(first.box)}" if first.box else ""
         kind = "product" if first.reduction == "dot" else "reduction" if first.box else "map"
         lines = tuple(line for line in (f"{primitive}  {over}".strip(), f"{first.output}{scale}", source) if line)
-        return Node(place, kind, lines, _tooltip(first), output)
+        return Box(place, kind, lines, _tooltip(first), output)
     trace = sum(part.trace_bytes for part in parts)
     lines = (f"{len(parts)} ops, {mine[0]} to {mine[-1]}", f"{trace:,} bytes of trace", source)
     tooltip = "\n".join(f"{part.op}: {part.output} {part.made_by}" for part in parts[:40])
-    return Node(place, "group", lines, tooltip, output)
+    return Box(place, "group", lines, tooltip, output)
 
 
 def _tooltip(part: Part) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ import click
 
 from rollup.errors import SettingsError
 from touchstone.cli.group import Group
+from touchstone.cli.params import AmountParam, ClaimParam
 from touchstone.settings.options import options
 from touchstone.settings.settings import AdminSettings
-from touchstone.settings.units import wei
 
 UPLOAD_SECONDS = 900.0
 """How long adding a model may take at least: the server audits it and registers it on L1."""
@@ -30,12 +29,13 @@ def command(
     group: click.Group, name: str, method: str, route: str, view: str, patience: float = 0.0
 ) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a command of a function ``(ask, **parameters)`` that returns the answer; ``view`` names what of
-    ``admin_views`` makes it readable."""
+    ``views`` makes it readable."""
 
     def decorate(function: Callable[..., Any]) -> click.Command:
         @functools.wraps(function)
         def run(settings: AdminSettings, as_json: bool, **given: Any) -> None:
-            from touchstone.cli import admin_views, tables
+            from touchstone.cli import tables
+            from touchstone.cli.admin import views
             from touchstone.cli.remote import Api
 
             if settings.token is None:
@@ -44,7 +44,7 @@ def command(
                 )
             api = Api(settings.url, max(settings.timeout, patience), settings.token.get_secret_value())
             document = function(functools.partial(api.ask, method, route), **given)
-            tables.answer(document, as_json, getattr(admin_views, view))
+            tables.answer(document, as_json, getattr(views, view))
 
         flag = click.option("--json", "as_json", is_flag=True, help="Print the server's answer as it is.")
         made = group.command(name)(options(AdminSettings)(flag(run)))
@@ -52,29 +52,6 @@ def command(
         return made
 
     return decorate
-
-
-class Amount(click.ParamType[int]):
-    """ "0.1 ether", "30 gwei" or a number of wei."""
-
-    name = "amount"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return wei(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Claim(click.ParamType[str]):
-    """A claim's id, as the API writes it."""
-
-    name = "claim"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not re.fullmatch(r"0x[0-9a-fA-F]{64}", value):
-            self.fail(f"{value!r} is no claim's id; write it as 0x and 64 hex digits", param, ctx)
-        return str(value).lower()
 
 
 @click.group(cls=Group)
@@ -181,28 +158,28 @@ def balances_show(ask: Ask) -> Any:
 
 
 @command(balances, "deposit", "POST", "/admin/balances/deposit", "balances")
-@click.argument("amount", type=Amount())
+@click.argument("amount", type=AmountParam())
 def deposit(ask: Ask, amount: int) -> Any:
     """Move AMOUNT ("0.1 ether", or wei) from the account into its free balance."""
     return ask(body={"wei": str(amount)})
 
 
 @command(balances, "fund", "POST", "/admin/balances/fund", "balances")
-@click.argument("amount", type=Amount())
+@click.argument("amount", type=AmountParam())
 def fund(ask: Ask, amount: int) -> Any:
     """Move AMOUNT ("0.1 ether", or wei) from the account into its earnings, which pay for challenges."""
     return ask(body={"wei": str(amount)})
 
 
 @command(balances, "withdraw", "POST", "/admin/balances/withdraw", "balances")
-@click.argument("amount", type=Amount())
+@click.argument("amount", type=AmountParam())
 def withdraw(ask: Ask, amount: int) -> Any:
     """Move AMOUNT ("0.1 ether", or wei) from the earnings to the account."""
     return ask(body={"wei": str(amount)})
 
 
 @command(balances, "announce", "POST", "/admin/balances/announce", "balances")
-@click.argument("amount", type=Amount())
+@click.argument("amount", type=AmountParam())
 def announce(ask: Ask, amount: int) -> Any:
     """Say that AMOUNT of the free balance will leave; `complete` takes it out once the delay is over."""
     return ask(body={"wei": str(amount)})
@@ -257,14 +234,14 @@ def disputes_list(ask: Ask, open_: bool | None, cursor: str | None, limit: int) 
 
 
 @command(disputes_, "show", "GET", "/admin/disputes/{claim_id}", "dispute")
-@click.argument("claim", type=Claim())
+@click.argument("claim", type=ClaimParam())
 def disputes_show(ask: Ask, claim: str) -> Any:
     """The dispute about CLAIM, with its moves and clocks."""
     return ask(claim_id=claim)
 
 
 @command(disputes_, "move", "POST", "/admin/disputes/{claim_id}/moves", "sent", patience=120.0)
-@click.argument("claim", type=Claim())
+@click.argument("claim", type=ClaimParam())
 @click.argument("move", type=click.Choice(["challenge", "reveal", "timeout", "reclaim", "release"]))
 @click.option("--child", "children", multiple=True, metavar="HEX", help="For a reveal: a node's descendants, in order.")
 @click.option(

@@ -31,11 +31,11 @@ def deploy(parameters: Path, settings: DeploySettings, output: Path, yes: bool, 
     Dangerous parameters are refused. If the output file names such a deployment already, nothing is sent.
     """
     from rollup.files import exists, require_writable
-    from touchstone.deployment.deploy import Plan
+    from touchstone.deployment.deploy import PlannedDeployment
 
     if not check and not exists(output):
         require_writable(output)
-    plan = Plan.make(settings, parameters, output, development)
+    plan = PlannedDeployment.make(settings, parameters, output, development)
     click.echo(plan.words())
     if check:
         return
