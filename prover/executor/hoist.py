@@ -7,12 +7,14 @@ unpacked again for every element, and their intervals say less than their values
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rollup.audit.intervals import INT64, RULES, OpIntervals, Range, extremes
+from prover.executor.code import AHEAD
+from rollup.audit.intervals import OpIntervals, extremes
+from rollup.audit.ranges import INT64, RULES, Range
 from rollup.form.affine import extents, variables, view
 from rollup.form.ops import ITERATION, Constant, Op, Opcode, registers
 from rollup.form.program import Program
@@ -21,25 +23,6 @@ Array = np.ndarray
 
 LIMIT = 1 << 18
 """Most elements of a register that is computed ahead: a stranger's op may have hundreds of registers."""
-
-
-def _div(a: Array, b: Array) -> Array:
-    return np.where(b == 0, 0, np.floor_divide(a, np.where(b == 0, 1, b)))
-
-
-RULES_AHEAD: Mapping[Opcode, Callable[..., Array]] = {
-    Opcode.ADD: np.add,
-    Opcode.SUB: np.subtract,
-    Opcode.MUL: np.multiply,
-    Opcode.DIV: _div,
-    Opcode.AND: np.bitwise_and,
-    Opcode.OR: np.bitwise_or,
-    Opcode.XOR: np.bitwise_xor,
-    Opcode.MIN: np.minimum,
-    Opcode.MAX: np.maximum,
-    Opcode.ABS: np.abs,
-}
-"""Instructions as NumPy's wrapping int64 arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +50,11 @@ def hoist(program: Program, op: Op) -> dict[int, Hoisted]:
                 _, seen = view(program.seen(access), access, sizes)
                 known[number] = seen.astype(np.int64).reshape([sizes[v] if v in used else 1 for v in range(rank)])
                 loaded.add(number)
-        elif instr.op in RULES_AHEAD and all(r in known for r in instr.args):
+        elif instr.op in AHEAD and all(r in known for r in instr.args):
             shape = np.broadcast_shapes(*(known[r].shape for r in instr.args))
             if math.prod(shape) <= LIMIT:
                 with np.errstate(over="ignore", divide="ignore"):
-                    known[number] = RULES_AHEAD[instr.op](*(known[r] for r in instr.args))
+                    known[number] = AHEAD[instr.op](*(known[r] for r in instr.args))
     read = {len(op.code)} | {
         r for number, instr in enumerate(op.code, start=1) if number not in known for r in registers(instr)
     }

@@ -19,7 +19,7 @@ from prover.executor import Executor
 from prover.executor.rows import RowPlan, plan_rows
 from prover.executor.rowstages import RowMachine
 from prover.executor.segments import Values, run_segment
-from prover.selftest import check_kernels
+from prover.executor.selftest import check_kernels
 from rollup.errors import ExecutionError
 from rollup.form.ops import Constant
 from rollup.form.program import Program, Segment

@@ -17,7 +17,8 @@ from prover.executor import code, reduce
 from prover.executor.access import Derived, Scalars, look
 from prover.executor.conv import ConvPlan, convolve, plan_conv
 from prover.executor.hoist import hoist, needed, sharpened
-from rollup.audit.intervals import OpIntervals, Range
+from rollup.audit.intervals import OpIntervals
+from rollup.audit.ranges import Range
 from rollup.form.affine import coefficients, extents, span, stays_inside, variables, view
 from rollup.form.ops import ITERATION, Access, Constant, Instr, Op, Opcode, Term
 from rollup.form.program import Program

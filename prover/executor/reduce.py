@@ -18,7 +18,8 @@ import numpy as np
 from jax import lax
 
 from prover.executor.access import Derived, Scalars, derive, pad
-from rollup.audit.intervals import INT32, OpIntervals, Range
+from rollup.audit.intervals import OpIntervals
+from rollup.audit.ranges import INT32, Range
 from rollup.form.affine import coefficients, extents, variables
 from rollup.form.ops import ITERATION, Access, Constant, Monoid, Op, Term
 

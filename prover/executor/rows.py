@@ -12,7 +12,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rollup.audit.intervals import OpIntervals, Range
+from rollup.audit.intervals import OpIntervals
+from rollup.audit.ranges import Range
 from rollup.errors import UnsupportedError
 from rollup.form.affine import coefficients, extents, producers
 from rollup.form.ops import ITERATION, Access, Carried, Constant, Instr, Op, Opcode, Term, registers

@@ -18,7 +18,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from prover.lowering.passes.calibrate import Range
+from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.plan import RESULT_BITS
 from rollup.errors import LoweringError
 from rollup.types import DType
@@ -71,25 +71,25 @@ class Formats:
     def weight(self) -> DType:
         return DType.I8 if self.weight_bits == 8 else DType.I16
 
-    def by_row(self, observed: Range) -> bool:
+    def by_row(self, observed: RealRange) -> bool:
         """Whether a value gets a scale per row at run time, where products read its rows."""
         return observed.wish.rows and observed.outlier > self.row_outlier
 
-    def widened(self, observed: Range) -> bool:
+    def widened(self, observed: RealRange) -> bool:
         """Whether a value's magnitude is so far from its typical one that it gets more bits."""
         return observed.wish.bits is None and not self.by_row(observed) and observed.outlier > self.outlier
 
-    def margin(self, observed: Range) -> float:
+    def margin(self, observed: RealRange) -> float:
         """What a calibrated magnitude is multiplied by before a format is chosen: more where bits are plenty."""
         wide = self.widened(observed) or observed.wish.last or observed.wish.bits == RESULT_BITS
         return MARGIN * 2.0**TAIL_BITS if wide else MARGIN
 
-    def reach(self, observed: Range) -> float:
+    def reach(self, observed: RealRange) -> float:
         """The magnitude that a value's format holds: with its margin, and room for infinities."""
         margin = 1.0 if observed.drawn else self.margin(observed)
         return max(observed.magnitude * margin, observed.wish.least) + observed.room
 
-    def value(self, observed: Range) -> Format:
+    def value(self, observed: RealRange) -> Format:
         """The format of a value that is stored."""
         wish = observed.wish
         if wish.unit and wish.costly:
@@ -119,7 +119,7 @@ class Formats:
         scale = bits if wish.bounded and wish.bits is not None else scale_for(magnitude, bits)
         return Format(DType.I32, scale, -(1 << bits), (1 << bits) - 1)
 
-    def inputs(self, observed: Range) -> list[Format]:
+    def inputs(self, observed: RealRange) -> list[Format]:
         """Formats of an input, from coarse to fine: int16 unless as a value it would be widened, all of int32, int64."""
         wish = replace(observed.wish, last=False, bits=None if observed.wish.exact else observed.wish.bits)
         first = self.value(replace(observed, wish=wish))
@@ -131,7 +131,7 @@ class Formats:
         return finer if first.dtype is not DType.I16 else [first, *finer]
 
 
-def horizon(observed: Range) -> float:
+def horizon(observed: RealRange) -> float:
     """The magnitude from which a value is an infinity; infinite itself where the value holds none, or nobody asks."""
     return observed.magnitude * MARGIN + observed.room / 2 if observed.deep else math.inf
 
@@ -169,7 +169,7 @@ class Format:
     low: int
     high: int
 
-    def ends(self, observed: Range) -> tuple[int, int]:
+    def ends(self, observed: RealRange) -> tuple[int, int]:
         """The integers at which what is stored may have been cut; a step beyond the dtype where it certainly was not, or is meant.
 
         A function that is bounded by one loses a step at most where a format ends there; an infinity lies where the format ends.

@@ -23,7 +23,7 @@ from prover.lowering.emit.draft import Const, Tensor, View
 from prover.lowering.formats import Format, Formats, formats_named, is_real, uncut
 from prover.lowering.memory import give_back
 from prover.lowering.passes.balance import balanced
-from prover.lowering.passes.calibrate import Range, calibrate
+from prover.lowering.passes.calibrate import RealRange, calibrate
 from prover.lowering.passes.compensate import compensated
 from prover.lowering.passes.fold import fold
 from prover.lowering.passes.inputs import input_formats
@@ -129,7 +129,7 @@ class _Known:
     """What samples said, to lower a function once more: levels of its norms, ranges by number of the variable, formats of the inputs."""
 
     levels: list[np.ndarray | None]
-    ranges: list[Range]
+    ranges: list[RealRange]
     inputs: list[Format]
 
 
@@ -196,7 +196,7 @@ def _program(
 
 def _observed(
     graph: Graph, samples: Sequence[Sequence[Any]]
-) -> tuple[Graph, list[np.ndarray | None], dict[Var, Range]]:
+) -> tuple[Graph, list[np.ndarray | None], dict[Var, RealRange]]:
     """The graph with its norms' groups at one level, these levels, and the range of every array."""
     extremes = roots(graph)
     ranges = calibrate(graph, samples, plan(graph), extremes)
@@ -214,7 +214,7 @@ def _finer(
     program: Program,
     known: _Known,
     allowed: float,
-) -> list[Range] | None:
+) -> list[RealRange] | None:
     """The ranges with a wish for more bits wherever rounding costs the results more than is ``allowed``; None if it does nowhere.
 
     ``allowed``: root mean square of what all rounding that is left may change, of a result's range.

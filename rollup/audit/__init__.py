@@ -2,7 +2,8 @@
 
 from rollup.audit.form import Finding, check_form
 from rollup.audit.gas import GAS_LIMIT, GAS_LIMIT_7976, GasBound, Proof, bound_of, gas_bound
-from rollup.audit.intervals import OpIntervals, Range, intervals
+from rollup.audit.intervals import OpIntervals, intervals
+from rollup.audit.ranges import Range
 from rollup.audit.report import AuditReport, OpAudit, audit, examine
 
 __all__ = [

@@ -200,7 +200,7 @@ def _shl(a: int, s: int) -> int:
     return a << s if 0 <= s < 64 else 0
 
 
-def _rounding_shift(product: int, s: int, limit: int) -> int:
+def rounding_shift(product: int, s: int, limit: int) -> int:
     """floor((product + 2^(s-1)) / 2^s), a left shift for negative s; s is first clamped to [-64, limit]."""
     s = max(-64, min(s, limit))
     if s <= 0:
@@ -238,13 +238,13 @@ INSTRUCTIONS: Mapping[Opcode, Spec] = {
     Opcode.SHR: Spec(
         "reg reg",
         "floor((a + 2^(b-1)) / 2^b) without overflow: a rounding shift right; b <= 0 shifts left by -b; b is clamped to [-64, 65].",
-        lambda a, b: _rounding_shift(a, b, 65),
+        lambda a, b: rounding_shift(a, b, 65),
         ((7, 2), 2),
     ),
     Opcode.MULSHIFT: Spec(
         "reg reg reg",
         "floor((a * m + 2^(s-1)) / 2^s) with the exact 128-bit product; s <= 0 shifts left by -s; s is clamped to [-64, 128].",
-        lambda a, m, s: _rounding_shift(a * m, s, 128),
+        lambda a, m, s: rounding_shift(a * m, s, 128),
         ((1000, 3, 4), 188),
     ),
     Opcode.AND: Spec("reg reg", "Bitwise and.", lambda a, b: a & b, ((6, 3), 2)),

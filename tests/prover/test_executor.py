@@ -249,7 +249,7 @@ def test_malformed_programs_are_refused() -> None:
 def test_importing_and_running_changes_no_global_setting() -> None:
     script = (
         "import jax, numpy as np; before = dict(jax.config.values);"
-        "import prover.executor, prover.trace, prover.selftest;"
+        "import prover.executor, prover.trace, prover.executor.selftest;"
         "from tests.prover import hand; from rollup.form.ops import Monoid;"
         "m = prover.executor.Executor(hand.pooling(Monoid.MAX, 2, 2, 0)); m.outputs([np.zeros((2, 9, 9), np.int16)]);"
         "assert dict(jax.config.values) == before; assert jax.numpy.arange(3).dtype == np.int32"

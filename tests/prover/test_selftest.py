@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from prover.executor import Executor, code, conv, reduce
-from prover.selftest import Independent, self_test
+from prover.executor.selftest import Independent
 from rollup.errors import InexactMachine
-from rollup.form.ops import Constant, Monoid, Opcode
+from rollup.form.ops import INSTRUCTIONS, Constant, Monoid, Opcode
 from rollup.form.program import Program
 from rollup.machine.reference import run
 from rollup.types import DType
@@ -20,7 +20,7 @@ from tests.prover import hand
 @pytest.mark.parametrize("seed", range(12))
 def test_exact_kernels_pass(seed: int) -> None:
     program, _ = draw(seed)
-    compared = self_test(Executor(program, self_test=False))
+    compared = Executor(program, self_test=False).self_test()
     assert compared >= 5
 
 
@@ -84,7 +84,7 @@ def test_equal_kernels_are_tested_once() -> None:
         draft.add(Monoid.NONE, DType.I16, 1, (2, 9, 9), (), [x])
     once = hand.drafted(DType.I16, (2, 9, 9))
     once.ops.append(draft.ops[0])
-    assert self_test(Executor(draft.program(), False)) == self_test(Executor(once.program(), False))
+    assert Executor(draft.program(), False).self_test() == Executor(once.program(), False).self_test()
 
 
 def test_the_path_is_numpy_alone() -> None:
@@ -93,3 +93,7 @@ def test_the_path_is_numpy_alone() -> None:
     expected = run(program, [array])[-1].reshape(-1)
     independent = Independent(program.ops[0], 0, [array])
     np.testing.assert_array_equal([independent.element(p) for p in range(expected.size)], expected)
+
+
+def test_every_instruction_has_its_meaning_on_arrays() -> None:
+    assert set(code.RULES) == set(INSTRUCTIONS) == set(Opcode)

@@ -23,8 +23,8 @@ from rollup.audit import (
     gas_bound,
     intervals,
 )
-from rollup.audit.intervals import INT64, RULES
 from rollup.audit.prices import EIP_7976, PRAGUE
+from rollup.audit.ranges import INT64, RULES
 from rollup.errors import AuditError
 from rollup.form.affine import producers
 from rollup.form.encoding import Header, TensorType

@@ -16,12 +16,12 @@ from prover.lowering.emit.draft import SELF, WORD, Coder, Const, Draft, Stands, 
 from prover.lowering.emit.parts import Depths, divided
 from prover.lowering.emit.pending import PendingOp, PendingSegment, Place, encoded
 from prover.lowering.formats import SCALE_LIMIT, Format, Formats, quantize, scale_for
-from prover.lowering.passes.calibrate import Range
+from prover.lowering.passes.calibrate import RealRange
 from prover.saturation import ends
 from rollup.errors import LoweringError
 from rollup.form.encoding import TensorType
 from rollup.form.interface import Interface
-from rollup.form.ops import ITERATION, Constant, Instr, Monoid, Op, Opcode, Term
+from rollup.form.ops import ITERATION, Constant, Monoid, Op, Term
 from rollup.form.program import Program, aligned, constant_root
 from rollup.types import DType, Root
 
@@ -153,7 +153,7 @@ class Builder:
             entries, out = quantize(real, form.scale, form.low, form.high), form.scale
         tensor = self.constant(entries)
         view = View(tensor, (entries.size,), (-low,), (), fill=0, indirect=(0, SELF))
-        return coder.put(Instr(Opcode.LOOK, (coder.view(view), register)), (tensor.low, tensor.high)), out
+        return coder.look(view, register, inside=True), out
 
     # Into memory
 
@@ -209,7 +209,7 @@ class Builder:
         view = View(tensor, tuple(like.shape[d] for d in order), (0,) * len(order), terms)
         return self.loaded(view, like.shape, like.dtype, like.scale, like.range)
 
-    def loaded(self, view: View, shape: tuple[int, ...], dtype: Any, scale: int, observed: Range) -> Draft:
+    def loaded(self, view: View, shape: tuple[int, ...], dtype: Any, scale: int, observed: RealRange) -> Draft:
         """A draft that loads ``view``; narrow reals get a chain to hang functions on."""
         coder = Coder(Draft(shape, np.dtype(dtype), observed))
         return coder.done(coder.load(view), scale)

@@ -11,8 +11,8 @@ import math
 from dataclasses import replace
 
 from prover.lowering.emit.draft import Coder, Draft, View
-from rollup.audit.intervals import INT64, RULES, Range, corners, of_dtype
-from rollup.form.ops import ITERATION, Instr, Monoid, Opcode, registers
+from rollup.audit.ranges import INT64, RULES, Range, of_dtype, product_of, reduced
+from rollup.form.ops import ITERATION, Instr, Opcode, registers
 from rollup.types import DType
 
 
@@ -38,8 +38,7 @@ def certified(draft: Draft, dtype: DType, tight: bool) -> tuple[Draft, Range]:
             if outside:
                 limit = coder.const(end)
                 found[limit] = Range(end, end)
-                bounds = coder.bounds[register]
-                before, register = register, coder.put(Instr(opcode, (register, limit)), bounds)
+                before, register = register, coder.put(Instr(opcode, (register, limit)))
                 found[register] = RULES[opcode](found[before], found[limit])
         return register
 
@@ -93,13 +92,8 @@ def _read(draft: Draft, view: View) -> Range:
 
 
 def _accumulator(draft: Draft) -> Range:
-    own = Range(*draft.bounds[0])
     if not draft.reduces:
-        return own
-    reads = [_read(draft, view) for view in draft.views[: draft.factors]]
-    each = reads[0] if len(reads) == 1 else corners(lambda x, y: x * y, reads[0], reads[1])
-    if draft.monoid in (Monoid.ARGMAX, Monoid.ARGMIN):
-        return own
-    count = math.prod(draft.box) if draft.monoid is Monoid.SUM else 1
-    acc = Range(each.low * count, each.high * count)
+        return Range(*draft.bounds[0])
+    term = product_of([_read(draft, view) for view in draft.views[: draft.factors]])
+    acc = reduced(draft.monoid, term, math.prod(draft.box))
     return acc if acc.inside(INT64) else INT64

@@ -16,7 +16,8 @@ import numpy as np
 
 from prover.lowering.capture import Var
 from prover.lowering.formats import integer_range
-from prover.lowering.passes.calibrate import Range
+from prover.lowering.passes.calibrate import RealRange
+from rollup.audit.ranges import INT64, RULES, Range
 from rollup.form.ops import INSTRUCTIONS, ITERATION, Instr, Monoid, Opcode, Term, registers, wrap
 from rollup.types import DType, Root
 
@@ -186,7 +187,7 @@ class Draft:
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    range: Range
+    range: RealRange
     monoid: Monoid = Monoid.NONE
     box: tuple[int, ...] = ()
     factors: int = 0
@@ -273,11 +274,6 @@ def magnitude_bits(low: int, high: int) -> int:
     return max(abs(low), abs(high)).bit_length()
 
 
-def _corners(a: tuple[int, int], b: tuple[int, int], fn: Callable[[int, int], int]) -> tuple[int, int]:
-    values = [fn(x, y) for x in a for y in b]
-    return min(values), max(values)
-
-
 class Coder:
     """Extends a draft's code. Registers are numbers; ``bounds[r]`` are certified."""
 
@@ -286,7 +282,7 @@ class Coder:
         self.draft = draft
         self.views = list(draft.views)
         self.code = list(draft.code)
-        self.bounds = list(draft.bounds)
+        self.bounds = [Range(*bounds) for bounds in draft.bounds]
         self._constants: dict[int, int] = {}
         self._loads: dict[View, int] = {}
         for number, instr in enumerate(self.code, start=1):
@@ -302,15 +298,18 @@ class Coder:
     def bits(self, register: int) -> int:
         return magnitude_bits(*self.bounds[register])
 
-    def put(self, instr: Instr, bounds: tuple[int, int]) -> int:
-        """Append an instruction with certified bounds; one whose operands are certain becomes a constant."""
+    def put(self, instr: Instr, known: tuple[int, int] | None = None) -> int:
+        """Append an instruction; one whose operands are certain becomes a constant.
+
+        Its range follows from its operands'. ``known`` overrides that: what the caller can prove and ranges can't show.
+        """
         operands = registers(instr)
         exact = INSTRUCTIONS[instr.op].exact
-        if operands and exact is not None and all(self.bounds[r][0] == self.bounds[r][1] for r in operands):
-            return self.const(wrap(exact(*(self.bounds[r][0] for r in operands))))
-        limit = 1 << 63
+        if operands and exact is not None and all(self.bounds[r].low == self.bounds[r].high for r in operands):
+            return self.const(wrap(exact(*(self.bounds[r].low for r in operands))))
+        found = RULES[instr.op](*(self.bounds[r] for r in operands)) if known is None else Range(*known)
         self.code.append(instr)
-        self.bounds.append(bounds if -limit <= bounds[0] and bounds[1] < limit else (-limit, limit - 1))
+        self.bounds.append(found if found.inside(INT64) else INT64)
         return self.last
 
     def const(self, value: int) -> int:
@@ -347,45 +346,35 @@ class Coder:
             self._loads[view] = self.put(Instr(Opcode.LOAD, (self.view(view),)), (low, high))
         return self._loads[view]
 
-    def look(self, view: View, register: int) -> int:
-        low, high = min(view.tensor.low, view.fill), max(view.tensor.high, view.fill)
+    def look(self, view: View, register: int, inside: bool = False) -> int:
+        """Element of a one-dimensional view at a register's place; ``inside``: the place certainly is one."""
+        low, high = view.tensor.low, view.tensor.high
+        if not inside:
+            low, high = min(low, view.fill), max(high, view.fill)
         return self.put(Instr(Opcode.LOOK, (self.view(view), register)), (low, high))
 
     def add(self, a: int, b: int) -> int:
-        (al, ah), (bl, bh) = self.bounds[a], self.bounds[b]
-        return self.put(Instr(Opcode.ADD, (a, b)), (al + bl, ah + bh))
+        return self.put(Instr(Opcode.ADD, (a, b)))
 
     def sub(self, a: int, b: int) -> int:
-        (al, ah), (bl, bh) = self.bounds[a], self.bounds[b]
-        return self.put(Instr(Opcode.SUB, (a, b)), (al - bh, ah - bl))
+        return self.put(Instr(Opcode.SUB, (a, b)))
 
     def neg(self, a: int) -> int:
         return self.sub(self.const(0), a)
 
     def mul(self, a: int, b: int) -> int:
-        bounds = _corners(self.bounds[a], self.bounds[b], lambda x, y: x * y)
-        return self.put(Instr(Opcode.MUL, (a, b)), bounds)
+        return self.put(Instr(Opcode.MUL, (a, b)))
 
     def div(self, a: int, b: int) -> int:
         """floor(a / b), 0 for b = 0."""
-        bl, bh = self.bounds[b]
-        if bl == bh and bl:
-            return self.put(Instr(Opcode.DIV, (a, b)), _corners(self.bounds[a], (bl, bl), lambda x, y: x // y))
-        reach = max(abs(x) for x in self.bounds[a])
-        low = 0 if self.bounds[a][0] >= 0 and bl >= 0 else -reach
-        return self.put(Instr(Opcode.DIV, (a, b)), (low, reach))
+        return self.put(Instr(Opcode.DIV, (a, b)))
 
     def shr(self, a: int, b: int) -> int:
         """Rounding shift right by a register."""
-        exact = INSTRUCTIONS[Opcode.SHR].exact
-        assert exact is not None
-        return self.put(Instr(Opcode.SHR, (a, b)), _corners(self.bounds[a], self.bounds[b], exact))
+        return self.put(Instr(Opcode.SHR, (a, b)))
 
     def mulshift(self, a: int, m: int, s: int) -> int:
-        exact = INSTRUCTIONS[Opcode.MULSHIFT].exact
-        assert exact is not None
-        values = [exact(x, y, z) for x in self.bounds[a] for y in self.bounds[m] for z in self.bounds[s]]
-        return self.put(Instr(Opcode.MULSHIFT, (a, m, s)), (min(values), max(values)))
+        return self.put(Instr(Opcode.MULSHIFT, (a, m, s)))
 
     def shift(self, a: int, left: int) -> int:
         """a * 2^left, rounded for negative ``left``."""
@@ -393,16 +382,13 @@ class Coder:
             return a
         if left < 0:
             return self.shr(a, self.const(min(-left, 65)))
-        low, high = self.bounds[a]
-        return self.put(Instr(Opcode.SHL, (a, self.const(left))), (low << left, high << left))
+        return self.put(Instr(Opcode.SHL, (a, self.const(left))))
 
     def minimum(self, a: int, b: int) -> int:
-        (al, ah), (bl, bh) = self.bounds[a], self.bounds[b]
-        return self.put(Instr(Opcode.MIN, (a, b)), (min(al, bl), min(ah, bh)))
+        return self.put(Instr(Opcode.MIN, (a, b)))
 
     def maximum(self, a: int, b: int) -> int:
-        (al, ah), (bl, bh) = self.bounds[a], self.bounds[b]
-        return self.put(Instr(Opcode.MAX, (a, b)), (max(al, bl), max(ah, bh)))
+        return self.put(Instr(Opcode.MAX, (a, b)))
 
     def clamp(self, a: int, low: int, high: int) -> int:
         """Saturate; instructions that certainly change nothing are left out."""
@@ -426,38 +412,26 @@ class Coder:
         return rest if least == 0 else self.add(rest, self.const(least))
 
     def abs(self, a: int) -> int:
-        low, high = self.bounds[a]
-        return self.put(
-            Instr(Opcode.ABS, (a,)), (0 if low < 0 < high else min(abs(low), abs(high)), max(abs(low), abs(high)))
-        )
+        return self.put(Instr(Opcode.ABS, (a,)))
 
     def less(self, a: int, b: int) -> int:
-        return self.put(Instr(Opcode.LESS, (a, b)), (0, 1))
+        return self.put(Instr(Opcode.LESS, (a, b)))
 
     def equal(self, a: int, b: int) -> int:
-        return self.put(Instr(Opcode.EQUAL, (a, b)), (0, 1))
+        return self.put(Instr(Opcode.EQUAL, (a, b)))
 
     def bitwise(self, op: Opcode, a: int, b: int) -> int:
         """And, or, xor."""
-        (al, ah), (bl, bh) = self.bounds[a], self.bounds[b]
-        top = 1 << max(magnitude_bits(al, ah), magnitude_bits(bl, bh))
-        if op is Opcode.AND and (al >= 0 or bl >= 0):
-            limits = [high for low, high in ((al, ah), (bl, bh)) if low >= 0]
-            return self.put(Instr(op, (a, b)), (0, min(limits)))
-        if op is Opcode.OR and al >= 0 and bl >= 0:
-            return self.put(Instr(op, (a, b)), (max(al, bl), min(ah + bh, top - 1 if top > 1 else top)))
-        return self.put(Instr(op, (a, b)), (0 if al >= 0 and bl >= 0 else -top, top - 1 if top > 1 else top))
+        return self.put(Instr(op, (a, b)))
 
     def select(self, condition: int, then: int, other: int) -> int:
-        (al, ah), (bl, bh) = self.bounds[then], self.bounds[other]
-        return self.put(Instr(Opcode.SELECT, (condition, then, other)), (min(al, bl), max(ah, bh)))
+        return self.put(Instr(Opcode.SELECT, (condition, then, other)))
 
     def bitlen(self, a: int) -> int:
-        return self.put(Instr(Opcode.BITLEN, (a,)), (0, self.bits(a)))
+        return self.put(Instr(Opcode.BITLEN, (a,)))
 
     def isqrt(self, a: int) -> int:
-        high = max(self.bounds[a][1], 0)
-        return self.put(Instr(Opcode.ISQRT, (a,)), (math.isqrt(max(self.bounds[a][0], 0)), math.isqrt(high)))
+        return self.put(Instr(Opcode.ISQRT, (a,)))
 
     def copy(self, instr: Instr, place: Mapping[int, int], views: Mapping[int, int], bounds: tuple[int, int]) -> int:
         """Append another draft's instruction, its registers and accesses renumbered."""

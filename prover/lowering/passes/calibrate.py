@@ -41,7 +41,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
-class Range:
+class RealRange:
     """Smallest and largest finite value over all samples, and a typical magnitude that outliers hardly move.
 
     ``typical`` is (mean of sqrt |x| over the non-zero elements) squared; ``wish`` is what the plan wants of the value's format;
@@ -298,7 +298,7 @@ def _reduce(stack: Any) -> Any:
 
 def calibrate(
     graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan, extremes: Extremes | None = None
-) -> dict[Var, Range]:
+) -> dict[Var, RealRange]:
     """Ranges of all variables, scan bodies included; raises LoweringError if the float function's result is NaN.
 
     ``extremes``: variables, none of a loop's body, of which every element's least and greatest value are wanted; put there in place.
@@ -317,7 +317,7 @@ def calibrate(
             old = total.get(var)
             total[var] = new if old is None else np.maximum(old, new)
     let_go(graph)
-    ranges: dict[Var, Range] = {}
+    ranges: dict[Var, RealRange] = {}
     for var, node in graph.variables():
         least, high, root, nan, below, above = _unmasked(total[var])
         low = -least
@@ -331,5 +331,5 @@ def calibrate(
         low, high = wish.reach or (low, high)
         shown = {sign for sign, found in ((-1, below), (1, above)) if found}
         signs = plan.infinite.get(var, frozenset()) | shown
-        ranges[var] = Range(low, high, float(root**2), wish, bool(signs), signs)
+        ranges[var] = RealRange(low, high, float(root**2), wish, bool(signs), signs)
     return ranges

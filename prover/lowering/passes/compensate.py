@@ -22,7 +22,7 @@ import numpy as np
 
 from prover.lowering.capture import Graph, Node, Stacked, Var
 from prover.lowering.formats import Formats, weight_steps
-from prover.lowering.passes.calibrate import Primitives, Range, let_go
+from prover.lowering.passes.calibrate import Primitives, RealRange, let_go
 from prover.lowering.passes.infinity import HUGE
 from prover.lowering.passes.producers import real
 from rollup.types import DType
@@ -57,7 +57,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def compensated(
-    graph: Graph, samples: Sequence[Sequence[Any]], ranges: dict[Var, Range], formats: Formats
+    graph: Graph, samples: Sequence[Sequence[Any]], ranges: dict[Var, RealRange], formats: Formats
 ) -> dict[Var, Array]:
     """By the result of a product: the integers of its constant operand, int8 in the constant's own shape.
 
@@ -182,7 +182,7 @@ class _Product:
         return np.transpose(integers.reshape(moved.shape), np.argsort(self.order))
 
 
-def _product(node: Node, ranges: dict[Var, Range]) -> _Product | str | None:
+def _product(node: Node, ranges: dict[Var, RealRange]) -> _Product | str | None:
     """The node as a product with 8-bit weights; what speaks against compensating them; None if it has none."""
     if node.body is not None:
         inside = any(_product(inner, ranges) is not None for inner in node.body.nodes)

@@ -10,7 +10,7 @@ import numpy as np
 from prover.lowering.capture import Node
 from prover.lowering.emit.draft import WORD, Coder, Const
 from prover.lowering.formats import MARGIN, ROW_BITS, SCALE_LIMIT, quantize, scale_for
-from prover.lowering.passes.calibrate import Range
+from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.infinity import DEEP, HUGE
 from prover.lowering.rules.context import Context, Fix, rule
 from prover.lowering.rules.elementwise import align, constant, elementwise, fixed
@@ -50,7 +50,7 @@ def _neg(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) ->
     return Fix(_sum(coder, coder.const(0), x.register, node, subtract=True), x.scale, x.range)
 
 
-def times_const(ctx: Context, coder: Coder, x: Fix, const: Const, observed: Range) -> Fix:
+def times_const(ctx: Context, coder: Coder, x: Fix, const: Const, observed: RealRange) -> Fix:
     """x times a real constant: an integer multiplier of up to 24 bits; powers of two only move the scale.
 
     A constant that is as good as infinite (``HUGE``) gives an end of the result's format for every x but 0.
@@ -82,7 +82,7 @@ def _spread(const: Const) -> float:
     return float(magnitudes.max() / magnitudes[magnitudes > 0].min()) if magnitudes.any() else 1.0
 
 
-def _times_each(ctx: Context, coder: Coder, x: Fix, const: Const, observed: Range) -> Fix:
+def _times_each(ctx: Context, coder: Coder, x: Fix, const: Const, observed: RealRange) -> Fix:
     """x times a constant whose elements keep ``MULTIPLIER_BITS`` bits each, however much they differ."""
     exponent = math.frexp(float(np.abs(const.finite).max()))[1]
     room = min(WORD - 1 - coder.bits(x.register), MULTIPLIER_BITS) - exponent
@@ -94,7 +94,7 @@ def _times_each(ctx: Context, coder: Coder, x: Fix, const: Const, observed: Rang
     return Fix(m.multiplied(coder, x.register, mantissa, shift, *coder.bounds[x.register]), out, observed)
 
 
-def _times_huge(ctx: Context, coder: Coder, x: Fix, const: Const, huge: np.ndarray, observed: Range) -> Fix:
+def _times_huge(ctx: Context, coder: Coder, x: Fix, const: Const, huge: np.ndarray, observed: RealRange) -> Fix:
     """x times a constant that is ``huge`` here and there: a mask times the least float, say."""
     reach = observed.magnitude * MARGIN + max(observed.room, DEEP)
     scale = scale_for(reach, ROW_BITS)
@@ -125,7 +125,7 @@ def _mul(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) ->
     return product(ctx, coder, fixed(a), b, ctx.range(node))
 
 
-def product(ctx: Context, coder: Coder, a: Fix, b: Fix, observed: Range) -> Fix:
+def product(ctx: Context, coder: Coder, a: Fix, b: Fix, observed: RealRange) -> Fix:
     """a times b; if the exact product could need more than 61 bits, the larger operand gives up low bits first."""
     room = WORD - 1
     if coder.bits(a.register) + coder.bits(b.register) > room:
@@ -158,7 +158,7 @@ def _div(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) ->
     return quotient(ctx, coder, a, fixed(b), ctx.range(node))
 
 
-def quotient(ctx: Context, coder: Coder, a: Fix | Const, b: Fix, observed: Range) -> Fix:
+def quotient(ctx: Context, coder: Coder, a: Fix | Const, b: Fix, observed: RealRange) -> Fix:
     """a / b rounded to nearest, with some 30 fraction bits more than the result's magnitude needs; 0 where b is 0."""
     b = ctx.fit(coder, b, 31)
     if isinstance(a, Const):
@@ -222,9 +222,9 @@ def _integer_pow(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Co
     return replace(result, range=ctx.range(node))
 
 
-def powered(observed: Range, exponent: int) -> Range:
+def powered(observed: RealRange, exponent: int) -> RealRange:
     magnitude = observed.magnitude**exponent
-    return Range(-magnitude, magnitude, magnitude)
+    return RealRange(-magnitude, magnitude, magnitude)
 
 
 @rule("abs")

@@ -38,11 +38,9 @@ def _shift(name: str) -> Emit:
         inside = coder.less(by, coder.const(width))
         by = coder.minimum(by, coder.const(width - 1))
         if name == "shift_left":
-            low, high = coder.bounds[x]
-            most = coder.bounds[by][1]
-            shifted = coder.put(Instr(Opcode.SHL, (x, by)), (min(low << most, low), max(high << most, high)))
+            shifted = coder.put(Instr(Opcode.SHL, (x, by)))
             return Fix(coder.select(inside, shifted, coder.const(0)), 0, ctx.range(node))
-        power = coder.put(Instr(Opcode.SHL, (coder.const(1), by)), (1, 1 << coder.bounds[by][1]))
+        power = coder.put(Instr(Opcode.SHL, (coder.const(1), by)))
         if name == "shift_right_arithmetic":
             return Fix(coder.div(x, power), 0, ctx.range(node))
         shifted = coder.div(_unsigned(coder, x, width), power)
@@ -73,8 +71,7 @@ def _powers(coder: Coder, amount: int) -> list[int]:
     first = coder.minimum(amount, coder.const(32))
     second = coder.sub(amount, first)
     return [
-        coder.put(Instr(Opcode.SHL, (coder.const(1), exponent)), (1, 1 << 32))
-        for exponent in (first, coder.clamp(second, 0, 31))
+        coder.put(Instr(Opcode.SHL, (coder.const(1), exponent))) for exponent in (first, coder.clamp(second, 0, 31))
     ]
 
 

@@ -15,7 +15,7 @@ from prover.lowering.emit.builder import Builder
 from prover.lowering.emit.draft import WORD, Chain, Coder, Const, Draft, Stands
 from prover.lowering.expansions import EXPANSIONS
 from prover.lowering.formats import MARGIN, TAIL_BITS, horizon, scale_for
-from prover.lowering.passes.calibrate import Range
+from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.fold import computed
 from rollup.errors import UnsupportedError
 from rollup.types import DType
@@ -59,7 +59,7 @@ class Fix:
 
     register: int
     scale: int
-    range: Range
+    range: RealRange
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Context:
     """
 
     builder: Builder
-    ranges: dict[Var, Range]
+    ranges: dict[Var, RealRange]
     rounded: Mapping[Var, np.ndarray] = field(default_factory=dict)
 
     def run(self, graph: Graph, inputs: Sequence[Item]) -> list[Item]:
@@ -117,7 +117,7 @@ class Context:
             return item
         return self.builder.materialised(item)
 
-    def range(self, node: Node, output: int = 0) -> Range:
+    def range(self, node: Node, output: int = 0) -> RealRange:
         return self.ranges[node.outputs[output]]
 
     def blank(self, node: Node, output: int = 0) -> Draft:
@@ -136,7 +136,7 @@ class Context:
         array = item.array
         finite = item.finite
         magnitude = float(np.abs(finite).max()) if array.size else 0.0
-        observed = Range(float(finite.min()), float(finite.max()), magnitude)
+        observed = RealRange(float(finite.min()), float(finite.max()), magnitude)
         blank = Draft(item.shape, np.dtype(dtype) if dtype is not None else array.dtype, observed)
         coder = Coder(blank)
         scale = 0 if blank.exact else dyadic_scale(finite, magnitude)
@@ -252,7 +252,7 @@ def standing(item: Item, var: Var) -> Item:
     return replace(item, var=var)
 
 
-def _meant(observed: Range) -> Callable[[Any], Any]:
+def _meant(observed: RealRange) -> Callable[[Any], Any]:
     """The real number that a stored one means: an infinity beyond its horizon."""
     if not observed.deep:
         return lambda x: x

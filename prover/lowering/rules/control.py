@@ -12,7 +12,7 @@ import numpy as np
 from prover.lowering.capture import Graph, Node, Var
 from prover.lowering.emit.draft import Const, Draft, Tensor, View
 from prover.lowering.formats import Format, Formats, integer_dtype, integer_range
-from prover.lowering.passes.calibrate import Range
+from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.rules.context import Context, Item, rule, unsupported
 from prover.lowering.rules.movement import concatenated, copied
 from rollup.form.ops import ITERATION, Term
@@ -21,8 +21,8 @@ UNROLL_LIMIT = 64
 """Iterations up to which a scan inside a scan is unrolled: segments do not nest."""
 
 
-def _spanned(ranges: Sequence[Range]) -> Range:
-    return Range(
+def _spanned(ranges: Sequence[RealRange]) -> RealRange:
+    return RealRange(
         min(r.low for r in ranges),
         max(r.high for r in ranges),
         max(r.typical for r in ranges),
@@ -32,7 +32,7 @@ def _spanned(ranges: Sequence[Range]) -> Range:
     )
 
 
-def carry_format(formats: Formats, dtype: Any, observed: Range) -> Format:
+def carry_format(formats: Formats, dtype: Any, observed: RealRange) -> Format:
     """Of a value that is carried: integers keep their own dtype."""
     if np.dtype(dtype).kind in "iub":
         own = integer_dtype(np.dtype(dtype))
@@ -117,7 +117,7 @@ def _outer(ctx: Context, item: Item) -> Item:
     return item if isinstance(item, Const) else ctx.builder.materialised(item)
 
 
-def _init(ctx: Context, item: Item, form: Format, observed: Range) -> Tensor:
+def _init(ctx: Context, item: Item, form: Format, observed: RealRange) -> Tensor:
     """The carry's first value, as an op's output in the carry's format."""
     draft = replace(ctx.drafted(item), range=observed, order=None, memo={})
     view = ctx.builder.stored(draft, form).as_view()

@@ -13,7 +13,7 @@ import numpy as np
 from prover.lowering.capture import Node
 from prover.lowering.emit.draft import WORD, Chain, Coder, Const, Draft
 from prover.lowering.formats import is_real, scale_for
-from prover.lowering.passes.calibrate import Range
+from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.infinity import HUGE
 from prover.lowering.rules.context import KEPT_BITS, TABLE_CHAIN, Context, Fix, Item, stretch
 
@@ -121,7 +121,7 @@ def _order(items: Sequence[Item]) -> tuple[int, ...] | None:
 
 
 def align(
-    ctx: Context, coder: Coder, operands: Sequence[Fix | Const], exact: bool = False, observed: Range | None = None
+    ctx: Context, coder: Coder, operands: Sequence[Fix | Const], exact: bool = False, observed: RealRange | None = None
 ) -> tuple[list[int], int]:
     """Registers of all operands at one scale, and that scale; no register exceeds 61 bits.
 
@@ -147,7 +147,7 @@ def align(
     return registers, scale
 
 
-def finest(operands: Sequence[Fix | Const], observed: Range | None = None) -> int:
+def finest(operands: Sequence[Fix | Const], observed: RealRange | None = None) -> int:
     """The largest scale at which a register holds every real constant. Infinities take what room there is, and so does what is so far
     beyond the result that this would lose ``KEPT_BITS``: a mask, a bound.
     """

@@ -13,7 +13,7 @@ from jax import lax
 from prover.lowering.capture import Node, double_precision
 from prover.lowering.emit.draft import SELF, WORD, Coder, Const, Draft, View
 from prover.lowering.formats import MARGIN, scale_for
-from prover.lowering.passes.calibrate import Range
+from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.rules.arithmetic import quotient, times_const
 from prover.lowering.rules.context import Context, Fix, Item, rule, unsupported
 from prover.lowering.rules.elementwise import Emit, align, constant, elementwise, fixed
@@ -79,14 +79,14 @@ INVERSE_REACH = 22
 """Where -log(1 - x^2) ends: x closer to 1 than fixed-point numbers of 30 bits come."""
 
 
-def _fine_inverse(ctx: Context, coder: Coder, x: Fix, observed: Range) -> Fix:
+def _fine_inverse(ctx: Context, coder: Coder, x: Fix, observed: RealRange) -> Fix:
     """erf_inv up to its poles: x times a function of w = -log(1 - x^2) that is nearly straight, interpolated in a table."""
     x = ctx.fit(coder, x, 30)
     if x.scale > 30:
         x = Fix(coder.shift(x.register, 30 - x.scale), 30, x.range)
     one, size = coder.const(1 << x.scale), coder.clamp(coder.abs(x.register), 0, 1 << x.scale)
     below = Fix(coder.mul(coder.sub(one, size), coder.add(one, size)), 2 * x.scale, x.range)
-    w = coder.neg(fine_logarithm(ctx, coder, below, Range(-INVERSE_REACH, 0, 1)).register)
+    w = coder.neg(fine_logarithm(ctx, coder, below, RealRange(-INVERSE_REACH, 0, 1)).register)
     w = coder.clamp(w, 0, (INVERSE_REACH << FINE_SCALE) - 1)
     step = coder.const(1 << (FINE_SCALE - INVERSE_BITS))
     place = coder.div(w, step)
@@ -134,13 +134,13 @@ VANISHED = 128.0
 """A power of two with this exponent, or minus it, is beyond every format."""
 
 
-def exponential(ctx: Context, coder: Coder, x: Fix, rate: float, observed: Range) -> Fix:
+def exponential(ctx: Context, coder: Coder, x: Fix, rate: float, observed: RealRange) -> Fix:
     """2^(rate * x) over any range: the fraction of the exponent through a table of 2^16 entries, its floor as a shift."""
     if x.range.deep:
         # An infinity needs no more room than makes its exponential zero, or as large as the format goes.
         reach = round(max(VANISHED / abs(rate), 2 * MARGIN * x.range.magnitude) * 2.0**x.scale)
         x = Fix(coder.clamp(x.register, -reach, reach), x.scale, replace(x.range, infinite=False))
-    exponent = times_const(ctx, coder, x, constant(rate), Range(0, abs(rate) * x.range.magnitude, 1))
+    exponent = times_const(ctx, coder, x, constant(rate), RealRange(0, abs(rate) * x.range.magnitude, 1))
     exponent = ctx.fit(coder, exponent, WORD - 1)
     y = coder.shift(exponent.register, EXP_BITS - exponent.scale) if exponent.scale >= EXP_BITS else None
     if y is None:
@@ -159,7 +159,7 @@ def exponential(ctx: Context, coder: Coder, x: Fix, rate: float, observed: Range
 def entry_of(ctx: Context, coder: Coder, entries: Any, first: int, register: int) -> int:
     tensor = ctx.builder.constant(entries)
     view = View(tensor, (len(entries),), (-first,), (), indirect=(0, SELF))
-    return coder.put(Instr(Opcode.LOOK, (coder.view(view), register)), (tensor.low, tensor.high))
+    return coder.look(view, register, inside=True)
 
 
 @rule("exp")
@@ -179,7 +179,7 @@ def _exp2(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -
 def _expm1(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     observed = ctx.range(node)
     power = exponential(
-        ctx, coder, fixed(operands[0]), math.log2(math.e), Range(0, observed.high + 1, observed.typical + 1)
+        ctx, coder, fixed(operands[0]), math.log2(math.e), RealRange(0, observed.high + 1, observed.typical + 1)
     )
     return Fix(
         coder.sub(power.register, coder.const(1 << power.scale if power.scale > 0 else 1)), power.scale, observed
@@ -189,7 +189,7 @@ def _expm1(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) 
 LOG_BITS = 15
 
 
-def logarithm(ctx: Context, coder: Coder, x: Fix, observed: Range, base: float = math.e) -> Fix:
+def logarithm(ctx: Context, coder: Coder, x: Fix, observed: RealRange, base: float = math.e) -> Fix:
     """log of a positive real: its bit length, and a table of 2^15 entries over its leading 16 bits.
 
     Non-positive operands count as one grid step. Of what is drawn, or needs more than the table's bits, see ``fine_logarithm``.
@@ -222,7 +222,7 @@ FINE_BITS = 45
 FINE_SCALE, TABLE_SCALE = 40, 30
 
 
-def fine_logarithm(ctx: Context, coder: Coder, x: Fix, observed: Range) -> Fix:
+def fine_logarithm(ctx: Context, coder: Coder, x: Fix, observed: RealRange) -> Fix:
     """Natural logarithm with an error of 2^-30, and of 2^-16 of itself beside 1: the table, and a quotient for the bits behind it.
 
     Rounding to the nearest entry makes the table's part exactly zero beside 1. What is no grid step counts as the lowest operand.
@@ -235,8 +235,7 @@ def fine_logarithm(ctx: Context, coder: Coder, x: Fix, observed: Range) -> Fix:
     lead = coder.clamp(coder.shr(positive, behind), 1 << LOG_BITS, 1 << (LOG_BITS + 1))
 
     def moved(register: int) -> int:
-        bounds = coder.bounds[register][0], coder.bounds[register][1] << (most - 1)
-        return coder.put(Instr(Opcode.SHL, (register, behind)), bounds)
+        return coder.put(Instr(Opcode.SHL, (register, behind)))
 
     # The rest behind the entry is at most half a step of it, and has more bits the fewer the operand has.
     left, half = WORD - most, 1 << max(0, most - 2)
@@ -270,7 +269,7 @@ def _log1p(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) 
     return logarithm(ctx, coder, Fix(coder.add(one, register), scale, x.range), ctx.range(node))
 
 
-def root(ctx: Context, coder: Coder, x: Fix, observed: Range) -> Fix:
+def root(ctx: Context, coder: Coder, x: Fix, observed: RealRange) -> Fix:
     """Square root with 30 bits: the integer square root of the operand shifted as far left as it goes."""
     x = ctx.fit(coder, x, WORD - 2)
     left = WORD - 1 - coder.bits(x.register)
@@ -288,7 +287,7 @@ def _sqrt(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -
 @elementwise(smooth=True)
 def _rsqrt(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
     x = fixed(operands[0])
-    below = root(ctx, coder, x, Range(0, math.sqrt(max(x.range.high, 0.0)), 1))
+    below = root(ctx, coder, x, RealRange(0, math.sqrt(max(x.range.high, 0.0)), 1))
     return quotient(ctx, coder, constant(1.0), below, ctx.range(node))
 
 
@@ -302,7 +301,7 @@ def _pow(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     @elementwise(smooth=True)
     def power(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
         x = fixed(operands[0])
-        log = logarithm(ctx, coder, x, Range(-64, 64, 8), base=2.0)
+        log = logarithm(ctx, coder, x, RealRange(-64, 64, 8), base=2.0)
         return exponential(ctx, coder, log, value, ctx.range(node))
 
     return power(ctx, node, [base, exponent])
@@ -313,7 +312,7 @@ def _periodic(fn: Callable[[Any], Any]) -> Emit:
 
     def emit(ctx: Context, node: Node, coder: Coder, operands: list[Fix | Const]) -> Fix:
         x = fixed(operands[0])
-        turns = times_const(ctx, coder, x, constant(1 / (2 * math.pi)), Range(0, x.range.magnitude / 6, 1))
+        turns = times_const(ctx, coder, x, constant(1 / (2 * math.pi)), RealRange(0, x.range.magnitude / 6, 1))
         turns = ctx.fit(coder, turns, WORD - 1 - max(0, 16 - turns.scale))
         y = coder.shift(turns.register, 16 - turns.scale)
         part = coder.bitwise(Opcode.AND, y, coder.const((1 << 16) - 1))

@@ -11,9 +11,11 @@ import numpy as np
 from prover.lowering.capture import Node
 from prover.lowering.emit.draft import BOX, WORD, Coder, Draft, View, magnitude_bits
 from prover.lowering.formats import MARGIN, Format, scale_for
-from prover.lowering.passes.calibrate import Range
+from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.rules.context import Context, Item, rule, unsupported
 from prover.lowering.rules.movement import Affine, bounded, copied, padded
+from rollup.audit.ranges import Range, product_of
+from rollup.audit.ranges import reduced as reduced_range
 from rollup.form.ops import Instr, Monoid, Opcode
 from rollup.types import LEAF_BYTES, DType
 
@@ -36,7 +38,7 @@ def reduced(
     box: tuple[int, ...],
     scale: int,
     dtype: np.dtype,
-    observed: Range,
+    observed: RealRange,
 ) -> Draft:
     """A draft that is nothing but a reduction; the box is put in the order of the first operand's memory."""
     strides = views[0].strides()
@@ -47,17 +49,13 @@ def reduced(
     views = tuple(view.renamed(rename) for view in views)
     box = tuple(box[j] for j in order)
     return Draft(
-        shape, np.dtype(dtype), observed, monoid, box, len(views), views, (), (_bounds(monoid, views, box),), scale
+        shape, np.dtype(dtype), observed, monoid, box, len(views), views, (), (_range(monoid, views, box),), scale
     )
 
 
-def _bounds(monoid: Monoid, views: Sequence[View], box: Sequence[int]) -> tuple[int, int]:
-    spans = [(min(v.tensor.low, v.fill), max(v.tensor.high, v.fill)) for v in views]
-    corners = [x * y for x in spans[0] for y in spans[1]] if len(spans) == 2 else list(spans[0])
-    low, high, count = min(corners), max(corners), int(np.prod(box, dtype=object)) if box else 1
-    if monoid in (Monoid.ARGMAX, Monoid.ARGMIN):
-        return 0, count - 1
-    return (low * count, high * count) if monoid is Monoid.SUM else (low, high)
+def _range(monoid: Monoid, views: Sequence[View], box: Sequence[int]) -> Range:
+    factors = [Range(v.tensor.low, v.tensor.high).hull(Range(v.fill, v.fill)) for v in views]
+    return reduced_range(monoid, product_of(factors), math.prod(box))
 
 
 def _axes(draft: Draft, axes: Sequence[int]) -> tuple[dict[int, Affine], tuple[int, ...], tuple[int, ...]]:
@@ -146,7 +144,9 @@ def _rooted(ctx: Context, draft: Draft, axes: Sequence[int]) -> tuple[Draft, tup
     count = math.prod(draft.shape[d] for d in axes)
     bits = min(30, (WORD - (count - 1).bit_length()) // 2)
     magnitude = math.sqrt(max(draft.range.magnitude, 0.0))
-    root = Coder(draft).done(draft.code[-1].args[0], draft.scale // 2, range=Range(-magnitude, magnitude, magnitude))
+    root = Coder(draft).done(
+        draft.code[-1].args[0], draft.scale // 2, range=RealRange(-magnitude, magnitude, magnitude)
+    )
     form = Format(DType.I32, scale_for(magnitude * MARGIN, bits), -(1 << bits), (1 << bits) - 1)
     view = ctx.builder.view(ctx.builder.stored(root, form))
     return replace(draft, scale=2 * form.scale), (view, view)
@@ -166,8 +166,8 @@ def _summed_coarser(
             lost = max(0, magnitude_bits(low, high) - bits)
             coder = Coder(one)
             # The bounds are the format's; an input may hold more, and instructions that seem to change nothing are left out.
-            register = coder.put(Instr(Opcode.MIN, (1, coder.const(high))), (low, high))
-            register = coder.put(Instr(Opcode.MAX, (register, coder.const(low))), (low, high))
+            register = coder.put(Instr(Opcode.MIN, (1, coder.const(high))))
+            register = coder.put(Instr(Opcode.MAX, (register, coder.const(low))))
             copy = coder.done(coder.shift(register, -lost), 0)
             dtype = DType.holding(copy.low, copy.high)
             found[view] = ctx.builder.view(ctx.builder.read(ctx.builder.emit(copy, dtype), copy)), lost

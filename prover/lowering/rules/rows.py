@@ -81,6 +81,4 @@ def _amount(coder: Coder, peak: View) -> int:
 
 def shifted_back(coder: Coder, register: int, amount: int) -> int:
     """``register * 2^amount``."""
-    (low, high), most = coder.bounds[register], coder.bounds[amount][1]
-    bounds = (min(low, low << most), max(high, high << most))
-    return coder.put(Instr(Opcode.SHL, (register, amount)), bounds)
+    return coder.put(Instr(Opcode.SHL, (register, amount)))
