@@ -73,56 +73,56 @@ class Formats:
 
     def by_row(self, observed: RealRange) -> bool:
         """Whether a value gets a scale per row at run time, where products read its rows."""
-        return observed.wish.rows and observed.outlier > self.row_outlier
+        return observed.hint.rows and observed.outlier > self.row_outlier
 
     def widened(self, observed: RealRange) -> bool:
         """Whether a value's magnitude is so far from its typical one that it gets more bits."""
-        return observed.wish.bits is None and not self.by_row(observed) and observed.outlier > self.outlier
+        return observed.hint.bits is None and not self.by_row(observed) and observed.outlier > self.outlier
 
     def margin(self, observed: RealRange) -> float:
         """What a calibrated magnitude is multiplied by before a format is chosen: more where bits are plenty."""
-        wide = self.widened(observed) or observed.wish.last or observed.wish.bits == RESULT_BITS
+        wide = self.widened(observed) or observed.hint.last or observed.hint.bits == RESULT_BITS
         return MARGIN * 2.0**TAIL_BITS if wide else MARGIN
 
     def reach(self, observed: RealRange) -> float:
         """The magnitude that a value's format holds: with its margin, and room for infinities."""
         margin = 1.0 if observed.drawn else self.margin(observed)
-        return max(observed.magnitude * margin, observed.wish.least) + observed.room
+        return max(observed.magnitude * margin, observed.hint.least) + observed.room
 
     def value(self, observed: RealRange) -> Format:
         """The format of a value that is stored."""
-        wish = observed.wish
-        if wish.unit and wish.costly:
+        hint = observed.hint
+        if hint.unit and hint.costly:
             return Format(DType.I32, WIDE_BITS - 1, -(1 << WIDE_BITS), (1 << WIDE_BITS) - 1)
-        if wish.unit:
+        if hint.unit:
             # A result may be 1 itself; what lies on the way may be a step less.
-            return Format(DType.I16, 14 if wish.fine else 15, DType.I16.min, DType.I16.max)
+            return Format(DType.I16, 14 if hint.fine else 15, DType.I16.min, DType.I16.max)
         magnitude = self.reach(observed)
         bits = 15
-        if wish.bits is not None:
-            bits = wish.bits
+        if hint.bits is not None:
+            bits = hint.bits
         elif self.by_row(observed):
             bits = ROW_BITS
-        elif self.widened(observed) or wish.last:
+        elif self.widened(observed) or hint.last:
             bits = WIDE_BITS + TAIL_BITS
-        elif wish.costly:
+        elif hint.costly:
             bits = WIDE_BITS
         if observed.magnitude and (observed.deep or magnitude >= 2.0 ** (bits + SCALE_LIMIT)):
             # Room for infinities, or for magnitudes that no scale reaches with fewer bits.
             bits = max(bits, ROW_BITS)
-        if wish.grid is not None:
-            bits = max(bits, min(WIDE_BITS, bits + wish.grid - scale_for(magnitude, bits)))
+        if hint.grid is not None:
+            bits = max(bits, min(WIDE_BITS, bits + hint.grid - scale_for(magnitude, bits)))
         if bits == 15:
-            scale = max(15, scale_for(magnitude, 15)) if wish.bounded else scale_for(magnitude, 15)
+            scale = max(15, scale_for(magnitude, 15)) if hint.bounded else scale_for(magnitude, 15)
             return Format(DType.I16, scale, DType.I16.min, DType.I16.max)
         # Where all that is possible lies within 1, a value that is asked to be fine has room for it.
-        scale = bits if wish.bounded and wish.bits is not None else scale_for(magnitude, bits)
+        scale = bits if hint.bounded and hint.bits is not None else scale_for(magnitude, bits)
         return Format(DType.I32, scale, -(1 << bits), (1 << bits) - 1)
 
     def inputs(self, observed: RealRange) -> list[Format]:
         """Formats of an input, from coarse to fine: int16 unless as a value it would be widened, all of int32, int64."""
-        wish = replace(observed.wish, last=False, bits=None if observed.wish.exact else observed.wish.bits)
-        first = self.value(replace(observed, wish=wish))
+        hint = replace(observed.hint, last=False, bits=None if observed.hint.exact else observed.hint.bits)
+        first = self.value(replace(observed, hint=hint))
         magnitude = observed.magnitude * MARGIN + observed.room
         finer = [
             Format(dtype, scale_for(magnitude, bits), dtype.min, dtype.max)
@@ -174,8 +174,8 @@ class Format:
 
         A function that is bounded by one loses a step at most where a format ends there; an infinity lies where the format ends.
         """
-        wish = observed.wish
-        bounded = wish.unit or wish.share or wish.bounded
+        hint = observed.hint
+        bounded = hint.unit or hint.share or hint.bounded
         meant = observed.drawn or (bounded and math.ldexp(1.0, self.scale) == self.high + 1)
         least, most = uncut(self.dtype)
         low = least if meant or -1 in observed.signs else self.low

@@ -14,7 +14,7 @@ from prover import progress
 from prover.lowering.capture import Graph, Node, Var, bind, scan, unfolded
 from prover.lowering.memory import give_back
 from prover.lowering.passes.infinity import HUGE, MASK, MASK_ROOM
-from prover.lowering.passes.plan import PLAIN, Plan, Wish
+from prover.lowering.passes.plan import PLAIN, FormatHint, Plan
 from rollup.errors import LoweringError
 
 PART = 1 << 20
@@ -44,14 +44,14 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class RealRange:
     """Smallest and largest finite value over all samples, and a typical magnitude that outliers hardly move.
 
-    ``typical`` is (mean of sqrt |x| over the non-zero elements) squared; ``wish`` is what the plan wants of the value's format;
+    ``typical`` is (mean of sqrt |x| over the non-zero elements) squared; ``hint`` is what the plan wants of the value's format;
     ``infinite``: whether the value may hold infinities; ``signs``: theirs.
     """
 
     low: float
     high: float
     typical: float
-    wish: Wish = PLAIN
+    hint: FormatHint = PLAIN
     infinite: bool = False
     signs: frozenset[int] = frozenset()
 
@@ -62,12 +62,12 @@ class RealRange:
     @property
     def drawn(self) -> bool:
         """Whether it is computed from random bits alone, so that low and high are certain."""
-        return self.wish.reach is not None
+        return self.hint.reach is not None
 
     @property
     def room(self) -> float:
         """What a format has to reach beyond the magnitude, so that infinities stay apart from all else."""
-        return self.wish.infinity if self.infinite else 0.0
+        return self.hint.infinity if self.infinite else 0.0
 
     @property
     def deep(self) -> bool:
@@ -327,9 +327,9 @@ def calibrate(
                 f"{place} gives NaN on a calibration sample; a program has no NaN, keep the samples inside the function's domain"
             )
         low, high = (float(low), float(high)) if low <= high else (0.0, 0.0)
-        wish = plan.wish(var)
-        low, high = wish.reach or (low, high)
+        hint = plan.hint(var)
+        low, high = hint.reach or (low, high)
         shown = {sign for sign, found in ((-1, below), (1, above)) if found}
         signs = plan.infinite.get(var, frozenset()) | shown
-        ranges[var] = RealRange(low, high, float(root**2), wish, bool(signs), signs)
+        ranges[var] = RealRange(low, high, float(root**2), hint, bool(signs), signs)
     return ranges

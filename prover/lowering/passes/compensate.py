@@ -201,7 +201,7 @@ def _product(node: Node, ranges: dict[Var, RealRange]) -> _Product | str | None:
         return None
     rank = len(weights.shape)
     if node.name == "dot_general":
-        if ranges[node.outputs[0]].wish.fine:
+        if ranges[node.outputs[0]].hint.fine:
             return None
         sums, batch = (axes[side] for axes in node.params["dimension_numbers"])
         channels = [d for d in range(rank) if d not in (*sums, *batch)]

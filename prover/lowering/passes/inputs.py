@@ -57,7 +57,7 @@ def input_formats(
                 f"an input of dtype {var.dtype} has no fixed-point format; use floats, integers or booleans"
             )
         candidates = formats.inputs(ranges[var])
-        if ranges[var].wish.exact:
+        if ranges[var].hint.exact:
             exact = (form for form in candidates if all(_on_grid(sample[number], form) for sample in asked))
             found.append(next(exact, candidates[-1]))
             continue

@@ -1,0 +1,263 @@
+"""The code of lazy ops: instructions are appended to it, each with the range of what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from prover.lowering.emit.lazy import LazyOp, magnitude_bits
+from prover.lowering.emit.views import SELF, TensorView
+from prover.lowering.formats import integer_range
+from rollup.audit.ranges import INT64, RULES, Range
+from rollup.form.ops import INSTRUCTIONS, ITERATION, Instr, Opcode, registers, wrap
+
+
+class CodeEmitter:
+    """Extends a lazy op's code. Registers are numbers; ``bounds[r]`` are certified."""
+
+    def __init__(self, lazy: LazyOp) -> None:
+        assert not lazy.pending
+        self.lazy = lazy
+        self.views = list(lazy.views)
+        self.code = list(lazy.code)
+        self.bounds = [Range(*bounds) for bounds in lazy.bounds]
+        self._constants: dict[int, int] = {}
+        self._loads: dict[TensorView, int] = {}
+        for number, instr in enumerate(self.code, start=1):
+            if instr.op is Opcode.CONST:
+                self._constants.setdefault(instr.imm, number)
+            elif instr.op is Opcode.LOAD:
+                self._loads.setdefault(self.views[instr.args[0]], number)
+
+    @classmethod
+    def afresh(cls, lazy: LazyOp) -> CodeEmitter:
+        """For code of its own over a lazy op's reduction and views."""
+        return cls(replace(lazy, code=(), bounds=lazy.bounds[:1], memo={}))
+
+    @property
+    def last(self) -> int:
+        return len(self.code)
+
+    def bits(self, register: int) -> int:
+        return magnitude_bits(*self.bounds[register])
+
+    def put(self, instr: Instr, known: tuple[int, int] | None = None) -> int:
+        """Append an instruction; one whose operands are certain becomes a constant.
+
+        Its range follows from its operands'. ``known`` overrides that: what the caller can prove and ranges can't show.
+        """
+        operands = registers(instr)
+        exact = INSTRUCTIONS[instr.op].exact
+        if operands and exact is not None and all(self.bounds[r].low == self.bounds[r].high for r in operands):
+            return self.const(wrap(exact(*(self.bounds[r].low for r in operands))))
+        found = RULES[instr.op](*(self.bounds[r] for r in operands)) if known is None else Range(*known)
+        self.code.append(instr)
+        self.bounds.append(found if found.inside(INT64) else INT64)
+        return self.last
+
+    def const(self, value: int) -> int:
+        if value not in self._constants:
+            self._constants[value] = self.put(Instr(Opcode.CONST, (), value), (value, value))
+        return self._constants[value]
+
+    def index(self, variable: int, size: int) -> int:
+        return self.put(Instr(Opcode.INDEX, (variable,)), (0, size - 1))
+
+    def affine(self, offset: int, parts: Sequence[tuple[int, int]]) -> int:
+        """offset + sum of coef * output coordinate."""
+        total = None if offset == 0 and parts else self.const(offset)
+        for variable, coef in parts:
+            part = self.index(variable, self.lazy.shape[variable] if variable != ITERATION else 1 << 31)
+            if coef != 1:
+                part = self.mul(part, self.const(coef))
+            total = part if total is None else self.add(total, part)
+        assert total is not None
+        return total
+
+    def view(self, view: TensorView) -> int:
+        """Number of the access for ``view``."""
+        if view in self.views[self.lazy.factors :]:
+            return self.views.index(view, self.lazy.factors)
+        self.views.append(view)
+        return len(self.views) - 1
+
+    def load(self, view: TensorView) -> int:
+        if view not in self._loads:
+            low, high = view.tensor.low, view.tensor.high
+            if not view.inside({**self.lazy.sizes, ITERATION: 1}):
+                low, high = min(low, view.fill), max(high, view.fill)
+            self._loads[view] = self.put(Instr(Opcode.LOAD, (self.view(view),)), (low, high))
+        return self._loads[view]
+
+    def look(self, view: TensorView, register: int, inside: bool = False) -> int:
+        """Element of a one-dimensional view at a register's place; ``inside``: the place certainly is one."""
+        low, high = view.tensor.low, view.tensor.high
+        if not inside:
+            low, high = min(low, view.fill), max(high, view.fill)
+        return self.put(Instr(Opcode.LOOK, (self.view(view), register)), (low, high))
+
+    def add(self, a: int, b: int) -> int:
+        return self.put(Instr(Opcode.ADD, (a, b)))
+
+    def sub(self, a: int, b: int) -> int:
+        return self.put(Instr(Opcode.SUB, (a, b)))
+
+    def neg(self, a: int) -> int:
+        return self.sub(self.const(0), a)
+
+    def mul(self, a: int, b: int) -> int:
+        return self.put(Instr(Opcode.MUL, (a, b)))
+
+    def div(self, a: int, b: int) -> int:
+        """floor(a / b), 0 for b = 0."""
+        return self.put(Instr(Opcode.DIV, (a, b)))
+
+    def shr(self, a: int, b: int) -> int:
+        """Rounding shift right by a register."""
+        return self.put(Instr(Opcode.SHR, (a, b)))
+
+    def mulshift(self, a: int, m: int, s: int) -> int:
+        return self.put(Instr(Opcode.MULSHIFT, (a, m, s)))
+
+    def shift(self, a: int, left: int) -> int:
+        """a * 2^left, rounded for negative ``left``."""
+        if left == 0:
+            return a
+        if left < 0:
+            return self.shr(a, self.const(min(-left, 65)))
+        return self.put(Instr(Opcode.SHL, (a, self.const(left))))
+
+    def minimum(self, a: int, b: int) -> int:
+        return self.put(Instr(Opcode.MIN, (a, b)))
+
+    def maximum(self, a: int, b: int) -> int:
+        return self.put(Instr(Opcode.MAX, (a, b)))
+
+    def clamp(self, a: int, low: int, high: int) -> int:
+        """Saturate; instructions that certainly change nothing are left out."""
+        if self.bounds[a][1] > high:
+            a = self.minimum(a, self.const(high))
+        if self.bounds[a][0] < low:
+            a = self.maximum(a, self.const(low))
+        return a
+
+    def wrapped(self, a: int, dtype: np.dtype[Any]) -> int:
+        """Reduced modulo 2^bits into the range of a NumPy integer dtype, as its arithmetic does; 64 bits wrap by themselves."""
+        low, high = self.bounds[a]
+        least, most = integer_range(dtype)
+        if (least <= low and high <= most) or np.dtype(dtype).itemsize == 8 or np.dtype(dtype) == np.bool_:
+            return a
+        if high - least >= 1 << 63:
+            # No sum may pass 64 bits: the bits above go first.
+            a = self.bitwise(Opcode.AND, a, self.const(most - least))
+        lifted = a if least == 0 else self.add(a, self.const(-least))
+        rest = self.bitwise(Opcode.AND, lifted, self.const(most - least))
+        return rest if least == 0 else self.add(rest, self.const(least))
+
+    def abs(self, a: int) -> int:
+        return self.put(Instr(Opcode.ABS, (a,)))
+
+    def less(self, a: int, b: int) -> int:
+        return self.put(Instr(Opcode.LESS, (a, b)))
+
+    def equal(self, a: int, b: int) -> int:
+        return self.put(Instr(Opcode.EQUAL, (a, b)))
+
+    def bitwise(self, op: Opcode, a: int, b: int) -> int:
+        """And, or, xor."""
+        return self.put(Instr(op, (a, b)))
+
+    def select(self, condition: int, then: int, other: int) -> int:
+        return self.put(Instr(Opcode.SELECT, (condition, then, other)))
+
+    def bitlen(self, a: int) -> int:
+        return self.put(Instr(Opcode.BITLEN, (a,)))
+
+    def isqrt(self, a: int) -> int:
+        return self.put(Instr(Opcode.ISQRT, (a,)))
+
+    def copy(self, instr: Instr, place: Mapping[int, int], views: Mapping[int, int], bounds: tuple[int, int]) -> int:
+        """Append another lazy op's instruction, its registers and accesses renumbered."""
+        args = _renamed(instr, place, views).args
+        if instr.op is Opcode.CONST:
+            return self.const(instr.imm)
+        if instr.op is Opcode.LOAD:
+            view = self.views[args[0]]
+            if view in self._loads:
+                return self._loads[view]
+            self._loads[view] = self.put(Instr(instr.op, args), bounds)
+            return self._loads[view]
+        return self.put(Instr(instr.op, args), bounds)
+
+    def include(self, other: LazyOp) -> int:
+        """Append a lazy op without a reduction; its result register."""
+        assert not other.reduces and not other.pending and other.shape == self.lazy.shape
+        views = {number: self.view(view) for number, view in enumerate(other.views)}
+        place = {0: self.const(0)} if any(0 in registers(instr) for instr in other.code) else {0: -1}
+        for number, instr in enumerate(other.code, start=1):
+            place[number] = self.copy(instr, place, views, other.bounds[number])
+        return place[len(other.code)]
+
+    def done(self, register: int, scale: int, **changes: Any) -> LazyOp:
+        """The extended lazy op with ``register`` as its result, without code and views that nothing needs."""
+        needed = {register}
+        for number in range(len(self.code), 0, -1):
+            if number in needed:
+                needed.update(registers(self.code[number - 1]))
+        kept = [number for number in range(1, len(self.code) + 1) if number in needed]
+        place = {0: 0, **{number: at for at, number in enumerate(kept, start=1)}}
+        used = sorted({a for n in kept for a in accesses(self.code[n - 1])} | set(range(self.lazy.factors)))
+        pending = list(used)
+        while pending:
+            indirect = self.views[pending.pop()].indirect
+            if indirect is not None and indirect[1] not in (SELF, *used):
+                used.append(indirect[1])
+                pending.append(indirect[1])
+        used.sort()
+        views = {number: at for at, number in enumerate(used)}
+        return replace(
+            self.lazy,
+            views=tuple(_renumbered(self.views[number], views) for number in used),
+            code=tuple(_renamed(self.code[n - 1], place, views) for n in kept),
+            bounds=(self.bounds[0], *(self.bounds[n] for n in kept)),
+            scale=scale,
+            **{"memo": {}, "var": None, **changes},
+        )
+
+
+def _renumbered(view: TensorView, views: Mapping[int, int]) -> TensorView:
+    if view.indirect is None or view.indirect[1] not in views:
+        return view
+    return replace(view, indirect=(view.indirect[0], views[view.indirect[1]]))
+
+
+def _renamed(instr: Instr, place: Mapping[int, int], views: Mapping[int, int]) -> Instr:
+    kinds = INSTRUCTIONS[instr.op].arguments
+    names = {"reg": place, "access": views}
+    args = tuple(names[kind].get(a, a) if kind in names else a for a, kind in zip(instr.args, kinds, strict=True))
+    return replace(instr, args=args)
+
+
+def accesses(instr: Instr) -> tuple[int, ...]:
+    """The accesses that an instruction reads."""
+    return instr.args[:1] if instr.op in (Opcode.LOAD, Opcode.LOOK) else ()
+
+
+def reindexed(lazy: LazyOp, shape: Sequence[int], variables: Sequence[tuple[int, Sequence[tuple[int, int]]]]) -> LazyOp:
+    """The lazy op over another output space: output dimension d of the old one is an affine map of the new dimensions."""
+    mapping = dict(enumerate(variables))
+    views = tuple(view.renamed(mapping) for view in lazy.views)
+    chain = lazy.chain and replace(lazy.chain, view=lazy.chain.view.renamed(mapping))
+    if lazy.pending:
+        return replace(lazy, shape=tuple(shape), chain=chain, order=None, var=None, memo={})
+    emitter = CodeEmitter.afresh(replace(lazy, shape=tuple(shape), views=views, chain=chain, order=None))
+    place = {0: 0}
+    for number, instr in enumerate(lazy.code, start=1):
+        if instr.op is Opcode.INDEX and instr.args[0] in mapping:
+            place[number] = emitter.affine(*mapping[instr.args[0]])
+        else:
+            place[number] = emitter.copy(instr, place, {}, lazy.bounds[number])
+    return emitter.done(place[len(lazy.code)], lazy.scale)
