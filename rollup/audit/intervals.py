@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rollup.audit.ranges import INT64, RULES, Range, hull, of_dtype, product_of, reduced
+from rollup.audit.ranges import INT64, Range, hull, of_dtype, of_instruction, product_of, reduced
 from rollup.form.affine import coefficients, extents, producers, reads, span, stays_inside, variables, view
-from rollup.form.ops import ITERATION, Access, Constant, Instr, Monoid, Op, Opcode
+from rollup.form.ops import ITERATION, Access, Constant, Instr, Monoid, Op
 from rollup.form.ops import registers as operands_of
 from rollup.form.program import Program
 
@@ -131,32 +131,26 @@ def live_registers(code: Sequence[Instr]) -> set[int]:
 def _op_intervals(op: Op, read: Sequence[Range], weighed: Sequence[tuple[int, _Weights]]) -> OpIntervals:
     """Intervals of one op whose accesses read within ``read``."""
     exact_acc, magnitude, overflows = _reduce(op, read, weighed)
-    exact, wrapped = [exact_acc], [exact_acc if exact_acc.inside(INT64) else INT64]
+    exact, wrapped = [exact_acc], {0: exact_acc if exact_acc.inside(INT64) else INT64}
+    sizes = extents(op)
     if overflows and op.monoid in (Monoid.MAX, Monoid.MIN, Monoid.NONE):
         wrapped[0] = INT64
     live = live_registers(op.code)
     if 0 not in live:
         overflows = []
     for number, instr in enumerate(op.code, start=1):
-        match instr.op:
-            case Opcode.CONST:
-                given = [Range(instr.imm, instr.imm)]
-            case Opcode.INDEX:
-                given = [Range(0, extents(op)[instr.args[0]] - 1)]
-            case Opcode.LOAD | Opcode.LOOK:
-                given = [read[instr.args[0]]]
-            case _:
-                given = [wrapped[r] for r in instr.args]
-        result = RULES[instr.op](*given)
+        result = of_instruction(instr, wrapped, read.__getitem__, lambda var: Range(0, sizes[var] - 1))
         exact.append(result)
-        wrapped.append(result if result.inside(INT64) else INT64)
+        wrapped[number] = result if result.inside(INT64) else INT64
         if number in live and not result.inside(INT64):
             overflows.append(f"instruction {number - 1} ({instr.op.name.lower()}) can give {_far(result)}")
-    output = wrapped[-1]
+    output = wrapped[len(op.code)]
     if not output.inside(of_dtype(op.dtype)):
         overflows.append(f"the result in [{output.low}, {output.high}] does not fit {op.dtype.name.lower()}; clamp it")
         output = of_dtype(op.dtype)
-    return OpIntervals(tuple(read), wrapped[0], tuple(wrapped), tuple(exact), output, magnitude, tuple(overflows))
+    return OpIntervals(
+        tuple(read), wrapped[0], tuple(wrapped.values()), tuple(exact), output, magnitude, tuple(overflows)
+    )
 
 
 class _Analysis:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from rollup.form.ops import ARGUMENTS, Monoid, Opcode, rounding_shift
+from rollup.form.ops import ARGUMENTS, Instr, Monoid, Opcode, rounding_shift
 from rollup.types import DType
 
 
@@ -145,6 +145,23 @@ RULES: Mapping[Opcode, Callable[..., Range]] = {
 """Range of the *unwrapped* result from the operands' ranges; for the first four, the range that the machine
 supplies.
 """
+
+
+def of_instruction(
+    instr: Instr, registers: Mapping[int, Range], read: Callable[[int], Range], index: Callable[[int], Range]
+) -> Range:
+    """Range of an instruction's result, before wrapping.
+
+    ``registers``: what those before it hold; ``read``: what an access can read; ``index``: what a variable runs over.
+    """
+    match instr.op:
+        case Opcode.CONST:
+            return Range(instr.imm, instr.imm)
+        case Opcode.INDEX:
+            return index(instr.args[0])
+        case Opcode.LOAD | Opcode.LOOK:
+            return read(instr.args[0])
+    return RULES[instr.op](*(registers[r] for r in instr.args))
 
 
 def product_of(factors: Sequence[Range]) -> Range:

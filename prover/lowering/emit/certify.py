@@ -12,8 +12,8 @@ import math
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import LazyOp
 from prover.lowering.emit.views import TensorView
-from rollup.audit.ranges import INT64, RULES, Range, of_dtype, product_of, reduced
-from rollup.form.ops import ITERATION, Instr, Opcode, registers
+from rollup.audit.ranges import INT64, RULES, Range, of_dtype, of_instruction, product_of, reduced
+from rollup.form.ops import Instr, Opcode, registers
 from rollup.types import DType
 
 
@@ -22,53 +22,57 @@ def certified(lazy: LazyOp, dtype: DType, tight: bool) -> tuple[LazyOp, Range]:
 
     ``tight``: its own bounds have to show, too (in a loop: what one iteration proves, the next relies on).
     """
-    limits = (
-        Range(lazy.low, lazy.high) if tight and dtype.min <= lazy.low and lazy.high <= dtype.max else of_dtype(dtype)
-    )
-    acc = _accumulator(lazy)
-    emitter = CodeEmitter.afresh(lazy)
-    found, place, changed = {0: acc}, {0: 0}, False
-
-    def saturated(register: int, low: int, high: int) -> int:
-        for opcode, end, outside in (
-            (Opcode.MIN, high, found[register].high > high),
-            (Opcode.MAX, low, found[register].low < low),
-        ):
-            if outside:
-                limit = emitter.const(end)
-                found[limit] = Range(end, end)
-                before, register = register, emitter.put(Instr(opcode, (register, limit)))
-                found[register] = RULES[opcode](found[before], found[limit])
-        return register
-
-    def ranged(instr: Instr, number: int) -> Range:
-        match instr.op:
-            case Opcode.CONST:
-                return Range(instr.imm, instr.imm)
-            case Opcode.INDEX:
-                return Range(*lazy.bounds[number])
-            case Opcode.LOAD | Opcode.LOOK:
-                return _read(lazy, lazy.views[instr.args[0]])
-            case _:
-                return RULES[instr.op](*(found[place[r]] for r in registers(instr)))
-
-    for number, instr in enumerate(lazy.code, start=1):
-        result = ranged(instr, number)
-        own = Range(*lazy.bounds[number])
-        if not result.inside(INT64) and own.inside(INT64) and own != INT64:
-            for r in set(registers(instr)):
-                place[r] = saturated(place[r], *lazy.bounds[r])
-            changed, result = True, ranged(instr, number)
-        place[number] = emitter.copy(instr, place, {}, lazy.bounds[number])
-        found[place[number]] = result if result.inside(INT64) else INT64
-    last = place[len(lazy.code)]
-    if not found[last].inside(limits):
+    fits = dtype.min <= lazy.low and lazy.high <= dtype.max
+    limits = Range(lazy.low, lazy.high) if tight and fits else of_dtype(dtype)
+    again = _Again(lazy)
+    for number in range(1, len(lazy.code) + 1):
+        again.add(number)
+    last = again.place[len(lazy.code)]
+    if not again.found[last].inside(limits):
         low, high = max(lazy.low, dtype.min), min(lazy.high, dtype.max)
         if low <= high:
-            last, changed = saturated(last, low, high), True
-    if not changed:
-        return lazy, found[last]
-    return emitter.done(last, lazy.scale), found[last]
+            last = again.saturated(last, low, high)
+    return (again.emitter.done(last, lazy.scale) if again.changed else lazy), again.found[last]
+
+
+class _Again:
+    """A lazy op's code, emitted again with the ranges that intervals show (``found``); ``place``: its registers in the new code."""
+
+    def __init__(self, lazy: LazyOp) -> None:
+        self.lazy = lazy
+        self.emitter = CodeEmitter.afresh(lazy)
+        self.found = {0: _accumulator(lazy)}
+        self.place = {0: 0}
+        self.changed = False
+
+    def add(self, number: int) -> None:
+        """The next instruction; what it reads is saturated first where intervals let it wrap and its own bounds don't."""
+        instr, own = self.lazy.code[number - 1], Range(*self.lazy.bounds[number])
+        result = self._range(instr, own)
+        if not result.inside(INT64) and own.inside(INT64) and own != INT64:
+            for r in set(registers(instr)):
+                self.place[r] = self.saturated(self.place[r], *self.lazy.bounds[r])
+            self.changed, result = True, self._range(instr, own)
+        self.place[number] = self.emitter.copy(instr, self.place, {}, own)
+        self.found[self.place[number]] = result if result.inside(INT64) else INT64
+
+    def saturated(self, register: int, low: int, high: int) -> int:
+        """The register between low and high, where intervals don't show that it is."""
+        self.changed = True
+        for opcode, end, outside in (
+            (Opcode.MIN, high, self.found[register].high > high),
+            (Opcode.MAX, low, self.found[register].low < low),
+        ):
+            if outside:
+                limit = self.emitter.const(end)
+                self.found[limit] = Range(end, end)
+                before, register = register, self.emitter.put(Instr(opcode, (register, limit)))
+                self.found[register] = RULES[opcode](self.found[before], self.found[limit])
+        return register
+
+    def _range(self, instr: Instr, own: Range) -> Range:
+        known = {r: self.found[self.place[r]] for r in registers(instr)}
+        return of_instruction(instr, known, lambda at: _read(self.lazy, self.lazy.views[at]), lambda _: own)
 
 
 def held(lazy: LazyOp, dtype: DType, found: Range) -> tuple[int, int]:
@@ -85,9 +89,7 @@ def _read(lazy: LazyOp, view: TensorView) -> Range:
     stored = of_dtype(tensor.dtype) if unknown else Range(tensor.low, tensor.high)
     if tensor.init is not None:
         stored = stored.hull(Range(tensor.init.low, tensor.init.high))
-    if view.indirect is None and view.inside({**lazy.sizes, ITERATION: 1}):
-        return stored
-    return stored.hull(Range(view.fill, view.fill))
+    return view.read(stored, lazy.sizes)
 
 
 def _accumulator(lazy: LazyOp) -> Range:

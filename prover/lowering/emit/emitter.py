@@ -86,18 +86,14 @@ class CodeEmitter:
 
     def load(self, view: TensorView) -> int:
         if view not in self._loads:
-            low, high = view.tensor.low, view.tensor.high
-            if not view.inside({**self.lazy.sizes, ITERATION: 1}):
-                low, high = min(low, view.fill), max(high, view.fill)
-            self._loads[view] = self.put(Instr(Opcode.LOAD, (self.view(view),)), (low, high))
+            found = view.read(Range(view.tensor.low, view.tensor.high), self.lazy.sizes)
+            self._loads[view] = self.put(Instr(Opcode.LOAD, (self.view(view),)), found)
         return self._loads[view]
 
     def look(self, view: TensorView, register: int, inside: bool = False) -> int:
         """Element of a one-dimensional view at a register's place; ``inside``: the place certainly is one."""
-        low, high = view.tensor.low, view.tensor.high
-        if not inside:
-            low, high = min(low, view.fill), max(high, view.fill)
-        return self.put(Instr(Opcode.LOOK, (self.view(view), register)), (low, high))
+        found = Range(view.tensor.low, view.tensor.high) if inside else view.range
+        return self.put(Instr(Opcode.LOOK, (self.view(view), register)), found)
 
     def add(self, a: int, b: int) -> int:
         return self.put(Instr(Opcode.ADD, (a, b)))

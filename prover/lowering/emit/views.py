@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from prover.lowering.capture import Var
+from rollup.audit.ranges import Range
+from rollup.form.affine import stays_inside
 from rollup.form.ops import ITERATION, Term
 from rollup.types import DType, Root
 
@@ -81,15 +83,6 @@ class TensorView:
             found[term.var] = found.get(term.var, 0) + term.coef * step
         return found
 
-    def span(self, dimension: int, sizes: Mapping[int, int]) -> tuple[int, int]:
-        """Least and greatest coordinate of a dimension, the variables running over ``sizes``."""
-        low = high = self.offsets[dimension]
-        for term in self.terms:
-            if term.dimension == dimension:
-                reach = term.coef * (sizes[term.var] - 1)
-                low, high = low + min(reach, 0), high + max(reach, 0)
-        return low, high
-
     def order(self, shape: Sequence[int]) -> tuple[int, ...]:
         """The dimensions of an output space by the distance of their neighbours in memory, the farthest first."""
         strides = self.strides()
@@ -115,7 +108,17 @@ class TensorView:
             expected *= shape[d]
         return ITERATION not in strides
 
+    @property
+    def range(self) -> Range:
+        """What it can read, wherever that is."""
+        return Range(self.tensor.low, self.tensor.high).hull(Range(self.fill, self.fill))
+
+    def read(self, stored: Range, sizes: Mapping[int, int]) -> Range:
+        """What it can read of a tensor that holds ``stored``, the variables running over ``sizes``."""
+        if self.indirect is None and self.inside({**sizes, ITERATION: 1}):
+            return stored
+        return stored.hull(Range(self.fill, self.fill))
+
     def inside(self, sizes: Mapping[int, int]) -> bool:
         """Whether every coordinate certainly lies inside its dimension."""
-        spans = (self.span(d, sizes) for d in range(len(self.shape)))
-        return all(low >= 0 and high < size for (low, high), size in zip(spans, self.shape, strict=True))
+        return stays_inside(self, sizes)

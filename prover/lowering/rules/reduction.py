@@ -56,8 +56,7 @@ def reduced(
 
 
 def _range(monoid: Monoid, views: Sequence[TensorView], box: Sequence[int]) -> Range:
-    factors = [Range(v.tensor.low, v.tensor.high).hull(Range(v.fill, v.fill)) for v in views]
-    return reduced_range(monoid, product_of(factors), math.prod(box))
+    return reduced_range(monoid, product_of([view.range for view in views]), math.prod(box))
 
 
 def _axes(lazy: LazyOp, axes: Sequence[int]) -> tuple[dict[int, Affine], tuple[int, ...], tuple[int, ...]]:
