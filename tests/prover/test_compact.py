@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prover.executor import Executor, kernel
-from prover.executor.kernel import TURNED, WHOLE
+from prover.executor.prepare import TURNED, WHOLE
 from rollup.form.ops import Monoid, Value
 from rollup.form.program import ALIGNMENT, Program, aligned
 from rollup.machine.reference import run

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prover.executor import Executor, code, conv, reduce
+from prover.executor import Executor, code, conv, dot
 from prover.executor.selftest import Independent
 from rollup.errors import InexactMachine
 from rollup.form.ops import INSTRUCTIONS, Constant, Monoid, Opcode
@@ -55,7 +55,7 @@ def _programs() -> list[Program]:
 
 
 def test_a_machine_that_multiplies_in_float32_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    exact_product, exact_conv = reduce._multiply, conv.lax.conv_general_dilated
+    exact_product, exact_conv = dot._multiply, conv.lax.conv_general_dilated
 
     def rounded(x, y):  # type: ignore[no-untyped-def]
         return exact_product(x.astype(jnp.float32), y.astype(jnp.float32)).astype(x.dtype)
@@ -63,7 +63,7 @@ def test_a_machine_that_multiplies_in_float32_is_refused(monkeypatch: pytest.Mon
     def rounded_conv(x, y, *rest, **more):  # type: ignore[no-untyped-def]
         return exact_conv(x.astype(jnp.float32), y.astype(jnp.float32), *rest, **more).astype(x.dtype)
 
-    monkeypatch.setattr(reduce, "_multiply", rounded)
+    monkeypatch.setattr(dot, "_multiply", rounded)
     monkeypatch.setattr(conv.lax, "conv_general_dilated", rounded_conv)
     for program in _programs():
         with pytest.raises(InexactMachine, match=r"op 0 .* is not exact on this machine"):
