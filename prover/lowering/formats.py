@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover.lowering.passes.calibrate import RealRange
-from prover.lowering.passes.plan import RESULT_BITS
+from prover.lowering.passes.hints import RESULT_BITS, Within
 from rollup.errors import LoweringError
 from rollup.types import DType
 
@@ -92,9 +92,9 @@ class Formats:
     def value(self, observed: RealRange) -> Format:
         """The format of a value that is stored."""
         hint = observed.hint
-        if hint.unit and hint.costly:
+        if hint.within is Within.UNIT and hint.costly:
             return Format(DType.I32, WIDE_BITS - 1, -(1 << WIDE_BITS), (1 << WIDE_BITS) - 1)
-        if hint.unit:
+        if hint.within is Within.UNIT:
             # A result may be 1 itself; what lies on the way may be a step less.
             return Format(DType.I16, 14 if hint.fine else 15, DType.I16.min, DType.I16.max)
         magnitude = self.reach(observed)
@@ -112,11 +112,12 @@ class Formats:
             bits = max(bits, ROW_BITS)
         if hint.grid is not None:
             bits = max(bits, min(WIDE_BITS, bits + hint.grid - scale_for(magnitude, bits)))
+        one = hint.within is Within.ONE
         if bits == 15:
-            scale = max(15, scale_for(magnitude, 15)) if hint.bounded else scale_for(magnitude, 15)
+            scale = max(15, scale_for(magnitude, 15)) if one else scale_for(magnitude, 15)
             return Format(DType.I16, scale, DType.I16.min, DType.I16.max)
         # Where all that is possible lies within 1, a value that is asked to be fine has room for it.
-        scale = bits if hint.bounded and hint.bits is not None else scale_for(magnitude, bits)
+        scale = bits if one and hint.bits is not None else scale_for(magnitude, bits)
         return Format(DType.I32, scale, -(1 << bits), (1 << bits) - 1)
 
     def inputs(self, observed: RealRange) -> list[Format]:
@@ -175,8 +176,7 @@ class Format:
         A function that is bounded by one loses a step at most where a format ends there; an infinity lies where the format ends.
         """
         hint = observed.hint
-        bounded = hint.unit or hint.share or hint.bounded
-        meant = observed.drawn or (bounded and math.ldexp(1.0, self.scale) == self.high + 1)
+        meant = observed.drawn or (hint.within is not Within.ANY and math.ldexp(1.0, self.scale) == self.high + 1)
         least, most = uncut(self.dtype)
         low = least if meant or -1 in observed.signs else self.low
         return low, most if meant or 1 in observed.signs else self.high

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from prover.executor import Executor, conv, executor, passes, reduce
+from prover.executor import Executor, conv, dot, executor, passes, reduce, sliding
 from rollup.errors import AuditError, ExecutionError
 from rollup.form.ops import INSTRUCTIONS, Instr, Monoid, Opcode
 from rollup.form.program import Program
@@ -56,8 +56,10 @@ def test_random_programs_equal_the_reference(seed: int) -> None:
 def test_random_programs_equal_the_reference_when_every_reduction_runs_in_blocks(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reduce, "FOLD_LIMIT", 0)
-    monkeypatch.setattr(reduce, "_THIN", 0)
+    for kernel in (reduce, dot, sliding):
+        monkeypatch.setattr(kernel, "FOLD_LIMIT", 0)
+    for kernel in (reduce, dot):
+        monkeypatch.setattr(kernel, "THIN", 0)
     monkeypatch.setattr(reduce, "BLOCK_ELEMENTS", 16)
     program, inputs = draw(seed)
     assert_lockstep(program, inputs)

@@ -19,6 +19,7 @@ from prover.lowering.emit.pending import PendingOp, PendingSegment, Place, encod
 from prover.lowering.emit.views import SELF, ProgramTensor, Stands, TensorView
 from prover.lowering.formats import SCALE_LIMIT, Format, Formats, quantize, scale_for
 from prover.lowering.passes.calibrate import RealRange
+from prover.lowering.passes.hints import Within
 from prover.saturation import ends
 from rollup.errors import LoweringError
 from rollup.form.encoding import TensorType
@@ -329,7 +330,8 @@ def _meant(found: tuple[int | None, int | None], op: PendingOp) -> str:
     observed = op.lazy.range
     if op.tensor.ends is None:
         # A bounded value whose samples are small has a finer format, which ends before the function does.
-        bounded = observed.hint.unit or (observed.hint.bounded and observed.magnitude > 0.5)
+        within = observed.hint.within
+        bounded = within is Within.UNIT or (within is Within.ONE and observed.magnitude > 0.5)
         low, high = (bounded or sign in observed.signs for sign in (-1, 1))
     else:
         low, high = (at is not None and at != end for at, end in zip(found, op.tensor.ends, strict=True))

@@ -13,8 +13,8 @@ import numpy as np
 from prover import progress
 from prover.lowering.capture import Graph, Node, Var, bind, scan, unfolded
 from prover.lowering.memory import give_back
+from prover.lowering.passes.hints import PLAIN, FormatHint, FormatPlan
 from prover.lowering.passes.infinity import HUGE, MASK, MASK_ROOM
-from prover.lowering.passes.plan import PLAIN, FormatHint, Plan
 from rollup.errors import LoweringError
 
 PART = 1 << 20
@@ -214,7 +214,7 @@ class _Observer:
     and for those of all that follows. Primitives are compiled one by one, equal ones of equal shapes once.
     """
 
-    def __init__(self, graph: Graph, plan: Plan, count: int, extremes: Extremes) -> None:
+    def __init__(self, graph: Graph, plan: FormatPlan, count: int, extremes: Extremes) -> None:
         """``count``: samples that are given at once; ``extremes``: see ``calibrate``."""
         self.graph, self.plan, self.count, self.extremes = graph, plan, count, extremes
         self.last = {x: number for number, node in enumerate(graph.nodes) for x in node.inputs if isinstance(x, Var)}
@@ -262,7 +262,7 @@ class _Observer:
         return outputs, dict(zip(variables, inside, strict=True))
 
 
-def _observed_scan(node: Node, arguments: Sequence[Any], plan: Plan) -> tuple[list[Any], dict[Var, Any]]:
+def _observed_scan(node: Node, arguments: Sequence[Any], plan: FormatPlan) -> tuple[list[Any], dict[Var, Any]]:
     """A scan node's results and the statistics of its body's variables, one row per iteration, while tracing."""
     found: list[Var] = []
 
@@ -275,7 +275,7 @@ def _observed_scan(node: Node, arguments: Sequence[Any], plan: Plan) -> tuple[li
     return outputs, dict(zip(found, stacked, strict=True))
 
 
-def _observe(graph: Graph, inputs: Sequence[Any], plan: Plan) -> tuple[list[Any], dict[Var, Any]]:
+def _observe(graph: Graph, inputs: Sequence[Any], plan: FormatPlan) -> tuple[list[Any], dict[Var, Any]]:
     """(outputs, statistics of every variable) of a loop's body, while tracing; of a loop inside it, over its iterations."""
     env: dict[Var, Any] = dict(zip(graph.inputs, inputs, strict=True))
     seen = {var: _statistics(jnp.asarray(x), plan.masked.get(var, 0)) for var, x in env.items()}
@@ -297,7 +297,7 @@ def _reduce(stack: Any) -> Any:
 
 
 def calibrate(
-    graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan, extremes: Extremes | None = None
+    graph: Graph, samples: Sequence[Sequence[Any]], plan: FormatPlan, extremes: Extremes | None = None
 ) -> dict[Var, RealRange]:
     """Ranges of all variables, scan bodies included; raises LoweringError if the float function's result is NaN.
 

@@ -181,44 +181,51 @@ class _Pushed:
 
     def _inputs(self, node: Node, factor: Array) -> tuple[Operand, ...] | None:
         """The node's operands times the factor, if its result is then that times the factor."""
-        if not all(isinstance(x, Var) for x in node.inputs[:1]):
+        operands = node.inputs
+        if not all(isinstance(x, Var) for x in operands[:1]) or not all(
+            isinstance(x, (Var, np.ndarray)) for x in operands
+        ):
             return None
-        shapes = [x.shape for x in node.inputs]
-        match node.name:
-            case "reshape" if node.params.get("dimensions") is None:
-                factors = [factor.reshape(shapes[0])]
-            case "squeeze" | "expand_dims":
-                factors = [factor.reshape(shapes[0])]
-            case "transpose":
-                factors = [np.transpose(factor, np.argsort(node.params["permutation"]))]
-            case "broadcast_in_dim":
-                dims = node.params["broadcast_dimensions"]
-                first = _narrowed(factor, [shapes[0][dims.index(d)] if d in dims else 1 for d in range(factor.ndim)])
-                if first is None:
-                    return None
-                factors = [first.reshape(shapes[0])]
-            case "reduce_sum":
-                line = [1 if d in node.params["axes"] else n for d, n in enumerate(shapes[0])]
-                factors = [np.broadcast_to(factor.reshape(line), shapes[0])]
-            case "concatenate":
-                axis = node.params["dimension"]
-                ends = np.cumsum([shape[axis] for shape in shapes])[:-1]
-                factors = np.split(factor, ends, axis)
-            case "add" | "sub":
-                narrowed = [_narrowed(factor, shape) for shape in shapes]
-                if any(f is None for f in narrowed):
-                    return None
-                factors = [f for f in narrowed if f is not None]
-            case "mul" | "div" if isinstance(node.inputs[1], np.ndarray):
-                factors = [factor, np.ones(())]
-            case _:
-                return None
-        if any(not isinstance(x, (Var, np.ndarray)) for x in node.inputs):
+        factors = _factors(node, factor)
+        if factors is None:
             return None
         return tuple(
             self.times(x, f) if isinstance(x, Var) else np.asarray(x * f, x.dtype)  # type: ignore[union-attr]
             for x, f in zip(node.inputs, factors, strict=True)
         )
+
+
+def _factors(node: Node, factor: Array) -> list[Array] | None:
+    """What the node's operands are multiplied with to multiply its result; None if that can't be."""
+    shapes = [x.shape for x in node.inputs]
+    match node.name:
+        case "reshape" if node.params.get("dimensions") is None:
+            return [factor.reshape(shapes[0])]
+        case "squeeze" | "expand_dims":
+            return [factor.reshape(shapes[0])]
+        case "transpose":
+            return [np.transpose(factor, np.argsort(node.params["permutation"]))]
+        case "broadcast_in_dim":
+            dims = node.params["broadcast_dimensions"]
+            first = _narrowed(factor, [shapes[0][dims.index(d)] if d in dims else 1 for d in range(factor.ndim)])
+            if first is None:
+                return None
+            return [first.reshape(shapes[0])]
+        case "reduce_sum":
+            line = [1 if d in node.params["axes"] else n for d, n in enumerate(shapes[0])]
+            return [np.broadcast_to(factor.reshape(line), shapes[0])]
+        case "concatenate":
+            axis = node.params["dimension"]
+            ends = np.cumsum([shape[axis] for shape in shapes])[:-1]
+            return np.split(factor, ends, axis)
+        case "add" | "sub":
+            narrowed = [_narrowed(factor, shape) for shape in shapes]
+            if any(f is None for f in narrowed):
+                return None
+            return [f for f in narrowed if f is not None]
+        case "mul" | "div" if isinstance(node.inputs[1], np.ndarray):
+            return [factor, np.ones(())]
+    return None
 
 
 def _narrowed(factor: Array, shape: Sequence[int]) -> Array | None:

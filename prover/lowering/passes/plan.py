@@ -23,13 +23,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from prover.lowering.capture import Graph, Node, Operand, Stacked, Var
-from prover.lowering.passes.drawn import Interval, drawn
-from prover.lowering.passes.infinity import BELOW, DEEP, MASK_ROOM, chosen, has_mask, infinite, masked_before, ordered
+from prover.lowering.passes.drawn import drawn
+from prover.lowering.passes.hints import PLAIN, RESULT_BITS, FormatHint, FormatPlan, Within
+from prover.lowering.passes.infinity import BELOW, MASK_ROOM, chosen, has_mask, infinite, masked_before, ordered
 from prover.lowering.passes.producers import CHOOSING, MOVEMENT, Producers, real, size
 from prover.lowering.passes.signs import UNKNOWN, signs
 
@@ -44,9 +45,6 @@ LAST_ELEMENTS = 1 << 12
 
 POSTED_ELEMENTS = 1 << 10
 """Most elements of a result that has all of int32: the 2 KiB more that are posted for them cost a fifth of what a claim costs anyway."""
-
-RESULT_BITS = 31
-"""Bits of magnitude of a small result: its ends are those of its dtype, and float32 has fewer digits."""
 
 ANGLE_GRID = 14
 """Fraction bits of an angle."""
@@ -82,70 +80,22 @@ POINTWISE = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class FormatHint:
-    """What a value's format should be like.
-
-    ``bits``: of magnitude, instead of 15; ``grid``: least number of fraction bits, at the price of more bits; ``infinity``: room beyond
-    the calibrated magnitude if the value may hold infinities; ``unit``: within [-1, 1], of 16 bits; ``share``: of a sum, so within [0, 1],
-    in a format for what samples show; ``bounded``: within [-1, 1], whatever the bits; ``whole``: not rounded at all; ``last``: on the way
-    from what the last products read to a result, and small; ``rows``: products read it, along the same axes all of them, so that what is
-    left of it may have a scale per row; ``fine``: a result, whose weights keep 16 bits; ``exact``: constants decide about it, so that
-    samples should lie on its grid; ``reach``: the interval that it certainly lies in, being drawn; ``least``: the magnitude that its
-    format holds at least, however small the samples; ``costly``: rounded to 16 bits it costs the results too much (no plan says so:
-    ``prover.lowering.passes.noise`` measures it).
-    """
-
-    bits: int | None = None
-    grid: int | None = None
-    infinity: float = DEEP
-    unit: bool = False
-    share: bool = False
-    bounded: bool = False
-    whole: bool = False
-    rows: bool = False
-    fine: bool = False
-    last: bool = False
-    exact: bool = False
-    reach: Interval | None = None
-    least: float = 0.0
-    costly: bool = False
-
-
-PLAIN = FormatHint()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """``hints`` of variables; ``masked``: the sign of the masks that are infinities to calibration, if they stand apart;
-    ``infinite``: the signs of the infinities that a variable may hold, whatever the samples show; ``ordered``: those that need no room
-    for them."""
-
-    hints: dict[Var, FormatHint] = field(default_factory=dict)
-    masked: dict[Var, int] = field(default_factory=dict)
-    infinite: dict[Var, frozenset[int]] = field(default_factory=dict)
-    ordered: set[Var] = field(default_factory=set)
-
-    def hint(self, var: Var) -> FormatHint:
-        hint = self.hints.get(var, PLAIN)
-        return replace(hint, infinity=0.0) if var in self.ordered else hint
-
-
-def plan(graph: Graph) -> Plan:
+def plan(graph: Graph) -> FormatPlan:
     """The hints of all variables, scan bodies included."""
-    found = Plan()
+    found = FormatPlan()
     _plan(graph, found)
     view = Producers(graph)
     for var in view.last():
         if real(var) and size(var) <= LAST_ELEMENTS:
             hint = found.hints.get(var, PLAIN)
-            found.hints[var] = replace(hint, last=True, unit=hint.unit and view.feeds_product(var))
+            narrow = hint.within is Within.UNIT and not view.feeds_product(var)
+            found.hints[var] = replace(hint, last=True, within=Within.ANY if narrow else hint.within)
     _results(view, view.results, found.hints)
     _turns(view, found.hints)
     return found
 
 
-def _plan(graph: Graph, found: Plan) -> None:
+def _plan(graph: Graph, found: FormatPlan) -> None:
     view, hints = Producers(graph), found.hints
     _statistics(view, hints)
     _streams(view, hints)
@@ -161,39 +111,65 @@ def _plan(graph: Graph, found: Plan) -> None:
         if node.body is not None:
             _plan(node.body, found)
             _carries(node, hints)
-        if node.name in BOUNDED:
-            hints[node.outputs[0]] = FormatHint(unit=True)
-        if node.name in PERIODIC:
-            _angles(view, node.inputs[0], hints)
-        if _shares(view, node, hints):
-            share = node.outputs[0]
-            hints[share] = replace(hints.get(share, PLAIN), share=True)
-        if node.name in CHOOSING and isinstance(node.inputs[0], Var) and real(node.inputs[0]):
-            for var in view.moved_from(node.inputs[0]):
-                hints.setdefault(var, FormatHint(grid=CHOICE_GRID, fine=True))
+        _bounded(view, node, hints)
+        _choices(view, node, hints)
         if node.name == "exp" and isinstance(node.inputs[0], Var) and signed.get(node.inputs[0], UNKNOWN).no_positive:
-            hints[node.outputs[0]] = replace(hints.get(node.outputs[0], PLAIN), bounded=True)
+            _within(hints, node.outputs[0], Within.ONE)
         argument = view.below_maximum(node.inputs[0]) if node.name == "exp" else None
-        if argument is None:
-            continue
-        hints[node.outputs[0]] = FormatHint(unit=True)
-        moved = view.moved_from(argument)
-        for var in moved:
-            hints[var] = FormatHint(grid=SOFTMAX_GRID, infinity=MASK_ROOM)
-        below = next(x for x in node.inputs if isinstance(x, Var))
-        hints[below] = replace(hints.get(below, PLAIN), infinity=MASK_ROOM)
-        arguments.update(moved, [below])
-        if has_mask(view, argument):
-            masks |= masked_before(view, argument)
-    from_bits = drawn(graph)
-    for node in graph.nodes:
+        if argument is not None:
+            arguments.update(_softmax(view, node, argument, hints))
+            if has_mask(view, argument):
+                masks |= masked_before(view, argument)
+    _randomness(view, hints)
+    _infinities(view, arguments, masks, found)
+
+
+def _within(hints: dict[Var, FormatHint], var: Var, within: Within) -> None:
+    hints[var] = replace(hints.get(var, PLAIN), within=within)
+
+
+def _bounded(view: Producers, node: Node, hints: dict[Var, FormatHint]) -> None:
+    """What bounded functions give, and the angles that turning ones take."""
+    if node.name in BOUNDED:
+        hints[node.outputs[0]] = FormatHint(within=Within.UNIT)
+    if node.name in PERIODIC:
+        _angles(view, node.inputs[0], hints)
+    if _shares(view, node, hints):
+        _within(hints, node.outputs[0], Within.SHARE)
+
+
+def _choices(view: Producers, node: Node, hints: dict[Var, FormatHint]) -> None:
+    if node.name in CHOOSING and isinstance(node.inputs[0], Var) and real(node.inputs[0]):
+        for var in view.moved_from(node.inputs[0]):
+            hints.setdefault(var, FormatHint(grid=CHOICE_GRID, fine=True))
+
+
+def _softmax(view: Producers, node: Node, argument: Var, hints: dict[Var, FormatHint]) -> list[Var]:
+    """Hints for an exponential of differences from a maximum; the variables that its argument is seen as."""
+    hints[node.outputs[0]] = FormatHint(within=Within.UNIT)
+    moved = view.moved_from(argument)
+    for var in moved:
+        hints[var] = FormatHint(grid=SOFTMAX_GRID, infinity=MASK_ROOM)
+    below = next(x for x in node.inputs if isinstance(x, Var))
+    hints[below] = replace(hints.get(below, PLAIN), infinity=MASK_ROOM)
+    return [*moved, below]
+
+
+def _randomness(view: Producers, hints: dict[Var, FormatHint]) -> None:
+    """Hints for what is drawn, and for what is compared with it."""
+    from_bits = drawn(view.graph)
+    for node in view.graph.nodes:
         if node.name in COMPARISONS and any(isinstance(x, Var) and x in from_bits for x in node.inputs):
             _thresholds(view, [x for x in node.inputs if isinstance(x, Var) and x not in from_bits], hints)
     for var, interval in from_bits.items():
         hint = hints.get(var, PLAIN)
-        if not hint.unit:
+        if hint.within is not Within.UNIT:
             bits = DRAWN_FACTOR_BITS if view.feeds_product(var) else DRAWN_BITS
             hints[var] = replace(hint, bits=bits, grid=None, whole=False, reach=interval)
+
+
+def _infinities(view: Producers, arguments: set[Var], masks: set[Var], found: FormatPlan) -> None:
+    """Where masks and other infinities are; ``arguments``: of softmaxes, ``masks``: what masks them."""
     for var in chosen(view):
         for sign in (1, -1):
             if has_mask(view, var, sign):
@@ -215,7 +191,7 @@ def _shares(view: Producers, node: Node, hints: dict[Var, FormatHint]) -> bool:
     if made is None or made.name != "reduce_sum" or not isinstance(part, Var):
         return False
     source = view.of.get(part)
-    exponentials = source is not None and source.name == "exp" and hints.get(part, PLAIN).unit
+    exponentials = source is not None and source.name == "exp" and hints.get(part, PLAIN).within is Within.UNIT
     return exponentials and view.through(made.inputs[0], lambda node: node.name in MOVEMENT) is part
 
 
@@ -231,10 +207,11 @@ def _results(view: Producers, results: Iterable[Var], hints: dict[Var, FormatHin
         for var in moved:
             hint = replace(hints.get(var, PLAIN), fine=True)
             if var in view.of and size(var) <= POSTED_ELEMENTS and not view.feeds_product(var):
-                bounded = source.unit or source.share or source.bounded
-                hint = replace(hint, bits=RESULT_BITS, unit=False, share=False, bounded=bounded)
+                within = Within.ANY if source.within is Within.ANY else Within.ONE
+                hint = replace(hint, bits=RESULT_BITS, within=within)
             else:
-                hint = replace(hint, unit=source.unit, share=source.share)
+                kept = Within.ONE if hint.within is Within.ONE else Within.ANY
+                hint = replace(hint, within=source.within if source.within in (Within.UNIT, Within.SHARE) else kept)
             hints[var] = hint
         made = view.of.get(moved[-1]) if moved else None
         if made is not None and made.body is not None:
@@ -268,7 +245,8 @@ def _thresholds(view: Producers, compared: list[Var], hints: dict[Var, FormatHin
         if hint.grid is not None:
             hints[var] = replace(hint, grid=max(hint.grid, THRESHOLD_GRID))
         elif not hint.whole:
-            hints[var] = replace(hint, unit=False, bits=DRAWN_BITS)
+            within = Within.ANY if hint.within is Within.UNIT else hint.within
+            hints[var] = replace(hint, within=within, bits=DRAWN_BITS)
         made = view.of.get(var)
         if made is not None and made.name in CUMULATED:
             compared += [x for x in made.inputs if isinstance(x, Var)]

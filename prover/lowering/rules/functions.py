@@ -16,6 +16,7 @@ from prover.lowering.emit.lazy import WORD, Const, LazyOp
 from prover.lowering.emit.views import SELF, TensorView
 from prover.lowering.formats import MARGIN, scale_for
 from prover.lowering.passes.calibrate import RealRange
+from prover.lowering.passes.hints import Within
 from prover.lowering.rules.arithmetic import quotient, times_const
 from prover.lowering.rules.context import Context, Fix, Item, rule, unsupported
 from prover.lowering.rules.elementwise import Emit, align, constant, elementwise, fixed
@@ -49,7 +50,7 @@ def tabled(limit: float, coarse: float | None = None) -> Emit:
         x, observed = fixed(operands[0]), ctx.range(node)
         hint = observed.hint
         exact = hint.last or hint.fine or hint.costly or x.range.hint.costly
-        flat = coarse if coarse is not None and hint.unit and not exact else limit
+        flat = coarse if coarse is not None and hint.within is Within.UNIT and not exact else limit
         reach = min(flat, max(map(abs, emitter.bounds[x.register])) * 2.0**-x.scale)
         scale = scale_for(reach, 15)
         seen = scale_for(min(x.range.magnitude * MARGIN, reach), 15)
