@@ -21,6 +21,7 @@ import numpy as np
 from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.hints import RESULT_BITS, Within
 from rollup.errors import LoweringError
+from rollup.numbers import on_grid
 from rollup.types import DType
 
 MARGIN = 2.0
@@ -189,9 +190,8 @@ def uncut(dtype: DType) -> tuple[int, int]:
 
 def quantize(array: np.ndarray, scale: int, low: int, high: int) -> np.ndarray:
     """Round half to even to the grid 2^-scale and saturate; int64."""
-    with np.errstate(over="ignore"):
-        scaled = np.asarray(array, dtype=np.float64) * math.ldexp(1.0, scale)
-    return np.clip(np.rint(np.nan_to_num(scaled, nan=0.0)), low, high).astype(np.int64)
+    found: np.ndarray = np.clip(np.nan_to_num(on_grid(np.asarray(array), scale), nan=0.0), low, high).astype(np.int64)
+    return found
 
 
 def weight_steps(weights: np.ndarray, kept: int, dtype: DType) -> np.ndarray:

@@ -17,11 +17,12 @@ import numpy as np
 from prover import progress
 from prover.fidelity import FAR, Fidelity, fidelity_of
 from prover.lowering import keys
-from prover.lowering.capture import Graph, Var, capture
+from prover.lowering.capture import capture
 from prover.lowering.emit.builder import Builder
 from prover.lowering.emit.lazy import Const
 from prover.lowering.emit.views import ProgramTensor, TensorView
 from prover.lowering.formats import Format, Formats, formats_named, is_real, uncut
+from prover.lowering.graph import FloatGraph, Var
 from prover.lowering.memory import give_back
 from prover.lowering.passes.balance import balanced
 from prover.lowering.passes.calibrate import RealRange, calibrate
@@ -196,8 +197,8 @@ def _program(
 
 
 def _observed(
-    graph: Graph, samples: Sequence[Sequence[Any]]
-) -> tuple[Graph, list[np.ndarray | None], dict[Var, RealRange]]:
+    graph: FloatGraph, samples: Sequence[Sequence[Any]]
+) -> tuple[FloatGraph, list[np.ndarray | None], dict[Var, RealRange]]:
     """The graph with its norms' groups at one level, these levels, and the range of every array."""
     extremes = roots(graph)
     ranges = calibrate(graph, samples, plan(graph), extremes)
@@ -245,7 +246,7 @@ def _finer(
     return None if found == known.ranges else found
 
 
-def _flat(sample: Any, tree: Any, graph: Graph) -> list[Any]:
+def _flat(sample: Any, tree: Any, graph: FloatGraph) -> list[Any]:
     """A calibration sample's arrays, checked against the example inputs."""
     if not isinstance(sample, tuple):
         raise LoweringError(

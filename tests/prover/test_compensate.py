@@ -11,8 +11,9 @@ import pytest
 from jax import lax
 
 from prover import lower
-from prover.lowering.capture import Graph, capture
+from prover.lowering.capture import capture
 from prover.lowering.formats import Formats, quantize, weight_steps
+from prover.lowering.graph import FloatGraph
 from prover.lowering.passes import compensate
 from prover.lowering.passes.calibrate import calibrate
 from prover.lowering.passes.compensate import compensated
@@ -36,7 +37,9 @@ def correlated(rows: int, columns: int) -> Array:
     return found
 
 
-def chosen(fn: Callable[..., Any], samples: Sequence[Array], formats: Formats = NARROW) -> tuple[Graph, list[Array]]:
+def chosen(
+    fn: Callable[..., Any], samples: Sequence[Array], formats: Formats = NARROW
+) -> tuple[FloatGraph, list[Array]]:
     """The folded graph of a function of one input, and the integers of its products, in order."""
     graph = fold(capture(fn, (samples[0],))[0])
     given = [(sample,) for sample in samples]

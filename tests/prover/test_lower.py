@@ -17,10 +17,11 @@ from jax.extend import core
 
 from prover import Model, load, lower
 from prover.fidelity import Fidelity
-from prover.lowering.capture import Graph, Var, capture
+from prover.lowering.capture import capture
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import LazyOp
 from prover.lowering.expansions import EXPANSIONS
+from prover.lowering.graph import FloatGraph, Var
 from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.rules import RULES, linear
 from prover.lowering.rules.multipliers import Multipliers
@@ -32,7 +33,7 @@ from tests.prover.cases import CASES, lstm, reals
 EXAMPLE = reals(3, 4)
 
 
-def _primitives(graph: Graph) -> set[str]:
+def _primitives(graph: FloatGraph) -> set[str]:
     inner = [_primitives(node.body) for node in graph.nodes if node.body is not None]
     return {node.name for node in graph.nodes}.union(*inner)
 

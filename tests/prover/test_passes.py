@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from prover.lowering.capture import Graph, Stacked, capture, evaluate
+from prover.lowering.capture import capture
+from prover.lowering.graph import FloatGraph, Stacked, evaluate
 from prover.lowering.passes import calibrate as passes
 from prover.lowering.passes.calibrate import calibrate
 from prover.lowering.passes.drawn import drawn
@@ -21,7 +22,7 @@ from rollup.errors import LoweringError
 from tests.prover.cases import CASES, Case, reals
 
 
-def _stacked(graph: Graph) -> bool:
+def _stacked(graph: FloatGraph) -> bool:
     bodies = [node.body for node in graph.nodes if node.body is not None]
     return any(isinstance(x, Stacked) for body in bodies for node in body.nodes for x in node.inputs) or any(
         map(_stacked, bodies)

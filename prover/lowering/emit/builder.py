@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from prover.lowering.capture import Var, double_precision
 from prover.lowering.emit.certify import certified, held
 from prover.lowering.emit.cutting import cut
 from prover.lowering.emit.emitter import CodeEmitter
@@ -18,6 +17,7 @@ from prover.lowering.emit.parts import Depths, divided
 from prover.lowering.emit.pending import PendingOp, PendingSegment, Place, encoded
 from prover.lowering.emit.views import SELF, ProgramTensor, Stands, TensorView
 from prover.lowering.formats import SCALE_LIMIT, Format, Formats, quantize, scale_for
+from prover.lowering.graph import Var, double_precision
 from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.hints import Within
 from prover.saturation import ends

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from prover.lowering.capture import Var
 from prover.lowering.emit.views import TensorView
+from prover.lowering.graph import Var
 from prover.lowering.passes.calibrate import RealRange
 from rollup.form.ops import Instr, Monoid, Opcode
 

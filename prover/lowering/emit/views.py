@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from prover.lowering.capture import Var
+from prover.lowering.graph import Var
 from rollup.audit.ranges import Range
 from rollup.form.affine import stays_inside
 from rollup.form.ops import ITERATION, Term

@@ -19,8 +19,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from prover.lowering.capture import Graph, Node, Stacked, Var
 from prover.lowering.formats import Formats, weight_steps
+from prover.lowering.graph import FloatGraph, FloatNode, Stacked, Var
 from prover.lowering.passes.calibrate import Primitives, RealRange, let_go
 from prover.lowering.passes.infinity import HUGE
 from prover.lowering.passes.moments import Array, Moments, levelled, spread
@@ -40,7 +40,7 @@ PART_ELEMENTS = 1 << 20
 
 
 def compensated(
-    graph: Graph, samples: Sequence[Sequence[Any]], ranges: dict[Var, RealRange], formats: Formats
+    graph: FloatGraph, samples: Sequence[Sequence[Any]], ranges: dict[Var, RealRange], formats: Formats
 ) -> dict[Var, Array]:
     """By the result of a product: the integers of its constant operand, int8 in the constant's own shape.
 
@@ -60,7 +60,7 @@ def compensated(
     if not products:
         return {}
     operands = tuple(product.operand for product in products.values())
-    computed = set(Graph(graph.inputs, graph.nodes, operands).pruned().nodes)
+    computed = set(FloatGraph(graph.inputs, graph.nodes, operands).pruned().nodes)
     nodes = [node for node in graph.nodes if node in products or node in computed]
     last = {x: number for number, node in enumerate(nodes) for x in node.inputs if isinstance(x, Var)}
     chosen = _chosen(samples, _held(graph.inputs, nodes, computed, last))
@@ -116,7 +116,7 @@ class _Product:
     operand), of channels, of what is summed. ``groups``, ``columns``: groups, and weights of one channel.
     """
 
-    node: Node
+    node: FloatNode
     side: int
     order: tuple[int, ...]
     groups: int
@@ -175,7 +175,7 @@ class _Product:
         return np.transpose(integers.reshape(moved.shape), np.argsort(self.order))
 
 
-def _product(node: Node, ranges: dict[Var, RealRange]) -> _Product | str | None:
+def _product(node: FloatNode, ranges: dict[Var, RealRange]) -> _Product | str | None:
     """The node as a product with 8-bit weights; what speaks against compensating them; None if it has none."""
     if node.body is not None:
         inside = any(_product(inner, ranges) is not None for inner in node.body.nodes)
@@ -214,7 +214,7 @@ def _product(node: Node, ranges: dict[Var, RealRange]) -> _Product | str | None:
     return _Product(node, side, order, groups, columns)
 
 
-def _patches(node: Node, x: Array) -> Array:
+def _patches(node: FloatNode, x: Array) -> Array:
     """[groups, rows, columns]: what a convolution's outputs sum, columns as the kernel has them (inputs of a group, window)."""
     params, numbers = node.params, node.params["dimension_numbers"]
     outputs, window = node.outputs[0].shape, [node.inputs[1].shape[d] for d in numbers.rhs_spec[2:]]
@@ -243,7 +243,7 @@ def _patches(node: Node, x: Array) -> Array:
     return np.moveaxis(found.reshape(len(image), groups, -1), 0, 1)
 
 
-def _held(inputs: Sequence[Var], nodes: Sequence[Node], computed: set[Node], last: dict[Var, int]) -> int:
+def _held(inputs: Sequence[Var], nodes: Sequence[FloatNode], computed: set[FloatNode], last: dict[Var, int]) -> int:
     """Most bytes of values of one sample that are held at a time."""
 
     def size(variables: Iterable[Var]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-from prover.lowering.capture import Var
+from prover.lowering.graph import Var
 from prover.lowering.passes.drawn import Interval
 from prover.lowering.passes.infinity import DEEP
 

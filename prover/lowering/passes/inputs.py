@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from prover.lowering.capture import Graph, Var
 from prover.lowering.formats import Format, Formats, integer_dtype, integer_range, is_real
+from prover.lowering.graph import FloatGraph, Var
 from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.plan import POSTED_ELEMENTS
 from rollup.errors import LoweringError
@@ -41,7 +41,7 @@ Floats = Callable[[Sequence[Any]], Sequence[np.ndarray]]
 
 
 def input_formats(
-    graph: Graph, ranges: dict[Var, RealRange], formats: Formats, floats: Floats, samples: Sequence[Sequence[Any]]
+    graph: FloatGraph, ranges: dict[Var, RealRange], formats: Formats, floats: Floats, samples: Sequence[Sequence[Any]]
 ) -> list[Format]:
     """A format for every input of the graph; raises LoweringError for a dtype that has none."""
     size = sum(math.prod(var.shape) for node in graph.nodes for var in node.outputs)

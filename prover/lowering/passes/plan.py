@@ -27,7 +27,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from prover.lowering.capture import Graph, Node, Operand, Stacked, Var
+from prover.lowering.graph import FloatGraph, FloatNode, Operand, Stacked, Var
 from prover.lowering.passes.drawn import drawn
 from prover.lowering.passes.hints import PLAIN, RESULT_BITS, FormatHint, FormatPlan, Within
 from prover.lowering.passes.infinity import BELOW, MASK_ROOM, chosen, has_mask, infinite, masked_before, ordered
@@ -80,7 +80,7 @@ POINTWISE = frozenset(
 )
 
 
-def plan(graph: Graph) -> FormatPlan:
+def plan(graph: FloatGraph) -> FormatPlan:
     """The hints of all variables, scan bodies included."""
     found = FormatPlan()
     _plan(graph, found)
@@ -95,7 +95,7 @@ def plan(graph: Graph) -> FormatPlan:
     return found
 
 
-def _plan(graph: Graph, found: FormatPlan) -> None:
+def _plan(graph: FloatGraph, found: FormatPlan) -> None:
     view, hints = Producers(graph), found.hints
     _statistics(view, hints)
     _streams(view, hints)
@@ -128,7 +128,7 @@ def _within(hints: dict[Var, FormatHint], var: Var, within: Within) -> None:
     hints[var] = replace(hints.get(var, PLAIN), within=within)
 
 
-def _bounded(view: Producers, node: Node, hints: dict[Var, FormatHint]) -> None:
+def _bounded(view: Producers, node: FloatNode, hints: dict[Var, FormatHint]) -> None:
     """What bounded functions give, and the angles that turning ones take."""
     if node.name in BOUNDED:
         hints[node.outputs[0]] = FormatHint(within=Within.UNIT)
@@ -138,13 +138,13 @@ def _bounded(view: Producers, node: Node, hints: dict[Var, FormatHint]) -> None:
         _within(hints, node.outputs[0], Within.SHARE)
 
 
-def _choices(view: Producers, node: Node, hints: dict[Var, FormatHint]) -> None:
+def _choices(view: Producers, node: FloatNode, hints: dict[Var, FormatHint]) -> None:
     if node.name in CHOOSING and isinstance(node.inputs[0], Var) and real(node.inputs[0]):
         for var in view.moved_from(node.inputs[0]):
             hints.setdefault(var, FormatHint(grid=CHOICE_GRID, fine=True))
 
 
-def _softmax(view: Producers, node: Node, argument: Var, hints: dict[Var, FormatHint]) -> list[Var]:
+def _softmax(view: Producers, node: FloatNode, argument: Var, hints: dict[Var, FormatHint]) -> list[Var]:
     """Hints for an exponential of differences from a maximum; the variables that its argument is seen as."""
     hints[node.outputs[0]] = FormatHint(within=Within.UNIT)
     moved = view.moved_from(argument)
@@ -182,7 +182,7 @@ def _infinities(view: Producers, arguments: set[Var], masks: set[Var], found: Fo
     found.ordered.update(ordered(view, infinities) - arguments)
 
 
-def _shares(view: Producers, node: Node, hints: dict[Var, FormatHint]) -> bool:
+def _shares(view: Producers, node: FloatNode, hints: dict[Var, FormatHint]) -> bool:
     """Whether a node divides exponentials of differences from a maximum by their sum, as softmax does."""
     if node.name != "div":
         return False
@@ -328,7 +328,7 @@ def _factors(view: Producers, hints: dict[Var, FormatHint]) -> None:
                     hints.setdefault(var, FormatHint(bits=STREAM_BITS))
 
 
-def _carries(node: Node, hints: dict[Var, FormatHint]) -> None:
+def _carries(node: FloatNode, hints: dict[Var, FormatHint]) -> None:
     """What a loop carries and no product reads is rounded once an iteration: finely."""
     assert node.body is not None
     view, first = Producers(node.body), node.params["num_consts"]
@@ -337,7 +337,7 @@ def _carries(node: Node, hints: dict[Var, FormatHint]) -> None:
             hints[var] = FormatHint(bits=CARRY_BITS)
 
 
-def _square_bits(view: Producers, node: Node, var: Var) -> int:
+def _square_bits(view: Producers, node: FloatNode, var: Var) -> int:
     """Bits at which a sum of the squares that ``node`` takes of the variable still has a certified sum."""
     squares = node.name == "square" or (node.name == "mul" and node.inputs[0] is node.inputs[1])
     squares = squares or (node.name == "integer_pow" and node.params["y"] == 2)

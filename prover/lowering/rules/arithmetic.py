@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from prover.lowering.capture import Node
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import WORD, Const
 from prover.lowering.formats import MARGIN, ROW_BITS, SCALE_LIMIT, quantize, scale_for
+from prover.lowering.graph import FloatNode
 from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.infinity import DEEP, HUGE
 from prover.lowering.rules.context import Context, Fix, rule
@@ -26,12 +26,12 @@ MULTIPLIER_BITS = 24
 
 @rule("add", "add_any")
 @elementwise(ring=True)
-def _add(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _add(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     (a, b), scale = align(ctx, emitter, operands, observed=ctx.range(node))
     return Fix(_sum(emitter, a, b, node, subtract=False), scale, ctx.range(node))
 
 
-def _sum(emitter: CodeEmitter, a: int, b: int, node: Node, subtract: bool) -> int:
+def _sum(emitter: CodeEmitter, a: int, b: int, node: FloatNode, subtract: bool) -> int:
     if node.outputs[0].dtype.kind in "iu":
         return integer_sum(emitter, a, b, node.outputs[0].dtype, subtract)
     return emitter.sub(a, b) if subtract else emitter.add(a, b)
@@ -39,14 +39,14 @@ def _sum(emitter: CodeEmitter, a: int, b: int, node: Node, subtract: bool) -> in
 
 @rule("sub")
 @elementwise(ring=True)
-def _sub(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _sub(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     (a, b), scale = align(ctx, emitter, operands, observed=ctx.range(node))
     return Fix(_sum(emitter, a, b, node, subtract=True), scale, ctx.range(node))
 
 
 @rule("neg")
 @elementwise(ring=True)
-def _neg(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _neg(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     x = fixed(operands[0])
     return Fix(_sum(emitter, emitter.const(0), x.register, node, subtract=True), x.scale, x.range)
 
@@ -114,7 +114,7 @@ def _times_huge(ctx: Context, emitter: CodeEmitter, x: Fix, const: Const, huge: 
 
 @rule("mul")
 @elementwise(ring=True)
-def _mul(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _mul(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     a, b = operands
     if node.outputs[0].dtype.kind in "iub":
         (ra, rb), _ = align(ctx, emitter, operands, exact=True)
@@ -137,7 +137,7 @@ def product(ctx: Context, emitter: CodeEmitter, a: Fix, b: Fix, observed: RealRa
 
 @rule("square")
 @elementwise()
-def _square(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _square(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     if node.outputs[0].dtype.kind in "iu":
         own, register = node.outputs[0].dtype, fixed(operands[0]).register
         return Fix(integer_product(emitter, register, register, own), 0, ctx.range(node))
@@ -147,7 +147,7 @@ def _square(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix |
 
 @rule("div")
 @elementwise(smooth=False)
-def _div(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _div(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     a, b = operands
     if node.outputs[0].dtype.kind in "iu":
         (ra, rb), _ = align(ctx, emitter, operands, exact=True)
@@ -180,7 +180,7 @@ def quotient(ctx: Context, emitter: CodeEmitter, a: Fix | Const, b: Fix, observe
 
 @rule("rem")
 @elementwise()
-def _rem(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _rem(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     (a, b), scale = align(ctx, emitter, operands, exact=True)
     own = node.outputs[0].dtype
     if own.kind in "iu":
@@ -197,7 +197,7 @@ def _rem(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Co
 
 @rule("integer_pow")
 @elementwise()
-def _integer_pow(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _integer_pow(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     exponent = int(node.params["y"])
     base = fixed(operands[0])
     if exponent == 0:
@@ -232,14 +232,14 @@ def powered(observed: RealRange, exponent: int) -> RealRange:
 
 @rule("abs")
 @elementwise()
-def _abs(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _abs(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     x = fixed(operands[0])
     return Fix(emitter.abs(x.register), x.scale, ctx.range(node))
 
 
 @rule("sign")
 @elementwise()
-def _sign(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _sign(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     x = fixed(operands[0])
     zero = emitter.const(0)
     return Fix(emitter.sub(emitter.less(zero, x.register), emitter.less(x.register, zero)), 0, ctx.range(node))

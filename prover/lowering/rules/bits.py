@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from prover.lowering.capture import Node
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import Const
+from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import Context, Fix, rule, unsupported
 from prover.lowering.rules.elementwise import Emit, align, elementwise, fixed
 from prover.lowering.rules.words import integer_product
 from rollup.form.ops import Instr, Opcode
 
 
-def _width(node: Node) -> int:
+def _width(node: FloatNode) -> int:
     return 8 * np.dtype(node.outputs[0].dtype).itemsize
 
 
-def _narrow(node: Node) -> int:
+def _narrow(node: FloatNode) -> int:
     if _width(node) > 32:
         raise unsupported(node, "it counts the bits of 64-bit integers", "use integers of up to 32 bits")
     return _width(node)
@@ -30,7 +30,7 @@ def _unsigned(emitter: CodeEmitter, register: int, width: int) -> int:
 def _shift(name: str) -> Emit:
     """Amounts count as unsigned; from the dtype's width on nothing but the sign is left."""
 
-    def emit(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+    def emit(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
         width = _width(node)
         (x, by), _ = align(ctx, emitter, operands, exact=True)
         if width > 32:
@@ -50,7 +50,7 @@ def _shift(name: str) -> Emit:
     return emit
 
 
-def _long_shift(emitter: CodeEmitter, x: int, by: int, name: str, node: Node) -> int:
+def _long_shift(emitter: CodeEmitter, x: int, by: int, name: str, node: FloatNode) -> int:
     """Of 64 bits, in two steps of at most 32, so that neither passes a register."""
     zero, own = emitter.const(0), node.outputs[0].dtype
     inside = emitter.bitwise(Opcode.AND, emitter.less(emitter.const(-1), by), emitter.less(by, emitter.const(64)))
@@ -90,7 +90,7 @@ for _name in ("shift_left", "shift_right_arithmetic", "shift_right_logical"):
 
 @rule("clz")
 @elementwise()
-def _leading_zeros(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _leading_zeros(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     width = _narrow(node)
     length = emitter.bitlen(_unsigned(emitter, fixed(operands[0]).register, width))
     return Fix(emitter.sub(emitter.const(width), length), 0, ctx.range(node))
@@ -98,7 +98,7 @@ def _leading_zeros(ctx: Context, node: Node, emitter: CodeEmitter, operands: lis
 
 @rule("population_count")
 @elementwise()
-def _population(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _population(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     """Counts of pairs of bits, of fours, of bytes, and their sum."""
     x = _unsigned(emitter, fixed(operands[0]).register, _narrow(node))
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from prover.lowering.capture import Node
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import Const
 from prover.lowering.formats import horizon, is_real
+from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import Context, Fix, Item, rule
 from prover.lowering.rules.elementwise import Emit, align, elementwise, finest, fixed, wanted
 from rollup.form.ops import Opcode
@@ -23,7 +23,7 @@ def _infinite(operand: Fix | Const) -> float | None:
 
 
 def _extreme(largest: bool) -> Emit:
-    def emit(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+    def emit(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
         for x, other in ((operands[0], operands[1]), (operands[1], operands[0])):
             infinite = _infinite(x)
             if infinite is not None and (infinite < 0) == largest:
@@ -40,7 +40,7 @@ rule("min")(elementwise()(_extreme(False)))
 
 @rule("clamp")
 @elementwise()
-def _clamp(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _clamp(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     (low, x, high), scale = align(ctx, emitter, operands, observed=ctx.range(node))
     return Fix(emitter.minimum(emitter.maximum(x, low), high), scale, ctx.range(node))
 
@@ -90,7 +90,7 @@ def _sides(ctx: Context, emitter: CodeEmitter, operands: list[Fix | Const], name
 
 
 def _comparison(name: str) -> Emit:
-    def emit(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+    def emit(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
         for x, other, mirrored in ((operands[1], operands[0], name), (operands[0], operands[1], MIRRORED[name])):
             infinite = _infinite(x)
             if infinite is not None and isinstance(other, Fix):
@@ -119,7 +119,7 @@ for _name in ("lt", "le"):
 
 @rule("select_n")
 @elementwise()
-def _select(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _select(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     which, cases = operands[0], operands[1:]
     if all(isinstance(x, Const) for x in cases):
         scale = 0
@@ -139,7 +139,7 @@ def _select(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix |
 
 
 def _logic(op: Opcode) -> Emit:
-    def emit(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+    def emit(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
         (a, b), _ = align(ctx, emitter, operands, exact=True)
         return Fix(emitter.bitwise(op, a, b), 0, ctx.range(node))
 
@@ -153,7 +153,7 @@ rule("xor")(elementwise(ring=True)(_logic(Opcode.XOR)))
 
 @rule("not")
 @elementwise(ring=True)
-def _not(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _not(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     x = fixed(operands[0])
     if node.outputs[0].dtype == np.bool_:
         return Fix(emitter.equal(x.register, emitter.const(0)), 0, ctx.range(node))
@@ -161,13 +161,13 @@ def _not(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Co
 
 
 @elementwise()
-def _within(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _within(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     beyond = [_reaches(emitter, fixed(operands[0]), positive) for positive in (False, True)]
     return Fix(emitter.equal(emitter.bitwise(Opcode.OR, *beyond), emitter.const(0)), 0, ctx.range(node))
 
 
 @rule("is_finite")
-def _is_finite(ctx: Context, node: Node, items: Sequence[Item]) -> Item:
+def _is_finite(ctx: Context, node: FloatNode, items: Sequence[Item]) -> Item:
     (x,) = items
     if isinstance(x, Const) or not x.range.deep:
         return Const(np.ones(node.outputs[0].shape, dtype=np.bool_))

@@ -10,20 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover import progress
-from prover.lowering.capture import Graph, Node, Operand, Stacked, Var
 from prover.lowering.emit.builder import Builder
 from prover.lowering.emit.emitter import CodeEmitter, reindexed
 from prover.lowering.emit.lazy import WORD, Const, LazyOp, TabledFunction
 from prover.lowering.emit.views import Stands
 from prover.lowering.expansions import EXPANSIONS
 from prover.lowering.formats import MARGIN, TAIL_BITS, horizon, scale_for
+from prover.lowering.graph import FloatGraph, FloatNode, Operand, Stacked, Var
 from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.fold import computed
 from rollup.errors import UnsupportedError
 from rollup.types import DType
 
 Item = LazyOp | Const
-Rule = Callable[["Context", Node, Sequence[Item]], "Sequence[Item] | Item"]
+Rule = Callable[["Context", FloatNode, Sequence[Item]], "Sequence[Item] | Item"]
 
 RULES: dict[str, Rule] = {}
 """The one table: primitive -> rule."""
@@ -50,7 +50,7 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     return register
 
 
-def unsupported(node: Node, why: str, remedy: str) -> UnsupportedError:
+def unsupported(node: FloatNode, why: str, remedy: str) -> UnsupportedError:
     place = f" at {node.where}" if node.where else ""
     return UnsupportedError(f"{node.name}{place}: {why}; {remedy}")
 
@@ -75,7 +75,7 @@ class Context:
     ranges: dict[Var, RealRange]
     rounded: Mapping[Var, np.ndarray] = field(default_factory=dict)
 
-    def run(self, graph: Graph, inputs: Sequence[Item]) -> list[Item]:
+    def run(self, graph: FloatGraph, inputs: Sequence[Item]) -> list[Item]:
         """Lower every node; the lazy ops or constants of the outputs."""
         env: dict[Var, Item] = dict(zip(graph.inputs, inputs, strict=True))
         uses = graph.uses()
@@ -119,10 +119,10 @@ class Context:
             return item
         return self.builder.materialised(item)
 
-    def range(self, node: Node, output: int = 0) -> RealRange:
+    def range(self, node: FloatNode, output: int = 0) -> RealRange:
         return self.ranges[node.outputs[output]]
 
-    def blank(self, node: Node, output: int = 0) -> LazyOp:
+    def blank(self, node: FloatNode, output: int = 0) -> LazyOp:
         """An empty lazy op with the shape, dtype and range of a node's output."""
         var = node.outputs[output]
         return LazyOp(var.shape, var.dtype, self.ranges[var])
@@ -171,7 +171,7 @@ class Context:
             return None
         return TabledFunction(view, item.scale, _meant(item.range), 0, False)
 
-    def merged(self, node: Node, items: Sequence[Item]) -> tuple[CodeEmitter, list[Fix | Const]]:
+    def merged(self, node: FloatNode, items: Sequence[Item]) -> tuple[CodeEmitter, list[Fix | Const]]:
         """An emitter over all operands of an element-wise node: at most one of them keeps its reduction."""
         shape = node.outputs[0].shape
         lazies: list[Item] = []
@@ -215,7 +215,7 @@ class Context:
             lazy = self.builder.materialised(lazy)
         return reindexed(lazy, shape, stretch(lazy.shape, shape))
 
-    def finish(self, node: Node, emitter: CodeEmitter, fix: Fix, chain: TabledFunction | None = None) -> LazyOp:
+    def finish(self, node: FloatNode, emitter: CodeEmitter, fix: Fix, chain: TabledFunction | None = None) -> LazyOp:
         """The node's output lazy op."""
         var = node.outputs[0]
         return emitter.done(fix.register, fix.scale, dtype=var.dtype, range=self.ranges[var], chain=chain)
@@ -262,7 +262,7 @@ def _meant(observed: RealRange) -> Callable[[Any], Any]:
     return lambda x: jnp.where(jnp.abs(x) > reach, jnp.sign(x) * jnp.inf, x)
 
 
-def _computed(node: Node, items: Sequence[Item]) -> list[Item]:
+def _computed(node: FloatNode, items: Sequence[Item]) -> list[Item]:
     """The results of a node of constants; an unrolled loop makes some."""
     operands = [Stacked(x.array) if x.stacked else x.array for x in items if isinstance(x, Const)]
     return [Const(x.array, True) if isinstance(x, Stacked) else Const(x) for x in computed(node, operands)]

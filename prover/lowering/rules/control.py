@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from prover.lowering.capture import Graph, Node, Var
 from prover.lowering.emit.emitter import reindexed
 from prover.lowering.emit.lazy import Const, LazyOp
 from prover.lowering.emit.views import ProgramTensor, TensorView
 from prover.lowering.formats import Format, Formats, integer_dtype, integer_range
+from prover.lowering.graph import FloatGraph, FloatNode, Var
 from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.rules.context import Context, Item, rule, unsupported
 from prover.lowering.rules.movement import concatenated, copied
@@ -43,7 +43,7 @@ def carry_format(formats: Formats, dtype: Any, observed: RealRange) -> Format:
 
 
 @rule("scan")
-def _scan(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
+def _scan(ctx: Context, node: FloatNode, items: Sequence[Item]) -> list[Item]:
     body, params = node.body, node.params
     assert body is not None
     fixed, carried, length = params["num_consts"], params["num_carry"], int(params["length"])
@@ -139,7 +139,7 @@ def _updated(ctx: Context, lazy: LazyOp, form: Format, segment: int) -> ProgramT
     return view.tensor
 
 
-def _sliced(item: Item, body: Graph, j: int, length: int, reverse: bool, ctx: Context) -> Item:
+def _sliced(item: Item, body: FloatGraph, j: int, length: int, reverse: bool, ctx: Context) -> Item:
     """An operand's slice of the iteration: dimension 0 at t (from the end in reverse)."""
     if isinstance(item, Const):
         return Const(item.array[::-1] if reverse else item.array, stacked=True)
@@ -149,7 +149,7 @@ def _sliced(item: Item, body: Graph, j: int, length: int, reverse: bool, ctx: Co
     return replace(lazy, range=ctx.ranges[var], chain=None)
 
 
-def _stack(ctx: Context, node: Node, j: int, lazy: LazyOp, length: int, reverse: bool) -> LazyOp:
+def _stack(ctx: Context, node: FloatNode, j: int, lazy: LazyOp, length: int, reverse: bool) -> LazyOp:
     """All iterations' outputs of one body op as one array, the iteration in front."""
     view = lazy.as_view()
     assert view is not None
@@ -163,7 +163,7 @@ def _stack(ctx: Context, node: Node, j: int, lazy: LazyOp, length: int, reverse:
     return ctx.builder.loaded(stacked, shape, var.dtype, lazy.scale, ctx.range(node, j))
 
 
-def _unrolled(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
+def _unrolled(ctx: Context, node: FloatNode, items: Sequence[Item]) -> list[Item]:
     """Lower the body once per iteration, inside the segment that is being built."""
     body, params = node.body, node.params
     assert body is not None
@@ -192,7 +192,7 @@ def _unrolled(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
     return outputs
 
 
-def _concatenated(ctx: Context, node: Node, j: int, row: Sequence[Item]) -> Item:
+def _concatenated(ctx: Context, node: FloatNode, j: int, row: Sequence[Item]) -> Item:
     var = node.outputs[j]
     parts: list[Item] = []
     for item in row:

@@ -8,10 +8,10 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 
-from prover.lowering.capture import Node, Var
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import WORD, Const
 from prover.lowering.formats import integer_range, is_real
+from prover.lowering.graph import FloatNode, Var
 from prover.lowering.rules.context import Context, Fix, Item, rule, unsupported
 from prover.lowering.rules.elementwise import elementwise, fixed
 from rollup.form.ops import Opcode
@@ -26,20 +26,20 @@ def floored(emitter: CodeEmitter, x: Fix) -> int:
 
 @rule("floor")
 @elementwise()
-def _floor(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _floor(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     return Fix(floored(emitter, ctx.fit(emitter, fixed(operands[0]), WORD - 1)), 0, ctx.range(node))
 
 
 @rule("ceil")
 @elementwise()
-def _ceil(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _ceil(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     x = ctx.fit(emitter, fixed(operands[0]), WORD - 1)
     return Fix(emitter.neg(floored(emitter, replace(x, register=emitter.neg(x.register)))), 0, ctx.range(node))
 
 
 @rule("round")
 @elementwise()
-def _round(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _round(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     x = ctx.fit(emitter, fixed(operands[0]), WORD - 2)
     if x.scale <= 0:
         return Fix(floored(emitter, x), 0, ctx.range(node))
@@ -60,7 +60,7 @@ def _round(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | 
 
 @rule("convert_element_type")
 @elementwise()
-def _convert(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _convert(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     x, source, target = fixed(operands[0]), node.inputs[0], node.outputs[0].dtype
     assert isinstance(source, Var)
     if target == np.bool_:
@@ -76,13 +76,13 @@ def _convert(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix 
 
 
 @elementwise(ring=True)
-def _same_bits(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _same_bits(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     """Integers of one width: the same value modulo 2^bits."""
     return replace(fixed(operands[0]), range=ctx.range(node))
 
 
 @rule("bitcast_convert_type")
-def _bitcast(ctx: Context, node: Node, items: Sequence[Item]) -> Item:
+def _bitcast(ctx: Context, node: FloatNode, items: Sequence[Item]) -> Item:
     var, target = node.inputs[0], node.outputs[0].dtype
     assert isinstance(var, Var)
     if (
@@ -94,7 +94,7 @@ def _bitcast(ctx: Context, node: Node, items: Sequence[Item]) -> Item:
     return _of_one_exponent(ctx, node, items) if is_real(target) else _same_bits(ctx, node, items)
 
 
-def _of_one_exponent(ctx: Context, node: Node, items: Sequence[Item]) -> Item:
+def _of_one_exponent(ctx: Context, node: FloatNode, items: Sequence[Item]) -> Item:
     """Integers as bits of floats, if all of them certainly have one sign and one exponent: the rest is a fixed-point number.
 
     This is how random bits become uniform: below the exponent of 1.0 they are a float in [1, 2).
@@ -117,5 +117,5 @@ def _of_one_exponent(ctx: Context, node: Node, items: Sequence[Item]) -> Item:
 
 
 @rule("stop_gradient", "copy", "copy_p", "reduce_precision", "optimization_barrier", "name")
-def _same(ctx: Context, node: Node, items: Sequence[Item]) -> Sequence[Item]:
+def _same(ctx: Context, node: FloatNode, items: Sequence[Item]) -> Sequence[Item]:
     return items

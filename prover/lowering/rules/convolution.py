@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prover.lowering.capture import Node
 from prover.lowering.emit.emitter import reindexed
 from prover.lowering.emit.lazy import BOX, Const, LazyOp
 from prover.lowering.emit.views import TensorView
+from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import Context, Item, rule
 from prover.lowering.rules.linear import rescaled, stored, weights
 from prover.lowering.rules.movement import Affine, bounded, padded
@@ -17,7 +17,7 @@ from rollup.form.ops import Monoid, Term
 
 
 @rule("conv_general_dilated")
-def _convolution(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _convolution(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     params, numbers = node.params, node.params["dimension_numbers"]
     rank = len(numbers.lhs_spec) - 2
     x = ctx.tensor(items[0])
@@ -87,7 +87,7 @@ def _convolution(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
 
 
 def _arranged(
-    ctx: Context, node: Node, lazy: LazyOp, spec: Sequence[int], rank: int, groups: int, inside: int
+    ctx: Context, node: FloatNode, lazy: LazyOp, spec: Sequence[int], rank: int, groups: int, inside: int
 ) -> LazyOp:
     """From (batch, space, group, feature) to the output's own order of dimensions, memory staying channels-last."""
     if groups > 1 and inside > 1:

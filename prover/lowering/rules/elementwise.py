@@ -10,10 +10,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from prover.lowering.capture import Node
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import WORD, Const, LazyOp, TabledFunction
 from prover.lowering.formats import is_real, scale_for
+from prover.lowering.graph import FloatNode
 from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.infinity import HUGE
 from prover.lowering.rules.context import KEPT_BITS, TABLE_CHAIN, Context, Fix, Item, stretch
@@ -28,7 +28,7 @@ UNLIMITED = 1 << 16
 """A scale beyond all that operands have."""
 
 
-def _composed(ctx: Context, node: Node, items: Sequence[Item], smooth: bool) -> TabledFunction | None:
+def _composed(ctx: Context, node: FloatNode, items: Sequence[Item], smooth: bool) -> TabledFunction | None:
     """The chain of the result: the node's own function after the operands' functions of one and the same narrow integer."""
     if any(isinstance(x, Const) and (x.stacked or x.scalar is None) for x in items):
         return None
@@ -74,20 +74,20 @@ def _double(params: Any) -> dict[str, Any]:
     return changed
 
 
-Emit = Callable[[Context, Node, CodeEmitter, "list[Fix | Const]"], Fix]
+Emit = Callable[[Context, FloatNode, CodeEmitter, "list[Fix | Const]"], Fix]
 
 
 def elementwise(
     smooth: bool = False, ring: bool = False
-) -> Callable[[Emit], Callable[[Context, Node, Sequence[Item]], LazyOp]]:
+) -> Callable[[Emit], Callable[[Context, FloatNode, Sequence[Item]], LazyOp]]:
     """A rule from the code that it emits; ``smooth`` functions of one narrow integer become tables instead.
 
     Integer registers stand for their value modulo 2^bits of their dtype. That is enough for a ``ring`` operation; any other
     one gets its integer operands wrapped into their dtype first.
     """
 
-    def make(emit: Emit) -> Callable[[Context, Node, Sequence[Item]], LazyOp]:
-        def lower(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+    def make(emit: Emit) -> Callable[[Context, FloatNode, Sequence[Item]], LazyOp]:
+        def lower(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
             chain = _composed(ctx, node, items, smooth)
             if chain is not None and chain.pending and len(node.outputs) == 1:
                 return replace(ctx.blank(node), chain=chain, order=_order(items))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prover.lowering.capture import Node
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import Const
 from prover.lowering.emit.views import SELF, TensorView
 from prover.lowering.formats import is_real, scale_for
+from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import Context, Item
 from prover.lowering.rules.linear import weights
 from prover.lowering.rules.multipliers import Multipliers
@@ -19,7 +19,7 @@ GRID_BITS = 30
 """Bits that the largest row keeps."""
 
 
-def embeds(node: Node, item: Item) -> bool:
+def embeds(node: FloatNode, item: Item) -> bool:
     """Whether a gather takes whole rows of a large real constant by one index."""
     numbers, sizes = node.params["dimension_numbers"], node.params["slice_sizes"]
     return (

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from jax import lax
 
-from prover.lowering.capture import Node, double_precision
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import WORD, Const, LazyOp
 from prover.lowering.emit.views import SELF, TensorView
 from prover.lowering.formats import MARGIN, scale_for
+from prover.lowering.graph import FloatNode, double_precision
 from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.hints import Within
 from prover.lowering.rules.arithmetic import quotient, times_const
@@ -38,6 +38,11 @@ def _point(ctx: Context, emitter: CodeEmitter, x: Fix, scale: int, more: int = 0
     return emitter.clamp(register, DType.I16.min << more, DType.I16.max << more)
 
 
+def _between(emitter: CodeEmitter, first: int, rise: int, part: int, bits: int) -> int:
+    """On the line from a table's entry to the next one, ``rise`` above it: at ``part`` of ``2^bits``."""
+    return emitter.add(first, emitter.shift(emitter.mul(rise, part), -bits))
+
+
 def tabled(limit: float, coarse: float | None = None) -> Emit:
     """A function that is flat (or a pole away) outside of +-limit: one table look-up of a 16-bit point; of what decides how exact
     a result is, and where a point would be coarse, two, and a line between them.
@@ -46,7 +51,7 @@ def tabled(limit: float, coarse: float | None = None) -> Emit:
     flat to the 15 bits of a bounded value.
     """
 
-    def emit(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+    def emit(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
         x, observed = fixed(operands[0]), ctx.range(node)
         hint = observed.hint
         exact = hint.last or hint.fine or hint.costly or x.range.hint.costly
@@ -70,8 +75,7 @@ def tabled(limit: float, coarse: float | None = None) -> Emit:
         result, out = entry(register)
         if part is not None:
             after, _ = entry(emitter.add(register, emitter.const(1)))
-            rise = emitter.mul(emitter.sub(after, result), part)
-            result = emitter.add(result, emitter.shr(rise, emitter.const(BETWEEN)))
+            result = _between(emitter, result, emitter.sub(after, result), part, BETWEEN)
         return Fix(result, out, observed)
 
     return emit
@@ -102,7 +106,7 @@ def _fine_inverse(ctx: Context, emitter: CodeEmitter, x: Fix, observed: RealRang
     first = entry_of(ctx, emitter, entries, 0, place)
     slope = emitter.sub(entry_of(ctx, emitter, entries, -1, place), first)
     slope = emitter.clamp(slope, 0, int(np.diff(entries).max()))
-    ratio = emitter.add(first, emitter.shift(emitter.mul(slope, part), INVERSE_BITS - FINE_SCALE))
+    ratio = _between(emitter, first, slope, part, FINE_SCALE - INVERSE_BITS)
     return Fix(emitter.mul(x.register, ratio), x.scale + INVERSE_SCALE, observed)
 
 
@@ -112,7 +116,7 @@ for _name, (_limit, _coarse) in _FLAT.items():
     rule(_name)(elementwise(smooth=True)(tabled(_limit, _coarse)))
 
 
-def _unending(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _unending(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     """A table of a function that goes on for ever ends where its operand's format does, so the operand is stored first."""
     stored = [
         ctx.tensor(x) if isinstance(x, LazyOp) and ctx.chain(x) is None and x.as_view() is None else x for x in items
@@ -127,7 +131,7 @@ rule(*("atan", "asinh", "sinh", "cosh", "tan", "acosh", "cbrt", "lgamma", "digam
 
 @rule("erf_inv")
 @elementwise(smooth=True)
-def _erf_inv(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _erf_inv(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     x = fixed(operands[0])
     return (
         _fine_inverse(ctx, emitter, x, ctx.range(node)) if x.range.drawn else tabled(1.0)(ctx, node, emitter, operands)
@@ -169,19 +173,19 @@ def entry_of(ctx: Context, emitter: CodeEmitter, entries: Any, first: int, regis
 
 @rule("exp")
 @elementwise(smooth=True)
-def _exp(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _exp(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     return exponential(ctx, emitter, fixed(operands[0]), math.log2(math.e), ctx.range(node))
 
 
 @rule("exp2")
 @elementwise(smooth=True)
-def _exp2(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _exp2(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     return exponential(ctx, emitter, fixed(operands[0]), 1.0, ctx.range(node))
 
 
 @rule("expm1")
 @elementwise(smooth=True)
-def _expm1(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _expm1(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     observed = ctx.range(node)
     power = exponential(
         ctx, emitter, fixed(operands[0]), math.log2(math.e), RealRange(0, observed.high + 1, observed.typical + 1)
@@ -262,13 +266,13 @@ def fine_logarithm(ctx: Context, emitter: CodeEmitter, x: Fix, observed: RealRan
 
 @rule("log")
 @elementwise(smooth=True)
-def _log(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _log(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     return logarithm(ctx, emitter, fixed(operands[0]), ctx.range(node))
 
 
 @rule("log1p")
 @elementwise(smooth=True)
-def _log1p(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _log1p(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     x = fixed(operands[0])
     (one, register), scale = align(ctx, emitter, [constant(1.0), x])
     return logarithm(ctx, emitter, Fix(emitter.add(one, register), scale, x.range), ctx.range(node))
@@ -284,27 +288,27 @@ def root(ctx: Context, emitter: CodeEmitter, x: Fix, observed: RealRange) -> Fix
 
 @rule("sqrt")
 @elementwise(smooth=True)
-def _sqrt(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _sqrt(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     return root(ctx, emitter, fixed(operands[0]), ctx.range(node))
 
 
 @rule("rsqrt")
 @elementwise(smooth=True)
-def _rsqrt(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+def _rsqrt(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
     x = fixed(operands[0])
     below = root(ctx, emitter, x, RealRange(0, math.sqrt(max(x.range.high, 0.0)), 1))
     return quotient(ctx, emitter, constant(1.0), below, ctx.range(node))
 
 
 @rule("pow")
-def _pow(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _pow(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     base, exponent = items
     if not isinstance(exponent, Const) or exponent.scalar is None:
         raise unsupported(node, "the exponent is not one constant", "write it as exp(y * log(x))")
     value = float(exponent.scalar)
 
     @elementwise(smooth=True)
-    def power(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+    def power(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
         x = fixed(operands[0])
         log = logarithm(ctx, emitter, x, RealRange(-64, 64, 8), base=2.0)
         return exponential(ctx, emitter, log, value, ctx.range(node))
@@ -315,7 +319,7 @@ def _pow(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
 def _periodic(fn: Callable[[Any], Any]) -> Emit:
     """sin and cos: the angle in turns, its fraction through a table of 2^16 entries at scale 2^-30."""
 
-    def emit(ctx: Context, node: Node, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
+    def emit(ctx: Context, node: FloatNode, emitter: CodeEmitter, operands: list[Fix | Const]) -> Fix:
         x = fixed(operands[0])
         turns = times_const(ctx, emitter, x, constant(1 / (2 * math.pi)), RealRange(0, x.range.magnitude / 6, 1))
         turns = ctx.fit(emitter, turns, WORD - 1 - max(0, 16 - turns.scale))

@@ -9,10 +9,10 @@ from dataclasses import replace
 import jax
 import numpy as np
 
-from prover.lowering.capture import Node
 from prover.lowering.emit.emitter import CodeEmitter, reindexed
 from prover.lowering.emit.lazy import Const, LazyOp
 from prover.lowering.emit.views import SELF, TensorView
+from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import Context, Fix, Item, rule
 from prover.lowering.rules.elementwise import align
 from prover.lowering.rules.embedding import embedded, embeds
@@ -69,7 +69,7 @@ def _included(
 
 
 @rule("gather")
-def _gather(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _gather(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     numbers, sizes = node.params["dimension_numbers"], node.params["slice_sizes"]
     if isinstance(items[0], Const) and embeds(node, items[0]):
         return _embedding(ctx, node, items[0], items[1])
@@ -97,7 +97,7 @@ def _gather(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
     return emitter.done(register, operand[0].scale, range=ctx.range(node))
 
 
-def _embedding(ctx: Context, node: Node, rows: Const, indices: Item) -> LazyOp:
+def _embedding(ctx: Context, node: FloatNode, rows: Const, indices: Item) -> LazyOp:
     """Rows of a large constant; an index out of range reads zero where the gather fills, else the nearest row."""
     offsets, out = node.params["dimension_numbers"].offset_dims, node.outputs[0].shape
     batch = [d for d in range(len(out)) if d not in offsets]
@@ -110,7 +110,7 @@ def _embedding(ctx: Context, node: Node, rows: Const, indices: Item) -> LazyOp:
     return emitter.done(register, scale)
 
 
-def _fill(node: Node, operand: LazyOp) -> int:
+def _fill(node: FloatNode, operand: LazyOp) -> int:
     """What an index out of range reads: the gather's own fill for integers; 0 for floats, whose NaN has no integer."""
     value = node.params.get("fill_value")
     if operand.exact:
@@ -125,7 +125,7 @@ def _fill(node: Node, operand: LazyOp) -> int:
 
 
 @rule("dynamic_slice")
-def _dynamic_slice(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _dynamic_slice(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     operand = storage(ctx, items[0])
     out = node.outputs[0].shape
     emitter = CodeEmitter(replace(ctx.blank(node), range=operand[0].range))
@@ -146,7 +146,7 @@ def _dynamic_slice(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
 
 
 @rule("dynamic_update_slice")
-def _dynamic_update_slice(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _dynamic_update_slice(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     """Every position reads what was there and the update's element that may lie there, and selects."""
     whole, update = items[0], storage(ctx, items[1])
     shape = node.outputs[0].shape

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prover.lowering.capture import Node
 from prover.lowering.emit.builder import Quantised
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import BOX, WORD, Const, LazyOp
 from prover.lowering.emit.views import TensorView
 from prover.lowering.formats import quantize, weight_steps
+from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import Context, Item, rule
 from prover.lowering.rules.movement import Affine
 from prover.lowering.rules.multipliers import Multipliers
@@ -138,7 +138,7 @@ def stored(ctx: Context, item: Item, axes: Sequence[int]) -> LazyOp:
 
 
 @rule("dot_general")
-def _dot_general(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _dot_general(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     (lhs_sum, rhs_sum), (lhs_batch, rhs_batch) = node.params["dimension_numbers"]
     left, right = items
     shape = node.outputs[0].shape

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from prover.lowering.capture import Node
 from prover.lowering.emit.emitter import CodeEmitter, reindexed
 from prover.lowering.emit.lazy import Const, LazyOp
 from prover.lowering.emit.views import TensorView
 from prover.lowering.formats import uncut
+from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import LONGEST_CODE, Context, Fix, Item, rule, unsupported
 from prover.lowering.rules.elementwise import align
 from rollup.form.ops import ITERATION, Term
@@ -20,7 +20,7 @@ from rollup.types import DType
 Affine = tuple[int, Sequence[tuple[int, int]]]
 
 
-def moved(lazy: LazyOp, node: Node, shape: Sequence[int], variables: Sequence[Affine], ctx: Context) -> LazyOp:
+def moved(lazy: LazyOp, node: FloatNode, shape: Sequence[int], variables: Sequence[Affine], ctx: Context) -> LazyOp:
     """The lazy op under another output space. What would be computed several times over is stored first."""
     if math.prod(shape) > math.prod(lazy.shape) and (lazy.reduces or len(lazy.code) > 1):
         lazy = ctx.builder.materialised(lazy)
@@ -33,7 +33,7 @@ def straight(shape: Sequence[int]) -> list[Affine]:
 
 
 @rule("transpose")
-def _transpose(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _transpose(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     lazy = _draft(items[0])
     order = node.params["permutation"]
     back = {old: new for new, old in enumerate(order)}
@@ -46,7 +46,7 @@ def _draft(item: Item) -> LazyOp:
 
 
 @rule("broadcast_in_dim")
-def _broadcast(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _broadcast(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     lazy = _draft(items[0])
     shape, dims = node.params["shape"], node.params["broadcast_dimensions"]
     variables: list[Affine] = [
@@ -56,12 +56,12 @@ def _broadcast(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
 
 
 @rule("squeeze", "expand_dims")
-def _squeeze(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _squeeze(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     return reshaped(ctx, node, _draft(items[0]), node.outputs[0].shape)
 
 
 @rule("reshape")
-def _reshape(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _reshape(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     if node.params.get("dimensions") is not None:
         raise unsupported(node, "it permutes dimensions", "transpose first, then reshape")
     return reshaped(ctx, node, _draft(items[0]), node.outputs[0].shape)
@@ -84,7 +84,7 @@ def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], lis
     return groups
 
 
-def reshaped(ctx: Context, node: Node, lazy: LazyOp, shape: Sequence[int]) -> LazyOp:
+def reshaped(ctx: Context, node: FloatNode, lazy: LazyOp, shape: Sequence[int]) -> LazyOp:
     """Splitting a dimension is affine; merging dimensions goes through memory, where it is free."""
     groups = _groups(lazy.shape, shape)
     if any(len(old) > 1 for old, _ in groups):
@@ -99,7 +99,7 @@ def reshaped(ctx: Context, node: Node, lazy: LazyOp, shape: Sequence[int]) -> La
     return moved(lazy, node, shape, variables, ctx)
 
 
-def _merged(ctx: Context, node: Node, lazy: LazyOp, shape: Sequence[int]) -> LazyOp:
+def _merged(ctx: Context, node: FloatNode, lazy: LazyOp, shape: Sequence[int]) -> LazyOp:
     """Store the lazy op row-major, then see the same memory under the new shape."""
     view = lazy.as_view()
     if view is None:
@@ -135,14 +135,14 @@ def copied(ctx: Context, lazy: LazyOp, order: tuple[int, ...] | None = None) -> 
 
 
 @rule("rev")
-def _reverse(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _reverse(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     lazy, axes = _draft(items[0]), node.params["dimensions"]
     variables: list[Affine] = [(n - 1, ((d, -1),)) if d in axes else (0, ((d, 1),)) for d, n in enumerate(lazy.shape)]
     return moved(lazy, node, lazy.shape, variables, ctx)
 
 
 @rule("slice")
-def _slice(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _slice(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     lazy, params = _draft(items[0]), node.params
     strides = params["strides"] or (1,) * len(lazy.shape)
     variables: list[Affine] = [
@@ -152,7 +152,7 @@ def _slice(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
 
 
 @rule("pad")
-def _pad(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _pad(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     lazy = ctx.tensor(items[0])
     if not isinstance(items[1], Const) or items[1].scalar is None:
         raise unsupported(
@@ -161,7 +161,7 @@ def _pad(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
     return padded(ctx, node, lazy, float(items[1].scalar), node.params["padding_config"])
 
 
-def padded(ctx: Context, node: Node, lazy: LazyOp, value: float, config: Sequence[tuple[int, int, int]]) -> LazyOp:
+def padded(ctx: Context, node: FloatNode, lazy: LazyOp, value: float, config: Sequence[tuple[int, int, int]]) -> LazyOp:
     """Padding is a fill outside the operand. Interior padding sees the output split into (position, gap)."""
     for d, (_, _, interior) in enumerate(config):
         if interior and lazy.shape[d] > 1:
@@ -215,7 +215,7 @@ def _tight(view: TensorView, shape: Sequence[int], reach: Sequence[tuple[int, in
     return view.inside({**dict(enumerate(shape)), ITERATION: 1})
 
 
-def _spread(ctx: Context, node: Node, lazy: LazyOp, d: int, step: int, value: float) -> LazyOp:
+def _spread(ctx: Context, node: FloatNode, lazy: LazyOp, d: int, step: int, value: float) -> LazyOp:
     """Put step - 1 elements of padding after every element along dimension d but the last; emits one op."""
     view = ctx.builder.view(copied(ctx, lazy)) if lazy.as_view() is None else ctx.builder.view(lazy)
     view = bounded(ctx, lazy, [(0, n) for n in lazy.shape])
@@ -241,7 +241,7 @@ def _spread(ctx: Context, node: Node, lazy: LazyOp, d: int, step: int, value: fl
 
 
 @rule("concatenate")
-def _concatenate(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _concatenate(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     return concatenated(ctx, node, items, int(node.params["dimension"]))
 
 
@@ -249,7 +249,7 @@ CHOSEN_PARTS = 4
 """Parts up to which a concatenation computes all of them everywhere and chooses; more are stored and read."""
 
 
-def concatenated(ctx: Context, node: Node, items: Sequence[Item], axis: int) -> LazyOp:
+def concatenated(ctx: Context, node: FloatNode, items: Sequence[Item], axis: int) -> LazyOp:
     """Few parts that are element-wise code are computed where they are read; others are a sum of views that are zero outside."""
     lazies = [ctx.lazy_op(item) for item in items]
     observed = ctx.range(node)
@@ -276,7 +276,7 @@ def concatenated(ctx: Context, node: Node, items: Sequence[Item], axis: int) -> 
     return emitter.done(total, scale, range=observed)
 
 
-def _chosen(ctx: Context, node: Node, lazies: Sequence[LazyOp], axis: int) -> LazyOp:
+def _chosen(ctx: Context, node: FloatNode, lazies: Sequence[LazyOp], axis: int) -> LazyOp:
     """All parts computed at every position, and the one that lies there chosen by the index."""
     shape = node.outputs[0].shape
     emitter = CodeEmitter(ctx.blank(node))
@@ -298,7 +298,7 @@ def _chosen(ctx: Context, node: Node, lazies: Sequence[LazyOp], axis: int) -> La
 
 
 @rule("stack")
-def _stack(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _stack(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     axis = int(node.params["axis"])
     parts = []
     for item in items:
@@ -310,7 +310,7 @@ def _stack(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
 
 
 @rule("tile")
-def _tile(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+def _tile(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     """Repetitions are a dimension of their own, merged with the tiled one in memory."""
     lazy, reps = ctx.tensor(items[0]), node.params["reps"]
     shape = tuple(n for pair in zip(reps, lazy.shape, strict=True) for n in pair)
@@ -319,12 +319,12 @@ def _tile(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
 
 
 @rule("device_put")
-def _same(ctx: Context, node: Node, items: Sequence[Item]) -> Any:
+def _same(ctx: Context, node: FloatNode, items: Sequence[Item]) -> Any:
     return list(items)
 
 
 @rule("unstack")
-def _unstack(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
+def _unstack(ctx: Context, node: FloatNode, items: Sequence[Item]) -> list[Item]:
     lazy, axis = ctx.tensor(items[0]), int(node.params["axis"])
     parts: list[Item] = []
     for number, var in enumerate(node.outputs):
@@ -335,7 +335,7 @@ def _unstack(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
 
 
 @rule("split")
-def _split(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
+def _split(ctx: Context, node: FloatNode, items: Sequence[Item]) -> list[Item]:
     lazy, axis = ctx.tensor(items[0]), int(node.params["axis"])
     parts: list[Item] = []
     at = 0

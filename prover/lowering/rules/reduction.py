@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from prover.lowering.capture import Node
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import BOX, WORD, LazyOp, magnitude_bits
 from prover.lowering.emit.views import TensorView
 from prover.lowering.formats import MARGIN, Format, scale_for
+from prover.lowering.graph import FloatNode
 from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.rules.context import Context, Item, rule, unsupported
 from prover.lowering.rules.movement import Affine, bounded, copied, padded
@@ -111,7 +111,7 @@ def _reduce(monoid: Monoid) -> None:
     name = {Monoid.SUM: "reduce_sum", Monoid.MAX: "reduce_max", Monoid.MIN: "reduce_min"}[monoid]
 
     @rule(name)
-    def lower(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+    def lower(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
         lazy, axes = items[0], tuple(node.params["axes"])
         assert isinstance(lazy, LazyOp)
         factors = lazy.as_product() if monoid is Monoid.SUM else None
@@ -184,7 +184,7 @@ for _monoid in (Monoid.SUM, Monoid.MAX, Monoid.MIN):
 
 def _logical(name: str, monoid: Monoid) -> None:
     @rule(name)
-    def lower(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+    def lower(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
         lazy = ctx.tensor(items[0])
         if node.outputs[0].dtype != np.bool_:
             raise unsupported(node, "it reduces integers bitwise", "reduce booleans, or use sums, maxima and minima")
@@ -200,7 +200,7 @@ _logical("reduce_or", Monoid.MAX)
 
 def _argument(name: str, monoid: Monoid) -> None:
     @rule(name)
-    def lower(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+    def lower(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
         assert isinstance(items[0], LazyOp)
         lazy = innermost(ctx, items[0], tuple(node.params["axes"]))
         mapping, shape, box = _axes(lazy, tuple(node.params["axes"]))
@@ -222,7 +222,7 @@ _argument("argmin", Monoid.ARGMIN)
 
 def _window(name: str, monoid: Monoid, neutral: float) -> None:
     @rule(name)
-    def lower(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+    def lower(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
         params = node.params
         lazy = ctx.tensor(items[0])
         if any(n > 1 for n in params["base_dilation"]):
@@ -242,7 +242,7 @@ def _window(name: str, monoid: Monoid, neutral: float) -> None:
 
 def windowed(
     ctx: Context,
-    node: Node,
+    node: FloatNode,
     lazy: LazyOp,
     monoid: Monoid,
     neutral: float,
@@ -290,7 +290,7 @@ RUN_LIMIT = 1024
 
 def _running(name: str, monoid: Monoid, neutral: float) -> None:
     @rule(name)
-    def lower(ctx: Context, node: Node, items: Sequence[Item]) -> LazyOp:
+    def lower(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
         axis, reverse = int(node.params["axis"]), bool(node.params["reverse"])
         lazy = innermost(ctx, ctx.tensor(items[0]), [axis])
         n = lazy.shape[axis]
@@ -305,7 +305,7 @@ def _running(name: str, monoid: Monoid, neutral: float) -> None:
 
 def _run(
     ctx: Context,
-    node: Node,
+    node: FloatNode,
     lazy: LazyOp,
     monoid: Monoid,
     axis: int,
