@@ -15,7 +15,7 @@ from rollup.types import Root
 Array = np.ndarray
 
 
-class Trace:
+class ExecutionTrace:
     """One execution: entry roots, and values that are kept or derived again when somebody asks for their bytes.
 
     ``tree`` is the trace tree, ``root`` the trace root; ``roots[v]`` the tensor root of value v, extended to the tensor
@@ -39,7 +39,7 @@ class Trace:
         self.tree = TraceTree(roots, header.trace_depth, header.tensor_depth, self.value_bytes)
 
     @classmethod
-    def of(cls, program: Program | Executor, inputs: Sequence[Array], keep: bool | None = None) -> Trace:
+    def of(cls, program: Program | Executor, inputs: Sequence[Array], keep: bool | None = None) -> ExecutionTrace:
         """Execute and hash, value by value.
 
         ``keep``: hold all values in memory; by default if the trace is small (up to ``POLICY_LIMIT_BYTES``). Otherwise

@@ -20,7 +20,7 @@ from prover.lowering import keys
 from prover.lowering.capture import capture
 from prover.lowering.emit.builder import Builder
 from prover.lowering.emit.lazy import Const
-from prover.lowering.emit.views import ProgramTensor, TensorView
+from prover.lowering.emit.views import ProgramTensor, StridedView
 from prover.lowering.formats import Format, Formats, formats_named, is_real, uncut
 from prover.lowering.graph import FloatGraph, Var
 from prover.lowering.memory import give_back
@@ -175,7 +175,9 @@ def _program(
     for var, form in zip(graph.inputs, known.inputs, strict=True):
         tensor = builder.add_input(form, int(np.prod(var.shape, dtype=np.int64)), is_real(var.dtype))
         types.append(TensorType(form.dtype, form.scale, var.shape))
-        view = TensorView(tensor, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape))))
+        view = StridedView(
+            tensor, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape)))
+        )
         inputs.append(builder.loaded(view, var.shape, var.dtype, form.scale, ranges[var]))
     results = context.run(folded, inputs)
     outputs = [_output(context, item, operand) for item, operand in zip(results, graph.outputs, strict=True)]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from prover.service.archive import Archive
 from prover.service.numbers import list_of
 from prover.service.traces import trace_routes
-from prover.service.worker import Held, Worker
+from prover.service.worker import HeldModel, InferenceWorker
 from rollup.form.encoding import TensorType, TracePolicy
 from rollup.form.interface import Named
 from rollup.service.health import Health
@@ -80,7 +80,7 @@ class Models(BaseModel):
 
 
 def prover_app(
-    worker: Worker, archive: Archive, health: Health, token: str | None, limits: WebLimits | None = None
+    worker: InferenceWorker, archive: Archive, health: Health, token: str | None, limits: WebLimits | None = None
 ) -> FastAPI:
     """The app. Without a ``token`` nobody may ask for an inference."""
     app = create_app(
@@ -134,7 +134,7 @@ def authorize(authorization: str | None, token: str | None) -> None:
         raise Problem(401, "unauthorized", "Not allowed", detail, {"www-authenticate": "Bearer"})
 
 
-def listed(held: Held) -> Listed:
+def listed(held: HeldModel) -> Listed:
     """A model in the API's words."""
     header, interface = held.model.program.header, held.model.program.interface
     return Listed(

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 
-from prover.claims import Made
-from prover.trace import Trace
+from prover.claims import MadeClaim
+from prover.trace import ExecutionTrace
 from rollup.claim import NO_ROOT, ClaimId
 from rollup.errors import TouchstoneError
 from rollup.service.limits import busy
@@ -31,7 +31,7 @@ _log = logger("touchstone.prover")
 
 
 @dataclass(frozen=True)
-class Source:
+class TraceSource:
     """What a trace is derived from: a claim's model and its input bytes."""
 
     claim_id: ClaimId
@@ -62,8 +62,8 @@ class Archive:
 
     def __init__(
         self,
-        derive: Callable[[ModelId, bytes], Trace],
-        find: Callable[[Root], list[Source]] = lambda root: [],
+        derive: Callable[[ModelId, bytes], ExecutionTrace],
+        find: Callable[[Root], list[TraceSource]] = lambda root: [],
         trace_bytes: int = 256 << 20,
         source_bytes: int = 64 << 20,
         deriving: int = 8,
@@ -72,7 +72,7 @@ class Archive:
         self._trace_bytes, self._source_bytes, self._free = trace_bytes, source_bytes, deriving
         self._known: OrderedDict[Root, Known] = OrderedDict()
         self._known_size = 0
-        self._traces: OrderedDict[Root, Trace] = OrderedDict()
+        self._traces: OrderedDict[Root, ExecutionTrace] = OrderedDict()
         self._sizes: dict[Root, int] = {}
         self._size = 0
         self._lock = Lock()
@@ -82,18 +82,18 @@ class Archive:
         """Memory of the traces that are held, about."""
         return self._size
 
-    def keep(self, made: Made) -> None:
+    def keep(self, made: MadeClaim) -> None:
         """Remember a claim that was just made, with its trace if it has one."""
         if made.trace is not None:
             claim = made.posted.claim
-            self.put(made.trace, Source(made.claim_id, claim.model_id, made.posted.inputs))
+            self.put(made.trace, TraceSource(made.claim_id, claim.model_id, made.posted.inputs))
 
-    def put(self, trace: Trace, source: Source) -> None:
+    def put(self, trace: ExecutionTrace, source: TraceSource) -> None:
         """Publish a trace that is at hand."""
         self.note(trace.root, source)
         self._store(trace.root, trace)
 
-    def note(self, root: Root, source: Source) -> None:
+    def note(self, root: Root, source: TraceSource) -> None:
         """Remember from what the trace with this root is derived."""
         self._note(root, source.model_id, source.inputs, source.claim_id)
 
@@ -110,7 +110,7 @@ class Archive:
                 _, oldest = self._known.popitem(last=False)
                 self._known_size -= oldest.size
 
-    def of(self, model_id: ModelId, inputs: bytes) -> Trace:
+    def of(self, model_id: ModelId, inputs: bytes) -> ExecutionTrace:
         """The trace of one's own claim about these input bytes, derived if need be; it is published from now on.
 
         Raises ClaimError if the model is not held.
@@ -144,7 +144,7 @@ class Archive:
         return known
 
     @contextmanager
-    def open(self, root: Root) -> Iterator[Trace]:
+    def open(self, root: Root) -> Iterator[ExecutionTrace]:
         """The trace with this root, for one reader at a time; raises Problem 404 if there is none, 503 if too many wait."""
         known = self.known(root)
         trace = self._held(root)
@@ -167,13 +167,13 @@ class Archive:
             with self._lock:
                 self._free += 1
 
-    def _held(self, root: Root) -> Trace | None:
+    def _held(self, root: Root) -> ExecutionTrace | None:
         with self._lock:
             if root in self._traces:
                 self._traces.move_to_end(root)
             return self._traces.get(root)
 
-    def _again(self, root: Root, known: Known) -> Trace:
+    def _again(self, root: Root, known: Known) -> ExecutionTrace:
         try:
             trace = self._derived(known.model_id, known.inputs)
         except TouchstoneError as error:
@@ -186,11 +186,11 @@ class Archive:
         self._store(root, trace)
         return trace
 
-    def _derived(self, model_id: ModelId, inputs: bytes) -> Trace:
+    def _derived(self, model_id: ModelId, inputs: bytes) -> ExecutionTrace:
         DERIVED.inc()
         return self._derive(model_id, inputs)
 
-    def _store(self, root: Root, trace: Trace) -> None:
+    def _store(self, root: Root, trace: ExecutionTrace) -> None:
         if trace.memory > self._trace_bytes:
             trace.drop()
         with self._lock:

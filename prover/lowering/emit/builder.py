@@ -14,8 +14,8 @@ from prover.lowering.emit.cutting import cut
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import WORD, Const, LazyOp
 from prover.lowering.emit.parts import Depths, divided
-from prover.lowering.emit.pending import PendingOp, PendingSegment, Place, encoded
-from prover.lowering.emit.views import SELF, ProgramTensor, Stands, TensorView
+from prover.lowering.emit.pending import PendingOp, PendingSegment, TraceLayout, encoded
+from prover.lowering.emit.views import SELF, ProgramTensor, Stands, StridedView
 from prover.lowering.formats import SCALE_LIMIT, Format, Formats, quantize, scale_for
 from prover.lowering.graph import Var, double_precision
 from prover.lowering.passes.calibrate import RealRange
@@ -94,7 +94,7 @@ class Builder:
 
     # Constants as registers and views
 
-    def const_view(self, array: np.ndarray, const: Const) -> TensorView:
+    def const_view(self, array: np.ndarray, const: Const) -> StridedView:
         """View of a quantised constant over output dimensions 0.. (trailing dimensions of ``array``; a stacked one has t in front).
 
         Axes along which the array does not change are stored once.
@@ -108,7 +108,7 @@ class Builder:
         tensor = self.constant(kept)
         axes = [axis for axis in range(kept.ndim) if kept.shape[axis] > 1 or axis < lead]
         terms = tuple(Term(j, ITERATION if axis < lead else axis - lead, 1) for j, axis in enumerate(axes))
-        return TensorView(tensor, tuple(kept.shape[axis] for axis in axes), (0,) * len(axes), terms)
+        return StridedView(tensor, tuple(kept.shape[axis] for axis in axes), (0,) * len(axes), terms)
 
     def load_const(self, emitter: CodeEmitter, const: Const, scale: int, limit: int = 61) -> int:
         """Register with ``const * 2^scale``, saturated to ``limit`` bits of magnitude."""
@@ -163,7 +163,7 @@ class Builder:
                 form = Format(DType.I32, scale, -(1 << FINE_BITS), (1 << FINE_BITS) - 1)
             entries, out = quantize(real, form.scale, form.low, form.high), form.scale
         tensor = self.constant(entries)
-        view = TensorView(tensor, (entries.size,), (-low,), (), fill=0, indirect=(0, SELF))
+        view = StridedView(tensor, (entries.size,), (-low,), (), fill=0, indirect=(0, SELF))
         return emitter.look(view, register, inside=True), out
 
     # Into memory
@@ -177,7 +177,7 @@ class Builder:
         read: LazyOp = lazy.memo["read"]
         return read
 
-    def view(self, lazy: LazyOp) -> TensorView:
+    def view(self, lazy: LazyOp) -> StridedView:
         view = self.materialised(lazy).as_view()
         assert view is not None
         return view
@@ -217,10 +217,10 @@ class Builder:
         """Load of an op's output (emitted from ``like``) over the same output space."""
         order = like.order or tuple(range(len(like.shape)))
         terms = tuple(Term(position, var, 1) for position, var in enumerate(order))
-        view = TensorView(tensor, tuple(like.shape[d] for d in order), (0,) * len(order), terms)
+        view = StridedView(tensor, tuple(like.shape[d] for d in order), (0,) * len(order), terms)
         return self.loaded(view, like.shape, like.dtype, like.scale, like.range)
 
-    def loaded(self, view: TensorView, shape: tuple[int, ...], dtype: Any, scale: int, observed: RealRange) -> LazyOp:
+    def loaded(self, view: StridedView, shape: tuple[int, ...], dtype: Any, scale: int, observed: RealRange) -> LazyOp:
         """A lazy op that loads ``view``; narrow reals get a chain to hang functions on."""
         emitter = CodeEmitter(LazyOp(shape, np.dtype(dtype), observed))
         return emitter.done(emitter.load(view), scale)
@@ -254,7 +254,7 @@ class Builder:
             pass
         ops = [encoded(op, first, place) for op, first, place in self._placed(len(inputs))]
         pending = [op for segment in self.segments for op in segment.ops]
-        place = Place(self.segments, self._firsts(len(inputs)), -1)
+        place = TraceLayout(self.segments, self._firsts(len(inputs)), -1)
         pairs = [(place.index(tensor), tensor_type) for tensor, tensor_type in outputs]
         used = {access.source.root for op in ops for access in op.accesses if isinstance(access.source, Constant)}
         constants = {root: array for root, array in self.constants.items() if root in used}
@@ -276,12 +276,12 @@ class Builder:
         lengths = [segment.repeat * len(segment.ops) for segment in self.segments]
         return [inputs + sum(lengths[:number]) for number in range(len(lengths))]
 
-    def _placed(self, inputs: int) -> Iterator[tuple[PendingOp, int, Place]]:
+    def _placed(self, inputs: int) -> Iterator[tuple[PendingOp, int, TraceLayout]]:
         """Every op with its first trace index and the place that it reads from."""
         firsts = self._firsts(inputs)
         for number, segment in enumerate(self.segments):
             for position, op in enumerate(segment.ops):
-                yield op, firsts[number] + position, Place(self.segments, firsts, number)
+                yield op, firsts[number] + position, TraceLayout(self.segments, firsts, number)
 
     def _cut(self, inputs: Sequence[TensorType]) -> bool:
         """Cut every op of which no proof fits a transaction into two; whether there were any that could be cut."""

@@ -11,7 +11,7 @@ import math
 
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import LazyOp
-from prover.lowering.emit.views import TensorView
+from prover.lowering.emit.views import StridedView
 from rollup.audit.ranges import INT64, RULES, Range, of_dtype, of_instruction, product_of, reduced
 from rollup.form.ops import Instr, Opcode, registers
 from rollup.types import DType
@@ -81,7 +81,7 @@ def held(lazy: LazyOp, dtype: DType, found: Range) -> tuple[int, int]:
     return max(min(own[0], found.low), dtype.min), min(max(own[1], found.high), dtype.max)
 
 
-def _read(lazy: LazyOp, view: TensorView) -> Range:
+def _read(lazy: LazyOp, view: StridedView) -> Range:
     """What an access can read: any value of an input's dtype, else what the tensor's own op or constant shows."""
     tensor = view.tensor
     # What comes from the iteration before counts as any 64-bit integer, until its own op shows what it is.

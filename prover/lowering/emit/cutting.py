@@ -11,13 +11,13 @@ from prover.lowering.emit.certify import certified, held
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import LazyOp
 from prover.lowering.emit.parts import Depths, excess
-from prover.lowering.emit.pending import PendingOp, Place, encoded
-from prover.lowering.emit.views import SELF, ProgramTensor, TensorView
+from prover.lowering.emit.pending import PendingOp, TraceLayout, encoded
+from prover.lowering.emit.views import SELF, ProgramTensor, StridedView
 from rollup.form.ops import Monoid, Opcode, Term, registers
 from rollup.types import DType
 
 
-def cut(op: PendingOp, place: Place, sizes: Depths) -> tuple[PendingOp, PendingOp] | None:
+def cut(op: PendingOp, place: TraceLayout, sizes: Depths) -> tuple[PendingOp, PendingOp] | None:
     """The op in two steps, the dearer of which is as cheap as can be; None if that would be no cheaper than the op."""
     best, least = None, excess(encoded(op, 0, place), sizes)
     for register in cuts(op.lazy):
@@ -28,7 +28,7 @@ def cut(op: PendingOp, place: Place, sizes: Depths) -> tuple[PendingOp, PendingO
     return best
 
 
-def _steps(op: PendingOp, register: int, place: Place) -> tuple[PendingOp, PendingOp]:
+def _steps(op: PendingOp, register: int, place: TraceLayout) -> tuple[PendingOp, PendingOp]:
     looped = place.segments[place.here].repeat > 1
     first = before(op.lazy, register)
     dtype = DType.holding(first.low, first.high)
@@ -36,7 +36,7 @@ def _steps(op: PendingOp, register: int, place: Place) -> tuple[PendingOp, Pendi
     low, high = held(first, dtype, found)
     tensor = ProgramTensor(dtype, op.tensor.elements, low, high, segment=place.here, position=op.tensor.position)
     terms = tuple(Term(at, d, 1) for at, d in enumerate(op.order))
-    view = TensorView(tensor, tuple(first.shape[d] for d in op.order), (0,) * len(op.order), terms)
+    view = StridedView(tensor, tuple(first.shape[d] for d in op.order), (0,) * len(op.order), terms)
     second = after(op.lazy, register, view)
     # Whatever reads the result relies on the bounds that the whole op had.
     bounds = (*second.bounds[:-1], (op.tensor.low, op.tensor.high))
@@ -57,7 +57,7 @@ def before(lazy: LazyOp, register: int) -> LazyOp:
     return found if 0 in _needed(lazy, register, None) else _mapped(found)
 
 
-def after(lazy: LazyOp, register: int, stored: TensorView) -> LazyOp:
+def after(lazy: LazyOp, register: int, stored: StridedView) -> LazyOp:
     """The lazy op with the register loaded from where it is stored."""
     needed = _needed(lazy, len(lazy.code), register)
     base = lazy if 0 in needed and register else _mapped(lazy)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from prover.lowering.emit.lazy import LazyOp, magnitude_bits
-from prover.lowering.emit.views import SELF, TensorView
+from prover.lowering.emit.views import SELF, StridedView
 from prover.lowering.formats import integer_range
 from rollup.audit.ranges import INT64, RULES, Range
 from rollup.form.ops import INSTRUCTIONS, ITERATION, Instr, Opcode, registers, wrap
@@ -25,7 +25,7 @@ class CodeEmitter:
         self.code = list(lazy.code)
         self.bounds = [Range(*bounds) for bounds in lazy.bounds]
         self._constants: dict[int, int] = {}
-        self._loads: dict[TensorView, int] = {}
+        self._loads: dict[StridedView, int] = {}
         for number, instr in enumerate(self.code, start=1):
             if instr.op is Opcode.CONST:
                 self._constants.setdefault(instr.imm, number)
@@ -77,20 +77,20 @@ class CodeEmitter:
         assert total is not None
         return total
 
-    def view(self, view: TensorView) -> int:
+    def view(self, view: StridedView) -> int:
         """Number of the access for ``view``."""
         if view in self.views[self.lazy.factors :]:
             return self.views.index(view, self.lazy.factors)
         self.views.append(view)
         return len(self.views) - 1
 
-    def load(self, view: TensorView) -> int:
+    def load(self, view: StridedView) -> int:
         if view not in self._loads:
             found = view.read(Range(view.tensor.low, view.tensor.high), self.lazy.sizes)
             self._loads[view] = self.put(Instr(Opcode.LOAD, (self.view(view),)), found)
         return self._loads[view]
 
-    def look(self, view: TensorView, register: int, inside: bool = False) -> int:
+    def look(self, view: StridedView, register: int, inside: bool = False) -> int:
         """Element of a one-dimensional view at a register's place; ``inside``: the place certainly is one."""
         found = Range(view.tensor.low, view.tensor.high) if inside else view.range
         return self.put(Instr(Opcode.LOOK, (self.view(view), register)), found)
@@ -224,7 +224,7 @@ class CodeEmitter:
         )
 
 
-def _renumbered(view: TensorView, views: Mapping[int, int]) -> TensorView:
+def _renumbered(view: StridedView, views: Mapping[int, int]) -> StridedView:
     if view.indirect is None or view.indirect[1] not in views:
         return view
     return replace(view, indirect=(view.indirect[0], views[view.indirect[1]]))

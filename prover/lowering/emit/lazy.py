@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from prover.lowering.emit.views import TensorView
+from prover.lowering.emit.views import StridedView
 from prover.lowering.graph import Var
 from prover.lowering.passes.calibrate import RealRange
 from rollup.form.ops import Instr, Monoid, Opcode
@@ -32,7 +32,7 @@ class TabledFunction:
     ``pending``: the code does not say it yet, a table has to.
     """
 
-    view: TensorView
+    view: StridedView
     scale: int
     fn: Callable[[Any], Any]
     length: int
@@ -78,7 +78,7 @@ class LazyOp:
     monoid: Monoid = Monoid.NONE
     box: tuple[int, ...] = ()
     factors: int = 0
-    views: tuple[TensorView, ...] = ()
+    views: tuple[StridedView, ...] = ()
     code: tuple[Instr, ...] = ()
     bounds: tuple[tuple[int, int], ...] = ((0, 0),)
     scale: int = 0
@@ -118,14 +118,14 @@ class LazyOp:
         """Extent of every variable."""
         return {**dict(enumerate(self.shape)), **{BOX + j: n for j, n in enumerate(self.box)}}
 
-    def as_view(self) -> TensorView | None:
+    def as_view(self) -> StridedView | None:
         """The view, if the lazy op is nothing but a load."""
         if self.reduces or self.pending or len(self.code) != 1 or self.code[0].op is not Opcode.LOAD:
             return None
         view = self.views[self.code[0].args[0]]
         return view if view.indirect is None else None
 
-    def as_product(self) -> tuple[TensorView, TensorView] | None:
+    def as_product(self) -> tuple[StridedView, StridedView] | None:
         """The two views, if the lazy op is nothing but their product."""
         ops = tuple(instr.op for instr in self.code)
         if self.reduces or self.pending:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from prover.lowering.emit.canonical import canonical
 from prover.lowering.emit.lazy import BOX, LazyOp
-from prover.lowering.emit.views import SELF, ProgramTensor, TensorView
+from prover.lowering.emit.views import SELF, ProgramTensor, StridedView
 from rollup.form.ops import ITERATION, Access, Carried, Constant, Instr, Op, Opcode, Source, Value
 from rollup.types import DType
 
@@ -28,7 +28,7 @@ class PendingSegment:
 
 
 @dataclass
-class Place:
+class TraceLayout:
     """Where tensors lie in the trace, seen from segment ``here``."""
 
     segments: Sequence[PendingSegment]
@@ -46,7 +46,7 @@ class Place:
         last = self.segments[tensor.segment].repeat - 1
         return self.firsts[tensor.segment] + tensor.position + last * self.body(tensor.segment)
 
-    def source(self, view: TensorView) -> tuple[Source, int]:
+    def source(self, view: StridedView) -> tuple[Source, int]:
         """(source, stack) of an access."""
         tensor = view.tensor
         if tensor.root is not None:
@@ -66,7 +66,7 @@ class Place:
         return Value(self.index(tensor)), 0
 
 
-def encoded(op: PendingOp, first: int, place: Place) -> Op:
+def encoded(op: PendingOp, first: int, place: TraceLayout) -> Op:
     """The canonical op of the program; dimensions of size one are left out, output dimensions are put in memory order."""
     lazy = op.lazy
     segment = place.segments[place.here]

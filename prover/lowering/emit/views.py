@@ -48,7 +48,7 @@ class Stands:
 
 
 @dataclass(frozen=True)
-class TensorView:
+class StridedView:
     """An access of the lazy op: a tensor seen under ``shape`` at affine coordinates; see ``rollup.form.ops.Access``.
 
     ``stacked``: dimension 0 selects the iteration of the tensor's segment.
@@ -62,7 +62,7 @@ class TensorView:
     stacked: bool = False
     indirect: tuple[int, int] | None = None
 
-    def renamed(self, variables: Mapping[int, tuple[int, Sequence[tuple[int, int]]]]) -> TensorView:
+    def renamed(self, variables: Mapping[int, tuple[int, Sequence[tuple[int, int]]]]) -> StridedView:
         """The view with variables replaced by affine maps: old -> (offset, ((new, coef), ...))."""
         offsets, terms = list(self.offsets), []
         for term in self.terms:

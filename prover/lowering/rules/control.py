@@ -11,7 +11,7 @@ import numpy as np
 
 from prover.lowering.emit.emitter import reindexed
 from prover.lowering.emit.lazy import Const, LazyOp
-from prover.lowering.emit.views import ProgramTensor, TensorView
+from prover.lowering.emit.views import ProgramTensor, StridedView
 from prover.lowering.formats import Format, Formats, integer_dtype, integer_range
 from prover.lowering.graph import FloatGraph, FloatNode, Var
 from prover.lowering.passes.calibrate import RealRange
@@ -76,7 +76,7 @@ def _scan(ctx: Context, node: FloatNode, items: Sequence[Item]) -> list[Item]:
         var = body.inputs[fixed + j]
         carry = ProgramTensor(form.dtype, math.prod(var.shape), form.low, form.high, init=inits[j])
         carries.append(carry)
-        view = TensorView(carry, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape))))
+        view = StridedView(carry, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape))))
         arguments.append(ctx.builder.loaded(view, var.shape, var.dtype, form.scale, observed))
     for j, item in enumerate(outer[fixed + carried :], start=fixed + carried):
         arguments.append(_sliced(item, body, j, length, params["reverse"], ctx))
@@ -108,7 +108,9 @@ def _scan(ctx: Context, node: FloatNode, items: Sequence[Item]) -> list[Item]:
         var = node.outputs[j]
         update = carries[j].update
         assert update is not None
-        view = TensorView(update, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape))))
+        view = StridedView(
+            update, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape)))
+        )
         outputs.append(ctx.builder.loaded(view, var.shape, var.dtype, form.scale, ctx.range(node, j)))
     for j, lazy in enumerate(stacks, start=carried):
         outputs.append(_stack(ctx, node, j, lazy, length, params["reverse"]))
@@ -159,7 +161,7 @@ def _stack(ctx: Context, node: FloatNode, j: int, lazy: LazyOp, length: int, rev
     first = Term(0, 0, -1 if reverse else 1)
     terms = (first, *(Term(d + 1, d + 1, 1) for d in range(len(inner))))
     offsets = (length - 1 if reverse else 0, *([0] * len(inner)))
-    stacked = TensorView(view.tensor, shape, offsets, terms, 0, stacked=True)
+    stacked = StridedView(view.tensor, shape, offsets, terms, 0, stacked=True)
     return ctx.builder.loaded(stacked, shape, var.dtype, lazy.scale, ctx.range(node, j))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from prover.lowering.emit.emitter import reindexed
 from prover.lowering.emit.lazy import BOX, Const, LazyOp
-from prover.lowering.emit.views import TensorView
+from prover.lowering.emit.views import StridedView
 from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import Context, Item, rule
 from prover.lowering.rules.linear import rescaled, stored, weights
@@ -110,5 +110,5 @@ def _arranged(
 def _join(ctx: Context, lazy: LazyOp, merged: tuple[int, ...]) -> LazyOp:
     stored = ctx.builder.materialised(lazy)
     view = ctx.builder.view(stored)
-    flat = TensorView(view.tensor, merged, (0,) * len(merged), tuple(Term(d, d, 1) for d in range(len(merged))))
+    flat = StridedView(view.tensor, merged, (0,) * len(merged), tuple(Term(d, d, 1) for d in range(len(merged))))
     return ctx.builder.loaded(flat, merged, stored.dtype, stored.scale, stored.range)

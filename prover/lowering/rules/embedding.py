@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import Const
-from prover.lowering.emit.views import SELF, TensorView
+from prover.lowering.emit.views import SELF, StridedView
 from prover.lowering.formats import is_real, scale_for
 from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import Context, Item
@@ -41,8 +41,8 @@ def embedded(ctx: Context, emitter: CodeEmitter, const: Const, index: int, along
     scale = scale_for(float(w.factor.max()) * 2.0**15, GRID_BITS)
     m = Multipliers.of(w.factor * 2.0**scale, 15)
     terms = tuple(Term(d, along[d], 1) for d in range(1, rank))
-    rows = TensorView(w.view.tensor, const.shape, (0,) * rank, terms, indirect=(0, SELF))
+    rows = StridedView(w.view.tensor, const.shape, (0,) * rank, terms, indirect=(0, SELF))
     factors = ctx.builder.constant(m.packed.reshape(-1))
-    look = TensorView(factors, (const.shape[0],), (0,), (), indirect=(0, SELF))
+    look = StridedView(factors, (const.shape[0],), (0,), (), indirect=(0, SELF))
     element, packed = emitter.look(rows, index), emitter.look(look, index)
     return m.applied(emitter, element, packed, w.view.tensor.low, w.view.tensor.high), scale

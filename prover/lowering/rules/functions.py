@@ -12,7 +12,7 @@ from jax import lax
 
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import WORD, Const, LazyOp
-from prover.lowering.emit.views import SELF, TensorView
+from prover.lowering.emit.views import SELF, StridedView
 from prover.lowering.formats import MARGIN, scale_for
 from prover.lowering.graph import FloatNode, double_precision
 from prover.lowering.passes.calibrate import RealRange
@@ -167,7 +167,7 @@ def exponential(ctx: Context, emitter: CodeEmitter, x: Fix, rate: float, observe
 
 def entry_of(ctx: Context, emitter: CodeEmitter, entries: Any, first: int, register: int) -> int:
     tensor = ctx.builder.constant(entries)
-    view = TensorView(tensor, (len(entries),), (-first,), (), indirect=(0, SELF))
+    view = StridedView(tensor, (len(entries),), (-first,), (), indirect=(0, SELF))
     return emitter.look(view, register, inside=True)
 
 

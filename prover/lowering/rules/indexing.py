@@ -11,7 +11,7 @@ import numpy as np
 
 from prover.lowering.emit.emitter import CodeEmitter, reindexed
 from prover.lowering.emit.lazy import Const, LazyOp
-from prover.lowering.emit.views import SELF, TensorView
+from prover.lowering.emit.views import SELF, StridedView
 from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import Context, Fix, Item, rule
 from prover.lowering.rules.elementwise import align
@@ -20,7 +20,7 @@ from prover.lowering.rules.movement import Affine, copied
 from rollup.form.ops import ITERATION, Instr, Opcode, Term
 
 
-def storage(ctx: Context, item: Item) -> tuple[LazyOp, TensorView]:
+def storage(ctx: Context, item: Item) -> tuple[LazyOp, StridedView]:
     """An operand whose logical row-major order is affine in memory: (lazy op, view without fill)."""
     lazy = ctx.tensor(item)
     view = ctx.builder.view(lazy)
@@ -30,7 +30,7 @@ def storage(ctx: Context, item: Item) -> tuple[LazyOp, TensorView]:
     return lazy, view
 
 
-def looked_up(emitter: CodeEmitter, operand: tuple[LazyOp, TensorView], linear: int, along: dict[int, int]) -> int:
+def looked_up(emitter: CodeEmitter, operand: tuple[LazyOp, StridedView], linear: int, along: dict[int, int]) -> int:
     """Read the operand at memory offset ``linear`` (a register) plus its strides along ``along``: dimension -> output variable."""
     lazy, view = operand
     strides = view.strides()
@@ -38,12 +38,12 @@ def looked_up(emitter: CodeEmitter, operand: tuple[LazyOp, TensorView], linear: 
     terms = [Term(0, var, strides.get(d, 0)) for d, var in along.items() if strides.get(d, 0)]
     if ITERATION in strides:
         terms.append(Term(0, ITERATION, strides[ITERATION]))
-    flat = TensorView(view.tensor, (view.tensor.elements,), (base,), tuple(terms), 0, False, (0, SELF))
+    flat = StridedView(view.tensor, (view.tensor.elements,), (base,), tuple(terms), 0, False, (0, SELF))
     return emitter.put(Instr(Opcode.LOOK, (emitter.view(flat), linear)), (min(lazy.low, 0), max(lazy.high, 0)))
 
 
 def _linear(
-    emitter: CodeEmitter, operand: tuple[LazyOp, TensorView], indices: Sequence[tuple[int, int, int]]
+    emitter: CodeEmitter, operand: tuple[LazyOp, StridedView], indices: Sequence[tuple[int, int, int]]
 ) -> tuple[int, list[int]]:
     """(memory offset register, clamped index registers) for indices (dimension, register, largest start)."""
     strides = operand[1].strides()

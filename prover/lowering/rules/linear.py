@@ -11,7 +11,7 @@ import numpy as np
 from prover.lowering.emit.builder import Quantised
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import BOX, WORD, Const, LazyOp
-from prover.lowering.emit.views import TensorView
+from prover.lowering.emit.views import StridedView
 from prover.lowering.formats import quantize, weight_steps
 from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import Context, Item, rule
@@ -29,13 +29,13 @@ QUANTISED_ELEMENTS = 1 << 20
 
 
 @dataclass(frozen=True)
-class Weights:
+class ChannelWeights:
     """Quantised weights: a view, and what turns an accumulator into reals: ``real = acc * factor[channel]``.
 
     ``sum``: the largest of the sums of magnitudes over a channel.
     """
 
-    view: TensorView
+    view: StridedView
     factor: np.ndarray
     stacked: bool
     sum: int
@@ -48,7 +48,7 @@ def weights(
     summed: Sequence[int],
     fine: bool = False,
     chosen: np.ndarray | None = None,
-) -> Weights:
+) -> ChannelWeights:
     """Quantise per output channel (``kept`` axes), stored with the ``summed`` axes last, in their given order.
 
     ``fine``: with 16 bits, whatever the formats say. ``chosen``: the integers, if a pass chose them (``passes.compensate``),
@@ -66,10 +66,10 @@ def weights(
     else:
         found = _quantised(ctx, moved, count, dtype, np.transpose(chosen, axes))
     names = (*((ITERATION,) if lead else ()), *kept, *summed)
-    view = TensorView(
+    view = StridedView(
         found.tensor, moved.shape, (0,) * moved.ndim, tuple(Term(d, var, 1) for d, var in enumerate(names))
     )
-    return Weights(view, found.factors.reshape(outer), const.stacked, found.sum)
+    return ChannelWeights(view, found.factors.reshape(outer), const.stacked, found.sum)
 
 
 def _quantised(
@@ -97,7 +97,7 @@ def _quantised(
     return Quantised(ctx.builder.constant(integers.reshape(moved.shape), dtype), factors, most)
 
 
-def rescaled(ctx: Context, lazy: LazyOp, w: Weights, channels: Sequence[int]) -> LazyOp:
+def rescaled(ctx: Context, lazy: LazyOp, w: ChannelWeights, channels: Sequence[int]) -> LazyOp:
     """Turn accumulators (the lazy op's last register) into reals: per channel a multiplier and a shift, packed in one constant.
 
     ``channels``: the output dimensions that the axes of ``w.factor`` correspond to.
@@ -123,7 +123,7 @@ def rescaled(ctx: Context, lazy: LazyOp, w: Weights, channels: Sequence[int]) ->
     return emitter.done(register, out)
 
 
-def _sum_bits(lazy: LazyOp, w: Weights) -> int:
+def _sum_bits(lazy: LazyOp, w: ChannelWeights) -> int:
     """Bits of magnitude that a sum over weights certainly has at most, as the audit will find it: of very large ones it adds up none."""
     if w.view.tensor.elements > SHARP_LIMIT:
         return lazy.bits
@@ -190,7 +190,7 @@ def _dot_general(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp
     return rescaled(ctx, back(lazy), w, [out_of[const][d] for d in kept])
 
 
-def _placed(view: TensorView, outputs: Mapping[int, int], sums: Sequence[int]) -> TensorView:
+def _placed(view: StridedView, outputs: Mapping[int, int], sums: Sequence[int]) -> StridedView:
     names: dict[int, Affine] = {d: (0, ((at, 1),)) for d, at in outputs.items()}
     names.update({d: (0, ((BOX + j, 1),)) for j, d in enumerate(sums)})
     return view.renamed(names)

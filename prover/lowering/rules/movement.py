@@ -9,7 +9,7 @@ from typing import Any
 
 from prover.lowering.emit.emitter import CodeEmitter, reindexed
 from prover.lowering.emit.lazy import Const, LazyOp
-from prover.lowering.emit.views import TensorView
+from prover.lowering.emit.views import StridedView
 from prover.lowering.formats import uncut
 from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import LONGEST_CODE, Context, Fix, Item, rule, unsupported
@@ -109,7 +109,7 @@ def _merged(ctx: Context, node: FloatNode, lazy: LazyOp, shape: Sequence[int]) -
         lazy = copied(ctx, lazy)
         view = ctx.builder.view(lazy)
     terms = tuple(Term(d, d, 1) for d in range(len(shape)))
-    flat = TensorView(view.tensor, tuple(shape), (0,) * len(shape), terms)
+    flat = StridedView(view.tensor, tuple(shape), (0,) * len(shape), terms)
     return ctx.builder.loaded(flat, tuple(shape), lazy.dtype, lazy.scale, ctx.range(node))
 
 
@@ -178,7 +178,7 @@ def padded(ctx: Context, node: FloatNode, lazy: LazyOp, value: float, config: Se
     )
 
 
-def fill_of(lazy: LazyOp, value: float, view: TensorView) -> int:
+def fill_of(lazy: LazyOp, value: float, view: StridedView) -> int:
     """A padding value on the lazy op's grid; infinities become the ends of the tensor's dtype."""
     dtype = view.tensor.dtype
     if math.isinf(value):
@@ -189,7 +189,7 @@ def fill_of(lazy: LazyOp, value: float, view: TensorView) -> int:
     return max(-(1 << 62), min(scaled, 1 << 62))
 
 
-def bounded(ctx: Context, lazy: LazyOp, reach: Sequence[tuple[int, int]]) -> TensorView:
+def bounded(ctx: Context, lazy: LazyOp, reach: Sequence[tuple[int, int]]) -> StridedView:
     """A view whose coordinates leave their dimensions exactly when an index of the lazy op leaves the lazy op.
 
     ``reach``: for every dimension the indices [from, to) that will be asked for.
@@ -200,7 +200,7 @@ def bounded(ctx: Context, lazy: LazyOp, reach: Sequence[tuple[int, int]]) -> Ten
     return view
 
 
-def _tight(view: TensorView, shape: Sequence[int], reach: Sequence[tuple[int, int]]) -> bool:
+def _tight(view: StridedView, shape: Sequence[int], reach: Sequence[tuple[int, int]]) -> bool:
     for d, (low, high) in enumerate(reach):
         if low >= 0 and high <= shape[d]:
             continue
@@ -224,7 +224,7 @@ def _spread(ctx: Context, node: FloatNode, lazy: LazyOp, d: int, step: int, valu
     shape = (*lazy.shape[: d + 1], step, *lazy.shape[d + 1 :])
     variables: dict[int, Affine] = {e: (0, ((e if e <= d else e + 1, 1),)) for e in range(rank)}
     seen = view.renamed(variables)
-    gap = TensorView(
+    gap = StridedView(
         seen.tensor,
         (*seen.shape, 1),
         (*seen.offsets, 0),
@@ -235,7 +235,7 @@ def _spread(ctx: Context, node: FloatNode, lazy: LazyOp, d: int, step: int, valu
     wide = copied(ctx, ctx.builder.loaded(gap, shape, lazy.dtype, lazy.scale, lazy.range))
     flat = ctx.builder.view(wide)
     merged = (*lazy.shape[:d], n * step, *lazy.shape[d + 1 :])
-    whole = TensorView(flat.tensor, merged, (0,) * rank, tuple(Term(e, e, 1) for e in range(rank)))
+    whole = StridedView(flat.tensor, merged, (0,) * rank, tuple(Term(e, e, 1) for e in range(rank)))
     cut = (*lazy.shape[:d], (n - 1) * step + 1, *lazy.shape[d + 1 :])
     return ctx.builder.loaded(whole, cut, lazy.dtype, lazy.scale, lazy.range)
 

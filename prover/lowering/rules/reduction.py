@@ -10,7 +10,7 @@ import numpy as np
 
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import BOX, WORD, LazyOp, magnitude_bits
-from prover.lowering.emit.views import TensorView
+from prover.lowering.emit.views import StridedView
 from prover.lowering.formats import MARGIN, Format, scale_for
 from prover.lowering.graph import FloatNode
 from prover.lowering.passes.calibrate import RealRange
@@ -35,7 +35,7 @@ would cost a dispute another round.
 def reduced(
     ctx: Context,
     monoid: Monoid,
-    views: Sequence[TensorView],
+    views: Sequence[StridedView],
     shape: tuple[int, ...],
     box: tuple[int, ...],
     scale: int,
@@ -55,7 +55,7 @@ def reduced(
     )
 
 
-def _range(monoid: Monoid, views: Sequence[TensorView], box: Sequence[int]) -> Range:
+def _range(monoid: Monoid, views: Sequence[StridedView], box: Sequence[int]) -> Range:
     return reduced_range(monoid, product_of([view.range for view in views]), math.prod(box))
 
 
@@ -79,7 +79,7 @@ def innermost(ctx: Context, lazy: LazyOp, axes: Sequence[int]) -> LazyOp:
     return copied(ctx, lazy, (*kept, *axes))
 
 
-def _near(view: TensorView, shape: Sequence[int], axes: Sequence[int]) -> bool:
+def _near(view: StridedView, shape: Sequence[int], axes: Sequence[int]) -> bool:
     """Whether the elements along the axes lie in few leaves."""
     strides, size = view.strides(), view.tensor.dtype.size
     steps = [abs(strides.get(d, 0)) * size for d in axes if shape[d] > 1]
@@ -89,11 +89,11 @@ def _near(view: TensorView, shape: Sequence[int], axes: Sequence[int]) -> bool:
 
 
 def _gathered(
-    ctx: Context, factors: tuple[TensorView, TensorView], lazy: LazyOp, axes: Sequence[int]
-) -> tuple[TensorView, TensorView]:
+    ctx: Context, factors: tuple[StridedView, StridedView], lazy: LazyOp, axes: Sequence[int]
+) -> tuple[StridedView, StridedView]:
     """The factors of a product over the lazy op's shape, copied where they are far apart along the axes."""
     order = (*(d for d in range(len(lazy.shape)) if d not in axes), *axes)
-    found: dict[TensorView, TensorView] = {}
+    found: dict[StridedView, StridedView] = {}
     for view in factors:
         if view not in found:
             far = view.tensor.root is None and not _near(view, lazy.shape, axes)
@@ -129,7 +129,7 @@ def _reduce(monoid: Monoid) -> None:
         return reduced(ctx, monoid, views, shape, box, lazy.scale, node.outputs[0].dtype, ctx.range(node))
 
 
-def _summable(factors: tuple[TensorView, TensorView], box: Sequence[int]) -> bool:
+def _summable(factors: tuple[StridedView, StridedView], box: Sequence[int]) -> bool:
     """Whether a sum of products certainly fits 64 bits; an input may hold any value of its dtype."""
     held = [view.tensor for view in factors]
     reaches = [-t.dtype.min if t.input is not None else max(abs(t.low), abs(t.high)) for t in held]
@@ -142,7 +142,7 @@ def _squares(lazy: LazyOp) -> bool:
     return last is not None and last.op is Opcode.MUL and last.args[0] == last.args[1]
 
 
-def _rooted(ctx: Context, lazy: LazyOp, axes: Sequence[int]) -> tuple[LazyOp, tuple[TensorView, TensorView]]:
+def _rooted(ctx: Context, lazy: LazyOp, axes: Sequence[int]) -> tuple[LazyOp, tuple[StridedView, StridedView]]:
     """A square whose root is stored, not it: a square needs twice the bits that its root does."""
     count = math.prod(lazy.shape[d] for d in axes)
     bits = min(30, (WORD - (count - 1).bit_length()) // 2)
@@ -156,12 +156,12 @@ def _rooted(ctx: Context, lazy: LazyOp, axes: Sequence[int]) -> tuple[LazyOp, tu
 
 
 def _summed_coarser(
-    ctx: Context, lazy: LazyOp, factors: tuple[TensorView, TensorView], axes: Sequence[int]
-) -> tuple[LazyOp, tuple[TensorView, TensorView]]:
+    ctx: Context, lazy: LazyOp, factors: tuple[StridedView, StridedView], axes: Sequence[int]
+) -> tuple[LazyOp, tuple[StridedView, StridedView]]:
     """The product with its factors saturated to their formats and rounded to as many bits as a certified sum leaves them."""
     count = math.prod(lazy.shape[d] for d in axes)
     bits = (WORD - (count - 1).bit_length()) // 2
-    found: dict[TensorView, tuple[TensorView, int]] = {}
+    found: dict[StridedView, tuple[StridedView, int]] = {}
     for view in factors:
         if view not in found:
             one = ctx.builder.loaded(view, lazy.shape, lazy.dtype, 0, lazy.range)
@@ -273,7 +273,7 @@ def windowed(
     return replace(result, order=_channels_last(view, len(shape)))
 
 
-def _channels_last(view: TensorView, rank: int) -> tuple[int, ...] | None:
+def _channels_last(view: StridedView, rank: int) -> tuple[int, ...] | None:
     """The order of the operand's memory, kept for the result."""
     strides = view.strides()
     order = tuple(sorted(range(rank), key=lambda d: -abs(strides.get(d, 0))))

@@ -13,7 +13,7 @@ import numpy as np
 
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import BOX, LazyOp
-from prover.lowering.emit.views import TensorView
+from prover.lowering.emit.views import StridedView
 from prover.lowering.rules.context import Context
 from prover.lowering.rules.reduction import innermost
 from rollup.form.ops import Instr, Monoid, Opcode
@@ -27,7 +27,7 @@ class Rows:
     """``mantissa``: int16 [shape]; ``peak``: view of the rows' largest squares over the mantissa's output variables."""
 
     mantissa: LazyOp
-    peak: TensorView
+    peak: StridedView
 
     def amount(self, emitter: CodeEmitter, outputs: Mapping[int, int]) -> int:
         """Register of the row's shift; ``outputs``: variable of every dimension of the mantissa that is kept."""
@@ -74,7 +74,7 @@ def _scaled(ctx: Context, lazy: LazyOp, axes: Sequence[int]) -> Rows:
     return Rows(stored, peak)
 
 
-def _amount(emitter: CodeEmitter, peak: TensorView) -> int:
+def _amount(emitter: CodeEmitter, peak: StridedView) -> int:
     """Bits that a row's largest magnitude has beyond a mantissa's: half the bit length of its square, rounded up."""
     length = emitter.bitlen(emitter.load(peak))
     half = emitter.shr(length, emitter.const(1))

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prover.onnx.node import Node, is_static, rule
+from prover.onnx.node import OnnxNode, is_static, rule
 from prover.onnx.tensors import dtype_of
 
 
-def _heads(node: Node, x: Any, name: str) -> Any:
+def _heads(node: OnnxNode, x: Any, name: str) -> Any:
     """(batch, length, heads * width) -> (batch, heads, length, width)."""
     if x.ndim == 4:
         return x
@@ -23,7 +23,7 @@ def _heads(node: Node, x: Any, name: str) -> Any:
     return x.reshape(*x.shape[:2], count, x.shape[2] // count).transpose(0, 2, 1, 3)
 
 
-def _allowed(node: Node, queries: int, keys: int, offset: Any) -> Any:
+def _allowed(node: OnnxNode, queries: int, keys: int, offset: Any) -> Any:
     """Which (query, key) pairs causality and the sliding window leave; None: all. ``offset``: keys before the first query."""
     left, right = int(node.attribute("left_window_size", -1)), int(node.attribute("right_window_size", -1))
     if node.attribute("is_causal"):
@@ -36,7 +36,7 @@ def _allowed(node: Node, queries: int, keys: int, offset: Any) -> Any:
     return allowed & (ahead >= -left) if left >= 0 else allowed
 
 
-def _operands(node: Node) -> tuple[Any, Any, Any]:
+def _operands(node: OnnxNode) -> tuple[Any, Any, Any]:
     """Queries, keys and values [batch, heads, positions, width], those of the past in front."""
     q, k, v = _heads(node, node[0], "q_num_heads"), *(_heads(node, node[j], "kv_num_heads") for j in (1, 2))
     if node.has(4) != node.has(5):
@@ -48,7 +48,7 @@ def _operands(node: Node) -> tuple[Any, Any, Any]:
     return q, k, v
 
 
-def _masked(node: Node, queries: int, keys: int) -> tuple[Any, Any]:
+def _masked(node: OnnxNode, queries: int, keys: int) -> tuple[Any, Any]:
     """(which pairs of query and key count, None: all; what is added to the scores, None: nothing)."""
     lengths = node[6] if node.has(6) else None
     offset = node.shape(4)[2] if node.has(4) else lengths - queries if lengths is not None else 0
@@ -77,7 +77,7 @@ def _probabilities(scores: Any, allowed: Any) -> Any:
 
 
 @rule("Attention")
-def _attention(node: Node) -> Any:
+def _attention(node: OnnxNode) -> Any:
     """Scores, cap, mask, softmax, values. A query that may look at nothing gives zeros."""
     q, k, v = _operands(node)
     dtype = q.dtype
@@ -112,7 +112,7 @@ def _attention(node: Node) -> Any:
     return y, k if node.wants(1) else None, v if node.wants(2) else None, shown
 
 
-def _widened(node: Node, mask: Any, keys: int) -> Any:
+def _widened(node: OnnxNode, mask: Any, keys: int) -> Any:
     """A mask for fewer keys than there are: nothing beyond is looked at."""
     missing = keys - mask.shape[-1]
     if not missing or (mask.shape[-1] == 1 and mask.dtype != np.bool_):
@@ -146,7 +146,7 @@ def _everyone(allowed: Any) -> bool:
 
 
 @rule("RotaryEmbedding")
-def _rotary(node: Node) -> Any:
+def _rotary(node: OnnxNode) -> Any:
     x, cos, sin = node[0], node[1], node[2]
     three = x.ndim == 3
     if three:
