@@ -88,12 +88,3 @@ def sharpened(op: Op, reach: OpIntervals, known: Mapping[int, Hoisted]) -> OpInt
 
 def _meet(a: Range, b: Range) -> Range:
     return Range(max(a.low, b.low), min(a.high, b.high))
-
-
-def needed(op: Op, known: Mapping[int, object]) -> set[int]:
-    """Registers that must be computed in the kernel, hoisted ones (which are given) included."""
-    live = {len(op.code)}
-    for number in range(len(op.code), 0, -1):
-        if number in live and number not in known:
-            live.update(registers(op.code[number - 1]))
-    return live

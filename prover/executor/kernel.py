@@ -17,12 +17,12 @@ from prover.executor import code, dot, reduce, sliding
 from prover.executor.access import look
 from prover.executor.conv import ConvPlan, convolve, plan_conv
 from prover.executor.gather import Derived, Scalars
-from prover.executor.hoist import hoist, needed, sharpened
+from prover.executor.hoist import hoist, sharpened
 from prover.executor.prepare import TURNED, WHOLE, Prepared, prepare
 from rollup.audit.intervals import OpIntervals
 from rollup.audit.ranges import Range
 from rollup.form.affine import coefficients, extents, span, stays_inside, variables
-from rollup.form.ops import ITERATION, Access, Constant, Instr, Op, Opcode
+from rollup.form.ops import ITERATION, Access, Constant, Instr, Op, Opcode, live
 from rollup.form.program import Program
 
 Array = np.ndarray
@@ -82,7 +82,7 @@ class Kernel:
     @cached_property
     def live(self) -> frozenset[int]:
         """Registers that the result needs, hoisted ones included."""
-        return frozenset(needed(self.op, self.hoisted))
+        return frozenset(live(self.op.code, known=self.hoisted))
 
     @cached_property
     def shaped(self) -> Op:

@@ -19,7 +19,7 @@ from prover.executor.access import derive, pad
 from prover.executor.gather import Derived, Scalars
 from rollup.audit.intervals import OpIntervals
 from rollup.form.affine import extents, variables
-from rollup.form.ops import Access, Monoid, Op
+from rollup.form.ops import ARGUMENTS, Access, Monoid, Op
 
 FOLD_LIMIT = 32
 """Boxes up to this size are folded element by element, without an array over the box."""
@@ -130,7 +130,7 @@ def _fold(op: Op, read: AccessReader, scalars: Scalars, reach: OpIntervals) -> j
             better = term > best if op.monoid is Monoid.ARGMAX else term < best
             best, where = jnp.where(better, term, best), jnp.where(better, jnp.int32(position), where)
     assert best is not None
-    return where if op.monoid in (Monoid.ARGMAX, Monoid.ARGMIN) else best
+    return where if op.monoid in ARGUMENTS else best
 
 
 def _whole(op: Op, read: AccessReader, scalars: Scalars, reach: OpIntervals) -> jax.Array:
@@ -201,7 +201,7 @@ def _looped(op: Op, read: AccessReader, scalars: Scalars, reach: OpIntervals) ->
         return jnp.where(better, other, best), jnp.where(better, place, where)
 
     state: tuple[jax.Array, jax.Array] = lax.fori_loop(1, sizes[var], join, round_(jnp.int64(0)))
-    return state[1] if op.monoid in (Monoid.ARGMAX, Monoid.ARGMIN) else state[0]
+    return state[1] if op.monoid in ARGUMENTS else state[0]
 
 
 def general(op: Op, read: AccessReader, scalars: Scalars, reach: OpIntervals, claims: int) -> jax.Array:

@@ -13,7 +13,7 @@ from rollup.audit.leaves import PartBox, Touched, by_tree, chain, code_reads, fa
 from rollup.audit.prices import EIP_7976, PRAGUE, PRICES, TRANSACTION, Calldata, Prices
 from rollup.form.affine import extents, spans
 from rollup.form.encoding import encode_op
-from rollup.form.ops import FAN_OUT, ITERATION, Access, Monoid, Op, Opcode
+from rollup.form.ops import ARGUMENTS, FAN_OUT, ITERATION, Access, Monoid, Op, Opcode
 from rollup.form.parts import partition
 from rollup.form.program import Program
 from rollup.merkle import depth_for, leaf_count
@@ -313,7 +313,7 @@ def bound_of(op: Op, trace_depth: int, tensor_depth: int, program_depth: int, pr
     descend.gas += prices.output_dimension * len(op.shape) + prices.box_dimension * len(op.box)
     proofs.append(end("descend", descend))
 
-    results = (16 if op.monoid in (Monoid.ARGMAX, Monoid.ARGMIN) else 8) * min(cut.count, FAN_OUT)
+    results = (16 if op.monoid in ARGUMENTS else 8) * min(cut.count, FAN_OUT)
     part = begin(prices.settle, SETTLE + results)
     _parse(op, part, prices)
     one = PartBox.of(op, cut)

@@ -15,8 +15,7 @@ import numpy as np
 
 from rollup.audit.ranges import INT64, Range, hull, of_dtype, of_instruction, product_of, reduced
 from rollup.form.affine import coefficients, extents, producers, reads, span, stays_inside, variables, view
-from rollup.form.ops import ITERATION, Access, Constant, Instr, Monoid, Op
-from rollup.form.ops import registers as operands_of
+from rollup.form.ops import ITERATION, Access, Constant, Monoid, Op, live
 from rollup.form.program import Program
 
 SHARP_LIMIT = 1 << 27
@@ -119,15 +118,6 @@ def _far(reach: Range) -> str:
     return f"{'-' if end < 0 else ''}2^{math.log2(abs(end)):.1f}"
 
 
-def live_registers(code: Sequence[Instr]) -> set[int]:
-    """Registers that the result depends on."""
-    live = {len(code)}
-    for number in range(len(code), 0, -1):
-        if number in live:
-            live.update(operands_of(code[number - 1]))
-    return live
-
-
 def _op_intervals(op: Op, read: Sequence[Range], weighed: Sequence[tuple[int, _Weights]]) -> OpIntervals:
     """Intervals of one op whose accesses read within ``read``."""
     exact_acc, magnitude, overflows = _reduce(op, read, weighed)
@@ -135,14 +125,14 @@ def _op_intervals(op: Op, read: Sequence[Range], weighed: Sequence[tuple[int, _W
     sizes = extents(op)
     if overflows and op.monoid in (Monoid.MAX, Monoid.MIN, Monoid.NONE):
         wrapped[0] = INT64
-    live = live_registers(op.code)
-    if 0 not in live:
+    needed = live(op.code)
+    if 0 not in needed:
         overflows = []
     for number, instr in enumerate(op.code, start=1):
         result = of_instruction(instr, wrapped, read.__getitem__, lambda var: Range(0, sizes[var] - 1))
         exact.append(result)
         wrapped[number] = result if result.inside(INT64) else INT64
-        if number in live and not result.inside(INT64):
+        if number in needed and not result.inside(INT64):
             overflows.append(f"instruction {number - 1} ({instr.op.name.lower()}) can give {_far(result)}")
     output = wrapped[len(op.code)]
     if not output.inside(of_dtype(op.dtype)):

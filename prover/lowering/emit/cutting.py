@@ -4,7 +4,6 @@ its own, and loaded by what remains.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from prover.lowering.emit.certify import certified, held
@@ -13,7 +12,7 @@ from prover.lowering.emit.lazy import LazyOp
 from prover.lowering.emit.parts import Depths, excess
 from prover.lowering.emit.pending import PendingOp, TraceLayout, encoded
 from prover.lowering.emit.views import SELF, ProgramTensor, StridedView
-from rollup.form.ops import Monoid, Opcode, Term, registers
+from rollup.form.ops import Monoid, Opcode, Term, live, loads, renumbered
 from rollup.types import DType
 
 
@@ -54,20 +53,19 @@ def cuts(lazy: LazyOp) -> list[int]:
 def before(lazy: LazyOp, register: int) -> LazyOp:
     """The lazy op of the register's value."""
     found = CodeEmitter(lazy).done(register, 0, chain=None) if register else _accumulated(lazy)
-    return found if 0 in _needed(lazy, register, None) else _mapped(found)
+    return found if 0 in live(lazy.code, register) else _mapped(found)
 
 
 def after(lazy: LazyOp, register: int, stored: StridedView) -> LazyOp:
     """The lazy op with the register loaded from where it is stored."""
-    needed = _needed(lazy, len(lazy.code), register)
+    needed = live(lazy.code, known={register})
     base = lazy if 0 in needed and register else _mapped(lazy)
     emitter = CodeEmitter.afresh(base)
     views: dict[int, int] = {}
     place = {0: 0, register: emitter.load(stored)}
     for number, instr in enumerate(lazy.code, start=1):
         if number in needed and number != register:
-            if instr.op in (Opcode.LOAD, Opcode.LOOK):
-                views[instr.args[0]] = emitter.view(lazy.views[instr.args[0]])
+            views.update((number, emitter.view(lazy.views[number])) for number in loads(instr))
             place[number] = emitter.copy(instr, place, views, lazy.bounds[number])
     return emitter.done(place[len(lazy.code)], lazy.scale, chain=lazy.chain)
 
@@ -80,27 +78,10 @@ def _accumulated(lazy: LazyOp) -> LazyOp:
 
 def _mapped(lazy: LazyOp) -> LazyOp:
     """The lazy op without its reduction, which its code does not read."""
-    read = sorted({instr.args[0] for instr in lazy.code if instr.op in (Opcode.LOAD, Opcode.LOOK)})
-    place: Mapping[int, int] = {number: at for at, number in enumerate(read)}
-    code = tuple(
-        replace(instr, args=(place[instr.args[0]], *instr.args[1:]))
-        if instr.op in (Opcode.LOAD, Opcode.LOOK)
-        else instr
-        for instr in lazy.code
-    )
+    read = sorted({access for instr in lazy.code for access in loads(instr)})
+    place = {number: at for at, number in enumerate(read)}
+    code = tuple(renumbered(instr, {}, place) for instr in lazy.code)
     views = tuple(lazy.views[number] for number in read)
     assert all(view.indirect is None or view.indirect[1] == SELF for view in views)
     bounds = ((0, 0), *lazy.bounds[1:])
     return replace(lazy, monoid=Monoid.NONE, box=(), factors=0, views=views, code=code, bounds=bounds, memo={})
-
-
-def _needed(lazy: LazyOp, register: int, stored: int | None) -> set[int]:
-    """Registers that a register is computed of (itself included), not going beyond the one that is stored."""
-    found, pending = {register}, [register]
-    while pending:
-        number = pending.pop()
-        if number and number != stored:
-            fresh = set(registers(lazy.code[number - 1])) - found
-            found |= fresh
-            pending += fresh
-    return found

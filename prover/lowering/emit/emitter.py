@@ -12,7 +12,7 @@ from prover.lowering.emit.lazy import LazyOp, magnitude_bits
 from prover.lowering.emit.views import SELF, StridedView
 from prover.lowering.formats import integer_range
 from rollup.audit.ranges import INT64, RULES, Range
-from rollup.form.ops import INSTRUCTIONS, ITERATION, Instr, Opcode, registers, wrap
+from rollup.form.ops import INSTRUCTIONS, ITERATION, Instr, Opcode, live, loads, registers, renumbered, wrap
 
 
 class CodeEmitter:
@@ -177,7 +177,7 @@ class CodeEmitter:
 
     def copy(self, instr: Instr, place: Mapping[int, int], views: Mapping[int, int], bounds: tuple[int, int]) -> int:
         """Append another lazy op's instruction, its registers and accesses renumbered."""
-        args = _renamed(instr, place, views).args
+        args = renumbered(instr, place, views).args
         if instr.op is Opcode.CONST:
             return self.const(instr.imm)
         if instr.op is Opcode.LOAD:
@@ -199,13 +199,9 @@ class CodeEmitter:
 
     def done(self, register: int, scale: int, **changes: Any) -> LazyOp:
         """The extended lazy op with ``register`` as its result, without code and views that nothing needs."""
-        needed = {register}
-        for number in range(len(self.code), 0, -1):
-            if number in needed:
-                needed.update(registers(self.code[number - 1]))
-        kept = [number for number in range(1, len(self.code) + 1) if number in needed]
+        kept = sorted(live(self.code, register) - {0})
         place = {0: 0, **{number: at for at, number in enumerate(kept, start=1)}}
-        used = sorted({a for n in kept for a in accesses(self.code[n - 1])} | set(range(self.lazy.factors)))
+        used = sorted({a for n in kept for a in loads(self.code[n - 1])} | set(range(self.lazy.factors)))
         pending = list(used)
         while pending:
             indirect = self.views[pending.pop()].indirect
@@ -216,30 +212,18 @@ class CodeEmitter:
         views = {number: at for at, number in enumerate(used)}
         return replace(
             self.lazy,
-            views=tuple(_renumbered(self.views[number], views) for number in used),
-            code=tuple(_renamed(self.code[n - 1], place, views) for n in kept),
+            views=tuple(_moved(self.views[number], views) for number in used),
+            code=tuple(renumbered(self.code[n - 1], place, views) for n in kept),
             bounds=(self.bounds[0], *(self.bounds[n] for n in kept)),
             scale=scale,
             **{"memo": {}, "var": None, **changes},
         )
 
 
-def _renumbered(view: StridedView, views: Mapping[int, int]) -> StridedView:
+def _moved(view: StridedView, views: Mapping[int, int]) -> StridedView:
     if view.indirect is None or view.indirect[1] not in views:
         return view
     return replace(view, indirect=(view.indirect[0], views[view.indirect[1]]))
-
-
-def _renamed(instr: Instr, place: Mapping[int, int], views: Mapping[int, int]) -> Instr:
-    kinds = INSTRUCTIONS[instr.op].arguments
-    names = {"reg": place, "access": views}
-    args = tuple(names[kind].get(a, a) if kind in names else a for a, kind in zip(instr.args, kinds, strict=True))
-    return replace(instr, args=args)
-
-
-def accesses(instr: Instr) -> tuple[int, ...]:
-    """The accesses that an instruction reads."""
-    return instr.args[:1] if instr.op in (Opcode.LOAD, Opcode.LOOK) else ()
 
 
 def reindexed(lazy: LazyOp, shape: Sequence[int], variables: Sequence[tuple[int, Sequence[tuple[int, int]]]]) -> LazyOp:

@@ -18,7 +18,7 @@ from prover.lowering.rules.context import Context, Item, rule, unsupported
 from prover.lowering.rules.movement import Affine, bounded, copied, padded
 from rollup.audit.ranges import Range, product_of
 from rollup.audit.ranges import reduced as reduced_range
-from rollup.form.ops import Instr, Monoid, Opcode
+from rollup.form.ops import ARGUMENTS, Instr, Monoid, Opcode
 from rollup.types import LEAF_BYTES, DType
 
 SMALL_BYTES = 4096
@@ -45,7 +45,7 @@ def reduced(
     """A lazy op that is nothing but a reduction; the box is put in the order of the first operand's memory."""
     strides = views[0].strides()
     order = sorted(range(len(box)), key=lambda j: -abs(strides.get(BOX + j, 0)))
-    if monoid in (Monoid.ARGMAX, Monoid.ARGMIN):
+    if monoid in ARGUMENTS:
         order = list(range(len(box)))
     rename: dict[int, Affine] = {BOX + old: (0, ((BOX + new, 1),)) for new, old in enumerate(order)}
     views = tuple(view.renamed(rename) for view in views)
