@@ -14,7 +14,7 @@ import numpy as np
 
 from prover.executor.code import AHEAD
 from rollup.audit.intervals import OpIntervals, extremes
-from rollup.audit.ranges import INT64, RULES, Range
+from rollup.audit.ranges import INT64, Range, of_instruction
 from rollup.form.affine import extents, variables, view
 from rollup.form.ops import ITERATION, Constant, Op, Opcode, registers
 from rollup.form.program import Program
@@ -73,18 +73,13 @@ def sharpened(op: Op, reach: OpIntervals, known: Mapping[int, Hoisted]) -> OpInt
     """The op's intervals with the real extremes of the hoisted registers in them. Sound for the same reason as before."""
     if not known:
         return reach
-    exact, wrapped = [reach.exact[0]], [reach.registers[0]]
+    exact, wrapped, sizes = [reach.exact[0]], {0: reach.registers[0]}, extents(op)
     for number, instr in enumerate(op.code, start=1):
         if number in known:
             result = extremes(known[number].array)
-        elif instr.op in (Opcode.CONST, Opcode.INDEX, Opcode.LOAD, Opcode.LOOK):
-            result = reach.exact[number]
         else:
-            result = _meet(RULES[instr.op](*(wrapped[r] for r in instr.args)), reach.exact[number])
+            found = of_instruction(instr, wrapped, reach.accesses.__getitem__, lambda var: Range(0, sizes[var] - 1))
+            result = found.within(reach.exact[number])
         exact.append(result)
-        wrapped.append(result if result.inside(INT64) else INT64)
-    return replace(reach, registers=tuple(wrapped), exact=tuple(exact))
-
-
-def _meet(a: Range, b: Range) -> Range:
-    return Range(max(a.low, b.low), min(a.high, b.high))
+        wrapped[number] = result if result.inside(INT64) else INT64
+    return replace(reach, registers=tuple(wrapped.values()), exact=tuple(exact))

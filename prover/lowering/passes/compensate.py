@@ -36,7 +36,7 @@ HELD_BYTES = 1 << 29
 """Bytes of values of all samples that are held at a time; one sample may have more. Of more samples, some all over them are taken."""
 
 PART_ELEMENTS = 1 << 20
-"""Rows that are multiplied with each other, and weights that are rounded, at a time."""
+"""Weights that are rounded at a time."""
 
 
 def compensated(

@@ -18,6 +18,8 @@ LEAST_DAMPING = 0.01
 """Share of the mean square of the columns that is added to each column's at least."""
 
 PART_ROWS = 1 << 12
+"""Rows that are multiplied with each other at a time."""
+
 BLOCK = 64
 """Columns whose errors are passed on one by one; to all others they go together."""
 

@@ -174,29 +174,27 @@ class Context:
     def merged(self, node: FloatNode, items: Sequence[Item]) -> tuple[CodeEmitter, list[Fix | Const]]:
         """An emitter over all operands of an element-wise node: at most one of them keeps its reduction."""
         shape = node.outputs[0].shape
-        lazies: list[Item] = []
+        ops: list[Item] = []
         for item in items:
             if isinstance(item, LazyOp):
                 item = self.stretched(self.builder.realised(item), shape)
-            lazies.append(item)
-        base = next((j for j, d in enumerate(lazies) if isinstance(d, LazyOp) and d.reduces), None)
-        for j, lazy in enumerate(lazies):
+            ops.append(item)
+        base = next((j for j, d in enumerate(ops) if isinstance(d, LazyOp) and d.reduces), None)
+        for j, lazy in enumerate(ops):
             if isinstance(lazy, LazyOp) and j != base and lazy.reduces:
-                lazies[j] = self.builder.materialised(lazy)
+                ops[j] = self.builder.materialised(lazy)
         if base is None:
-            base = next(j for j, d in enumerate(lazies) if isinstance(d, LazyOp))
-        while (
-            sum(len(d.code) for d in lazies if isinstance(d, LazyOp)) > LONGEST_CODE or self._views(lazies) > MOST_VIEWS
-        ):
-            longest = max((j for j, d in enumerate(lazies) if isinstance(d, LazyOp)), key=lambda j: len(lazies[j].code))  # type: ignore[union-attr]
-            lazies[longest] = self.builder.materialised(lazies[longest])  # type: ignore[arg-type]
-        first = lazies[base]
+            base = next(j for j, d in enumerate(ops) if isinstance(d, LazyOp))
+        while sum(len(d.code) for d in ops if isinstance(d, LazyOp)) > LONGEST_CODE or self._views(ops) > MOST_VIEWS:
+            longest = max((j for j, d in enumerate(ops) if isinstance(d, LazyOp)), key=lambda j: len(ops[j].code))  # type: ignore[union-attr]
+            ops[longest] = self.builder.materialised(ops[longest])  # type: ignore[arg-type]
+        first = ops[base]
         assert isinstance(first, LazyOp)
-        orders = [d.order for d in lazies if isinstance(d, LazyOp) and d.order is not None]
+        orders = [d.order for d in ops if isinstance(d, LazyOp) and d.order is not None]
         emitter = CodeEmitter(replace(first, shape=shape, order=orders[0] if orders else None))
         operands: list[Fix | Const] = []
         own = len(first.code)
-        for j, lazy in enumerate(lazies):
+        for j, lazy in enumerate(ops):
             if isinstance(lazy, Const):
                 operands.append(lazy)
             else:
@@ -204,8 +202,8 @@ class Context:
         return emitter, operands
 
     @staticmethod
-    def _views(lazies: Sequence[Item]) -> int:
-        return sum(len(d.views) for d in lazies if isinstance(d, LazyOp) and len(d.views) > 1)
+    def _views(ops: Sequence[Item]) -> int:
+        return sum(len(d.views) for d in ops if isinstance(d, LazyOp) and len(d.views) > 1)
 
     def stretched(self, lazy: LazyOp, shape: tuple[int, ...]) -> LazyOp:
         """The lazy op over an element-wise node's shape; what would be reduced again for every copy is stored first."""

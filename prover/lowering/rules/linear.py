@@ -153,10 +153,10 @@ def _dot_general(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp
     box = tuple(left.shape[d] for d in lhs_sum)
     const = next((j for j, x in enumerate(items) if isinstance(x, Const)), None)
     active = [j for j in (0, 1) if j != const]
-    lazies = {j: stored(ctx, items[j], sums[j]) for j in active}
-    rows = {j: by_row(ctx, d, sums[j]) for j, d in lazies.items() if ctx.builder.formats.by_row(d.range)}
-    lazies.update({j: found.mantissa for j, found in rows.items()})
-    views = {j: _placed(ctx.builder.view(d), out_of[j], sums[j]) for j, d in lazies.items()}
+    ops = {j: stored(ctx, items[j], sums[j]) for j in active}
+    rows = {j: by_row(ctx, d, sums[j]) for j, d in ops.items() if ctx.builder.formats.by_row(d.range)}
+    ops.update({j: found.mantissa for j, found in rows.items()})
+    views = {j: _placed(ctx.builder.view(d), out_of[j], sums[j]) for j, d in ops.items()}
 
     def back(lazy: LazyOp) -> LazyOp:
         """The accumulator with the shifts of its operands' rows undone."""
@@ -169,12 +169,12 @@ def _dot_general(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp
         return emitter.done(register, scale) if rows else lazy
 
     if const is None:
-        scale = lazies[0].scale + lazies[1].scale
+        scale = ops[0].scale + ops[1].scale
         pair = [views[0], views[1]]
         return back(reduced(ctx, Monoid.SUM, pair, shape, box, scale, node.outputs[0].dtype, ctx.range(node)))
     item, other = items[const], 1 - const
     assert isinstance(item, Const)
-    if lazies[other].exact and node.outputs[0].dtype.kind in "iub":
+    if ops[other].exact and node.outputs[0].dtype.kind in "iub":
         exact = ctx.tensor(item)
         view = _placed(ctx.builder.view(exact), out_of[const], sums[const])
         return reduced(ctx, Monoid.SUM, [views[other], view], shape, box, 0, node.outputs[0].dtype, ctx.range(node))
@@ -185,7 +185,7 @@ def _dot_general(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp
     w = weights(ctx, item, kept, summed, ctx.range(node).hint.fine, ctx.rounded.get(node.outputs[0]))
     view = _placed(w.view, out_of[const], sums[const])
     lazy = reduced(
-        ctx, Monoid.SUM, [views[other], view], shape, box, lazies[other].scale, node.outputs[0].dtype, ctx.range(node)
+        ctx, Monoid.SUM, [views[other], view], shape, box, ops[other].scale, node.outputs[0].dtype, ctx.range(node)
     )
     return rescaled(ctx, back(lazy), w, [out_of[const][d] for d in kept])
 

@@ -251,16 +251,16 @@ CHOSEN_PARTS = 4
 
 def concatenated(ctx: Context, node: FloatNode, items: Sequence[Item], axis: int) -> LazyOp:
     """Few parts that are element-wise code are computed where they are read; others are a sum of views that are zero outside."""
-    lazies = [ctx.lazy_op(item) for item in items]
+    ops = [ctx.lazy_op(item) for item in items]
     observed = ctx.range(node)
-    computed = len(lazies) <= CHOSEN_PARTS and any(d.as_view() is None for d in lazies)
-    if computed and sum(len(d.code) for d in lazies) <= LONGEST_CODE // 2:
-        return _chosen(ctx, node, lazies, axis)
+    computed = len(ops) <= CHOSEN_PARTS and any(d.as_view() is None for d in ops)
+    if computed and sum(len(d.code) for d in ops) <= LONGEST_CODE // 2:
+        return _chosen(ctx, node, ops, axis)
     shape = node.outputs[0].shape
     emitter = CodeEmitter(ctx.blank(node))
     parts: list[Fix | Const] = []
     at = 0
-    for lazy in lazies:
+    for lazy in ops:
         lazy = ctx.tensor(lazy)
         n = lazy.shape[axis]
         view = bounded(
@@ -276,13 +276,13 @@ def concatenated(ctx: Context, node: FloatNode, items: Sequence[Item], axis: int
     return emitter.done(total, scale, range=observed)
 
 
-def _chosen(ctx: Context, node: FloatNode, lazies: Sequence[LazyOp], axis: int) -> LazyOp:
+def _chosen(ctx: Context, node: FloatNode, ops: Sequence[LazyOp], axis: int) -> LazyOp:
     """All parts computed at every position, and the one that lies there chosen by the index."""
     shape = node.outputs[0].shape
     emitter = CodeEmitter(ctx.blank(node))
     parts: list[Fix | Const] = []
     ends: list[int] = []
-    for lazy in lazies:
+    for lazy in ops:
         lazy = ctx.builder.materialised(lazy) if lazy.reduces else ctx.builder.realised(lazy)
         start = ends[-1] if ends else 0
         variables = straight(lazy.shape)
