@@ -66,7 +66,7 @@ class _Again:
             if outside:
                 limit = self.emitter.const(end)
                 self.found[limit] = Range(end, end)
-                before, register = register, self.emitter.put(Instr(opcode, (register, limit)))
+                before, register = register, self.emitter.put(opcode, register, limit)
                 self.found[register] = RULES[opcode](self.found[before], self.found[limit])
         return register
 

@@ -37,34 +37,35 @@ class CodeEmitter:
         """For code of its own over a lazy op's reduction and views."""
         return cls(replace(lazy, code=(), bounds=lazy.bounds[:1], memo={}))
 
-    @property
-    def last(self) -> int:
-        return len(self.code)
-
     def bits(self, register: int) -> int:
         return magnitude_bits(*self.bounds[register])
 
-    def put(self, instr: Instr, known: tuple[int, int] | None = None) -> int:
+    def put(self, op: Opcode, *args: int, known: tuple[int, int] | None = None) -> int:
         """Append an instruction; one whose operands are certain becomes a constant.
 
         Its range follows from its operands'. ``known`` overrides that: what the caller can prove and ranges can't show.
         """
+        instr = Instr(op, args)
+        if known is not None:
+            return self._append(instr, Range(*known))
+        return self._append(instr, RULES[op](*(self.bounds[r] for r in registers(instr))))
+
+    def _append(self, instr: Instr, found: Range) -> int:
         operands = registers(instr)
         exact = INSTRUCTIONS[instr.op].exact
         if operands and exact is not None and all(self.bounds[r].low == self.bounds[r].high for r in operands):
             return self.const(wrap(exact(*(self.bounds[r].low for r in operands))))
-        found = RULES[instr.op](*(self.bounds[r] for r in operands)) if known is None else Range(*known)
         self.code.append(instr)
         self.bounds.append(found if found.inside(INT64) else INT64)
-        return self.last
+        return len(self.code)
 
     def const(self, value: int) -> int:
         if value not in self._constants:
-            self._constants[value] = self.put(Instr(Opcode.CONST, (), value), (value, value))
+            self._constants[value] = self._append(Instr(Opcode.CONST, (), value), Range(value, value))
         return self._constants[value]
 
     def index(self, variable: int, size: int) -> int:
-        return self.put(Instr(Opcode.INDEX, (variable,)), (0, size - 1))
+        return self.put(Opcode.INDEX, variable, known=(0, size - 1))
 
     def affine(self, offset: int, parts: Sequence[tuple[int, int]]) -> int:
         """offset + sum of coef * output coordinate."""
@@ -87,36 +88,39 @@ class CodeEmitter:
     def load(self, view: StridedView) -> int:
         if view not in self._loads:
             found = view.read(Range(view.tensor.low, view.tensor.high), self.lazy.sizes)
-            self._loads[view] = self.put(Instr(Opcode.LOAD, (self.view(view),)), found)
+            self._loads[view] = self.put(Opcode.LOAD, self.view(view), known=found)
         return self._loads[view]
 
     def look(self, view: StridedView, register: int, inside: bool = False) -> int:
         """Element of a one-dimensional view at a register's place; ``inside``: the place certainly is one."""
         found = Range(view.tensor.low, view.tensor.high) if inside else view.range
-        return self.put(Instr(Opcode.LOOK, (self.view(view), register)), found)
+        return self.put(Opcode.LOOK, self.view(view), register, known=found)
 
     def add(self, a: int, b: int) -> int:
-        return self.put(Instr(Opcode.ADD, (a, b)))
+        return self.put(Opcode.ADD, a, b)
 
     def sub(self, a: int, b: int) -> int:
-        return self.put(Instr(Opcode.SUB, (a, b)))
+        return self.put(Opcode.SUB, a, b)
 
     def neg(self, a: int) -> int:
         return self.sub(self.const(0), a)
 
     def mul(self, a: int, b: int) -> int:
-        return self.put(Instr(Opcode.MUL, (a, b)))
+        return self.put(Opcode.MUL, a, b)
 
     def div(self, a: int, b: int) -> int:
         """floor(a / b), 0 for b = 0."""
-        return self.put(Instr(Opcode.DIV, (a, b)))
+        return self.put(Opcode.DIV, a, b)
 
     def shr(self, a: int, b: int) -> int:
         """Rounding shift right by a register."""
-        return self.put(Instr(Opcode.SHR, (a, b)))
+        return self.put(Opcode.SHR, a, b)
 
-    def mulshift(self, a: int, m: int, s: int) -> int:
-        return self.put(Instr(Opcode.MULSHIFT, (a, m, s)))
+    def shl(self, a: int, b: int) -> int:
+        return self.put(Opcode.SHL, a, b)
+
+    def mulshift(self, a: int, m: int, s: int, known: tuple[int, int] | None = None) -> int:
+        return self.put(Opcode.MULSHIFT, a, m, s, known=known)
 
     def shift(self, a: int, left: int) -> int:
         """a * 2^left, rounded for negative ``left``."""
@@ -124,13 +128,13 @@ class CodeEmitter:
             return a
         if left < 0:
             return self.shr(a, self.const(min(-left, 65)))
-        return self.put(Instr(Opcode.SHL, (a, self.const(left))))
+        return self.shl(a, self.const(left))
 
     def minimum(self, a: int, b: int) -> int:
-        return self.put(Instr(Opcode.MIN, (a, b)))
+        return self.put(Opcode.MIN, a, b)
 
     def maximum(self, a: int, b: int) -> int:
-        return self.put(Instr(Opcode.MAX, (a, b)))
+        return self.put(Opcode.MAX, a, b)
 
     def clamp(self, a: int, low: int, high: int) -> int:
         """Saturate; instructions that certainly change nothing are left out."""
@@ -154,26 +158,26 @@ class CodeEmitter:
         return rest if least == 0 else self.add(rest, self.const(least))
 
     def abs(self, a: int) -> int:
-        return self.put(Instr(Opcode.ABS, (a,)))
+        return self.put(Opcode.ABS, a)
 
     def less(self, a: int, b: int) -> int:
-        return self.put(Instr(Opcode.LESS, (a, b)))
+        return self.put(Opcode.LESS, a, b)
 
     def equal(self, a: int, b: int) -> int:
-        return self.put(Instr(Opcode.EQUAL, (a, b)))
+        return self.put(Opcode.EQUAL, a, b)
 
     def bitwise(self, op: Opcode, a: int, b: int) -> int:
         """And, or, xor."""
-        return self.put(Instr(op, (a, b)))
+        return self.put(op, a, b)
 
     def select(self, condition: int, then: int, other: int) -> int:
-        return self.put(Instr(Opcode.SELECT, (condition, then, other)))
+        return self.put(Opcode.SELECT, condition, then, other)
 
     def bitlen(self, a: int) -> int:
-        return self.put(Instr(Opcode.BITLEN, (a,)))
+        return self.put(Opcode.BITLEN, a)
 
     def isqrt(self, a: int) -> int:
-        return self.put(Instr(Opcode.ISQRT, (a,)))
+        return self.put(Opcode.ISQRT, a)
 
     def copy(self, instr: Instr, place: Mapping[int, int], views: Mapping[int, int], bounds: tuple[int, int]) -> int:
         """Append another lazy op's instruction, its registers and accesses renumbered."""
@@ -184,9 +188,9 @@ class CodeEmitter:
             view = self.views[args[0]]
             if view in self._loads:
                 return self._loads[view]
-            self._loads[view] = self.put(Instr(instr.op, args), bounds)
+            self._loads[view] = self._append(Instr(instr.op, args), Range(*bounds))
             return self._loads[view]
-        return self.put(Instr(instr.op, args), bounds)
+        return self._append(Instr(instr.op, args), Range(*bounds))
 
     def include(self, other: LazyOp) -> int:
         """Append a lazy op without a reduction; its result register."""

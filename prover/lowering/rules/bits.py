@@ -10,7 +10,7 @@ from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import Context, Fix, rule, unsupported
 from prover.lowering.rules.elementwise import Emit, align, elementwise, fixed
 from prover.lowering.rules.words import integer_product
-from rollup.form.ops import Instr, Opcode
+from rollup.form.ops import Opcode
 
 
 def _width(node: FloatNode) -> int:
@@ -39,9 +39,9 @@ def _shift(name: str) -> Emit:
         inside = emitter.less(by, emitter.const(width))
         by = emitter.minimum(by, emitter.const(width - 1))
         if name == "shift_left":
-            shifted = emitter.put(Instr(Opcode.SHL, (x, by)))
+            shifted = emitter.shl(x, by)
             return Fix(emitter.select(inside, shifted, emitter.const(0)), 0, ctx.range(node))
-        power = emitter.put(Instr(Opcode.SHL, (emitter.const(1), by)))
+        power = emitter.shl(emitter.const(1), by)
         if name == "shift_right_arithmetic":
             return Fix(emitter.div(x, power), 0, ctx.range(node))
         shifted = emitter.div(_unsigned(emitter, x, width), power)
@@ -71,10 +71,7 @@ def _powers(emitter: CodeEmitter, amount: int) -> list[int]:
     """Two powers of two whose exponents add up to ``amount``, 0 to 63."""
     first = emitter.minimum(amount, emitter.const(32))
     second = emitter.sub(amount, first)
-    return [
-        emitter.put(Instr(Opcode.SHL, (emitter.const(1), exponent)))
-        for exponent in (first, emitter.clamp(second, 0, 31))
-    ]
+    return [emitter.shl(emitter.const(1), exponent) for exponent in (first, emitter.clamp(second, 0, 31))]
 
 
 def _halved(emitter: CodeEmitter, x: int, amount: int) -> int:

@@ -20,7 +20,7 @@ from prover.lowering.passes.hints import Within
 from prover.lowering.rules.arithmetic import quotient, times_const
 from prover.lowering.rules.context import Context, Fix, Item, rule, unsupported
 from prover.lowering.rules.elementwise import Emit, align, constant, elementwise, fixed
-from rollup.form.ops import Instr, Opcode
+from rollup.form.ops import Opcode
 from rollup.types import DType
 
 BETWEEN = 12
@@ -244,7 +244,7 @@ def fine_logarithm(ctx: Context, emitter: CodeEmitter, x: Fix, observed: RealRan
     lead = emitter.clamp(emitter.shr(positive, behind), 1 << LOG_BITS, 1 << (LOG_BITS + 1))
 
     def moved(register: int) -> int:
-        return emitter.put(Instr(Opcode.SHL, (register, behind)))
+        return emitter.shl(register, behind)
 
     # The rest behind the entry is at most half a step of it, and has more bits the fewer the operand has.
     left, half = WORD - most, 1 << max(0, most - 2)

@@ -17,7 +17,7 @@ from prover.lowering.rules.context import Context, Fix, Item, rule
 from prover.lowering.rules.elementwise import align
 from prover.lowering.rules.embedding import embedded, embeds
 from prover.lowering.rules.movement import Affine, copied
-from rollup.form.ops import ITERATION, Instr, Opcode, Term
+from rollup.form.ops import ITERATION, Opcode, Term
 
 
 def storage(ctx: Context, item: Item) -> tuple[LazyOp, StridedView]:
@@ -32,14 +32,14 @@ def storage(ctx: Context, item: Item) -> tuple[LazyOp, StridedView]:
 
 def looked_up(emitter: CodeEmitter, operand: tuple[LazyOp, StridedView], linear: int, along: dict[int, int]) -> int:
     """Read the operand at memory offset ``linear`` (a register) plus its strides along ``along``: dimension -> output variable."""
-    lazy, view = operand
+    _, view = operand
     strides = view.strides()
     base = sum(offset * math.prod(view.shape[d + 1 :]) for d, offset in enumerate(view.offsets))
     terms = [Term(0, var, strides.get(d, 0)) for d, var in along.items() if strides.get(d, 0)]
     if ITERATION in strides:
         terms.append(Term(0, ITERATION, strides[ITERATION]))
     flat = StridedView(view.tensor, (view.tensor.elements,), (base,), tuple(terms), 0, False, (0, SELF))
-    return emitter.put(Instr(Opcode.LOOK, (emitter.view(flat), linear)), (min(lazy.low, 0), max(lazy.high, 0)))
+    return emitter.look(flat, linear)
 
 
 def _linear(

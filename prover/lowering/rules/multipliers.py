@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prover.lowering.emit.emitter import CodeEmitter
-from rollup.form.ops import Instr, Opcode
+from rollup.form.ops import Opcode
 
 SHIFT_FIELD = 64
 """A packed multiplier is ``mantissa * 64 + shift``."""
@@ -42,7 +42,7 @@ class Multipliers:
     def multiplied(self, emitter: CodeEmitter, x: int, multiplier: int, amount: int, low: int, high: int) -> int:
         """The same by registers of the mantissa and of the shift: their ranges are narrower than what one unpacks."""
         bounds = _extremes(low, high, self.mantissas, self.shifts)
-        return emitter.put(Instr(Opcode.MULSHIFT, (x, multiplier, amount)), bounds)
+        return emitter.mulshift(x, multiplier, amount, known=bounds)
 
 
 def _extremes(low: int, high: int, multipliers: np.ndarray, shifts: np.ndarray) -> tuple[int, int]:

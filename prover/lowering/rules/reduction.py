@@ -18,7 +18,7 @@ from prover.lowering.rules.context import Context, Item, rule, unsupported
 from prover.lowering.rules.movement import Affine, bounded, copied, padded
 from rollup.audit.ranges import Range, product_of
 from rollup.audit.ranges import reduced as reduced_range
-from rollup.form.ops import ARGUMENTS, Instr, Monoid, Opcode
+from rollup.form.ops import ARGUMENTS, Monoid, Opcode
 from rollup.types import LEAF_BYTES, DType
 
 SMALL_BYTES = 4096
@@ -169,8 +169,8 @@ def _summed_coarser(
             lost = max(0, magnitude_bits(low, high) - bits)
             emitter = CodeEmitter(one)
             # The bounds are the format's; an input may hold more, and instructions that seem to change nothing are left out.
-            register = emitter.put(Instr(Opcode.MIN, (1, emitter.const(high))))
-            register = emitter.put(Instr(Opcode.MAX, (register, emitter.const(low))))
+            register = emitter.minimum(1, emitter.const(high))
+            register = emitter.maximum(register, emitter.const(low))
             copy = emitter.done(emitter.shift(register, -lost), 0)
             dtype = DType.holding(copy.low, copy.high)
             found[view] = ctx.builder.view(ctx.builder.read(ctx.builder.emit(copy, dtype), copy)), lost

@@ -16,7 +16,7 @@ from prover.lowering.emit.lazy import BOX, LazyOp
 from prover.lowering.emit.views import StridedView
 from prover.lowering.rules.context import Context
 from prover.lowering.rules.reduction import innermost
-from rollup.form.ops import Instr, Monoid, Opcode
+from rollup.form.ops import Monoid
 from rollup.types import DType
 
 MANTISSA_BITS = 15
@@ -83,4 +83,4 @@ def _amount(emitter: CodeEmitter, peak: StridedView) -> int:
 
 def shifted_back(emitter: CodeEmitter, register: int, amount: int) -> int:
     """``register * 2^amount``."""
-    return emitter.put(Instr(Opcode.SHL, (register, amount)))
+    return emitter.shl(register, amount)
