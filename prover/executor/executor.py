@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover.executor.kernel import Kernel
-from prover.executor.passes import PassStage, cut, pieces, stages
+from prover.executor.schedule import SegmentStage, cut, pieces, stages
 from prover.executor.selftest import check_kernels
 from prover.saturation import Ends
 from rollup.audit.form import check_form
@@ -44,7 +44,7 @@ class Executor:
         self.constants: dict[str, jax.Array] = {}
         for op, reach in zip(program.ops, self.intervals, strict=True):
             self._add(op, reach)
-        self._plans: dict[object, list[PassStage]] = {}
+        self._plans: dict[object, list[SegmentStage]] = {}
         if self_test:
             self.self_test()
 
@@ -71,7 +71,7 @@ class Executor:
         kernel.release()
         self.kernels.append(kernel)
 
-    def _stages(self, claims: int, everything: bool) -> list[PassStage]:
+    def _stages(self, claims: int, everything: bool) -> list[SegmentStage]:
         groups = pieces(self.program) if everything else cut(self.program, claims)
         if (groups, everything) not in self._plans:
             self._plans[groups, everything] = stages(

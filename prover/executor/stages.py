@@ -2,7 +2,7 @@
 
 One compilation for everything would let XLA fuse an op into the index arithmetic of the next one's view, which costs
 more than it saves where ops are large; a call for every op costs a dispatch each. So a stage ends when it has enough
-work to be worth a call of its own: of a whole pass (``passes``), or of some rows (``rowstages``).
+work to be worth a call of its own: of a whole pass (``schedule``), or of some rows (``rowstages``).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from prover.executor import Executor, conv, dot, executor, passes, reduce, sliding
+from prover.executor import Executor, conv, dot, executor, reduce, schedule, sliding
 from rollup.errors import AuditError, ExecutionError
 from rollup.form.ops import INSTRUCTIONS, Instr, Monoid, Opcode
 from rollup.form.program import Program
@@ -69,8 +69,8 @@ def test_random_programs_equal_the_reference_when_every_reduction_runs_in_blocks
 def test_random_programs_equal_the_reference_when_every_op_is_a_stage(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passes, "STAGE_WORK", 1)
-    monkeypatch.setattr(passes, "STAGE_OPS", 1)
+    monkeypatch.setattr(schedule, "STAGE_WORK", 1)
+    monkeypatch.setattr(schedule, "STAGE_OPS", 1)
     program, inputs = draw(seed)
     machine = assert_lockstep(program, inputs)
     assert len(machine._stages(2, False)) == len(program.segments) + sum(

@@ -56,7 +56,7 @@ def layers(shifts: list[int], limits: list[int]) -> Program:
 
 def staged(machine: Executor, monkeypatch: pytest.MonkeyPatch) -> list[Stage]:
     """Every op its own stage."""
-    monkeypatch.setattr("prover.executor.passes.STAGE_WORK", 1)
+    monkeypatch.setattr("prover.executor.schedule.STAGE_WORK", 1)
     return machine._stages(1, False)
 
 

@@ -82,7 +82,7 @@ def alive(program: Program) -> list[int]:
 
 
 @dataclass(eq=False)
-class PassStage(Stage):
+class SegmentStage(Stage):
     """Consecutive segments as one compiled function of the values that they need.
 
     Values are named by their first trace index: an input's or op's own, or that of iteration 0 for a repeated op.
@@ -156,10 +156,10 @@ def first_index(program: Program, producer: int) -> int:
 
 def stages(
     program: Program, kernels: Kernels, constants: Constants, groups: Sequence[tuple[Segment, ...]], everything: bool
-) -> list[PassStage]:
+) -> list[SegmentStage]:
     """The compiled pieces in order; each gives all of its values, or those that later stages and the outputs need."""
     outputs = {first_index(program, p) for p in producers(program, [value for value, _ in program.header.outputs])}
-    found: list[PassStage] = []
+    found: list[SegmentStage] = []
     later = set(outputs)
     for group in reversed(groups):
         descriptors = [j for segment in group for j in range(segment.start, segment.stop)]
@@ -176,7 +176,9 @@ def stages(
             needs = [0]
         gives = [value for value in mine if everything or value in later]
         names = constant_names(descriptors, kernels)
-        found.append(PassStage(tuple(descriptors), names, program, group, tuple(needs), tuple(gives), frozenset(later)))
+        found.append(
+            SegmentStage(tuple(descriptors), names, program, group, tuple(needs), tuple(gives), frozenset(later))
+        )
         later |= set(needs)
     found.reverse()
     share(found, kernels, constants)
