@@ -44,13 +44,9 @@ def prepare(kernel: Kernel, program: Program, lender: Kernel | None) -> None:
     loaded = {instr.args[0] for instr in code_reads if instr.op is Opcode.LOAD}
     looked = {instr.args[0] for instr in code_reads if instr.op is Opcode.LOOK}
     indices = {access.indirect[1] for access in op.accesses if access.indirect is not None}
+    read = {*range(op.factors), *loaded, *looked, *indices}
     for number, access in enumerate(op.accesses):
-        if not isinstance(access.source, Constant) or number not in {
-            *range(op.factors),
-            *loaded,
-            *looked,
-            *indices,
-        }:
+        if not isinstance(access.source, Constant) or number not in read:
             continue
         array = program.seen(access)
         in_dot = kernel.plan is not None and number < 2
@@ -78,17 +74,11 @@ def _borrows(kernel: Kernel, number: int, access: Access, lender: Kernel) -> boo
     names = [name for name in lender.prepared if name.startswith(f"{number}:")]
     if mine is None or other is None or access != lender.op.accesses[number] or not names:
         return False
-    free = (mine.free_y, other.free_y) if number else (mine.free_x, other.free_x)
-    same = (mine.contract, mine.batch, mine.limbs, mine.widths, mine.dtype) == (
-        other.contract,
-        other.batch,
-        other.limbs,
-        other.widths,
-        other.dtype,
-    )
+    # Whatever the other factor has free.
+    alike = replace(other, free_x=mine.free_x) if number else replace(other, free_y=mine.free_y)
     used = variables(access, extents(lender.op))
     sizes = [[extents(op)[var] for var in used] for op in (kernel.op, lender.op)]
-    if not same or free[0] != free[1] or sizes[0] != sizes[1] or ITERATION in used:
+    if mine != alike or sizes[0] != sizes[1] or ITERATION in used:
         return False
     kernel.prepared.update({name: lender.prepared[name] for name in names})
     kernel.borrowed.update(names)
