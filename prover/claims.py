@@ -11,7 +11,7 @@ import numpy as np
 
 from prover.model import Model
 from prover.saturation import Saturated, elements, run_counted
-from prover.trace import Trace
+from prover.trace import ExecutionTrace
 from rollup.claim import (
     MAX_CLAIM_BYTES,
     NO_ROOT,
@@ -33,7 +33,7 @@ NO_REQUEST = bytes(32)
 
 
 @dataclass(frozen=True)
-class Made:
+class MadeClaim:
     """A signed claim, ready to be posted.
 
     ``integers``: the program's outputs as claimed, in header order; ``trace``: the execution's trace, None where the
@@ -44,7 +44,7 @@ class Made:
     claim_id: ClaimId
     posted: PostedClaim
     integers: tuple[np.ndarray, ...]
-    trace: Trace | None
+    trace: ExecutionTrace | None
     clamped: int
     saturated: int
     inside: tuple[Saturated, ...]
@@ -68,7 +68,7 @@ def make_claim(
     nonce: int | None = None,
     request_id: bytes = NO_REQUEST,
     clamp: bool = False,
-) -> Made:
+) -> MadeClaim:
     """Run ``model`` on ``arrays`` (as its function takes them) and sign what comes out.
 
     ``valid_until``: the last second, on the chain's clock, at which the claim may be posted. ``nonce``: any that the
@@ -88,7 +88,7 @@ def make_claim(
         )
     trace = None
     if header.policy is TracePolicy.WITH_CLAIM:
-        trace = Trace.of(machine, integers)
+        trace = ExecutionTrace.of(machine, integers)
         outputs, inside = trace.outputs, trace.inside
     else:
         outputs, inside = run_counted(machine, integers)
@@ -106,4 +106,6 @@ def make_claim(
     identity = claim_id(claim, domain)
     posted = PostedClaim(claim, signer.sign(identity), inputs_posted, outputs_posted)
     clamped = sum(one.count for one in cuts)
-    return Made(identity, posted, tuple(outputs), trace, clamped, saturated(header, program.interface, outputs), inside)
+    return MadeClaim(
+        identity, posted, tuple(outputs), trace, clamped, saturated(header, program.interface, outputs), inside
+    )

@@ -18,8 +18,8 @@ from prover import progress
 from prover.executor import Executor
 from prover.fidelity import Comparison, Fidelity, merged
 from prover.lowering import keys
-from prover.lowering.capture import Graph, Stacked, unfolded
-from prover.lowering.formats import is_real, quantize
+from prover.lowering.formats import is_real
+from prover.lowering.graph import FloatGraph, Stacked, unfolded
 from prover.lowering.memory import give_back
 from prover.lowering.precision import Compared, compared
 from prover.saturation import Saturated, inside_told, run_counted, saturation
@@ -27,7 +27,7 @@ from prover.trace import trace_bytes
 from rollup.errors import ExecutionError, LoweringError
 from rollup.form.interface import DTYPES, MOST_DEPTH, MOST_NAME, Interface, Named, Structure
 from rollup.form.program import Program
-from rollup.numbers import Cut, at_ends, cuts
+from rollup.numbers import Cut, at_ends, cuts, quantised
 
 LOG = logging.getLogger(__name__)
 
@@ -130,9 +130,7 @@ class Model:
                     raise ExecutionError(
                         f"input {name} has an element that is not finite; a program has no NaN or infinity"
                     )
-                result.append(
-                    quantize(array, tensor.scale, tensor.dtype.min, tensor.dtype.max).astype(tensor.dtype.numpy)
-                )
+                result.append(quantised(array, tensor))
                 continue
             if array.dtype.kind not in "iub":
                 raise ExecutionError(
@@ -276,7 +274,7 @@ def float_function(fn: Callable[..., Any], sample: tuple[Any, ...]) -> Callable[
 
 def described(
     fn: Callable[..., Any],
-    graph: Graph,
+    graph: FloatGraph,
     in_tree: Any,
     out_tree: Any,
     ends: Sequence[tuple[int, int] | None],

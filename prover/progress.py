@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Step:
+class ProgressStep:
     """One step of long work: ``number`` of ``of`` in its ``stage`` (0 of 0 where a stage has no steps), at ``what``.
 
     ``what``: the primitive and its source line, or the op; empty where the stage says everything.
@@ -25,7 +25,7 @@ class Step:
         return f"{self.stage}{where}{self.what and f': {self.what}'}"
 
 
-Listener = Callable[[Step], None]
+Listener = Callable[[ProgressStep], None]
 
 _LISTENER: ContextVar[Listener | None] = ContextVar("_LISTENER", default=None)
 
@@ -44,4 +44,4 @@ def at(stage: str, number: int = 0, of: int = 0, what: str = "") -> None:
     """Tell whoever listens that a step begins."""
     listener = _LISTENER.get()
     if listener is not None:
-        listener(Step(stage, number, of, what))
+        listener(ProgressStep(stage, number, of, what))

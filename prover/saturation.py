@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from prover import progress
 from rollup.form.ops import Constant, Op, Opcode
 from rollup.form.program import Program
+from rollup.numbers import reached
 
 if TYPE_CHECKING:
     from prover.executor import Executor
@@ -99,11 +100,6 @@ def _is_top(number: int) -> bool:
     return number > 0 and (number & (number + 1)) == 0 and number.bit_length() >= LEAST_BITS
 
 
-def reached(array: Array, limits: tuple[int | None, int | None]) -> int:
-    """How many elements lie at one of these ends."""
-    return sum(int(np.count_nonzero(array == end)) for end in limits if end is not None)
-
-
 class Ends:
     """Counts which values of an execution lie at an end of their format.
 
@@ -139,18 +135,20 @@ class Ends:
         return tuple(sorted(found, key=lambda one: (-one.count, one.op)))
 
 
-def run_counted(executor: Executor, inputs: Sequence[Array]) -> tuple[list[Array], tuple[Saturated, ...]]:
+def run_counted(
+    executor: Executor, inputs: Sequence[Array], each: Callable[[Array], None] = lambda value: None
+) -> tuple[list[Array], tuple[Saturated, ...]]:
     """(the program's outputs, the ops inside whose values reach an end of their format); executes value by value.
 
-    An output's own elements are not inside: whoever has them counts them.
+    An output's own elements are not inside: whoever has them counts them. ``each`` is shown every value, in trace order.
     """
     counts, header = [0] * len(executor.program.ops), executor.program.header
     wanted = {value for value, _ in header.outputs}
-    found = {
-        value: array
-        for value, array in enumerate(executor.ends.counting(executor.stream(inputs), counts))
-        if value in wanted
-    }
+    found: dict[int, Array] = {}
+    for value, array in enumerate(executor.ends.counting(executor.stream(inputs), counts)):
+        each(array)
+        if value in wanted:
+            found[value] = array
     outputs = [found[value].reshape(tensor.shape) for value, tensor in header.outputs]
     return outputs, executor.ends.found(counts)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from prover.executor import Executor
-from prover.saturation import Saturated
+from prover.saturation import Saturated, run_counted
 from rollup.form.program import POLICY_LIMIT_BYTES, Program, pack
 from rollup.merkle import TraceTree, join_root, tensor_tree
 from rollup.types import Root
@@ -15,7 +15,7 @@ from rollup.types import Root
 Array = np.ndarray
 
 
-class Trace:
+class ExecutionTrace:
     """One execution: entry roots, and values that are kept or derived again when somebody asks for their bytes.
 
     ``tree`` is the trace tree, ``root`` the trace root; ``roots[v]`` the tensor root of value v, extended to the tensor
@@ -39,7 +39,7 @@ class Trace:
         self.tree = TraceTree(roots, header.trace_depth, header.tensor_depth, self.value_bytes)
 
     @classmethod
-    def of(cls, program: Program | Executor, inputs: Sequence[Array], keep: bool | None = None) -> Trace:
+    def of(cls, program: Program | Executor, inputs: Sequence[Array], keep: bool | None = None) -> ExecutionTrace:
         """Execute and hash, value by value.
 
         ``keep``: hold all values in memory; by default if the trace is small (up to ``POLICY_LIMIT_BYTES``). Otherwise
@@ -50,18 +50,16 @@ class Trace:
         header = executor.program.header
         if keep is None:
             keep = trace_bytes(executor.program) <= POLICY_LIMIT_BYTES
-        wanted = {value for value, _ in header.outputs}
-        roots, kept = [], []
-        found: dict[int, Array] = {}
-        counts = [0] * len(executor.program.ops)
-        for value, array in enumerate(executor.ends.counting(executor.stream(arrays), counts)):
+        roots: list[Root] = []
+        kept: list[Array] = []
+
+        def each(array: Array) -> None:
             roots.append(tensor_tree(_bytes(array), header.tensor_depth).root)
             if keep:
                 kept.append(array)
-            if value in wanted:
-                found[value] = array
-        outputs = [found[value].reshape(tensor.shape) for value, tensor in header.outputs]
-        return cls(executor, arrays, roots, outputs, kept if keep else None, executor.ends.found(counts))
+
+        outputs, inside = run_counted(executor, arrays, each)
+        return cls(executor, arrays, roots, outputs, kept if keep else None, inside)
 
     @property
     def root(self) -> Root:

@@ -6,7 +6,7 @@ counts what may have been cut of an output. Both need only what is under the mod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,16 +83,17 @@ def quantised(array: np.ndarray, tensor: TensorType) -> np.ndarray:
     if tensor.scale == 0 and array.dtype.kind in "biu":
         wide = np.minimum(array, np.uint64(DType.I64.max)) if array.dtype == np.uint64 else array
         return np.clip(wide.astype(np.int64), tensor.dtype.min, tensor.dtype.max).astype(tensor.dtype.numpy)
-    scaled = _scaled(array, tensor)
+    scaled = on_grid(array, tensor.scale)
     # The upper end of a 64-bit format is no float64: what reaches it is set apart, not cast.
     high = scaled >= float(tensor.dtype.max)
     inside = np.where(high, 0, np.clip(scaled, tensor.dtype.min, tensor.dtype.max)).astype(tensor.dtype.numpy)
     return np.where(high, tensor.dtype.max, inside).astype(tensor.dtype.numpy)
 
 
-def _scaled(array: np.ndarray, tensor: TensorType) -> np.ndarray:
+def on_grid(array: np.ndarray, scale: int) -> np.ndarray:
+    """The integers, as float64, that are nearest to ``array * 2^scale``; half to even."""
     with np.errstate(over="ignore"):
-        return np.rint(array.astype(np.float64) * 2.0**tensor.scale)
+        return np.rint(array.astype(np.float64) * 2.0**scale)
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def cut(name: str, array: np.ndarray, tensor: TensorType) -> Cut | None:
     if tensor.scale == 0 and array.dtype.kind in "biu":
         high, low = array > tensor.dtype.max, array < tensor.dtype.min
     else:
-        scaled = _scaled(array, tensor)
+        scaled = on_grid(array, tensor.scale)
         # What a 64-bit format ends at is no float64: the power of two above it is beyond.
         high = scaled > float(tensor.dtype.max) if tensor.dtype is not DType.I64 else scaled >= 2.0**63
         low = scaled < float(tensor.dtype.min)
@@ -168,6 +169,11 @@ class AtEnd:
         )
 
 
+def reached(integers: np.ndarray, ends: Iterable[int | None]) -> int:
+    """How many elements lie at one of these ends; None is no end."""
+    return sum(int(np.count_nonzero(integers == end)) for end in ends if end is not None)
+
+
 def at_end(port: Named, tensor: TensorType, integers: np.ndarray) -> AtEnd | None:
     """The elements of an output, as a program's integers, that lie at an end of their format; None if there is none.
 
@@ -178,7 +184,7 @@ def at_end(port: Named, tensor: TensorType, integers: np.ndarray) -> AtEnd | Non
     least, most = tensor.dtype.min, tensor.dtype.max
     low, high = port.ends or (least, most)
     # An end beyond the dtype is none. What lies beyond an end was not cut there: padding, an infinity.
-    count = sum(int(np.count_nonzero(integers == end)) for end in (low, high) if least <= end <= most)
+    count = reached(integers, [end for end in (low, high) if least <= end <= most])
     unit = 2.0**-tensor.scale
     return AtEnd(port.name, count, integers.size, max(low, least) * unit, min(high, most) * unit) if count else None
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import click
 
-from prover.progress import Step, listening
+from prover.progress import ProgressStep, listening
 
 PATIENCE = 2.0
 """Seconds that go by in silence."""
@@ -43,9 +43,9 @@ class _Shown:
         self.terminal = terminal
         self.over = threading.Event()
         self._started = time.monotonic()
-        self._step: Step | None = None
+        self._step: ProgressStep | None = None
 
-    def heard(self, step: Step) -> None:
+    def heard(self, step: ProgressStep) -> None:
         self._step = step
 
     def run(self) -> None:

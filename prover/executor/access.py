@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from itertools import product as cartesian
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
+from prover.executor.gather import Derived, Scalars, coordinate, gather, holding, take
 from rollup.form.affine import coefficients, span
 from rollup.form.ops import Access, Term
 
@@ -30,29 +29,6 @@ WINDOW_LIMIT = 64
 """Most slices that are stacked for the windows of one access; larger windows are gathered."""
 
 _PAD_LIMIT = 4
-
-Scalars = Mapping[int, jax.Array | int]
-"""Variables that have one (possibly traced) value: the iteration, and box variables that are looped over."""
-
-
-@dataclass(frozen=True)
-class Derived:
-    """An array [claims or 1, extents of ``used``...]; a constant's while it is prepared is NumPy's, every other JAX's."""
-
-    used: tuple[int, ...]
-    array: Any
-
-    def spread(self, order: Sequence[int]) -> jax.Array:
-        """The same array with one axis per variable of ``order`` (ascending, a superset of ``used``)."""
-        sizes = dict(zip(self.used, self.array.shape[1:], strict=True))
-        spread: jax.Array = self.array.reshape([self.array.shape[0], *(sizes.get(var, 1) for var in order)])
-        return spread
-
-
-def holding(dtype: np.dtype, fill: int) -> np.dtype:
-    """``dtype`` if the fill fits it, else int64."""
-    limits = np.iinfo(dtype)
-    return dtype if limits.min <= fill <= limits.max else np.dtype(np.int64)
 
 
 def _split(row: Mapping[int, int], scalars: Scalars) -> tuple[dict[int, int], dict[int, int]]:
@@ -88,7 +64,7 @@ def derive(
         dtype = holding(source.dtype, access.fill)
         return Derived(tuple(used), jnp.full([1, *(sizes[var] for var in used)], access.fill, dtype))
     if len(used) != sum(map(len, moving)) or not _paddable(ranges, access.shape):
-        return _gather(source, access, sizes, scalars, None, table, tuple(used))
+        return gather(source, access, sizes, scalars, None, table, tuple(used))
     inner, offsets = _padded(source, access, ranges)
     inner, offsets = _narrowed(inner, offsets, table, moving, sizes, scalars)
     return _slices(inner, offsets, moving, sizes, tuple(used), access, scalars)
@@ -178,7 +154,7 @@ def _slices(
     unrolled.sort()
     if math.prod(sizes[var] for var in unrolled) > WINDOW_LIMIT:
         inside = replace(access, shape=source.shape[1:], offsets=tuple(offsets))
-        return _gather(source, inside, sizes, {}, None, moving, used)
+        return gather(source, inside, sizes, {}, None, moving, used)
     taken = []
     for assignment in cartesian(*(range(sizes[var]) for var in unrolled)):
         fixed = dict(zip(unrolled, assignment, strict=True))
@@ -224,67 +200,6 @@ def _slice(
     return part.reshape(shape)
 
 
-def _grid(used: Sequence[int], sizes: Mapping[int, int], var: int, dtype: jnp.dtype) -> jax.Array:
-    """The variable's values along its axis of a derived array's trailing axes."""
-    shape = [sizes[v] if v == var else 1 for v in used]
-    return lax.broadcasted_iota(dtype, shape, list(used).index(var)) if shape else jnp.zeros([], dtype)
-
-
-def _coordinate(
-    offset: int, row: Mapping[int, int], used: Sequence[int], sizes: Mapping[int, int], scalars: Scalars
-) -> jax.Array:
-    """int64 [1, extents of used or 1...]: the affine coordinate."""
-    total = jnp.full([1] * len(used), offset, jnp.int64)
-    for var, coef in row.items():
-        at = jnp.asarray(scalars[var], jnp.int64) if var in scalars else _grid(used, sizes, var, jnp.int64)
-        total = total + at * coef
-    return total[None]
-
-
-def _gather(
-    source: jax.Array,
-    access: Access,
-    sizes: Mapping[int, int],
-    scalars: Scalars,
-    index: Derived | None,
-    table: Sequence[Mapping[int, int]],
-    used: tuple[int, ...],
-) -> Derived:
-    """Read by computed positions; what lies outside is replaced by ``fill``."""
-    position = jnp.zeros([1] * (1 + len(used)), jnp.int64)
-    valid: jax.Array | None = None
-    for d, (offset, row, size) in enumerate(zip(access.offsets, table, access.shape, strict=True)):
-        coordinate = _coordinate(offset, row, used, sizes, scalars)
-        low, high = span(offset, row, sizes)
-        if index is not None and access.indirect is not None and access.indirect[0] == d:
-            coordinate = coordinate + index.spread(used)
-            low = -1
-        if low < 0 or high >= size:
-            here = (coordinate >= 0) & (coordinate < size)
-            valid = here if valid is None else valid & here
-            coordinate = jnp.clip(coordinate, 0, size - 1)
-        position = position * size + coordinate
-    array = _take(source.reshape(source.shape[0], -1), position)
-    if valid is not None:
-        dtype = holding(source.dtype, access.fill)
-        array = jnp.where(valid, array.astype(dtype), jnp.asarray(access.fill, dtype))
-    shape = [array.shape[0], *(sizes[var] for var in used)]
-    return Derived(used, jnp.broadcast_to(array, shape))
-
-
-def _take(flat: jax.Array, position: jax.Array) -> jax.Array:
-    """``flat`` [claims or 1, n] at ``position`` [claims or 1, ...], all positions inside."""
-    claims, size = flat.shape
-    if claims * size < 1 << 31:
-        position = position.astype(jnp.int32)
-    if position.shape[0] == 1:
-        return jnp.take(flat, position[0], axis=1, mode="clip")
-    if claims > 1:
-        start = jnp.arange(claims, dtype=position.dtype) * size
-        position = position + start.reshape([-1] + [1] * (position.ndim - 1))
-    return jnp.take(flat.reshape(-1), position, mode="clip")
-
-
 def _indirect(
     source: jax.Array,
     access: Access,
@@ -304,23 +219,23 @@ def _indirect(
     used = tuple(sorted({*own, *others}))
     rows = len(others) > 0 and not set(own) & set(others) and len(set(others)) == len(others)
     if not rows or (source.shape[0] > 1 and index.array.shape[0] > 1):
-        return _gather(source, access, sizes, scalars, index, table, used)
+        return gather(source, access, sizes, scalars, index, table, used)
     pseudo = -1
     size = access.shape[dimension]
     terms = tuple(term for term in access.terms if term.dimension != dimension)
     offsets = tuple(0 if d == dimension else offset for d, offset in enumerate(access.offsets))
     whole = replace(access, terms=terms, offsets=offsets, indirect=None)
     inner = _with_pseudo(source, whole, dimension, pseudo, size, sizes, scalars)
-    coordinate = _coordinate(access.offsets[dimension], table[dimension], own, sizes, scalars)
-    coordinate = coordinate + index.spread(own)
-    valid = (coordinate >= 0) & (coordinate < size)
-    coordinate = jnp.clip(coordinate, 0, size - 1).astype(jnp.int32 if size < 1 << 31 else jnp.int64)
+    where = coordinate(access.offsets[dimension], table[dimension], own, sizes, scalars)
+    where = where + index.spread(own)
+    valid = (where >= 0) & (where < size)
+    where = jnp.clip(where, 0, size - 1).astype(jnp.int32 if size < 1 << 31 else jnp.int64)
     rest = [var for var in inner.used if var != pseudo]
-    claims = max(source.shape[0], coordinate.shape[0])
-    if coordinate.shape[0] == 1:
-        array = jnp.take(inner.array, coordinate[0], axis=1, mode="clip")
+    claims = max(source.shape[0], where.shape[0])
+    if where.shape[0] == 1:
+        array = jnp.take(inner.array, where[0], axis=1, mode="clip")
     else:
-        array = jnp.take(inner.array[0], coordinate, axis=0, mode="clip")
+        array = jnp.take(inner.array[0], where, axis=0, mode="clip")
     dtype = holding(source.dtype, access.fill)
     mask = valid.reshape([*valid.shape, *([1] * len(rest))])
     array = jnp.where(mask, array.astype(dtype), jnp.asarray(access.fill, dtype))
@@ -362,7 +277,7 @@ def look(
     assert access.indirect is not None
     table = coefficients(access, sizes)
     if inside and math.prod(access.shape) == access.shape[access.indirect[0]] and not any(table):
-        return _take(source.reshape(source.shape[0], -1), register + access.offsets[access.indirect[0]])
+        return take(source.reshape(source.shape[0], -1), register + access.offsets[access.indirect[0]])
     index = Derived(tuple(order), register.astype(jnp.int64))
     return _look_gather(source, access, sizes, scalars, index, table, tuple(order))
 
@@ -380,5 +295,5 @@ def _look_gather(
     needed = {var for row in table for var in row if var not in scalars}
     wide = {var: sizes[var] if var in needed or shape[var] > 1 else 1 for var in order}
     merged = {**sizes, **wide}
-    found: jax.Array = _gather(source, access, merged, scalars, index, table, order).array
+    found: jax.Array = gather(source, access, merged, scalars, index, table, order).array
     return found

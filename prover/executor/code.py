@@ -7,13 +7,15 @@ Every rule takes the operands (all of one dtype, int32 or int64), their proven r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-from rollup.audit.intervals import INT32, INT64, Range
-from rollup.form.ops import Opcode
+from rollup.audit.ranges import INT32, INT64, Range
+from rollup.form.ops import INSTRUCTIONS, Opcode
 
 Arrays = Sequence[jax.Array]
 Ranges = Sequence[Range]
@@ -155,6 +157,23 @@ RULES: Mapping[Opcode, Rule] = {
     Opcode.BITLEN: _bitlen,
     Opcode.ISQRT: _isqrt,
 }
+
+
+def _floor_div(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where(b == 0, 0, np.floor_divide(a, np.where(b == 0, 1, b)))
+
+
+_PLAIN = (Opcode.ADD, Opcode.SUB, Opcode.MUL, Opcode.AND, Opcode.OR, Opcode.XOR, Opcode.ABS)
+
+AHEAD: Mapping[Opcode, Callable[..., Any]] = {
+    **{op: exact for op in _PLAIN if (exact := INSTRUCTIONS[op].exact)},
+    Opcode.DIV: _floor_div,
+    Opcode.MIN: np.minimum,
+    Opcode.MAX: np.maximum,
+}
+"""Instructions that are computed when a program is loaded, as NumPy's wrapping int64 arithmetic: where Python's operators mean the
+same of arrays, the op table's own functions.
+"""
 
 
 def narrow(reach: Range) -> bool:

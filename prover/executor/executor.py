@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover.executor.kernel import Kernel
-from prover.executor.stages import Stage, cut, pieces, stages
+from prover.executor.schedule import SegmentStage, cut, pieces, stages
+from prover.executor.selftest import check_kernels
 from prover.saturation import Ends
 from rollup.audit.form import check_form
 from rollup.audit.intervals import OpIntervals, intervals
@@ -43,11 +44,13 @@ class Executor:
         self.constants: dict[str, jax.Array] = {}
         for op, reach in zip(program.ops, self.intervals, strict=True):
             self._add(op, reach)
-        self._plans: dict[object, list[Stage]] = {}
+        self._plans: dict[object, list[SegmentStage]] = {}
         if self_test:
-            from prover.selftest import self_test as test
+            self.self_test()
 
-            test(self)
+    def self_test(self, seed: int = 0) -> int:
+        """Compare the kernels with an independent path; how many elements were compared. Raises InexactMachine."""
+        return check_kernels(self.program, dict(enumerate(self.kernels)), self.constants, seed)
 
     @cached_property
     def ends(self) -> Ends:
@@ -68,10 +71,12 @@ class Executor:
         kernel.release()
         self.kernels.append(kernel)
 
-    def _stages(self, claims: int, everything: bool) -> list[Stage]:
+    def _stages(self, claims: int, everything: bool) -> list[SegmentStage]:
         groups = pieces(self.program) if everything else cut(self.program, claims)
         if (groups, everything) not in self._plans:
-            self._plans[groups, everything] = stages(self.program, self.kernels, groups, everything)
+            self._plans[groups, everything] = stages(
+                self.program, dict(enumerate(self.kernels)), self.constants, groups, everything
+            )
         return self._plans[groups, everything]
 
     def _run(self, inputs: list[Array]) -> list[Array]:
@@ -79,7 +84,7 @@ class Executor:
         program = self.program
         known = {v: jnp.asarray(array) for v, array in enumerate(inputs)}
         for stage in self._stages(inputs[0].shape[0] if inputs else 1, False):
-            known = stage.following(known, stage(self.constants, known))
+            known = stage.following(known, stage(known))
         return [
             np.asarray(self._pick(known, value)).reshape([-1, *tensor.shape])
             for value, tensor in program.header.outputs
@@ -148,7 +153,7 @@ class Executor:
             known = {v: jnp.asarray(array[None]) for v, array in enumerate(arrays)}
         for stage in self._stages(1, True):
             with jax.enable_x64(True):
-                found = stage(self.constants, known)
+                found = stage(known)
                 host = {value: np.asarray(array) for value, array in found.items()}
             for segment in stage.segments:
                 outputs = [host[segment.first + q] for q in range(segment.stop - segment.start)]

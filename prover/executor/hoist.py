@@ -7,12 +7,14 @@ unpacked again for every element, and their intervals say less than their values
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rollup.audit.intervals import INT64, RULES, OpIntervals, Range, extremes
+from prover.executor.code import AHEAD
+from rollup.audit.intervals import OpIntervals, extremes
+from rollup.audit.ranges import INT64, Range, of_instruction
 from rollup.form.affine import extents, variables, view
 from rollup.form.ops import ITERATION, Constant, Op, Opcode, registers
 from rollup.form.program import Program
@@ -21,25 +23,6 @@ Array = np.ndarray
 
 LIMIT = 1 << 18
 """Most elements of a register that is computed ahead: a stranger's op may have hundreds of registers."""
-
-
-def _div(a: Array, b: Array) -> Array:
-    return np.where(b == 0, 0, np.floor_divide(a, np.where(b == 0, 1, b)))
-
-
-RULES_AHEAD: Mapping[Opcode, Callable[..., Array]] = {
-    Opcode.ADD: np.add,
-    Opcode.SUB: np.subtract,
-    Opcode.MUL: np.multiply,
-    Opcode.DIV: _div,
-    Opcode.AND: np.bitwise_and,
-    Opcode.OR: np.bitwise_or,
-    Opcode.XOR: np.bitwise_xor,
-    Opcode.MIN: np.minimum,
-    Opcode.MAX: np.maximum,
-    Opcode.ABS: np.abs,
-}
-"""Instructions as NumPy's wrapping int64 arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +50,11 @@ def hoist(program: Program, op: Op) -> dict[int, Hoisted]:
                 _, seen = view(program.seen(access), access, sizes)
                 known[number] = seen.astype(np.int64).reshape([sizes[v] if v in used else 1 for v in range(rank)])
                 loaded.add(number)
-        elif instr.op in RULES_AHEAD and all(r in known for r in instr.args):
+        elif instr.op in AHEAD and all(r in known for r in instr.args):
             shape = np.broadcast_shapes(*(known[r].shape for r in instr.args))
             if math.prod(shape) <= LIMIT:
                 with np.errstate(over="ignore", divide="ignore"):
-                    known[number] = RULES_AHEAD[instr.op](*(known[r] for r in instr.args))
+                    known[number] = AHEAD[instr.op](*(known[r] for r in instr.args))
     read = {len(op.code)} | {
         r for number, instr in enumerate(op.code, start=1) if number not in known for r in registers(instr)
     }
@@ -90,27 +73,13 @@ def sharpened(op: Op, reach: OpIntervals, known: Mapping[int, Hoisted]) -> OpInt
     """The op's intervals with the real extremes of the hoisted registers in them. Sound for the same reason as before."""
     if not known:
         return reach
-    exact, wrapped = [reach.exact[0]], [reach.registers[0]]
+    exact, wrapped, sizes = [reach.exact[0]], {0: reach.registers[0]}, extents(op)
     for number, instr in enumerate(op.code, start=1):
         if number in known:
             result = extremes(known[number].array)
-        elif instr.op in (Opcode.CONST, Opcode.INDEX, Opcode.LOAD, Opcode.LOOK):
-            result = reach.exact[number]
         else:
-            result = _meet(RULES[instr.op](*(wrapped[r] for r in instr.args)), reach.exact[number])
+            found = of_instruction(instr, wrapped, reach.accesses.__getitem__, lambda var: Range(0, sizes[var] - 1))
+            result = found.within(reach.exact[number])
         exact.append(result)
-        wrapped.append(result if result.inside(INT64) else INT64)
-    return replace(reach, registers=tuple(wrapped), exact=tuple(exact))
-
-
-def _meet(a: Range, b: Range) -> Range:
-    return Range(max(a.low, b.low), min(a.high, b.high))
-
-
-def needed(op: Op, known: Mapping[int, object]) -> set[int]:
-    """Registers that must be computed in the kernel, hoisted ones (which are given) included."""
-    live = {len(op.code)}
-    for number in range(len(op.code), 0, -1):
-        if number in live and number not in known:
-            live.update(registers(op.code[number - 1]))
-    return live
+        wrapped[number] = result if result.inside(INT64) else INT64
+    return replace(reach, registers=tuple(wrapped.values()), exact=tuple(exact))

@@ -19,7 +19,7 @@ from prover.executor import Executor
 from prover.executor.rows import RowPlan, plan_rows
 from prover.executor.rowstages import RowMachine
 from prover.executor.segments import Values, run_segment
-from prover.selftest import check_kernels
+from prover.executor.selftest import check_kernels
 from rollup.errors import ExecutionError
 from rollup.form.ops import Constant
 from rollup.form.program import Program, Segment
@@ -31,7 +31,7 @@ BLOCK = 32
 
 
 @dataclass
-class State:
+class RowState:
     """What later rows look back at. A step consumes it (its buffers are updated in place) and gives the next one."""
 
     kept: dict[int, jax.Array]
@@ -86,7 +86,7 @@ class Incremental:
     def _many(self) -> RowMachine:
         return self._one if self.block == 1 else self._machine(self.block)
 
-    def start(self, inputs: Sequence[Array], rows: int) -> tuple[State, Array]:
+    def start(self, inputs: Sequence[Array], rows: int) -> tuple[RowState, Array]:
         """Evaluate rows 0 .. rows - 1: (state after them, those rows of the output).
 
         ``inputs``: the program's, in header order; rows of the row input from ``rows`` on are of no consequence. Raises
@@ -105,9 +105,9 @@ class Incremental:
                 fresh = {self.plan.rows_input: jnp.asarray(part[None])}
                 result = self._leading(machine.run(t, fresh, kept))
                 found.append(result[start - t : rows - t])
-        return State(kept), np.concatenate(found)
+        return RowState(kept), np.concatenate(found)
 
-    def step(self, state: State, t: int, row: Array | int) -> tuple[State, Array]:
+    def step(self, state: RowState, t: int, row: Array | int) -> tuple[RowState, Array]:
         """Evaluate row ``t`` of the input's new row: (next state, that row of the output). Consumes ``state``.
 
         Rows come in order: row t looks back at what was computed for the rows before it.
@@ -123,7 +123,7 @@ class Incremental:
         with jax.enable_x64(True):
             fresh = {self.plan.rows_input: jnp.asarray(given[None, None])}
             result = self._leading(self._one.run(t, fresh, kept))
-        return State(kept), result[0]
+        return RowState(kept), result[0]
 
     def _leading(self, array: jax.Array) -> Array:
         """[rows, *rest of the output's shape]."""

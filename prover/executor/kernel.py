@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -13,38 +13,24 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.executor import code, reduce
-from prover.executor.access import Derived, Scalars, look
+from prover.executor import code, dot, reduce, sliding
+from prover.executor.access import look
 from prover.executor.conv import ConvPlan, convolve, plan_conv
-from prover.executor.hoist import hoist, needed, sharpened
-from rollup.audit.intervals import OpIntervals, Range
-from rollup.form.affine import coefficients, extents, span, stays_inside, variables, view
-from rollup.form.ops import ITERATION, Access, Constant, Instr, Op, Opcode, Term
+from prover.executor.gather import Derived, Scalars
+from prover.executor.hoist import hoist, sharpened
+from prover.executor.prepare import TURNED, WHOLE, Prepared, prepare
+from rollup.audit.intervals import OpIntervals
+from rollup.audit.ranges import Range
+from rollup.form.affine import coefficients, extents, span, stays_inside, variables
+from rollup.form.ops import ITERATION, Access, Constant, Instr, Op, Opcode, live
 from rollup.form.program import Program
 
 Array = np.ndarray
 Operand = Callable[[int], jax.Array]
 """Access number -> its source [claims or 1, *access.shape]."""
 
-WHOLE = "whole"
-"""Name of a weight matrix that is prepared as integers."""
-
-TURNED = "turned"
-"""Name of its transpose, if that is what lies in memory."""
-
 COMPACT_BLOCK = 1 << 22
 """Elements of such a matrix that are floats at the same time."""
-
-_PREPARED_GROWTH = 4
-_PREPARED_FREE = 1 << 20
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A constant in the form that the kernel wants; with ``iterated``, axis 0 is the iteration."""
-
-    array: np.ndarray
-    iterated: bool
 
 
 @dataclass
@@ -59,9 +45,9 @@ class Kernel:
 
     op: Op
     reach: OpIntervals
-    plan: reduce.DotPlan | None
+    plan: dot.DotPlan | None
     conv: ConvPlan | None
-    sliding: reduce.Sliding | None
+    sliding: sliding.Sliding | None
     prepared: dict[str, Prepared] = field(default_factory=dict)
     raw: dict[str, Access] = field(default_factory=dict)
     laid: dict[int, Access] = field(default_factory=dict)
@@ -79,34 +65,12 @@ class Kernel:
         but named in ``borrowed``. ``compact``: weights of products stay integers, and become floats in every call.
         """
         ahead = hoist(program, op)
-        plan = reduce.plan_dot(op, reach)
-        kernel = cls(op, sharpened(op, reach, ahead), plan, plan_conv(op, plan), reduce.plan_sliding(op))
+        plan = dot.plan_dot(op, reach)
+        kernel = cls(op, sharpened(op, reach, ahead), plan, plan_conv(op, plan), sliding.plan_sliding(op))
         kernel.compact = compact
         kernel.hoisted = {number: found.used for number, found in ahead.items()}
         kernel.prepared = {f"r{number}": Prepared(found.array, False) for number, found in ahead.items()}
-        code_reads = [op.code[n - 1] for n in kernel.live if n and n not in ahead]
-        loaded = {instr.args[0] for instr in code_reads if instr.op is Opcode.LOAD}
-        looked = {instr.args[0] for instr in code_reads if instr.op is Opcode.LOOK}
-        indices = {access.indirect[1] for access in op.accesses if access.indirect is not None}
-        for number, access in enumerate(op.accesses):
-            if not isinstance(access.source, Constant) or number not in {
-                *range(op.factors),
-                *loaded,
-                *looked,
-                *indices,
-            }:
-                continue
-            array = program.seen(access)
-            in_dot = kernel.plan is not None and number < 2
-            factor, load = number < op.factors, number in loaded
-            shared = (factor and load) or number in indices
-            worth = access.indirect is None and kernel.sliding is None and kernel._worth(access, array.size)
-            if worth and (in_dot or factor != load) and (in_dot or not shared):
-                if not (in_dot and lender is not None and kernel._borrows(number, access, lender)):
-                    kernel._prepare(number, access, array, in_dot)
-                if not shared:
-                    continue
-            kernel.raw[program.seen_key(access)] = access
+        prepare(kernel, program, lender)
         return kernel
 
     def release(self) -> None:
@@ -118,7 +82,7 @@ class Kernel:
     @cached_property
     def live(self) -> frozenset[int]:
         """Registers that the result needs, hoisted ones included."""
-        return frozenset(needed(self.op, self.hoisted))
+        return frozenset(live(self.op.code, known=self.hoisted))
 
     @cached_property
     def shaped(self) -> Op:
@@ -126,78 +90,20 @@ class Kernel:
         accesses = (self.laid.get(number, access) for number, access in enumerate(self.op.accesses))
         return replace(self.op, accesses=tuple(accesses))
 
-    def _worth(self, access: Access, size: int) -> bool:
-        sizes = extents(self.op)
-        if any(ITERATION in row and len(row) > 1 for row in coefficients(access, sizes)):
-            return False
-        return math.prod(sizes[var] for var in variables(access, sizes)) <= _PREPARED_GROWTH * size + _PREPARED_FREE
-
-    def _borrows(self, number: int, access: Access, lender: Kernel) -> bool:
-        """Take a factor's matrices from the lender if they are the same; whether they are."""
-        mine, other = self.plan, lender.plan
-        names = [name for name in lender.prepared if name.startswith(f"{number}:")]
-        if mine is None or other is None or access != lender.op.accesses[number] or not names:
-            return False
-        free = (mine.free_y, other.free_y) if number else (mine.free_x, other.free_x)
-        same = (mine.contract, mine.batch, mine.limbs, mine.widths, mine.dtype) == (
-            other.contract,
-            other.batch,
-            other.limbs,
-            other.widths,
-            other.dtype,
-        )
-        used = variables(access, extents(lender.op))
-        sizes = [[extents(op)[var] for var in used] for op in (self.op, lender.op)]
-        if not same or free[0] != free[1] or sizes[0] != sizes[1] or ITERATION in used:
-            return False
-        self.prepared.update({name: lender.prepared[name] for name in names})
-        self.borrowed.update(names)
-        return True
-
-    def _prepare(self, number: int, access: Access, array: np.ndarray, in_dot: bool) -> None:
-        used, seen = view(array, access, extents(self.op))
-        iterated = ITERATION in used
-        if iterated:
-            seen, used = np.moveaxis(seen, -1, 0), used[:-1]
-        if not in_dot and number < self.op.factors:
-            seen = self._lay_out(number, access, used, seen, iterated)
-        if not in_dot:
-            self.prepared[f"{number}"] = Prepared(np.array(seen, order="C"), iterated)
-            return
-        rows = seen if iterated else seen[None]
-        matrix = self._matrix(number, Derived(used, rows))
-        parts: dict[int | str, Array]
-        if not self.compact:
-            parts = dict(enumerate(self._limbs(number, matrix)))
-        else:
-            turned = np.swapaxes(matrix, -1, -2)
-            parts = {TURNED: turned} if turned.flags.c_contiguous else {WHOLE: matrix}
-        for name, part in parts.items():
-            whole = np.ascontiguousarray(part if iterated else part[0])
-            self.prepared[f"{number}:{name}"] = Prepared(whole, iterated)
-
-    def _lay_out(self, number: int, access: Access, used: Sequence[int], seen: Array, iterated: bool) -> Array:
-        """A factor with its box variables before its output variables: a fold then reads whole rows."""
-        order = sorted(used, key=lambda var: (var < len(self.op.shape), var))
-        sizes = extents(self.op)
-        shape = tuple(sizes[var] for var in order)
-        terms = tuple(Term(d, var, 1) for d, var in enumerate(order))
-        self.laid[number] = replace(access, shape=shape, offsets=(0,) * len(shape), terms=terms)
-        lead = int(iterated)
-        return np.transpose(seen, [*range(lead), *(lead + list(used).index(var) for var in order)])
-
-    def _matrix(self, number: int, found: Derived) -> Any:
+    def matrix(self, number: int, found: Derived) -> Any:
+        """A factor as the product's matrix."""
         assert self.plan is not None
-        found = reduce.sum_alone(found, reduce.full_variables(self.op, 1 - number), self.op)
-        return reduce.matrix(self.plan, number == 1, found.array, found.used, extents(self.op))
+        found = dot.sum_alone(found, reduce.full_variables(self.op, 1 - number), self.op)
+        return dot.matrix(self.plan, number == 1, found.array, found.used, extents(self.op))
 
-    def _limbs(self, number: int, matrix: Any) -> list[Any]:
+    def limbs(self, number: int, matrix: Any) -> list[Any]:
+        """Such a matrix as floats, cut into limbs."""
         assert self.plan is not None
-        return reduce.limbs(matrix, self.plan.limbs[number], self.plan.widths[number], self.plan.dtype)
+        return dot.limbs(matrix, self.plan.limbs[number], self.plan.widths[number], self.plan.dtype)
 
     def _matrices(self, number: int, found: Derived) -> list[Any]:
         """A factor as matrices of limbs, ready for the product."""
-        return self._limbs(number, self._matrix(number, found))
+        return self.limbs(number, self.matrix(number, found))
 
     @property
     def block(self) -> int:
@@ -231,15 +137,15 @@ class Kernel:
         def source(number: int) -> jax.Array:
             return prepared[f"{number}"][None] if number in self.laid else operand(number)
 
-        read = reduce.Reader(source)
+        read = reduce.AccessReader(source)
         if self.plan is not None and self.conv is not None:
             (weights,) = self._factor(1 - self.conv.image, read, scalars, prepared)
             found = convolve(self.conv, self.plan, op, operand(self.conv.image), weights[0])
-            acc = reduce.counted(op, reduce.to_integer(found.array, self.reach.acc), found.used)
+            acc = dot.counted(op, dot.to_integer(found.array, self.reach.acc), found.used)
         elif self.plan is not None:
-            acc = reduce.dot(self.plan, op, self._products(read, scalars, prepared))
+            acc = dot.dot(self.plan, op, self._products(read, scalars, prepared))
         elif self.sliding is not None:
-            acc = reduce.sliding_sum(self.sliding, op, read, scalars)
+            acc = sliding.sliding_sum(self.sliding, op, read, scalars)
         else:
             acc = reduce.general(self.shaped, read, scalars, self.reach, claims)
         registers = {0: code.settle(acc, self.reach.acc)}
@@ -257,7 +163,7 @@ class Kernel:
         return jnp.broadcast_to(result, [claims, *op.shape])
 
     def _factor(
-        self, number: int, read: reduce.Reader, scalars: Scalars, prepared: Mapping[str, jax.Array]
+        self, number: int, read: reduce.AccessReader, scalars: Scalars, prepared: Mapping[str, jax.Array]
     ) -> list[jax.Array]:
         assert self.plan is not None
         if f"{number}:0" in prepared:
@@ -274,16 +180,16 @@ class Kernel:
         return None
 
     def _floats(self, number: int, matrix: jax.Array, turned: bool) -> list[jax.Array]:
-        limbs = self._limbs(number, matrix)
+        limbs = self.limbs(number, matrix)
         return [jnp.swapaxes(limb, -1, -2) for limb in limbs] if turned else limbs
 
-    def _products(self, read: reduce.Reader, scalars: Scalars, prepared: Mapping[str, jax.Array]) -> jax.Array:
+    def _products(self, read: reduce.AccessReader, scalars: Scalars, prepared: Mapping[str, jax.Array]) -> jax.Array:
         """The product's integers; weights that are integers become floats some columns at a time."""
         assert self.plan is not None
         found = {number: held for number in (0, 1) if (held := self._integers(number, prepared)) is not None}
         if not found:
             x, y = (self._factor(number, read, scalars, prepared) for number in (0, 1))
-            return reduce.products(self.plan, self.reach, x, y)
+            return dot.products(self.plan, self.reach, x, y)
         number, (matrix, turned) = max(found.items())
         other = self._factor(1 - number, read, scalars, prepared)
         axis = 3 if number else 2
@@ -294,7 +200,7 @@ class Kernel:
 
         def columns_from(start: jax.Array | int, count: int) -> jax.Array:
             part = self._floats(number, lax.dynamic_slice_in_dim(matrix, start, count, axis=along), turned)
-            return reduce.products(plan, reach, *((other, part) if number else (part, other)))
+            return dot.products(plan, reach, *((other, part) if number else (part, other)))
 
         whole, rest = divmod(columns, step)
         if whole + (rest > 0) == 1:
@@ -311,7 +217,7 @@ class Kernel:
         number: int,
         instr: Instr,
         registers: Mapping[int, jax.Array],
-        read: reduce.Reader,
+        read: reduce.AccessReader,
         scalars: Scalars,
         operand: Operand,
         prepared: Mapping[str, jax.Array],
@@ -344,7 +250,9 @@ class Kernel:
                 return code.apply(instr.op, [registers[r] for r in instr.args], ranges, self.reach.exact[number])
         return code.settle(given, mine)
 
-    def _load(self, number: int, read: reduce.Reader, scalars: Scalars, prepared: Mapping[str, jax.Array]) -> Derived:
+    def _load(
+        self, number: int, read: reduce.AccessReader, scalars: Scalars, prepared: Mapping[str, jax.Array]
+    ) -> Derived:
         if f"{number}" in prepared:
             access, sizes = self.op.accesses[number], extents(self.op)
             used = tuple(var for var in variables(access, sizes) if var != ITERATION)

@@ -12,10 +12,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rollup.audit.intervals import OpIntervals, Range
+from rollup.audit.intervals import OpIntervals
+from rollup.audit.ranges import Range
 from rollup.errors import UnsupportedError
 from rollup.form.affine import coefficients, extents, producers
-from rollup.form.ops import ITERATION, Access, Carried, Constant, Instr, Op, Opcode, Term, registers
+from rollup.form.ops import ITERATION, Access, Carried, Constant, Instr, Op, Opcode, Term, renumbered
 from rollup.form.program import Program
 
 FRESH, CACHED, STATIC, CONSTANT = "fresh", "cached", "static", "constant"
@@ -112,8 +113,7 @@ def _moved_code(op: Op, row: int, count: int) -> tuple[Instr, ...]:
         elif instr.op is Opcode.INDEX and instr.args[0] == row:
             code.append(Instr(Opcode.INDEX, (ITERATION,)))
         else:
-            first = len(instr.args) - len(registers(instr))
-            code.append(replace(instr, args=(*instr.args[:first], *(place[r] for r in registers(instr)))))
+            code.append(renumbered(instr, place))
         place[number] = len(code)
     return tuple(code)
 

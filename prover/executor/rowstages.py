@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -15,8 +15,9 @@ from jax import lax
 from prover.executor.executor import Executor
 from prover.executor.kernel import Kernel
 from prover.executor.rows import CACHED, CONSTANT, FRESH, RowPlan
-from prover.executor.sharing import differing, joint, signature
-from prover.executor.stages import constant_names, work
+from prover.executor.segments import Constants, Immediates, run_kernel
+from prover.executor.sharing import signature
+from prover.executor.stages import Kernels, Stage, constant_names, share, work
 from rollup.form.ops import Constant
 from rollup.form.program import Program
 
@@ -29,86 +30,74 @@ MOST_ROW_STAGE_WORK = 1 << 23
 Arrays = list[jax.Array]
 
 
-@dataclass
-class RowStage:
+@dataclass(eq=False)
+class RowStage(Stage):
     """Consecutive row ops as one compiled function.
 
     Values by name: ``fresh`` rows that it needs from before, ``updates`` caches that it writes (and may read), ``held`` caches and
     values without rows that it only reads, ``gives`` the fresh rows that are needed later.
     """
 
-    descriptors: tuple[int, ...]
+    plan: RowPlan
     fresh: tuple[int, ...]
     updates: tuple[int, ...]
     held: tuple[int, ...]
     gives: tuple[int, ...]
-    names: tuple[str, ...]
-    body: RowBody | None = None
-    immediates: np.ndarray | None = None
-    constants: Arrays = field(default_factory=list)
+
+    donated = (2,)
 
     def __call__(self, t: np.int64, rows: dict[int, jax.Array], kept: dict[int, jax.Array]) -> None:
         """Compute rows t .. of this stage's ops: new rows are added to ``rows``, caches in ``kept`` are replaced."""
-        assert self.body is not None
-        found, caches = self.body.compiled(
-            self.constants,
-            self.immediates,
-            t,
-            [rows[v] for v in self.fresh],
-            [kept[v] for v in self.updates],
-            [kept[v] for v in self.held],
+        found, caches = self.compute(
+            t, [rows[v] for v in self.fresh], [kept[v] for v in self.updates], [kept[v] for v in self.held]
         )
         rows.update(zip(self.gives, found, strict=True))
         kept.update(zip(self.updates, caches, strict=True))
 
-
-@dataclass
-class RowBody:
-    """What equal stages share: the function of the first of them, with kernels that hold for all."""
-
-    plan: RowPlan
-    stage: RowStage
-    kernels: dict[int, Kernel]
-    differing: tuple[tuple[int, int], ...]
-
-    @cached_property
-    def compiled(self) -> Any:
-        return jax.jit(self._trace, donate_argnums=(4,))
-
-    def _trace(
-        self, constants: Arrays, immediates: jax.Array, t: jax.Array, fresh: Arrays, updates: Arrays, held: Arrays
+    def trace(
+        self, kernels: Kernels, constants: Constants, immediates: Immediates, *arrays: Any
     ) -> tuple[Arrays, Arrays]:
-        stage, plan = self.stage, self.plan
-        rows = dict(zip(stage.fresh, fresh, strict=True))
-        caches = dict(zip(stage.updates, updates, strict=True))
-        kept = dict(zip(stage.held, held, strict=True))
-        named = dict(zip(stage.names, constants, strict=True))
-        given: dict[int, dict[int, jax.Array]] = {}
-        for at, (j, register) in enumerate(self.differing):
-            given.setdefault(j, {})[register] = immediates[at]
-        for j in stage.descriptors:
-            kernel = self.kernels[j]
+        t, fresh, updates, held = arrays
+        rows: dict[int, jax.Array] = dict(zip(self.fresh, fresh, strict=True))
+        caches: dict[int, jax.Array] = dict(zip(self.updates, updates, strict=True))
+        kept: dict[int, jax.Array] = dict(zip(self.held, held, strict=True))
 
-            def operand(number: int, j: int = j, kernel: Kernel = kernel) -> jax.Array:
-                access = kernel.op.accesses[number]
-                if isinstance(access.source, Constant):
-                    return named[Program.seen_key(access)].reshape([1, *access.shape])
-                value = access.source.base
-                if plan.route(plan.program.ops[j], plan.program.ops[j].accesses[number]) == FRESH:
-                    return rows[value].reshape([1, *access.shape])
-                return (caches[value] if value in caches else kept[value]).reshape([1, *access.shape])
+        def value(j: int, number: int) -> jax.Array:
+            op = self.plan.program.ops[j]
+            source, route = kernels[j].op.accesses[number].source, self.plan.route(op, op.accesses[number])
+            assert not isinstance(source, Constant)
+            if route == FRESH:
+                return rows[source.base]
+            return caches[source.base] if source.base in caches else kept[source.base]
 
-            mine = {
-                name: named[f"{j}/{name}"][t] if prepared.iterated else named[f"{j}/{name}"]
-                for name, prepared in kernel.prepared.items()
-            }
-            value = kernel.op.first
-            rows[value] = kernel(t, operand, mine, 1, given.get(j))
-            if value in caches:
+        for j in self.descriptors:
+            kernel = kernels[j]
+            name = kernel.op.first
+            rows[name] = run_kernel(j, kernel, constants, partial(value, j), 1, t, immediates)
+            if name in caches:
                 start = [jnp.int64(0)] * (1 + len(kernel.op.shape))
-                start[1 + plan.dimension[value]] = t
-                caches[value] = lax.dynamic_update_slice(caches[value], rows[value], start)
-        return [rows[v] for v in stage.gives], [caches[v] for v in stage.updates]
+                start[1 + self.plan.dimension[name]] = t
+                caches[name] = lax.dynamic_update_slice(caches[name], rows[name], start)
+        return [rows[v] for v in self.gives], [caches[v] for v in self.updates]
+
+    def signature(self, kernels: Kernels) -> Hashable:
+        own = {kernels[j].op.first: at for at, j in enumerate(self.descriptors)}
+        parts: list[Hashable] = [tuple(own[v] for v in self.gives), tuple(own[v] for v in self.updates)]
+        for j in self.descriptors:
+            op, kernel = self.plan.program.ops[j], kernels[j]
+            sources: list[Hashable] = []
+            for access in op.accesses:
+                if isinstance(access.source, Constant):
+                    key = Program.seen_key(access)
+                    sources.append(self.names.index(key) if key in kernel.raw else None)
+                    continue
+                value, route = access.source.base, self.plan.route(op, access)
+                places = (self.fresh if route == FRESH else self.held, self.updates if route == CACHED else ())
+                at = own.get(value) if route != CACHED else None
+                where = [place.index(value) if value in place else None for place in places]
+                sources.append((route, at, *where))
+            parts.append((signature(kernel), self.plan.dimension[op.first], tuple(sources)))
+        return tuple(parts)
 
 
 @dataclass
@@ -142,9 +131,7 @@ class RowMachine:
                         constants[name] = jnp.asarray(np.asarray(program.seen(access))) if own is None else own
             kernel.release()
         stages = _cut(plan, kernels)
-        _share(plan, kernels, stages)
-        for stage in stages:
-            stage.constants = [constants[name] for name in stage.names]
+        share(stages, kernels, constants)
         return cls(plan, count, kernels, constants, stages)
 
     def run(self, t: int, rows: dict[int, jax.Array], kept: dict[int, jax.Array]) -> jax.Array:
@@ -163,7 +150,7 @@ def _put(cache: jax.Array, rows: jax.Array, t: jax.Array) -> jax.Array:
     return lax.dynamic_update_slice(cache, rows, [jnp.int64(0), t, *[jnp.int64(0)] * (cache.ndim - 2)])
 
 
-def _cut(plan: RowPlan, kernels: Mapping[int, Kernel]) -> list[RowStage]:
+def _cut(plan: RowPlan, kernels: Kernels) -> list[RowStage]:
     """Stages end where few rows are alive: at the same places in every layer of a deep model, so that stages are equal."""
     alive = _alive(plan)
     waist = min(alive[:-1], default=0)
@@ -201,7 +188,7 @@ def _alive(plan: RowPlan) -> list[int]:
     return counts
 
 
-def _stage(plan: RowPlan, kernels: Mapping[int, Kernel], group: list[int], later: set[int]) -> RowStage:
+def _stage(plan: RowPlan, kernels: Kernels, group: list[int], later: set[int]) -> RowStage:
     mine = [kernels[j].op.first for j in group]
     updates = tuple(value for value in mine if value in plan.cached)
     fresh: dict[int, None] = {}
@@ -218,42 +205,6 @@ def _stage(plan: RowPlan, kernels: Mapping[int, Kernel], group: list[int], later
                 case _:
                     if access.source.base not in updates:
                         held[access.source.base] = None
-    names = dict.fromkeys(name for j in group for name in constant_names(j, kernels[j]))
+    names = constant_names(group, kernels)
     gives = tuple(value for value in mine if value in later)
-    return RowStage(tuple(group), tuple(fresh), updates, tuple(held), gives, tuple(names))
-
-
-def _share(plan: RowPlan, kernels: Mapping[int, Kernel], stages: Sequence[RowStage]) -> None:
-    groups: dict[Hashable, list[RowStage]] = {}
-    for stage in stages:
-        groups.setdefault(_signature(plan, kernels, stage), []).append(stage)
-    for members in groups.values():
-        first = members[0]
-        columns = {j: [kernels[m.descriptors[at]] for m in members] for at, j in enumerate(first.descriptors)}
-        arguments = [(at, r) for at, j in enumerate(first.descriptors) for r in differing(columns[j])]
-        joined = {j: joint(column) for j, column in columns.items()}
-        body = RowBody(plan, first, joined, tuple((first.descriptors[at], r) for at, r in arguments))
-        for stage in members:
-            codes = [kernels[j].op.code for j in stage.descriptors]
-            stage.body = body
-            stage.immediates = np.array([codes[at][r - 1].imm for at, r in arguments], np.int64)
-
-
-def _signature(plan: RowPlan, kernels: Mapping[int, Kernel], stage: RowStage) -> Hashable:
-    own = {kernels[j].op.first: at for at, j in enumerate(stage.descriptors)}
-    parts: list[Hashable] = [tuple(own[v] for v in stage.gives), tuple(own[v] for v in stage.updates)]
-    for j in stage.descriptors:
-        op, kernel = plan.program.ops[j], kernels[j]
-        sources: list[Hashable] = []
-        for access in op.accesses:
-            if isinstance(access.source, Constant):
-                key = Program.seen_key(access)
-                sources.append(stage.names.index(key) if key in kernel.raw else None)
-                continue
-            value, route = access.source.base, plan.route(op, access)
-            places = (stage.fresh if route == FRESH else stage.held, stage.updates if route == CACHED else ())
-            at = own.get(value) if route != CACHED else None
-            where = [place.index(value) if value in place else None for place in places]
-            sources.append((route, at, *where))
-        parts.append((signature(kernel), plan.dimension[op.first], tuple(sources)))
-    return tuple(parts)
+    return RowStage(tuple(group), names, plan, tuple(fresh), updates, tuple(held), gives)

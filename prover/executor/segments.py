@@ -8,8 +8,9 @@ computed so far.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -92,6 +93,33 @@ Immediates = Mapping[int, Mapping[int, jax.Array]]
 """Immediates that are arguments: descriptor -> register -> int64 scalar."""
 
 
+def run_kernel(
+    j: int,
+    kernel: Kernel,
+    constants: Constants,
+    value: Callable[[int], jax.Array],
+    claims: int,
+    t: jax.Array | int | None = None,
+    immediates: Immediates | None = None,
+) -> jax.Array:
+    """The output of descriptor j's kernel [claims, *shape].
+
+    ``value``: what an access to a value, by its number, sees. ``t``: the iteration; constants of every iteration are sliced by it.
+    """
+
+    def operand(number: int) -> jax.Array:
+        access = kernel.op.accesses[number]
+        if isinstance(access.source, Constant):
+            return constants[Program.seen_key(access)].reshape([1, *access.shape])
+        return value(number).reshape([-1, *access.shape])
+
+    prepared = {
+        name: constants[f"{j}/{name}"] if t is None or not found.iterated else constants[f"{j}/{name}"][t]
+        for name, found in kernel.prepared.items()
+    }
+    return kernel(0 if t is None else t, operand, prepared, claims, immediates.get(j) if immediates else None)
+
+
 def run_segment(
     segment: Segment,
     kernels: Mapping[int, Kernel],
@@ -103,49 +131,54 @@ def run_segment(
     *shape].
     """
     if segment.repeat > 1:
-        return _scan(segment, kernels, constants, known)
+        return _Scan(segment, kernels, constants, known).run()
     outputs: list[jax.Array] = []
     here = Values(known.claims, dict(known.single), known.stacked)
+
+    def value(kernel: Kernel, number: int) -> jax.Array:
+        access = kernel.op.accesses[number]
+        (values,) = reads(kernel.op, access)
+        return _shaped(here.many(values), access) if access.stack else here.get(int(values[0]))
+
     for j in range(segment.start, segment.stop):
         kernel = kernels[j]
-
-        def operand(number: int, kernel: Kernel = kernel) -> jax.Array:
-            access = kernel.op.accesses[number]
-            if isinstance(access.source, Constant):
-                return _raw(constants, access)
-            (values,) = reads(kernel.op, access)
-            if not access.stack:
-                return here.get(int(values[0])).reshape([known.claims, *access.shape])
-            return _shaped(here.many(values), access)
-
-        given = immediates.get(j) if immediates else None
-        outputs.append(kernel(0, operand, _prepared(constants, j, kernel), known.claims, given))
+        outputs.append(run_kernel(j, kernel, constants, partial(value, kernel), known.claims, None, immediates))
         here.single[kernel.op.first] = outputs[-1]
     return outputs
 
 
-def _raw(constants: Constants, access: Access) -> jax.Array:
-    return constants[Program.seen_key(access)].reshape([1, *access.shape])
-
-
-def _prepared(constants: Constants, j: int, kernel: Kernel) -> dict[str, jax.Array]:
-    return {name: constants[f"{j}/{name}"] for name in kernel.prepared}
+Carried = dict[tuple[int, int], jax.Array]
+Buffers = dict[int, jax.Array]
+Slices = tuple[jax.Array, Mapping[str, jax.Array]]
 
 
 @dataclass
 class _Scan:
-    """What enters the scan: per-iteration inputs, carried outputs with their initial values, buffers for general
-    routes.
+    """A repeated segment as a scan. ``sliced``: values that enter it one an iteration; ``carried``: outputs of the iteration before,
+    with their initial values; ``buffered``: outputs whose earlier iterations general routes read.
     """
 
     segment: Segment
+    kernels: Mapping[int, Kernel]
+    constants: Constants
     known: Values
     routes: dict[tuple[int, int], Route] = field(default_factory=dict)
     sliced: dict[str, jax.Array] = field(default_factory=dict)
-    carried: dict[tuple[int, int], jax.Array] = field(default_factory=dict)
+    carried: Carried = field(default_factory=dict)
     buffered: set[int] = field(default_factory=set)
 
-    def add(self, j: int, number: int, kernel: Kernel) -> None:
+    def __post_init__(self) -> None:
+        for j in self.descriptors:
+            kernel = self.kernels[j]
+            for number, access in enumerate(kernel.op.accesses):
+                if not isinstance(access.source, Constant):
+                    self._add(j, number, kernel)
+
+    @property
+    def descriptors(self) -> range:
+        return range(self.segment.start, self.segment.stop)
+
+    def _add(self, j: int, number: int, kernel: Kernel) -> None:
         access = kernel.op.accesses[number]
         found = route(self.segment, kernel, access)
         self.routes[j, number] = found
@@ -161,7 +194,52 @@ class _Scan:
             own = found.values[found.values >= self.segment.first] - self.segment.first
             self.buffered.update(int(q) for q in np.unique(own % (self.segment.stop - self.segment.start)))
 
-    def general(self, found: Route, t: jax.Array, buffers: Mapping[int, jax.Array]) -> jax.Array:
+    def run(self) -> list[jax.Array]:
+        """Outputs of the segment's descriptors [iteration, claims, *shape]."""
+        repeat, claims = self.segment.repeat, self.known.claims
+        ops = [self.kernels[j].op for j in self.descriptors]
+        buffers = {q: jnp.zeros([repeat, claims, ops[q].elements], ops[q].dtype.numpy) for q in sorted(self.buffered)}
+        iterations = jnp.arange(repeat, dtype=jnp.int64)
+        _, stacked = lax.scan(self._body, (self.carried, buffers), (iterations, self.sliced))
+        return [array.reshape([repeat, claims, *op.shape]) for array, op in zip(stacked, ops, strict=True)]
+
+    def _body(self, state: tuple[Carried, Buffers], slices: Slices) -> tuple[tuple[Carried, Buffers], list[jax.Array]]:
+        carried, buffers = state
+        t, sliced = slices
+        claims, outputs = self.known.claims, list[jax.Array]()
+        for q, j in enumerate(self.descriptors):
+            value = partial(self._value, j, t, sliced, carried, buffers, outputs)
+            outputs.append(run_kernel(j, self.kernels[j], self.constants, value, claims, t))
+            if q in buffers:
+                flat = outputs[-1].reshape(1, claims, -1)
+                buffers = {**buffers, q: lax.dynamic_update_slice_in_dim(buffers[q], flat, t, axis=0)}
+        return ({key: outputs[key[0]].reshape(claims, -1) for key in carried}, buffers), outputs
+
+    def _value(
+        self,
+        j: int,
+        t: jax.Array,
+        sliced: Mapping[str, jax.Array],
+        carried: Carried,
+        buffers: Buffers,
+        outputs: Sequence[jax.Array],
+        number: int,
+    ) -> jax.Array:
+        access, found = self.kernels[j].op.accesses[number], self.routes[j, number]
+        match found.kind:
+            case "before":
+                if not access.stack:
+                    return self.known.get(int(found.values[0, 0]))
+                return _shaped(self.known.many(found.values[0]), access)
+            case "sliced":
+                return _shaped(sliced[f"{j}:{number}"], access)
+            case "current":
+                return outputs[found.body]
+            case "previous":
+                return carried[found.body, int(found.values[0, 0])]
+        return _shaped(self._general(found, t, buffers), access)
+
+    def _general(self, found: Route, t: jax.Array, buffers: Buffers) -> jax.Array:
         """[stacked or 1, claims, elements] of a general route, from the values before the segment and the buffers."""
         first, body = self.segment.first, self.segment.stop - self.segment.start
         values = found.values
@@ -179,61 +257,3 @@ class _Scan:
             result = part if result is None else jnp.where(jnp.asarray(chosen)[t][:, None, None], part, result)
         assert result is not None
         return result
-
-
-def _scan(segment: Segment, kernels: Mapping[int, Kernel], constants: Constants, known: Values) -> list[jax.Array]:
-    setup = _Scan(segment, known)
-    fixed: dict[str, jax.Array] = {}
-    sliced: dict[str, jax.Array] = {}
-    for j in range(segment.start, segment.stop):
-        for number, access in enumerate(kernels[j].op.accesses):
-            if not isinstance(access.source, Constant):
-                setup.add(j, number, kernels[j])
-        for name, prepared in kernels[j].prepared.items():
-            (sliced if prepared.iterated else fixed)[f"{j}/{name}"] = constants[f"{j}/{name}"]
-    shapes = [[known.claims, *kernels[j].op.shape] for j in range(segment.start, segment.stop)]
-    sizes = [kernels[j].op.elements for j in range(segment.start, segment.stop)]
-    dtypes = [kernels[j].op.dtype.numpy for j in range(segment.start, segment.stop)]
-    buffers = {q: jnp.zeros([segment.repeat, known.claims, sizes[q]], dtypes[q]) for q in sorted(setup.buffered)}
-    State = tuple[dict[tuple[int, int], jax.Array], dict[int, jax.Array]]
-    Slices = tuple[jax.Array, dict[str, jax.Array], dict[str, jax.Array]]
-
-    def body(state: State, slices: Slices) -> tuple[State, list[jax.Array]]:
-        carried, buffered = state
-        t, of_values, of_constants = slices
-        outputs: list[jax.Array] = []
-        for j in range(segment.start, segment.stop):
-            kernel = kernels[j]
-
-            def operand(
-                number: int, j: int = j, kernel: Kernel = kernel, buffered: dict[int, jax.Array] = buffered
-            ) -> jax.Array:
-                access = kernel.op.accesses[number]
-                if isinstance(access.source, Constant):
-                    return _raw(constants, access)
-                found = setup.routes[j, number]
-                match found.kind:
-                    case "before":
-                        if not access.stack:
-                            return known.get(int(found.values[0, 0])).reshape([known.claims, *access.shape])
-                        return _shaped(known.many(found.values[0]), access)
-                    case "sliced":
-                        return _shaped(of_values[f"{j}:{number}"], access)
-                    case "current":
-                        return outputs[found.body].reshape([known.claims, *access.shape])
-                    case "previous":
-                        return carried[found.body, int(found.values[0, 0])].reshape([known.claims, *access.shape])
-                return _shaped(setup.general(found, t, buffered), access)
-
-            mine = {name: {**fixed, **of_constants}[f"{j}/{name}"] for name in kernel.prepared}
-            outputs.append(kernel(t, operand, mine, known.claims))
-            q = j - segment.start
-            if q in buffered:
-                flat = outputs[-1].reshape(1, known.claims, -1)
-                buffered = {**buffered, q: lax.dynamic_update_slice_in_dim(buffered[q], flat, t, axis=0)}
-        following = {key: outputs[key[0]].reshape(known.claims, -1) for key in carried}
-        return (following, buffered), outputs
-
-    iterations = jnp.arange(segment.repeat, dtype=jnp.int64)
-    _, stacked = lax.scan(body, (setup.carried, buffers), (iterations, setup.sliced, sliced))
-    return [array.reshape([segment.repeat, *shape]) for array, shape in zip(stacked, shapes, strict=True)]

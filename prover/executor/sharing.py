@@ -11,7 +11,8 @@ from dataclasses import replace
 from functools import reduce
 
 from prover.executor.kernel import Kernel
-from rollup.audit.intervals import INT32, OpIntervals, Range
+from rollup.audit.intervals import OpIntervals
+from rollup.audit.ranges import INT32, Range
 from rollup.form.ops import Access, Constant, Instr, Opcode, Value
 from rollup.types import Root
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover.gguf.config import Rotation, TransformerConfig
-from prover.gguf.weights import Affine, Array, Layer, Weights
+from prover.gguf.weights import Affine, Array, GgufWeights, Layer
 
 MASKED = -1e9
 """The score of a position that must not be seen."""
@@ -87,7 +87,7 @@ def _mlp(config: TransformerConfig, layer: Layer, x: Array) -> Array:
     return _linear(_activated(config, _linear(x, layer.gate)) * _linear(x, layer.up), layer.down)
 
 
-def forward(config: TransformerConfig, weights: Weights, tokens: Array) -> Array:
+def forward(config: TransformerConfig, weights: GgufWeights, tokens: Array) -> Array:
     """Logits float32 [n, vocabulary] of ``tokens`` int32 [n]: row i is about the token after position i.
 
     A token outside the vocabulary counts as the nearest one inside. Raises LoweringError for more positions than the model takes.

@@ -45,7 +45,7 @@ class Layer(NamedTuple):
     mlp_post_norm: Affine | None = None
 
 
-class Weights(NamedTuple):
+class GgufWeights(NamedTuple):
     """All weights, float32. ``head`` is ``embedding`` itself in a tied model; ``positions`` [context, width] where they are learned."""
 
     embedding: Array
@@ -122,7 +122,7 @@ def check_tensors(file: GgufFile, config: TransformerConfig) -> None:
             )
 
 
-def read_weights(file: GgufFile, config: TransformerConfig) -> Weights:
+def read_weights(file: GgufFile, config: TransformerConfig) -> GgufWeights:
     """All weights as float32: the memory of one such copy, and a few megabytes while a tensor is decoded.
 
     Raises LoweringError for weights that are not finite, and for more of them than this machine has memory.
@@ -138,7 +138,7 @@ def read_weights(file: GgufFile, config: TransformerConfig) -> Weights:
     head = embedding if config.tied else file.read("output.weight")
     learned = config.architecture.positions == "learned"
     positions = file.read("position_embd.weight") if learned else None
-    return Weights(embedding, layers, _affine(file, "output_norm"), head, positions)
+    return GgufWeights(embedding, layers, _affine(file, "output_norm"), head, positions)
 
 
 def _affine(file: GgufFile, name: str) -> Affine:

@@ -20,7 +20,7 @@ from prover.gguf.config import TransformerConfig, read_config
 from prover.gguf.reader import GgufFile, read_gguf
 from prover.gguf.tokenizer import Tokenizer
 from prover.gguf.transformer import forward
-from prover.gguf.weights import Weights, check_tensors, read_weights
+from prover.gguf.weights import GgufWeights, check_tensors, read_weights
 from rollup.errors import LoweringError
 
 ClaimInput = tuple[np.ndarray[Any, np.dtype[np.int32]], np.int32, np.int32]
@@ -63,7 +63,7 @@ class LanguageModel:
         return tokenizer
 
     @cached_property
-    def weights(self) -> Weights:
+    def weights(self) -> GgufWeights:
         return read_weights(self.file, self.config)
 
     def logits(self, tokens: Any) -> Any:
@@ -166,7 +166,7 @@ def _checked(logits: Any, tokens: Any, prompt: Any, length: Any) -> dict[str, An
 
 
 @partial(jax.jit, static_argnums=0)
-def _next(config: TransformerConfig, weights: Weights, tokens: Any, at: Any) -> Any:
+def _next(config: TransformerConfig, weights: GgufWeights, tokens: Any, at: Any) -> Any:
     """The most likely token after position ``at``. Later positions change nothing, whatever they hold."""
     return jnp.argmax(forward(config, weights, tokens)[at])
 

@@ -6,8 +6,7 @@ Calls are inlined, constants computed, branches become selections, loops of stat
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from jax.extend import core
 
 from prover.lowering import keys
 from prover.lowering.expansions import EXPANSIONS
+from prover.lowering.graph import FloatGraph, FloatNode, Operand, Var
 from prover.lowering.source import source_of
 from prover.lowering.trips import trip_count
 from rollup.errors import LoweringError, UnsupportedError
@@ -37,88 +37,12 @@ INLINED = {
 }
 """Call primitives that are replaced by their body, and the parameter that holds it."""
 
+
 LOOPS = ("scan", "while")
-
-
-@dataclass(frozen=True, eq=False)
-class Var:
-    """One array of the float graph."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
 
 
 KNOWN_BYTES = 1 << 20
 """Constants up to this size are computed at once, so that they decide branches, trip counts and positions; others are folded later."""
-
-Array = np.ndarray[Any, np.dtype[Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class Stacked:
-    """A constant per iteration of the enclosing scan: ``array[t]``."""
-
-    array: Array
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.array.shape[1:])
-
-
-Operand = Var | Array | Stacked
-"""A variable, or a constant (weights, literals)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Node:
-    """One primitive application. A scan's body is ``body``; its params keep length, reverse and the operand counts."""
-
-    primitive: Any
-    params: Mapping[str, Any]
-    inputs: tuple[Operand, ...]
-    outputs: tuple[Var, ...]
-    where: str
-    body: Graph | None = None
-
-    @property
-    def name(self) -> str:
-        return str(self.primitive.name)
-
-
-@dataclass(frozen=True, eq=False)
-class Graph:
-    """Nodes in order. ``outputs`` may be variables or constants."""
-
-    inputs: tuple[Var, ...]
-    nodes: tuple[Node, ...]
-    outputs: tuple[Operand, ...]
-
-    def uses(self) -> dict[Var, int]:
-        """How often each variable is read, by nodes and as an output."""
-        count: dict[Var, int] = {}
-        for operand in [*(x for node in self.nodes for x in node.inputs), *self.outputs]:
-            if isinstance(operand, Var):
-                count[operand] = count.get(operand, 0) + 1
-        return count
-
-    def variables(self) -> list[tuple[Var, Node | None]]:
-        """All arrays in order, those of loops' bodies behind the loop's own, each with the node that gives it."""
-        found: list[tuple[Var, Node | None]] = [(var, None) for var in self.inputs]
-        for node in self.nodes:
-            found += [(var, node) for var in node.outputs]
-            if node.body is not None:
-                found += node.body.variables()
-        return found
-
-    def pruned(self) -> Graph:
-        """Without nodes that no output needs."""
-        needed = {x for x in self.outputs if isinstance(x, Var)}
-        kept: list[Node] = []
-        for node in reversed(self.nodes):
-            if needed.intersection(node.outputs):
-                kept.append(node)
-                needed.update(x for x in node.inputs if isinstance(x, Var))
-        return Graph(self.inputs, tuple(reversed(kept)), self.outputs)
 
 
 @dataclass(frozen=True)
@@ -128,7 +52,7 @@ class _Place:
     ``expanding``: the primitives whose expansion this is; inside it they stay themselves, and the line is the user's.
     """
 
-    nodes: list[Node]
+    nodes: list[FloatNode]
     where: str
     expanding: frozenset[str] = frozenset()
 
@@ -193,7 +117,7 @@ def _applied(eqn: Any, inputs: list[Operand], place: _Place) -> list[Operand]:
         if params["length"] == 0:
             return inputs[params["num_consts"] :]
     results = tuple(_variable(v.aval) for v in eqn.outvars)
-    place.nodes.append(Node(primitive, params, tuple(inputs), results, place.where, body))
+    place.nodes.append(FloatNode(primitive, params, tuple(inputs), results, place.where, body))
     return list(results)
 
 
@@ -253,7 +177,9 @@ def _expanded(name: str, fn: Callable[..., Any], inputs: Sequence[Operand], plac
     return _flatten(closed.jaxpr, closed.consts, variables, inside)
 
 
-def _loop(params: Mapping[str, Any], inputs: Sequence[Operand], place: _Place) -> tuple[Any, dict[str, Any], Graph]:
+def _loop(
+    params: Mapping[str, Any], inputs: Sequence[Operand], place: _Place
+) -> tuple[Any, dict[str, Any], FloatGraph]:
     """A while loop as a scan of the trip count that its constants determine: primitive, parameters, body."""
     split, fixed = params["cond_nconsts"], params["body_nconsts"]
     bodies = [*params["cond_jaxpr"].jaxpr.invars[:split], *params["body_jaxpr"].jaxpr.invars]
@@ -270,26 +196,26 @@ def _loop(params: Mapping[str, Any], inputs: Sequence[Operand], place: _Place) -
     return jax.lax.scan_p, counts, _graph(inner.jaxpr, inner.consts, place)
 
 
-def _graph(jaxpr: Any, constants: Sequence[Any], place: _Place) -> Graph:
+def _graph(jaxpr: Any, constants: Sequence[Any], place: _Place) -> FloatGraph:
     inputs = tuple(_variable(v.aval) for v in jaxpr.invars)
-    nodes: list[Node] = []
+    nodes: list[FloatNode] = []
     outputs = _flatten(jaxpr, constants, inputs, replace(place, nodes=nodes))
     nodes = [_without_empty(node) for node in nodes]
-    graph = Graph(inputs, tuple(nodes), tuple(outputs)).pruned()
+    graph = FloatGraph(inputs, tuple(nodes), tuple(outputs)).pruned()
     for var in [*graph.inputs, *(v for node in graph.nodes for v in node.outputs)]:
         if 0 in var.shape:
             raise LoweringError(f"an array of shape {var.shape} has no elements; give every dimension a positive size")
     return graph
 
 
-def _without_empty(node: Node) -> Node:
+def _without_empty(node: FloatNode) -> FloatNode:
     """A concatenation (a roll by nothing, a split at an end) without its operands of no elements."""
     if node.name != "concatenate" or 0 in node.outputs[0].shape:
         return node
     return replace(node, inputs=tuple(x for x in node.inputs if 0 not in x.shape))
 
 
-def capture(fn: Callable[..., Any], example_inputs: Sequence[Any]) -> tuple[Graph, Any, Any]:
+def capture(fn: Callable[..., Any], example_inputs: Sequence[Any]) -> tuple[FloatGraph, Any, Any]:
     """(graph, tree structure of the inputs, tree structure of the outputs) of ``fn``, traced under the caller's JAX settings.
 
     Example inputs become the graph's inputs, arrays that ``fn`` closes over its constants.
@@ -299,56 +225,3 @@ def capture(fn: Callable[..., Any], example_inputs: Sequence[Any]) -> tuple[Grap
         raise LoweringError(f"the function has a side effect ({effect}); return its result instead, a program is pure")
     graph = _graph(closed.jaxpr, closed.consts, _Place([], ""))
     return graph, jax.tree.structure(tuple(example_inputs)), jax.tree.structure(shape)
-
-
-def bind(node: Node, inputs: Sequence[Any]) -> list[Any]:
-    """Apply a node to arrays with JAX itself; a scan runs its (possibly rewritten) body."""
-    if node.body is None:
-        result = node.primitive.bind(*inputs, **node.params)
-        return list(result) if node.primitive.multiple_results else [result]
-    return scan(node, inputs, lambda body, arguments: (evaluate(body, arguments), ()))[0]
-
-
-def scan(
-    node: Node, inputs: Sequence[Any], run: Callable[[Graph, Sequence[Any]], tuple[list[Any], Any]]
-) -> tuple[list[Any], Any]:
-    """Run a scan node; ``run(body, arguments)`` gives the body's results and anything else to stack over iterations."""
-    assert node.body is not None
-    body, fixed, carried = node.body, node.params["num_consts"], node.params["num_carry"]
-
-    def step(carry: Any, x: Any) -> tuple[Any, Any]:
-        results, extra = run(body, [*inputs[:fixed], *carry, *x])
-        return tuple(results[:carried]), (tuple(results[carried:]), extra)
-
-    init = tuple(jax.numpy.asarray(x) for x in inputs[fixed : fixed + carried])
-    carry, (stacked, extra) = jax.lax.scan(
-        step, init, tuple(inputs[fixed + carried :]), length=node.params["length"], reverse=node.params["reverse"]
-    )
-    return [*carry, *stacked], extra
-
-
-def evaluate(graph: Graph, inputs: Sequence[Any], watch: Callable[[Node, list[Any]], None] | None = None) -> list[Any]:
-    """Run the float graph with JAX; ``watch`` sees every node's results."""
-    env: dict[Var, Any] = dict(zip(graph.inputs, inputs, strict=True))
-
-    def read(operand: Operand) -> Any:
-        return env[operand] if isinstance(operand, Var) else operand
-
-    for node in graph.nodes:
-        outputs = bind(node, [read(x) for x in node.inputs])
-        if watch is not None:
-            watch(node, outputs)
-        env.update(zip(node.outputs, outputs, strict=True))
-    return [read(x) for x in graph.outputs]
-
-
-@contextlib.contextmanager
-def double_precision() -> Iterator[None]:
-    """A local 64-bit context on the CPU; nothing outside it changes."""
-    with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
-        yield
-
-
-def unfolded(fn: Callable[..., Any]) -> Any:
-    """``fn`` compiled, without what XLA does to constants: its compiler computes them one element at a time, for minutes."""
-    return jax.jit(fn, compiler_options={"xla_disable_hlo_passes": "constant_folding"})

@@ -18,9 +18,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from prover.lowering.passes.calibrate import Range
-from prover.lowering.passes.plan import RESULT_BITS
+from prover.lowering.passes.calibrate import RealRange
+from prover.lowering.passes.hints import RESULT_BITS, Within
 from rollup.errors import LoweringError
+from rollup.numbers import on_grid
 from rollup.types import DType
 
 MARGIN = 2.0
@@ -71,58 +72,59 @@ class Formats:
     def weight(self) -> DType:
         return DType.I8 if self.weight_bits == 8 else DType.I16
 
-    def by_row(self, observed: Range) -> bool:
+    def by_row(self, observed: RealRange) -> bool:
         """Whether a value gets a scale per row at run time, where products read its rows."""
-        return observed.wish.rows and observed.outlier > self.row_outlier
+        return observed.hint.rows and observed.outlier > self.row_outlier
 
-    def widened(self, observed: Range) -> bool:
+    def widened(self, observed: RealRange) -> bool:
         """Whether a value's magnitude is so far from its typical one that it gets more bits."""
-        return observed.wish.bits is None and not self.by_row(observed) and observed.outlier > self.outlier
+        return observed.hint.bits is None and not self.by_row(observed) and observed.outlier > self.outlier
 
-    def margin(self, observed: Range) -> float:
+    def margin(self, observed: RealRange) -> float:
         """What a calibrated magnitude is multiplied by before a format is chosen: more where bits are plenty."""
-        wide = self.widened(observed) or observed.wish.last or observed.wish.bits == RESULT_BITS
+        wide = self.widened(observed) or observed.hint.last or observed.hint.bits == RESULT_BITS
         return MARGIN * 2.0**TAIL_BITS if wide else MARGIN
 
-    def reach(self, observed: Range) -> float:
+    def reach(self, observed: RealRange) -> float:
         """The magnitude that a value's format holds: with its margin, and room for infinities."""
         margin = 1.0 if observed.drawn else self.margin(observed)
-        return max(observed.magnitude * margin, observed.wish.least) + observed.room
+        return max(observed.magnitude * margin, observed.hint.least) + observed.room
 
-    def value(self, observed: Range) -> Format:
+    def value(self, observed: RealRange) -> Format:
         """The format of a value that is stored."""
-        wish = observed.wish
-        if wish.unit and wish.costly:
+        hint = observed.hint
+        if hint.within is Within.UNIT and hint.costly:
             return Format(DType.I32, WIDE_BITS - 1, -(1 << WIDE_BITS), (1 << WIDE_BITS) - 1)
-        if wish.unit:
+        if hint.within is Within.UNIT:
             # A result may be 1 itself; what lies on the way may be a step less.
-            return Format(DType.I16, 14 if wish.fine else 15, DType.I16.min, DType.I16.max)
+            return Format(DType.I16, 14 if hint.fine else 15, DType.I16.min, DType.I16.max)
         magnitude = self.reach(observed)
         bits = 15
-        if wish.bits is not None:
-            bits = wish.bits
+        if hint.bits is not None:
+            bits = hint.bits
         elif self.by_row(observed):
             bits = ROW_BITS
-        elif self.widened(observed) or wish.last:
+        elif self.widened(observed) or hint.last:
             bits = WIDE_BITS + TAIL_BITS
-        elif wish.costly:
+        elif hint.costly:
             bits = WIDE_BITS
         if observed.magnitude and (observed.deep or magnitude >= 2.0 ** (bits + SCALE_LIMIT)):
             # Room for infinities, or for magnitudes that no scale reaches with fewer bits.
             bits = max(bits, ROW_BITS)
-        if wish.grid is not None:
-            bits = max(bits, min(WIDE_BITS, bits + wish.grid - scale_for(magnitude, bits)))
+        if hint.grid is not None:
+            bits = max(bits, min(WIDE_BITS, bits + hint.grid - scale_for(magnitude, bits)))
+        one = hint.within is Within.ONE
         if bits == 15:
-            scale = max(15, scale_for(magnitude, 15)) if wish.bounded else scale_for(magnitude, 15)
+            scale = max(15, scale_for(magnitude, 15)) if one else scale_for(magnitude, 15)
             return Format(DType.I16, scale, DType.I16.min, DType.I16.max)
         # Where all that is possible lies within 1, a value that is asked to be fine has room for it.
-        scale = bits if wish.bounded and wish.bits is not None else scale_for(magnitude, bits)
+        scale = bits if one and hint.bits is not None else scale_for(magnitude, bits)
         return Format(DType.I32, scale, -(1 << bits), (1 << bits) - 1)
 
-    def inputs(self, observed: Range) -> list[Format]:
+    def inputs(self, observed: RealRange) -> list[Format]:
         """Formats of an input, from coarse to fine: int16 unless as a value it would be widened, all of int32, int64."""
-        wish = replace(observed.wish, last=False, bits=None if observed.wish.exact else observed.wish.bits)
-        first = self.value(replace(observed, wish=wish))
+        hint = replace(observed.hint, last=False, bits=None if observed.hint.exact else observed.hint.bits)
+        first = self.value(replace(observed, hint=hint))
         magnitude = observed.magnitude * MARGIN + observed.room
         finer = [
             Format(dtype, scale_for(magnitude, bits), dtype.min, dtype.max)
@@ -131,7 +133,7 @@ class Formats:
         return finer if first.dtype is not DType.I16 else [first, *finer]
 
 
-def horizon(observed: Range) -> float:
+def horizon(observed: RealRange) -> float:
     """The magnitude from which a value is an infinity; infinite itself where the value holds none, or nobody asks."""
     return observed.magnitude * MARGIN + observed.room / 2 if observed.deep else math.inf
 
@@ -169,14 +171,13 @@ class Format:
     low: int
     high: int
 
-    def ends(self, observed: Range) -> tuple[int, int]:
+    def ends(self, observed: RealRange) -> tuple[int, int]:
         """The integers at which what is stored may have been cut; a step beyond the dtype where it certainly was not, or is meant.
 
         A function that is bounded by one loses a step at most where a format ends there; an infinity lies where the format ends.
         """
-        wish = observed.wish
-        bounded = wish.unit or wish.share or wish.bounded
-        meant = observed.drawn or (bounded and math.ldexp(1.0, self.scale) == self.high + 1)
+        hint = observed.hint
+        meant = observed.drawn or (hint.within is not Within.ANY and math.ldexp(1.0, self.scale) == self.high + 1)
         least, most = uncut(self.dtype)
         low = least if meant or -1 in observed.signs else self.low
         return low, most if meant or 1 in observed.signs else self.high
@@ -189,9 +190,8 @@ def uncut(dtype: DType) -> tuple[int, int]:
 
 def quantize(array: np.ndarray, scale: int, low: int, high: int) -> np.ndarray:
     """Round half to even to the grid 2^-scale and saturate; int64."""
-    with np.errstate(over="ignore"):
-        scaled = np.asarray(array, dtype=np.float64) * math.ldexp(1.0, scale)
-    return np.clip(np.rint(np.nan_to_num(scaled, nan=0.0)), low, high).astype(np.int64)
+    found: np.ndarray = np.clip(np.nan_to_num(on_grid(np.asarray(array), scale), nan=0.0), low, high).astype(np.int64)
+    return found
 
 
 def weight_steps(weights: np.ndarray, kept: int, dtype: DType) -> np.ndarray:

@@ -17,13 +17,15 @@ import numpy as np
 from prover import progress
 from prover.fidelity import FAR, Fidelity, fidelity_of
 from prover.lowering import keys
-from prover.lowering.capture import Graph, Var, capture
+from prover.lowering.capture import capture
 from prover.lowering.emit.builder import Builder
-from prover.lowering.emit.draft import Const, Tensor, View
+from prover.lowering.emit.lazy import Const
+from prover.lowering.emit.views import ProgramTensor, StridedView
 from prover.lowering.formats import Format, Formats, formats_named, is_real, uncut
+from prover.lowering.graph import FloatGraph, Var
 from prover.lowering.memory import give_back
 from prover.lowering.passes.balance import balanced
-from prover.lowering.passes.calibrate import Range, calibrate
+from prover.lowering.passes.calibrate import RealRange, calibrate
 from prover.lowering.passes.compensate import compensated
 from prover.lowering.passes.fold import fold
 from prover.lowering.passes.inputs import input_formats
@@ -126,7 +128,7 @@ class _Known:
     """What samples said, to lower a function once more: levels of its norms, ranges by number of the variable, formats of the inputs."""
 
     levels: list[np.ndarray | None]
-    ranges: list[Range]
+    ranges: list[RealRange]
     inputs: list[Format]
 
 
@@ -170,7 +172,9 @@ def _program(
     for var, form in zip(graph.inputs, known.inputs, strict=True):
         tensor = builder.add_input(form, int(np.prod(var.shape, dtype=np.int64)), is_real(var.dtype))
         types.append(TensorType(form.dtype, form.scale, var.shape))
-        view = View(tensor, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape))))
+        view = StridedView(
+            tensor, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape)))
+        )
         inputs.append(builder.loaded(view, var.shape, var.dtype, form.scale, ranges[var]))
     results = context.run(folded, inputs)
     outputs = [_output(context, item, operand) for item, operand in zip(results, graph.outputs, strict=True)]
@@ -192,8 +196,8 @@ def _program(
 
 
 def _observed(
-    graph: Graph, samples: Sequence[Sequence[Any]]
-) -> tuple[Graph, list[np.ndarray | None], dict[Var, Range]]:
+    graph: FloatGraph, samples: Sequence[Sequence[Any]]
+) -> tuple[FloatGraph, list[np.ndarray | None], dict[Var, RealRange]]:
     """The graph with its norms' groups at one level, these levels, and the range of every array."""
     extremes = roots(graph)
     ranges = calibrate(graph, samples, plan(graph), extremes)
@@ -211,8 +215,8 @@ def _finer(
     program: Program,
     known: _Known,
     allowed: float,
-) -> list[Range] | None:
-    """The ranges with a wish for more bits wherever rounding costs the results more than is ``allowed``; None if it does nowhere.
+) -> list[RealRange] | None:
+    """The ranges with a hint for more bits wherever rounding costs the results more than is ``allowed``; None if it does nowhere.
 
     ``allowed``: root mean square of what all rounding that is left may change, of a result's range.
     """
@@ -237,11 +241,11 @@ def _finer(
         if sum(costs[other] for other in dearest[at:]) <= allowed**2:
             break
         observed = found[numbers[var]]
-        found[numbers[var]] = replace(observed, wish=replace(observed.wish, costly=True))
+        found[numbers[var]] = replace(observed, hint=replace(observed.hint, costly=True))
     return None if found == known.ranges else found
 
 
-def _flat(sample: Any, tree: Any, graph: Graph) -> list[Any]:
+def _flat(sample: Any, tree: Any, graph: FloatGraph) -> list[Any]:
     """A calibration sample's arrays, checked against the example inputs."""
     if not isinstance(sample, tuple):
         raise LoweringError(
@@ -274,22 +278,22 @@ def _cast(leaf: Any, var: Var, number: int) -> np.ndarray:
     return cast
 
 
-def _output(context: Context, item: Item, operand: Any, copy: bool = False) -> tuple[Tensor, TensorType]:
+def _output(context: Context, item: Item, operand: Any, copy: bool = False) -> tuple[ProgramTensor, TensorType]:
     """An output in memory, row-major: its tensor and its type. ``copy``: whether it gets an op of its own in any case."""
     context.builder.where = "output"
-    draft = context.drafted(item, operand.dtype)
-    if isinstance(item, Const) or draft.as_view() is None:
-        draft = context.builder.materialised(draft if draft.order is None else replace(draft, order=None, memo={}))
-    view = draft.as_view()
+    lazy = context.lazy_op(item, operand.dtype)
+    if isinstance(item, Const) or lazy.as_view() is None:
+        lazy = context.builder.materialised(lazy if lazy.order is None else replace(lazy, order=None, memo={}))
+    view = lazy.as_view()
     assert view is not None
-    if copy or view.tensor.root is not None or not view.row_major(draft.shape):
-        draft = copied(context, draft)
-        view = draft.as_view()
+    if copy or view.tensor.root is not None or not view.row_major(lazy.shape):
+        lazy = copied(context, lazy)
+        view = lazy.as_view()
         assert view is not None
-    return view.tensor, TensorType(view.tensor.dtype, draft.scale, draft.shape)
+    return view.tensor, TensorType(view.tensor.dtype, lazy.scale, lazy.shape)
 
 
-def _ends(tensor: Tensor) -> tuple[int, int] | None:
+def _ends(tensor: ProgramTensor) -> tuple[int, int] | None:
     """Where an output's format ends, as an interface says it of reals: nothing where that is its dtype's ends."""
     low, high = tensor.ends or uncut(tensor.dtype)
     found = max(low, DType.I64.min), min(high, DType.I64.max)

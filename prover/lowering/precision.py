@@ -16,13 +16,14 @@ import numpy as np
 
 from prover.executor import Executor
 from prover.lowering import keys
-from prover.lowering.capture import Graph, Var, bind, capture, scan
+from prover.lowering.capture import capture
+from prover.lowering.graph import FloatGraph, Var, bind, scan
 from prover.lowering.passes.simplify import simplified
-from prover.saturation import reached
 from rollup.errors import LoweringError
 from rollup.form.affine import producers, reads
 from rollup.form.ops import Constant
 from rollup.form.program import Program
+from rollup.numbers import reached
 
 Array = np.ndarray
 
@@ -108,7 +109,7 @@ class _Pair:
         return moved.reshape(-1)
 
 
-def pairs(program: Program, graph: Graph) -> list[_Pair | None]:
+def pairs(program: Program, graph: FloatGraph) -> list[_Pair | None]:
     """By descriptor what its values stand for; raises LoweringError if the metadata say nothing that fits the graph."""
     given, every = program.meta.get("stands"), graph.variables()
     if not isinstance(given, list) or len(given) != len(program.ops):
@@ -185,7 +186,7 @@ def _scale(program: Program, descriptor: int) -> int:
     return int(program.meta["scales"][descriptor])
 
 
-def computed(graph: Graph, inputs: Sequence[Array], wanted: set[Var]) -> Iterator[tuple[Var, Array]]:
+def computed(graph: FloatGraph, inputs: Sequence[Array], wanted: set[Var]) -> Iterator[tuple[Var, Array]]:
     """The arrays that are ``wanted``, as JAX computes them one primitive after the other; those of a loop's body with the iterations in
     front, in the order of execution.
     """
@@ -212,7 +213,7 @@ def _looped(node: Any, arguments: Sequence[Any], wanted: set[Var]) -> tuple[list
     """A loop's results, and what is wanted of its body over all iterations."""
     found: list[Var] = []
 
-    def run(body: Graph, given: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    def run(body: FloatGraph, given: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         env: dict[Var, Any] = dict(zip(body.inputs, given, strict=True))
         seen: dict[Var, Any] = {}
         for inner in body.nodes:

@@ -121,14 +121,14 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Cost:
+class ProgramCost:
     """What a program costs whoever runs and defends it: bytes of its trace, and multiply-adds weighted by their width."""
 
     trace_bytes: int
     work: int
 
     @classmethod
-    def of(cls, program: Program) -> Cost:
+    def of(cls, program: Program) -> ProgramCost:
         return cls(trace_bytes(program), sum(_work(program)))
 
 
@@ -139,7 +139,7 @@ def _work(program: Program) -> Iterator[int]:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class FormatTrial:
     """Formats that were tried: what they cost, what they reached on the calibration samples, and whether it was enough."""
 
     formats: str
@@ -161,7 +161,7 @@ class Choice:
 
     model: Model
     fidelity: Fidelity
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[FormatTrial, ...]
 
 
 def choose(
@@ -176,18 +176,18 @@ def choose(
     decides. Raises LoweringError, naming the best that was reached, if none meets the target.
     """
     target.check(fn, calibration[0])
-    attempts: list[Attempt] = []
+    attempts: list[FormatTrial] = []
     known: dict[ModelId, float] = {}
     for name in candidates:
         model = lower(fn, *calibration[0], formats=name, calibration=calibration)
-        cost, identity = Cost.of(model.program), model.program.id
+        cost, identity = ProgramCost.of(model.program), model.program.id
         if identity in known:
             # Nothing lies between the two factors: the same program again, which did not meet the target.
-            attempts.append(Attempt(name, cost.trace_bytes, cost.work, known[identity], False))
+            attempts.append(FormatTrial(name, cost.trace_bytes, cost.work, known[identity], False))
             continue
         fidelity = measured(model, calibration)
         reached = known[identity] = target.reached(fidelity)
-        attempts.append(Attempt(name, cost.trace_bytes, cost.work, reached, target.met(reached)))
+        attempts.append(FormatTrial(name, cost.trace_bytes, cost.work, reached, target.met(reached)))
         if attempts[-1].met:
             return Choice(model, fidelity, tuple(attempts))
         del model

@@ -11,42 +11,42 @@ from typing import Any
 import numpy as np
 from onnx import FunctionProto, NodeProto, defs, helper
 
-from prover.onnx.ir import Function, Graph, Reference, Step
+from prover.onnx.ir import AttributeReference, OnnxFunction, OnnxGraph, OnnxStep
 from prover.onnx.parse import Parser, domain_of, schema_of
-from prover.onnx.tensors import DTYPES, FAILURES, Reader
+from prover.onnx.tensors import DTYPES, FAILURES, FileReader
 from rollup.errors import LoweringError
 
 _CODES = {dtype: code for code, dtype in DTYPES.items()}
 
 
-def bound(graph: Graph, attributes: Mapping[str, Any]) -> Graph:
+def bound(graph: OnnxGraph, attributes: Mapping[str, Any]) -> OnnxGraph:
     """A function's body with references to attributes replaced; what the caller leaves out is absent there, too."""
     return replace(graph, steps=tuple(_bound(step, attributes) for step in graph.steps))
 
 
-def _bound(step: Step, attributes: Mapping[str, Any]) -> Step:
-    if not any(isinstance(value, (Reference, Graph)) for value in step.attributes.values()):
+def _bound(step: OnnxStep, attributes: Mapping[str, Any]) -> OnnxStep:
+    if not any(isinstance(value, (AttributeReference, OnnxGraph)) for value in step.attributes.values()):
         return step
     own: dict[str, Any] = {}
     for name, value in step.attributes.items():
-        if isinstance(value, Graph):
+        if isinstance(value, OnnxGraph):
             own[name] = bound(value, attributes)
-        elif not isinstance(value, Reference):
+        elif not isinstance(value, AttributeReference):
             own[name] = value
         elif value.name in attributes:
             own[name] = attributes[value.name]
     return replace(step, attributes=own)
 
 
-def parsed(proto: FunctionProto) -> Function:
+def parsed(proto: FunctionProto) -> OnnxFunction:
     """One of the standard's bodies, or a local function."""
     opsets = {"": defs.onnx_opset_version()}
     opsets.update({domain_of(entry.domain): entry.version for entry in proto.opset_import})
-    return Parser(Reader(Path()), opsets, frozenset()).function(proto)
+    return Parser(FileReader(Path()), opsets, frozenset()).function(proto)
 
 
 @lru_cache(maxsize=256)
-def _plain(op: str, opset: int, domain: str) -> Function | None:
+def _plain(op: str, opset: int, domain: str) -> OnnxFunction | None:
     schema = schema_of(op, opset, domain)
     versions = [v for v in schema.function_opset_versions if v <= opset] if schema is not None else []
     if not versions:
@@ -60,7 +60,7 @@ def _bytes(body: Any) -> bytes:
     return body if isinstance(body, bytes) else body.SerializeToString()
 
 
-def _with_defaults(function: Function, schema: Any) -> Function:
+def _with_defaults(function: OnnxFunction, schema: Any) -> OnnxFunction:
     defaults = {
         name: helper.get_attribute_value(declared.default_value)
         for name, declared in schema.attributes.items()
@@ -70,7 +70,7 @@ def _with_defaults(function: Function, schema: Any) -> Function:
     return replace(function, defaults={**texts, **function.defaults})
 
 
-def standard_body(step: Step, operands: Sequence[Any]) -> Function | None:
+def standard_body(step: OnnxStep, operands: Sequence[Any]) -> OnnxFunction | None:
     """The body that the standard gives an op of these operands, or None."""
     schema = schema_of(step.op, step.opset, step.domain)
     if schema is None:
@@ -91,14 +91,14 @@ def standard_body(step: Step, operands: Sequence[Any]) -> Function | None:
         raise LoweringError(f"{step} does not fit its inputs: {' '.join(str(error).split())[:300]}") from error
 
 
-def _made(schema: Any, version: int, step: Step, types: list[bytes]) -> Function | None:
+def _made(schema: Any, version: int, step: OnnxStep, types: list[bytes]) -> OnnxFunction | None:
     raw = schema.get_context_dependent_function_with_opset_version(version, _resolved(step), types)
     proto = FunctionProto()
     proto.ParseFromString(_bytes(raw))
     return _with_defaults(parsed(proto), schema) if proto.node else None
 
 
-def _resolved(step: Step) -> bytes:
+def _resolved(step: OnnxStep) -> bytes:
     """The serialised node with the values of its caller's attributes."""
     node = NodeProto()
     node.ParseFromString(step.raw)

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 from prover.onnx.functions import bound, standard_body
-from prover.onnx.ir import Function, Graph, Step
-from prover.onnx.node import MOST_ELEMENTS, NeedsConstant, Node, Value, is_static, rule_of
+from prover.onnx.ir import OnnxFunction, OnnxGraph, OnnxStep
+from prover.onnx.node import MOST_ELEMENTS, NeedsConstant, OnnxNode, Value, is_static, rule_of
 from prover.onnx.scope import OUT_OF_SCOPE
 from prover.onnx.tensors import FAILURES
 from rollup.errors import LoweringError, TouchstoneError, UnsupportedError
@@ -50,7 +50,7 @@ class Scope:
 class Walk:
     """One trace of a model. ``sources``: for every value of the main graph, the inputs that it depends on."""
 
-    functions: Mapping[tuple[str, str], Function]
+    functions: Mapping[tuple[str, str], OnnxFunction]
     weights: int
     """Bytes."""
     sources: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Walk:
     scope: Scope = field(default_factory=lambda: Scope({}))
     current: frozenset[str] = frozenset()
 
-    def run(self, graph: Graph, inputs: Sequence[Value | None], outer: Scope | None = None) -> list[Value]:
+    def run(self, graph: OnnxGraph, inputs: Sequence[Value | None], outer: Scope | None = None) -> list[Value]:
         """Evaluate a graph on its inputs; subgraphs see the names of ``outer``."""
         if len(inputs) > len(graph.inputs):
             raise LoweringError(f"a body with {len(graph.inputs)} inputs is given {len(inputs)}")
@@ -78,7 +78,7 @@ class Walk:
         finally:
             self.scope = before
 
-    def _step(self, step: Step, scope: Scope) -> None:
+    def _step(self, step: OnnxStep, scope: Scope) -> None:
         self.spend(step, 1)
         operands = tuple(scope.find(name) for name in step.inputs)
         if self.depth == 0:
@@ -101,23 +101,23 @@ class Walk:
                         f"{step} gives a value of shape {list(shape)}; a value has at most {MOST_ELEMENTS} elements"
                     )
 
-    def spend(self, step: Step, count: int) -> None:
+    def spend(self, step: OnnxStep, count: int) -> None:
         """Raise LoweringError when a trace applies too many ops: loops in loops and functions in functions multiply."""
         self.ask(step, count)
         self.steps += count
 
-    def ask(self, step: Step, count: int) -> None:
+    def ask(self, step: OnnxStep, count: int) -> None:
         """Raise LoweringError if so many more would be too many."""
         if self.steps + count > MOST_STEPS:
             raise LoweringError(f"{step}: more than {MOST_STEPS} ops are applied; loops of this length are refused")
 
-    def apply(self, step: Step, operands: tuple[Value | None, ...]) -> list[Value]:
+    def apply(self, step: OnnxStep, operands: tuple[Value | None, ...]) -> list[Value]:
         """The outputs of a step: by its rule, or by the body that the file or the standard gives."""
         local = self.functions.get((step.domain, step.op))
         if local is not None:
             return self.call(step, local, operands)
         present = [x for x in operands if x is not None]
-        node = Node(step, operands, all(is_static(x) for x in present) and _small(step, present), self)
+        node = OnnxNode(step, operands, all(is_static(x) for x in present) and _small(step, present), self)
         found = rule_of(step.domain, step.op, step.opset)
         reason = OUT_OF_SCOPE.get((step.domain, step.op))
         if reason is not None:
@@ -137,7 +137,7 @@ class Walk:
             raise LoweringError(f"{step}: the constants of the file fold to {self.folded} bytes, which is too much")
         return results
 
-    def call(self, step: Step, function: Function, operands: tuple[Value | None, ...]) -> list[Value]:
+    def call(self, step: OnnxStep, function: OnnxFunction, operands: tuple[Value | None, ...]) -> list[Value]:
         """Inline a function: its own scope, its attributes bound to the caller's."""
         if self.depth >= DEEPEST:
             raise LoweringError(f"{step}: functions call each other more than {DEEPEST} deep")
@@ -149,7 +149,7 @@ class Walk:
         finally:
             self.depth -= 1
 
-    def branch(self, graph: Graph, inputs: Sequence[Value | None]) -> list[Value]:
+    def branch(self, graph: OnnxGraph, inputs: Sequence[Value | None]) -> list[Value]:
         """Evaluate a subgraph of the step at hand."""
         self.depth += 1
         try:
@@ -157,7 +157,7 @@ class Walk:
         finally:
             self.depth -= 1
 
-    def needs_constant(self, step: Step, name: str) -> NeedsConstant:
+    def needs_constant(self, step: OnnxStep, name: str) -> NeedsConstant:
         """The error about an operand that must be known while tracing."""
         inputs = tuple(sorted(self.sources.get(name, frozenset()) if self.depth == 0 else self.current))
         told = ", ".join(repr(x) for x in inputs) or "the inputs"
@@ -168,7 +168,7 @@ class Walk:
         )
 
 
-def _small(step: Step, operands: Sequence[Value]) -> bool:
+def _small(step: OnnxStep, operands: Sequence[Value]) -> bool:
     """Whether folding is bounded: no op that does not ask first makes more than all pairs of its operands' elements."""
     sizes = [max(1, x.size) for x in operands]
     return bool((sum(sizes) if step.op == "Concat" else math.prod(sizes)) <= MOST_ELEMENTS)

@@ -12,7 +12,7 @@ from prover.onnx.tensors import Array
 
 
 @dataclass(frozen=True)
-class Port:
+class OnnxPort:
     """An input or output of a model: ``shape`` has sizes, and names (str) of dimensions that take the arrays' sizes; None: any rank."""
 
     name: str
@@ -21,14 +21,14 @@ class Port:
 
 
 @dataclass(frozen=True)
-class Reference:
+class AttributeReference:
     """An attribute inside a function's body that takes the value of the caller's attribute ``name``."""
 
     name: str
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class OnnxStep:
     """One application of an op. ``opset``: version of its domain; ``raw``: the serialised node if its body depends on it."""
 
     op: str
@@ -45,18 +45,18 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Graph:
+class OnnxGraph:
     """Steps in topological order; ``constants`` are its initialisers."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     constants: Mapping[str, Array]
-    steps: tuple[Step, ...]
+    steps: tuple[OnnxStep, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Function:
+class OnnxFunction:
     """A body that is used like an op. ``defaults``: of its attributes."""
 
-    body: Graph
+    body: OnnxGraph
     defaults: Mapping[str, Any]

@@ -19,10 +19,10 @@ import prover.onnx.rules  # noqa: F401  (fills the table)
 from prover.onnx import wire
 from prover.onnx.functions import parsed
 from prover.onnx.graph import Walk
-from prover.onnx.ir import Function, Graph, Port, Step
+from prover.onnx.ir import OnnxFunction, OnnxGraph, OnnxPort, OnnxStep
 from prover.onnx.node import canonical
 from prover.onnx.parse import OLDEST_OPSET, Parser, domain_of, port_of
-from prover.onnx.tensors import FAILURES, Array, Reader
+from prover.onnx.tensors import FAILURES, Array, FileReader
 from rollup.errors import LoweringError, UnsupportedError
 
 LOG = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ MOST_FILE_BYTES = 1 << 31
 ZIPPED = ("ai.onnx.ml", "ZipMap")
 
 
-def left_out(step: Step) -> str:
+def left_out(step: OnnxStep) -> str:
     """What to tell about a ZipMap: its output is a tensor here."""
     classes = step.attributes.get("classlabels_int64s") or step.attributes.get("classlabels_strings") or ()
     told = ", ".join(map(str, classes[:20])) + (", ..." if len(classes) > 20 else "")
@@ -53,10 +53,10 @@ class OnnxModel:
     """
 
     name: str
-    graph: Graph
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
-    functions: Mapping[tuple[str, str], Function]
+    graph: OnnxGraph
+    inputs: tuple[OnnxPort, ...]
+    outputs: tuple[OnnxPort, ...]
+    functions: Mapping[tuple[str, str], OnnxFunction]
     constants: Mapping[str, Array] = field(default_factory=dict)
     """Inputs that were fixed."""
 
@@ -121,7 +121,7 @@ class OnnxModel:
             checked.append(jnp.asarray(given, dtype))
         return checked
 
-    def _fits(self, port: Port, shape: tuple[int, ...], sizes: dict[str, tuple[int, str]]) -> None:
+    def _fits(self, port: OnnxPort, shape: tuple[int, ...], sizes: dict[str, tuple[int, str]]) -> None:
         what = f"{self.name}: input {port.name!r}"
         if port.shape is None:
             return
@@ -192,7 +192,7 @@ def _model(proto: Any, name: str, folder: Path) -> OnnxModel:
     functions = {}
     for key, function in zip(keys, proto.functions, strict=True):
         functions[key] = parsed(function)
-    graph = Parser(Reader(folder), opsets, frozenset(keys)).graph(proto.graph, ChainMap(), "the graph")
+    graph = Parser(FileReader(folder), opsets, frozenset(keys)).graph(proto.graph, ChainMap(), "the graph")
     inputs = tuple(port_of(v) for v in proto.graph.input if v.name not in graph.constants)
     zipped = {name: step for step in graph.steps if (step.domain, step.op) == ZIPPED for name in step.outputs}
     outputs = tuple(port_of(v, v.name in zipped) for v in proto.graph.output)

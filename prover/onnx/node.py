@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prover.onnx.ir import Step
+from prover.onnx.ir import OnnxStep
 from prover.onnx.parse import schema_of
 from prover.onnx.tensors import Array
 from rollup.errors import LoweringError, UnsupportedError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Value = Any
 """A numpy array (static: known while tracing) or a JAX array."""
 
-Rule = Callable[["Node"], Any]
+Rule = Callable[["OnnxNode"], Any]
 
 MOST_ELEMENTS = 1 << 28
 """Of one value; a file of a few bytes can ask for any size."""
@@ -73,10 +73,10 @@ def canonical(dtype: Any) -> np.dtype[Any]:
 
 
 @dataclass(frozen=True, eq=False)
-class Node:
+class OnnxNode:
     """A step with its operands. ``static``: all of them are numpy arrays, and so should the results be."""
 
-    step: Step
+    step: OnnxStep
     operands: tuple[Value | None, ...]
     static: bool
     walk: Walk

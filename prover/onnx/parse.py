@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 from onnx import AttributeProto
 
-from prover.onnx.ir import Function, Graph, Port, Reference, Step
+from prover.onnx.ir import AttributeReference, OnnxFunction, OnnxGraph, OnnxPort, OnnxStep
 from prover.onnx.scope import OUT_OF_SCOPE
-from prover.onnx.tensors import Array, Reader, dtype_of
+from prover.onnx.tensors import Array, FileReader, dtype_of
 from rollup.errors import LoweringError, UnsupportedError
 
 OLDEST_OPSET = 6
@@ -71,11 +71,11 @@ def schema_of(op: str, opset: int, domain: str) -> Any:
 class Parser:
     """Parses the graphs of one file."""
 
-    reader: Reader
+    reader: FileReader
     opsets: Mapping[str, int]
     functions: frozenset[tuple[str, str]]
 
-    def graph(self, proto: Any, outer: Names, where: str) -> Graph:
+    def graph(self, proto: Any, outer: Names, where: str) -> OnnxGraph:
         """A graph whose nodes may read the names of ``outer``, too. Raises LoweringError naming the offending thing."""
         if proto.sparse_initializer:
             raise UnsupportedError(f"{where} has sparse initialisers, which are out of scope; store dense ones")
@@ -92,18 +92,18 @@ class Parser:
             if name not in known and name not in outer:
                 raise LoweringError(f"{where} has the output {name!r}, which nothing computes")
         _infinities(constants, steps)
-        return Graph(tuple(inputs), tuple(outputs), constants, steps)
+        return OnnxGraph(tuple(inputs), tuple(outputs), constants, steps)
 
-    def function(self, proto: Any) -> Function:
+    def function(self, proto: Any) -> OnnxFunction:
         """A local function, or the body of one that the standard defines."""
         where = f"function {proto.name!r}"
         defaults = {a.name: self._value(a, where, ChainMap()) for a in proto.attribute_proto}
         steps = self._ordered(proto.node, set(proto.input), list(proto.input), ChainMap(), where)
-        return Function(Graph(tuple(proto.input), tuple(proto.output), {}, steps), defaults)
+        return OnnxFunction(OnnxGraph(tuple(proto.input), tuple(proto.output), {}, steps), defaults)
 
     def _ordered(
         self, protos: Iterable[Any], known: set[str], inputs: list[str], outer: Names, where: str
-    ) -> tuple[Step, ...]:
+    ) -> tuple[OnnxStep, ...]:
         """Steps, each after those whose outputs it reads (also in its subgraphs)."""
         nodes = list(protos)
         if len(set(inputs)) != len(inputs):
@@ -126,7 +126,7 @@ class Parser:
         scope = outer.new_child(dict.fromkeys((*known, *maker), True))
         return tuple(self._step(nodes[number], number, scope) for number in order)
 
-    def _step(self, node: Any, number: int, scope: Names) -> Step:
+    def _step(self, node: Any, number: int, scope: Names) -> OnnxStep:
         domain = domain_of(node.domain)
         label = _label(node, number)
         opset = self.opsets.get(domain)
@@ -135,7 +135,7 @@ class Parser:
         schema = None if (domain, node.op_type) in self.functions else schema_of(node.op_type, opset, domain)
         where = f"node {label!r} ({node.op_type}, opset {opset})"
         if (domain, node.op_type) in OUT_OF_SCOPE:
-            return Step(node.op_type, domain, opset, label, tuple(node.input), tuple(node.output), {}, b"")
+            return OnnxStep(node.op_type, domain, opset, label, tuple(node.input), tuple(node.output), {}, b"")
         if schema is not None and opset < OLDEST_OPSET and not domain:
             later = schema_of(node.op_type, OLDEST_OPSET, domain)
             if later is None or later.since_version != schema.since_version:
@@ -152,13 +152,13 @@ class Parser:
         raw = b""
         if schema is not None and schema.has_context_dependent_function:
             raw = node.SerializeToString()
-        return Step(node.op_type, domain, opset, label, tuple(node.input), tuple(node.output), attributes, raw)
+        return OnnxStep(node.op_type, domain, opset, label, tuple(node.input), tuple(node.output), attributes, raw)
 
     def _value(self, attribute: Any, where: str, scope: Names) -> Any:
-        """A Python value: int, float, str, a tuple of them, an array, a Graph, or a Reference."""
+        """A Python value: int, float, str, a tuple of them, an array, an OnnxGraph, or an AttributeReference."""
         kind, name = attribute.type, attribute.name
         if attribute.ref_attr_name:
-            return Reference(attribute.ref_attr_name)
+            return AttributeReference(attribute.ref_attr_name)
         if kind == AttributeProto.INT:
             return int(attribute.i)
         if kind == AttributeProto.FLOAT:
@@ -243,7 +243,7 @@ def _check_counts(node: Any, schema: Any, attributes: Mapping[str, Any], where: 
             raise LoweringError(f"{where} lacks its input {formal.name!r}")
 
 
-def _infinities(constants: Mapping[str, Array], steps: Iterable[Step]) -> None:
+def _infinities(constants: Mapping[str, Array], steps: Iterable[OnnxStep]) -> None:
     """Infinite masks, bounds and entries of tables have a meaning, infinite weights have none."""
     infinite = {
         name: array for name, array in constants.items() if array.dtype.kind not in "iub" and np.isinf(array).any()
@@ -264,11 +264,11 @@ def _infinities(constants: Mapping[str, Array], steps: Iterable[Step]) -> None:
                 )
 
 
-def port_of(value: Any, zipped: bool = False) -> Port:
+def port_of(value: Any, zipped: bool = False) -> OnnxPort:
     """An input or output as the file declares it; ``zipped``: an output of ZipMap. Raises UnsupportedError for what is no tensor."""
     what = f"{value.name!r}"
     if zipped:
-        return Port(value.name, None, None)
+        return OnnxPort(value.name, None, None)
     kind = value.type.WhichOneof("value")
     if kind not in (None, "tensor_type"):
         raise UnsupportedError(
@@ -277,9 +277,9 @@ def port_of(value: Any, zipped: bool = False) -> Port:
     tensor = value.type.tensor_type
     dtype = dtype_of(tensor.elem_type, what) if kind is not None and tensor.elem_type else None
     if not tensor.HasField("shape"):
-        return Port(value.name, dtype, None)
+        return OnnxPort(value.name, dtype, None)
     shape: list[int | str] = []
     for dim in tensor.shape.dim:
         fixed = dim.HasField("dim_value") and dim.dim_value >= 0
         shape.append(int(dim.dim_value) if fixed else dim.dim_param or "?")
-    return Port(value.name, dtype, tuple(shape))
+    return OnnxPort(value.name, dtype, tuple(shape))

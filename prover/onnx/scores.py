@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prover.onnx.node import Node, canonical
+from prover.onnx.node import OnnxNode, canonical
 from prover.onnx.tensors import Array
 
 TRANSFORMS = ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT")
@@ -18,7 +18,7 @@ TINY = 1e-7
 """Magnitude up to which a score counts as zero for SOFTMAX_ZERO."""
 
 
-def rows_of(node: Node) -> Any:
+def rows_of(node: OnnxNode) -> Any:
     """The input as floats (rows, features), in its own width."""
     x = jnp.asarray(node[0])
     if x.ndim not in (1, 2):
@@ -27,7 +27,7 @@ def rows_of(node: Node) -> Any:
     return x.astype(jnp.float32) if x.dtype.kind in "iub" else x
 
 
-def transform_of(node: Node) -> str:
+def transform_of(node: OnnxNode) -> str:
     """The post transform by name."""
     kind = node.attribute("post_transform", "NONE")
     if isinstance(kind, int):
@@ -72,7 +72,7 @@ def two_sided(score: Any, kind: str, within_unit: bool) -> Any:
     return jnp.concatenate([-score, score], axis=-1)
 
 
-def labels_of(node: Node, *names: str) -> Array:
+def labels_of(node: OnnxNode, *names: str) -> Array:
     """The class labels: integers. Raises UnsupportedError for strings, saying how to export numbers."""
     if node.attribute("classlabels_strings"):
         raise node.unsupported(
@@ -85,7 +85,7 @@ def labels_of(node: Node, *names: str) -> Array:
     return np.asarray(labels, np.int64)
 
 
-def labelled(node: Node, place: Any, labels: Array) -> Any:
+def labelled(node: OnnxNode, place: Any, labels: Array) -> Any:
     """The labels at these places of the class list."""
     dtype = canonical(np.int64)
     if np.array_equal(labels, np.arange(len(labels))):

@@ -79,7 +79,7 @@ def has_nan(array: Array) -> bool:
 
 
 @dataclass
-class Reader:
+class FileReader:
     """Reads the tensors of one model file that lies in ``folder``; counts their bytes."""
 
     folder: Path

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prover.onnx.node import Node
+from prover.onnx.node import OnnxNode
 from prover.onnx.tensors import Array
 
 MODES = ("LEQ", "LT", "GTE", "GT", "EQ", "NEQ", "MEMBER")
@@ -49,7 +49,7 @@ class Ensemble:
         return len(self.features)
 
 
-def _lists(node: Node, names: Sequence[str], count: int | None = None) -> list[Array]:
+def _lists(node: OnnxNode, names: Sequence[str], count: int | None = None) -> list[Array]:
     """Attributes as arrays of one length. Raises LoweringError naming the one that is missing or too short."""
     found: list[Array] = []
     for name in names:
@@ -68,7 +68,7 @@ def _lists(node: Node, names: Sequence[str], count: int | None = None) -> list[A
     return found
 
 
-def _checked(node: Node, splits: Array, weights: Array, features: Array, width: int) -> None:
+def _checked(node: OnnxNode, splits: Array, weights: Array, features: Array, width: int) -> None:
     if np.isnan(splits).any() or np.isnan(weights).any() or np.isinf(weights).any():
         raise node.error("a split is NaN, or a weight is not finite; export the model again")
     if features.size and (features.min() < 0 or features.max() >= width):
@@ -76,7 +76,7 @@ def _checked(node: Node, splits: Array, weights: Array, features: Array, width: 
         raise node.error(f"a node looks at feature {wrong} of an input with {width}")
 
 
-def classical(node: Node, kind: str, width: int) -> Ensemble:
+def classical(node: OnnxNode, kind: str, width: int) -> Ensemble:
     """The trees of TreeEnsembleClassifier (``kind`` "class") or TreeEnsembleRegressor ("target"); ``width``: features of the input."""
     integers = ("nodes_treeids", "nodes_nodeids", "nodes_featureids", "nodes_truenodeids", "nodes_falsenodeids")
     trees, ids, features, yes, no = _lists(node, integers)
@@ -115,7 +115,7 @@ def classical(node: Node, kind: str, width: int) -> Ensemble:
     return _numbered(node, names, features, splits, children, roots, (at, targets, weights), [])
 
 
-def _weights(node: Node, kind: str, place: dict[tuple[int, int], int], inner: Array) -> tuple[Array, Array, Array]:
+def _weights(node: OnnxNode, kind: str, place: dict[tuple[int, int], int], inner: Array) -> tuple[Array, Array, Array]:
     """(node, target, weight) of every weight of a leaf; weights of other nodes count for nothing."""
     prefix = kind
     owner, ids, targets, weights = _lists(
@@ -131,7 +131,7 @@ def _weights(node: Node, kind: str, place: dict[tuple[int, int], int], inner: Ar
     return at[kept], targets[kept], weights[kept]
 
 
-def general(node: Node, width: int) -> Ensemble:
+def general(node: OnnxNode, width: int) -> Ensemble:
     """The trees of TreeEnsemble (operator set 5): decisions and leaves have lists of their own."""
     features, yes, no, yes_leaf, no_leaf = _lists(
         node,
@@ -163,7 +163,7 @@ def general(node: Node, width: int) -> Ensemble:
     return _numbered(node, names, padded[0], padded[1], children, roots, (at, targets, weights), sets)
 
 
-def _sets(node: Node, count: int) -> list[Array]:
+def _sets(node: OnnxNode, count: int) -> list[Array]:
     """The sets of the MEMBER nodes, in order: each ends with a NaN."""
     values = node.attribute("membership_values")
     values = np.zeros(0, np.float32) if values is None else np.asarray(values).reshape(-1)
@@ -178,7 +178,7 @@ def _sets(node: Node, count: int) -> list[Array]:
 
 
 def _numbered(
-    node: Node,
+    node: OnnxNode,
     names: Array,
     features: Array,
     splits: Array,
@@ -217,7 +217,7 @@ def _numbered(
     )
 
 
-def _owners(node: Node, children: Array, roots: Array, leaves: Array) -> tuple[Array, int]:
+def _owners(node: OnnxNode, children: Array, roots: Array, leaves: Array) -> tuple[Array, int]:
     """(every node's tree, counted from the first; decisions on the longest way). No decision is reached twice."""
     owner = np.full(len(children), -1, np.int64)
     level, own, depth = np.asarray(roots), np.arange(len(roots)), 0

@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 from prover.service.archive import Archive
 from prover.service.numbers import list_of
 from prover.service.traces import trace_routes
-from prover.service.worker import Held, Worker
+from prover.service.worker import InferenceWorker, LoadedModel
 from rollup.documents.claims import SignedClaim
 from rollup.documents.inference import InferRequest, SignedInference
 from rollup.documents.models import HeldModel, HeldModels, TensorView, policy_name
@@ -33,7 +33,7 @@ class ProverRequest(InferRequest):
 
 
 def prover_app(
-    worker: Worker, archive: Archive, health: Health, token: str | None, limits: WebLimits | None = None
+    worker: InferenceWorker, archive: Archive, health: Health, token: str | None, limits: WebLimits | None = None
 ) -> FastAPI:
     """The app. Without a ``token`` nobody may ask for an inference."""
     app = create_app(
@@ -87,7 +87,7 @@ def authorize(authorization: str | None, token: str | None) -> None:
         raise Problem(401, "unauthorized", "Not allowed", detail, {"www-authenticate": "Bearer"})
 
 
-def listed(held: Held) -> HeldModel:
+def listed(held: LoadedModel) -> HeldModel:
     """A model in the API's words."""
     header, interface = held.model.program.header, held.model.program.interface
     return HeldModel(

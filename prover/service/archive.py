@@ -12,8 +12,8 @@ from threading import Lock
 
 from cachetools import FIFOCache, LRUCache
 
-from prover.claims import Made
-from prover.trace import Trace
+from prover.claims import MadeClaim
+from prover.trace import ExecutionTrace
 from rollup.claim import NO_ROOT, ClaimId
 from rollup.errors import TouchstoneError
 from rollup.service.limits import busy
@@ -32,7 +32,7 @@ _log = logger("touchstone.prover")
 
 
 @dataclass(frozen=True)
-class Source:
+class TraceSource:
     """What a trace is derived from: a claim's model and its input bytes."""
 
     claim_id: ClaimId
@@ -63,8 +63,8 @@ class Archive:
 
     def __init__(
         self,
-        derive: Callable[[ModelId, bytes], Trace],
-        find: Callable[[Root], list[Source]] = lambda root: [],
+        derive: Callable[[ModelId, bytes], ExecutionTrace],
+        find: Callable[[Root], list[TraceSource]] = lambda root: [],
         trace_bytes: int = 256 << 20,
         source_bytes: int = 64 << 20,
         deriving: int = 8,
@@ -73,7 +73,9 @@ class Archive:
         self._free = deriving
         # What is larger than the whole bound counts as all of it: the last one is always kept.
         self._known: FIFOCache[Root, Known] = FIFOCache(source_bytes, lambda known: min(known.size, source_bytes))
-        self._traces: LRUCache[Root, Trace] = LRUCache(trace_bytes, lambda trace: min(trace.memory, trace_bytes))
+        self._traces: LRUCache[Root, ExecutionTrace] = LRUCache(
+            trace_bytes, lambda trace: min(trace.memory, trace_bytes)
+        )
         self._lock = Lock()
 
     @property
@@ -81,18 +83,18 @@ class Archive:
         """Memory of the traces that are held, about."""
         return int(self._traces.currsize)
 
-    def keep(self, made: Made) -> None:
+    def keep(self, made: MadeClaim) -> None:
         """Remember a claim that was just made, with its trace if it has one."""
         if made.trace is not None:
             claim = made.posted.claim
-            self.put(made.trace, Source(made.claim_id, claim.model_id, made.posted.inputs))
+            self.put(made.trace, TraceSource(made.claim_id, claim.model_id, made.posted.inputs))
 
-    def put(self, trace: Trace, source: Source) -> None:
+    def put(self, trace: ExecutionTrace, source: TraceSource) -> None:
         """Publish a trace that is at hand."""
         self.note(trace.root, source)
         self._store(trace.root, trace)
 
-    def note(self, root: Root, source: Source) -> None:
+    def note(self, root: Root, source: TraceSource) -> None:
         """Remember from what the trace with this root is derived."""
         self._note(root, source.model_id, source.inputs, source.claim_id)
 
@@ -103,7 +105,7 @@ class Archive:
             if claim_id is not None and claim_id not in known.claims:
                 known.claims = [*known.claims, claim_id][-CLAIMS_PER_ROOT:]
 
-    def of(self, model_id: ModelId, inputs: bytes) -> Trace:
+    def of(self, model_id: ModelId, inputs: bytes) -> ExecutionTrace:
         """The trace of one's own claim about these input bytes, derived if need be; it is published from now on.
 
         Raises ClaimError if the model is not held.
@@ -137,7 +139,7 @@ class Archive:
         return known
 
     @contextmanager
-    def open(self, root: Root) -> Iterator[Trace]:
+    def open(self, root: Root) -> Iterator[ExecutionTrace]:
         """The trace with this root, for one reader at a time; raises Problem 404 if there is none, 503 if too many wait."""
         known = self.known(root)
         trace = self._held(root)
@@ -160,11 +162,11 @@ class Archive:
             with self._lock:
                 self._free += 1
 
-    def _held(self, root: Root) -> Trace | None:
+    def _held(self, root: Root) -> ExecutionTrace | None:
         with self._lock:
             return self._traces.get(root)
 
-    def _again(self, root: Root, known: Known) -> Trace:
+    def _again(self, root: Root, known: Known) -> ExecutionTrace:
         try:
             trace = self._derived(known.model_id, known.inputs)
         except TouchstoneError as error:
@@ -177,11 +179,11 @@ class Archive:
         self._store(root, trace)
         return trace
 
-    def _derived(self, model_id: ModelId, inputs: bytes) -> Trace:
+    def _derived(self, model_id: ModelId, inputs: bytes) -> ExecutionTrace:
         DERIVED.inc()
         return self._derive(model_id, inputs)
 
-    def _store(self, root: Root, trace: Trace) -> None:
+    def _store(self, root: Root, trace: ExecutionTrace) -> None:
         if trace.memory > self._traces.maxsize:
             trace.drop()
         with self._lock:

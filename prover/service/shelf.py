@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prover.model import Model, load
-from prover.service.worker import Worker
+from prover.service.worker import InferenceWorker
 from rollup.archive import Programs
 from rollup.audit import audit
 from rollup.errors import ClientError
@@ -28,7 +28,7 @@ class Shelf:
 
     def __init__(
         self,
-        worker: Worker,
+        worker: InferenceWorker,
         folder: Path,
         url: str | None = None,
         needed: Callable[[], set[ModelId]] = set,

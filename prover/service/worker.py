@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from prover.claims import Made, make_claim
+from prover.claims import MadeClaim, make_claim
 from prover.model import Model
 from prover.saturation import run_counted
 from prover.service.numbers import array_of
-from prover.trace import Trace
+from prover.trace import ExecutionTrace
 from rollup.claim import arrays
 from rollup.errors import ClaimError
 from rollup.form.encoding import TracePolicy
@@ -36,7 +36,7 @@ _log = logger("touchstone.prover")
 
 
 @dataclass
-class Held:
+class LoadedModel:
     """One model, ready to run. ``names``: what it can be asked for by, besides its id; the first is shown."""
 
     model: Model
@@ -53,7 +53,7 @@ class Held:
         return self.names[0] if self.names else f"0x{self.id.hex()[:16]}"
 
 
-class Worker:
+class InferenceWorker:
     """``now``: the chain's time; ``valid_for``: seconds that a claim may wait to be posted; ``queue``: executions of one
     model that may run or wait, others are refused.
     """
@@ -68,18 +68,18 @@ class Worker:
     ) -> None:
         self._signer, self._domain, self._now = signer, domain, now
         self._valid_for, self._queue = valid_for, queue
-        self._held: dict[ModelId, Held] = {}
+        self._held: dict[ModelId, LoadedModel] = {}
         self._counting = Lock()
 
     @property
-    def models(self) -> list[Held]:
+    def models(self) -> list[LoadedModel]:
         """What is held, in the order in which it came."""
         return list(self._held.values())
 
     def __contains__(self, model_id: ModelId) -> bool:
         return model_id in self._held
 
-    def hold(self, model: Model, *names: str) -> Held:
+    def hold(self, model: Model, *names: str) -> LoadedModel:
         """Make a model ready: the self-test runs, and one execution, so that no caller waits for compilation.
 
         Raises InexactMachine if it is not exact here, AuditError if the program is not well-formed.
@@ -91,16 +91,16 @@ class Worker:
             machine = model.executor
             zeros = [np.zeros(tensor.shape, tensor.dtype.numpy) for tensor in program.header.inputs]
             if program.header.policy is TracePolicy.WITH_CLAIM:
-                Trace.of(machine, zeros)
+                ExecutionTrace.of(machine, zeros)
             else:
                 run_counted(machine, zeros)
-            held = self._held.setdefault(program.id, Held(model, list(names)))
+            held = self._held.setdefault(program.id, LoadedModel(model, list(names)))
             HELD.set(len(self._held))
             _log.info("model ready", model=held.name, seconds=round(time.perf_counter() - started, 2))
         held.names += [name for name in names if name not in held.names]
         return held
 
-    def find(self, name: str) -> Held:
+    def find(self, name: str) -> LoadedModel:
         """The model of this name or id (the last that took the name); raises Problem 404."""
         for held in reversed(self.models):
             if name in held.names or name.lower().removeprefix("0x") == held.id.hex():
@@ -112,7 +112,7 @@ class Worker:
         held = self._held.get(model_id)
         return None if held is None else held.model
 
-    def infer(self, name: str, inputs: Sequence[Any], clamp: bool = False) -> tuple[Held, Made]:
+    def infer(self, name: str, inputs: Sequence[Any], clamp: bool = False) -> tuple[LoadedModel, MadeClaim]:
         """Run a model on nested lists, one per program input, and sign what comes out; nothing is posted.
 
         ``clamp``: numbers beyond an input's format are cut to its ends. Raises Problem 404 for an unknown model and 503 when too many
@@ -130,17 +130,17 @@ class Worker:
             INFERENCES.labels(held.name, outcome).inc()
         return held, made
 
-    def trace(self, model_id: ModelId, inputs: bytes) -> Trace:
+    def trace(self, model_id: ModelId, inputs: bytes) -> ExecutionTrace:
         """Execute again on a claim's input bytes; raises ClaimError if the model is not held or the bytes don't fit."""
         held = self._held.get(model_id)
         if held is None:
             raise ClaimError(f"model 0x{model_id.hex()} is not held here; give its program to derive traces of it")
         tensors = arrays(inputs, held.model.program.header.inputs, "input")
         with self._turn(held, bounded=False):
-            return Trace.of(held.model.executor, tensors)
+            return ExecutionTrace.of(held.model.executor, tensors)
 
     @contextmanager
-    def _turn(self, held: Held, bounded: bool = True) -> Iterator[None]:
+    def _turn(self, held: LoadedModel, bounded: bool = True) -> Iterator[None]:
         """One's turn to execute; raises Problem 503 at once if too many wait (``bounded``)."""
         with self._counting:
             if bounded and held.waiting >= self._queue:

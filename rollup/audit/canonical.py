@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator
 
 from rollup.form.affine import extents, variables
-from rollup.form.ops import Access, Carried, Monoid, Op, Opcode, Value
+from rollup.form.ops import Access, Carried, Monoid, Op, Value, loads
 from rollup.form.parts import Partition, is_canonical, partition
 
 CHAIN_LIMIT = 2
@@ -87,7 +87,7 @@ def _reads(op: Op) -> Iterator[str]:
                 f"access {factor} is indexed through {depth} accesses; at most {CHAIN_LIMIT}, "
                 "compute the index in an op of its own"
             )
-    read.update(instr.args[0] for instr in op.code if instr.op in (Opcode.LOAD, Opcode.LOOK))
+    read.update(access for instr in op.code for access in loads(instr))
     for number in sorted(set(range(len(op.accesses))) - read):
         yield f"access {number} is read by nothing; leave it out"
     for d, size in enumerate(op.box):

@@ -36,7 +36,7 @@ _FAR = 1 << 62
 
 
 @dataclass(frozen=True)
-class Finding:
+class AuditFinding:
     """One thing that is wrong: the rule's name, the descriptor (None: the header), and a sentence with the remedy."""
 
     rule: str
@@ -49,7 +49,7 @@ def check_form(program: Program) -> None:
     refuse(program, form(program))
 
 
-def refuse(program: Program, findings: list[Finding]) -> None:
+def refuse(program: Program, findings: list[AuditFinding]) -> None:
     """Raise AuditError that lists the findings by name, if there are any."""
     if findings:
         raise AuditError(
@@ -57,12 +57,12 @@ def refuse(program: Program, findings: list[Finding]) -> None:
         )
 
 
-def sentence(program: Program, finding: Finding) -> str:
+def sentence(program: Program, finding: AuditFinding) -> str:
     place = "header" if finding.descriptor is None else f"op {finding.descriptor} ({program.name(finding.descriptor)})"
     return f"[{finding.rule}] {place}: {finding.message}"
 
 
-def form(program: Program) -> list[Finding]:
+def form(program: Program) -> list[AuditFinding]:
     """Every finding about the program's form. Accesses are looked at only if the descriptors' order is right."""
     order = list(_order(program))
     if order:
@@ -70,9 +70,9 @@ def form(program: Program) -> list[Finding]:
     found = list(_header(program))
     selected = 0
     for j, op in enumerate(program.ops):
-        mine = [Finding(rule, j, message) for rule, message in _op(op)]
+        mine = [AuditFinding(rule, j, message) for rule, message in _op(op)]
         if not mine:
-            mine = [Finding("canonical", j, message) for message in canonical(op)]
+            mine = [AuditFinding("canonical", j, message) for message in canonical(op)]
         if not mine:
             selected += sum(_selected(op, access) for access in op.accesses)
             if selected > PROGRAM_SELECTION_LIMIT:
@@ -80,24 +80,24 @@ def form(program: Program) -> list[Finding]:
                     f"up to here the program's accesses select among {selected:,} values over their iterations; at most "
                     f"{PROGRAM_SELECTION_LIMIT:,} in all, split loops and stacks"
                 )
-                return [*found, Finding("source", j, message)]
-            mine = [Finding(rule, j, message) for rule, message in _sources(program, op)]
+                return [*found, AuditFinding("source", j, message)]
+            mine = [AuditFinding(rule, j, message) for rule, message in _sources(program, op)]
         found += mine
     return found
 
 
-def _order(program: Program) -> Iterator[Finding]:
+def _order(program: Program) -> Iterator[AuditFinding]:
     """Descriptors cover inputs .. values exactly once, in order; bodies are whole."""
     at, start = len(program.header.inputs), 0
     while start < len(program.ops):
         op = program.ops[start]
         if op.body < 1 or op.repeat < 1:
-            yield Finding("segment", start, f"body {op.body} and repeat {op.repeat} must both be at least 1")
+            yield AuditFinding("segment", start, f"body {op.body} and repeat {op.repeat} must both be at least 1")
             return
         body = op.body if op.repeat > 1 else 1
         members = program.ops[start : start + body]
         if len(members) < body:
-            yield Finding(
+            yield AuditFinding(
                 "segment", start, f"its segment has {body} ops, only {len(members)} follow; give the whole body"
             )
             return
@@ -106,37 +106,39 @@ def _order(program: Program) -> Iterator[Finding]:
                 message = (
                     f"body {member.body} and repeat {member.repeat} differ from its segment's {op.body} and {op.repeat}"
                 )
-                yield Finding("segment", start + j, message)
+                yield AuditFinding("segment", start + j, message)
                 return
             if member.first != at + j:
-                yield Finding(
+                yield AuditFinding(
                     "order", start + j, f"gives trace value {member.first}, {at + j} is next; number the ops in order"
                 )
                 return
         at += body * op.repeat
         start += body
     if at != program.header.values:
-        yield Finding(
+        yield AuditFinding(
             "values", None, f"the descriptors give values up to {at - 1}, the header counts {program.header.values}"
         )
 
 
-def _tensor(tensor: TensorType, what: str) -> Iterator[Finding]:
+def _tensor(tensor: TensorType, what: str) -> Iterator[AuditFinding]:
     if any(size < 1 for size in tensor.shape) or len(tensor.shape) > MAX_RANK:
-        yield Finding("shape", None, f"{what} has shape {tensor.shape}; dimensions are positive and at most {MAX_RANK}")
+        yield AuditFinding(
+            "shape", None, f"{what} has shape {tensor.shape}; dimensions are positive and at most {MAX_RANK}"
+        )
 
 
-def _header(program: Program) -> Iterator[Finding]:
+def _header(program: Program) -> Iterator[AuditFinding]:
     header = program.header
     if header.policy not in set(TracePolicy):
-        yield Finding("policy", None, f"trace policy {header.policy} does not exist")
+        yield AuditFinding("policy", None, f"trace policy {header.policy} does not exist")
     for number, tensor in enumerate(header.inputs):
         yield from _tensor(tensor, f"input {number}")
     if not header.values:
-        yield Finding("values", None, "the program has neither inputs nor ops")
+        yield AuditFinding("values", None, "the program has neither inputs nor ops")
         return
     if not program.ops:
-        yield Finding(
+        yield AuditFinding(
             "values",
             None,
             "the program has no op, so L1 does not register it; copy an input with one, or lower it again",
@@ -144,24 +146,24 @@ def _header(program: Program) -> Iterator[Finding]:
     sizes = [tensor.bytes for tensor in header.inputs] + [op.bytes for op in program.ops]
     expected = depths(header.values, sizes)
     if (header.trace_depth, header.tensor_depth) != expected:
-        yield Finding(
+        yield AuditFinding(
             "depth",
             None,
             f"trace and tensor depth are {header.trace_depth} and {header.tensor_depth}, the sizes give {expected}",
         )
     if max(expected) > MAX_DEPTH:
-        yield Finding(
+        yield AuditFinding(
             "depth",
             None,
             f"trace and tensor depth are {expected[0]} and {expected[1]}, at most {MAX_DEPTH} each can be registered; "
             "use smaller tensors or fewer values",
         )
     if not header.outputs:
-        yield Finding("output", None, "the program has no outputs; name at least one")
+        yield AuditFinding("output", None, "the program has no outputs; name at least one")
     for number, (value, tensor) in enumerate(header.outputs):
         yield from _tensor(tensor, f"output {number}")
         if value >= header.values:
-            yield Finding(
+            yield AuditFinding(
                 "output", None, f"output {number} is trace value {value}, the last one is {header.values - 1}"
             )
             continue
@@ -170,7 +172,7 @@ def _header(program: Program) -> Iterator[Finding]:
         if tensor.elements != elements or tensor.dtype is not dtype:
             given = f"{tensor.elements} {tensor.dtype.name}"
             message = f"output {number} is {given}, trace value {value} is {elements} {dtype.name}"
-            yield Finding("output", None, message)
+            yield AuditFinding("output", None, message)
 
 
 def _produced(program: Program, producer: int) -> tuple[int, DType]:

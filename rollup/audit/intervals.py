@@ -7,17 +7,16 @@ bounds and the audit finds with them what can wrap.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from rollup.audit.ranges import INT64, Range, hull, of_dtype, of_instruction, product_of, reduced
 from rollup.form.affine import coefficients, extents, producers, reads, span, stays_inside, variables, view
-from rollup.form.ops import ITERATION, Access, Constant, Instr, Monoid, Op, Opcode
-from rollup.form.ops import registers as operands_of
+from rollup.form.ops import ITERATION, Access, Constant, Monoid, Op, live
 from rollup.form.program import Program
-from rollup.types import DType
 
 SHARP_LIMIT = 1 << 27
 """Constants with more elements than this are bounded by their extremes alone, not channel by channel."""
@@ -26,136 +25,6 @@ _CHANNELS = 1 << 20
 
 _EXPANDED = 1 << 22
 """Most elements that a smaller constant is spread out to (by strides that overlap, or by fill) to be looked at."""
-
-
-class Range(NamedTuple):
-    """All integers from ``low`` to ``high``, both included."""
-
-    low: int
-    high: int
-
-    @property
-    def magnitude(self) -> int:
-        return max(abs(self.low), abs(self.high))
-
-    def inside(self, other: Range) -> bool:
-        return other.low <= self.low and self.high <= other.high
-
-    def within(self, other: Range) -> Range:
-        """What both hold; ``other`` if there is nothing."""
-        low, high = max(self.low, other.low), min(self.high, other.high)
-        return Range(low, high) if low <= high else other
-
-    def hull(self, other: Range) -> Range:
-        return Range(min(self.low, other.low), max(self.high, other.high))
-
-
-INT64 = Range(-(1 << 63), (1 << 63) - 1)
-INT32 = Range(-(1 << 31), (1 << 31) - 1)
-ZERO = Range(0, 0)
-
-
-def of_dtype(dtype: DType) -> Range:
-    return Range(dtype.min, dtype.max)
-
-
-def corners(function: Callable[[int, int], int], a: Range, b: Range) -> Range:
-    """Range of a function that is monotone in each argument."""
-    found = [function(x, y) for x in a for y in b]
-    return Range(min(found), max(found))
-
-
-def _div(a: Range, b: Range) -> Range:
-    parts = [corners(lambda x, y: x // y, a, part) for part in _nonzero(b)]
-    if b.low <= 0 <= b.high:
-        parts.append(ZERO)
-    return _hull(parts)
-
-
-def _nonzero(b: Range) -> list[Range]:
-    parts = [Range(b.low, min(b.high, -1)), Range(max(b.low, 1), b.high)]
-    return [part for part in parts if part.low <= part.high]
-
-
-def _hull(parts: Sequence[Range]) -> Range:
-    return Range(min(p.low for p in parts), max(p.high for p in parts))
-
-
-def _shl(a: Range, b: Range) -> Range:
-    low, high = max(b.low, 0), min(b.high, 63)
-    parts = [corners(lambda x, s: x << s, a, Range(low, high))] if low <= high else []
-    if b.low < 0 or b.high > 63:
-        parts.append(ZERO)
-    return _hull(parts)
-
-
-def _rounded(product: int, s: int) -> int:
-    return product << -s if s <= 0 else (product + (1 << (s - 1))) >> s
-
-
-def _shift(a: Range, s: Range, limit: int) -> Range:
-    clamped = Range(max(-64, min(s.low, limit)), max(-64, min(s.high, limit)))
-    return corners(_rounded, a, clamped)
-
-
-def _and(a: Range, b: Range) -> Range:
-    if a.low >= 0 or b.low >= 0:
-        return Range(0, min(r.high for r in (a, b) if r.low >= 0))
-    return _bits(a, b)
-
-
-def _bits(a: Range, b: Range) -> Range:
-    top = 1 << max(n.bit_length() for n in (*a, *b))
-    return Range(0 if min(a.low, b.low) >= 0 else -top, top - 1)
-
-
-def _abs(a: Range) -> Range:
-    low = 0 if a.low <= 0 <= a.high else min(abs(a.low), abs(a.high))
-    return Range(low, a.magnitude)
-
-
-def _select(a: Range, b: Range, c: Range) -> Range:
-    if a == ZERO:
-        return c
-    return b.hull(c) if a.low <= 0 <= a.high else b
-
-
-def _bitlen(a: Range) -> Range:
-    size = _abs(a)
-    return Range(size.low.bit_length(), size.high.bit_length())
-
-
-def _supplied(given: Range) -> Range:
-    return given
-
-
-RULES: Mapping[Opcode, Callable[..., Range]] = {
-    Opcode.CONST: _supplied,
-    Opcode.INDEX: _supplied,
-    Opcode.LOAD: _supplied,
-    Opcode.LOOK: _supplied,
-    Opcode.ADD: lambda a, b: Range(a.low + b.low, a.high + b.high),
-    Opcode.SUB: lambda a, b: Range(a.low - b.high, a.high - b.low),
-    Opcode.MUL: lambda a, b: corners(lambda x, y: x * y, a, b),
-    Opcode.DIV: _div,
-    Opcode.SHL: _shl,
-    Opcode.SHR: lambda a, b: _shift(a, b, 65),
-    Opcode.MULSHIFT: lambda a, m, s: _shift(corners(lambda x, y: x * y, a, m), s, 128),
-    Opcode.AND: _and,
-    Opcode.OR: _bits,
-    Opcode.XOR: _bits,
-    Opcode.MIN: lambda a, b: Range(min(a.low, b.low), min(a.high, b.high)),
-    Opcode.MAX: lambda a, b: Range(max(a.low, b.low), max(a.high, b.high)),
-    Opcode.ABS: _abs,
-    Opcode.LESS: lambda a, b: Range(int(a.high < b.low), int(a.low < b.high)),
-    Opcode.EQUAL: lambda a, b: Range(int(a.low == a.high == b.low == b.high), int(a.low <= b.high and b.low <= a.high)),
-    Opcode.SELECT: _select,
-    Opcode.BITLEN: _bitlen,
-    Opcode.ISQRT: lambda a: Range(math.isqrt(max(a.low, 0)), math.isqrt(max(a.high, 0))),
-}
-"""Range of the *unwrapped* result from the operands' ranges; for the first four, the range that the machine
-supplies.
-"""
 
 
 @dataclass(frozen=True)
@@ -229,17 +98,12 @@ def _weighed(program: Program, op: Op) -> list[tuple[int, _Weights]]:
 
 def _reduce(op: Op, read: Sequence[Range], weighed: Sequence[tuple[int, _Weights]]) -> tuple[Range, int, list[str]]:
     """(unwrapped acc, bound of sum |x| |y|, what can wrap on the way)."""
-    if op.factors == 0:
-        return ZERO, 0, []
-    product = read[0] if op.factors == 1 else RULES[Opcode.MUL](read[0], read[1])
+    product = product_of(read[: op.factors])
     found = [] if product.inside(INT64) else [f"the product x * y can be {_far(product)}"]
-    count = op.box_elements
-    match op.monoid:
-        case Monoid.NONE | Monoid.MAX | Monoid.MIN:
-            return product, product.magnitude, found
-        case Monoid.ARGMAX | Monoid.ARGMIN:
-            return Range(0, count - 1), product.magnitude, found
-    acc, magnitude = Range(product.low * count, product.high * count), product.magnitude * count
+    acc = reduced(op.monoid, product, op.box_elements)
+    if op.monoid is not Monoid.SUM:
+        return acc, product.magnitude, found
+    magnitude = product.magnitude * op.box_elements
     for other, weights in weighed:
         sharp, bound = weights.sum(read[other])
         acc = Range(max(acc.low, sharp.low), min(acc.high, sharp.high))
@@ -254,44 +118,29 @@ def _far(reach: Range) -> str:
     return f"{'-' if end < 0 else ''}2^{math.log2(abs(end)):.1f}"
 
 
-def live_registers(code: Sequence[Instr]) -> set[int]:
-    """Registers that the result depends on."""
-    live = {len(code)}
-    for number in range(len(code), 0, -1):
-        if number in live:
-            live.update(operands_of(code[number - 1]))
-    return live
-
-
 def _op_intervals(op: Op, read: Sequence[Range], weighed: Sequence[tuple[int, _Weights]]) -> OpIntervals:
     """Intervals of one op whose accesses read within ``read``."""
     exact_acc, magnitude, overflows = _reduce(op, read, weighed)
-    exact, wrapped = [exact_acc], [exact_acc if exact_acc.inside(INT64) else INT64]
+    exact, wrapped = [exact_acc], {0: exact_acc if exact_acc.inside(INT64) else INT64}
+    sizes = extents(op)
     if overflows and op.monoid in (Monoid.MAX, Monoid.MIN, Monoid.NONE):
         wrapped[0] = INT64
-    live = live_registers(op.code)
-    if 0 not in live:
+    needed = live(op.code)
+    if 0 not in needed:
         overflows = []
     for number, instr in enumerate(op.code, start=1):
-        match instr.op:
-            case Opcode.CONST:
-                given = [Range(instr.imm, instr.imm)]
-            case Opcode.INDEX:
-                given = [Range(0, extents(op)[instr.args[0]] - 1)]
-            case Opcode.LOAD | Opcode.LOOK:
-                given = [read[instr.args[0]]]
-            case _:
-                given = [wrapped[r] for r in instr.args]
-        result = RULES[instr.op](*given)
+        result = of_instruction(instr, wrapped, read.__getitem__, lambda var: Range(0, sizes[var] - 1))
         exact.append(result)
-        wrapped.append(result if result.inside(INT64) else INT64)
-        if number in live and not result.inside(INT64):
+        wrapped[number] = result if result.inside(INT64) else INT64
+        if number in needed and not result.inside(INT64):
             overflows.append(f"instruction {number - 1} ({instr.op.name.lower()}) can give {_far(result)}")
-    output = wrapped[-1]
+    output = wrapped[len(op.code)]
     if not output.inside(of_dtype(op.dtype)):
         overflows.append(f"the result in [{output.low}, {output.high}] does not fit {op.dtype.name.lower()}; clamp it")
         output = of_dtype(op.dtype)
-    return OpIntervals(tuple(read), wrapped[0], tuple(wrapped), tuple(exact), output, magnitude, tuple(overflows))
+    return OpIntervals(
+        tuple(read), wrapped[0], tuple(wrapped.values()), tuple(exact), output, magnitude, tuple(overflows)
+    )
 
 
 class _Analysis:
@@ -337,7 +186,7 @@ class _Analysis:
                 parts.append(of_dtype(self.program.header.inputs[-1 - producer].dtype))
             elif producer in self.of_op:
                 parts.append(self.of_op[producer])
-        return _hull(parts) if parts else of_dtype(access.dtype)
+        return hull(parts) if parts else of_dtype(access.dtype)
 
     def _read(self, j: int, op: Op) -> list[Range]:
         """What every access of the op can read."""

@@ -26,14 +26,14 @@ class Touched:
 
 
 @dataclass(frozen=True)
-class Cut:
+class PartBox:
     """The box variables of one part: ``counts`` positions along each at most, ``grid`` between the starts of two parts."""
 
     counts: Mapping[int, int]
     grid: Mapping[int, int]
 
     @classmethod
-    def of(cls, op: Op, cut: Partition) -> Cut:
+    def of(cls, op: Op, cut: Partition) -> PartBox:
         outer = len(op.shape)
         counts = {
             outer + v: 1 if v < cut.axis else min(cut.step, size) if v == cut.axis else size
@@ -86,7 +86,7 @@ def _indirect_stride(access: Access) -> int:
     return 0 if access.stack and d == 0 else math.prod(access.shape[d + 1 :])
 
 
-def touched(op: Op, number: int, cut: Cut) -> Touched:
+def touched(op: Op, number: int, cut: PartBox) -> Touched:
     """Leaves that access ``number`` reads over one part of the box at most, a factor or one of its indices."""
     access, sizes = op.accesses[number], extents(op)
     per_leaf = LEAF_BYTES // access.dtype.size
@@ -139,7 +139,7 @@ def code_reads(op: Op) -> list[tuple[int, Touched]]:
     return [(number, one) for number in loads] + [(instr.args[0], one) for instr in op.code if instr.op is Opcode.LOOK]
 
 
-def factor_reads(op: Op, cut: Cut) -> list[tuple[int, Touched]]:
+def factor_reads(op: Op, cut: PartBox) -> list[tuple[int, Touched]]:
     """What the factors and their indices read over one part. Equal accesses read the same."""
     numbers = list(range(op.factors))
     for number in range(op.factors):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rollup.audit.form import Finding, form, refuse, sentence
+from rollup.audit.form import AuditFinding, form, refuse, sentence
 from rollup.audit.gas import GAS_LIMIT, GAS_LIMIT_7976, GasBound, gas_bound
 from rollup.audit.intervals import OpIntervals, intervals
 from rollup.audit.prices import EIP_7976, PRAGUE
@@ -40,7 +40,7 @@ class AuditReport:
 
     program: Program
     ops: tuple[OpAudit, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
 
     @property
     def ok(self) -> bool:
@@ -145,12 +145,12 @@ def examine(program: Program) -> AuditReport:
     broken = form(program)
     if broken:
         return AuditReport(program, (), tuple(broken))
-    findings: list[Finding] = []
+    findings: list[AuditFinding] = []
     ops = []
     for j, (op, reach) in enumerate(zip(program.ops, intervals(program), strict=True)):
         bound = gas_bound(op, program)
-        findings += [Finding("overflow", j, message) for message in reach.overflows]
-        findings += [Finding("gas", j, message) for message in dear(bound)]
+        findings += [AuditFinding("overflow", j, message) for message in reach.overflows]
+        findings += [AuditFinding("gas", j, message) for message in dear(bound)]
         sizes = extents(op)
         fills = tuple(n for n, access in enumerate(op.accesses) if access.indirect or not stays_inside(access, sizes))
         names = program.name(j), op.monoid.name.lower(), op.dtype.name.lower()

@@ -8,14 +8,26 @@ it is left out everywhere.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 import numpy as np
 
-from rollup.form.ops import ITERATION, Access, Carried, Constant, Op
+from rollup.form.ops import ITERATION, Access, Carried, Constant, Op, Term
 from rollup.form.program import Program
 
 Extents = Mapping[int, int]
 Array = np.ndarray
+
+
+class AffineMap(Protocol):
+    """Whatever has affine coordinates: an access, or what lowering will make one of."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def offsets(self) -> tuple[int, ...]: ...
+    @property
+    def terms(self) -> tuple[Term, ...]: ...
 
 
 def extents(op: Op) -> dict[int, int]:
@@ -23,7 +35,7 @@ def extents(op: Op) -> dict[int, int]:
     return {**dict(enumerate(op.shape + op.box)), ITERATION: op.repeat}
 
 
-def coefficients(access: Access, sizes: Extents) -> tuple[dict[int, int], ...]:
+def coefficients(access: AffineMap, sizes: Extents) -> tuple[dict[int, int], ...]:
     """For every dimension, variable -> coefficient; repeated terms are added up, zeros and extent-1 variables left
     out.
     """
@@ -46,12 +58,12 @@ def span(offset: int, row: Mapping[int, int], sizes: Extents) -> tuple[int, int]
     return offset + sum(min(m, 0) for m in moves), offset + sum(max(m, 0) for m in moves)
 
 
-def spans(access: Access, sizes: Extents) -> list[tuple[int, int]]:
+def spans(access: AffineMap, sizes: Extents) -> list[tuple[int, int]]:
     """``span`` of every dimension, without what an indirect coordinate adds."""
     return [span(o, row, sizes) for o, row in zip(access.offsets, coefficients(access, sizes), strict=True)]
 
 
-def stays_inside(access: Access, sizes: Extents, skip: int | None = None) -> bool:
+def stays_inside(access: AffineMap, sizes: Extents, skip: int | None = None) -> bool:
     """Whether no affine coordinate can leave its dimension; dimension ``skip`` is not looked at."""
     return all(
         d == skip or (low >= 0 and high < size)

@@ -10,8 +10,8 @@ vectors are all driven by the tables of this file.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from rollup.types import DType, Root
@@ -200,7 +200,7 @@ def _shl(a: int, s: int) -> int:
     return a << s if 0 <= s < 64 else 0
 
 
-def _rounding_shift(product: int, s: int, limit: int) -> int:
+def rounding_shift(product: int, s: int, limit: int) -> int:
     """floor((product + 2^(s-1)) / 2^s), a left shift for negative s; s is first clamped to [-64, limit]."""
     s = max(-64, min(s, limit))
     if s <= 0:
@@ -238,13 +238,13 @@ INSTRUCTIONS: Mapping[Opcode, Spec] = {
     Opcode.SHR: Spec(
         "reg reg",
         "floor((a + 2^(b-1)) / 2^b) without overflow: a rounding shift right; b <= 0 shifts left by -b; b is clamped to [-64, 65].",
-        lambda a, b: _rounding_shift(a, b, 65),
+        lambda a, b: rounding_shift(a, b, 65),
         ((7, 2), 2),
     ),
     Opcode.MULSHIFT: Spec(
         "reg reg reg",
         "floor((a * m + 2^(s-1)) / 2^s) with the exact 128-bit product; s <= 0 shifts left by -s; s is clamped to [-64, 128].",
-        lambda a, m, s: _rounding_shift(a * m, s, 128),
+        lambda a, m, s: rounding_shift(a * m, s, 128),
         ((1000, 3, 4), 188),
     ),
     Opcode.AND: Spec("reg reg", "Bitwise and.", lambda a, b: a & b, ((6, 3), 2)),
@@ -266,3 +266,27 @@ INSTRUCTIONS: Mapping[Opcode, Spec] = {
 def registers(instr: Instr) -> tuple[int, ...]:
     """The registers that an instruction reads."""
     return tuple(a for a, kind in zip(instr.args, INSTRUCTIONS[instr.op].arguments, strict=True) if kind == "reg")
+
+
+def loads(instr: Instr) -> tuple[int, ...]:
+    """The accesses that an instruction reads."""
+    return tuple(a for a, kind in zip(instr.args, INSTRUCTIONS[instr.op].arguments, strict=True) if kind == "access")
+
+
+def renumbered(instr: Instr, names: Mapping[int, int], accesses: Mapping[int, int] | None = None) -> Instr:
+    """The instruction with its registers (and accesses) under their new numbers, where they have one."""
+    kinds = INSTRUCTIONS[instr.op].arguments
+    renames: Mapping[str, Mapping[int, int]] = {"reg": names, "access": accesses or {}}
+    args = tuple(renames.get(kind, {}).get(a, a) for a, kind in zip(instr.args, kinds, strict=True))
+    return replace(instr, args=args)
+
+
+def live(code: Sequence[Instr], result: int | None = None, known: Container[int] = ()) -> set[int]:
+    """The registers that ``result`` (the code's, unless given) is computed of, itself included; what ``known`` ones are computed of
+    does not count.
+    """
+    found = {len(code) if result is None else result}
+    for number in range(len(code), 0, -1):
+        if number in found and number not in known:
+            found.update(registers(code[number - 1]))
+    return found

@@ -34,7 +34,7 @@ from challenger.play.reductions import Reductions
 from challenger.play.trace import ValueTrace
 from challenger.state.book import Book
 from prover.executor import Executor
-from prover.trace import Trace
+from prover.trace import ExecutionTrace
 from rollup.claim import ClaimId, PostedClaim
 from rollup.documents.claims import SignedClaim
 from rollup.errors import ChainError, TouchstoneError
@@ -197,7 +197,7 @@ class Scenario:
         client.deposit(self.net.terms.claim_bond)
         program = self.programs.long if kind == "inside" else self.programs.toy
         inputs = (long_reductions.inputs if kind == "inside" else toy_inputs)(self.random.randrange(10_000))
-        right = [np.array(value) for value in Trace.of(program, inputs, keep=True).values()]
+        right = [np.array(value) for value in ExecutionTrace.of(program, inputs, keep=True).values()]
         values, said = right, None
         if kind == "inside":
             at, forged = self.random.choice(list(LIES)), self.random.random() < 0.5

@@ -14,7 +14,7 @@ import numpy as np
 
 from prover.gguf.config import Rotation, TransformerConfig
 from prover.gguf.transformer import rotation_table
-from prover.gguf.weights import Affine, Weights
+from prover.gguf.weights import Affine, GgufWeights
 
 Cache = list[tuple[Any, Any]]
 """Keys and values of every layer, float32 [N, kv heads, head] each."""
@@ -26,7 +26,7 @@ def blank(config: TransformerConfig, size: int) -> Cache:
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=2)
-def step(config: TransformerConfig, weights: Weights, cache: Cache, token: Any, at: Any) -> tuple[Any, Cache]:
+def step(config: TransformerConfig, weights: GgufWeights, cache: Cache, token: Any, at: Any) -> tuple[Any, Cache]:
     """(the most likely token after position ``at``, the cache with that position), ``token`` standing there."""
     size = cache[0][0].shape[0]
     turns = [_turn(config, rotation, size, at) for rotation in (config.rotation, config.local_rotation)]

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from prover.executor import Executor, kernel
-from prover.executor.kernel import TURNED, WHOLE
-from prover.selftest import self_test
+from prover.executor.prepare import TURNED, WHOLE
 from rollup.form.ops import Monoid, Value
 from rollup.form.program import ALIGNMENT, Program, aligned
 from rollup.machine.reference import run
@@ -45,7 +44,7 @@ def test_compact_products_equal_the_reference_with_extreme_operands(
     np.testing.assert_array_equal(machine.outputs(inputs)[0], run(program, inputs)[-1])
     batch = machine.outputs_batch([np.stack([inputs[0], inputs[0][::-1]])])[0]
     np.testing.assert_array_equal(batch[1], run(program, [inputs[0][::-1]])[-1])
-    assert self_test(machine) >= 30
+    assert machine.self_test() >= 30
 
 
 def test_compact_convolutions_equal_the_reference() -> None:

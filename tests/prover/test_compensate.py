@@ -11,9 +11,10 @@ import pytest
 from jax import lax
 
 from prover import lower
-from prover.lowering.capture import Graph, capture
+from prover.lowering.capture import capture
 from prover.lowering.formats import Formats, quantize, weight_steps
-from prover.lowering.passes import compensate
+from prover.lowering.graph import FloatGraph
+from prover.lowering.passes import compensate, moments
 from prover.lowering.passes.calibrate import calibrate
 from prover.lowering.passes.compensate import compensated
 from prover.lowering.passes.fold import fold
@@ -36,7 +37,9 @@ def correlated(rows: int, columns: int) -> Array:
     return found
 
 
-def chosen(fn: Callable[..., Any], samples: Sequence[Array], formats: Formats = NARROW) -> tuple[Graph, list[Array]]:
+def chosen(
+    fn: Callable[..., Any], samples: Sequence[Array], formats: Formats = NARROW
+) -> tuple[FloatGraph, list[Array]]:
     """The folded graph of a function of one input, and the integers of its products, in order."""
     graph = fold(capture(fn, (samples[0],))[0])
     given = [(sample,) for sample in samples]
@@ -65,9 +68,9 @@ def test_correlated_inputs_lose_half_of_the_error_on_rows_that_no_sample_showed(
 def test_blocks_of_columns_and_parts_of_channels_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     x, weights = correlated(64, 48), normal(48, 24)
     _, (whole,) = chosen(lambda x: jnp.tanh(x @ weights), [x])
-    monkeypatch.setattr(compensate, "BLOCK", 7)
+    monkeypatch.setattr(moments, "BLOCK", 7)
     monkeypatch.setattr(compensate, "PART_ELEMENTS", 48 * 5)
-    monkeypatch.setattr(compensate, "PART_ROWS", 9)
+    monkeypatch.setattr(moments, "PART_ROWS", 9)
     _, (parts,) = chosen(lambda x: jnp.tanh(x @ weights), [x])
     assert np.mean(whole != parts) < 0.01
 
@@ -189,7 +192,7 @@ def test_memory_bounds_samples_and_rows(monkeypatch: pytest.MonkeyPatch, caplog:
     caplog.set_level("INFO")
     weights, x = normal(24, 8), correlated(1024, 24)
     monkeypatch.setattr(compensate, "HELD_BYTES", 4 * 2 * 32 * 24 * 4)
-    monkeypatch.setattr(compensate, "MOST_ROWS", 100)
+    monkeypatch.setattr(moments, "MOST_ROWS", 100)
     _, (integers,) = chosen(lambda x: jnp.tanh(jnp.sin(x) @ weights), list(x.reshape(32, 32, 24)))
     assert "on 4 samples" in caplog.text
     assert error(np.sin(x), weights.T, integers.T) < error(np.sin(x), weights.T, nearest(weights.T, 1))

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from prover.executor import Executor, conv, executor, reduce, stages
+from prover.executor import Executor, conv, dot, executor, reduce, schedule, sliding
 from rollup.errors import AuditError, ExecutionError
 from rollup.form.ops import INSTRUCTIONS, Instr, Monoid, Opcode
 from rollup.form.program import Program
@@ -56,8 +56,10 @@ def test_random_programs_equal_the_reference(seed: int) -> None:
 def test_random_programs_equal_the_reference_when_every_reduction_runs_in_blocks(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reduce, "FOLD_LIMIT", 0)
-    monkeypatch.setattr(reduce, "_THIN", 0)
+    for kernel in (reduce, dot, sliding):
+        monkeypatch.setattr(kernel, "FOLD_LIMIT", 0)
+    for kernel in (reduce, dot):
+        monkeypatch.setattr(kernel, "THIN", 0)
     monkeypatch.setattr(reduce, "BLOCK_ELEMENTS", 16)
     program, inputs = draw(seed)
     assert_lockstep(program, inputs)
@@ -67,8 +69,8 @@ def test_random_programs_equal_the_reference_when_every_reduction_runs_in_blocks
 def test_random_programs_equal_the_reference_when_every_op_is_a_stage(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stages, "STAGE_WORK", 1)
-    monkeypatch.setattr(stages, "STAGE_OPS", 1)
+    monkeypatch.setattr(schedule, "STAGE_WORK", 1)
+    monkeypatch.setattr(schedule, "STAGE_OPS", 1)
     program, inputs = draw(seed)
     machine = assert_lockstep(program, inputs)
     assert len(machine._stages(2, False)) == len(program.segments) + sum(
@@ -249,7 +251,7 @@ def test_malformed_programs_are_refused() -> None:
 def test_importing_and_running_changes_no_global_setting() -> None:
     script = (
         "import jax, numpy as np; before = dict(jax.config.values);"
-        "import prover.executor, prover.trace, prover.selftest;"
+        "import prover.executor, prover.trace, prover.executor.selftest;"
         "from tests.prover import hand; from rollup.form.ops import Monoid;"
         "m = prover.executor.Executor(hand.pooling(Monoid.MAX, 2, 2, 0)); m.outputs([np.zeros((2, 9, 9), np.int16)]);"
         "assert dict(jax.config.values) == before; assert jax.numpy.arange(3).dtype == np.int32"

@@ -19,7 +19,7 @@ from prover.fidelity import Comparison, Fidelity, cosine, divergence, divergence
 from prover.lowering.targets import Target
 from prover.model import BATCH
 from prover.saturation import run_counted, saturation
-from prover.trace import Trace
+from prover.trace import ExecutionTrace
 from rollup.errors import ExecutionError, LoweringError
 from rollup.form.encoding import TensorType
 from rollup.form.interface import Named
@@ -189,7 +189,7 @@ def test_what_saturates_inside_is_named_with_its_source_and_counted() -> None:
     # In every execution they are counted: the outputs are not inside.
     values, inside = run_counted(model.executor, model.quantize(*far))
     np.testing.assert_array_equal(values[0], model.executor.outputs(model.quantize(*far))[0])
-    assert inside == Trace.of(model.executor, model.quantize(*far)).inside == (sums,)
+    assert inside == ExecutionTrace.of(model.executor, model.quantize(*far)).inside == (sums,)
     assert run_counted(model.executor, model.quantize(*small[0]))[1] == ()
 
 

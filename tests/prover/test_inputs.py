@@ -17,7 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from prover import lower
-from prover.lowering.capture import capture, evaluate
+from prover.lowering.capture import capture
+from prover.lowering.graph import evaluate
 from prover.lowering.passes.balance import balanced
 from rollup.types import DType
 from tests.prover.cases import reals

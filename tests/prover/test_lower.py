@@ -17,10 +17,12 @@ from jax.extend import core
 
 from prover import Model, load, lower
 from prover.fidelity import Fidelity
-from prover.lowering.capture import Graph, Var, capture
-from prover.lowering.emit.draft import Coder, Draft
+from prover.lowering.capture import capture
+from prover.lowering.emit.emitter import CodeEmitter
+from prover.lowering.emit.lazy import LazyOp
 from prover.lowering.expansions import EXPANSIONS
-from prover.lowering.passes.calibrate import Range
+from prover.lowering.graph import FloatGraph, Var
+from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.rules import RULES, linear
 from prover.lowering.rules.multipliers import Multipliers
 from rollup.audit import intervals
@@ -31,7 +33,7 @@ from tests.prover.cases import CASES, lstm, reals
 EXAMPLE = reals(3, 4)
 
 
-def _primitives(graph: Graph) -> set[str]:
+def _primitives(graph: FloatGraph) -> set[str]:
     inner = [_primitives(node.body) for node in graph.nodes if node.body is not None]
     return {node.name for node in graph.nodes}.union(*inner)
 
@@ -360,6 +362,6 @@ def test_bounds_of_channels_are_those_of_every_channel_by_itself() -> None:
         for x in (low, high)
         for d in (0, 1)
     ]
-    coder = Coder(Draft((64,), np.dtype(np.float32), Range(0, 1, 1)))
-    x = coder.index(0, 64)
-    assert coder.bounds[m.multiplied(coder, x, x, x, low, high)] == (min(each), max(each))
+    emitter = CodeEmitter(LazyOp((64,), np.dtype(np.float32), RealRange(0, 1, 1)))
+    x = emitter.index(0, 64)
+    assert emitter.bounds[m.multiplied(emitter, x, x, x, low, high)] == (min(each), max(each))

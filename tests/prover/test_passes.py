@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 from jax import lax
 
-from prover.lowering.capture import Graph, Stacked, capture, evaluate
+from prover.lowering.capture import capture
+from prover.lowering.graph import FloatGraph, Stacked, evaluate
 from prover.lowering.passes import calibrate as passes
 from prover.lowering.passes.calibrate import calibrate
 from prover.lowering.passes.drawn import drawn
 from prover.lowering.passes.fold import fold
-from prover.lowering.passes.plan import Plan
+from prover.lowering.passes.hints import FormatPlan
 from rollup.errors import LoweringError
 from tests.prover.cases import CASES, Case, reals
 
 
-def _stacked(graph: Graph) -> bool:
+def _stacked(graph: FloatGraph) -> bool:
     bodies = [node.body for node in graph.nodes if node.body is not None]
     return any(isinstance(x, Stacked) for body in bodies for node in body.nodes for x in node.inputs) or any(
         map(_stacked, bodies)
@@ -62,7 +63,7 @@ def test_ranges_cover_all_samples_and_all_iterations() -> None:
         return lax.fori_loop(0, 4, lambda _, c: c * 2.0, x)
 
     graph, _, _ = capture(run, (np.ones(2, np.float32),))
-    ranges = calibrate(graph, [[np.array([1.0, -3.0], np.float32)], [np.array([0.5, 2.0], np.float32)]], Plan())
+    ranges = calibrate(graph, [[np.array([1.0, -3.0], np.float32)], [np.array([0.5, 2.0], np.float32)]], FormatPlan())
     scan = next(node for node in graph.nodes if node.body is not None)
     assert scan.body is not None
     doubled = next(node for node in scan.body.nodes if node.name == "mul")
@@ -72,11 +73,11 @@ def test_ranges_cover_all_samples_and_all_iterations() -> None:
 
 def test_infinities_are_left_out_of_ranges_and_nan_results_are_refused() -> None:
     graph, _, _ = capture(lambda x: jnp.where(x > 0, x, -jnp.inf), (np.ones(2, np.float32),))
-    ranges = calibrate(graph, [[np.array([1.0, -3.0], np.float32)]], Plan())
+    ranges = calibrate(graph, [[np.array([1.0, -3.0], np.float32)]], FormatPlan())
     assert ranges[graph.outputs[0]].low == 1.0  # type: ignore[index]
     bad, _, _ = capture(jnp.log, (np.ones(2, np.float32),))
     with pytest.raises(LoweringError, match="gives NaN on a calibration sample"):
-        calibrate(bad, [[np.array([-1.0, 1.0], np.float32)]], Plan())
+        calibrate(bad, [[np.array([-1.0, 1.0], np.float32)]], FormatPlan())
 
 
 def _everywhere(x: Any, steps: Any, flag: Any) -> Any:
@@ -97,7 +98,7 @@ def test_samples_that_run_together_are_seen_as_each_by_itself(monkeypatch: pytes
     found = {}
     for together in (1, 2, 64):
         monkeypatch.setattr(passes, "TOGETHER", together)
-        found[together] = calibrate(graph, samples, Plan())
+        found[together] = calibrate(graph, samples, FormatPlan())
     held: dict[Any, list[np.ndarray]] = {}
     for sample in samples:
         for var, x in zip(graph.inputs, sample, strict=True):
@@ -130,7 +131,7 @@ def test_equal_primitives_are_compiled_once() -> None:
         return x
 
     graph, _, _ = capture(chain, (reals(8),))
-    observe = passes._Observer(graph, Plan(), 3, {})
+    observe = passes._Observer(graph, FormatPlan(), 3, {})
     observe([np.stack([reals(8)] * 3)])
     assert len(graph.nodes) >= 200 and len(observe._primitives.compiled) <= 6
 

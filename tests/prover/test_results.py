@@ -13,6 +13,7 @@ from jax import lax
 
 from prover import lower
 from prover.lowering.capture import capture
+from prover.lowering.passes.hints import Within
 from prover.lowering.passes.plan import POSTED_ELEMENTS, plan
 from prover.lowering.passes.signs import Sign, signs
 from prover.model import Model
@@ -103,7 +104,7 @@ def test_signs_follow_from_what_is_plain_to_see() -> None:
 def test_a_kernel_needs_no_margin() -> None:
     graph, _, _ = capture(lambda x: jnp.exp(-jnp.sum(x * x, 1)) @ reals(3, 2), (reals(3, 4),))
     (power,) = [node for node in graph.nodes if node.name == "exp"]
-    assert plan(graph).wish(power.outputs[0]).bounded
+    assert plan(graph).hint(power.outputs[0]).within is Within.ONE
     vectors, coefficients = reals(128, 4), reals(128, 1)
 
     def regressed(x: Any) -> Any:

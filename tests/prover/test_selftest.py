@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prover.executor import Executor, code, conv, reduce
-from prover.selftest import Independent, self_test
+from prover.executor import Executor, code, conv, dot
+from prover.executor.selftest import Independent
 from rollup.errors import InexactMachine
-from rollup.form.ops import Constant, Monoid, Opcode
+from rollup.form.ops import INSTRUCTIONS, Constant, Monoid, Opcode
 from rollup.form.program import Program
 from rollup.machine.reference import run
 from rollup.types import DType
@@ -20,7 +20,7 @@ from tests.prover import hand
 @pytest.mark.parametrize("seed", range(12))
 def test_exact_kernels_pass(seed: int) -> None:
     program, _ = draw(seed)
-    compared = self_test(Executor(program, self_test=False))
+    compared = Executor(program, self_test=False).self_test()
     assert compared >= 5
 
 
@@ -55,7 +55,7 @@ def _programs() -> list[Program]:
 
 
 def test_a_machine_that_multiplies_in_float32_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    exact_product, exact_conv = reduce._multiply, conv.lax.conv_general_dilated
+    exact_product, exact_conv = dot._multiply, conv.lax.conv_general_dilated
 
     def rounded(x, y):  # type: ignore[no-untyped-def]
         return exact_product(x.astype(jnp.float32), y.astype(jnp.float32)).astype(x.dtype)
@@ -63,7 +63,7 @@ def test_a_machine_that_multiplies_in_float32_is_refused(monkeypatch: pytest.Mon
     def rounded_conv(x, y, *rest, **more):  # type: ignore[no-untyped-def]
         return exact_conv(x.astype(jnp.float32), y.astype(jnp.float32), *rest, **more).astype(x.dtype)
 
-    monkeypatch.setattr(reduce, "_multiply", rounded)
+    monkeypatch.setattr(dot, "_multiply", rounded)
     monkeypatch.setattr(conv.lax, "conv_general_dilated", rounded_conv)
     for program in _programs():
         with pytest.raises(InexactMachine, match=r"op 0 .* is not exact on this machine"):
@@ -84,7 +84,7 @@ def test_equal_kernels_are_tested_once() -> None:
         draft.add(Monoid.NONE, DType.I16, 1, (2, 9, 9), (), [x])
     once = hand.drafted(DType.I16, (2, 9, 9))
     once.ops.append(draft.ops[0])
-    assert self_test(Executor(draft.program(), False)) == self_test(Executor(once.program(), False))
+    assert Executor(draft.program(), False).self_test() == Executor(once.program(), False).self_test()
 
 
 def test_the_path_is_numpy_alone() -> None:
@@ -93,3 +93,7 @@ def test_the_path_is_numpy_alone() -> None:
     expected = run(program, [array])[-1].reshape(-1)
     independent = Independent(program.ops[0], 0, [array])
     np.testing.assert_array_equal([independent.element(p) for p in range(expected.size)], expected)
+
+
+def test_every_instruction_has_its_meaning_on_arrays() -> None:
+    assert set(code.RULES) == set(INSTRUCTIONS) == set(Opcode)

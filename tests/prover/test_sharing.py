@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from prover.executor import Executor
-from prover.executor.hoist import RULES_AHEAD, hoist
+from prover.executor.code import AHEAD
+from prover.executor.hoist import hoist
 from prover.executor.sharing import signature
 from prover.executor.stages import Stage
-from prover.selftest import self_test
 from rollup.form.ops import INSTRUCTIONS, Instr, Monoid, Opcode, Value, wrap
 from rollup.form.program import Program
 from rollup.machine.reference import run
@@ -56,7 +56,7 @@ def layers(shifts: list[int], limits: list[int]) -> Program:
 
 def staged(machine: Executor, monkeypatch: pytest.MonkeyPatch) -> list[Stage]:
     """Every op its own stage."""
-    monkeypatch.setattr("prover.executor.stages.STAGE_WORK", 1)
+    monkeypatch.setattr("prover.executor.schedule.STAGE_WORK", 1)
     return machine._stages(1, False)
 
 
@@ -93,7 +93,7 @@ def test_layers_whose_products_need_other_kernels_share_nothing(monkeypatch: pyt
 
 
 def test_the_self_test_compares_shared_kernels_once() -> None:
-    one, three = (self_test(Executor(layers([14] * n, [32767] * n), self_test=False)) for n in (1, 3))
+    one, three = (Executor(layers([14] * n, [32767] * n), self_test=False).self_test() for n in (1, 3))
     assert one == three >= 30
 
 
@@ -109,13 +109,13 @@ def test_multiplier_and_shift_are_unpacked_at_load_and_their_real_range_is_used(
     assert kernel.reach.registers[5].high <= 19
 
 
-@pytest.mark.parametrize("opcode", sorted(RULES_AHEAD))
+@pytest.mark.parametrize("opcode", sorted(AHEAD))
 def test_instructions_ahead_are_the_instructions(opcode: Opcode) -> None:
     exact = INSTRUCTIONS[opcode].exact
     assert exact is not None
     count = len(INSTRUCTIONS[opcode].arguments)
     grid = np.stack(np.meshgrid(*[np.array(EDGES, np.int64)] * count), axis=-1).reshape(-1, count)
     with np.errstate(all="ignore"):
-        found = RULES_AHEAD[opcode](*grid.T)
+        found = AHEAD[opcode](*grid.T)
     for row, got in zip(grid.tolist(), found.tolist(), strict=True):
         assert got == wrap(exact(*row)), (opcode, row)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prover.executor import Executor
-from prover.trace import Trace
+from prover.trace import ExecutionTrace
 from rollup.errors import ExecutionError
 from rollup.form.ops import Monoid
 from rollup.machine.reference import run
@@ -25,7 +25,7 @@ def _recurrent() -> tuple[Executor, list[np.ndarray]]:
 @pytest.mark.parametrize("seed", range(6))
 def test_entries_are_the_roots_of_the_reference_values(seed: int) -> None:
     program, inputs = draw(seed)
-    trace = Trace.of(Executor(program, self_test=False), inputs)
+    trace = ExecutionTrace.of(Executor(program, self_test=False), inputs)
     header = program.header
     values = run(program, inputs)
     for value, array in enumerate(values):
@@ -39,7 +39,7 @@ def test_entries_are_the_roots_of_the_reference_values(seed: int) -> None:
 
 def test_roots_only_traces_give_the_same_nodes_and_bytes() -> None:
     machine, inputs = _recurrent()
-    kept, dropped = Trace.of(machine, inputs, keep=True), Trace.of(machine, inputs, keep=False)
+    kept, dropped = ExecutionTrace.of(machine, inputs, keep=True), ExecutionTrace.of(machine, inputs, keep=False)
     assert kept.root == dropped.root
     depth = machine.program.depth
     for leaf in range(1 << depth):
@@ -55,7 +55,7 @@ def test_roots_only_traces_give_the_same_nodes_and_bytes() -> None:
 
 def test_input_and_output_roots_join_the_entries() -> None:
     machine, inputs = _recurrent()
-    trace = Trace.of(machine, inputs)
+    trace = ExecutionTrace.of(machine, inputs)
     assert trace.input_root == hash_node(trace.roots[0], trace.roots[1])
     assert trace.output_root == trace.roots[-1]
     np.testing.assert_array_equal(trace.outputs[0], machine.outputs(inputs)[0])
@@ -66,12 +66,12 @@ def test_input_and_output_roots_join_the_entries() -> None:
 def test_a_program_can_be_given_for_its_executor() -> None:
     program = hand.pooling(Monoid.MAX, 2, 2, 0)
     inputs = [hand.extreme(DType.I16, (2, 9, 9))]
-    assert Trace.of(program, inputs).root == Trace.of(Executor(program, self_test=False), inputs).root
+    assert ExecutionTrace.of(program, inputs).root == ExecutionTrace.of(Executor(program, self_test=False), inputs).root
 
 
 def test_wrong_inputs_and_places_are_named() -> None:
     machine, inputs = _recurrent()
     with pytest.raises(ExecutionError, match="input 1"):
-        Trace.of(machine, [inputs[0], inputs[1][:3]])
+        ExecutionTrace.of(machine, [inputs[0], inputs[1][:3]])
     with pytest.raises(IndexError, match="values 0 to 8"):
-        Trace.of(machine, inputs).value(9)
+        ExecutionTrace.of(machine, inputs).value(9)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rollup.audit.form
-from prover.trace import Trace
+from prover.trace import ExecutionTrace
 from rollup.audit import (
     GAS_LIMIT,
     GAS_LIMIT_7976,
@@ -23,8 +23,8 @@ from rollup.audit import (
     gas_bound,
     intervals,
 )
-from rollup.audit.intervals import INT64, RULES
 from rollup.audit.prices import EIP_7976, PRAGUE
+from rollup.audit.ranges import INT64, RULES
 from rollup.errors import AuditError
 from rollup.form.affine import producers
 from rollup.form.encoding import Header, TensorType
@@ -461,7 +461,7 @@ def test_gas_grows_with_the_reduction() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_calldata_bound_holds_the_real_witnesses(seed: int) -> None:
     program, inputs = draw(seed)
-    trace = Trace.of(program, inputs)
+    trace = ExecutionTrace.of(program, inputs)
     values = list(trace.values())
     compared = 0
     for value, j, _ in program.op_values():

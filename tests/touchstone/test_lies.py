@@ -10,7 +10,7 @@ import pytest
 
 from prover import lower
 from prover.executor import Executor
-from prover.trace import Trace
+from prover.trace import ExecutionTrace
 from rollup.claim import join, output_types
 from touchstone.lying.lies import About, lie
 
@@ -25,7 +25,7 @@ def test_a_lie_differs_from_the_truth_also_in_values_without_dimensions(about: A
     machine = Executor(model.program, self_test=False)
     inputs = model.quantize(example)
     types = output_types(model.program.header)
-    honest = Trace.of(machine, inputs)
+    honest = ExecutionTrace.of(machine, inputs)
     scalars = 0
     for seed in range(12):
         told = lie(model.program, machine, inputs, about, np.random.default_rng(seed))

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from prover.fidelity import Fidelity, OutputFidelity
 from prover.lowering.precision import Compared
-from prover.lowering.targets import MEASURES, Attempt
+from prover.lowering.targets import MEASURES, FormatTrial
 from prover.saturation import Saturated
 from rollup.form.program import Program
 from tests.models.tiny_llama import write_tiny_llama
@@ -77,7 +77,7 @@ def test_every_command_of_the_page_works(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_every_field_and_every_measure_is_explained() -> None:
     explained = set(re.findall(r"\w+", PAGE))
-    for kind in (Fidelity, OutputFidelity, Saturated, Attempt, Part, Compared):
+    for kind in (Fidelity, OutputFidelity, Saturated, FormatTrial, Part, Compared):
         assert {field.name for field in fields(kind)} <= explained
     shown = anatomy(_program()).to_json()
     assert set(json.loads(json.dumps(shown))) <= explained

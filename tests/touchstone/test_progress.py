@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from prover import lower
-from prover.progress import Step, at, listening
+from prover.progress import ProgressStep, at, listening
 from touchstone import progress
 from touchstone.progress import told
 
@@ -24,7 +24,7 @@ def network(x):
 
 
 def test_every_stage_of_lowering_is_told_in_order_and_names_its_ops() -> None:
-    steps: list[Step] = []
+    steps: list[ProgressStep] = []
     sample = (np.linspace(-1, 1, 8, dtype=np.float32),)
     with listening(steps.append):
         lower(network, *sample, calibration=[sample])

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from challenger.defender import Behaviour
-from prover.trace import Trace
+from prover.trace import ExecutionTrace
 from rollup.errors import LoweringError
 from rollup.files import write_file
 from rollup.form.ops import Constant, Monoid
@@ -194,7 +194,7 @@ def run(
 
 
 def _claim_the_lie(network: Network, speaker: Speaker, lie: Deception) -> None:
-    false: Trace = with_values(speaker.model.executor, lie.values)
+    false: ExecutionTrace = with_values(speaker.model.executor, lie.values)
     network.claim(lie.inputs, false.tree, false.outputs, "intermediate", Behaviour.WITHHOLDS)
 
 

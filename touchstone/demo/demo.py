@@ -18,7 +18,7 @@ from rich.table import Table
 from challenger.defender import Behaviour
 from prover import Model, lower
 from prover.executor import Executor
-from prover.trace import Trace
+from prover.trace import ExecutionTrace
 from rollup.files import write_file
 from rollup.form.program import Program
 from rollup.l1.client import ClaimStatus
@@ -77,7 +77,7 @@ def _claimed(
 ) -> tuple[ClaimedTrace, list[Array]]:
     """(trace, outputs) of a claim about ``inputs``, lying as asked."""
     if about is None:
-        execution = Trace.of(executor, inputs)
+        execution = ExecutionTrace.of(executor, inputs)
         return execution.tree, execution.outputs
     told = lie(program, executor, inputs, About(about), rng, other)
     return told.trace.tree, told.outputs

@@ -13,7 +13,7 @@ import numpy as np
 from challenger.defender import Behaviour, Defender
 from challenger.play.trace import ValueTrace
 from prover.executor import Executor
-from prover.trace import Trace
+from prover.trace import ExecutionTrace
 from rollup.claim import ClaimId, PostedClaim
 from rollup.client import Client
 from rollup.errors import ChainError, ServiceError
@@ -111,7 +111,9 @@ class Liar:
         return client
 
     @contextmanager
-    def _publishing(self, trace: Trace, posted: PostedClaim, port: int, behaviour: Behaviour) -> Iterator[None]:
+    def _publishing(
+        self, trace: ExecutionTrace, posted: PostedClaim, port: int, behaviour: Behaviour
+    ) -> Iterator[None]:
         """A prover's routes for the false trace, if the liar publishes it."""
         if behaviour is not Behaviour.PUBLISHES:
             yield
@@ -122,7 +124,7 @@ class Liar:
             yield
 
     def _play(
-        self, client: L1Client, program: Program, trace: Trace, behaviour: Behaviour, patience: float
+        self, client: L1Client, program: Program, trace: ExecutionTrace, behaviour: Behaviour, patience: float
     ) -> ClaimStatus:
         assert self.claim_id is not None
         defender = Defender(client, behaviour, first=client.first)

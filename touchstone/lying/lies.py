@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 from prover.executor import Executor
-from prover.trace import Trace
+from prover.trace import ExecutionTrace
 from rollup.claim import NO_ROOT, Claim, PostedClaim, input_root, join, output_root, output_types
 from rollup.errors import ServiceError
 from rollup.form.encoding import TensorType, TracePolicy
@@ -42,7 +42,7 @@ WORDS = {
 class Lie:
     """What a liar commits to: a trace, and outputs that may or may not be in it."""
 
-    trace: Trace
+    trace: ExecutionTrace
     outputs: list[Array]
     sentence: str
 
@@ -61,7 +61,7 @@ def lie(
     inputs = list(inputs)
     if about is About.INPUT:
         inputs = list(other) if other is not None else _another(inputs, rng)
-    execution = Trace.of(machine, inputs, keep=True)
+    execution = ExecutionTrace.of(machine, inputs, keep=True)
     outputs = list(execution.outputs)
     if about is About.OUTPUT:
         outputs[0], sentence = _in_favour_of_another(outputs[0], rng)
@@ -82,12 +82,12 @@ def lie(
     )
 
 
-def with_values(machine: Executor, values: Sequence[Array]) -> Trace:
+def with_values(machine: Executor, values: Sequence[Array]) -> ExecutionTrace:
     """The trace of values that no execution need have given."""
     header = machine.program.header
     roots = [tensor_tree(value.tobytes(), header.tensor_depth).root for value in values]
     outputs = [values[value].reshape(tensor.shape) for value, tensor in header.outputs]
-    return Trace(machine, list(values[: len(header.inputs)]), roots, outputs, list(values))
+    return ExecutionTrace(machine, list(values[: len(header.inputs)]), roots, outputs, list(values))
 
 
 def _own(array: Array) -> Array:

@@ -17,7 +17,7 @@ import numpy as np
 from prover import LanguageModel, Model, load, load_gguf, lower
 from prover.language.generation import Generator
 from prover.saturation import Saturated, run_counted
-from prover.trace import Trace
+from prover.trace import ExecutionTrace
 from rollup.claim import ClaimId
 from rollup.errors import LoweringError, TouchstoneError
 from rollup.files import exists, require_writable
@@ -154,4 +154,4 @@ def finding(network: Network, story: Story) -> str:
 def trace(speaker: Speaker, prompt: Sequence[int], answer: Sequence[int]) -> DerivedTrace:
     """The trace of the claim's execution, made when somebody asks for a node of it."""
     inputs = speaker.inputs(prompt, answer)
-    return DerivedTrace(lambda: Trace.of(speaker.model.executor, inputs).tree)
+    return DerivedTrace(lambda: ExecutionTrace.of(speaker.model.executor, inputs).tree)

@@ -14,11 +14,11 @@ from fastapi import FastAPI
 from challenger.defender import Upholder
 from challenger.watch.guard import Guard
 from prover.service.app import prover_app
-from prover.service.archive import Archive, Source
+from prover.service.archive import Archive, TraceSource
 from prover.service.clock import ChainClock
 from prover.service.shelf import Shelf
 from prover.service.treasury import Treasury
-from prover.service.worker import Worker
+from prover.service.worker import InferenceWorker
 from rollup.claim import ClaimId
 from rollup.errors import ClaimError, SettingsError
 from rollup.files import made
@@ -79,7 +79,7 @@ class ProverService:
         self._client, self._options, self._wall = client, options, wall
         self._scratch = None if options.programs else Path(tempfile.mkdtemp(prefix="touchstone-programs-"))
         self.clock = ChainClock(client.chain.now)
-        self.worker = Worker(signer, client.domain, self.clock.now, options.valid_for)
+        self.worker = InferenceWorker(signer, client.domain, self.clock.now, options.valid_for)
         self.archive = Archive(self.worker.trace, self._find, options.trace_bytes)
         self.upholder = Upholder(
             client,
@@ -173,7 +173,7 @@ class ProverService:
             and claim not in book.released
         }
 
-    def _find(self, root: Root) -> list[Source]:
+    def _find(self, root: Root) -> list[TraceSource]:
         """This account's claims on L1 that commit to a trace root."""
         book, account = self.upholder.book, self._client.account
         found = []
@@ -181,7 +181,7 @@ class ProverService:
             posted = book.claims.get(claim_id)
             if known == root and posted is not None and posted.claim.claimant == account:
                 try:
-                    found.append(Source(claim_id, posted.claim.model_id, book.data_of(claim_id)[0]))
+                    found.append(TraceSource(claim_id, posted.claim.model_id, book.data_of(claim_id)[0]))
                 except (ClaimError, KeyError):
                     # The loop may just have forgotten it; and nobody can derive a trace without its input.
                     continue

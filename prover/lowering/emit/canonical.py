@@ -7,9 +7,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rollup.form.affine import coefficients, extents, variables
-from rollup.form.ops import INSTRUCTIONS, Access, Carried, Instr, Monoid, Op, Opcode, Source, Term, Value, registers
-
-_ARGUMENTS = (Monoid.ARGMAX, Monoid.ARGMIN)
+from rollup.form.ops import (
+    ARGUMENTS,
+    Access,
+    Carried,
+    Instr,
+    Monoid,
+    Op,
+    Opcode,
+    Source,
+    Term,
+    Value,
+    live,
+    loads,
+    renumbered,
+)
 
 
 def canonical(op: Op) -> Op:
@@ -75,16 +87,16 @@ def _reduced(op: Op) -> Op:
     code = op.code
     if op.monoid is Monoid.SUM and lost > 1:
         code = _after([Instr(Opcode.CONST, (), lost), Instr(Opcode.MUL, (0, 1))], code)
-    elif op.monoid in _ARGUMENTS and not kept:
+    elif op.monoid in ARGUMENTS and not kept:
         code = _after([Instr(Opcode.CONST, (), 0)], code)
-    elif op.monoid in _ARGUMENTS and math.prod(op.box[kept[0] + 1 :]) != math.prod(op.box[d] for d in kept[1:]):
+    elif op.monoid in ARGUMENTS and math.prod(op.box[kept[0] + 1 :]) != math.prod(op.box[d] for d in kept[1:]):
         code = _after(_position(op.box, kept), code)
     names = {outer + d: outer + at for at, d in enumerate(kept)}
     accesses = tuple(_renamed(access, names) for access in op.accesses)
     box = tuple(op.box[d] for d in kept)
     if kept:
         return replace(op, box=box, accesses=accesses, code=code)
-    factors = 0 if op.monoid in _ARGUMENTS else op.factors
+    factors = 0 if op.monoid in ARGUMENTS else op.factors
     return replace(op, monoid=Monoid.NONE, box=(), factors=factors, accesses=accesses, code=code)
 
 
@@ -126,15 +138,7 @@ def _after(first: list[Instr], code: tuple[Instr, ...]) -> tuple[Instr, ...]:
     """The code with the last result of ``first`` in place of the accumulator."""
     shift = len(first)
     moved = {0: shift} | {n: n + shift for n in range(1, len(code) + 1)}
-    return (*first, *(with_registers(instr, moved) for instr in code))
-
-
-def with_registers(instr: Instr, names: Mapping[int, int], accesses: Mapping[int, int] | None = None) -> Instr:
-    """The instruction with its registers (and accesses) renumbered."""
-    kinds = INSTRUCTIONS[instr.op].arguments
-    renames: Mapping[str, Mapping[int, int]] = {"reg": names, "access": accesses or {}}
-    args = tuple(renames.get(kind, {}).get(a, a) for a, kind in zip(instr.args, kinds, strict=True))
-    return replace(instr, args=args)
+    return (*first, *(renumbered(instr, moved) for instr in code))
 
 
 def _without_dead_code(op: Op) -> Op:
@@ -143,19 +147,15 @@ def _without_dead_code(op: Op) -> Op:
     code = [
         Instr(Opcode.CONST) if instr.op is Opcode.INDEX and sizes[instr.args[0]] == 1 else instr for instr in op.code
     ]
-    needed = {len(code)}
-    for number in range(len(code), 0, -1):
-        if number in needed:
-            needed.update(registers(code[number - 1]))
-    kept = [number for number in range(1, len(code) + 1) if number in needed]
+    kept = sorted(live(code) - {0})
     place = {0: 0} | {number: at for at, number in enumerate(kept, start=1)}
-    return replace(op, code=tuple(with_registers(code[number - 1], place) for number in kept))
+    return replace(op, code=tuple(renumbered(code[number - 1], place) for number in kept))
 
 
 def _without_unread(op: Op) -> Op:
     """The op without accesses that nothing reads."""
     read = {n for f in range(op.factors) for n in chained(op, f)}
-    read |= {instr.args[0] for instr in op.code if instr.op in (Opcode.LOAD, Opcode.LOOK)}
+    read |= {access for instr in op.code for access in loads(instr)}
     place = {number: at for at, number in enumerate(sorted(read))}
     accesses = [
         access
@@ -163,5 +163,5 @@ def _without_unread(op: Op) -> Op:
         else replace(access, indirect=(access.indirect[0], place[access.indirect[1]]))
         for number in sorted(read)
     ]
-    code = tuple(with_registers(instr, {}, place) for instr in op.code)
+    code = tuple(renumbered(instr, {}, place) for instr in op.code)
     return replace(op, accesses=tuple(accesses), code=code)

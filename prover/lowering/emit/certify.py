@@ -1,85 +1,87 @@
 """What the audit will find about an op, while it is built: the rules know more than intervals can show, so saturation is added.
 
-A draft's bounds may rest on what no interval says (which multiplier goes with which shift, that a boolean input is 0 or 1). Where
-the op would not fit its dtype, or a register 64 bits, by intervals alone, instructions are added that saturate to the draft's own
+A lazy op's bounds may rest on what no interval says (which multiplier goes with which shift, that a boolean input is 0 or 1). Where
+the op would not fit its dtype, or a register 64 bits, by intervals alone, instructions are added that saturate to the lazy op's own
 bounds: they change nothing on inputs that keep to their formats, and make the program safe on all others.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
-from prover.lowering.emit.draft import Coder, Draft, View
-from rollup.audit.intervals import INT64, RULES, Range, corners, of_dtype
-from rollup.form.ops import ITERATION, Instr, Monoid, Opcode, registers
+from prover.lowering.emit.emitter import CodeEmitter
+from prover.lowering.emit.lazy import LazyOp
+from prover.lowering.emit.views import StridedView
+from rollup.audit.ranges import INT64, RULES, Range, of_dtype, of_instruction, product_of, reduced
+from rollup.form.ops import Instr, Opcode, registers
 from rollup.types import DType
 
 
-def certified(draft: Draft, dtype: DType, tight: bool) -> tuple[Draft, Range]:
-    """The draft, saturated where intervals do not show that it fits ``dtype``, and the interval of its result.
+def certified(lazy: LazyOp, dtype: DType, tight: bool) -> tuple[LazyOp, Range]:
+    """The lazy op, saturated where intervals do not show that it fits ``dtype``, and the interval of its result.
 
     ``tight``: its own bounds have to show, too (in a loop: what one iteration proves, the next relies on).
     """
-    limits = (
-        Range(draft.low, draft.high)
-        if tight and dtype.min <= draft.low and draft.high <= dtype.max
-        else of_dtype(dtype)
-    )
-    acc = _accumulator(draft)
-    coder = Coder(replace(draft, code=(), bounds=draft.bounds[:1], memo={}))
-    found, place, changed = {0: acc}, {0: 0}, False
+    fits = dtype.min <= lazy.low and lazy.high <= dtype.max
+    limits = Range(lazy.low, lazy.high) if tight and fits else of_dtype(dtype)
+    again = _Again(lazy)
+    for number in range(1, len(lazy.code) + 1):
+        again.add(number)
+    last = again.place[len(lazy.code)]
+    if not again.found[last].inside(limits):
+        low, high = max(lazy.low, dtype.min), min(lazy.high, dtype.max)
+        if low <= high:
+            last = again.saturated(last, low, high)
+    return (again.emitter.done(last, lazy.scale) if again.changed else lazy), again.found[last]
 
-    def saturated(register: int, low: int, high: int) -> int:
-        for opcode, end, outside in (
-            (Opcode.MIN, high, found[register].high > high),
-            (Opcode.MAX, low, found[register].low < low),
-        ):
-            if outside:
-                limit = coder.const(end)
-                found[limit] = Range(end, end)
-                bounds = coder.bounds[register]
-                before, register = register, coder.put(Instr(opcode, (register, limit)), bounds)
-                found[register] = RULES[opcode](found[before], found[limit])
-        return register
 
-    def ranged(instr: Instr, number: int) -> Range:
-        match instr.op:
-            case Opcode.CONST:
-                return Range(instr.imm, instr.imm)
-            case Opcode.INDEX:
-                return Range(*draft.bounds[number])
-            case Opcode.LOAD | Opcode.LOOK:
-                return _read(draft, draft.views[instr.args[0]])
-            case _:
-                return RULES[instr.op](*(found[place[r]] for r in registers(instr)))
+class _Again:
+    """A lazy op's code, emitted again with the ranges that intervals show (``found``); ``place``: its registers in the new code."""
 
-    for number, instr in enumerate(draft.code, start=1):
-        result = ranged(instr, number)
-        own = Range(*draft.bounds[number])
+    def __init__(self, lazy: LazyOp) -> None:
+        self.lazy = lazy
+        self.emitter = CodeEmitter.afresh(lazy)
+        self.found = {0: _accumulator(lazy)}
+        self.place = {0: 0}
+        self.changed = False
+
+    def add(self, number: int) -> None:
+        """The next instruction; what it reads is saturated first where intervals let it wrap and its own bounds don't."""
+        instr, own = self.lazy.code[number - 1], Range(*self.lazy.bounds[number])
+        result = self._range(instr, own)
         if not result.inside(INT64) and own.inside(INT64) and own != INT64:
             for r in set(registers(instr)):
-                place[r] = saturated(place[r], *draft.bounds[r])
-            changed, result = True, ranged(instr, number)
-        place[number] = coder.copy(instr, place, {}, draft.bounds[number])
-        found[place[number]] = result if result.inside(INT64) else INT64
-    last = place[len(draft.code)]
-    if not found[last].inside(limits):
-        low, high = max(draft.low, dtype.min), min(draft.high, dtype.max)
-        if low <= high:
-            last, changed = saturated(last, low, high), True
-    if not changed:
-        return draft, found[last]
-    return coder.done(last, draft.scale), found[last]
+                self.place[r] = self.saturated(self.place[r], *self.lazy.bounds[r])
+            self.changed, result = True, self._range(instr, own)
+        self.place[number] = self.emitter.copy(instr, self.place, {}, own)
+        self.found[self.place[number]] = result if result.inside(INT64) else INT64
+
+    def saturated(self, register: int, low: int, high: int) -> int:
+        """The register between low and high, where intervals don't show that it is."""
+        self.changed = True
+        for opcode, end, outside in (
+            (Opcode.MIN, high, self.found[register].high > high),
+            (Opcode.MAX, low, self.found[register].low < low),
+        ):
+            if outside:
+                limit = self.emitter.const(end)
+                self.found[limit] = Range(end, end)
+                before, register = register, self.emitter.put(opcode, register, limit)
+                self.found[register] = RULES[opcode](self.found[before], self.found[limit])
+        return register
+
+    def _range(self, instr: Instr, own: Range) -> Range:
+        known = {r: self.found[self.place[r]] for r in registers(instr)}
+        return of_instruction(instr, known, lambda at: _read(self.lazy, self.lazy.views[at]), lambda _: own)
 
 
-def held(draft: Draft, dtype: DType, found: Range) -> tuple[int, int]:
-    """Bounds of what a certified draft stores."""
-    own = (draft.low, draft.high) if dtype.min <= draft.low and draft.high <= dtype.max else (dtype.min, dtype.max)
+def held(lazy: LazyOp, dtype: DType, found: Range) -> tuple[int, int]:
+    """Bounds of what a certified lazy op stores."""
+    own = (lazy.low, lazy.high) if dtype.min <= lazy.low and lazy.high <= dtype.max else (dtype.min, dtype.max)
     return max(min(own[0], found.low), dtype.min), min(max(own[1], found.high), dtype.max)
 
 
-def _read(draft: Draft, view: View) -> Range:
+def _read(lazy: LazyOp, view: StridedView) -> Range:
     """What an access can read: any value of an input's dtype, else what the tensor's own op or constant shows."""
     tensor = view.tensor
     # What comes from the iteration before counts as any 64-bit integer, until its own op shows what it is.
@@ -87,19 +89,12 @@ def _read(draft: Draft, view: View) -> Range:
     stored = of_dtype(tensor.dtype) if unknown else Range(tensor.low, tensor.high)
     if tensor.init is not None:
         stored = stored.hull(Range(tensor.init.low, tensor.init.high))
-    if view.indirect is None and view.inside({**draft.sizes, ITERATION: 1}):
-        return stored
-    return stored.hull(Range(view.fill, view.fill))
+    return view.read(stored, lazy.sizes)
 
 
-def _accumulator(draft: Draft) -> Range:
-    own = Range(*draft.bounds[0])
-    if not draft.reduces:
-        return own
-    reads = [_read(draft, view) for view in draft.views[: draft.factors]]
-    each = reads[0] if len(reads) == 1 else corners(lambda x, y: x * y, reads[0], reads[1])
-    if draft.monoid in (Monoid.ARGMAX, Monoid.ARGMIN):
-        return own
-    count = math.prod(draft.box) if draft.monoid is Monoid.SUM else 1
-    acc = Range(each.low * count, each.high * count)
+def _accumulator(lazy: LazyOp) -> Range:
+    if not lazy.reduces:
+        return Range(*lazy.bounds[0])
+    term = product_of([_read(lazy, view) for view in lazy.views[: lazy.factors]])
+    acc = reduced(lazy.monoid, term, math.prod(lazy.box))
     return acc if acc.inside(INT64) else INT64

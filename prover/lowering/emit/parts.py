@@ -10,7 +10,7 @@ from rollup.audit.canonical import ACCESS_LIMIT, INSTRUCTION_LIMIT
 from rollup.audit.gas import GAS_LIMIT, GAS_LIMIT_7976, GasBound, bound_of
 from rollup.audit.prices import EIP_7976, PRAGUE
 from rollup.form.encoding import TensorType, depths
-from rollup.form.ops import FAN_OUT, Monoid, Op
+from rollup.form.ops import ARGUMENTS, FAN_OUT, Op
 from rollup.form.parts import Partition
 from rollup.merkle import depth_for
 
@@ -74,7 +74,7 @@ def _dispute(op: Op, sizes: Depths) -> int:
     """Gas of a dispute inside an element: an answer for every level, and the proof of a part, under both price lists."""
     cut = Partition.of(op.box, op.part)
     (proof,) = (proof for proof in sizes.bound(op).proofs if proof.kind == "part")
-    size = 16 if op.monoid in (Monoid.ARGMAX, Monoid.ARGMIN) else 8
+    size = 16 if op.monoid in ARGUMENTS else 8
     total = 0
     for rules in (PRAGUE, EIP_7976):
         total += proof.under(rules)

@@ -1,4 +1,4 @@
-"""Ops that lowering has emitted and not numbered yet: segments of drafts, and how one becomes a descriptor."""
+"""Ops that lowering has emitted and not numbered yet: segments of lazy ops, and how one becomes a descriptor."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from prover.lowering.emit.canonical import canonical
-from prover.lowering.emit.draft import BOX, SELF, Draft, Tensor, View
+from prover.lowering.emit.lazy import BOX, LazyOp
+from prover.lowering.emit.views import SELF, ProgramTensor, StridedView
 from rollup.form.ops import ITERATION, Access, Carried, Constant, Instr, Op, Opcode, Source, Value
 from rollup.types import DType
 
 
 @dataclass
 class PendingOp:
-    draft: Draft
+    lazy: LazyOp
     dtype: DType
     order: tuple[int, ...]
-    tensor: Tensor
+    tensor: ProgramTensor
     name: str
 
 
@@ -27,7 +28,7 @@ class PendingSegment:
 
 
 @dataclass
-class Place:
+class TraceLayout:
     """Where tensors lie in the trace, seen from segment ``here``."""
 
     segments: Sequence[PendingSegment]
@@ -37,7 +38,7 @@ class Place:
     def body(self, segment: int) -> int:
         return len(self.segments[segment].ops)
 
-    def index(self, tensor: Tensor) -> int:
+    def index(self, tensor: ProgramTensor) -> int:
         """Trace index of an input or of an op's output in its last iteration."""
         if tensor.input is not None:
             return tensor.input
@@ -45,7 +46,7 @@ class Place:
         last = self.segments[tensor.segment].repeat - 1
         return self.firsts[tensor.segment] + tensor.position + last * self.body(tensor.segment)
 
-    def source(self, view: View) -> tuple[Source, int]:
+    def source(self, view: StridedView) -> tuple[Source, int]:
         """(source, stack) of an access."""
         tensor = view.tensor
         if tensor.root is not None:
@@ -65,18 +66,18 @@ class Place:
         return Value(self.index(tensor)), 0
 
 
-def encoded(op: PendingOp, first: int, place: Place) -> Op:
+def encoded(op: PendingOp, first: int, place: TraceLayout) -> Op:
     """The canonical op of the program; dimensions of size one are left out, output dimensions are put in memory order."""
-    draft = op.draft
+    lazy = op.lazy
     segment = place.segments[place.here]
-    outputs = [d for d in op.order if draft.shape[d] > 1]
+    outputs = [d for d in op.order if lazy.shape[d] > 1]
     variables = (
         {d: at for at, d in enumerate(outputs)}
-        | {BOX + j: len(outputs) + j for j in range(len(draft.box))}
+        | {BOX + j: len(outputs) + j for j in range(len(lazy.box))}
         | {ITERATION: ITERATION}
     )
     accesses = []
-    for number, view in enumerate(draft.views):
+    for number, view in enumerate(lazy.views):
         source, stack = place.source(view)
         access = Access(
             source,
@@ -90,7 +91,7 @@ def encoded(op: PendingOp, first: int, place: Place) -> Op:
         )
         accesses.append(access)
     code = []
-    for instr in draft.code:
+    for instr in lazy.code:
         if instr.op is Opcode.INDEX:
             variable = variables.get(instr.args[0])
             instr = Instr(Opcode.CONST, (), 0) if variable is None else replace(instr, args=(variable,))
@@ -101,11 +102,11 @@ def encoded(op: PendingOp, first: int, place: Place) -> Op:
             first,
             body,
             segment.repeat,
-            draft.monoid,
+            lazy.monoid,
             op.dtype,
-            draft.factors,
-            tuple(draft.shape[d] for d in outputs),
-            draft.box,
+            lazy.factors,
+            tuple(lazy.shape[d] for d in outputs),
+            lazy.box,
             tuple(accesses),
             tuple(code),
         )

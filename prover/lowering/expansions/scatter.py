@@ -19,7 +19,7 @@ MOST_COMPARED = 1 << 22
 
 
 @dataclass(frozen=True)
-class Kind:
+class ScatterKind:
     """How an update meets what is there; None: the last update replaces it.
 
     ``fold`` combines updates along an axis; ``neutral`` changes nothing there, None: counting an update twice changes nothing.
@@ -31,12 +31,12 @@ class Kind:
 
 
 KINDS = {
-    "scatter": Kind(None, None, None),
-    "scatter-add": Kind(lax.add, jnp.sum, 0),
-    "scatter-sub": Kind(lax.sub, jnp.sum, 0),
-    "scatter-mul": Kind(lax.mul, jnp.prod, 1),
-    "scatter-min": Kind(lax.min, jnp.min, None),
-    "scatter-max": Kind(lax.max, jnp.max, None),
+    "scatter": ScatterKind(None, None, None),
+    "scatter-add": ScatterKind(lax.add, jnp.sum, 0),
+    "scatter-sub": ScatterKind(lax.sub, jnp.sum, 0),
+    "scatter-mul": ScatterKind(lax.mul, jnp.prod, 1),
+    "scatter-min": ScatterKind(lax.min, jnp.min, None),
+    "scatter-max": ScatterKind(lax.max, jnp.max, None),
 }
 
 
@@ -49,7 +49,7 @@ class Flat:
     updates: Any
 
 
-def _scatter(name: str, kind: Kind) -> None:
+def _scatter(name: str, kind: ScatterKind) -> None:
     @expansion(name)
     def expand(operand: Any, indices: Any, updates: Any, *, dimension_numbers: Any, mode: Any, **_: Any) -> Any:
         axes, flat = _flattened(operand, indices, updates, dimension_numbers, mode)
@@ -129,7 +129,7 @@ def _bounded(count: int, flat: Flat) -> None:
         )
 
 
-def _gathered(kind: Kind, flat: Flat, index: np.ndarray) -> Any:
+def _gathered(kind: ScatterKind, flat: Flat, index: np.ndarray) -> Any:
     """Every position gathers the updates that it gets, in their order."""
     hits: list[list[int]] = [[] for _ in range(flat.operand.shape[0])]
     for n, p in enumerate(index.tolist()):
@@ -156,7 +156,7 @@ def _gathered(kind: Kind, flat: Flat, index: np.ndarray) -> Any:
     return jnp.where(mask[:, 0], new, flat.operand)
 
 
-def _compared(kind: Kind, flat: Flat) -> Any:
+def _compared(kind: ScatterKind, flat: Flat) -> Any:
     """Run-time indices: which update hits which position is a matrix of comparisons."""
     positions, count = flat.operand.shape[0], flat.index.shape[0]
     places = np.arange(positions, dtype=np.int32)[:, None]

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from prover.lowering.capture import Graph, Node, Var
+from prover.lowering.graph import FloatGraph, FloatNode, Var
 
 FAR = 16.0
 """Columns whose largest magnitudes differ by more than this factor are balanced."""
@@ -22,10 +22,10 @@ FAR = 16.0
 MOST_SHIFT = 40
 
 
-def balanced(graph: Graph, samples: Sequence[Sequence[Any]]) -> Graph:
+def balanced(graph: FloatGraph, samples: Sequence[Sequence[Any]]) -> FloatGraph:
     """The graph with the columns of its inputs brought to like magnitudes, as the samples show them, where weights sum over them."""
     given = {var: number for number, var in enumerate(graph.inputs) if var.dtype in (np.float32, np.float64)}
-    nodes: list[Node] = []
+    nodes: list[FloatNode] = []
     for node in graph.nodes:
         found = _summed(node, given)
         if found is not None:
@@ -36,13 +36,15 @@ def balanced(graph: Graph, samples: Sequence[Sequence[Any]]) -> Graph:
             if shifts is not None:
                 scaled = Var(var.shape, var.dtype)
                 factors = np.ldexp(np.ones(len(shifts), var.dtype), shifts)
-                nodes.append(Node(jax.lax.mul_p, {}, (var, _along(factors, axis, var.shape)), (scaled,), node.where))
+                nodes.append(
+                    FloatNode(jax.lax.mul_p, {}, (var, _along(factors, axis, var.shape)), (scaled,), node.where)
+                )
                 node = _with(node, side, scaled, of_weights, 1 / factors)
         nodes.append(node)
     return replace(graph, nodes=tuple(nodes))
 
 
-def _summed(node: Node, given: dict[Var, int]) -> tuple[int, int, int] | None:
+def _summed(node: FloatNode, given: dict[Var, int]) -> tuple[int, int, int] | None:
     """Of a product of an input with weights over one axis: (the input's operand number, its axis, the weights' axis)."""
     if node.name != "dot_general":
         return None
@@ -73,7 +75,7 @@ def _along(factors: np.ndarray, axis: int, shape: tuple[int, ...]) -> np.ndarray
     return np.ascontiguousarray(np.broadcast_to(factors.reshape(line), shape))
 
 
-def _with(node: Node, side: int, scaled: Var, axis: int, factors: np.ndarray) -> Node:
+def _with(node: FloatNode, side: int, scaled: Var, axis: int, factors: np.ndarray) -> FloatNode:
     inputs = list(node.inputs)
     weights = inputs[1 - side]
     assert isinstance(weights, np.ndarray)

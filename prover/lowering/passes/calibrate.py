@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover import progress
-from prover.lowering.capture import Graph, Node, Var, bind, scan, unfolded
+from prover.lowering.graph import FloatGraph, FloatNode, Var, bind, scan, unfolded
 from prover.lowering.memory import give_back
+from prover.lowering.passes.hints import PLAIN, FormatHint, FormatPlan
 from prover.lowering.passes.infinity import HUGE, MASK, MASK_ROOM
-from prover.lowering.passes.plan import PLAIN, Plan, Wish
 from rollup.errors import LoweringError
 
 PART = 1 << 20
@@ -41,17 +41,17 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
-class Range:
+class RealRange:
     """Smallest and largest finite value over all samples, and a typical magnitude that outliers hardly move.
 
-    ``typical`` is (mean of sqrt |x| over the non-zero elements) squared; ``wish`` is what the plan wants of the value's format;
+    ``typical`` is (mean of sqrt |x| over the non-zero elements) squared; ``hint`` is what the plan wants of the value's format;
     ``infinite``: whether the value may hold infinities; ``signs``: theirs.
     """
 
     low: float
     high: float
     typical: float
-    wish: Wish = PLAIN
+    hint: FormatHint = PLAIN
     infinite: bool = False
     signs: frozenset[int] = frozenset()
 
@@ -62,12 +62,12 @@ class Range:
     @property
     def drawn(self) -> bool:
         """Whether it is computed from random bits alone, so that low and high are certain."""
-        return self.wish.reach is not None
+        return self.hint.reach is not None
 
     @property
     def room(self) -> float:
         """What a format has to reach beyond the magnitude, so that infinities stay apart from all else."""
-        return self.wish.infinity if self.infinite else 0.0
+        return self.hint.infinity if self.infinite else 0.0
 
     @property
     def deep(self) -> bool:
@@ -183,7 +183,7 @@ class Primitives:
         self.count = count
         self.compiled: dict[Any, Callable[..., Any]] = {}
 
-    def __call__(self, node: Node, arguments: Sequence[Any]) -> list[Any]:
+    def __call__(self, node: FloatNode, arguments: Sequence[Any]) -> list[Any]:
         """The node's results for every sample; variables have the samples in front."""
         axes = tuple(0 if isinstance(x, Var) else None for x in node.inputs)
         key: Any
@@ -200,7 +200,7 @@ class Primitives:
         return results
 
 
-def let_go(graph: Graph) -> None:
+def let_go(graph: FloatGraph) -> None:
     """Forget what was compiled for primitives of a large graph: it is compiled for every shape, and will not be run again."""
     if sum(x.nbytes for node in graph.nodes for x in node.inputs if isinstance(x, np.ndarray)) > LARGE_BYTES:
         jax.clear_caches()  # type: ignore[no-untyped-call]
@@ -214,11 +214,11 @@ class _Observer:
     and for those of all that follows. Primitives are compiled one by one, equal ones of equal shapes once.
     """
 
-    def __init__(self, graph: Graph, plan: Plan, count: int, extremes: Extremes) -> None:
+    def __init__(self, graph: FloatGraph, plan: FormatPlan, count: int, extremes: Extremes) -> None:
         """``count``: samples that are given at once; ``extremes``: see ``calibrate``."""
         self.graph, self.plan, self.count, self.extremes = graph, plan, count, extremes
         self.last = {x: number for number, node in enumerate(graph.nodes) for x in node.inputs if isinstance(x, Var)}
-        self._loops: dict[Node, tuple[Callable[..., Any], list[Var]]] = {}
+        self._loops: dict[FloatNode, tuple[Callable[..., Any], list[Var]]] = {}
         self._primitives = Primitives(count)
 
     def __call__(self, inputs: Sequence[Any]) -> dict[Var, Array]:
@@ -243,7 +243,7 @@ class _Observer:
                 del env[x]
         return seen
 
-    def _loop(self, node: Node, arguments: Sequence[Any]) -> tuple[list[Any], dict[Var, Array]]:
+    def _loop(self, node: FloatNode, arguments: Sequence[Any]) -> tuple[list[Any], dict[Var, Array]]:
         """A scan node's results and the statistics of its body's variables over all iterations."""
         if node not in self._loops:
             axes = tuple(0 if isinstance(x, Var) else None for x in node.inputs)
@@ -262,11 +262,11 @@ class _Observer:
         return outputs, dict(zip(variables, inside, strict=True))
 
 
-def _observed_scan(node: Node, arguments: Sequence[Any], plan: Plan) -> tuple[list[Any], dict[Var, Any]]:
+def _observed_scan(node: FloatNode, arguments: Sequence[Any], plan: FormatPlan) -> tuple[list[Any], dict[Var, Any]]:
     """A scan node's results and the statistics of its body's variables, one row per iteration, while tracing."""
     found: list[Var] = []
 
-    def run(body: Graph, inputs: Sequence[Any]) -> tuple[list[Any], Any]:
+    def run(body: FloatGraph, inputs: Sequence[Any]) -> tuple[list[Any], Any]:
         results, seen = _observe(body, inputs, plan)
         found[:] = list(seen)
         return results, list(seen.values())
@@ -275,7 +275,7 @@ def _observed_scan(node: Node, arguments: Sequence[Any], plan: Plan) -> tuple[li
     return outputs, dict(zip(found, stacked, strict=True))
 
 
-def _observe(graph: Graph, inputs: Sequence[Any], plan: Plan) -> tuple[list[Any], dict[Var, Any]]:
+def _observe(graph: FloatGraph, inputs: Sequence[Any], plan: FormatPlan) -> tuple[list[Any], dict[Var, Any]]:
     """(outputs, statistics of every variable) of a loop's body, while tracing; of a loop inside it, over its iterations."""
     env: dict[Var, Any] = dict(zip(graph.inputs, inputs, strict=True))
     seen = {var: _statistics(jnp.asarray(x), plan.masked.get(var, 0)) for var, x in env.items()}
@@ -297,8 +297,8 @@ def _reduce(stack: Any) -> Any:
 
 
 def calibrate(
-    graph: Graph, samples: Sequence[Sequence[Any]], plan: Plan, extremes: Extremes | None = None
-) -> dict[Var, Range]:
+    graph: FloatGraph, samples: Sequence[Sequence[Any]], plan: FormatPlan, extremes: Extremes | None = None
+) -> dict[Var, RealRange]:
     """Ranges of all variables, scan bodies included; raises LoweringError if the float function's result is NaN.
 
     ``extremes``: variables, none of a loop's body, of which every element's least and greatest value are wanted; put there in place.
@@ -317,7 +317,7 @@ def calibrate(
             old = total.get(var)
             total[var] = new if old is None else np.maximum(old, new)
     let_go(graph)
-    ranges: dict[Var, Range] = {}
+    ranges: dict[Var, RealRange] = {}
     for var, node in graph.variables():
         least, high, root, nan, below, above = _unmasked(total[var])
         low = -least
@@ -327,9 +327,9 @@ def calibrate(
                 f"{place} gives NaN on a calibration sample; a program has no NaN, keep the samples inside the function's domain"
             )
         low, high = (float(low), float(high)) if low <= high else (0.0, 0.0)
-        wish = plan.wish(var)
-        low, high = wish.reach or (low, high)
+        hint = plan.hint(var)
+        low, high = hint.reach or (low, high)
         shown = {sign for sign, found in ((-1, below), (1, above)) if found}
         signs = plan.infinite.get(var, frozenset()) | shown
-        ranges[var] = Range(low, high, float(root**2), wish, bool(signs), signs)
+        ranges[var] = RealRange(low, high, float(root**2), hint, bool(signs), signs)
     return ranges

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from prover.lowering.capture import Graph, Node, Operand, Stacked, Var, bind, double_precision
+from prover.lowering.graph import FloatGraph, FloatNode, Operand, Stacked, Var, bind, double_precision
 from prover.lowering.passes.producers import MOVEMENT, real
 
 Interval = tuple[float, float]
@@ -28,7 +28,7 @@ COARSE = 1 << 16
 """Integers in an interval as short as this have a 16-bit format that holds them as well as any."""
 
 
-def drawn(graph: Graph) -> dict[Var, Interval]:
+def drawn(graph: FloatGraph) -> dict[Var, Interval]:
     """The real variables of a graph that are computed from random bits alone; those of scan bodies belong to them."""
     words: dict[Var, Interval] = {}
     found: dict[Var, Interval] = {}
@@ -48,7 +48,7 @@ def drawn(graph: Graph) -> dict[Var, Interval]:
     return found
 
 
-def _word(node: Node, words: Known) -> Interval | None:
+def _word(node: FloatNode, words: Known) -> Interval | None:
     """Unsigned integers after bitwise operations, which is how random bits end."""
     most = float(np.iinfo(node.outputs[0].dtype).max)
     if node.name in MOVEMENT:
@@ -71,7 +71,7 @@ def _word(node: Node, words: Known) -> Interval | None:
     return None
 
 
-def _uniform(node: Node, words: Known) -> Interval | None:
+def _uniform(node: FloatNode, words: Known) -> Interval | None:
     """The reals that words are made into: by their value, or as the bits of floats."""
     inside = _read(node.inputs[0], words) if node.name in ("convert_element_type", "bitcast_convert_type") else None
     source, target = node.inputs[0], node.outputs[0].dtype
@@ -87,7 +87,7 @@ def _uniform(node: Node, words: Known) -> Interval | None:
     return float(low), float(high)
 
 
-def _function(node: Node, found: Known) -> Interval | None:
+def _function(node: FloatNode, found: Known) -> Interval | None:
     operands = node.inputs[1:] if node.name == "select_n" else node.inputs
     variables = [x for x in operands if isinstance(x, Var)]
     # Constants are looked at last: most of them are weights, and meet nothing that is drawn.
@@ -119,7 +119,7 @@ def _hull(values: list[float]) -> Interval:
     return min(values), max(values)
 
 
-def _applied(node: Node, operands: Any) -> float:
+def _applied(node: FloatNode, operands: Any) -> float:
     return float(bind(node, [np.float64(x) for x in operands])[0])
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from prover.lowering.capture import Array, Graph, Node, Operand, Stacked, Var, bind
+from prover.lowering.graph import Array, FloatGraph, FloatNode, Operand, Stacked, Var, bind
 
 Known = Array | Stacked
 
@@ -20,13 +20,13 @@ VIEW_BYTES = 1 << 16
 """Constants from this size on are moved without a copy."""
 
 
-def fold(graph: Graph, inside: bool = True) -> Graph:
+def fold(graph: FloatGraph, inside: bool = True) -> FloatGraph:
     """The same graph without nodes whose inputs are all constants; ``inside``: those of scan bodies, too."""
     return _fold(graph, {}, inside)
 
 
-def _fold(graph: Graph, known: dict[Var, Known], inside: bool = True) -> Graph:
-    kept: list[Node] = []
+def _fold(graph: FloatGraph, known: dict[Var, Known], inside: bool = True) -> FloatGraph:
+    kept: list[FloatNode] = []
 
     def read(operand: Operand) -> Operand:
         return known.get(operand, operand) if isinstance(operand, Var) else operand
@@ -38,10 +38,10 @@ def _fold(graph: Graph, known: dict[Var, Known], inside: bool = True) -> Graph:
             continue
         node = replace(node, inputs=inputs)
         kept.append(_fold_scan(node) if inside and node.body is not None else node)
-    return Graph(graph.inputs, tuple(kept), tuple(read(x) for x in graph.outputs))
+    return FloatGraph(graph.inputs, tuple(kept), tuple(read(x) for x in graph.outputs))
 
 
-def _fold_scan(node: Node) -> Node:
+def _fold_scan(node: FloatNode) -> FloatNode:
     """Constants of a scan go into its body; constant slices become stacked constants there."""
     assert node.body is not None
     fixed, carried = node.params["num_consts"], node.params["num_carry"]
@@ -56,7 +56,7 @@ def _fold_scan(node: Node) -> Node:
     return replace(node, body=_fold(node.body, known))
 
 
-def computed(node: Node, inputs: Sequence[Any]) -> list[Known]:
+def computed(node: FloatNode, inputs: Sequence[Any]) -> list[Known]:
     """The results of a node of constants; any stacked one makes the results stacked."""
     moved = _moved(node, inputs[0]) if inputs else None
     if moved is not None:
@@ -69,7 +69,7 @@ def computed(node: Node, inputs: Sequence[Any]) -> list[Known]:
     return [Stacked(np.asarray(x)) for x in results]
 
 
-def _moved(node: Node, array: Any) -> Array | None:
+def _moved(node: FloatNode, array: Any) -> Array | None:
     """A weight under another shape or order, as a view of its memory; None for any other primitive."""
     if not isinstance(array, np.ndarray) or array.nbytes < VIEW_BYTES:
         return None

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from prover.lowering.capture import Node, Var
+from prover.lowering.graph import FloatNode, Var
 from prover.lowering.passes.producers import CHOOSING, MOVEMENT, PRODUCTS, Producers, real
 
 MASK = -1e4
@@ -91,7 +91,7 @@ def infinite(view: Producers, arguments: Collection[Var]) -> dict[Var, frozenset
     return found
 
 
-def _after(node: Node, values: Sequence[frozenset[int]]) -> frozenset[int]:
+def _after(node: FloatNode, values: Sequence[frozenset[int]]) -> frozenset[int]:
     """The signs of a node's infinities, by operand those of what it reads; a mask that is made by a product hides below."""
     if node.name in ("neg", "sub"):
         values = [*values[:-1], frozenset(-sign for sign in values[-1])]
@@ -111,7 +111,7 @@ def ordered(view: Producers, infinities: Collection[Var]) -> set[Var]:
     """The variables whose infinities need no room: of whose elements only the order is looked at, until an extreme is a number."""
     found: set[Var] = set()
 
-    def orders(node: Node) -> bool:
+    def orders(node: FloatNode) -> bool:
         return node.name in ORDERING and all(
             not real(var) or var in found or (node.name in EXTREMES and var not in infinities) for var in node.outputs
         )
@@ -129,7 +129,7 @@ def chosen(view: Producers) -> set[Var]:
     """
     found: set[Var] = set()
 
-    def orders(node: Node) -> bool:
+    def orders(node: FloatNode) -> bool:
         if node.name in ASKING and len(node.inputs) == 2:
             one, other = (view.through(x, lambda node: node.name in MOVEMENT) for x in node.inputs)
             return isinstance(one, Var) and one is other

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from prover.lowering.capture import Graph, Var
 from prover.lowering.formats import Format, Formats, integer_dtype, integer_range, is_real
-from prover.lowering.passes.calibrate import Range
+from prover.lowering.graph import FloatGraph, Var
+from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.plan import POSTED_ELEMENTS
 from rollup.errors import LoweringError
 from rollup.form.encoding import TensorType
@@ -41,7 +41,7 @@ Floats = Callable[[Sequence[Any]], Sequence[np.ndarray]]
 
 
 def input_formats(
-    graph: Graph, ranges: dict[Var, Range], formats: Formats, floats: Floats, samples: Sequence[Sequence[Any]]
+    graph: FloatGraph, ranges: dict[Var, RealRange], formats: Formats, floats: Floats, samples: Sequence[Sequence[Any]]
 ) -> list[Format]:
     """A format for every input of the graph; raises LoweringError for a dtype that has none."""
     size = sum(math.prod(var.shape) for node in graph.nodes for var in node.outputs)
@@ -57,7 +57,7 @@ def input_formats(
                 f"an input of dtype {var.dtype} has no fixed-point format; use floats, integers or booleans"
             )
         candidates = formats.inputs(ranges[var])
-        if ranges[var].wish.exact:
+        if ranges[var].hint.exact:
             exact = (form for form in candidates if all(_on_grid(sample[number], form) for sample in asked))
             found.append(next(exact, candidates[-1]))
             continue

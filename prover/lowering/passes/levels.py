@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax import lax
 
-from prover.lowering.capture import Graph, Node, Operand, Var
+from prover.lowering.graph import FloatGraph, FloatNode, Operand, Var
 from prover.lowering.passes.calibrate import Extremes
 from prover.lowering.passes.producers import MOVES, Producers
 
@@ -41,24 +41,24 @@ class Norm:
     """
 
     elements: Var
-    chain: tuple[Node, ...]
-    shifted: Node
-    inverse: Node
-    moves: tuple[Node, ...]
-    applied: Node
+    chain: tuple[FloatNode, ...]
+    shifted: FloatNode
+    inverse: FloatNode
+    moves: tuple[FloatNode, ...]
+    applied: FloatNode
 
 
-def norms(graph: Graph) -> list[Norm]:
+def norms(graph: FloatGraph) -> list[Norm]:
     """The norms of a graph, those in loops left out."""
     view = Producers(graph)
     found = [_norm(view, node) for node in graph.nodes if node.name in INVERSES.values()]
     return [norm for norm in found if norm is not None]
 
 
-def _norm(view: Producers, applied: Node) -> Norm | None:
+def _norm(view: Producers, applied: FloatNode) -> Norm | None:
     """The norm that ends with this node, if it is one."""
     for elements, moved in (applied.inputs, applied.inputs[::-1]):
-        moves: list[Node] = []
+        moves: list[FloatNode] = []
         while isinstance(moved, Var) and moved in view.of and view.of[moved].name in MOVES:
             moves.append(view.of[moved])
             moved = moves[-1].inputs[0]
@@ -68,7 +68,7 @@ def _norm(view: Producers, applied: Node) -> Norm | None:
         shifted = view.of.get(inverse.inputs[0]) if isinstance(inverse.inputs[0], Var) else None
         if shifted is None or shifted.name != "add" or not isinstance(shifted.inputs[1], np.ndarray):
             continue
-        chain: list[Node] = []
+        chain: list[FloatNode] = []
         below: Operand = shifted.inputs[0]
         while isinstance(below, Var) and below in view.of and below is not elements:
             node = view.of[below]
@@ -82,7 +82,7 @@ def _norm(view: Producers, applied: Node) -> Norm | None:
     return None
 
 
-def _squares(node: Node) -> bool:
+def _squares(node: FloatNode) -> bool:
     return (
         node.name == "square"
         or (node.name == "mul" and node.inputs[0] is node.inputs[1])
@@ -90,7 +90,7 @@ def _squares(node: Node) -> bool:
     )
 
 
-def levels(graph: Graph, extremes: Extremes) -> list[Array | None]:
+def levels(graph: FloatGraph, extremes: Extremes) -> list[Array | None]:
     """By norm: the exponents of its groups' factors in the shape of its root, as the extremes of the roots say them.
 
     None for one whose groups are alike, or have no levels of their own: they differ as much from sample to sample as from each other.
@@ -98,12 +98,12 @@ def levels(graph: Graph, extremes: Extremes) -> list[Array | None]:
     return [_levels(norm.inverse, *extremes[norm.inverse.outputs[0]]) for norm in norms(graph)]
 
 
-def roots(graph: Graph) -> Extremes:
+def roots(graph: FloatGraph) -> Extremes:
     """The variables whose extremes ``levels`` needs, nothing known of them yet."""
     return {norm.inverse.outputs[0]: (np.array(np.inf), np.array(-np.inf)) for norm in norms(graph)}
 
 
-def _levels(inverse: Node, least: Array, most: Array) -> Array | None:
+def _levels(inverse: FloatNode, least: Array, most: Array) -> Array | None:
     if not (least.min() > 0 and np.isfinite(most.max()) and most.max() > FAR * least.min()):
         return None
     low, high = np.log2(least), np.log2(most)
@@ -113,7 +113,7 @@ def _levels(inverse: Node, least: Array, most: Array) -> Array | None:
     return np.clip(np.floor(low), -MOST, MOST) if within <= between / 2 else None
 
 
-def levelled(graph: Graph, levels: Sequence[Array | None]) -> Graph:
+def levelled(graph: FloatGraph, levels: Sequence[Array | None]) -> FloatGraph:
     """The graph with the groups of its norms brought to one level; ``levels``: by norm."""
     view = Producers(graph)
     added = {
@@ -126,7 +126,7 @@ def levelled(graph: Graph, levels: Sequence[Array | None]) -> Graph:
     return replace(graph, nodes=tuple(new for node in graph.nodes for new in added.get(node, [node]))).pruned()
 
 
-def _rewritten(view: Producers, norm: Norm, factor: Array) -> list[Node]:
+def _rewritten(view: Producers, norm: Norm, factor: Array) -> list[FloatNode]:
     """Nodes that compute a norm's result from elements at one level; ``factor``: in the shape of its root."""
     full: Any = factor
     for move in norm.moves:
@@ -135,7 +135,7 @@ def _rewritten(view: Producers, norm: Norm, factor: Array) -> list[Node]:
     elements = pushed.times(norm.elements, np.broadcast_to(np.asarray(full), norm.elements.shape))
     known: dict[Var, Operand] = {norm.elements: elements}
 
-    def again(node: Node, **changes: Any) -> Var:
+    def again(node: FloatNode, **changes: Any) -> Var:
         """The node once more, of what is known."""
         (old,) = node.outputs
         new = Var(old.shape, old.dtype)
@@ -161,7 +161,7 @@ class _Pushed:
     """Variables times constants, the products computed as far up as the constants go: ``nodes`` in order."""
 
     view: Producers
-    nodes: list[Node] = field(default_factory=list)
+    nodes: list[FloatNode] = field(default_factory=list)
     _known: dict[Var, tuple[Array, Var]] = field(default_factory=dict)
 
     def times(self, var: Var, factor: Array) -> Var:
@@ -172,53 +172,60 @@ class _Pushed:
         node = self.view.of.get(var)
         inputs = self._inputs(node, factor) if node is not None else None
         if node is None or inputs is None:
-            node = Node(lax.mul_p, {}, (), (var,), "" if node is None else node.where)
+            node = FloatNode(lax.mul_p, {}, (), (var,), "" if node is None else node.where)
             inputs = (var, np.ascontiguousarray(factor.astype(var.dtype)))
         new = Var(var.shape, var.dtype)
         self.nodes.append(replace(node, inputs=inputs, outputs=(new,)))
         self._known[var] = factor, new
         return new
 
-    def _inputs(self, node: Node, factor: Array) -> tuple[Operand, ...] | None:
+    def _inputs(self, node: FloatNode, factor: Array) -> tuple[Operand, ...] | None:
         """The node's operands times the factor, if its result is then that times the factor."""
-        if not all(isinstance(x, Var) for x in node.inputs[:1]):
+        operands = node.inputs
+        if not all(isinstance(x, Var) for x in operands[:1]) or not all(
+            isinstance(x, (Var, np.ndarray)) for x in operands
+        ):
             return None
-        shapes = [x.shape for x in node.inputs]
-        match node.name:
-            case "reshape" if node.params.get("dimensions") is None:
-                factors = [factor.reshape(shapes[0])]
-            case "squeeze" | "expand_dims":
-                factors = [factor.reshape(shapes[0])]
-            case "transpose":
-                factors = [np.transpose(factor, np.argsort(node.params["permutation"]))]
-            case "broadcast_in_dim":
-                dims = node.params["broadcast_dimensions"]
-                first = _narrowed(factor, [shapes[0][dims.index(d)] if d in dims else 1 for d in range(factor.ndim)])
-                if first is None:
-                    return None
-                factors = [first.reshape(shapes[0])]
-            case "reduce_sum":
-                line = [1 if d in node.params["axes"] else n for d, n in enumerate(shapes[0])]
-                factors = [np.broadcast_to(factor.reshape(line), shapes[0])]
-            case "concatenate":
-                axis = node.params["dimension"]
-                ends = np.cumsum([shape[axis] for shape in shapes])[:-1]
-                factors = np.split(factor, ends, axis)
-            case "add" | "sub":
-                narrowed = [_narrowed(factor, shape) for shape in shapes]
-                if any(f is None for f in narrowed):
-                    return None
-                factors = [f for f in narrowed if f is not None]
-            case "mul" | "div" if isinstance(node.inputs[1], np.ndarray):
-                factors = [factor, np.ones(())]
-            case _:
-                return None
-        if any(not isinstance(x, (Var, np.ndarray)) for x in node.inputs):
+        factors = _factors(node, factor)
+        if factors is None:
             return None
         return tuple(
             self.times(x, f) if isinstance(x, Var) else np.asarray(x * f, x.dtype)  # type: ignore[union-attr]
             for x, f in zip(node.inputs, factors, strict=True)
         )
+
+
+def _factors(node: FloatNode, factor: Array) -> list[Array] | None:
+    """What the node's operands are multiplied with to multiply its result; None if that can't be."""
+    shapes = [x.shape for x in node.inputs]
+    match node.name:
+        case "reshape" if node.params.get("dimensions") is None:
+            return [factor.reshape(shapes[0])]
+        case "squeeze" | "expand_dims":
+            return [factor.reshape(shapes[0])]
+        case "transpose":
+            return [np.transpose(factor, np.argsort(node.params["permutation"]))]
+        case "broadcast_in_dim":
+            dims = node.params["broadcast_dimensions"]
+            first = _narrowed(factor, [shapes[0][dims.index(d)] if d in dims else 1 for d in range(factor.ndim)])
+            if first is None:
+                return None
+            return [first.reshape(shapes[0])]
+        case "reduce_sum":
+            line = [1 if d in node.params["axes"] else n for d, n in enumerate(shapes[0])]
+            return [np.broadcast_to(factor.reshape(line), shapes[0])]
+        case "concatenate":
+            axis = node.params["dimension"]
+            ends = np.cumsum([shape[axis] for shape in shapes])[:-1]
+            return np.split(factor, ends, axis)
+        case "add" | "sub":
+            narrowed = [_narrowed(factor, shape) for shape in shapes]
+            if any(f is None for f in narrowed):
+                return None
+            return [f for f in narrowed if f is not None]
+        case "mul" | "div" if isinstance(node.inputs[1], np.ndarray):
+            return [factor, np.ones(())]
+    return None
 
 
 def _narrowed(factor: Array, shape: Sequence[int]) -> Array | None:

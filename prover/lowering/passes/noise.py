@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prover.lowering.capture import Graph, Var, bind, scan
 from prover.lowering.formats import is_real
+from prover.lowering.graph import FloatGraph, Var, bind, scan
 
 PROBES = 2
 """Random mixtures of the results, a sample."""
@@ -31,7 +31,7 @@ def _tapped(x: Any, w: Any) -> Any:
 _tapped.defvjp(lambda x, w: (x, None), lambda _, g: (g, jnp.sum(jnp.square(g.astype(jnp.float32)))))
 
 
-def rounding_costs(graph: Graph, samples: Sequence[Sequence[Any]], steps: Mapping[Var, float]) -> dict[Var, float]:
+def rounding_costs(graph: FloatGraph, samples: Sequence[Sequence[Any]], steps: Mapping[Var, float]) -> dict[Var, float]:
     """By variable: the mean square that its rounding to a grid of ``steps`` adds to the results, each over its range, in all.
 
     Runs the graph primitive by primitive, forwards and backwards. Raises NotImplementedError where JAX has no derivative.
@@ -60,7 +60,7 @@ def rounding_costs(graph: Graph, samples: Sequence[Sequence[Any]], steps: Mappin
     return {var: float(known[number]) * steps[var] ** 2 / 12 for var, number in taken.items()}
 
 
-def _run(graph: Graph, inputs: Sequence[Any], taken: Mapping[Var, int], taps: Any) -> list[Any]:
+def _run(graph: FloatGraph, inputs: Sequence[Any], taken: Mapping[Var, int], taps: Any) -> list[Any]:
     env: dict[Var, Any] = {}
 
     def give(var: Var, x: Any) -> None:

@@ -23,13 +23,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
-from prover.lowering.capture import Graph, Node, Operand, Stacked, Var
-from prover.lowering.passes.drawn import Interval, drawn
-from prover.lowering.passes.infinity import BELOW, DEEP, MASK_ROOM, chosen, has_mask, infinite, masked_before, ordered
+from prover.lowering.graph import FloatGraph, FloatNode, Operand, Stacked, Var
+from prover.lowering.passes.drawn import drawn
+from prover.lowering.passes.hints import PLAIN, RESULT_BITS, FormatHint, FormatPlan, Within
+from prover.lowering.passes.infinity import BELOW, MASK_ROOM, chosen, has_mask, infinite, masked_before, ordered
 from prover.lowering.passes.producers import CHOOSING, MOVEMENT, Producers, real, size
 from prover.lowering.passes.signs import UNKNOWN, signs
 
@@ -44,9 +45,6 @@ LAST_ELEMENTS = 1 << 12
 
 POSTED_ELEMENTS = 1 << 10
 """Most elements of a result that has all of int32: the 2 KiB more that are posted for them cost a fifth of what a claim costs anyway."""
-
-RESULT_BITS = 31
-"""Bits of magnitude of a small result: its ends are those of its dtype, and float32 has fewer digits."""
 
 ANGLE_GRID = 14
 """Fraction bits of an angle."""
@@ -82,118 +80,96 @@ POINTWISE = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What a value's format should be like.
-
-    ``bits``: of magnitude, instead of 15; ``grid``: least number of fraction bits, at the price of more bits; ``infinity``: room beyond
-    the calibrated magnitude if the value may hold infinities; ``unit``: within [-1, 1], of 16 bits; ``share``: of a sum, so within [0, 1],
-    in a format for what samples show; ``bounded``: within [-1, 1], whatever the bits; ``whole``: not rounded at all; ``last``: on the way
-    from what the last products read to a result, and small; ``rows``: products read it, along the same axes all of them, so that what is
-    left of it may have a scale per row; ``fine``: a result, whose weights keep 16 bits; ``exact``: constants decide about it, so that
-    samples should lie on its grid; ``reach``: the interval that it certainly lies in, being drawn; ``least``: the magnitude that its
-    format holds at least, however small the samples; ``costly``: rounded to 16 bits it costs the results too much (no plan says so:
-    ``prover.lowering.passes.noise`` measures it).
-    """
-
-    bits: int | None = None
-    grid: int | None = None
-    infinity: float = DEEP
-    unit: bool = False
-    share: bool = False
-    bounded: bool = False
-    whole: bool = False
-    rows: bool = False
-    fine: bool = False
-    last: bool = False
-    exact: bool = False
-    reach: Interval | None = None
-    least: float = 0.0
-    costly: bool = False
-
-
-PLAIN = Wish()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """``wishes`` of variables; ``masked``: the sign of the masks that are infinities to calibration, if they stand apart;
-    ``infinite``: the signs of the infinities that a variable may hold, whatever the samples show; ``ordered``: those that need no room
-    for them."""
-
-    wishes: dict[Var, Wish] = field(default_factory=dict)
-    masked: dict[Var, int] = field(default_factory=dict)
-    infinite: dict[Var, frozenset[int]] = field(default_factory=dict)
-    ordered: set[Var] = field(default_factory=set)
-
-    def wish(self, var: Var) -> Wish:
-        wish = self.wishes.get(var, PLAIN)
-        return replace(wish, infinity=0.0) if var in self.ordered else wish
-
-
-def plan(graph: Graph) -> Plan:
-    """The wishes of all variables, scan bodies included."""
-    found = Plan()
+def plan(graph: FloatGraph) -> FormatPlan:
+    """The hints of all variables, scan bodies included."""
+    found = FormatPlan()
     _plan(graph, found)
     view = Producers(graph)
     for var in view.last():
         if real(var) and size(var) <= LAST_ELEMENTS:
-            wish = found.wishes.get(var, PLAIN)
-            found.wishes[var] = replace(wish, last=True, unit=wish.unit and view.feeds_product(var))
-    _results(view, view.results, found.wishes)
-    _turns(view, found.wishes)
+            hint = found.hints.get(var, PLAIN)
+            narrow = hint.within is Within.UNIT and not view.feeds_product(var)
+            found.hints[var] = replace(hint, last=True, within=Within.ANY if narrow else hint.within)
+    _results(view, view.results, found.hints)
+    _turns(view, found.hints)
     return found
 
 
-def _plan(graph: Graph, found: Plan) -> None:
-    view, wishes = Producers(graph), found.wishes
-    _statistics(view, wishes)
-    _streams(view, wishes)
-    _deciding(view, wishes)
-    _factors(view, wishes)
+def _plan(graph: FloatGraph, found: FormatPlan) -> None:
+    view, hints = Producers(graph), found.hints
+    _statistics(view, hints)
+    _streams(view, hints)
+    _deciding(view, hints)
+    _factors(view, hints)
     for var in (*graph.inputs, *view.of):
-        if var not in wishes and real(var) and view.summed_axes(var):
-            wishes[var] = Wish(rows=True)
+        if var not in hints and real(var) and view.summed_axes(var):
+            hints[var] = FormatHint(rows=True)
     arguments: set[Var] = set()
     masks: set[Var] = set()
     signed = signs(graph)
     for node in graph.nodes:
         if node.body is not None:
             _plan(node.body, found)
-            _carries(node, wishes)
-        if node.name in BOUNDED:
-            wishes[node.outputs[0]] = Wish(unit=True)
-        if node.name in PERIODIC:
-            _angles(view, node.inputs[0], wishes)
-        if _shares(view, node, wishes):
-            share = node.outputs[0]
-            wishes[share] = replace(wishes.get(share, PLAIN), share=True)
-        if node.name in CHOOSING and isinstance(node.inputs[0], Var) and real(node.inputs[0]):
-            for var in view.moved_from(node.inputs[0]):
-                wishes.setdefault(var, Wish(grid=CHOICE_GRID, fine=True))
+            _carries(node, hints)
+        _bounded(view, node, hints)
+        _choices(view, node, hints)
         if node.name == "exp" and isinstance(node.inputs[0], Var) and signed.get(node.inputs[0], UNKNOWN).no_positive:
-            wishes[node.outputs[0]] = replace(wishes.get(node.outputs[0], PLAIN), bounded=True)
+            _within(hints, node.outputs[0], Within.ONE)
         argument = view.below_maximum(node.inputs[0]) if node.name == "exp" else None
-        if argument is None:
-            continue
-        wishes[node.outputs[0]] = Wish(unit=True)
-        moved = view.moved_from(argument)
-        for var in moved:
-            wishes[var] = Wish(grid=SOFTMAX_GRID, infinity=MASK_ROOM)
-        below = next(x for x in node.inputs if isinstance(x, Var))
-        wishes[below] = replace(wishes.get(below, PLAIN), infinity=MASK_ROOM)
-        arguments.update(moved, [below])
-        if has_mask(view, argument):
-            masks |= masked_before(view, argument)
-    from_bits = drawn(graph)
-    for node in graph.nodes:
+        if argument is not None:
+            arguments.update(_softmax(view, node, argument, hints))
+            if has_mask(view, argument):
+                masks |= masked_before(view, argument)
+    _randomness(view, hints)
+    _infinities(view, arguments, masks, found)
+
+
+def _within(hints: dict[Var, FormatHint], var: Var, within: Within) -> None:
+    hints[var] = replace(hints.get(var, PLAIN), within=within)
+
+
+def _bounded(view: Producers, node: FloatNode, hints: dict[Var, FormatHint]) -> None:
+    """What bounded functions give, and the angles that turning ones take."""
+    if node.name in BOUNDED:
+        hints[node.outputs[0]] = FormatHint(within=Within.UNIT)
+    if node.name in PERIODIC:
+        _angles(view, node.inputs[0], hints)
+    if _shares(view, node, hints):
+        _within(hints, node.outputs[0], Within.SHARE)
+
+
+def _choices(view: Producers, node: FloatNode, hints: dict[Var, FormatHint]) -> None:
+    if node.name in CHOOSING and isinstance(node.inputs[0], Var) and real(node.inputs[0]):
+        for var in view.moved_from(node.inputs[0]):
+            hints.setdefault(var, FormatHint(grid=CHOICE_GRID, fine=True))
+
+
+def _softmax(view: Producers, node: FloatNode, argument: Var, hints: dict[Var, FormatHint]) -> list[Var]:
+    """Hints for an exponential of differences from a maximum; the variables that its argument is seen as."""
+    hints[node.outputs[0]] = FormatHint(within=Within.UNIT)
+    moved = view.moved_from(argument)
+    for var in moved:
+        hints[var] = FormatHint(grid=SOFTMAX_GRID, infinity=MASK_ROOM)
+    below = next(x for x in node.inputs if isinstance(x, Var))
+    hints[below] = replace(hints.get(below, PLAIN), infinity=MASK_ROOM)
+    return [*moved, below]
+
+
+def _randomness(view: Producers, hints: dict[Var, FormatHint]) -> None:
+    """Hints for what is drawn, and for what is compared with it."""
+    from_bits = drawn(view.graph)
+    for node in view.graph.nodes:
         if node.name in COMPARISONS and any(isinstance(x, Var) and x in from_bits for x in node.inputs):
-            _thresholds(view, [x for x in node.inputs if isinstance(x, Var) and x not in from_bits], wishes)
+            _thresholds(view, [x for x in node.inputs if isinstance(x, Var) and x not in from_bits], hints)
     for var, interval in from_bits.items():
-        wish = wishes.get(var, PLAIN)
-        if not wish.unit:
+        hint = hints.get(var, PLAIN)
+        if hint.within is not Within.UNIT:
             bits = DRAWN_FACTOR_BITS if view.feeds_product(var) else DRAWN_BITS
-            wishes[var] = replace(wish, bits=bits, grid=None, whole=False, reach=interval)
+            hints[var] = replace(hint, bits=bits, grid=None, whole=False, reach=interval)
+
+
+def _infinities(view: Producers, arguments: set[Var], masks: set[Var], found: FormatPlan) -> None:
+    """Where masks and other infinities are; ``arguments``: of softmaxes, ``masks``: what masks them."""
     for var in chosen(view):
         for sign in (1, -1):
             if has_mask(view, var, sign):
@@ -206,7 +182,7 @@ def _plan(graph: Graph, found: Plan) -> None:
     found.ordered.update(ordered(view, infinities) - arguments)
 
 
-def _shares(view: Producers, node: Node, wishes: dict[Var, Wish]) -> bool:
+def _shares(view: Producers, node: FloatNode, hints: dict[Var, FormatHint]) -> bool:
     """Whether a node divides exponentials of differences from a maximum by their sum, as softmax does."""
     if node.name != "div":
         return False
@@ -215,11 +191,11 @@ def _shares(view: Producers, node: Node, wishes: dict[Var, Wish]) -> bool:
     if made is None or made.name != "reduce_sum" or not isinstance(part, Var):
         return False
     source = view.of.get(part)
-    exponentials = source is not None and source.name == "exp" and wishes.get(part, PLAIN).unit
+    exponentials = source is not None and source.name == "exp" and hints.get(part, PLAIN).within is Within.UNIT
     return exponentials and view.through(made.inputs[0], lambda node: node.name in MOVEMENT) is part
 
 
-def _results(view: Producers, results: Iterable[Var], wishes: dict[Var, Wish]) -> None:
+def _results(view: Producers, results: Iterable[Var], hints: dict[Var, FormatHint]) -> None:
     """A result, and what only moves its elements, is fine; a small one that no product reads is only rounded to int32.
 
     What is bounded has room for all that is possible there, however little of it the samples show.
@@ -227,36 +203,37 @@ def _results(view: Producers, results: Iterable[Var], wishes: dict[Var, Wish]) -
     for result in results:
         moved = view.moved_from(result) if real(result) else []
         # What moves a bounded function's values has its bounds.
-        source = wishes.get(moved[-1], PLAIN) if moved else PLAIN
+        source = hints.get(moved[-1], PLAIN) if moved else PLAIN
         for var in moved:
-            wish = replace(wishes.get(var, PLAIN), fine=True)
+            hint = replace(hints.get(var, PLAIN), fine=True)
             if var in view.of and size(var) <= POSTED_ELEMENTS and not view.feeds_product(var):
-                bounded = source.unit or source.share or source.bounded
-                wish = replace(wish, bits=RESULT_BITS, unit=False, share=False, bounded=bounded)
+                within = Within.ANY if source.within is Within.ANY else Within.ONE
+                hint = replace(hint, bits=RESULT_BITS, within=within)
             else:
-                wish = replace(wish, unit=source.unit, share=source.share)
-            wishes[var] = wish
+                kept = Within.ONE if hint.within is Within.ONE else Within.ANY
+                hint = replace(hint, within=source.within if source.within in (Within.UNIT, Within.SHARE) else kept)
+            hints[var] = hint
         made = view.of.get(moved[-1]) if moved else None
         if made is not None and made.body is not None:
             inside = made.body.outputs[made.outputs.index(moved[-1])]
             if isinstance(inside, Var) and made.outputs.index(moved[-1]) >= made.params["num_carry"]:
                 # A carry's format follows from what the loop does with it.
-                _results(Producers(made.body), [inside], wishes)
+                _results(Producers(made.body), [inside], hints)
 
 
-def _turns(view: Producers, wishes: dict[Var, Wish]) -> None:
+def _turns(view: Producers, hints: dict[Var, FormatHint]) -> None:
     """What a bounded function makes a result of is kept as far as the function turns: the result is right there, whatever samples show."""
     for node in view.graph.nodes:
         argument = node.inputs[0] if node.name in TURNING else None
         if node.name == "exp":
             argument = view.below_maximum(node.inputs[0])
         for var in view.moved_from(argument) if isinstance(argument, Var) else ():
-            wish = wishes.get(var, PLAIN)
-            if wish.last or wish.bits == RESULT_BITS:
-                wishes[var] = replace(wish, least=TURN)
+            hint = hints.get(var, PLAIN)
+            if hint.last or hint.bits == RESULT_BITS:
+                hints[var] = replace(hint, least=TURN)
 
 
-def _thresholds(view: Producers, compared: list[Var], wishes: dict[Var, Wish]) -> None:
+def _thresholds(view: Producers, compared: list[Var], hints: dict[Var, FormatHint]) -> None:
     """Finer formats for what is compared with a drawn number, and for what that is made of."""
     found: set[Var] = set()
     while compared:
@@ -264,17 +241,18 @@ def _thresholds(view: Producers, compared: list[Var], wishes: dict[Var, Wish]) -
         if var in found or not real(var):
             continue
         found.add(var)
-        wish = wishes.get(var, PLAIN)
-        if wish.grid is not None:
-            wishes[var] = replace(wish, grid=max(wish.grid, THRESHOLD_GRID))
-        elif not wish.whole:
-            wishes[var] = replace(wish, unit=False, bits=DRAWN_BITS)
+        hint = hints.get(var, PLAIN)
+        if hint.grid is not None:
+            hints[var] = replace(hint, grid=max(hint.grid, THRESHOLD_GRID))
+        elif not hint.whole:
+            within = Within.ANY if hint.within is Within.UNIT else hint.within
+            hints[var] = replace(hint, within=within, bits=DRAWN_BITS)
         made = view.of.get(var)
         if made is not None and made.name in CUMULATED:
             compared += [x for x in made.inputs if isinstance(x, Var)]
 
 
-def _statistics(view: Producers, wishes: dict[Var, Wish]) -> None:
+def _statistics(view: Producers, hints: dict[Var, FormatHint]) -> None:
     found: set[Var] = set()
     for node in view.graph.nodes:
         if not node.outputs or not real(node.outputs[0]):
@@ -290,27 +268,27 @@ def _statistics(view: Producers, wishes: dict[Var, Wish]) -> None:
             found.add(out)
     for var in found:
         if var not in view.results and not view.feeds_product(var):
-            wishes[var] = Wish(whole=True)
+            hints[var] = FormatHint(whole=True)
 
 
-def _streams(view: Producers, wishes: dict[Var, Wish]) -> None:
+def _streams(view: Producers, hints: dict[Var, FormatHint]) -> None:
     for var in (*view.graph.inputs, *view.of):
         readers = view.readers.get(var, [])
-        if not real(var) or len(readers) < 2 or view.feeds_product(var) or var in wishes:
+        if not real(var) or len(readers) < 2 or view.feeds_product(var) or var in hints:
             continue
         made = view.of.get(var)
         carried = (
-            made is not None and made.name in ADDITIVE and any(x in wishes for x in made.inputs if isinstance(x, Var))
+            made is not None and made.name in ADDITIVE and any(x in hints for x in made.inputs if isinstance(x, Var))
         )
         if carried or any(node.name in ADDITIVE and size(node.outputs[0]) == size(var) for node in readers):
-            wishes[var] = Wish(bits=min([STREAM_BITS, *(_square_bits(view, node, var) for node in readers)]))
+            hints[var] = FormatHint(bits=min([STREAM_BITS, *(_square_bits(view, node, var) for node in readers)]))
 
 
-def _angles(view: Producers, operand: Operand, wishes: dict[Var, Wish]) -> None:
+def _angles(view: Producers, operand: Operand, hints: dict[Var, FormatHint]) -> None:
     """A grid for an angle, and for what it is a multiple of: as much finer as the multiple is larger."""
     grid = ANGLE_GRID
     while isinstance(operand, Var) and real(operand) and grid > 0:
-        wishes.setdefault(operand, Wish(grid=grid))
+        hints.setdefault(operand, FormatHint(grid=grid))
         node = view.of.get(operand)
         if node is not None and node.name in ("mul", "div") and isinstance(node.inputs[1], np.ndarray):
             most = float(np.abs(node.inputs[1]).max())
@@ -320,7 +298,7 @@ def _angles(view: Producers, operand: Operand, wishes: dict[Var, Wish]) -> None:
         operand = node.inputs[0]
 
 
-def _deciding(view: Producers, wishes: dict[Var, Wish]) -> None:
+def _deciding(view: Producers, hints: dict[Var, FormatHint]) -> None:
     for node in view.graph.nodes:
         if node.name not in COMPARISONS:
             continue
@@ -329,10 +307,10 @@ def _deciding(view: Producers, wishes: dict[Var, Wish]) -> None:
                 continue
             if np.size(other) > 1 and np.any(other != np.ravel(other)[0]):
                 for var in view.moved_from(x, gathered=True):
-                    wishes[var] = Wish(bits=DECIDING_BITS, exact=True)
+                    hints[var] = FormatHint(bits=DECIDING_BITS, exact=True)
 
 
-def _factors(view: Producers, wishes: dict[Var, Wish]) -> None:
+def _factors(view: Producers, hints: dict[Var, FormatHint]) -> None:
     """Finer formats for what is multiplied with itself in halves, time and again."""
     made: dict[Var, Var] = {}
     for node in view.graph.nodes:
@@ -347,19 +325,19 @@ def _factors(view: Producers, wishes: dict[Var, Wish]) -> None:
         if source in made or out in made.values():
             for var in (source, out):
                 if not view.feeds_product(var):
-                    wishes.setdefault(var, Wish(bits=STREAM_BITS))
+                    hints.setdefault(var, FormatHint(bits=STREAM_BITS))
 
 
-def _carries(node: Node, wishes: dict[Var, Wish]) -> None:
+def _carries(node: FloatNode, hints: dict[Var, FormatHint]) -> None:
     """What a loop carries and no product reads is rounded once an iteration: finely."""
     assert node.body is not None
     view, first = Producers(node.body), node.params["num_consts"]
     for var in node.body.inputs[first : first + node.params["num_carry"]]:
-        if real(var) and var not in wishes and not view.feeds_product(var):
-            wishes[var] = Wish(bits=CARRY_BITS)
+        if real(var) and var not in hints and not view.feeds_product(var):
+            hints[var] = FormatHint(bits=CARRY_BITS)
 
 
-def _square_bits(view: Producers, node: Node, var: Var) -> int:
+def _square_bits(view: Producers, node: FloatNode, var: Var) -> int:
     """Bits at which a sum of the squares that ``node`` takes of the variable still has a certified sum."""
     squares = node.name == "square" or (node.name == "mul" and node.inputs[0] is node.inputs[1])
     squares = squares or (node.name == "integer_pow" and node.params["y"] == 2)

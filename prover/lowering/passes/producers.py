@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import takewhile
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from prover.lowering.capture import Graph, Node, Operand, Var
+from prover.lowering.graph import FloatGraph, FloatNode, Operand, Var
 
 MOVES = frozenset({"broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "slice", "rev"})
 """Primitives that move elements of any dtype."""
@@ -21,32 +22,34 @@ PRODUCTS = frozenset({"dot_general", "conv_general_dilated"})
 class Producers:
     """A graph, seen from its variables: who gives them, who reads them."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: FloatGraph) -> None:
         self.graph = graph
         self.results = {x for x in graph.outputs if isinstance(x, Var)}
-        self.of: dict[Var, Node] = {var: node for node in graph.nodes for var in node.outputs}
-        self.readers: dict[Var, list[Node]] = {}
+        self.of: dict[Var, FloatNode] = {var: node for node in graph.nodes for var in node.outputs}
+        self.readers: dict[Var, list[FloatNode]] = {}
         for node in graph.nodes:
             for operand in node.inputs:
                 if isinstance(operand, Var):
                     self.readers.setdefault(operand, []).append(node)
 
-    def through(self, operand: Operand, passed: Callable[[Node], bool]) -> Operand:
-        """The operand before all nodes of one operand that ``passed`` accepts."""
+    def back(self, operand: Operand, passed: Callable[[FloatNode], bool]) -> Iterator[Operand]:
+        """The operand, and those before it, through the first operands of nodes that ``passed`` accepts."""
+        yield operand
         while isinstance(operand, Var) and operand in self.of and passed(self.of[operand]):
             operand = self.of[operand].inputs[0]
-        return operand
+            yield operand
+
+    def through(self, operand: Operand, passed: Callable[[FloatNode], bool]) -> Operand:
+        """The operand before all nodes that ``passed`` accepts."""
+        *_, first = self.back(operand, passed)
+        return first
 
     def moved_from(self, var: Var, gathered: bool = False) -> list[Var]:
         """The variable and those before it that hold the same elements, only elsewhere; ``gathered``: or some of them."""
         passed = MOVEMENT | {"gather"} if gathered else MOVEMENT
-        found = [var]
-        while found[-1] in self.of and self.of[found[-1]].name in passed:
-            operand = self.of[found[-1]].inputs[0]
-            if not isinstance(operand, Var) or not real(operand):
-                break
-            found.append(operand)
-        return found
+        before = self.back(var, lambda node: node.name in passed)
+        next(before)
+        return [var, *takewhile(lambda x: isinstance(x, Var) and real(x), before)]  # type: ignore[list-item]
 
     def last(self) -> set[Var]:
         """What lies between the last products and the results, without these, and what (moved or gathered, at most) those products
@@ -101,7 +104,7 @@ class Producers:
         return x if same else None
 
 
-def _convert(node: Node) -> bool:
+def _convert(node: FloatNode) -> bool:
     return node.name in ("convert_element_type", "stop_gradient", "copy")
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from prover.lowering.capture import Graph, Node, Operand, Stacked, Var
+from prover.lowering.graph import FloatGraph, FloatNode, Operand, Stacked, Var
 from prover.lowering.passes.producers import MOVEMENT, real
 
 
@@ -23,7 +23,7 @@ KEEPING = MOVEMENT | {"add", "add_any", "reduce_sum", "reduce_max", "reduce_min"
 """Primitives whose output has the sign that all operands have."""
 
 
-def signs(graph: Graph) -> dict[Var, Sign]:
+def signs(graph: FloatGraph) -> dict[Var, Sign]:
     """The signs that follow from a graph's own nodes; what is not plain to see is left out."""
     found: dict[Var, Sign] = {}
     for node in graph.nodes:
@@ -34,7 +34,7 @@ def signs(graph: Graph) -> dict[Var, Sign]:
     return found
 
 
-def _sign(node: Node, found: dict[Var, Sign]) -> Sign:
+def _sign(node: FloatNode, found: dict[Var, Sign]) -> Sign:
     if node.name in POSITIVE or (node.name == "integer_pow" and node.params["y"] % 2 == 0):
         return Sign(True, False)
     if node.name == "mul" and node.inputs[0] is node.inputs[1]:

@@ -18,29 +18,30 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.lowering.capture import Graph, Node, Operand, Stacked, Var, capture
+from prover.lowering.capture import capture
+from prover.lowering.graph import FloatGraph, FloatNode, Operand, Stacked, Var
 from prover.lowering.passes.fold import fold
 from prover.lowering.passes.infinity import HUGE
 from prover.lowering.passes.producers import MOVES, Producers, real
 
 
-def simplified(graph: Graph) -> Graph:
+def simplified(graph: FloatGraph) -> FloatGraph:
     """A captured graph, its constants computed (outside of loops), rewritten: what values of a program stand for arrays of."""
     return simplify(fold(graph, inside=False))
 
 
-def simplify(graph: Graph) -> Graph:
+def simplify(graph: FloatGraph) -> FloatGraph:
     """The same function, scan bodies included, rewritten."""
     view, uses = Producers(graph), graph.uses()
-    nodes: list[Node] = []
+    nodes: list[FloatNode] = []
     for node in graph.nodes:
         if node.body is not None:
             node = replace(node, body=simplify(node.body))
         nodes += _divided_later(view, uses, node) or _masked(view, node) or [node]
-    return Graph(graph.inputs, tuple(nodes), graph.outputs).pruned()
+    return FloatGraph(graph.inputs, tuple(nodes), graph.outputs).pruned()
 
 
-def rewritten(node: Node, fn: Callable[..., Any], operands: Sequence[Operand]) -> list[Node]:
+def rewritten(node: FloatNode, fn: Callable[..., Any], operands: Sequence[Operand]) -> list[FloatNode]:
     """Nodes that compute ``fn`` of the operands into the node's output."""
     arrays = [x for x in operands if not isinstance(x, Stacked)]
     assert len(arrays) == len(operands), "scans are simplified before their bodies know their constants"
@@ -64,7 +65,7 @@ def rewritten(node: Node, fn: Callable[..., Any], operands: Sequence[Operand]) -
     ]
 
 
-def _divided_later(view: Producers, uses: dict[Var, int], node: Node) -> list[Node] | None:
+def _divided_later(view: Producers, uses: dict[Var, int], node: FloatNode) -> list[FloatNode] | None:
     """dot(a / s, b) as dot(a, b) / s where s is constant along the summed axes; None if the node is none."""
     if node.name != "dot_general":
         return None
@@ -81,7 +82,7 @@ def _divided_later(view: Producers, uses: dict[Var, int], node: Node) -> list[No
     return None
 
 
-def _divided(node: Node, side: int, numerator: Var, divisor: Var) -> list[Node]:
+def _divided(node: FloatNode, side: int, numerator: Var, divisor: Var) -> list[FloatNode]:
     """The product of the numerator and the other side, divided by the divisor over the product's axes."""
     sums, batch = (axes[side] for axes in node.params["dimension_numbers"])
     other = node.inputs[1 - side]
@@ -98,14 +99,14 @@ def _divided(node: Node, side: int, numerator: Var, divisor: Var) -> list[Node]:
     return rewritten(node, later, [numerator, divisor, other])
 
 
-def _masked(view: Producers, node: Node) -> list[Node] | None:
+def _masked(view: Producers, node: FloatNode) -> list[FloatNode] | None:
     """x + select(c, 0, mask) as select(c, x, mask); None if the node is none."""
     if node.name != "add":
         return None
     for x, added in (node.inputs, node.inputs[::-1]):
         if isinstance(added, np.ndarray) and isinstance(x, Var) and _is_mask(added):
             return _masked_by_constant(node, x, added)
-        moves: list[Node] = []
+        moves: list[FloatNode] = []
         while isinstance(added, Var) and added in view.of and view.of[added].name in (*MOVES, "convert_element_type"):
             moves += [view.of[added]] if view.of[added].name in MOVES else []
             added = view.of[added].inputs[0]
@@ -124,7 +125,7 @@ def _is_mask(array: np.ndarray) -> bool:
     return real(array) and bool(np.any(array == 0) and np.any(array != 0) and np.all((array == 0) | (array <= -HUGE)))
 
 
-def _masked_by_constant(node: Node, x: Var, mask: np.ndarray) -> list[Node]:
+def _masked_by_constant(node: FloatNode, x: Var, mask: np.ndarray) -> list[FloatNode]:
     shape = node.outputs[0].shape
 
     def chosen(x: Any) -> Any:
@@ -134,7 +135,9 @@ def _masked_by_constant(node: Node, x: Var, mask: np.ndarray) -> list[Node]:
     return rewritten(node, chosen, [x])
 
 
-def _masked_by_choice(node: Node, x: Var, choice: Operand, moves: list[Node], values: list[float]) -> list[Node]:
+def _masked_by_choice(
+    node: FloatNode, x: Var, choice: Operand, moves: list[FloatNode], values: list[float]
+) -> list[FloatNode]:
     shape = node.outputs[0].shape
 
     def chosen(x: Any, c: Any) -> Any:

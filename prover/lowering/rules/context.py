@@ -1,4 +1,4 @@
-"""What a lowering rule works with: drafts and constants in, drafts out, the builder, and calibrated ranges."""
+"""What a lowering rule works with: lazy ops and constants in, lazy ops out, the builder, and calibrated ranges."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover import progress
-from prover.lowering.capture import Graph, Node, Operand, Stacked, Var
 from prover.lowering.emit.builder import Builder
-from prover.lowering.emit.draft import WORD, Chain, Coder, Const, Draft, Stands
+from prover.lowering.emit.emitter import CodeEmitter, reindexed
+from prover.lowering.emit.lazy import WORD, Const, LazyOp, TabledFunction
+from prover.lowering.emit.views import Stands
 from prover.lowering.expansions import EXPANSIONS
 from prover.lowering.formats import MARGIN, TAIL_BITS, horizon, scale_for
-from prover.lowering.passes.calibrate import Range
+from prover.lowering.graph import FloatGraph, FloatNode, Operand, Stacked, Var
+from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.fold import computed
 from rollup.errors import UnsupportedError
 from rollup.types import DType
 
-Item = Draft | Const
-Rule = Callable[["Context", Node, Sequence[Item]], "Sequence[Item] | Item"]
+Item = LazyOp | Const
+Rule = Callable[["Context", FloatNode, Sequence[Item]], "Sequence[Item] | Item"]
 
 RULES: dict[str, Rule] = {}
 """The one table: primitive -> rule."""
@@ -48,7 +50,7 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     return register
 
 
-def unsupported(node: Node, why: str, remedy: str) -> UnsupportedError:
+def unsupported(node: FloatNode, why: str, remedy: str) -> UnsupportedError:
     place = f" at {node.where}" if node.where else ""
     return UnsupportedError(f"{node.name}{place}: {why}; {remedy}")
 
@@ -59,7 +61,7 @@ class Fix:
 
     register: int
     scale: int
-    range: Range
+    range: RealRange
 
 
 @dataclass
@@ -70,11 +72,11 @@ class Context:
     """
 
     builder: Builder
-    ranges: dict[Var, Range]
+    ranges: dict[Var, RealRange]
     rounded: Mapping[Var, np.ndarray] = field(default_factory=dict)
 
-    def run(self, graph: Graph, inputs: Sequence[Item]) -> list[Item]:
-        """Lower every node; the drafts or constants of the outputs."""
+    def run(self, graph: FloatGraph, inputs: Sequence[Item]) -> list[Item]:
+        """Lower every node; the lazy ops or constants of the outputs."""
         env: dict[Var, Item] = dict(zip(graph.inputs, inputs, strict=True))
         uses = graph.uses()
 
@@ -98,14 +100,14 @@ class Context:
             operands = [read(x) for x in node.inputs]
             known = node.body is None and all(isinstance(x, Const) for x in operands)
             results = _computed(node, operands) if known else lowered(self, node, operands)
-            items = [results] if isinstance(results, (Draft, Const)) else list(results)
+            items = [results] if isinstance(results, (LazyOp, Const)) else list(results)
             for var, item in zip(node.outputs, items, strict=True):
                 env[var] = self._settled(standing(item, var), uses.get(var, 0))
         return [read(x) for x in graph.outputs]
 
     def _settled(self, item: Item, uses: int) -> Item:
-        """A draft that is read more than once is computed once, unless it is as good as free."""
-        if isinstance(item, Draft) and not (item.reduces and item.where):
+        """A lazy op that is read more than once is computed once, unless it is as good as free."""
+        if isinstance(item, LazyOp) and not (item.reduces and item.where):
             item = replace(item, where=self.builder.where)
         if (
             isinstance(item, Const)
@@ -117,48 +119,48 @@ class Context:
             return item
         return self.builder.materialised(item)
 
-    def range(self, node: Node, output: int = 0) -> Range:
+    def range(self, node: FloatNode, output: int = 0) -> RealRange:
         return self.ranges[node.outputs[output]]
 
-    def blank(self, node: Node, output: int = 0) -> Draft:
-        """An empty draft with the shape, dtype and range of a node's output."""
+    def blank(self, node: FloatNode, output: int = 0) -> LazyOp:
+        """An empty lazy op with the shape, dtype and range of a node's output."""
         var = node.outputs[output]
-        return Draft(var.shape, var.dtype, self.ranges[var])
+        return LazyOp(var.shape, var.dtype, self.ranges[var])
 
-    def tensor(self, item: Item) -> Draft:
+    def tensor(self, item: Item) -> LazyOp:
         """An operand as something that can be read from memory; constants are stored in their own best format."""
-        return self.builder.materialised(self.drafted(item))
+        return self.builder.materialised(self.lazy_op(item))
 
-    def drafted(self, item: Item, dtype: Any = None) -> Draft:
-        """An operand as a draft."""
-        if isinstance(item, Draft):
+    def lazy_op(self, item: Item, dtype: Any = None) -> LazyOp:
+        """An operand as a lazy op."""
+        if isinstance(item, LazyOp):
             return item
         array = item.array
         finite = item.finite
         magnitude = float(np.abs(finite).max()) if array.size else 0.0
-        observed = Range(float(finite.min()), float(finite.max()), magnitude)
-        blank = Draft(item.shape, np.dtype(dtype) if dtype is not None else array.dtype, observed)
-        coder = Coder(blank)
+        observed = RealRange(float(finite.min()), float(finite.max()), magnitude)
+        blank = LazyOp(item.shape, np.dtype(dtype) if dtype is not None else array.dtype, observed)
+        emitter = CodeEmitter(blank)
         scale = 0 if blank.exact else dyadic_scale(finite, magnitude)
-        return coder.done(self.builder.load_const(coder, item, scale), scale)
+        return emitter.done(self.builder.load_const(emitter, item, scale), scale)
 
-    def narrowed(self, draft: Draft) -> Draft:
-        """A draft that products and sums can read: a real input may hold all that its dtype holds, so one of 32 or 64 bits is stored
+    def narrowed(self, lazy: LazyOp) -> LazyOp:
+        """A lazy op that products and sums can read: a real input may hold all that its dtype holds, so one of 32 or 64 bits is stored
         once more, in bounds.
         """
-        view = draft.as_view()
-        if draft.exact or view is None or view.tensor.input is None or view.tensor.dtype.size < DType.I32.size:
-            return draft
-        if "narrowed" not in draft.memo:
-            coder = Coder(replace(draft, memo={}))
-            fix = self.fit(coder, Fix(len(draft.code), draft.scale, draft.range), WORD - 1)
-            narrow = coder.done(fix.register, fix.scale)
-            wide = replace(draft.range, wish=replace(draft.range.wish, last=True))
-            draft.memo["narrowed"] = self.builder.stored(narrow, self.builder.formats.value(wide))
-        found: Draft = draft.memo["narrowed"]
+        view = lazy.as_view()
+        if lazy.exact or view is None or view.tensor.input is None or view.tensor.dtype.size < DType.I32.size:
+            return lazy
+        if "narrowed" not in lazy.memo:
+            emitter = CodeEmitter(replace(lazy, memo={}))
+            fix = self.fit(emitter, Fix(len(lazy.code), lazy.scale, lazy.range), WORD - 1)
+            narrow = emitter.done(fix.register, fix.scale)
+            wide = replace(lazy.range, hint=replace(lazy.range.hint, last=True))
+            lazy.memo["narrowed"] = self.builder.stored(narrow, self.builder.formats.value(wide))
+        found: LazyOp = lazy.memo["narrowed"]
         return found
 
-    def chain(self, item: Item) -> Chain | None:
+    def chain(self, item: Item) -> TabledFunction | None:
         """The chain of an operand: its own, or the start of one if it loads a narrow integer."""
         if isinstance(item, Const):
             return None
@@ -167,79 +169,77 @@ class Context:
         view = item.as_view()
         if view is None or item.high - item.low >= 1 << 16:
             return None
-        return Chain(view, item.scale, _meant(item.range), 0, False)
+        return TabledFunction(view, item.scale, _meant(item.range), 0, False)
 
-    def merged(self, node: Node, items: Sequence[Item]) -> tuple[Coder, list[Fix | Const]]:
-        """A coder over all operands of an element-wise node: at most one of them keeps its reduction."""
+    def merged(self, node: FloatNode, items: Sequence[Item]) -> tuple[CodeEmitter, list[Fix | Const]]:
+        """An emitter over all operands of an element-wise node: at most one of them keeps its reduction."""
         shape = node.outputs[0].shape
-        drafts: list[Item] = []
+        ops: list[Item] = []
         for item in items:
-            if isinstance(item, Draft):
+            if isinstance(item, LazyOp):
                 item = self.stretched(self.builder.realised(item), shape)
-            drafts.append(item)
-        base = next((j for j, d in enumerate(drafts) if isinstance(d, Draft) and d.reduces), None)
-        for j, draft in enumerate(drafts):
-            if isinstance(draft, Draft) and j != base and draft.reduces:
-                drafts[j] = self.builder.materialised(draft)
+            ops.append(item)
+        base = next((j for j, d in enumerate(ops) if isinstance(d, LazyOp) and d.reduces), None)
+        for j, lazy in enumerate(ops):
+            if isinstance(lazy, LazyOp) and j != base and lazy.reduces:
+                ops[j] = self.builder.materialised(lazy)
         if base is None:
-            base = next(j for j, d in enumerate(drafts) if isinstance(d, Draft))
-        while (
-            sum(len(d.code) for d in drafts if isinstance(d, Draft)) > LONGEST_CODE or self._views(drafts) > MOST_VIEWS
-        ):
-            longest = max((j for j, d in enumerate(drafts) if isinstance(d, Draft)), key=lambda j: len(drafts[j].code))  # type: ignore[union-attr]
-            drafts[longest] = self.builder.materialised(drafts[longest])  # type: ignore[arg-type]
-        first = drafts[base]
-        assert isinstance(first, Draft)
-        orders = [d.order for d in drafts if isinstance(d, Draft) and d.order is not None]
-        coder = Coder(replace(first, shape=shape, order=orders[0] if orders else None))
+            base = next(j for j, d in enumerate(ops) if isinstance(d, LazyOp))
+        while sum(len(d.code) for d in ops if isinstance(d, LazyOp)) > LONGEST_CODE or self._views(ops) > MOST_VIEWS:
+            longest = max((j for j, d in enumerate(ops) if isinstance(d, LazyOp)), key=lambda j: len(ops[j].code))  # type: ignore[union-attr]
+            ops[longest] = self.builder.materialised(ops[longest])  # type: ignore[arg-type]
+        first = ops[base]
+        assert isinstance(first, LazyOp)
+        orders = [d.order for d in ops if isinstance(d, LazyOp) and d.order is not None]
+        emitter = CodeEmitter(replace(first, shape=shape, order=orders[0] if orders else None))
         operands: list[Fix | Const] = []
         own = len(first.code)
-        for j, draft in enumerate(drafts):
-            if isinstance(draft, Const):
-                operands.append(draft)
+        for j, lazy in enumerate(ops):
+            if isinstance(lazy, Const):
+                operands.append(lazy)
             else:
-                operands.append(Fix(own if j == base else coder.include(draft), draft.scale, draft.range))
-        return coder, operands
+                operands.append(Fix(own if j == base else emitter.include(lazy), lazy.scale, lazy.range))
+        return emitter, operands
 
     @staticmethod
-    def _views(drafts: Sequence[Item]) -> int:
-        return sum(len(d.views) for d in drafts if isinstance(d, Draft) and len(d.views) > 1)
+    def _views(ops: Sequence[Item]) -> int:
+        return sum(len(d.views) for d in ops if isinstance(d, LazyOp) and len(d.views) > 1)
 
-    def stretched(self, draft: Draft, shape: tuple[int, ...]) -> Draft:
-        """The draft over an element-wise node's shape; what would be reduced again for every copy is stored first."""
-        if draft.shape == shape:
-            return draft
-        if draft.reduces or (draft.views and len(draft.code) > 1):
-            draft = self.builder.materialised(draft)
-        return draft.reindexed(shape, stretch(draft.shape, shape))
+    def stretched(self, lazy: LazyOp, shape: tuple[int, ...]) -> LazyOp:
+        """The lazy op over an element-wise node's shape; what would be reduced again for every copy is stored first."""
+        if lazy.shape == shape:
+            return lazy
+        if lazy.reduces or (lazy.views and len(lazy.code) > 1):
+            lazy = self.builder.materialised(lazy)
+        return reindexed(lazy, shape, stretch(lazy.shape, shape))
 
-    def finish(self, node: Node, coder: Coder, fix: Fix, chain: Chain | None = None) -> Draft:
-        """The node's output draft."""
+    def finish(self, node: FloatNode, emitter: CodeEmitter, fix: Fix, chain: TabledFunction | None = None) -> LazyOp:
+        """The node's output lazy op."""
         var = node.outputs[0]
-        return coder.done(fix.register, fix.scale, dtype=var.dtype, range=self.ranges[var], chain=chain)
+        return emitter.done(fix.register, fix.scale, dtype=var.dtype, range=self.ranges[var], chain=chain)
 
-    def fit(self, coder: Coder, fix: Fix, bits: int) -> Fix:
+    def fit(self, emitter: CodeEmitter, fix: Fix, bits: int) -> Fix:
         """At most ``bits`` bits of magnitude: low bits are rounded off, as long as ``KEPT_BITS`` of what is calibrated are left; what is
         still too much saturates, at twice its margin over calibration or above.
         """
-        if coder.bits(fix.register) <= bits:
+        if emitter.bits(fix.register) <= bits:
             return fix
         # A statistic may be a sum of squares of a value with a tail.
-        margin = MARGIN * 4.0**TAIL_BITS if fix.range.wish.whole else self.builder.formats.margin(fix.range)
+        margin = MARGIN * 4.0**TAIL_BITS if fix.range.hint.whole else self.builder.formats.margin(fix.range)
         reach = 2 * margin * fix.range.magnitude + fix.range.room
         bound = int(reach * 2.0**fix.scale) + 1 if fix.scale < 1000 else 0
         register = fix.register
         # Nobody would be told of what is cut here.
         bound = max(bound, (1 << bits + max(0, bound.bit_length() - KEPT_BITS)) - 1)
-        if bound.bit_length() < coder.bits(register):
-            register = coder.clamp(register, -bound, bound)
-        excess = coder.bits(register) - bits
+        if bound.bit_length() < emitter.bits(register):
+            register = emitter.clamp(register, -bound, bound)
+        excess = emitter.bits(register) - bits
         if excess > 0:
-            return Fix(coder.shift(register, -excess), fix.scale - excess, fix.range)
+            return Fix(emitter.shift(register, -excess), fix.scale - excess, fix.range)
         return Fix(register, fix.scale, fix.range)
 
-    def constant(self, coder: Coder, const: Const, scale: int) -> int:
-        return self.builder.load_const(coder, const, scale, WORD - 1)
+    def constant(self, emitter: CodeEmitter, const: Const, scale: int) -> int:
+        return self.builder.load_const(emitter, const, scale, WORD - 1)
 
 
 def standing(item: Item, var: Var) -> Item:
@@ -252,7 +252,7 @@ def standing(item: Item, var: Var) -> Item:
     return replace(item, var=var)
 
 
-def _meant(observed: Range) -> Callable[[Any], Any]:
+def _meant(observed: RealRange) -> Callable[[Any], Any]:
     """The real number that a stored one means: an infinity beyond its horizon."""
     if not observed.deep:
         return lambda x: x
@@ -260,7 +260,7 @@ def _meant(observed: Range) -> Callable[[Any], Any]:
     return lambda x: jnp.where(jnp.abs(x) > reach, jnp.sign(x) * jnp.inf, x)
 
 
-def _computed(node: Node, items: Sequence[Item]) -> list[Item]:
+def _computed(node: FloatNode, items: Sequence[Item]) -> list[Item]:
     """The results of a node of constants; an unrolled loop makes some."""
     operands = [Stacked(x.array) if x.stacked else x.array for x in items if isinstance(x, Const)]
     return [Const(x.array, True) if isinstance(x, Stacked) else Const(x) for x in computed(node, operands)]

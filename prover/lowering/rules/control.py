@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from prover.lowering.capture import Graph, Node, Var
-from prover.lowering.emit.draft import Const, Draft, Tensor, View
+from prover.lowering.emit.emitter import reindexed
+from prover.lowering.emit.lazy import Const, LazyOp
+from prover.lowering.emit.views import ProgramTensor, StridedView
 from prover.lowering.formats import Format, Formats, integer_dtype, integer_range
-from prover.lowering.passes.calibrate import Range
+from prover.lowering.graph import FloatGraph, FloatNode, Var
+from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.rules.context import Context, Item, rule, unsupported
 from prover.lowering.rules.movement import concatenated, copied
 from rollup.form.ops import ITERATION, Term
@@ -21,18 +23,18 @@ UNROLL_LIMIT = 64
 """Iterations up to which a scan inside a scan is unrolled: segments do not nest."""
 
 
-def _spanned(ranges: Sequence[Range]) -> Range:
-    return Range(
+def _spanned(ranges: Sequence[RealRange]) -> RealRange:
+    return RealRange(
         min(r.low for r in ranges),
         max(r.high for r in ranges),
         max(r.typical for r in ranges),
-        ranges[0].wish,
+        ranges[0].hint,
         any(r.infinite for r in ranges),
         frozenset().union(*(r.signs for r in ranges)),
     )
 
 
-def carry_format(formats: Formats, dtype: Any, observed: Range) -> Format:
+def carry_format(formats: Formats, dtype: Any, observed: RealRange) -> Format:
     """Of a value that is carried: integers keep their own dtype."""
     if np.dtype(dtype).kind in "iub":
         own = integer_dtype(np.dtype(dtype))
@@ -41,7 +43,7 @@ def carry_format(formats: Formats, dtype: Any, observed: Range) -> Format:
 
 
 @rule("scan")
-def _scan(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
+def _scan(ctx: Context, node: FloatNode, items: Sequence[Item]) -> list[Item]:
     body, params = node.body, node.params
     assert body is not None
     fixed, carried, length = params["num_consts"], params["num_carry"], int(params["length"])
@@ -68,13 +70,13 @@ def _scan(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
     inits = [_init(ctx, outer[fixed + j], *forms[j]) for j in range(carried)]
     segment = ctx.builder.open_segment(length)
     arguments: list[Item] = list(outer[:fixed])
-    carries: list[Tensor] = []
+    carries: list[ProgramTensor] = []
     for j in range(carried):
         form, observed = forms[j]
         var = body.inputs[fixed + j]
-        carry = Tensor(form.dtype, math.prod(var.shape), form.low, form.high, init=inits[j])
+        carry = ProgramTensor(form.dtype, math.prod(var.shape), form.low, form.high, init=inits[j])
         carries.append(carry)
-        view = View(carry, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape))))
+        view = StridedView(carry, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape))))
         arguments.append(ctx.builder.loaded(view, var.shape, var.dtype, form.scale, observed))
     for j, item in enumerate(outer[fixed + carried :], start=fixed + carried):
         arguments.append(_sliced(item, body, j, length, params["reverse"], ctx))
@@ -83,22 +85,22 @@ def _scan(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
     for j in range(carried):
         form, observed = forms[j]
         ctx.builder.where = f"carry {j} of {where}"
-        draft = replace(ctx.drafted(results[j], body.inputs[fixed + j].dtype), range=observed, order=None, memo={})
-        carries[j].update = _updated(ctx, draft, form, segment)
+        lazy = replace(ctx.lazy_op(results[j], body.inputs[fixed + j].dtype), range=observed, order=None, memo={})
+        carries[j].update = _updated(ctx, lazy, form, segment)
     stacks = []
     for j, item in enumerate(results[carried:], start=carried):
         ctx.builder.where = f"output {j - carried} of {where}"
-        draft = ctx.drafted(item, node.outputs[j].dtype)
-        draft = replace(draft, order=None, memo={})
-        seen = draft.as_view()
+        lazy = ctx.lazy_op(item, node.outputs[j].dtype)
+        lazy = replace(lazy, order=None, memo={})
+        seen = lazy.as_view()
         if (
             seen is None
             or seen.tensor.segment != segment
             or seen.tensor.init is not None
-            or not seen.row_major(draft.shape)
+            or not seen.row_major(lazy.shape)
         ):
-            draft = ctx.builder.materialised(draft) if seen is None else copied(ctx, draft)
-        stacks.append(draft)
+            lazy = ctx.builder.materialised(lazy) if seen is None else copied(ctx, lazy)
+        stacks.append(lazy)
     ctx.builder.open_segment(1)
     ctx.builder.where = where
     for j in range(carried):
@@ -106,10 +108,12 @@ def _scan(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
         var = node.outputs[j]
         update = carries[j].update
         assert update is not None
-        view = View(update, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape))))
+        view = StridedView(
+            update, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape)))
+        )
         outputs.append(ctx.builder.loaded(view, var.shape, var.dtype, form.scale, ctx.range(node, j)))
-    for j, draft in enumerate(stacks, start=carried):
-        outputs.append(_stack(ctx, node, j, draft, length, params["reverse"]))
+    for j, lazy in enumerate(stacks, start=carried):
+        outputs.append(_stack(ctx, node, j, lazy, length, params["reverse"]))
     return outputs
 
 
@@ -117,17 +121,17 @@ def _outer(ctx: Context, item: Item) -> Item:
     return item if isinstance(item, Const) else ctx.builder.materialised(item)
 
 
-def _init(ctx: Context, item: Item, form: Format, observed: Range) -> Tensor:
+def _init(ctx: Context, item: Item, form: Format, observed: RealRange) -> ProgramTensor:
     """The carry's first value, as an op's output in the carry's format."""
-    draft = replace(ctx.drafted(item), range=observed, order=None, memo={})
-    view = ctx.builder.stored(draft, form).as_view()
+    lazy = replace(ctx.lazy_op(item), range=observed, order=None, memo={})
+    view = ctx.builder.stored(lazy, form).as_view()
     assert view is not None
     return view.tensor
 
 
-def _updated(ctx: Context, draft: Draft, form: Format, segment: int) -> Tensor:
+def _updated(ctx: Context, lazy: LazyOp, form: Format, segment: int) -> ProgramTensor:
     """The op of the body whose output is the next carry."""
-    stored = ctx.builder.materialised(draft) if draft.as_view() is None and not draft.exact else draft
+    stored = ctx.builder.materialised(lazy) if lazy.as_view() is None and not lazy.exact else lazy
     view = stored.as_view()
     fits = view is not None and (view.tensor.dtype, stored.scale) == (form.dtype, form.scale)
     if fits and view is not None and view.tensor.segment == segment and view.row_major(stored.shape):
@@ -137,31 +141,31 @@ def _updated(ctx: Context, draft: Draft, form: Format, segment: int) -> Tensor:
     return view.tensor
 
 
-def _sliced(item: Item, body: Graph, j: int, length: int, reverse: bool, ctx: Context) -> Item:
+def _sliced(item: Item, body: FloatGraph, j: int, length: int, reverse: bool, ctx: Context) -> Item:
     """An operand's slice of the iteration: dimension 0 at t (from the end in reverse)."""
     if isinstance(item, Const):
         return Const(item.array[::-1] if reverse else item.array, stacked=True)
     var = body.inputs[j]
     first = (length - 1, ((ITERATION, -1),)) if reverse else (0, ((ITERATION, 1),))
-    draft = item.reindexed(var.shape, [first, *((0, ((d, 1),)) for d in range(len(var.shape)))])
-    return replace(draft, range=ctx.ranges[var], chain=None)
+    lazy = reindexed(item, var.shape, [first, *((0, ((d, 1),)) for d in range(len(var.shape)))])
+    return replace(lazy, range=ctx.ranges[var], chain=None)
 
 
-def _stack(ctx: Context, node: Node, j: int, draft: Draft, length: int, reverse: bool) -> Draft:
+def _stack(ctx: Context, node: FloatNode, j: int, lazy: LazyOp, length: int, reverse: bool) -> LazyOp:
     """All iterations' outputs of one body op as one array, the iteration in front."""
-    view = draft.as_view()
+    view = lazy.as_view()
     assert view is not None
     var = node.outputs[j]
-    inner = draft.shape
+    inner = lazy.shape
     shape = (length, *inner)
     first = Term(0, 0, -1 if reverse else 1)
     terms = (first, *(Term(d + 1, d + 1, 1) for d in range(len(inner))))
     offsets = (length - 1 if reverse else 0, *([0] * len(inner)))
-    stacked = View(view.tensor, shape, offsets, terms, 0, stacked=True)
-    return ctx.builder.loaded(stacked, shape, var.dtype, draft.scale, ctx.range(node, j))
+    stacked = StridedView(view.tensor, shape, offsets, terms, 0, stacked=True)
+    return ctx.builder.loaded(stacked, shape, var.dtype, lazy.scale, ctx.range(node, j))
 
 
-def _unrolled(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
+def _unrolled(ctx: Context, node: FloatNode, items: Sequence[Item]) -> list[Item]:
     """Lower the body once per iteration, inside the segment that is being built."""
     body, params = node.body, node.params
     assert body is not None
@@ -177,8 +181,8 @@ def _unrolled(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
             if isinstance(item, Const):
                 arguments.append(Const(item.array[:, t], True) if item.stacked else Const(item.array[t]))
             else:
-                draft = item.reindexed(var.shape, [(t, ()), *((0, ((d, 1),)) for d in range(len(var.shape)))])
-                arguments.append(replace(draft, range=ctx.ranges[var]))
+                lazy = reindexed(item, var.shape, [(t, ()), *((0, ((d, 1),)) for d in range(len(var.shape)))])
+                arguments.append(replace(lazy, range=ctx.ranges[var]))
         results = ctx.run(body, arguments)
         carry = [x if isinstance(x, Const) else ctx.builder.materialised(x) for x in results[:carried]]
         for row, item in zip(rows, results[carried:], strict=True):
@@ -190,11 +194,11 @@ def _unrolled(ctx: Context, node: Node, items: Sequence[Item]) -> list[Item]:
     return outputs
 
 
-def _concatenated(ctx: Context, node: Node, j: int, row: Sequence[Item]) -> Item:
+def _concatenated(ctx: Context, node: FloatNode, j: int, row: Sequence[Item]) -> Item:
     var = node.outputs[j]
     parts: list[Item] = []
     for item in row:
-        draft = ctx.drafted(item, var.dtype)
-        draft = draft if not draft.reduces else ctx.builder.materialised(draft)
-        parts.append(draft.reindexed((1, *draft.shape), [(0, ((d + 1, 1),)) for d in range(len(draft.shape))]))
+        lazy = ctx.lazy_op(item, var.dtype)
+        lazy = lazy if not lazy.reduces else ctx.builder.materialised(lazy)
+        parts.append(reindexed(lazy, (1, *lazy.shape), [(0, ((d + 1, 1),)) for d in range(len(lazy.shape))]))
     return concatenated(ctx, replace(node, outputs=(var,)), parts, 0)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prover.lowering.capture import Node
-from prover.lowering.emit.draft import BOX, Const, Draft, View
+from prover.lowering.emit.emitter import reindexed
+from prover.lowering.emit.lazy import BOX, Const, LazyOp
+from prover.lowering.emit.views import StridedView
+from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import Context, Item, rule
 from prover.lowering.rules.linear import rescaled, stored, weights
 from prover.lowering.rules.movement import Affine, bounded, padded
@@ -15,7 +17,7 @@ from rollup.form.ops import Monoid, Term
 
 
 @rule("conv_general_dilated")
-def _convolution(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+def _convolution(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     params, numbers = node.params, node.params["dimension_numbers"]
     rank = len(numbers.lhs_spec) - 2
     x = ctx.tensor(items[0])
@@ -64,14 +66,14 @@ def _convolution(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
         order = sorted([*range(rank), rank], key=lambda j: -abs(strides_of.get(BOX + j, 0)))
         axes = [*ks, ki]
         w = weights(ctx, kernel, [ko], [axes[j] for j in order], chosen=ctx.rounded.get(node.outputs[0]))
-        draft = reduced(
+        lazy = reduced(
             ctx, Monoid.SUM, [seen, w.view.renamed(names)], shape, box, x.scale, node.outputs[0].dtype, ctx.range(node)
         )
         split = replace(w, factor=w.factor.reshape((*w.factor.shape[:-1], groups, inside)))
-        draft = rescaled(ctx, draft, split, [group_var, feature_var])
+        lazy = rescaled(ctx, lazy, split, [group_var, feature_var])
     else:
         k = stored(ctx, kernel, [ki])
-        draft = reduced(
+        lazy = reduced(
             ctx,
             Monoid.SUM,
             [seen, ctx.builder.view(k).renamed(names)],
@@ -81,32 +83,32 @@ def _convolution(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
             node.outputs[0].dtype,
             ctx.range(node),
         )
-    return _arranged(ctx, node, draft, spec, rank, groups, inside)
+    return _arranged(ctx, node, lazy, spec, rank, groups, inside)
 
 
 def _arranged(
-    ctx: Context, node: Node, draft: Draft, spec: Sequence[int], rank: int, groups: int, inside: int
-) -> Draft:
+    ctx: Context, node: FloatNode, lazy: LazyOp, spec: Sequence[int], rank: int, groups: int, inside: int
+) -> LazyOp:
     """From (batch, space, group, feature) to the output's own order of dimensions, memory staying channels-last."""
     if groups > 1 and inside > 1:
-        merged = (*draft.shape[: rank + 1], groups * inside)
-        draft = _join(ctx, draft, merged)
+        merged = (*lazy.shape[: rank + 1], groups * inside)
+        lazy = _join(ctx, lazy, merged)
     else:
         kept = rank + 1 if inside == 1 else rank + 2
         variables: list[Affine] = [(0, ((d, 1),)) for d in range(rank + 1)]
         variables += [(0, ((rank + 1, 1),)) if d == kept else (0, ()) for d in (rank + 1, rank + 2)]
-        draft = draft.reindexed((*draft.shape[: rank + 1], groups * inside), variables)
+        lazy = reindexed(lazy, (*lazy.shape[: rank + 1], groups * inside), variables)
     # Dimension e of (batch, space, channel) is dimension where[e] of the output.
     where = [spec[0], *spec[2:], spec[1]]
     out = node.outputs[0].shape
     back: list[Affine] = [(0, ((where[e], 1),)) for e in range(rank + 2)]
-    result = draft.reindexed(out, back)
+    result = reindexed(lazy, out, back)
     order = tuple(where)
     return replace(result, order=None if order == tuple(range(rank + 2)) else order, range=ctx.range(node))
 
 
-def _join(ctx: Context, draft: Draft, merged: tuple[int, ...]) -> Draft:
-    stored = ctx.builder.materialised(draft)
+def _join(ctx: Context, lazy: LazyOp, merged: tuple[int, ...]) -> LazyOp:
+    stored = ctx.builder.materialised(lazy)
     view = ctx.builder.view(stored)
-    flat = View(view.tensor, merged, (0,) * len(merged), tuple(Term(d, d, 1) for d in range(len(merged))))
+    flat = StridedView(view.tensor, merged, (0,) * len(merged), tuple(Term(d, d, 1) for d in range(len(merged))))
     return ctx.builder.loaded(flat, merged, stored.dtype, stored.scale, stored.range)

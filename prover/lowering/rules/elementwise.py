@@ -10,10 +10,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from prover.lowering.capture import Node
-from prover.lowering.emit.draft import WORD, Chain, Coder, Const, Draft
+from prover.lowering.emit.emitter import CodeEmitter
+from prover.lowering.emit.lazy import WORD, Const, LazyOp, TabledFunction
 from prover.lowering.formats import is_real, scale_for
-from prover.lowering.passes.calibrate import Range
+from prover.lowering.graph import FloatNode
+from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.infinity import HUGE
 from prover.lowering.rules.context import KEPT_BITS, TABLE_CHAIN, Context, Fix, Item, stretch
 
@@ -27,12 +28,12 @@ UNLIMITED = 1 << 16
 """A scale beyond all that operands have."""
 
 
-def _composed(ctx: Context, node: Node, items: Sequence[Item], smooth: bool) -> Chain | None:
+def _composed(ctx: Context, node: FloatNode, items: Sequence[Item], smooth: bool) -> TabledFunction | None:
     """The chain of the result: the node's own function after the operands' functions of one and the same narrow integer."""
     if any(isinstance(x, Const) and (x.stacked or x.scalar is None) for x in items):
         return None
     shape = node.outputs[0].shape
-    pieces: list[Chain | float] = []
+    pieces: list[TabledFunction | float] = []
     for item in items:
         if isinstance(item, Const):
             scalar = item.scalar
@@ -45,22 +46,22 @@ def _composed(ctx: Context, node: Node, items: Sequence[Item], smooth: bool) -> 
         if item.shape != shape:
             chain = replace(chain, view=chain.view.renamed(dict(enumerate(stretch(item.shape, shape)))))
         pieces.append(chain)
-    chains = [piece for piece in pieces if isinstance(piece, Chain)]
+    chains = [piece for piece in pieces if isinstance(piece, TabledFunction)]
     base = chains[0]
     if any(chain.view != base.view for chain in chains):
         return None
     primitive, params = node.primitive, _double(node.params)
-    dtypes = [x.dtype if isinstance(x, Draft) else x.array.dtype for x in items]
+    dtypes = [x.dtype if isinstance(x, LazyOp) else x.array.dtype for x in items]
 
     def fn(x: Any) -> Any:
         arguments = []
         for piece, dtype in zip(pieces, dtypes, strict=True):
-            value = piece.fn(x) if isinstance(piece, Chain) else jnp.full(x.shape, piece)
+            value = piece.fn(x) if isinstance(piece, TabledFunction) else jnp.full(x.shape, piece)
             arguments.append(jnp.asarray(value).astype(jnp.float64 if is_real(dtype) else dtype))
         return primitive.bind(*arguments, **params)
 
     length = 1 + max(chain.length for chain in chains)
-    return Chain(
+    return TabledFunction(
         base.view, base.scale, fn, length, smooth or length >= TABLE_CHAIN or any(chain.pending for chain in chains)
     )
 
@@ -73,28 +74,29 @@ def _double(params: Any) -> dict[str, Any]:
     return changed
 
 
-Emit = Callable[[Context, Node, Coder, "list[Fix | Const]"], Fix]
+Emit = Callable[[Context, FloatNode, CodeEmitter, "list[Fix | Const]"], Fix]
 
 
 def elementwise(
     smooth: bool = False, ring: bool = False
-) -> Callable[[Emit], Callable[[Context, Node, Sequence[Item]], Draft]]:
+) -> Callable[[Emit], Callable[[Context, FloatNode, Sequence[Item]], LazyOp]]:
     """A rule from the code that it emits; ``smooth`` functions of one narrow integer become tables instead.
 
     Integer registers stand for their value modulo 2^bits of their dtype. That is enough for a ``ring`` operation; any other
     one gets its integer operands wrapped into their dtype first.
     """
 
-    def make(emit: Emit) -> Callable[[Context, Node, Sequence[Item]], Draft]:
-        def lower(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+    def make(emit: Emit) -> Callable[[Context, FloatNode, Sequence[Item]], LazyOp]:
+        def lower(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
             chain = _composed(ctx, node, items, smooth)
             if chain is not None and chain.pending and len(node.outputs) == 1:
                 return replace(ctx.blank(node), chain=chain, order=_order(items))
-            coder, operands = ctx.merged(node, items)
+            emitter, operands = ctx.merged(node, items)
             operands = [
-                _wrapped(ctx, coder, x, item, RING_BITS if ring else 0) for x, item in zip(operands, items, strict=True)
+                _wrapped(ctx, emitter, x, item, RING_BITS if ring else 0)
+                for x, item in zip(operands, items, strict=True)
             ]
-            return ctx.finish(node, coder, emit(ctx, node, coder, operands), chain)
+            return ctx.finish(node, emitter, emit(ctx, node, emitter, operands), chain)
 
         return lower
 
@@ -105,23 +107,27 @@ RING_BITS = 40
 """Integers below this magnitude stay unwrapped between ring operations, so that a sum of some of them cannot pass 64 bits."""
 
 
-def _wrapped(ctx: Context, coder: Coder, operand: Fix | Const, item: Item, bits: int) -> Fix | Const:
+def _wrapped(ctx: Context, emitter: CodeEmitter, operand: Fix | Const, item: Item, bits: int) -> Fix | Const:
     """An integer operand reduced into its own dtype if its register may have more than ``bits`` bits; a real one fits a word."""
     if isinstance(operand, Const) or isinstance(item, Const):
         return operand
     if item.dtype.kind not in "iu":
-        return operand if item.exact else ctx.fit(coder, operand, WORD - 1)
-    if coder.bits(operand.register) <= bits:
+        return operand if item.exact else ctx.fit(emitter, operand, WORD - 1)
+    if emitter.bits(operand.register) <= bits:
         return operand
-    return replace(operand, register=coder.wrapped(operand.register, item.dtype))
+    return replace(operand, register=emitter.wrapped(operand.register, item.dtype))
 
 
 def _order(items: Sequence[Item]) -> tuple[int, ...] | None:
-    return next((x.order for x in items if isinstance(x, Draft) and x.order is not None), None)
+    return next((x.order for x in items if isinstance(x, LazyOp) and x.order is not None), None)
 
 
 def align(
-    ctx: Context, coder: Coder, operands: Sequence[Fix | Const], exact: bool = False, observed: Range | None = None
+    ctx: Context,
+    emitter: CodeEmitter,
+    operands: Sequence[Fix | Const],
+    exact: bool = False,
+    observed: RealRange | None = None,
 ) -> tuple[list[int], int]:
     """Registers of all operands at one scale, and that scale; no register exceeds 61 bits.
 
@@ -133,21 +139,21 @@ def align(
     for const in operands:
         if isinstance(const, Const) and not exact:
             scale = max(scale, min(wanted(const, bits), scale + bits))
-    room = min(WORD - 1 - coder.bits(x.register) + x.scale for x in fixes)
+    room = min(WORD - 1 - emitter.bits(x.register) + x.scale for x in fixes)
     scale = min(scale, max(room, min(x.scale for x in fixes)))
     if not exact:
         scale = min(scale, finest(operands, observed))
     registers = []
     for x in operands:
         if isinstance(x, Const):
-            registers.append(ctx.constant(coder, x, scale))
+            registers.append(ctx.constant(emitter, x, scale))
         else:
-            x = ctx.fit(coder, x, WORD - 1 - max(0, scale - x.scale)) if scale > x.scale else x
-            registers.append(coder.shift(x.register, scale - x.scale))
+            x = ctx.fit(emitter, x, WORD - 1 - max(0, scale - x.scale)) if scale > x.scale else x
+            registers.append(emitter.shift(x.register, scale - x.scale))
     return registers, scale
 
 
-def finest(operands: Sequence[Fix | Const], observed: Range | None = None) -> int:
+def finest(operands: Sequence[Fix | Const], observed: RealRange | None = None) -> int:
     """The largest scale at which a register holds every real constant. Infinities take what room there is, and so does what is so far
     beyond the result that this would lose ``KEPT_BITS``: a mask, a bound.
     """

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prover.lowering.capture import Node
-from prover.lowering.emit.draft import SELF, Coder, Const, View
+from prover.lowering.emit.emitter import CodeEmitter
+from prover.lowering.emit.lazy import Const
+from prover.lowering.emit.views import SELF, StridedView
 from prover.lowering.formats import is_real, scale_for
+from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import Context, Item
 from prover.lowering.rules.linear import weights
 from prover.lowering.rules.multipliers import Multipliers
@@ -17,7 +19,7 @@ GRID_BITS = 30
 """Bits that the largest row keeps."""
 
 
-def embeds(node: Node, item: Item) -> bool:
+def embeds(node: FloatNode, item: Item) -> bool:
     """Whether a gather takes whole rows of a large real constant by one index."""
     numbers, sizes = node.params["dimension_numbers"], node.params["slice_sizes"]
     return (
@@ -32,15 +34,15 @@ def embeds(node: Node, item: Item) -> bool:
     )
 
 
-def embedded(ctx: Context, coder: Coder, const: Const, index: int, along: Mapping[int, int]) -> tuple[int, int]:
+def embedded(ctx: Context, emitter: CodeEmitter, const: Const, index: int, along: Mapping[int, int]) -> tuple[int, int]:
     """(register, scale) of row ``index`` (a register, inside the constant); ``along``: output variable of every other dimension."""
     rank = len(const.shape)
     w = weights(ctx, const, [0], list(range(1, rank)), fine=True)
     scale = scale_for(float(w.factor.max()) * 2.0**15, GRID_BITS)
     m = Multipliers.of(w.factor * 2.0**scale, 15)
     terms = tuple(Term(d, along[d], 1) for d in range(1, rank))
-    rows = View(w.view.tensor, const.shape, (0,) * rank, terms, indirect=(0, SELF))
+    rows = StridedView(w.view.tensor, const.shape, (0,) * rank, terms, indirect=(0, SELF))
     factors = ctx.builder.constant(m.packed.reshape(-1))
-    look = View(factors, (const.shape[0],), (0,), (), indirect=(0, SELF))
-    element, packed = coder.look(rows, index), coder.look(look, index)
-    return m.applied(coder, element, packed, w.view.tensor.low, w.view.tensor.high), scale
+    look = StridedView(factors, (const.shape[0],), (0,), (), indirect=(0, SELF))
+    element, packed = emitter.look(rows, index), emitter.look(look, index)
+    return m.applied(emitter, element, packed, w.view.tensor.low, w.view.tensor.high), scale

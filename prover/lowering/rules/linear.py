@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prover.lowering.capture import Node
 from prover.lowering.emit.builder import Quantised
-from prover.lowering.emit.draft import BOX, WORD, Coder, Const, Draft, View
+from prover.lowering.emit.emitter import CodeEmitter
+from prover.lowering.emit.lazy import BOX, WORD, Const, LazyOp
+from prover.lowering.emit.views import StridedView
 from prover.lowering.formats import quantize, weight_steps
+from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import Context, Item, rule
 from prover.lowering.rules.movement import Affine
 from prover.lowering.rules.multipliers import Multipliers
@@ -27,13 +29,13 @@ QUANTISED_ELEMENTS = 1 << 20
 
 
 @dataclass(frozen=True)
-class Weights:
+class ChannelWeights:
     """Quantised weights: a view, and what turns an accumulator into reals: ``real = acc * factor[channel]``.
 
     ``sum``: the largest of the sums of magnitudes over a channel.
     """
 
-    view: View
+    view: StridedView
     factor: np.ndarray
     stacked: bool
     sum: int
@@ -46,7 +48,7 @@ def weights(
     summed: Sequence[int],
     fine: bool = False,
     chosen: np.ndarray | None = None,
-) -> Weights:
+) -> ChannelWeights:
     """Quantise per output channel (``kept`` axes), stored with the ``summed`` axes last, in their given order.
 
     ``fine``: with 16 bits, whatever the formats say. ``chosen``: the integers, if a pass chose them (``passes.compensate``),
@@ -64,8 +66,10 @@ def weights(
     else:
         found = _quantised(ctx, moved, count, dtype, np.transpose(chosen, axes))
     names = (*((ITERATION,) if lead else ()), *kept, *summed)
-    view = View(found.tensor, moved.shape, (0,) * moved.ndim, tuple(Term(d, var, 1) for d, var in enumerate(names)))
-    return Weights(view, found.factors.reshape(outer), const.stacked, found.sum)
+    view = StridedView(
+        found.tensor, moved.shape, (0,) * moved.ndim, tuple(Term(d, var, 1) for d, var in enumerate(names))
+    )
+    return ChannelWeights(view, found.factors.reshape(outer), const.stacked, found.sum)
 
 
 def _quantised(
@@ -93,48 +97,48 @@ def _quantised(
     return Quantised(ctx.builder.constant(integers.reshape(moved.shape), dtype), factors, most)
 
 
-def rescaled(ctx: Context, draft: Draft, w: Weights, channels: Sequence[int]) -> Draft:
-    """Turn accumulators (the draft's last register) into reals: per channel a multiplier and a shift, packed in one constant.
+def rescaled(ctx: Context, lazy: LazyOp, w: ChannelWeights, channels: Sequence[int]) -> LazyOp:
+    """Turn accumulators (the lazy op's last register) into reals: per channel a multiplier and a shift, packed in one constant.
 
     ``channels``: the output dimensions that the axes of ``w.factor`` correspond to.
     """
-    coder, own, scale = Coder(draft), len(draft.code), draft.scale
-    excess = coder.bits(own) - (WORD - 1 - 15) if draft.code else _sum_bits(draft, w) - (WORD + 1 - 15)
+    emitter, own, scale = CodeEmitter(lazy), len(lazy.code), lazy.scale
+    excess = emitter.bits(own) - (WORD - 1 - 15) if lazy.code else _sum_bits(lazy, w) - (WORD + 1 - 15)
     if excess > 0:
         # Rows that were shifted back, and long sums, have more bits than a multiplier leaves room for; the lowest are far below any
         # format.
-        own, scale = coder.shift(own, -excess), scale - excess
-    acc = coder.bits(own)
+        own, scale = emitter.shift(own, -excess), scale - excess
+    acc = emitter.bits(own)
     bits = max(15, min(24, WORD - 1 - acc))
     # As fine a grid as leaves 22 bits of headroom over calibration, and no finer than the accumulator's own.
     finest = scale - int(np.floor(np.log2(w.factor.max())))
-    out = max(-60, min(60, finest, 40 - math.frexp(max(draft.range.magnitude, 1e-30))[1]))
+    out = max(-60, min(60, finest, 40 - math.frexp(max(lazy.range.magnitude, 1e-30))[1]))
     m = Multipliers.of(w.factor * 2.0 ** (out - scale), bits)
     if np.all(m.packed == m.packed.flat[0]):
-        register = coder.mulshift(own, coder.const(int(m.mantissas.flat[0])), coder.const(int(m.shifts.flat[0])))
+        register = emitter.mulshift(own, emitter.const(int(m.mantissas.flat[0])), emitter.const(int(m.shifts.flat[0])))
     else:
         view = ctx.builder.const_view(m.packed, Const(m.packed, w.stacked))
         names: dict[int, Affine] = {axis: (0, ((channel, 1),)) for axis, channel in enumerate(channels)}
-        register = m.applied(coder, own, coder.load(view.renamed(names)), *coder.bounds[own])
-    return coder.done(register, out)
+        register = m.applied(emitter, own, emitter.load(view.renamed(names)), *emitter.bounds[own])
+    return emitter.done(register, out)
 
 
-def _sum_bits(draft: Draft, w: Weights) -> int:
+def _sum_bits(lazy: LazyOp, w: ChannelWeights) -> int:
     """Bits of magnitude that a sum over weights certainly has at most, as the audit will find it: of very large ones it adds up none."""
     if w.view.tensor.elements > SHARP_LIMIT:
-        return draft.bits
-    other = next(view for view in draft.views if view.tensor is not w.view.tensor)
+        return lazy.bits
+    other = next(view for view in lazy.views if view.tensor is not w.view.tensor)
     reach = max(abs(other.tensor.low), abs(other.tensor.high), abs(other.fill))
-    return min((reach * w.sum).bit_length(), draft.bits)
+    return min((reach * w.sum).bit_length(), lazy.bits)
 
 
-def stored(ctx: Context, item: Item, axes: Sequence[int]) -> Draft:
-    draft = item if isinstance(item, Draft) else ctx.drafted(item)
-    return innermost(ctx, draft, axes)
+def stored(ctx: Context, item: Item, axes: Sequence[int]) -> LazyOp:
+    lazy = item if isinstance(item, LazyOp) else ctx.lazy_op(item)
+    return innermost(ctx, lazy, axes)
 
 
 @rule("dot_general")
-def _dot_general(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
+def _dot_general(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
     (lhs_sum, rhs_sum), (lhs_batch, rhs_batch) = node.params["dimension_numbers"]
     left, right = items
     shape = node.outputs[0].shape
@@ -149,28 +153,28 @@ def _dot_general(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     box = tuple(left.shape[d] for d in lhs_sum)
     const = next((j for j, x in enumerate(items) if isinstance(x, Const)), None)
     active = [j for j in (0, 1) if j != const]
-    drafts = {j: stored(ctx, items[j], sums[j]) for j in active}
-    rows = {j: by_row(ctx, d, sums[j]) for j, d in drafts.items() if ctx.builder.formats.by_row(d.range)}
-    drafts.update({j: found.mantissa for j, found in rows.items()})
-    views = {j: _placed(ctx.builder.view(d), out_of[j], sums[j]) for j, d in drafts.items()}
+    ops = {j: stored(ctx, items[j], sums[j]) for j in active}
+    rows = {j: by_row(ctx, d, sums[j]) for j, d in ops.items() if ctx.builder.formats.by_row(d.range)}
+    ops.update({j: found.mantissa for j, found in rows.items()})
+    views = {j: _placed(ctx.builder.view(d), out_of[j], sums[j]) for j, d in ops.items()}
 
-    def back(draft: Draft) -> Draft:
+    def back(lazy: LazyOp) -> LazyOp:
         """The accumulator with the shifts of its operands' rows undone."""
-        coder = Coder(draft)
-        register, scale = 0, draft.scale
+        emitter = CodeEmitter(lazy)
+        register, scale = 0, lazy.scale
         for j, found in rows.items():
-            amount = found.amount(coder, out_of[j])
-            excess = max(0, coder.bits(register) + coder.bounds[amount][1] - (WORD - 1))
-            register, scale = shifted_back(coder, coder.shift(register, -excess), amount), scale - excess
-        return coder.done(register, scale) if rows else draft
+            amount = found.amount(emitter, out_of[j])
+            excess = max(0, emitter.bits(register) + emitter.bounds[amount][1] - (WORD - 1))
+            register, scale = shifted_back(emitter, emitter.shift(register, -excess), amount), scale - excess
+        return emitter.done(register, scale) if rows else lazy
 
     if const is None:
-        scale = drafts[0].scale + drafts[1].scale
+        scale = ops[0].scale + ops[1].scale
         pair = [views[0], views[1]]
         return back(reduced(ctx, Monoid.SUM, pair, shape, box, scale, node.outputs[0].dtype, ctx.range(node)))
     item, other = items[const], 1 - const
     assert isinstance(item, Const)
-    if drafts[other].exact and node.outputs[0].dtype.kind in "iub":
+    if ops[other].exact and node.outputs[0].dtype.kind in "iub":
         exact = ctx.tensor(item)
         view = _placed(ctx.builder.view(exact), out_of[const], sums[const])
         return reduced(ctx, Monoid.SUM, [views[other], view], shape, box, 0, node.outputs[0].dtype, ctx.range(node))
@@ -178,15 +182,15 @@ def _dot_general(ctx: Context, node: Node, items: Sequence[Item]) -> Draft:
     inner = sorted(range(len(box)), key=lambda j: -abs(strides.get(BOX + j, 0)))
     kept = [d for d in range(len(item.shape)) if d not in sums[const]]
     summed = [sums[const][j] for j in inner]
-    w = weights(ctx, item, kept, summed, ctx.range(node).wish.fine, ctx.rounded.get(node.outputs[0]))
+    w = weights(ctx, item, kept, summed, ctx.range(node).hint.fine, ctx.rounded.get(node.outputs[0]))
     view = _placed(w.view, out_of[const], sums[const])
-    draft = reduced(
-        ctx, Monoid.SUM, [views[other], view], shape, box, drafts[other].scale, node.outputs[0].dtype, ctx.range(node)
+    lazy = reduced(
+        ctx, Monoid.SUM, [views[other], view], shape, box, ops[other].scale, node.outputs[0].dtype, ctx.range(node)
     )
-    return rescaled(ctx, back(draft), w, [out_of[const][d] for d in kept])
+    return rescaled(ctx, back(lazy), w, [out_of[const][d] for d in kept])
 
 
-def _placed(view: View, outputs: Mapping[int, int], sums: Sequence[int]) -> View:
+def _placed(view: StridedView, outputs: Mapping[int, int], sums: Sequence[int]) -> StridedView:
     names: dict[int, Affine] = {d: (0, ((at, 1),)) for d, at in outputs.items()}
     names.update({d: (0, ((BOX + j, 1),)) for j, d in enumerate(sums)})
     return view.renamed(names)

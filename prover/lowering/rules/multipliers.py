@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prover.lowering.emit.draft import Coder
-from rollup.form.ops import Instr, Opcode
+from prover.lowering.emit.emitter import CodeEmitter
+from rollup.form.ops import Opcode
 
 SHIFT_FIELD = 64
 """A packed multiplier is ``mantissa * 64 + shift``."""
@@ -33,16 +33,16 @@ class Multipliers:
     def packed(self) -> np.ndarray:
         return np.asarray(self.mantissas * SHIFT_FIELD + self.shifts)
 
-    def applied(self, coder: Coder, x: int, packed: int, low: int, high: int) -> int:
+    def applied(self, emitter: CodeEmitter, x: int, packed: int, low: int, high: int) -> int:
         """Register of ``x`` (between low and high) times the factor that register ``packed`` stands for."""
-        multiplier = coder.div(packed, coder.const(SHIFT_FIELD))
-        amount = coder.bitwise(Opcode.AND, packed, coder.const(SHIFT_FIELD - 1))
-        return self.multiplied(coder, x, multiplier, amount, low, high)
+        multiplier = emitter.div(packed, emitter.const(SHIFT_FIELD))
+        amount = emitter.bitwise(Opcode.AND, packed, emitter.const(SHIFT_FIELD - 1))
+        return self.multiplied(emitter, x, multiplier, amount, low, high)
 
-    def multiplied(self, coder: Coder, x: int, multiplier: int, amount: int, low: int, high: int) -> int:
+    def multiplied(self, emitter: CodeEmitter, x: int, multiplier: int, amount: int, low: int, high: int) -> int:
         """The same by registers of the mantissa and of the shift: their ranges are narrower than what one unpacks."""
         bounds = _extremes(low, high, self.mantissas, self.shifts)
-        return coder.put(Instr(Opcode.MULSHIFT, (x, multiplier, amount)), bounds)
+        return emitter.mulshift(x, multiplier, amount, known=bounds)
 
 
 def _extremes(low: int, high: int, multipliers: np.ndarray, shifts: np.ndarray) -> tuple[int, int]:

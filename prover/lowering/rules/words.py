@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from prover.lowering.emit.draft import Coder
+from prover.lowering.emit.emitter import CodeEmitter
 from rollup.form.ops import Opcode
 
 HALF = 1 << 32
@@ -18,73 +18,73 @@ MASK = HALF - 1
 LIMIT = 1 << 63
 
 
-def integer_sum(coder: Coder, a: int, b: int, own: np.dtype[Any], subtract: bool = False) -> int:
+def integer_sum(emitter: CodeEmitter, a: int, b: int, own: np.dtype[Any], subtract: bool = False) -> int:
     """a + b or a - b modulo 2^bits of the dtype."""
-    (al, ah), (bl, bh) = coder.bounds[a], coder.bounds[b]
+    (al, ah), (bl, bh) = emitter.bounds[a], emitter.bounds[b]
     low, high = (al - bh, ah - bl) if subtract else (al + bl, ah + bh)
     if np.dtype(own).itemsize < 8 or (low >= -LIMIT and high < LIMIT):
-        return coder.sub(a, b) if subtract else coder.add(a, b)
-    combine = coder.sub if subtract else coder.add
-    rest = combine(_rest(coder, a), _rest(coder, b))
-    return _joined(coder, coder.add(combine(_half(coder, a), _half(coder, b)), _half(coder, rest)), rest)
+        return emitter.sub(a, b) if subtract else emitter.add(a, b)
+    combine = emitter.sub if subtract else emitter.add
+    rest = combine(_rest(emitter, a), _rest(emitter, b))
+    return _joined(emitter, emitter.add(combine(_half(emitter, a), _half(emitter, b)), _half(emitter, rest)), rest)
 
 
-def integer_product(coder: Coder, a: int, b: int, own: np.dtype[Any]) -> int:
+def integer_product(emitter: CodeEmitter, a: int, b: int, own: np.dtype[Any]) -> int:
     """a times b modulo 2^bits of the dtype."""
-    (al, ah), (bl, bh) = coder.bounds[a], coder.bounds[b]
+    (al, ah), (bl, bh) = emitter.bounds[a], emitter.bounds[b]
     corners = [x * y for x in (al, ah) for y in (bl, bh)]
     if min(corners) >= -(1 << 62) and max(corners) <= 1 << 62:
-        return coder.mul(a, b)
+        return emitter.mul(a, b)
     size = np.dtype(own).itemsize
     if size < 8:
         signed = np.dtype(f"i{size}")
-        return coder.mul(coder.wrapped(a, signed), coder.wrapped(b, signed))
-    low_a, low_b = _rest(coder, a), _rest(coder, b)
+        return emitter.mul(emitter.wrapped(a, signed), emitter.wrapped(b, signed))
+    low_a, low_b = _rest(emitter, a), _rest(emitter, b)
     # low_a * low_b needs 64 bits without a sign: low_b is cut into two pieces of 16 bits.
-    small = coder.bitwise(Opcode.AND, low_b, coder.const(0xFFFF))
-    middle = coder.mul(low_a, coder.div(low_b, coder.const(1 << 16)))
-    carried = coder.mul(coder.bitwise(Opcode.AND, middle, coder.const(0xFFFF)), coder.const(1 << 16))
-    rest = coder.add(coder.mul(low_a, small), carried)
-    crossed = coder.add(
-        _rest(coder, coder.mul(_half(coder, a), low_b)), _rest(coder, coder.mul(low_a, _half(coder, b)))
+    small = emitter.bitwise(Opcode.AND, low_b, emitter.const(0xFFFF))
+    middle = emitter.mul(low_a, emitter.div(low_b, emitter.const(1 << 16)))
+    carried = emitter.mul(emitter.bitwise(Opcode.AND, middle, emitter.const(0xFFFF)), emitter.const(1 << 16))
+    rest = emitter.add(emitter.mul(low_a, small), carried)
+    crossed = emitter.add(
+        _rest(emitter, emitter.mul(_half(emitter, a), low_b)), _rest(emitter, emitter.mul(low_a, _half(emitter, b)))
     )
-    upper = coder.add(coder.add(_half(coder, rest), coder.div(middle, coder.const(1 << 16))), crossed)
-    return _joined(coder, upper, rest)
+    upper = emitter.add(emitter.add(_half(emitter, rest), emitter.div(middle, emitter.const(1 << 16))), crossed)
+    return _joined(emitter, upper, rest)
 
 
-def truncated(coder: Coder, a: int, b: int) -> int:
+def truncated(emitter: CodeEmitter, a: int, b: int) -> int:
     """Integer quotient towards zero, as JAX divides; 0 where b is 0."""
-    zero = coder.const(0)
-    if coder.bounds[a][0] > -LIMIT and coder.bounds[b][0] > -LIMIT:
-        magnitude = coder.div(coder.abs(a), coder.abs(b))
-        differ = coder.bitwise(Opcode.XOR, coder.less(a, zero), coder.less(b, zero))
-        return coder.select(differ, coder.neg(magnitude), magnitude)
+    zero = emitter.const(0)
+    if emitter.bounds[a][0] > -LIMIT and emitter.bounds[b][0] > -LIMIT:
+        magnitude = emitter.div(emitter.abs(a), emitter.abs(b))
+        differ = emitter.bitwise(Opcode.XOR, emitter.less(a, zero), emitter.less(b, zero))
+        return emitter.select(differ, emitter.neg(magnitude), magnitude)
     # The least 64-bit number has no magnitude: floor division by either sign of b, and one more where a rest of another sign is left.
     own = np.dtype(np.int64)
-    negative = coder.less(b, zero)
-    below = coder.div(a, coder.minimum(b, coder.const(-2)))
-    above = coder.div(a, coder.maximum(b, coder.const(1)))
-    floor = coder.select(negative, below, above)
-    rest = integer_sum(coder, a, integer_product(coder, floor, b, own), own, subtract=True)
-    differ = coder.bitwise(Opcode.XOR, coder.less(a, zero), negative)
-    left = coder.sub(coder.const(1), coder.equal(rest, zero))
-    raised = integer_sum(coder, floor, coder.bitwise(Opcode.AND, differ, left), own)
-    opposite = integer_sum(coder, zero, a, own, subtract=True)
-    quotient = coder.select(coder.equal(b, coder.const(-1)), opposite, raised)
-    return coder.select(coder.equal(b, zero), zero, quotient)
+    negative = emitter.less(b, zero)
+    below = emitter.div(a, emitter.minimum(b, emitter.const(-2)))
+    above = emitter.div(a, emitter.maximum(b, emitter.const(1)))
+    floor = emitter.select(negative, below, above)
+    rest = integer_sum(emitter, a, integer_product(emitter, floor, b, own), own, subtract=True)
+    differ = emitter.bitwise(Opcode.XOR, emitter.less(a, zero), negative)
+    left = emitter.sub(emitter.const(1), emitter.equal(rest, zero))
+    raised = integer_sum(emitter, floor, emitter.bitwise(Opcode.AND, differ, left), own)
+    opposite = integer_sum(emitter, zero, a, own, subtract=True)
+    quotient = emitter.select(emitter.equal(b, emitter.const(-1)), opposite, raised)
+    return emitter.select(emitter.equal(b, zero), zero, quotient)
 
 
-def _rest(coder: Coder, a: int) -> int:
+def _rest(emitter: CodeEmitter, a: int) -> int:
     """The lower 32 bits."""
-    return coder.bitwise(Opcode.AND, a, coder.const(MASK))
+    return emitter.bitwise(Opcode.AND, a, emitter.const(MASK))
 
 
-def _half(coder: Coder, a: int) -> int:
+def _half(emitter: CodeEmitter, a: int) -> int:
     """The upper 32 bits, with their sign."""
-    return coder.div(a, coder.const(HALF))
+    return emitter.div(a, emitter.const(HALF))
 
 
-def _joined(coder: Coder, upper: int, rest: int) -> int:
+def _joined(emitter: CodeEmitter, upper: int, rest: int) -> int:
     """upper * 2^32 + (rest modulo 2^32), modulo 2^64."""
-    signed = coder.wrapped(upper, np.dtype(np.int32))
-    return coder.add(coder.mul(signed, coder.const(HALF)), _rest(coder, rest))
+    signed = emitter.wrapped(upper, np.dtype(np.int32))
+    return emitter.add(emitter.mul(signed, emitter.const(HALF)), _rest(emitter, rest))

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prover.onnx.node import Node, is_static, rule
+from prover.onnx.node import OnnxNode, is_static, rule
 from prover.onnx.tensors import dtype_of
 
 
-def _heads(node: Node, x: Any, name: str) -> Any:
+def _heads(node: OnnxNode, x: Any, name: str) -> Any:
     """(batch, length, heads * width) -> (batch, heads, length, width)."""
     if x.ndim == 4:
         return x
@@ -23,7 +23,7 @@ def _heads(node: Node, x: Any, name: str) -> Any:
     return x.reshape(*x.shape[:2], count, x.shape[2] // count).transpose(0, 2, 1, 3)
 
 
-def _allowed(node: Node, queries: int, keys: int, offset: Any) -> Any:
+def _allowed(node: OnnxNode, queries: int, keys: int, offset: Any) -> Any:
     """Which (query, key) pairs causality and the sliding window leave; None: all. ``offset``: keys before the first query."""
     left, right = int(node.attribute("left_window_size", -1)), int(node.attribute("right_window_size", -1))
     if node.attribute("is_causal"):
@@ -36,34 +36,22 @@ def _allowed(node: Node, queries: int, keys: int, offset: Any) -> Any:
     return allowed & (ahead >= -left) if left >= 0 else allowed
 
 
-@rule("Attention")
-def _attention(node: Node) -> Any:
-    """Scores, cap, mask, softmax, values. A query that may look at nothing gives zeros."""
-    three = len(node.shape()) == 3
+def _operands(node: OnnxNode) -> tuple[Any, Any, Any]:
+    """Queries, keys and values [batch, heads, positions, width], those of the past in front."""
     q, k, v = _heads(node, node[0], "q_num_heads"), *(_heads(node, node[j], "kv_num_heads") for j in (1, 2))
-    dtype = q.dtype
-    past = node.has(4)
-    if past != node.has(5):
+    if node.has(4) != node.has(5):
         raise node.error("past_key and past_value come together")
-    if past:
+    if node.has(4):
         k, v = (node.xp.concatenate([node[j], x], axis=2) for j, x in ((4, k), (5, v)))
-    groups = q.shape[1] // k.shape[1]
-    if groups * k.shape[1] != q.shape[1] or k.shape[1] != v.shape[1] or k.shape[2] != v.shape[2]:
+    if q.shape[1] % k.shape[1] or k.shape[1] != v.shape[1] or k.shape[2] != v.shape[2]:
         raise node.error(f"heads of shapes {list(q.shape)}, {list(k.shape)}, {list(v.shape)} do not fit each other")
-    batch, heads, queries, width = q.shape
-    keys = k.shape[2]
-    node.sized((batch, heads, queries, keys))
-    scale = node.attribute("scale")
-    factor = np.asarray(1 / math.sqrt(width) if scale is None else scale, np.float32).astype(dtype)
-    grouped = (q * factor).reshape(batch, k.shape[1], groups, queries, width)
-    scores = jnp.einsum("bhgqd,bhkd->bhgqk", grouped, k)
-    raw = scores
-    cap = node.attribute("softcap")
-    if cap:
-        scores = cap * jnp.tanh(scores / cap)
-    capped = scores
+    return q, k, v
+
+
+def _masked(node: OnnxNode, queries: int, keys: int) -> tuple[Any, Any]:
+    """(which pairs of query and key count, None: all; what is added to the scores, None: nothing)."""
     lengths = node[6] if node.has(6) else None
-    offset = node.shape(4)[2] if past else lengths - queries if lengths is not None else 0
+    offset = node.shape(4)[2] if node.has(4) else lengths - queries if lengths is not None else 0
     masks = [_allowed(node, queries, keys, offset)]
     if lengths is not None:
         masks.append(np.arange(keys, dtype=np.int32) < lengths.reshape(-1, 1, 1, 1))
@@ -77,8 +65,33 @@ def _attention(node: Node) -> Any:
             masks.append(mask > (-1e30 if is_static(mask) else -np.inf))
             bias = node.xp.where(masks[-1], mask, np.zeros((), mask.dtype))
             bias = None if is_static(bias) and not bias.any() else bias
-    allowed = _all(masks)
-    shape = (k.shape[1], groups)
+    return _all(masks), bias
+
+
+def _probabilities(scores: Any, allowed: Any) -> Any:
+    if allowed is None or _everyone(allowed):
+        return jax.nn.softmax(scores, axis=-1)
+    # A row without any key: its scores are all minus infinity, its probabilities zero.
+    some = jnp.any(allowed, axis=-1, keepdims=True)
+    return jnp.where(some, jax.nn.softmax(jnp.where(some, scores, jnp.zeros((), scores.dtype)), axis=-1), 0)
+
+
+@rule("Attention")
+def _attention(node: OnnxNode) -> Any:
+    """Scores, cap, mask, softmax, values. A query that may look at nothing gives zeros."""
+    q, k, v = _operands(node)
+    dtype = q.dtype
+    batch, heads, queries, width = q.shape
+    keys, shape = k.shape[2], (k.shape[1], heads // k.shape[1])
+    node.sized((batch, heads, queries, keys))
+    scale = node.attribute("scale")
+    factor = np.asarray(1 / math.sqrt(width) if scale is None else scale, np.float32).astype(dtype)
+    raw = scores = jnp.einsum("bhgqd,bhkd->bhgqk", (q * factor).reshape(batch, *shape, queries, width), k)
+    cap = node.attribute("softcap")
+    if cap:
+        scores = cap * jnp.tanh(scores / cap)
+    capped = scores
+    allowed, bias = _masked(node, queries, keys)
     if bias is not None:
         scores = scores + _grouped(bias, *shape)
     precision = node.attribute("softmax_precision")
@@ -86,27 +99,20 @@ def _attention(node: Node) -> Any:
     if allowed is not None:
         allowed = _grouped(allowed, *shape)
         scores = jnp.where(allowed, scores, np.asarray(-np.inf, scores.dtype))
-    masked = scores
-    if allowed is not None and not _everyone(allowed):
-        # A row without any key: its scores are all minus infinity, its probabilities zero.
-        some = jnp.any(allowed, axis=-1, keepdims=True)
-        weights = jnp.where(some, jax.nn.softmax(jnp.where(some, scores, jnp.zeros((), scores.dtype)), axis=-1), 0)
-    else:
-        weights = jax.nn.softmax(scores, axis=-1)
-    weights = weights.astype(dtype)
+    weights = _probabilities(scores, allowed).astype(dtype)
     y = jnp.einsum("bhgqk,bhkd->bhgqd", weights, v).reshape(batch, heads, queries, v.shape[3])
-    if three:
+    if len(node.shape()) == 3:
         y = y.transpose(0, 2, 1, 3).reshape(batch, queries, heads * v.shape[3])
     shown = None
     if node.wants(3):
         mode = node.attribute("qk_matmul_output_mode")
         if mode not in (0, 1, 2, 3):
             raise node.error(f"qk_matmul_output_mode is {mode}; 0 to 3 exist")
-        shown = (raw, capped, masked, weights)[mode].reshape(batch, heads, queries, keys).astype(dtype)
+        shown = (raw, capped, scores, weights)[mode].reshape(batch, heads, queries, keys).astype(dtype)
     return y, k if node.wants(1) else None, v if node.wants(2) else None, shown
 
 
-def _widened(node: Node, mask: Any, keys: int) -> Any:
+def _widened(node: OnnxNode, mask: Any, keys: int) -> Any:
     """A mask for fewer keys than there are: nothing beyond is looked at."""
     missing = keys - mask.shape[-1]
     if not missing or (mask.shape[-1] == 1 and mask.dtype != np.bool_):
@@ -140,7 +146,7 @@ def _everyone(allowed: Any) -> bool:
 
 
 @rule("RotaryEmbedding")
-def _rotary(node: Node) -> Any:
+def _rotary(node: OnnxNode) -> Any:
     x, cos, sin = node[0], node[1], node[2]
     three = x.ndim == 3
     if three:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.onnx.node import Node, canonical, rule
+from prover.onnx.node import OnnxNode, canonical, rule
 from prover.onnx.scores import labelled, labels_of, rows_of, transform_of, transformed, two_sided
 from prover.onnx.tensors import Array
 
@@ -20,19 +20,19 @@ COUPLING_STEPS = 100
 """Most iterations in which pairwise probabilities become one per class."""
 
 
-def _rows(node: Node) -> Any:
+def _rows(node: OnnxNode) -> Any:
     """The input as float32 (rows, features)."""
     return rows_of(node).astype(jnp.float32)
 
 
-def _floats(node: Node, name: str) -> Array:
+def _floats(node: OnnxNode, name: str) -> Array:
     values = np.asarray(node.attribute(name) or (), np.float32)
     if not np.isfinite(values).all():
         raise node.error(f"{name} has a value that is not finite; export the model again")
     return values
 
 
-def _matrix(node: Node, name: str, rows: int, columns: int) -> Array:
+def _matrix(node: OnnxNode, name: str, rows: int, columns: int) -> Array:
     """An attribute as a matrix of this size."""
     values = _floats(node, name)
     if rows < 1 or values.size != rows * columns:
@@ -41,7 +41,7 @@ def _matrix(node: Node, name: str, rows: int, columns: int) -> Array:
 
 
 @rule("LinearRegressor", domain="ai.onnx.ml")
-def _linear_regressor(node: Node) -> Any:
+def _linear_regressor(node: OnnxNode) -> Any:
     x, targets = _rows(node), int(node.attribute("targets"))
     y = x @ _matrix(node, "coefficients", targets, x.shape[1]).T
     intercepts = _floats(node, "intercepts")
@@ -51,7 +51,7 @@ def _linear_regressor(node: Node) -> Any:
 
 
 @rule("LinearClassifier", domain="ai.onnx.ml")
-def _linear_classifier(node: Node) -> Any:
+def _linear_classifier(node: OnnxNode) -> Any:
     """One row of coefficients for two classes is the second class's score."""
     x, kind = _rows(node), transform_of(node)
     labels = labels_of(node, "classlabels_ints")
@@ -68,7 +68,7 @@ def _linear_classifier(node: Node) -> Any:
     return labelled(node, jnp.argmax(scores, axis=1), labels), transformed(scores, kind)
 
 
-def _kernel(node: Node, x: Any, vectors: Array, linear: bool) -> Any:
+def _kernel(node: OnnxNode, x: Any, vectors: Array, linear: bool) -> Any:
     """(rows, vectors): how alike a row and a support vector are."""
     kind = "LINEAR" if linear else node.attribute("kernel_type")
     if kind not in KERNELS:
@@ -90,7 +90,7 @@ def _kernel(node: Node, x: Any, vectors: Array, linear: bool) -> Any:
 
 
 @rule("SVMRegressor", domain="ai.onnx.ml")
-def _svm_regressor(node: Node) -> Any:
+def _svm_regressor(node: OnnxNode) -> Any:
     x, count, rho = _rows(node), int(node.attribute("n_supports")), _floats(node, "rho")
     if rho.size < 1:
         raise node.error("the attribute 'rho' is missing")
@@ -106,7 +106,7 @@ def _svm_regressor(node: Node) -> Any:
 
 
 @rule("SVMClassifier", domain="ai.onnx.ml")
-def _svm_classifier(node: Node) -> Any:
+def _svm_classifier(node: OnnxNode) -> Any:
     x, kind = _rows(node), transform_of(node)
     labels, rho = labels_of(node, "classlabels_ints"), _floats(node, "rho")
     count, own = len(labels), node.attribute("vectors_per_class") or ()
@@ -141,7 +141,7 @@ def _svm_classifier(node: Node) -> Any:
     return label, transformed(pairs, kind)
 
 
-def _pairwise(node: Node, x: Any, count: int, own: tuple[int, ...], rho: Array) -> Any:
+def _pairwise(node: OnnxNode, x: Any, count: int, own: tuple[int, ...], rho: Array) -> Any:
     """The score of every pair of classes, the first one's if positive: (rows, pairs)."""
     total, number = sum(own), count * (count - 1) // 2
     if len(own) != count or min(own) < 0:
@@ -194,7 +194,7 @@ def _coupled(pairs: Any, a: Array, b: Array, count: int) -> Any:
 
 
 @rule("Scaler", domain="ai.onnx.ml")
-def _scaler(node: Node) -> Any:
+def _scaler(node: OnnxNode) -> Any:
     x = node[0]
     x = x.astype(np.float32)
     for name in ("offset", "scale"):
@@ -206,7 +206,7 @@ def _scaler(node: Node) -> Any:
 
 
 @rule("Imputer", domain="ai.onnx.ml")
-def _imputer(node: Node) -> Any:
+def _imputer(node: OnnxNode) -> Any:
     """A value that stands for a missing one is replaced; NaN can't be an input, so that there is nothing to do for it."""
     x = node[0]
     real = x.dtype.kind not in "iu"
@@ -221,7 +221,7 @@ def _imputer(node: Node) -> Any:
 
 
 @rule("FeatureVectorizer", domain="ai.onnx.ml")
-def _feature_vectorizer(node: Node) -> Any:
+def _feature_vectorizer(node: OnnxNode) -> Any:
     """Columns side by side, each operand cut or filled with zeros to its number of them."""
     sizes = node.attribute("inputdimensions") or ()
     if len(sizes) != len(node):
@@ -238,7 +238,7 @@ def _feature_vectorizer(node: Node) -> Any:
 
 
 @rule("OneHotEncoder", domain="ai.onnx.ml")
-def _one_hot(node: Node) -> Any:
+def _one_hot(node: OnnxNode) -> Any:
     """A number that is no category gives zeros, whatever ``zeros`` says: a program can't refuse an input."""
     if node.attribute("cats_strings"):
         raise node.unsupported(
@@ -253,7 +253,7 @@ def _one_hot(node: Node) -> Any:
     return (x[..., None] == _within(node, categories, x.dtype)).astype(np.float32)
 
 
-def _within(node: Node, values: Array, dtype: Any) -> Array:
+def _within(node: OnnxNode, values: Array, dtype: Any) -> Array:
     """Integers in the dtype that is compared in."""
     kind = np.dtype(dtype)
     if kind.kind in "iu" and (values.min() < np.iinfo(kind).min or values.max() > np.iinfo(kind).max):
@@ -262,7 +262,7 @@ def _within(node: Node, values: Array, dtype: Any) -> Array:
 
 
 @rule("LabelEncoder", domain="ai.onnx.ml")
-def _label_encoder(node: Node) -> Any:
+def _label_encoder(node: OnnxNode) -> Any:
     """Numbers for numbers; one that is no key gives the default."""
     found = {side: _side(node, side) for side in ("keys", "values")}
     keys, values = found["keys"], found["values"]
@@ -285,7 +285,7 @@ def _label_encoder(node: Node) -> Any:
     return jnp.take(jnp.asarray(table), place, mode="clip")
 
 
-def _side(node: Node, side: str) -> Array:
+def _side(node: OnnxNode, side: str) -> Array:
     if node.attribute(f"{side}_strings") or node.attribute("classes_strings"):
         raise node.unsupported("it works on strings, and a program computes with numbers; encode outside of the model")
     for name, dtype in ((f"{side}_int64s", np.int64), (f"{side}_floats", np.float32)):
@@ -298,6 +298,6 @@ def _side(node: Node, side: str) -> Array:
 
 
 @rule("ZipMap", domain="ai.onnx.ml")
-def _zip_map(node: Node) -> Any:
+def _zip_map(node: OnnxNode) -> Any:
     """Left out: the tensor of probabilities, a column per class."""
     return node.operands[0]

@@ -10,26 +10,26 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.onnx.ir import Graph
-from prover.onnx.node import NeedsConstant, Node, Value, canonical, is_static, rule
+from prover.onnx.ir import OnnxGraph
+from prover.onnx.node import NeedsConstant, OnnxNode, Value, canonical, is_static, rule
 
 UNROLLED = 16
 """Iterations up to which a loop is unrolled though it could be a scan."""
 
 
-def _graph(node: Node, name: str) -> Graph:
+def _graph(node: OnnxNode, name: str) -> OnnxGraph:
     graph = node.attribute(name)
-    if not isinstance(graph, Graph):
+    if not isinstance(graph, OnnxGraph):
         raise node.error(f"the subgraph {name!r} is missing")
     return graph
 
 
-def _arrays(node: Node, values: Sequence[Value]) -> tuple[Any, ...]:
+def _arrays(node: OnnxNode, values: Sequence[Value]) -> tuple[Any, ...]:
     return tuple(jnp.asarray(node.computed(value)) for value in values)
 
 
 @rule("If")
-def _if(node: Node) -> Any:
+def _if(node: OnnxNode) -> Any:
     """A condition that depends on inputs computes both branches, which must then agree in shape and dtype."""
     condition = node.operands[0]
     branches = _graph(node, "then_branch"), _graph(node, "else_branch")
@@ -50,7 +50,7 @@ def _if(node: Node) -> Any:
 
 
 @rule("Loop")
-def _loop(node: Node) -> Any:
+def _loop(node: OnnxNode) -> Any:
     body = _graph(node, "body")
     count = int(node.constant(0).reshape(())) if node.has(0) else None
     carried = list(node.operands[2:])
@@ -68,7 +68,9 @@ def _loop(node: Node) -> Any:
     return _unrolled(node, body, count, bool(going.reshape(())), carried)  # type: ignore[union-attr]
 
 
-def _unrolled(node: Node, body: Graph, count: int | None, going: bool, carried: list[Value | None]) -> list[Value]:
+def _unrolled(
+    node: OnnxNode, body: OnnxGraph, count: int | None, going: bool, carried: list[Value | None]
+) -> list[Value]:
     """Iteration by iteration, while the condition is known; the walk's budget bounds it."""
     if going and count is not None and _counted(body):
         node.walk.ask(node.step, count * max(1, len(body.steps)))
@@ -92,20 +94,20 @@ def _unrolled(node: Node, body: Graph, count: int | None, going: bool, carried: 
     return [*carried, *(_stack(node, own) for own in stacked)]
 
 
-def _counted(body: Graph) -> bool:
+def _counted(body: OnnxGraph) -> bool:
     """Whether the body hands its condition on, so that the count alone decides."""
     names = {step.outputs[0]: step.inputs[0] for step in body.steps if step.op == "Identity"}
     return names.get(body.outputs[0], body.outputs[0]) == body.inputs[1]
 
 
-def _stack(node: Node, values: list[Value]) -> Value:
+def _stack(node: OnnxNode, values: list[Value]) -> Value:
     node.sized((len(values), *values[0].shape))
     if all(is_static(value) for value in values):
         return np.stack(values)
     return jnp.stack(_arrays(node, values))
 
 
-def _as_scan(node: Node, body: Graph, count: int, carried: list[Value | None]) -> list[Value] | None:
+def _as_scan(node: OnnxNode, body: OnnxGraph, count: int, carried: list[Value | None]) -> list[Value] | None:
     """A scan, if the carried values keep their shapes and the body goes on whatever happens; else None."""
     if all(is_static(x) for x in carried):
         return None
@@ -127,7 +129,7 @@ def _as_scan(node: Node, body: Graph, count: int, carried: list[Value | None]) -
 
 
 @rule("Scan", since=9)
-def _scan(node: Node) -> Any:
+def _scan(node: OnnxNode) -> Any:
     body, scanned = _graph(node, "body"), int(node.attribute("num_scan_inputs"))
     carried = len(node) - scanned
     if scanned < 1 or carried < 0 or len(body.inputs) != len(node) or len(body.outputs) < carried:
@@ -155,7 +157,7 @@ def _scan(node: Node) -> Any:
 
 
 @rule("Scan", since=8)
-def _scan_8(node: Node) -> Any:
+def _scan_8(node: OnnxNode) -> Any:
     """A batch of sequences in front of everything; all of one length."""
     body, scanned = _graph(node, "body"), int(node.attribute("num_scan_inputs"))
     if node.has(0):
@@ -181,7 +183,7 @@ def _scan_8(node: Node) -> Any:
     return [*final, *stacked]
 
 
-def _per(node: Node, name: str, count: int) -> tuple[int, ...]:
+def _per(node: OnnxNode, name: str, count: int) -> tuple[int, ...]:
     values = node.attribute(name) or (0,) * count
     if len(values) != count:
         raise node.error(f"{name} has {len(values)} entries for {count}")

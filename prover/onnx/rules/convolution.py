@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.onnx.node import Node, rule
+from prover.onnx.node import OnnxNode, rule
 
 
-def window(node: Node, name: str, count: int, default: int = 1) -> tuple[int, ...]:
+def window(node: OnnxNode, name: str, count: int, default: int = 1) -> tuple[int, ...]:
     """An attribute with one positive number per spatial dimension."""
     values = node.attribute(name)
     found = tuple(int(v) for v in values) if values else (default,) * count
@@ -23,7 +23,7 @@ def window(node: Node, name: str, count: int, default: int = 1) -> tuple[int, ..
 
 
 def pads_of(
-    node: Node, sizes: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
+    node: OnnxNode, sizes: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
 ) -> list[tuple[int, int]]:
     """Padding below and above, from the attribute pads or auto_pad."""
     auto, count = node.attribute("auto_pad", "NOTSET"), len(sizes)
@@ -44,7 +44,7 @@ def pads_of(
     return [(int(pads[j]), int(pads[j + count])) for j in range(count)]
 
 
-def convolve(node: Node, x: Any, w: Any, accumulate: Any = None) -> Any:
+def convolve(node: OnnxNode, x: Any, w: Any, accumulate: Any = None) -> Any:
     """The convolution of a node's attributes, channels second; ``accumulate``: dtype of the result."""
     count = x.ndim - 2
     if count < 1 or w.ndim != x.ndim:
@@ -81,19 +81,19 @@ def _numbers(count: int) -> lax.ConvDimensionNumbers:
     return lax.ConvDimensionNumbers(plain, plain, plain)
 
 
-def biased(node: Node, y: Any, index: int = 2) -> Any:
+def biased(node: OnnxNode, y: Any, index: int = 2) -> Any:
     if not node.has(index):
         return y
     return y + node[index].reshape((1, -1) + (1,) * (y.ndim - 2))
 
 
 @rule("Conv")
-def _conv(node: Node) -> Any:
+def _conv(node: OnnxNode) -> Any:
     return biased(node, convolve(node, node[0], node[1]))
 
 
 @rule("ConvTranspose")
-def _conv_transpose(node: Node) -> Any:
+def _conv_transpose(node: OnnxNode) -> Any:
     """A convolution of the input spread by the strides with the flipped kernel."""
     x, w = node[0], node[1]
     count = x.ndim - 2
@@ -136,7 +136,7 @@ def _conv_transpose(node: Node) -> Any:
 
 
 @rule("Col2Im")
-def _col2im(node: Node) -> Any:
+def _col2im(node: OnnxNode) -> Any:
     """Sum of the blocks' pixels where they overlap."""
     x, image, block = node[0], node.integers(1), node.integers(2)
     count = len(image)

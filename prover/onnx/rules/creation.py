@@ -8,12 +8,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from prover.onnx.node import Node, canonical, rule
+from prover.onnx.node import OnnxNode, canonical, rule
 from prover.onnx.tensors import dtype_of
 
 
 @rule("Constant")
-def _constant(node: Node) -> Any:
+def _constant(node: OnnxNode) -> Any:
     for name, value in node.step.attributes.items():
         if name == "value":
             return value
@@ -23,19 +23,19 @@ def _constant(node: Node) -> Any:
 
 
 @rule("Shape")
-def _shape(node: Node) -> Any:
+def _shape(node: OnnxNode) -> Any:
     shape = node.shape()
     start, end = node.attribute("start", 0), node.attribute("end")
     return np.asarray(shape[start:end], np.int64)
 
 
 @rule("Size")
-def _size(node: Node) -> Any:
+def _size(node: OnnxNode) -> Any:
     return np.asarray(math.prod(node.shape()), np.int64)
 
 
 @rule("ConstantOfShape")
-def _constant_of_shape(node: Node) -> Any:
+def _constant_of_shape(node: OnnxNode) -> Any:
     value = node.attribute("value")
     value = np.zeros(1, np.float32) if value is None else value
     if value.size != 1:
@@ -44,7 +44,7 @@ def _constant_of_shape(node: Node) -> Any:
 
 
 @rule("EyeLike")
-def _eye_like(node: Node) -> Any:
+def _eye_like(node: OnnxNode) -> Any:
     shape = node.shape()
     if len(shape) != 2:
         raise node.error(f"a tensor of rank {len(shape)} is no matrix")
@@ -57,7 +57,7 @@ def _eye_like(node: Node) -> Any:
 
 
 @rule("Range")
-def _range(node: Node) -> Any:
+def _range(node: OnnxNode) -> Any:
     start, limit, delta = (node.constant(j).reshape(()) for j in range(3))
     if not delta:
         raise node.error("its delta is zero")
@@ -67,7 +67,7 @@ def _range(node: Node) -> Any:
 
 
 @rule("OneHot")
-def _one_hot(node: Node) -> Any:
+def _one_hot(node: OnnxNode) -> Any:
     """Indices count from the end if negative; beyond the depth nothing is hot."""
     indices, values = node[0], node[2]
     depth = int(node.constant(1).reshape(()))
@@ -84,7 +84,7 @@ def _one_hot(node: Node) -> Any:
     return node.xp.where(hot, values[1], values[0])
 
 
-def _windows(node: Node) -> tuple[np.dtype[Any], int, np.ndarray[Any, Any]]:
+def _windows(node: OnnxNode) -> tuple[np.dtype[Any], int, np.ndarray[Any, Any]]:
     dtype = dtype_of(int(node.attribute("output_datatype")), str(node.step))
     size = int(node.constant(0).reshape(()))
     (size,) = node.sized((size,))
@@ -93,25 +93,25 @@ def _windows(node: Node) -> tuple[np.dtype[Any], int, np.ndarray[Any, Any]]:
 
 
 @rule("HannWindow")
-def _hann(node: Node) -> Any:
+def _hann(node: OnnxNode) -> Any:
     dtype, _, angle = _windows(node)
     return (0.5 - 0.5 * np.cos(angle)).astype(dtype)
 
 
 @rule("HammingWindow")
-def _hamming(node: Node) -> Any:
+def _hamming(node: OnnxNode) -> Any:
     dtype, _, angle = _windows(node)
     return (25 / 46 - (1 - 25 / 46) * np.cos(angle)).astype(dtype)
 
 
 @rule("BlackmanWindow")
-def _blackman(node: Node) -> Any:
+def _blackman(node: OnnxNode) -> Any:
     dtype, _, angle = _windows(node)
     return (0.42 - 0.5 * np.cos(angle) + 0.08 * np.cos(2 * angle)).astype(dtype)
 
 
 @rule("MelWeightMatrix")
-def _mel(node: Node) -> Any:
+def _mel(node: OnnxNode) -> Any:
     """As the standard's reference: triangles between mel-spaced bins of the spectrum."""
     bins, length, rate = (int(node.constant(j).reshape(())) for j in range(3))
     low, high = (float(node.constant(j).reshape(())) for j in (3, 4))
@@ -135,7 +135,7 @@ def _mel(node: Node) -> Any:
 
 
 @rule("Dropout")
-def _dropout(node: Node) -> Any:
+def _dropout(node: OnnxNode) -> Any:
     """Inference: the identity, and a mask of nothing dropped."""
     if node.step.opset < 7 and not node.attribute("is_test", 0) and node.attribute("ratio"):
         raise node.unsupported("it drops at random unless is_test is set; export the model for inference")
@@ -148,13 +148,13 @@ def _dropout(node: Node) -> Any:
 
 
 @rule("Expand")
-def _expand(node: Node) -> Any:
+def _expand(node: OnnxNode) -> Any:
     shape = node.sized(np.broadcast_shapes(node.shape(), node.integers(1)))
     return jnp.broadcast_to(node[0], shape) if not node.static else np.broadcast_to(node[0], shape).copy()
 
 
 @rule("Tile")
-def _tile(node: Node) -> Any:
+def _tile(node: OnnxNode) -> Any:
     repeats = node.integers(1)
     if len(repeats) != len(node.shape()):
         raise node.error(f"{len(repeats)} repeats for a tensor of rank {len(node.shape())}")

@@ -13,15 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.onnx.node import Node, canonical, is_static, rule
+from prover.onnx.node import OnnxNode, canonical, is_static, rule
 from prover.onnx.tensors import dtype_of
 
 
-def _broadcast(node: Node) -> None:
+def _broadcast(node: OnnxNode) -> None:
     node.sized(np.broadcast_shapes(*(node.shape(j) for j in range(len(node)))))
 
 
-def pair(node: Node) -> tuple[Any, Any]:
+def pair(node: OnnxNode) -> tuple[Any, Any]:
     """Both operands, ready to broadcast. Before opset 7 the second one is laid along the first one's axes from ``axis`` on."""
     x, y = node[0], node[1]
     axis = node.attribute("axis") if node.step.opset < 7 and node.attribute("broadcast", 0) else None
@@ -36,13 +36,13 @@ def pair(node: Node) -> tuple[Any, Any]:
 
 def _binary(op: str, fn: Callable[[Any], Callable[[Any, Any], Any]]) -> None:
     @rule(op)
-    def apply(node: Node) -> Any:
+    def apply(node: OnnxNode) -> Any:
         return fn(node.xp)(*pair(node))
 
 
 def _unary(op: str, fn: Callable[[Any], Callable[[Any], Any]]) -> None:
     @rule(op)
-    def apply(node: Node) -> Any:
+    def apply(node: OnnxNode) -> Any:
         return fn(node.xp)(node[0])
 
 
@@ -94,23 +94,23 @@ for _op, _name in {
 
 
 @rule("Identity")
-def _identity(node: Node) -> Any:
+def _identity(node: OnnxNode) -> Any:
     return node.operands[0]
 
 
 @rule("Erf")
-def _erf(node: Node) -> Any:
+def _erf(node: OnnxNode) -> Any:
     return lax.erf(jnp.asarray(node[0]))
 
 
 @rule("Reciprocal")
-def _reciprocal(node: Node) -> Any:
+def _reciprocal(node: OnnxNode) -> Any:
     x = node[0]
     return np.ones((), x.dtype) / x
 
 
 @rule("Div")
-def _div(node: Node) -> Any:
+def _div(node: OnnxNode) -> Any:
     """Integers are divided towards zero."""
     x, y = pair(node)
     if x.dtype.kind not in "iu":
@@ -127,7 +127,7 @@ def _div(node: Node) -> Any:
 
 
 @rule("Mod")
-def _mod(node: Node) -> Any:
+def _mod(node: OnnxNode) -> Any:
     """The result has the divisor's sign, or the dividend's with fmod."""
     _broadcast(node)
     x, y = node[0], node[1]
@@ -137,7 +137,7 @@ def _mod(node: Node) -> Any:
 
 
 @rule("Pow")
-def _pow(node: Node) -> Any:
+def _pow(node: OnnxNode) -> Any:
     """A whole constant exponent is a product."""
     x, y = pair(node)
     if is_static(y) and y.size == 1 and not node.static:
@@ -154,7 +154,7 @@ def _pow(node: Node) -> Any:
 
 
 @rule("Sum", "Max", "Min", "Mean")
-def _variadic(node: Node) -> Any:
+def _variadic(node: OnnxNode) -> Any:
     _broadcast(node)
     xp, op = node.xp, node.step.op
     fn = {"Sum": xp.add, "Mean": xp.add, "Max": xp.maximum, "Min": xp.minimum}[op]
@@ -163,13 +163,13 @@ def _variadic(node: Node) -> Any:
 
 
 @rule("Where")
-def _where(node: Node) -> Any:
+def _where(node: OnnxNode) -> Any:
     _broadcast(node)
     return node.xp.where(node[0], node[1], node[2])
 
 
 @rule("Clip")
-def _clip(node: Node) -> Any:
+def _clip(node: OnnxNode) -> Any:
     """Bounds are attributes before opset 11, inputs since; the upper bound wins."""
     x = node[0]
     if node.step.opset < 11:
@@ -190,7 +190,7 @@ def _clip(node: Node) -> Any:
     return x
 
 
-def _saturated(node: Node, index: int, dtype: Any) -> Any:
+def _saturated(node: OnnxNode, index: int, dtype: Any) -> Any:
     """A constant bound in the dtype that is computed in: one beyond it bounds nothing."""
     value = node.operands[index]
     if is_static(value) and np.dtype(dtype).kind in "iu":
@@ -200,7 +200,7 @@ def _saturated(node: Node, index: int, dtype: Any) -> Any:
 
 
 @rule("IsInf")
-def _isinf(node: Node) -> Any:
+def _isinf(node: OnnxNode) -> Any:
     x, xp = node[0], node.xp
     found = xp.isinf(x)
     if not node.attribute("detect_positive", 1):
@@ -211,7 +211,7 @@ def _isinf(node: Node) -> Any:
 
 
 @rule("BitShift")
-def _shift(node: Node) -> Any:
+def _shift(node: OnnxNode) -> Any:
     _broadcast(node)
     direction = node.attribute("direction")
     if direction not in ("LEFT", "RIGHT"):
@@ -225,7 +225,7 @@ def _shift(node: Node) -> Any:
     return node.xp.where(y < width, node.xp.right_shift(x, y), np.zeros((), x.dtype))
 
 
-def cast(node: Node, x: Any, dtype: np.dtype[Any]) -> Any:
+def cast(node: OnnxNode, x: Any, dtype: np.dtype[Any]) -> Any:
     """To ``dtype`` as JAX computes in it; floats become integers towards zero."""
     target = dtype if node.static else canonical(dtype)
     if x.dtype == target:
@@ -246,20 +246,20 @@ def _narrow(x: Any, wide: Any, target: np.dtype[Any]) -> Any:
 
 
 @rule("Cast")
-def _cast(node: Node) -> Any:
+def _cast(node: OnnxNode) -> Any:
     dtype = dtype_of(int(node.attribute("to")), str(node.step))
     x = node.operands[0]
     return cast(node, x if is_static(x) else node[0], dtype)
 
 
 @rule("CastLike")
-def _cast_like(node: Node) -> Any:
+def _cast_like(node: OnnxNode) -> Any:
     like = node.operands[1]
     return cast(node, node[0], np.dtype(like.dtype))  # type: ignore[union-attr]
 
 
 @rule("BitCast")
-def _bitcast(node: Node) -> Any:
+def _bitcast(node: OnnxNode) -> Any:
     dtype, x = dtype_of(int(node.attribute("to")), str(node.step)), node[0]
     if node.static:
         return x.view(dtype)
@@ -272,7 +272,7 @@ def _bitcast(node: Node) -> Any:
 
 
 @rule("Trilu")
-def _trilu(node: Node) -> Any:
+def _trilu(node: OnnxNode) -> Any:
     x = node[0]
     k = node.integer(1) if node.has(1) else 0
     if x.ndim < 2:

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prover.onnx.node import Node, canonical, is_static, rule
+from prover.onnx.node import OnnxNode, canonical, is_static, rule
 
 
-def _inside(node: Node, index: int, size: int) -> Any:
+def _inside(node: OnnxNode, index: int, size: int) -> Any:
     """Operand ``index`` as non-negative indices; constants beyond the dimension are an error."""
     value = node.operands[index]
     if isinstance(value, np.ndarray):
@@ -29,7 +29,7 @@ def _inside(node: Node, index: int, size: int) -> Any:
 
 
 @rule("Gather")
-def _gather(node: Node) -> Any:
+def _gather(node: OnnxNode) -> Any:
     x = node[0]
     axis = node.axis(node.attribute("axis"), x.ndim)
     indices = _inside(node, 1, x.shape[axis])
@@ -42,7 +42,7 @@ def _gather(node: Node) -> Any:
 
 
 @rule("GatherElements")
-def _gather_elements(node: Node) -> Any:
+def _gather_elements(node: OnnxNode) -> Any:
     x = node[0]
     axis = node.axis(node.attribute("axis"), x.ndim)
     indices = _inside(node, 1, x.shape[axis])
@@ -54,7 +54,7 @@ def _gather_elements(node: Node) -> Any:
     return np.take_along_axis(x, indices, axis) if node.static else jnp.take_along_axis(x, indices, axis, mode="clip")
 
 
-def _index_vectors(node: Node, x: Any, batch: int) -> list[Any]:
+def _index_vectors(node: OnnxNode, x: Any, batch: int) -> list[Any]:
     """The coordinates in the last dimension of operand 1, each as an array over the other dimensions."""
     depth = node.shape(1)[-1]
     if depth < 1 or depth + batch > x.ndim:
@@ -72,7 +72,7 @@ def _index_vectors(node: Node, x: Any, batch: int) -> list[Any]:
 
 
 @rule("GatherND")
-def _gather_nd(node: Node) -> Any:
+def _gather_nd(node: OnnxNode) -> Any:
     x, batch = node[0], int(node.attribute("batch_dims", 0))
     if not 0 <= batch < min(x.ndim, len(node.shape(1))):
         raise node.error(f"{batch} batch dimensions do not exist")
@@ -86,7 +86,7 @@ def _gather_nd(node: Node) -> Any:
     return jnp.asarray(x).at[(*lead, *parts)].get(mode="clip")
 
 
-def _scattered(node: Node, target: Any, reduction: str, updates: Any) -> Any:
+def _scattered(node: OnnxNode, target: Any, reduction: str, updates: Any) -> Any:
     """Apply updates at ``target``, an ``.at[...]``."""
     method = {"none": "set", "add": "add", "mul": "multiply", "max": "max", "min": "min"}.get(reduction)
     if method is None:
@@ -95,7 +95,7 @@ def _scattered(node: Node, target: Any, reduction: str, updates: Any) -> Any:
 
 
 @rule("ScatterElements", "Scatter")
-def _scatter_elements(node: Node) -> Any:
+def _scatter_elements(node: OnnxNode) -> Any:
     x, updates = jnp.asarray(node[0]), node[2]
     axis = node.axis(node.attribute("axis"), x.ndim)
     indices = _inside(node, 1, x.shape[axis])
@@ -110,7 +110,7 @@ def _scatter_elements(node: Node) -> Any:
 
 
 @rule("ScatterND")
-def _scatter_nd(node: Node) -> Any:
+def _scatter_nd(node: OnnxNode) -> Any:
     x, updates = jnp.asarray(node[0]), node[2]
     parts = _index_vectors(node, x, 0)
     wanted = (*parts[0].shape, *x.shape[len(parts) :])
@@ -120,7 +120,7 @@ def _scatter_nd(node: Node) -> Any:
 
 
 @rule("TensorScatter")
-def _tensor_scatter(node: Node) -> Any:
+def _tensor_scatter(node: OnnxNode) -> Any:
     cache, update = jnp.asarray(node[0]), node[1]
     axis = node.axis(node.attribute("axis"), cache.ndim)
     if axis == 0:
@@ -138,7 +138,7 @@ def _tensor_scatter(node: Node) -> Any:
 
 
 @rule("ArgMax", "ArgMin")
-def _arg(node: Node) -> Any:
+def _arg(node: OnnxNode) -> Any:
     x = jnp.asarray(node[0])
     axis = node.axis(node.attribute("axis"), x.ndim)
     fn = jnp.argmax if node.step.op == "ArgMax" else jnp.argmin
@@ -151,7 +151,7 @@ def _arg(node: Node) -> Any:
 
 
 @rule("TopK")
-def _top_k(node: Node) -> Any:
+def _top_k(node: OnnxNode) -> Any:
     """Sorted, ties in the order of their indices."""
     x = jnp.asarray(node[0])
     k = node.integer(1) if node.step.opset >= 10 else int(node.attribute("k"))
@@ -168,13 +168,13 @@ def _top_k(node: Node) -> Any:
 
 
 @rule("ArrayFeatureExtractor", domain="ai.onnx.ml")
-def _array_feature_extractor(node: Node) -> Any:
+def _array_feature_extractor(node: OnnxNode) -> Any:
     x = node[0]
     indices = _inside(node, 1, x.shape[-1]).reshape(-1)
     return jnp.take(jnp.asarray(x), indices, -1, mode="clip").reshape(math.prod(x.shape[:-1]), -1)
 
 
 @rule("Binarizer", domain="ai.onnx.ml")
-def _binarizer(node: Node) -> Any:
+def _binarizer(node: OnnxNode) -> Any:
     x = node[0]
     return (x > node.attribute("threshold")).astype(x.dtype)

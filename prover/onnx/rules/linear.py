@@ -7,17 +7,17 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from prover.onnx.node import Node, rule
+from prover.onnx.node import OnnxNode, rule
 
 
 @rule("MatMul")
-def _matmul(node: Node) -> Any:
+def _matmul(node: OnnxNode) -> Any:
     x, y = node[0], node[1]
     _checked_product(node, x.shape, y.shape)
     return node.xp.matmul(x, y)
 
 
-def _checked_product(node: Node, left: tuple[int, ...], right: tuple[int, ...]) -> None:
+def _checked_product(node: OnnxNode, left: tuple[int, ...], right: tuple[int, ...]) -> None:
     inner = right[-2] if len(right) > 1 else right[0] if right else None
     if not left or inner != left[-1]:
         raise node.error(f"matrices of shapes {list(left)} and {list(right)} have no product")
@@ -25,7 +25,7 @@ def _checked_product(node: Node, left: tuple[int, ...], right: tuple[int, ...]) 
 
 
 @rule("Gemm")
-def _gemm(node: Node) -> Any:
+def _gemm(node: OnnxNode) -> Any:
     x, y = node[0], node[1]
     if x.ndim != 2 or y.ndim != 2:
         raise node.error(f"operands of shapes {list(x.shape)} and {list(y.shape)} are no matrices")
@@ -43,12 +43,12 @@ def _gemm(node: Node) -> Any:
 
 
 @rule("Einsum")
-def _einsum(node: Node) -> Any:
+def _einsum(node: OnnxNode) -> Any:
     return jnp.einsum(node.attribute("equation").replace(" ", ""), *node.all, optimize="greedy")
 
 
 @rule("Det")
-def _det(node: Node) -> Any:
+def _det(node: OnnxNode) -> Any:
     x = node[0]
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise node.error(f"a tensor of shape {list(x.shape)} holds no square matrices")

@@ -9,11 +9,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from prover.onnx.node import Node, is_static, rule
+from prover.onnx.node import OnnxNode, is_static, rule
 
 
 @rule("Reshape")
-def _reshape(node: Node) -> Any:
+def _reshape(node: OnnxNode) -> Any:
     """0 keeps a dimension (unless allowzero), -1 takes what is left."""
     x, wanted = node[0], list(node.integers(1))
     if not node.attribute("allowzero", 0):
@@ -34,7 +34,7 @@ def _reshape(node: Node) -> Any:
 
 
 @rule("Flatten")
-def _flatten(node: Node) -> Any:
+def _flatten(node: OnnxNode) -> Any:
     x, axis = node[0], node.attribute("axis")
     if not -x.ndim <= axis <= x.ndim:
         raise node.error(f"axis {axis} does not exist in a tensor of rank {x.ndim}")
@@ -43,13 +43,13 @@ def _flatten(node: Node) -> Any:
 
 
 @rule("Transpose")
-def _transpose(node: Node) -> Any:
+def _transpose(node: OnnxNode) -> Any:
     x = node[0]
     order = node.attribute("perm") or tuple(range(x.ndim))[::-1]
     return node.xp.transpose(x, node.axes(order, x.ndim))
 
 
-def _listed_axes(node: Node) -> tuple[int, ...] | None:
+def _listed_axes(node: OnnxNode) -> tuple[int, ...] | None:
     """Axes: an attribute before opset 13, an input since."""
     if node.step.opset < 13:
         axes = node.attribute("axes")
@@ -58,7 +58,7 @@ def _listed_axes(node: Node) -> tuple[int, ...] | None:
 
 
 @rule("Squeeze")
-def _squeeze(node: Node) -> Any:
+def _squeeze(node: OnnxNode) -> Any:
     x, axes = node[0], _listed_axes(node)
     chosen = [d for d, n in enumerate(x.shape) if n == 1] if axes is None else node.axes(axes, x.ndim)
     for d in chosen:
@@ -68,7 +68,7 @@ def _squeeze(node: Node) -> Any:
 
 
 @rule("Unsqueeze")
-def _unsqueeze(node: Node) -> Any:
+def _unsqueeze(node: OnnxNode) -> Any:
     x, axes = node[0], _listed_axes(node)
     if axes is None:
         raise node.error("its axes are missing")
@@ -76,14 +76,14 @@ def _unsqueeze(node: Node) -> Any:
 
 
 @rule("Concat")
-def _concat(node: Node) -> Any:
+def _concat(node: OnnxNode) -> Any:
     parts = node.all
     axis = node.axis(node.attribute("axis"), parts[0].ndim)
     return node.xp.concatenate(parts, axis)
 
 
 @rule("Split")
-def _split(node: Node) -> Any:
+def _split(node: OnnxNode) -> Any:
     """Sizes: an attribute before opset 13, an input since; else equal parts, the last one smaller."""
     x, count = node[0], len(node.step.outputs)
     axis = node.axis(node.attribute("axis"), x.ndim)
@@ -108,7 +108,7 @@ def _cut(x: Any, axis: int, start: int, stop: int | None, step: int) -> Any:
 
 
 @rule("Slice", since=10)
-def _slice(node: Node) -> Any:
+def _slice(node: OnnxNode) -> Any:
     starts, ends = node.integers(1), node.integers(2)
     axes = node.integers(3) if node.has(3) else tuple(range(len(starts)))
     steps = node.integers(4) if node.has(4) else (1,) * len(starts)
@@ -116,13 +116,15 @@ def _slice(node: Node) -> Any:
 
 
 @rule("Slice")
-def _slice_1(node: Node) -> Any:
+def _slice_1(node: OnnxNode) -> Any:
     starts, ends = node.attribute("starts"), node.attribute("ends")
     axes = node.attribute("axes") or tuple(range(len(starts)))
     return _sliced(node, starts, ends, axes, (1,) * len(starts))
 
 
-def _sliced(node: Node, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int], steps: Sequence[int]) -> Any:
+def _sliced(
+    node: OnnxNode, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int], steps: Sequence[int]
+) -> Any:
     x = node[0]
     if not len(starts) == len(ends) == len(axes) == len(steps):
         raise node.error(
@@ -143,7 +145,7 @@ def _sliced(node: Node, starts: Sequence[int], ends: Sequence[int], axes: Sequen
     return x[tuple(cuts)]
 
 
-def padded(node: Node, x: Any, pads: Sequence[tuple[int, int]], mode: str, value: Any) -> Any:
+def padded(node: OnnxNode, x: Any, pads: Sequence[tuple[int, int]], mode: str, value: Any) -> Any:
     """Pad; negative amounts cut off."""
     node.sized([max(0, n + low + high) for n, (low, high) in zip(x.shape, pads, strict=True)])
     for axis, (low, high) in enumerate(pads):
@@ -163,7 +165,7 @@ def padded(node: Node, x: Any, pads: Sequence[tuple[int, int]], mode: str, value
 
 
 @rule("Pad")
-def _pad(node: Node) -> Any:
+def _pad(node: OnnxNode) -> Any:
     """Amounts and value: attributes before opset 11, inputs since."""
     x = node[0]
     value: Any = np.zeros((), x.dtype)
@@ -184,7 +186,7 @@ def _pad(node: Node) -> Any:
 
 
 @rule("CenterCropPad")
-def _center_crop_pad(node: Node) -> Any:
+def _center_crop_pad(node: OnnxNode) -> Any:
     x, wanted = node[0], node.integers(1)
     axes = node.axes(node.attribute("axes") or tuple(range(x.ndim)), x.ndim)
     if len(axes) != len(wanted):
@@ -198,7 +200,7 @@ def _center_crop_pad(node: Node) -> Any:
 
 
 @rule("DepthToSpace")
-def _depth_to_space(node: Node) -> Any:
+def _depth_to_space(node: OnnxNode) -> Any:
     x, block = node[0], node.attribute("blocksize")
     n, c, h, w = x.shape
     if block < 1 or c % (block * block):
@@ -211,7 +213,7 @@ def _depth_to_space(node: Node) -> Any:
 
 
 @rule("SpaceToDepth")
-def _space_to_depth(node: Node) -> Any:
+def _space_to_depth(node: OnnxNode) -> Any:
     x, block = node[0], node.attribute("blocksize")
     n, c, h, w = x.shape
     if block < 1 or h % block or w % block:
@@ -222,7 +224,7 @@ def _space_to_depth(node: Node) -> Any:
 
 
 @rule("ReverseSequence")
-def _reverse_sequence(node: Node) -> Any:
+def _reverse_sequence(node: OnnxNode) -> Any:
     x, lengths = node[0], node[1]
     batch, time = node.axis(node.attribute("batch_axis"), x.ndim), node.axis(node.attribute("time_axis"), x.ndim)
     y = jnp.moveaxis(x, (batch, time), (0, 1))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.onnx.node import Node, is_static, rule
+from prover.onnx.node import OnnxNode, is_static, rule
 
 
 def _channels(value: Any, rank: int) -> Any:
@@ -26,7 +26,7 @@ def scaled(x: Any, axes: Sequence[int], epsilon: float) -> tuple[Any, Any, Any]:
 
 
 @rule("BatchNormalization")
-def _batch(node: Node) -> Any:
+def _batch(node: OnnxNode) -> Any:
     """One factor and one offset per channel, where the statistics are constants; before opset 9 perhaps one per element."""
     x, scale, bias, mean, var = node.all
     epsilon = node.attribute("epsilon")
@@ -55,14 +55,14 @@ def _batch(node: Node) -> Any:
 
 
 @rule("InstanceNormalization")
-def _instance(node: Node) -> Any:
+def _instance(node: OnnxNode) -> Any:
     x = node[0]
     y, _, _ = scaled(x, range(2, x.ndim), node.attribute("epsilon"))
     return y * _channels(node[1], x.ndim) + _channels(node[2], x.ndim)
 
 
 @rule("GroupNormalization")
-def _group(node: Node) -> Any:
+def _group(node: OnnxNode) -> Any:
     """Scale and bias: per group before opset 21, per channel since."""
     x, scale, bias = node[0], node[1], node[2]
     groups = int(node.attribute("num_groups"))
@@ -78,14 +78,14 @@ def _group(node: Node) -> Any:
     return y * _channels(scale, x.ndim) + _channels(bias, x.ndim)
 
 
-def _stash(node: Node, x: Any) -> Any:
+def _stash(node: OnnxNode, x: Any) -> Any:
     """Statistics of short floats are computed in float32 (stash_type 1)."""
     short = x.dtype.itemsize < 4 and node.attribute("stash_type", 1) == 1
     return jnp.asarray(x).astype(jnp.float32) if short else jnp.asarray(x)
 
 
 @rule("LayerNormalization")
-def _layer(node: Node) -> Any:
+def _layer(node: OnnxNode) -> Any:
     x = node[0]
     axis = node.axis(node.attribute("axis"), x.ndim)
     y, mean, inverse = scaled(_stash(node, x), range(axis, x.ndim), node.attribute("epsilon"))
@@ -94,7 +94,7 @@ def _layer(node: Node) -> Any:
 
 
 @rule("RMSNormalization")
-def _rms(node: Node) -> Any:
+def _rms(node: OnnxNode) -> Any:
     x = node[0]
     axis = node.axis(node.attribute("axis"), x.ndim)
     work = _stash(node, x)
@@ -103,7 +103,7 @@ def _rms(node: Node) -> Any:
 
 
 @rule("MeanVarianceNormalization")
-def _mean_variance(node: Node) -> Any:
+def _mean_variance(node: OnnxNode) -> Any:
     x = node[0]
     axes = node.axes(node.attribute("axes"), x.ndim)
     centred = x - jnp.mean(x, axis=axes, keepdims=True)
@@ -111,7 +111,7 @@ def _mean_variance(node: Node) -> Any:
 
 
 @rule("LpNormalization")
-def _lp(node: Node) -> Any:
+def _lp(node: OnnxNode) -> Any:
     """A row of zeros stays zero."""
     x, p = node[0], node.attribute("p")
     axis = node.axis(node.attribute("axis"), x.ndim)
@@ -123,7 +123,7 @@ def _lp(node: Node) -> Any:
 
 
 @rule("LRN")
-def _lrn(node: Node) -> Any:
+def _lrn(node: OnnxNode) -> Any:
     """Divided by a power of the squares' sum over neighbouring channels."""
     x, size = node[0], int(node.attribute("size"))
     if not 1 <= size <= 1 << 16:
@@ -142,7 +142,7 @@ def _lrn(node: Node) -> Any:
 
 
 @rule("Normalizer", domain="ai.onnx.ml")
-def _normalizer(node: Node) -> Any:
+def _normalizer(node: OnnxNode) -> Any:
     """As onnxruntime has it: MAX divides by the largest element, sign and all, and a row whose norm is 0 stays as it is."""
     x, kind = node[0], node.attribute("norm")
     if kind not in ("MAX", "L1", "L2"):

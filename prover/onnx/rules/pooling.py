@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.onnx.node import Node, canonical, rule
+from prover.onnx.node import OnnxNode, canonical, rule
 from prover.onnx.rules.convolution import pads_of, window
 
 MOST_WORK = 1 << 30
@@ -37,7 +37,7 @@ class Window:
         return starts + np.arange(self.kernel[d])[None, :] * self.dilations[d]
 
 
-def looked_at(node: Node, sizes: Sequence[int]) -> Window:
+def looked_at(node: OnnxNode, sizes: Sequence[int]) -> Window:
     count = len(sizes)
     if count < 1:
         raise node.error("its input has no spatial dimension")
@@ -81,7 +81,7 @@ def lowest(dtype: Any) -> Any:
 
 
 @rule("MaxPool")
-def _max_pool(node: Node) -> Any:
+def _max_pool(node: OnnxNode) -> Any:
     x = node[0]
     seen = looked_at(node, x.shape[2:])
     node.sized((*x.shape[:2], *seen.out))
@@ -121,7 +121,7 @@ def _column_major(flat: np.ndarray[Any, Any], sizes: Sequence[int]) -> np.ndarra
 
 
 @rule("AveragePool")
-def _average_pool(node: Node) -> Any:
+def _average_pool(node: OnnxNode) -> Any:
     x = node[0]
     seen = looked_at(node, x.shape[2:])
     node.sized((*x.shape[:2], *seen.out))
@@ -137,7 +137,7 @@ def _average_pool(node: Node) -> Any:
 
 
 @rule("LpPool")
-def _lp_pool(node: Node) -> Any:
+def _lp_pool(node: OnnxNode) -> Any:
     x, p = node[0], node.attribute("p")
     seen = looked_at(node, x.shape[2:])
     node.sized((*x.shape[:2], *seen.out))
@@ -154,28 +154,28 @@ def rooted(x: Any, p: int) -> Any:
     return x if p == 1 else jnp.sqrt(x) if p == 2 else jnp.power(x, np.asarray(1 / p, x.dtype))
 
 
-def _spatial(node: Node) -> tuple[int, ...]:
+def _spatial(node: OnnxNode) -> tuple[int, ...]:
     return tuple(range(2, len(node.shape())))
 
 
 @rule("GlobalAveragePool")
-def _global_average_pool(node: Node) -> Any:
+def _global_average_pool(node: OnnxNode) -> Any:
     return jnp.mean(node[0], axis=_spatial(node), keepdims=True)
 
 
 @rule("GlobalMaxPool")
-def _global_max_pool(node: Node) -> Any:
+def _global_max_pool(node: OnnxNode) -> Any:
     return jnp.max(node[0], axis=_spatial(node), keepdims=True)
 
 
 @rule("GlobalLpPool")
-def _global_lp_pool(node: Node) -> Any:
+def _global_lp_pool(node: OnnxNode) -> Any:
     p = node.attribute("p")
     return rooted(jnp.sum(powered(node[0], p), axis=_spatial(node), keepdims=True), p)
 
 
 @rule("MaxUnpool")
-def _max_unpool(node: Node) -> Any:
+def _max_unpool(node: OnnxNode) -> Any:
     """Values go back to where the pooling's indices say, in a tensor of the size that was pooled."""
     x, indices = jnp.asarray(node[0]), node[1]
     count = x.ndim - 2

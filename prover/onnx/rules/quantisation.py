@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.onnx.node import Node, rule
+from prover.onnx.node import OnnxNode, rule
 from prover.onnx.rules.convolution import biased, convolve
 from prover.onnx.tensors import dtype_of
 
 
-def _along(node: Node, value: Any, rank: int, shape: tuple[int, ...]) -> Any:
+def _along(node: OnnxNode, value: Any, rank: int, shape: tuple[int, ...]) -> Any:
     """A scale or zero point: one, one per slice of ``axis``, or one per block along it."""
     if not value.ndim or (value.size == 1 and rank != value.ndim):
         return value.reshape(())
@@ -37,7 +37,7 @@ def saturated(real: Any, zero: Any, dtype: Any) -> Any:
 
 
 @rule("QuantizeLinear")
-def _quantize(node: Node) -> Any:
+def _quantize(node: OnnxNode) -> Any:
     x = jnp.asarray(node[0])
     scale = _along(node, node[1], x.ndim, x.shape)
     code = node.attribute("output_dtype", 0)
@@ -51,7 +51,7 @@ def _quantize(node: Node) -> Any:
 
 
 @rule("DequantizeLinear")
-def _dequantize(node: Node) -> Any:
+def _dequantize(node: OnnxNode) -> Any:
     x, scale = node[0], node[1]
     out = node.attribute("output_dtype", 0)
     centred = _centred(node, x, 2, lambda zero: _along(node, zero, x.ndim, x.shape))
@@ -60,7 +60,7 @@ def _dequantize(node: Node) -> Any:
 
 
 @rule("DynamicQuantizeLinear")
-def _dynamic(node: Node) -> Any:
+def _dynamic(node: OnnxNode) -> Any:
     x = jnp.asarray(node[0])
     low, high = jnp.minimum(jnp.min(x), 0), jnp.maximum(jnp.max(x), 0)
     scale = (high - low) / np.float32(255)
@@ -69,7 +69,7 @@ def _dynamic(node: Node) -> Any:
     return jnp.clip(jnp.round(x / safe) + zero, 0, 255).astype(jnp.uint8), scale, zero.astype(jnp.uint8)
 
 
-def _centred(node: Node, x: Any, index: int, shaped: Any) -> Any:
+def _centred(node: OnnxNode, x: Any, index: int, shaped: Any) -> Any:
     """An integer operand minus its zero point, in int32."""
     x = x.astype(np.int32)
     return x - shaped(node[index]).astype(np.int32) if node.has(index) else x
@@ -86,14 +86,14 @@ def _one(zero: Any) -> Any:
 
 
 @rule("MatMulInteger")
-def _matmul_integer(node: Node) -> Any:
+def _matmul_integer(node: OnnxNode) -> Any:
     x = _centred(node, node[0], 2, _rows)
     y = _centred(node, node[1], 3, _one)
     return jnp.matmul(x, y)
 
 
 @rule("QLinearMatMul")
-def _qlinear_matmul(node: Node) -> Any:
+def _qlinear_matmul(node: OnnxNode) -> Any:
     x = _centred(node, node[0], 2, _rows)
     y = _centred(node, node[3], 5, _one)
     factor = _rows(node[1]).astype(np.float32) * _one(node[4]).astype(np.float32)
@@ -108,7 +108,7 @@ def _kernel(zero: Any) -> Any:
 
 
 @rule("ConvInteger")
-def _conv_integer(node: Node) -> Any:
+def _conv_integer(node: OnnxNode) -> Any:
     """Padding is the zero point, hence zero here."""
     x = _centred(node, node[0], 2, _one)
     w = _centred(node, node[1], 3, _kernel)
@@ -116,7 +116,7 @@ def _conv_integer(node: Node) -> Any:
 
 
 @rule("QLinearConv")
-def _qlinear_conv(node: Node) -> Any:
+def _qlinear_conv(node: OnnxNode) -> Any:
     x = _centred(node, node[0], 2, _one)
     w = _centred(node, node[3], 5, lambda z: z.reshape((-1,) + (1,) * (len(node.shape(3)) - 1)))
     total = biased(node, convolve(node, x, w, jnp.int32), 8).astype(jnp.float32)

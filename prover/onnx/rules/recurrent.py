@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.onnx.node import Node, is_static, rule
+from prover.onnx.node import OnnxNode, is_static, rule
 
 Activation = Callable[[Any], Any]
 
@@ -30,7 +30,7 @@ ACTIVATIONS: dict[str, tuple[int, tuple[float, float], Callable[[Any, float, flo
 """Name -> how many parameters it takes, their defaults, and the function."""
 
 
-def _activations(node: Node, defaults: Sequence[str], directions: int) -> list[list[Activation]]:
+def _activations(node: OnnxNode, defaults: Sequence[str], directions: int) -> list[list[Activation]]:
     """Per direction, with alpha and beta taken in order by the activations that have them."""
     names = node.step.attributes.get("activations") or tuple(defaults) * directions
     if len(names) != len(defaults) * directions:
@@ -58,7 +58,7 @@ Cell = Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]
 """(projected input of one step, carries) -> carries; the first is the output."""
 
 
-def _run(node: Node, count: int, defaults: Sequence[str], gates: int, make: Callable[..., Cell]) -> Any:
+def _run(node: OnnxNode, count: int, defaults: Sequence[str], gates: int, make: Callable[..., Cell]) -> Any:
     """``count``: carries; ``make(node, direction, activations)`` gives the cell and prepares its input projection."""
     x = node[0]
     batch_first = bool(node.attribute("layout", 0))
@@ -92,7 +92,7 @@ def _run(node: Node, count: int, defaults: Sequence[str], gates: int, make: Call
     return y, *ends
 
 
-def _lengths(node: Node, time: int, batch: int) -> Any:
+def _lengths(node: OnnxNode, time: int, batch: int) -> Any:
     """Sequence lengths, None if all are the whole time."""
     if not node.has(4):
         return None
@@ -104,7 +104,7 @@ def _lengths(node: Node, time: int, batch: int) -> Any:
     return node[4].astype(np.int32)
 
 
-def _initial(node: Node, index: int, d: int, shape: tuple[int, ...], dtype: Any, batch_first: bool) -> Any:
+def _initial(node: OnnxNode, index: int, d: int, shape: tuple[int, ...], dtype: Any, batch_first: bool) -> Any:
     if not node.has(index):
         return jnp.zeros(shape, dtype)
     state = node[index]
@@ -124,7 +124,7 @@ def _reversed(x: Any, lengths: Any) -> Any:
 
 
 def _scanned(
-    node: Node, x: Any, d: int, backwards: bool, init: Any, lengths: Any, cell: Cell, gates: int, hidden: int
+    node: OnnxNode, x: Any, d: int, backwards: bool, init: Any, lengths: Any, cell: Cell, gates: int, hidden: int
 ) -> tuple[Any, Any]:
     """The products with the inputs are one product before the scan; the scan has the recurrent ones."""
     source = _reversed(x, lengths) if backwards and lengths is not None else x
@@ -155,24 +155,24 @@ def _scanned(
     return (_reversed(y, lengths) if backwards and lengths is not None else y), final
 
 
-def _clipped(node: Node) -> Activation:
+def _clipped(node: OnnxNode) -> Activation:
     clip = node.attribute("clip")
     return (lambda x: x) if clip is None else (lambda x: jnp.clip(x, -clip, clip))
 
 
-def _recurrent(node: Node, d: int, gates: int) -> tuple[Any, Any]:
+def _recurrent(node: OnnxNode, d: int, gates: int) -> tuple[Any, Any]:
     """The recurrent weights, and their bias or None."""
     bias = node[3][d][node.shape(3)[1] // 2 :] if node.has(3) else None
     return node[2][d].T, bias
 
 
 @rule("LSTM")
-def _lstm(node: Node) -> Any:
+def _lstm(node: OnnxNode) -> Any:
     """Gates input, output, forget, cell; peepholes are input 7."""
     if node.attribute("input_forget"):
         raise node.unsupported("coupled input and forget gates are out of scope")
 
-    def make(node: Node, d: int, activations: list[Activation]) -> Cell:
+    def make(node: OnnxNode, d: int, activations: list[Activation]) -> Cell:
         weights, bias = _recurrent(node, d, 4)
         f, g, h = activations
         clip = _clipped(node)
@@ -196,10 +196,10 @@ def _lstm(node: Node) -> Any:
 
 
 @rule("GRU")
-def _gru(node: Node) -> Any:
+def _gru(node: OnnxNode) -> Any:
     """Gates update, reset, hidden; linear_before_reset applies the reset gate after the product."""
 
-    def make(node: Node, d: int, activations: list[Activation]) -> Cell:
+    def make(node: OnnxNode, d: int, activations: list[Activation]) -> Cell:
         weights, bias = _recurrent(node, d, 3)
         f, g = activations
         clip = _clipped(node)
@@ -222,8 +222,8 @@ def _gru(node: Node) -> Any:
 
 
 @rule("RNN")
-def _rnn(node: Node) -> Any:
-    def make(node: Node, d: int, activations: list[Activation]) -> Cell:
+def _rnn(node: OnnxNode) -> Any:
+    def make(node: OnnxNode, d: int, activations: list[Activation]) -> Cell:
         weights, bias = _recurrent(node, d, 1)
         clip = _clipped(node)
 

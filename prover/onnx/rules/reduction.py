@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prover.onnx.node import Node, rule
+from prover.onnx.node import OnnxNode, rule
 
 AXES_INPUT = {"ReduceSum": 13}
 """The opset since which axes are an input; 18 for all others."""
 
 
-def _axes(node: Node, rank: int) -> tuple[int, ...]:
+def _axes(node: OnnxNode, rank: int) -> tuple[int, ...]:
     if node.step.opset >= AXES_INPUT.get(node.step.op, 18):
         axes = node.integers(1) if node.has(1) else ()
         if not axes and node.attribute("noop_with_empty_axes"):
@@ -31,7 +31,7 @@ def _same(xp: Any, x: Any) -> Any:
 
 def _reduction(op: str, reduce: Callable[..., Any], before: Callable[[Any, Any], Any] = _same) -> None:
     @rule(op)
-    def apply(node: Node) -> Any:
+    def apply(node: OnnxNode) -> Any:
         xp, x = node.xp, node[0]
         axes = _axes(node, x.ndim)
         y = before(xp, x)
@@ -91,7 +91,7 @@ _reduction("ReduceLogSumExp", _log_sum_exp)
 
 
 @rule("CumSum", "CumProd")
-def _cumulative(node: Node) -> Any:
+def _cumulative(node: OnnxNode) -> Any:
     x = node[0]
     axis = node.axis(node.integer(1), x.ndim)
     total = node.step.op == "CumSum"

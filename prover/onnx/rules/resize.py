@@ -10,7 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from prover.onnx.node import Node, rule
+from prover.onnx.node import OnnxNode, rule
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -134,7 +134,7 @@ def _round_half_up(x: float) -> int:
     return math.floor(x + 0.5)
 
 
-def _plan(node: Node, axes: Sequence[int], scales: Any, sizes: Any) -> tuple[list[float], list[int]]:
+def _plan(node: OnnxNode, axes: Sequence[int], scales: Any, sizes: Any) -> tuple[list[float], list[int]]:
     """Scales and output sizes of the resized axes."""
     shape = [node.shape()[d] for d in axes]
     given = sizes if sizes is not None else scales
@@ -154,7 +154,7 @@ def _plan(node: Node, axes: Sequence[int], scales: Any, sizes: Any) -> tuple[lis
     return [float(s) for s in scales], [math.floor(n * s) for n, s in zip(shape, scales, strict=True)]
 
 
-def _resize(node: Node, transform: str, how: str, scales: Any, sizes: Any, regions: Any) -> Any:
+def _resize(node: OnnxNode, transform: str, how: str, scales: Any, sizes: Any, regions: Any) -> Any:
     x = jnp.asarray(node[0])
     listed = node.attribute("axes")
     axes = node.axes(listed, x.ndim) if listed else tuple(range(x.ndim))
@@ -192,7 +192,7 @@ def _resize(node: Node, transform: str, how: str, scales: Any, sizes: Any, regio
 
 
 @rule("Resize", since=11)
-def _resize_11(node: Node) -> Any:
+def _resize_11(node: OnnxNode) -> Any:
     scales = node.constant(2) if node.has(2) and node.constant(2).size else None
     sizes = node.integers(3) if node.has(3) else None
     if (scales is None) == (sizes is None):
@@ -203,19 +203,19 @@ def _resize_11(node: Node) -> Any:
 
 
 @rule("Upsample")
-def _upsample_1(node: Node) -> Any:
+def _upsample_1(node: OnnxNode) -> Any:
     """Of images: two scales."""
     scales = (1.0, 1.0, node.attribute("height_scale"), node.attribute("width_scale"))
     return _resize(node, "asymmetric", "floor", scales, None, None)
 
 
 @rule("Upsample", since=7)
-def _upsample_7(node: Node) -> Any:
+def _upsample_7(node: OnnxNode) -> Any:
     return _resize(node, "asymmetric", "floor", node.attribute("scales"), None, None)
 
 
 @rule("Upsample", since=9)
 @rule("Resize")
-def _resize_10(node: Node) -> Any:
+def _resize_10(node: OnnxNode) -> Any:
     """Before opset 11: coordinates are divided by the scale, and rounded down."""
     return _resize(node, "asymmetric", "floor", node.constant(1), None, None)

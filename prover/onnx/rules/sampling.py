@@ -10,7 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from prover.onnx.node import Node, rule
+from prover.onnx.node import OnnxNode, rule
 from prover.onnx.rules.convolution import pads_of, window
 
 CUBIC = -0.75
@@ -65,7 +65,7 @@ def linear_taps(place: Any) -> list[tuple[Any, Any]]:
 
 
 @rule("GridSample")
-def _grid_sample(node: Node) -> Any:
+def _grid_sample(node: OnnxNode) -> Any:
     x, grid = jnp.asarray(node[0]), jnp.asarray(node[1])
     count = x.ndim - 2
     if count < 1 or grid.ndim != x.ndim or grid.shape[-1] != count or grid.shape[0] != x.shape[0]:
@@ -108,7 +108,7 @@ def _grid_sample(node: Node) -> Any:
 
 
 @rule("RoiAlign")
-def _roi_align(node: Node) -> Any:
+def _roi_align(node: OnnxNode) -> Any:
     """Regions must be known where the number of samples depends on them (sampling_ratio 0)."""
     x, ratio = jnp.asarray(node[0]), int(node.attribute("sampling_ratio"))
     mode = node.attribute("mode")
@@ -159,7 +159,7 @@ def _roi_align(node: Node) -> Any:
 
 
 @rule("DeformConv")
-def _deform_conv(node: Node) -> Any:
+def _deform_conv(node: OnnxNode) -> Any:
     """A convolution whose every tap is moved by an offset and weighted by a mask; two spatial dimensions."""
     x, w, offset = jnp.asarray(node[0]), jnp.asarray(node[1]), jnp.asarray(node[2])
     if x.ndim != 4:

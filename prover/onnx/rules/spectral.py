@@ -7,13 +7,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from prover.onnx.node import Node, rule
+from prover.onnx.node import OnnxNode, rule
 
 MOST_MATRIX = 1 << 24
 """Elements of a transform's matrix: 4,096 points."""
 
 
-def transformed(node: Node, x: Any, length: int, inverse: bool, onesided: bool) -> Any:
+def transformed(node: OnnxNode, x: Any, length: int, inverse: bool, onesided: bool) -> Any:
     """Over the second to last dimension of (..., points, 1 or 2); the result has real and imaginary parts last."""
     if length < 1 or length * length > MOST_MATRIX:
         raise node.error(f"a transform of {length} points is refused; at most {int(MOST_MATRIX**0.5)} are supported")
@@ -35,7 +35,7 @@ def transformed(node: Node, x: Any, length: int, inverse: bool, onesided: bool) 
     return y * np.asarray(1 / length, x.dtype) if inverse else y
 
 
-def real_inverse(node: Node, x: Any, length: int) -> Any:
+def real_inverse(node: OnnxNode, x: Any, length: int) -> Any:
     """The real signal of ``length`` points with this half spectrum (..., bins, 2)."""
     if length < 1 or length * length > MOST_MATRIX:
         raise node.error(f"a transform of {length} points is refused; at most {int(MOST_MATRIX**0.5)} are supported")
@@ -50,7 +50,7 @@ def real_inverse(node: Node, x: Any, length: int) -> Any:
 
 
 @rule("DFT")
-def _dft(node: Node) -> Any:
+def _dft(node: OnnxNode) -> Any:
     """The axis is an attribute before opset 20, an input since."""
     x = jnp.asarray(node[0])
     if x.ndim < 2 or x.shape[-1] not in (1, 2):
@@ -69,7 +69,7 @@ def _dft(node: Node) -> Any:
 
 
 @rule("STFT")
-def _stft(node: Node) -> Any:
+def _stft(node: OnnxNode) -> Any:
     signal, step = jnp.asarray(node[0]), node.integer(1)
     signal = signal[..., None] if signal.ndim == 2 else signal
     window = node[2] if node.has(2) else None

@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from prover.onnx.node import Node, rule
+from prover.onnx.node import OnnxNode, rule
 from prover.onnx.tensors import Array
 
 MOST_WORK = 1 << 26
@@ -16,7 +16,7 @@ MOST_WORK = 1 << 26
 
 
 @rule("TfIdfVectorizer")
-def _tf_idf(node: Node) -> Any:
+def _tf_idf(node: OnnxNode) -> Any:
     """How often each n-gram of the pool occurs in a row, its elements up to ``max_skip_count`` others apart."""
     if node.attribute("pool_strings"):
         raise node.unsupported("it counts strings, and a program computes with numbers; map words to integers before")
@@ -56,7 +56,7 @@ def _tf_idf(node: Node) -> Any:
     return jnp.stack(columns, axis=1).reshape((*x.shape[:-1], size))
 
 
-def _grams(node: Node) -> list[Array]:
+def _grams(node: OnnxNode) -> list[Array]:
     """The n-grams of the pool: lengths 1, 2, ... begin at ``ngram_counts``."""
     pool, starts = np.asarray(node.attribute("pool_int64s") or (), np.int64), node.attribute("ngram_counts")
     bounds = [*starts, len(pool)]

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.onnx.node import Node, canonical, rule
+from prover.onnx.node import OnnxNode, canonical, rule
 from prover.onnx.scores import labelled, labels_of, rows_of, transform_of, transformed, two_sided
 from prover.onnx.tensors import Array
 from prover.onnx.trees import Ensemble, classical, general
@@ -94,7 +94,7 @@ def _integers(values: Array, scale: int) -> Array:
     return np.rint(np.ldexp(values, scale)).astype(np.int32)
 
 
-def _checked(node: Node, trees: Ensemble, count: int) -> None:
+def _checked(node: OnnxNode, trees: Ensemble, count: int) -> None:
     if trees.targets.size and (trees.targets.min() < 0 or trees.targets.max() >= count):
         raise node.error(
             f"a leaf has a weight for {int(trees.targets.max())}, but there are {count} targets or classes"
@@ -104,7 +104,7 @@ def _checked(node: Node, trees: Ensemble, count: int) -> None:
         raise node.error("a leaf has two weights for one target or class")
 
 
-def _aggregated(node: Node, x: Any, trees: Ensemble, count: int, how: str, base: Array) -> Sums:
+def _aggregated(node: OnnxNode, x: Any, trees: Ensemble, count: int, how: str, base: Array) -> Sums:
     """Weights of the leaves that are reached, with the base values in a sum."""
     _checked(node, trees, count)
     scale = _scale(trees, base, how in ("SUM", "AVERAGE"))
@@ -152,7 +152,7 @@ def _grouped(trees: Ensemble, count: int) -> Array | None:
     return grouped
 
 
-def _base(node: Node, count: int) -> Array:
+def _base(node: OnnxNode, count: int) -> Array:
     values = node.attribute("base_values_as_tensor")
     values = node.attribute("base_values") if values is None else values
     base = np.zeros(0) if values is None else np.asarray(values, np.float64).reshape(-1)
@@ -164,7 +164,7 @@ def _base(node: Node, count: int) -> Array:
 
 
 @rule("TreeEnsembleRegressor", domain="ai.onnx.ml")
-def _regressor(node: Node) -> Any:
+def _regressor(node: OnnxNode) -> Any:
     x = rows_of(node)
     trees = classical(node, "target", x.shape[1])
     count = int(node.attribute("n_targets", 1))
@@ -175,7 +175,7 @@ def _regressor(node: Node) -> Any:
 
 
 @rule("TreeEnsemble", domain="ai.onnx.ml")
-def _ensemble(node: Node) -> Any:
+def _ensemble(node: OnnxNode) -> Any:
     x = rows_of(node)
     trees = general(node, x.shape[1])
     count, how = int(node.attribute("n_targets", 1)), int(node.attribute("aggregate_function"))
@@ -184,7 +184,7 @@ def _ensemble(node: Node) -> Any:
     return _regressed(node, x, trees, count, AGGREGATES[how], np.zeros(0), x.dtype)
 
 
-def _regressed(node: Node, x: Any, trees: Ensemble, count: int, how: str, base: Array, dtype: Any) -> Any:
+def _regressed(node: OnnxNode, x: Any, trees: Ensemble, count: int, how: str, base: Array, dtype: Any) -> Any:
     if not 0 < count < 1 << 16:
         raise node.error(f"{count} targets are refused")
     if how == "AVERAGE":
@@ -197,7 +197,7 @@ def _regressed(node: Node, x: Any, trees: Ensemble, count: int, how: str, base: 
 
 
 @rule("TreeEnsembleClassifier", domain="ai.onnx.ml")
-def _classifier(node: Node) -> Any:
+def _classifier(node: OnnxNode) -> Any:
     x = rows_of(node)
     labels = labels_of(node, "classlabels_int64s")
     count = len(labels)
@@ -224,7 +224,7 @@ def _scored(trees: Ensemble, target: int) -> bool | None:
     return True if (with_score == np.bincount(trees.tree, minlength=len(trees.roots))).any() else None
 
 
-def _largest(node: Node, x: Any, trees: Ensemble, integers: Any, based: int) -> Any:
+def _largest(node: OnnxNode, x: Any, trees: Ensemble, integers: Any, based: int) -> Any:
     """The first class with the largest score, among those that have one."""
     scored = [True if target < based else _scored(trees, target) for target in range(integers.shape[1])]
     if any(own is None for own in scored):
@@ -235,7 +235,7 @@ def _largest(node: Node, x: Any, trees: Ensemble, integers: Any, based: int) -> 
     return jnp.argmax(integers, axis=1)
 
 
-def _two_classes(node: Node, trees: Ensemble, sums: Sums, offset: Array, labels: Array, kind: str) -> Any:
+def _two_classes(node: OnnxNode, trees: Ensemble, sums: Sums, offset: Array, labels: Array, kind: str) -> Any:
     """As onnxruntime does it: one class with weights is the second class's score, whatever its number is."""
     first, second = _scored(trees, 0), _scored(trees, 1)
     if first is None or second is None:

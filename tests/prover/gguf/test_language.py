@@ -7,7 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from prover import LanguageModel, language, load_gguf
+from prover import LanguageModel, load_gguf
+from prover.language import language
 from rollup.errors import LoweringError
 from tests.models.tiny_llama import write_tiny_llama
 

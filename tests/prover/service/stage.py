@@ -12,7 +12,7 @@ from prover.executor import Executor
 from prover.model import Model
 from prover.service.app import prover_app
 from prover.service.archive import Archive
-from prover.service.worker import Worker
+from prover.service.worker import InferenceWorker
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
 from rollup.l1.client import L1Client
@@ -52,16 +52,16 @@ class Stage:
     def client(self, name: str = "prover") -> L1Client:
         return self.deployer.using(self.chain.signer(name))
 
-    def worker(self, name: str = "prover", queue: int = 16) -> Worker:
+    def worker(self, name: str = "prover", queue: int = 16) -> InferenceWorker:
         client = self.client(name)
-        worker = Worker(self.chain.signer(name), client.domain, self.chain.now, queue=queue)
+        worker = InferenceWorker(self.chain.signer(name), client.domain, self.chain.now, queue=queue)
         worker.hold(model_of_toy(), "toy")
         worker.hold(model_of_toy(TracePolicy.ON_DISPUTE), "later")
         return worker
 
 
 @contextmanager
-def served(worker: Worker, archive: Archive, token: str | None = TOKEN) -> Iterator[httpx.Client]:
+def served(worker: InferenceWorker, archive: Archive, token: str | None = TOKEN) -> Iterator[httpx.Client]:
     """A prover on a free port, and somebody who asks it."""
     server = serve(prover_app(worker, archive, Health(), token), "127.0.0.1", 0).start()
     try:

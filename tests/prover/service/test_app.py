@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from prover.service.archive import Archive
-from prover.service.worker import Worker
+from prover.service.worker import InferenceWorker
 from rollup.claim import NO_ROOT, problems
 from rollup.documents.claims import SignedClaim
 from rollup.documents.fields import read
@@ -29,7 +29,7 @@ def stage() -> Stage:
 
 
 @pytest.fixture(scope="module")
-def prover(stage: Stage) -> Iterator[tuple[httpx.Client, Worker, Archive]]:
+def prover(stage: Stage) -> Iterator[tuple[httpx.Client, InferenceWorker, Archive]]:
     worker = stage.worker()
     archive = Archive(worker.trace)
     with served(worker, archive) as http:
@@ -37,7 +37,7 @@ def prover(stage: Stage) -> Iterator[tuple[httpx.Client, Worker, Archive]]:
 
 
 @pytest.fixture
-def http(prover: tuple[httpx.Client, Worker, Archive]) -> httpx.Client:
+def http(prover: tuple[httpx.Client, InferenceWorker, Archive]) -> httpx.Client:
     return prover[0]
 
 
@@ -104,7 +104,7 @@ def test_every_node_leaf_and_value_hashes_to_the_claimed_root(http: httpx.Client
 
 
 def test_on_dispute_nothing_is_hashed_until_the_trace_is_asked_for(
-    prover: tuple[httpx.Client, Worker, Archive],
+    prover: tuple[httpx.Client, InferenceWorker, Archive],
 ) -> None:
     http, _, archive = prover
     body = inferred(http, 4, "later")

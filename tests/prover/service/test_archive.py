@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from prover.claims import Made, make_claim
-from prover.service.archive import Archive, Source
-from prover.trace import Trace
+from prover.claims import MadeClaim, make_claim
+from prover.service.archive import Archive, TraceSource
+from prover.trace import ExecutionTrace
 from rollup.claim import NO_ROOT, ClaimId
 from rollup.errors import ClaimError
 from rollup.l1.account.signing import Domain, Signer
@@ -23,7 +23,7 @@ DOMAIN = Domain(1337, SIGNER.address)
 MODEL = model_of_toy()
 
 
-def made(seed: int) -> Made:
+def made(seed: int) -> MadeClaim:
     real, whole = toy_inputs(seed)
     return make_claim(MODEL, [real / 256.0, whole], SIGNER, DOMAIN, Timestamp(2_000_000_000), nonce=seed)
 
@@ -34,12 +34,14 @@ class Machine:
     def __init__(self) -> None:
         self.times = 0
 
-    def __call__(self, model_id: ModelId, inputs: bytes) -> Trace:
+    def __call__(self, model_id: ModelId, inputs: bytes) -> ExecutionTrace:
         if model_id != MODEL.program.id:
             raise ClaimError("not held")
         self.times += 1
         half = len(inputs) - 8
-        return Trace.of(MODEL.executor, [np.frombuffer(inputs[:half], "<i2"), np.frombuffer(inputs[half:], "<i2")])
+        return ExecutionTrace.of(
+            MODEL.executor, [np.frombuffer(inputs[:half], "<i2"), np.frombuffer(inputs[half:], "<i2")]
+        )
 
 
 def leaves(archive: Archive, root: Root) -> list[bytes]:
@@ -74,7 +76,7 @@ def test_a_trace_larger_than_the_bound_is_served_all_the_same() -> None:
 def test_inputs_beyond_the_bound_are_forgotten_unless_they_are_found_elsewhere() -> None:
     claims = [made(seed) for seed in range(4)]
     roots = [claim.posted.claim.trace_root for claim in claims]
-    on_chain = {roots[0]: Source(claims[0].claim_id, MODEL.program.id, claims[0].posted.inputs)}
+    on_chain = {roots[0]: TraceSource(claims[0].claim_id, MODEL.program.id, claims[0].posted.inputs)}
     machine = Machine()
     archive = Archive(
         machine, find=lambda root: [on_chain[root]] if root in on_chain else [], trace_bytes=1, source_bytes=5000
@@ -98,8 +100,8 @@ def test_one_input_is_derived_once_and_published_from_then_on() -> None:
 
 def test_a_claim_whose_program_gives_another_trace_is_not_published() -> None:
     claim, other = made(3), Root(b"\x07" * 32)
-    source = Source(claim.claim_id, MODEL.program.id, claim.posted.inputs)
-    strange = Source(ClaimId(b"\x01" * 32), Root(b"\x02" * 32), b"")
+    source = TraceSource(claim.claim_id, MODEL.program.id, claim.posted.inputs)
+    strange = TraceSource(ClaimId(b"\x01" * 32), Root(b"\x02" * 32), b"")
     archive = Archive(Machine(), find=lambda root: [source] if root == other else [strange])
     for root, why in ((other, "not what its claim's program gives"), (Root(b"\x08" * 32), "not held")):
         with pytest.raises(Problem, match=why), archive.open(root):

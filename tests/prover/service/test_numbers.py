@@ -14,7 +14,7 @@ from prover.claims import make_claim
 from prover.executor import Executor
 from prover.model import Model
 from prover.service.numbers import array_of, list_of
-from prover.service.worker import Worker
+from prover.service.worker import InferenceWorker
 from rollup.claim import arrays
 from rollup.errors import ExecutionError
 from rollup.form.interface import Named
@@ -26,14 +26,14 @@ from tests.e2e.toy_program import WIDTH, toy_program
 SIGNER = Signer.from_key(b"\x01" * 32)
 
 
-def described(dtype: str) -> Worker:
+def described(dtype: str) -> InferenceWorker:
     """A worker with the toy, whose interface says that its first input has this dtype."""
     plain = toy_program()
     inputs = (Named("x", dtype), Named("n", "int16"))
     program = replace(plain, interface=replace(plain.interface, inputs=inputs))
     model = Model(program)
     model.__dict__["executor"] = Executor(program, self_test=False)
-    worker = Worker(SIGNER, Domain(1337, SIGNER.address), lambda: Timestamp(0))
+    worker = InferenceWorker(SIGNER, Domain(1337, SIGNER.address), lambda: Timestamp(0))
     worker.hold(model, "toy")
     return worker
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prover.claims import Made
+from prover.claims import MadeClaim
 from rollup.batch import Inclusion
 from rollup.claim import NO_ROOT
 from rollup.errors import EncodingError, SettingsError
@@ -41,7 +41,7 @@ def prover(stage: Stage, name: str = "prover", **options: Any) -> Iterator[Prove
         made.stop()
 
 
-def claim(one: ProverService, stage: Stage, model: str, seed: int = 0) -> tuple[Made, Inclusion]:
+def claim(one: ProverService, stage: Stage, model: str, seed: int = 0) -> tuple[MadeClaim, Inclusion]:
     """Infer, and let somebody post it."""
     _, made = one.worker.infer(model, toy_numbers(seed))
     one.archive.keep(made)

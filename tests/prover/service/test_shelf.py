@@ -10,7 +10,7 @@ import pytest
 from fastapi import Response
 
 from prover.service.shelf import AGAIN_SECONDS, Shelf
-from prover.service.worker import Worker
+from prover.service.worker import InferenceWorker
 from rollup.archive import Programs
 from rollup.errors import ClientError
 from rollup.form.encoding import TracePolicy
@@ -59,8 +59,8 @@ def sequencer(tmp_path: Path) -> Iterator[Sequencer]:
     made.server.stop()
 
 
-def worker() -> Worker:
-    return Worker(SIGNER, Domain(1337, SIGNER.address), lambda: Timestamp(0))
+def worker() -> InferenceWorker:
+    return InferenceWorker(SIGNER, Domain(1337, SIGNER.address), lambda: Timestamp(0))
 
 
 def test_listed_programs_are_held_under_their_names_and_fetched_once(sequencer: Sequencer, tmp_path: Path) -> None:

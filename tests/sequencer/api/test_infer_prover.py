@@ -10,7 +10,7 @@ import pytest
 
 from prover.lowering.lower import lower
 from prover.service.archive import Archive
-from prover.service.worker import Worker
+from prover.service.worker import InferenceWorker
 from rollup import wire
 from rollup.client import Client
 from rollup.errors import BadAnswer, ClientError
@@ -92,7 +92,7 @@ def asking(world, worker):
     return client, server.url, end
 
 
-def worker_of(world, account, model, kind=Worker, domain=None):
+def worker_of(world, account, model, kind=InferenceWorker, domain=None):
     worker = kind(world.chain.signer("prover of floats"), domain or account.domain, world.chain.now)
     worker.hold(model_of_toy(), "toy")
     worker.hold(model, "net")
@@ -165,14 +165,14 @@ def test_what_an_output_s_format_cut_is_counted_alike_by_everybody(world, accoun
         end()
 
 
-class OfOtherInputs(Worker):
+class OfOtherInputs(InferenceWorker):
     """Runs the model on something else."""
 
     def infer(self, name, inputs, clamp=False):
         return super().infer(name, [np.zeros_like(np.asarray(one)).tolist() for one in inputs])
 
 
-class OfAnotherModel(Worker):
+class OfAnotherModel(InferenceWorker):
     """Runs a cheaper model."""
 
     def infer(self, name, inputs, clamp=False):
@@ -182,7 +182,7 @@ class OfAnotherModel(Worker):
 @pytest.mark.parametrize("kind", [OfOtherInputs, OfAnotherModel, "another chain's"])
 def test_attack_a_real_prover_that_claims_something_else_gets_nothing_claimed(world, account, model, kind):
     domain = Domain(account.domain.chain_id + 1, account.domain.contract) if isinstance(kind, str) else None
-    worker = worker_of(world, account, model, Worker if domain else kind, domain)
+    worker = worker_of(world, account, model, InferenceWorker if domain else kind, domain)
     client, _, end = asking(world, worker)
     before = world.store.claims.counts()
     try:

@@ -8,19 +8,20 @@ any execution.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prover.executor.executor import Executor
 from prover.executor.kernel import Kernel
 from prover.executor.sharing import differing, joint, signature
-from rollup.audit.intervals import Range
+from rollup.audit.ranges import Range
 from rollup.errors import InexactMachine
 from rollup.form.affine import coefficients, extents
-from rollup.form.ops import INSTRUCTIONS, ITERATION, Constant, Monoid, Op, Opcode, wrap
+from rollup.form.ops import ITERATION, Constant, Monoid, Op
 from rollup.form.program import Program
+from rollup.machine.reference import Step
 
 Array = np.ndarray
 Sources = list[Array]
@@ -32,20 +33,22 @@ _TOGETHER = 16
 
 
 class Independent:
-    """One op on given sources in NumPy's wrapping int64 arithmetic, element by element: no kernel, no interval, no
-    JAX.
+    """One op on given sources, element by element: the reduction in NumPy's wrapping int64 arithmetic, the code as the reference
+    runs it. No kernel, no interval, no JAX.
     """
 
     def __init__(self, op: Op, t: int, sources: Sources) -> None:
         self.op, self.t = op, t
+        # A source under its access's shape has a stack's iterations in it.
+        self.seen = replace(op, accesses=tuple(replace(access, stack=0) for access in op.accesses))
         self.flat = [source.reshape(-1) for source in sources]
         self.sizes = extents(op)
         self.box = [axis.reshape(-1) for axis in np.indices(op.box)] if op.box else []
 
-    def load(self, number: int, i: tuple[int, ...], boxed: bool, added: int | None = None) -> Array:
-        """int64 [box] (or [1]): what the access reads at i."""
+    def load(self, number: int, i: tuple[int, ...]) -> Array:
+        """int64 [box]: what the access reads at i."""
         access = self.op.accesses[number]
-        count = len(self.box[0]) if boxed and self.box else 1
+        count = len(self.box[0]) if self.box else 1
         position, inside = np.zeros(count, np.int64), np.ones(count, bool)
         for d, (offset, row, size) in enumerate(
             zip(access.offsets, coefficients(access, self.sizes), access.shape, strict=True)
@@ -57,7 +60,7 @@ class Independent:
                 else:
                     at += coef * (i[var] if var < len(i) else self.box[var - len(i)])
             if access.indirect is not None and access.indirect[0] == d:
-                at += self.load(access.indirect[1], i, boxed) if added is None else added
+                at += self.load(access.indirect[1], i)
             inside &= (at >= 0) & (at < size)
             position = position * size + np.clip(at, 0, size - 1)
         return np.where(inside, self.flat[number][position].astype(np.int64), access.fill)
@@ -68,9 +71,9 @@ class Independent:
         i = tuple(int(n) for n in np.unravel_index(position, op.shape)) if op.shape else ()
         terms = np.zeros(len(self.box[0]) if self.box else 1, np.int64)
         if op.factors:
-            terms = self.load(0, i, True)
+            terms = self.load(0, i)
             if op.factors == 2:
-                terms = terms * self.load(1, i, True)
+                terms = terms * self.load(1, i)
         match op.monoid:
             case Monoid.NONE:
                 acc = int(terms[0])
@@ -80,23 +83,7 @@ class Independent:
                 acc = int(terms.max() if op.monoid is Monoid.MAX else terms.min())
             case Monoid.ARGMAX | Monoid.ARGMIN:
                 acc = int(terms.argmax() if op.monoid is Monoid.ARGMAX else terms.argmin())
-        registers = [acc]
-        for instr in op.code:
-            match instr.op:
-                case Opcode.CONST:
-                    result = instr.imm
-                case Opcode.INDEX:
-                    result = self.t if instr.args[0] == ITERATION else i[instr.args[0]]
-                case Opcode.LOAD:
-                    result = int(self.load(instr.args[0], i, False)[0])
-                case Opcode.LOOK:
-                    result = int(self.load(instr.args[0], i, False, registers[instr.args[1]])[0])
-                case _:
-                    exact = INSTRUCTIONS[instr.op].exact
-                    assert exact is not None
-                    result = wrap(exact(*(registers[r] for r in instr.args)))
-            registers.append(result)
-        return wrap(registers[-1], op.dtype.bits)
+        return Step(self.seen, self.t, i, lambda number, _, at: int(self.flat[number][at])).epilogue(acc)
 
 
 def stored_range(kernel: Kernel, number: int) -> Range:
@@ -136,17 +123,13 @@ def _distinct(kernels: Mapping[int, Kernel]) -> list[list[int]]:
     return list(groups.values())
 
 
-def self_test(executor: Executor, seed: int = 0) -> int:
-    """Run the test; returns how many elements were compared. Raises InexactMachine naming the op and the operands'
-    pattern.
-    """
-    return check_kernels(executor.program, dict(enumerate(executor.kernels)), executor.constants, seed)
-
-
 def check_kernels(
     program: Program, kernels: Mapping[int, Kernel], constants: Mapping[str, jax.Array], seed: int = 0
 ) -> int:
-    """``self_test`` of kernels by the descriptor of ``program`` that each computes (some of) the rows of, with their constants."""
+    """Run the test; returns how many elements were compared. Raises InexactMachine naming the op and the operands' pattern.
+
+    ``kernels``: by the descriptor of ``program`` that each computes (some of) the rows of, with their ``constants``.
+    """
     groups = _distinct(kernels)
     step = _TOGETHER
     return sum(_test(program, kernels, constants, groups[n : n + step], seed) for n in range(0, len(groups), step))

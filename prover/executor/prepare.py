@@ -1,0 +1,119 @@
+"""The constants of a kernel in the form that it wants: laid out, multiplied out over its variables, cut into limbs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from prover.executor.gather import Derived
+from rollup.form.affine import coefficients, extents, variables, view
+from rollup.form.ops import ITERATION, Access, Constant, Opcode, Term
+from rollup.form.program import Program
+
+if TYPE_CHECKING:
+    from prover.executor.kernel import Kernel
+
+Array = np.ndarray
+
+WHOLE = "whole"
+"""Name of a weight matrix that is prepared as integers."""
+
+TURNED = "turned"
+"""Name of its transpose, if that is what lies in memory."""
+
+_PREPARED_GROWTH = 4
+_PREPARED_FREE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A constant in the form that the kernel wants; with ``iterated``, axis 0 is the iteration."""
+
+    array: np.ndarray
+    iterated: bool
+
+
+def prepare(kernel: Kernel, program: Program, lender: Kernel | None) -> None:
+    """Bring the constants that a kernel reads into its form; see ``Kernel.of``."""
+    op = kernel.op
+    code_reads = [op.code[n - 1] for n in kernel.live if n and n not in kernel.hoisted]
+    loaded = {instr.args[0] for instr in code_reads if instr.op is Opcode.LOAD}
+    looked = {instr.args[0] for instr in code_reads if instr.op is Opcode.LOOK}
+    indices = {access.indirect[1] for access in op.accesses if access.indirect is not None}
+    read = {*range(op.factors), *loaded, *looked, *indices}
+    for number, access in enumerate(op.accesses):
+        if not isinstance(access.source, Constant) or number not in read:
+            continue
+        array = program.seen(access)
+        in_dot = kernel.plan is not None and number < 2
+        factor, load = number < op.factors, number in loaded
+        shared = (factor and load) or number in indices
+        worth = access.indirect is None and kernel.sliding is None and _worth(kernel, access, array.size)
+        if worth and (in_dot or factor != load) and (in_dot or not shared):
+            if not (in_dot and lender is not None and _borrows(kernel, number, access, lender)):
+                _prepare(kernel, number, access, array, in_dot)
+            if not shared:
+                continue
+        kernel.raw[program.seen_key(access)] = access
+
+
+def _worth(kernel: Kernel, access: Access, size: int) -> bool:
+    sizes = extents(kernel.op)
+    if any(ITERATION in row and len(row) > 1 for row in coefficients(access, sizes)):
+        return False
+    return math.prod(sizes[var] for var in variables(access, sizes)) <= _PREPARED_GROWTH * size + _PREPARED_FREE
+
+
+def _borrows(kernel: Kernel, number: int, access: Access, lender: Kernel) -> bool:
+    """Take a factor's matrices from the lender if they are the same; whether they are."""
+    mine, other = kernel.plan, lender.plan
+    names = [name for name in lender.prepared if name.startswith(f"{number}:")]
+    if mine is None or other is None or access != lender.op.accesses[number] or not names:
+        return False
+    # Whatever the other factor has free.
+    alike = replace(other, free_x=mine.free_x) if number else replace(other, free_y=mine.free_y)
+    used = variables(access, extents(lender.op))
+    sizes = [[extents(op)[var] for var in used] for op in (kernel.op, lender.op)]
+    if mine != alike or sizes[0] != sizes[1] or ITERATION in used:
+        return False
+    kernel.prepared.update({name: lender.prepared[name] for name in names})
+    kernel.borrowed.update(names)
+    return True
+
+
+def _prepare(kernel: Kernel, number: int, access: Access, array: np.ndarray, in_dot: bool) -> None:
+    used, seen = view(array, access, extents(kernel.op))
+    iterated = ITERATION in used
+    if iterated:
+        seen, used = np.moveaxis(seen, -1, 0), used[:-1]
+    if not in_dot and number < kernel.op.factors:
+        seen = _lay_out(kernel, number, access, used, seen, iterated)
+    if not in_dot:
+        kernel.prepared[f"{number}"] = Prepared(np.array(seen, order="C"), iterated)
+        return
+    rows = seen if iterated else seen[None]
+    matrix = kernel.matrix(number, Derived(used, rows))
+    parts: dict[int | str, Array]
+    if not kernel.compact:
+        parts = dict(enumerate(kernel.limbs(number, matrix)))
+    else:
+        turned = np.swapaxes(matrix, -1, -2)
+        parts = {TURNED: turned} if turned.flags.c_contiguous else {WHOLE: matrix}
+    for name, part in parts.items():
+        whole = np.ascontiguousarray(part if iterated else part[0])
+        kernel.prepared[f"{number}:{name}"] = Prepared(whole, iterated)
+
+
+def _lay_out(kernel: Kernel, number: int, access: Access, used: Sequence[int], seen: Array, iterated: bool) -> Array:
+    """A factor with its box variables before its output variables: a fold then reads whole rows."""
+    order = sorted(used, key=lambda var: (var < len(kernel.op.shape), var))
+    sizes = extents(kernel.op)
+    shape = tuple(sizes[var] for var in order)
+    terms = tuple(Term(d, var, 1) for d, var in enumerate(order))
+    kernel.laid[number] = replace(access, shape=shape, offsets=(0,) * len(shape), terms=terms)
+    lead = int(iterated)
+    return np.transpose(seen, [*range(lead), *(lead + list(used).index(var) for var in order)])
