@@ -14,7 +14,9 @@ FLOOD = "tests/rollup/game/test_flood.py::test_a_watcher_that_opens_one_game_a_s
 
 BUNDLE = "tests/challenger/test_bundle.py"
 
-GAME = "rollup/game/game.py"
+EFFECTS = "rollup/game/effects.py"
+ELEMENTS = "rollup/game/elements.py"
+ENDINGS = "rollup/game/endings.py"
 STATE = "rollup/game/dispute.py"
 CLOCK = "rollup/game/clock.py"
 LEDGER = "rollup/game/ledger.py"
@@ -75,7 +77,7 @@ MUTANTS = (
     Mutant(
         1,
         "partial results need not combine to what is in question",
-        GAME,
+        ELEMENTS,
         "if question.disputed is not None and combine(",
         "if question.level > 64 and combine(",
         vector("silence_inside_an_element"),
@@ -212,7 +214,7 @@ MUTANTS = (
     Mutant(
         2,
         "a lost challenge pays the claimant nothing for its answers",
-        GAME,
+        ENDINGS,
         "payments.append((who, min(terms.move_fee, rest)))",
         "payments.append((who, 0))",
         vector("an_honest_claimant_inside_an_element"),
@@ -328,7 +330,7 @@ MUTANTS = (
     Mutant(
         6,
         "fees beyond a challenger's bond stop a timeout",
-        GAME,
+        ENDINGS,
         "min(terms.move_fee, rest)",
         "terms.move_fee",
         "tests/rollup/game/test_game.py::test_fees_never_exceed_the_challengers_bond",
@@ -345,7 +347,7 @@ MUTANTS = (
     Mutant(
         7,
         "a bond is released twice",
-        GAME,
+        ENDINGS,
         "    if dispute.released:\n",
         "    if dispute.released and now < 0:\n",
         vector("silent_challenger"),
@@ -361,7 +363,7 @@ MUTANTS = (
     Mutant(
         7,
         "an answer is counted again when it is given again",
-        GAME,
+        EFFECTS,
         "    if (node, levels) in dispute.opened:\n",
         "    if False:\n",
         vector("refused_inside_an_element"),
@@ -370,7 +372,7 @@ MUTANTS = (
     Mutant(
         8,
         "a commitment counts in its own block",
-        GAME,
+        EFFECTS,
         "if not reached or (game.committed_in >= now.block and not stands):",
         "if not reached or (game.committed_in > now.block and not stands):",
         vector("nobody_comes_in_front_of_a_pending_proof"),
@@ -454,7 +456,7 @@ MUTANTS = (
     Mutant(
         12,
         "every game stops the clock",
-        GAME,
+        EFFECTS,
         "    if not dispute.games:\n        clock = clock.pause",
         "    if True:\n        clock = clock.pause",
         vector("a_claim_stops_the_clock_once"),

@@ -20,7 +20,7 @@ from rollup.errors import ChainError
 from rollup.form.encoding import TensorType, TracePolicy
 from rollup.form.ops import Access, Monoid, Op, Term, Value
 from rollup.form.program import Program
-from rollup.game.game import MAX_HELPERS
+from rollup.game.endings import MAX_HELPERS
 from rollup.game.moves import Rule
 from rollup.l1.account.signing import trace_root_digest
 from rollup.l1.calls import Call

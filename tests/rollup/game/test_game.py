@@ -11,7 +11,8 @@ import pytest
 from rollup.claim import NO_ROOT, Address
 from rollup.game.clock import Clocks, Side
 from rollup.game.dispute import Dispute, Instant, Opening, Status
-from rollup.game.game import TRANSITIONS, compensation, play
+from rollup.game.endings import compensation
+from rollup.game.game import TRANSITIONS, play
 from rollup.game.ledger import Ledger
 from rollup.game.moves import (
     At,
@@ -63,6 +64,23 @@ def test_a_commitment_counts_from_the_next_block_on() -> None:
     again = play(dispute, Commit(ALICE, At(0, root, root), Commitment(root, PLACE)), instant(102, 8))
     with pytest.raises(Refusal):
         play(again, proof, instant(102, 8))
+
+
+def test_a_trace_root_is_refused_for_the_reasons_of_the_contract_in_its_order() -> None:
+    """DisputeGame.setTraceRoot: whether it was challenged, whether there is a root, whether one is given, and by whom."""
+    stranger, nothing = BOB, SetTraceRoot(BOB, NO_ROOT)
+    dispute, now = begun(NO_ROOT), instant(110, 1)
+    reasons = []
+    for challenge, move in (
+        (False, nothing),
+        (True, nothing),
+        (True, SetTraceRoot(stranger, toy.right_trace().root)),
+    ):
+        state = play(dispute, Challenge(ALICE), now) if challenge else dispute
+        with pytest.raises(Refusal) as refused:
+            play(state, move, now)
+        reasons.append(refused.value.reason)
+    assert reasons == [Reason.NOT_CHALLENGED, Reason.NO_TRACE_ROOT, Reason.NOT_CLAIMANT]
 
 
 def test_a_root_that_was_opened_elsewhere_before_it_was_set_costs_its_claimant_the_time_until_then() -> None:

@@ -36,7 +36,8 @@ from rollup.claim import NO_ROOT, Address
 from rollup.errors import CommitmentError
 from rollup.form.ops import Monoid
 from rollup.game.dispute import Dispute, Instant, Opening, Status
-from rollup.game.game import multicall, play, release
+from rollup.game.endings import release
+from rollup.game.game import multicall, play
 from rollup.game.ledger import Ledger
 from rollup.game.moves import (
     At,

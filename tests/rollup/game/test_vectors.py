@@ -13,7 +13,8 @@ import pytest
 from rollup.claim import Address
 from rollup.form.ops import Monoid
 from rollup.game.dispute import Dispute, Instant
-from rollup.game.game import multicall, play, release
+from rollup.game.endings import release
+from rollup.game.game import multicall, play
 from rollup.game.ledger import Ledger
 from rollup.game.moves import (
     At,
