@@ -129,14 +129,14 @@ class WatcherService:
             self._top_up()
 
     def _measure(self) -> None:
-        book, funds = self.watcher.book, self.watcher.funds()
-        if book.head is not None:
-            meter.HEAD.set(book.head.number)
-            meter.LAG.set(max(0.0, self._wall() - book.head.timestamp))
-        meter.CLAIMS.set(len(book.claims))
+        l1, funds = self.watcher.l1, self.watcher.funds()
+        if l1.head is not None:
+            meter.HEAD.set(l1.head.number)
+            meter.LAG.set(max(0.0, self._wall() - l1.head.timestamp))
+        meter.CLAIMS.set(len(l1.claims))
         if funds is not None:
             account = self._client.account
-            meter.GAMES.set(sum(len(book.games_of(claim_id, account)) for claim_id in book.games))
+            meter.GAMES.set(sum(len(l1.games_of(claim_id, account)) for claim_id in l1.disputed))
             for where, wei in (("free", funds.free), ("locked", funds.locked), ("chain", funds.on_chain)):
                 meter.BALANCE.labels(where).set(wei)
 

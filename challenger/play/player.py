@@ -10,35 +10,36 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from challenger.play import strategy
-from challenger.play.inside import AnswerWith, Elements, Inside, NarrowTo, SettleAt
+from challenger.play.accusation import Accusation, accuse, is_divided
+from challenger.play.actions import (
+    Action,
+    ToChallenge,
+    ToCommit,
+    ToDescend,
+    ToNarrow,
+    ToPartials,
+    ToProve,
+    ToReveal,
+    ToRevealLeaf,
+    ToSelect,
+    ToSettle,
+    ToSetTraceRoot,
+    ToTimeout,
+)
+from challenger.play.inside import Elements, Inside
+from challenger.play.known import FirstOf, KnownTrace, RevealedTrace
+from challenger.play.layout import TraceLayout
 from challenger.play.reductions import Reductions
 from challenger.play.simulation import Simulation, Unprovable
-from challenger.play.strategy import (
-    Accusation,
-    Action,
-    Collect,
-    CommitTo,
-    DescendTo,
-    FirstOf,
-    GiveTraceRoot,
-    GoDown,
-    Layout,
-    OpenGame,
-    OpenLeaf,
-    OpenNode,
-    ProveAt,
-    Revealed,
-    Trace,
-    View,
-)
+from challenger.play.strategy import SeenGame
 from challenger.play.trace import TraceStore, ValueTrace
 from challenger.play.witnesses import settling, witness
 from challenger.sending import prices
 from challenger.sending.bundle import NEVER, RACES, Due
 from challenger.sending.costs import Costs
 from challenger.sending.pace import Work
-from challenger.state.book import Book
 from challenger.state.games import Games
+from challenger.state.l1_state import L1State
 from challenger.troubles import Awaited
 from rollup.claim import NO_ROOT, ClaimId, output_types, tensor_roots
 from rollup.errors import CommitmentError, EncodingError
@@ -77,16 +78,16 @@ def batched(things: Iterable[T], size: int) -> Iterator[list[T]]:
         yield rest[start : start + size]
 
 
-def layout_of(book: Book, program: Program, claim_id: ClaimId) -> Layout:
+def layout_of(l1: L1State, program: Program, claim_id: ClaimId) -> TraceLayout:
     """What the claim says of its trace."""
-    _, outputs = book.data_of(claim_id)
+    _, outputs = l1.data_of(claim_id)
     header = program.header
-    return Layout.of(program, tensor_roots(outputs, output_types(header), header.tensor_depth, "output"))
+    return TraceLayout.of(program, tensor_roots(outputs, output_types(header), header.tensor_depth, "output"))
 
 
-def theirs(book: Book, program: Program, claim_id: ClaimId, store: TraceStore | None) -> Trace:
+def theirs(l1: L1State, program: Program, claim_id: ClaimId, store: TraceStore | None) -> KnownTrace:
     """The claimant's trace, as far as it was revealed on L1 or published."""
-    revealed = Revealed(book.preimages, book.trace_root(claim_id), program.depth)
+    revealed = RevealedTrace(l1.preimages, l1.trace_root(claim_id), program.depth)
     published = None
     if store is not None:
         with suppress(Exception):
@@ -94,14 +95,14 @@ def theirs(book: Book, program: Program, claim_id: ClaimId, store: TraceStore | 
     return revealed if published is None else FirstOf([revealed, published])
 
 
-def inside_of(book: Book, game: GameInfo, game_id: bytes) -> Inside | None:
+def inside_of(l1: L1State, game: GameInfo, game_id: bytes) -> Inside | None:
     """Where a game stands inside an element, with the answer as far as it is known."""
-    question = book.questions.get(game_id)
+    question = l1.question(game_id)
     if not game.inside or question is None:
         return None
     results = None
     with suppress(EncodingError):
-        given = book.preimages.answer(game.node)
+        given = l1.preimages.answer(game.node)
         results = None if given is None else decode_results(question.monoid, given)
     return Inside(question, results)
 
@@ -141,16 +142,16 @@ class ChallengerPlayer:
         self.games = Games(self.client)
         self.simulation = Simulation(self.client)
 
-    def live(self, book: Book, claim_id: ClaimId) -> list[tuple[Challenged, GameInfo]]:
+    def live(self, l1: L1State, claim_id: ClaimId) -> list[tuple[Challenged, GameInfo]]:
         """This account's games about the claim that can still be won. One whose clock ran out while it was away is lost:
         another can be opened as long as there is time.
         """
-        games = self.games.look(book, book.games_of(claim_id, self.client.account))
+        games = self.games.look(l1, l1.games_of(claim_id, self.client.account))
         return [(opened, game) for opened, game in games if game.live and game.expired is not Side.CHALLENGER]
 
-    def work(self, book: Book, program: Program, opened: Challenged, game: GameInfo) -> Work:
+    def work(self, l1: L1State, program: Program, opened: Challenged, game: GameInfo) -> Work:
         """What is left to be done in a game, and the time for it."""
-        left = longest(program, self.client.parameters.arity, game.position, inside_of(book, game, opened.game_id))
+        left = longest(program, self.client.parameters.arity, game.position, inside_of(l1, game, opened.game_id))
         assert game.clocks is not None
         return Work(left.moves, left.gas, float(game.clocks.challenger))
 
@@ -161,26 +162,26 @@ class ChallengerPlayer:
         return Work(left.moves, left.gas, float(parameters.clock))
 
     def due(
-        self, book: Book, program: Program, claim_id: ClaimId, own: Callable[[], ValueTrace], slack: float = NEVER
+        self, l1: L1State, program: Program, claim_id: ClaimId, own: Callable[[], ValueTrace], slack: float = NEVER
     ) -> list[Due]:
         """Every move that can be made now. ``own``: the right trace, asked for only where it is needed; ``slack``: for how
         long the moves can wait.
 
         Raises Doubtful where L1 did not see what is wrong, and after some blocks of that Unprovable, once; no bond is put on that again.
         """
-        if claim_id in book.convicted:
-            games = self.games.look(book, book.games_of(claim_id, self.client.account))
+        if claim_id in l1.convicted:
+            games = self.games.look(l1, l1.games_of(claim_id, self.client.account))
             open_games = [game.ref for _, game in games if game.open]
             return [Due(claim_id, calls.reclaim(part)) for part in batched(open_games, TIMEOUTS)]
-        live = self.live(book, claim_id)
+        live = self.live(l1, claim_id)
         try:
             if live:
                 # Its bond is at stake: what L1 did not see yet is tried again.
-                found = self._moves(book, program, claim_id, *live[0], own, slack)
-            elif claim_id in self.unprovable or book.seconds_left(claim_id) <= 0:
+                found = self._moves(l1, program, claim_id, *live[0], own, slack)
+            elif claim_id in self.unprovable or l1.seconds_left(claim_id) <= 0:
                 return []
             else:
-                found = self._opening(book, program, claim_id, own, slack)
+                found = self._opening(l1, program, claim_id, own, slack)
         except Unprovable as error:
             if claim_id in self.unprovable:
                 return []
@@ -189,33 +190,33 @@ class ChallengerPlayer:
         return found
 
     def _opening(
-        self, book: Book, program: Program, claim_id: ClaimId, own: Callable[[], ValueTrace], slack: float
+        self, l1: L1State, program: Program, claim_id: ClaimId, own: Callable[[], ValueTrace], slack: float
     ) -> list[Due]:
-        root = book.trace_root(claim_id)
+        root = l1.trace_root(claim_id)
         named = NOTHING
         if root != NO_ROOT:
-            other = theirs(book, program, claim_id, self.store)
+            other = theirs(l1, program, claim_id, self.store)
             published = _is_known(other, program, ROOT, root)
             try:
-                layout, trace = layout_of(book, program, claim_id), own()
+                layout, trace = layout_of(l1, program, claim_id), own()
             except Awaited:
                 # Without a publication the place can't be named yet anyway.
                 if published:
                     raise
             else:
                 (action,) = strategy.challenger(layout, trace, other, root, None)
-                assert isinstance(action, OpenGame)
+                assert isinstance(action, ToChallenge)
                 if action.place is not None:
-                    accusation = strategy.accuse(layout, trace, other, root)
+                    accusation = accuse(layout, trace, other, root)
                     assert accusation is not None
-                    self._try(book, claim_id, accusation, layout, trace, other)
+                    self._try(l1, claim_id, accusation, layout, trace, other)
                     named = self._commitment(claim_id, root, action.place)
-        posted = book.claims[claim_id]
-        return [Due(claim_id, calls.challenge(posted.claim, book.inclusion(claim_id), named), slack)]
+        posted = l1.claims[claim_id]
+        return [Due(claim_id, calls.challenge(posted.claim, l1.inclusion(claim_id), named), slack)]
 
     def _moves(
         self,
-        book: Book,
+        l1: L1State,
         program: Program,
         claim_id: ClaimId,
         opened: Challenged,
@@ -225,25 +226,25 @@ class ChallengerPlayer:
     ) -> list[Due]:
         if game.expired is Side.DEFENDER:
             return [Due(claim_id, calls.timeout([game.ref]), game_id=opened.game_id)]
-        root = book.trace_root(claim_id)
+        root = l1.trace_root(claim_id)
         if root == NO_ROOT:
             return []
-        other = theirs(book, program, claim_id, self.store)
-        inside = inside_of(book, game, opened.game_id)
+        other = theirs(l1, program, claim_id, self.store)
+        inside = inside_of(l1, game, opened.game_id)
         if game.inside and (inside is None or game.turn is Side.DEFENDER):
             return []
-        if game.turn is Side.DEFENDER and not self._may_go_on(book, program, game, other):
+        if game.turn is Side.DEFENDER and not self._may_go_on(l1, program, game, other):
             return []
         trace = own()
-        layout = layout_of(book, program, claim_id)
+        layout = layout_of(l1, program, claim_id)
         view = self._view(game, layout, trace, other, root, inside)
         elements = Reductions(program, trace.values)
         found = []
         for action in strategy.challenger(layout, trace, other, root, view, elements):
-            found.append(self._due(book, claim_id, action, opened, game, layout, trace, other, slack))
+            found.append(self._due(l1, claim_id, action, opened, game, layout, trace, other, slack))
         return found
 
-    def _may_go_on(self, book: Book, program: Program, game: GameInfo, other: Trace) -> bool:
+    def _may_go_on(self, l1: L1State, program: Program, game: GameInfo, other: KnownTrace) -> bool:
         """Whether there may be something to do in the defender's turn: a place that was committed to, an entry that is a place
         itself, or what is known below the game's node.
         """
@@ -262,30 +263,36 @@ class ChallengerPlayer:
         return self.client.commitment(claim_id, trace_root, place, self._salt(claim_id, place))
 
     def _view(
-        self, game: GameInfo, layout: Layout, own: Trace, other: Trace, trace_root: Root, inside: Inside | None
-    ) -> View:
+        self,
+        game: GameInfo,
+        layout: TraceLayout,
+        own: KnownTrace,
+        other: KnownTrace,
+        trace_root: Root,
+        inside: Inside | None,
+    ) -> SeenGame:
         place = None
-        accusation = None if inside else strategy.accuse(layout, own, other, trace_root)
+        accusation = None if inside else accuse(layout, own, other, trace_root)
         if accusation and game.commitment == self._commitment(game.ref.claim_id, trace_root, accusation.position):
             place = accusation.position
         assert game.turn is not None
         counts = game.committed_in <= self.client.chain.height()
-        return View(game.position, game.node, game.turn, trace_root, place, counts, game.expired, inside)
+        return SeenGame(game.position, game.node, game.turn, trace_root, place, counts, game.expired, inside)
 
     def _due(
         self,
-        book: Book,
+        l1: L1State,
         claim_id: ClaimId,
         action: Action,
         opened: Challenged,
         game: GameInfo,
-        layout: Layout,
+        layout: TraceLayout,
         own: ValueTrace,
-        other: Trace,
+        other: KnownTrace,
         slack: float,
     ) -> Due:
-        root, at, height = book.trace_root(claim_id), game.at, self.client.chain.height()
-        claim = book.claims[claim_id].claim
+        root, at, height = l1.trace_root(claim_id), game.at, self.client.chain.height()
+        claim = l1.claims[claim_id].claim
 
         def due(call: calls.Call, place: Gindex | None = None) -> Due:
             # Where a game has come to, and what it committed to, counts from the next block.
@@ -293,23 +300,23 @@ class ChallengerPlayer:
             return Due(claim_id, call, slack, opened.game_id, RACES | NOT_YET if waits else RACES)
 
         match action:
-            case CommitTo(place):
-                accusation = strategy.accuse(layout, own, other, root)
+            case ToCommit(place):
+                accusation = accuse(layout, own, other, root)
                 assert accusation is not None
-                self._try(book, claim_id, accusation, layout, own, other)
+                self._try(l1, claim_id, accusation, layout, own, other)
                 return due(calls.commit(at, self._commitment(claim_id, root, place)))
-            case GoDown(position, child, siblings):
+            case ToSelect(position, child, siblings):
                 return due(calls.select(at, position, child, siblings))
-            case ProveAt(Accusation(place, rule) as accusation):
-                proof = self._try(book, claim_id, accusation, layout, own, other)
+            case ToProve(Accusation(place, rule) as accusation):
+                proof = self._try(l1, claim_id, accusation, layout, own, other)
                 return due(calls.prove(at, claim, place, self._salt(claim_id, place), rule, proof), place)
-            case DescendTo(Accusation(place, _, element) as accusation):
-                shown = self._try(book, claim_id, accusation, layout, own, other)
+            case ToDescend(Accusation(place, _, element) as accusation):
+                shown = self._try(l1, claim_id, accusation, layout, own, other)
                 salt = self._salt(claim_id, place)
                 return due(calls.descend(at, claim, place, salt, element, shown), place)
-            case NarrowTo(question, results, child):
+            case ToNarrow(question, results, child):
                 return due(calls.narrow(at, question, encode_results(question.monoid, results), child))
-            case SettleAt(question, results, child):
+            case ToSettle(question, results, child):
                 proof = settling(question, results, child, layout, own, other, root)
                 self.simulation.settles(own.program, root, question, results, child, proof)
                 given = encode_results(question.monoid, results)
@@ -317,23 +324,29 @@ class ChallengerPlayer:
         raise AssertionError(f"{action} is no move of a challenger")
 
     def _try(
-        self, book: Book, claim_id: ClaimId, accusation: Accusation, layout: Layout, own: ValueTrace, other: Trace
+        self,
+        l1: L1State,
+        claim_id: ClaimId,
+        accusation: Accusation,
+        layout: TraceLayout,
+        own: ValueTrace,
+        other: KnownTrace,
     ) -> bytes:
         """What shows an accusation on L1, tried out there: a witness, or the descriptor of an op that is proven in parts.
 
         Raises Unprovable if L1 would not see it.
         """
-        root = book.trace_root(claim_id)
-        if strategy.is_divided(layout, accusation):
+        root = l1.trace_root(claim_id)
+        if is_divided(layout, accusation):
             shown = outline_witness(own.program, offset_of(accusation.position))
             self.simulation.divides(own.program, root, accusation, shown)
             return shown
-        proof = witness(accusation, layout, own, other, root, *book.data_of(claim_id))
+        proof = witness(accusation, layout, own, other, root, *l1.data_of(claim_id))
         self.simulation.convicts(own.program, root, accusation, proof)
         return proof
 
 
-def _is_known(trace: Trace, program: Program, position: Gindex, node: Root) -> bool:
+def _is_known(trace: KnownTrace, program: Program, position: Gindex, node: Root) -> bool:
     """Whether anything below a node of the opponent's trace is known; what it says is checked where it is used."""
     try:
         if depth_of(position) == program.depth:
@@ -361,11 +374,11 @@ class DefenderPlayer:
     def __post_init__(self) -> None:
         self.games = Games(self.client, self.most)
 
-    def late(self, book: Book, claim_id: ClaimId, games: Sequence[tuple[Challenged, GameInfo]]) -> bool:
+    def late(self, l1: L1State, claim_id: ClaimId, games: Sequence[tuple[Challenged, GameInfo]]) -> bool:
         """Whether somebody should help in one of these games about a right claim: it waits for a defender who has used half of
         its clock, or its challenger ran out of its own.
         """
-        known = claim_id not in book.convicted and book.trace_root(claim_id) != NO_ROOT
+        known = claim_id not in l1.convicted and l1.trace_root(claim_id) != NO_ROOT
         return known and any(self._is_late(game) for _, game in games)
 
     def _is_late(self, game: GameInfo) -> bool:
@@ -376,10 +389,10 @@ class DefenderPlayer:
 
     def due(
         self,
-        book: Book,
+        l1: L1State,
         program: Program,
         claim_id: ClaimId,
-        own: Callable[[], Trace],
+        own: Callable[[], KnownTrace],
         games: Sequence[tuple[Challenged, GameInfo]],
         elements: Callable[[], Elements] | None = None,
         helps: bool = False,
@@ -387,9 +400,9 @@ class DefenderPlayer:
         """Answers in these games about the claim, as far as one can give them now. ``own``: the trace, asked for only where it is
         needed; ``elements``: what its elements reduce to, which the claimant alone may say. ``helps``: only where it is late.
         """
-        if claim_id in book.convicted:
+        if claim_id in l1.convicted:
             return []
-        root = book.trace_root(claim_id)
+        root = l1.trace_root(claim_id)
         found: list[Due] = []
         nodes: dict[Root, tuple[float, Sequence[Root]]] = {}
         leaves: dict[Root, tuple[float, bytes]] = {}
@@ -398,7 +411,7 @@ class DefenderPlayer:
         for opened, game in games:
             if not game.live or game.turn is None or (helps and not self._is_late(game)):
                 continue
-            inside = inside_of(book, game, opened.game_id)
+            inside = inside_of(l1, game, opened.game_id)
             if game.inside and inside is None:
                 continue
             waits = game.expired is not Side.CHALLENGER and game.turn is Side.CHALLENGER and root != NO_ROOT
@@ -409,21 +422,21 @@ class DefenderPlayer:
                 continue
             slack = float(game.clocks.defender) if game.clocks else NEVER
             trace = _NoTrace() if game.expired is not None or inside is not None else own()
-            for action in self._actions(book, program, claim_id, trace, game, inside, elements):
+            for action in self._actions(l1, program, claim_id, trace, game, inside, elements):
                 match action:
-                    case GiveTraceRoot(given):
+                    case ToSetTraceRoot(given):
                         if not any(one.call.name == "setTraceRoot" for one in found):
                             found.append(Due(claim_id, calls.set_trace_root(claim_id, given), slack))
                             nodes |= self._at_root(program, trace, slack)
-                    case OpenNode(children):
+                    case ToReveal(children):
                         nodes[game.node] = min(slack, nodes.get(game.node, (NEVER,))[0]), children
-                    case OpenLeaf(data):
+                    case ToRevealLeaf(data):
                         leaves[game.node] = min(slack, leaves.get(game.node, (NEVER,))[0]), data
-                    case AnswerWith(question, results):
+                    case ToPartials(question, results):
                         given_bytes = encode_results(question.monoid, results)
                         call = calls.partials(claim_id, root, question, given_bytes)
                         answers[game.node] = Due(claim_id, call, slack)
-                    case Collect():
+                    case ToTimeout():
                         expired.append(game.ref)
         for part in batched(sorted(nodes.values(), key=lambda one: one[0]), REVEALS):
             found.append(Due(claim_id, calls.reveal([children for _, children in part]), part[0][0]))
@@ -436,22 +449,22 @@ class DefenderPlayer:
 
     def _actions(
         self,
-        book: Book,
+        l1: L1State,
         program: Program,
         claim_id: ClaimId,
-        own: Trace,
+        own: KnownTrace,
         game: GameInfo,
         inside: Inside | None,
         elements: Callable[[], Elements] | None,
     ) -> list[Action]:
-        layout, arity = layout_of(book, program, claim_id), self.client.parameters.arity
+        layout, arity = layout_of(l1, program, claim_id), self.client.parameters.arity
         assert game.turn is not None
-        root = book.trace_root(claim_id)
-        view = View(game.position, game.node, game.turn, root, expired=game.expired, inside=inside)
+        root = l1.trace_root(claim_id)
+        view = SeenGame(game.position, game.node, game.turn, root, expired=game.expired, inside=inside)
         needed = inside is not None and game.expired is None and elements is not None
         return strategy.defender(layout, own, arity, view, elements() if needed and elements else None)
 
-    def _at_root(self, program: Program, trace: Trace, slack: float) -> dict[Root, tuple[float, Sequence[Root]]]:
+    def _at_root(self, program: Program, trace: KnownTrace, slack: float) -> dict[Root, tuple[float, Sequence[Root]]]:
         """The root's own opening, which follows at once."""
         depth = min(self.client.parameters.arity, program.depth)
         if depth == 0:

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from challenger.play.strategy import ROOT_BYTES, Trace
+from challenger.play.known import ROOT_BYTES, KnownTrace
 from challenger.publications.courier import Courier, DeliveryError, NotThere
 from rollup.claim import NO_ROOT, ClaimId
 from rollup.errors import CommitmentError
@@ -122,7 +122,7 @@ class RemoteTraces:
         self._patience, self._monotonic = patience, monotonic
         self._traces: OrderedDict[tuple[Root, int], RemoteTrace] = OrderedDict()
 
-    def published(self, claim_id: ClaimId, trace_root: Root, depth: int) -> Trace | None:
+    def published(self, claim_id: ClaimId, trace_root: Root, depth: int) -> KnownTrace | None:
         """The trace with this root; None while the claim has none. Nothing is fetched before a node is asked for."""
         if trace_root == NO_ROOT or not self.sources:
             return None

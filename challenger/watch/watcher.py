@@ -24,7 +24,7 @@ from challenger.reports.reporter import Reporter
 from challenger.sending.bundle import NEVER, SHARE, Due, Outbox
 from challenger.sending.costs import Costs
 from challenger.sending.pace import Pace
-from challenger.state.book import Book
+from challenger.state.l1_state import L1State
 from challenger.troubles import Awaited, noting
 from challenger.watch.findings import Checked, Findings
 from challenger.watch.guard import Guard
@@ -107,7 +107,7 @@ class Watcher:
 
     ``machine`` makes what re-executes a program in the thread of the games; ``checks`` re-executes programs instead, wherever
     it likes. ``admit`` raises AuditError for a program that is not safe to adjudicate; ``first`` is the block from which L1 is
-    read: no later than the deployment's, which is the default (see Book). ``alert`` is told what an operator wants to know;
+    read: no later than the deployment's, which is the default (see L1State). ``alert`` is told what an operator wants to know;
     ``wall`` gives seconds since the epoch.
 
     All of it but ``prepare`` and ``offer`` is for one thread.
@@ -126,7 +126,7 @@ class Watcher:
         monotonic: Callable[[], float] = time.monotonic,
         checks: Checks | None = None,
     ) -> None:
-        self.book = Book(client.first if first is None else first)
+        self.l1 = L1State(client.first if first is None else first)
         self.checks: Checks = checks or Inline(machine, monotonic=monotonic)
         self.checked = Findings(self.checks.trace_bytes)
         self.troubles: dict[ClaimId, Exception] = {}
@@ -181,7 +181,7 @@ class Watcher:
         program = held.program
         self.checks.take(held)
         self._checkers[program.id] = held
-        self.book.headers[program.id] = program.header
+        self.l1.headers[program.id] = program.header
 
     def hold(self, program: Program, folder: Path | None = None) -> None:
         """Watch this program's claims; its id is computed here, never believed. Raises AuditError if it is refused."""
@@ -228,28 +228,28 @@ class Watcher:
 
     def _waiting(self, final: int) -> Iterator[tuple[bool, bool, bool, ClaimId]]:
         for claim_id in self._left():
-            posted = self.book.claims[claim_id]
+            posted = self.l1.claims[claim_id]
             if posted.claim.model_id not in self._checkers:
                 continue
             mine = self._plays(claim_id)
-            settled = claim_id in self.book.convicted
-            in_time = not settled and self.book.seconds_left(claim_id) >= 0
-            disputed = not settled and self.manner.mode >= Mode.DEFEND and bool(self.book.games_of(claim_id))
-            if mine or ((in_time or disputed) and self.book.block_of(claim_id) <= final):
+            settled = claim_id in self.l1.convicted
+            in_time = not settled and self.l1.seconds_left(claim_id) >= 0
+            disputed = not settled and self.manner.mode >= Mode.DEFEND and bool(self.l1.games_of(claim_id))
+            if mine or ((in_time or disputed) and self.l1.block_of(claim_id) <= final):
                 failed = claim_id in self.troubles or self.checks.failures(claim_id) > 0
                 yield failed, not mine, not disputed, claim_id
 
     def _left(self) -> list[ClaimId]:
         """Claims that are known and were not checked, in the order of L1."""
-        versions = self.book.version, self.checked.version
+        versions = self.l1.version, self.checked.version
         if versions != self._left_at:
-            self._unchecked = [claim_id for claim_id in self.book.claims if claim_id not in self.checked]
+            self._unchecked = [claim_id for claim_id in self.l1.claims if claim_id not in self.checked]
             self._left_at = versions
         return self._unchecked
 
     def _plays(self, claim_id: ClaimId) -> bool:
         """Whether this account has a game about the claim that it must play, or reclaim its bond from."""
-        return self.manner.mode >= Mode.CHALLENGE and bool(self.book.games_of(claim_id, self._account))
+        return self.manner.mode >= Mode.CHALLENGE and bool(self.l1.games_of(claim_id, self._account))
 
     def _check_some(self) -> bool:
         """Order the checks for which there is room; whether some were left that did not fail before."""
@@ -257,7 +257,7 @@ class Watcher:
         for claim_id in self.unchecked():
             if (claim_id, False) in self._ordered or self._rests(claim_id):
                 continue
-            if self.checks.room(self.book.claims[claim_id].claim.model_id):
+            if self.checks.room(self.l1.claims[claim_id].claim.model_id):
                 self._order(claim_id)
             else:
                 left = left or claim_id not in self.troubles
@@ -268,12 +268,12 @@ class Watcher:
         """Have the claim checked, or its right trace made, unless that was ordered before."""
         if (claim_id, trace) in self._ordered:
             return
-        claim = self.book.claims[claim_id].claim
+        claim = self.l1.claims[claim_id].claim
         failed = claim_id in self._failed or self.checks.failures(claim_id) > 0
         begun = trace or self._plays(claim_id)
         urgency = Urgency.AGAIN if failed else Urgency.GAME if begun else Urgency.FRESH
         with noting(self.troubles, claim_id):
-            order = Order(claim_id, claim, *self.book.data_of(claim_id), urgency, trace)
+            order = Order(claim_id, claim, *self.l1.data_of(claim_id), urgency, trace)
             self._ordered.add((claim_id, trace))
             self.checks.submit(order)
             # No success yet: an earlier trouble stays.
@@ -285,7 +285,7 @@ class Watcher:
             claim_id = done.order.claim_id
             self._ordered.discard((claim_id, done.order.trace))
             # A reorganisation may have taken the claim away.
-            if claim_id in self.book.claims:
+            if claim_id in self.l1.claims:
                 with noting(self.troubles, claim_id):
                     self._done(claim_id, done)
 
@@ -299,7 +299,7 @@ class Watcher:
             raise done.answer
         self._failed.pop(claim_id, None)
         if isinstance(done.answer, Finding):
-            self.checked.add(Checked(self.book.claims[claim_id], done.answer))
+            self.checked.add(Checked(self.l1.claims[claim_id], done.answer))
             if not done.answer.honest:
                 self._reporter.once(Kind.FALSE_CLAIM, claim_id, f"it is false: {done.answer.reason}")
         elif claim_id in self.checked:
@@ -333,7 +333,7 @@ class Watcher:
             while self._offered:
                 self.take(self._offered.popleft())
             self._read()
-            self.lag = self._guard.lag(self._client.chain, self.book.head)
+            self.lag = self._guard.lag(self._client.chain, self.l1.head)
             if self.lag is not None:
                 self._reporter.state(Kind.NODE_LAG, self.lag)
             else:
@@ -355,7 +355,7 @@ class Watcher:
         left = self._make(tried, done) or left
         self.backlog = unchecked or left
         self._tell_late()
-        models = {self.book.claims[claim_id].claim.model_id for claim_id in self._left()}
+        models = {self.l1.claims[claim_id].claim.model_id for claim_id in self._left()}
         self.unknown = frozenset(model_id for model_id in models if model_id not in self._checkers)
         for model_id in self.unknown:
             if not self.coming(model_id):
@@ -392,40 +392,40 @@ class Watcher:
         for claim_id in self.false_claims():
             if self._plays(claim_id):
                 try:
-                    live = [] if claim_id in self.book.convicted else self._player.live(self.book, claim_id)
+                    live = [] if claim_id in self.l1.convicted else self._player.live(self.l1, claim_id)
                 except Behind as error:
                     # How its games stand is not known in this round.
                     self.troubles[claim_id] = error
                     continue
                 if live:
-                    works = [self._player.work(self.book, self._program(claim_id), *one) for one in live]
+                    works = [self._player.work(self.l1, self._program(claim_id), *one) for one in live]
                     played += works
                     if claim_id not in tried:
                         yield Candidate(claim_id, min(map(pace.slack, works)), partial(self._moves, claim_id))
                     continue
-                if claim_id in self.book.convicted and claim_id not in tried:
+                if claim_id in self.l1.convicted and claim_id not in tried:
                     yield Candidate(claim_id, NEVER, partial(self._moves, claim_id))
             if claim_id not in tried and self._can_begin(claim_id):
                 fresh.append(claim_id)
         self.postponed = []
-        for claim_id in sorted(fresh, key=lambda one: (one in self.troubles, self.book.seconds_left(one))):
+        for claim_id in sorted(fresh, key=lambda one: (one in self.troubles, self.l1.seconds_left(one))):
             begun = self._player.whole(self._program(claim_id))
             if played and not pace.fits([*played, begun]):
                 self.postponed.append(claim_id)
             else:
                 played.append(begun)
-                yield Candidate(claim_id, self.book.seconds_left(claim_id), partial(self._moves, claim_id))
+                yield Candidate(claim_id, self.l1.seconds_left(claim_id), partial(self._moves, claim_id))
 
     def _helping(self, tried: set[ClaimId]) -> Iterator[Candidate]:
         """Right claims whose claimants may not come."""
-        right = [claim for claim in self.book.games if claim in self.checked and self.checked[claim].finding.honest]
-        strangers = [claim for claim in right if self.book.claims[claim].claim.claimant != self._account]
-        games = [game for claim in strangers if claim not in tried for game in self.book.games_of(claim)]
+        right = [claim for claim in self.l1.disputed if claim in self.checked and self.checked[claim].finding.honest]
+        strangers = [claim for claim in right if self.l1.claims[claim].claim.claimant != self._account]
+        games = [game for claim in strangers if claim not in tried for game in self.l1.games_of(claim)]
         by_claim: dict[ClaimId, list[tuple[Challenged, GameInfo]]] = {}
-        for opened, game in self._helper.games.look(self.book, games):
+        for opened, game in self._helper.games.look(self.l1, games):
             by_claim.setdefault(opened.claim_id, []).append((opened, game))
         for claim_id, of_claim in by_claim.items():
-            if self._helper.late(self.book, claim_id, of_claim):
+            if self._helper.late(self.l1, claim_id, of_claim):
                 slack = min(float(game.clocks.defender) for _, game in of_claim if game.clocks)
                 yield Candidate(claim_id, slack, partial(self._help, claim_id, of_claim))
 
@@ -437,48 +437,48 @@ class Watcher:
         return self._checkers[self.checked[claim_id].posted.claim.model_id].program
 
     def _read(self) -> None:
-        for news in self.book.pages(self._client):
+        for news in self.l1.pages(self._client):
             # What happened before this process began was told by the one before it.
             if self._began:
-                self._reporter.news(self.book, news)
+                self._reporter.news(self.l1, news)
             self._forget()
         self._began = True
 
     def _forget(self) -> None:
         """Forget claims that are settled, now and then, and what is known of claims that are not there any more."""
-        head = self.book.head.number if self.book.head else 0
+        head = self.l1.head.number if self.l1.head else 0
         if self.manner.remember is not None and head >= self._forget_next:
             self._forget_next = head + FORGET_BLOCKS
-            for claim_id in self.book.forget(self.manner.remember, self._plays):
+            for claim_id in self.l1.forget(self.manner.remember, self._plays):
                 self.costs.receipts.pop(claim_id, None)
-        if self._cleared_at != (self.book.version, self.checked.version):
-            for claim_id in [claim_id for claim_id in self.checked if claim_id not in self.book.claims]:
+        if self._cleared_at != (self.l1.version, self.checked.version):
+            for claim_id in [claim_id for claim_id in self.checked if claim_id not in self.l1.claims]:
                 self.checked.drop(claim_id)
-            for claim_id in [claim_id for claim_id in self.troubles if claim_id not in self.book.claims]:
+            for claim_id in [claim_id for claim_id in self.troubles if claim_id not in self.l1.claims]:
                 del self.troubles[claim_id]
-            for claim_id in [claim_id for claim_id in self._failed if claim_id not in self.book.claims]:
+            for claim_id in [claim_id for claim_id in self._failed if claim_id not in self.l1.claims]:
                 del self._failed[claim_id]
-            self._reporter.forget_all_but(self.book.claims)
-            self._cleared_at = self.book.version, self.checked.version
+            self._reporter.forget_all_but(self.l1.claims)
+            self._cleared_at = self.l1.version, self.checked.version
 
     def _can_begin(self, claim_id: ClaimId) -> bool:
-        unsettled = claim_id not in self.book.convicted and claim_id not in self._player.unprovable
-        return unsettled and self.book.seconds_left(claim_id) > 0
+        unsettled = claim_id not in self.l1.convicted and claim_id not in self._player.unprovable
+        return unsettled and self.l1.seconds_left(claim_id) > 0
 
     def _tell_late(self) -> None:
         """Alert about claims whose challenge period ends soon, and which were not checked, or not disputed."""
         window = self._client.parameters.window
-        last = self.book.head.number if self.book.head else 0
+        last = self.l1.head.number if self.l1.head else 0
         waiting = [claim_id for *_, claim_id in self._waiting(last)]
         meter.WAITING.set(len(waiting))
         for claim_id in waiting:
-            left = self.book.seconds_left(claim_id)
+            left = self.l1.seconds_left(claim_id)
             if 0 <= left < window * (1 - LATE):
                 why = f": {self.troubles[claim_id]}" if claim_id in self.troubles else ""
                 sentence = f"it is not checked, and can be disputed for {left} s only{why}"
                 self._reporter.once(Kind.CLAIM_UNCHECKED_DEADLINE, claim_id, sentence)
         for claim_id in self.postponed:
-            left = self.book.seconds_left(claim_id)
+            left = self.l1.seconds_left(claim_id)
             if 0 <= left < window * (1 - LATE):
                 sentence = (
                     f"it is false, and is not disputed yet: the games that are played leave no time for another one; it can be "
@@ -488,12 +488,12 @@ class Watcher:
 
     def _moves(self, claim_id: ClaimId) -> list[Due]:
         """What is due about a false claim."""
-        slack = float(self.book.seconds_left(claim_id))
-        live = [] if claim_id in self.book.convicted else self._player.live(self.book, claim_id)
+        slack = float(self.l1.seconds_left(claim_id))
+        live = [] if claim_id in self.l1.convicted else self._player.live(self.l1, claim_id)
         program = self._program(claim_id)
         if live:
-            slack = min(self._pace().slack(self._player.work(self.book, program, *one)) for one in live)
-        return self._player.due(self.book, program, claim_id, lambda: self._trace(claim_id), slack)
+            slack = min(self._pace().slack(self._player.work(self.l1, program, *one)) for one in live)
+        return self._player.due(self.l1, program, claim_id, lambda: self._trace(claim_id), slack)
 
     def _help(self, claim_id: ClaimId, games: Sequence[tuple[Challenged, GameInfo]]) -> list[Due]:
         """Answers for a right claim in the place of its claimant."""
@@ -502,13 +502,13 @@ class Watcher:
         def right() -> ValueTrace:
             trace = self._trace(claim_id)
             # A right output under a false trace root is nobody's to defend.
-            if trace.node(ROOT) != self.book.trace_root(claim_id):
+            if trace.node(ROOT) != self.l1.trace_root(claim_id):
                 raise Indefensible
             return trace
 
         due: list[Due] = []
         with suppress(Indefensible):
-            due = self._helper.due(self.book, program, claim_id, right, games, helps=True)
+            due = self._helper.due(self.l1, program, claim_id, right, games, helps=True)
         if claim_id in self._helper.helpless:
             sentence = "a game about it has gone inside an element, where only its claimant can answer"
             self._reporter.once(Kind.TROUBLE, claim_id, sentence, "inside")

@@ -7,7 +7,7 @@ state. Openings (``Reveal``, ``RevealLeaf``, ``Partials``) are about a node, for
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 from rollup.claim import Address
 from rollup.form.ops import Monoid
@@ -182,6 +182,24 @@ class Reclaim:
 
     by: Address
     games: tuple[int, ...]
+
+
+class MoveKind(StrEnum):
+    """The name of each move, wherever moves are stored, shown or told: the class above in snake case."""
+
+    CHALLENGE = "challenge"
+    COMMIT = "commit"
+    SET_TRACE_ROOT = "set_trace_root"
+    REVEAL = "reveal"
+    REVEAL_LEAF = "reveal_leaf"
+    SELECT = "select"
+    PROVE = "prove"
+    DESCEND = "descend"
+    PARTIALS = "partials"
+    NARROW = "narrow"
+    SETTLE = "settle"
+    TIMEOUT = "timeout"
+    RECLAIM = "reclaim"
 
 
 Openings = Reveal | RevealLeaf | Partials

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from rollup.claim import ClaimId
 from rollup.errors import ChainError
 from rollup.l1.client import L1Client
-from rollup.l1.events import Challenged
+from rollup.l1.records import GameRecord, MoveRecord
 from rollup.service.problem import Problem, documented
 from rollup.types import Gindex
 from sequencer.admin import moves
@@ -19,7 +19,7 @@ from sequencer.admin.money import sent
 from sequencer.admin.observe import Cursor, Limit
 from sequencer.admin.operator import Operator
 from sequencer.admin.tokens import Role
-from sequencer.states import Dispute, Game, Move
+from sequencer.states import DisputeRecord
 
 CLAIM = r"^0x[0-9a-f]{64}$"
 ClaimPath = Annotated[str, Path(pattern=CLAIM, description="The claim's id.", examples=["0x" + "5a" * 32])]
@@ -28,15 +28,12 @@ SAFE = 1 << 53
 """From here on JSON's readers lose digits."""
 
 
-def _game(game: Game, client: L1Client | None) -> GameView:
+def _game(game: GameRecord, client: L1Client | None) -> GameView:
     """``client`` None: without what only L1 can say."""
     turn = expired = clocks = None
     position, node = game.position, game.node
     if client is not None and game.ended is None:
-        opened = Challenged(
-            game.claim_id, game.game_id, game.challenger, game.counter, game.trace_root, game.commitment
-        )
-        now = client.game(opened)
+        now = client.game(game.opened)
         turn, expired = now.turn and now.turn.value, now.expired and now.expired.value
         if now.live:
             position, node = now.position, now.node
@@ -44,8 +41,8 @@ def _game(game: Game, client: L1Client | None) -> GameView:
             clocks = ClockView(defender=now.clocks.defender, challenger=now.clocks.challenger)
     return GameView(
         game_id=_hex(game.game_id),
-        challenger=game.challenger,
-        counter=game.counter,
+        challenger=game.opened.challenger,
+        counter=game.opened.counter,
         position=_place(position),
         node=_hex(node),
         question=None if game.question is None else QuestionView(**game.question),
@@ -57,21 +54,21 @@ def _game(game: Game, client: L1Client | None) -> GameView:
     )
 
 
-def _move(move: Move) -> MoveView:
+def _move(move: MoveRecord) -> MoveView:
     return MoveView(
         kind=move.kind,
-        at=move.at,
-        block=move.block,
-        transaction=_hex(move.transaction),
-        sender=move.sender,
-        gas=move.gas,
+        at=move.said.at,
+        block=move.said.block,
+        transaction=_hex(move.said.transaction),
+        sender=move.said.sender,
+        gas=move.said.gas,
         position=None if move.position is None else _place(move.position),
         game_id=None if move.game_id is None else _hex(move.game_id),
         question=QuestionView(**move.extra["question"]) if "question" in move.extra else None,
     )
 
 
-def _view(dispute: Dispute, client: L1Client | None = None) -> DisputeView:
+def _view(dispute: DisputeRecord, client: L1Client | None = None) -> DisputeView:
     return DisputeView(
         claim_id=_hex(dispute.claim_id),
         state=dispute.state.value,

@@ -48,10 +48,7 @@ class StoredClaims:
 
     def games(self, claim_id: ClaimId) -> list[Challenged]:
         dispute = self.store.disputes.get(claim_id)
-        return [
-            Challenged(claim_id, game.game_id, game.challenger, game.counter, game.trace_root, game.commitment)
-            for game in (dispute.games if dispute else ())
-        ]
+        return [game.opened for game in (dispute.games if dispute else ())]
 
 
 @dataclass(frozen=True)

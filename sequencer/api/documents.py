@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rollup.game.moves import MoveKind
+
 HASH = "0x" + "5a" * 32
 
 IMAGE: list[Any] = [[[abs(row - column) / 8] for column in range(8)] for row in range(8)]
@@ -28,29 +30,7 @@ Place = Annotated[
 Time = Annotated[int, Field(description="Seconds since the epoch.", examples=[1767225600])]
 StateName = Literal["pending", "posted", "challenged", "final", "invalid"]
 Side = Annotated[str, Field(json_schema_extra={"enum": ["challenger", "defender"]})]
-Kind = Annotated[
-    str,
-    Field(
-        json_schema_extra={
-            "enum": [
-                "challenge",
-                "commit",
-                "trace_root",
-                "reveal",
-                "reveal_leaf",
-                "select",
-                "descend",
-                "partials",
-                "narrow",
-                "settle",
-                "prove",
-                "lost",
-                "reclaimed",
-                "other",
-            ]
-        }
-    ),
-]
+Kind = Annotated[str, Field(json_schema_extra={"enum": [kind.value for kind in MoveKind]})]
 Nested = Annotated[list[Any], Field(description="Nested list of numbers, as deep as the tensor has dimensions.")]
 
 

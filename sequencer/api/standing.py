@@ -12,9 +12,8 @@ from threading import Lock
 from rollup.errors import ChainError
 from rollup.game.clock import Side
 from rollup.l1.client import L1Client
-from rollup.l1.events import Challenged
+from rollup.l1.records import GameRecord
 from rollup.types import Gindex
-from sequencer.states import Game
 
 KEPT_SECONDS = 1.0
 MOST = 512
@@ -41,7 +40,7 @@ class Standings:
         self._kept: OrderedDict[bytes, tuple[float, Standing | None]] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, game: Game) -> Standing | None:
+    def of(self, game: GameRecord) -> Standing | None:
         """None if the game is over, or L1 can't be asked."""
         if game.ended is not None:
             return None
@@ -56,12 +55,9 @@ class Standings:
                     self._kept.popitem(last=False)
             return kept[1]
 
-    def _ask(self, game: Game) -> Standing | None:
-        opened = Challenged(
-            game.claim_id, game.game_id, game.challenger, game.counter, game.trace_root, game.commitment
-        )
+    def _ask(self, game: GameRecord) -> Standing | None:
         try:
-            found, now = self._client.game(opened), self._client.chain.now()
+            found, now = self._client.game(game.opened), self._client.chain.now()
         except ChainError:
             return None
         if not found.live or found.clocks is None:

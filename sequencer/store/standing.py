@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rollup.claim import ClaimId
+from rollup.game.moves import MoveKind
 from rollup.game.stopping import StoppingClock
 from rollup.types import Duration, Timestamp
 from sequencer.states import Head, State
@@ -35,6 +36,9 @@ OWN_DOING = frozenset({"InsufficientBalance", "NonceUsed"})
 
 SKIPS = 3
 """How often a claim is posted in vain at most; every time costs us gas, and a claimant could provoke it."""
+
+CONVICTING = tuple(kind.value for kind in (MoveKind.PROVE, MoveKind.SETTLE, MoveKind.TIMEOUT))
+"""Moves that may convict; of a timeout only one that the claimant lost."""
 
 _DERIVED = ("state", "reason", "batch", "position", "block", "transaction", "posted_at", "closes_at", "released")
 _NOWHERE: dict[str, Any] = dict.fromkeys(_DERIVED[1:-1])
@@ -107,10 +111,8 @@ def _refresh(connection: Connection, part: Any, now: int, over: int) -> None:
         refusals_of.setdefault(bytes(claim_id), []).append(reason)
     open_games = sa.select(games.c.claim_id).where(games.c.claim_id.in_(part), games.c.ended.is_(None)).distinct()
     challenged = {bytes(one) for one in connection.execute(open_games).scalars()}
-    convictions = sa.select(moves.c.claim_id, moves.c.extra).where(
-        moves.c.claim_id.in_(part), moves.c.kind == "convicted"
-    )
-    convicted = {bytes(claim_id): extra["rule"] for claim_id, extra in connection.execute(convictions)}
+    endings = sa.select(moves.c.claim_id, moves.c.extra).where(moves.c.claim_id.in_(part), moves.c.kind.in_(CONVICTING))
+    convicted = {bytes(claim_id): extra["rule"] for claim_id, extra in connection.execute(endings) if "rule" in extra}
     freed = sa.select(releases.c.claim_id).where(releases.c.claim_id.in_(part))
     released = {bytes(one) for one in connection.execute(freed).scalars()}
 

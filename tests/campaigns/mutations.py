@@ -21,7 +21,7 @@ STATE = "rollup/game/dispute.py"
 CLOCK = "rollup/game/clock.py"
 LEDGER = "rollup/game/ledger.py"
 STOPPING = "rollup/game/stopping.py"
-STRATEGY = "challenger/play/strategy.py"
+ACCUSATION = "challenger/play/accusation.py"
 INSIDE = "challenger/play/inside.py"
 GAMES = "challenger/state/games.py"
 SOURCES = "contracts/src/"
@@ -61,7 +61,7 @@ MUTANTS = (
     Mutant(
         1,
         "the challenger goes to the rightmost difference",
-        STRATEGY,
+        ACCUSATION,
         "if left_node != own.node(left):",
         "if right_node == own.node(right):",
         world("consistent-True-a part-Rule.PART"),
@@ -118,7 +118,7 @@ MUTANTS = (
         1,
         "a game is read from whichever block a machine is at",
         GAMES,
-        "info = self.client.game(game, book.head)",
+        "info = self.client.game(game, l1.head)",
         "info = self.client.game(game)",
         ENDPOINT + "test_one_late_answer_about_a_game_is_not_kept[stateOf]",
     ),
@@ -126,8 +126,8 @@ MUTANTS = (
         1,
         "an opening that is mined again at its old height is no news",
         GAMES,
-        "book.preimages.noted[known.node]",
-        "book.preimages.blocks.get(known.node)",
+        "l1.preimages.noted[known.node]",
+        "l1.preimages.blocks.get(known.node)",
         ENDPOINT + "test_an_opening_that_is_mined_again_at_its_old_height_is_news",
     ),
     Mutant(

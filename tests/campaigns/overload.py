@@ -184,23 +184,23 @@ def overload(load: Load) -> Outcome:
     watcher.hold(PROGRAM)
     chain.slow = {client.account}
     at_once = 0
-    liar.book.read(liar_client)
+    liar.l1.read(liar_client)
     for _ in range(400 * (2 + count // max(1, most))):
         if not watcher.poll():
             chain.advance(BLOCK)
         while liar.poll():
             pass
-        mine = [game for claim in watcher.book.games for game in watcher.book.games_of(claim, client.account)]
-        at_once = max(at_once, sum(game.claim_id not in watcher.book.convicted for game in mine))
-        if all(claim_id in watcher.book.convicted for _, claim_id, _ in lies):
+        mine = [game for claim in watcher.l1.disputed for game in watcher.l1.games_of(claim, client.account)]
+        at_once = max(at_once, sum(game.claim_id not in watcher.l1.convicted for game in mine))
+        if all(claim_id in watcher.l1.convicted for _, claim_id, _ in lies):
             break
-        over = [claim_id for _, claim_id, _ in lies if watcher.book.seconds_left(claim_id) < 0]
+        over = [claim_id for _, claim_id, _ in lies if watcher.l1.seconds_left(claim_id) < 0]
         if len(over) == count and not mine:
             break
     watcher.poll()
     events = [logged.event for logged in client.events(network.deployer.first, chain.height())]
-    convicted = sum(claim_id in watcher.book.convicted for _, claim_id, _ in lies)
-    statuses = [network.deployer.status(one.claim, watcher.book.inclusion(claim_id)) for one, claim_id, _ in lies]
+    convicted = sum(claim_id in watcher.l1.convicted for _, claim_id, _ in lies)
+    statuses = [network.deployer.status(one.claim, watcher.l1.inclusion(claim_id)) for one, claim_id, _ in lies]
     lost = sum(isinstance(event, ChallengeLost) for event in events)
     lost += client.locked(client.account) // network.parameters.challenge_bond
     gas = sum(watcher.costs.gas(claim_id) for _, claim_id, _ in lies)

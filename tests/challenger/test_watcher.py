@@ -350,7 +350,7 @@ def test_an_account_that_cannot_pay_a_bond_is_told(network: Network, told: Told)
 
 def test_a_watcher_that_runs_for_long_forgets_what_is_settled(network: Network, told: Told) -> None:
     watcher, client = watch(network, told, Manner(remember=NOW))
-    watcher.book.follow(client, SHALLOW)
+    watcher.l1.follow(client, SHALLOW)
     sizes = []
     for lap in range(2):
         for seed in range(2):
@@ -360,10 +360,10 @@ def test_a_watcher_that_runs_for_long_forgets_what_is_settled(network: Network, 
         network.chain.advance(TERMS.window + 1)
         network.chain.mine(SHALLOW + 2)
         watcher.poll()
-        book = watcher.book
-        facts = (book.claims, book.batches, book.posted_at, book.games, book.over, book.trace_roots, book.convicted)
+        l1 = watcher.l1
+        facts = (l1.claims, l1.batches, l1.posted_at, l1.board.games, l1.board.roots, l1.convicted)
         notes = (watcher.checked, watcher.costs.receipts, watcher.troubles, watcher._reporter._told)
-        sizes.append([len(one) for one in (*facts, *notes, book.released, book.journal.entries)])
+        sizes.append([len(one) for one in (*facts, *notes, l1.released, l1.journal.entries)])
         network.claims.clear()
     assert sizes == [[0] * 13] * 2
     assert client.locked(client.account) == 0
@@ -371,7 +371,7 @@ def test_a_watcher_that_runs_for_long_forgets_what_is_settled(network: Network, 
 
 def test_a_bond_that_is_still_to_be_reclaimed_keeps_its_claim_in_mind(network: Network, told: Told) -> None:
     watcher, client = watch(network, told, Manner(remember=NOW))
-    watcher.book.follow(client, SHALLOW)
+    watcher.l1.follow(client, SHALLOW)
     claimed = false_claim(network, Behaviour.WITHHOLDS)
     network.round()
     other = Network.watch(network, "faster")[0]
@@ -414,8 +414,8 @@ def test_a_dispute_goes_on_with_a_trace_that_was_dropped_and_made_again(network:
         if watcher.checked[claimed.claim_id].finding.trace is not None:
             watcher.checked._drop_trace(claimed.claim_id)
     assert network.status(claimed) is ClaimStatus.INVALID
-    claimed.defender.book.read(claimed.client)
-    assert claimed.defender.book.convicted[claimed.claim_id].rule is Rule.STEP
+    claimed.defender.l1.read(claimed.client)
+    assert claimed.defender.l1.convicted[claimed.claim_id].rule is Rule.STEP
 
 
 def test_a_claim_that_a_reorganisation_took_back_is_no_finding(network: Network, told: Told) -> None:
@@ -423,7 +423,7 @@ def test_a_claim_that_a_reorganisation_took_back_is_no_finding(network: Network,
     claimed = false_claim(network, Behaviour.PUBLISHES)
     watcher.poll()
     assert watcher.false_claims() == [claimed.claim_id]
-    watcher.book.journal.rewind(network.chain.height() - 1)
+    watcher.l1.journal.rewind(network.chain.height() - 1)
     watcher.poll()
     assert watcher.false_claims() == [] and watcher.troubles == {}
 
@@ -440,7 +440,7 @@ def test_games_that_others_opened_are_told_only_for_models_that_are_held(network
     challenged(network, claimed, "mallory")
     other.poll()
     assert told.kinds() == [Kind.DISPUTE_OPENED]
-    assert isinstance(other.book.games[claimed.claim_id][1], Challenged)
+    assert isinstance(other.l1.opened(claimed.claim_id)[1], Challenged)
 
 
 # Floods and outages
@@ -465,7 +465,7 @@ def test_a_flood_of_false_claims_is_played_with_one_transaction_a_block(network:
         made.append([receipt.call for receipt in moves])
         assert len({receipt.transaction for receipt in moves}) == 1
     assert made == [["challenge"] * 5, ["prove"] * 5]
-    assert set(watcher.book.convicted) == set(claims)
+    assert set(watcher.l1.convicted) == set(claims)
     # What came with several moves, and what each of them cost, adds up.
     spent = network.chain.nonce(client.account)
     assert spent == 3, "bonds were paid in once, then each round was one transaction"
@@ -551,7 +551,7 @@ def test_a_claim_whose_move_is_refused_keeps_no_other_from_its_own(
     monkeypatch.setattr(calls, "challenge", challenging)
     for _ in range(4):
         watcher.poll()
-    assert set(watcher.book.convicted) == set(others)
+    assert set(watcher.l1.convicted) == set(others)
     assert [(alert.kind, alert.claim_id) for alert in told.about(Kind.TROUBLE)] == [(Kind.TROUBLE, stuck)]
 
 
@@ -586,11 +586,11 @@ def test_a_watcher_that_begins_late_forgets_what_is_settled_while_it_reads(
         network.chain.advance(TERMS.window + 1)
         network.chain.mine(SHALLOW)
     watcher, client = watch(network, told, Manner(remember=NOW))
-    watcher.book.follow(client, SHALLOW)
+    watcher.l1.follow(client, SHALLOW)
     network.chain._log_blocks, network.chain._log_pages = 8, 1000
     known: list[int] = []
-    forget = watcher.book.forget
-    monkeypatch.setattr(watcher.book, "forget", lambda *args: known.append(len(watcher.book.claims)) or forget(*args))
+    forget = watcher.l1.forget
+    monkeypatch.setattr(watcher.l1, "forget", lambda *args: known.append(len(watcher.l1.claims)) or forget(*args))
     watcher.poll()
     assert len(known) > 5 and max(known) <= 3
-    assert watcher.book.head == network.chain.head()
+    assert watcher.l1.head == network.chain.head()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from challenger.checkers.budget import Budget
 from challenger.checkers.notes import Notes
 from challenger.checkers.pool import Pool
-from challenger.play.strategy import ROOT_BYTES
+from challenger.play.known import ROOT_BYTES
 from challenger.publications.library import Wanted
 from challenger.publications.remote import RemoteTraces
 from challenger.reports.webhook import Webhook

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import get_args
@@ -20,6 +21,7 @@ from rollup.game.moves import (
     Commit,
     Commitment,
     Move,
+    MoveKind,
     Node,
     Place,
     Prove,
@@ -46,6 +48,11 @@ def begun(trace_root: Root) -> Dispute:
 
 def instant(time: int, block: int) -> Instant:
     return Instant(Timestamp(time), block)
+
+
+def test_every_move_has_a_name_of_its_own_which_is_its_class_in_snake_case() -> None:
+    names = [re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower() for kind in get_args(Move)]
+    assert sorted(names) == sorted(MoveKind)
 
 
 def test_every_move_has_a_row_in_the_table() -> None:

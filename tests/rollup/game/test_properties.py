@@ -20,18 +20,24 @@ from hypothesis.stateful import (
 )
 
 from challenger.play import strategy
-from challenger.play.inside import AnswerWith, Elements, Inside, NarrowTo, SettleAt
-from challenger.play.strategy import (
-    Collect,
-    CommitTo,
-    DescendTo,
-    GiveTraceRoot,
-    GoDown,
-    OpenGame,
-    OpenLeaf,
-    OpenNode,
-    ProveAt,
+from challenger.play.accusation import Accusation
+from challenger.play.actions import (
+    Action,
+    ToChallenge,
+    ToCommit,
+    ToDescend,
+    ToNarrow,
+    ToPartials,
+    ToProve,
+    ToReveal,
+    ToRevealLeaf,
+    ToSelect,
+    ToSettle,
+    ToSetTraceRoot,
+    ToTimeout,
 )
+from challenger.play.inside import Elements, Inside
+from challenger.play.known import KnownTrace, Preimages, RevealedTrace
 from rollup.claim import NO_ROOT, Address
 from rollup.errors import CommitmentError
 from rollup.form.ops import Monoid
@@ -89,12 +95,12 @@ class Player:
     me: Address
     salt: bytes = b"salt" * 8
 
-    def view(self, dispute: Dispute, now: Instant, number: int) -> strategy.View:
+    def view(self, dispute: Dispute, now: Instant, number: int) -> strategy.SeenGame:
         game = dispute.games[number]
         node = dispute.node_of(game)
         opening = dispute.opening_of(game)
         place = game.commitment.place.position if game.commitment else None
-        return strategy.View(
+        return strategy.SeenGame(
             game.position,
             Root(bytes(32)) if isinstance(node, Asked) else node,
             dispute.turn(game),
@@ -105,37 +111,37 @@ class Player:
             Inside(node.question, opening.results if opening else None) if isinstance(node, Asked) else None,
         )
 
-    def move(self, dispute: Dispute, action: strategy.Action, number: int, truth: World) -> Move:
+    def move(self, dispute: Dispute, action: Action, number: int, truth: World) -> Move:
         def at() -> At:
             return At(number, dispute.trace_root, dispute.node_of(dispute.games[number]))
 
         match action:
-            case OpenGame(place):
+            case ToChallenge(place):
                 named = None if place is None else Commitment(dispute.trace_root, Place(place, self.salt))
                 return Challenge(self.me, named)
-            case CommitTo(place):
+            case ToCommit(place):
                 return Commit(self.me, at(), Commitment(dispute.trace_root, Place(place, self.salt)))
-            case GoDown(position, child, siblings):
+            case ToSelect(position, child, siblings):
                 return Select(self.me, at(), position, child, siblings)
-            case ProveAt(accusation):
+            case ToProve(accusation):
                 verdict = truth.verdict(accusation.position, accusation.rule)
                 return Prove(self.me, at(), Place(accusation.position, self.salt), accusation.rule, verdict)
-            case DescendTo(accusation):
+            case ToDescend(accusation):
                 named_place = Place(accusation.position, self.salt)
                 return Descend(self.me, at(), named_place, accusation.detail, truth.monoid, toy.PARTS)
-            case NarrowTo(question, results, child):
+            case ToNarrow(question, results, child):
                 return Narrow(self.me, at(), question, results, child)
-            case SettleAt(question, results, which):
+            case ToSettle(question, results, which):
                 return Settle(self.me, at(), question, results, which, truth.settled(question, results, which))
-            case GiveTraceRoot(root):
+            case ToSetTraceRoot(root):
                 return SetTraceRoot(self.me, root)
-            case OpenNode(children):
+            case ToReveal(children):
                 return Reveal(self.me, children)
-            case OpenLeaf(data):
+            case ToRevealLeaf(data):
                 return RevealLeaf(self.me, data)
-            case AnswerWith(question, results):
+            case ToPartials(question, results):
                 return Partials(self.me, dispute.trace_root, question, results)
-            case Collect():
+            case ToTimeout():
                 return Timeout(self.me, (number,))
 
 
@@ -198,7 +204,7 @@ class World(RuleBasedStateMachine):
         if preopened:
             # Another claim with the same trace was disputed before: its root counts as opened, long ago.
             self.dispute = replace(self.dispute, opened={(self.trace.root, arity): Opening(Timestamp(5), SYBILS[0])})
-        self.preimages = strategy.Preimages()
+        self.preimages = Preimages()
         self.preimages.add_children([self.trace.node(Gindex((1 << arity) | j)) for j in range(1 << arity)])
         self.publishes = publishes
         self.read = self.dispute.clock.reading(self.now.time)
@@ -252,8 +258,8 @@ class World(RuleBasedStateMachine):
         gained = after.ledger.wealth(winner) - before.ledger.wealth(winner)
         assert gained == self.dispute.parameters.reward
 
-    def theirs(self) -> strategy.Trace:
-        revealed = strategy.Revealed(self.preimages, self.dispute.trace_root, self.dispute.depth)
+    def theirs(self) -> KnownTrace:
+        revealed = RevealedTrace(self.preimages, self.dispute.trace_root, self.dispute.depth)
         return self.trace if self.publishes else revealed
 
     def act_honest_challenger(self) -> None:
@@ -298,15 +304,13 @@ class World(RuleBasedStateMachine):
         self.next_block(seconds)
 
     @rule(who=st.sampled_from(SYBILS), place=st.sampled_from(toy.all_accusations()), hidden=st.booleans())
-    def a_sybil_challenges(self, who: Address, place: strategy.Accusation, hidden: bool) -> None:
+    def a_sybil_challenges(self, who: Address, place: Accusation, hidden: bool) -> None:
         named = Commitment(self.dispute.trace_root, Place(place.position, b"copy" * 8)) if hidden else None
         self.try_move(Challenge(who, named))
 
     @precondition(lambda self: self.dispute.games)
     @rule(data=st.data(), who=st.sampled_from(SYBILS), accusation=st.sampled_from(toy.all_accusations()))
-    def a_sybil_proves_or_copies_a_proof(
-        self, data: st.DataObject, who: Address, accusation: strategy.Accusation
-    ) -> None:
+    def a_sybil_proves_or_copies_a_proof(self, data: st.DataObject, who: Address, accusation: Accusation) -> None:
         number = data.draw(st.sampled_from(range(len(self.dispute.games))))
         game = self.dispute.games[number]
         place = Place(accusation.position, data.draw(st.sampled_from([b"copy" * 8, b"salt" * 8])))
