@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from challenger.play.defending import DefenderPlayer
 from challenger.play.inside import Elements
 from challenger.play.known import KnownTrace
-from challenger.play.player import DefenderPlayer
 from challenger.play.reductions import Reductions
 from challenger.play.trace import LazyTrace, SharedTraces, values_of
 from challenger.sending.bundle import NEVER, SHARE, Bundle, Due, Outbox
 from challenger.sending.costs import Costs
 from challenger.state.l1_state import L1State
 from challenger.troubles import noting
-from challenger.watch.guard import ANY_AGE, Guard
+from challenger.watch.guard import ANY_AGE, LagGuard
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId
 from rollup.form.program import Program
@@ -61,7 +61,7 @@ class Upheld:
 class _Claimant:
     """One account's rounds, whatever it knows of its claims. ``share``: of a block's gas, what a transaction of it takes."""
 
-    def __init__(self, client: L1Client, first: int, guard: Guard = ANY_AGE, share: float = SHARE) -> None:
+    def __init__(self, client: L1Client, first: int, guard: LagGuard = ANY_AGE, share: float = SHARE) -> None:
         self.l1 = L1State(first)
         self.troubles: dict[ClaimId, Exception] = {}
         self.lag: str | None = None
@@ -207,7 +207,7 @@ class Upholder(_Claimant):
         first: int = 0,
         kept: int = 8,
         remember: Duration | None = None,
-        guard: Guard = ANY_AGE,
+        guard: LagGuard = ANY_AGE,
         share: float = SHARE,
     ) -> None:
         super().__init__(client, first, guard, share)

@@ -21,8 +21,8 @@ from challenger.play.trace import TraceStore
 from challenger.publications.library import Library, Wanted
 from challenger.reports import meter
 from challenger.reports.alerts import Sink, to_all, to_log, to_metric
-from challenger.watch.modes import Mode
-from challenger.watch.watcher import Manner, Watcher
+from challenger.watch.modes import Manner, WatchMode
+from challenger.watch.watcher import Watcher
 from prover.executor import Executor
 from rollup.form.program import Program
 from rollup.l1.client import L1Client
@@ -125,7 +125,7 @@ class WatcherService:
         self._measure()
         if moves or self.watcher.backlog:
             self.rounds.wake()
-        elif self.watcher.manner.mode >= Mode.CHALLENGE and self.watcher.lag is None:
+        elif self.watcher.manner.mode >= WatchMode.CHALLENGE and self.watcher.lag is None:
             self._top_up()
 
     def _measure(self) -> None:

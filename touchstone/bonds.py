@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from challenger.defender import RELEASES
-from challenger.play.player import batched
+from challenger.sending.bundle import batched
 from challenger.state.l1_state import L1State
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId

@@ -9,12 +9,12 @@ from rollup.game.clock import Clocks
 from rollup.game.dispute import Conviction, Dispute, Game, Instant, Opening
 from rollup.game.endings import won
 from rollup.game.moves import (
-    At,
     Challenge,
     Commit,
     Commitment,
+    GameAt,
+    HiddenPlace,
     Node,
-    Place,
     Prove,
     Reveal,
     RevealLeaf,
@@ -143,7 +143,7 @@ def arrived(dispute: Dispute, number: int, now: Instant) -> Dispute:
     return replace(dispute, first={**dispute.first, place: number})
 
 
-def require_reached(dispute: Dispute, at: At, place: Place, now: Instant, standing: bool = False) -> None:
+def require_reached(dispute: Dispute, at: GameAt, place: HiddenPlace, now: Instant, standing: bool = False) -> None:
     """The game has stood on the place, or was committed to it, since an earlier block: nobody can come to the place of a
     pending proof in front of it. ``standing``: standing there is enough, since when does not matter.
     """

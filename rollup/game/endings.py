@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rollup.claim import Address
 from rollup.game.clock import Side
-from rollup.game.dispute import Conviction, Dispute, Game, Instant, Status
+from rollup.game.dispute import Conviction, Dispute, Game, GameStatus, Instant
 from rollup.game.moves import Reclaim, Rule, Timeout
 from rollup.game.refusal import Reason, Refusal
 from rollup.types import Timestamp
@@ -30,7 +30,7 @@ def _convict(dispute: Dispute, conviction: Conviction, payments: list[tuple[Addr
     game = dispute.games[number]
     ledger = dispute.ledger.release_challenge(game.challenger, dispute.parameters.challenge_bond)
     ledger = ledger.forfeit(dispute.claimant, dispute.parameters.claim_bond, payments)
-    won = dispute.with_game(number, replace(game, status=Status.WON))
+    won = dispute.with_game(number, replace(game, status=GameStatus.WON))
     return replace(won, ledger=ledger, conviction=conviction)
 
 
@@ -63,7 +63,7 @@ def _lose(dispute: Dispute, number: int, collector: Address) -> Dispute:
         payments.append((who, min(terms.move_fee, rest)))
         rest -= payments[-1][1]
     ledger = dispute.ledger.forfeit(game.challenger, terms.challenge_bond, payments)
-    return replace(dispute.with_game(number, replace(game, status=Status.LOST)), ledger=ledger)
+    return replace(dispute.with_game(number, replace(game, status=GameStatus.LOST)), ledger=ledger)
 
 
 def timeout(dispute: Dispute, move: Timeout, now: Instant) -> Dispute:
@@ -91,9 +91,9 @@ def reclaim(dispute: Dispute, move: Reclaim, now: Instant) -> Dispute:
         if dispute.conviction is None or not 0 <= number < len(dispute.games):
             continue
         game = dispute.games[number]
-        if game.status is Status.OPEN:
+        if game.status is GameStatus.OPEN:
             ledger = dispute.ledger.release_challenge(game.challenger, dispute.parameters.challenge_bond)
-            dispute = replace(dispute, ledger=ledger).with_game(number, replace(game, status=Status.RECLAIMED))
+            dispute = replace(dispute, ledger=ledger).with_game(number, replace(game, status=GameStatus.RECLAIMED))
     if dispute is before:
         raise Refusal(
             Reason.NOTHING_TO_RECLAIM, f"no other game's conviction ended games {list(move.games)}; play them on"

@@ -16,10 +16,10 @@ from rollup.game import effects, elements, endings
 from rollup.game.clock import Side
 from rollup.game.dispute import Dispute, Game, Instant
 from rollup.game.moves import (
-    At,
     Challenge,
     Commit,
     Descend,
+    GameAt,
     Move,
     Narrow,
     OfOneGame,
@@ -105,7 +105,7 @@ def _guard(dispute: Dispute, row: Transition, move: Move, now: Instant) -> None:
         _require_mover(dispute, row, game, move, now)
 
 
-def _live_game(dispute: Dispute, at: At) -> Game:
+def _live_game(dispute: Dispute, at: GameAt) -> Game:
     """The game that a move names; raises Refusal unless it is live and stands where the move says."""
     if not 0 <= at.game < len(dispute.games):
         raise Refusal(Reason.GAME_OVER, f"the claim has no game {at.game}, it has {len(dispute.games)}; open one")

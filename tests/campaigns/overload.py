@@ -18,9 +18,10 @@ from web3.types import TxReceipt
 
 from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour, Defender
-from challenger.play.player import longest
+from challenger.play.challenging import longest
 from challenger.sending.pace import Pace
-from challenger.watch.watcher import Manner, Watcher
+from challenger.watch.modes import Manner
+from challenger.watch.watcher import Watcher
 from rollup.claim import Address, Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
 from rollup.form.encoding import TracePolicy
 from rollup.game.clock import Side

@@ -28,8 +28,8 @@ from challenger.checkers.worker import SPARE_SECONDS, bound_time
 from challenger.defender import Behaviour
 from challenger.play.trace import ValueTrace
 from challenger.reports.alerts import Kind
-from challenger.watch.modes import Mode
-from challenger.watch.watcher import Manner, Watcher
+from challenger.watch.modes import Manner, WatchMode
+from challenger.watch.watcher import Watcher
 from rollup.audit import audit
 from rollup.claim import NO_ROOT, Address, Claim, ClaimId, input_root, output_root
 from rollup.errors import ClaimError, EncodingError
@@ -473,12 +473,12 @@ def test_a_watcher_that_only_watches_needs_no_trace() -> None:
     network, told = Network(PROGRAM), Told()
     lie = lie_in_op(4, 0, True)(network, Behaviour.PUBLISHES)
     with pool_of(processes=1) as pool:
-        manner = Manner(Mode.WATCH)
+        manner = Manner(WatchMode.WATCH)
         watcher = Watcher(network.client("watcher"), None, admit=network.admit, manner=manner, alert=told, checks=pool)
         watcher.hold(network.program)
         assert [checked.finding.honest for checked in watcher.check()] == [False]
         watcher.poll()
-        assert watcher._ordered == set() and watcher.false_claims() == [lie.claim_id]
+        assert watcher._checking.ordered == set() and watcher.false_claims() == [lie.claim_id]
 
 
 def test_what_a_worker_expects_to_go_wrong_is_told_as_it_is() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from challenger.defender import Behaviour, Upholder
 from challenger.play.known import KnownTrace
-from challenger.watch.guard import Guard
+from challenger.watch.guard import LagGuard
 from rollup.claim import arrays
 from rollup.errors import ChainError
 from rollup.form.encoding import TracePolicy
@@ -168,7 +168,7 @@ def test_nothing_is_answered_or_released_while_the_node_lags(network: Network) -
     """A claimant that acts on an old state sends what is refused, or answers where nobody asks any more."""
     late = [0.0]
     client = network.client("honest")
-    guard = Guard(60, lambda: network.chain.now() + late[0])
+    guard = LagGuard(60, lambda: network.chain.now() + late[0])
     one = Upholder(client, lambda model_id: network.program, Deriving(), guard=guard)
     final, attacked = silent(network, 1), silent(network, 2)
     attack(network, attacked)

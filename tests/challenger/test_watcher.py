@@ -13,8 +13,8 @@ from challenger.defender import Behaviour
 from challenger.play.trace import ValueTrace
 from challenger.reports.alerts import Alert, Kind, Severity
 from challenger.watch.findings import Checked, Findings
-from challenger.watch.modes import Mode
-from challenger.watch.watcher import Manner, Watcher
+from challenger.watch.modes import Manner, WatchMode
+from challenger.watch.watcher import Watcher
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId
 from rollup.errors import ChainError, Reverted, ServiceError
@@ -87,15 +87,15 @@ def challenged(network: Network, claimed: Claimed, name: str = "eve") -> L1Clien
 
 
 def test_modes_are_ordered_and_named() -> None:
-    assert Mode.WATCH < Mode.DEFEND < Mode.CHALLENGE
-    assert [Mode.parse(mode.name.lower()) for mode in Mode] == list(Mode)
+    assert WatchMode.WATCH < WatchMode.DEFEND < WatchMode.CHALLENGE
+    assert [WatchMode.parse(mode.name.lower()) for mode in WatchMode] == list(WatchMode)
     with pytest.raises(ServiceError, match="choose one of watch, defend, challenge"):
-        Mode.parse("attack")
+        WatchMode.parse("attack")
 
 
-@pytest.mark.parametrize("mode", [Mode.WATCH, Mode.DEFEND])
+@pytest.mark.parametrize("mode", [WatchMode.WATCH, WatchMode.DEFEND])
 def test_below_the_mode_challenge_a_false_claim_is_told_and_not_disputed(
-    network: Network, told: Told, mode: Mode
+    network: Network, told: Told, mode: WatchMode
 ) -> None:
     watcher, client = watch(network, told, Manner(mode))
     claimed = false_claim(network, Behaviour.PUBLISHES)
@@ -111,7 +111,7 @@ def test_whoever_only_watches_needs_no_account(network: Network, told: Told) -> 
     reader = network.deployer.using(None)
     with pytest.raises(ChainError, match="in mode challenge sends transactions; give it an account"):
         Watcher(reader, None, Reference, network.admit)
-    watcher = Watcher(reader, None, Reference, network.admit, manner=Manner(Mode.WATCH), alert=told)
+    watcher = Watcher(reader, None, Reference, network.admit, manner=Manner(WatchMode.WATCH), alert=told)
     watcher.hold(network.program)
     false_claim(network, Behaviour.PUBLISHES)
     assert watcher.poll() == [] and told.kinds() == [Kind.FALSE_CLAIM]
@@ -119,7 +119,7 @@ def test_whoever_only_watches_needs_no_account(network: Network, told: Told) -> 
 
 
 def test_a_right_claim_whose_claimant_is_silent_is_defended_in_its_place(network: Network, told: Told) -> None:
-    watcher, client = watch(network, told, Manner(Mode.DEFEND))
+    watcher, client = watch(network, told, Manner(WatchMode.DEFEND))
     claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
     watcher.poll()
     eve = challenged(network, claimed)
@@ -141,7 +141,7 @@ def test_a_right_claim_whose_claimant_is_silent_is_defended_in_its_place(network
 def test_a_silent_claimant_is_helped_through_a_whole_game(policy: TracePolicy, told: Told) -> None:
     """Somebody insists on a difference and walks down to a leaf: the helper opens every node in the claimant's place."""
     network = Network(PROGRAMS[policy])
-    watcher, _ = watch(network, told, Manner(Mode.DEFEND))
+    watcher, _ = watch(network, told, Manner(WatchMode.DEFEND))
     claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
     right = Published(network.program, RIGHT)
     eve = challenged(network, claimed)
@@ -163,7 +163,7 @@ def test_a_silent_claimant_is_helped_through_a_whole_game(policy: TracePolicy, t
 
 
 def test_a_false_claim_whose_claimant_is_silent_is_not_defended(network: Network, told: Told) -> None:
-    watcher, _ = watch(network, told, Manner(Mode.DEFEND))
+    watcher, _ = watch(network, told, Manner(WatchMode.DEFEND))
     claimed = false_claim(network, Behaviour.SILENT)
     challenged(network, claimed)
     network.chain.advance(TERMS.clock // 2 + 10)
@@ -172,7 +172,7 @@ def test_a_false_claim_whose_claimant_is_silent_is_not_defended(network: Network
 
 def test_a_right_output_under_a_false_trace_root_is_not_defended(told: Told) -> None:
     network = Network(PROGRAMS[TracePolicy.ON_DISPUTE])
-    watcher, _ = watch(network, told, Manner(Mode.DEFEND))
+    watcher, _ = watch(network, told, Manner(WatchMode.DEFEND))
     claimed = network.claim("odd", INPUTS, behaviour=Behaviour.SILENT)
     challenged(network, claimed)
     claimed.client.set_trace_root(claimed.claim_id, Published(network.program, RIGHT, (4, 24)).root)
@@ -419,7 +419,7 @@ def test_a_dispute_goes_on_with_a_trace_that_was_dropped_and_made_again(network:
 
 
 def test_a_claim_that_a_reorganisation_took_back_is_no_finding(network: Network, told: Told) -> None:
-    watcher, _ = watch(network, told, Manner(Mode.WATCH))
+    watcher, _ = watch(network, told, Manner(WatchMode.WATCH))
     claimed = false_claim(network, Behaviour.PUBLISHES)
     watcher.poll()
     assert watcher.false_claims() == [claimed.claim_id]
@@ -429,7 +429,9 @@ def test_a_claim_that_a_reorganisation_took_back_is_no_finding(network: Network,
 
 
 def test_games_that_others_opened_are_told_only_for_models_that_are_held(network: Network, told: Told) -> None:
-    other = Watcher(network.client("watcher"), None, Reference, network.admit, manner=Manner(Mode.WATCH), alert=told)
+    other = Watcher(
+        network.client("watcher"), None, Reference, network.admit, manner=Manner(WatchMode.WATCH), alert=told
+    )
     other.coming = lambda model_id: True
     claimed = network.claim("honest", INPUTS)
     other.poll()
@@ -498,7 +500,7 @@ def test_a_flood_of_games_about_right_claims_is_looked_at_in_turns(
     network: Network, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("challenger.watch.watcher.HELPED", 2)
-    watcher, client = watch(network, told, Manner(Mode.DEFEND))
+    watcher, client = watch(network, told, Manner(WatchMode.DEFEND))
     first = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
     second = network.claim("honest", toy_inputs(1), behaviour=Behaviour.SILENT)
     for number in range(5):

@@ -7,7 +7,7 @@ import pytest
 from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour
 from challenger.play.accusation import accuse, leftmost_difference
-from challenger.play.player import layout_of
+from challenger.play.reading import layout_of
 from challenger.play.witnesses import witness
 from challenger.watch.watcher import Watcher
 from rollup.claim import NO_ROOT

@@ -12,7 +12,7 @@ import numpy as np
 from challenger.checkers.re_execute import Machine, ReExecute
 from challenger.defender import Behaviour, Defender
 from challenger.play.known import KnownTrace
-from challenger.play.player import theirs
+from challenger.play.reading import theirs
 from challenger.play.trace import LazyTrace, SharedTraces
 from challenger.reports.verdict import verdict
 from challenger.watch.watcher import Watcher

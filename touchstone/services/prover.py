@@ -12,7 +12,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from challenger.defender import Upholder
-from challenger.watch.guard import Guard
+from challenger.watch.guard import LagGuard
 from prover.service.app import prover_app
 from prover.service.archive import Archive, Source
 from prover.service.clock import ChainClock
@@ -87,7 +87,7 @@ class Prover:
             lambda program, inputs: self.archive.of(program.id, inputs).tree,
             client.first,
             remember=REMEMBER,
-            guard=Guard(options.max_lag, wall),
+            guard=LagGuard(options.max_lag, wall),
         )
         self.treasury = Treasury(client, options.deposit)
         folder = options.programs or self._scratch

@@ -11,19 +11,19 @@ import pytest
 
 from rollup.claim import NO_ROOT, Address
 from rollup.game.clock import Clocks, Side
-from rollup.game.dispute import Dispute, Instant, Opening, Status
+from rollup.game.dispute import Dispute, GameStatus, Instant, Opening
 from rollup.game.endings import compensation
 from rollup.game.game import TRANSITIONS, play
 from rollup.game.ledger import Ledger
 from rollup.game.moves import (
-    At,
     Challenge,
     Commit,
     Commitment,
+    GameAt,
+    HiddenPlace,
     Move,
     MoveKind,
     Node,
-    Place,
     Prove,
     Reveal,
     Rule,
@@ -38,7 +38,7 @@ from tests.rollup.game import toy
 CLAIMANT, ALICE, BOB = (Address("0x" + byte * 20) for byte in ("c1", "a1", "b0"))
 TERMS = Parameters(Duration(100), Duration(40), Duration(5), Duration(60), 1, 1000, 500, 300, 10, 20)
 Openings = dict[tuple[Node, int], Opening]
-PLACE = Place(Gindex((1 << toy.TRACE_DEPTH) | 3), b"s" * 32)
+PLACE = HiddenPlace(Gindex((1 << toy.TRACE_DEPTH) | 3), b"s" * 32)
 
 
 def begun(trace_root: Root) -> Dispute:
@@ -62,13 +62,13 @@ def test_every_move_has_a_row_in_the_table() -> None:
 def test_a_commitment_counts_from_the_next_block_on() -> None:
     root = toy.right_trace().root
     dispute = play(begun(root), Challenge(ALICE, Commitment(root, PLACE)), instant(101, 7))
-    proof = Prove(ALICE, At(0, root, root), PLACE, Rule.STEP, True)
+    proof = Prove(ALICE, GameAt(0, root, root), PLACE, Rule.STEP, True)
     with pytest.raises(Refusal) as refused:
         play(dispute, proof, instant(101, 7))
     assert refused.value.reason is Reason.PLACE_NOT_REACHED
     won = play(dispute, proof, instant(102, 8))
-    assert won.games[0].status is Status.WON
-    again = play(dispute, Commit(ALICE, At(0, root, root), Commitment(root, PLACE)), instant(102, 8))
+    assert won.games[0].status is GameStatus.WON
+    again = play(dispute, Commit(ALICE, GameAt(0, root, root), Commitment(root, PLACE)), instant(102, 8))
     with pytest.raises(Refusal):
         play(again, proof, instant(102, 8))
 
@@ -114,7 +114,7 @@ def test_a_node_opened_long_before_a_game_hands_it_to_the_challenger_at_once() -
         play(dispute, Timeout(ALICE, (0,)), instant(150, 2))
     assert refused.value.reason is Reason.NOTHING_TO_COLLECT
     lost = play(dispute, Timeout(ALICE, (0,)), instant(151, 2))
-    assert lost.games[0].status is Status.LOST
+    assert lost.games[0].status is GameStatus.LOST
 
 
 def test_a_node_opened_with_other_levels_is_not_opened_here() -> None:

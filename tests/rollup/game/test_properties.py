@@ -41,20 +41,20 @@ from challenger.play.known import KnownTrace, Preimages, RevealedTrace
 from rollup.claim import NO_ROOT, Address
 from rollup.errors import CommitmentError
 from rollup.form.ops import Monoid
-from rollup.game.dispute import Dispute, Instant, Opening, Status
+from rollup.game.dispute import Dispute, GameStatus, Instant, Opening
 from rollup.game.endings import release
 from rollup.game.game import multicall, play
 from rollup.game.ledger import Ledger
 from rollup.game.moves import (
-    At,
     Challenge,
     Commit,
     Commitment,
     Descend,
+    GameAt,
+    HiddenPlace,
     Move,
     Narrow,
     Partials,
-    Place,
     Prove,
     Reclaim,
     Reveal,
@@ -90,7 +90,7 @@ SURVIVED: Counter[str] = Counter()
 
 @dataclass
 class Player:
-    """Carries the pure strategy's actions into the pure game: what challenger.play.player does on L1."""
+    """Carries the pure strategy's actions into the pure game: what players do on L1."""
 
     me: Address
     salt: bytes = b"salt" * 8
@@ -112,22 +112,22 @@ class Player:
         )
 
     def move(self, dispute: Dispute, action: Action, number: int, truth: World) -> Move:
-        def at() -> At:
-            return At(number, dispute.trace_root, dispute.node_of(dispute.games[number]))
+        def at() -> GameAt:
+            return GameAt(number, dispute.trace_root, dispute.node_of(dispute.games[number]))
 
         match action:
             case ToChallenge(place):
-                named = None if place is None else Commitment(dispute.trace_root, Place(place, self.salt))
+                named = None if place is None else Commitment(dispute.trace_root, HiddenPlace(place, self.salt))
                 return Challenge(self.me, named)
             case ToCommit(place):
-                return Commit(self.me, at(), Commitment(dispute.trace_root, Place(place, self.salt)))
+                return Commit(self.me, at(), Commitment(dispute.trace_root, HiddenPlace(place, self.salt)))
             case ToSelect(position, child, siblings):
                 return Select(self.me, at(), position, child, siblings)
             case ToProve(accusation):
                 verdict = truth.verdict(accusation.position, accusation.rule)
-                return Prove(self.me, at(), Place(accusation.position, self.salt), accusation.rule, verdict)
+                return Prove(self.me, at(), HiddenPlace(accusation.position, self.salt), accusation.rule, verdict)
             case ToDescend(accusation):
-                named_place = Place(accusation.position, self.salt)
+                named_place = HiddenPlace(accusation.position, self.salt)
                 return Descend(self.me, at(), named_place, accusation.detail, truth.monoid, toy.PARTS)
             case ToNarrow(question, results, child):
                 return Narrow(self.me, at(), question, results, child)
@@ -305,7 +305,7 @@ class World(RuleBasedStateMachine):
 
     @rule(who=st.sampled_from(SYBILS), place=st.sampled_from(toy.all_accusations()), hidden=st.booleans())
     def a_sybil_challenges(self, who: Address, place: Accusation, hidden: bool) -> None:
-        named = Commitment(self.dispute.trace_root, Place(place.position, b"copy" * 8)) if hidden else None
+        named = Commitment(self.dispute.trace_root, HiddenPlace(place.position, b"copy" * 8)) if hidden else None
         self.try_move(Challenge(who, named))
 
     @precondition(lambda self: self.dispute.games)
@@ -313,12 +313,12 @@ class World(RuleBasedStateMachine):
     def a_sybil_proves_or_copies_a_proof(self, data: st.DataObject, who: Address, accusation: Accusation) -> None:
         number = data.draw(st.sampled_from(range(len(self.dispute.games))))
         game = self.dispute.games[number]
-        place = Place(accusation.position, data.draw(st.sampled_from([b"copy" * 8, b"salt" * 8])))
+        place = HiddenPlace(accusation.position, data.draw(st.sampled_from([b"copy" * 8, b"salt" * 8])))
         before = self.dispute
         named = Commitment(self.dispute.trace_root, place)
         stood = game.position == accusation.position or game.commitment == named
         stood = stood and game.committed_in < self.now.block
-        at = At(number, self.dispute.trace_root, self.dispute.node_of(game))
+        at = GameAt(number, self.dispute.trace_root, self.dispute.node_of(game))
         verdict = self.verdict(accusation.position, accusation.rule)
         if self.try_move(Prove(who, at, place, accusation.rule, verdict)):
             assert game.challenger == who and stood and before.trace_root == self.trace.root
@@ -334,7 +334,7 @@ class World(RuleBasedStateMachine):
             return
         path: list[Root] = list(branch(self.trace, position))[:levels]
         child = self.trace.node(position)
-        at = At(number, self.dispute.trace_root, self.dispute.node_of(game))
+        at = GameAt(number, self.dispute.trace_root, self.dispute.node_of(game))
         self.try_move(Select(who, at, position, child, tuple(path)))
 
     def questions(self) -> list[Question]:
@@ -353,8 +353,8 @@ class World(RuleBasedStateMachine):
     )
     def a_sybil_descends(self, data: st.DataObject, who: Address, leaf: int, element: int, salt: bytes) -> None:
         number = data.draw(st.sampled_from(range(len(self.dispute.games))))
-        place = Place(Gindex(1 << toy.TRACE_DEPTH | leaf), salt)
-        at = At(number, self.dispute.trace_root, self.dispute.node_of(self.dispute.games[number]))
+        place = HiddenPlace(Gindex(1 << toy.TRACE_DEPTH | leaf), salt)
+        at = GameAt(number, self.dispute.trace_root, self.dispute.node_of(self.dispute.games[number]))
         if leaf in DIVIDED:
             self.try_move(Descend(who, at, place, element, self.monoid, toy.PARTS))
 
@@ -368,7 +368,7 @@ class World(RuleBasedStateMachine):
             question = game.node.question
         opening = self.dispute.opened.get((Asked(self.dispute.trace_root, question), 0))
         results = opening.results if opening else (Partial(0),) * question.children
-        at = At(number, self.dispute.trace_root, self.dispute.node_of(game))
+        at = GameAt(number, self.dispute.trace_root, self.dispute.node_of(game))
         self.try_move(Narrow(who, at, question, results, child))
         which = None if child < 0 else child
         if self.try_move(Settle(who, at, question, results, which, self.settled(question, results, which))):
@@ -408,8 +408,8 @@ class World(RuleBasedStateMachine):
         """A multicall is its moves one after the other; a stale one spoils nothing."""
         number = data.draw(st.sampled_from(range(len(self.dispute.games))))
         node = self.dispute.node_of(self.dispute.games[number])
-        at = At(number, self.dispute.trace_root, node)
-        place = Place(Gindex(1 << toy.TRACE_DEPTH | 2), b"copy" * 8)
+        at = GameAt(number, self.dispute.trace_root, node)
+        place = HiddenPlace(Gindex(1 << toy.TRACE_DEPTH | 2), b"copy" * 8)
         moves: list[Move] = [
             Commit(who, at, Commitment(self.dispute.trace_root, place)),
             Prove(who, at, place, Rule.STEP, self.verdict(place.position, Rule.STEP)),
@@ -432,7 +432,7 @@ class World(RuleBasedStateMachine):
         if self.try_move(Timeout(who, (number,))):
             assert before.expired(before.games[number], self.now.time) is not None and invalid is None
         if self.try_move(Reclaim(who, (number,))):
-            assert invalid is not None and before.games[number].status is Status.OPEN
+            assert invalid is not None and before.games[number].status is GameStatus.OPEN
 
     @rule()
     def the_claimant_challenges_itself(self) -> None:
@@ -446,7 +446,7 @@ class World(RuleBasedStateMachine):
             return
         ledger, terms = self.dispute.ledger, self.dispute.parameters
         assert ledger.balanced
-        at_stake = sum(game.status is Status.OPEN for game in self.dispute.games) * terms.challenge_bond
+        at_stake = sum(game.status is GameStatus.OPEN for game in self.dispute.games) * terms.challenge_bond
         claim = 0 if self.dispute.conviction or self.dispute.released else terms.claim_bond
         assert sum(ledger.locked.values()) == at_stake + claim
 
@@ -486,7 +486,7 @@ class World(RuleBasedStateMachine):
         if hasattr(self, "dispute") and self.false:
             assert not self.dispute.is_final(self.now.time)
             mine = [game for game in self.dispute.games if game.challenger == HONEST]
-            assert self.dispute.conviction is not None or mine[0].status is Status.OPEN
+            assert self.dispute.conviction is not None or mine[0].status is GameStatus.OPEN
 
     def teardown(self) -> None:
         """Everybody who is honest plays on until nothing moves: what must hold at the end, holds."""
@@ -512,7 +512,7 @@ class World(RuleBasedStateMachine):
         assert self.dispute.ledger.balance(CLAIMANT) == FUNDS, "the claim's bond is free again, whole"
         assert self.dispute.ledger.earnings(CLAIMANT) >= FUNDS - lost
         for number, game in enumerate(self.dispute.games):
-            assert game.status is Status.LOST, f"game {number} against an honest claim ended {game.status}"
+            assert game.status is GameStatus.LOST, f"game {number} against an honest claim ended {game.status}"
 
 
 @pytest.mark.parametrize(
