@@ -55,10 +55,6 @@ class Checking:
     def __post_init__(self) -> None:
         self.checked = Findings(self.checks.trace_bytes)
 
-    @property
-    def mode(self) -> WatchMode:
-        return self.manner.mode
-
     def take(self, held: Held) -> None:
         """Check a program's claims, those already posted included."""
         program = held.program
@@ -113,7 +109,7 @@ class Checking:
             mine = self.plays(claim_id)
             settled = claim_id in self.l1.convicted
             in_time = not settled and self.l1.seconds_left(claim_id) >= 0
-            disputed = not settled and self.mode >= WatchMode.DEFEND and bool(self.l1.games_of(claim_id))
+            disputed = not settled and self.manner.mode >= WatchMode.DEFEND and bool(self.l1.games_of(claim_id))
             if mine or ((in_time or disputed) and self.l1.block_of(claim_id) <= final):
                 failed = claim_id in self.troubles or self.checks.failures(claim_id) > 0
                 yield failed, not mine, not disputed, claim_id
@@ -128,7 +124,7 @@ class Checking:
 
     def plays(self, claim_id: ClaimId) -> bool:
         """Whether this account has a game about the claim that it must play, or reclaim its bond from."""
-        return self.mode >= WatchMode.CHALLENGE and bool(self.l1.games_of(claim_id, self.account))
+        return self.manner.mode >= WatchMode.CHALLENGE and bool(self.l1.games_of(claim_id, self.account))
 
     def some(self) -> bool:
         """Order the checks for which there is room; whether some were left that did not fail before."""

@@ -28,7 +28,7 @@ from rollup.l1.events import (
     Selected,
     TraceRootSet,
 )
-from rollup.l1.records import GameRecord, MoveRecord, Outcome, Said, about_claim, bytes_of, hex_of, opening
+from rollup.l1.records import GameRecord, MoveRecord, Outcome, Said, about_claim, bytes_of, opening, told
 from rollup.types import Root
 
 
@@ -69,6 +69,7 @@ class Board:
         """Drop all that is known of a claim."""
         for game in self.about(claim_id):
             self._place(game.game_id, None)
+            self.changed.discard(game.game_id)
         self.roots.pop(claim_id, None)
 
     def note(self, event: Event, said: Said) -> list[MoveRecord]:
@@ -177,14 +178,14 @@ class Board:
                 # It names no game: it is said in every open one that stands on the node.
                 on = [self.games[game_id] for game_id in self._on.get(event.node, ())]
                 for game in sorted(on, key=lambda game: (game.claim_id, game.opened.counter)):
-                    yield from opening(game, event, said)
+                    if (move := opening(game, event, said)) is not None:
+                        yield move
 
     def _of_game(self, game: GameRecord, event: Committed | Selected | Descended | Narrowed, said: Said) -> MoveRecord:
         claim_id, game_id = game.claim_id, game.game_id
         match event:
-            case Committed(_, commitment):
-                extra = {"commitment": hex_of(commitment)}
-                return MoveRecord(claim_id, game_id, MoveKind.COMMIT, said, game.position, game.node, extra)
+            case Committed():
+                return MoveRecord(claim_id, game_id, MoveKind.COMMIT, said, game.position, game.node, told(event))
             case Selected(_, position, node):
                 return MoveRecord(claim_id, game_id, MoveKind.SELECT, said, position, node)
             case Descended(_, question):

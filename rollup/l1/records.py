@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -142,51 +142,45 @@ class MoveRecord:
 
 def about_claim(event: Challenged | TraceRootSet | Convicted | ChallengeLost | Reclaimed, said: Said) -> MoveRecord:
     match event:
-        case Challenged(claim_id, game_id, challenger, counter, trace_root, commitment):
-            extra = {
-                "challenger": challenger,
-                "counter": str(counter),
-                "trace_root": hex_of(trace_root),
-                "commitment": hex_of(commitment),
-            }
-            return MoveRecord(claim_id, game_id, MoveKind.CHALLENGE, said, ROOT, trace_root, extra)
+        case Challenged(claim_id, game_id, _, _, trace_root):
+            return MoveRecord(claim_id, game_id, MoveKind.CHALLENGE, said, ROOT, trace_root, told(event))
         case TraceRootSet(claim_id, trace_root):
             return MoveRecord(claim_id, None, MoveKind.SET_TRACE_ROOT, said, ROOT, trace_root)
-        case Convicted(claim_id, game_id, rule, place, trace_index, element, part, claimed, computed):
-            extra = {
-                "rule": rule.name.lower(),
-                "place": str(place),
-                "trace_index": str(trace_index),
-                "element": str(element),
-                "part": str(part),
-                "claimed": hex_of(claimed),
-                "computed": hex_of(computed),
-            }
+        case Convicted(claim_id, game_id, rule, place):
             kind = MoveKind.SETTLE if rule in SETTLES else MoveKind.PROVE
             kind = MoveKind.TIMEOUT if rule is Rule.TIMEOUT else kind
-            return MoveRecord(claim_id, game_id, kind, said, place, None, extra)
-        case ChallengeLost(claim_id, game_id, collector, paid_to_claimant):
-            extra = {"collector": collector, "paid_to_claimant": str(paid_to_claimant)}
-            return MoveRecord(claim_id, game_id, MoveKind.TIMEOUT, said, extra=extra)
+            return MoveRecord(claim_id, game_id, kind, said, place, None, told(event))
+        case ChallengeLost(claim_id, game_id):
+            return MoveRecord(claim_id, game_id, MoveKind.TIMEOUT, said, extra=told(event))
         case Reclaimed(claim_id, game_id):
             return MoveRecord(claim_id, game_id, MoveKind.RECLAIM, said)
 
 
-def opening(game: GameRecord, event: Revealed | LeafRevealed | Answered, said: Said) -> Iterator[MoveRecord]:
-    """An opening of the node that the game stands on."""
-    extra: dict[str, Any]
+def opening(game: GameRecord, event: Revealed | LeafRevealed | Answered, said: Said) -> MoveRecord | None:
+    """An opening of the node that the game stands on; None for an answer to what nobody asked."""
+    extra: Mapping[str, Any] = {}
     match event:
-        case Revealed(_, children):
-            kind, extra = MoveKind.REVEAL, {"children": [hex_of(child) for child in children]}
-        case LeafRevealed(_, data):
-            kind, extra = MoveKind.REVEAL_LEAF, {"bytes": len(data)}
+        case Revealed():
+            kind = MoveKind.REVEAL
+        case LeafRevealed():
+            kind = MoveKind.REVEAL_LEAF
         case Answered(_, _, results):
             if game.question is None:
-                return
+                return None
             found = decode_results(Monoid[str(game.question["monoid"]).upper()], results)
-            told = [{"value": str(one.value), "position": str(one.position)} for one in found]
-            kind, extra = MoveKind.PARTIALS, {"question": game.question, "results": told}
-    yield MoveRecord(game.claim_id, game.game_id, kind, said, game.position, game.node, extra)
+            given = [{"value": str(one.value), "position": str(one.position)} for one in found]
+            kind, extra = MoveKind.PARTIALS, {"question": game.question, "results": given}
+    return MoveRecord(game.claim_id, game.game_id, kind, said, game.position, game.node, extra)
+
+
+def told(event: Challenged | Committed | Convicted | ChallengeLost) -> dict[str, str]:
+    """What an event says beside its claim and game."""
+    found: dict[str, str] = {}
+    for name, value in vars(event).items():
+        if name not in ("claim_id", "game_id"):
+            shown = hex_of(value) if isinstance(value, bytes) else str(value)
+            found[name] = value.name.lower() if isinstance(value, Rule) else shown
+    return found
 
 
 def hex_of(data: bytes) -> str:

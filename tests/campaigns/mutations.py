@@ -14,6 +14,7 @@ FLOOD = "tests/rollup/game/test_flood.py::test_a_watcher_that_opens_one_game_a_s
 
 BUNDLE = "tests/challenger/test_bundle.py"
 
+GAME = "rollup/game/game.py"
 EFFECTS = "rollup/game/effects.py"
 ELEMENTS = "rollup/game/elements.py"
 ENDINGS = "rollup/game/endings.py"
@@ -210,6 +211,22 @@ MUTANTS = (
         "if (msg.sender != _disputes[claimId].claimant) revert NotClaimant(claimId);",
         "",
         contracts("silence_inside_an_element"),
+    ),
+    Mutant(
+        2,
+        "anybody answers inside an element in the claimant's place",
+        GAME,
+        "if row.who is Who.CLAIMANT and (",
+        "if row.who is None and (",
+        vector("silence_inside_an_element"),
+    ),
+    Mutant(
+        2,
+        "whose turn it is does not matter",
+        GAME,
+        "if row.turn is not None and dispute.turn(game) is not row.turn:",
+        "if row.turn is Side.DEFENDER:",
+        vector("refused_selections"),
     ),
     Mutant(
         2,

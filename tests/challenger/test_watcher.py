@@ -361,11 +361,12 @@ def test_a_watcher_that_runs_for_long_forgets_what_is_settled(network: Network, 
         network.chain.mine(SHALLOW + 2)
         watcher.poll()
         l1 = watcher.l1
-        facts = (l1.claims, l1.batches, l1.posted_at, l1.board.games, l1.board.roots, l1.convicted)
+        board = (l1.board.games, l1.board.roots, l1.board.changed, l1.board._about, l1.board._on)
+        facts = (l1.claims, l1.batches, l1.posted_at, l1.convicted, *board)
         notes = (watcher.checked, watcher.costs.receipts, watcher.troubles, watcher._reporter._told)
         sizes.append([len(one) for one in (*facts, *notes, l1.released, l1.journal.entries)])
         network.claims.clear()
-    assert sizes == [[0] * 13] * 2
+    assert sizes == [[0] * 15] * 2
     assert client.locked(client.account) == 0
 
 
