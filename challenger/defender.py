@@ -8,16 +8,16 @@ from enum import Enum
 
 from cachetools import LRUCache
 
+from challenger.play.defending import DefenderPlayer
 from challenger.play.inside import Elements
-from challenger.play.player import DefenderPlayer
+from challenger.play.known import KnownTrace
 from challenger.play.reductions import Reductions
-from challenger.play.strategy import Trace
 from challenger.play.trace import LazyTrace, SharedTraces, values_of
 from challenger.sending.bundle import NEVER, SHARE, Bundle, Due, Outbox
 from challenger.sending.costs import Costs
-from challenger.state.book import Book
+from challenger.state.l1_state import L1State
 from challenger.troubles import noting
-from challenger.watch.guard import ANY_AGE, Guard
+from challenger.watch.guard import ANY_AGE, LagGuard
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId
 from rollup.form.program import Program
@@ -46,11 +46,11 @@ class Upheld:
     """A claim of one's own, with the trace that was claimed (which a liar has as well)."""
 
     program: Program
-    trace: Trace
+    trace: KnownTrace
     said: Elements | None = None
     """What it says inside elements, if that is not what follows from the trace."""
 
-    def own(self) -> Trace:
+    def own(self) -> KnownTrace:
         """The trace, where it is asked for."""
         return self.trace
 
@@ -62,8 +62,8 @@ class Upheld:
 class _Claimant:
     """One account's rounds, whatever it knows of its claims. ``share``: of a block's gas, what a transaction of it takes."""
 
-    def __init__(self, client: L1Client, first: int, guard: Guard = ANY_AGE, share: float = SHARE) -> None:
-        self.book = Book(first)
+    def __init__(self, client: L1Client, first: int, guard: LagGuard = ANY_AGE, share: float = SHARE) -> None:
+        self.l1 = L1State(first)
         self.troubles: dict[ClaimId, Exception] = {}
         self.lag: str | None = None
         """Why the last round did nothing: the node lags."""
@@ -93,7 +93,7 @@ class _Claimant:
         done: list[Receipt] = []
         with self._client.anchored():
             self._read()
-            self.lag = self._guard.lag(self._client.chain, self.book.head)
+            self.lag = self._guard.lag(self._client.chain, self.l1.head)
             if self.lag is None:
                 upheld = dict(self._upheld())
                 bundle = self._outbox.bundle()
@@ -107,7 +107,7 @@ class _Claimant:
         return done
 
     def _read(self) -> None:
-        for _ in self.book.pages(self._client):
+        for _ in self.l1.pages(self._client):
             self._forget()
 
     def _forget(self) -> None:
@@ -116,13 +116,13 @@ class _Claimant:
     def _clear(self) -> None:
         """Forget what went wrong about claims that need nothing any more."""
         for claim_id in list(self.troubles):
-            known = claim_id in self.book.claims
-            if not known or not (self.book.games_of(claim_id) or self.book.may_be_final(claim_id)):
+            known = claim_id in self.l1.claims
+            if not known or not (self.l1.games_of(claim_id) or self.l1.may_be_final(claim_id)):
                 del self.troubles[claim_id]
 
     def _answer(self, upheld: dict[ClaimId, Upheld], bundle: Bundle) -> None:
-        asked = [game for claim_id in upheld for game in self.book.games_of(claim_id)]
-        games = self._in_turn(self._player.games.look(self.book, asked))
+        asked = [game for claim_id in upheld for game in self.l1.games_of(claim_id)]
+        games = self._in_turn(self._player.games.look(self.l1, asked))
         by_claim: dict[ClaimId, list[tuple[Challenged, GameInfo]]] = {}
         # What ended the last round comes last in this one; else the claim with the shortest clock comes first.
         for opened, game in sorted(games, key=lambda one: (one[0].claim_id in self.troubles, _slack(one[1]))):
@@ -132,7 +132,7 @@ class _Claimant:
                 break
             one = upheld[claim_id]
             with noting(self.troubles, claim_id):
-                bundle.add(self._player.due(self.book, one.program, claim_id, one.own, of_claim, one.elements))
+                bundle.add(self._player.due(self.l1, one.program, claim_id, one.own, of_claim, one.elements))
 
     def _in_turn(self, games: list[tuple[Challenged, GameInfo]]) -> list[tuple[Challenged, GameInfo]]:
         """Those games that are answered now."""
@@ -144,9 +144,9 @@ class _Claimant:
         for claim_id in upheld:
             if len(final) == RELEASES:
                 break
-            if self.book.may_be_final(claim_id):
+            if self.l1.may_be_final(claim_id):
                 with noting(self.troubles, claim_id):
-                    claim, inclusion = self.book.claims[claim_id].claim, self.book.inclusion(claim_id)
+                    claim, inclusion = self.l1.claims[claim_id].claim, self.l1.inclusion(claim_id)
                     if self._client.status(claim, inclusion) is ClaimStatus.FINAL:
                         final[claim_id] = (claim, inclusion)
         if final:
@@ -176,7 +176,7 @@ class Defender(_Claimant):
         self._traces = traces
         self._claims: dict[ClaimId, Upheld] = {}
 
-    def uphold(self, claim_id: ClaimId, program: Program, trace: Trace, said: Elements | None = None) -> None:
+    def uphold(self, claim_id: ClaimId, program: Program, trace: KnownTrace, said: Elements | None = None) -> None:
         """Defend this claim with this trace; a publishing claimant publishes it. What it says inside elements follows from
         the trace's values, or is ``said``.
         """
@@ -185,7 +185,7 @@ class Defender(_Claimant):
             self._traces.publish(claim_id, trace)
 
     def _upheld(self) -> Iterator[tuple[ClaimId, Upheld]]:
-        return ((claim_id, upheld) for claim_id, upheld in self._claims.items() if claim_id in self.book.claims)
+        return ((claim_id, upheld) for claim_id, upheld in self._claims.items() if claim_id in self.l1.claims)
 
     def _answers(self) -> bool:
         return self.behaviour is not Behaviour.SILENT
@@ -204,44 +204,44 @@ class Upholder(_Claimant):
         self,
         client: L1Client,
         program: Callable[[ModelId], Program | None],
-        trace_of: Callable[[Program, bytes], Trace],
+        trace_of: Callable[[Program, bytes], KnownTrace],
         first: int = 0,
         kept: int = 8,
         remember: Duration | None = None,
-        guard: Guard = ANY_AGE,
+        guard: LagGuard = ANY_AGE,
         share: float = SHARE,
     ) -> None:
         super().__init__(client, first, guard, share)
         self._program, self._trace_of, self._remember = program, trace_of, remember
-        self._traces: LRUCache[ClaimId, Trace] = LRUCache(kept)
+        self._traces: LRUCache[ClaimId, KnownTrace] = LRUCache(kept)
 
     def mine(self) -> list[ClaimId]:
         """This account's claims on L1, of those that are remembered."""
         account = self._client.account
-        return [claim_id for claim_id, posted in self.book.claims.items() if posted.claim.claimant == account]
+        return [claim_id for claim_id, posted in self.l1.claims.items() if posted.claim.claimant == account]
 
     def _forget(self) -> None:
         if self._remember is not None:
-            for claim_id in self.book.forget(self._remember, self._unsettled):
+            for claim_id in self.l1.forget(self._remember, self._unsettled):
                 for facts in (self._traces, self.troubles, self.costs.receipts):
                     facts.pop(claim_id, None)
 
     def _unsettled(self, claim_id: ClaimId) -> bool:
         """Whether a bond of this account is still to be freed."""
-        mine = self.book.claims[claim_id].claim.claimant == self._client.account
-        return mine and claim_id not in self.book.convicted and claim_id not in self.book.released
+        mine = self.l1.claims[claim_id].claim.claimant == self._client.account
+        return mine and claim_id not in self.l1.convicted and claim_id not in self.l1.released
 
     def _upheld(self) -> Iterator[tuple[ClaimId, Upheld]]:
         for claim_id in self.mine():
             if not self._unsettled(claim_id):
                 continue
-            program = self._program(self.book.claims[claim_id].claim.model_id)
+            program = self._program(self.l1.claims[claim_id].claim.model_id)
             if program is not None:
                 yield claim_id, Upheld(program, self._trace(claim_id, program))
 
-    def _trace(self, claim_id: ClaimId, program: Program) -> LazyTrace[Trace]:
-        def derive() -> Trace:
-            trace = self._traces.get(claim_id) or self._trace_of(program, self.book.data_of(claim_id)[0])
+    def _trace(self, claim_id: ClaimId, program: Program) -> LazyTrace[KnownTrace]:
+        def derive() -> KnownTrace:
+            trace = self._traces.get(claim_id) or self._trace_of(program, self.l1.data_of(claim_id)[0])
             self._traces[claim_id] = trace
             return trace
 

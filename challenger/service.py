@@ -21,8 +21,8 @@ from challenger.play.trace import TraceStore
 from challenger.publications.library import Library, Wanted
 from challenger.reports import meter
 from challenger.reports.alerts import Sink, to_all, to_log, to_metric
-from challenger.watch.modes import Mode
-from challenger.watch.watcher import Manner, Watcher
+from challenger.watch.modes import Manner, WatchMode
+from challenger.watch.watcher import Watcher
 from prover.executor import Executor
 from rollup.form.program import Program
 from rollup.l1.client import L1Client
@@ -125,18 +125,18 @@ class WatcherService:
         self._measure()
         if moves or self.watcher.backlog:
             self.rounds.wake()
-        elif self.watcher.manner.mode >= Mode.CHALLENGE and self.watcher.lag is None:
+        elif self.watcher.manner.mode >= WatchMode.CHALLENGE and self.watcher.lag is None:
             self._top_up()
 
     def _measure(self) -> None:
-        book, funds = self.watcher.book, self.watcher.funds()
-        if book.head is not None:
-            meter.HEAD.set(book.head.number)
-            meter.LAG.set(max(0.0, self._wall() - book.head.timestamp))
-        meter.CLAIMS.set(len(book.claims))
+        l1, funds = self.watcher.l1, self.watcher.funds()
+        if l1.head is not None:
+            meter.HEAD.set(l1.head.number)
+            meter.LAG.set(max(0.0, self._wall() - l1.head.timestamp))
+        meter.CLAIMS.set(len(l1.claims))
         if funds is not None:
             account = self._client.account
-            meter.GAMES.set(sum(len(book.games_of(claim_id, account)) for claim_id in book.games))
+            meter.GAMES.set(sum(len(l1.games_of(claim_id, account)) for claim_id in l1.disputed))
             for where, wei in (("free", funds.free), ("locked", funds.locked), ("chain", funds.on_chain)):
                 meter.BALANCE.labels(where).set(wei)
 

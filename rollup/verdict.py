@@ -13,6 +13,7 @@ from rollup.form.parts import partition
 from rollup.form.program import Program
 from rollup.game.moves import Rule
 from rollup.game.question import ARGUMENTS
+from rollup.l1.events import Convicted
 from rollup.machine.reference import unravel
 from rollup.types import LEAF_BYTES
 
@@ -22,21 +23,6 @@ ELEMENTS = frozenset({Rule.STEP, Rule.PART, Rule.EPILOGUE})
 """Rules about one element of an op's output."""
 
 SILENCE = "the claimant's clock ran out: nobody opened the node that the game stood on in the time that a game allows"
-
-
-@dataclass(frozen=True)
-class Conviction:
-    """What L1 says of one (its event ``Convicted``). ``claimed`` and ``computed``: sign-extended integers (step, padding, part,
-    epilogue; of an argument's part ``position << 64 | value``) or tensor roots (input, output). ``part``: number of the part of the
-    reduction, for the rule of that name."""
-
-    rule: Rule
-    place: int
-    trace_index: int
-    element: int
-    claimed: bytes
-    computed: bytes
-    part: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,12 +42,12 @@ class Spot:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A verdict. ``claimed`` and ``right``: integers, or roots as 0x hex, or of an argument's part value and position in words;
-    None where the rule compares nothing.
+class Explanation:
+    """A verdict in words. ``claimed`` and ``right``: integers, or roots as 0x hex, or of an argument's part value and position in words;
+    None where the rule compares nothing. An input is right as the claim says it, an output as the claim's own trace does.
     """
 
-    conviction: Conviction
+    convicted: Convicted
     spot: Spot
     claimed: int | str | None
     right: int | str | None
@@ -75,7 +61,7 @@ def scale_of(program: Program, descriptor: int) -> int:
     return found if isinstance(found, int) and abs(found) < 128 else 0
 
 
-def spot(program: Program, found: Conviction) -> Spot:
+def spot(program: Program, found: Convicted) -> Spot:
     """Where the conviction's place lies in the program's execution."""
     header, index = program.header, found.trace_index
     if index < len(header.inputs):
@@ -104,20 +90,21 @@ def number(value: int, scale: int) -> str:
     return f"{value} ({value * 2.0**-scale:.6g})" if scale else str(value)
 
 
-def explain(program: Program | None, found: Conviction) -> Finding:
+def explain(program: Program | None, found: Convicted) -> Explanation:
     """A conviction in words; without the program (nobody gave it here), as far as L1's numbers alone say."""
     if found.rule is Rule.TIMEOUT:
-        return Finding(found, Spot(""), None, None, SILENCE)
+        return Explanation(found, Spot(""), None, None, SILENCE)
     at = Spot(f"value {found.trace_index}") if program is None else spot(program, found)
     if found.rule in (Rule.INPUT, Rule.OUTPUT):
-        claimed, right = "0x" + found.claimed.hex(), "0x" + found.computed.hex()
-        return Finding(found, at, claimed, right, _of_roots(program, found, at))
+        in_trace, in_claim = "0x" + found.claimed.hex(), "0x" + found.computed.hex()
+        claimed, right = (in_trace, in_claim) if found.rule is Rule.INPUT else (in_claim, in_trace)
+        return Explanation(found, at, claimed, right, _of_roots(program, found, at))
     said, is_right = (int.from_bytes(word, "big", signed=True) for word in (found.claimed, found.computed))
     if found.rule is Rule.PADDING:
         # Of an op's padding L1 only says that it is not zero.
         what = f"the byte {said & 0xFF}" if said else "a byte other than zero"
         sentence = f"{at} was committed with {what} where nothing but zeros belongs, behind the tensor's last element"
-        return Finding(found, at, said & 0xFF if said else None, 0, sentence)
+        return Explanation(found, at, said & 0xFF if said else None, 0, sentence)
     place = f"element {list(at.coordinates)}" if at.coordinates else "the only element"
     if program is None:
         place = f"element {found.element} of the disputed kilobyte"
@@ -128,26 +115,26 @@ def explain(program: Program | None, found: Conviction) -> Finding:
             f"{at}: {place} is claimed as {number(said, at.scale)}; from what the claimant itself says the reduction gives, the "
             f"op's code makes {number(is_right, at.scale)}"
         )
-        return Finding(found, at, said, is_right, sentence)
+        return Explanation(found, at, said, is_right, sentence)
     sentence = f"{at}: {place} is claimed as {number(said, at.scale)} and is {number(is_right, at.scale)}"
-    return Finding(found, at, said, is_right, sentence)
+    return Explanation(found, at, said, is_right, sentence)
 
 
-def _of_part(program: Program | None, found: Conviction, at: Spot, place: str) -> Finding:
+def _of_part(program: Program | None, found: Convicted, at: Spot, place: str) -> Explanation:
     """Which part of an element's reduction was claimed as what."""
     words = found.claimed, found.computed
     said, right = (int.from_bytes(word, "big", signed=True) for word in words)
     if program is None:
         sentence = f"{at}: part {found.part} of the reduction of {place} is claimed as {said} and is {right}"
-        return Finding(found, at, said, right, sentence)
+        return Explanation(found, at, said, right, sentence)
     op = program.ops[program.locate(found.trace_index)[0]]
     what = (
         f"the {NOUNS[op.monoid]} over {box_of(op, found.part)} (part {found.part} of {partition(op).count}) of {place}"
     )
     if op.monoid not in ARGUMENTS:
-        return Finding(found, at, said, right, f"{at}: {what} is claimed as {said} and is {right}")
+        return Explanation(found, at, said, right, f"{at}: {what} is claimed as {said} and is {right}")
     theirs, ours = (_argument(op, word) for word in words)
-    return Finding(found, at, theirs, ours, f"{at}: {what} is claimed as {theirs} and is {ours}")
+    return Explanation(found, at, theirs, ours, f"{at}: {what} is claimed as {theirs} and is {ours}")
 
 
 NOUNS = {
@@ -173,7 +160,7 @@ def _argument(op: Op, word: bytes) -> str:
     return f"{value} at {at}"
 
 
-def _of_roots(program: Program | None, found: Conviction, at: Spot) -> str:
+def _of_roots(program: Program | None, found: Convicted, at: Spot) -> str:
     there, claim = found.claimed.hex()[:12], found.computed.hex()[:12]
     if found.rule is Rule.INPUT:
         return (

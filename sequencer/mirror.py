@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
+from dataclasses import replace
 
 from rollup.claim import Address, ClaimId
 from rollup.errors import ChainError
 from rollup.l1.client import L1Client
 from rollup.l1.events import Answered, Challenged, ClaimSkipped, LeafRevealed, Logged, Revealed
 from rollup.l1.follow import Follower, News
+from rollup.l1.records import MOVES, Said
 from rollup.types import Timestamp
-from sequencer.games import ABOUT_DISPUTES, Said
 from sequencer.states import Head
 from sequencer.store import Store
 
@@ -78,7 +79,7 @@ class Mirror:
         moves = [
             one
             for one in events
-            if isinstance(one.event, ABOUT_DISPUTES)
+            if isinstance(one.event, MOVES)
             and (playing or not isinstance(one.event, Revealed | LeafRevealed | Answered))
         ]
         skipped: dict[ClaimId, list[Logged]] = {}
@@ -94,5 +95,4 @@ class Mirror:
             raise ChainError(
                 f"transaction 0x{logged.transaction.hex()} left block {logged.block} while it was read; look again"
             )
-        sender = Address(receipt["from"])
-        return Said(at, logged.block, logged.index, logged.transaction, sender, int(receipt["gasUsed"]))
+        return replace(Said.of(logged), at=at, sender=Address(receipt["from"]), gas=int(receipt["gasUsed"]))

@@ -6,13 +6,14 @@ Times are seconds since the epoch as L1 counts them, unless a field says otherwi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from rollup.claim import Address, ClaimId, PostedClaim
 from rollup.form.program import Program
-from rollup.types import Gindex, ModelId, Root, Timestamp
+from rollup.l1.records import GameRecord, MoveRecord
+from rollup.types import ModelId, Root, Timestamp
 
 T = TypeVar("T")
 
@@ -131,61 +132,13 @@ class BatchRecord(BatchHead):
 
 
 @dataclass(frozen=True)
-class Game:
-    """One game about a claim: who plays it, where it stands, and whether it goes on.
-
-    ``trace_root``: what came with the claim, zero where it is set on dispute (as in ``Challenged``). ``node`` at ``position``
-    is where it stands. ``question``: inside an element, what is in question there, as JSON has it (``sequencer.games``); ``position`` is
-    then the leaf, and ``node`` the question's hash. ``ended``: None while it is open, else the kind of the move that ended it
-    (``convicted``: by this game or another one on the claim).
-    """
-
-    game_id: bytes
-    claim_id: ClaimId
-    challenger: Address
-    counter: int
-    trace_root: Root
-    commitment: bytes
-    position: Gindex
-    node: Root
-    opened_at: Timestamp
-    block: int
-    ended: str | None = None
-    question: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Move:
-    """One thing said in a dispute.
-
-    ``kind``: challenged, committed, trace_root_set, revealed, leaf_revealed, selected, descended, answered, narrowed, convicted,
-    challenge_lost, reclaimed. ``game_id`` None: it is about the claim as a whole. A reveal and an answer name no game: they count
-    for every open game that stood on their node. ``gas``: of the whole transaction, which may hold several moves. ``extra``: what
-    else the event says; byte strings as 0x hex, large numbers as decimal strings.
-    """
-
-    claim_id: ClaimId
-    game_id: bytes | None
-    kind: str
-    at: Timestamp
-    block: int
-    log_index: int
-    transaction: bytes
-    sender: Address
-    gas: int
-    position: Gindex | None = None
-    node: Root | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Dispute:
+class DisputeRecord:
     """All games and moves about one claim."""
 
     claim_id: ClaimId
     state: State
-    games: tuple[Game, ...]
-    moves: tuple[Move, ...]
+    games: tuple[GameRecord, ...]
+    moves: tuple[MoveRecord, ...]
 
 
 @dataclass(frozen=True)

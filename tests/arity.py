@@ -41,8 +41,8 @@ def dispute(arity: int) -> dict[str, object]:
         "liar", inputs, Published(network.program, values), outputs_of(network.program, values), Behaviour.WITHHOLDS
     )
     network.settle(200)
-    claimed.defender.book.read(claimed.client)
-    assert claimed.defender.book.convicted[claimed.claim_id].rule is Rule.STEP
+    claimed.defender.l1.read(claimed.client)
+    assert claimed.defender.l1.convicted[claimed.claim_id].rule is Rule.STEP
     attack, defence = watcher.costs, claimed.defender.costs
     receipts = [receipt for side in (attack, defence) for receipt in side.of(claimed.claim_id)]
     dearer: dict[str, int] = {}

@@ -16,14 +16,16 @@ import numpy as np
 
 from prover import lower
 from rollup.audit.gas import gas_bound
+from rollup.claim import ClaimId
 from rollup.form.encoding import encode_op
 from rollup.form.ops import Access, Constant, Instr, Op, Opcode
 from rollup.form.program import Program
 from rollup.game.moves import Rule
 from rollup.generated import settle
+from rollup.l1.events import Convicted
 from rollup.machine.reference import run
-from rollup.types import LEAF_BYTES, DType
-from rollup.verdict import Conviction, explain
+from rollup.types import LEAF_BYTES, DType, Gindex
+from rollup.verdict import explain
 from tests.lockstep.evm import Execution, Prover
 
 PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
@@ -146,7 +148,8 @@ def stages(program: Program) -> Iterator[tuple[str, list[str]]]:
 
     place = (1 << header.trace_depth + header.tensor_depth) + disputed.leaf
     claim, right = (number.to_bytes(32, "big", signed=True) for number in (claimed, computed))
-    conviction = Conviction(Rule.STEP, place, VALUE, ELEMENT, claim, right)
+    game = bytes(32)
+    conviction = Convicted(ClaimId(game), game, Rule.STEP, Gindex(place), VALUE, ELEMENT, 0, claim, right)
     yield "The verdict", [explain(program, conviction).sentence]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from challenger.defender import RELEASES
-from challenger.play.player import batched
-from challenger.state.book import Book
+from challenger.sending.bundle import batched
+from challenger.state.l1_state import L1State
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId
 from rollup.l1.client import ClaimStatus, L1Client
@@ -27,22 +27,22 @@ class Bonds:
     @classmethod
     def of(cls, client: L1Client) -> Bonds:
         """The account's claims, from the deployment's events; raises ChainError if they can't be read."""
-        book, found = Book(client.first), cls()
-        book.read(client)
+        l1, found = L1State(client.first), cls()
+        l1.read(client)
         left: list[int] = []
-        for claim_id, posted in book.claims.items():
-            ended = claim_id in book.convicted or claim_id in book.released
+        for claim_id, posted in l1.claims.items():
+            ended = claim_id in l1.convicted or claim_id in l1.released
             if posted.claim.claimant != client.account or ended:
                 continue
-            if book.may_be_final(claim_id):
-                inclusion = book.inclusion(claim_id)
+            if l1.may_be_final(claim_id):
+                inclusion = l1.inclusion(claim_id)
                 if client.status(posted.claim, inclusion) is ClaimStatus.FINAL:
                     found.final[claim_id] = posted.claim, inclusion
-            elif book.games_of(claim_id):
+            elif l1.games_of(claim_id):
                 found.disputed.append(claim_id)
             else:
                 found.waiting.append(claim_id)
-                left.append(book.seconds_left(claim_id) + 1)
+                left.append(l1.seconds_left(claim_id) + 1)
         found.seconds = min(left, default=0)
         return found
 

@@ -4,54 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from challenger.checkers.re_execute import Machine, ReExecute
+from challenger.play.known import FirstOf, RevealedTrace
 from challenger.play.proof import shown
-from challenger.play.strategy import FirstOf, Revealed
 from challenger.reports.verdict import Verdict, verdict
-from challenger.state.book import Book
+from challenger.state.l1_state import L1State
 from rollup.claim import ClaimId
 from rollup.errors import ClaimError
 from rollup.form.program import Program
-from rollup.game.moves import Rule
-from rollup.l1.account.signing import question_node
+from rollup.game.moves import MoveKind, Rule
 from rollup.l1.client import L1Client
-from rollup.l1.events import (
-    Answered,
-    Challenged,
-    ChallengeLost,
-    Committed,
-    Convicted,
-    Descended,
-    LeafRevealed,
-    Logged,
-    Narrowed,
-    Reclaimed,
-    Selected,
-    TraceRootSet,
-)
-from rollup.l1.events import Revealed as NodeRevealed
-from rollup.types import Root
-from rollup.verdict import Conviction, Finding, explain
+from rollup.l1.events import Convicted
+from rollup.l1.games import Board
+from rollup.l1.records import GameRecord, MoveRecord, Said
+from rollup.verdict import Explanation, explain
 from rollup.wire import Json, hex_of
-from sequencer.games import question_json
-
-KINDS = {
-    Challenged: "challenge",
-    Committed: "commit",
-    TraceRootSet: "trace_root",
-    NodeRevealed: "reveal",
-    LeafRevealed: "reveal_leaf",
-    Selected: "select",
-    Descended: "descend",
-    Answered: "partials",
-    Narrowed: "narrow",
-    Convicted: "prove",
-    ChallengeLost: "lost",
-    Reclaimed: "reclaimed",
-}
-"""The public API's names of moves."""
 
 
 @dataclass
@@ -60,31 +28,34 @@ class Chronicle:
 
     client: L1Client
     machine: Callable[[Program], Machine]
-    book: Book
-    logged: list[Logged] = field(default_factory=list)
+    l1: L1State
+    board: Board = field(default_factory=Board)
+    moves: list[MoveRecord] = field(default_factory=list)
 
     @classmethod
     def read(cls, client: L1Client, machine: Callable[[Program], Machine], first: int) -> Chronicle:
         """``first``: the deployment's block, or one before it. Raises ChainError."""
-        book = Book(first)
-        return cls(client, machine, book, book.read(client))
+        found = cls(client, machine, L1State(first))
+        for logged in found.l1.read(client):
+            found.moves += found.board.note(logged.event, Said.of(logged))
+        return found
 
     def disputed(self) -> list[ClaimId]:
         """Every claim that was ever challenged, newest first."""
-        return list(reversed(self.book.games))
+        return list(reversed(list(self.board.disputed)))
 
     def summary(self, claim_id: ClaimId) -> Json:
         """A dispute without its moves; raises ClaimError for a claim that nobody challenged."""
-        posted = self.book.claims.get(claim_id)
-        if posted is None or claim_id not in self.book.games:
+        posted, games = self.l1.claims.get(claim_id), self.board.about(claim_id)
+        if posted is None or not games:
             raise ClaimError(f"nobody has challenged claim 0x{claim_id.hex()} on this chain; check the id")
-        state = self.client.status(posted.claim, self.book.inclusion(claim_id))
+        state = self.client.status(posted.claim, self.l1.inclusion(claim_id))
         return {
             "claim_id": hex_of(claim_id),
             "model_id": hex_of(posted.claim.model_id),
             "claimant": posted.claim.claimant,
             "state": state.name.lower(),
-            "games": [self._game(opened) for opened in self.book.games[claim_id]],
+            "games": [self._game(game) for game in games],
         }
 
     def dispute(self, claim_id: ClaimId, program: Program | None = None) -> Json:
@@ -93,103 +64,67 @@ class Chronicle:
         Raises ClaimError, also for a program of another model.
         """
         found = self.summary(claim_id)
-        for game, opened in zip(found["games"], self.book.games[claim_id], strict=True):
-            game["moves"] = [self._move(logged) for logged in self._of(opened)]
-        convicted = self.book.convicted.get(claim_id)
+        for view, game in zip(found["games"], self.board.about(claim_id), strict=True):
+            view["moves"] = [_move(move) for move in self._of(game)]
+        convicted = self.l1.convicted.get(claim_id)
         found["verdict"] = None if convicted is None else self._verdict(claim_id, convicted, program)
         return found
 
-    def _game(self, opened: Challenged) -> Json:
-        now = self.client.game(opened)
-        ends = [logged.event for logged in self._of(opened) if isinstance(logged.event, Convicted | ChallengeLost)]
-        ended = "ended"
-        if ends:
-            ended = "convicted" if isinstance(ends[0], Convicted) else "lost"
+    def _game(self, game: GameRecord) -> Json:
+        now = self.client.game(game.opened)
         return {
-            "game_id": hex_of(opened.game_id),
-            "challenger": opened.challenger,
-            "counter": opened.counter,
-            "state": "open" if now.live else ended,
+            "game_id": hex_of(game.game_id),
+            "challenger": game.opened.challenger,
+            "counter": game.opened.counter,
+            "state": "open" if game.ended is None else game.ended.value,
             "turn": now.turn.value if now.turn else None,
             "position": str(now.position) if now.live else None,
-            "question": self._asked(opened) if now.live else None,
+            "question": game.question if now.live else None,
             "clocks": now.clocks and {"defender": now.clocks.defender, "challenger": now.clocks.challenger},
         }
 
-    def _of(self, opened: Challenged) -> list[Logged]:
-        """The moves of a game: a reveal names none, and counts if the game stood on its node."""
-        root = self.book.trace_root(opened.claim_id)
-        nodes = {root}
-        found = []
-        for logged in self.logged:
-            event = logged.event
-            if isinstance(event, Selected) and event.game_id == opened.game_id:
-                nodes.add(event.node)
-            if isinstance(event, Descended | Narrowed) and event.game_id == opened.game_id:
-                nodes.add(Root(question_node(opened.claim_id, root, event.question)))
-            named = getattr(event, "game_id", None) == opened.game_id
-            given = isinstance(event, TraceRootSet) and event.claim_id == opened.claim_id
-            if named or given or (isinstance(event, NodeRevealed | LeafRevealed | Answered) and event.node in nodes):
-                found.append(logged)
-        return found
-
-    def _asked(self, opened: Challenged) -> Json | None:
-        """What is in question in a game that went inside an element."""
-        asked = [
-            logged.event.question
-            for logged in self.logged
-            if isinstance(logged.event, Descended | Narrowed) and logged.event.game_id == opened.game_id
-        ]
-        return question_json(asked[-1]) if asked else None
-
-    def _move(self, logged: Logged) -> Json:
-        event: Any = logged.event
-        place = getattr(event, "position", getattr(event, "place", None))
-        kind = KINDS[type(event)]
-        if isinstance(event, Convicted) and event.rule is Rule.TIMEOUT:
-            kind, place = "lost", None
-        if isinstance(event, Convicted) and event.rule in (Rule.PART, Rule.EPILOGUE):
-            kind = "settle"
-        asked = getattr(event, "question", None)
-        return {
-            "kind": kind,
-            "block": logged.block,
-            "transaction": hex_of(logged.transaction),
-            "position": str(asked.place) if asked is not None else None if place is None else str(place),
-            "question": None if asked is None else question_json(asked),
-        }
+    def _of(self, game: GameRecord) -> list[MoveRecord]:
+        """The moves of a game; a trace root is set for all games of its claim."""
+        return [move for move in self.moves if move.claim_id == game.claim_id and move.game_id in (None, game.game_id)]
 
     def _verdict(self, claim_id: ClaimId, event: Convicted, program: Program | None) -> Json:
-        model = self.book.claims[claim_id].claim.model_id
+        model = self.l1.claims[claim_id].claim.model_id
         if program is not None and program.id != model:
             raise ClaimError(f"the claim is about model 0x{model.hex()}, the program given is 0x{program.id.hex()}")
-        conviction = Conviction(
-            event.rule, event.place, event.trace_index, event.element, event.claimed, event.computed, event.part
-        )
-        words = explain(program, conviction)
-        found = _words(words)
+        found = _words(explain(program, event))
         if program is None or event.rule is Rule.TIMEOUT:
             return found
         return found | _numbers(self._recomputed(claim_id, event, program))
 
     def _recomputed(self, claim_id: ClaimId, event: Convicted, program: Program) -> Verdict:
-        inputs, outputs = self.book.data_of(claim_id)
+        inputs, outputs = self.l1.data_of(claim_id)
         own = ReExecute(program, self.machine(program)).trace(inputs)
-        root = self.book.trace_root(claim_id)
-        transaction = next(logged.transaction for logged in self.logged if logged.event == event)
-        revealed = Revealed(self.book.preimages, root, program.depth)
+        root = self.l1.trace_root(claim_id)
+        transaction = next(move.said.transaction for move in self.moves if move.convicted == event)
+        revealed = RevealedTrace(self.l1.preimages, root, program.depth)
         proof = shown(self.client, transaction, event, program.header, root)
         return verdict(program, event, own, FirstOf([revealed, proof]), outputs)
 
 
-def _words(found: Finding) -> Json:
+def _move(move: MoveRecord) -> Json:
+    place = None if move.kind is MoveKind.TIMEOUT else move.position
     return {
-        "rule": found.conviction.rule.name.lower(),
+        "kind": move.kind.value,
+        "block": move.said.block,
+        "transaction": hex_of(move.said.transaction),
+        "position": None if place is None else str(place),
+        "question": None if move.kind is MoveKind.PARTIALS else move.extra.get("question"),
+    }
+
+
+def _words(found: Explanation) -> Json:
+    return {
+        "rule": found.convicted.rule.name.lower(),
         "sentence": found.sentence,
-        "trace_index": found.conviction.trace_index,
+        "trace_index": found.convicted.trace_index,
         "op": found.spot.op or None,
         "source": found.spot.source,
-        "part": found.conviction.part if found.conviction.rule is Rule.PART else None,
+        "part": found.convicted.part if found.convicted.rule is Rule.PART else None,
         "coordinates": list(found.spot.coordinates),
         "claimed": _number(found.claimed),
         "right": _number(found.right),

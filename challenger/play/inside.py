@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from challenger.play.actions import ToNarrow, ToPartials, ToSettle
 from rollup.game.question import Partial, Question, accumulator, combine
 
 
@@ -29,35 +30,7 @@ class Inside:
     results: tuple[Partial, ...] | None = None
 
 
-@dataclass(frozen=True)
-class NarrowTo:
-    """Dispute a partial result that stands for several parts."""
-
-    question: Question
-    results: tuple[Partial, ...]
-    child: int
-
-
-@dataclass(frozen=True)
-class SettleAt:
-    """Prove that partial result ``child`` is not what its part reduces to; None: that the element is not what the op's code makes
-    of the accumulator.
-    """
-
-    question: Question
-    results: tuple[Partial, ...]
-    child: int | None
-
-
-@dataclass(frozen=True)
-class AnswerWith:
-    """Give the partial results below a question."""
-
-    question: Question
-    results: tuple[Partial, ...]
-
-
-def dispute(inside: Inside, own: Elements) -> NarrowTo | SettleAt | None:
+def dispute(inside: Inside, own: Elements) -> ToNarrow | ToSettle | None:
     """The challenger's next action once the question was answered; None while the answer is not known, or holds no fault."""
     question, given = inside.question, inside.results
     if given is None:
@@ -66,15 +39,15 @@ def dispute(inside: Inside, own: Elements) -> NarrowTo | SettleAt | None:
     if question.level == 0:
         said, found = (accumulator(question.monoid, combine(question.monoid, results)) for results in (given, right))
         if said == found:
-            return SettleAt(question, given, None)
+            return ToSettle(question, given, None)
     for child, (theirs, ours) in enumerate(zip(given, right, strict=False)):
         if theirs != ours:
             if question.asks_for_parts:
-                return SettleAt(question, given, child)
-            return NarrowTo(question, given, child)
+                return ToSettle(question, given, child)
+            return ToNarrow(question, given, child)
     return None
 
 
-def answer(inside: Inside, own: Elements) -> AnswerWith:
+def answer(inside: Inside, own: Elements) -> ToPartials:
     """The claimant's answer."""
-    return AnswerWith(inside.question, tuple(own.partials(inside.question)))
+    return ToPartials(inside.question, tuple(own.partials(inside.question)))

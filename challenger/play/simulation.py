@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from challenger.play.strategy import Accusation
+from challenger.play.accusation import Accusation
 from rollup.errors import ChainError, Refused, Reverted, TouchstoneError
 from rollup.form.program import Program
 from rollup.game.moves import Rule

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from challenger.play.strategy import Trace
+from challenger.play.known import KnownTrace
 from rollup.claim import ClaimId
 from rollup.errors import CommitmentError
 from rollup.form.program import Program, stored_bytes
@@ -60,10 +60,10 @@ class ValueTrace:
         return self._tree.state_root(index)
 
 
-T = TypeVar("T", bound=Trace)
+T = TypeVar("T", bound=KnownTrace)
 
 
-def values_of(trace: Trace) -> Sequence[np.ndarray]:
+def values_of(trace: KnownTrace) -> Sequence[np.ndarray]:
     """A trace's values, right or wrong; raises CommitmentError for a trace of which nothing but its nodes is known."""
     values: Sequence[np.ndarray] | None = getattr(trace, "values", None)
     if values is None:
@@ -96,7 +96,7 @@ class LazyTrace(Generic[T]):
 class TraceStore(Protocol):
     """Where claimants publish traces off chain. What it gives is never trusted, only used as far as it hashes to L1."""
 
-    def published(self, claim_id: ClaimId, trace_root: Root, depth: int) -> Trace | None:
+    def published(self, claim_id: ClaimId, trace_root: Root, depth: int) -> KnownTrace | None:
         """The claim's trace, or None if it is withheld.
 
         ``trace_root``: what stands on L1, zero while it is not set. ``depth``: levels from it down to the leaves.
@@ -108,10 +108,10 @@ class TraceStore(Protocol):
 class SharedTraces:
     """A store inside this process."""
 
-    traces: dict[ClaimId, Trace] = field(default_factory=dict)
+    traces: dict[ClaimId, KnownTrace] = field(default_factory=dict)
 
-    def publish(self, claim_id: ClaimId, trace: Trace) -> None:
+    def publish(self, claim_id: ClaimId, trace: KnownTrace) -> None:
         self.traces[claim_id] = trace
 
-    def published(self, claim_id: ClaimId, trace_root: Root, depth: int) -> Trace | None:
+    def published(self, claim_id: ClaimId, trace_root: Root, depth: int) -> KnownTrace | None:
         return self.traces.get(claim_id)

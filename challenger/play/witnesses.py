@@ -8,7 +8,9 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from challenger.play.strategy import Accusation, Layout, Trace, leftmost_difference
+from challenger.play.accusation import Accusation, leftmost_difference
+from challenger.play.known import KnownTrace
+from challenger.play.layout import TraceLayout
 from challenger.play.trace import ValueTrace
 from rollup.claim import output_types, tensor_roots
 from rollup.errors import CommitmentError
@@ -35,9 +37,9 @@ class _Passed:
 
 def witness(
     accusation: Accusation,
-    layout: Layout,
+    layout: TraceLayout,
     own: ValueTrace,
-    theirs: Trace,
+    theirs: KnownTrace,
     trace_root: Root,
     inputs: bytes,
     outputs: bytes,
@@ -72,9 +74,9 @@ def settling(
     question: Question,
     results: Sequence[Partial],
     child: int | None,
-    layout: Layout,
+    layout: TraceLayout,
     own: ValueTrace,
-    theirs: Trace,
+    theirs: KnownTrace,
     trace_root: Root,
 ) -> bytes:
     """What ``settle`` needs: of the part that partial result ``child`` stands for, or (None) of the op's code. Raises
@@ -87,7 +89,7 @@ def settling(
     return epilogue_witness(own.program, values, nodes, leaf, theirs.leaf_bytes(leaf), question.element, acc)
 
 
-def _disputed(layout: Layout, own: ValueTrace, theirs: Trace, trace_root: Root) -> Overlay:
+def _disputed(layout: TraceLayout, own: ValueTrace, theirs: KnownTrace, trace_root: Root) -> Overlay:
     """The nodes of the disputed trace, beside the way to the leftmost difference and everywhere that both traces agree."""
     if trace_root == own.root:
         return Overlay(own)

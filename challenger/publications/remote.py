@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
-from challenger.play.strategy import ROOT_BYTES, Trace
+from challenger.play.known import ROOT_BYTES, KnownTrace
 from rollup.claim import NO_ROOT, ClaimId
 from rollup.errors import ClientError, CommitmentError
 from rollup.game.position import ROOT, descendant, leaf_gindex
@@ -38,7 +38,7 @@ class Patience:
 
 
 @dataclass
-class TraceSource:
+class TraceServer:
     """One prover's address, until when it is left alone, and what it took since when."""
 
     url: str
@@ -118,11 +118,11 @@ class RemoteTraces:
         patience: Patience = Patience(),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.sources = [TraceSource(url.rstrip("/")) for url in urls]
+        self.sources = [TraceServer(url.rstrip("/")) for url in urls]
         self._patience, self._monotonic = patience, monotonic
         self._traces: LRUCache[tuple[Root, int], RemoteTrace] = LRUCache(patience.traces)
 
-    def published(self, claim_id: ClaimId, trace_root: Root, depth: int) -> Trace | None:
+    def published(self, claim_id: ClaimId, trace_root: Root, depth: int) -> KnownTrace | None:
         """The trace with this root; None while the claim has none. Nothing is fetched before a node is asked for."""
         if trace_root == NO_ROOT or not self.sources:
             return None

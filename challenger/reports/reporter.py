@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from challenger.play.simulation import Unprovable
 from challenger.reports import meter
 from challenger.reports.alerts import Alert, Kind, Severity, Sink
-from challenger.state.book import Book
+from challenger.state.l1_state import L1State
 from challenger.troubles import is_outage
 from rollup.claim import Address, ClaimId
 from rollup.l1.client import Receipt
@@ -61,18 +61,18 @@ class Reporter:
             sentence = f"{receipt.call} in block {receipt.block} for {receipt.gas} gas"
             self.once(Kind.MOVE_MADE, claim_id, sentence, (receipt.transaction, receipt.call))
 
-    def news(self, book: Book, news: Iterable[Logged]) -> None:
+    def news(self, l1: L1State, news: Iterable[Logged]) -> None:
         """Tell what L1 said about games."""
         for logged in news:
             match logged.event:
-                case Challenged() as game if self._watched(book, game.claim_id):
+                case Challenged() as game if self._watched(l1, game.claim_id):
                     who = "this watcher" if game.challenger == self._account else game.challenger
                     self.once(Kind.DISPUTE_OPENED, game.claim_id, f"{who} opened game {game.counter}", game.game_id)
-                case Convicted() as verdict if self._mine(book, verdict.claim_id, verdict.game_id):
+                case Convicted() as verdict if self._mine(l1, verdict.claim_id, verdict.game_id):
                     meter.WON.inc()
                     sentence = f"it is INVALID, convicted by this watcher's game ({verdict.rule.name.lower()})"
                     self.once(Kind.WON, verdict.claim_id, sentence, verdict.game_id)
-                case ChallengeLost() as lost if self._mine(book, lost.claim_id, lost.game_id):
+                case ChallengeLost() as lost if self._mine(l1, lost.claim_id, lost.game_id):
                     meter.LOST.inc()
                     sentence = "this watcher lost its game, and the bond in it; its clock ran out"
                     self.once(Kind.LOST, lost.claim_id, sentence, lost.game_id)
@@ -94,11 +94,9 @@ class Reporter:
         """Remember what was told about these claims alone."""
         self._told = {claim_id: told for claim_id, told in self._told.items() if claim_id in claims}
 
-    def _watched(self, book: Book, claim_id: ClaimId) -> bool:
-        posted = book.claims.get(claim_id)
+    def _watched(self, l1: L1State, claim_id: ClaimId) -> bool:
+        posted = l1.claims.get(claim_id)
         return posted is not None and self._holds(posted.claim.model_id)
 
-    def _mine(self, book: Book, claim_id: ClaimId, game_id: bytes) -> bool:
-        return any(
-            game.game_id == game_id and game.challenger == self._account for game in book.games.get(claim_id, [])
-        )
+    def _mine(self, l1: L1State, claim_id: ClaimId, game_id: bytes) -> bool:
+        return any(game.game_id == game_id and game.challenger == self._account for game in l1.opened(claim_id))

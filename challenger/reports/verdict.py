@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from challenger.play.strategy import Trace
+from challenger.play.known import KnownTrace
 from challenger.play.trace import ValueTrace
 from rollup.claim import arrays, output_types
 from rollup.errors import CommitmentError
@@ -16,7 +16,7 @@ from rollup.l1.events import Convicted
 from rollup.machine.reference import unravel
 from rollup.merkle import join_tree
 from rollup.types import Gindex, Root
-from rollup.verdict import Conviction, explain, number, spot
+from rollup.verdict import explain, number, spot
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Verdict:
         return number(value, self.scale)
 
 
-def verdict(program: Program, event: Convicted, own: ValueTrace, theirs: Trace, outputs: bytes) -> Verdict:
+def verdict(program: Program, event: Convicted, own: ValueTrace, theirs: KnownTrace, outputs: bytes) -> Verdict:
     """Explain a conviction with the challenger's own trace, what is known of the claimant's, and the claim's output bytes."""
     header, index = program.header, event.trace_index
     entry = Gindex((1 << header.trace_depth) + index)
@@ -73,11 +73,10 @@ def verdict(program: Program, event: Convicted, own: ValueTrace, theirs: Trace, 
         where = f"input {index} of the trace"
         scale = header.inputs[index].scale
     elif index < header.values:
-        said = Conviction(event.rule, event.place, index, event.element, event.claimed, event.computed, event.part)
-        found = spot(program, said)
+        found = spot(program, event)
         where, scale, coordinates = str(found), found.scale, found.coordinates
         if event.rule in (Rule.PART, Rule.EPILOGUE):
-            finding = explain(program, said)
+            finding = explain(program, event)
             assert finding.claimed is not None and finding.right is not None
             claimed, right, sentence = finding.claimed, finding.right, finding.sentence
     if event.rule in (Rule.STEP, Rule.PADDING):

@@ -4,9 +4,9 @@ that collects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from challenger.sending import prices
 from challenger.sending.costs import Costs
@@ -50,10 +50,25 @@ COLLECTIONS = frozenset({"timeout", "reclaim"})
 to starves no answer.
 """
 
+REVEALS = 16
+"""Most nodes or leaves opened in one call: about 1 KiB each."""
+
+TIMEOUTS = 16
+"""Most clocks collected in one call."""
+
 SHARE = 0.25
 """Of a block's gas, what one transaction takes at most."""
 
 NEVER = float("inf")
+
+T = TypeVar("T")
+
+
+def batched(things: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The things in order, at most ``size`` at a time."""
+    rest = list(things)
+    for start in range(0, len(rest), size):
+        yield rest[start : start + size]
 
 
 @dataclass(frozen=True)
@@ -79,7 +94,7 @@ class Due:
 
 
 @dataclass(frozen=True)
-class Made:
+class MadeMove:
     """A move that was mined."""
 
     claim_id: ClaimId
@@ -134,7 +149,7 @@ class Outbox:
         """What one transaction may have."""
         return min(TRANSACTION_GAS, int(self.share * self.client.chain.block_gas()))
 
-    def send(self, bundle: Bundle) -> list[Made]:
+    def send(self, bundle: Bundle) -> list[MadeMove]:
         """Make the moves: one is sent as it is, several as one transaction, collections as another. Returns a receipt a move,
         with its part of the gas.
 
@@ -193,7 +208,7 @@ class Outbox:
         chain = self.client.chain
         return (3 * prices.BASE + _limit(due)) * chain.fees.first(chain.base_fee()).most
 
-    def _alone(self, one: Due) -> list[Made]:
+    def _alone(self, one: Due) -> list[MadeMove]:
         try:
             receipt = self.client.send(one.call)
         except Reverted as error:
@@ -204,9 +219,9 @@ class Outbox:
             self.failed(one.claim_id, error)
             return []
         self.costs.add(one.claim_id, receipt)
-        return [Made(one.claim_id, receipt)]
+        return [MadeMove(one.claim_id, receipt)]
 
-    def _together(self, due: Sequence[Due]) -> list[Made]:
+    def _together(self, due: Sequence[Due]) -> list[MadeMove]:
         if not due:
             return []
         if len(due) == 1:
@@ -224,7 +239,7 @@ class Outbox:
             if reason not in due[number].harmless:
                 sentence = f"L1 refused {due[number].call.name} with {reason}; it was sent with other moves"
                 self.failed(due[number].claim_id, Reverted(reason, {}, sentence))
-        made = [Made(one.claim_id, part) for one, part in zip(done, split(receipt, done), strict=True)]
+        made = [MadeMove(one.claim_id, part) for one, part in zip(done, split(receipt, done), strict=True)]
         for one in made:
             self.costs.add(one.claim_id, one.receipt)
         return made

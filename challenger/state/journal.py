@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass
@@ -18,6 +22,30 @@ class Journal:
     def note(self, block: int, undo: Callable[[], object]) -> None:
         """``undo``: takes back what block ``block`` has just changed."""
         self.entries.append((block, undo))
+
+    def set(self, block: int, facts: MutableMapping[K, V], key: K, fact: V) -> None:
+        """The fact is this one from this block on."""
+        before = facts.get(key)
+
+        def undo() -> None:
+            if before is None:
+                facts.pop(key, None)
+            else:
+                facts[key] = before
+
+        facts[key] = fact
+        self.note(block, undo)
+
+    def append(self, block: int, lists: MutableMapping[K, list[V]], key: K, entry: V) -> None:
+        """One entry more in a list."""
+        lists.setdefault(key, []).append(entry)
+
+        def undo() -> None:
+            lists[key].pop()
+            if not lists[key]:
+                del lists[key]
+
+        self.note(block, undo)
 
     def rewind(self, to: int) -> None:
         """Undo all that lay above block ``to``, the latest first."""

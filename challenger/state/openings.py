@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from challenger.play.strategy import Preimages
+from challenger.play.known import Preimages
 from rollup.l1.events import Answered, LeafRevealed, Logged, Revealed
 from rollup.types import Gindex, Root
 

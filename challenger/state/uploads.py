@@ -46,14 +46,14 @@ class Uploads:
         read: Callable[[int], Sequence[Logged]],
     ) -> bytes:
         """The bytes behind an input or output root; ``read`` gives the events of a block. Raises ClaimError for what was
-        posted before this book begins.
+        posted before the block from which L1 was read.
         """
         if sum(kind.bytes for kind in types) == 0:
             return b""
         tensors = self.assembled.get((model_id, is_output, root))
         if tensors is None:
             raise ClaimError(
-                f"the bytes behind root {root.hex()[:16]}... were posted before this book begins; "
+                f"the bytes behind root {root.hex()[:16]}... were posted before the block from which L1 was read; "
                 "read from an earlier block"
             )
         return b"".join(self._joined(tensor, kind.bytes, read) for tensor, kind in zip(tensors, types, strict=True))
@@ -63,7 +63,7 @@ class Uploads:
             return self._chunk(root, length, read)
         if (root, length) not in self.joins:
             raise ClaimError(
-                f"upload {root.hex()[:16]}... of {length} bytes lies before this book begins; "
+                f"upload {root.hex()[:16]}... of {length} bytes lies before the block from which L1 was read; "
                 "read from an earlier block"
             )
         # The left part fills 2^h leaves and the right one is no longer: the length alone says where they meet.

@@ -11,7 +11,7 @@ from rollup.l1.node.finality import Block
 
 
 @dataclass(frozen=True)
-class Guard:
+class LagGuard:
     """``max_lag``: age in seconds of the latest block from which on the node lags; None: none is too old. ``wall``: seconds
     since the epoch.
     """
@@ -33,5 +33,5 @@ class Guard:
         return None
 
 
-ANY_AGE = Guard()
+ANY_AGE = LagGuard()
 """For chains whose blocks come when something happens."""

@@ -7,30 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from rollup.documents.fields import Account, ClaimHash, Document, Hash, Place, Side, StateName, Time
+from rollup.game.moves import MoveKind
 
-Kind = Annotated[
-    str,
-    Field(
-        json_schema_extra={
-            "enum": [
-                "challenge",
-                "commit",
-                "trace_root",
-                "reveal",
-                "reveal_leaf",
-                "select",
-                "descend",
-                "partials",
-                "narrow",
-                "settle",
-                "prove",
-                "lost",
-                "reclaimed",
-                "other",
-            ]
-        }
-    ),
-]
+Kind = Annotated[str, Field(json_schema_extra={"enum": [kind.value for kind in MoveKind]})]
 
 
 class Seconds(Document):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from rollup.claim import NO_ROOT, Address
@@ -26,7 +26,7 @@ class Instant:
     block: int
 
 
-class Status(Enum):
+class GameStatus(Enum):
     OPEN = "open"
     LOST = "lost"
     WON = "won"
@@ -48,7 +48,7 @@ class Game:
     commitment: Commitment | None = None
     committed_in: int = 0
     openers: tuple[Address, ...] = ()
-    status: Status = Status.OPEN
+    status: GameStatus = GameStatus.OPEN
 
     @property
     def inside(self) -> bool:
@@ -136,7 +136,13 @@ class Dispute:
 
     def is_live(self, number: int) -> bool:
         """Whether the game exists and nothing has ended it."""
-        return 0 <= number < len(self.games) and self.conviction is None and self.games[number].status is Status.OPEN
+        return (
+            0 <= number < len(self.games) and self.conviction is None and self.games[number].status is GameStatus.OPEN
+        )
+
+    def with_game(self, number: int, game: Game) -> Dispute:
+        """The dispute with another state of one of its games."""
+        return replace(self, games=(*self.games[:number], game, *self.games[number + 1 :]))
 
     @property
     def open_games(self) -> list[int]:

@@ -1,13 +1,13 @@
 """Everything that can be said in a dispute. ``by`` is who says it.
 
-A move about one game names where its mover believes the game to stand (``At``): after a reorg no move can hit another
+A move about one game names where its mover believes the game to stand (``GameAt``): after a reorg no move can hit another
 state. Openings (``Reveal``, ``RevealLeaf``, ``Partials``) are about a node, for all games on it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 from rollup.claim import Address
 from rollup.form.ops import Monoid
@@ -31,7 +31,7 @@ class Rule(Enum):
 
 
 @dataclass(frozen=True)
-class At:
+class GameAt:
     """A game by its number within the dispute, the claim's trace root (zero while unset) and the node the game stands
     on.
     """
@@ -42,7 +42,7 @@ class At:
 
 
 @dataclass(frozen=True)
-class Place:
+class HiddenPlace:
     """What a challenger accuses: a leaf (step, padding) or an entry (input, output), with the salt that hides it."""
 
     position: Gindex
@@ -54,7 +54,7 @@ class Commitment:
     """On L1 a hash of these and of who commits; here the content, which nobody else can say."""
 
     trace_root: Root
-    place: Place
+    place: HiddenPlace
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Commit:
     """Set or replace the commitment of one's own game."""
 
     by: Address
-    at: At
+    at: GameAt
     commitment: Commitment
 
 
@@ -104,7 +104,7 @@ class Select:
     """Go down to a descendant: its position, hash and the siblings from it up to the game's node."""
 
     by: Address
-    at: At
+    at: GameAt
     position: Gindex
     child: Root
     siblings: tuple[Root, ...]
@@ -115,8 +115,8 @@ class Prove:
     """Show that the trace is wrong at the place. ``differs`` is the machine's verdict; the game sees no witness."""
 
     by: Address
-    at: At
-    place: Place
+    at: GameAt
+    place: HiddenPlace
     rule: Rule
     differs: bool
 
@@ -126,8 +126,8 @@ class Descend:
     """Go into one element of a leaf. ``monoid``, ``parts``: what the machine reads in the op's descriptor."""
 
     by: Address
-    at: At
-    place: Place
+    at: GameAt
+    place: HiddenPlace
     element: int
     monoid: Monoid
     parts: int
@@ -148,7 +148,7 @@ class Narrow:
     """Dispute one partial result of the answer, which stands for several parts."""
 
     by: Address
-    at: At
+    at: GameAt
     question: Question
     results: tuple[Partial, ...]
     child: int
@@ -161,7 +161,7 @@ class Settle:
     """
 
     by: Address
-    at: At
+    at: GameAt
     question: Question
     results: tuple[Partial, ...]
     child: int | None
@@ -182,6 +182,24 @@ class Reclaim:
 
     by: Address
     games: tuple[int, ...]
+
+
+class MoveKind(StrEnum):
+    """The name of each move, wherever moves are stored, shown or told: the class above in snake case."""
+
+    CHALLENGE = "challenge"
+    COMMIT = "commit"
+    SET_TRACE_ROOT = "set_trace_root"
+    REVEAL = "reveal"
+    REVEAL_LEAF = "reveal_leaf"
+    SELECT = "select"
+    PROVE = "prove"
+    DESCEND = "descend"
+    PARTIALS = "partials"
+    NARROW = "narrow"
+    SETTLE = "settle"
+    TIMEOUT = "timeout"
+    RECLAIM = "reclaim"
 
 
 Openings = Reveal | RevealLeaf | Partials

@@ -7,8 +7,9 @@ results of. Numbers and bytes are those of DisputeGame.sol; the hash of a questi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rollup.errors import EncodingError
 from rollup.form.ops import FAN_OUT, Monoid
@@ -154,3 +155,31 @@ def disputed_number(monoid: Monoid, result: Partial) -> int:
     if monoid in ARGUMENTS:
         return result.position << 64 | result.value % _POSITIONS
     return result.value % (1 << 256)
+
+
+def question_json(question: Question) -> dict[str, Any]:
+    """What is in question inside an element, beside its leaf. 64-bit numbers are strings, as all that JSON's readers round."""
+    disputed = question.disputed
+    return {
+        "element": question.element,
+        "monoid": question.monoid.name.lower(),
+        "parts": question.parts,
+        "level": question.level,
+        "index": question.index,
+        "value": None if disputed is None else str(disputed.value),
+        "position": None if disputed is None else str(disputed.position),
+    }
+
+
+def question_of_json(place: Gindex, said: Mapping[str, Any]) -> Question:
+    """Inverse of ``question_json``."""
+    return Question(
+        place,
+        said["element"],
+        Monoid[str(said["monoid"]).upper()],
+        said["parts"],
+        said["level"],
+        said["index"],
+        int(said["value"] or 0),
+        int(said["position"] or 0),
+    )

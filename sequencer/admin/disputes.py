@@ -10,7 +10,7 @@ from rollup.claim import ClaimId
 from rollup.documents.disputes import Seconds
 from rollup.errors import ChainError
 from rollup.l1.client import L1Client
-from rollup.l1.events import Challenged
+from rollup.l1.records import GameRecord, MoveRecord
 from rollup.service.problem import Problem, documented
 from rollup.types import Root
 from rollup.wire import hex_of
@@ -22,21 +22,18 @@ from sequencer.admin.observe import Cursor, Limit
 from sequencer.admin.operator import Operator
 from sequencer.admin.tokens import Role
 from sequencer.api.disputes import question_view
-from sequencer.states import Dispute, Game, Move
+from sequencer.states import DisputeRecord
 
 CLAIM = r"^0x[0-9a-f]{64}$"
 ClaimPath = Annotated[str, Path(pattern=CLAIM, description="The claim's id.", examples=["0x" + "5a" * 32])]
 
 
-def _game(game: Game, client: L1Client | None) -> AdminGame:
+def _game(game: GameRecord, client: L1Client | None) -> AdminGame:
     """``client`` None: without what only L1 can say."""
     turn = expired = clocks = None
     position, node = game.position, game.node
     if client is not None and game.ended is None:
-        opened = Challenged(
-            game.claim_id, game.game_id, game.challenger, game.counter, game.trace_root, game.commitment
-        )
-        now = client.game(opened)
+        now = client.game(game.opened)
         turn, expired = now.turn and now.turn.value, now.expired and now.expired.value
         if now.live:
             position, node = now.position, now.node
@@ -44,8 +41,8 @@ def _game(game: Game, client: L1Client | None) -> AdminGame:
             clocks = Seconds(defender=now.clocks.defender, challenger=now.clocks.challenger)
     return AdminGame(
         game_id=Root(game.game_id),
-        challenger=game.challenger,
-        counter=game.counter,
+        challenger=game.opened.challenger,
+        counter=game.opened.counter,
         position=str(position),
         node=node,
         question=question_view(game.position, game.question),
@@ -57,21 +54,21 @@ def _game(game: Game, client: L1Client | None) -> AdminGame:
     )
 
 
-def _move(move: Move) -> AdminMove:
+def _move(move: MoveRecord) -> AdminMove:
     return AdminMove(
-        kind=move.kind,
-        at=move.at,
-        block=move.block,
-        transaction=Root(move.transaction),
-        sender=move.sender,
-        gas=move.gas,
+        kind=move.kind.value,
+        at=move.said.at,
+        block=move.said.block,
+        transaction=Root(move.said.transaction),
+        sender=move.said.sender,
+        gas=move.said.gas,
         position=None if move.position is None else str(move.position),
         game_id=None if move.game_id is None else Root(move.game_id),
         question=question_view(move.position, move.extra.get("question")),
     )
 
 
-def _view(dispute: Dispute, client: L1Client | None = None) -> AdminDispute:
+def _view(dispute: DisputeRecord, client: L1Client | None = None) -> AdminDispute:
     return AdminDispute(
         claim_id=dispute.claim_id,
         state=dispute.state.value,

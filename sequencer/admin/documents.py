@@ -161,14 +161,16 @@ class AdminGame(Document):
     node: Hash
     question: QuestionView | None = Field(description="Null until the game goes inside an element.")
     opened_at: int
-    ended: str | None = Field(description="Null while it is open, else the move that ended it.")
+    ended: str | None = Field(
+        description="Null while it is open; `convicted` (the claim), `lost`, or `ended` by another game's conviction."
+    )
     turn: str | None = Field(description="Whose move it is.", examples=["defender"])
     expired: str | None = Field(description="Whose clock has run out; anyone may collect it by `timeout`.")
     clocks: Seconds | None
 
 
 class AdminMove(Document):
-    kind: str = Field(examples=["challenged"])
+    kind: str = Field(examples=["challenge"])
     at: int
     block: int
     transaction: Hash

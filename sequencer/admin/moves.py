@@ -22,7 +22,7 @@ from sequencer.admin.deciding import decide
 ROOT_BYTES = 32
 
 
-class Move(Enum):
+class ForcedMove(Enum):
     """What can be forced. Selecting and proving need the program and its trace: a watcher does that."""
 
     CHALLENGE = "challenge"
@@ -33,7 +33,7 @@ class Move(Enum):
 
 
 @dataclass(frozen=True)
-class Standing:
+class PostedStanding:
     """A claim on L1, and where it stands there."""
 
     claim: Claim
@@ -49,7 +49,7 @@ class Claims(Protocol):
         """Read what is new."""
         ...
 
-    def standing(self, claim_id: ClaimId) -> Standing:
+    def standing(self, claim_id: ClaimId) -> PostedStanding:
         """Raises ClaimError if the claim is not on L1."""
         ...
 
@@ -76,12 +76,12 @@ class ForcedMoves:
     claims: Claims
     published: Published
 
-    def make(self, claim_id: ClaimId, move: Move, opening: Sequence[bytes] = ()) -> Receipt:
+    def make(self, claim_id: ClaimId, move: ForcedMove, opening: Sequence[bytes] = ()) -> Receipt:
         """``opening``, for a reveal: a node's descendants, or its leaf's 1,024 bytes; empty: ask the claim's prover.
 
         Raises MoveError, ClaimError, CommitmentError or ChainError, naming what is missing.
         """
-        if opening and move is not Move.REVEAL:
+        if opening and move is not ForcedMove.REVEAL:
             raise MoveError(f"only a reveal opens nodes, {move.value} does not; leave the children out")
 
         def make() -> Receipt:
@@ -94,20 +94,20 @@ class ForcedMoves:
             self.claims.sync()
         return receipt
 
-    def _made(self, claim_id: ClaimId, move: Move, opening: Sequence[bytes]) -> Receipt:
+    def _made(self, claim_id: ClaimId, move: ForcedMove, opening: Sequence[bytes]) -> Receipt:
         match move:
-            case Move.CHALLENGE:
+            case ForcedMove.CHALLENGE:
                 return self._challenge(claim_id)
-            case Move.REVEAL:
+            case ForcedMove.REVEAL:
                 return self._reveal(claim_id, opening)
-            case Move.TIMEOUT:
+            case ForcedMove.TIMEOUT:
                 return self._timeout(claim_id)
-            case Move.RECLAIM:
+            case ForcedMove.RECLAIM:
                 return self._reclaim(claim_id)
-            case Move.RELEASE:
+            case ForcedMove.RELEASE:
                 return self._release(claim_id)
 
-    def _status(self, standing: Standing) -> ClaimStatus:
+    def _status(self, standing: PostedStanding) -> ClaimStatus:
         return self.client.status(standing.claim, standing.inclusion)
 
     def _games(self, claim_id: ClaimId) -> list[GameInfo]:
@@ -241,13 +241,13 @@ class ForcedMoves:
         return self.client.release(standing.claim, standing.inclusion)
 
 
-def parse(word: str) -> Move:
+def parse(word: str) -> ForcedMove:
     """The move of that name; raises ClaimError for any other."""
     try:
-        return Move(word)
+        return ForcedMove(word)
     except ValueError:
         raise ClaimError(
-            f"{word!r} is no move that can be forced; choose {', '.join(move.value for move in Move)}"
+            f"{word!r} is no move that can be forced; choose {', '.join(move.value for move in ForcedMove)}"
         ) from None
 
 

@@ -15,7 +15,7 @@ from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged
 from rollup.service.health import Health
 from rollup.service.loop import Loop
-from sequencer.admin.moves import ForcedMoves, Published, Standing
+from sequencer.admin.moves import ForcedMoves, PostedStanding, Published
 from sequencer.admin.published import Provers
 from sequencer.states import Switch
 from sequencer.store import Store
@@ -36,7 +36,7 @@ class StoredClaims:
     store: Store
     sync: Callable[[], object]
 
-    def standing(self, claim_id: ClaimId) -> Standing:
+    def standing(self, claim_id: ClaimId) -> PostedStanding:
         entry = self.store.claims.get(claim_id)
         if entry is None:
             raise ClaimError(f"claim 0x{claim_id.hex()} is not known here; check the id, or wait until L1 was read")
@@ -44,14 +44,11 @@ class StoredClaims:
         if batch is None or entry.index is None:
             raise ClaimError(f"claim 0x{claim_id.hex()} is {entry.state}, it does not stand on L1; post it first")
         inclusion = Inclusion(batch.number, entry.index, Batch(batch.claims).siblings(entry.index))
-        return Standing(entry.posted.claim, inclusion, batch.closes_at)
+        return PostedStanding(entry.posted.claim, inclusion, batch.closes_at)
 
     def games(self, claim_id: ClaimId) -> list[Challenged]:
         dispute = self.store.disputes.get(claim_id)
-        return [
-            Challenged(claim_id, game.game_id, game.challenger, game.counter, game.trace_root, game.commitment)
-            for game in (dispute.games if dispute else ())
-        ]
+        return [game.opened for game in (dispute.games if dispute else ())]
 
 
 @dataclass(frozen=True)

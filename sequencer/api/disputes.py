@@ -23,35 +23,31 @@ from rollup.errors import EncodingError, ProgramError
 from rollup.form.encoding import Header, decode_header
 from rollup.form.program import Program
 from rollup.game.clock import Side
-from rollup.game.moves import Rule
+from rollup.game.moves import MoveKind, Rule
+from rollup.game.question import question_of_json
+from rollup.l1.records import GameRecord, MoveRecord
 from rollup.service.problem import Problem
 from rollup.types import Gindex, Root
-from rollup.verdict import Conviction, explain
+from rollup.verdict import explain
 from sequencer.api import parts as shared
 from sequencer.api.claims import Cursor, Limit
 from sequencer.api.parts import Parts
 from sequencer.api.standing import GameStanding
-from sequencer.games import question_of
-from sequencer.states import Dispute, Entry, Game, Move
+from sequencer.states import DisputeRecord, Entry
 
-KINDS: dict[str, str] = {
-    "challenged": "challenge",
-    "committed": "commit",
-    "trace_root_set": "trace_root",
-    "revealed": "reveal",
-    "leaf_revealed": "reveal_leaf",
-    "selected": "select",
-    "descended": "descend",
-    "answered": "partials",
-    "narrowed": "narrow",
-    "convicted": "prove",
-    "challenge_lost": "lost",
-    "reclaimed": "reclaimed",
-}
-CHALLENGERS = frozenset({"challenge", "commit", "select", "descend", "narrow", "settle", "prove", "reclaimed"})
-DEFENDERS = frozenset({"trace_root", "reveal", "reveal_leaf", "partials"})
-INSIDE = frozenset({"part", "epilogue"})
-"""Rules that settle a game inside an element."""
+CHALLENGERS = frozenset(
+    {
+        MoveKind.CHALLENGE,
+        MoveKind.COMMIT,
+        MoveKind.SELECT,
+        MoveKind.DESCEND,
+        MoveKind.NARROW,
+        MoveKind.SETTLE,
+        MoveKind.PROVE,
+        MoveKind.RECLAIM,
+    }
+)
+DEFENDERS = frozenset({MoveKind.SET_TRACE_ROOT, MoveKind.REVEAL, MoveKind.REVEAL_LEAF, MoveKind.PARTIALS})
 LISTED = 50
 """Disputes of one page at most: each is read with its moves, for its gas and its verdict."""
 LIVE_GAMES = 32
@@ -94,7 +90,7 @@ def _short(view: DisputeView) -> DisputeView:
     return view.model_copy(update={"games": games})
 
 
-def _view(parts: Parts, dispute: Dispute, live: bool) -> DisputeView:
+def _view(parts: Parts, dispute: DisputeRecord, live: bool) -> DisputeView:
     entry = parts.store.claims.get(dispute.claim_id)
     header = _header(parts, entry)
     open_games = [game for game in dispute.games if game.ended is None][:LIVE_GAMES] if live else []
@@ -123,37 +119,30 @@ def _header(parts: Parts, entry: Entry | None) -> Header | None:
         return None
 
 
-def _trace_root(dispute: Dispute, entry: Entry | None) -> Root | None:
+def _trace_root(dispute: DisputeRecord, entry: Entry | None) -> Root | None:
     if entry is not None and entry.posted.claim.trace_root != NO_ROOT:
         return entry.posted.claim.trace_root
-    return next((move.node for move in dispute.moves if move.kind == "trace_root_set"), None)
+    return next((move.node for move in dispute.moves if move.kind is MoveKind.SET_TRACE_ROOT), None)
 
 
-def _by_game(dispute: Dispute) -> dict[bytes, list[Move]]:
+def _by_game(dispute: DisputeRecord) -> dict[bytes, list[MoveRecord]]:
     """The moves of each game, in their order; a trace root is set for all of them."""
-    found: dict[bytes, list[Move]] = {game.game_id: [] for game in dispute.games}
+    found: dict[bytes, list[MoveRecord]] = {game.game_id: [] for game in dispute.games}
     for move in dispute.moves:
-        for game_id in found if move.kind == "trace_root_set" else (move.game_id or b"",):
+        for game_id in found if move.game_id is None else (move.game_id,):
             if game_id in found:
                 found[game_id].append(move)
     return found
 
 
-def _game(game: Game, own: Sequence[Move], standing: GameStanding | None) -> GameView:
+def _game(game: GameRecord, own: Sequence[MoveRecord], standing: GameStanding | None) -> GameView:
     views = [_move(move, game) for move in own]
-    if game.ended is None:
-        state = "open"
-    elif game.ended == "convicted":
-        # The game whose move it was convicted the claim; the others ended with it.
-        state = "convicted" if any(move.kind == "convicted" for move in own) else "ended"
-    else:
-        state = "lost" if game.ended == "challenge_lost" else "ended"
     gas = {side: sum(_once(own, views, side)) for side in ("challenger", "defender")}
     return GameView(
         game_id=Root(game.game_id),
-        challenger=game.challenger,
-        counter=game.counter,
-        state=state,
+        challenger=game.opened.challenger,
+        counter=game.opened.counter,
+        state="open" if game.ended is None else game.ended.value,
         turn=None if standing is None or standing.turn is None else _SIDES[standing.turn],
         position=str(game.position if standing is None else standing.position),
         question=question_view(game.position, game.question),
@@ -167,29 +156,32 @@ def _game(game: Game, own: Sequence[Move], standing: GameStanding | None) -> Gam
 _SIDES = {Side.CHALLENGER: "challenger", Side.DEFENDER: "defender"}
 
 
-def _once(moves: Sequence[Move], views: Sequence[MoveView], side: str) -> list[int]:
+def _once(moves: Sequence[MoveRecord], views: Sequence[MoveView], side: str) -> list[int]:
     """Gas of each transaction of a side: one may hold several moves."""
-    spent = {move.transaction: move.gas for move, view in zip(moves, views, strict=True) if view.side == side}
+    told = zip(moves, views, strict=True)
+    spent = {move.said.transaction: move.said.gas for move, view in told if view.side == side}
     return list(spent.values())
 
 
-def _move(move: Move, game: Game) -> MoveView:
-    kind = KINDS.get(move.kind, "other")
-    if move.kind == "convicted" and move.extra.get("rule") == "timeout":
-        kind = "lost"
-    elif move.kind == "convicted" and move.extra.get("rule") in INSIDE:
-        kind = "settle"
-    side = "challenger" if kind in CHALLENGERS else "defender" if kind in DEFENDERS else None
-    if side == "defender" and kind != "trace_root" and move.sender == game.challenger:
-        side = "challenger"
+def _side(move: MoveRecord, game: GameRecord) -> str | None:
+    """Whose move it is; a reveal is open to anyone, and the challenger's if it sent it."""
+    if move.kind in CHALLENGERS:
+        return "challenger"
+    if move.kind not in DEFENDERS:
+        return None
+    opens = move.kind is not MoveKind.SET_TRACE_ROOT
+    return "challenger" if opens and move.said.sender == game.opened.challenger else "defender"
+
+
+def _move(move: MoveRecord, game: GameRecord) -> MoveView:
     return MoveView(
-        kind=kind,
-        side=side,
-        at=move.at,
-        block=move.block,
-        transaction=Root(move.transaction),
-        gas=move.gas,
-        sender=move.sender,
+        kind=move.kind.value,
+        side=_side(move, game),
+        at=move.said.at,
+        block=move.said.block,
+        transaction=Root(move.said.transaction),
+        gas=move.said.gas,
+        sender=move.said.sender,
         position=None if move.position is None else str(move.position),
         question=question_view(move.position, move.extra.get("question")),
         results=[PartialView(**one) for one in move.extra["results"]] if "results" in move.extra else None,
@@ -199,28 +191,12 @@ def _move(move: Move, game: Game) -> MoveView:
 def question_view(place: Gindex | None, said: Mapping[str, Any] | None) -> QuestionView | None:
     if place is None or said is None:
         return None
-    covers = question_of(place, said).covers()
+    covers = question_of_json(place, said).covers()
     return QuestionView(**said, first=covers.start, last=covers.stop - 1)
 
 
-def conviction_of(moves: Sequence[Move]) -> Conviction | None:
-    """What L1 said of the conviction, if there is one."""
-    said = next((move.extra for move in moves if move.kind == "convicted"), None)
-    if said is None:
-        return None
-    return Conviction(
-        Rule[str(said["rule"]).upper()],
-        int(said["place"]),
-        int(said["trace_index"]),
-        int(said["element"]),
-        bytes.fromhex(str(said["claimed"])[2:]),
-        bytes.fromhex(str(said["computed"])[2:]),
-        int(said["part"]),
-    )
-
-
-def _verdict(parts: Parts, moves: Sequence[Move], entry: Entry | None) -> VerdictView | None:
-    found = conviction_of(moves)
+def _verdict(parts: Parts, moves: Sequence[MoveRecord], entry: Entry | None) -> VerdictView | None:
+    found = next(filter(None, (move.convicted for move in moves)), None)
     if found is None:
         return None
     finding = explain(_program(parts, entry), found)

@@ -13,9 +13,8 @@ from cachetools import TTLCache
 from rollup.errors import ChainError
 from rollup.game.clock import Side
 from rollup.l1.client import L1Client
-from rollup.l1.events import Challenged
+from rollup.l1.records import GameRecord
 from rollup.types import Gindex
-from sequencer.states import Game
 
 KEPT_SECONDS = 1.0
 MOST = 512
@@ -42,7 +41,7 @@ class Standings:
         self._kept: TTLCache[bytes, GameStanding | None] = TTLCache(MOST, kept, clock)
         self._lock = Lock()
 
-    def of(self, game: Game) -> GameStanding | None:
+    def of(self, game: GameRecord) -> GameStanding | None:
         """None if the game is over, or L1 can't be asked."""
         if game.ended is not None:
             return None
@@ -54,12 +53,9 @@ class Standings:
                 standing = self._kept[game.game_id] = self._ask(game)
                 return standing
 
-    def _ask(self, game: Game) -> GameStanding | None:
-        opened = Challenged(
-            game.claim_id, game.game_id, game.challenger, game.counter, game.trace_root, game.commitment
-        )
+    def _ask(self, game: GameRecord) -> GameStanding | None:
         try:
-            found, now = self._client.game(opened), self._client.chain.now()
+            found, now = self._client.game(game.opened), self._client.chain.now()
         except ChainError:
             return None
         if not found.live or found.clocks is None:

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rollup.claim import ClaimId
-from sequencer.states import Dispute, Game, Move, Page, State
+from rollup.l1.records import GameRecord, MoveRecord
+from sequencer.states import DisputeRecord, Page, State
 from sequencer.store import cursors
 from sequencer.store.database import Database
 from sequencer.store.rows import chunks, game_of, move_of
@@ -22,7 +23,7 @@ class Disputes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def get(self, claim_id: ClaimId) -> Dispute | None:
+    def get(self, claim_id: ClaimId) -> DisputeRecord | None:
         """None if nobody ever challenged the claim."""
         with self._database.read() as connection:
             rows = connection.execute(sa.select(*_COLUMNS).where(claims.c.claim_id == claim_id)).all()
@@ -30,10 +31,10 @@ class Disputes:
             if found is None or not found.games:
                 return None
             query = sa.select(moves).where(moves.c.claim_id == claim_id).order_by(moves.c.id)
-            said: tuple[Move, ...] = tuple(move_of(row) for row in connection.execute(query))
-        return Dispute(found.claim_id, found.state, found.games, said)
+            said: tuple[MoveRecord, ...] = tuple(move_of(row) for row in connection.execute(query))
+        return DisputeRecord(found.claim_id, found.state, found.games, said)
 
-    def page(self, open: bool | None = None, cursor: str | None = None, limit: int = 50) -> Page[Dispute]:
+    def page(self, open: bool | None = None, cursor: str | None = None, limit: int = 50) -> Page[DisputeRecord]:
         """Disputes with all games, without moves, by the newest claim first; ``open``: only those that go on, or that
         have ended. Raises CursorError.
         """
@@ -58,12 +59,13 @@ class Disputes:
             return connection.execute(query).scalar_one()
 
 
-def _disputes(connection: Connection, rows: Sequence[Any]) -> list[Dispute]:
-    about: dict[bytes, list[Game]] = {bytes(row.claim_id): [] for row in rows}
+def _disputes(connection: Connection, rows: Sequence[Any]) -> list[DisputeRecord]:
+    about: dict[bytes, list[GameRecord]] = {bytes(row.claim_id): [] for row in rows}
     for part in chunks(about):
         query = sa.select(games).where(games.c.claim_id.in_(part)).order_by(games.c.counter)
         for row in connection.execute(query):
             about[bytes(row.claim_id)].append(game_of(row))
     return [
-        Dispute(ClaimId(bytes(row.claim_id)), State(row.state), tuple(about[bytes(row.claim_id)]), ()) for row in rows
+        DisputeRecord(ClaimId(bytes(row.claim_id)), State(row.state), tuple(about[bytes(row.claim_id)]), ())
+        for row in rows
     ]

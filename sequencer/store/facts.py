@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rollup.claim import NO_ROOT, Address, ClaimId, PostedClaim
+from rollup.game.moves import MoveKind
 from rollup.game.stopping import StoppingClock
 from rollup.l1.events import (
     BatchPosted,
@@ -22,13 +23,14 @@ from rollup.l1.events import (
     NonceCancelled,
 )
 from rollup.l1.follow import News
+from rollup.l1.games import Board
 from rollup.l1.node.finality import Block
+from rollup.l1.records import MOVES, MoveRecord, Said
 from rollup.types import ModelId, Root, Timestamp
-from sequencer.games import ABOUT_DISPUTES, Board, Said
-from sequencer.states import Head, Move
+from sequencer.states import Head
 from sequencer.store import standing
 from sequencer.store.database import Database, StoreError
-from sequencer.store.rows import chunks, claim_columns, content_columns, game_of, move_of
+from sequencer.store.rows import chunks, claim_columns, content_columns, game_columns, game_of, move_columns, move_of
 from sequencer.tables import (
     FACTS,
     batches,
@@ -184,9 +186,9 @@ def _rewind(connection: Connection, to: int) -> set[ClaimId]:
 def _put(connection: Connection, board: Board, stored: set[bytes]) -> None:
     """Write the games that changed. ``stored``: those that have a row."""
     for game_id in sorted(board.changed & stored):
-        values = asdict(board.games[game_id])
+        values = game_columns(board.games[game_id])
         connection.execute(sa.update(games).where(games.c.game_id == game_id).values(values))
-    added = [asdict(board.games[game_id]) for game_id in sorted(board.changed - stored)]
+    added = [game_columns(board.games[game_id]) for game_id in sorted(board.changed - stored)]
     if added:
         connection.execute(sa.insert(games), added)
 
@@ -196,7 +198,7 @@ def _write(
 ) -> set[ClaimId]:
     """Write events as facts; returns the claims that they are about."""
     touched: set[ClaimId] = set()
-    moves_said = _moves(connection, [one for one in events if isinstance(one.event, ABOUT_DISPUTES)], said)
+    moves_said = _moves(connection, [one for one in events if isinstance(one.event, MOVES)], said)
     touched |= {move.claim_id for move in moves_said}
     known = _known(
         connection, [one.event.claim_id for one in events if isinstance(one.event, ClaimPosted | ClaimSkipped)]
@@ -259,30 +261,27 @@ def _meet(connection: Connection, claim_id: ClaimId, posted: PostedClaim) -> Non
     connection.execute(sa.insert(contents).values(content_columns(claim_id, posted)))
 
 
-def _moves(connection: Connection, events: Sequence[Logged], said: Mapping[bytes, Said]) -> list[Move]:
+def _moves(connection: Connection, events: Sequence[Logged], said: Mapping[bytes, Said]) -> list[MoveRecord]:
     """Write moves and the games as they change them; returns the moves."""
     if not events:
         return []
     opened = [game_of(row) for row in connection.execute(sa.select(games).where(games.c.ended.is_(None)))]
     late = {
         one.event.claim_id for one in events if isinstance(one.event, Challenged) and one.event.trace_root == NO_ROOT
-    } | {game.claim_id for game in opened if game.trace_root == NO_ROOT}
+    } | {game.claim_id for game in opened if game.opened.trace_root == NO_ROOT}
     roots: dict[ClaimId, Root] = {}
     for part in chunks(late):
         query = sa.select(moves.c.claim_id, moves.c.node)
-        query = query.where(moves.c.kind == "trace_root_set", moves.c.claim_id.in_(part))
+        query = query.where(moves.c.kind == MoveKind.SET_TRACE_ROOT.value, moves.c.claim_id.in_(part))
         roots |= {ClaimId(bytes(claim_id)): Root(bytes(node)) for claim_id, node in connection.execute(query)}
     board = Board(opened, roots)
-    found: list[Move] = []
+    found: list[MoveRecord] = []
     for logged in events:
         who = said.get(logged.transaction)
         if who is None:
             continue  # a reveal while there was no game
-        found += board.note(
-            logged.event,
-            Said(who.at, logged.block, logged.index, logged.transaction, who.sender, who.gas),
-        )
+        found += board.note(logged.event, replace(who, log_index=logged.index))
     if found:
-        connection.execute(sa.insert(moves), [asdict(move) for move in found])
+        connection.execute(sa.insert(moves), [move_columns(move) for move in found])
     _put(connection, board, {game.game_id for game in opened})
     return found

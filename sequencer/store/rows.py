@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from sqlalchemy import Row
 
 from rollup.claim import Address, Claim, ClaimId, PostedClaim
+from rollup.game.moves import MoveKind
+from rollup.l1.events import Challenged
+from rollup.l1.records import GameRecord, MoveRecord, Outcome, Said
 from rollup.types import Gindex, ModelId, Root, Timestamp
-from sequencer.states import Entry, Game, Move, State
+from sequencer.states import Entry, State
 
 T = TypeVar("T")
 
@@ -70,34 +74,63 @@ def entry_of(row: Row[Any], inputs: bytes = b"", outputs: bytes = b"") -> Entry:
     )
 
 
-def game_of(row: Row[Any]) -> Game:
-    return Game(
-        bytes(row.game_id),
+def game_columns(game: GameRecord) -> dict[str, Any]:
+    opened = game.opened
+    return {
+        "game_id": opened.game_id,
+        "claim_id": opened.claim_id,
+        "challenger": opened.challenger,
+        "counter": opened.counter,
+        "trace_root": opened.trace_root,
+        "commitment": opened.commitment,
+        "position": game.position,
+        "node": game.node,
+        "question": game.question,
+        "opened_at": game.opened_at,
+        "block": game.block,
+        "ended": None if game.ended is None else game.ended.value,
+    }
+
+
+def game_of(row: Row[Any]) -> GameRecord:
+    opened = Challenged(
         ClaimId(bytes(row.claim_id)),
+        bytes(row.game_id),
         Address(row.challenger),
         row.counter,
         Root(bytes(row.trace_root)),
         bytes(row.commitment),
+    )
+    return GameRecord(
+        opened,
+        row.block,
+        Timestamp(row.opened_at),
         Gindex(row.position),
         Root(bytes(row.node)),
-        Timestamp(row.opened_at),
-        row.block,
-        row.ended,
+        None if row.ended is None else Outcome(row.ended),
         row.question,
     )
 
 
-def move_of(row: Row[Any]) -> Move:
-    return Move(
+def move_columns(move: MoveRecord) -> dict[str, Any]:
+    return {
+        "claim_id": move.claim_id,
+        "game_id": move.game_id,
+        "kind": move.kind.value,
+        **asdict(move.said),
+        "position": move.position,
+        "node": move.node,
+        "extra": move.extra,
+    }
+
+
+def move_of(row: Row[Any]) -> MoveRecord:
+    said = Said(row.block, row.log_index, bytes(row.transaction), Timestamp(row.at), Address(row.sender), row.gas)
+    return MoveRecord(
         ClaimId(bytes(row.claim_id)),
         None if row.game_id is None else bytes(row.game_id),
-        row.kind,
-        Timestamp(row.at),
-        row.block,
-        row.log_index,
-        bytes(row.transaction),
-        Address(row.sender),
-        row.gas,
+        MoveKind(row.kind),
+        said,
         None if row.position is None else Gindex(row.position),
         None if row.node is None else Root(bytes(row.node)),
         row.extra,

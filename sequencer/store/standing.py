@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rollup.claim import ClaimId
+from rollup.game.moves import MoveKind
 from rollup.game.stopping import StoppingClock
 from rollup.types import Duration, Timestamp
 from sequencer.states import Head, State
@@ -35,6 +37,9 @@ OWN_DOING = frozenset({"InsufficientBalance", "NonceUsed"})
 
 SKIPS = 3
 """How often a claim is posted in vain at most; every time costs us gas, and a claimant could provoke it."""
+
+CONVICTING = tuple(kind.value for kind in (MoveKind.PROVE, MoveKind.SETTLE, MoveKind.TIMEOUT))
+"""Moves that may convict; of a timeout only one that the claimant lost."""
 
 _DERIVED = ("state", "reason", "batch", "position", "block", "transaction", "posted_at", "closes_at", "released")
 _NOWHERE: dict[str, Any] = dict.fromkeys(_DERIVED[1:-1])
@@ -90,50 +95,65 @@ def sweep(connection: Connection) -> set[ClaimId]:
     return {ClaimId(bytes(one)) for one in connection.execute(query).scalars()}
 
 
-def _refresh(connection: Connection, part: Any, now: int, over: int) -> None:
-    rows = connection.execute(sa.select(claims).where(claims.c.claim_id.in_(part))).all()
-    stands = {
-        bytes(row.claim_id): row
-        for row in connection.execute(
-            sa.select(postings, batches.c.posted_at, batches.c.closes_at)
-            .join(batches, batches.c.number == postings.c.batch)
-            .where(postings.c.claim_id.in_(part))
-        )
-    }
-    refusals_of: dict[bytes, list[str]] = {}
-    for claim_id, reason in connection.execute(
-        sa.select(refusals.c.claim_id, refusals.c.reason).where(refusals.c.claim_id.in_(part)).order_by(refusals.c.id)
-    ):
-        refusals_of.setdefault(bytes(claim_id), []).append(reason)
-    open_games = sa.select(games.c.claim_id).where(games.c.claim_id.in_(part), games.c.ended.is_(None)).distinct()
-    challenged = {bytes(one) for one in connection.execute(open_games).scalars()}
-    convictions = sa.select(moves.c.claim_id, moves.c.extra).where(
-        moves.c.claim_id.in_(part), moves.c.kind == "convicted"
-    )
-    convicted = {bytes(claim_id): extra["rule"] for claim_id, extra in connection.execute(convictions)}
-    freed = sa.select(releases.c.claim_id).where(releases.c.claim_id.in_(part))
-    released = {bytes(one) for one in connection.execute(freed).scalars()}
+@dataclass(frozen=True)
+class _Said:
+    """What the facts say of some claims, by claim. ``stands``: where it is posted; ``convicted``: by which rule."""
 
+    stands: Mapping[bytes, Any]
+    refused: Mapping[bytes, Sequence[str]]
+    challenged: Collection[bytes]
+    convicted: Mapping[bytes, str]
+    released: Collection[bytes]
+
+
+def _read(connection: Connection, part: Sequence[ClaimId]) -> _Said:
+    standing = (
+        sa.select(postings, batches.c.posted_at, batches.c.closes_at)
+        .join(batches, batches.c.number == postings.c.batch)
+        .where(postings.c.claim_id.in_(part))
+    )
+    refused: dict[bytes, list[str]] = {}
+    reasons = sa.select(refusals.c.claim_id, refusals.c.reason).where(refusals.c.claim_id.in_(part))
+    for claim_id, reason in connection.execute(reasons.order_by(refusals.c.id)):
+        refused.setdefault(bytes(claim_id), []).append(reason)
+    open_games = sa.select(games.c.claim_id).where(games.c.claim_id.in_(part), games.c.ended.is_(None)).distinct()
+    endings = sa.select(moves.c.claim_id, moves.c.extra).where(moves.c.claim_id.in_(part), moves.c.kind.in_(CONVICTING))
+    freed = sa.select(releases.c.claim_id).where(releases.c.claim_id.in_(part))
+    return _Said(
+        {bytes(row.claim_id): row for row in connection.execute(standing)},
+        refused,
+        {bytes(one) for one in connection.execute(open_games).scalars()},
+        {bytes(claim_id): extra["rule"] for claim_id, extra in connection.execute(endings) if "rule" in extra},
+        {bytes(one) for one in connection.execute(freed).scalars()},
+    )
+
+
+def _derived(row: Any, said: _Said, over: int) -> dict[str, Any] | None:
+    """What follows of one claim; None if it stands nowhere and never came in here."""
+    claim_id = bytes(row.claim_id)
+    found: dict[str, Any] = {**_NOWHERE, "released": claim_id in said.released}
+    stand = said.stands.get(claim_id)
+    if stand is None:
+        if row.taken_at is None:
+            return None
+        reason = _final(said.refused.get(claim_id, []))
+        return found | {"state": State.PENDING if reason is None else State.INVALID, "reason": reason}
+    found |= {name: getattr(stand, name) for name in _DERIVED[2:-1]}
+    if claim_id in said.convicted:
+        return found | {"state": State.INVALID, "reason": _sentence(said.convicted[claim_id])}
+    if claim_id in said.challenged:
+        return found | {"state": State.CHALLENGED}
+    return found | {"state": State.FINAL if stand.closes_at < over else State.POSTED}
+
+
+def _refresh(connection: Connection, part: Sequence[ClaimId], now: int, over: int) -> None:
+    said = _read(connection, part)
     updates, changed, gone = [], [], []
-    for row in rows:
-        claim_id = bytes(row.claim_id)
-        stand = stands.get(claim_id)
-        found: dict[str, Any] = {**_NOWHERE, "released": claim_id in released}
-        if stand is not None:
-            found |= {name: getattr(stand, name) for name in _DERIVED[2:-1]}
-            if claim_id in convicted:
-                found |= {"state": State.INVALID, "reason": _sentence(convicted[claim_id])}
-            elif claim_id in challenged:
-                found["state"] = State.CHALLENGED
-            else:
-                found["state"] = State.FINAL if stand.closes_at < over else State.POSTED
-        elif row.taken_at is None:
+    for row in connection.execute(sa.select(claims).where(claims.c.claim_id.in_(part))).all():
+        found = _derived(row, said, over)
+        if found is None:
             gone.append(row.claim_id)
             continue
-        elif (reason := _final(refusals_of.get(claim_id, []))) is not None:
-            found |= {"state": State.INVALID, "reason": reason}
-        else:
-            found["state"] = State.PENDING
         if any(getattr(row, name) != found[name] for name in _DERIVED):
             updates.append({"which": row.claim_id, **found})
         if row.state != found["state"]:

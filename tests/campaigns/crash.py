@@ -32,7 +32,7 @@ import numpy as np
 from challenger.defender import Behaviour, Defender
 from challenger.play.reductions import Reductions
 from challenger.play.trace import ValueTrace
-from challenger.state.book import Book
+from challenger.state.l1_state import L1State
 from prover.executor import Executor
 from prover.trace import ExecutionTrace
 from rollup.claim import ClaimId, PostedClaim
@@ -135,7 +135,7 @@ class Observer(threading.Thread):
     def __init__(self, net: Network, killer: Killer) -> None:
         super().__init__(daemon=True)
         self.net, self.killer = net, killer
-        self.book = Book(net.reader.first)
+        self.l1 = L1State(net.reader.first)
         self.over = threading.Event()
         self._pending: set[str] = set()
 
@@ -146,7 +146,7 @@ class Observer(threading.Thread):
                 for _ in pending - self._pending:
                     self.killer.happened("sent")
                 self._pending = pending
-                for logged in self.book.read(self.net.reader):
+                for logged in self.l1.read(self.net.reader):
                     self.killer.happened(type(logged.event).__name__)
             except (ChainError, httpx.HTTPError, AssertionError):
                 continue
@@ -227,15 +227,15 @@ class Scenario:
         """Challenge an honest claim, and never move again: its claimant must answer, and collects the clock."""
         attacker = self.net.client(f"attacker {self.number}")
         claim_id = attacker.claim_id(posted.claim)
-        book = Book(attacker.first)
+        l1 = L1State(attacker.first)
         deadline = time.monotonic() + 120
-        while claim_id not in book.claims and time.monotonic() < deadline:
-            book.read(attacker)
+        while claim_id not in l1.claims and time.monotonic() < deadline:
+            l1.read(attacker)
             time.sleep(0.2)
-        assert claim_id in book.claims, (
+        assert claim_id in l1.claims, (
             f"the claim was not posted in two minutes; {self.net.services['sequencer'].tail()}"
         )
-        attacker.challenge(posted.claim, book.inclusion(claim_id), value=self.net.terms.challenge_bond)
+        attacker.challenge(posted.claim, l1.inclusion(claim_id), value=self.net.terms.challenge_bond)
 
     def end(self) -> None:
         self.stage.close()
@@ -248,13 +248,13 @@ class Scenario:
                 continue
 
 
-def settled(net: Network, book: Book, accepted: Accepted) -> list[ClaimId]:
+def settled(net: Network, l1: L1State, accepted: Accepted) -> list[ClaimId]:
     """Those that are neither final nor invalid yet."""
     left = []
     for claim_id in accepted.all:
-        posted = book.claims.get(claim_id)
+        posted = l1.claims.get(claim_id)
         over = (ClaimStatus.FINAL, ClaimStatus.INVALID)
-        if posted is None or net.reader.status(posted.claim, book.inclusion(claim_id)) not in over:
+        if posted is None or net.reader.status(posted.claim, l1.inclusion(claim_id)) not in over:
             left.append(claim_id)
     return left
 
@@ -274,10 +274,10 @@ def verify(net: Network, accepted: Accepted) -> dict[str, object]:
     escaped = [claim.hex() for claim in accepted.false - convicted]
     assert not escaped, f"false claims were not convicted: {escaped}"
     assert not convicted & accepted.honest, "an honest claim was convicted"
-    book = Book(reader.first)
-    book.read(reader)
+    l1 = L1State(reader.first)
+    l1.read(reader)
     for claim_id in accepted.honest:
-        status = reader.status(book.claims[claim_id].claim, book.inclusion(claim_id))
+        status = reader.status(l1.claims[claim_id].claim, l1.inclusion(claim_id))
         assert status is ClaimStatus.FINAL, f"an honest claim is {status.name}"
     moves, failed = moves_of(net)
     repeated = [key for key, count in moves.items() if count > 1]
@@ -344,7 +344,7 @@ def run(kills: int, seed: int, say: Say = print, terms: Parameters = TERMS) -> d
             scenario = Scenario(net, programs, killer, number, accepted)
             scenario.begin()
             until = time.monotonic() + 900
-            while (left := settled(net, observer.book, accepted)) and time.monotonic() < until:
+            while (left := settled(net, observer.l1, accepted)) and time.monotonic() < until:
                 scenario.play()
                 time.sleep(0.3)
             assert not left, f"{len(left)} claims did not settle in 15 minutes"

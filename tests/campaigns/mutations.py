@@ -15,11 +15,14 @@ FLOOD = "tests/rollup/game/test_flood.py::test_a_watcher_that_opens_one_game_a_s
 BUNDLE = "tests/challenger/test_bundle.py"
 
 GAME = "rollup/game/game.py"
+EFFECTS = "rollup/game/effects.py"
+ELEMENTS = "rollup/game/elements.py"
+ENDINGS = "rollup/game/endings.py"
 STATE = "rollup/game/dispute.py"
 CLOCK = "rollup/game/clock.py"
 LEDGER = "rollup/game/ledger.py"
 STOPPING = "rollup/game/stopping.py"
-STRATEGY = "challenger/play/strategy.py"
+ACCUSATION = "challenger/play/accusation.py"
 INSIDE = "challenger/play/inside.py"
 GAMES = "challenger/state/games.py"
 SOURCES = "contracts/src/"
@@ -59,7 +62,7 @@ MUTANTS = (
     Mutant(
         1,
         "the challenger goes to the rightmost difference",
-        STRATEGY,
+        ACCUSATION,
         "if left_node != own.node(left):",
         "if right_node == own.node(right):",
         world("consistent-True-a part-Rule.PART"),
@@ -75,7 +78,7 @@ MUTANTS = (
     Mutant(
         1,
         "partial results need not combine to what is in question",
-        GAME,
+        ELEMENTS,
         "if question.disputed is not None and combine(",
         "if question.level > 64 and combine(",
         vector("silence_inside_an_element"),
@@ -116,7 +119,7 @@ MUTANTS = (
         1,
         "a game is read from whichever block a machine is at",
         GAMES,
-        "info = self.client.game(game, book.head)",
+        "info = self.client.game(game, l1.head)",
         "info = self.client.game(game)",
         ENDPOINT + "test_one_late_answer_about_a_game_is_not_kept[stateOf]",
     ),
@@ -124,8 +127,8 @@ MUTANTS = (
         1,
         "an opening that is mined again at its old height is no news",
         GAMES,
-        "book.preimages.noted[known.node]",
-        "book.preimages.blocks.get(known.node)",
+        "l1.preimages.noted[known.node]",
+        "l1.preimages.blocks.get(known.node)",
         ENDPOINT + "test_an_opening_that_is_mined_again_at_its_old_height_is_news",
     ),
     Mutant(
@@ -211,8 +214,24 @@ MUTANTS = (
     ),
     Mutant(
         2,
-        "a lost challenge pays the claimant nothing for its answers",
+        "anybody answers inside an element in the claimant's place",
         GAME,
+        "if row.who is Who.CLAIMANT and (",
+        "if row.who is None and (",
+        vector("silence_inside_an_element"),
+    ),
+    Mutant(
+        2,
+        "whose turn it is does not matter",
+        GAME,
+        "if row.turn is not None and dispute.turn(game) is not row.turn:",
+        "if row.turn is Side.DEFENDER:",
+        vector("refused_selections"),
+    ),
+    Mutant(
+        2,
+        "a lost challenge pays the claimant nothing for its answers",
+        ENDINGS,
         "payments.append((who, min(terms.move_fee, rest)))",
         "payments.append((who, 0))",
         vector("an_honest_claimant_inside_an_element"),
@@ -328,7 +347,7 @@ MUTANTS = (
     Mutant(
         6,
         "fees beyond a challenger's bond stop a timeout",
-        GAME,
+        ENDINGS,
         "min(terms.move_fee, rest)",
         "terms.move_fee",
         "tests/rollup/game/test_game.py::test_fees_never_exceed_the_challengers_bond",
@@ -345,7 +364,7 @@ MUTANTS = (
     Mutant(
         7,
         "a bond is released twice",
-        GAME,
+        ENDINGS,
         "    if dispute.released:\n",
         "    if dispute.released and now < 0:\n",
         vector("silent_challenger"),
@@ -361,7 +380,7 @@ MUTANTS = (
     Mutant(
         7,
         "an answer is counted again when it is given again",
-        GAME,
+        EFFECTS,
         "    if (node, levels) in dispute.opened:\n",
         "    if False:\n",
         vector("refused_inside_an_element"),
@@ -370,7 +389,7 @@ MUTANTS = (
     Mutant(
         8,
         "a commitment counts in its own block",
-        GAME,
+        EFFECTS,
         "if not reached or (game.committed_in >= now.block and not stands):",
         "if not reached or (game.committed_in > now.block and not stands):",
         vector("nobody_comes_in_front_of_a_pending_proof"),
@@ -428,7 +447,7 @@ MUTANTS = (
     Mutant(
         10,
         "a watcher that starts again has forgotten what it committed to",
-        "challenger/play/player.py",
+        "challenger/play/challenging.py",
         'return self.client.derive(b"salt" + claim_id',
         'return self.client.derive(id(self).to_bytes(8, "big") + claim_id',
         "tests/challenger/test_reorg.py::test_a_watcher_that_starts_again_proves_what_it_committed_to",
@@ -454,7 +473,7 @@ MUTANTS = (
     Mutant(
         12,
         "every game stops the clock",
-        GAME,
+        EFFECTS,
         "    if not dispute.games:\n        clock = clock.pause",
         "    if True:\n        clock = clock.pause",
         vector("a_claim_stops_the_clock_once"),

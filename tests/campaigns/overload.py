@@ -18,9 +18,10 @@ from web3.types import TxReceipt
 
 from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour, Defender
-from challenger.play.player import longest
+from challenger.play.challenging import longest
 from challenger.sending.pace import Pace
-from challenger.watch.watcher import Manner, Watcher
+from challenger.watch.modes import Manner
+from challenger.watch.watcher import Watcher
 from rollup.claim import Address, Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
 from rollup.form.encoding import TracePolicy
 from rollup.game.clock import Side
@@ -184,23 +185,23 @@ def overload(load: Load) -> Outcome:
     watcher.hold(PROGRAM)
     chain.slow = {client.account}
     at_once = 0
-    liar.book.read(liar_client)
+    liar.l1.read(liar_client)
     for _ in range(400 * (2 + count // max(1, most))):
         if not watcher.poll():
             chain.advance(BLOCK)
         while liar.poll():
             pass
-        mine = [game for claim in watcher.book.games for game in watcher.book.games_of(claim, client.account)]
-        at_once = max(at_once, sum(game.claim_id not in watcher.book.convicted for game in mine))
-        if all(claim_id in watcher.book.convicted for _, claim_id, _ in lies):
+        mine = [game for claim in watcher.l1.disputed for game in watcher.l1.games_of(claim, client.account)]
+        at_once = max(at_once, sum(game.claim_id not in watcher.l1.convicted for game in mine))
+        if all(claim_id in watcher.l1.convicted for _, claim_id, _ in lies):
             break
-        over = [claim_id for _, claim_id, _ in lies if watcher.book.seconds_left(claim_id) < 0]
+        over = [claim_id for _, claim_id, _ in lies if watcher.l1.seconds_left(claim_id) < 0]
         if len(over) == count and not mine:
             break
     watcher.poll()
     events = [logged.event for logged in client.events(network.deployer.first, chain.height())]
-    convicted = sum(claim_id in watcher.book.convicted for _, claim_id, _ in lies)
-    statuses = [network.deployer.status(one.claim, watcher.book.inclusion(claim_id)) for one, claim_id, _ in lies]
+    convicted = sum(claim_id in watcher.l1.convicted for _, claim_id, _ in lies)
+    statuses = [network.deployer.status(one.claim, watcher.l1.inclusion(claim_id)) for one, claim_id, _ in lies]
     lost = sum(isinstance(event, ChallengeLost) for event in events)
     lost += client.locked(client.account) // network.parameters.challenge_bond
     gas = sum(watcher.costs.gas(claim_id) for _, claim_id, _ in lies)

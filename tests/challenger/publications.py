@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 
-from challenger.play.strategy import Trace
+from challenger.play.known import KnownTrace
 from rollup.form.encoding import TracePolicy
 from rollup.game.position import descendant
 from rollup.types import Gindex
@@ -18,7 +18,7 @@ PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
 TRACE = Published(PROGRAM, RIGHT)
 
 
-def body_of(trace: Trace, depth: int, line: str) -> bytes:
+def body_of(trace: KnownTrace, depth: int, line: str) -> bytes:
     """What an honest prover answers to a request."""
     if (children := re.search(r"/children/(\d+)\?levels=(\d+) ", line)) is not None:
         above, levels = int(children[1]), int(children[2])

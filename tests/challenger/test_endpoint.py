@@ -150,7 +150,7 @@ def test_an_opening_that_is_mined_again_at_its_old_height_is_news() -> None:
     chain._tester.revert_to_snapshot(snapshot)
     chain.advance(7)
     assert world.watcher.poll() == [] and world.watcher.lag is None
-    world.false.defender.book.__init__(0)  # type: ignore[misc]
+    world.false.defender.l1.__init__(0)  # type: ignore[misc]
     world.false.defender._player.games.__init__(world.false.client)  # type: ignore[misc]
     assert world.false.defender.poll() and chain.height() == revealed
     for _ in range(ROUNDS):

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from challenger.play.inside import AnswerWith, Inside, NarrowTo, SettleAt, answer, dispute
-from challenger.play.strategy import Accusation, CommitTo, DescendTo, OpenGame, View, challenger, defender
+from challenger.play.accusation import Accusation
+from challenger.play.actions import ToChallenge, ToCommit, ToDescend, ToNarrow, ToPartials, ToSettle
+from challenger.play.inside import Inside, answer, dispute
+from challenger.play.strategy import SeenGame, challenger, defender
 from rollup.form.ops import FAN_OUT, Monoid
 from rollup.form.parts import children
 from rollup.game.clock import Side
@@ -53,7 +55,7 @@ def parts_of(monoid: Monoid, values: Sequence[int]) -> list[Partial]:
     return [Partial(value, 10 * number if argument else 0) for number, value in enumerate(values)]
 
 
-def played(asked: Question, own: Parts, liar: Callable[[Question], Sequence[Partial]]) -> SettleAt:
+def played(asked: Question, own: Parts, liar: Callable[[Question], Sequence[Partial]]) -> ToSettle:
     """Question and answer until something is settled; every answer combines to what was asked about."""
     while True:
         results = tuple(liar(asked))
@@ -61,7 +63,7 @@ def played(asked: Question, own: Parts, liar: Callable[[Question], Sequence[Part
         assert asked.level == 0 or combine(asked.monoid, results) == asked.disputed
         action = dispute(Inside(asked, results), own)
         assert action is not None
-        if isinstance(action, SettleAt):
+        if isinstance(action, ToSettle):
             return action
         asked = child_of(asked, action.results, action.child)
 
@@ -119,7 +121,7 @@ def test_nothing_is_disputed_before_the_answer_is_known_or_where_it_is_right() -
 def test_the_claimant_answers_from_its_own_operands() -> None:
     own = Parts(Monoid.MAX, parts_of(Monoid.MAX, range(100)))
     asked = question(Monoid.MAX, 100)
-    assert answer(Inside(asked), own) == AnswerWith(asked, (Partial(63), Partial(99)))
+    assert answer(Inside(asked), own) == ToPartials(asked, (Partial(63), Partial(99)))
 
 
 # Beside the moves outside of elements
@@ -128,13 +130,13 @@ def test_the_claimant_answers_from_its_own_operands() -> None:
 def test_a_leaf_of_a_divided_op_is_descended_into_where_others_are_proven() -> None:
     lie = toy.altered(RIGHT, 4, consistent=True)
     accusation = Accusation(leaf(4), Rule.STEP, 0)
-    assert challenger(LAYOUT, RIGHT, lie, lie.root, None) == [OpenGame(leaf(4))]
-    committed = View(ROOT, lie.root, Side.DEFENDER, lie.root, committed=leaf(4), commitment_counts=True)
-    assert challenger(LAYOUT, RIGHT, lie, lie.root, committed) == [DescendTo(accusation)]
-    standing = View(leaf(4), lie.node(leaf(4)), Side.CHALLENGER, lie.root)
-    assert challenger(LAYOUT, RIGHT, lie, lie.root, standing) == [DescendTo(accusation)]
-    late = View(ROOT, lie.root, Side.DEFENDER, lie.root)
-    assert challenger(LAYOUT, RIGHT, lie, lie.root, late) == [CommitTo(leaf(4))]
+    assert challenger(LAYOUT, RIGHT, lie, lie.root, None) == [ToChallenge(leaf(4))]
+    committed = SeenGame(ROOT, lie.root, Side.DEFENDER, lie.root, committed=leaf(4), commitment_counts=True)
+    assert challenger(LAYOUT, RIGHT, lie, lie.root, committed) == [ToDescend(accusation)]
+    standing = SeenGame(leaf(4), lie.node(leaf(4)), Side.CHALLENGER, lie.root)
+    assert challenger(LAYOUT, RIGHT, lie, lie.root, standing) == [ToDescend(accusation)]
+    late = SeenGame(ROOT, lie.root, Side.DEFENDER, lie.root)
+    assert challenger(LAYOUT, RIGHT, lie, lie.root, late) == [ToCommit(leaf(4))]
 
 
 def test_inside_an_element_the_challenger_waits_for_the_answer_and_then_disputes_it() -> None:
@@ -143,21 +145,21 @@ def test_inside_an_element_the_challenger_waits_for_the_answer_and_then_disputes
     asked = question(Monoid.SUM, 100)
     given = (Partial(7), *own.partials(asked)[1:])
 
-    def view(turn: Side, inside: Inside) -> View:
-        return View(leaf(4), lie.node(leaf(4)), turn, lie.root, inside=inside)
+    def view(turn: Side, inside: Inside) -> SeenGame:
+        return SeenGame(leaf(4), lie.node(leaf(4)), turn, lie.root, inside=inside)
 
     assert challenger(LAYOUT, RIGHT, lie, lie.root, view(Side.DEFENDER, Inside(asked)), own) == []
     assert challenger(LAYOUT, RIGHT, lie, lie.root, view(Side.CHALLENGER, Inside(asked)), own) == []
     answered = view(Side.CHALLENGER, Inside(asked, given))
-    assert challenger(LAYOUT, RIGHT, lie, lie.root, answered, own) == [NarrowTo(asked, given, 0)]
+    assert challenger(LAYOUT, RIGHT, lie, lie.root, answered, own) == [ToNarrow(asked, given, 0)]
 
 
 def test_whoever_is_not_the_claimant_answers_nothing_inside_an_element() -> None:
     own = Parts(Monoid.SUM, parts_of(Monoid.SUM, range(100)))
-    view = View(leaf(4), RIGHT.node(leaf(4)), Side.DEFENDER, RIGHT.root, inside=Inside(question(Monoid.SUM, 100)))
+    view = SeenGame(leaf(4), RIGHT.node(leaf(4)), Side.DEFENDER, RIGHT.root, inside=Inside(question(Monoid.SUM, 100)))
     assert defender(LAYOUT, RIGHT, 2, view) == []
     (given,) = defender(LAYOUT, RIGHT, 2, view, own)
-    assert isinstance(given, AnswerWith) and len(given.results) == children(100, 0, 0)
+    assert isinstance(given, ToPartials) and len(given.results) == children(100, 0, 0)
     over = replace(view, turn=Side.CHALLENGER, expired=Side.CHALLENGER)
     assert len(defender(LAYOUT, RIGHT, 2, over)) == 1
 

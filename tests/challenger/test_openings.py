@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from challenger.defender import Behaviour
-from challenger.play.strategy import Revealed
-from challenger.state.book import Book
+from challenger.play.known import RevealedTrace
+from challenger.state.l1_state import L1State
 from challenger.state.openings import NODE_BYTES
 from rollup.form.encoding import TracePolicy
 from rollup.l1.client import ClaimStatus
@@ -20,48 +20,48 @@ from tests.e2e.network import Network
 def test_a_false_claim_is_convicted_though_nothing_that_was_opened_is_held(policy: TracePolicy) -> None:
     network = Network(PROGRAMS[policy])
     watcher, _ = network.watch()
-    watcher.book.preimages.held_bytes = 0
+    watcher.l1.preimages.held_bytes = 0
     claimed = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
     network.settle()
     assert network.status(claimed) is ClaimStatus.INVALID
-    assert len(watcher.book.preimages.leaves) <= 1
+    assert len(watcher.l1.preimages.leaves) <= 1
 
 
 def test_a_flood_of_reveals_leaves_names_alone_and_each_is_found_again() -> None:
     network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
-    eve, book = network.client("eve"), Book(network.deployer.first)
+    eve, l1 = network.client("eve"), L1State(network.deployer.first)
     openings = [[Root(bytes([number, part]) * 16) for part in range(4)] for number in range(30)]
     leaves = [bytes([number]) * LEAF_BYTES for number in range(30)]
-    book.preimages.held_bytes = 9 * NODE_BYTES
+    l1.preimages.held_bytes = 9 * NODE_BYTES
     for at in range(0, 30, 3):
         eve.reveal(openings[at : at + 3])
         eve.reveal_leaf(leaves[at : at + 3])
-    book.read(eve)
-    known = book.preimages
+    l1.read(eve)
+    known = l1.preimages
     assert len(known.pairs) <= 12 and len(known.leaves) <= 9 and len(known.blocks) == 60
     for opening in openings:
         top = hash_node(hash_node(*opening[:2]), hash_node(*opening[2:]))
-        revealed = Revealed(known, top, 2)
+        revealed = RevealedTrace(known, top, 2)
         assert [revealed.node(Gindex(4 + part)) for part in range(4)] == opening
     for leaf in leaves:
-        assert Revealed(known, hash_leaf(leaf), 0).leaf_bytes(0) == leaf
+        assert RevealedTrace(known, hash_leaf(leaf), 0).leaf_bytes(0) == leaf
     assert len(known.pairs) <= 12 and len(known.leaves) <= 9
 
 
 def test_a_deeper_opening_of_a_node_that_is_held_at_another_depth_is_found_again() -> None:
     """A node of a game at the bottom of one tree was opened one level deep there, and further in another one."""
     network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
-    eve, book = network.client("eve"), Book(network.deployer.first)
+    eve, l1 = network.client("eve"), L1State(network.deployer.first)
     below = [Root(bytes([part]) * 32) for part in range(1, 5)]
     middle = [hash_node(*below[:2]), hash_node(*below[2:])]
     top = hash_node(*middle)
     eve.reveal([below])
-    book.read(eve)
-    for held in (book.preimages.pairs, book.preimages._held):
+    l1.read(eve)
+    for held in (l1.preimages.pairs, l1.preimages._held):
         held.clear()
     eve.reveal([middle])
-    book.read(eve)
-    revealed = Revealed(book.preimages, top, 2)
+    l1.read(eve)
+    revealed = RevealedTrace(l1.preimages, top, 2)
     assert revealed.node(Gindex(2)) == middle[0]
     assert [revealed.node(Gindex(4 + part)) for part in range(4)] == below
-    assert not book.preimages.again(top), "what is held is not read again"
+    assert not l1.preimages.again(top), "what is held is not read again"

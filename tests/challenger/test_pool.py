@@ -28,8 +28,8 @@ from challenger.checkers.worker import SPARE_SECONDS, bound_time
 from challenger.defender import Behaviour
 from challenger.play.trace import ValueTrace
 from challenger.reports.alerts import Kind
-from challenger.watch.modes import Mode
-from challenger.watch.watcher import Manner, Watcher
+from challenger.watch.modes import Manner, WatchMode
+from challenger.watch.watcher import Watcher
 from rollup.audit import audit
 from rollup.claim import NO_ROOT, Address, Claim, ClaimId, input_root, output_root
 from rollup.errors import ClaimError, EncodingError
@@ -148,7 +148,7 @@ def test_a_lie_beside_claims_that_crash_stall_and_fill_their_checker_is_convicte
         traps = [network.claim(trap.name, trapped(trap)) for trap in (Trap.STALL, Trap.FILL, Trap.CRASH)]
         lie = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
         until_convicted(network, watcher, pool, lie)
-        assert network.chain.now() < watcher.book.posted_at[0] + TERMS.window
+        assert network.chain.now() < watcher.l1.posted_at[0] + TERMS.window
         assert lie.claim_id not in watcher.troubles
         eventually(lambda: watcher.poll() or all(trap.claim_id in watcher.troubles for trap in traps), "their troubles")
         words = [str(watcher.troubles[trap.claim_id]) for trap in traps]
@@ -158,7 +158,7 @@ def test_a_lie_beside_claims_that_crash_stall_and_fill_their_checker_is_convicte
         assert about == {trap.claim_id for trap in traps}
         # What failed waits behind what is fresh.
         fresh = network.claim("honest", toy_inputs(1))
-        watcher.book.read(network.client("watcher"))
+        watcher.l1.read(network.client("watcher"))
         assert watcher.unchecked()[0] == fresh.claim_id
 
 
@@ -309,7 +309,7 @@ def test_a_false_claim_about_a_model_of_hours_and_gigabytes_holds_up_no_lie_besi
         about = post(network, huge, bytes(1 << 16))
         lie = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
         until_convicted(network, watcher, pool, lie)
-        assert watcher.book.claims[about].claim.model_id == huge.id and about not in watcher.checked
+        assert watcher.l1.claims[about].claim.model_id == huge.id and about not in watcher.checked
     assert told.about(Kind.UNKNOWN_MODEL)
 
 
@@ -462,7 +462,7 @@ def test_a_watcher_that_starts_again_checks_what_is_fresh_before_what_it_was_at(
     again = Inline(Reference, Notes(notes))
     second = Watcher(network.client("watcher"), network.traces, admit=network.admit, checks=again)
     second.hold(network.program)
-    second.book.read(network.client("watcher"))
+    second.l1.read(network.client("watcher"))
     assert second.unchecked() == [fresh.claim_id, heavy.claim_id]
     second.poll()
     assert set(second.checked) == {fresh.claim_id, heavy.claim_id}
@@ -473,12 +473,12 @@ def test_a_watcher_that_only_watches_needs_no_trace() -> None:
     network, told = Network(PROGRAM), Told()
     lie = lie_in_op(4, 0, True)(network, Behaviour.PUBLISHES)
     with pool_of(processes=1) as pool:
-        manner = Manner(Mode.WATCH)
+        manner = Manner(WatchMode.WATCH)
         watcher = Watcher(network.client("watcher"), None, admit=network.admit, manner=manner, alert=told, checks=pool)
         watcher.hold(network.program)
         assert [checked.finding.honest for checked in watcher.check()] == [False]
         watcher.poll()
-        assert watcher._ordered == set() and watcher.false_claims() == [lie.claim_id]
+        assert watcher._checking.ordered == set() and watcher.false_claims() == [lie.claim_id]
 
 
 def test_what_a_worker_expects_to_go_wrong_is_told_as_it_is() -> None:

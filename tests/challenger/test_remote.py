@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from challenger.play.strategy import Trace
+from challenger.play.known import KnownTrace
 from challenger.publications.remote import Patience, RemoteTraces
 from rollup.claim import NO_ROOT, ClaimId
 from rollup.errors import CommitmentError
@@ -38,7 +38,7 @@ class Time:
         return self.at
 
 
-def published(store: RemoteTraces, root: Root = TRACE.root) -> Trace:
+def published(store: RemoteTraces, root: Root = TRACE.root) -> KnownTrace:
     found = store.published(CLAIM, root, PROGRAM.depth)
     assert found is not None
     return found

@@ -89,12 +89,12 @@ def step(network: Network, claimed: Claimed) -> bool:
             player.poll()
         except ChainError:
             continue
-    book = network.watchers[-1].book
-    if claimed.claim_id not in book.claims:
+    l1 = network.watchers[-1].l1
+    if claimed.claim_id not in l1.claims:
         if network.deployer.posted(claimed.claim_id) is None:
             network.client("sequencer").post_batch([claimed.posted])
         return False
-    inclusion = book.inclusion(claimed.claim_id)
+    inclusion = l1.inclusion(claimed.claim_id)
     try:
         return network.deployer.status(claimed.posted.claim, inclusion) is ClaimStatus.INVALID
     except Reverted:
@@ -129,7 +129,7 @@ def test_a_false_claim_is_convicted_once_through_a_reorganisation_of_this_depth(
     account = network.client(f"watcher {depth}").account
     assert events(network, claimed, account) == {"posted": 1, "games": 1, "convictions": 1}
     assert network.deployer.locked(account) == 0
-    assert watcher.book.convicted[claimed.claim_id].claim_id == claimed.claim_id
+    assert watcher.l1.convicted[claimed.claim_id].claim_id == claimed.claim_id
 
 
 def test_a_verdict_that_is_taken_back_is_given_again(network: Network) -> None:
@@ -137,7 +137,7 @@ def test_a_verdict_that_is_taken_back_is_given_again(network: Network) -> None:
     convict(network, claimed)
     assert isinstance(network.chain, NodeChain)
     network.chain.node.reorg(1)
-    inclusion = watcher.book.inclusion(claimed.claim_id)
+    inclusion = watcher.l1.inclusion(claimed.claim_id)
     assert network.deployer.status(claimed.posted.claim, inclusion) is ClaimStatus.CHALLENGED
     convict(network, claimed)
     account = network.client("watcher 11").account
@@ -169,7 +169,7 @@ def test_a_challenge_that_an_earlier_life_left_in_the_mempool_is_not_made_twice(
     finally:
         chain.node.automine(True)
     network.watchers[:] = [life()]
-    assert first.book.games == {}
+    assert first.l1.disputed == []
     convict(network, claimed)
     assert events(network, claimed, account.address) == {"posted": 1, "games": 1, "convictions": 1}
 
@@ -211,7 +211,7 @@ def test_a_proof_that_the_node_tries_out_in_the_commitments_block_is_sent_in_the
     network.chain.node.interval(1)
     deadline = time.monotonic() + 60
     try:
-        while claimed.claim_id not in watcher.book.convicted:
+        while claimed.claim_id not in watcher.l1.convicted:
             assert time.monotonic() < deadline
             watcher.poll()
             assert watcher.troubles == {}

@@ -19,8 +19,7 @@ from challenger.publications.library import Library, Wanted
 from challenger.reports.alerts import Kind
 from challenger.reports.webhook import Webhook
 from challenger.service import WatcherOptions, WatcherService
-from challenger.watch.modes import Mode
-from challenger.watch.watcher import Manner
+from challenger.watch.modes import Manner, WatchMode
 from rollup.archive import pack
 from rollup.errors import AuditError, ClientError
 from rollup.form.encoding import TracePolicy
@@ -156,7 +155,7 @@ def test_a_program_is_fetched_from_a_sequencer_and_watched(
         wanted = Wanted(sequencer.url, () if every else (PROGRAM.id,), every)
         network.claim("honest", INPUTS)
         one = service(
-            network, WatcherOptions(wanted=wanted, programs=tmp_path / "cache", poll=0.05), Manner(Mode.WATCH)
+            network, WatcherOptions(wanted=wanted, programs=tmp_path / "cache", poll=0.05), Manner(WatchMode.WATCH)
         )
         with running(one) as url:
             eventually(lambda: len(one.watcher.checked) == 1, "the claim is checked")
@@ -164,7 +163,7 @@ def test_a_program_is_fetched_from_a_sequencer_and_watched(
     # From the cache it is watched again without anybody's help, if it is asked for by its id.
     if not every:
         again = service(
-            network, WatcherOptions(wanted=wanted, programs=tmp_path / "cache", poll=0.05), Manner(Mode.WATCH)
+            network, WatcherOptions(wanted=wanted, programs=tmp_path / "cache", poll=0.05), Manner(WatchMode.WATCH)
         )
         with running(again):
             eventually(lambda: len(again.watcher.checked) == 1, "the claim is checked again")
@@ -239,7 +238,7 @@ def test_a_lagging_node_and_an_empty_purse_make_a_watcher_not_ready(network: Net
 def test_a_watcher_without_an_account_serves_its_numbers_too(network: Network, folder: Path) -> None:
     reader = network.deployer.using(None)
     one = WatcherService(
-        reader, Manner(Mode.WATCH), WatcherOptions([folder], poll=0.05), machine=Reference, wall=network.chain.now
+        reader, Manner(WatchMode.WATCH), WatcherOptions([folder], poll=0.05), machine=Reference, wall=network.chain.now
     )
     lie_in_op(4, 0, True)(network, Behaviour.PUBLISHES)
     with running(one) as url:

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from challenger.play.strategy import (
-    Accusation,
-    Collect,
-    CommitTo,
-    FirstOf,
-    GiveTraceRoot,
-    GoDown,
-    OpenGame,
-    OpenLeaf,
-    OpenNode,
-    Preimages,
-    ProveAt,
-    Revealed,
-    View,
-    accuse,
-    challenger,
-    defender,
-    leftmost_difference,
+from challenger.play.accusation import Accusation, accuse, leftmost_difference
+from challenger.play.actions import (
+    Action,
+    ToChallenge,
+    ToCommit,
+    ToProve,
+    ToReveal,
+    ToRevealLeaf,
+    ToSelect,
+    ToSetTraceRoot,
+    ToTimeout,
 )
+from challenger.play.known import FirstOf, Preimages, RevealedTrace
+from challenger.play.strategy import SeenGame, challenger, defender
 from rollup.claim import NO_ROOT
 from rollup.errors import CommitmentError
 from rollup.game.clock import Side
-from rollup.game.moves import Rule
+from rollup.game.moves import Move, Rule
 from rollup.game.position import ROOT
 from rollup.merkle import hash_node
 from rollup.types import Gindex, Root
@@ -43,11 +40,11 @@ def leaf(number: int) -> Gindex:
     return Gindex((1 << toy.TRACE_DEPTH) | number)
 
 
-def revealed(trace: toy.ToyTrace, levels: int) -> Revealed:
+def revealed(trace: toy.ToyTrace, levels: int) -> RevealedTrace:
     """What one reveal of the root shows."""
     known = Preimages()
     known.add_children([trace.node(Gindex((1 << levels) | j)) for j in range(1 << levels)])
-    return Revealed(known, trace.root, toy.TRACE_DEPTH)
+    return RevealedTrace(known, trace.root, toy.TRACE_DEPTH)
 
 
 @given(st.sets(st.integers(1, toy.USED - 1), min_size=1))
@@ -77,7 +74,7 @@ def test_a_published_trace_that_does_not_hash_to_the_claim_is_not_believed() -> 
     assert accuse(LAYOUT, RIGHT, other, lie.root) is None
     found = leftmost_difference(LAYOUT, RIGHT, other, ROOT, lie.root)
     assert (found.position, found.siblings) == (ROOT, ())
-    assert challenger(LAYOUT, RIGHT, other, lie.root, None) == [OpenGame(None)]
+    assert challenger(LAYOUT, RIGHT, other, lie.root, None) == [ToChallenge(None)]
 
 
 def test_a_leaf_that_does_not_hash_is_not_believed() -> None:
@@ -90,65 +87,65 @@ def test_a_leaf_that_does_not_hash_is_not_believed() -> None:
 
 def test_with_a_published_trace_the_challenger_needs_two_moves() -> None:
     lie = toy.altered(RIGHT, 4, consistent=True)
-    assert challenger(LAYOUT, RIGHT, lie, lie.root, None) == [OpenGame(leaf(4))]
-    view = View(ROOT, lie.root, Side.DEFENDER, lie.root, committed=leaf(4), commitment_counts=True)
-    assert challenger(LAYOUT, RIGHT, lie, lie.root, view) == [ProveAt(Accusation(leaf(4), Rule.STEP, 0))]
+    assert challenger(LAYOUT, RIGHT, lie, lie.root, None) == [ToChallenge(leaf(4))]
+    view = SeenGame(ROOT, lie.root, Side.DEFENDER, lie.root, committed=leaf(4), commitment_counts=True)
+    assert challenger(LAYOUT, RIGHT, lie, lie.root, view) == [ToProve(Accusation(leaf(4), Rule.STEP, 0))]
 
 
 def test_a_commitment_of_this_block_waits() -> None:
     lie = toy.altered(RIGHT, 4, consistent=True)
-    view = View(ROOT, lie.root, Side.DEFENDER, lie.root, committed=leaf(4))
+    view = SeenGame(ROOT, lie.root, Side.DEFENDER, lie.root, committed=leaf(4))
     assert challenger(LAYOUT, RIGHT, lie, lie.root, view) == []
 
 
 def test_a_trace_that_is_published_late_is_committed_to_in_the_open_game() -> None:
     lie = toy.altered(RIGHT, 4, consistent=True)
-    view = View(ROOT, lie.root, Side.DEFENDER, lie.root)
-    assert challenger(LAYOUT, RIGHT, lie, lie.root, view) == [CommitTo(leaf(4))]
+    view = SeenGame(ROOT, lie.root, Side.DEFENDER, lie.root)
+    assert challenger(LAYOUT, RIGHT, lie, lie.root, view) == [ToCommit(leaf(4))]
 
 
 @pytest.mark.parametrize("levels", [1, 2])
 def test_with_a_withheld_trace_the_challenger_goes_down_as_far_as_was_revealed(levels: int) -> None:
     lie = toy.altered(RIGHT, 5, consistent=False)
     known = revealed(lie, levels)
-    assert challenger(LAYOUT, RIGHT, known, lie.root, None) == [OpenGame(None)]
-    waiting = View(ROOT, lie.root, Side.DEFENDER, lie.root)
+    assert challenger(LAYOUT, RIGHT, known, lie.root, None) == [ToChallenge(None)]
+    waiting = SeenGame(ROOT, lie.root, Side.DEFENDER, lie.root)
     assert challenger(LAYOUT, RIGHT, known, lie.root, waiting) == []
-    view = View(ROOT, lie.root, Side.CHALLENGER, lie.root)
+    view = SeenGame(ROOT, lie.root, Side.CHALLENGER, lie.root)
     below = Gindex(leaf(5) >> (toy.TRACE_DEPTH - levels))
     (action,) = challenger(LAYOUT, RIGHT, known, lie.root, view)
-    assert isinstance(action, GoDown)
+    assert isinstance(action, ToSelect)
     assert (action.position, action.child, len(action.siblings)) == (below, lie.node(below), levels)
 
 
 def test_a_leaf_is_proven_once_its_bytes_were_revealed() -> None:
     lie = toy.altered(RIGHT, 5, consistent=False)
     known = revealed(lie, toy.TRACE_DEPTH)
-    view = View(leaf(5), lie.node(leaf(5)), Side.DEFENDER, lie.root)
+    view = SeenGame(leaf(5), lie.node(leaf(5)), Side.DEFENDER, lie.root)
     assert challenger(LAYOUT, RIGHT, known, lie.root, view) == []
     known.preimages.add_leaf(lie.leaves[5])
-    view = View(leaf(5), lie.node(leaf(5)), Side.CHALLENGER, lie.root)
-    assert challenger(LAYOUT, RIGHT, known, lie.root, view) == [ProveAt(Accusation(leaf(5), Rule.STEP, 0))]
+    view = SeenGame(leaf(5), lie.node(leaf(5)), Side.CHALLENGER, lie.root)
+    assert challenger(LAYOUT, RIGHT, known, lie.root, view) == [ToProve(Accusation(leaf(5), Rule.STEP, 0))]
 
 
 def test_clocks_are_collected_by_the_side_they_do_not_belong_to() -> None:
-    silent = View(ROOT, RIGHT.root, Side.DEFENDER, RIGHT.root, expired=Side.DEFENDER)
-    slow = View(ROOT, RIGHT.root, Side.CHALLENGER, RIGHT.root, expired=Side.CHALLENGER)
-    assert challenger(LAYOUT, RIGHT, RIGHT, RIGHT.root, silent) == [Collect(Side.DEFENDER)]
+    silent = SeenGame(ROOT, RIGHT.root, Side.DEFENDER, RIGHT.root, expired=Side.DEFENDER)
+    slow = SeenGame(ROOT, RIGHT.root, Side.CHALLENGER, RIGHT.root, expired=Side.CHALLENGER)
+    assert challenger(LAYOUT, RIGHT, RIGHT, RIGHT.root, silent) == [ToTimeout(Side.DEFENDER)]
     assert challenger(LAYOUT, RIGHT, RIGHT, RIGHT.root, slow) == []
-    assert defender(LAYOUT, RIGHT, 1, slow) == [Collect(Side.CHALLENGER)]
+    assert defender(LAYOUT, RIGHT, 1, slow) == [ToTimeout(Side.CHALLENGER)]
     assert defender(LAYOUT, RIGHT, 1, silent) == []
 
 
 def test_the_defender_opens_what_the_game_stands_on_and_nothing_else() -> None:
-    def at(position: int, turn: Side = Side.DEFENDER, root: Root = RIGHT.root) -> View:
-        return View(Gindex(position), RIGHT.node(Gindex(position)), turn, root)
+    def at(position: int, turn: Side = Side.DEFENDER, root: Root = RIGHT.root) -> SeenGame:
+        return SeenGame(Gindex(position), RIGHT.node(Gindex(position)), turn, root)
 
-    assert defender(LAYOUT, RIGHT, 2, at(1)) == [OpenNode(tuple(RIGHT.node(Gindex(j)) for j in range(4, 8)))]
-    assert defender(LAYOUT, RIGHT, 2, at(5)) == [OpenNode((RIGHT.node(Gindex(10)), RIGHT.node(Gindex(11))))]
-    assert defender(LAYOUT, RIGHT, 2, at(leaf(6))) == [OpenLeaf(RIGHT.leaves[6])]
+    assert defender(LAYOUT, RIGHT, 2, at(1)) == [ToReveal(tuple(RIGHT.node(Gindex(j)) for j in range(4, 8)))]
+    assert defender(LAYOUT, RIGHT, 2, at(5)) == [ToReveal((RIGHT.node(Gindex(10)), RIGHT.node(Gindex(11))))]
+    assert defender(LAYOUT, RIGHT, 2, at(leaf(6))) == [ToRevealLeaf(RIGHT.leaves[6])]
     assert defender(LAYOUT, RIGHT, 2, at(1, Side.CHALLENGER)) == []
-    assert defender(LAYOUT, RIGHT, 2, at(1, root=NO_ROOT)) == [GiveTraceRoot(RIGHT.root)]
+    assert defender(LAYOUT, RIGHT, 2, at(1, root=NO_ROOT)) == [ToSetTraceRoot(RIGHT.root)]
 
 
 def test_preimages_hang_below_every_node_with_their_hash() -> None:
@@ -156,13 +153,13 @@ def test_preimages_hang_below_every_node_with_their_hash() -> None:
     known = Preimages()
     path = [RIGHT.node(Gindex(leaf(5) ^ 1)), RIGHT.node(Gindex((leaf(5) >> 1) ^ 1)), RIGHT.node(Gindex(2))]
     known.add_path(RIGHT.node(leaf(5)), leaf(5), path)
-    trace = Revealed(known, RIGHT.root, toy.TRACE_DEPTH)
+    trace = RevealedTrace(known, RIGHT.root, toy.TRACE_DEPTH)
     assert trace.node(leaf(4)) == RIGHT.node(leaf(4))
     with pytest.raises(CommitmentError, match="never revealed"):
         trace.node(leaf(0))
     above = hash_node(RIGHT.root, RIGHT.root)
     known.add_children([RIGHT.root, RIGHT.root])
-    assert Revealed(known, above, toy.TRACE_DEPTH + 1).node(Gindex(0b11101)) == RIGHT.node(leaf(5))
+    assert RevealedTrace(known, above, toy.TRACE_DEPTH + 1).node(Gindex(0b11101)) == RIGHT.node(leaf(5))
 
 
 def test_the_first_source_that_knows_a_node_gives_it() -> None:
@@ -192,3 +189,8 @@ def test_nodes_and_leaves_of_odd_lengths_are_not_believed() -> None:
     short = FirstOf([revealed(lie, toy.TRACE_DEPTH), Odd()])
     assert accuse(LAYOUT, RIGHT, short, lie.root) is None
     assert accuse(LAYOUT, RIGHT, lie, lie.root) is not None
+
+
+def test_an_action_is_named_after_the_move_that_it_becomes() -> None:
+    moves = {kind.__name__ for kind in get_args(Move)} - {"Reclaim"}
+    assert {kind.__name__.removeprefix("To") for kind in get_args(Action)} == moves

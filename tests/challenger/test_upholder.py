@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from challenger.defender import Behaviour, Upholder
-from challenger.play.strategy import Trace
-from challenger.watch.guard import Guard
+from challenger.play.known import KnownTrace
+from challenger.watch.guard import LagGuard
 from rollup.claim import arrays
 from rollup.errors import ChainError
 from rollup.form.encoding import TracePolicy
@@ -27,7 +27,7 @@ class Deriving:
 
     derived: list[bytes] = field(default_factory=list)
 
-    def __call__(self, program: Program, inputs: bytes) -> Trace:
+    def __call__(self, program: Program, inputs: bytes) -> KnownTrace:
         self.derived.append(inputs)
         return Published(program, values_of(program, arrays(inputs, program.header.inputs, "input")))
 
@@ -140,7 +140,7 @@ def test_a_trace_that_cannot_be_derived_holds_up_no_other_claim(network: Network
         attack(network, claimed)
 
     class Failing(Deriving):
-        def __call__(self, program: Program, inputs: bytes) -> Trace:
+        def __call__(self, program: Program, inputs: bytes) -> KnownTrace:
             if inputs == first.posted.inputs:
                 raise MemoryError("there is no room for this trace")
             return super().__call__(program, inputs)
@@ -153,22 +153,22 @@ def test_a_trace_that_cannot_be_derived_holds_up_no_other_claim(network: Network
 def test_an_upholder_that_runs_for_long_forgets_what_is_settled_and_released(network: Network) -> None:
     client = network.client("honest")
     one = Upholder(client, lambda model_id: network.program, Deriving(), remember=Duration(0))
-    one.book.follow(client, 4)
+    one.l1.follow(client, 4)
     silent(network, 1)
     network.chain.advance(TERMS.window + 1)
     network.chain.mine(8)
     assert [receipt.call for receipt in one.poll()] == ["release"]
-    assert len(one.book.claims) == 1
+    assert len(one.l1.claims) == 1
     network.chain.mine(8)
     one.poll()
-    assert (one.book.claims, one.book.batches, one.costs.receipts) == ({}, {}, {})
+    assert (one.l1.claims, one.l1.batches, one.costs.receipts) == ({}, {}, {})
 
 
 def test_nothing_is_answered_or_released_while_the_node_lags(network: Network) -> None:
     """A claimant that acts on an old state sends what is refused, or answers where nobody asks any more."""
     late = [0.0]
     client = network.client("honest")
-    guard = Guard(60, lambda: network.chain.now() + late[0])
+    guard = LagGuard(60, lambda: network.chain.now() + late[0])
     one = Upholder(client, lambda model_id: network.program, Deriving(), guard=guard)
     final, attacked = silent(network, 1), silent(network, 2)
     attack(network, attacked)

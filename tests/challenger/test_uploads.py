@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from challenger.defender import Behaviour
-from challenger.state.book import Book
+from challenger.state.l1_state import L1State
 from challenger.state.uploads import Uploads
 from rollup.claim import ClaimId, join
 from rollup.errors import ClaimError
@@ -34,40 +34,38 @@ def posted() -> tuple[Network, list[ClaimId]]:
 @pytest.mark.parametrize("held", [0, 1300, 1 << 20])
 def test_uploaded_inputs_are_found_however_little_is_held(posted: tuple[Network, list[ClaimId]], held: int) -> None:
     network, claims = posted
-    book = Book(uploads=Uploads(held))
-    book.read(network.client("reader"))
+    l1 = L1State(uploads=Uploads(held))
+    l1.read(network.client("reader"))
     for _ in range(2):
         for seed, claim_id in enumerate(claims):
-            inputs, _ = book.data_of(claim_id)
+            inputs, _ = l1.data_of(claim_id)
             assert inputs == join(toy_inputs(seed), network.program.header.inputs)
-    assert (
-        book.uploads._chunks.currsize == sum(len(chunk) for chunk in book.uploads._chunks.values()) <= max(held, 1200)
-    )
-    assert len(book.uploads.blocks) == 6
+    assert l1.uploads._chunks.currsize == sum(len(chunk) for chunk in l1.uploads._chunks.values()) <= max(held, 1200)
+    assert len(l1.uploads.blocks) == 6
 
 
 def test_an_upload_that_its_block_no_longer_holds_is_an_error_in_words(posted: tuple[Network, list[ClaimId]]) -> None:
     network, claims = posted
-    book = Book(uploads=Uploads(0))
-    book.read(network.client("reader"))
-    book.uploads.blocks = dict.fromkeys(book.uploads.blocks, 1)
+    l1 = L1State(uploads=Uploads(0))
+    l1.read(network.client("reader"))
+    l1.uploads.blocks = dict.fromkeys(l1.uploads.blocks, 1)
     with pytest.raises(ClaimError, match="no longer in the block where it was"):
-        book.data_of(claims[0])
+        l1.data_of(claims[0])
 
 
-def test_an_upload_before_the_book_begins_is_an_error_in_words(posted: tuple[Network, list[ClaimId]]) -> None:
+def test_an_upload_before_what_was_read_is_an_error_in_words(posted: tuple[Network, list[ClaimId]]) -> None:
     network, claims = posted
-    book = Book()
-    book.read(network.client("reader"))
-    book.uploads = Uploads()
-    with pytest.raises(ClaimError, match="before this book begins"):
-        book.data_of(claims[0])
+    l1 = L1State()
+    l1.read(network.client("reader"))
+    l1.uploads = Uploads()
+    with pytest.raises(ClaimError, match="before the block from which L1 was read"):
+        l1.data_of(claims[0])
 
 
 def test_a_false_claim_about_an_uploaded_input_is_convicted_though_nothing_of_it_is_held() -> None:
     network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
     watcher, _ = network.watch()
-    watcher.book.uploads.held_bytes = 0
+    watcher.l1.uploads.held_bytes = 0
     liar, inputs = network.client("liar"), toy_inputs(5)
     liar.assemble(network.program.id, False, [upload(liar, array.tobytes()) for array in inputs])
     upload(liar, np.arange(600, dtype=np.int16).tobytes())

@@ -13,8 +13,8 @@ from challenger.defender import Behaviour
 from challenger.play.trace import ValueTrace
 from challenger.reports.alerts import Alert, Kind, Severity
 from challenger.watch.findings import Checked, Findings
-from challenger.watch.modes import Mode
-from challenger.watch.watcher import Manner, Watcher
+from challenger.watch.modes import Manner, WatchMode
+from challenger.watch.watcher import Watcher
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId
 from rollup.errors import ChainError, Reverted, ServiceError
@@ -87,15 +87,15 @@ def challenged(network: Network, claimed: Claimed, name: str = "eve") -> L1Clien
 
 
 def test_modes_are_ordered_and_named() -> None:
-    assert Mode.WATCH < Mode.DEFEND < Mode.CHALLENGE
-    assert [Mode.parse(mode.name.lower()) for mode in Mode] == list(Mode)
+    assert WatchMode.WATCH < WatchMode.DEFEND < WatchMode.CHALLENGE
+    assert [WatchMode.parse(mode.name.lower()) for mode in WatchMode] == list(WatchMode)
     with pytest.raises(ServiceError, match="choose one of watch, defend, challenge"):
-        Mode.parse("attack")
+        WatchMode.parse("attack")
 
 
-@pytest.mark.parametrize("mode", [Mode.WATCH, Mode.DEFEND])
+@pytest.mark.parametrize("mode", [WatchMode.WATCH, WatchMode.DEFEND])
 def test_below_the_mode_challenge_a_false_claim_is_told_and_not_disputed(
-    network: Network, told: Told, mode: Mode
+    network: Network, told: Told, mode: WatchMode
 ) -> None:
     watcher, client = watch(network, told, Manner(mode))
     claimed = false_claim(network, Behaviour.PUBLISHES)
@@ -111,7 +111,7 @@ def test_whoever_only_watches_needs_no_account(network: Network, told: Told) -> 
     reader = network.deployer.using(None)
     with pytest.raises(ChainError, match="in mode challenge sends transactions; give it an account"):
         Watcher(reader, None, Reference, network.admit)
-    watcher = Watcher(reader, None, Reference, network.admit, manner=Manner(Mode.WATCH), alert=told)
+    watcher = Watcher(reader, None, Reference, network.admit, manner=Manner(WatchMode.WATCH), alert=told)
     watcher.hold(network.program)
     false_claim(network, Behaviour.PUBLISHES)
     assert watcher.poll() == [] and told.kinds() == [Kind.FALSE_CLAIM]
@@ -119,7 +119,7 @@ def test_whoever_only_watches_needs_no_account(network: Network, told: Told) -> 
 
 
 def test_a_right_claim_whose_claimant_is_silent_is_defended_in_its_place(network: Network, told: Told) -> None:
-    watcher, client = watch(network, told, Manner(Mode.DEFEND))
+    watcher, client = watch(network, told, Manner(WatchMode.DEFEND))
     claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
     watcher.poll()
     eve = challenged(network, claimed)
@@ -141,7 +141,7 @@ def test_a_right_claim_whose_claimant_is_silent_is_defended_in_its_place(network
 def test_a_silent_claimant_is_helped_through_a_whole_game(policy: TracePolicy, told: Told) -> None:
     """Somebody insists on a difference and walks down to a leaf: the helper opens every node in the claimant's place."""
     network = Network(PROGRAMS[policy])
-    watcher, _ = watch(network, told, Manner(Mode.DEFEND))
+    watcher, _ = watch(network, told, Manner(WatchMode.DEFEND))
     claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
     right = Published(network.program, RIGHT)
     eve = challenged(network, claimed)
@@ -163,7 +163,7 @@ def test_a_silent_claimant_is_helped_through_a_whole_game(policy: TracePolicy, t
 
 
 def test_a_false_claim_whose_claimant_is_silent_is_not_defended(network: Network, told: Told) -> None:
-    watcher, _ = watch(network, told, Manner(Mode.DEFEND))
+    watcher, _ = watch(network, told, Manner(WatchMode.DEFEND))
     claimed = false_claim(network, Behaviour.SILENT)
     challenged(network, claimed)
     network.chain.advance(TERMS.clock // 2 + 10)
@@ -172,7 +172,7 @@ def test_a_false_claim_whose_claimant_is_silent_is_not_defended(network: Network
 
 def test_a_right_output_under_a_false_trace_root_is_not_defended(told: Told) -> None:
     network = Network(PROGRAMS[TracePolicy.ON_DISPUTE])
-    watcher, _ = watch(network, told, Manner(Mode.DEFEND))
+    watcher, _ = watch(network, told, Manner(WatchMode.DEFEND))
     claimed = network.claim("odd", INPUTS, behaviour=Behaviour.SILENT)
     challenged(network, claimed)
     claimed.client.set_trace_root(claimed.claim_id, Published(network.program, RIGHT, (4, 24)).root)
@@ -350,7 +350,7 @@ def test_an_account_that_cannot_pay_a_bond_is_told(network: Network, told: Told)
 
 def test_a_watcher_that_runs_for_long_forgets_what_is_settled(network: Network, told: Told) -> None:
     watcher, client = watch(network, told, Manner(remember=NOW))
-    watcher.book.follow(client, SHALLOW)
+    watcher.l1.follow(client, SHALLOW)
     sizes = []
     for lap in range(2):
         for seed in range(2):
@@ -360,18 +360,19 @@ def test_a_watcher_that_runs_for_long_forgets_what_is_settled(network: Network, 
         network.chain.advance(TERMS.window + 1)
         network.chain.mine(SHALLOW + 2)
         watcher.poll()
-        book = watcher.book
-        facts = (book.claims, book.batches, book.posted_at, book.games, book.over, book.trace_roots, book.convicted)
+        l1 = watcher.l1
+        board = (l1.board.games, l1.board.roots, l1.board.changed, l1.board._about, l1.board._on)
+        facts = (l1.claims, l1.batches, l1.posted_at, l1.convicted, *board)
         notes = (watcher.checked, watcher.costs.receipts, watcher.troubles, watcher._reporter._told)
-        sizes.append([len(one) for one in (*facts, *notes, book.released, book.journal.entries)])
+        sizes.append([len(one) for one in (*facts, *notes, l1.released, l1.journal.entries)])
         network.claims.clear()
-    assert sizes == [[0] * 13] * 2
+    assert sizes == [[0] * 15] * 2
     assert client.locked(client.account) == 0
 
 
 def test_a_bond_that_is_still_to_be_reclaimed_keeps_its_claim_in_mind(network: Network, told: Told) -> None:
     watcher, client = watch(network, told, Manner(remember=NOW))
-    watcher.book.follow(client, SHALLOW)
+    watcher.l1.follow(client, SHALLOW)
     claimed = false_claim(network, Behaviour.WITHHOLDS)
     network.round()
     other = Network.watch(network, "faster")[0]
@@ -414,22 +415,24 @@ def test_a_dispute_goes_on_with_a_trace_that_was_dropped_and_made_again(network:
         if watcher.checked.use(claimed.claim_id) is not None:
             del watcher.checked._traces[claimed.claim_id]
     assert network.status(claimed) is ClaimStatus.INVALID
-    claimed.defender.book.read(claimed.client)
-    assert claimed.defender.book.convicted[claimed.claim_id].rule is Rule.STEP
+    claimed.defender.l1.read(claimed.client)
+    assert claimed.defender.l1.convicted[claimed.claim_id].rule is Rule.STEP
 
 
 def test_a_claim_that_a_reorganisation_took_back_is_no_finding(network: Network, told: Told) -> None:
-    watcher, _ = watch(network, told, Manner(Mode.WATCH))
+    watcher, _ = watch(network, told, Manner(WatchMode.WATCH))
     claimed = false_claim(network, Behaviour.PUBLISHES)
     watcher.poll()
     assert watcher.false_claims() == [claimed.claim_id]
-    watcher.book.journal.rewind(network.chain.height() - 1)
+    watcher.l1.journal.rewind(network.chain.height() - 1)
     watcher.poll()
     assert watcher.false_claims() == [] and watcher.troubles == {}
 
 
 def test_games_that_others_opened_are_told_only_for_models_that_are_held(network: Network, told: Told) -> None:
-    other = Watcher(network.client("watcher"), None, Reference, network.admit, manner=Manner(Mode.WATCH), alert=told)
+    other = Watcher(
+        network.client("watcher"), None, Reference, network.admit, manner=Manner(WatchMode.WATCH), alert=told
+    )
     other.coming = lambda model_id: True
     claimed = network.claim("honest", INPUTS)
     other.poll()
@@ -440,7 +443,7 @@ def test_games_that_others_opened_are_told_only_for_models_that_are_held(network
     challenged(network, claimed, "mallory")
     other.poll()
     assert told.kinds() == [Kind.DISPUTE_OPENED]
-    assert isinstance(other.book.games[claimed.claim_id][1], Challenged)
+    assert isinstance(other.l1.opened(claimed.claim_id)[1], Challenged)
 
 
 # Floods and outages
@@ -465,7 +468,7 @@ def test_a_flood_of_false_claims_is_played_with_one_transaction_a_block(network:
         made.append([receipt.call for receipt in moves])
         assert len({receipt.transaction for receipt in moves}) == 1
     assert made == [["challenge"] * 5, ["prove"] * 5]
-    assert set(watcher.book.convicted) == set(claims)
+    assert set(watcher.l1.convicted) == set(claims)
     # What came with several moves, and what each of them cost, adds up.
     spent = network.chain.nonce(client.account)
     assert spent == 3, "bonds were paid in once, then each round was one transaction"
@@ -498,7 +501,7 @@ def test_a_flood_of_games_about_right_claims_is_looked_at_in_turns(
     network: Network, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("challenger.watch.watcher.HELPED", 2)
-    watcher, client = watch(network, told, Manner(Mode.DEFEND))
+    watcher, client = watch(network, told, Manner(WatchMode.DEFEND))
     first = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
     second = network.claim("honest", toy_inputs(1), behaviour=Behaviour.SILENT)
     for number in range(5):
@@ -551,7 +554,7 @@ def test_a_claim_whose_move_is_refused_keeps_no_other_from_its_own(
     monkeypatch.setattr(calls, "challenge", challenging)
     for _ in range(4):
         watcher.poll()
-    assert set(watcher.book.convicted) == set(others)
+    assert set(watcher.l1.convicted) == set(others)
     assert [(alert.kind, alert.claim_id) for alert in told.about(Kind.TROUBLE)] == [(Kind.TROUBLE, stuck)]
 
 
@@ -586,11 +589,11 @@ def test_a_watcher_that_begins_late_forgets_what_is_settled_while_it_reads(
         network.chain.advance(TERMS.window + 1)
         network.chain.mine(SHALLOW)
     watcher, client = watch(network, told, Manner(remember=NOW))
-    watcher.book.follow(client, SHALLOW)
+    watcher.l1.follow(client, SHALLOW)
     network.chain._log_blocks, network.chain._log_pages = 8, 1000
     known: list[int] = []
-    forget = watcher.book.forget
-    monkeypatch.setattr(watcher.book, "forget", lambda *args: known.append(len(watcher.book.claims)) or forget(*args))
+    forget = watcher.l1.forget
+    monkeypatch.setattr(watcher.l1, "forget", lambda *args: known.append(len(watcher.l1.claims)) or forget(*args))
     watcher.poll()
     assert len(known) > 5 and max(known) <= 3
-    assert watcher.book.head == network.chain.head()
+    assert watcher.l1.head == network.chain.head()

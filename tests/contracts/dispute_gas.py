@@ -20,7 +20,7 @@ from rollup.errors import ChainError
 from rollup.form.encoding import TensorType, TracePolicy
 from rollup.form.ops import Access, Monoid, Op, Term, Value
 from rollup.form.program import Program
-from rollup.game.game import MAX_HELPERS
+from rollup.game.endings import MAX_HELPERS
 from rollup.game.moves import Rule
 from rollup.l1.account.signing import trace_root_digest
 from rollup.l1.calls import Call
@@ -328,8 +328,8 @@ def inside() -> Table:
             said = long_reductions.Forged(Reductions(shown, values), part, forge)
             claimed.defender.uphold(claimed.claim_id, shown, trace, said)
         network.settle(200)
-        claimed.defender.book.read(claimed.client)
-        assert claimed.defender.book.convicted[claimed.claim_id].rule is rule
+        claimed.defender.l1.read(claimed.client)
+        assert claimed.defender.l1.convicted[claimed.claim_id].rule is rule
         receipts = [one for costs in (watcher.costs, claimed.defender.costs) for one in costs.of(claimed.claim_id)]
         name = "a part" if rule is Rule.PART else "an epilogue"
         for receipt in receipts:

@@ -58,7 +58,7 @@ def attack(network: Network, story: Story, values: Values, value: int) -> bool:
     leaf = value << program.header.tensor_depth
     place = Gindex((1 << program.depth) | leaf)
     trace = ValueTrace(program, values)
-    inclusion = network.watcher.book.inclusion(story.claim_id)
+    inclusion = network.watcher.l1.inclusion(story.claim_id)
     named = client.commitment(story.claim_id, story.claim.trace_root, place, bytes(32))
     game = client.challenge(story.claim, inclusion, named).one(Challenged)
     network.chain.mine()

@@ -9,7 +9,7 @@ import numpy as np
 
 from challenger.checkers.re_execute import Machine, Reference
 from challenger.defender import Behaviour, Defender
-from challenger.play.strategy import Trace
+from challenger.play.known import KnownTrace
 from challenger.play.trace import SharedTraces
 from challenger.watch.watcher import Watcher
 from rollup.audit import audit
@@ -70,7 +70,7 @@ class Network:
         self,
         name: str,
         inputs: Sequence[np.ndarray],
-        trace: Trace | None = None,
+        trace: KnownTrace | None = None,
         outputs: Sequence[np.ndarray] | None = None,
         behaviour: Behaviour = Behaviour.PUBLISHES,
         uploaded: bool = False,
@@ -103,8 +103,8 @@ class Network:
         self.sequencer.flush()
         defender = Defender(client, behaviour, self.traces)
         defender.uphold(claim_id, self.program, trace)
-        defender.book.read(client)
-        claimed = Claimed(posted, claim_id, defender.book.inclusion(claim_id), defender, client)
+        defender.l1.read(client)
+        claimed = Claimed(posted, claim_id, defender.l1.inclusion(claim_id), defender, client)
         self.claims.append(claimed)
         return claimed
 

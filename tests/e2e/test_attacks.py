@@ -88,15 +88,15 @@ def test_a_header_that_cannot_be_read_stops_no_watcher(network: Network, monkeyp
     def refuse(header: bytes) -> Header:
         raise EncodingError("a header of some other release; go on without it")
 
-    monkeypatch.setattr("challenger.state.book.decode_header", refuse)
+    monkeypatch.setattr("challenger.state.l1_state.decode_header", refuse)
     model_id = register(network.client("eve"), encode_header(wide_header(2)))
     claimed = lie_in_output(network, Behaviour.PUBLISHES)
     network.settle()
     assert network.status(claimed) is ClaimStatus.INVALID
-    assert model_id not in watcher.book.headers and network.program.id in watcher.book.headers
+    assert model_id not in watcher.l1.headers and network.program.id in watcher.l1.headers
 
 
-def test_a_chain_that_fails_in_the_middle_of_its_news_makes_a_book_count_nothing_twice(
+def test_a_chain_that_fails_in_the_middle_of_its_news_makes_a_state_count_nothing_twice(
     network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A claim that was noted twice gave proofs of inclusion that L1 refused."""
@@ -117,8 +117,8 @@ def test_a_chain_that_fails_in_the_middle_of_its_news_makes_a_book_count_nothing
             with pytest.raises(ChainError):
                 watcher.poll()
     network.settle()
-    assert [len(batch) for batch in watcher.book.batches.values()] == [1]
-    assert len(watcher.book.games[false.claim_id]) == 2
+    assert [len(batch) for batch in watcher.l1.batches.values()] == [1]
+    assert len(watcher.l1.opened(false.claim_id)) == 2
     assert network.status(false) is ClaimStatus.INVALID
     assert client.locked(client.account) == 0
 
@@ -144,7 +144,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("calldata", HOSTILE.values(), ids=[name.replace(" ", "-") for name in HOSTILE])
-def test_a_selection_through_a_contract_with_hostile_calldata_stops_no_book(
+def test_a_selection_through_a_contract_with_hostile_calldata_stops_no_reader(
     network: Network, monkeypatch: pytest.MonkeyPatch, calldata: bytes
 ) -> None:
     """Whoever selects through a contract chooses what the transaction seems to call."""
@@ -230,7 +230,7 @@ def test_a_watcher_that_slept_over_its_clock_challenges_again(network: Network) 
     false.defender.poll()
     false.defender.behaviour = Behaviour.SILENT
     network.chain.advance(TERMS.clock + 1)
-    lost = client.game(watcher.book.games[false.claim_id][0])
+    lost = client.game(watcher.l1.opened(false.claim_id)[0])
     assert lost.live and lost.expired is Side.CHALLENGER
     assert [receipt.call for receipt in watcher.poll()] == ["challenge"]
     network.settle()

@@ -19,7 +19,7 @@ from rollup.l1.client import ClaimStatus, L1Client
 from rollup.l1.events import Answered, Challenged, Descended, Narrowed
 from rollup.machine.reference import Memory
 from rollup.machine.witness import epilogue_witness, outline_witness, part_witness
-from rollup.verdict import Conviction, explain
+from rollup.verdict import explain
 from tests.e2e.long_reductions import ARGUED, LARGEST, LIES, SUMMED, Fast, Forged, false_values, inputs, program
 from tests.e2e.network import Claimed, Network, terms
 from tests.e2e.toy_program import Published
@@ -57,12 +57,9 @@ def test_every_lie_about_a_long_reduction_is_convicted_by_a_part_or_by_the_code(
     net.settle()
     for claimed, (value, forged) in zip(claims, cases, strict=True):
         assert net.status(claimed) is ClaimStatus.INVALID
-        event = watcher.book.convicted[claimed.claim_id]
+        event = watcher.l1.convicted[claimed.claim_id]
         assert (event.rule, event.trace_index, event.element) == (Rule.PART if forged else Rule.EPILOGUE, value, 0)
-        said = Conviction(
-            event.rule, event.place, event.trace_index, event.element, event.claimed, event.computed, event.part
-        )
-        finding = explain(net.program, said)
+        finding = explain(net.program, event)
         moves = [receipt.call for receipt in watcher.costs.of(claimed.claim_id)]
         assert ("narrow" in moves) == (value == LARGEST and forged) and moves[-2 - ("narrow" in moves)] == "descend"
         if forged:
@@ -81,7 +78,7 @@ def test_a_liar_who_is_silent_inside_an_element_loses_by_its_clock() -> None:
     net.round()
     claimed.defender.behaviour = Behaviour.SILENT
     net.settle()
-    assert watcher.book.convicted[claimed.claim_id].rule is Rule.TIMEOUT
+    assert watcher.l1.convicted[claimed.claim_id].rule is Rule.TIMEOUT
 
 
 def test_a_watcher_that_starts_again_before_every_move_convicts_all_the_same() -> None:
@@ -95,7 +92,7 @@ def test_a_watcher_that_starts_again_before_every_move_convicts_all_the_same() -
         if all(net.status(claimed) is ClaimStatus.INVALID for claimed in claims):
             break
     watcher.poll()
-    assert [watcher.book.convicted[claimed.claim_id].rule for claimed in claims] == [Rule.PART, Rule.EPILOGUE]
+    assert [watcher.l1.convicted[claimed.claim_id].rule for claimed in claims] == [Rule.PART, Rule.EPILOGUE]
     assert client.locked(client.account) == 0
 
 
@@ -156,13 +153,12 @@ def test_a_right_claim_survives_whoever_goes_inside_its_elements(value: int) -> 
 
 def test_whoever_helps_a_silent_claimant_tells_once_that_it_cannot_inside_an_element() -> None:
     from challenger.reports.alerts import Kind
-    from challenger.watch.modes import Mode
-    from challenger.watch.watcher import Manner
+    from challenger.watch.modes import Manner, WatchMode
     from tests.challenger.test_watcher import Told
 
     net = network()
     told = Told()
-    helper = Watcher(net.client("helper"), net.traces, Fast, net.admit, manner=Manner(Mode.DEFEND), alert=told)
+    helper = Watcher(net.client("helper"), net.traces, Fast, net.admit, manner=Manner(WatchMode.DEFEND), alert=told)
     helper.take(ReExecute(net.program, Fast(net.program)))
     claimed = net.claim("honest", inputs(4), behaviour=Behaviour.SILENT)
     helper.poll()

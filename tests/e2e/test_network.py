@@ -6,8 +6,8 @@ import pytest
 
 from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour
-from challenger.play.player import layout_of
-from challenger.play.strategy import accuse, leftmost_difference
+from challenger.play.accusation import accuse, leftmost_difference
+from challenger.play.reading import layout_of
 from challenger.play.witnesses import witness
 from challenger.watch.watcher import Watcher
 from rollup.claim import NO_ROOT
@@ -27,9 +27,9 @@ from tests.e2e.toy_program import Published, toy_inputs, with_lie
 
 
 def convicted_by(network: Network, claimed: Claimed) -> Rule:
-    claimed.defender.book.read(claimed.client)
+    claimed.defender.l1.read(claimed.client)
     assert network.status(claimed) is ClaimStatus.INVALID
-    return claimed.defender.book.convicted[claimed.claim_id].rule
+    return claimed.defender.l1.convicted[claimed.claim_id].rule
 
 
 @pytest.mark.parametrize("policy", list(TracePolicy), ids=lambda policy: policy.name.lower())
@@ -121,8 +121,8 @@ def test_an_honest_claim_attacked_at_any_op_survives_and_the_attacker_loses_its_
     while True:
         network.round()
         at = attacker.game(game).at
-        layout = layout_of(claimed.defender.book, program, claimed.claim_id)
-        claimed.defender.book.read(attacker)
+        layout = layout_of(claimed.defender.l1, program, claimed.claim_id)
+        claimed.defender.l1.read(attacker)
         position = attacker.game(game).position
         if position.bit_length() - 1 == program.depth:
             break
@@ -184,7 +184,7 @@ def test_a_copied_proof_earns_its_copier_nothing() -> None:
     claim = claimed.posted.claim
     watcher.poll()
     # The watcher has challenged; its proof is in the mempool, and a copier sees it.
-    layout = layout_of(watcher.book, network.program, claimed.claim_id)
+    layout = layout_of(watcher.l1, network.program, claimed.claim_id)
     own = watcher.checked.use(claimed.claim_id)
     published = network.traces.traces[claimed.claim_id]
     accusation = accuse(layout, own, published, claim.trace_root)
@@ -196,9 +196,9 @@ def test_a_copied_proof_earns_its_copier_nothing() -> None:
     with pytest.raises(Reverted, match="select or commit, then wait a block") as refused:
         copier.prove(copier.game(game).at, claim, accusation.position, salt, accusation.rule, proof)
     assert refused.value.name == "PlaceNotReached"
-    copied = client.game(watcher.book.games[claimed.claim_id][0]).commitment if watcher.book.games else b""
-    watcher.book.read(client)
-    theirs = watcher.book.games[claimed.claim_id][0]
+    copied = client.game(watcher.l1.opened(claimed.claim_id)[0]).commitment if watcher.l1.disputed else b""
+    watcher.l1.read(client)
+    theirs = watcher.l1.opened(claimed.claim_id)[0]
     stolen = At(client.game(theirs).ref, claim.trace_root)
     with pytest.raises(Reverted) as refused:
         copier.prove(stolen, claim, accusation.position, salt, accusation.rule, proof)

@@ -14,7 +14,7 @@ import pytest
 
 from challenger.defender import Behaviour, Defender
 from challenger.play.trace import ValueTrace
-from challenger.state.book import Book
+from challenger.state.l1_state import L1State
 from prover.executor import Executor
 from rollup.claim import ClaimId
 from rollup.documents.claims import SignedClaim
@@ -71,10 +71,10 @@ def test_keys_the_deployment_and_l1_are_enough_when_every_disk_is_lost(tmp_path:
             service.kill()
 
         # While nobody is there, somebody attacks the honest claim.
-        book, attacker = Book(net.reader.first), net.client("attacker")
-        book.read(attacker)
+        l1, attacker = L1State(net.reader.first), net.client("attacker")
+        l1.read(attacker)
         known = ClaimId(bytes.fromhex(honest[2:]))
-        attacker.challenge(book.claims[known].claim, book.inclusion(known), value=TERMS.challenge_bond)
+        attacker.challenge(l1.claims[known].claim, l1.inclusion(known), value=TERMS.challenge_bond)
 
         # All that is left: the keys, the deployment, and the saved model of whoever offers it.
         shutil.rmtree(tmp_path / "models")
@@ -93,7 +93,7 @@ def test_keys_the_deployment_and_l1_are_enough_when_every_disk_is_lost(tmp_path:
                 defender.poll()
             except ChainError:
                 return False
-            return posted_id in defender.book.convicted
+            return posted_id in defender.l1.convicted
 
         eventually(convicted, "the new watcher has convicted the liar")
         eventually(lambda: state(false) == "invalid", "the new sequencer says so")

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from rollup.game.moves import Rule
+from rollup.l1.events import Convicted
 from rollup.types import LEAF_BYTES
-from rollup.verdict import Conviction, Spot, explain, spot
+from rollup.verdict import Spot, explain, spot
 from tests.e2e.toy_program import toy_program
 
 PROGRAM = toy_program()
@@ -19,7 +20,7 @@ def word(value):
 def conviction(rule, index, element=0, claimed=bytes(32), computed=bytes(32), leaf=0):
     entry = (1 << PROGRAM.header.trace_depth) + index
     place = (entry << PROGRAM.header.tensor_depth) + leaf if rule not in (Rule.INPUT, Rule.OUTPUT) else entry
-    return Conviction(rule, place, index, element, claimed, computed)
+    return Convicted(bytes(32), bytes(32), rule, place, index, element, 0, claimed, computed)
 
 
 def named(name, **meta):
@@ -78,7 +79,7 @@ def test_padding_says_which_byte_stands_where_none_belongs():
 
 
 def test_a_timeout_is_explained_without_a_place():
-    finding = explain(PROGRAM, Conviction(Rule.TIMEOUT, 1, 0, 0, bytes(32), bytes(32)))
+    finding = explain(PROGRAM, conviction(Rule.TIMEOUT, 0))
     assert "clock ran out" in finding.sentence and finding.claimed is None
 
 

@@ -14,8 +14,8 @@ from rollup.l1.client import ClaimStatus
 from rollup.l1.events import Challenged, Logged
 from rollup.l1.follow import News
 from rollup.l1.node.finality import Block
+from rollup.l1.records import Said
 from rollup.types import Gindex, Root
-from sequencer.games import Said
 from sequencer.states import NewClaim, State
 from sequencer.store import Store
 from tests.e2e.lies import INPUTS, PROGRAMS, lie_in_op
@@ -75,7 +75,7 @@ class History:
             receipt = chain.receipt(one.transaction)
             assert receipt is not None
             at, sender = self.blocks[one.block].timestamp, Address(receipt["from"])
-            self.said[one.transaction] = Said(at, one.block, 0, one.transaction, sender, receipt["gasUsed"])
+            self.said[one.transaction] = Said(one.block, 0, one.transaction, at, sender, receipt["gasUsed"])
 
     @property
     def height(self) -> int:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from rollup.form.encoding import TracePolicy
 from rollup.l1.events import ClaimPosted, ClaimSkipped
 from rollup.l1.follow import News
+from rollup.l1.records import MoveRecord
 from sequencer.mirror import Mirror
-from sequencer.states import Move, State
+from sequencer.states import State
 from sequencer.store import Store
 from sequencer.tables import FACTS, games
 from tests.sequencer.history import History, history
@@ -75,18 +76,18 @@ def test_it_agrees_with_l1_after_every_round_of_disputes(policy: TracePolicy) ->
             assert (entry.state, entry.released) == (state, released)
             dispute = store.disputes.get(claim_id)
             found = {
-                game.game_id: (game.position, game.node, game.commitment) if game.ended is None else None
+                game.game_id: (game.position, game.node, game.opened.commitment) if game.ended is None else None
                 for game in (dispute.games if dispute else ())
             }
             assert found == truth.games[claim_id]
     said = Counter(move.kind for move in moves_of(told, store))
-    wanted = {"challenged", "selected", "revealed", "leaf_revealed", "convicted", "challenge_lost", "reclaimed"}
-    wanted.add("committed" if policy is TracePolicy.WITH_CLAIM else "trace_root_set")
+    wanted = {"challenge", "select", "reveal", "reveal_leaf", "prove", "timeout", "reclaim"}
+    wanted.add("commit" if policy is TracePolicy.WITH_CLAIM else "set_trace_root")
     assert wanted <= set(said)
     assert {state for truth in told.truths for state, _ in truth.states.values()} == set(State) - {State.PENDING}
 
 
-def moves_of(told: History, store: Store) -> list[Move]:
+def moves_of(told: History, store: Store) -> list[MoveRecord]:
     disputes = [store.disputes.get(one.claim_id) for one in told.network.claims]
     return [move for dispute in disputes if dispute for move in dispute.moves]
 
@@ -97,12 +98,16 @@ def test_every_move_has_its_time_sender_and_gas(told: History, store: Store) -> 
     moves = moves_of(told, store)
     assert len(moves) > 10
     for move in moves:
-        receipt = told.network.chain.receipt(move.transaction)
+        receipt = told.network.chain.receipt(move.said.transaction)
         assert receipt is not None
-        assert (move.sender, move.gas, move.block) == (receipt["from"], receipt["gasUsed"], receipt["blockNumber"])
-        assert move.at == told.blocks[move.block].timestamp
+        assert (move.said.sender, move.said.gas, move.said.block) == (
+            receipt["from"],
+            receipt["gasUsed"],
+            receipt["blockNumber"],
+        )
+        assert move.said.at == told.blocks[move.said.block].timestamp
     for claimed in told.network.claims:
-        order = [(move.block, move.log_index) for move in moves if move.claim_id == claimed.claim_id]
+        order = [(move.said.block, move.said.log_index) for move in moves if move.claim_id == claimed.claim_id]
         assert order == sorted(order)
 
 

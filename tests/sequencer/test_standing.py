@@ -10,8 +10,8 @@ from rollup.game.stopping import StoppingClock
 from rollup.l1.events import BatchPosted, ClaimPosted, ClaimSkipped, ClockStopped, Event, Logged, NonceCancelled
 from rollup.l1.follow import News
 from rollup.l1.node.finality import Block
+from rollup.l1.records import Said
 from rollup.types import Duration, Root, Timestamp
-from sequencer.games import Said
 from sequencer.states import NewClaim, State
 from sequencer.store import Store
 from tests.sequencer.examples import ALICE, BOB, claim_id, new_claim
@@ -44,7 +44,7 @@ class Chain:
         logged = tuple(
             Logged(event, number, index, forked.rjust(32, b"t"), block.hash) for index, event in enumerate(events)
         )
-        said = {one.transaction: Said(block.timestamp, number, 0, one.transaction, BOB, 1) for one in logged}
+        said = {one.transaction: Said(number, 0, one.transaction, block.timestamp, BOB, 1) for one in logged}
         news = News(number - 1 if back else None, logged, block, tuple(self.blocks))
         assert self.store.l1.apply(news, None if head is None else head.hash, said, {BOB})
 

@@ -12,6 +12,7 @@ from alembic import command
 
 from rollup.errors import ClaimError
 from rollup.types import ModelId, Root, Timestamp
+from sequencer import tables
 from sequencer.intake.refusals import NameTaken, Paused
 from sequencer.states import Accepted, Held, Model, State, Switch
 from sequencer.store import Store, StoreError, schema
@@ -301,6 +302,35 @@ def test_a_database_belongs_to_one_deployment(store: Store) -> None:
 def test_the_migrations_make_the_tables_that_the_code_expects(store: Store) -> None:
     with store.database.write() as connection:
         command.check(schema.config(connection))
+
+
+def test_moves_that_were_stored_under_older_names_have_todays(url: str) -> None:
+    store = Store.open(url)
+    said = {"at": 1, "block": 1, "log_index": 0, "transaction": b"t", "sender": ALICE, "gas": 1}
+    stands = {"challenger": ALICE, "trace_root": b"r", "commitment": b"c", "position": 1, "node": b"n", "opened_at": 1}
+    games = {b"won": "convicted", b"other": "convicted", b"lost": "challenge_lost", b"open": None}
+    moves: list[tuple[bytes, str, dict[str, str]]] = [
+        (b"open", "selected", {}),
+        (b"open", "answered", {}),
+        (b"lost", "challenge_lost", {"collector": ALICE}),
+        (b"won", "convicted", {"rule": "part"}),
+    ]
+    with store.database.write() as connection:
+        for number, (game_id, ended) in enumerate(games.items()):
+            row = {**stands, "game_id": game_id, "claim_id": b"m", "counter": number, "block": 1, "ended": ended}
+            connection.execute(sa.insert(tables.games).values(row))
+        for game_id, kind, extra in moves:
+            row = {**said, "claim_id": b"m", "game_id": game_id, "kind": kind, "extra": extra}
+            connection.execute(sa.insert(tables.moves).values(row))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0004'"))
+    store.close()
+    store = Store.open(url)
+    with store.database.read() as connection:
+        ended = {bytes(row.game_id): row.ended for row in connection.execute(sa.select(tables.games))}
+        kinds = list(connection.execute(sa.select(tables.moves.c.kind).order_by(tables.moves.c.id)).scalars())
+    store.close()
+    assert ended == {b"won": "convicted", b"other": "ended", b"lost": "lost", b"open": None}
+    assert kinds == ["select", "partials", "timeout", "settle"]
 
 
 def test_a_schema_of_a_newer_program_is_refused_and_left_alone(url: str) -> None:

@@ -86,7 +86,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         traces.publish(claim_id, trace)
         watcher = Watcher(client.using(watching), traces, Reference)
         watcher.hold(PROGRAM)
-        while claim_id not in watcher.book.convicted:
+        while claim_id not in watcher.l1.convicted:
             watcher.poll()
         store = Store.open(f"sqlite:///{folder}/sequencer.db")
         mirror = Mirror(client, store)
@@ -233,7 +233,7 @@ def test_every_rules_verdict_can_be_told_from_l1() -> None:
         rules.add(rule)
         assert (found["state"], game["state"], verdict["rule"]) == ("invalid", "convicted", rule.name.lower()), name
         if rule is Rule.TIMEOUT:
-            assert "agreed_state" not in verdict and game["moves"][-1]["kind"] == "lost"
+            assert "agreed_state" not in verdict and game["moves"][-1]["kind"] == "timeout"
         else:
             assert verdict["claimed_state"] is not None and game["moves"][-1]["kind"] == "prove", name
             assert (verdict["claimed_state"] == verdict["right_state"]) == (rule is Rule.OUTPUT), name

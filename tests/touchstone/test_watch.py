@@ -12,7 +12,7 @@ from challenger.checkers.budget import Budget
 from challenger.checkers.pool import Pool
 from challenger.publications.remote import RemoteTraces
 from challenger.service import WatcherService
-from challenger.watch.modes import Mode
+from challenger.watch.modes import WatchMode
 from rollup.errors import SettingsError, TouchstoneError
 from rollup.form.encoding import TracePolicy
 from rollup.l1.node.finality import Finality
@@ -53,7 +53,7 @@ def made(network: Network, tmp_path: Path) -> Iterator[WatcherService]:
 def test_the_settings_reach_the_watcher(made: WatcherService, tmp_path: Path) -> None:
     manner = made.watcher.manner
     assert (manner.mode, manner.finality, manner.max_lag, manner.remember) == (
-        Mode.DEFEND,
+        WatchMode.DEFEND,
         Finality(confirmations=12),
         90.0,
         REMEMBER,

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from challenger.play.strategy import Accusation, Layout
+from challenger.play.accusation import Accusation
+from challenger.play.layout import TraceLayout
 from challenger.play.trace import ValueTrace
 from challenger.play.witnesses import witness
 from rollup.claim import NO_ROOT, input_root, join, output_root, output_types, tensor_roots
@@ -166,7 +167,7 @@ class Scenario:
         """Offer the proof about the lie's leaf, wherever the game stands."""
         header = self.program.header
         roots = tensor_roots(self.outputs, output_types(header), header.tensor_depth, "output")
-        layout = Layout.of(self.program, roots)
+        layout = TraceLayout.of(self.program, roots)
         proof = witness(
             Accusation(self.leaf, Rule.STEP, 1),
             layout,

@@ -8,10 +8,10 @@ from typing import Any
 
 def inside(asked: Mapping[str, Any]) -> str:
     """Element, level, and which parts of the reduction; from level 1 on the partial result that is disputed."""
+    from rollup.game.question import question_of_json
     from rollup.types import Gindex
-    from sequencer.games import question_of
 
-    covers = question_of(Gindex(1), asked).covers()
+    covers = question_of_json(Gindex(1), asked).covers()
     parts = f"part {covers.start}" if len(covers) == 1 else f"parts {covers.start}-{covers.stop - 1}"
     said = asked["value"]
     if said is not None and asked["monoid"].startswith("arg"):

@@ -209,7 +209,7 @@ def _classical(program: Program, model: Model, first: Network) -> dict[str, Any]
     """The dispute about the lie in one element on a deployment with arity 2^1."""
     story = next(story for story in first.stories if story.lie == "intermediate")
     network = Network(program, replace(TERMS, arity=1))
-    inputs, _ = first.watcher.book.data_of(story.claim_id)
+    inputs, _ = first.watcher.l1.data_of(story.claim_id)
     tensors = [
         np.frombuffer(inputs, dtype=program.header.inputs[0].dtype.numpy).reshape(program.header.inputs[0].shape)
     ]

@@ -11,8 +11,8 @@ import numpy as np
 
 from challenger.checkers.re_execute import Machine, ReExecute
 from challenger.defender import Behaviour, Defender
-from challenger.play.player import theirs
-from challenger.play.strategy import Trace
+from challenger.play.known import KnownTrace
+from challenger.play.reading import theirs
 from challenger.play.trace import LazyTrace, SharedTraces
 from challenger.reports.verdict import verdict
 from challenger.watch.watcher import Watcher
@@ -33,7 +33,7 @@ Array = np.ndarray
 ROUND_SECONDS = 30
 
 
-class ClaimedTrace(Trace, Protocol):
+class ClaimedTrace(KnownTrace, Protocol):
     """What a claimant commits to: the trace of an execution, or of what it wants to be taken for one."""
 
     @property
@@ -139,7 +139,7 @@ class Network:
         return story
 
     def status(self, story: Story) -> ClaimStatus:
-        return self.operator.status(story.claim, self.watcher.book.inclusion(story.claim_id))
+        return self.operator.status(story.claim, self.watcher.l1.inclusion(story.claim_id))
 
     def play(self) -> Iterator[str]:
         """Rounds until every claim is final or invalid; yields what happens, as sentences."""
@@ -221,8 +221,8 @@ class Network:
                     if isinstance(event, Convicted) and event.rule is not Rule.TIMEOUT:
                         own = self.watcher.checked.use(story.claim_id)
                         assert own is not None
-                        known = theirs(self.watcher.book, self.program, story.claim_id, self.traces)
-                        _, outputs = self.watcher.book.data_of(story.claim_id)
+                        known = theirs(self.watcher.l1, self.program, story.claim_id, self.traces)
+                        _, outputs = self.watcher.l1.data_of(story.claim_id)
                         yield story, str(verdict(self.program, event, own, known, outputs))
 
     def bonds(self) -> dict[str, int]:

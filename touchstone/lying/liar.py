@@ -140,12 +140,12 @@ class Liar:
                 for logged in following.events(next_block, last):
                     teller.tell(logged)
                 next_block = last + 1
-                book = defender.book
-                if self.claim_id in book.convicted:
+                l1 = defender.l1
+                if self.claim_id in l1.convicted:
                     return ClaimStatus.INVALID
-                if self.claim_id in book.claims:
-                    where = book.inclusion(self.claim_id)
-                    if client.status(book.claims[self.claim_id].claim, where) is ClaimStatus.FINAL:
+                if self.claim_id in l1.claims:
+                    where = l1.inclusion(self.claim_id)
+                    if client.status(l1.claims[self.claim_id].claim, where) is ClaimStatus.FINAL:
                         self._say("The lie became final: nobody watched. One honest watcher would have been enough.")
                         return ClaimStatus.FINAL
             except ChainError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from challenger.defender import Upholder
-from challenger.watch.guard import Guard
+from challenger.watch.guard import LagGuard
 from prover.service.app import prover_app
 from prover.service.archive import Archive, TraceSource
 from prover.service.clock import ChainClock
@@ -87,7 +87,7 @@ class ProverService:
             lambda program, inputs: self.archive.of(program.id, inputs).tree,
             client.first,
             remember=REMEMBER,
-            guard=Guard(options.max_lag, wall),
+            guard=LagGuard(options.max_lag, wall),
         )
         self.treasury = Treasury(client, options.deposit)
         folder = options.programs or self._scratch
@@ -140,12 +140,12 @@ class ProverService:
 
     def _report(self) -> None:
         """Count the claims, and say what happens to one for the first time."""
-        book, mine = self.upholder.book, set(self.upholder.mine())
+        l1, mine = self.upholder.l1, set(self.upholder.mine())
         found = {
             "posted": mine,
-            "challenged": {claim for claim in mine if book.games_of(claim)},
-            "convicted": mine & book.convicted.keys(),
-            "released": mine & book.released,
+            "challenged": {claim for claim in mine if l1.games_of(claim)},
+            "convicted": mine & l1.convicted.keys(),
+            "released": mine & l1.released,
         }
         for state in STATES:
             CLAIMS.labels(state).set(len(found[state]))
@@ -164,24 +164,22 @@ class ProverService:
 
     def _needed(self) -> set[ModelId]:
         """Models of this account's claims whose bonds are not settled."""
-        book = self.upholder.book
+        l1 = self.upholder.l1
         return {
             posted.claim.model_id
-            for claim, posted in list(book.claims.items())
-            if posted.claim.claimant == self._client.account
-            and claim not in book.convicted
-            and claim not in book.released
+            for claim, posted in list(l1.claims.items())
+            if posted.claim.claimant == self._client.account and claim not in l1.convicted and claim not in l1.released
         }
 
     def _find(self, root: Root) -> list[TraceSource]:
         """This account's claims on L1 that commit to a trace root."""
-        book, account = self.upholder.book, self._client.account
+        l1, account = self.upholder.l1, self._client.account
         found = []
-        for claim_id, known in list(book.trace_roots.items()):
-            posted = book.claims.get(claim_id)
+        for claim_id, known in list(l1.board.roots.items()):
+            posted = l1.claims.get(claim_id)
             if known == root and posted is not None and posted.claim.claimant == account:
                 try:
-                    found.append(TraceSource(claim_id, posted.claim.model_id, book.data_of(claim_id)[0]))
+                    found.append(TraceSource(claim_id, posted.claim.model_id, l1.data_of(claim_id)[0]))
                 except (ClaimError, KeyError):
                     # The loop may just have forgotten it; and nobody can derive a trace without its input.
                     continue

@@ -5,13 +5,12 @@ from __future__ import annotations
 from challenger.checkers.budget import Budget
 from challenger.checkers.notes import Notes
 from challenger.checkers.pool import Pool
-from challenger.play.strategy import ROOT_BYTES
+from challenger.play.known import ROOT_BYTES
 from challenger.publications.library import Wanted
 from challenger.publications.remote import RemoteTraces
 from challenger.reports.webhook import Webhook
 from challenger.service import WatcherOptions, WatcherService
-from challenger.watch.modes import Mode
-from challenger.watch.watcher import Manner
+from challenger.watch.modes import Manner, WatchMode
 from rollup.errors import SettingsError
 from rollup.files import made
 from rollup.l1.client import L1Client
@@ -33,7 +32,7 @@ def watcher_of(settings: WatchSettings, client: L1Client) -> WatcherService:
             "--model-ids or --all-models"
         )
     manner = Manner(
-        Mode.parse(settings.mode.value), Finality.parse(settings.chain.finality), settings.chain.max_lag, REMEMBER
+        WatchMode.parse(settings.mode.value), Finality.parse(settings.chain.finality), settings.chain.max_lag, REMEMBER
     )
     wanted = Wanted(settings.models_from, tuple(_model_id(text) for text in settings.model_ids), settings.all_models)
     programs = settings.cache / "programs" if settings.cache is not None else None

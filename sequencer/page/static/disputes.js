@@ -7,7 +7,7 @@ import { between, depthOf, meaning, tree } from "./tree.js";
 const MOVES = {
   challenge: "challenges and locks its bond",
   commit: "commits to the place that it will prove",
-  trace_root: "gives the root of its trace",
+  set_trace_root: "gives the root of its trace",
   reveal: "opens the node in dispute",
   reveal_leaf: "opens the leaf: its kilobyte",
   select: "goes down to the first difference",
@@ -16,9 +16,8 @@ const MOVES = {
   narrow: "disputes one of these partial results",
   settle: "proves one part, or the op's code: the claim is invalid",
   prove: "proves one element: the claim is invalid",
-  lost: "loses the challenge",
-  reclaimed: "takes its bond back",
-  other: "moves",
+  timeout: "collects a clock that ran out",
+  reclaim: "takes its bond back",
 };
 
 const RULES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import get_args
@@ -10,17 +11,19 @@ import pytest
 
 from rollup.claim import NO_ROOT, Address
 from rollup.game.clock import Clocks, Side
-from rollup.game.dispute import Dispute, Instant, Opening, Status
-from rollup.game.game import TRANSITIONS, compensation, play
+from rollup.game.dispute import Dispute, GameStatus, Instant, Opening
+from rollup.game.endings import compensation
+from rollup.game.game import TRANSITIONS, play
 from rollup.game.ledger import Ledger
 from rollup.game.moves import (
-    At,
     Challenge,
     Commit,
     Commitment,
+    GameAt,
+    HiddenPlace,
     Move,
+    MoveKind,
     Node,
-    Place,
     Prove,
     Reveal,
     Rule,
@@ -35,7 +38,7 @@ from tests.rollup.game import toy
 CLAIMANT, ALICE, BOB = (Address("0x" + byte * 20) for byte in ("c1", "a1", "b0"))
 TERMS = Parameters(Duration(100), Duration(40), Duration(5), Duration(60), 1, 1000, 500, 300, 10, 20)
 Openings = dict[tuple[Node, int], Opening]
-PLACE = Place(Gindex((1 << toy.TRACE_DEPTH) | 3), b"s" * 32)
+PLACE = HiddenPlace(Gindex((1 << toy.TRACE_DEPTH) | 3), b"s" * 32)
 
 
 def begun(trace_root: Root) -> Dispute:
@@ -47,6 +50,11 @@ def instant(time: int, block: int) -> Instant:
     return Instant(Timestamp(time), block)
 
 
+def test_every_move_has_a_name_of_its_own_which_is_its_class_in_snake_case() -> None:
+    names = [re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower() for kind in get_args(Move)]
+    assert sorted(names) == sorted(MoveKind)
+
+
 def test_every_move_has_a_row_in_the_table() -> None:
     assert set(TRANSITIONS) == set(get_args(Move))
 
@@ -54,15 +62,32 @@ def test_every_move_has_a_row_in_the_table() -> None:
 def test_a_commitment_counts_from_the_next_block_on() -> None:
     root = toy.right_trace().root
     dispute = play(begun(root), Challenge(ALICE, Commitment(root, PLACE)), instant(101, 7))
-    proof = Prove(ALICE, At(0, root, root), PLACE, Rule.STEP, True)
+    proof = Prove(ALICE, GameAt(0, root, root), PLACE, Rule.STEP, True)
     with pytest.raises(Refusal) as refused:
         play(dispute, proof, instant(101, 7))
     assert refused.value.reason is Reason.PLACE_NOT_REACHED
     won = play(dispute, proof, instant(102, 8))
-    assert won.games[0].status is Status.WON
-    again = play(dispute, Commit(ALICE, At(0, root, root), Commitment(root, PLACE)), instant(102, 8))
+    assert won.games[0].status is GameStatus.WON
+    again = play(dispute, Commit(ALICE, GameAt(0, root, root), Commitment(root, PLACE)), instant(102, 8))
     with pytest.raises(Refusal):
         play(again, proof, instant(102, 8))
+
+
+def test_a_trace_root_is_refused_for_the_reasons_of_the_contract_in_its_order() -> None:
+    """DisputeGame.setTraceRoot: whether it was challenged, whether there is a root, whether one is given, and by whom."""
+    stranger, nothing = BOB, SetTraceRoot(BOB, NO_ROOT)
+    dispute, now = begun(NO_ROOT), instant(110, 1)
+    reasons = []
+    for challenge, move in (
+        (False, nothing),
+        (True, nothing),
+        (True, SetTraceRoot(stranger, toy.right_trace().root)),
+    ):
+        state = play(dispute, Challenge(ALICE), now) if challenge else dispute
+        with pytest.raises(Refusal) as refused:
+            play(state, move, now)
+        reasons.append(refused.value.reason)
+    assert reasons == [Reason.NOT_CHALLENGED, Reason.NO_TRACE_ROOT, Reason.NOT_CLAIMANT]
 
 
 def test_a_root_that_was_opened_elsewhere_before_it_was_set_costs_its_claimant_the_time_until_then() -> None:
@@ -89,7 +114,7 @@ def test_a_node_opened_long_before_a_game_hands_it_to_the_challenger_at_once() -
         play(dispute, Timeout(ALICE, (0,)), instant(150, 2))
     assert refused.value.reason is Reason.NOTHING_TO_COLLECT
     lost = play(dispute, Timeout(ALICE, (0,)), instant(151, 2))
-    assert lost.games[0].status is Status.LOST
+    assert lost.games[0].status is GameStatus.LOST
 
 
 def test_a_node_opened_with_other_levels_is_not_opened_here() -> None:

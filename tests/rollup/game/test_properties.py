@@ -20,34 +20,41 @@ from hypothesis.stateful import (
 )
 
 from challenger.play import strategy
-from challenger.play.inside import AnswerWith, Elements, Inside, NarrowTo, SettleAt
-from challenger.play.strategy import (
-    Collect,
-    CommitTo,
-    DescendTo,
-    GiveTraceRoot,
-    GoDown,
-    OpenGame,
-    OpenLeaf,
-    OpenNode,
-    ProveAt,
+from challenger.play.accusation import Accusation
+from challenger.play.actions import (
+    Action,
+    ToChallenge,
+    ToCommit,
+    ToDescend,
+    ToNarrow,
+    ToPartials,
+    ToProve,
+    ToReveal,
+    ToRevealLeaf,
+    ToSelect,
+    ToSettle,
+    ToSetTraceRoot,
+    ToTimeout,
 )
+from challenger.play.inside import Elements, Inside
+from challenger.play.known import KnownTrace, Preimages, RevealedTrace
 from rollup.claim import NO_ROOT, Address
 from rollup.errors import CommitmentError
 from rollup.form.ops import Monoid
-from rollup.game.dispute import Dispute, Instant, Opening, Status
-from rollup.game.game import multicall, play, release
+from rollup.game.dispute import Dispute, GameStatus, Instant, Opening
+from rollup.game.endings import release
+from rollup.game.game import multicall, play
 from rollup.game.ledger import Ledger
 from rollup.game.moves import (
-    At,
     Challenge,
     Commit,
     Commitment,
     Descend,
+    GameAt,
+    HiddenPlace,
     Move,
     Narrow,
     Partials,
-    Place,
     Prove,
     Reclaim,
     Reveal,
@@ -83,17 +90,17 @@ SURVIVED: Counter[str] = Counter()
 
 @dataclass
 class Player:
-    """Carries the pure strategy's actions into the pure game: what challenger.play.player does on L1."""
+    """Carries the pure strategy's actions into the pure game: what players do on L1."""
 
     me: Address
     salt: bytes = b"salt" * 8
 
-    def view(self, dispute: Dispute, now: Instant, number: int) -> strategy.View:
+    def view(self, dispute: Dispute, now: Instant, number: int) -> strategy.SeenGame:
         game = dispute.games[number]
         node = dispute.node_of(game)
         opening = dispute.opening_of(game)
         place = game.commitment.place.position if game.commitment else None
-        return strategy.View(
+        return strategy.SeenGame(
             game.position,
             Root(bytes(32)) if isinstance(node, Asked) else node,
             dispute.turn(game),
@@ -104,37 +111,37 @@ class Player:
             Inside(node.question, opening.results if opening else None) if isinstance(node, Asked) else None,
         )
 
-    def move(self, dispute: Dispute, action: strategy.Action, number: int, truth: World) -> Move:
-        def at() -> At:
-            return At(number, dispute.trace_root, dispute.node_of(dispute.games[number]))
+    def move(self, dispute: Dispute, action: Action, number: int, truth: World) -> Move:
+        def at() -> GameAt:
+            return GameAt(number, dispute.trace_root, dispute.node_of(dispute.games[number]))
 
         match action:
-            case OpenGame(place):
-                named = None if place is None else Commitment(dispute.trace_root, Place(place, self.salt))
+            case ToChallenge(place):
+                named = None if place is None else Commitment(dispute.trace_root, HiddenPlace(place, self.salt))
                 return Challenge(self.me, named)
-            case CommitTo(place):
-                return Commit(self.me, at(), Commitment(dispute.trace_root, Place(place, self.salt)))
-            case GoDown(position, child, siblings):
+            case ToCommit(place):
+                return Commit(self.me, at(), Commitment(dispute.trace_root, HiddenPlace(place, self.salt)))
+            case ToSelect(position, child, siblings):
                 return Select(self.me, at(), position, child, siblings)
-            case ProveAt(accusation):
+            case ToProve(accusation):
                 verdict = truth.verdict(accusation.position, accusation.rule)
-                return Prove(self.me, at(), Place(accusation.position, self.salt), accusation.rule, verdict)
-            case DescendTo(accusation):
-                named_place = Place(accusation.position, self.salt)
+                return Prove(self.me, at(), HiddenPlace(accusation.position, self.salt), accusation.rule, verdict)
+            case ToDescend(accusation):
+                named_place = HiddenPlace(accusation.position, self.salt)
                 return Descend(self.me, at(), named_place, accusation.detail, truth.monoid, toy.PARTS)
-            case NarrowTo(question, results, child):
+            case ToNarrow(question, results, child):
                 return Narrow(self.me, at(), question, results, child)
-            case SettleAt(question, results, which):
+            case ToSettle(question, results, which):
                 return Settle(self.me, at(), question, results, which, truth.settled(question, results, which))
-            case GiveTraceRoot(root):
+            case ToSetTraceRoot(root):
                 return SetTraceRoot(self.me, root)
-            case OpenNode(children):
+            case ToReveal(children):
                 return Reveal(self.me, children)
-            case OpenLeaf(data):
+            case ToRevealLeaf(data):
                 return RevealLeaf(self.me, data)
-            case AnswerWith(question, results):
+            case ToPartials(question, results):
                 return Partials(self.me, dispute.trace_root, question, results)
-            case Collect():
+            case ToTimeout():
                 return Timeout(self.me, (number,))
 
 
@@ -197,7 +204,7 @@ class World(RuleBasedStateMachine):
         if preopened:
             # Another claim with the same trace was disputed before: its root counts as opened, long ago.
             self.dispute = replace(self.dispute, opened={(self.trace.root, arity): Opening(Timestamp(5), SYBILS[0])})
-        self.preimages = strategy.Preimages()
+        self.preimages = Preimages()
         self.preimages.add_children([self.trace.node(Gindex((1 << arity) | j)) for j in range(1 << arity)])
         self.publishes = publishes
         self.read = self.dispute.clock.reading(self.now.time)
@@ -251,8 +258,8 @@ class World(RuleBasedStateMachine):
         gained = after.ledger.wealth(winner) - before.ledger.wealth(winner)
         assert gained == self.dispute.parameters.reward
 
-    def theirs(self) -> strategy.Trace:
-        revealed = strategy.Revealed(self.preimages, self.dispute.trace_root, self.dispute.depth)
+    def theirs(self) -> KnownTrace:
+        revealed = RevealedTrace(self.preimages, self.dispute.trace_root, self.dispute.depth)
         return self.trace if self.publishes else revealed
 
     def act_honest_challenger(self) -> None:
@@ -297,23 +304,21 @@ class World(RuleBasedStateMachine):
         self.next_block(seconds)
 
     @rule(who=st.sampled_from(SYBILS), place=st.sampled_from(toy.all_accusations()), hidden=st.booleans())
-    def a_sybil_challenges(self, who: Address, place: strategy.Accusation, hidden: bool) -> None:
-        named = Commitment(self.dispute.trace_root, Place(place.position, b"copy" * 8)) if hidden else None
+    def a_sybil_challenges(self, who: Address, place: Accusation, hidden: bool) -> None:
+        named = Commitment(self.dispute.trace_root, HiddenPlace(place.position, b"copy" * 8)) if hidden else None
         self.try_move(Challenge(who, named))
 
     @precondition(lambda self: self.dispute.games)
     @rule(data=st.data(), who=st.sampled_from(SYBILS), accusation=st.sampled_from(toy.all_accusations()))
-    def a_sybil_proves_or_copies_a_proof(
-        self, data: st.DataObject, who: Address, accusation: strategy.Accusation
-    ) -> None:
+    def a_sybil_proves_or_copies_a_proof(self, data: st.DataObject, who: Address, accusation: Accusation) -> None:
         number = data.draw(st.sampled_from(range(len(self.dispute.games))))
         game = self.dispute.games[number]
-        place = Place(accusation.position, data.draw(st.sampled_from([b"copy" * 8, b"salt" * 8])))
+        place = HiddenPlace(accusation.position, data.draw(st.sampled_from([b"copy" * 8, b"salt" * 8])))
         before = self.dispute
         named = Commitment(self.dispute.trace_root, place)
         stood = game.position == accusation.position or game.commitment == named
         stood = stood and game.committed_in < self.now.block
-        at = At(number, self.dispute.trace_root, self.dispute.node_of(game))
+        at = GameAt(number, self.dispute.trace_root, self.dispute.node_of(game))
         verdict = self.verdict(accusation.position, accusation.rule)
         if self.try_move(Prove(who, at, place, accusation.rule, verdict)):
             assert game.challenger == who and stood and before.trace_root == self.trace.root
@@ -329,7 +334,7 @@ class World(RuleBasedStateMachine):
             return
         path: list[Root] = list(branch(self.trace, position))[:levels]
         child = self.trace.node(position)
-        at = At(number, self.dispute.trace_root, self.dispute.node_of(game))
+        at = GameAt(number, self.dispute.trace_root, self.dispute.node_of(game))
         self.try_move(Select(who, at, position, child, tuple(path)))
 
     def questions(self) -> list[Question]:
@@ -348,8 +353,8 @@ class World(RuleBasedStateMachine):
     )
     def a_sybil_descends(self, data: st.DataObject, who: Address, leaf: int, element: int, salt: bytes) -> None:
         number = data.draw(st.sampled_from(range(len(self.dispute.games))))
-        place = Place(Gindex(1 << toy.TRACE_DEPTH | leaf), salt)
-        at = At(number, self.dispute.trace_root, self.dispute.node_of(self.dispute.games[number]))
+        place = HiddenPlace(Gindex(1 << toy.TRACE_DEPTH | leaf), salt)
+        at = GameAt(number, self.dispute.trace_root, self.dispute.node_of(self.dispute.games[number]))
         if leaf in DIVIDED:
             self.try_move(Descend(who, at, place, element, self.monoid, toy.PARTS))
 
@@ -363,7 +368,7 @@ class World(RuleBasedStateMachine):
             question = game.node.question
         opening = self.dispute.opened.get((Asked(self.dispute.trace_root, question), 0))
         results = opening.results if opening else (Partial(0),) * question.children
-        at = At(number, self.dispute.trace_root, self.dispute.node_of(game))
+        at = GameAt(number, self.dispute.trace_root, self.dispute.node_of(game))
         self.try_move(Narrow(who, at, question, results, child))
         which = None if child < 0 else child
         if self.try_move(Settle(who, at, question, results, which, self.settled(question, results, which))):
@@ -403,8 +408,8 @@ class World(RuleBasedStateMachine):
         """A multicall is its moves one after the other; a stale one spoils nothing."""
         number = data.draw(st.sampled_from(range(len(self.dispute.games))))
         node = self.dispute.node_of(self.dispute.games[number])
-        at = At(number, self.dispute.trace_root, node)
-        place = Place(Gindex(1 << toy.TRACE_DEPTH | 2), b"copy" * 8)
+        at = GameAt(number, self.dispute.trace_root, node)
+        place = HiddenPlace(Gindex(1 << toy.TRACE_DEPTH | 2), b"copy" * 8)
         moves: list[Move] = [
             Commit(who, at, Commitment(self.dispute.trace_root, place)),
             Prove(who, at, place, Rule.STEP, self.verdict(place.position, Rule.STEP)),
@@ -427,7 +432,7 @@ class World(RuleBasedStateMachine):
         if self.try_move(Timeout(who, (number,))):
             assert before.expired(before.games[number], self.now.time) is not None and invalid is None
         if self.try_move(Reclaim(who, (number,))):
-            assert invalid is not None and before.games[number].status is Status.OPEN
+            assert invalid is not None and before.games[number].status is GameStatus.OPEN
 
     @rule()
     def the_claimant_challenges_itself(self) -> None:
@@ -441,7 +446,7 @@ class World(RuleBasedStateMachine):
             return
         ledger, terms = self.dispute.ledger, self.dispute.parameters
         assert ledger.balanced
-        at_stake = sum(game.status is Status.OPEN for game in self.dispute.games) * terms.challenge_bond
+        at_stake = sum(game.status is GameStatus.OPEN for game in self.dispute.games) * terms.challenge_bond
         claim = 0 if self.dispute.conviction or self.dispute.released else terms.claim_bond
         assert sum(ledger.locked.values()) == at_stake + claim
 
@@ -481,7 +486,7 @@ class World(RuleBasedStateMachine):
         if hasattr(self, "dispute") and self.false:
             assert not self.dispute.is_final(self.now.time)
             mine = [game for game in self.dispute.games if game.challenger == HONEST]
-            assert self.dispute.conviction is not None or mine[0].status is Status.OPEN
+            assert self.dispute.conviction is not None or mine[0].status is GameStatus.OPEN
 
     def teardown(self) -> None:
         """Everybody who is honest plays on until nothing moves: what must hold at the end, holds."""
@@ -507,7 +512,7 @@ class World(RuleBasedStateMachine):
         assert self.dispute.ledger.balance(CLAIMANT) == FUNDS, "the claim's bond is free again, whole"
         assert self.dispute.ledger.earnings(CLAIMANT) >= FUNDS - lost
         for number, game in enumerate(self.dispute.games):
-            assert game.status is Status.LOST, f"game {number} against an honest claim ended {game.status}"
+            assert game.status is GameStatus.LOST, f"game {number} against an honest claim ended {game.status}"
 
 
 @pytest.mark.parametrize(

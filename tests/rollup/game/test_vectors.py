@@ -13,19 +13,20 @@ import pytest
 from rollup.claim import Address
 from rollup.form.ops import Monoid
 from rollup.game.dispute import Dispute, Instant
-from rollup.game.game import multicall, play, release
+from rollup.game.endings import release
+from rollup.game.game import multicall, play
 from rollup.game.ledger import Ledger
 from rollup.game.moves import (
-    At,
     Challenge,
     Commit,
     Commitment,
     Descend,
+    GameAt,
+    HiddenPlace,
     Move,
     Narrow,
     Node,
     Partials,
-    Place,
     Prove,
     Reclaim,
     Reveal,
@@ -56,7 +57,7 @@ def _root(text: str) -> Root:
 def _commitment(fields: Mapping[str, Any], trace_root: Root) -> Commitment | None:
     if "place" not in fields:
         return None
-    return Commitment(trace_root, Place(Gindex(fields["place"]), _bytes(fields["salt"])))
+    return Commitment(trace_root, HiddenPlace(Gindex(fields["place"]), _bytes(fields["salt"])))
 
 
 def _question(fields: Mapping[str, Any]) -> Question:
@@ -71,13 +72,13 @@ def as_move(fields: Mapping[str, Any], trace_root: Root) -> Move:
     """A move of a vector as the pure game takes it; ``trace_root``: the claim's at that time."""
     by = Address(fields["by"])
 
-    def at() -> At:
+    def at() -> GameAt:
         given, root = fields["node"], _root(fields["trace_root"])
         node: Node = _root(given) if isinstance(given, str) else Asked(root, _question(given))
-        return At(fields["game"], root, node)
+        return GameAt(fields["game"], root, node)
 
-    def place() -> Place:
-        return Place(Gindex(fields["place"]), _bytes(fields["salt"]))
+    def place() -> HiddenPlace:
+        return HiddenPlace(Gindex(fields["place"]), _bytes(fields["salt"]))
 
     match fields["move"]:
         case "challenge":

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 
-from challenger.play.strategy import Accusation, Layout
+from challenger.play.accusation import Accusation
+from challenger.play.layout import TraceLayout
 from rollup.errors import CommitmentError
 from rollup.form.ops import Monoid
 from rollup.game.moves import Rule
@@ -82,10 +83,10 @@ def altered(trace: ToyTrace, at: int, consistent: bool) -> ToyTrace:
     return ToyTrace(tuple(leaves))
 
 
-def layout(claimed_output: bytes, divided: frozenset[int] = frozenset()) -> Layout:
+def layout(claimed_output: bytes, divided: frozenset[int] = frozenset()) -> TraceLayout:
     """What a claim with these output bytes says of a toy trace. ``divided``: leaves whose elements are proven in parts."""
     sizes = dict.fromkeys(range(USED), (LEAF_BYTES, 1))
-    known = Layout(TRACE_DEPTH, 0, 1, USED, [(OUTPUT, hash_leaf(claimed_output))], sizes)
+    known = TraceLayout(TRACE_DEPTH, 0, 1, USED, [(OUTPUT, hash_leaf(claimed_output))], sizes)
     return replace(known, parts=lambda value: PARTS if value in divided else 1)
 
 

@@ -107,12 +107,12 @@ def test_a_dispute_is_played_by_hand_down_to_a_leaf_and_won_by_its_silence(
         select(world, claim_id, [0] * min(TERMS.arity, left))
     assert reveals == -(-PROGRAM.depth // TERMS.arity)
     done(force(http, claim_id, "reveal"))
-    assert "leaf_revealed" in [move["kind"] for move in shown(http, claim_id)["moves"]]
+    assert "reveal_leaf" in [move["kind"] for move in shown(http, claim_id)["moves"]]
     world.chain.advance(TERMS.clock + 1)
     (game,) = shown(http, claim_id)["games"]
     assert game["expired"] == "challenger" and game["clocks"]["challenger"] == 0
     done(force(http, claim_id, "timeout"))
-    assert [game["ended"] for game in shown(http, claim_id)["games"]] == ["challenge_lost"]
+    assert [game["ended"] for game in shown(http, claim_id)["games"]] == ["lost"]
 
 
 def test_a_silent_claimant_is_convicted_and_the_bonds_of_other_games_are_reclaimed(

@@ -8,13 +8,13 @@ import pytest
 
 from rollup.claim import NO_ROOT, Address, ClaimId
 from rollup.form.ops import Monoid
-from rollup.game.moves import Rule
-from rollup.game.question import Partial, Question, child_of, encode_results
+from rollup.game.moves import MoveKind, Rule
+from rollup.game.question import Partial, Question, child_of, encode_results, question_json, question_of_json
 from rollup.l1.account.signing import question_node
 from rollup.l1.events import Answered, Challenged, Convicted, Descended, Event, Narrowed, TraceRootSet
+from rollup.l1.games import Board
+from rollup.l1.records import MoveRecord, Outcome, Said
 from rollup.types import Gindex, Root, Timestamp
-from sequencer.games import Board, Said, question_json, question_of
-from sequencer.states import Move
 from tests.sequencer.examples import ALICE, claim_id
 
 CLAIM, OTHER = claim_id(1), claim_id(2)
@@ -25,14 +25,14 @@ RESULTS = (Partial(-3, 40), Partial(9, 80))
 
 
 def said(block: int = 1, sender: Address = ALICE) -> Said:
-    return Said(Timestamp(block), block, 0, b"t" * 32, sender, 50_000)
+    return Said(block, 0, b"t" * 32, Timestamp(block), sender, 50_000)
 
 
 def challenged(game: bytes = GAME, claim: ClaimId = CLAIM, root: Root = ROOT, counter: int = 0) -> Challenged:
     return Challenged(claim, game, ALICE, counter, root, bytes(32))
 
 
-def note(board: Board, *events: Event) -> list[Move]:
+def note(board: Board, *events: Event) -> list[MoveRecord]:
     return [move for event in events for move in board.note(event, said())]
 
 
@@ -44,12 +44,12 @@ def test_inside_an_element_a_game_stands_on_the_questions_hash(root: Root) -> No
     game = board.games[GAME]
     assert game.node == question_node(CLAIM, ROOT, QUESTION)
     assert (game.position, game.question) == (LEAF, question_json(QUESTION))
-    assert (down.kind, down.position, down.node) == ("descended", LEAF, game.node)
+    assert (down.kind, down.position, down.node) == (MoveKind.DESCEND, LEAF, game.node)
     deeper = child_of(QUESTION, RESULTS, 1)
     note(board, Answered(game.node, CLAIM, encode_results(Monoid.ARGMAX, RESULTS)), Narrowed(GAME, deeper))
     game = board.games[GAME]
     assert game.node == question_node(CLAIM, ROOT, deeper)
-    assert game.question is not None and question_of(game.position, game.question) == deeper
+    assert game.question is not None and question_of_json(game.position, game.question) == deeper
 
 
 def test_an_answer_is_said_in_every_open_game_that_stands_on_its_question() -> None:
@@ -58,7 +58,7 @@ def test_an_answer_is_said_in_every_open_game_that_stands_on_its_question() -> N
     note(board, Descended(GAME, QUESTION), Descended(SECOND, QUESTION), Descended(b"o" * 32, QUESTION))
     node = board.games[GAME].node
     answers = note(board, Answered(node, CLAIM, encode_results(Monoid.ARGMAX, RESULTS)))
-    assert {(move.game_id, move.kind) for move in answers} == {(GAME, "answered"), (SECOND, "answered")}
+    assert {(move.game_id, move.kind) for move in answers} == {(GAME, MoveKind.PARTIALS), (SECOND, MoveKind.PARTIALS)}
     assert answers[0].extra["results"] == [{"value": "-3", "position": "40"}, {"value": "9", "position": "80"}]
 
 
@@ -66,6 +66,7 @@ def test_what_was_noted_can_be_applied_again_from_the_moves_alone() -> None:
     board = Board()
     node = Root(question_node(CLAIM, ROOT, QUESTION))
     deeper = child_of(QUESTION, RESULTS, 0)
+    verdict = Convicted(CLAIM, GAME, Rule.PART, LEAF, 3, 7, 12, bytes(32), b"c" * 32)
     moves = note(
         board,
         challenged(root=NO_ROOT),
@@ -73,14 +74,14 @@ def test_what_was_noted_can_be_applied_again_from_the_moves_alone() -> None:
         Descended(GAME, QUESTION),
         Answered(node, CLAIM, encode_results(Monoid.ARGMAX, RESULTS)),
         Narrowed(GAME, deeper),
-        Convicted(CLAIM, GAME, Rule.PART, LEAF, 3, 7, 12, bytes(32), b"c" * 32),
+        verdict,
     )
     again = Board()
     for move in moves:
         again.apply(move)
     assert again.games == board.games
-    assert board.games[GAME].ended == "convicted"
-    assert moves[-1].extra["part"] == "12"
+    assert board.games[GAME].ended is Outcome.CONVICTED
+    assert moves[-1].kind is MoveKind.SETTLE and moves[-1].convicted == verdict
 
 
 def test_moves_of_games_that_nobody_knows_say_nothing() -> None:
@@ -93,7 +94,7 @@ def test_moves_of_games_that_nobody_knows_say_nothing() -> None:
 def test_a_question_is_stored_whole(monoid: Monoid) -> None:
     position = (1 << 64) - 1 if monoid in (Monoid.ARGMAX, Monoid.ARGMIN) else 0
     asked = replace(QUESTION, monoid=monoid, parts=5000, level=1, index=3, value=-(1 << 63), position=position)
-    assert question_of(LEAF, question_json(asked)) == asked
+    assert question_of_json(LEAF, question_json(asked)) == asked
     whole = replace(QUESTION, monoid=monoid)
     assert question_json(whole)["value"] is None
-    assert question_of(LEAF, question_json(whole)) == whole
+    assert question_of_json(LEAF, question_json(whole)) == whole

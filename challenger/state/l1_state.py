@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from challenger.state.journal import Journal
 from challenger.state.openings import Openings
@@ -16,54 +15,47 @@ from rollup.claim import NO_ROOT, Address, Claim, ClaimId
 from rollup.errors import ClaimError, EncodingError
 from rollup.form.encoding import Header, TensorType, decode_header
 from rollup.game.position import relative
-from rollup.game.question import Question
+from rollup.game.question import Question, question_of_json
 from rollup.game.stopping import StoppingClock
 from rollup.l1.client import L1Client
 from rollup.l1.events import (
     Answered,
     BatchPosted,
     Challenged,
-    ChallengeLost,
     ChunksJoined,
     ChunkUploaded,
     ClaimPosted,
     ClaimReleased,
     ClaimSkipped,
-    Committed,
     Convicted,
-    Descended,
     LeafRevealed,
     Logged,
     ModelRegistered,
-    Narrowed,
-    Reclaimed,
     Revealed,
     Selected,
     TensorsAssembled,
-    TraceRootSet,
 )
 from rollup.l1.follow import DEPTH, Follower, News
+from rollup.l1.games import Board
 from rollup.l1.node.finality import Block
+from rollup.l1.records import MOVES, Said
 from rollup.merkle import depth_of
 from rollup.types import Duration, Gindex, ModelId, Root, Timestamp
 
-K = TypeVar("K")
-V = TypeVar("V")
-
 
 @dataclass
-class Book:
+class L1State:
     """``next_block``: the first block that was not read to its end.
 
-    A book that is to know everything begins no later than the deployment: nodes and uploads name no claim, and may have
+    One that is to know everything begins no later than the deployment: nodes and uploads name no claim, and may have
     been opened long before the claim that they serve. What the chain takes back in a reorganisation is taken back here;
     content that is true anywhere (headers, preimages, uploads) is kept.
 
     ``closes_at``: by batch, the end of its challenge period on the clock that stops while disputes are begun.
-    ``over``: ids of games that ended. ``released``: claims whose bond is free. ``head``: up to where the book was read.
+    ``board``: the games, and the claims' trace roots. ``released``: claims whose bond is free. ``head``: up to where L1 was read.
     ``version``: another number whenever other claims are known than before; ``changes``: by claim, another one whenever
-    something happened in its games; ``rewinds``: how often the chain took something back. ``questions``: by game, the last one that
-    it came to inside an element. ``clock``: on which challenge periods are measured, as of ``head``.
+    something happened in its games; ``rewinds``: how often the chain took something back. ``clock``: on which challenge periods
+    are measured, as of ``head``.
     """
 
     next_block: int = 0
@@ -74,24 +66,27 @@ class Book:
     batches: dict[int, list[ClaimId | None]] = field(default_factory=dict)
     posted_at: dict[int, Timestamp] = field(default_factory=dict)
     closes_at: dict[int, Timestamp] = field(default_factory=dict)
-    games: dict[ClaimId, list[Challenged]] = field(default_factory=dict)
-    over: set[bytes] = field(default_factory=set)
-    trace_roots: dict[ClaimId, Root] = field(default_factory=dict)
     convicted: dict[ClaimId, Convicted] = field(default_factory=dict)
     released: set[ClaimId] = field(default_factory=set)
-    questions: dict[bytes, Question] = field(default_factory=dict)
     changes: Counter[ClaimId] = field(default_factory=Counter)
     rewinds: int = 0
     clock: StoppingClock | None = None
     preimages: Openings = field(default_factory=Openings)
     journal: Journal = field(default_factory=Journal)
+    board: Board = field(init=False)
     _blocks: dict[ClaimId, int] = field(default_factory=dict)
-    _claim_of: dict[bytes, ClaimId] = field(default_factory=dict)
     _touched: dict[ClaimId, int] = field(default_factory=dict)
     _follower: Follower | None = None
     _waiting: deque[Logged] = field(default_factory=deque)
     _noted: list[Logged] = field(default_factory=list)
     uploads: Uploads = field(default_factory=Uploads)
+    _block: int = 0
+
+    def __post_init__(self) -> None:
+        self.board = self._new_board()
+
+    def _new_board(self) -> Board:
+        return Board(journal=lambda undo: self.journal.note(self._block, undo))
 
     def read(self, client: L1Client) -> list[Logged]:
         """Read the events up to the latest block; returns those that are new, all at once: see ``pages``."""
@@ -99,7 +94,7 @@ class Book:
 
     def pages(self, client: L1Client) -> Iterator[list[Logged]]:
         """Read the events up to the latest block, some at a time, so that a long history needs no memory. Nothing is to be
-        decided on this book before the last page.
+        decided on before the last page.
 
         Each event is noted once: if the chain stops answering in the middle, the next call goes on where this one stopped.
         """
@@ -118,7 +113,7 @@ class Book:
             yield noted
 
     def follow(self, client: L1Client, depth: int = DEPTH) -> None:
-        """Begin to read; a reorganisation of more than ``depth`` blocks makes the book begin again."""
+        """Begin to read; a reorganisation of more than ``depth`` blocks makes it begin again."""
         self._follower = Follower(client, self.next_block, depth)
         self.preimages.read = self._events_of
 
@@ -147,112 +142,80 @@ class Book:
             return
         # Deeper than anybody remembers: all events come again.
         self.journal.clear()
-        for facts in (self.claims, self.batches, self.posted_at, self.closes_at, self.games, self.trace_roots):
-            facts.clear()
-        for names in (
+        self.board = self._new_board()
+        for facts in (
+            self.claims,
+            self.batches,
+            self.posted_at,
+            self.closes_at,
             self.convicted,
-            self.over,
-            self.released,
-            self.questions,
-            self._claim_of,
             self._blocks,
             self._touched,
         ):
-            names.clear()
+            facts.clear()
+        self.released.clear()
 
     def _note(self, client: L1Client, logged: Logged) -> None:
-        block = logged.block
+        self._block = logged.block
+        self._note_claim(logged)
+        self._note_content(logged)
+        if isinstance(logged.event, Selected):
+            self._note_path(client, logged.transaction, logged.event)
+        if isinstance(logged.event, MOVES):
+            self._note_move(logged)
+
+    def _note_claim(self, logged: Logged) -> None:
+        """What is said of claims and batches."""
+        match logged.event:
+            case ClaimPosted() as posted:
+                self.version += 1
+                self.journal.set(self._block, self.claims, posted.claim_id, posted)
+                self.journal.set(self._block, self._blocks, posted.claim_id, logged.block)
+                self.journal.append(self._block, self.batches, posted.batch, posted.claim_id)
+                if posted.claim.trace_root != NO_ROOT:
+                    self.board.set_root(posted.claim_id, posted.claim.trace_root)
+            case ClaimSkipped() as skipped:
+                self.journal.append(self._block, self.batches, skipped.batch, None)
+            case BatchPosted() as batch:
+                self.journal.set(self._block, self.posted_at, batch.batch, batch.posted_at)
+                self.journal.set(self._block, self.closes_at, batch.batch, batch.closes_at)
+            case ClaimReleased(_, _, claim_id) if claim_id in self.claims:
+                self._touch(claim_id)
+                if claim_id not in self.released:
+                    self.released.add(claim_id)
+                    self.journal.note(self._block, lambda: self.released.discard(claim_id))
+
+    def _note_content(self, logged: Logged) -> None:
+        """What is true anywhere: no reorganisation takes it back."""
         match logged.event:
             case ModelRegistered(model_id, header):
                 # A header that can't be read is that of a program that nobody can hold.
                 with suppress(EncodingError):
                     self.headers[model_id] = decode_header(header)
-            case ClaimPosted() as posted:
-                self.version += 1
-                self._set(block, self.claims, posted.claim_id, posted)
-                self._set(block, self._blocks, posted.claim_id, block)
-                self._append(block, self.batches, posted.batch, posted.claim_id)
-                if posted.claim.trace_root != NO_ROOT:
-                    self._set(block, self.trace_roots, posted.claim_id, posted.claim.trace_root)
-            case ClaimSkipped() as skipped:
-                self._append(block, self.batches, skipped.batch, None)
-            case BatchPosted() as batch:
-                self._set(block, self.posted_at, batch.batch, batch.posted_at)
-                self._set(block, self.closes_at, batch.batch, batch.closes_at)
             case Revealed() | LeafRevealed() | Answered() as opened:
-                self.preimages.note(opened, block)
-            case Selected() as selected:
-                self._note_path(client, logged.transaction, selected)
-                self._change(selected.game_id)
-            case Committed(game_id):
-                self._change(game_id)
-            case Descended(game_id, question) | Narrowed(game_id, question):
-                if game_id in self._claim_of:
-                    self._set(block, self.questions, game_id, question)
-                    self._change(game_id)
+                self.preimages.note(opened, logged.block)
             case ChunkUploaded(root, chunk):
-                self.uploads.add(root, chunk, block)
+                self.uploads.add(root, chunk, logged.block)
             case ChunksJoined(root, byte_length, left, right):
                 self.uploads.joins[root, byte_length] = (left, right)
             case TensorsAssembled(model_id, is_output, root, tensors):
                 self.uploads.assembled[model_id, is_output, root] = tensors
-            case Challenged() | TraceRootSet() | Convicted() | ClaimReleased() | ChallengeLost() | Reclaimed() as event:
-                # What is said about a claim that this book does not know, or forgot, changes nothing.
-                if event.claim_id in self.claims:
-                    self._set(block, self._touched, event.claim_id, block)
-                    self._note_dispute(block, event)
 
-    def _note_dispute(
-        self,
-        block: int,
-        event: Challenged | TraceRootSet | Convicted | ClaimReleased | ChallengeLost | Reclaimed,
-    ) -> None:
-        self.changes[event.claim_id] += 1
-        match event:
-            case Challenged() as challenged:
-                self._append(block, self.games, challenged.claim_id, challenged)
-                self._set(block, self._claim_of, challenged.game_id, challenged.claim_id)
-            case TraceRootSet(claim_id, trace_root):
-                self._set(block, self.trace_roots, claim_id, trace_root)
-            case Convicted() as convicted:
-                self._set(block, self.convicted, convicted.claim_id, convicted)
-                self._add(block, self.over, convicted.game_id)
-            case ClaimReleased(_, _, claim_id):
-                self._add(block, self.released, claim_id)
-            case ChallengeLost(_, game_id) | Reclaimed(_, game_id):
-                self._add(block, self.over, game_id)
+    def _note_move(self, logged: Logged) -> None:
+        event = logged.event
+        if isinstance(event, Revealed | LeafRevealed | Answered):
+            return  # an opening changes no game; whether one waits for it, its node says
+        if (claim_id := getattr(event, "claim_id", None)) is not None and claim_id not in self.claims:
+            return  # what is said about a claim that is not known, or was forgotten, changes nothing
+        for move in self.board.note(event, Said.of(logged)):
+            self._touch(move.claim_id)
+        if isinstance(event, Convicted):
+            self.journal.set(self._block, self.convicted, event.claim_id, event)
 
-    def _change(self, game_id: bytes) -> None:
-        """Something happened in a game, if it is known."""
-        if game_id in self._claim_of:
-            self.changes[self._claim_of[game_id]] += 1
-
-    def _set(self, block: int, facts: MutableMapping[K, V], key: K, fact: V) -> None:
-        before = facts.get(key)
-
-        def undo() -> None:
-            if before is None:
-                facts.pop(key, None)
-            else:
-                facts[key] = before
-
-        facts[key] = fact
-        self.journal.note(block, undo)
-
-    def _add(self, block: int, facts: set[K], fact: K) -> None:
-        if fact not in facts:
-            facts.add(fact)
-            self.journal.note(block, lambda: facts.discard(fact))
-
-    def _append(self, block: int, lists: MutableMapping[K, list[V]], key: K, entry: V) -> None:
-        lists.setdefault(key, []).append(entry)
-
-        def undo() -> None:
-            lists[key].pop()
-            if not lists[key]:
-                del lists[key]
-
-        self.journal.note(block, undo)
+    def _touch(self, claim_id: ClaimId) -> None:
+        """Something happened in a dispute."""
+        self.changes[claim_id] += 1
+        self.journal.set(self._block, self._touched, claim_id, self._block)
 
     def block_of(self, claim_id: ClaimId) -> int:
         """The block that the claim was posted in."""
@@ -263,10 +226,24 @@ class Book:
         alone: all others stay until their bonds are reclaimed.
         """
         return [
-            game
-            for game in self.games.get(claim_id, [])
-            if game.game_id not in self.over and challenger in (None, game.challenger)
+            game.opened
+            for game in self.board.about(claim_id)
+            if not game.bond_free and challenger in (None, game.opened.challenger)
         ]
+
+    def opened(self, claim_id: ClaimId) -> list[Challenged]:
+        """Every game that was ever opened about the claim, oldest first."""
+        return [game.opened for game in self.board.about(claim_id)]
+
+    @property
+    def disputed(self) -> list[ClaimId]:
+        """The claims that were ever challenged, in the order of their first games."""
+        return list(self.board.disputed)
+
+    def question(self, game_id: bytes) -> Question | None:
+        """What is in question in a game that went inside an element."""
+        game = self.board.games.get(game_id)
+        return None if game is None or game.question is None else question_of_json(game.position, game.question)
 
     @property
     def now(self) -> Timestamp:
@@ -309,13 +286,9 @@ class Book:
     def _forget(self, claim_id: ClaimId) -> None:
         self.version += 1
         posted = self.claims.pop(claim_id)
-        games = {game.game_id for game in self.games.pop(claim_id, [])}
-        self.over -= games
-        for game_id in games:
-            self.questions.pop(game_id, None)
-            self._claim_of.pop(game_id, None)
+        self.board.forget(claim_id)
         self.released.discard(claim_id)
-        for facts in (self.trace_roots, self.convicted, self.changes, self._blocks, self._touched):
+        for facts in (self.convicted, self.changes, self._blocks, self._touched):
             facts.pop(claim_id, None)
         if not any(one in self.claims for one in self.batches[posted.batch]):
             del self.batches[posted.batch], self.posted_at[posted.batch], self.closes_at[posted.batch]
@@ -336,7 +309,7 @@ class Book:
 
     def trace_root(self, claim_id: ClaimId) -> Root:
         """The claim's trace root; NO_ROOT while it is not set."""
-        return self.trace_roots.get(claim_id, NO_ROOT)
+        return self.board.roots.get(claim_id, NO_ROOT)
 
     def data_of(self, claim_id: ClaimId) -> tuple[bytes, bytes]:
         """The claim's input and output bytes, whether they were posted with it or uploaded before."""
@@ -344,7 +317,7 @@ class Book:
         header = self.headers.get(posted.claim.model_id)
         if header is None:
             raise ClaimError(
-                f"model 0x{posted.claim.model_id.hex()} has no readable header in this book; read from an earlier block"
+                f"model 0x{posted.claim.model_id.hex()} has no readable header in what was read; read from an earlier block"
             )
         inputs = posted.inputs or self._uploaded(posted.claim, False, posted.claim.input_root, list(header.inputs))
         types = [tensor for _, tensor in header.outputs]
