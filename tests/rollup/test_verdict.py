@@ -63,7 +63,8 @@ def test_an_input_and_an_output_are_named_with_both_roots():
     )
     result = explain(PROGRAM, conviction(Rule.OUTPUT, 7, 0, b"\xaa" * 32, b"\xbb" * 32))
     assert result.sentence.startswith("output 1 (output1) of the claim is not what its own trace computed: toy argmax")
-    assert (result.claimed, result.right) == ("0x" + "aa" * 32, "0x" + "bb" * 32)
+    assert (given.claimed, given.right) == ("0x" + "aa" * 32, "0x" + "bb" * 32)
+    assert (result.claimed, result.right) == ("0x" + "bb" * 32, "0x" + "aa" * 32)
 
 
 def test_padding_says_which_byte_stands_where_none_belongs():
