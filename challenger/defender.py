@@ -22,7 +22,8 @@ from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId
 from rollup.form.program import Program
 from rollup.l1 import calls
-from rollup.l1.client import ClaimStatus, GameInfo, L1Client, Receipt
+from rollup.l1.answers import ClaimStatus, GameInfo, Receipt
+from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged
 from rollup.types import Duration, ModelId
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from prover.executor import Executor
 from prover.saturation import Saturated, run_counted
-from rollup.form.program import POLICY_LIMIT_BYTES, Program, pack
+from rollup.form.constants import pack
+from rollup.form.program import POLICY_LIMIT_BYTES, Program
 from rollup.merkle import TraceTree, join_root, tensor_tree
 from rollup.types import Root
 

@@ -12,8 +12,8 @@ from typing import NewType
 import numpy as np
 
 from rollup.errors import ClaimError
+from rollup.form.constants import pack
 from rollup.form.encoding import Header, TensorType, TracePolicy
-from rollup.form.program import pack
 from rollup.merkle import join_root, tensor_tree
 from rollup.types import ModelId, Root
 

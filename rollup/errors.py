@@ -104,7 +104,7 @@ class BadAnswer(ClientError):
     """What a service answered does not hold, or can't be what it says it is. Nothing of it was used."""
 
 
-class ClaimInvalid(ClientError):
+class InvalidClaim(ClientError):
     """The claim that was waited for is invalid and will never be final."""
 
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from rollup.claim import arrays, output_types
 from rollup.errors import ClientError
+from rollup.form.constants import pack
 from rollup.form.encoding import Header, TensorType
 from rollup.form.interface import Interface, Named
-from rollup.form.program import pack
 from rollup.types import DType
 
 FLOATS = ("float64", "float32", "float16")

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from rollup.errors import MoveError, Refused, Reverted, StaleView
-from rollup.l1.client import L1Client, Receipt
+from rollup.l1.answers import Receipt
+from rollup.l1.client import L1Client
 from rollup.types import Timestamp
 from sequencer.intake.limits import DEFAULT_LIMITS, Limits
 from sequencer.intake.screening import Screening

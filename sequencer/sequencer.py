@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rollup.claim import ClaimId, PostedClaim
-from rollup.l1.client import L1Client, Receipt
+from rollup.l1.answers import Receipt
+from rollup.l1.client import L1Client
 from sequencer.batcher import Batcher
 from sequencer.intake.admission import Admission
 from sequencer.intake.intake import Intake

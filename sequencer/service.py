@@ -13,7 +13,8 @@ from fastapi import FastAPI
 
 from rollup.archive import Programs
 from rollup.claim import PostedClaim
-from rollup.l1.client import L1Client, Receipt
+from rollup.l1.answers import Receipt
+from rollup.l1.client import L1Client
 from rollup.l1.events import ClaimPosted, ClaimSkipped
 from rollup.service.health import Health
 from rollup.service.limits import WebLimits

@@ -82,22 +82,22 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldBack:
     """Pending claims that are not to be posted now: those of some claimants, of some models, and some by themselves."""
 
     claimants: frozenset[Address] = frozenset()
     models: frozenset[ModelId] = frozenset()
     claims: frozenset[ClaimId] = frozenset()
 
-    def __or__(self, other: Held) -> Held:
-        return Held(self.claimants | other.claimants, self.models | other.models, self.claims | other.claims)
+    def __or__(self, other: HeldBack) -> HeldBack:
+        return HeldBack(self.claimants | other.claimants, self.models | other.models, self.claims | other.claims)
 
     def __contains__(self, entry: Entry) -> bool:
         claim = entry.posted.claim
         return claim.claimant in self.claimants or claim.model_id in self.models or entry.claim_id in self.claims
 
 
-NOTHING_HELD = Held()
+NOTHING_HELD = HeldBack()
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Model:
+class OfferedModel:
     """A model that this sequencer offers by name. ``header`` and ``interface`` as they are hashed into its id, ``proof``: the
     interface's siblings in the program tree; ``added_at`` is the machine's time.
     """
@@ -174,7 +174,7 @@ class Model:
     retired: bool = False
 
     @classmethod
-    def of(cls, program: Program, name: str, added_at: Timestamp) -> Model:
+    def of(cls, program: Program, name: str, added_at: Timestamp) -> OfferedModel:
         proof = tuple(program.interface_proof)
         return cls(program.id, name, program.header_bytes, program.interface_bytes, proof, added_at)
 

@@ -10,7 +10,8 @@ from challenger.sending.bundle import batched
 from challenger.state.l1_state import L1State
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId
-from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.answers import ClaimStatus
+from rollup.l1.client import L1Client
 
 
 @dataclass

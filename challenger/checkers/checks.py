@@ -56,7 +56,7 @@ class Done:
     seconds: float
 
 
-class Held(Protocol):
+class HeldProgram(Protocol):
     """A program that was tested and can be run."""
 
     @property
@@ -72,11 +72,11 @@ class Checks(Protocol):
     wakes: bool
     trace_bytes: int
 
-    def prepare(self, program: Program, folder: Path | None = None) -> Held:
+    def prepare(self, program: Program, folder: Path | None = None) -> HeldProgram:
         """Test the program on this machine; ``folder``: where it is saved, if it is. Raises what makes it unusable."""
         ...
 
-    def take(self, held: Held) -> None:
+    def take(self, held: HeldProgram) -> None:
         """Run orders about this program from now on."""
         ...
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from challenger.play.trace import ValueTrace
 from rollup.errors import CommitmentError
-from rollup.form.program import Program, stored_bytes
+from rollup.form.constants import stored_bytes
+from rollup.form.program import Program
 from rollup.types import DType, Root
 
 ALIGNMENT = 64

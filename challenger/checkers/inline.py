@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from challenger.checkers.checks import Done, Held, Order
+from challenger.checkers.checks import Done, HeldProgram, Order
 from challenger.checkers.notes import Notes
 from challenger.checkers.re_execute import Finding, Machine, ReExecute
 from challenger.play.trace import ValueTrace
@@ -44,7 +44,7 @@ class Inline:
     def prepare(self, program: Program, folder: Path | None = None) -> ReExecute:
         return ReExecute(program, self._machine(program))
 
-    def take(self, held: Held) -> None:
+    def take(self, held: HeldProgram) -> None:
         assert isinstance(held, ReExecute)
         self._held[held.program.id] = held
 

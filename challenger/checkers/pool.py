@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Condition, Thread
 
 from challenger.checkers.budget import Budget
-from challenger.checkers.checks import CheckFailed, Done, Held, Order, Urgency
+from challenger.checkers.checks import CheckFailed, Done, HeldProgram, Order, Urgency
 from challenger.checkers.files import map_trace
 from challenger.checkers.notes import Notes
 from challenger.checkers.process import Process
@@ -154,7 +154,7 @@ class Pool:
             self._speed = float(process.ask({"do": "speed"}, seconds=self.budget.load_seconds)["steps_a_second"])
         return self._speed
 
-    def take(self, held: Held) -> None:
+    def take(self, held: HeldProgram) -> None:
         assert isinstance(held, Loaded)
         with self._changed:
             self._shared.held[held.program.id] = held

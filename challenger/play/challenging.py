@@ -42,7 +42,8 @@ from rollup.game.clock import Side
 from rollup.game.position import ROOT, ancestor_at, offset_of
 from rollup.game.question import encode_results
 from rollup.l1 import calls
-from rollup.l1.client import NOTHING, GameInfo, L1Client
+from rollup.l1.answers import GameInfo
+from rollup.l1.client import NOTHING, L1Client
 from rollup.l1.events import Challenged
 from rollup.machine.witness import outline_witness
 from rollup.merkle import depth_of

@@ -28,7 +28,8 @@ from rollup.game.clock import Side
 from rollup.game.position import ROOT, descendant
 from rollup.game.question import encode_results
 from rollup.l1 import calls
-from rollup.l1.client import GameInfo, GameRef, L1Client
+from rollup.l1.answers import GameInfo, GameRef
+from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged
 from rollup.types import Gindex, Root
 

@@ -14,7 +14,7 @@ from rollup.errors import CommitmentError, EncodingError
 from rollup.form.program import Program
 from rollup.game.position import descendant, offset_of
 from rollup.game.question import decode_results
-from rollup.l1.client import GameInfo
+from rollup.l1.answers import GameInfo
 from rollup.merkle import depth_of
 from rollup.types import Gindex, Root
 

@@ -12,7 +12,8 @@ import numpy as np
 from challenger.play.known import KnownTrace
 from rollup.claim import ClaimId
 from rollup.errors import CommitmentError
-from rollup.form.program import Program, stored_bytes
+from rollup.form.constants import stored_bytes
+from rollup.form.program import Program
 from rollup.merkle import TraceTree, tensor_tree
 from rollup.types import Gindex, Root
 

@@ -10,7 +10,7 @@ from challenger.reports.alerts import Alert, Kind, Severity, Sink
 from challenger.state.l1_state import L1State
 from challenger.troubles import is_outage
 from rollup.claim import Address, ClaimId
-from rollup.l1.client import Receipt
+from rollup.l1.answers import Receipt
 from rollup.l1.events import Challenged, ChallengeLost, Convicted, Logged
 from rollup.redact import without_endpoints
 from rollup.types import ModelId

@@ -12,8 +12,9 @@ from challenger.sending import prices
 from challenger.sending.costs import Costs
 from rollup.claim import ClaimId
 from rollup.errors import ChainError, Refused, Reverted
+from rollup.l1.answers import Receipt
 from rollup.l1.calls import GAME, Call
-from rollup.l1.client import L1Client, Receipt
+from rollup.l1.client import L1Client
 from rollup.l1.events import (
     Answered,
     CallFailed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rollup.claim import ClaimId
-from rollup.l1.client import Receipt
+from rollup.l1.answers import Receipt
 
 ENDINGS = ("timeout", "reclaim", "release", "releaseAll")
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from challenger.state.l1_state import L1State
 from rollup.errors import Behind
 from rollup.game.clock import Clocks, Side
-from rollup.l1.client import GameInfo, L1Client
+from rollup.l1.answers import GameInfo
+from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged
 from rollup.types import Duration, Timestamp
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from challenger.checkers.checks import Checks, Done, Held, Order, Urgency
+from challenger.checkers.checks import Checks, Done, HeldProgram, Order, Urgency
 from challenger.checkers.re_execute import Finding
 from challenger.play.trace import ValueTrace
 from challenger.reports import meter
@@ -45,7 +45,7 @@ class Checking:
     troubles: dict[ClaimId, Exception]
     reporter: Reporter
     monotonic: Callable[[], float] = time.monotonic
-    held: dict[ModelId, Held] = field(default_factory=dict)
+    held: dict[ModelId, HeldProgram] = field(default_factory=dict)
     ordered: set[tuple[ClaimId, bool]] = field(default_factory=set)
     checked: Findings = field(init=False)
     _failed: dict[ClaimId, tuple[Exception, float]] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Checking:
     def __post_init__(self) -> None:
         self.checked = Findings(self.checks.trace_bytes)
 
-    def take(self, held: Held) -> None:
+    def take(self, held: HeldProgram) -> None:
         """Check a program's claims, those already posted included."""
         program = held.program
         self.checks.take(held)

@@ -23,7 +23,8 @@ from challenger.watch.modes import Manner, WatchMode
 from rollup.claim import ClaimId
 from rollup.errors import Behind
 from rollup.game.position import ROOT
-from rollup.l1.client import GameInfo, L1Client
+from rollup.l1.answers import GameInfo
+from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged
 
 

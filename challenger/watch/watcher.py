@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from challenger.checkers.checks import Checks, Held
+from challenger.checkers.checks import Checks, HeldProgram
 from challenger.checkers.inline import Inline
 from challenger.checkers.re_execute import Machine
 from challenger.play.challenging import ChallengerPlayer
@@ -32,7 +32,8 @@ from rollup.audit import audit
 from rollup.claim import Address, ClaimId
 from rollup.errors import ChainError
 from rollup.form.program import Program
-from rollup.l1.client import L1Client, Receipt
+from rollup.l1.answers import Receipt
+from rollup.l1.client import L1Client
 from rollup.redact import without_endpoints
 from rollup.types import ModelId
 
@@ -103,7 +104,7 @@ class Watcher:
         self._began = False
         self._cleared_at = (-1, -1)
         self._forget_next = 0
-        self._offered: deque[Held] = deque()
+        self._offered: deque[HeldProgram] = deque()
         self.coming: Callable[[ModelId], bool] = lambda model_id: False
         """Whether a model's program may be here soon: no alert about it yet."""
         self.unknown: frozenset[ModelId] = frozenset()
@@ -125,7 +126,7 @@ class Watcher:
         """False claims that are challenged once the games that are played leave time for it."""
         return self._playing.postponed
 
-    def prepare(self, program: Program, folder: Path | None = None) -> Held:
+    def prepare(self, program: Program, folder: Path | None = None) -> HeldProgram:
         """What ``take`` takes: the program audited, its machine tested. It may take minutes, in any thread. ``folder``:
         where the program is saved, if it is.
 
@@ -134,7 +135,7 @@ class Watcher:
         self._admit(program)
         return self.checks.prepare(program, folder)
 
-    def take(self, held: Held) -> None:
+    def take(self, held: HeldProgram) -> None:
         """Watch a program's claims, those already posted included."""
         self._checking.take(held)
 
@@ -142,7 +143,7 @@ class Watcher:
         """Watch this program's claims; its id is computed here, never believed. Raises AuditError if it is refused."""
         self.take(self.prepare(program, folder))
 
-    def offer(self, held: Held) -> None:
+    def offer(self, held: HeldProgram) -> None:
         """Take it in the next round; from any thread."""
         self._offered.append(held)
 

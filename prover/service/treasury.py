@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rollup.l1.client import L1Client, Receipt
+from rollup.l1.answers import Receipt
+from rollup.l1.client import L1Client
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, gauge
 

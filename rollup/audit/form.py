@@ -14,9 +14,10 @@ import numpy as np
 from rollup.audit.canonical import canonical
 from rollup.errors import AuditError, EncodingError
 from rollup.form.affine import extents, producers, reads, spans
+from rollup.form.constants import stored_bytes
 from rollup.form.encoding import MAX_DEPTH, TensorType, TracePolicy, depths, encode_op
 from rollup.form.ops import INSTRUCTIONS, ITERATION, MAX_RANK, Access, Constant, Monoid, Op, Opcode, registers
-from rollup.form.program import Program, stored_bytes
+from rollup.form.program import Program
 from rollup.merkle import depth_for, leaf_count
 from rollup.types import DType
 

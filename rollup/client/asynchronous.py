@@ -22,9 +22,10 @@ from rollup.client.verify import L1, Verified
 from rollup.client.views import ClaimView, Event, Inference, ModelView, State, reading
 from rollup.documents.fields import read
 from rollup.documents.network import NetworkView
-from rollup.errors import BadAnswer, ChainError, ClaimError, ClaimInvalid, ClientError, Unanswered, WaitTimeout
+from rollup.errors import BadAnswer, ChainError, ClaimError, ClientError, InvalidClaim, Unanswered, WaitTimeout
 from rollup.http import BUSY, Bounds, Http, Lost, Request, TooSlow, backoff
-from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.answers import ClaimStatus
+from rollup.l1.client import L1Client
 from rollup.numbers import cuts, prepared
 from rollup.redact import place_of
 from rollup.types import ModelId
@@ -236,7 +237,7 @@ class AsyncClient:
                         return view
                     if state == "invalid":
                         reason = view.reason or "it was proven false"
-                        raise ClaimInvalid(f"claim 0x{claim_id.hex()} is invalid: {reason}")
+                        raise InvalidClaim(f"claim 0x{claim_id.hex()} is invalid: {reason}")
                     await asyncio.sleep(pause)
                     pause = min(longest, 1.5 * pause)
         except TimeoutError:

@@ -19,7 +19,8 @@ from rollup.client.views import ClaimView, Inference, short
 from rollup.errors import BadAnswer, ChainError, ClaimError, CommitmentError
 from rollup.form.encoding import Header
 from rollup.l1.account.signing import recover
-from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.answers import ClaimStatus
+from rollup.l1.client import L1Client
 from rollup.numbers import input_bytes, outputs_of, quantised, rounded, saturated
 from rollup.types import ModelId
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from rollup.errors import CommitmentError, EncodingError, ProgramError
 from rollup.files import whole_folder
+from rollup.form.constants import load_constant, stored_bytes
 from rollup.form.encoding import (
     Header,
     TensorType,
@@ -304,7 +305,7 @@ class Program:
             raise EncodingError(
                 f"{path} lacks or garbles a field ({type(error).__name__}: {error}); fetch it again"
             ) from None
-        constants = {root: _load_constant(source / "constants", root, *entry) for root, entry in entries.items()}
+        constants = {root: load_constant(source / "constants", root, *entry) for root, entry in entries.items()}
         program = cls(header, interface, ops, constants, names, meta)
         if program.id.hex() != expected:
             raise EncodingError(
@@ -341,58 +342,3 @@ def parse_json(text: str) -> Any:
 
 def _program_padding(height: int) -> Root:
     return EMPTY if height == 0 else hash_node(_program_padding(height - 1), _program_padding(height - 1))
-
-
-def _load_constant(folder: Path, root: Root, dtype: str, shape: list[int]) -> np.ndarray:
-    path = folder / f"{root.hex()}.bin"
-    if dtype not in {"int8", "int16", "int32", "int64"} or any(n < 1 for n in shape):
-        raise EncodingError(
-            f"constant {path.name} has dtype {dtype!r} and shape {shape}; integers with positive dimensions are expected"
-        )
-    expected = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
-    try:
-        size = path.stat().st_size
-        regular = path.is_file()
-    except FileNotFoundError:
-        raise EncodingError(f"{path} is missing; fetch the complete program") from None
-    except OSError as error:
-        raise EncodingError(f"{path} can't be read ({error}); fetch the complete program") from None
-    if not regular:
-        raise EncodingError(f"{path} is no regular file; fetch the complete program")
-    if size != expected:
-        raise EncodingError(f"{path} has {size} bytes, its shape {shape} of {dtype} needs {expected}; fetch it again")
-    array = np.memmap(path, dtype=np.dtype(dtype).newbyteorder("<"), mode="r", shape=tuple(shape))
-    if constant_root(array) != root:
-        raise EncodingError(f"{path} does not hash to its name; it was altered, fetch it again")
-    return array
-
-
-def constant_root(array: np.ndarray) -> Root:
-    """Root of a constant's natural-depth tensor tree."""
-    return tensor_tree(stored_bytes(array)).root
-
-
-def stored_bytes(array: np.ndarray) -> memoryview:
-    """A constant's little-endian bytes, row-major; not copied where they lie so in memory (or in a mapped file) already."""
-    data = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    return data.reshape(-1).view(np.uint8).data
-
-
-ALIGNMENT = 64
-"""Bytes; memory that begins at a multiple of it is used by an executor on the host without a copy."""
-
-
-def aligned(array: np.ndarray) -> np.ndarray:
-    """The array, row-major, beginning at a multiple of ``ALIGNMENT``; copied where it does not."""
-    if array.flags.c_contiguous and array.ctypes.data % ALIGNMENT == 0:
-        return array
-    memory = np.empty(array.nbytes + ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
-    found = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-    found[...] = array
-    return found
-
-
-def pack(array: np.ndarray, tensor: TensorType) -> bytes:
-    """Little-endian bytes of one input or output."""
-    return np.ascontiguousarray(array, dtype=tensor.dtype.numpy).tobytes()

@@ -15,7 +15,7 @@ from rollup.l1.artifacts import artifact
 from rollup.types import Gindex, Root
 
 if TYPE_CHECKING:
-    from rollup.l1.client import At, GameRef
+    from rollup.l1.answers import At, GameRef
 
 EPILOGUE = (1 << 256) - 1
 """Stands for no child: the op's code is what is settled."""

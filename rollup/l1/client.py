@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import astuple, dataclass
-from enum import IntEnum
-from functools import cached_property
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 
-from eth_abi.abi import decode
-from eth_utils.address import to_checksum_address
-from web3.types import LogReceipt, TxReceipt
+from web3.types import LogReceipt
 
 from rollup.batch import Inclusion
 from rollup.claim import NO_ROOT, Address, Claim, ClaimId, PostedClaim
-from rollup.errors import ChainError, Refused, Reverted, StaleView
+from rollup.errors import ChainError, Refused, Reverted
 from rollup.form.encoding import Header, decode_header
 from rollup.form.program import Program
 from rollup.game.clock import Clocks, Side
@@ -24,288 +17,25 @@ from rollup.game.moves import Rule
 from rollup.game.question import Partial, Question, encode_results
 from rollup.game.stopping import StoppingClock
 from rollup.l1.account import signing
-from rollup.l1.account.sending import Anchor
-from rollup.l1.account.signing import Domain, Signer
-from rollup.l1.artifacts import Function, artifact
+from rollup.l1.answers import At, BatchInfo, ClaimStatus, DisputeInfo, GameInfo, GameRef, Receipt
+from rollup.l1.artifacts import artifact
 from rollup.l1.calls import EPILOGUE as EPILOGUE
-from rollup.l1.calls import GAME, Call, claim_fields, inclusion_fields, inner_calls
-from rollup.l1.events import Challenged, ClaimPosted, Event, Logged, ModelRegistered, Selected, decode_logs, topic_of
-from rollup.l1.node.chain import Chain
+from rollup.l1.calls import GAME, claim_fields, inclusion_fields, inner_calls
+from rollup.l1.contracts import ContractCaller, When, address_of
+from rollup.l1.events import Challenged, ClaimPosted, Logged, ModelRegistered, Selected
+from rollup.l1.logs import decode_logs, topic_of
 from rollup.l1.node.finality import Block
 from rollup.merkle import branch
-from rollup.settings import DURATIONS, Parameters
 from rollup.types import Duration, Gindex, ModelId, Root, Timestamp
 
-E = TypeVar("E")
-
-When = Block | int | str
-"""After which block something is read: exactly this one, one of a number, or a tag."""
-
 NOTHING = bytes(32)
-
-BASE_GAS = 21_000
-FLOOR_7976 = 64
-"""Gas of a transaction before anything else; least gas for each byte of calldata under EIP-7976 (Prague, EIP-7623: 10 and 40)."""
-
-
-class ClaimStatus(IntEnum):
-    """What L1 says about a claim."""
-
-    UNKNOWN = 0
-    POSTED = 1
-    CHALLENGED = 2
-    FINAL = 3
-    INVALID = 4
 
 
 SIDES: Mapping[int, Side | None] = {0: None, 1: Side.DEFENDER, 2: Side.CHALLENGER}
 
 
-@dataclass(frozen=True)
-class Receipt:
-    """What a transaction cost and said. ``call``: the contract function; ``data_bytes``: its calldata; ``fee``: wei that were
-    paid for its gas.
-    """
-
-    call: str
-    sender: Address
-    gas: int
-    data_bytes: int
-    block: int
-    transaction: bytes
-    events: tuple[Event, ...]
-    fee: int = 0
-
-    @property
-    def gas_7976(self) -> int:
-        """What it would cost under EIP-7976, whose floor is 64 gas for every byte of calldata."""
-        return max(self.gas, BASE_GAS + FLOOR_7976 * self.data_bytes)
-
-    def one(self, kind: type[E]) -> E:
-        """The only event of a kind; raises ChainError if there is none, or more than one."""
-        found = [event for event in self.events if isinstance(event, kind)]
-        if len(found) != 1:
-            raise ChainError(
-                f"{self.call} logged {len(found)} {kind.__name__} events where one was expected; read its receipt"
-            )
-        return found[0]
-
-
-class BatchInfo(NamedTuple):
-    """A batch as L1 keeps it. ``claims``: how many, skipped ones included. ``closes_at``: the last reading of the challenge
-    clock at which they can be challenged for the first time.
-    """
-
-    root: Root
-    posted_at: Timestamp
-    closes_at: Timestamp
-    claims: int
-
-
-@dataclass(frozen=True)
-class DisputeInfo:
-    """What all games about a claim share, as L1 keeps it. ``games``: ever opened. ``trace_depth``, ``leaf_depth``: levels
-    from the trace root down to the entries and to the leaves. ``trace_root``: of a claim that was posted without one, once
-    it is set; zero for all others.
-    """
-
-    claimant: Address
-    games: int
-    open_games: int
-    trace_depth: int
-    leaf_depth: int
-    convicted: bool
-    trace_root: Root
-    root_at: Timestamp
-
-
-@dataclass(frozen=True)
-class GameRef:
-    """What names a game (the contract's ``GameRef``). ``trace_root``: the claim's; zero while it is not set."""
-
-    claim_id: ClaimId
-    trace_root: Root
-    challenger: Address
-    counter: int
-
-
-@dataclass(frozen=True)
-class At:
-    """What a challenger's move names (the contract's ``Move``): a game and the node that it stands on."""
-
-    game: GameRef
-    node: Root
-
-
-@dataclass(frozen=True)
-class GameInfo:
-    """One game as L1 keeps it, and where it stands now. ``live``: neither ended nor the claim convicted. ``inside``: an
-    element of the leaf at ``position``, so that ``node`` is a question's hash. ``committed_in``: the block of its commitment,
-    or in which it came to a leaf or an entry; what it proves there is taken in later blocks.
-
-    L1 forgets a game that has ended: it is then not ``open``, and the numbers are 0.
-    """
-
-    ref: GameRef
-    committed_in: int
-    moves: int
-    open: bool
-    inside: bool
-    position: Gindex
-    commitment: bytes
-    live: bool
-    node: Root
-    turn: Side | None
-    clocks: Clocks | None
-    expired: Side | None
-
-    @property
-    def at(self) -> At:
-        """What a move about it must name now."""
-        return At(self.ref, self.node)
-
-
-class L1Client:
-    """``signer`` None reads only; a call that needs an account then raises ChainError. ``first``: the block of the
-    deployment, before which there is nothing to read.
-
-    Several threads may read with one client. What it sends is sent one after the other.
-    """
-
-    def __init__(self, chain: Chain, address: Address, signer: Signer | None = None, first: int = 0) -> None:
-        self.chain, self.address, self.first, self._signer = chain, address, first, signer
-        self._local = threading.local()
-
-    @classmethod
-    def deploy(cls, chain: Chain, signer: Signer, parameters: Parameters) -> L1Client:
-        """Deploy OneStepProver, RollupChain and (through it) DisputeGame; raises Reverted for bad parameters."""
-        prover = chain.transact(signer, None, artifact("OneStepProver").creation())["contractAddress"]
-        receipt = chain.transact(signer, None, artifact("RollupChain").creation(astuple(parameters), prover))
-        return cls(chain, Address(str(receipt["contractAddress"])), signer, receipt["blockNumber"])
-
-    def using(self, signer: Signer | None) -> L1Client:
-        """The same deployment under another account, with no anchor."""
-        return L1Client(self.chain, self.address, signer, self.first)
-
-    def anchor(self, block: int | None = None) -> None:
-        """Begin a decision of this thread: what it sends from here on has the nonces that follow from this moment.
-
-        Call it *before* reading the state that is decided on (or name a ``block`` that the state is no older than). A
-        transaction that an earlier life of the process left behind then has the same nonce, and is mined instead of the
-        new one or not at all: whoever sends gets StaleView, until it has anchored and looked again.
-        """
-        self._local.anchor = self.chain.anchor(self.account, block)
-
-    @contextmanager
-    def anchored(self) -> Iterator[None]:
-        """A round of this thread whose decisions rest on what is read in it. It ends quietly where a transaction of an earlier
-        life came first: the next round sees what that one did. Without an account, nothing is sent in it.
-        """
-        if self._signer is None:
-            yield
-            return
-        self.anchor()
-        try:
-            with suppress(StaleView):
-                yield
-        finally:
-            self.release_anchor()
-
-    def release_anchor(self) -> None:
-        """Send on in this thread with whatever nonce is next, as without an anchor."""
-        self._local.anchor = None
-
-    @property
-    def account(self) -> Address:
-        return self._key().address
-
-    def derive(self, purpose: bytes) -> bytes:
-        """32 secret bytes of this account for one purpose, the same whenever they are asked for."""
-        return self._key().derive(self.domain.separator + purpose)
-
-    def _key(self) -> Signer:
-        if self._signer is None:
-            raise ChainError("this client has no account and only reads; give it one with client.using(signer)")
-        return self._signer
-
-    @cached_property
-    def game_address(self) -> Address:
-        return _address(self._rollup("game"))
-
-    @cached_property
-    def prover_address(self) -> Address:
-        return _address(self._game("contracts")[1])
-
-    @cached_property
-    def domain(self) -> Domain:
-        return Domain(self.chain.chain_id, self.address)
-
-    @cached_property
-    def parameters(self) -> Parameters:
-        fields = self._rollup("parameters")
-        durations, rest = fields[: len(DURATIONS)], fields[len(DURATIONS) :]
-        return Parameters(*map(Duration, durations), *rest)
-
-    def _rollup(self, name: str, *args: Any) -> Any:
-        """Read from the RollupChain."""
-        return self._read(artifact("RollupChain").functions[name], self.address, args)
-
-    def _game(self, name: str, *args: Any, block: When = "latest") -> Any:
-        """Read from the DisputeGame."""
-        return self._read(artifact("DisputeGame").functions[name], self.game_address, args, block)
-
-    def _read(self, function: Function, address: Address, args: Sequence[Any], block: When = "latest") -> Any:
-        data = self.chain.call(address, function.encode(args), block=block)
-        if not data:
-            raise ChainError(f"no contract answers {function.name} at {address}; check the address and the chain")
-        values = decode(function.outputs, data)
-        return values[0] if len(values) == 1 else values
-
-    def _send(self, contract: str, name: str, *args: Any, value: int = 0, gas: int | None = None) -> Receipt:
-        return self.send(Call(contract, name, args, value), gas)
-
-    def send(self, call: Call, gas: int | None = None) -> Receipt:
-        """Make a transaction of a call. ``gas``: its limit; None: as the node estimates."""
-        address = self.game_address if call.contract == GAME else self.address
-        data = call.data
-        receipt = self._transact(address, data, call.value, gas)
-        return Receipt(
-            call.name,
-            self.account,
-            receipt["gasUsed"],
-            len(data),
-            receipt["blockNumber"],
-            bytes(receipt["transactionHash"]),
-            tuple(logged.event for logged in decode_logs(self.chain.web3, receipt["logs"])),
-            receipt["gasUsed"] * int(receipt.get("effectiveGasPrice", 0)),
-        )
-
-    def multicall(self, moves: Sequence[Call], gas: int) -> Receipt:
-        """Make many calls of the DisputeGame in one transaction; its events say which of them failed (``CallFailed``).
-
-        ``gas``: for all of them: the least with which the transaction succeeds, which a node would estimate, is one with which
-        calls fail.
-        """
-        return self.send(Call(GAME, "multicall", ([move.data for move in moves],)), gas)
-
-    def ask_prover(self, name: str, args: Sequence[Any], gas: int) -> tuple[Any, ...]:
-        """What OneStepProver says, with so much gas; raises Reverted, or Refused if that is too little."""
-        function = artifact("OneStepProver").functions[name]
-        data = self.chain.call(self.prover_address, function.encode(args), gas=gas)
-        if not data:
-            raise ChainError(f"no contract answers {name} at {self.prover_address}; check the address and the chain")
-        return decode(function.outputs, data)
-
-    def _transact(self, address: Address, data: bytes, value: int, gas: int | None = None) -> TxReceipt:
-        anchor: Anchor | None = getattr(self._local, "anchor", None)
-        if anchor is not None and anchor.void:
-            raise StaleView("what was read before the last transaction is stale; anchor, and look at L1 again")
-        try:
-            return self.chain.transact(self._key(), address, data, value, anchor, gas)
-        except StaleView:
-            if anchor is not None:
-                anchor.void = True
-            raise
+class L1Client(ContractCaller):
+    """Every call of the contracts, typed."""
 
     # Models and money
 
@@ -511,16 +241,11 @@ class L1Client:
     def reclaim(self, games: Sequence[GameRef]) -> Receipt:
         return self._send("DisputeGame", "reclaim", [astuple(game) for game in games])
 
-    def _struct(self, name: str, *args: Any, block: When) -> dict[str, Any]:
-        """Read a struct from the DisputeGame, by field name."""
-        values = self._game(name, *args, block=block)
-        return dict(zip(artifact("DisputeGame").functions[name].fields, values, strict=True))
-
     def dispute(self, claim: ClaimId, block: When = "latest") -> DisputeInfo:
         """What all games about a claim share; ``games`` is 0 if nobody ever challenged it."""
         found = self._struct("disputeOf", claim, block=block)
         return DisputeInfo(
-            _address(found["claimant"]),
+            address_of(found["claimant"]),
             found["games"],
             found["openGames"],
             found["traceDepth"],
@@ -605,7 +330,7 @@ class L1Client:
             if selected is not None and (selected.position, selected.node) != (position, node):
                 continue
             (claim, trace_root, challenger, counter), stood = move
-            game = GameRef(ClaimId(claim), Root(trace_root), _address(challenger), counter)
+            game = GameRef(ClaimId(claim), Root(trace_root), address_of(challenger), counter)
             siblings = tuple(Root(path[j : j + 32]) for j in range(0, len(path), 32))
             return At(game, Root(stood)), Gindex(position), Root(node), siblings
         return None
@@ -615,7 +340,3 @@ class L1Client:
         start = self.first if first is None else first
         events = [logged.event for logged in self.events(start, self.chain.height())]
         return [event for event in events if isinstance(event, Challenged) and event.claim_id == claim]
-
-
-def _address(raw: str) -> Address:
-    return Address(to_checksum_address(raw))

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from rollup.errors import CommitmentError
+from rollup.form.constants import stored_bytes
 from rollup.form.ops import Constant
-from rollup.form.program import DESCRIPTORS, Program, stored_bytes
+from rollup.form.program import DESCRIPTORS, Program
 from rollup.machine.reference import Step, touched
 from rollup.merkle import Nodes, branch, multiproof
 from rollup.types import LEAF_BYTES, Gindex, Root

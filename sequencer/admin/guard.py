@@ -34,7 +34,7 @@ NOBODY = "nobody"
 _log = logger("touchstone.admin")
 
 
-class Outcome:
+class ActionOutcome:
     """How an action ended, in the audit log. What has ``begun`` and nothing else was cut off: the process was killed."""
 
     BEGUN = "begun"
@@ -107,7 +107,7 @@ class TokenGuard:
             )
         if known.role < needed:
             why = f"{_path(request)} needs the role {needed.word}, the token has {known.role.word}; use another token"
-            self.write(known, request, Outcome.REFUSED, {"why": why})
+            self.write(known, request, ActionOutcome.REFUSED, {"why": why})
             raise Problem(403, "forbidden", "Not with this role", why)
         return known
 
@@ -122,7 +122,7 @@ class TokenGuard:
         _log.warning("refused", action=_action(request), caller=_caller(request), why=why)
         if left_out is not None:
             skipped = {"not_written": left_out} if left_out else {}
-            self.write(None, request, Outcome.REFUSED, {"why": why, **skipped})
+            self.write(None, request, ActionOutcome.REFUSED, {"why": why, **skipped})
 
 
 class GuardedRoute(APIRoute):
@@ -152,14 +152,14 @@ async def _written(
     detail: dict[str, Any] = {}
     if "json" in request.headers.get("content-type", ""):
         detail["body"] = _cut((await request.body()).decode("utf-8", "backslashreplace"))
-    await run_in_threadpool(guard.write, actor, request, Outcome.BEGUN, detail)
+    await run_in_threadpool(guard.write, actor, request, ActionOutcome.BEGUN, detail)
     try:
         response = await handle(request)
     except BaseException as error:
         await run_in_threadpool(_finish, guard, actor, request, *_ended(error))
         raise
     notes: dict[str, Any] = getattr(request.state, "notes", {})
-    await run_in_threadpool(_finish, guard, actor, request, Outcome.DONE, notes)
+    await run_in_threadpool(_finish, guard, actor, request, ActionOutcome.DONE, notes)
     _log.info("done", action=_action(request), actor=str(actor), **notes)
     return response
 
@@ -178,12 +178,12 @@ def _finish(guard: TokenGuard, actor: Actor, request: Request, outcome: str, det
 
 def _ended(error: BaseException) -> tuple[str, dict[str, Any]]:
     if isinstance(error, RequestValidationError):
-        return Outcome.REFUSED, {"why": "the request is malformed"}
+        return ActionOutcome.REFUSED, {"why": "the request is malformed"}
     if isinstance(error, TouchstoneError):
         # As whoever asked reads it: without what an endpoint's address may hold.
         problem = problem_of(error)
-        return Outcome.REFUSED if problem.status < 500 else Outcome.FAILED, {"why": _cut(problem.detail)}
-    return Outcome.FAILED, {"why": f"{type(error).__name__}; see the server's log"}
+        return ActionOutcome.REFUSED if problem.status < 500 else ActionOutcome.FAILED, {"why": _cut(problem.detail)}
+    return ActionOutcome.FAILED, {"why": f"{type(error).__name__}; see the server's log"}
 
 
 def note(request: Request, **facts: Any) -> None:

@@ -19,7 +19,7 @@ from sequencer.admin.money import sent
 from sequencer.admin.operator import Operator
 from sequencer.admin.tokens import Role
 from sequencer.intake.refusals import NameTaken
-from sequencer.states import Model
+from sequencer.states import OfferedModel
 
 PATH = "/admin/models"
 """Where archives come in; they may be larger than any other body."""
@@ -39,7 +39,7 @@ BODY: dict[str, Any] = {
 }
 
 
-def _view(operator: Operator, model: Model, registered: bool = False) -> AdminModel:
+def _view(operator: Operator, model: OfferedModel, registered: bool = False) -> AdminModel:
     """``registered``: it is known to be, though what L1 said of it may not have been read yet."""
     return AdminModel(
         id=model.id,
@@ -51,7 +51,7 @@ def _view(operator: Operator, model: Model, registered: bool = False) -> AdminMo
     )
 
 
-def _found(operator: Operator, word: str) -> Model:
+def _found(operator: Operator, word: str) -> OfferedModel:
     models = operator.store.models
     known = models.get(_id(word)) if word.startswith("0x") else models.named(word)
     if known is None:
@@ -67,7 +67,7 @@ def _taken(operator: Operator, archive: IO[bytes], name: str, replace: bool) -> 
     if other is not None and other.id != program.id and not replace:
         raise NameTaken(name, hex_of(other.id))
     registration = decide(client, lambda: None if client.is_registered(program.id) else client.register(program))
-    store.models.add(Model.of(program, name, Timestamp(int(operator.now()))), replace)
+    store.models.add(OfferedModel.of(program, name, Timestamp(int(operator.now()))), replace)
     return AddedModel(
         model=_view(operator, _found(operator, name), registered=True),
         registration=None if registration is None else sent(registration),

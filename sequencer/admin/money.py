@@ -7,7 +7,8 @@ from collections.abc import Callable
 from fastapi import APIRouter, Request
 
 from rollup.errors import MoveError
-from rollup.l1.client import L1Client, Receipt
+from rollup.l1.answers import Receipt
+from rollup.l1.client import L1Client
 from rollup.types import Root
 from rollup.wire import hex_of
 from sequencer.admin.deciding import decide

@@ -13,7 +13,8 @@ from rollup.claim import NO_ROOT, Claim, ClaimId
 from rollup.errors import ChainError, ClaimError, CommitmentError, MoveError
 from rollup.game.clock import Side
 from rollup.game.position import offset_of
-from rollup.l1.client import ClaimStatus, GameInfo, L1Client, Receipt
+from rollup.l1.answers import ClaimStatus, GameInfo, Receipt
+from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged
 from rollup.merkle import depth_of, hash_leaf, hash_node
 from rollup.types import LEAF_BYTES, Gindex, Root, Timestamp
@@ -42,7 +43,7 @@ class PostedStanding:
     """End of its challenge period, by the clock that stops."""
 
 
-class Claims(Protocol):
+class KnownClaims(Protocol):
     """What was read from L1 about claims."""
 
     def sync(self) -> object:
@@ -73,7 +74,7 @@ class ForcedMoves:
     """Makes a move if it is possible, and says why it is not."""
 
     client: L1Client
-    claims: Claims
+    claims: KnownClaims
     published: Published
 
     def make(self, claim_id: ClaimId, move: ForcedMove, opening: Sequence[bytes] = ()) -> Receipt:

@@ -21,7 +21,7 @@ from sequencer.states import Switch
 from sequencer.store import Store
 
 
-class Batcher(Protocol):
+class BatchControl(Protocol):
     """Whatever posts the claims that wait."""
 
     def flush(self) -> Sequence[object]:
@@ -61,7 +61,7 @@ class Operator:
     store: Store
     client: L1Client
     programs: Programs
-    batcher: Batcher
+    batcher: BatchControl
     health: Health
     configuration: Callable[[], Mapping[str, Any]]
     sync: Callable[[], object]

@@ -30,7 +30,7 @@ from rollup.types import Root
 from sequencer.api import parts as shared
 from sequencer.api.idempotency import Halfway, Idempotency, IdempotencyKey
 from sequencer.api.parts import Parts
-from sequencer.states import Accepted, BatchHead, BatchRecord, Entry, Model, State
+from sequencer.states import Accepted, BatchHead, BatchRecord, Entry, OfferedModel, State
 
 Cursor = Annotated[str | None, Query(max_length=shared.CURSOR, description="`next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=shared.PAGE, description="Entries of a page.")]
@@ -116,7 +116,7 @@ def accepted_json(accepted: Accepted) -> bytes:
     return answer.model_dump_json().encode()
 
 
-def saturated_of(model: Model | None, outputs: bytes) -> int | None:
+def saturated_of(model: OfferedModel | None, outputs: bytes) -> int | None:
     """Elements of a claim's outputs at an end of their format; None if nobody knows the model here, or the outputs are not its."""
     if model is None:
         return None

@@ -16,7 +16,7 @@ from rollup.service.problem import Problem, documented
 from sequencer.api import parts as shared
 from sequencer.api.idempotency import Halfway, Idempotency, IdempotencyKey
 from sequencer.api.parts import Parts
-from sequencer.states import Model
+from sequencer.states import OfferedModel
 
 
 def infer_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
@@ -58,7 +58,7 @@ def infer_routes(parts: Parts, idempotency: Idempotency) -> APIRouter:
     return routes
 
 
-async def _inferred(parts: Parts, model: Model, asked: InferRequest) -> bytes:
+async def _inferred(parts: Parts, model: OfferedModel, asked: InferRequest) -> bytes:
     """The signed claim and the outputs, as they are noted."""
     if model.retired:
         raise Problem(

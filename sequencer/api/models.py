@@ -11,7 +11,7 @@ from rollup.form.interface import decode_interface
 from rollup.service.problem import Problem
 from sequencer.api import parts as shared
 from sequencer.api.parts import Parts
-from sequencer.states import Model
+from sequencer.states import OfferedModel
 
 TAR = "application/x-tar"
 
@@ -56,7 +56,7 @@ def models_routes(parts: Parts) -> APIRouter:
     return routes
 
 
-def _view(parts: Parts, model: Model) -> ModelDocument:
+def _view(parts: Parts, model: OfferedModel) -> ModelDocument:
     header = decode_header(model.header)
     interface = decode_interface(model.interface, header)
     return ModelDocument(

@@ -21,7 +21,7 @@ from rollup.types import ModelId
 from sequencer.api.feed import HEARTBEAT_SECONDS, MOST_LISTENERS, Feed
 from sequencer.api.prover import ProverClient
 from sequencer.api.standing import KEPT_SECONDS, Standings
-from sequencer.states import Accepted, Entry, Model
+from sequencer.states import Accepted, Entry, OfferedModel
 from sequencer.store import Store
 
 ClaimIdPath = Annotated[
@@ -87,7 +87,7 @@ class Parts:
         except ClaimError:
             return self.model(word).id
 
-    def model(self, word: str) -> Model:
+    def model(self, word: str) -> OfferedModel:
         """The model with an id or a name; raises Problem 404."""
         known = None
         try:

@@ -14,7 +14,7 @@ from rollup.form.encoding import decode_header
 from rollup.l1.client import L1Client
 from rollup.types import Duration, ModelId, Root, Timestamp
 from sequencer.intake.money import usable
-from sequencer.states import Entry, Head, Held
+from sequencer.states import Entry, Head, HeldBack
 from sequencer.store import Store
 
 FORGET = 10
@@ -60,7 +60,7 @@ class Screened:
 
     good: tuple[Entry, ...]
     refused: dict[ClaimId, str]
-    held: Held
+    held: HeldBack
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Screening:
     distrust: Duration
     _since: dict[Obstacle, Timestamp] = field(default_factory=dict)
 
-    def held(self, head: Head) -> Held:
+    def held(self, head: Head) -> HeldBack:
         """What still can't be posted. What has waited for too long is not held: it is looked at again, and refused."""
         for obstacle, since in list(self._since.items()):
             if not 0 <= head.time - since <= FORGET * self.grace:
@@ -87,7 +87,7 @@ class Screening:
                 self._since[obstacle] = since  # behind all others now
         waiting = _held(one for one, since in self._since.items() if head.time - since <= self.grace)
         spoilers = self.store.claims.spoilers(Timestamp(max(0, head.time - self.distrust)))
-        return waiting | Held(frozenset(spoilers))
+        return waiting | HeldBack(frozenset(spoilers))
 
     def _stands(self, obstacle: Obstacle) -> bool:
         match obstacle:
@@ -105,7 +105,7 @@ class Screening:
         free: dict[Address, int] = {}
         good: list[Entry] = []
         refused: dict[ClaimId, str] = {}
-        held = Held()
+        held = HeldBack()
         for entry in entries:
             claim = entry.posted.claim
             if head.time > claim.valid_until:
@@ -161,7 +161,7 @@ class Screening:
                 return f"the {what} behind root 0x{root.hex()} is no longer on L1; upload it, and sign a new claim"
 
 
-def _held(obstacles: Iterable[Obstacle]) -> Held:
+def _held(obstacles: Iterable[Obstacle]) -> HeldBack:
     claimants, models, claims = set[Address](), set[ModelId](), set[ClaimId]()
     for obstacle in obstacles:
         match obstacle:
@@ -171,4 +171,4 @@ def _held(obstacles: Iterable[Obstacle]) -> Held:
                 models.add(model_id)
             case NotUploaded(claim_id):
                 claims.add(claim_id)
-    return Held(frozenset(claimants), frozenset(models), frozenset(claims))
+    return HeldBack(frozenset(claimants), frozenset(models), frozenset(claims))

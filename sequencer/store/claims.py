@@ -12,7 +12,7 @@ from rollup.claim import Address, ClaimId
 from rollup.errors import ClaimError
 from rollup.types import ModelId, Timestamp
 from sequencer.intake.refusals import Paused
-from sequencer.states import NOTHING_HELD, OVERHEAD, Accepted, Entry, Held, NewClaim, Page, State, Switch
+from sequencer.states import NOTHING_HELD, OVERHEAD, Accepted, Entry, HeldBack, NewClaim, Page, State, Switch
 from sequencer.store import cursors, standing, switches
 from sequencer.store.database import Database
 from sequencer.store.rows import chunks, claim_columns, content_columns, entry_of
@@ -95,7 +95,7 @@ class Claims:
             entries = [entry_of(row) for row in connection.execute(query)]
         return cursors.page(entries, limit, lambda entry: entry.sequence)
 
-    def pending(self, limit: int, without: Held = NOTHING_HELD) -> list[Entry]:
+    def pending(self, limit: int, without: HeldBack = NOTHING_HELD) -> list[Entry]:
         """What waits and is not held back, oldest first, with bytes."""
         query = _WHOLE.where(claims.c.state == State.PENDING).order_by(claims.c.sequence).limit(limit)
         for column, some in (

@@ -9,7 +9,7 @@ from sqlalchemy import Row
 
 from rollup.types import ModelId, Root, Timestamp
 from sequencer.intake.refusals import NameTaken
-from sequencer.states import Model
+from sequencer.states import OfferedModel
 from sequencer.store.database import Database
 from sequencer.tables import models
 
@@ -18,7 +18,7 @@ class Models:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, model: Model, replace: bool = False) -> None:
+    def add(self, model: OfferedModel, replace: bool = False) -> None:
         """Offer a model. One that was added before gets the new name, and is in service again. Another model that has the name keeps
         it, and NameTaken is raised; with ``replace`` it goes on under its name and the beginning of its id.
         """
@@ -43,19 +43,19 @@ class Models:
                 added = {**values, "model_id": model.id, "added_at": model.added_at}
                 connection.execute(sa.insert(models).values(added))
 
-    def get(self, model_id: ModelId) -> Model | None:
+    def get(self, model_id: ModelId) -> OfferedModel | None:
         return self._one(models.c.model_id == model_id)
 
-    def named(self, name: str) -> Model | None:
+    def named(self, name: str) -> OfferedModel | None:
         # PostgreSQL takes no NUL in a text; no name has one.
         return None if "\0" in name else self._one(models.c.name == name)
 
-    def _one(self, condition: sa.ColumnElement[bool]) -> Model | None:
+    def _one(self, condition: sa.ColumnElement[bool]) -> OfferedModel | None:
         with self._database.read() as connection:
             row = connection.execute(sa.select(models).where(condition)).first()
         return None if row is None else _model(row)
 
-    def all(self, retired: bool = True) -> list[Model]:
+    def all(self, retired: bool = True) -> list[OfferedModel]:
         """In the order in which they were added; with those that were retired, or without."""
         query = sa.select(models).order_by(models.c.added_at, models.c.name)
         if not retired:
@@ -75,10 +75,10 @@ def former_name(name: str, model_id: ModelId) -> str:
     return f"{name[:46]}-{model_id.hex()[:16]}"
 
 
-def _model(row: Row[Any]) -> Model:
+def _model(row: Row[Any]) -> OfferedModel:
     identity = ModelId(Root(bytes(row.model_id)))
     data = bytes(row.proof)
     proof = tuple(Root(data[at : at + 32]) for at in range(0, len(data), 32))
-    return Model(
+    return OfferedModel(
         identity, row.name, bytes(row.header), bytes(row.interface), proof, Timestamp(row.added_at), row.retired
     )

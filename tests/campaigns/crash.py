@@ -39,7 +39,7 @@ from rollup.claim import ClaimId, PostedClaim
 from rollup.documents.claims import SignedClaim
 from rollup.errors import ChainError, TouchstoneError
 from rollup.form.program import Program
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from rollup.l1.events import Challenged, ClaimPosted, Convicted
 from rollup.service import logs
 from rollup.settings import Parameters

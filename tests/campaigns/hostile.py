@@ -30,6 +30,7 @@ from rollup.audit import GasBound, Proof, bound_of, examine
 from rollup.audit.gas import DESCEND, PROVE, SETTLE
 from rollup.audit.prices import PRAGUE, PRICES, Prices
 from rollup.errors import EncodingError
+from rollup.form.constants import constant_root
 from rollup.form.encoding import Header, TensorType, TracePolicy, decode_op, depths, encode_op
 from rollup.form.ops import (
     ARGUMENTS,
@@ -49,7 +50,7 @@ from rollup.form.ops import (
     Value,
 )
 from rollup.form.parts import Partition, partition
-from rollup.form.program import Program, constant_root
+from rollup.form.program import Program
 from rollup.machine.reference import Step, run, unravel
 from rollup.machine.witness import TRACE, runs
 from rollup.merkle import branch, hash_leaf, hash_node

@@ -29,9 +29,11 @@ from rollup.game.position import descendant
 from rollup.l1 import calls
 from rollup.l1.account.sending import Anchor
 from rollup.l1.account.signing import Signer
-from rollup.l1.client import ClaimStatus, GameInfo, L1Client
+from rollup.l1.answers import ClaimStatus, GameInfo
+from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged, ChallengeLost
-from rollup.l1.node.chain import BLOCK_GAS, EmbeddedChain
+from rollup.l1.node.chain import BLOCK_GAS
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.merkle import depth_of
 from rollup.settings import Parameters
 from rollup.types import Duration, Gindex, Root

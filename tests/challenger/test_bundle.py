@@ -13,7 +13,7 @@ from rollup.form.encoding import TracePolicy
 from rollup.l1 import calls
 from rollup.l1.client import L1Client
 from rollup.l1.events import CallFailed, Challenged
-from rollup.l1.node.chain import floor_gas
+from rollup.l1.node.floor import floor_gas
 from rollup.types import LEAF_BYTES
 from tests.contracts.dispute_gas import dearest_endings
 from tests.e2e.lies import INPUTS, PROGRAMS

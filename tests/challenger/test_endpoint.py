@@ -13,10 +13,11 @@ from challenger.watch.watcher import Watcher
 from rollup.claim import Address
 from rollup.errors import Behind, ChainError, Refused
 from rollup.form.encoding import TracePolicy
+from rollup.l1.answers import ClaimStatus
 from rollup.l1.artifacts import artifact
-from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged, ChallengeLost
-from rollup.l1.node.chain import EmbeddedChain
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.l1.node.finality import LATEST, Block, Finality
 from tests.e2e.lies import INPUTS, PROGRAMS, RIGHT, lie_in_op
 from tests.e2e.network import ETHER, Claimed, Network

@@ -9,7 +9,7 @@ from challenger.play.known import RevealedTrace
 from challenger.state.l1_state import L1State
 from challenger.state.openings import NODE_BYTES
 from rollup.form.encoding import TracePolicy
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from rollup.merkle import hash_leaf, hash_node
 from rollup.types import LEAF_BYTES, Gindex, Root
 from tests.e2e.lies import PROGRAMS, lie_in_op

@@ -35,7 +35,7 @@ from rollup.claim import NO_ROOT, Address, Claim, ClaimId, input_root, output_ro
 from rollup.errors import ClaimError, EncodingError
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from rollup.service.fetch import cost_of
 from rollup.types import ModelId, Root
 from tests.challenger.hostile_machines import HOSTILE, STALLING, Trap

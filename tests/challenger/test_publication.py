@@ -12,7 +12,7 @@ from challenger.defender import Behaviour
 from challenger.publications.remote import Patience, RemoteTraces
 from challenger.watch.watcher import Watcher
 from rollup.form.encoding import TracePolicy
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from tests.challenger import publications as server
 from tests.challenger.hostile import serving, whole
 from tests.e2e.lies import PROGRAMS, lie_in_op

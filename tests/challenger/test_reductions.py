@@ -7,10 +7,11 @@ import pytest
 
 from challenger.play.reductions import Reductions
 from rollup.errors import CommitmentError
+from rollup.form.constants import constant_root
 from rollup.form.encoding import TensorType
 from rollup.form.ops import FAN_OUT, Access, Carried, Constant, Monoid, Op, Term, Value
 from rollup.form.parts import partition
-from rollup.form.program import Program, constant_root
+from rollup.form.program import Program
 from rollup.game.position import leaf_gindex
 from rollup.game.question import Partial, accumulator, combine
 from rollup.machine.reference import Memory, Step, unravel

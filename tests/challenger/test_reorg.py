@@ -16,7 +16,8 @@ from rollup.errors import ChainError, Reverted
 from rollup.form.encoding import TracePolicy
 from rollup.l1.account.fees import FeePolicy
 from rollup.l1.account.signing import Signer
-from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.answers import ClaimStatus
+from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged, ClaimPosted, Convicted
 from rollup.l1.node.chain import Chain
 from tests.anvil import Anvil

@@ -24,7 +24,7 @@ from rollup.archive import pack
 from rollup.errors import AuditError, ClientError
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from rollup.service.fetch import FetchLimits
 from rollup.service.web import serve
 from rollup.types import ModelId, Root

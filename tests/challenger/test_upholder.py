@@ -13,7 +13,8 @@ from rollup.claim import arrays
 from rollup.errors import ChainError
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
-from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.answers import ClaimStatus
+from rollup.l1.client import L1Client
 from rollup.types import Duration, Gindex, ModelId
 from tests.contracts.dispute_gas import upload
 from tests.e2e.lies import INPUTS, PROGRAMS

@@ -11,7 +11,7 @@ from challenger.state.uploads import Uploads
 from rollup.claim import ClaimId, join
 from rollup.errors import ClaimError
 from rollup.form.encoding import TracePolicy
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from tests.contracts.dispute_gas import upload
 from tests.e2e.lies import PROGRAMS
 from tests.e2e.network import Network

@@ -22,7 +22,8 @@ from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
 from rollup.game.moves import Rule
 from rollup.l1 import calls
-from rollup.l1.client import ClaimStatus, L1Client, Receipt
+from rollup.l1.answers import ClaimStatus, Receipt
+from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged, ClaimPosted
 from rollup.l1.node.finality import Finality
 from rollup.types import Duration

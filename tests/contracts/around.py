@@ -26,9 +26,10 @@ from rollup.form.program import Program
 from rollup.game.moves import Rule
 from rollup.game.question import Partial, Question, combine, encode_results
 from rollup.l1 import calls
-from rollup.l1.client import L1Client, Receipt
+from rollup.l1.answers import Receipt
+from rollup.l1.client import L1Client
 from rollup.l1.events import CallFailed, Challenged, Convicted, Descended
-from rollup.l1.node.chain import floor_gas
+from rollup.l1.node.floor import floor_gas
 from rollup.machine.witness import outline_witness
 from rollup.merkle import branch
 from rollup.types import DType, Gindex

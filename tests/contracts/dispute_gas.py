@@ -23,8 +23,9 @@ from rollup.form.program import Program
 from rollup.game.endings import MAX_HELPERS
 from rollup.game.moves import Rule
 from rollup.l1.account.signing import trace_root_digest
+from rollup.l1.answers import GameRef, Receipt
 from rollup.l1.calls import Call
-from rollup.l1.client import GameRef, L1Client, Receipt
+from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged, ChunksJoined, ChunkUploaded, ClaimPosted, Descended
 from rollup.l1.node.chain import TRANSACTION_GAS
 from rollup.machine.witness import outline_witness

@@ -14,11 +14,12 @@ import numpy as np
 from eth_abi.abi import decode
 from eth_tester import EthereumTester, PyEVMBackend
 
+from rollup.form.constants import constant_root
 from rollup.form.encoding import TensorType
 from rollup.form.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
 from rollup.form.parts import partition
-from rollup.form.program import Program, constant_root
-from rollup.l1.client import BASE_GAS, FLOOR_7976
+from rollup.form.program import Program
+from rollup.l1.answers import BASE_GAS, FLOOR_7976
 from rollup.machine.reference import Memory
 from rollup.types import DType, Root
 from tests.lockstep.evm import (

@@ -14,9 +14,10 @@ import pyrevm
 
 from rollup.audit import bound_of
 from rollup.audit.prices import PRICES, TRANSACTION, Prices
+from rollup.form.constants import constant_root
 from rollup.form.encoding import TensorType
 from rollup.form.ops import INSTRUCTIONS, Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
-from rollup.form.program import Program, constant_root
+from rollup.form.program import Program
 from rollup.types import LEAF_BYTES, DType, Root
 from tests.lockstep.evm import (
     CALLER,

@@ -17,7 +17,7 @@ from challenger.play.trace import ValueTrace
 from prover import Model
 from rollup.errors import Reverted
 from rollup.game.moves import Rule
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from rollup.l1.events import Challenged, Convicted
 from rollup.machine.witness import step_witness
 from rollup.settings import Parameters

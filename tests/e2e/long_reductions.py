@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from challenger.play.reductions import Reductions
+from rollup.form.constants import constant_root
 from rollup.form.encoding import TensorType, TracePolicy
 from rollup.form.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
-from rollup.form.program import Program, constant_root
+from rollup.form.program import Program
 from rollup.game.question import Partial, Question, child_of
 from rollup.types import DType
 

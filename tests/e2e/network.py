@@ -17,8 +17,9 @@ from rollup.batch import Inclusion
 from rollup.claim import NO_ROOT, Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
-from rollup.l1.client import ClaimStatus, L1Client
-from rollup.l1.node.chain import EmbeddedChain
+from rollup.l1.answers import ClaimStatus
+from rollup.l1.client import L1Client
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.settings import Parameters
 from rollup.types import Duration, Root
 from sequencer.sequencer import Sequencer

@@ -19,8 +19,9 @@ from rollup.errors import ChainError, ClaimError, EncodingError, Reverted
 from rollup.form.encoding import VERSION, Header, TensorType, TracePolicy, decode_header, encode_header
 from rollup.game.clock import Side
 from rollup.game.moves import Rule
+from rollup.l1.answers import ClaimStatus, Receipt
 from rollup.l1.artifacts import artifact
-from rollup.l1.client import ClaimStatus, L1Client, Receipt
+from rollup.l1.client import L1Client
 from rollup.l1.events import BatchPosted, Challenged, ClaimPosted, ModelRegistered, Selected
 from rollup.merkle import hash_leaf, hash_node, tensor_tree
 from rollup.types import DType, Gindex, ModelId, Root

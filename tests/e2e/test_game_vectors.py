@@ -18,9 +18,10 @@ from rollup.form.program import Program
 from rollup.game.moves import Rule
 from rollup.game.question import Partial, Question, decode_results
 from rollup.l1.account.signing import question_node
-from rollup.l1.client import EPILOGUE, NOTHING, At, ClaimStatus, GameRef, L1Client, Receipt
+from rollup.l1.answers import At, ClaimStatus, GameRef, Receipt
+from rollup.l1.client import EPILOGUE, NOTHING, L1Client
 from rollup.l1.events import CallFailed, Challenged, ClaimPosted, Convicted
-from rollup.l1.node.chain import EmbeddedChain
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.settings import Parameters
 from rollup.types import Gindex, ModelId, Root, Timestamp
 from tests.e2e.toy_program import toy_program

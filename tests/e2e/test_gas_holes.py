@@ -19,7 +19,7 @@ from rollup.errors import AuditError
 from rollup.form.encoding import TensorType
 from rollup.form.ops import Access, Monoid, Op, Term, Value
 from rollup.form.program import Program
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from rollup.types import DType
 from tests.challenger.test_watcher import Told
 from tests.e2e.network import Network

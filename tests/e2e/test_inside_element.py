@@ -14,8 +14,9 @@ from rollup.form.parts import partition
 from rollup.game.moves import Rule
 from rollup.game.position import leaf_gindex
 from rollup.game.question import Question
+from rollup.l1.answers import ClaimStatus
 from rollup.l1.calls import EPILOGUE
-from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.client import L1Client
 from rollup.l1.events import Answered, Challenged, Descended, Narrowed
 from rollup.machine.reference import Memory
 from rollup.machine.witness import epilogue_witness, outline_witness, part_witness

@@ -16,7 +16,7 @@ from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
 from rollup.game.moves import Rule
 from rollup.l1.account.signing import trace_root_digest
-from rollup.l1.client import At, ClaimStatus
+from rollup.l1.answers import At, ClaimStatus
 from rollup.l1.events import Challenged
 from rollup.machine.witness import step_witness
 from rollup.types import Gindex

@@ -9,8 +9,9 @@ import pytest
 from challenger.defender import Behaviour
 from challenger.watch.watcher import Watcher
 from rollup.form.encoding import TracePolicy
+from rollup.l1.answers import ClaimStatus
 from rollup.l1.calls import Call
-from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged, ChallengeLost, Convicted
 from tests.campaigns.overload import Load, capacity, overload, siege
 from tests.e2e.lies import PROGRAMS, lie_in_op, lie_in_output

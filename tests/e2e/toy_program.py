@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from rollup.claim import NO_ROOT
+from rollup.form.constants import constant_root
 from rollup.form.encoding import TensorType, TracePolicy
 from rollup.form.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
-from rollup.form.program import Program, constant_root
+from rollup.form.program import Program
 from rollup.machine.reference import Memory, run
 from rollup.merkle import TraceTree, tensor_tree
 from rollup.types import DType

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from rollup.form.constants import constant_root
 from rollup.form.encoding import TensorType
 from rollup.form.ops import (
     INSTRUCTIONS,
@@ -25,7 +26,7 @@ from rollup.form.ops import (
     Value,
 )
 from rollup.form.parts import Partition
-from rollup.form.program import Program, constant_root
+from rollup.form.program import Program
 from rollup.types import DType, Root
 
 T = TypeVar("T")

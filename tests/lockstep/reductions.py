@@ -12,10 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from rollup.form.constants import constant_root
 from rollup.form.encoding import TensorType
 from rollup.form.ops import Access, Constant, Instr, Monoid, Op, Opcode, Source, Term, Value
 from rollup.form.parts import Partition
-from rollup.form.program import Program, constant_root
+from rollup.form.program import Program
 from rollup.types import LEAF_BYTES, DType, Root
 
 STACKED = 3

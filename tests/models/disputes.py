@@ -12,7 +12,7 @@ from challenger.play.trace import ValueTrace
 from prover import Model
 from prover.executor import Executor
 from rollup.game.moves import Rule
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from rollup.l1.events import Convicted
 from rollup.merkle import tensor_tree
 from rollup.settings import Parameters

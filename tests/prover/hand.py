@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rollup.form.constants import constant_root
 from rollup.form.encoding import TensorType
 from rollup.form.ops import ITERATION, Access, Carried, Constant, Instr, Monoid, Op, Opcode, Term, Value
-from rollup.form.program import Program, constant_root
+from rollup.form.program import Program
 from rollup.types import DType, Root
 
 Array = np.ndarray

@@ -7,8 +7,9 @@ import pytest
 
 from prover.executor import Executor, kernel
 from prover.executor.prepare import TURNED, WHOLE
+from rollup.form.constants import ALIGNMENT, aligned
 from rollup.form.ops import Monoid, Value
-from rollup.form.program import ALIGNMENT, Program, aligned
+from rollup.form.program import Program
 from rollup.machine.reference import run
 from rollup.types import DType
 from tests.prover import hand

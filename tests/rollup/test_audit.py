@@ -27,10 +27,11 @@ from rollup.audit.prices import EIP_7976, PRAGUE
 from rollup.audit.ranges import INT64, RULES
 from rollup.errors import AuditError
 from rollup.form.affine import producers
+from rollup.form.constants import constant_root
 from rollup.form.encoding import Header, TensorType
 from rollup.form.ops import INSTRUCTIONS, Access, Carried, Constant, Instr, Monoid, Op, Opcode, Term, Value
 from rollup.form.parts import partition
-from rollup.form.program import Program, Segment, constant_root
+from rollup.form.program import Program, Segment
 from rollup.machine.reference import run
 from rollup.machine.witness import epilogue_witness, part_witness, step_witness
 from rollup.types import LEAF_BYTES, DType

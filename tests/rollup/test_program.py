@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from rollup.errors import EncodingError, ProgramError
-from rollup.form.program import Program, constant_root
+from rollup.form.constants import constant_root
+from rollup.form.program import Program
 from rollup.merkle import hash_descriptor, hash_header, hash_interface
 from rollup.types import Gindex, Root
 from tests.e2e.toy_program import toy_program

@@ -10,7 +10,7 @@ from functools import cache
 from challenger.defender import Behaviour
 from rollup.claim import Address, ClaimId, PostedClaim
 from rollup.form.encoding import TracePolicy
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from rollup.l1.events import Challenged, Logged
 from rollup.l1.follow import News
 from rollup.l1.node.finality import Block

@@ -9,7 +9,7 @@ import pytest
 
 from rollup.errors import ClaimError
 from rollup.l1.client import L1Client
-from rollup.l1.node.chain import EmbeddedChain
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.types import Duration
 from sequencer.intake.refusals import Busy
 from sequencer.states import State

@@ -15,8 +15,9 @@ from rollup.errors import ChainError, ClaimError, MoveError, Refused, StaleView
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
 from rollup.l1.account.fees import FeePolicy
-from rollup.l1.client import L1Client, Receipt
-from rollup.l1.node.chain import EmbeddedChain
+from rollup.l1.answers import Receipt
+from rollup.l1.client import L1Client
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.merkle import tensor_tree
 from rollup.types import LEAF_BYTES, Duration, Root
 from sequencer.intake import screening

@@ -14,9 +14,10 @@ import pytest
 from rollup.claim import Claim, PostedClaim, input_root, output_root
 from rollup.errors import ClaimError, Reverted
 from rollup.form.encoding import Header, TensorType, TracePolicy, encode_header
-from rollup.l1.client import L1Client, Receipt
+from rollup.l1.answers import Receipt
+from rollup.l1.client import L1Client
 from rollup.l1.events import ClaimPosted, ModelRegistered
-from rollup.l1.node.chain import EmbeddedChain
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.types import DType, Duration, ModelId, Root
 from sequencer.api.claims import inclusion_of
 from sequencer.intake.limits import Limits

@@ -9,7 +9,8 @@ import pytest
 
 from rollup.claim import PostedClaim
 from rollup.errors import ClaimError
-from rollup.l1.client import L1Client, Receipt
+from rollup.l1.answers import Receipt
+from rollup.l1.client import L1Client
 from rollup.l1.events import ClaimPosted
 from rollup.types import Duration, Root
 from sequencer.sequencer import Limits, Sequencer

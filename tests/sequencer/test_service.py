@@ -10,8 +10,9 @@ from rollup import wire
 from rollup.archive import Programs
 from rollup.documents.claims import ClaimFields, InclusionProof, SignedClaim
 from rollup.documents.fields import read
-from rollup.l1.client import ClaimStatus, L1Client
-from rollup.l1.node.chain import EmbeddedChain
+from rollup.l1.answers import ClaimStatus
+from rollup.l1.client import L1Client
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.service.server import serve
 from rollup.types import Duration
 from sequencer.admin.tokens import RoleTokens

@@ -14,7 +14,7 @@ from rollup.errors import ClaimError
 from rollup.types import ModelId, Root, Timestamp
 from sequencer import tables
 from sequencer.intake.refusals import NameTaken, Paused
-from sequencer.states import Accepted, Held, Model, State, Switch
+from sequencer.states import Accepted, HeldBack, OfferedModel, State, Switch
 from sequencer.store import Store, StoreError, schema
 from sequencer.store.changes import Changes
 from sequencer.store.cursors import CursorError
@@ -145,10 +145,10 @@ def test_a_cursor_that_was_not_given_out_is_named(store: Store, cursor: str) -> 
 def test_what_waits_is_given_in_order_and_without_what_is_held_back(store: Store) -> None:
     store.claims.accept([new_claim(1), new_claim(2, BOB), new_claim(3)])
     assert [entry.claim_id for entry in store.claims.pending(2)] == [claim_id(1), claim_id(2)]
-    assert [one.claim_id for one in store.claims.pending(9, Held(claimants=frozenset([ALICE])))] == [claim_id(2)]
-    others = store.claims.pending(9, Held(claims=frozenset([claim_id(1)])))
+    assert [one.claim_id for one in store.claims.pending(9, HeldBack(claimants=frozenset([ALICE])))] == [claim_id(2)]
+    others = store.claims.pending(9, HeldBack(claims=frozenset([claim_id(1)])))
     assert [one.claim_id for one in others] == [claim_id(2), claim_id(3)]
-    assert store.claims.pending(9, Held(models=frozenset([MODEL]))) == []
+    assert store.claims.pending(9, HeldBack(models=frozenset([MODEL]))) == []
     assert (store.claims.waiting_of(ALICE), store.claims.waiting_of(BOB)) == (2, 1)
     assert store.claims.oldest_waiting() == 1001
     assert store.claims.counts() == {**dict.fromkeys(State, 0), State.PENDING: 3}
@@ -207,13 +207,13 @@ def test_readers_of_changes_miss_none_while_many_write(store: Store) -> None:
 
 
 def test_models_are_found_by_name_and_a_name_is_never_reused(store: Store) -> None:
-    digits = Model(MODEL, "digits", b"header", b"interface", (Root(b"1" * 32), OTHER), Timestamp(5))
+    digits = OfferedModel(MODEL, "digits", b"header", b"interface", (Root(b"1" * 32), OTHER), Timestamp(5))
     store.models.add(digits)
     assert store.models.named("digits") == store.models.get(MODEL) == digits
     assert store.models.retire(MODEL) and not store.models.retire(OTHER)
     assert store.models.all(retired=False) == []
     with pytest.raises(NameTaken, match="choose another"):
-        store.models.add(Model(OTHER, "digits", b"", b"", (), Timestamp(6)))
+        store.models.add(OfferedModel(OTHER, "digits", b"", b"", (), Timestamp(6)))
     store.models.add(digits)
     assert store.models.all(retired=False) == [digits]
     assert store.models.named("no\0body") is None

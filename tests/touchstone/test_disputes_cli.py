@@ -38,7 +38,7 @@ from sequencer.api.parts import Parts
 from sequencer.intake.admission import Admission
 from sequencer.intake.intake import Intake
 from sequencer.mirror import Mirror
-from sequencer.states import Model
+from sequencer.states import OfferedModel
 from sequencer.store import Store
 from tests.e2e.lies import INPUTS, LIES, PROGRAMS, RIGHT
 from tests.e2e.long_reductions import LARGEST, SUMMED, Fast
@@ -91,7 +91,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         store = Store.open(f"sqlite:///{folder}/sequencer.db")
         mirror = Mirror(client, store)
         mirror.sync()
-        store.models.add(Model.of(PROGRAM, "toy", Timestamp(0)))
+        store.models.add(OfferedModel.of(PROGRAM, "toy", Timestamp(0)))
         programs = Programs(folder / "programs")
         programs.add(PROGRAM)
         parts = Parts(store, client, Intake(client, store, Admission(client, store)), programs, Health())

@@ -9,7 +9,8 @@ from click.testing import CliRunner, Result
 
 from rollup.form.encoding import TracePolicy
 from rollup.l1.account.keys import load_signer
-from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.answers import ClaimStatus
+from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
 from rollup.l1.node.chain import Chain
 from rollup.l1.node.development import KEYS, DevelopmentChain

@@ -20,9 +20,11 @@ from rollup.form.program import Program
 from rollup.game.moves import Rule
 from rollup.l1.account.fees import FeePolicy
 from rollup.l1.account.keys import load_signer
-from rollup.l1.client import ClaimStatus, L1Client
-from rollup.l1.node.chain import Chain, EmbeddedChain
+from rollup.l1.answers import ClaimStatus
+from rollup.l1.client import L1Client
+from rollup.l1.node.chain import Chain
 from rollup.l1.node.development import KEYS, DevelopmentChain
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.machine.reference import Memory
 from rollup.service.health import Health
 from rollup.service.loop import Loop
@@ -36,7 +38,7 @@ from sequencer.intake.admission import Admission
 from sequencer.intake.intake import Intake
 from sequencer.intake.writer import Writer
 from sequencer.mirror import Mirror
-from sequencer.states import Model
+from sequencer.states import OfferedModel
 from sequencer.store import Store
 from tests.e2e.toy_program import toy_inputs, toy_program, values_of
 from touchstone.devnet import PUBLISHED_PORT
@@ -73,7 +75,7 @@ class Network:
         self.batcher = Batcher(self.client, self.store, self.mirror)
         programs = Programs(folder / "models")
         programs.add(self.program)
-        self.store.models.add(Model.of(self.program, "toy", Timestamp(0)))
+        self.store.models.add(OfferedModel.of(self.program, "toy", Timestamp(0)))
         parts = Parts(self.store, self.client, intake, programs, Health())
         self.api = serve(create_api(parts), "127.0.0.1", 0).start()
         watching = L1Client(self.chain(), deployer.address, accounts[2], deployer.first)

@@ -16,9 +16,10 @@ from click.testing import CliRunner
 from prover import Model, lower
 from rollup.audit import examine
 from rollup.errors import ProgramError
+from rollup.form.constants import constant_root
 from rollup.form.encoding import TensorType
 from rollup.form.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
-from rollup.form.program import Program, constant_root
+from rollup.form.program import Program
 from rollup.types import DType
 from tests.e2e.toy_program import toy_program
 from tests.prover.cases import lstm, reals

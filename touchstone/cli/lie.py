@@ -67,7 +67,7 @@ def lie(
     liar's part until the claim is invalid; exit code 1 if it becomes final instead.
     """
     from challenger.defender import Behaviour
-    from rollup.l1.client import ClaimStatus
+    from rollup.l1.answers import ClaimStatus
     from rollup.l1.node.chain import Chain
     from rollup.service import logs
     from touchstone.lying.liar import Liar

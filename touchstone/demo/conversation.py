@@ -20,7 +20,7 @@ from rollup.errors import LoweringError
 from rollup.files import write_file
 from rollup.form.ops import Constant, Monoid
 from rollup.form.program import Program
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from touchstone.demo.network import Network, Story, tail
 from touchstone.demo.story import DemoFailed, step
 from touchstone.lying.lies import with_values

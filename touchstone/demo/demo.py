@@ -21,7 +21,7 @@ from prover.executor import Executor
 from prover.trace import ExecutionTrace
 from rollup.files import write_file
 from rollup.form.program import Program
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from rollup.settings import Parameters
 from rollup.types import Duration
 from touchstone.demo.digits import Digits, classify, digits, load_params

@@ -21,9 +21,10 @@ from rollup.claim import NO_ROOT, Claim, ClaimId, input_root, join, output_root,
 from rollup.form.encoding import TensorType, TracePolicy
 from rollup.form.program import Program
 from rollup.game.moves import Rule
-from rollup.l1.client import ClaimStatus, L1Client, Receipt
+from rollup.l1.answers import ClaimStatus, Receipt
+from rollup.l1.client import L1Client
 from rollup.l1.events import Convicted
-from rollup.l1.node.chain import EmbeddedChain
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.settings import Parameters
 from rollup.types import Root
 from sequencer.sequencer import Sequencer

@@ -20,7 +20,8 @@ from rollup.errors import ChainError, ServiceError
 from rollup.form.program import Program
 from rollup.l1.account.keys import load_signer, random_nonce
 from rollup.l1.account.signing import Signer
-from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.answers import ClaimStatus
+from rollup.l1.client import L1Client
 from rollup.l1.events import (
     Answered,
     BatchPosted,

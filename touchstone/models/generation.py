@@ -22,7 +22,7 @@ from rollup.claim import ClaimId
 from rollup.errors import LoweringError, TouchstoneError
 from rollup.files import exists, require_writable
 from rollup.form.program import MANIFEST
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from rollup.settings import Parameters
 from rollup.types import Duration
 from touchstone.demo.network import DerivedTrace, Network, Story

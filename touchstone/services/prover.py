@@ -23,7 +23,8 @@ from rollup.claim import ClaimId
 from rollup.errors import ClaimError, SettingsError
 from rollup.files import made
 from rollup.l1.account.signing import Signer
-from rollup.l1.client import L1Client, Receipt
+from rollup.l1.answers import Receipt
+from rollup.l1.client import L1Client
 from rollup.service import logs
 from rollup.service.fetch import FetchLimits
 from rollup.service.health import Health

@@ -14,7 +14,7 @@ from prover.lowering.emit.cutting import cut
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import WORD, Const, LazyOp
 from prover.lowering.emit.parts import Depths, divided
-from prover.lowering.emit.pending import PendingOp, PendingSegment, TraceLayout, encoded
+from prover.lowering.emit.pending import PendingOp, PendingSegment, TracePlaces, encoded
 from prover.lowering.emit.views import SELF, ProgramTensor, Stands, StridedView
 from prover.lowering.formats import SCALE_LIMIT, Format, Formats, quantize, scale_for
 from prover.lowering.graph import Var, double_precision
@@ -22,10 +22,11 @@ from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.hints import Within
 from prover.saturation import ends
 from rollup.errors import LoweringError
+from rollup.form.constants import aligned, constant_root
 from rollup.form.encoding import TensorType
 from rollup.form.interface import Interface
 from rollup.form.ops import ITERATION, Constant, Monoid, Op, Term
-from rollup.form.program import Program, aligned, constant_root
+from rollup.form.program import Program
 from rollup.types import DType, Root
 
 FINE_BITS = 24
@@ -254,7 +255,7 @@ class Builder:
             pass
         ops = [encoded(op, first, place) for op, first, place in self._placed(len(inputs))]
         pending = [op for segment in self.segments for op in segment.ops]
-        place = TraceLayout(self.segments, self._firsts(len(inputs)), -1)
+        place = TracePlaces(self.segments, self._firsts(len(inputs)), -1)
         pairs = [(place.index(tensor), tensor_type) for tensor, tensor_type in outputs]
         used = {access.source.root for op in ops for access in op.accesses if isinstance(access.source, Constant)}
         constants = {root: array for root, array in self.constants.items() if root in used}
@@ -276,12 +277,12 @@ class Builder:
         lengths = [segment.repeat * len(segment.ops) for segment in self.segments]
         return [inputs + sum(lengths[:number]) for number in range(len(lengths))]
 
-    def _placed(self, inputs: int) -> Iterator[tuple[PendingOp, int, TraceLayout]]:
+    def _placed(self, inputs: int) -> Iterator[tuple[PendingOp, int, TracePlaces]]:
         """Every op with its first trace index and the place that it reads from."""
         firsts = self._firsts(inputs)
         for number, segment in enumerate(self.segments):
             for position, op in enumerate(segment.ops):
-                yield op, firsts[number] + position, TraceLayout(self.segments, firsts, number)
+                yield op, firsts[number] + position, TracePlaces(self.segments, firsts, number)
 
     def _cut(self, inputs: Sequence[TensorType]) -> bool:
         """Cut every op of which no proof fits a transaction into two; whether there were any that could be cut."""

@@ -10,13 +10,13 @@ from prover.lowering.emit.certify import certified, held
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import LazyOp
 from prover.lowering.emit.parts import Depths, excess
-from prover.lowering.emit.pending import PendingOp, TraceLayout, encoded
+from prover.lowering.emit.pending import PendingOp, TracePlaces, encoded
 from prover.lowering.emit.views import SELF, ProgramTensor, StridedView
 from rollup.form.ops import Monoid, Opcode, Term, live, loads, renumbered
 from rollup.types import DType
 
 
-def cut(op: PendingOp, place: TraceLayout, sizes: Depths) -> tuple[PendingOp, PendingOp] | None:
+def cut(op: PendingOp, place: TracePlaces, sizes: Depths) -> tuple[PendingOp, PendingOp] | None:
     """The op in two steps, the dearer of which is as cheap as can be; None if that would be no cheaper than the op."""
     best, least = None, excess(encoded(op, 0, place), sizes)
     for register in cuts(op.lazy):
@@ -27,7 +27,7 @@ def cut(op: PendingOp, place: TraceLayout, sizes: Depths) -> tuple[PendingOp, Pe
     return best
 
 
-def _steps(op: PendingOp, register: int, place: TraceLayout) -> tuple[PendingOp, PendingOp]:
+def _steps(op: PendingOp, register: int, place: TracePlaces) -> tuple[PendingOp, PendingOp]:
     looped = place.segments[place.here].repeat > 1
     first = before(op.lazy, register)
     dtype = DType.holding(first.low, first.high)

@@ -28,7 +28,7 @@ class PendingSegment:
 
 
 @dataclass
-class TraceLayout:
+class TracePlaces:
     """Where tensors lie in the trace, seen from segment ``here``."""
 
     segments: Sequence[PendingSegment]
@@ -66,7 +66,7 @@ class TraceLayout:
         return Value(self.index(tensor)), 0
 
 
-def encoded(op: PendingOp, first: int, place: TraceLayout) -> Op:
+def encoded(op: PendingOp, first: int, place: TracePlaces) -> Op:
     """The canonical op of the program; dimensions of size one are left out, output dimensions are put in memory order."""
     lazy = op.lazy
     segment = place.segments[place.here]

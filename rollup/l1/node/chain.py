@@ -7,10 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from eth_account.typed_transactions.typed_transaction import TypedTransaction
-from eth_tester import EthereumTester, PyEVMBackend
 from hexbytes import HexBytes
-from web3 import EthereumTesterProvider, Web3
+from web3 import Web3
 from web3.types import LogReceipt, TxReceipt
 
 from rollup.claim import Address
@@ -19,16 +17,12 @@ from rollup.l1.account.fees import FeePolicy
 from rollup.l1.account.sending import Account, Anchor, Sending, stale
 from rollup.l1.account.signing import Signer
 from rollup.l1.node.finality import LATEST, Block, Finality
+from rollup.l1.node.floor import floor_gas
 from rollup.l1.node.node import Clock, Missing, Retry, ask, meaning, whole
 from rollup.l1.node.transport import Transport
 from rollup.types import Duration, Timestamp
 
-GENESIS = Timestamp(4_102_444_800)
-"""The embedded chain begins in 2100: ahead of the machine's clock, its time depends on nothing but its own blocks."""
-
 BLOCK_GAS = 60_000_000
-EMBEDDED_GAS = 16_000_000
-"""Limit of every transaction on the embedded chain, where estimates cost time and gas nothing."""
 
 TRANSACTION_GAS = 1 << 24
 """Most gas of a transaction (EIP-7825)."""
@@ -47,22 +41,6 @@ LOG_PAGES = 64
 """Requests for logs after one that failed before a longer one is tried again."""
 
 T = TypeVar("T")
-
-
-def floor_gas(data: bytes) -> int:
-    """The least limit that a transaction with this calldata may have, used up or not (EIP-7623)."""
-    zeros = data.count(0)
-    return 21_000 + 10 * zeros + 40 * (len(data) - zeros)
-
-
-def refuse_below_floor(raw: bytes) -> None:
-    """What py-evm does not check of a transaction (of type 2), and every other node does; raises Refused."""
-    if raw[:1] != b"\x02":
-        return
-    fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
-    limit, least = int(fields["gas"]), floor_gas(bytes(fields["data"]))
-    if limit < least:
-        raise Refused(f"the node refused the request: gas limit {limit} below the floor of its calldata, {least}")
 
 
 class Chain:
@@ -349,64 +327,3 @@ class Chain:
             f"transaction 0x{receipt['transactionHash'].hex()} failed in block {receipt['blockNumber']}, "
             "but would succeed now; send it again"
         )
-
-
-class EmbeddedChain(Chain):
-    """py-evm inside this process: its accounts are funded, every transaction is a block, time goes on as it is told."""
-
-    def __init__(self, fees: FeePolicy | None = None, clock: Clock | None = None) -> None:
-        genesis = PyEVMBackend.generate_genesis_params({"timestamp": GENESIS, "gas_limit": BLOCK_GAS})
-        self._tester = EthereumTester(PyEVMBackend(genesis_parameters=genesis))
-        self._one = threading.RLock()
-        super().__init__(Web3(EthereumTesterProvider(self._tester)), fees, clock, Retry(1))
-        self._rich = Address(self.web3.eth.accounts[0])
-
-    def ask(self, call: Callable[[], T]) -> T:
-        with self._one:
-            return super().ask(call)
-
-    def broadcast(self, raw: bytes) -> None:
-        refuse_below_floor(raw)
-        with self._one:
-            super().broadcast(raw)
-
-    def call(
-        self, to: Address, data: bytes, sender: Address | None = None, block: Any = "latest", gas: int | None = None
-    ) -> bytes:
-        # It lets only accounts with money call, and would list them all for every call without a sender; nor does it understand a hash.
-        named = block.number if isinstance(block, Block) else block
-        return super().call(to, data, sender or self._rich, named, gas)
-
-    def logs_of(self, block: Block, addresses: list[Address]) -> list[LogReceipt]:
-        # It understands no block hash, and is never reorganised.
-        return self.logs(addresses, block.number, block.number)
-
-    def _gas_limit(self, request: dict[str, Any]) -> int:
-        return EMBEDDED_GAS
-
-    def fund(self, account: Address, wei: int) -> None:
-        """Give an account money out of nothing, to pay for gas and bonds."""
-        payment: Any = {"from": self._rich, "to": self.web3.to_checksum_address(account), "value": wei}
-        self.ask(lambda: self.web3.eth.send_transaction(payment))
-
-    def signer(self, name: str, wei: int = 10**21) -> Signer:
-        """A funded account whose key follows from a name: good for demos and tests, public to everybody."""
-        signer = Signer.from_key(self.web3.keccak(text=f"touchstone {name}"))
-        self.fund(signer.address, wei)
-        return signer
-
-    def at(self, time: Timestamp) -> None:
-        """Give the next block exactly this time; raises ChainError if that is in the past."""
-        if time <= self.now():
-            raise ChainError(f"the chain's time is {self.now()} already; {time} lies in its past")
-        with self._one:
-            self._tester.time_travel(time)
-
-    def advance(self, seconds: Duration | int) -> None:
-        """Let time pass, and mine a block at its end."""
-        self.at(Timestamp(self.now() + seconds))
-        self.mine()
-
-    def mine(self, blocks: int = 1) -> None:
-        with self._one:
-            self._tester.mine_blocks(blocks)

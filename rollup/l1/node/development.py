@@ -21,7 +21,8 @@ from web3.exceptions import BlockNotFound, Web3Exception
 from rollup.claim import Address
 from rollup.errors import ChainError
 from rollup.l1.account.signing import Signer
-from rollup.l1.node.chain import BLOCK_GAS, refuse_below_floor
+from rollup.l1.node.chain import BLOCK_GAS
+from rollup.l1.node.floor import refuse_below_floor
 
 CHAIN_ID = 1337
 

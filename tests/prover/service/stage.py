@@ -16,7 +16,7 @@ from prover.service.worker import InferenceWorker
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
 from rollup.l1.client import L1Client
-from rollup.l1.node.chain import EmbeddedChain
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.service.health import Health
 from rollup.service.web import serve
 from rollup.settings import Parameters

@@ -14,7 +14,7 @@ from rollup.batch import Inclusion
 from rollup.claim import NO_ROOT
 from rollup.errors import EncodingError, SettingsError
 from rollup.form.encoding import TracePolicy
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from rollup.l1.events import Challenged, ClaimPosted
 from rollup.types import Root
 from tests.e2e.toy_program import toy_numbers, toy_program

@@ -10,7 +10,7 @@ import pytest
 
 from rollup.client import AsyncClient, Client
 from rollup.errors import ClientError
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from rollup.wire import hex_of
 from tests.e2e.toy_program import toy_inputs
 from tests.sequencer.api.world import TERMS, World

@@ -11,10 +11,10 @@ import pytest
 
 from rollup import wire
 from rollup.client import Client, Inference
-from rollup.errors import BadAnswer, ClaimInvalid, ClientError, WaitTimeout
+from rollup.errors import BadAnswer, ClientError, InvalidClaim, WaitTimeout
 from rollup.form.interface import Named
 from rollup.form.program import Program
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from tests.rollup.client.conftest import QUICK
 from tests.rollup.client.service import Service, ok, problem
 from tests.rollup.client.world import MODEL, OTHER, WINDOW, Made, World, described, toy
@@ -268,7 +268,7 @@ def test_wait_final_without_l1_takes_the_servers_word(service: Service, client: 
     service.on(route, ok(world.view(made, "pending")), ok(world.view(made, "posted")), ok(world.view(made, "final")))
     assert client.wait_final(made.claim_id, timeout=60).state == "final"
     service.on(route, ok({**world.view(made, "invalid"), "reason": "op 3 says otherwise"}))
-    with pytest.raises(ClaimInvalid, match="op 3 says otherwise"):
+    with pytest.raises(InvalidClaim, match="op 3 says otherwise"):
         client.wait_final(made.claim_id, timeout=60)
 
 

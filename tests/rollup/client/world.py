@@ -19,7 +19,8 @@ from rollup.form.program import Program
 from rollup.l1.account.signing import Signer
 from rollup.l1.client import L1Client
 from rollup.l1.events import BatchPosted
-from rollup.l1.node.chain import Chain, EmbeddedChain
+from rollup.l1.node.chain import Chain
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.settings import Parameters
 from rollup.types import Duration
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, trace_root_in_claim, values_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rollup.l1.client import L1Client
-from rollup.l1.node.chain import EmbeddedChain
+from rollup.l1.node.embedded import EmbeddedChain
 from tests.e2e.network import TERMS
 
 

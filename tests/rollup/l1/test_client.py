@@ -12,10 +12,10 @@ from rollup.batch import Batch, Inclusion
 from rollup.claim import ClaimId, PostedClaim
 from rollup.errors import ChainError, Reverted, StaleView
 from rollup.l1 import reverts
+from rollup.l1.answers import ClaimStatus
 from rollup.l1.artifacts import artifact
-from rollup.l1.client import ClaimStatus, L1Client
+from rollup.l1.client import L1Client
 from rollup.l1.events import (
-    FIELDS,
     BatchPosted,
     ClaimPosted,
     ClaimSkipped,
@@ -26,7 +26,9 @@ from rollup.l1.events import (
     WithdrawalAnnounced,
     Withdrawn,
 )
-from rollup.l1.node.chain import Chain, EmbeddedChain
+from rollup.l1.logs import FIELDS
+from rollup.l1.node.chain import Chain
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.merkle import tensor_tree
 from rollup.settings import Parameters
 from rollup.types import Duration, Gindex, Root, Timestamp

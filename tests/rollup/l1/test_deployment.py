@@ -13,7 +13,7 @@ import pytest
 from rollup.errors import ChainError, FileError
 from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
-from rollup.l1.node.chain import EmbeddedChain
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.settings import Parameters
 from tests.e2e.network import TERMS
 

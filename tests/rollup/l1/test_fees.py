@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from rollup.errors import ChainError
 from rollup.l1.account.fees import GWEI, FeePolicy, Fees
-from rollup.l1.node.chain import MOST_BLOCK_SECONDS, EmbeddedChain
+from rollup.l1.node.chain import MOST_BLOCK_SECONDS
+from rollup.l1.node.embedded import EmbeddedChain
 
 WEI = st.integers(0, 10**13)
 

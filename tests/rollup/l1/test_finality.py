@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rollup.errors import ChainError
-from rollup.l1.node.chain import EmbeddedChain
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.l1.node.finality import LATEST, Finality
 from tests.anvil import Anvil
 

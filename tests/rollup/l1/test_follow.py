@@ -13,7 +13,8 @@ from rollup.errors import ChainError
 from rollup.l1.client import L1Client
 from rollup.l1.events import Deposited, Logged
 from rollup.l1.follow import CLOSE, Follower, News
-from rollup.l1.node.chain import Chain, EmbeddedChain
+from rollup.l1.node.chain import Chain
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.l1.node.node import Retry
 from rollup.settings import Parameters
 from tests.anvil import Anvil

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from rollup.errors import ChainError
-from rollup.l1.node.chain import EmbeddedChain
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.service import logs
 from rollup.service.web import serve
 from sequencer.states import State, Switch

@@ -12,7 +12,7 @@ from fastapi import Response
 
 from rollup.claim import ClaimId
 from rollup.game.position import descendant
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from rollup.merkle import depth_of
 from rollup.service.health import Health
 from rollup.service.web import Server, create_app, serve

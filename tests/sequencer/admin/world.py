@@ -14,7 +14,7 @@ from rollup.archive import Programs
 from rollup.claim import Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types, posting_gas
 from rollup.form.program import Program
 from rollup.l1.client import L1Client
-from rollup.l1.node.chain import EmbeddedChain
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.service.health import Health
 from rollup.service.limits import WebLimits
 from sequencer.admin.app import create_admin

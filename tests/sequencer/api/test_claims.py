@@ -11,7 +11,7 @@ from rollup.batch import fold_inclusion
 from rollup.documents.claims import ClaimFields, InclusionProof, SignedClaim
 from rollup.documents.fields import read
 from rollup.l1.account.signing import HALF_ORDER, Domain, claim_id
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from rollup.types import Root
 
 

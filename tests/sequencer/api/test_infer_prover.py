@@ -17,13 +17,13 @@ from rollup.errors import BadAnswer, ClientError
 from rollup.form.encoding import Header, TensorType, TracePolicy
 from rollup.form.interface import Interface, Named
 from rollup.l1.account.signing import Domain
-from rollup.l1.client import ClaimStatus
+from rollup.l1.answers import ClaimStatus
 from rollup.service.server import serve
 from rollup.types import DType, Timestamp
 from sequencer.api.app import create_api
 from sequencer.api.parts import Parts
 from sequencer.api.prover import ProverClient, input_bytes_of
-from sequencer.states import Model
+from sequencer.states import OfferedModel
 from tests.e2e.toy_program import toy_inputs
 from tests.prover.service.stage import TOKEN, model_of_toy, served
 from tests.sequencer.api.world import World
@@ -69,7 +69,7 @@ def model():
 def account(world, model):
     """The prover's, which has the bonds; its float model is offered."""
     world.deployer.register(model.program)
-    world.store.models.add(Model.of(model.program, "net", Timestamp(1)))
+    world.store.models.add(OfferedModel.of(model.program, "net", Timestamp(1)))
     account = world.account("prover of floats")
     account.deposit(10 * world.client.parameters.claim_bond)
     world.sync()

@@ -20,7 +20,7 @@ from rollup.claim import Claim, PostedClaim, input_root, join, output_root, outp
 from rollup.documents.claims import SignedClaim
 from rollup.form.program import Program
 from rollup.l1.client import L1Client
-from rollup.l1.node.chain import EmbeddedChain
+from rollup.l1.node.embedded import EmbeddedChain
 from rollup.numbers import quantised
 from rollup.service.health import Health
 from rollup.service.limits import WebLimits
@@ -35,7 +35,7 @@ from sequencer.intake.admission import Admission
 from sequencer.intake.intake import Intake
 from sequencer.intake.writer import Writer
 from sequencer.mirror import Mirror
-from sequencer.states import Model
+from sequencer.states import OfferedModel
 from sequencer.store import Store
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of
 
@@ -118,7 +118,7 @@ class World:
 
     def offer(self, name: str) -> None:
         program = self.program
-        model = Model.of(program, name, Timestamp(int(time.time())))
+        model = OfferedModel.of(program, name, Timestamp(int(time.time())))
         self.store.models.add(model)
 
     def parts(self, store: Store | None = None, **changes) -> Parts:
