@@ -67,7 +67,7 @@ def ends(program: Program, op: Op) -> tuple[int | None, int | None]:
                 low = limit
             at = following
             continue
-        if instr.op is Opcode.LOOK and isinstance(op.accesses[instr.args[0]].source, Constant):
+        if instr.op is Opcode.GATHER and isinstance(op.accesses[instr.args[0]].source, Constant):
             table = np.asarray(program.seen(op.accesses[instr.args[0]]))
             least, most = int(table.min()), int(table.max())
             if _is_top(most) and int(np.sum(table == most)) >= PLATEAU:

@@ -22,10 +22,10 @@ _OPERANDS = {
 
 _CONSTRAINTS = {
     Opcode.INDEX: ("`var` is below the output's rank, or 255.",),
-    Opcode.LOAD: ("The access is not indirect.", "The access does not depend on a box variable."),
-    Opcode.LOOK: (
+    Opcode.LOAD: ("The access is not indirect.", "The access does not depend on a domain variable."),
+    Opcode.GATHER: (
         "The access's indirect coordinate names the access itself.",
-        "The access does not depend on a box variable.",
+        "The access does not depend on a domain variable.",
     ),
 }
 
@@ -34,11 +34,11 @@ _HEAD = f"""# Ops
 Generated from the tables in `rollup/form/ops.py` by `python -m rollup.reference_page`; do not edit.
 
 ```
- acc    = monoid over k in box ( x[a(i,k)] * y[b(i,k)] )
+ acc    = monoid over k in domain ( x[a(i,k)] * y[b(i,k)] )
  out[i] = cast( code(acc, loads...) )
 ```
-The box is the reduction domain. Intermediate numbers are signed 64-bit integers, and every operation is total. Products and sums wrap
-modulo 2^64. An op has at most {MAX_ACCESSES} accesses and {MAX_CODE} instructions. Shapes, boxes and views have at most {MAX_RANK}
+The domain is the reduction domain. Intermediate numbers are signed 64-bit integers, and every operation is total. Products and sums wrap
+modulo 2^64. An op has at most {MAX_ACCESSES} accesses and {MAX_CODE} instructions. Shapes, domains and views have at most {MAX_RANK}
 dimensions. [formats.md](formats.md) has the encoding.
 
 ## Dtypes
@@ -50,7 +50,7 @@ dimensions. [formats.md](formats.md) has the encoding.
 _MONOID_HEAD = """
 ## Monoids
 
-Every monoid has these inputs: (I1) one or two factors, accesses 0 and 1; `none` also takes no factor, and then `acc` is 0. (I2) the box.
+Every monoid has these inputs: (I1) one or two factors, accesses 0 and 1; `none` also takes no factor, and then `acc` is 0. (I2) the domain.
 """
 
 _MONOID_EXAMPLES = {
@@ -76,7 +76,7 @@ def _example(opcode: Opcode, spec: Spec) -> str:
             Opcode.CONST: "`const(-7)` = -7",
             Opcode.INDEX: "at i = (4, 2): `index(1)` = 2",
             Opcode.LOAD: "an access to [10, 20, 30] with coordinate i, at i = (2): `load` = 30; at i = (3): its fill",
-            Opcode.LOOK: "an access to [10, 20, 30] with offset 1 and a register of -1: `look` = 10; of 2: its fill",
+            Opcode.GATHER: "an access to [10, 20, 30] with offset 1 and a register of -1: `gather` = 10; of 2: its fill",
         }[opcode]
     arguments, result = spec.example
     return f"`{opcode.name.lower()}({', '.join(map(str, arguments))})` = {result}"
@@ -108,7 +108,9 @@ def page() -> str:
     monoids = ""
     for monoid, semantics in MONOIDS.items():
         constraint = (
-            "The box is empty." if monoid is Monoid.NONE else "The box is not empty, and there is at least one factor."
+            "The domain is empty."
+            if monoid is Monoid.NONE
+            else "The domain is not empty, and there is at least one factor."
         )
         monoids += (
             f"\n### {monoid.name.lower()}\n\n**Semantics.** {semantics} (code {monoid.value})\n\n**Constraints.**\n\n"

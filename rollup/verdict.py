@@ -128,9 +128,7 @@ def _of_part(program: Program | None, found: Convicted, at: Spot, place: str) ->
         sentence = f"{at}: part {found.part} of the reduction of {place} is claimed as {said} and is {right}"
         return Explanation(found, at, said, right, sentence)
     op = program.ops[program.locate(found.trace_index)[0]]
-    what = (
-        f"the {NOUNS[op.monoid]} over {box_of(op, found.part)} (part {found.part} of {partition(op).count}) of {place}"
-    )
+    what = f"the {NOUNS[op.monoid]} over {domain_of(op, found.part)} (part {found.part} of {partition(op).count}) of {place}"
     if op.monoid not in ARGUMENTS:
         return Explanation(found, at, said, right, f"{at}: {what} is claimed as {said} and is {right}")
     theirs, ours = (_argument(op, word) for word in words)
@@ -146,7 +144,7 @@ NOUNS = {
 }
 
 
-def box_of(op: Op, part: int) -> str:
+def domain_of(op: Op, part: int) -> str:
     """The coordinates that a part covers, along every axis of the op's reduction."""
     ranges = partition(op).ranges(part)
     return "[" + ", ".join(str(first) if last == first + 1 else f"{first}:{last}" for first, last in ranges) + "]"
@@ -156,7 +154,7 @@ def _argument(op: Op, word: bytes) -> str:
     both = int.from_bytes(word, "big")
     value = int.from_bytes(word[-8:], "big", signed=True)
     position = (both >> 64) % (1 << 64)
-    at = list(unravel(position, op.box)) if position < op.box_elements else position
+    at = list(unravel(position, op.domain)) if position < op.domain_elements else position
     return f"{value} at {at}"
 
 

@@ -49,8 +49,8 @@ def dtype_of(dtype: DType) -> str:
 
 
 def affine(op: Op, access: Access, dimension: int) -> str:
-    """A coordinate: output indices are i0, i1 ..., box indices k0, k1 ..."""
-    variables = [f"i{n}" for n in range(len(op.shape))] + [f"k{n}" for n in range(len(op.box))]
+    """A coordinate: output indices are i0, i1 ..., domain indices k0, k1 ..."""
+    variables = [f"i{n}" for n in range(len(op.shape))] + [f"k{n}" for n in range(len(op.domain))]
     terms = [
         (f"{term.coef}*" if term.coef != 1 else "") + variables[term.var]
         for term in access.terms
@@ -77,10 +77,10 @@ def instruction(number: int, instr: Instr) -> str:
 
 def descriptor(op: Op) -> Iterator[str]:
     """An op's fields, in the notation of docs/formats.md."""
-    box = ", ".join(f"k{n} < {size}" for n, size in enumerate(op.box))
+    domain = ", ".join(f"k{n} < {size}" for n, size in enumerate(op.domain))
     yield f"for {', '.join(f'i{n} < {size}' for n, size in enumerate(op.shape))}:"
     product = " * ".join(read(op, number) for number in range(op.factors))
-    yield f"  r0 = acc = {op.monoid.name.lower()} over {box} of {product}"
+    yield f"  r0 = acc = {op.monoid.name.lower()} over {domain} of {product}"
     for number, access in enumerate(op.accesses):
         yield f"       {'xy'[number]} = {source(access)}"
     for number, instr in enumerate(op.code, 1):

@@ -94,10 +94,10 @@ class Budget:
         if memory > self.memory or cost.trace_bytes > self.trace_bytes:
             raise self._refusal(program, f"needs {memory:,} bytes of memory, {self.memory:,} are allowed")
         for op in program.ops:
-            if op.box_elements > POSITIONS or op.bytes > VALUE_BYTES:
+            if op.domain_elements > POSITIONS or op.bytes > VALUE_BYTES:
                 raise TooLarge(
                     f"model 0x{program.id.hex()} is too large to be watched: a dispute would be about an element of "
-                    f"{op.box_elements:,} positions in a value of {op.bytes:,} bytes, {POSITIONS:,} and {VALUE_BYTES:,} are "
+                    f"{op.domain_elements:,} positions in a value of {op.bytes:,} bytes, {POSITIONS:,} and {VALUE_BYTES:,} are "
                     "allowed; split the op"
                 )
         seconds = cost.steps / (SPEEDUP * steps_a_second)

@@ -23,7 +23,7 @@ from rollup.machine.reference import unravel, value_index
 from rollup.types import LEAF_BYTES, Gindex
 
 POSITIONS = 1 << 18
-"""Box positions that are computed at once, unless one part has more."""
+"""Domain positions that are computed at once, unless one part has more."""
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -79,12 +79,12 @@ class Reduction:
         return found
 
     def _starts(self) -> Integers:
-        """Where every part begins among the box's positions, and where the last one ends."""
-        box, axis = self.op.box, self.cut.axis
-        inner = math.prod(box[axis + 1 :])
-        row = np.arange(0, box[axis] if box else 1, self.cut.step, dtype=np.int64) * inner
-        rows = np.arange(math.prod(box[:axis]), dtype=np.int64) * (inner * box[axis] if box else 1)
-        return np.append((rows[:, None] + row[None, :]).reshape(-1), math.prod(box))
+        """Where every part begins among the domain's positions, and where the last one ends."""
+        domain, axis = self.op.domain, self.cut.axis
+        inner = math.prod(domain[axis + 1 :])
+        row = np.arange(0, domain[axis] if domain else 1, self.cut.step, dtype=np.int64) * inner
+        rows = np.arange(math.prod(domain[:axis]), dtype=np.int64) * (inner * domain[axis] if domain else 1)
+        return np.append((rows[:, None] + row[None, :]).reshape(-1), math.prod(domain))
 
     def _reduce(self, terms: Integers, starts: Integers, first: int) -> tuple[Integers, Integers]:
         """The monoid over consecutive runs of terms; positions count from ``first``."""
@@ -105,25 +105,25 @@ class Reduction:
         return best, np.minimum.reduceat(where, starts) + first
 
     def _terms(self, start: int, stop: int) -> Integers:
-        """The products at box positions ``start`` to ``stop`` - 1."""
-        k = np.unravel_index(np.arange(start, stop), self.op.box) if self.op.box else ()
-        box = [np.asarray(axis, np.int64) for axis in k]
+        """The products at domain positions ``start`` to ``stop`` - 1."""
+        k = np.unravel_index(np.arange(start, stop), self.op.domain) if self.op.domain else ()
+        domain = [np.asarray(axis, np.int64) for axis in k]
         product: Integers | None = None
         with np.errstate(over="ignore"):
             for number in range(self.op.factors):
-                factor = self._load(number, box, stop - start)
+                factor = self._load(number, domain, stop - start)
                 product = factor if product is None else product * factor
         return np.zeros(stop - start, np.int64) if product is None else product
 
-    def _load(self, number: int, box: Sequence[Integers], count: int) -> Integers:
-        """What access ``number`` reads at ``count`` box positions."""
+    def _load(self, number: int, domain: Sequence[Integers], count: int) -> Integers:
+        """What access ``number`` reads at ``count`` domain positions."""
         access = self.op.accesses[number]
         coordinates = [np.full(count, offset, np.int64) for offset in access.offsets]
         for term in access.terms:
-            coordinates[term.dimension] += term.coef * self._variable(term.var, box)
+            coordinates[term.dimension] += term.coef * self._variable(term.var, domain)
         if access.indirect is not None:
             dimension, index = access.indirect
-            coordinates[dimension] += self._load(index, box, count)
+            coordinates[dimension] += self._load(index, domain, count)
         inside = np.ones(count, bool)
         for coordinate, size in zip(coordinates, access.shape, strict=True):
             inside &= (coordinate >= 0) & (coordinate < size)
@@ -146,10 +146,10 @@ class Reduction:
             found[here] = value.reshape(-1)[at[here]]
         return found
 
-    def _variable(self, var: int, box: Sequence[Integers]) -> Integers | int:
+    def _variable(self, var: int, domain: Sequence[Integers]) -> Integers | int:
         if var == ITERATION:
             return self.t
-        return self.i[var] if var < len(self.i) else box[var - len(self.i)]
+        return self.i[var] if var < len(self.i) else domain[var - len(self.i)]
 
 
 @dataclass

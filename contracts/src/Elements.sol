@@ -13,8 +13,8 @@ import {ClaimId, GameId} from "./types/Ids.sol";
 import {Verdict} from "./types/Verdict.sol";
 
 /// @title Elements
-/// @notice The moves inside one element of an op with a long reduction box, which no single proof covers.
-/// @dev The challenger asks what the box reduces to. The claimant answers with the partial results of up to `FAN_OUT` ranges of
+/// @notice The moves inside one element of an op with a long reduction domain, which no single proof covers.
+/// @dev The challenger asks what the domain reduces to. The claimant answers with the partial results of up to `FAN_OUT` ranges of
 ///      parts, which must combine to what is in question. The challenger disputes one of them, which is the next question, or
 ///      proves that a single part, or the op's code behind the reduction, gives something else. While a game is inside an
 ///      element, its node is the question's hash; an answer opens it for all games on it.
@@ -22,7 +22,7 @@ abstract contract Elements is Games {
     /// @dev Stands for a child where the op's code is settled and no partial result.
     uint256 private constant EPILOGUE = type(uint256).max;
 
-    /// @notice The challenger asks what the box of an element reduces to; the game stands on that question.
+    /// @notice The challenger asks what the domain of an element reduces to; the game stands on that question.
     event Descended(GameId indexed gameId, Question question);
     /// @notice The claimant gave the partial results of a question (`node` is its hash), for all games on it.
     event Answered(bytes32 indexed node, ClaimId indexed claimId, bytes results);
@@ -31,7 +31,7 @@ abstract contract Elements is Games {
 
     /// @notice The game is inside an element already.
     error InsideElement(GameId gameId);
-    /// @notice The op's box has `parts` parts: a step proof covers it whole.
+    /// @notice The op's domain has `parts` parts: a step proof covers it whole.
     error NotDivided(uint256 parts);
     /// @notice The answer has `given` bytes, and the partial results of this node have `needed`; 0 if there is no such node.
     error PartialCount(uint256 given, uint256 needed);
@@ -43,10 +43,10 @@ abstract contract Elements is Games {
     error NotTheseResults(bytes32 node);
     /// @notice The answer has `count` partial results.
     error NoSuchChild(uint256 child, uint256 count);
-    /// @notice On this level partial results stand for single parts, or for many, or it is not the whole box.
+    /// @notice On this level partial results stand for single parts, or for many, or it is not the whole domain.
     error WrongLevel(uint256 level);
 
-    /// @notice Asks what the reduction box of one element of a leaf reduces to. In either turn, while both clocks live.
+    /// @notice Asks what the reduction domain of one element of a leaf reduces to. In either turn, while both clocks live.
     /// @param place of the leaf, on which the game stands, or to which it has committed in an earlier block
     /// @param salt of the commitment; not looked at if the game stands on the place
     /// @param descriptor the op's, with its path in the program tree: a part of the witness of a step

@@ -32,7 +32,7 @@ contract OneStepProver is IOneStepProver {
     /// @notice Tree `tree` of the witness names access `access`: the trace tree (255) comes first, then constants in
     ///         ascending order, each by the first access that has its root.
     error TreeOrder(uint256 tree, uint256 access);
-    /// @notice The op's box has `count` parts, more than a dispute can name.
+    /// @notice The op's domain has `count` parts, more than a dispute can name.
     error TooManyParts(uint256 count);
     /// @notice The descriptor's path folds to `given`, which is not the model id.
     error ModelDiffers(bytes32 given);
@@ -92,7 +92,7 @@ contract OneStepProver is IOneStepProver {
             (bytes calldata data, uint256 cursor) = _descriptor(Calldata.offsetOf(descriptor));
             if (cursor != end) revert Witness.WitnessLength(end - cursor);
             (Descriptor memory op,) = _op(element, data);
-            uint256 count = Parts.cut(op.box, op.part).count;
+            uint256 count = Parts.cut(op.domain, op.part).count;
             if (count > type(uint32).max) revert TooManyParts(count);
             return (uint8(op.monoid), uint32(count));
         }
@@ -161,16 +161,16 @@ contract OneStepProver is IOneStepProver {
         }
     }
 
-    /// @dev The op up to its box, at an element of the leaf, and the calldata offset where its accesses begin.
+    /// @dev The op up to its domain, at an element of the leaf, and the calldata offset where its accesses begin.
     // Unnamed, a struct that is returned is not allocated twice.
     function _op(uint256 element, bytes calldata data) private pure returns (Descriptor memory, uint256) {
         unchecked {
-            (Descriptor memory op, uint256 box) = Op.head(data, _disputed().leaf >> _disputed().tensorDepth);
+            (Descriptor memory op, uint256 domain) = Op.head(data, _disputed().leaf >> _disputed().tensorDepth);
             uint256 perLeaf = 10 - op.shift;
             uint256 position = (_leafOf() << perLeaf) + element;
             if (element >> perLeaf != 0 || position >= op.elements) revert NoElement(element);
             op.coordinates = Evaluator.unravel(position, op.shape);
-            return (op, Op.reduction(op, data, box));
+            return (op, Op.reduction(op, data, domain));
         }
     }
 

@@ -6,21 +6,21 @@ import {Partition, Parts} from "../src/libraries/Parts.sol";
 import {Base} from "./Base.sol";
 
 contract PartsTest is Base {
-    function boxOf(uint256 seed) private pure returns (uint256[] memory box) {
-        box = new uint256[](seed % 5);
-        for (uint256 v = 0; v < box.length; ++v) {
-            box[v] = 1 + uint256(keccak256(abi.encode(seed, v))) % 6;
+    function boxOf(uint256 seed) private pure returns (uint256[] memory domain) {
+        domain = new uint256[](seed % 5);
+        for (uint256 v = 0; v < domain.length; ++v) {
+            domain[v] = 1 + uint256(keccak256(abi.encode(seed, v))) % 6;
         }
     }
 
     function testFuzz_ranges_tileTheBox_succeeds(uint256 seed, uint32 part) public pure {
-        uint256[] memory box = boxOf(seed);
+        uint256[] memory domain = boxOf(seed);
         uint256 elements = 1;
-        for (uint256 v = 0; v < box.length; ++v) {
-            elements *= box[v];
+        for (uint256 v = 0; v < domain.length; ++v) {
+            elements *= domain[v];
         }
         part = uint32(part % (elements + 2));
-        Partition memory made = Parts.cut(box, part);
+        Partition memory made = Parts.cut(domain, part);
         uint256 next = 0;
         for (uint256 number = 0; number < made.count; ++number) {
             (int256[] memory from, int256[] memory to, uint256 position) = Parts.ranges(made, number);
@@ -28,11 +28,11 @@ contract PartsTest is Base {
             uint256 size = 1;
             uint256 first = 0;
             uint256 last = 0;
-            for (uint256 v = 0; v < box.length; ++v) {
-                yes("inside", 0 <= from[v] && from[v] < to[v] && uint256(to[v]) <= box[v]);
+            for (uint256 v = 0; v < domain.length; ++v) {
+                yes("inside", 0 <= from[v] && from[v] < to[v] && uint256(to[v]) <= domain[v]);
                 size *= uint256(to[v] - from[v]);
-                first = first * box[v] + uint256(from[v]);
-                last = last * box[v] + uint256(to[v] - 1);
+                first = first * domain[v] + uint256(from[v]);
+                last = last * domain[v] + uint256(to[v] - 1);
             }
             same("first", first, next);
             same("consecutive", last - first + 1, size);
@@ -45,15 +45,15 @@ contract PartsTest is Base {
     }
 
     function testFuzz_cut_asLargeAsCanBe_succeeds(uint256 seed, uint32 part) public pure {
-        uint256[] memory box = boxOf(seed);
-        if (box.length == 0 || part == 0) return;
-        Partition memory made = Parts.cut(box, part);
+        uint256[] memory domain = boxOf(seed);
+        if (domain.length == 0 || part == 0) return;
+        Partition memory made = Parts.cut(domain, part);
         if (made.count == 1) return;
         uint256 largest = made.step * made.inner;
         // One position of the axis more is too many, and so are all of them.
         yes("step", largest + made.inner > part);
-        yes("axis", box[made.axis] * made.inner > part);
-        same("canonical", Parts.cut(box, largest).count, made.count);
+        yes("axis", domain[made.axis] * made.inner > part);
+        same("canonical", Parts.cut(domain, largest).count, made.count);
     }
 
     function testFuzz_children_coverTheNextLevel_succeeds(uint32 count, uint256 level, uint256 index) public pure {

@@ -270,7 +270,7 @@ def look(
     register: jax.Array,
     inside: bool,
 ) -> jax.Array:
-    """What a ``look`` reads, spread over ``order``: ``register`` (spread likewise) is added to the indirect coordinate.
+    """What a ``gather`` reads, spread over ``order``: ``register`` (spread likewise) is added to the indirect coordinate.
 
     ``inside``: the register is proven to keep the coordinate inside its dimension.
     """

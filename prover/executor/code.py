@@ -137,7 +137,7 @@ RULES: Mapping[Opcode, Rule] = {
     Opcode.CONST: _supplied,
     Opcode.INDEX: _supplied,
     Opcode.LOAD: _supplied,
-    Opcode.LOOK: _supplied,
+    Opcode.GATHER: _supplied,
     Opcode.ADD: lambda args, _: args[0] + args[1],
     Opcode.SUB: lambda args, _: args[0] - args[1],
     Opcode.MUL: lambda args, _: args[0] * args[1],

@@ -27,8 +27,8 @@ _MOST_SPATIAL = 2
 class ConvPlan:
     """Roles of the dimensions of the windowed factor ``image`` (0 or 1); the other factor is a constant.
 
-    ``spatial``: (dimension, output variable, box variable); ``rows``: dimensions with one output variable or none;
-    ``features``: dimensions with one box variable.
+    ``spatial``: (dimension, output variable, domain variable); ``rows``: dimensions with one output variable or none;
+    ``features``: dimensions with one domain variable.
     """
 
     image: int

@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 
 from prover.executor.gather import Derived
-from prover.executor.reduce import FOLD_LIMIT, THIN, box_variables, full_variables
+from prover.executor.reduce import FOLD_LIMIT, THIN, domain_variables, full_variables
 from rollup.audit.intervals import OpIntervals
 from rollup.audit.ranges import INT32, Range
 from rollup.form.affine import extents
@@ -42,9 +42,9 @@ def plan_dot(op: Op, reach: OpIntervals) -> DotPlan | None:
     """How to compute a sum of two factors as a matrix product; None if it is none."""
     if op.monoid is not Monoid.SUM or op.factors != 2:
         return None
-    box = box_variables(op)
+    domain = domain_variables(op)
     x, y = (set(full_variables(op, number)) - {ITERATION} for number in (0, 1))
-    contract = tuple(var for var in box if var in x and var in y)
+    contract = tuple(var for var in domain if var in x and var in y)
     outer = [var for var in range(len(op.shape)) if extents(op)[var] > 1]
     free_x = tuple(var for var in outer if var in x and var not in y)
     free_y = tuple(var for var in outer if var in y and var not in x)
@@ -52,7 +52,7 @@ def plan_dot(op: Op, reach: OpIntervals) -> DotPlan | None:
     batch = tuple(var for var in outer if var in x and var in y)
     if not contract or not (free_x or free_y or constant):
         return None
-    if op.box_elements <= (FOLD_LIMIT if batch and not (free_x and free_y) else THIN):
+    if op.domain_elements <= (FOLD_LIMIT if batch and not (free_x and free_y) else THIN):
         return None
     if reach.magnitude < 1 << 24:
         return DotPlan(contract, batch, free_x, free_y, (1, 1), (64, 64), "float32")
@@ -61,7 +61,7 @@ def plan_dot(op: Op, reach: OpIntervals) -> DotPlan | None:
     sizes = extents(op)
     room = 53 - math.prod(sizes[var] for var in contract).bit_length()
     alone = [
-        math.prod(sizes[var] for var in box if var in mine and var not in other) for mine, other in ((x, y), (y, x))
+        math.prod(sizes[var] for var in domain if var in mine and var not in other) for mine, other in ((x, y), (y, x))
     ]
     bits = [min(64, (a.magnitude * n).bit_length() + 1) for a, n in zip(reach.accesses, alone, strict=False)]
     options = [
@@ -141,7 +141,7 @@ def products(plan: DotPlan, reach: OpIntervals, x: list[jax.Array], y: list[jax.
 
 
 def dot(plan: DotPlan, op: Op, total: jax.Array) -> jax.Array:
-    """acc [claims, *op.shape or 1 each] from ``products``, times the box positions that neither factor depends on."""
+    """acc [claims, *op.shape or 1 each] from ``products``, times the domain positions that neither factor depends on."""
     sizes = extents(op)
     order = (*plan.batch, *plan.free_x, *plan.free_y)
     total = total.reshape([total.shape[0], *(sizes[var] for var in order)])
@@ -150,18 +150,18 @@ def dot(plan: DotPlan, op: Op, total: jax.Array) -> jax.Array:
 
 
 def counted(op: Op, total: jax.Array, used: Sequence[int]) -> jax.Array:
-    """Sums over the variables that the factors depend on, times the box positions that neither depends on, spread
+    """Sums over the variables that the factors depend on, times the domain positions that neither depends on, spread
     over the output.
     """
     known = {var for number in range(op.factors) for var in full_variables(op, number)}
-    repeated = math.prod(extents(op)[var] for var in box_variables(op) if var not in known)
+    repeated = math.prod(extents(op)[var] for var in domain_variables(op) if var not in known)
     if repeated > 1:
         total = total.astype(jnp.int64) * repeated
     return Derived(tuple(used), total).spread(range(len(op.shape)))
 
 
 def sum_alone(found: Derived, other: Iterable[int], op: Op) -> Derived:
-    """Sum over the box variables that only this factor depends on."""
+    """Sum over the domain variables that only this factor depends on."""
     rank = len(op.shape)
     axes = [axis for axis, var in enumerate(found.used) if var >= rank and var not in set(other)]
     if not axes:

@@ -15,7 +15,7 @@ from rollup.form.affine import span
 from rollup.form.ops import Access
 
 Scalars = Mapping[int, jax.Array | int]
-"""Variables that have one (possibly traced) value: the iteration, and box variables that are looped over."""
+"""Variables that have one (possibly traced) value: the iteration, and domain variables that are looped over."""
 
 
 @dataclass(frozen=True)

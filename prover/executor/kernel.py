@@ -38,7 +38,7 @@ class Kernel:
     """A descriptor, what is proven about it, and how it is computed.
 
     ``prepared`` holds constants in kernel form by name (access number, limb); ``raw`` the accesses to constants that are
-    read as they are, by ``Program.seen_key``. ``laid`` are factors whose prepared constant has its own layout, box
+    read as they are, by ``Program.seen_key``. ``laid`` are factors whose prepared constant has its own layout, domain
     variables first, and the access that sees it. ``hoisted`` registers are constants (prepared as ``r<number>``) over
     these variables.
     """
@@ -238,7 +238,7 @@ class Kernel:
                     given = lax.broadcasted_iota(jnp.int64, shape, var + 1)
             case Opcode.LOAD:
                 given = self._load(instr.args[0], read, scalars, prepared).spread(range(rank))
-            case Opcode.LOOK:
+            case Opcode.GATHER:
                 access, register = op.accesses[instr.args[0]], registers[instr.args[1]]
                 inside = self._look_inside(access, self.reach.registers[instr.args[1]])
                 if access.indirect is None:

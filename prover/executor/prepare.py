@@ -42,7 +42,7 @@ def prepare(kernel: Kernel, program: Program, lender: Kernel | None) -> None:
     op = kernel.op
     code_reads = [op.code[n - 1] for n in kernel.live if n and n not in kernel.hoisted]
     loaded = {instr.args[0] for instr in code_reads if instr.op is Opcode.LOAD}
-    looked = {instr.args[0] for instr in code_reads if instr.op is Opcode.LOOK}
+    looked = {instr.args[0] for instr in code_reads if instr.op is Opcode.GATHER}
     indices = {access.indirect[1] for access in op.accesses if access.indirect is not None}
     read = {*range(op.factors), *loaded, *looked, *indices}
     for number, access in enumerate(op.accesses):
@@ -109,7 +109,7 @@ def _prepare(kernel: Kernel, number: int, access: Access, array: np.ndarray, in_
 
 
 def _lay_out(kernel: Kernel, number: int, access: Access, used: Sequence[int], seen: Array, iterated: bool) -> Array:
-    """A factor with its box variables before its output variables: a fold then reads whole rows."""
+    """A factor with its domain variables before its output variables: a fold then reads whole rows."""
     order = sorted(used, key=lambda var: (var < len(kernel.op.shape), var))
     sizes = extents(kernel.op)
     shape = tuple(sizes[var] for var in order)

@@ -1,6 +1,6 @@
 """The reduction of an op by folding, looping or over derived arrays.
 
-Small boxes are folded slice by slice, everything else is reduced over derived arrays, in blocks if they are large. Sums of products
+Small domains are folded slice by slice, everything else is reduced over derived arrays, in blocks if they are large. Sums of products
 (``dot``) and sums that slide (``sliding``) have kernels of their own.
 """
 
@@ -22,13 +22,13 @@ from rollup.form.affine import extents, variables
 from rollup.form.ops import ARGUMENTS, Access, Monoid, Op
 
 FOLD_LIMIT = 32
-"""Boxes up to this size are folded element by element, without an array over the box."""
+"""Domains up to this size are folded element by element, without an array over the domain."""
 
 THIN = 16
 """Sums of products up to this length are folded too: a matrix product would cost more than it saves."""
 
 BLOCK_ELEMENTS = 1 << 26
-"""Reductions over more (element, box position) pairs than this are looped over their longest box variable."""
+"""Reductions over more (element, domain position) pairs than this are looped over their longest domain variable."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class AccessReader:
         )
 
 
-def box_variables(op: Op) -> tuple[int, ...]:
-    return tuple(var for var in range(len(op.shape), len(op.shape) + len(op.box)) if extents(op)[var] > 1)
+def domain_variables(op: Op) -> tuple[int, ...]:
+    return tuple(var for var in range(len(op.shape), len(op.shape) + len(op.domain)) if extents(op)[var] > 1)
 
 
 def full_variables(op: Op, number: int) -> tuple[int, ...]:
@@ -74,8 +74,8 @@ def full_variables(op: Op, number: int) -> tuple[int, ...]:
 
 
 def _terms(op: Op, read: Callable[[int, Op, Scalars], Derived], scalars: Scalars, reach: OpIntervals) -> jax.Array:
-    """x * y [claims, one axis per output and box variable], in int32 where products are proven to fit, else int64."""
-    order = range(len(op.shape) + len(op.box))
+    """x * y [claims, one axis per output and domain variable], in int32 where products are proven to fit, else int64."""
+    order = range(len(op.shape) + len(op.domain))
     x = read(0, op, scalars).spread(order)
     if op.factors == 1:
         return x
@@ -86,7 +86,7 @@ def _terms(op: Op, read: Callable[[int, Op, Scalars], Derived], scalars: Scalars
 
 
 def _without(op: Op, fixed: dict[int, int]) -> Op:
-    """The op with some box variables at a fixed position: their terms are folded into the offsets."""
+    """The op with some domain variables at a fixed position: their terms are folded into the offsets."""
 
     def settle(access: Access) -> Access:
         offsets = list(access.offsets)
@@ -98,13 +98,13 @@ def _without(op: Op, fixed: dict[int, int]) -> Op:
         )
 
     rank = len(op.shape)
-    box = tuple(1 if rank + d in fixed else size for d, size in enumerate(op.box))
-    return replace(op, box=box, accesses=tuple(settle(access) for access in op.accesses))
+    domain = tuple(1 if rank + d in fixed else size for d, size in enumerate(op.domain))
+    return replace(op, domain=domain, accesses=tuple(settle(access) for access in op.accesses))
 
 
 def _positions(op: Op, sizes: Sequence[int]) -> np.ndarray:
-    """int64 [1, 1 per output variable, *sizes]: row-major box positions of the first ``sizes`` coordinates."""
-    grid = np.arange(op.box_elements, dtype=np.int64).reshape(op.box)
+    """int64 [1, 1 per output variable, *sizes]: row-major domain positions of the first ``sizes`` coordinates."""
+    grid = np.arange(op.domain_elements, dtype=np.int64).reshape(op.domain)
     return grid[tuple(slice(0, n) for n in sizes)].reshape([1] * (1 + len(op.shape)) + list(sizes))
 
 
@@ -113,8 +113,8 @@ def _fold(op: Op, read: AccessReader, scalars: Scalars, reach: OpIntervals) -> j
     read, op = read.padded(op)
     best: jax.Array | None = None
     where = jnp.zeros([], jnp.int32)
-    for position in range(op.box_elements):
-        k = np.unravel_index(position, op.box) if op.box else ()
+    for position in range(op.domain_elements):
+        k = np.unravel_index(position, op.domain) if op.domain else ()
         single = _without(op, {rank + d: int(at) for d, at in enumerate(k)})
         term = _terms(single, read, scalars, reach)
         term = term.reshape(term.shape[: 1 + rank])
@@ -134,39 +134,39 @@ def _fold(op: Op, read: AccessReader, scalars: Scalars, reach: OpIntervals) -> j
 
 
 def _whole(op: Op, read: AccessReader, scalars: Scalars, reach: OpIntervals) -> jax.Array:
-    """Reduce an array over the box variables that the factors depend on."""
+    """Reduce an array over the domain variables that the factors depend on."""
     rank = len(op.shape)
     terms = _terms(op, read, scalars, reach)
-    axes = tuple(range(1 + rank, 1 + rank + len(op.box)))
+    axes = tuple(range(1 + rank, 1 + rank + len(op.domain)))
     match op.monoid:
         case Monoid.SUM:
             small = reach.magnitude < 1 << 31
             total = jnp.sum(
                 terms.astype(jnp.int32 if small else jnp.int64), axis=axes, dtype=jnp.int32 if small else jnp.int64
             )
-            unused = op.box_elements // math.prod(terms.shape[axis] for axis in axes)
+            unused = op.domain_elements // math.prod(terms.shape[axis] for axis in axes)
             return total if unused == 1 else total.astype(jnp.int64) * unused
         case Monoid.MAX:
             return jnp.max(terms, axis=axes)
         case Monoid.MIN:
             return jnp.min(terms, axis=axes)
-    # Box variables that no factor depends on stay at 0, the lowest position of a tie.
+    # Domain variables that no factor depends on stay at 0, the lowest position of a tie.
     reduced = terms.shape[1 + rank :]
     flat = terms.reshape([*terms.shape[: 1 + rank], -1])
     best = jnp.argmax(flat, axis=-1) if op.monoid is Monoid.ARGMAX else jnp.argmin(flat, axis=-1)
-    if reduced == op.box:
+    if reduced == op.domain:
         return best
     full = _positions(op, reduced).reshape(-1)
     return jnp.take(jnp.asarray(full), best, mode="clip")
 
 
 def _looped(op: Op, read: AccessReader, scalars: Scalars, reach: OpIntervals) -> jax.Array:
-    """Loop over the longest box variable; every round reduces the rest."""
+    """Loop over the longest domain variable; every round reduces the rest."""
     rank = len(op.shape)
     sizes = extents(op)
-    var = max(box_variables(op), key=lambda v: sizes[v])
-    stride = math.prod(op.box[var - rank + 1 :])
-    inner = replace(op, box=tuple(1 if rank + d == var else size for d, size in enumerate(op.box)))
+    var = max(domain_variables(op), key=lambda v: sizes[v])
+    stride = math.prod(op.domain[var - rank + 1 :])
+    inner = replace(op, domain=tuple(1 if rank + d == var else size for d, size in enumerate(op.domain)))
     loose = replace(reach, magnitude=max(reach.magnitude, 1 << 31))
 
     def whole(number: int, _: Op, fixed: Scalars) -> Derived:
@@ -174,9 +174,9 @@ def _looped(op: Op, read: AccessReader, scalars: Scalars, reach: OpIntervals) ->
 
     def round_(at: jax.Array) -> tuple[jax.Array, jax.Array]:
         terms = _terms(inner, whole, {**scalars, var: at}, loose).astype(jnp.int64)
-        axes = tuple(range(1 + rank, 1 + rank + len(op.box)))
+        axes = tuple(range(1 + rank, 1 + rank + len(op.domain)))
         if op.monoid is Monoid.SUM:
-            unused = inner.box_elements // math.prod(terms.shape[axis] for axis in axes)
+            unused = inner.domain_elements // math.prod(terms.shape[axis] for axis in axes)
             return jnp.sum(terms, axis=axes) * unused, jnp.int64(0)
         largest = op.monoid in (Monoid.MAX, Monoid.ARGMAX)
         best = jnp.max(terms, axis=axes) if largest else jnp.min(terms, axis=axes)
@@ -184,7 +184,7 @@ def _looped(op: Op, read: AccessReader, scalars: Scalars, reach: OpIntervals) ->
             return best, jnp.int64(0)
         positions = jnp.asarray(_positions(op, terms.shape[1 + rank :])) + at * stride
         equal = terms == jnp.expand_dims(best, axes)
-        return best, jnp.min(jnp.where(equal, positions, jnp.int64(op.box_elements)), axis=axes)
+        return best, jnp.min(jnp.where(equal, positions, jnp.int64(op.domain_elements)), axis=axes)
 
     def join(at: int | jax.Array, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         best, where = state
@@ -211,10 +211,10 @@ def general(op: Op, read: AccessReader, scalars: Scalars, reach: OpIntervals, cl
     if op.monoid is Monoid.NONE:
         terms = _terms(op, read, scalars, reach)
         return terms.reshape(terms.shape[: 1 + len(op.shape)])
-    if op.box_elements <= FOLD_LIMIT or not box_variables(op):
+    if op.domain_elements <= FOLD_LIMIT or not domain_variables(op):
         return _fold(op, read, scalars, reach)
-    if op.factors == 2 and op.box_elements <= THIN:
+    if op.factors == 2 and op.domain_elements <= THIN:
         return _fold(op, read, scalars, reach)
-    if op.elements * op.box_elements * claims > BLOCK_ELEMENTS:
+    if op.elements * op.domain_elements * claims > BLOCK_ELEMENTS:
         return _looped(op, read, scalars, reach)
     return _whole(op, read, scalars, reach)

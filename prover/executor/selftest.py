@@ -43,12 +43,12 @@ class Independent:
         self.seen = replace(op, accesses=tuple(replace(access, stack=0) for access in op.accesses))
         self.flat = [source.reshape(-1) for source in sources]
         self.sizes = extents(op)
-        self.box = [axis.reshape(-1) for axis in np.indices(op.box)] if op.box else []
+        self.domain = [axis.reshape(-1) for axis in np.indices(op.domain)] if op.domain else []
 
     def load(self, number: int, i: tuple[int, ...]) -> Array:
-        """int64 [box]: what the access reads at i."""
+        """int64 [domain]: what the access reads at i."""
         access = self.op.accesses[number]
-        count = len(self.box[0]) if self.box else 1
+        count = len(self.domain[0]) if self.domain else 1
         position, inside = np.zeros(count, np.int64), np.ones(count, bool)
         for d, (offset, row, size) in enumerate(
             zip(access.offsets, coefficients(access, self.sizes), access.shape, strict=True)
@@ -58,7 +58,7 @@ class Independent:
                 if var == ITERATION:
                     at += coef * self.t
                 else:
-                    at += coef * (i[var] if var < len(i) else self.box[var - len(i)])
+                    at += coef * (i[var] if var < len(i) else self.domain[var - len(i)])
             if access.indirect is not None and access.indirect[0] == d:
                 at += self.load(access.indirect[1], i)
             inside &= (at >= 0) & (at < size)
@@ -69,7 +69,7 @@ class Independent:
         """The output element at a row-major position."""
         op = self.op
         i = tuple(int(n) for n in np.unravel_index(position, op.shape)) if op.shape else ()
-        terms = np.zeros(len(self.box[0]) if self.box else 1, np.int64)
+        terms = np.zeros(len(self.domain[0]) if self.domain else 1, np.int64)
         if op.factors:
             terms = self.load(0, i)
             if op.factors == 2:
@@ -215,7 +215,7 @@ def _compare(
         for number, access in enumerate(op.accesses)
     ]
     independent = Independent(op, late * (op.repeat - 1), sources)
-    count = max(2, min(SAMPLES, _BOX_LIMIT // op.box_elements))
+    count = max(2, min(SAMPLES, _BOX_LIMIT // op.domain_elements))
     positions = {0, op.elements - 1, *(int(n) for n in rng.integers(0, op.elements, count - 2))}
     flat = output.reshape(-1)
     for position in sorted(positions):

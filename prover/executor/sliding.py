@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from prover.executor.gather import Derived, Scalars
-from prover.executor.reduce import FOLD_LIMIT, AccessReader, box_variables
+from prover.executor.reduce import FOLD_LIMIT, AccessReader, domain_variables
 from rollup.form.affine import coefficients, extents
 from rollup.form.ops import ITERATION, Monoid, Op, Term
 
@@ -28,14 +28,14 @@ class Sliding:
 
 def plan_sliding(op: Op) -> Sliding | None:
     """How to compute a long one-factor sum by running sums; None if it does not slide along one dimension."""
-    box = box_variables(op)
-    if op.monoid is not Monoid.SUM or op.factors != 1 or len(box) != 1 or op.box_elements <= FOLD_LIMIT:
+    domain = domain_variables(op)
+    if op.monoid is not Monoid.SUM or op.factors != 1 or len(domain) != 1 or op.domain_elements <= FOLD_LIMIT:
         return None
     access, sizes = op.accesses[0], extents(op)
     if access.indirect is not None or access.fill != 0:
         return None
     table = coefficients(access, sizes)
-    (inner,) = box
+    (inner,) = domain
     places = [d for d, row in enumerate(table) if inner in row]
     if len(places) != 1:
         return None
@@ -53,7 +53,7 @@ def sliding_sum(plan: Sliding, op: Op, read: AccessReader, scalars: Scalars) -> 
     access, sizes = op.accesses[0], extents(op)
     row = coefficients(access, sizes)[plan.dimension]
     size, count = access.shape[plan.dimension], sizes[plan.inner]
-    # The dimension is read whole by a box variable of its own size; the outer variable picks among the running sums.
+    # The dimension is read whole by a domain variable of its own size; the outer variable picks among the running sums.
     terms = tuple(term for term in access.terms if term.dimension != plan.dimension and term.var != plan.inner)
     rank = len(op.shape)
     whole = replace(
@@ -61,8 +61,8 @@ def sliding_sum(plan: Sliding, op: Op, read: AccessReader, scalars: Scalars) -> 
         offsets=tuple(0 if d == plan.dimension else o for d, o in enumerate(access.offsets)),
         terms=(*terms, Term(plan.dimension, plan.inner, 1)),
     )
-    box = tuple(size if rank + d == plan.inner else n for d, n in enumerate(op.box))
-    found = read(0, replace(op, box=box, accesses=(whole, *op.accesses[1:])), scalars)
+    domain = tuple(size if rank + d == plan.inner else n for d, n in enumerate(op.domain))
+    found = read(0, replace(op, domain=domain, accesses=(whole, *op.accesses[1:])), scalars)
     if plan.inner not in found.used:
         found = Derived((*found.used, plan.inner), found.array[..., None])
     axis = found.used.index(plan.inner) + 1

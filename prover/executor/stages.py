@@ -27,7 +27,7 @@ Kernels = Mapping[int, Kernel]
 
 def work(op: Op, claims: int) -> int:
     """Terms that an op reduces, over all elements, iterations and claims."""
-    return op.elements * op.box_elements * op.repeat * claims
+    return op.elements * op.domain_elements * op.repeat * claims
 
 
 def constant_names(descriptors: Sequence[int], kernels: Kernels) -> tuple[str, ...]:

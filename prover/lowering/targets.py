@@ -135,7 +135,7 @@ class ProgramCost:
 def _work(program: Program) -> Iterator[int]:
     for op in program.ops:
         wide = [MULTIPLY_COSTS[access.dtype.size] for access in op.accesses[: op.factors]]
-        yield op.repeat * op.elements * op.box_elements * int(np.prod(wide, dtype=object)) if wide else 0
+        yield op.repeat * op.elements * op.domain_elements * int(np.prod(wide, dtype=object)) if wide else 0
 
 
 @dataclass(frozen=True)

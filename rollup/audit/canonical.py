@@ -1,6 +1,6 @@
 """What an op's descriptor may not hold because another one means the same, or because nothing that it says could be used.
 
-An encoding that says things twice costs whoever must prove with it: every term, access and box position is a price that
+An encoding that says things twice costs whoever must prove with it: every term, access and domain position is a price that
 an honest side pays on L1. So there is one way to say each thing, and the bound may count on it.
 """
 
@@ -31,18 +31,18 @@ def canonical(op: Op) -> Iterator[str]:
         yield f"its code has {len(op.code)} instructions; at most {INSTRUCTION_LIMIT}, split the op"
     if op.repeat == 1 and op.body != 1:
         yield f"it is executed once, but its body is {op.body}; a body of one iteration is 1"
-    if op.monoid is not Monoid.NONE and not op.box:
-        yield f"monoid {op.monoid.name.lower()} has no box to reduce; use none"
-    for d, size in enumerate(op.box):
+    if op.monoid is not Monoid.NONE and not op.domain:
+        yield f"monoid {op.monoid.name.lower()} has no domain to reduce; use none"
+    for d, size in enumerate(op.domain):
         if size == 1:
-            yield f"box dimension {d} has one position; leave it out"
+            yield f"domain dimension {d} has one position; leave it out"
     for number, access in enumerate(op.accesses):
         yield from _access(op, number, access)
     yield from _reads(op)
     if not is_canonical(op):
         cut = partition(op)
-        part = 0 if cut.count == 1 else Partition.of(op.box, op.part).size
-        yield f"part {op.part} cuts the box {op.box} as {part} does; write {part}"
+        part = 0 if cut.count == 1 else Partition.of(op.domain, op.part).size
+        yield f"part {op.part} cuts the domain {op.domain} as {part} does; write {part}"
 
 
 def _access(op: Op, number: int, access: Access) -> Iterator[str]:
@@ -90,6 +90,6 @@ def _reads(op: Op) -> Iterator[str]:
     read.update(access for instr in op.code for access in loads(instr))
     for number in sorted(set(range(len(op.accesses))) - read):
         yield f"access {number} is read by nothing; leave it out"
-    for d, size in enumerate(op.box):
+    for d, size in enumerate(op.domain):
         if size > 1 and len(op.shape) + d not in moved:
-            yield f"box dimension {d} is read by no factor; leave it out"
+            yield f"domain dimension {d} is read by no factor; leave it out"

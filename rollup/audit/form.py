@@ -25,7 +25,7 @@ DESCRIPTOR_LIMIT = (1 << 16) - 1
 """Bytes of a descriptor; a witness gives its length in 16 bits."""
 
 BOX_LIMIT = 1 << 26
-"""Most positions of a reduction box: far beyond what one step's gas allows, and small enough to be run at all."""
+"""Most positions of a reduction domain: far beyond what one step's gas allows, and small enough to be run at all."""
 
 SELECTION_LIMIT = 1 << 22
 """Most (iteration, stacked value) pairs that one access may select among: each of them is looked at."""
@@ -189,13 +189,13 @@ Found = Iterator[tuple[str, str]]
 
 def _op(op: Op) -> Found:
     """Findings that need nothing but the descriptor."""
-    for what, dims in (("output", op.shape), ("box", op.box)):
+    for what, dims in (("output", op.shape), ("domain", op.domain)):
         if any(size < 1 for size in dims) or len(dims) > MAX_RANK:
             yield "shape", f"its {what} has dimensions {dims}; they are positive and at most {MAX_RANK}"
-    if op.box_elements > BOX_LIMIT:
-        yield "box", f"its box has {op.box_elements:,} positions; at most {BOX_LIMIT:,}, split the reduction"
-    if op.monoid is Monoid.NONE and op.box:
-        yield "box", f"monoid none reduces nothing, but the box is {op.box}; leave it empty"
+    if op.domain_elements > BOX_LIMIT:
+        yield "domain", f"its domain has {op.domain_elements:,} positions; at most {BOX_LIMIT:,}, split the reduction"
+    if op.monoid is Monoid.NONE and op.domain:
+        yield "domain", f"monoid none reduces nothing, but the domain is {op.domain}; leave it empty"
     if op.factors > 2 or op.factors > len(op.accesses) or (op.factors == 0 and op.monoid is not Monoid.NONE):
         yield (
             "factors",
@@ -231,7 +231,7 @@ def _code(op: Op) -> Found:
             yield "register", f"{name} reads register {max(registers(instr))}; the last one written is {number}"
         if instr.op is Opcode.INDEX and not (instr.args[0] < len(op.shape) or instr.args[0] == ITERATION):
             yield "variable", f"{name} reads variable {instr.args[0]}; the output has {len(op.shape)} dimensions"
-        if instr.op in (Opcode.LOAD, Opcode.LOOK) and instr.args[0] >= len(op.accesses):
+        if instr.op in (Opcode.LOAD, Opcode.GATHER) and instr.args[0] >= len(op.accesses):
             yield "access", f"{name} reads access {instr.args[0]} of {len(op.accesses)}"
 
 
@@ -243,7 +243,7 @@ def _access(op: Op, number: int, access: Access) -> Found:
             f"{name} has dimensions {access.shape} and offsets {access.offsets}; one offset a positive dimension",
         )
         return
-    known = len(op.shape) + len(op.box)
+    known = len(op.shape) + len(op.domain)
     for term in access.terms:
         if term.dimension >= rank or not (term.var < known or term.var == ITERATION):
             yield (
@@ -265,7 +265,7 @@ def _access(op: Op, number: int, access: Access) -> Found:
 
 
 def _roles(op: Op) -> Found:
-    """Factors and their index accesses see the box, accesses of the code don't; look's access is its own index."""
+    """Factors and their index accesses see the domain, accesses of the code don't; look's access is its own index."""
     for factor in range(op.factors):
         chain = [factor]
         while (indirect := op.accesses[chain[-1]].indirect) is not None:
@@ -275,15 +275,15 @@ def _roles(op: Op) -> Found:
             chain.append(indirect[1])
     outer = len(op.shape)
     for instr in op.code:
-        if instr.op not in (Opcode.LOAD, Opcode.LOOK):
+        if instr.op not in (Opcode.LOAD, Opcode.GATHER):
             continue
         number = instr.args[0]
         access = op.accesses[number]
         if any(outer <= term.var != ITERATION for term in access.terms):
-            yield "variable", f"access {number} is read by the code but depends on the box"
+            yield "variable", f"access {number} is read by the code but depends on the domain"
         if instr.op is Opcode.LOAD and access.indirect is not None:
             yield "indirect", f"access {number} is loaded but indirect; read it with look"
-        if instr.op is Opcode.LOOK and (access.indirect is None or access.indirect[1] != number):
+        if instr.op is Opcode.GATHER and (access.indirect is None or access.indirect[1] != number):
             yield "indirect", f"access {number} is looked up; its indirect coordinate must name the access itself"
 
 

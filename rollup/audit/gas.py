@@ -99,12 +99,12 @@ def _memory(op: Op, descriptor: int) -> int:
     """Words of memory that the prover fills with a descriptor's fields and with what it computes of them."""
     ranks = sum(len(access.shape) for access in op.accesses)
     terms = sum(len(access.terms) for access in op.accesses)
-    words = 200 + 3 * len(op.shape) + 25 * len(op.box) + 22 * len(op.accesses) + 9 * ranks + terms + len(op.code)
+    words = 200 + 3 * len(op.shape) + 25 * len(op.domain) + 22 * len(op.accesses) + 9 * ranks + terms + len(op.code)
     return words + descriptor // 32
 
 
 def _parse(op: Op, cost: _Cost, prices: Prices) -> None:
-    cost.gas += prices.output_dimension * len(op.shape) + prices.box_dimension * len(op.box)
+    cost.gas += prices.output_dimension * len(op.shape) + prices.domain_dimension * len(op.domain)
     for access in op.accesses:
         cost.gas += prices.access + prices.dimension * len(access.shape) + prices.term * len(access.terms)
 
@@ -136,16 +136,16 @@ def _halvings(runs: int) -> int:
     return runs.bit_length()
 
 
-def _terms_over_box(op: Op, access: Access) -> int:
+def _terms_over_domain(op: Op, access: Access) -> int:
     outer = len(op.shape)
     return sum(outer <= term.var != ITERATION for term in access.terms)
 
 
 def _lone(op: Op) -> bool:
     """Whether an index of a factor, or the value that a factor or an index reads, changes along a row."""
-    if not op.box:
+    if not op.domain:
         return False
-    last = len(op.shape) + len(op.box) - 1
+    last = len(op.shape) + len(op.domain) - 1
     for number in range(op.factors):
         for place in (number, *chain(op, number)):
             access = op.accesses[place]
@@ -159,15 +159,15 @@ def _lone(op: Op) -> bool:
 
 def _steps(op: Op) -> list[int]:
     """By factor, bytes from one element of a row to the next."""
-    last, sizes = len(op.shape) + len(op.box) - 1, extents(op)
+    last, sizes = len(op.shape) + len(op.domain) - 1, extents(op)
     factors = op.accesses[: op.factors]
     return [strides(access, sizes)[0].get(last, 0) * access.dtype.size for access in factors]
 
 
 def _may_enter(op: Op, access: Access) -> bool:
     """Whether the access can be inside its operand at one place of a row, and outside of it at another."""
-    last, sizes = len(op.shape) + len(op.box) - 1, extents(op)
-    moving = {term.dimension for term in access.terms if op.box and term.var == last}
+    last, sizes = len(op.shape) + len(op.domain) - 1, extents(op)
+    moving = {term.dimension for term in access.terms if op.domain and term.var == last}
     if access.indirect is not None and access.indirect[0] in moving:
         return True
     reach = spans(access, sizes)
@@ -178,7 +178,7 @@ def _is_linear(op: Op) -> bool:
     """Whether all factors are linear over what is left of any part once the margins, where a factor reads its fill, are cut
     off: nothing that is read can change that.
     """
-    inner = range(len(op.shape), len(op.shape) + len(op.box))
+    inner = range(len(op.shape), len(op.shape) + len(op.domain))
     sizes = extents(op)
     trimmed = op.monoid in (Monoid.MAX, Monoid.MIN) and op.factors == 1
     for number in range(op.factors):
@@ -207,15 +207,15 @@ def _merged_row(op: Op, search: int, prices: Prices) -> int:
 
 def _row(op: Op, columns: int, search: int, prices: Prices) -> int:
     """One row of so many positions, without what each of them costs."""
-    last = len(op.shape) + len(op.box) - 1
+    last = len(op.shape) + len(op.domain) - 1
     gas = prices.row
     margins = 0
     for number in range(op.factors):
         for place in (number, *chain(op, number)):
             access = op.accesses[place]
             gas += prices.row_factor if place == number else prices.row_index + search
-            gas += prices.row_dimension * len(access.shape) + prices.row_term * _terms_over_box(op, access)
-            slopes = {term.dimension for term in access.terms if op.box and term.var == last}
+            gas += prices.row_dimension * len(access.shape) + prices.row_term * _terms_over_domain(op, access)
+            slopes = {term.dimension for term in access.terms if op.domain and term.var == last}
             gas += prices.row_slope * (len(slopes) + (place == number and access.indirect is not None))
         margins += _may_enter(op, op.accesses[number])
     pieces = min(columns, 2 * margins + 1)
@@ -254,10 +254,10 @@ def _reduce(op: Op, cut: PartBox, runs: int, cost: _Cost, prices: Prices) -> Non
     for number in range(op.factors):
         access = op.accesses[number]
         cost.gas += prices.factor + prices.factor_dimension * len(access.shape)
-        cost.gas += prices.factor_term * _terms_over_box(op, access)
+        cost.gas += prices.factor_term * _terms_over_domain(op, access)
         for index in chain(op, number):
             cost.gas += prices.factor_index + 3 * (prices.load_dimension * len(op.accesses[index].shape) + search)
-            cost.gas += 3 * prices.row_term * _terms_over_box(op, op.accesses[index])
+            cost.gas += 3 * prices.row_term * _terms_over_domain(op, op.accesses[index])
     columns = cut.positions // cut.rows
     row = _merged_row(op, search, prices) if _is_linear(op) else _row(op, columns, search, prices)
     cost.gas += cut.rows * (row + 2 * prices.mark * op.factors)
@@ -268,7 +268,7 @@ def _code(op: Op, runs: int, cost: _Cost, prices: Prices) -> None:
     search = prices.search * _halvings(runs)
     for instr in op.code:
         cost.gas += prices.instructions[instr.op]
-        if instr.op in (Opcode.LOAD, Opcode.LOOK):
+        if instr.op in (Opcode.LOAD, Opcode.GATHER):
             rank = len(op.accesses[instr.args[0]].shape)
             cost.gas += prices.load + prices.load_dimension * rank + search
 
@@ -310,7 +310,7 @@ def bound_of(op: Op, trace_depth: int, tensor_depth: int, program_depth: int, pr
         return GasBound(tuple(proofs))
 
     descend = begin(prices.descend, DESCEND)
-    descend.gas += prices.output_dimension * len(op.shape) + prices.box_dimension * len(op.box)
+    descend.gas += prices.output_dimension * len(op.shape) + prices.domain_dimension * len(op.domain)
     proofs.append(end("descend", descend))
 
     results = (16 if op.monoid in ARGUMENTS else 8) * min(cut.count, FAN_OUT)

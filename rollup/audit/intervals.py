@@ -73,12 +73,12 @@ def _weights(op: Op, w: Access, array: np.ndarray) -> _Weights | None:
     used, weights = view(array, w, sizes)
     biggest = max(abs(int(weights.min())), abs(int(weights.max())))
     rank = len(op.shape)
-    in_box = [axis for axis, var in enumerate(used) if rank <= var != ITERATION]
-    count = op.box_elements // math.prod(weights.shape[axis] for axis in in_box)
+    in_domain = [axis for axis, var in enumerate(used) if rank <= var != ITERATION]
+    count = op.domain_elements // math.prod(weights.shape[axis] for axis in in_domain)
     if weights.size > SHARP_LIMIT or biggest * weights.size * count >= 1 << 62:
         return None
-    up = np.sum(np.maximum(weights, 0), axis=tuple(in_box), dtype=np.int64).reshape(-1) * count
-    down = np.sum(np.minimum(weights, 0), axis=tuple(in_box), dtype=np.int64).reshape(-1) * count
+    up = np.sum(np.maximum(weights, 0), axis=tuple(in_domain), dtype=np.int64).reshape(-1) * count
+    down = np.sum(np.minimum(weights, 0), axis=tuple(in_domain), dtype=np.int64).reshape(-1) * count
     return _Weights(up, down) if up.size <= _CHANNELS else None
 
 
@@ -100,10 +100,10 @@ def _reduce(op: Op, read: Sequence[Range], weighed: Sequence[tuple[int, _Weights
     """(unwrapped acc, bound of sum |x| |y|, what can wrap on the way)."""
     product = product_of(read[: op.factors])
     found = [] if product.inside(INT64) else [f"the product x * y can be {_far(product)}"]
-    acc = reduced(op.monoid, product, op.box_elements)
+    acc = reduced(op.monoid, product, op.domain_elements)
     if op.monoid is not Monoid.SUM:
         return acc, product.magnitude, found
-    magnitude = product.magnitude * op.box_elements
+    magnitude = product.magnitude * op.domain_elements
     for other, weights in weighed:
         sharp, bound = weights.sum(read[other])
         acc = Range(max(acc.low, sharp.low), min(acc.high, sharp.high))

@@ -1,4 +1,4 @@
-"""How many leaves one element, or one part of its box, can read at most.
+"""How many leaves one element, or one part of its domain, can read at most.
 
 The descriptor alone decides: for the worst output element, iteration, part and index values. A bound counts leaves that lie between
 those that are read, too: to leave out a leaf saves more than the sibling and the run that it may add.
@@ -27,7 +27,7 @@ class Touched:
 
 @dataclass(frozen=True)
 class PartBox:
-    """The box variables of one part: ``counts`` positions along each at most, ``grid`` between the starts of two parts."""
+    """The domain variables of one part: ``counts`` positions along each at most, ``grid`` between the starts of two parts."""
 
     counts: Mapping[int, int]
     grid: Mapping[int, int]
@@ -37,9 +37,9 @@ class PartBox:
         outer = len(op.shape)
         counts = {
             outer + v: 1 if v < cut.axis else min(cut.step, size) if v == cut.axis else size
-            for v, size in enumerate(op.box)
+            for v, size in enumerate(op.domain)
         }
-        return cls(counts, {outer + v: counts[outer + v] for v in range(min(cut.axis + 1, len(op.box)))})
+        return cls(counts, {outer + v: counts[outer + v] for v in range(min(cut.axis + 1, len(op.domain)))})
 
     @property
     def positions(self) -> int:
@@ -75,7 +75,7 @@ def chain(op: Op, number: int) -> list[int]:
 
 
 def moving(op: Op, number: int, sizes: Mapping[int, int], counts: Mapping[int, int]) -> set[int]:
-    """Box variables of a part along which an access's own coordinates change."""
+    """Domain variables of a part along which an access's own coordinates change."""
     return {var for row in coefficients(op.accesses[number], sizes) for var, _ in row.items() if counts.get(var, 1) > 1}
 
 
@@ -87,7 +87,7 @@ def _indirect_stride(access: Access) -> int:
 
 
 def touched(op: Op, number: int, cut: PartBox) -> Touched:
-    """Leaves that access ``number`` reads over one part of the box at most, a factor or one of its indices."""
+    """Leaves that access ``number`` reads over one part of the domain at most, a factor or one of its indices."""
     access, sizes = op.accesses[number], extents(op)
     per_leaf = LEAF_BYTES // access.dtype.size
     steps, origin = strides(access, sizes)
@@ -136,7 +136,9 @@ def code_reads(op: Op) -> list[tuple[int, Touched]]:
     """What the code reads: one leaf a load, the same one for the same access; one a look, wherever its register says."""
     one = Touched(1, 1)
     loads = dict.fromkeys(instr.args[0] for instr in op.code if instr.op is Opcode.LOAD)
-    return [(number, one) for number in loads] + [(instr.args[0], one) for instr in op.code if instr.op is Opcode.LOOK]
+    return [(number, one) for number in loads] + [
+        (instr.args[0], one) for instr in op.code if instr.op is Opcode.GATHER
+    ]
 
 
 def factor_reads(op: Op, cut: PartBox) -> list[tuple[int, Touched]]:

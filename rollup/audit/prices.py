@@ -33,7 +33,7 @@ _INSTRUCTIONS: Mapping[Opcode, int] = {
     Opcode.CONST: 320,
     Opcode.INDEX: 550,
     Opcode.LOAD: 450,
-    Opcode.LOOK: 600,
+    Opcode.GATHER: 600,
     Opcode.ADD: 850,
     Opcode.SUB: 850,
     Opcode.MUL: 900,
@@ -81,7 +81,7 @@ class Prices:
     """One halving in the search of a leaf among a tree's runs."""
 
     output_dimension: int = 680
-    box_dimension: int = 1_400
+    domain_dimension: int = 1_400
     access: int = 2_450
     dimension: int = 640
     """One dimension of an access, parsed."""
@@ -98,7 +98,7 @@ class Prices:
     factor_index: int = 9_000
     """An index of a factor, read before its rows."""
     merged_row: int = 1_300
-    """A row of a box over which all factors are linear once their margins are cut off."""
+    """A row of a domain over which all factors are linear once their margins are cut off."""
     merged_factor: int = 700
     row: int = 900
     row_factor: int = 1_500

@@ -122,7 +122,7 @@ RULES: Mapping[Opcode, Callable[..., Range]] = {
     Opcode.CONST: _supplied,
     Opcode.INDEX: _supplied,
     Opcode.LOAD: _supplied,
-    Opcode.LOOK: _supplied,
+    Opcode.GATHER: _supplied,
     Opcode.ADD: lambda a, b: Range(a.low + b.low, a.high + b.high),
     Opcode.SUB: lambda a, b: Range(a.low - b.high, a.high - b.low),
     Opcode.MUL: _mul,
@@ -159,7 +159,7 @@ def of_instruction(
             return Range(instr.imm, instr.imm)
         case Opcode.INDEX:
             return index(instr.args[0])
-        case Opcode.LOAD | Opcode.LOOK:
+        case Opcode.LOAD | Opcode.GATHER:
             return read(instr.args[0])
     return RULES[instr.op](*(registers[r] for r in instr.args))
 
@@ -172,7 +172,7 @@ def product_of(factors: Sequence[Range]) -> Range:
 
 
 def reduced(monoid: Monoid, term: Range, count: int) -> Range:
-    """Range of the accumulator, before wrapping, of a box with ``count`` positions whose terms lie in ``term``."""
+    """Range of the accumulator, before wrapping, of a domain with ``count`` positions whose terms lie in ``term``."""
     if monoid in ARGUMENTS:
         return Range(0, count - 1)
     return Range(term.low * count, term.high * count) if monoid is Monoid.SUM else term

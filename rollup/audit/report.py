@@ -23,7 +23,7 @@ class OpAudit:
     monoid: str
     dtype: str
     shape: tuple[int, ...]
-    box: tuple[int, ...]
+    domain: tuple[int, ...]
     part: int
     repeat: int
     fills: tuple[int, ...]
@@ -68,7 +68,7 @@ class AuditReport:
             "monoid",
             "dtype",
             "shape",
-            "box",
+            "domain",
             "times",
             "acc bits",
             "part",
@@ -89,7 +89,7 @@ class AuditReport:
                     op.monoid,
                     op.dtype,
                     _dims(op.shape),
-                    _dims(op.box),
+                    _dims(op.domain),
                     str(op.repeat),
                     str(bits),
                     f"{op.part:,}" if op.part else "-",
@@ -120,7 +120,7 @@ def _dims(dims: tuple[int, ...]) -> str:
 
 
 _REMEDIES: Mapping[str, str] = {
-    "step": "name a part of its box in the descriptor",
+    "step": "name a part of its domain in the descriptor",
     "part": "make the part smaller",
     "epilogue": "split the op",
     "descend": "split the op",
@@ -154,7 +154,7 @@ def examine(program: Program) -> AuditReport:
         sizes = extents(op)
         fills = tuple(n for n, access in enumerate(op.accesses) if access.indirect or not stays_inside(access, sizes))
         names = program.name(j), op.monoid.name.lower(), op.dtype.name.lower()
-        ops.append(OpAudit(*names, op.shape, op.box, op.part, op.repeat, fills, reach, bound))
+        ops.append(OpAudit(*names, op.shape, op.domain, op.part, op.repeat, fills, reach, bound))
     return AuditReport(program, tuple(ops), tuple(findings))
 
 

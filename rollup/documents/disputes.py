@@ -27,17 +27,17 @@ class GasSpent(Document):
 
 
 class QuestionView(Document):
-    """What is in question inside one element of a long reduction: a node of the tree over the parts of its reduction box."""
+    """What is in question inside one element of a long reduction: a node of the tree over the parts of its reduction domain."""
 
     element: int = Field(description="Within the disputed kilobyte.")
     monoid: str = Field(json_schema_extra={"enum": ["sum", "max", "min", "argmax", "argmin"]})
-    parts: int = Field(description="Of the whole box.")
-    level: int = Field(description="0: the whole box, whose accumulator is asked for.")
+    parts: int = Field(description="Of the whole domain.")
+    level: int = Field(description="0: the whole domain, whose accumulator is asked for.")
     index: int
     first: int = Field(description="First part below this node.")
     last: int
     value: str | None = Field(description="The partial result that is disputed; null at level 0.")
-    position: str | None = Field(description="Where an argument lies in the box; 0 for other monoids.")
+    position: str | None = Field(description="Where an argument lies in the domain; 0 for other monoids.")
 
 
 class PartialView(Document):
@@ -86,7 +86,7 @@ class VerdictView(Document):
     trace_index: int | None
     place: Place | None
     element: int | None = Field(description="Within the disputed kilobyte.")
-    part: int | None = Field(description="Of the element's reduction box, if one part was recomputed.")
+    part: int | None = Field(description="Of the element's reduction domain, if one part was recomputed.")
     coordinates: list[int] | None
     claimed: str | None = Field(description="An integer, or a tensor's root.")
     right: str | None

@@ -1,7 +1,7 @@
 """Affine accesses over the extents of an op's variables: the questions that executor, audit and gas bound all ask about
 an access.
 
-A variable is an output dimension, a box dimension (counted on) or ``ITERATION``. A variable of extent 1 is always 0, so
+A variable is an output dimension, a domain dimension (counted on) or ``ITERATION``. A variable of extent 1 is always 0, so
 it is left out everywhere.
 """
 
@@ -32,7 +32,7 @@ class AffineMap(Protocol):
 
 def extents(op: Op) -> dict[int, int]:
     """How many values every variable of the op takes."""
-    return {**dict(enumerate(op.shape + op.box)), ITERATION: op.repeat}
+    return {**dict(enumerate(op.shape + op.domain)), ITERATION: op.repeat}
 
 
 def coefficients(access: AffineMap, sizes: Extents) -> tuple[dict[int, int], ...]:

@@ -215,7 +215,7 @@ def encode_op(op: Op) -> bytes:
     out = _Writer()
     out.put("IIIBBB", op.first, op.body, op.repeat, op.monoid, op.dtype, op.factors)
     out.dims(op.shape)
-    out.dims(op.box)
+    out.dims(op.domain)
     out.put("I", op.part)
     out.put("B", len(op.accesses))
     for access in op.accesses:
@@ -239,7 +239,7 @@ def decode_op(data: bytes) -> Op:
     """Inverse of encode_op; raises EncodingError. Well-formedness beyond the encoding is the audit's duty."""
     read = _Reader(data, "an op's descriptor")
     first, body, repeat, monoid, dtype, factors = read.get("IIIBBB")
-    shape, box, part = read.dims(), read.dims(), read.one("I")
+    shape, domain, part = read.dims(), read.dims(), read.one("I")
     accesses = tuple(_get_access(read) for _ in range(read.one("B")))
     code = tuple(_get_instr(read) for _ in range(read.one("B")))
     read.end()
@@ -251,7 +251,7 @@ def decode_op(data: bytes) -> Op:
         read.enum(DType, dtype),
         factors,
         shape,
-        box,
+        domain,
         accesses,
         code,
         part,

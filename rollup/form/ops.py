@@ -1,6 +1,6 @@
 """The op form *reduce, then map* and the one table of its monoids and instructions.
 
-    acc    = monoid over k in box ( x[a(i,k)] * y[b(i,k)] )
+    acc    = monoid over k in domain ( x[a(i,k)] * y[b(i,k)] )
     out[i] = cast( code(acc, loads...) )
 
 The reference (``rollup.machine``), the executor, the audit, OneStepProver's constants, the generated page ``docs/ops.md`` and the test
@@ -17,7 +17,7 @@ from enum import IntEnum
 from rollup.types import DType, Root
 
 MAX_RANK = 12
-"""Most dimensions of an output, of a box, of an access."""
+"""Most dimensions of an output, of a domain, of an access."""
 
 MAX_ACCESSES = 200
 MAX_CODE = 250
@@ -31,7 +31,7 @@ FAN_OUT = 64
 
 
 class Monoid(IntEnum):
-    """How the box is reduced. Sums and products wrap modulo 2^64."""
+    """How the domain is reduced. Sums and products wrap modulo 2^64."""
 
     NONE = 0
     SUM = 1
@@ -45,12 +45,12 @@ ARGUMENTS = frozenset({Monoid.ARGMAX, Monoid.ARGMIN})
 """Monoids whose accumulator is a position."""
 
 MONOIDS: Mapping[Monoid, str] = {
-    Monoid.NONE: "The one element of an empty box; without factors acc is 0.",
-    Monoid.SUM: "Sum over the box, modulo 2^64, as a signed number.",
-    Monoid.MAX: "Largest element of the box.",
-    Monoid.MIN: "Smallest element of the box.",
-    Monoid.ARGMAX: "Row-major box position of the largest element, the lowest position first.",
-    Monoid.ARGMIN: "Row-major box position of the smallest element, the lowest position first.",
+    Monoid.NONE: "The one element of an empty domain; without factors acc is 0.",
+    Monoid.SUM: "Sum over the domain, modulo 2^64, as a signed number.",
+    Monoid.MAX: "Largest element of the domain.",
+    Monoid.MIN: "Smallest element of the domain.",
+    Monoid.ARGMAX: "Row-major domain position of the largest element, the lowest position first.",
+    Monoid.ARGMIN: "Row-major domain position of the smallest element, the lowest position first.",
 }
 
 
@@ -83,7 +83,7 @@ Source = Constant | Value | Carried
 
 @dataclass(frozen=True)
 class Term:
-    """``coef * var`` added to the coordinate of ``dimension``; var counts output dims, then box dims, or is ITERATION."""
+    """``coef * var`` added to the coordinate of ``dimension``; var counts output dims, then domain dims, or is ITERATION."""
 
     dimension: int
     var: int
@@ -95,7 +95,7 @@ class Access:
     """Where an op reads: a source, seen under ``shape``, at affine coordinates; outside of it, ``fill``.
 
     ``offsets[d] + sum(coef * var)`` is coordinate d. If ``indirect`` is (d, j), the value of access j at the same (i, k) is added
-    to coordinate d (factors only; in code the ``look`` instruction adds a register; then j is the access itself).
+    to coordinate d (factors only; in code the ``gather`` instruction adds a register; then j is the access itself).
     If ``stack`` is not 0, dimension 0 does not address elements: it selects the value, ``stack`` trace entries per step.
     """
 
@@ -122,7 +122,7 @@ class Opcode(IntEnum):
     CONST = 0
     INDEX = 1
     LOAD = 2
-    LOOK = 3
+    GATHER = 3
     ADD = 4
     SUB = 5
     MUL = 6
@@ -145,7 +145,7 @@ class Opcode(IntEnum):
 
 @dataclass(frozen=True)
 class Instr:
-    """One instruction. ``args`` are registers, except: CONST (none; ``imm``), INDEX (variable), LOAD (access), LOOK (access, register)."""
+    """One instruction. ``args`` are registers, but of CONST (none; ``imm``), INDEX (variable), LOAD (access), GATHER (access, register)."""
 
     op: Opcode
     args: tuple[int, ...] = ()
@@ -156,7 +156,7 @@ class Instr:
 class Op:
     """One descriptor: an op and the trace indices that it executes (``first + body * t`` for t < repeat).
 
-    ``part``: most positions of the box that one proof covers (see ``rollup.form.parts``); 0: the whole box.
+    ``part``: most positions of the domain that one proof covers (see ``rollup.form.parts``); 0: the whole domain.
     """
 
     first: int
@@ -166,7 +166,7 @@ class Op:
     dtype: DType
     factors: int
     shape: tuple[int, ...]
-    box: tuple[int, ...]
+    domain: tuple[int, ...]
     accesses: tuple[Access, ...]
     code: tuple[Instr, ...]
     part: int = 0
@@ -177,8 +177,8 @@ class Op:
         return math.prod(self.shape)
 
     @property
-    def box_elements(self) -> int:
-        return math.prod(self.box)
+    def domain_elements(self) -> int:
+        return math.prod(self.domain)
 
     @property
     def bytes(self) -> int:
@@ -227,7 +227,7 @@ INSTRUCTIONS: Mapping[Opcode, Spec] = {
     Opcode.CONST: Spec("imm64", "The immediate.", None),
     Opcode.INDEX: Spec("var", "Output coordinate `var`, or the iteration t for 255.", None),
     Opcode.LOAD: Spec("access", "The element that the access reads at i.", None),
-    Opcode.LOOK: Spec(
+    Opcode.GATHER: Spec(
         "access reg", "The element that the access reads at i, the register added to its indirect coordinate.", None
     ),
     Opcode.ADD: Spec("reg reg", "a + b, modulo 2^64.", lambda a, b: a + b, ((2, 3), 5)),

@@ -1,6 +1,6 @@
 """What is in dispute inside one element of a long reduction, and the answers to it (docs/contracts.md, *Inside an element*).
 
-A question names a node of the tree over the parts of the element's reduction box. Its answer has one partial result a
+A question names a node of the tree over the parts of the element's reduction domain. Its answer has one partial result a
 child; the children's questions hold them. The game sees partial results as integers and never asks what they are
 results of. Numbers and bytes are those of DisputeGame.sol; the hash of a question is ``rollup.l1.account.signing.question_node``.
 """
@@ -25,7 +25,7 @@ _VALUE_BYTES, _ARGUMENT_BYTES = 8, 16
 
 @dataclass(frozen=True)
 class Partial:
-    """What some parts reduce to: a signed value of 64 bits; for an argument also its position in the whole box."""
+    """What some parts reduce to: a signed value of 64 bits; for an argument also its position in the whole domain."""
 
     value: int
     position: int = 0
@@ -39,8 +39,8 @@ class Partial:
 class Question:
     """A node of the tree over an element's parts, and the partial result under dispute there.
 
-    ``place``: the leaf. ``element``: its index within the leaf. ``parts``: how many the whole box has. ``level``,
-    ``index``: the node; level 0 is the whole box, where nothing was answered before (``value`` and ``position`` are zero).
+    ``place``: the leaf. ``element``: its index within the leaf. ``parts``: how many the whole domain has. ``level``,
+    ``index``: the node; level 0 is the whole domain, where nothing was answered before (``value`` and ``position`` are zero).
     """
 
     place: Gindex
@@ -119,7 +119,7 @@ def combine(monoid: Monoid, results: Sequence[Partial]) -> Partial:
 
 
 def accumulator(monoid: Monoid, result: Partial) -> int:
-    """What the op's code gets of the whole box's result: the value, or for an argument its position as a signed number."""
+    """What the op's code gets of the whole domain's result: the value, or for an argument its position as a signed number."""
     if monoid not in ARGUMENTS:
         return result.value
     return (result.position - _LOWEST) % _POSITIONS + _LOWEST

@@ -204,7 +204,7 @@ class L1Client(ContractCaller):
         return self._send("DisputeGame", "prove", astuple(at), claim_fields(claim), place, salt, rule.value, witness)
 
     def descend(self, at: At, claim: Claim, place: Gindex, salt: bytes, element: int, descriptor: bytes) -> Receipt:
-        """Ask what the reduction box of an element of the leaf ``place`` reduces to. ``descriptor``: with length and path, as in
+        """Ask what the reduction domain of an element of the leaf ``place`` reduces to. ``descriptor``: with length and path, as in
         the witness of a step.
         """
         return self._send("DisputeGame", "descend", astuple(at), claim_fields(claim), place, salt, element, descriptor)

@@ -235,7 +235,7 @@ class Narrowed:
 
 @dataclass(frozen=True)
 class Convicted:
-    """``part``: number of the part of the box (rule ``part``), else 0. ``claimed`` and ``computed``: sign-extended integers (step,
+    """``part``: number of the part of the domain (rule ``part``), else 0. ``claimed`` and ``computed``: sign-extended integers (step,
     padding, part, epilogue; of an argument's part ``position << 64 | value``) or tensor roots (input, output).
     """
 

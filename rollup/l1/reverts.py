@@ -115,7 +115,7 @@ SENTENCES: Mapping[str, str] = {
     "Starved": "call {index} of the multicall ran out of gas, or calls no move; send it again with more gas",
     # Inside an element
     "InsideElement": "game {gameId} is inside an element already; settle it there, or narrow",
-    "NotDivided": "the op's box has {parts} parts; prove the element by a step, which covers it whole",
+    "NotDivided": "the op's domain has {parts} parts; prove the element by a step, which covers it whole",
     "PartialCount": "the answer has {given} bytes, and this node's partial results have {needed}; give one for every child",
     "PartialsDoNotCombine": (
         "the partial results reduce to {value} at position {position}, not to what is in question; compute them again"
@@ -127,8 +127,8 @@ SENTENCES: Mapping[str, str] = {
         "that can't be said at level {level}; narrow where children stand for many parts, settle a part where they stand for one, "
         "the op's code at level 0"
     ),
-    "NoPart": "the op's box has {count} parts and none with number {number}; prove one of them",
-    "TooManyParts": "the op's box has {count} parts, more than a dispute can name; the program fails the audit",
+    "NoPart": "the op's domain has {count} parts and none with number {number}; prove one of them",
+    "TooManyParts": "the op's domain has {count} parts, more than a dispute can name; the program fails the audit",
     # One step
     "WitnessLength(uint256)": "the witness ends in a field or has {surplus} bytes behind its last one; build it again",
     "RunsUnsorted": (
@@ -155,7 +155,7 @@ SENTENCES: Mapping[str, str] = {
         "the op reads trace value {operand}, which does not come before it; the program fails the audit"
     ),
     "OutsideOperand": "the op reads leaf {leaf}, behind the end of its operand's tree; the program fails the audit",
-    "BoxInCode": "the op's code reads along box coordinate {variable}, outside of the box; the program fails the audit",
+    "DomainInCode": "the op's code reads along domain coordinate {variable}, outside of the domain; the program fails the audit",
     "NoSuch": (
         "the op's code names register, access or opcode {number}, which does not exist; the program fails the audit"
     ),

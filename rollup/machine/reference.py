@@ -115,16 +115,16 @@ class Step:
         return wrap(math.prod(self.at(number, place) for number, place in enumerate(places))) if places else 0
 
     def reduce(self) -> int:
-        """The accumulator: the monoid over the whole box; for an argument its position."""
-        value, position = self.over([(0, size) for size in self.op.box])
+        """The accumulator: the monoid over the whole domain; for an argument its position."""
+        value, position = self.over([(0, size) for size in self.op.domain])
         return position if self.op.monoid in ARGUMENTS else value
 
     def partial(self, number: int) -> tuple[int, int]:
-        """What part ``number`` of the box reduces to: (value, 0), or for an argument (value, position in the whole box)."""
+        """What part ``number`` of the domain reduces to: (value, 0), or for an argument (value, position in the whole domain)."""
         return self.over(partition(self.op).ranges(number))
 
     def over(self, ranges: Sequence[tuple[int, int]]) -> tuple[int, int]:
-        """The same of the part of the box that lies between (from, to) along every axis."""
+        """The same of the part of the domain that lies between (from, to) along every axis."""
         places = list(cartesian(*(range(*along) for along in ranges)))
         terms = [self.term(k) for k in places]
         match self.op.monoid:
@@ -140,7 +140,7 @@ class Step:
                 best = max(terms)
             case Monoid.ARGMIN:
                 best = min(terms)
-        return best, ravel(places[terms.index(best)], self.op.box)
+        return best, ravel(places[terms.index(best)], self.op.domain)
 
     def instruction(self, instr: Instr, registers: list[int]) -> int:
         """Result of one instruction, as a signed 64-bit number."""
@@ -151,7 +151,7 @@ class Step:
                 return self.variable(instr.args[0], ())
             case Opcode.LOAD:
                 return self.load(instr.args[0])
-            case Opcode.LOOK:
+            case Opcode.GATHER:
                 return self.load(instr.args[0], (), registers[instr.args[1]])
         exact = INSTRUCTIONS[instr.op].exact
         assert exact is not None

@@ -107,7 +107,7 @@ def step_witness(
 def part_witness(
     program: Program, values: Sequence[np.ndarray], nodes: Nodes, leaf: int, element: int, number: int
 ) -> bytes:
-    """Witness for what part ``number`` of the reduction box gives for the element; as ``step_witness``, without the leaf."""
+    """Witness for what part ``number`` of the reduction domain gives for the element; as ``step_witness``, without the leaf."""
     return _element_witness(program, values, nodes, leaf, element, lambda step: step.partial(number), None)
 
 

@@ -57,7 +57,7 @@ class RunCost:
 def cost_of(program: Program) -> RunCost:
     """From its header and descriptors alone."""
     size = sum(tensor.bytes for tensor in program.header.inputs) + sum(op.bytes * op.repeat for op in program.ops)
-    return RunCost(size, sum(op.elements * op.box_elements * op.repeat for op in program.ops))
+    return RunCost(size, sum(op.elements * op.domain_elements * op.repeat for op in program.ops))
 
 
 @dataclass(frozen=True)

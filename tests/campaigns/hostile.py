@@ -62,7 +62,7 @@ from tests.lockstep.evm import EPILOGUE_TYPES, OUTLINE_TYPES, PART_TYPES, STEP_T
 EXTREMES = (0, 1, -1, 2, -2, 3, 5, 64, 127, 128, 129, 1023, 1024, 1025, (1 << 31) - 1, -(1 << 31), -(1 << 31) + 1)
 WIDE = (*EXTREMES, (1 << 63) - 1, -(1 << 63), 1 << 32, -(1 << 32), 63, 65, -64)
 POSITIONS = 3_000
-"""Most box positions that the reference is asked to evaluate at once."""
+"""Most domain positions that the reference is asked to evaluate at once."""
 
 
 class Fault(AssertionError):
@@ -406,7 +406,7 @@ def _coef(rng: random.Random, size: int) -> int:
 def _access(rng: random.Random, op: Op, candidate: Candidate, free: list[int]) -> Access:
     """An access that is mostly canonical; ``free``: the variables that it may use."""
     dtype = rng.choice(list(DType))
-    spans = [*op.shape, *op.box]
+    spans = [*op.shape, *op.domain]
     kind = rng.random()
     source: Source
     stack = 0
@@ -465,20 +465,22 @@ def compose(rng: random.Random) -> Candidate:
     shape = tuple(rng.choice((1, 2, 3, 7, 64, 1 << rng.randint(0, 20))) for _ in range(rng.choice((0, 1, 1, 2, 3, 12))))
     if math.prod(shape) > 1 << 40:
         shape = shape[:1]
-    box: tuple[int, ...] = ()
+    domain: tuple[int, ...] = ()
     if monoid is not Monoid.NONE:
         style = rng.random()
         if style < 0.45:
-            box = (rng.choice((2, 9, 64, 256, 300, 512, 1024, rng.randint(2, 3000), 1 << rng.randint(1, 26))),)
+            domain = (rng.choice((2, 9, 64, 256, 300, 512, 1024, rng.randint(2, 3000), 1 << rng.randint(1, 26))),)
         elif style < 0.75:
-            box = tuple(rng.randint(2, 40) for _ in range(rng.randint(2, 3)))
+            domain = tuple(rng.randint(2, 40) for _ in range(rng.randint(2, 3)))
         else:
-            box = tuple(rng.choice((2, 2, 2, 3, 5)) for _ in range(rng.randint(3, 12)))
+            domain = tuple(rng.choice((2, 2, 2, 3, 5)) for _ in range(rng.randint(3, 12)))
     factors = rng.choice((0, 1, 2)) if monoid is Monoid.NONE else rng.choice((1, 2))
-    op = replace(candidate.op, monoid=monoid, dtype=rng.choice(list(DType)), factors=factors, shape=shape, box=box)
+    op = replace(
+        candidate.op, monoid=monoid, dtype=rng.choice(list(DType)), factors=factors, shape=shape, domain=domain
+    )
     candidate = replace(candidate, op=op)
     outer = [*range(len(shape)), ITERATION]
-    inner = list(range(len(shape), len(shape) + len(box)))
+    inner = list(range(len(shape), len(shape) + len(domain)))
     accesses = [_access(rng, op, candidate, outer + inner) for _ in range(factors)]
     accesses = [_reading(rng, op, access, inner, j) for j, access in enumerate(accesses)]
     for number in range(factors):
@@ -497,9 +499,9 @@ def compose(rng: random.Random) -> Candidate:
         accesses.append(access)
     op = replace(op, accesses=tuple(accesses))
     op = replace(op, code=_code(rng, op, loads))
-    if op.box_elements > 400 or rng.random() < 0.3:
+    if op.domain_elements > 400 or rng.random() < 0.3:
         wanted = rng.choice((1, 2, 16, 64, 128, 256, 512, 1024, rng.randint(1, 2000)))
-        cut = Partition.of(op.box, wanted)
+        cut = Partition.of(op.domain, wanted)
         op = replace(op, part=0 if cut.count == 1 else cut.size)
     return replace(candidate, op=op)
 
@@ -514,9 +516,9 @@ def _scattering(rng: random.Random) -> Candidate:
     # Powers of two begin pieces at few places of a leaf, which is where a bound may be low; else anywhere.
     even = rng.random() < 0.5
     sizes = (2, 4, 8, 16) if even else (2, 3, 5, rng.randint(2, 40))
-    box = (rng.choice(sizes), *(rng.choice((2, 2, 3, 4)) for _ in range(rng.choice((0, 1, 1, 2)))))
+    domain = (rng.choice(sizes), *(rng.choice((2, 2, 3, 4)) for _ in range(rng.choice((0, 1, 1, 2)))))
     outer = len(shape)
-    spans = [*shape, *box]
+    spans = [*shape, *domain]
     inner = list(range(outer, len(spans)))
     scattering = [v for v in inner if rng.random() < 0.6] or inner[:1]
 
@@ -548,13 +550,13 @@ def _scattering(rng: random.Random) -> Candidate:
     index.sort(key=lambda term: term.var)
     places = Access(Value(1), rng.choice((DType.I8, DType.I16, DType.I32)), (count,), (0,), tuple(index))
     monoid = rng.choice((Monoid.SUM, Monoid.SUM, Monoid.MAX, Monoid.ARGMAX))
-    op = Op(0, 1, 1, monoid, DType.I64, 1, shape, box, (table, places), ())
-    cut = Partition.of(box, rng.choice((1, 2, 16, 64, 256, rng.randint(1, 300))))
+    op = Op(0, 1, 1, monoid, DType.I64, 1, shape, domain, (table, places), ())
+    cut = Partition.of(domain, rng.choice((1, 2, 16, 64, 256, rng.randint(1, 300))))
     return Candidate(replace(op, part=0 if cut.count == 1 or rng.random() < 0.4 else cut.size), inputs=2, stacked=0)
 
 
 def _reading(rng: random.Random, op: Op, access: Access, inner: list[int], number: int) -> Access:
-    """The access with terms for box variables that it lacks: every one has to be read, and a row mostly runs somewhere."""
+    """The access with terms for domain variables that it lacks: every one has to be read, and a row mostly runs somewhere."""
     have = {term.var for term in access.terms}
     terms = list(access.terms)
     for var in inner:
@@ -569,7 +571,7 @@ def _code(rng: random.Random, op: Op, loads: list[int]) -> tuple[Instr, ...]:
     for number in loads:
         if op.accesses[number].indirect is not None:
             code.append(Instr(Opcode.CONST, (), rng.choice((0, 1, rng.randint(0, 5_000), rng.choice(WIDE)))))
-            code.append(Instr(Opcode.LOOK, (number, rng.choice((0, len(code))))))
+            code.append(Instr(Opcode.GATHER, (number, rng.choice((0, len(code))))))
         else:
             code.append(Instr(Opcode.LOAD, (number,)))
     for _ in range(rng.choice((0, 0, 3, 10, 60))):
@@ -581,7 +583,7 @@ def _code(rng: random.Random, op: Op, loads: list[int]) -> tuple[Instr, ...]:
             elif kind == "var":
                 arguments.append(rng.choice([*range(len(op.shape)), ITERATION]))
             else:
-                fitting = [n for n in loads if (op.accesses[n].indirect is not None) == (opcode is Opcode.LOOK)]
+                fitting = [n for n in loads if (op.accesses[n].indirect is not None) == (opcode is Opcode.GATHER)]
                 if not fitting:
                     break
                 arguments.append(rng.choice(fitting))
@@ -616,16 +618,16 @@ def mutate(rng: random.Random, candidate: Candidate) -> Candidate:
             extra=_nudged(rng, candidate.extra, 0, 60),
         )
     if what == 1:
-        box = list(op.box)
+        domain = list(op.domain)
         change = rng.randrange(3)
-        if change == 0 and len(box) < MAX_RANK:
-            box.append(rng.randint(2, 9))
-        elif change == 1 and box:
-            box.pop()
-        elif box:
-            d = rng.randrange(len(box))
-            box[d] = _nudged(rng, box[d], 1, 1 << 20)
-        return _parted(rng, replace(candidate, op=replace(op, box=tuple(box))))
+        if change == 0 and len(domain) < MAX_RANK:
+            domain.append(rng.randint(2, 9))
+        elif change == 1 and domain:
+            domain.pop()
+        elif domain:
+            d = rng.randrange(len(domain))
+            domain[d] = _nudged(rng, domain[d], 1, 1 << 20)
+        return _parted(rng, replace(candidate, op=replace(op, domain=tuple(domain))))
     if what == 2:
         shape = list(op.shape)
         if rng.random() < 0.5 and shape:
@@ -667,17 +669,17 @@ def _parted(rng: random.Random, candidate: Candidate) -> Candidate:
     op = candidate.op
     if rng.random() < 0.1:
         return replace(candidate, op=replace(op, part=rng.choice((0, 1, 7, (1 << 32) - 1, rng.randint(0, 9_999)))))
-    if any(size < 1 for size in op.box):
+    if any(size < 1 for size in op.domain):
         return candidate
     wanted = _nudged(rng, op.part or rng.randint(1, 600), 1, 1 << 14)
-    cut = Partition.of(op.box, wanted)
+    cut = Partition.of(op.domain, wanted)
     return replace(candidate, op=replace(op, part=0 if cut.count == 1 else cut.size))
 
 
 def _edited(rng: random.Random, op: Op, access: Access) -> Access:
     what = rng.randrange(9)
     terms = list(access.terms)
-    variables = [v for v, size in enumerate((*op.shape, *op.box)) if size > 1] + [ITERATION] * (op.repeat > 1)
+    variables = [v for v, size in enumerate((*op.shape, *op.domain)) if size > 1] + [ITERATION] * (op.repeat > 1)
     if what == 0 and terms:
         j = rng.randrange(len(terms))
         terms[j] = replace(terms[j], coef=_nudged(rng, terms[j].coef, *I32))
@@ -845,7 +847,7 @@ STEPS = 20_000
 
 def _is_small(program: Program) -> bool:
     """Whether the reference can run all of the program in about a second, and it stands for itself."""
-    steps = sum(op.elements * op.repeat * max(1, op.box_elements) for op in program.ops)
+    steps = sum(op.elements * op.repeat * max(1, op.domain_elements) for op in program.ops)
     bytes_in = sum(tensor.bytes for tensor in program.header.inputs)
     held = all(
         access.source.root in program.constants

@@ -29,13 +29,13 @@ WINDOW, CLOCK = Duration(3600), Duration(1800)
 BUDGET = Budget.of(Parameters(window=WINDOW, clock=CLOCK), memory=8 * GIB)
 
 
-def deep(rows: int, repeat: int, box: int = 256) -> Program:
-    """A kilobyte of descriptors for ``repeat * rows * box`` steps and ``repeat * rows * 4`` bytes: every product gathers."""
-    x = Access(Value(0), DType.I16, (box,), (0,), (Term(0, 1, 1),), 1, (0, 1))
-    i = Access(Value(0), DType.I16, (box,), (0,), (Term(0, 0, 1), Term(0, 1, 1)), 0)
-    part = 16 if box > 16 else 0
-    op = Op(1, 1, repeat, Monoid.SUM, DType.I32, 1, (rows,), (box,), (x, i), (), part)
-    return Program.build([TensorType(DType.I16, 0, (box,))], [(1, TensorType(DType.I32, 0, (rows,)))], [op], {})
+def deep(rows: int, repeat: int, domain: int = 256) -> Program:
+    """A kilobyte of descriptors for ``repeat * rows * domain`` steps and ``repeat * rows * 4`` bytes: every product gathers."""
+    x = Access(Value(0), DType.I16, (domain,), (0,), (Term(0, 1, 1),), 1, (0, 1))
+    i = Access(Value(0), DType.I16, (domain,), (0,), (Term(0, 0, 1), Term(0, 1, 1)), 0)
+    part = 16 if domain > 16 else 0
+    op = Op(1, 1, repeat, Monoid.SUM, DType.I32, 1, (rows,), (domain,), (x, i), (), part)
+    return Program.build([TensorType(DType.I16, 0, (domain,))], [(1, TensorType(DType.I32, 0, (rows,)))], [op], {})
 
 
 def test_a_check_gets_a_share_of_the_challenge_period_and_of_the_clock() -> None:

@@ -1,4 +1,4 @@
-"""What a trace's operands reduce to, part by part, is what the reference says of the whole box."""
+"""What a trace's operands reduce to, part by part, is what the reference says of the whole domain."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ class Played:
         return right
 
     def _accumulator(self) -> int:
-        """What the claimant says that the element's box reduces to."""
+        """What the claimant says that the element's domain reduces to."""
         said = combine(self.op.monoid, self.results)
         return said.position if self.op.monoid in ARGUMENTS else said.value
 

@@ -80,13 +80,13 @@ class Synthetic:
         dtype: DType,
         shape: tuple[int, ...],
         accesses: list[Access],
-        box: tuple[int, ...] = (),
+        domain: tuple[int, ...] = (),
         code: tuple[Instr, ...] = (),
     ) -> None:
-        factors = min(2, len(accesses)) if box else 0
-        monoid = Monoid.SUM if box else Monoid.NONE
+        factors = min(2, len(accesses)) if domain else 0
+        monoid = Monoid.SUM if domain else Monoid.NONE
         first = len(self._inputs) + len(self._ops)
-        self._ops.append(Op(first, 1, 1, monoid, dtype, factors, shape, box, tuple(accesses), code))
+        self._ops.append(Op(first, 1, 1, monoid, dtype, factors, shape, domain, tuple(accesses), code))
         self.names.append(name)
 
     def _dot(self, name: str, count: int, weights: DType) -> None:
@@ -95,7 +95,7 @@ class Synthetic:
         self._add(name, DType.I64, (16,), [x, w], (count,))
 
     def _convolution(self, name: str, place: tuple[int, ...]) -> None:
-        """Output (y, x, channel), box (dy, dx, channel): 3x3, padded by one."""
+        """Output (y, x, channel), domain (dy, dx, channel): 3x3, padded by one."""
         terms = (Term(0, 0, 1), Term(0, 3, 1), Term(1, 1, 1), Term(1, 4, 1), Term(2, 5, 1))
         x = Access(Value(1), DType.I16, IMAGE, (-1, -1, 0), terms)
         shape = (64, 3, 3, 64)
@@ -124,7 +124,9 @@ class Synthetic:
         add = (*load, Instr(Opcode.CONST, (), 3), Instr(Opcode.SHR, (2, 3)), Instr(Opcode.ADD, (1, 4)))
         self._add("element-wise, two operands", DType.I32, IMAGE, [a, b], (), add)
         table = Access(self._constant(DType.I16, (1 << 16,)), DType.I16, (1 << 16,), (1 << 15,), (), 0, (0, 1))
-        self._add("look-up in 65,536 entries", DType.I16, IMAGE, [a, table], (), (load[0], Instr(Opcode.LOOK, (1, 1))))
+        self._add(
+            "look-up in 65,536 entries", DType.I16, IMAGE, [a, table], (), (load[0], Instr(Opcode.GATHER, (1, 1)))
+        )
         index = Access(self._constant(DType.I16, (128,)), DType.I16, (128,), (0,), (Term(0, 0, 1),))
         rows = Access(
             self._constant(DType.I16, (2048, 128)), DType.I16, (2048, 128), (1024, 0), (Term(1, 1, 1),), 0, (0, 0)
@@ -135,7 +137,7 @@ class Synthetic:
             (128, 128),
             [index, rows],
             (),
-            (Instr(Opcode.LOAD, (0,)), Instr(Opcode.LOOK, (1, 1))),
+            (Instr(Opcode.LOAD, (0,)), Instr(Opcode.GATHER, (1, 1))),
         )
         total = Access(Value(3), DType.I32, (128,), (0,), (Term(0, 0, 1),))
         self._add("sum of 128 i32", DType.I64, (), [total], (128,))

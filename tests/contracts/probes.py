@@ -130,13 +130,13 @@ def _op(
     inputs: int,
     monoid: Monoid,
     factors: int,
-    box: Sequence[int],
+    domain: Sequence[int],
     accesses: Sequence[Access],
     code: Sequence[Instr] = (),
     part: int = 0,
     shape: Sequence[int] = (1,),
 ) -> Op:
-    return Op(inputs, 1, 1, monoid, DType.I64, factors, tuple(shape), tuple(box), tuple(accesses), tuple(code), part)
+    return Op(inputs, 1, 1, monoid, DType.I64, factors, tuple(shape), tuple(domain), tuple(accesses), tuple(code), part)
 
 
 SMALL = (_input(DType.I64, 64),)
@@ -176,7 +176,7 @@ def instructions() -> dict[str, Probe]:
             before, one, accesses = (), Instr(opcode, (0,)), ()
         elif opcode is Opcode.LOAD:
             before, one, accesses = (Instr(opcode, (0,)),), Instr(opcode, (0,)), (element,)
-        elif opcode is Opcode.LOOK:
+        elif opcode is Opcode.GATHER:
             before, one, accesses = (Instr(opcode, (0, 0)),), Instr(opcode, (0, 0)), (looked,)
         else:
             arity = len(spec.arguments)
@@ -228,17 +228,17 @@ def descriptors() -> dict[str, Probe]:
     many = replace(line, terms=(Term(0, 0, -(1 << 31)),) * 40)
     over = replace(line, terms=(Term(0, 1, -(1 << 31)),) * 40)
 
-    def boxed(box: Sequence[int], accesses: Sequence[Access], kind: str = "part") -> Case:
-        return Case(kind, _op(1, Monoid.SUM, 1, box, [line, *accesses], part=1), SMALL)
+    def boxed(domain: Sequence[int], accesses: Sequence[Access], kind: str = "part") -> Case:
+        return Case(kind, _op(1, Monoid.SUM, 1, domain, [line, *accesses], part=1), SMALL)
 
     return {
         "accesses to values": Probe(parsed(flat, 1), parsed(flat, 60)),
         "accesses to constants": Probe(parsed(constants[0], 1, held), parsed(constants[0], 60, held)),
         "dimensions of accesses": Probe(parsed(flat, 20), parsed(deep, 20)),
         "terms over outputs": Probe(parsed(line, 10), parsed(many, 10)),
-        "terms over the box": Probe(boxed((2,), [line] * 10), boxed((2,), [over] * 10)),
+        "terms over the domain": Probe(boxed((2,), [line] * 10), boxed((2,), [over] * 10)),
         "dimensions of the output": Probe(_code(()), _code((), shape=(1,) * 12)),
-        "dimensions of the box": Probe(boxed((2,), ()), boxed((2,) * 12, ())),
+        "dimensions of the domain": Probe(boxed((2,), ()), boxed((2,) * 12, ())),
         "dimensions of the output, outlined": Probe(
             boxed((2,), (), "descend"),
             replace(boxed((2,), (), "descend"), op=replace(boxed((2,), ()).op, shape=(1,) * 12)),
@@ -266,7 +266,7 @@ def _factors(
 
 
 def _reduced(
-    box: Sequence[int],
+    domain: Sequence[int],
     accesses: Sequence[Access],
     inputs: tuple[TensorType, ...],
     factors: int,
@@ -274,7 +274,7 @@ def _reduced(
     part: int = 0,
 ) -> Case:
     kind = "part" if part else "step"
-    return Case(kind, _op(len(inputs), monoid, factors, box, accesses, part=part), inputs, plain=True)
+    return Case(kind, _op(len(inputs), monoid, factors, domain, accesses, part=part), inputs, plain=True)
 
 
 def positions() -> dict[str, Probe]:

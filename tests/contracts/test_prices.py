@@ -74,7 +74,7 @@ def test_whole_calls_cost_no_more_than_their_bound(measured: dict[str, int]) -> 
             assert case.execution(meter) <= case.bound(PRICES), name
 
 
-@pytest.mark.parametrize("opcode", [opcode for opcode in Opcode if opcode not in (Opcode.LOAD, Opcode.LOOK)])
+@pytest.mark.parametrize("opcode", [opcode for opcode in Opcode if opcode not in (Opcode.LOAD, Opcode.GATHER)])
 def test_a_price_of_an_instruction_that_is_too_low_is_seen(opcode: Opcode, measured: dict[str, int]) -> None:
     name = f"instruction {opcode.name}"
     cheap = replace(PRICES, instructions={**PRICES.instructions, opcode: PRICES.instructions[opcode] * 3 // 4})

@@ -34,14 +34,14 @@ def reads(terms: Sequence[Term] = (), fill: int = 0, indirect: tuple[int, int] |
     return Access(Value(0), DType.I16, (WIDTH,), (0,), tuple(terms), fill, indirect)
 
 
-def program(monoid: Monoid, box: tuple[int, ...], *accesses: Access) -> Program:
-    op = Op(1, 1, 1, monoid, DType.I64, 1, (1,), box, accesses, ())
+def program(monoid: Monoid, domain: tuple[int, ...], *accesses: Access) -> Program:
+    op = Op(1, 1, 1, monoid, DType.I64, 1, (1,), domain, accesses, ())
     return Program.build([TensorType(DType.I16, 0, (WIDTH,))], [(1, TensorType(DType.I64, 0, (1,)))], [op], {})
 
 
 ALONG = Term(0, 1, 1)
 HOLES = {
-    "rows of a box dimension that nobody reads": program(Monoid.SUM, (80_000, 2), reads([Term(0, 2, 1)])),
+    "rows of a domain dimension that nobody reads": program(Monoid.SUM, (80_000, 2), reads([Term(0, 2, 1)])),
     "the same, of a maximum": program(Monoid.MAX, (11_000, 2), reads([Term(0, 2, 1)])),
     "stride 0": program(Monoid.SUM, (180_000,), reads()),
     "255 terms on one filled dimension": program(
@@ -79,7 +79,7 @@ class Right:
 @pytest.mark.parametrize("why", ["the proof takes more gas than there is", "L1 sees no difference"])
 def test_no_bond_is_put_on_what_l1_would_not_see(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its trace is published, so the proof is tried out before the game is opened."""
-    hole = HOLES["rows of a box dimension that nobody reads"]
+    hole = HOLES["rows of a domain dimension that nobody reads"]
     network = Network(hole, admit=no_audit, reference=Right)
     told = Told()
     client = network.client("watcher")

@@ -64,7 +64,7 @@ class Tally:
 
 def describe(seed: int, value: int, position: int, op: Op) -> str:
     """Where a difference was found, enough to draw it again."""
-    return f"seed {seed}, value {value}, element {position} of {op.monoid.name} {op.shape} over {op.box}: {op}"
+    return f"seed {seed}, value {value}, element {position} of {op.monoid.name} {op.shape} over {op.domain}: {op}"
 
 
 def compare_executor(

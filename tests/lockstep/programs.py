@@ -105,7 +105,7 @@ class _Draft:
         return shape
 
     def split(self, count: int) -> tuple[int, ...]:
-        """A box or shape of about ``count`` elements."""
+        """A domain or shape of about ``count`` elements."""
         if count > 40 and self.rng.random() < 0.6:
             return (count,) if self.rng.random() < 0.7 else (self.rng.randint(1, 3), count // 3)
         return self.shape(3, count)
@@ -195,7 +195,7 @@ class _Draft:
                 case Opcode.LOAD:
                     if loads:
                         code.append(Instr(op, (rng.choice(loads),)))
-                case Opcode.LOOK:
+                case Opcode.GATHER:
                     if looks:
                         number = rng.choice(looks)
                         if rng.random() < 0.7:  # a register that lies in the table's range, as lowering clamps it
@@ -234,19 +234,19 @@ class _Draft:
         rng = self.rng
         factors = rng.choice((0, 1, 1, 2, 2, 2)) if monoid is Monoid.NONE else rng.choice((1, 2))
         long = monoid is not Monoid.NONE and rng.random() < 0.25
-        box: tuple[int, ...] = ()
+        domain: tuple[int, ...] = ()
         if monoid is not Monoid.NONE:
-            box = self.split(rng.randint(60, 700)) if long else self.shape(3, 24)
+            domain = self.split(rng.randint(60, 700)) if long else self.shape(3, 24)
             # Mostly some dimension is left to reduce once those of one position are left out.
-            box = tuple(max(size, rng.choice((1, 2, 3))) for size in box) or (rng.randint(2, 9),)
+            domain = tuple(max(size, rng.choice((1, 2, 3))) for size in domain) or (rng.randint(2, 9),)
         shape = out if out is not None else self.shape(2, 3) if long else self.shape(3, rng.choice((12, 40, 120)))
-        spans = [*shape, *box]
+        spans = [*shape, *domain]
         outputs, everything = list(range(len(shape))), list(range(len(spans)))
-        row = len(spans) - 1 if box else None
+        row = len(spans) - 1 if domain else None
         accesses: list[Access] = []
         indices: list[Access] = []
         for _ in range(factors):
-            fit = (*self.shape(1, 6), box[-1]) if box and rng.random() < 0.8 else None
+            fit = (*self.shape(1, 6), domain[-1]) if domain and rng.random() < 0.8 else None
             tensor, sliced = self.source(repeat, extra, fit)
             if fit and rng.random() < 0.6 and tensor.dtype.size > 2 and isinstance(tensor.source, Constant):
                 narrow = rng.choice((DType.I8, DType.I16))
@@ -267,7 +267,7 @@ class _Draft:
             loads.append(len(accesses))
             tensor, sliced = self.source(repeat, extra)
             accesses.append(self.access(tensor, spans, outputs, sliced, repeat, None))
-        if wanted is Opcode.LOOK or rng.random() < 0.3:
+        if wanted is Opcode.GATHER or rng.random() < 0.3:
             looks.append(len(accesses))
             table = self.constant(self.array(rng.choice(list(DType)), (rng.choice((16, 40, 700)),)))
             held = self.constants[table.root]
@@ -276,7 +276,7 @@ class _Draft:
                 Access(table, DType.of(held.dtype), held.shape, (offset,), (), rng.choice((0, 5)), (0, len(accesses)))
             )
         code = self.code(len(shape), looks, loads, wanted)
-        return canonical(Op(first, body, repeat, monoid, dtype, factors, shape, box, tuple(accesses), code))
+        return canonical(Op(first, body, repeat, monoid, dtype, factors, shape, domain, tuple(accesses), code))
 
     def segment(
         self, first: int, body: int, repeat: int, monoids: list[Monoid], opcodes: list[Opcode], dtypes: list[DType]
@@ -317,12 +317,12 @@ class _Draft:
 
 def canonical(op: Op) -> Op:
     """Another op in the one encoding that the audit takes: what says nothing is left out, and the rest is in order."""
-    sizes = {**dict(enumerate((*op.shape, *op.box))), ITERATION: op.repeat}
+    sizes = {**dict(enumerate((*op.shape, *op.domain))), ITERATION: op.repeat}
     accesses = [_canonical_terms(_unstacked(access), sizes) for access in op.accesses]
     read = _read(op.factors, accesses)
     moved = {term.var for number in read for term in accesses[number].terms}
     outer = len(op.shape)
-    kept = [d for d, size in enumerate(op.box) if size > 1 and outer + d in moved]
+    kept = [d for d, size in enumerate(op.domain) if size > 1 and outer + d in moved]
     renamed = {outer + d: outer + n for n, d in enumerate(kept)}
     accesses = [
         replace(
@@ -335,7 +335,7 @@ def canonical(op: Op) -> Op:
         )
         for access in accesses
     ]
-    read |= {instr.args[0] for instr in op.code if instr.op in (Opcode.LOAD, Opcode.LOOK)}
+    read |= {instr.args[0] for instr in op.code if instr.op in (Opcode.LOAD, Opcode.GATHER)}
     numbers = {number: n for n, number in enumerate(sorted(read))}
     accesses = [
         replace(access, indirect=None if access.indirect is None else (access.indirect[0], numbers[access.indirect[1]]))
@@ -344,13 +344,13 @@ def canonical(op: Op) -> Op:
     ]
     code = tuple(
         replace(instr, args=(numbers[instr.args[0]], *instr.args[1:]))
-        if instr.op in (Opcode.LOAD, Opcode.LOOK)
+        if instr.op in (Opcode.LOAD, Opcode.GATHER)
         else instr
         for instr in op.code
     )
-    box = tuple(op.box[d] for d in kept)
-    monoid = op.monoid if box else Monoid.NONE
-    return replace(op, monoid=monoid, box=box, accesses=tuple(accesses), code=code)
+    domain = tuple(op.domain[d] for d in kept)
+    monoid = op.monoid if domain else Monoid.NONE
+    return replace(op, monoid=monoid, domain=domain, accesses=tuple(accesses), code=code)
 
 
 def _read(factors: int, accesses: list[Access]) -> set[int]:
@@ -417,11 +417,11 @@ def draw(seed: int) -> tuple[Program, list[np.ndarray]]:
 
 
 def _part(rng: random.Random, op: Op) -> int:
-    """Size of the parts of an op's box, as often as not smaller than the box, and often not along its last axis."""
+    """Size of the parts of an op's domain, as often as not smaller than the domain, and often not along its last axis."""
     if op.monoid is Monoid.NONE:
         return 0
-    sizes = (1, 2, 3, 7, math.prod(op.box[-1:]), 2 * math.prod(op.box[-1:]), op.box_elements // 2)
-    cut = Partition.of(op.box, max(1, rng.choice(sizes)))
+    sizes = (1, 2, 3, 7, math.prod(op.domain[-1:]), 2 * math.prod(op.domain[-1:]), op.domain_elements // 2)
+    cut = Partition.of(op.domain, max(1, rng.choice(sizes)))
     return 0 if cut.count == 1 else cut.size
 
 

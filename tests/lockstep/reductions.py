@@ -1,7 +1,7 @@
 """Reductions that lowering would never make: every field of an access on its own, over operands of several leaves.
 
 Steps of zero and of more than a leaf, several terms on a dimension, fills under every monoid, values selected along the
-box, chains of indices, a factor that is the other one's index.
+domain, chains of indices, a factor that is the other one's index.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ def draw(seed: int) -> tuple[Program, list[np.ndarray]]:
     inputs = [TensorType(dtype, 0, (count,))] * STACKED
     values = [_array(rng, dtype, count) for _ in inputs]
     monoid = rng.choice([m for m in Monoid for _ in range(2 if m is Monoid.SUM else 1)])
-    box: tuple[int, ...] = ()
+    domain: tuple[int, ...] = ()
     if monoid is not Monoid.NONE:
-        box = (*(rng.randint(1, 4) for _ in range(rng.randint(0, 2))), rng.choice((1, 2, 5, rng.randint(6, 40))))
+        domain = (*(rng.randint(1, 4) for _ in range(rng.randint(0, 2))), rng.choice((1, 2, 5, rng.randint(6, 40))))
     shape = rng.choice(((), (2,)))
     constants: dict[Root, np.ndarray] = {}
     factors = rng.choice((1, 1, 2, 2, 2)) if rng.random() < 0.97 else 0
-    accesses = [_operand(rng, dtype, count, shape, box, constants) for _ in range(factors)]
+    accesses = [_operand(rng, dtype, count, shape, domain, constants) for _ in range(factors)]
     for j in range(factors):
         if accesses[j].shape and rng.random() < 0.35:
-            _chain(rng, accesses, j, shape, box, constants)
+            _chain(rng, accesses, j, shape, domain, constants)
     if factors == 2 and accesses[1].shape and accesses[0].indirect is None and rng.random() < 0.1:
         accesses[1] = replace(accesses[1], indirect=(rng.randrange(len(accesses[1].shape)), 0))
-    cut = Partition.of(box, rng.choice((1, 3, *box[-1:], math.prod(box[-2:]))))
+    cut = Partition.of(domain, rng.choice((1, 3, *domain[-1:], math.prod(domain[-2:]))))
     part = 0 if cut.count == 1 or monoid is Monoid.NONE else cut.size
     code = (Instr(Opcode.INDEX, (0,)), Instr(Opcode.ADD, (0, 1))) if shape else ()
-    op = Op(STACKED, 1, 1, monoid, DType.I64, factors, shape, box, tuple(accesses), code, part)
+    op = Op(STACKED, 1, 1, monoid, DType.I64, factors, shape, domain, tuple(accesses), code, part)
     return Program.build(inputs, [(STACKED, TensorType(DType.I64, 0, shape))], [op], constants), values
 
 
@@ -78,7 +78,7 @@ def _operand(
     dtype: DType,
     count: int,
     shape: tuple[int, ...],
-    box: tuple[int, ...],
+    domain: tuple[int, ...],
     constants: dict[Root, np.ndarray],
 ) -> Access:
     inner = rng.choice((1, 4, count // 4, count))
@@ -91,11 +91,11 @@ def _operand(
         array = _array(rng, dtype, count)
         source = Constant(constant_root(array))
         constants[source.root] = array
-    offsets, terms = _places(rng, view, LEAF_BYTES // dtype.size, len(shape) + len(box))
-    if box and not stack and rng.random() < 0.15:  # a row that skips leaves
+    offsets, terms = _places(rng, view, LEAF_BYTES // dtype.size, len(shape) + len(domain))
+    if domain and not stack and rng.random() < 0.15:  # a row that skips leaves
         view, sign = (count,), rng.choice((1, -1))
         offsets = (0 if sign > 0 else count - 1,)
-        terms = (Term(0, len(shape) + len(box) - 1, sign * 2 * LEAF_BYTES // dtype.size),)
+        terms = (Term(0, len(shape) + len(domain) - 1, sign * 2 * LEAF_BYTES // dtype.size),)
     if stack:
         offsets = (rng.randint(0, STACKED - 1), *offsets[1:])
     fill = rng.choice((0, 0, 1, -1, (1 << 63) - 1, -(1 << 63), rng.getrandbits(40)))
@@ -107,7 +107,7 @@ def _chain(
     accesses: list[Access],
     number: int,
     shape: tuple[int, ...],
-    box: tuple[int, ...],
+    domain: tuple[int, ...],
     constants: dict[Root, np.ndarray],
 ) -> None:
     """Gives access ``number`` an index, and mostly no further one to that."""
@@ -120,8 +120,8 @@ def _chain(
     array = _array(rng, DType.I8, 60, rng.choice((0, 0, -2)), min(100, access.shape[dimension] - rng.randint(0, 1)))
     source = Constant(constant_root(array))
     constants[source.root] = array
-    offsets, terms = _places(rng, (60,), 7, rng.choice((len(shape), len(shape) + len(box))))
+    offsets, terms = _places(rng, (60,), 7, rng.choice((len(shape), len(shape) + len(domain))))
     accesses[number] = replace(access, indirect=(dimension, len(accesses)))
     accesses.append(Access(source, DType.I8, (60,), offsets, terms, rng.choice((0, 3))))
     if rng.random() < 0.3:
-        _chain(rng, accesses, len(accesses) - 1, shape, box, constants)
+        _chain(rng, accesses, len(accesses) - 1, shape, domain, constants)

@@ -33,9 +33,9 @@ class Draft:
     def next(self) -> int:
         return len(self.inputs) + sum(op.repeat for op in self.ops)
 
-    def add(self, monoid: Monoid, dtype: DType, factors: int, shape, box, accesses, code=(), first=None) -> int:
+    def add(self, monoid: Monoid, dtype: DType, factors: int, shape, domain, accesses, code=(), first=None) -> int:
         at = self.next if first is None else first
-        self.ops.append(Op(at, 1, 1, monoid, dtype, factors, tuple(shape), tuple(box), tuple(accesses), tuple(code)))
+        self.ops.append(Op(at, 1, 1, monoid, dtype, factors, tuple(shape), tuple(domain), tuple(accesses), tuple(code)))
         return at
 
     def program(self) -> Program:
@@ -182,7 +182,7 @@ def lookup() -> Program:
     x = access(Value(0), DType.I16, (40,), [{0: 1}])
     inside = access(table, DType.I16, (65536,), [{}], [32768], indirect=(0, 1))
     beyond = access(table, DType.I16, (65536,), [{}], [5], fill=-(1 << 40), indirect=(0, 2))
-    code = (Instr(Opcode.LOOK, (1, 0)), Instr(Opcode.LOOK, (2, 0)), Instr(Opcode.ADD, (1, 2)))
+    code = (Instr(Opcode.GATHER, (1, 0)), Instr(Opcode.GATHER, (2, 0)), Instr(Opcode.ADD, (1, 2)))
     draft.add(Monoid.NONE, DType.I64, 1, (40,), (), [x, inside, beyond], code)
     return draft.program()
 

@@ -36,8 +36,8 @@ def _written(rng: np.random.Generator) -> Op:
     """A well-formed op that says too much."""
     monoid = Monoid(int(rng.choice(list(FACTORS))))
     outer = tuple(int(n) for n in rng.choice([1, 2, 3], int(rng.integers(1, 3))))
-    box = () if monoid is Monoid.NONE else tuple(int(n) for n in rng.choice([1, 1, 2, 3], int(rng.integers(0, 4))))
-    factors, seen = int(rng.choice(FACTORS[monoid])), len(outer) + len(box)
+    domain = () if monoid is Monoid.NONE else tuple(int(n) for n in rng.choice([1, 1, 2, 3], int(rng.integers(0, 4))))
+    factors, seen = int(rng.choice(FACTORS[monoid])), len(outer) + len(domain)
     accesses = [_access(rng, seen, Value(0, int(rng.integers(0, 2)))) for _ in range(factors)]
     accesses.append(_access(rng, len(outer), Carried(7, 1, 0)))
     accesses.append(_access(rng, len(outer), Value(0)))
@@ -52,7 +52,9 @@ def _written(rng: np.random.Generator) -> Op:
     for _ in range(int(rng.integers(1, 5))):
         a, b = (int(n) for n in rng.integers(0, len(code) + 1, 2))
         code.append(Instr(Opcode(int(rng.choice([Opcode.ADD, Opcode.MUL, Opcode.SUB]))), (a, b)))
-    return Op(1, 1, 1, monoid, DType.I64, factors, outer, box, tuple(accesses), tuple(code if rng.integers(4) else ()))
+    return Op(
+        1, 1, 1, monoid, DType.I64, factors, outer, domain, tuple(accesses), tuple(code if rng.integers(4) else ())
+    )
 
 
 def _values(op: Op, x: np.ndarray) -> np.ndarray:
@@ -69,14 +71,14 @@ def test_an_op_means_the_same_when_it_is_written_canonically(block: int) -> None
         assert list(findings(found)) == [], op
         assert canonical(found) == found
         changed += found != op
-        folded += len([n for n in op.box if n > 1]) > len(found.box)
+        folded += len([n for n in op.domain if n > 1]) > len(found.domain)
         x = rng.integers(-3, 4, SHAPE).astype(np.int16)
         np.testing.assert_array_equal(_values(op, x), _values(found, x), err_msg=str(op))
     assert changed > 100 and folded > 10
 
 
 def test_what_no_factor_reads_is_folded() -> None:
-    """A sum is multiplied, an extreme stays, an argument's position lies in the whole box."""
+    """A sum is multiplied, an extreme stays, an argument's position lies in the whole domain."""
     x = Access(Value(0), DType.I16, (4,), (0,), (Term(0, 1, 1),))
     total = Op(1, 1, 1, Monoid.SUM, DType.I64, 1, (), (5, 4, 6), (x,), ())
     for monoid, code in (
@@ -84,9 +86,9 @@ def test_what_no_factor_reads_is_folded() -> None:
         (Monoid.MAX, ()),
     ):
         found = canonical(replace(total, monoid=monoid))
-        assert (found.box, found.code) == ((4,), code) and found.accesses[0].terms == (Term(0, 0, 1),)
+        assert (found.domain, found.code) == ((4,), code) and found.accesses[0].terms == (Term(0, 0, 1),)
     place = canonical(replace(total, monoid=Monoid.ARGMIN))
-    assert place.box == (4,) and len(place.code) <= 5
+    assert place.domain == (4,) and len(place.code) <= 5
 
 
 def test_an_argument_of_one_position_reads_nothing() -> None:

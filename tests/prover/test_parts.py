@@ -68,10 +68,10 @@ def test_an_op_without_a_fitting_part_has_none() -> None:
     assert divided(Op(40, 1, 1, Monoid.NONE, DType.I16, 0, (64,), (), loads, code), DEPTHS) is None
 
 
-@pytest.mark.parametrize("box", [(2,), (3, 5), (7, 2, 16), (1000, 3)])
-def test_every_candidate_is_canonical_and_a_real_part(box: tuple[int, ...]) -> None:
-    op = replace(dot(4), box=box)
-    parts = list(candidates(box))
+@pytest.mark.parametrize("domain", [(2,), (3, 5), (7, 2, 16), (1000, 3)])
+def test_every_candidate_is_canonical_and_a_real_part(domain: tuple[int, ...]) -> None:
+    op = replace(dot(4), domain=domain)
+    parts = list(candidates(domain))
     assert parts[0] == 1 and len(set(parts)) == len(parts)
     for part in parts:
         assert is_canonical(replace(op, part=part)) and partition(replace(op, part=part)).count > 1
@@ -107,7 +107,7 @@ def test_a_long_reduction_is_one_op_that_is_proven_in_parts(name: str) -> None:
     program, report = model.program, examine(model.program)
     assert report.findings == () and all(op.bound.fits for op in report.ops)
     assert [finding for op in program.ops for finding in findings(op)] == []
-    reducing = [op for op in program.ops if op.box_elements > 1]
+    reducing = [op for op in program.ops if op.domain_elements > 1]
     assert len(reducing) == 1 and reducing[0].part > 0
     expected = np.asarray(fn(jnp.asarray(x)))
     allowed = 0 if "arg" in name else 1e-3 * np.abs(expected).max()

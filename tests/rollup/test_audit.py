@@ -151,14 +151,14 @@ BROKEN: dict[str, tuple[str, Callable[[Program], Program]]] = {
     "output with a zero dimension": ("shape", lambda p: _outputs(p, 5, TensorType(DType.I32, 0, (0, 4)))),
     "zero dimension": ("shape", lambda p: _op(p, shape=(0,))),
     "too many dimensions": ("shape", lambda p: _op(p, shape=(1,) * 13)),
-    "none with a box": ("box", lambda p: _op(p, monoid=Monoid.NONE)),
+    "none with a domain": ("domain", lambda p: _op(p, monoid=Monoid.NONE)),
     "three factors": ("factors", lambda p: _op(p, factors=3)),
     "a reduction of nothing": ("factors", lambda p: _op(p, factors=0)),
     "register read before it is written": ("register", lambda p: _code(p, Instr(Opcode.ABS, (1,)))),
-    "index of a box variable": ("variable", lambda p: _code(p, Instr(Opcode.INDEX, (1,)))),
+    "index of a domain variable": ("variable", lambda p: _code(p, Instr(Opcode.INDEX, (1,)))),
     "load of no access": ("access", lambda p: _code(p, Instr(Opcode.LOAD, (9,)))),
-    "load that depends on the box": ("variable", lambda p: _code(p, Instr(Opcode.LOAD, (0,)))),
-    "look without an index": ("indirect", lambda p: _code(p, Instr(Opcode.LOOK, (2, 0)))),
+    "load that depends on the domain": ("variable", lambda p: _code(p, Instr(Opcode.LOAD, (0,)))),
+    "look without an index": ("indirect", lambda p: _code(p, Instr(Opcode.GATHER, (2, 0)))),
     "wrong argument count": ("code", lambda p: _code(p, Instr(Opcode.ADD, (0,)))),
     "offsets of another rank": ("shape", lambda p: _access(p, 0, offsets=(0, 0))),
     "access with a zero dimension": ("shape", lambda p: _access(p, 0, shape=(0,))),
@@ -230,15 +230,15 @@ UNCANONICAL: dict[str, tuple[Program, str]] = {
         _terms(Term(0, 1, 1), Term(0, 255, 1), Term(1, 2, 1)),
         "adds variable 255, which is always 0",
     ),
-    "box dimension of one position": (_sum(box=(6, 4, 1)), "box dimension 2 has one position"),
-    "box dimension that nothing reads": (_sum(box=(6, 4, 3)), "box dimension 2 is read by no factor"),
+    "domain dimension of one position": (_sum(domain=(6, 4, 1)), "domain dimension 2 has one position"),
+    "domain dimension that nothing reads": (_sum(domain=(6, 4, 3)), "domain dimension 2 is read by no factor"),
     "chain of three indices": (_chained(3), "indexed through 3 accesses; at most 2"),
     "access that nothing reads": (_sum(accesses=(*_sum().ops[0].accesses,) * 2), "access 3 is read by nothing"),
-    "monoid without a box": (
-        _sum(box=(), accesses=tuple(replace(a, terms=()) for a in _sum().ops[0].accesses)),
-        "monoid sum has no box to reduce; use none",
+    "monoid without a domain": (
+        _sum(domain=(), accesses=tuple(replace(a, terms=()) for a in _sum().ops[0].accesses)),
+        "monoid sum has no domain to reduce; use none",
     ),
-    "part of more than the box": (_sum(part=24), "part 24 cuts the box"),
+    "part of more than the domain": (_sum(part=24), "part 24 cuts the domain"),
     "part between two row counts": (_sum(part=7), "write 4"),
     "body of what is executed once": (_sum(body=2), "its body is 2; a body of one iteration is 1"),
     "step of what is executed once": (
@@ -284,11 +284,11 @@ def test_only_the_canonical_encoding_is_well_formed(what: str) -> None:
 
 
 def _hole(
-    box: tuple[int, ...], accesses: list[Access], dtype: DType = DType.I64, monoid: Monoid = Monoid.SUM
+    domain: tuple[int, ...], accesses: list[Access], dtype: DType = DType.I64, monoid: Monoid = Monoid.SUM
 ) -> Program:
-    """One element over a box, of an input of 256 i16."""
+    """One element over a domain, of an input of 256 i16."""
     draft = hand.drafted(DType.I16, (256,))
-    draft.ops.append(Op(1, 1, 1, monoid, dtype, 1, (1,), box, tuple(accesses), ()))
+    draft.ops.append(Op(1, 1, 1, monoid, dtype, 1, (1,), domain, tuple(accesses), ()))
     return draft.program()
 
 
@@ -313,21 +313,21 @@ HOLES: dict[str, tuple[Program, str]] = {
         _scattered(),
         "[gas] op 0 (op 0): a proof of kind step can cost",
     ),
-    "rows of a box dimension that nothing reads": (
+    "rows of a domain dimension that nothing reads": (
         _hole((80_000, 2), [_plain(Term(0, 2, 1))]),
-        "[canonical] op 0 (op 0): box dimension 0 is read by no factor",
+        "[canonical] op 0 (op 0): domain dimension 0 is read by no factor",
     ),
     "the same under a maximum": (
         _hole((11_000, 2), [_plain(Term(0, 2, 1))], DType.I16, Monoid.MAX),
-        "[canonical] op 0 (op 0): box dimension 0 is read by no factor",
+        "[canonical] op 0 (op 0): domain dimension 0 is read by no factor",
     ),
     "stride 0 taken for adjacent": (
         _hole((180_000,), [_plain()]),
-        "[canonical] op 0 (op 0): box dimension 0 is read by no factor",
+        "[canonical] op 0 (op 0): domain dimension 0 is read by no factor",
     ),
     "a variable that is always 0 hides the stride": (
         _hole((20_000, 1), [_plain(Term(0, 1, 1))]),
-        "[canonical] op 0 (op 0): box dimension 1 has one position",
+        "[canonical] op 0 (op 0): domain dimension 1 has one position",
     ),
     "many terms on a factor that is filled": (
         _hole((800,), [_plain(*[Term(0, 1, 1), Term(0, 1, -1)] * 20, Term(0, 1, 1), fill=1)]),
@@ -383,10 +383,10 @@ def test_random_programs_are_well_formed(seed: int) -> None:
     check_form(program)
 
 
-def _single(code: list[Instr], dtype: DType = DType.I64, box: tuple[int, ...] = ()) -> Program:
-    draft = hand.drafted(DType.I32, (2, *box))
-    x = hand.access(Value(0), DType.I32, (2, *box), [{0: 1}, *({1 + d: 1} for d in range(len(box)))])
-    draft.add(Monoid.SUM if box else Monoid.NONE, dtype, 2, (2,), box, [x, x], code)
+def _single(code: list[Instr], dtype: DType = DType.I64, domain: tuple[int, ...] = ()) -> Program:
+    draft = hand.drafted(DType.I32, (2, *domain))
+    x = hand.access(Value(0), DType.I32, (2, *domain), [{0: 1}, *({1 + d: 1} for d in range(len(domain)))])
+    draft.add(Monoid.SUM if domain else Monoid.NONE, dtype, 2, (2,), domain, [x, x], code)
     return draft.program()
 
 
@@ -397,8 +397,8 @@ def _single(code: list[Instr], dtype: DType = DType.I64, box: tuple[int, ...] = 
         (_single([], DType.I32), "does not fit i32; clamp it"),
         (_single([Instr(Opcode.MUL, (0, 0))]), r"instruction 0 \(mul\) can give 2\^124"),
         (_single([Instr(Opcode.MUL, (0, 0)), Instr(Opcode.CONST, (), 3)]), None),
-        (_single([], box=(9,)), r"the sum can be 2\^65"),
-        (_single([Instr(Opcode.CONST, (), 5)], box=(9,)), None),
+        (_single([], domain=(9,)), r"the sum can be 2\^65"),
+        (_single([Instr(Opcode.CONST, (), 5)], domain=(9,)), None),
     ],
 )
 def test_overflow_is_found_where_it_matters(program: Program, message: str | None) -> None:
@@ -426,7 +426,7 @@ def _long(length: int, stride: int = 1, part: int = 0) -> Program:
 def test_a_reduction_of_any_length_and_stride_passes_in_parts() -> None:
     assert audit(_long(1_024)).ok
     for program, part in ((_long(16_384), 512), (_long(1 << 20), 512), (_long(128, stride=512), 4)):
-        with pytest.raises(AuditError, match=r"\[gas\].*kind step.*name a part of its box"):
+        with pytest.raises(AuditError, match=r"\[gas\].*kind step.*name a part of its domain"):
             audit(program)
         assert audit(_op(program, part=part)).ok
     with pytest.raises(AuditError, match=r"\[gas\].*kind part can cost .* 64 gas a byte.*make the part smaller"):
@@ -494,7 +494,7 @@ def test_findings_name_the_op_and_all_are_listed() -> None:
         Op(2, 1, 1, Monoid.NONE, DType.I8, 1, (4,), (2,), (x,), ()),
     ]
     program = replace(draft.program(), names=("conv @ model.py:7", "relu"))
-    with pytest.raises(AuditError, match=r"\[source\] op 0 \(conv @ model\.py:7\).*\[box\] op 1 \(relu\)"):
+    with pytest.raises(AuditError, match=r"\[source\] op 0 \(conv @ model\.py:7\).*\[domain\] op 1 \(relu\)"):
         audit(program)
 
 
@@ -502,7 +502,7 @@ def test_absurd_boxes_and_selections_are_refused_without_being_enumerated() -> N
     draft = hand.drafted(DType.I8, (4,))
     x = hand.access(Value(0), DType.I8, (4,), [{}])
     draft.add(Monoid.ARGMAX, DType.I64, 1, (), (1 << 31, 1 << 31), [x])
-    with pytest.raises(AuditError, match=r"\[box\] .* positions; at most"):
+    with pytest.raises(AuditError, match=r"\[domain\] .* positions; at most"):
         check_form(draft.program())
     looped = Op(1, 1, 1 << 23, Monoid.NONE, DType.I8, 1, (4,), (), (replace(x, terms=(Term(0, 0, 1),)),), ())
     header = draft.program().header

@@ -57,18 +57,18 @@ def _draw(rng: random.Random) -> Op:
     if rng.random() < 0.3:
         return _line(rng)
     shape = tuple(rng.choice((1, 2, 3)) for _ in range(rng.randint(0, 2)))
-    box = tuple(rng.choice((2, 3, 4, 5, 9)) for _ in range(rng.randint(1, 3)))
+    domain = tuple(rng.choice((2, 3, 4, 5, 9)) for _ in range(rng.randint(1, 3)))
     repeat = rng.choice((1, 1, 3))
-    sizes = {**dict(enumerate((*shape, *box))), ITERATION: repeat}
-    inner = list(range(len(shape), len(shape) + len(box)))
+    sizes = {**dict(enumerate((*shape, *domain))), ITERATION: repeat}
+    inner = list(range(len(shape), len(shape) + len(domain)))
     outer = [*range(len(shape)), ITERATION]
     accesses = [_access(rng, sizes, [*outer, *inner], rng.choice((0, 0, 0, 1)))]
     if rng.random() < 0.6:
         index = _access(rng, sizes, [*outer, *(v for v in inner if rng.random() < 0.4)], 0)
         accesses[0] = Access(**{**accesses[0].__dict__, "indirect": (rng.randrange(len(accesses[0].shape)), 1)})
         accesses.append(index)
-    op = Op(9, 1, repeat, Monoid.SUM, DType.I64, 1, shape, box, tuple(accesses), ())
-    cut = Partition.of(box, rng.choice((0, 1, 2, 3, 4, 6, 8, 12)))
+    op = Op(9, 1, repeat, Monoid.SUM, DType.I64, 1, shape, domain, tuple(accesses), ())
+    cut = Partition.of(domain, rng.choice((0, 1, 2, 3, 4, 6, 8, 12)))
     return Op(**{**op.__dict__, "part": 0 if cut.count == 1 else cut.size})
 
 

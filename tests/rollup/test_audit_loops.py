@@ -86,7 +86,7 @@ def loop(seed: int) -> Program:
         if dtype is not DType.I64:
             at = made.draft.ops[inits[number] - 2]
             made.draft.ops[inits[number] - 2] = Op(
-                at.first, 1, 1, at.monoid, dtype, at.factors, at.shape, at.box, at.accesses, at.code
+                at.first, 1, 1, at.monoid, dtype, at.factors, at.shape, at.domain, at.accesses, at.code
             )
     ops = []
     for number, dtype in enumerate(dtypes):

@@ -17,7 +17,7 @@ from rollup.errors import ServiceError
 GRACE = 20.0
 """Seconds that a process has to end by itself."""
 
-LOOK = 0.1
+GATHER = 0.1
 """Seconds between two looks at the processes."""
 
 LEASH = Path(__file__).with_name("leash.py")
@@ -82,7 +82,7 @@ class Processes:
             self.look()
             if time.monotonic() > deadline:
                 raise ServiceError(f"{what} did not come about within {seconds:g} s; the output above says why")
-            if self._stop.wait(LOOK):
+            if self._stop.wait(GATHER):
                 raise Stopped
 
     def wait_for(self, process: Child, seconds: float) -> None:
@@ -92,7 +92,7 @@ class Processes:
 
     def watch(self) -> None:
         """Until somebody asks to stop (returns), or a process dies (raises ServiceError)."""
-        while not self._stop.wait(LOOK):
+        while not self._stop.wait(GATHER):
             self.look()
 
     def look(self) -> None:

@@ -21,7 +21,7 @@ class Part:
     """One descriptor. ``value``: its first trace value; ``times``: iterations, which ``trace_bytes`` counts all.
 
     ``scale``: real = integer * 2^-scale, None if the file does not say; ``constants``: bytes of the tensors that it names, and of
-    those that no op before it names (``fresh``); ``part``: box positions that one proof covers, 0 for all of them; ``gas``, ``gas_7976``
+    those that no op before it names (``fresh``); ``part``: domain positions that one proof covers, 0 for all of them; ``gas``, ``gas_7976``
     (at 64 gas a byte of calldata), ``calldata``: of the dearest proof, as a whole transaction, None if the program is not
     well-formed; ``made_by``: primitive and source line.
     """
@@ -33,7 +33,7 @@ class Part:
     shape: tuple[int, ...]
     scale: int | None
     reduction: str
-    box: tuple[int, ...]
+    domain: tuple[int, ...]
     part: int
     instructions: int
     constants: int
@@ -124,7 +124,7 @@ def anatomy(program: Program) -> Anatomy:
                 op.shape,
                 scale if isinstance(scale, int) else None,
                 reduction(op),
-                op.box,
+                op.domain,
                 op.part,
                 len(op.code),
                 _bytes(program, roots),
@@ -142,7 +142,7 @@ def anatomy(program: Program) -> Anatomy:
 
 def reduction(op: Op) -> str:
     """``dot``, ``sum``, ``max`` ... of what reduces, ``map`` of what does not."""
-    if not op.box:
+    if not op.domain:
         return "map"
     return "dot" if op.factors == 2 and op.monoid.name == "SUM" else op.monoid.name.lower()
 

@@ -65,7 +65,7 @@ def table(parts: Sequence[Part]) -> list[str]:
 
 
 def _row(part: Part) -> tuple[str, ...]:
-    over = f"{part.reduction} {dims(part.box)}" if part.box else "-"
+    over = f"{part.reduction} {dims(part.domain)}" if part.domain else "-"
     over += f" by {part.part}" if part.part else ""
     return (
         str(part.op),

@@ -27,15 +27,15 @@ interface IOneStepProver {
     /// @param witness as in `step`, with the trace tree alone, which holds the disputed leaf alone
     function padding(Step calldata disputed, bytes calldata witness) external view returns (bool nonZero);
 
-    /// @notice How element `element` of the disputed leaf is reduced: the op's monoid, and the number of parts of its box.
+    /// @notice How element `element` of the disputed leaf is reduced: the op's monoid, and the number of parts of its domain.
     /// @param descriptor the op's descriptor with its path: the witness's bytes from the descriptor's length to its siblings
     function outline(Step calldata disputed, uint32 element, bytes calldata descriptor)
         external
         view
         returns (uint8 monoid, uint32 parts);
 
-    /// @notice What part `number` of the box reduces to for element `element` of the disputed leaf: for an argument its value
-    ///         and position in the whole box, else the value and 0.
+    /// @notice What part `number` of the domain reduces to for element `element` of the disputed leaf: for an argument its value
+    ///         and position in the whole domain, else the value and 0.
     /// @param witness as in `step` for the same element, without the disputed leaf and what the code reads: the trace tree may
     ///        have no leaf at all
     function part(Step calldata disputed, uint32 element, uint32 number, bytes calldata witness)

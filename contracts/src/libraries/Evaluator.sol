@@ -63,7 +63,7 @@ library Evaluator {
                 Access memory access = _codeAccess(self, first);
                 return (Operands.load(self, access), cursor + 2);
             }
-            if (opcode == Opcodes.LOOK) {
+            if (opcode == Opcodes.GATHER) {
                 return
                     (
                         Operands.load(self, _codeAccess(self, first), _register(registers, (cursor + 2).u8(), n)),

@@ -6,10 +6,10 @@ import {Calldata} from "./Calldata.sol";
 
 /// @notice One dimension of an access.
 /// @param size elements along it
-/// @param start the coordinate without the box's part: offset, output coordinates and iteration
+/// @param start the coordinate without the domain's part: offset, output coordinates and iteration
 /// @param stride elements of the tensor between neighbours; 0 where the dimension selects a value
-/// @param coordinate where it was placed last: the lowest one, if it was placed for the whole box; @param high the highest
-/// @param slope coefficient and @param variable box dimension of one of the @param moves terms over the box; where the box
+/// @param coordinate where it was placed last: the lowest one, if it was placed for the whole domain; @param high the highest
+/// @param slope coefficient and @param variable domain dimension of one of the @param moves terms over the domain; where the domain
 ///        goes row by row, slope is the whole change from one element of a row to the next
 struct Dimension {
     int256 size;
@@ -27,9 +27,9 @@ struct Dimension {
 /// @param shift elements have 1 << shift bytes
 /// @param elements of the tensor
 /// @param tree the runs of leaves that the witness gives of the source
-/// @param terms those over box dimensions: coef << 16 | box dimension << 8 | dimension
+/// @param terms those over domain dimensions: coef << 16 | domain dimension << 8 | dimension
 /// @param operand the trace value that was selected last
-/// @param element read first, where the access is linear over the box, and then @param steps elements on per step of a box
+/// @param element read first, where the access is linear over the domain, and then @param steps elements on per step of a domain
 ///        dimension, steps[0] in a row
 /// @param enters @param leaves of a row: the access lies inside its dimensions from the one to in front of the other
 struct Access {
@@ -55,7 +55,7 @@ struct Access {
 /// @notice An op, for one iteration and one output element.
 /// @param t the iteration, @param shift output elements have 1 << shift bytes, @param elements of the output
 /// @param coordinates of the output element
-/// @param part most positions of the box that one proof covers; 0: all of them
+/// @param part most positions of the domain that one proof covers; 0: all of them
 /// @param code calldata offset of the instructions, @param instructions how many
 struct Descriptor {
     uint256 t;
@@ -65,7 +65,7 @@ struct Descriptor {
     uint256 elements;
     uint256[] shape;
     uint256[] coordinates;
-    uint256[] box;
+    uint256[] domain;
     uint256 part;
     Access[] accesses;
     uint256 code;
@@ -91,7 +91,7 @@ library Op {
 
     /// @notice Everything up to the output's dimensions, which says what is computed at all.
     /// @param value trace index that the descriptor must execute
-    /// @return op with t, monoid, shift, factors, shape and elements, @return cursor where the box begins
+    /// @return op with t, monoid, shift, factors, shape and elements, @return cursor where the domain begins
     function head(bytes calldata data, uint256 value) internal pure returns (Descriptor memory op, uint256 cursor) {
         uint256 start = Calldata.offsetOf(data);
         uint256 first = start.u32();
@@ -108,22 +108,22 @@ library Op {
         if (cursor > start + data.length) revert Malformed(data.length);
     }
 
-    /// @notice The reduction box and the size of its parts.
-    /// @param cursor where the box begins
+    /// @notice The reduction domain and the size of its parts.
+    /// @param cursor where the domain begins
     /// @return next where the accesses begin
     function reduction(Descriptor memory op, bytes calldata data, uint256 cursor) internal pure returns (uint256 next) {
         unchecked {
             uint256 start = Calldata.offsetOf(data);
             uint256 boxElements;
-            (op.box, boxElements, cursor) = _dims(cursor, start);
-            // An empty box dimension leaves nothing to reduce; without a monoid there is exactly one element.
+            (op.domain, boxElements, cursor) = _dims(cursor, start);
+            // An empty domain dimension leaves nothing to reduce; without a monoid there is exactly one element.
             if (boxElements == 0 || (op.monoid == Monoids.NONE && boxElements != 1)) revert Malformed(cursor - start);
             op.part = cursor.u32();
             return cursor + 4;
         }
     }
 
-    /// @notice The rest of the descriptor; `op.coordinates` and the box must be set.
+    /// @notice The rest of the descriptor; `op.coordinates` and the domain must be set.
     /// @param cursor where the accesses begin
     function tail(Descriptor memory op, bytes calldata data, uint256 cursor) internal pure {
         unchecked {
@@ -241,7 +241,7 @@ library Op {
             ++cursor;
             uint256 rank = access.dimensions.length;
             uint256 outputs = op.coordinates.length;
-            uint256 variables = outputs + op.box.length;
+            uint256 variables = outputs + op.domain.length;
             int256[] memory terms = new int256[](count);
             uint256 kept = 0;
             for (uint256 j = 0; j < count; ++j) {
@@ -260,7 +260,7 @@ library Op {
                     revert NoVariable(variable);
                 }
             }
-            // Only the terms over the box are left; the array is shortened in place.
+            // Only the terms over the domain are left; the array is shortened in place.
             assembly ("memory-safe") {
                 mstore(terms, kept)
             }

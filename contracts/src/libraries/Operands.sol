@@ -10,7 +10,7 @@ import {Memory, Witness} from "./Witness.sol";
 /// @param trace the runs of leaves that the witness gives of the trace
 /// @param value trace index of the output: operands come before it
 /// @param tensorDepth levels of a trace entry
-/// @param k the box coordinates; none in code
+/// @param k the domain coordinates; none in code
 struct Evaluation {
     Descriptor op;
     Memory store;
@@ -33,12 +33,12 @@ library Operands {
     error OperandNotBefore(uint256 operand);
     /// @notice The op reads behind the end of an operand's tree: the access's dimensions are not the operand's.
     error OutsideOperand(uint256 leaf);
-    /// @notice An access in the op's code depends on box coordinate `variable`, and code stands outside of the box.
-    error BoxInCode(uint256 variable);
+    /// @notice An access in the op's code depends on domain coordinate `variable`, and code stands outside of the domain.
+    error DomainInCode(uint256 variable);
     /// @notice An access is its own index, directly or through others.
     error IndexCycle();
 
-    /// @notice The element that the access reads at the box coordinates `self.k`.
+    /// @notice The element that the access reads at the domain coordinates `self.k`.
     function load(Evaluation memory self, Access memory access) internal pure returns (int256) {
         return load(self, access, added(self, access));
     }
@@ -49,7 +49,7 @@ library Operands {
         return within ? read(self, access, element) : access.fill;
     }
 
-    /// @notice The element that the access addresses at the box coordinates, unless a coordinate lies outside.
+    /// @notice The element that the access addresses at the domain coordinates, unless a coordinate lies outside.
     function locate(Evaluation memory self, Access memory access, int256 extra)
         internal
         pure
@@ -68,7 +68,7 @@ library Operands {
         }
     }
 
-    /// @notice Sets every dimension's coordinate and the trace value for the box coordinates `self.k`.
+    /// @notice Sets every dimension's coordinate and the trace value for the domain coordinates `self.k`.
     function place(Evaluation memory self, Access memory access, int256 extra) internal pure {
         unchecked {
             Dimension[] memory dimensions = access.dimensions;
@@ -81,7 +81,7 @@ library Operands {
             for (uint256 j = 0; j < terms.length; ++j) {
                 int256 packed = terms[j];
                 uint256 variable = uint8(uint256(packed) >> 8);
-                if (variable >= k.length) revert BoxInCode(variable);
+                if (variable >= k.length) revert DomainInCode(variable);
                 dimensions[uint8(uint256(packed))].coordinate += (packed >> 16) * int256(k[variable]);
             }
             if (access.indirect != NO_DIMENSION) dimensions[access.indirect].coordinate += extra;
@@ -124,7 +124,7 @@ library Operands {
         return Kernels.read(reach(self, access, element, element), access.shift);
     }
 
-    /// @notice What is added to the access's indirect coordinate at the box coordinates `self.k`.
+    /// @notice What is added to the access's indirect coordinate at the domain coordinates `self.k`.
     /// @dev An index can have an index; the last of the chain is read first.
     function added(Evaluation memory self, Access memory access) internal pure returns (int256 extra) {
         unchecked {

@@ -6,7 +6,7 @@ import {Calldata} from "./Calldata.sol";
 
 /// @title Partials
 /// @notice The partial results of an answer: for a sum, a maximum or a minimum an `i64` each; for an argument an `i64`, the
-///         value, and a `u64`, its position in the whole box. All big endian, one behind the other.
+///         value, and a `u64`, its position in the whole domain. All big endian, one behind the other.
 /// @dev Nothing is checked here: whoever calls has compared the length of the results.
 library Partials {
     using Calldata for uint256;

@@ -3,14 +3,14 @@ pragma solidity 0.8.37;
 
 import {FAN_OUT} from "../generated/Opcodes.sol";
 
-/// @notice How a reduction box is cut into parts.
-/// @param box its dimensions, row-major
-/// @param axis the box axis that is cut, @param step positions of it in a part
+/// @notice How a reduction domain is cut into parts.
+/// @param domain its dimensions, row-major
+/// @param axis the domain axis that is cut, @param step positions of it in a part
 /// @param inner positions behind one position of the axis
 /// @param each parts along the axis, of which the last may be shorter
 /// @param count all parts
 struct Partition {
-    uint256[] box;
+    uint256[] domain;
     uint256 axis;
     uint256 step;
     uint256 inner;
@@ -19,76 +19,76 @@ struct Partition {
 }
 
 /// @title Parts
-/// @notice Cuts the reduction box of a long op into parts, each small enough for one proof; the twin of `rollup/form/parts.py`.
-/// @dev A part is a range of one axis of the box, at one position of the axes before it, over all of the axes after it: so
+/// @notice Cuts the reduction domain of a long op into parts, each small enough for one proof; the twin of `rollup/form/parts.py`.
+/// @dev A part is a range of one axis of the domain, at one position of the axes before it, over all of the axes after it: so
 ///      the parts in order are consecutive ranges of row-major positions. They are the leaves of a tree with `FAN_OUT`
 ///      children a node.
 // Sizes and positions have at most 64 bits.
 // forge-lint: disable-next-item(unsafe-typecast)
 library Parts {
-    /// @notice The partition of a box (without empty dimensions) into parts of at most `part` positions; 0: one part.
-    function cut(uint256[] memory box, uint256 part) internal pure returns (Partition memory made) {
+    /// @notice The partition of a domain (without empty dimensions) into parts of at most `part` positions; 0: one part.
+    function cut(uint256[] memory domain, uint256 part) internal pure returns (Partition memory made) {
         unchecked {
-            uint256 axis = box.length;
+            uint256 axis = domain.length;
             uint256 inner = 1;
-            while (axis != 0 && inner * box[axis - 1] <= part) {
-                inner *= box[--axis];
+            while (axis != 0 && inner * domain[axis - 1] <= part) {
+                inner *= domain[--axis];
             }
-            made.box = box;
+            made.domain = domain;
             made.each = 1;
             made.count = 1;
             if (part == 0 || axis == 0) {
-                made.step = box.length == 0 ? 1 : box[0];
+                made.step = domain.length == 0 ? 1 : domain[0];
                 made.inner = 1;
-                for (uint256 v = 1; v < box.length; ++v) {
-                    made.inner *= box[v];
+                for (uint256 v = 1; v < domain.length; ++v) {
+                    made.inner *= domain[v];
                 }
                 return made;
             }
             made.axis = --axis;
             made.step = part / inner;
             made.inner = inner;
-            made.each = (box[axis] - 1) / made.step + 1;
+            made.each = (domain[axis] - 1) / made.step + 1;
             made.count = made.each;
             while (axis != 0) {
-                made.count *= box[--axis];
+                made.count *= domain[--axis];
             }
         }
     }
 
-    /// @notice The part `number`, which must exist: the range [from, to) of every box axis, and the row-major position of its
-    ///         first element in the box.
+    /// @notice The part `number`, which must exist: the range [from, to) of every domain axis, and the row-major position of its
+    ///         first element in the domain.
     function ranges(Partition memory made, uint256 number)
         internal
         pure
         returns (int256[] memory from, int256[] memory to, uint256 position)
     {
         unchecked {
-            uint256[] memory box = made.box;
-            from = new int256[](box.length);
-            to = new int256[](box.length);
-            if (box.length == 0) return (from, to, 0);
+            uint256[] memory domain = made.domain;
+            from = new int256[](domain.length);
+            to = new int256[](domain.length);
+            if (domain.length == 0) return (from, to, 0);
             uint256 axis = made.axis;
             uint256 row = number / made.each;
             uint256 start = (number % made.each) * made.step;
             // slither-disable-next-line divide-before-multiply a row is a whole number of parts
-            position = (row * box[axis] + start) * made.inner;
+            position = (row * domain[axis] + start) * made.inner;
             from[axis] = int256(start);
             start += made.step;
-            to[axis] = int256(start < box[axis] ? start : box[axis]);
+            to[axis] = int256(start < domain[axis] ? start : domain[axis]);
             for (uint256 v = axis; v != 0;) {
                 --v;
-                from[v] = int256(row % box[v]);
+                from[v] = int256(row % domain[v]);
                 to[v] = from[v] + 1;
-                row /= box[v];
+                row /= domain[v];
             }
-            for (uint256 v = axis + 1; v < box.length; ++v) {
-                to[v] = int256(box[v]);
+            for (uint256 v = axis + 1; v < domain.length; ++v) {
+                to[v] = int256(domain[v]);
             }
         }
     }
 
-    /// @notice Answers that lead from the whole box to a single part of `count`: each has `FAN_OUT` partial results at most.
+    /// @notice Answers that lead from the whole domain to a single part of `count`: each has `FAN_OUT` partial results at most.
     function levels(uint256 count) internal pure returns (uint256 number) {
         unchecked {
             number = 1;
@@ -99,7 +99,7 @@ library Parts {
     }
 
     /// @notice Number of partial results in the answer to node `index` of level `level` over `count` parts (level 0: the whole
-    ///         box); 0 for a node that does not exist, or that is a single part.
+    ///         domain); 0 for a node that does not exist, or that is a single part.
     /// @dev `count` and `index` have at most 64 bits.
     function children(uint256 count, uint256 level, uint256 index) internal pure returns (uint256) {
         unchecked {

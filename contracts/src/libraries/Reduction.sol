@@ -9,11 +9,11 @@ import {Evaluation, Operands} from "./Operands.sol";
 import {Partition, Parts} from "./Parts.sol";
 
 /// @notice A reduction under way.
-/// @param from @param to the part of the box that counts, by dimension
-/// @param lengths of the box dimensions that the factors' `steps` are about, once they are merged
-/// @param position of the row's first element in the box, @param column of the piece's first element in the row
+/// @param from @param to the part of the domain that counts, by dimension
+/// @param lengths of the domain dimensions that the factors' `steps` are about, once they are merged
+/// @param position of the row's first element in the domain, @param column of the piece's first element in the row
 /// @param best of the monoids with an order: the largest element so far (of the negated ones for a minimum)
-/// @param bestAt its box position
+/// @param bestAt its domain position
 struct State {
     int256[] from;
     int256[] to;
@@ -26,34 +26,34 @@ struct State {
 }
 
 /// @title Reduction
-/// @notice The monoid over a part of the box.
-/// @dev Nearly always all factors are linear over the box once its margins, where a factor reads its fill, are cut off. Then
-///      rows go as far as adjacent box dimensions can be merged. Otherwise a row is the last box dimension, in at most five
+/// @notice The monoid over a part of the domain.
+/// @dev Nearly always all factors are linear over the domain once its margins, where a factor reads its fill, are cut off. Then
+///      rows go as far as adjacent domain dimensions can be merged. Otherwise a row is the last domain dimension, in at most five
 ///      pieces in which a factor either is linear or reads its fill. Only if an index or the selected value changes within
 ///      a row the row goes element by element.
 // Casts keep low bits on purpose: packed fields, wrapped numbers, two's complement steps.
 // forge-lint: disable-next-item(incorrect-shift, unsafe-typecast)
 library Reduction {
-    /// @notice The op's box has `count` parts; there is no part `number`.
+    /// @notice The op's domain has `count` parts; there is no part `number`.
     error NoPart(uint256 number, uint256 count);
 
-    /// @notice The accumulator: the monoid over the whole box; for an argument its position.
+    /// @notice The accumulator: the monoid over the whole domain; for an argument its position.
     function whole(Evaluation memory self) internal pure returns (int256) {
         unchecked {
             if (self.op.factors == 0) return 0;
-            uint256[] memory box = self.op.box;
-            int256[] memory to = new int256[](box.length);
-            for (uint256 v = 0; v < box.length; ++v) {
-                to[v] = int256(box[v]);
+            uint256[] memory domain = self.op.domain;
+            int256[] memory to = new int256[](domain.length);
+            for (uint256 v = 0; v < domain.length; ++v) {
+                to[v] = int256(domain[v]);
             }
-            (int256 value, uint256 position) = _reduce(self, new int256[](box.length), to, 0);
+            (int256 value, uint256 position) = _reduce(self, new int256[](domain.length), to, 0);
             return _isArgument(self) ? int256(position) : value;
         }
     }
 
-    /// @notice What one part of the box reduces to: for an argument its value and its position in the box, else the value and 0.
+    /// @notice What one part of the domain reduces to: for an argument its value and its position in the domain, else the value and 0.
     function part(Evaluation memory self, uint256 number) internal pure returns (int256 value, uint256 position) {
-        Partition memory cut = Parts.cut(self.op.box, self.op.part);
+        Partition memory cut = Parts.cut(self.op.domain, self.op.part);
         if (number >= cut.count) revert NoPart(number, cut.count);
         (int256[] memory from, int256[] memory to, uint256 first) = Parts.ranges(cut, number);
         if (self.op.factors == 0) return (0, _isArgument(self) ? first : 0);
@@ -105,7 +105,7 @@ library Reduction {
         }
     }
 
-    /// @dev Whether the access has no index, or one that is the same all over the box.
+    /// @dev Whether the access has no index, or one that is the same all over the domain.
     function _fixedIndex(Evaluation memory self, Access memory access) private pure returns (bool) {
         unchecked {
             for (uint256 n = Operands.indices(self, access); n != 0; --n) {
@@ -116,8 +116,8 @@ library Reduction {
         }
     }
 
-    /// @dev Starts of the dimensions, the index put in, and what the terms over the box are: `moves` of them, the last
-    ///      one of box dimension `variable` and coefficient `slope`.
+    /// @dev Starts of the dimensions, the index put in, and what the terms over the domain are: `moves` of them, the last
+    ///      one of domain dimension `variable` and coefficient `slope`.
     function _start(Evaluation memory self, Access memory access) private pure {
         unchecked {
             Dimension[] memory dimensions = access.dimensions;
@@ -141,8 +141,8 @@ library Reduction {
         }
     }
 
-    /// @dev Cuts the margins of the box in which the access reads its fill and that leaves the result as it is: zeros under
-    ///      a sum; under a maximum or minimum of one factor the fill is taken in once. False if nothing of the box is left.
+    /// @dev Cuts the margins of the domain in which the access reads its fill and that leaves the result as it is: zeros under
+    ///      a sum; under a maximum or minimum of one factor the fill is taken in once. False if nothing of the domain is left.
     function _trim(Evaluation memory self, State memory state, Access memory access) private pure returns (bool some) {
         unchecked {
             some = true;
@@ -176,7 +176,7 @@ library Reduction {
         }
     }
 
-    /// @dev Sets a factor's `element` and `steps`; false if it is not linear over what is left of the box, or leaves its
+    /// @dev Sets a factor's `element` and `steps`; false if it is not linear over what is left of the domain, or leaves its
     ///      operand there.
     function _line(Evaluation memory self, State memory state, Access memory access) private pure returns (bool) {
         unchecked {
@@ -192,7 +192,7 @@ library Reduction {
             }
             Operands.select(access, 0);
             if (access.stack != 0) {
-                // A value that changes over the box is not one tensor.
+                // A value that changes over the domain is not one tensor.
                 if (dimensions[0].moves != 0) return false;
                 Operands.select(access, dimensions[0].coordinate);
             }
@@ -217,7 +217,7 @@ library Reduction {
         }
     }
 
-    /// @dev Merges adjacent box dimensions along which all factors go on evenly; dimension 0 is the innermost from here on.
+    /// @dev Merges adjacent domain dimensions along which all factors go on evenly; dimension 0 is the innermost from here on.
     function _merge(Evaluation memory self, State memory state) private pure returns (uint256 rank) {
         unchecked {
             Access[] memory accesses = self.op.accesses;
@@ -254,7 +254,7 @@ library Reduction {
         }
     }
 
-    /// @dev The box by merged rows; all factors are linear over it.
+    /// @dev The domain by merged rows; all factors are linear over it.
     function _merged(Evaluation memory self, State memory state) private pure {
         unchecked {
             uint256 rank = _merge(self, state);
@@ -283,7 +283,7 @@ library Reduction {
         }
     }
 
-    /// @dev The box row by row, whatever the factors are.
+    /// @dev The domain row by row, whatever the factors are.
     function _plain(Evaluation memory self, State memory state) private pure {
         unchecked {
             int256[] memory from = state.from;
@@ -292,7 +292,7 @@ library Reduction {
             for (uint256 v = 0; v < from.length; ++v) {
                 k[v] = uint256(from[v]);
             }
-            // Without box dimensions there is one row of one element; no term moves in it.
+            // Without domain dimensions there is one row of one element; no term moves in it.
             uint256 last = from.length == 0 ? NO_DIMENSION : from.length - 1;
             int256 count = from.length == 0 ? int256(1) : to[last] - from[last];
             Access[][] memory chains = new Access[][](self.op.factors);

@@ -16,7 +16,7 @@ enum Side {
 /// @notice What convicts a claim.
 /// @dev `Step`: an element of an op's output is not what the op gives. `Padding`: a non-zero byte behind a tensor's last
 ///      element or in an unused entry. `Input`, `Output`: the trace's entry is not the claim's. `Timeout`: the defender's
-///      clock ran out. `Part`: a partial result is not what its part of the box reduces to. `Epilogue`: an element is not
+///      clock ran out. `Part`: a partial result is not what its part of the domain reduces to. `Epilogue`: an element is not
 ///      what the op's code makes of the accumulator that the claimant gave.
 enum Rule {
     Step,
@@ -99,15 +99,15 @@ struct First {
     uint32 counter;
 }
 
-/// @notice What a game is about inside an element: the whole reduction box of the op there, or a range of its parts.
+/// @notice What a game is about inside an element: the whole reduction domain of the op there, or a range of its parts.
 /// @dev Parts are the leaves of a tree with `FAN_OUT` children a node, see `Parts`. Node `index` of level `level` is in
-///      question; level 0 is the whole box.
+///      question; level 0 is the whole domain.
 /// @param place of the leaf
 /// @param element of the leaf
 /// @param monoid of the op
 /// @param parts their number
 /// @param value the partial result that the claimant gave for the node; 0 at level 0
-/// @param position of the best element in the whole box, for an argument; 0 for other monoids and at level 0
+/// @param position of the best element in the whole domain, for an argument; 0 for other monoids and at level 0
 struct Question {
     Gindex place;
     uint32 element;

@@ -8,7 +8,7 @@ import {Gindex} from "./Gindex.sol";
 /// @param traceIndex the value
 /// @param element element (`Step`, `Part`, `Epilogue`) or byte (`Padding`) within the disputed leaf; for an op's padding not
 ///        known, and 0
-/// @param part number of the part of the box (`Part`)
+/// @param part number of the part of the domain (`Part`)
 /// @param claimed what the trace has: an integer, sign-extended (`Step`, `Padding`, `Epilogue`), or a tensor root (`Input`, `Output`);
 ///        for `Part` the partial result, sign-extended, or of an argument `position << 64 | uint64(value)`
 /// @param computed what belongs there, in the same form

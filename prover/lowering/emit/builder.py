@@ -165,7 +165,7 @@ class Builder:
             entries, out = quantize(real, form.scale, form.low, form.high), form.scale
         tensor = self.constant(entries)
         view = StridedView(tensor, (entries.size,), (-low,), (), fill=0, indirect=(0, SELF))
-        return emitter.look(view, register, inside=True), out
+        return emitter.gather(view, register, inside=True), out
 
     # Into memory
 

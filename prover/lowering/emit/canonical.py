@@ -27,7 +27,7 @@ from rollup.form.ops import (
 def canonical(op: Op) -> Op:
     """The op that means the same and that the audit accepts as canonical; ``part`` is left as it is.
 
-    Terms are merged and sorted; box dimensions of one position, or that no factor reads, accesses and instructions that nothing
+    Terms are merged and sorted; domain dimensions of one position, or that no factor reads, accesses and instructions that nothing
     reads, and what an op without iterations says about iterations are taken out.
     """
     op = replace(op, accesses=tuple(_access(op, access) for access in op.accesses))
@@ -77,35 +77,35 @@ def chained(op: Op, number: int) -> list[int]:
 
 
 def _reduced(op: Op) -> Op:
-    """The op over those box dimensions alone that a factor reads; its code makes up for the others."""
+    """The op over those domain dimensions alone that a factor reads; its code makes up for the others."""
     sizes, outer = extents(op), len(op.shape)
     moved = {var for f in range(op.factors) for n in chained(op, f) for var in variables(op.accesses[n], sizes)}
-    kept = [d for d in range(len(op.box)) if outer + d in moved]
-    if len(kept) == len(op.box) and (op.box or op.monoid is Monoid.NONE):
+    kept = [d for d in range(len(op.domain)) if outer + d in moved]
+    if len(kept) == len(op.domain) and (op.domain or op.monoid is Monoid.NONE):
         return op
-    lost = math.prod(size for d, size in enumerate(op.box) if d not in kept)
+    lost = math.prod(size for d, size in enumerate(op.domain) if d not in kept)
     code = op.code
     if op.monoid is Monoid.SUM and lost > 1:
         code = _after([Instr(Opcode.CONST, (), lost), Instr(Opcode.MUL, (0, 1))], code)
     elif op.monoid in ARGUMENTS and not kept:
         code = _after([Instr(Opcode.CONST, (), 0)], code)
-    elif op.monoid in ARGUMENTS and math.prod(op.box[kept[0] + 1 :]) != math.prod(op.box[d] for d in kept[1:]):
-        code = _after(_position(op.box, kept), code)
+    elif op.monoid in ARGUMENTS and math.prod(op.domain[kept[0] + 1 :]) != math.prod(op.domain[d] for d in kept[1:]):
+        code = _after(_position(op.domain, kept), code)
     names = {outer + d: outer + at for at, d in enumerate(kept)}
     accesses = tuple(_renamed(access, names) for access in op.accesses)
-    box = tuple(op.box[d] for d in kept)
+    domain = tuple(op.domain[d] for d in kept)
     if kept:
-        return replace(op, box=box, accesses=accesses, code=code)
+        return replace(op, domain=domain, accesses=accesses, code=code)
     factors = 0 if op.monoid in ARGUMENTS else op.factors
-    return replace(op, monoid=Monoid.NONE, box=(), factors=factors, accesses=accesses, code=code)
+    return replace(op, monoid=Monoid.NONE, domain=(), factors=factors, accesses=accesses, code=code)
 
 
 def _renamed(access: Access, names: Mapping[int, int]) -> Access:
     return replace(access, terms=tuple(replace(term, var=names.get(term.var, term.var)) for term in access.terms))
 
 
-def _position(box: tuple[int, ...], kept: list[int]) -> list[Instr]:
-    """Instructions that turn a position (register 0) among the kept dimensions into one of the whole box."""
+def _position(domain: tuple[int, ...], kept: list[int]) -> list[Instr]:
+    """Instructions that turn a position (register 0) among the kept dimensions into one of the whole domain."""
     code: list[Instr] = []
 
     def put(op: Opcode, *args: int, imm: int = 0) -> int:
@@ -115,11 +115,11 @@ def _position(box: tuple[int, ...], kept: list[int]) -> list[Instr]:
     # Kept dimensions with nothing lost between them count as one.
     runs: list[tuple[int, int]] = []
     for d in reversed(kept):
-        weight = math.prod(box[d + 1 :])
+        weight = math.prod(domain[d + 1 :])
         if runs and weight == runs[-1][0] * runs[-1][1]:
-            runs[-1] = runs[-1][0] * box[d], runs[-1][1]
+            runs[-1] = runs[-1][0] * domain[d], runs[-1][1]
         else:
-            runs.append((box[d], weight))
+            runs.append((domain[d], weight))
     rest, total = 0, put(Opcode.CONST)
     for at, (size, weight) in enumerate(runs):
         digit = rest

@@ -96,5 +96,5 @@ def _accumulator(lazy: LazyOp) -> Range:
     if not lazy.reduces:
         return Range(*lazy.bounds[0])
     term = product_of([_read(lazy, view) for view in lazy.views[: lazy.factors]])
-    acc = reduced(lazy.monoid, term, math.prod(lazy.box))
+    acc = reduced(lazy.monoid, term, math.prod(lazy.domain))
     return acc if acc.inside(INT64) else INT64

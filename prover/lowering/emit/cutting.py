@@ -84,4 +84,4 @@ def _mapped(lazy: LazyOp) -> LazyOp:
     views = tuple(lazy.views[number] for number in read)
     assert all(view.indirect is None or view.indirect[1] == SELF for view in views)
     bounds = ((0, 0), *lazy.bounds[1:])
-    return replace(lazy, monoid=Monoid.NONE, box=(), factors=0, views=views, code=code, bounds=bounds, memo={})
+    return replace(lazy, monoid=Monoid.NONE, domain=(), factors=0, views=views, code=code, bounds=bounds, memo={})

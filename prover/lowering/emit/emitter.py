@@ -91,10 +91,10 @@ class CodeEmitter:
             self._loads[view] = self.put(Opcode.LOAD, self.view(view), known=found)
         return self._loads[view]
 
-    def look(self, view: StridedView, register: int, inside: bool = False) -> int:
+    def gather(self, view: StridedView, register: int, inside: bool = False) -> int:
         """Element of a one-dimensional view at a register's place; ``inside``: the place certainly is one."""
         found = Range(view.tensor.low, view.tensor.high) if inside else view.range
-        return self.put(Opcode.LOOK, self.view(view), register, known=found)
+        return self.put(Opcode.GATHER, self.view(view), register, known=found)
 
     def add(self, a: int, b: int) -> int:
         return self.put(Opcode.ADD, a, b)

@@ -19,7 +19,7 @@ from prover.lowering.passes.calibrate import RealRange
 from rollup.form.ops import Instr, Monoid, Opcode
 
 BOX = 100
-"""Variables from here on are box dimensions while an op is lazy; below, output dimensions."""
+"""Variables from here on are domain dimensions while an op is lazy; below, output dimensions."""
 
 WORD = 62
 """Most bits of magnitude that a register may certainly have, so that one more addition cannot wrap."""
@@ -76,7 +76,7 @@ class LazyOp:
     dtype: np.dtype[Any]
     range: RealRange
     monoid: Monoid = Monoid.NONE
-    box: tuple[int, ...] = ()
+    domain: tuple[int, ...] = ()
     factors: int = 0
     views: tuple[StridedView, ...] = ()
     code: tuple[Instr, ...] = ()
@@ -116,7 +116,7 @@ class LazyOp:
     @property
     def sizes(self) -> dict[int, int]:
         """Extent of every variable."""
-        return {**dict(enumerate(self.shape)), **{BOX + j: n for j, n in enumerate(self.box)}}
+        return {**dict(enumerate(self.shape)), **{BOX + j: n for j, n in enumerate(self.domain)}}
 
     def as_view(self) -> StridedView | None:
         """The view, if the lazy op is nothing but a load."""

@@ -44,13 +44,13 @@ def divided(op: Op, sizes: Depths) -> Op | None:
     whole = replace(op, part=0)
     if sizes.bound(whole).fits:
         return whole
-    fitting = [cut for part in candidates(op.box) if sizes.bound(cut := replace(op, part=part)).fits]
+    fitting = [cut for part in candidates(op.domain) if sizes.bound(cut := replace(op, part=part)).fits]
     return min(fitting, key=lambda cut: (_dispute(cut, sizes), -cut.part), default=None)
 
 
 def excess(op: Op, sizes: Depths) -> float:
     """The op's length, or the dearest proof about it, over its limit, with the part for which that is least; up to 1 fits."""
-    bounds = (sizes.bound(replace(op, part=part)) for part in (0, *candidates(op.box)))
+    bounds = (sizes.bound(replace(op, part=part)) for part in (0, *candidates(op.domain)))
     return max(_length(op), min(max(bound.gas / GAS_LIMIT, bound.gas_7976 / GAS_LIMIT_7976) for bound in bounds))
 
 
@@ -59,20 +59,20 @@ def _length(op: Op) -> float:
     return max(len(op.accesses) / ACCESS_LIMIT, len(op.code) / INSTRUCTION_LIMIT)
 
 
-def candidates(box: tuple[int, ...]) -> Iterator[int]:
+def candidates(domain: tuple[int, ...]) -> Iterator[int]:
     """Canonical parts: powers of two of one axis, over all axes behind it."""
     inner = 1
-    for axis in reversed(range(len(box))):
+    for axis in reversed(range(len(domain))):
         step = 1
-        while step < box[axis]:
+        while step < domain[axis]:
             yield inner * step
             step *= 2
-        inner *= box[axis]
+        inner *= domain[axis]
 
 
 def _dispute(op: Op, sizes: Depths) -> int:
     """Gas of a dispute inside an element: an answer for every level, and the proof of a part, under both price lists."""
-    cut = Partition.of(op.box, op.part)
+    cut = Partition.of(op.domain, op.part)
     (proof,) = (proof for proof in sizes.bound(op).proofs if proof.kind == "part")
     size = 16 if op.monoid in ARGUMENTS else 8
     total = 0

@@ -73,7 +73,7 @@ def encoded(op: PendingOp, first: int, place: TracePlaces) -> Op:
     outputs = [d for d in op.order if lazy.shape[d] > 1]
     variables = (
         {d: at for at, d in enumerate(outputs)}
-        | {BOX + j: len(outputs) + j for j in range(len(lazy.box))}
+        | {BOX + j: len(outputs) + j for j in range(len(lazy.domain))}
         | {ITERATION: ITERATION}
     )
     accesses = []
@@ -106,7 +106,7 @@ def encoded(op: PendingOp, first: int, place: TracePlaces) -> Op:
             op.dtype,
             lazy.factors,
             tuple(lazy.shape[d] for d in outputs),
-            lazy.box,
+            lazy.domain,
             tuple(accesses),
             tuple(code),
         )

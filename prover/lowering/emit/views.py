@@ -13,7 +13,7 @@ from rollup.form.ops import ITERATION, Term
 from rollup.types import DType, Root
 
 SELF = -1
-"""Index access of a view that only ``look`` reads: the register is added to its indirect coordinate."""
+"""Index access of a view that only ``gather`` reads: the register is added to its indirect coordinate."""
 
 
 @dataclass(eq=False)

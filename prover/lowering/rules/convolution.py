@@ -55,7 +55,7 @@ def _convolution(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp
     mapping[xc] = (0, ((group_var, 0 if batch_groups > 1 else per_group), (BOX + rank, 1)))
     seen = view.renamed(mapping)
     shape = (out[spec[0]], *(out[spec[2 + j]] for j in range(rank)), groups, inside)
-    box = (*(kernel.shape[d] for d in ks), per_group)
+    domain = (*(kernel.shape[d] for d in ks), per_group)
     names: dict[int, Affine] = {
         ko: (0, ((group_var, inside), (feature_var, 1))),
         ki: (0, ((BOX + rank, 1),)),
@@ -67,7 +67,14 @@ def _convolution(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp
         axes = [*ks, ki]
         w = weights(ctx, kernel, [ko], [axes[j] for j in order], chosen=ctx.rounded.get(node.outputs[0]))
         lazy = reduced(
-            ctx, Monoid.SUM, [seen, w.view.renamed(names)], shape, box, x.scale, node.outputs[0].dtype, ctx.range(node)
+            ctx,
+            Monoid.SUM,
+            [seen, w.view.renamed(names)],
+            shape,
+            domain,
+            x.scale,
+            node.outputs[0].dtype,
+            ctx.range(node),
         )
         split = replace(w, factor=w.factor.reshape((*w.factor.shape[:-1], groups, inside)))
         lazy = rescaled(ctx, lazy, split, [group_var, feature_var])
@@ -78,7 +85,7 @@ def _convolution(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp
             Monoid.SUM,
             [seen, ctx.builder.view(k).renamed(names)],
             shape,
-            box,
+            domain,
             x.scale + k.scale,
             node.outputs[0].dtype,
             ctx.range(node),

@@ -44,5 +44,5 @@ def embedded(ctx: Context, emitter: CodeEmitter, const: Const, index: int, along
     rows = StridedView(w.view.tensor, const.shape, (0,) * rank, terms, indirect=(0, SELF))
     factors = ctx.builder.constant(m.packed.reshape(-1))
     look = StridedView(factors, (const.shape[0],), (0,), (), indirect=(0, SELF))
-    element, packed = emitter.look(rows, index), emitter.look(look, index)
+    element, packed = emitter.gather(rows, index), emitter.gather(look, index)
     return m.applied(emitter, element, packed, w.view.tensor.low, w.view.tensor.high), scale

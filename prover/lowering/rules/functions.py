@@ -172,7 +172,7 @@ def exponential(ctx: Context, emitter: CodeEmitter, x: Fix, rate: float, observe
 def entry_of(ctx: Context, emitter: CodeEmitter, entries: Any, first: int, register: int) -> int:
     tensor = ctx.builder.constant(entries)
     view = StridedView(tensor, (len(entries),), (-first,), (), indirect=(0, SELF))
-    return emitter.look(view, register, inside=True)
+    return emitter.gather(view, register, inside=True)
 
 
 @rule("exp")

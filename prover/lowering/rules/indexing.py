@@ -39,7 +39,7 @@ def looked_up(emitter: CodeEmitter, operand: tuple[LazyOp, StridedView], linear:
     if ITERATION in strides:
         terms.append(Term(0, ITERATION, strides[ITERATION]))
     flat = StridedView(view.tensor, (view.tensor.elements,), (base,), tuple(terms), 0, False, (0, SELF))
-    return emitter.look(flat, linear)
+    return emitter.gather(flat, linear)
 
 
 def _linear(

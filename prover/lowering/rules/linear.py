@@ -150,7 +150,7 @@ def _dot_general(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp
         {d: at for at, d in enumerate(rhs_batch)} | {d: nb + len(lhs_free) + at for at, d in enumerate(rhs_free)},
     ]
     sums = [tuple(lhs_sum), tuple(rhs_sum)]
-    box = tuple(left.shape[d] for d in lhs_sum)
+    domain = tuple(left.shape[d] for d in lhs_sum)
     const = next((j for j, x in enumerate(items) if isinstance(x, Const)), None)
     active = [j for j in (0, 1) if j != const]
     ops = {j: stored(ctx, items[j], sums[j]) for j in active}
@@ -171,21 +171,21 @@ def _dot_general(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp
     if const is None:
         scale = ops[0].scale + ops[1].scale
         pair = [views[0], views[1]]
-        return back(reduced(ctx, Monoid.SUM, pair, shape, box, scale, node.outputs[0].dtype, ctx.range(node)))
+        return back(reduced(ctx, Monoid.SUM, pair, shape, domain, scale, node.outputs[0].dtype, ctx.range(node)))
     item, other = items[const], 1 - const
     assert isinstance(item, Const)
     if ops[other].exact and node.outputs[0].dtype.kind in "iub":
         exact = ctx.tensor(item)
         view = _placed(ctx.builder.view(exact), out_of[const], sums[const])
-        return reduced(ctx, Monoid.SUM, [views[other], view], shape, box, 0, node.outputs[0].dtype, ctx.range(node))
+        return reduced(ctx, Monoid.SUM, [views[other], view], shape, domain, 0, node.outputs[0].dtype, ctx.range(node))
     strides = views[other].strides()
-    inner = sorted(range(len(box)), key=lambda j: -abs(strides.get(BOX + j, 0)))
+    inner = sorted(range(len(domain)), key=lambda j: -abs(strides.get(BOX + j, 0)))
     kept = [d for d in range(len(item.shape)) if d not in sums[const]]
     summed = [sums[const][j] for j in inner]
     w = weights(ctx, item, kept, summed, ctx.range(node).hint.fine, ctx.rounded.get(node.outputs[0]))
     view = _placed(w.view, out_of[const], sums[const])
     lazy = reduced(
-        ctx, Monoid.SUM, [views[other], view], shape, box, ops[other].scale, node.outputs[0].dtype, ctx.range(node)
+        ctx, Monoid.SUM, [views[other], view], shape, domain, ops[other].scale, node.outputs[0].dtype, ctx.range(node)
     )
     return rescaled(ctx, back(lazy), w, [out_of[const][d] for d in kept])
 

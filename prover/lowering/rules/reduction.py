@@ -37,30 +37,30 @@ def reduced(
     monoid: Monoid,
     views: Sequence[StridedView],
     shape: tuple[int, ...],
-    box: tuple[int, ...],
+    domain: tuple[int, ...],
     scale: int,
     dtype: np.dtype,
     observed: RealRange,
 ) -> LazyOp:
-    """A lazy op that is nothing but a reduction; the box is put in the order of the first operand's memory."""
+    """A lazy op that is nothing but a reduction; the domain is put in the order of the first operand's memory."""
     strides = views[0].strides()
-    order = sorted(range(len(box)), key=lambda j: -abs(strides.get(BOX + j, 0)))
+    order = sorted(range(len(domain)), key=lambda j: -abs(strides.get(BOX + j, 0)))
     if monoid in ARGUMENTS:
-        order = list(range(len(box)))
+        order = list(range(len(domain)))
     rename: dict[int, Affine] = {BOX + old: (0, ((BOX + new, 1),)) for new, old in enumerate(order)}
     views = tuple(view.renamed(rename) for view in views)
-    box = tuple(box[j] for j in order)
+    domain = tuple(domain[j] for j in order)
     return LazyOp(
-        shape, np.dtype(dtype), observed, monoid, box, len(views), views, (), (_range(monoid, views, box),), scale
+        shape, np.dtype(dtype), observed, monoid, domain, len(views), views, (), (_range(monoid, views, domain),), scale
     )
 
 
-def _range(monoid: Monoid, views: Sequence[StridedView], box: Sequence[int]) -> Range:
-    return reduced_range(monoid, product_of([view.range for view in views]), math.prod(box))
+def _range(monoid: Monoid, views: Sequence[StridedView], domain: Sequence[int]) -> Range:
+    return reduced_range(monoid, product_of([view.range for view in views]), math.prod(domain))
 
 
 def _axes(lazy: LazyOp, axes: Sequence[int]) -> tuple[dict[int, Affine], tuple[int, ...], tuple[int, ...]]:
-    """(old variable -> new variable or box, output shape, box)."""
+    """(old variable -> new variable or domain, output shape, domain)."""
     kept = [d for d in range(len(lazy.shape)) if d not in axes]
     mapping: dict[int, Affine] = {d: (0, ((at, 1),)) for at, d in enumerate(kept)}
     mapping.update({d: (0, ((BOX + at, 1),)) for at, d in enumerate(axes)})
@@ -124,16 +124,16 @@ def _reduce(monoid: Monoid) -> None:
             factors = (ctx.builder.view(lazy),)  # type: ignore[assignment]
         else:
             factors = _gathered(ctx, factors, lazy, axes)
-        mapping, shape, box = _axes(lazy, axes)
+        mapping, shape, domain = _axes(lazy, axes)
         views = [view.renamed(mapping) for view in factors]  # type: ignore[union-attr]
-        return reduced(ctx, monoid, views, shape, box, lazy.scale, node.outputs[0].dtype, ctx.range(node))
+        return reduced(ctx, monoid, views, shape, domain, lazy.scale, node.outputs[0].dtype, ctx.range(node))
 
 
-def _summable(factors: tuple[StridedView, StridedView], box: Sequence[int]) -> bool:
+def _summable(factors: tuple[StridedView, StridedView], domain: Sequence[int]) -> bool:
     """Whether a sum of products certainly fits 64 bits; an input may hold any value of its dtype."""
     held = [view.tensor for view in factors]
     reaches = [-t.dtype.min if t.input is not None else max(abs(t.low), abs(t.high)) for t in held]
-    return math.prod(reaches) * math.prod(box) < 1 << 63
+    return math.prod(reaches) * math.prod(domain) < 1 << 63
 
 
 def _squares(lazy: LazyOp) -> bool:
@@ -188,9 +188,16 @@ def _logical(name: str, monoid: Monoid) -> None:
         lazy = ctx.tensor(items[0])
         if node.outputs[0].dtype != np.bool_:
             raise unsupported(node, "it reduces integers bitwise", "reduce booleans, or use sums, maxima and minima")
-        mapping, shape, box = _axes(lazy, tuple(node.params["axes"]))
+        mapping, shape, domain = _axes(lazy, tuple(node.params["axes"]))
         return reduced(
-            ctx, monoid, [ctx.builder.view(lazy).renamed(mapping)], shape, box, 0, np.dtype(np.bool_), ctx.range(node)
+            ctx,
+            monoid,
+            [ctx.builder.view(lazy).renamed(mapping)],
+            shape,
+            domain,
+            0,
+            np.dtype(np.bool_),
+            ctx.range(node),
         )
 
 
@@ -203,13 +210,13 @@ def _argument(name: str, monoid: Monoid) -> None:
     def lower(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp:
         assert isinstance(items[0], LazyOp)
         lazy = innermost(ctx, items[0], tuple(node.params["axes"]))
-        mapping, shape, box = _axes(lazy, tuple(node.params["axes"]))
+        mapping, shape, domain = _axes(lazy, tuple(node.params["axes"]))
         return reduced(
             ctx,
             monoid,
             [ctx.builder.view(lazy).renamed(mapping)],
             shape,
-            box,
+            domain,
             0,
             node.outputs[0].dtype,
             ctx.range(node),
@@ -268,8 +275,8 @@ def windowed(
     if all(low >= 0 and high <= n for (low, high), n in zip(reach, lazy.shape, strict=True)):
         fill = 0
     seen = replace(view.renamed(mapping), fill=fill)
-    box = tuple(window[d] for d in axes)
-    result = reduced(ctx, monoid, [seen], shape, box, lazy.scale, node.outputs[0].dtype, ctx.range(node))
+    domain = tuple(window[d] for d in axes)
+    result = reduced(ctx, monoid, [seen], shape, domain, lazy.scale, node.outputs[0].dtype, ctx.range(node))
     return replace(result, order=_channels_last(view, len(shape)))
 
 

@@ -49,7 +49,7 @@ def _scaled(ctx: Context, lazy: LazyOp, axes: Sequence[int]) -> Rows:
     kept = [d for d in range(len(lazy.shape)) if d not in axes]
     names = {d: (0, ((at, 1),)) for at, d in enumerate(kept)} | {d: (0, ((BOX + j, 1),)) for j, d in enumerate(axes)}
     factor = view.renamed(names)
-    box = tuple(lazy.shape[d] for d in axes)
+    domain = tuple(lazy.shape[d] for d in axes)
     most = max(lazy.low * lazy.low, lazy.high * lazy.high)
     shape = tuple(lazy.shape[d] for d in kept)
     squares = LazyOp(
@@ -57,7 +57,7 @@ def _scaled(ctx: Context, lazy: LazyOp, axes: Sequence[int]) -> Rows:
         np.dtype(np.int64),
         lazy.range,
         Monoid.MAX,
-        box,
+        domain,
         2,
         (factor, factor),
         (),

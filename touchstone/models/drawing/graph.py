@@ -104,7 +104,7 @@ def graph(found: Anatomy) -> Drawing:
 
 
 def _key(part: Part) -> str:
-    return f"{part.made_by} {part.shape} {part.reduction} {part.box}"
+    return f"{part.made_by} {part.shape} {part.reduction} {part.domain}"
 
 
 def _folded(found: Anatomy, repeat: Repeat) -> _Run:
@@ -201,8 +201,8 @@ def _node(found: Anatomy, place: Place, mine: Sequence[int], output: str) -> Box
     primitive, _, source = brief(first.made_by).partition(" ")
     if len(parts) == 1:
         scale = "" if first.scale is None else f"  scale {first.scale}"
-        over = f"{first.reduction} {dims(first.box)}" if first.box else ""
-        kind = "product" if first.reduction == "dot" else "reduction" if first.box else "map"
+        over = f"{first.reduction} {dims(first.domain)}" if first.domain else ""
+        kind = "product" if first.reduction == "dot" else "reduction" if first.domain else "map"
         lines = tuple(line for line in (f"{primitive}  {over}".strip(), f"{first.output}{scale}", source) if line)
         return Box(place, kind, lines, _tooltip(first), output)
     trace = sum(part.trace_bytes for part in parts)
