@@ -247,6 +247,10 @@ def test_a_folder_that_holds_another_program_by_now_is_not_run(tmp_path: Path) -
 # What a worker may
 
 
+def environ_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
 def test_a_worker_knows_no_key_and_ends_with_whoever_started_it(monkeypatch: pytest.MonkeyPatch) -> None:
     script = (
         "import sys, threading\n"
@@ -260,7 +264,9 @@ def test_a_worker_knows_no_key_and_ends_with_whoever_started_it(monkeypatch: pyt
     assert parent.stdout is not None
     try:
         pid = int(parent.stdout.readline())
-        environ = Path(f"/proc/{pid}/environ").read_bytes()
+        # Empty for the moment in which the new program replaces the old one.
+        eventually(lambda: environ_of(pid), "the worker's program has begun")
+        environ = environ_of(pid)
     finally:
         parent.kill()
         parent.wait(PATIENCE)
