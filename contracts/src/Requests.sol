@@ -29,14 +29,15 @@ contract Requests {
     RollupChain public immutable CHAIN;
 
     /// @notice How long after `until` nobody can take back the fee: a claim that was posted in time becomes final until then,
-    ///         unless the challenge clock stops. Who posted one then notes it (`note`).
+    ///         unless it is challenged or the challenge clock stops. Who posted one then notes it (`note`).
     uint40 private immutable GRACE;
     uint40 private immutable CANCEL_DELAY;
 
-    /// @dev `until` is zero unless it was shortened by `cancel`.
+    /// @dev `until` is zero unless it was shortened by `cancel`; `noted` counts the claims that are noted.
     struct Standing {
         Progress progress;
         Timestamp until;
+        uint32 noted;
     }
 
     struct Author {
@@ -59,7 +60,7 @@ contract Requests {
     mapping(ModelId modelId => Author author) public authors;
 
     mapping(bytes32 requestId => Standing standing) private _standings;
-    mapping(bytes32 requestId => ClaimId claimId) private _noted;
+    mapping(bytes32 requestId => mapping(ClaimId claimId => bool noted)) private _noted;
     mapping(bytes32 requestId => bytes32 outputRoot) private _outputs;
     mapping(bytes32 subscriptionId => Budget budget) private _budgets;
     mapping(bytes32 commitment => uint256 number) private _commitments;
@@ -76,6 +77,8 @@ contract Requests {
     event Cancelled(bytes32 indexed requestId, Timestamp until);
     /// @notice A claim that answers the request is posted; as long as it is not invalid the fee stays.
     event Noted(bytes32 indexed requestId, ClaimId indexed claimId);
+    /// @notice A claim that was noted is invalid, and holds the fee no more.
+    event Struck(bytes32 indexed requestId, ClaimId indexed claimId);
     /// @notice A final claim answered the request, and its claimant has earned the fee but for the author's part.
     event Answered(bytes32 indexed requestId, ClaimId indexed claimId, address indexed claimant, uint256 royalty);
     /// @notice The callback failed; anyone can make it again (`deliver`).
@@ -115,8 +118,10 @@ contract Requests {
     error NotEnoughGas(uint256 left, uint256 needed);
     /// @notice The fee can't be taken back before `time`.
     error NotOver(Timestamp time);
-    /// @notice A claim that answers is posted and not invalid; show it once it is final.
-    error StillAnswerable(ClaimId claimId);
+    /// @notice So many claims that answer are noted: show one once it is final, strike off those that are invalid.
+    error StillAnswerable(bytes32 requestId, uint32 claims);
+    /// @notice The claim is not noted, or not invalid.
+    error NothingToStrike(bytes32 requestId, ClaimId claimId);
     /// @notice The callback did not fail.
     error NothingToDeliver(bytes32 requestId);
     /// @notice An author asks for `most` basis points at most.
@@ -232,16 +237,25 @@ contract Requests {
     }
 
     /// @notice Notes that a claim that answers is posted: as long as it is not invalid, the fee can't be taken back. Needed only if
-    ///         the claim may not be final in time for `refund`.
+    ///         the claim may not be final in time for `refund`. Any number of claims may be noted: none takes another's place.
     function note(Request calldata asked, Claim calldata claim, Inclusion calldata inclusion) external {
         bytes32 requestId = _openRequest(asked);
         ClaimId claimId = _requireAnswering(asked, requestId, claim, inclusion);
         Status status = CHAIN.status(claim, inclusion);
         if (status == Status.Unknown || status == Status.Invalid) revert NotFinal(claimId, status);
-        ClaimId before = _noted[requestId];
-        if (ClaimId.unwrap(before) != 0 && !_isInvalid(before)) revert StillAnswerable(before);
-        _noted[requestId] = claimId;
+        if (_noted[requestId][claimId]) return;
+        _noted[requestId][claimId] = true;
+        _standings[requestId].noted += 1;
         emit Noted(requestId, claimId);
+    }
+
+    /// @notice Strikes off a noted claim that is invalid, so that it holds the fee no more; anyone may.
+    function strike(bytes32 requestId, ClaimId claimId) external {
+        (, bool convicted) = CHAIN.game().standingOf(claimId);
+        if (!convicted || !_noted[requestId][claimId]) revert NothingToStrike(requestId, claimId);
+        delete _noted[requestId][claimId];
+        _standings[requestId].noted -= 1;
+        emit Struck(requestId, claimId);
     }
 
     /// @notice Shows the final claim that answers a request: pays its claimant and calls the consumer. Anyone may; the first counts.
@@ -300,8 +314,8 @@ contract Requests {
         if (keccak256(data) != asked.dataHash) revert WrongData(requestId);
         Timestamp over = Timestamp.wrap(Timestamp.unwrap(_until(asked, requestId)) + GRACE);
         if (!(currentTime() > over)) revert NotOver(over);
-        ClaimId noted = _noted[requestId];
-        if (ClaimId.unwrap(noted) != 0 && !_isInvalid(noted)) revert StillAnswerable(noted);
+        uint32 noted = _standings[requestId].noted;
+        if (noted != 0) revert StillAnswerable(requestId, noted);
         earned[asked.requester] += asked.fee;
         _standings[requestId].progress = Progress.Refunded;
         emit Refunded(requestId);
@@ -434,10 +448,6 @@ contract Requests {
     function _requireOutput(ModelId modelId, bytes32 outputRoot, bytes calldata output) private view {
         bytes32 root = CHAIN.rootOf(modelId, true, output);
         if (root != outputRoot) revert WrongOutput(root, outputRoot);
-    }
-
-    function _isInvalid(ClaimId claimId) private view returns (bool convicted) {
-        (, convicted) = CHAIN.game().standingOf(claimId);
     }
 
     /// @dev Whether the consumer took the call. It gets all the gas that the request names, or nothing happens at all; what it
