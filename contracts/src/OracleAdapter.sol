@@ -9,9 +9,10 @@ import {ModelId} from "./types/Ids.sol";
 /// @title OracleAdapter
 /// @notice Requests in the shape that existing oracle consumers are written for: such a consumer compiles unchanged and names this
 ///         contract as its oracle. It is called back after finality only, and never about a request that nobody answered: that
-///         interface has no word for it, so the fee waits here for the consumer (`withdrawFor`).
+///         interface has no word for it, so the fee waits here for who asked (`withdrawFor`), who must be able to take money.
 contract OracleAdapter is IOracle, IConsumer {
-    /// @dev Gas that this contract takes around a consumer's callback.
+    /// @dev Gas that this contract takes around a consumer's callback. It is enough to copy some ten kilobytes of output and data;
+    ///      what is longer is copied at the cost of the consumer's gas limit.
     uint64 private constant AROUND = 40_000;
 
     /// @notice Where the requests are made.

@@ -5,6 +5,7 @@ import {RollupChain} from "./RollupChain.sol";
 import {IConsumer} from "./interfaces/IConsumer.sol";
 import {Claim, Inclusion, Status} from "./types/Claim.sol";
 import {ClaimId, ModelId} from "./types/Ids.sol";
+import {Tensor} from "./types/Model.sol";
 import {Progress, Request, Subscription} from "./types/Request.sol";
 import {Duration, Timestamp, currentTime} from "./types/Time.sol";
 
@@ -96,6 +97,8 @@ contract Requests {
     error FeeTooLow(uint256 given, uint256 needed);
     /// @notice A callback may ask for `most` gas.
     error GasLimitTooHigh(uint64 given, uint64 most);
+    /// @notice Output and data are more bytes than an answer can repeat.
+    error AnswerTooLarge(uint256 byteLength, uint256 most);
     /// @notice The times of a request are in the past, or not in order.
     error BadTimes();
     /// @notice The bytes behind this input root were not uploaded and assembled.
@@ -401,11 +404,22 @@ contract Requests {
         if (asked.gasLimit > MAX_CALLBACK_GAS) revert GasLimitTooHigh(asked.gasLimit, MAX_CALLBACK_GAS);
         uint256 needed = estimateFee(asked.modelId, asked.gasLimit);
         if (asked.fee < needed) revert FeeTooLow(asked.fee, needed);
+        _requireAnswerable(asked.modelId, data.length);
         if (input.length != 0) asked.inputRoot = CHAIN.rootOf(asked.modelId, false, input);
         else if (!CHAIN.isAssembled(asked.modelId, false, asked.inputRoot)) revert InputUnknown(asked.inputRoot);
         Author memory author = authors[asked.modelId];
         (asked.author, asked.royalty) = (author.account, author.royalty);
         (asked.requester, asked.dataHash) = (msg.sender, keccak256(data));
+    }
+
+    /// @dev An answer has to fit into a transaction with what it repeats, or a noted claim would hold the fee for good.
+    function _requireAnswerable(ModelId modelId, uint256 byteLength) private view {
+        Tensor[] memory outputs = CHAIN.modelOf(modelId).outputs;
+        for (uint256 j = 0; j < outputs.length; ++j) {
+            byteLength += outputs[j].byteLength;
+        }
+        uint256 most = CHAIN.MAX_POSTED_BYTES();
+        if (byteLength > most) revert AnswerTooLarge(byteLength, most);
     }
 
     function _open(Request memory asked, bytes memory input, bytes calldata data) private returns (bytes32 requestId) {

@@ -204,7 +204,7 @@ contract OracleAdapterTest is World {
 
     /// @dev However little gas a consumer asks for and however much it hands along, its fee is written down.
     function test_unanswered_muchHandedAlong_feeGoesBack() public {
-        bytes memory much = new bytes(200_000);
+        bytes memory much = new bytes(90_000);
         bytes memory input = inputOf(Traces.honest());
         uint256 modelId = uint256(ModelId.unwrap(model));
         uint256 fee = adapter.estimateFee(modelId, 0);

@@ -343,6 +343,21 @@ contract RequestAttacksTest is World {
         progress(requestId, Progress.Refunded);
     }
 
+    /// @dev A request that no transaction can answer would hold its fee, and a prover's work, for good.
+    function test_request_unanswerablyLarge_reverts() public {
+        uint256 most = chain.MAX_POSTED_BYTES();
+        Request memory asked = wanted();
+        VM.expectRevert(abi.encodeWithSelector(Requests.AnswerTooLarge.selector, most + 1, most));
+        requests.request{value: FEE}(asked, BYTES, new bytes(most - 3));
+        requests.request{value: FEE}(asked, BYTES, new bytes(most - 4));
+        bytes memory inputs = abi.encodePacked(hex"01", hex"000001", uint32(4));
+        bytes memory outputs = abi.encodePacked(hex"01", uint32(1), hex"000001", uint32(most + 1));
+        bytes memory head = abi.encodePacked(uint16(2), uint8(0), uint8(1), uint8(7), uint32(2), inputs, outputs);
+        asked.modelId = chain.registerModel(head, abi.encodePacked(bytes32(uint256(5))));
+        VM.expectRevert(abi.encodeWithSelector(Requests.AnswerTooLarge.selector, most + 1, most));
+        requests.request{value: FEE}(asked, BYTES, "");
+    }
+
     /// @dev Who cancels every second prolongs nothing.
     function test_cancel_again_changesNothing() public {
         (bytes32 requestId, Request memory asked) = ask(wanted());
