@@ -42,6 +42,7 @@ contract OracleAdapter is IOracle, IConsumer {
     }
 
     /// @inheritdoc IOracle
+    // slither-disable-next-line reentrancy-benign a request has no id before it is made, and making it calls no stranger
     function requestCallback(
         uint256 modelId,
         bytes calldata input,

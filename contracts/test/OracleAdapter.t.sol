@@ -16,6 +16,7 @@ contract Prompt {
     IOracle private immutable ORACLE;
     mapping(uint256 requestId => bytes output) public outputs;
     bool public refuses;
+    uint256 public gasGiven;
 
     error OnlyOracle();
 
@@ -32,6 +33,7 @@ contract Prompt {
     }
 
     function aiOracleCallback(uint256 requestId, bytes calldata output, bytes calldata callbackData) external {
+        gasGiven = gasleft();
         if (msg.sender != address(ORACLE) || keccak256(callbackData) != keccak256("prompt") || refuses) {
             revert OnlyOracle();
         }
@@ -118,6 +120,7 @@ contract OracleAdapterTest is World {
         bytes memory output = answered(requestId);
         yes("final", adapter.isFinalized(uint256(requestId)));
         same("told", keccak256(prompt.outputs(uint256(requestId))), keccak256(output));
+        yes("all its gas", prompt.gasGiven() > 200_000 - 5_000);
     }
 
     function test_consumer_thatReverts_isToldAgain() public {
