@@ -9,19 +9,24 @@ import {ModelId} from "./types/Ids.sol";
 /// @title OracleAdapter
 /// @notice Requests in the shape that existing oracle consumers are written for: such a consumer compiles unchanged and names this
 ///         contract as its oracle. It is called back after finality only, and never about a request that nobody answered: that
-///         interface has no word for it, so the fee waits here for the consumer (`withdrawFor`).
+///         interface has no word for it, so the fee waits here for who asked (`withdrawFor`), who must be able to take money.
 contract OracleAdapter is IOracle, IConsumer {
-    /// @dev Gas that this contract takes around a consumer's callback.
+    /// @dev Gas that this contract takes around a consumer's callback. It is enough to copy some ten kilobytes of output and data;
+    ///      what is longer is copied at the cost of the consumer's gas limit.
     uint64 private constant AROUND = 40_000;
 
     /// @notice Where the requests are made.
     Requests public immutable REQUESTS;
 
+    /// @notice Who asked here for a request. Others may name this contract in requests of their own: it knows nothing of them.
+    mapping(uint256 requestId => address asker) public askers;
     /// @notice Fees of requests that nobody answered, by the contract that asked.
     mapping(address asker => uint256 amount) public refunds;
 
     /// @notice Only the Requests contract may call this.
     error NotRequests(address caller);
+    /// @notice The request was not made here.
+    error NotAskedHere(uint256 requestId);
     /// @notice There is nothing to pay out to this account.
     error NothingToRefund(address asker);
     /// @notice The account does not take money.
@@ -37,6 +42,7 @@ contract OracleAdapter is IOracle, IConsumer {
     }
 
     /// @inheritdoc IOracle
+    // slither-disable-next-line reentrancy-benign a request has no id before it is made, and making it calls no stranger
     function requestCallback(
         uint256 modelId,
         bytes calldata input,
@@ -44,9 +50,11 @@ contract OracleAdapter is IOracle, IConsumer {
         uint64 gasLimit,
         bytes calldata callbackData
     ) external payable returns (uint256 requestId) {
-        bytes memory data = abi.encode(msg.sender, msg.value, callbackContract, gasLimit, callbackData);
+        bytes memory data = abi.encode(msg.value, callbackContract, callbackData);
         ModelId model = ModelId.wrap(bytes32(modelId));
-        return uint256(REQUESTS.requestCallback{value: msg.value}(model, input, address(this), _gas(gasLimit), data));
+        requestId =
+            uint256(REQUESTS.requestCallback{value: msg.value}(model, input, address(this), _gas(gasLimit), data));
+        askers[requestId] = msg.sender;
     }
 
     /// @notice Told by `Requests`; hands an answer on, and reverts if the consumer does, so that it can be told again.
@@ -55,13 +63,15 @@ contract OracleAdapter is IOracle, IConsumer {
         external
     {
         if (msg.sender != address(REQUESTS)) revert NotRequests(msg.sender);
-        (address asker, uint256 fee, address consumer, uint64 gasLimit, bytes memory along) =
-            abi.decode(data, (address, uint256, address, uint64, bytes));
+        address asker = askers[uint256(requestId)];
+        if (asker == address(0)) revert NotAskedHere(uint256(requestId));
         if (failure.length != 0) {
-            refunds[asker] += fee;
+            // Only the fee is read: what was handed along may be long.
+            refunds[asker] += abi.decode(data, (uint256));
             return;
         }
-        IOracleConsumer(consumer).aiOracleCallback{gas: gasLimit}(uint256(requestId), output, along);
+        (, address consumer, bytes memory along) = abi.decode(data, (uint256, address, bytes));
+        IOracleConsumer(consumer).aiOracleCallback(uint256(requestId), output, along);
     }
 
     /// @notice Pays the fees of unanswered requests back to who asked; anyone may.

@@ -5,6 +5,7 @@ import {RollupChain} from "./RollupChain.sol";
 import {IConsumer} from "./interfaces/IConsumer.sol";
 import {Claim, Inclusion, Status} from "./types/Claim.sol";
 import {ClaimId, ModelId} from "./types/Ids.sol";
+import {Tensor} from "./types/Model.sol";
 import {Progress, Request, Subscription} from "./types/Request.sol";
 import {Duration, Timestamp, currentTime} from "./types/Time.sol";
 
@@ -29,14 +30,15 @@ contract Requests {
     RollupChain public immutable CHAIN;
 
     /// @notice How long after `until` nobody can take back the fee: a claim that was posted in time becomes final until then,
-    ///         unless the challenge clock stops. Who posted one then notes it (`note`).
+    ///         unless it is challenged or the challenge clock stops. Who posted one then notes it (`note`).
     uint40 private immutable GRACE;
     uint40 private immutable CANCEL_DELAY;
 
-    /// @dev `until` is zero unless it was shortened by `cancel`.
+    /// @dev `until` is zero unless it was shortened by `cancel`; `noted` counts the claims that are noted.
     struct Standing {
         Progress progress;
         Timestamp until;
+        uint32 noted;
     }
 
     struct Author {
@@ -59,7 +61,7 @@ contract Requests {
     mapping(ModelId modelId => Author author) public authors;
 
     mapping(bytes32 requestId => Standing standing) private _standings;
-    mapping(bytes32 requestId => ClaimId claimId) private _noted;
+    mapping(bytes32 requestId => mapping(ClaimId claimId => bool noted)) private _noted;
     mapping(bytes32 requestId => bytes32 outputRoot) private _outputs;
     mapping(bytes32 subscriptionId => Budget budget) private _budgets;
     mapping(bytes32 commitment => uint256 number) private _commitments;
@@ -76,6 +78,8 @@ contract Requests {
     event Cancelled(bytes32 indexed requestId, Timestamp until);
     /// @notice A claim that answers the request is posted; as long as it is not invalid the fee stays.
     event Noted(bytes32 indexed requestId, ClaimId indexed claimId);
+    /// @notice A claim that was noted is invalid, and holds the fee no more.
+    event Struck(bytes32 indexed requestId, ClaimId indexed claimId);
     /// @notice A final claim answered the request, and its claimant has earned the fee but for the author's part.
     event Answered(bytes32 indexed requestId, ClaimId indexed claimId, address indexed claimant, uint256 royalty);
     /// @notice The callback failed; anyone can make it again (`deliver`).
@@ -93,6 +97,8 @@ contract Requests {
     error FeeTooLow(uint256 given, uint256 needed);
     /// @notice A callback may ask for `most` gas.
     error GasLimitTooHigh(uint64 given, uint64 most);
+    /// @notice Output and data are more bytes than an answer can repeat.
+    error AnswerTooLarge(uint256 byteLength, uint256 most);
     /// @notice The times of a request are in the past, or not in order.
     error BadTimes();
     /// @notice The bytes behind this input root were not uploaded and assembled.
@@ -115,8 +121,10 @@ contract Requests {
     error NotEnoughGas(uint256 left, uint256 needed);
     /// @notice The fee can't be taken back before `time`.
     error NotOver(Timestamp time);
-    /// @notice A claim that answers is posted and not invalid; show it once it is final.
-    error StillAnswerable(ClaimId claimId);
+    /// @notice So many claims that answer are noted: show one once it is final, strike off those that are invalid.
+    error StillAnswerable(bytes32 requestId, uint32 claims);
+    /// @notice The claim is not noted, or not invalid.
+    error NothingToStrike(bytes32 requestId, ClaimId claimId);
     /// @notice The callback did not fail.
     error NothingToDeliver(bytes32 requestId);
     /// @notice An author asks for `most` basis points at most.
@@ -232,16 +240,25 @@ contract Requests {
     }
 
     /// @notice Notes that a claim that answers is posted: as long as it is not invalid, the fee can't be taken back. Needed only if
-    ///         the claim may not be final in time for `refund`.
+    ///         the claim may not be final in time for `refund`. Any number of claims may be noted: none takes another's place.
     function note(Request calldata asked, Claim calldata claim, Inclusion calldata inclusion) external {
         bytes32 requestId = _openRequest(asked);
         ClaimId claimId = _requireAnswering(asked, requestId, claim, inclusion);
         Status status = CHAIN.status(claim, inclusion);
         if (status == Status.Unknown || status == Status.Invalid) revert NotFinal(claimId, status);
-        ClaimId before = _noted[requestId];
-        if (ClaimId.unwrap(before) != 0 && !_isInvalid(before)) revert StillAnswerable(before);
-        _noted[requestId] = claimId;
+        if (_noted[requestId][claimId]) return;
+        _noted[requestId][claimId] = true;
+        _standings[requestId].noted += 1;
         emit Noted(requestId, claimId);
+    }
+
+    /// @notice Strikes off a noted claim that is invalid, so that it holds the fee no more; anyone may.
+    function strike(bytes32 requestId, ClaimId claimId) external {
+        (, bool convicted) = CHAIN.game().standingOf(claimId);
+        if (!convicted || !_noted[requestId][claimId]) revert NothingToStrike(requestId, claimId);
+        delete _noted[requestId][claimId];
+        _standings[requestId].noted -= 1;
+        emit Struck(requestId, claimId);
     }
 
     /// @notice Shows the final claim that answers a request: pays its claimant and calls the consumer. Anyone may; the first counts.
@@ -300,8 +317,8 @@ contract Requests {
         if (keccak256(data) != asked.dataHash) revert WrongData(requestId);
         Timestamp over = Timestamp.wrap(Timestamp.unwrap(_until(asked, requestId)) + GRACE);
         if (!(currentTime() > over)) revert NotOver(over);
-        ClaimId noted = _noted[requestId];
-        if (ClaimId.unwrap(noted) != 0 && !_isInvalid(noted)) revert StillAnswerable(noted);
+        uint32 noted = _standings[requestId].noted;
+        if (noted != 0) revert StillAnswerable(requestId, noted);
         earned[asked.requester] += asked.fee;
         _standings[requestId].progress = Progress.Refunded;
         emit Refunded(requestId);
@@ -387,11 +404,22 @@ contract Requests {
         if (asked.gasLimit > MAX_CALLBACK_GAS) revert GasLimitTooHigh(asked.gasLimit, MAX_CALLBACK_GAS);
         uint256 needed = estimateFee(asked.modelId, asked.gasLimit);
         if (asked.fee < needed) revert FeeTooLow(asked.fee, needed);
+        _requireAnswerable(asked.modelId, data.length);
         if (input.length != 0) asked.inputRoot = CHAIN.rootOf(asked.modelId, false, input);
         else if (!CHAIN.isAssembled(asked.modelId, false, asked.inputRoot)) revert InputUnknown(asked.inputRoot);
         Author memory author = authors[asked.modelId];
         (asked.author, asked.royalty) = (author.account, author.royalty);
         (asked.requester, asked.dataHash) = (msg.sender, keccak256(data));
+    }
+
+    /// @dev An answer has to fit into a transaction with what it repeats, or a noted claim would hold the fee for good.
+    function _requireAnswerable(ModelId modelId, uint256 byteLength) private view {
+        Tensor[] memory outputs = CHAIN.modelOf(modelId).outputs;
+        for (uint256 j = 0; j < outputs.length; ++j) {
+            byteLength += outputs[j].byteLength;
+        }
+        uint256 most = CHAIN.MAX_POSTED_BYTES();
+        if (byteLength > most) revert AnswerTooLarge(byteLength, most);
     }
 
     function _open(Request memory asked, bytes memory input, bytes calldata data) private returns (bytes32 requestId) {
@@ -434,10 +462,6 @@ contract Requests {
     function _requireOutput(ModelId modelId, bytes32 outputRoot, bytes calldata output) private view {
         bytes32 root = CHAIN.rootOf(modelId, true, output);
         if (root != outputRoot) revert WrongOutput(root, outputRoot);
-    }
-
-    function _isInvalid(ClaimId claimId) private view returns (bool convicted) {
-        (, convicted) = CHAIN.game().standingOf(claimId);
     }
 
     /// @dev Whether the consumer took the call. It gets all the gas that the request names, or nothing happens at all; what it

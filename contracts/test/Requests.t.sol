@@ -305,19 +305,17 @@ contract RequestsTest is World {
         Posted memory posted = answering(requestId);
         requests.note(asked, posted.claim, posted.inclusion);
         wait(PATIENCE + 2 * WINDOW + 1);
-        refuses(abi.encodeWithSelector(Requests.StillAnswerable.selector, posted.id));
+        refuses(abi.encodeWithSelector(Requests.StillAnswerable.selector, requestId, 1));
         requests.refund(asked, DATA);
         answer(asked, posted);
         progress(requestId, Progress.Answered);
     }
 
-    function test_note_invalidClaim_makesRoom() public {
+    function test_note_invalidClaim_reverts() public {
         (bytes32 requestId, Request memory asked) = ask(wanted(address(consumer)));
         Posted memory lie = answering(requestId);
         requests.note(asked, lie.claim, lie.inclusion);
         Posted memory other = answering(requestId);
-        refuses(abi.encodeWithSelector(Requests.StillAnswerable.selector, lie.id));
-        requests.note(asked, other.claim, other.inclusion);
         GameId gameId = challenge(ALICE, lie);
         wait(CLOCK + 1);
         game.timeout(one(gameId));
@@ -335,6 +333,9 @@ contract RequestsTest is World {
         wait(CLOCK + 1);
         game.timeout(one(gameId));
         wait(PATIENCE + 2 * WINDOW);
+        refuses(abi.encodeWithSelector(Requests.StillAnswerable.selector, requestId, 1));
+        requests.refund(asked, DATA);
+        requests.strike(requestId, lie.id);
         requests.refund(asked, DATA);
         progress(requestId, Progress.Refunded);
         refuses(abi.encodeWithSelector(Requests.NotOpen.selector, requestId, Progress.Refunded));

@@ -21,7 +21,7 @@ interface IOracle {
     function isFinalized(uint256 requestId) external view returns (bool);
 }
 
-/// @notice What such a consumer is told.
+/// @notice What such a consumer is told. Anyone can ask and name it as the callback, so it checks that it made the request.
 interface IOracleConsumer {
     function aiOracleCallback(uint256 requestId, bytes calldata output, bytes calldata callbackData) external;
 }
