@@ -8,7 +8,7 @@ from enum import Enum
 
 from cachetools import LRUCache
 
-from challenger.play.defending import DefenderPlayer
+from challenger.play.defender_player import DefenderPlayer
 from challenger.play.inside import Elements
 from challenger.play.known import KnownTrace
 from challenger.play.reductions import Reductions

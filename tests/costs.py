@@ -2,7 +2,7 @@
 
 Every figure stands twice: under Prague's rules, and under EIP-7976's, by which a byte of calldata costs 64 gas at least.
 
-How attacks and defences are counted, and why so: ``touchstone.deployment.terms``.
+How attacks and defences are counted, and why so: ``touchstone.deployment.parameters``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from rollup.generated import settle
-from touchstone.deployment.terms import FACTOR, Attack, Terms
+from touchstone.deployment.parameters import FACTOR, Attack, Terms
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "costs.md"

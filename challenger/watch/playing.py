@@ -9,13 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from challenger.play.challenging import ChallengerPlayer
-from challenger.play.defending import DefenderPlayer
+from challenger.play.challenger_player import ChallengerPlayer
+from challenger.play.defender_player import DefenderPlayer
 from challenger.play.trace import ValueTrace
 from challenger.reports.alerts import Kind
 from challenger.reports.reporter import Reporter
 from challenger.sending.bundle import NEVER, Due, Outbox
-from challenger.sending.pace import Pace
+from challenger.sending.capacity import Capacity
 from challenger.state.l1_state import L1State
 from challenger.watch.checking import LATE, Checking
 from challenger.watch.findings import Findings
@@ -122,9 +122,9 @@ class Playing:
                 slack = min(float(game.clocks.defender) for _, game in of_claim if game.clocks)
                 yield Candidate(claim_id, slack, partial(self._help, claim_id, of_claim))
 
-    def _pace(self) -> Pace:
+    def _pace(self) -> Capacity:
         """What this account can do in time."""
-        return Pace(self.manner.block_seconds or self.client.chain.block_seconds(), self.outbox.gas)
+        return Capacity(self.manner.block_seconds or self.client.chain.block_seconds(), self.outbox.gas)
 
     def _can_begin(self, claim_id: ClaimId) -> bool:
         unsettled = claim_id not in self.l1.convicted and claim_id not in self.player.unprovable

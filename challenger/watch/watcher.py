@@ -13,8 +13,8 @@ from pathlib import Path
 from challenger.checkers.checks import Checks, HeldProgram
 from challenger.checkers.inline import Inline
 from challenger.checkers.re_execute import Machine
-from challenger.play.challenging import ChallengerPlayer
-from challenger.play.defending import DefenderPlayer
+from challenger.play.challenger_player import ChallengerPlayer
+from challenger.play.defender_player import DefenderPlayer
 from challenger.play.trace import TraceStore
 from challenger.reports.alerts import Kind, Sink, to_metric
 from challenger.reports.reporter import Reporter

@@ -447,7 +447,7 @@ MUTANTS = (
     Mutant(
         10,
         "a watcher that starts again has forgotten what it committed to",
-        "challenger/play/challenging.py",
+        "challenger/play/challenger_player.py",
         'return self.client.derive(b"salt" + claim_id',
         'return self.client.derive(id(self).to_bytes(8, "big") + claim_id',
         "tests/challenger/test_reorg.py::test_a_watcher_that_starts_again_proves_what_it_committed_to",

@@ -18,8 +18,8 @@ from web3.types import TxReceipt
 
 from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour, Defender
-from challenger.play.challenging import longest
-from challenger.sending.pace import Pace
+from challenger.play.challenger_player import longest
+from challenger.sending.capacity import Capacity
 from challenger.watch.modes import Manner
 from challenger.watch.watcher import Watcher
 from rollup.claim import Address, Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
@@ -133,7 +133,7 @@ def capacity(load: Load) -> int:
     """How many games a watcher with this share of a block can play to their end at once."""
     left = longest(PROGRAM, 2)
     work = replace(left, seconds=float(load.clock * BLOCK))
-    return Pace(float(BLOCK), int(load.share * BLOCK_GAS)).at_once(work)
+    return Capacity(float(BLOCK), int(load.share * BLOCK_GAS)).at_once(work)
 
 
 def parameters(load: Load) -> Parameters:

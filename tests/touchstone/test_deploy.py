@@ -24,7 +24,7 @@ from touchstone.deployment import gas
 from touchstone.deployment.deploy import PlannedDeployment
 from touchstone.deployment.gas import GasCost
 from touchstone.deployment.guarantees import guarantees
-from touchstone.deployment.terms import DEVELOPMENT_CHAINS, FACTOR, Terms, bonds, dangers, times
+from touchstone.deployment.parameters import DEVELOPMENT_CHAINS, FACTOR, Terms, bonds, dangers, times
 from touchstone.devnet.chain import ChainServer
 from touchstone.settings.settings import DeploySettings
 from touchstone.settings.sources import load

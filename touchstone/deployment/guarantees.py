@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from touchstone.deployment.terms import Attack, Terms
+from touchstone.deployment.parameters import Attack, Terms
 from touchstone.settings.units import show_seconds, show_wei
 
 FLOOD = 1000

@@ -40,7 +40,7 @@ from rollup.l1.node.development import KEYS
 from rollup.service.fetch import fetch_program
 from rollup.types import Timestamp
 from rollup.wire import address_of, count_of, hex_of
-from touchstone.deployment.terms import DEVELOPMENT_CHAINS
+from touchstone.deployment.parameters import DEVELOPMENT_CHAINS
 from touchstone.devnet import PUBLISHED_PORT
 from touchstone.lying.lies import WORDS, About, lie, plausible_inputs, signed
 from touchstone.lying.publishing import published

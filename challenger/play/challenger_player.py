@@ -30,8 +30,8 @@ from challenger.play.trace import TraceStore, ValueTrace
 from challenger.play.witnesses import settling, witness
 from challenger.sending import prices
 from challenger.sending.bundle import NEVER, RACES, TIMEOUTS, Due, batched
+from challenger.sending.capacity import Work
 from challenger.sending.costs import Costs
-from challenger.sending.pace import Work
 from challenger.state.games import Games
 from challenger.state.l1_state import L1State
 from challenger.troubles import Awaited

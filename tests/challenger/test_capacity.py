@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from challenger.sending.pace import MARGIN, Pace, Work
+from challenger.sending.capacity import MARGIN, Capacity, Work
 
-PACE = Pace(12.0, 1_000_000)
+PACE = Capacity(12.0, 1_000_000)
 
 
-def simulated(pace: Pace, games: list[Work]) -> bool:
+def simulated(pace: Capacity, games: list[Work]) -> bool:
     """Whether all games end in time if every opponent answers at once, and the one with the least slack is played first; a game's
     moves take a block each, a block has so much gas.
     """

@@ -19,7 +19,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Pace:
+class Capacity:
     """``block_seconds``: from one block to the next; ``gas``: that this player's transaction may have in each."""
 
     block_seconds: float
