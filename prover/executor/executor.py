@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prover.executor.kernel import Kernel
+from prover.executor.kernels.kernel import Kernel
 from prover.executor.schedule import SegmentStage, cut, pieces, stages
 from prover.executor.selftest import check_kernels
 from prover.saturation import Ends

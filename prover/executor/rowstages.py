@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from prover.executor.executor import Executor
-from prover.executor.kernel import Kernel
+from prover.executor.kernels.kernel import Kernel
 from prover.executor.rows import CACHED, CONSTANT, FRESH, RowPlan
 from prover.executor.segments import Constants, Immediates, run_kernel
 from prover.executor.sharing import signature

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.executor.kernel import Kernel
+from prover.executor.kernels.kernel import Kernel
 from rollup.form.affine import reads
 from rollup.form.ops import Access, Constant
 from rollup.form.program import Program, Segment

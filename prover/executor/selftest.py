@@ -1,4 +1,4 @@
-"""The self-test of D10: is every kernel of this program exact on this machine?
+"""The self-test: is every kernel of this program exact on this machine?
 
 Each distinct (kernel, shape, dtype) runs once on extreme and on random operands; sampled elements are compared with an
 independent path in NumPy's 64-bit integers and Python's. Operands stay within what the intervals prove, as they do in
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prover.executor.kernel import Kernel
+from prover.executor.kernels.kernel import Kernel
 from prover.executor.sharing import differing, joint, signature
 from rollup.audit.ranges import Range
 from rollup.errors import InexactMachine

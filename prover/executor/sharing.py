@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import reduce
 
-from prover.executor.kernel import Kernel
+from prover.executor.kernels.kernel import Kernel
 from rollup.audit.intervals import OpIntervals
 from rollup.audit.ranges import INT32, Range
 from rollup.form.ops import Access, Constant, Instr, Opcode, Value

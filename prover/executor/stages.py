@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
-from prover.executor.kernel import Kernel
+from prover.executor.kernels.kernel import Kernel
 from prover.executor.segments import Constants, Immediates
 from prover.executor.sharing import differing, joint
 from rollup.form.ops import Op

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prover.executor import Executor, kernel
-from prover.executor.prepare import TURNED, WHOLE
+from prover.executor import Executor
+from prover.executor.kernels import kernel
+from prover.executor.kernels.prepare import TURNED, WHOLE
 from rollup.form.constants import ALIGNMENT, aligned
 from rollup.form.ops import Monoid, Value
 from rollup.form.program import Program

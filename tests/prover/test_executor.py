@@ -11,7 +11,8 @@ import jax
 import numpy as np
 import pytest
 
-from prover.executor import Executor, conv, dot, executor, reduce, schedule, sliding
+from prover.executor import Executor, executor, schedule
+from prover.executor.kernels import conv, dot, reduce, sliding
 from rollup.errors import AuditError, ExecutionError
 from rollup.form.ops import INSTRUCTIONS, Instr, Monoid, Opcode
 from rollup.form.program import Program

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prover.executor import Executor, code, conv, dot
+from prover.executor import Executor
+from prover.executor.kernels import code, conv, dot
 from prover.executor.selftest import Independent
 from rollup.errors import InexactMachine
 from rollup.form.ops import INSTRUCTIONS, Constant, Monoid, Opcode

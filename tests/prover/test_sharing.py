@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from prover.executor import Executor
-from prover.executor.code import AHEAD
-from prover.executor.hoist import hoist
+from prover.executor.kernels.code import AHEAD
+from prover.executor.kernels.hoist import hoist
 from prover.executor.sharing import signature
 from prover.executor.stages import Stage
 from rollup.form.ops import INSTRUCTIONS, Instr, Monoid, Opcode, Value, wrap

@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.executor import code, dot, reduce, sliding
-from prover.executor.access import look
-from prover.executor.conv import ConvPlan, convolve, plan_conv
-from prover.executor.gather import Derived, Scalars
-from prover.executor.hoist import hoist, sharpened
-from prover.executor.prepare import TURNED, WHOLE, Prepared, prepare
+from prover.executor.kernels import code, dot, reduce, sliding
+from prover.executor.kernels.access import look
+from prover.executor.kernels.conv import ConvPlan, convolve, plan_conv
+from prover.executor.kernels.gather import Derived, Scalars
+from prover.executor.kernels.hoist import hoist, sharpened
+from prover.executor.kernels.prepare import TURNED, WHOLE, Prepared, prepare
 from rollup.audit.intervals import OpIntervals
 from rollup.audit.ranges import Range
 from rollup.form.affine import coefficients, extents, span, stays_inside, variables

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from prover.executor.gather import Derived, Scalars, coordinate, gather, holding, take
+from prover.executor.kernels.gather import Derived, Scalars, coordinate, gather, holding, take
 from rollup.form.affine import coefficients, span
 from rollup.form.ops import Access, Term
 

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.executor.access import derive, pad
-from prover.executor.gather import Derived, Scalars
+from prover.executor.kernels.access import derive, pad
+from prover.executor.kernels.gather import Derived, Scalars
 from rollup.audit.intervals import OpIntervals
 from rollup.form.affine import extents, variables
 from rollup.form.ops import ARGUMENTS, Access, Monoid, Op

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prover.executor.gather import Derived
+from prover.executor.kernels.gather import Derived
 from rollup.form.affine import coefficients, extents, variables, view
 from rollup.form.ops import ITERATION, Access, Constant, Opcode, Term
 from rollup.form.program import Program
 
 if TYPE_CHECKING:
-    from prover.executor.kernel import Kernel
+    from prover.executor.kernels.kernel import Kernel
 
 Array = np.ndarray
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.executor.gather import Derived, Scalars
-from prover.executor.reduce import FOLD_LIMIT, AccessReader, domain_variables
+from prover.executor.kernels.gather import Derived, Scalars
+from prover.executor.kernels.reduce import FOLD_LIMIT, AccessReader, domain_variables
 from rollup.form.affine import coefficients, extents
 from rollup.form.ops import ITERATION, Monoid, Op, Term
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from prover.executor.code import AHEAD
+from prover.executor.kernels.code import AHEAD
 from rollup.audit.intervals import OpIntervals, extremes
 from rollup.audit.ranges import INT64, Range, of_instruction
 from rollup.form.affine import extents, variables, view

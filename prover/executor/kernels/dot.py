@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.executor.gather import Derived
-from prover.executor.reduce import FOLD_LIMIT, THIN, domain_variables, full_variables
+from prover.executor.kernels.gather import Derived
+from prover.executor.kernels.reduce import FOLD_LIMIT, THIN, domain_variables, full_variables
 from rollup.audit.intervals import OpIntervals
 from rollup.audit.ranges import INT32, Range
 from rollup.form.affine import extents

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from prover.executor.dot import DotPlan
-from prover.executor.gather import Derived
+from prover.executor.kernels.dot import DotPlan
+from prover.executor.kernels.gather import Derived
 from rollup.form.affine import coefficients, extents
 from rollup.form.ops import Access, Constant, Op
 
