@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
+from types import FunctionType
 
+import jax
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -19,6 +21,22 @@ SAMPLES = np.linspace(-1, 1, 24, dtype=np.float32).reshape(6, 4)
 
 def weighted(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return x * y
+
+
+def clipped(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.where(x > 0, x, y)
+
+
+def refusing(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return x @ y[:3]
+
+
+def drawn(key: jax.Array, x: np.ndarray) -> jax.Array:
+    return x + jax.random.key_data(jax.random.clone(key))[1].astype(np.int32)
+
+
+def keyed() -> tuple[jax.Array, np.ndarray]:
+    return jax.random.split(jax.random.key(3), 6), np.arange(6, dtype=np.int32)
 
 
 def samples() -> tuple[np.ndarray, np.ndarray]:
@@ -45,6 +63,11 @@ def ragged() -> tuple[np.ndarray, np.ndarray]:
     return SAMPLES, SAMPLES[:2]
 
 
+def line(function: FunctionType) -> str:
+    """Of a function's first statement, as an error names it."""
+    return f"tests/touchstone/test_build.py:{function.__code__.co_firstlineno + 1} ({function.__name__})"
+
+
 def build(folder: Path, source: str, *options: str, function: str = "weighted") -> tuple[int, str]:
     here = "tests.touchstone.test_build"
     source = source if source.endswith(".npz") else f"{here}:{source}"
@@ -63,6 +86,13 @@ def test_the_samples_of_a_function_and_of_a_file_give_the_same_program(tmp_path:
     assert first.id == second.id
     assert [tensor.shape for tensor in first.header.inputs] == [(4,), (4,)]
     assert first.id.hex() in said and "calibration, 5 samples" in said and "ops" in said and "bytes" in said
+
+
+def test_samples_may_be_typed_random_keys(tmp_path: Path) -> None:
+    code, said = build(tmp_path / "drawn", "keyed", function="drawn")
+    assert code == 0, said
+    port = Program.load(tmp_path / "drawn").interface.inputs[0]
+    assert (port.name, port.dtype) == ("key", "uint32")
 
 
 def test_the_formats_are_the_ones_asked_for(tmp_path: Path) -> None:
@@ -154,6 +184,8 @@ def test_what_is_asked_for_wrongly_says_how_it_is_asked_for(arguments: list[str]
     [
         ("scalar", "weighted", "one array per input"),
         ("ragged", "weighted", "as many samples"),
+        ("samples", "clipped", f"JAX can't trace the function at {line(clipped)}"),
+        ("samples", "refusing", f"{line(refusing)}); give arrays of the number, shapes"),
         ("nothing", "weighted", "at least one"),
         (
             "vast",

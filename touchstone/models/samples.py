@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
+from prover.lowering import keys
 from prover.lowering.formats import is_real
+from prover.lowering.source import line_of
+from prover.lowering.tracing import traced
 from rollup.errors import LoweringError, TouchstoneError
 from touchstone.models.arrays import read_npz
 from touchstone.models.origins import Language, ModelInput, Origin, function, said
@@ -59,7 +61,9 @@ def read_samples(source: str, origin: Origin, length: int | None = None) -> list
     for column in columns:
         _require_finite(source, column)
     if origin.inputs is not None:
-        columns = [_fitted(source, column, port) for column, port in zip(columns, origin.inputs, strict=True)]
+        columns = [
+            _fitted(source, keys.data(column), port) for column, port in zip(columns, origin.inputs, strict=True)
+        ]
     rows = list(zip(*columns, strict=True))
     if origin.inputs is None:
         _require_taken(origin, source, rows[0])
@@ -110,6 +114,8 @@ def _npz(path: Path) -> dict[str, Array]:
 
 def _require_finite(source: str, column: Array) -> None:
     """Raise LoweringError for what no claim can have as input."""
+    if keys.is_key(column):
+        return
     if column.dtype.kind not in "biu" and not is_real(column.dtype):
         raise LoweringError(f"{source} gives an array of dtype {column.dtype}; give real or whole numbers")
     if not is_real(column.dtype):
@@ -124,14 +130,16 @@ def _require_finite(source: str, column: Array) -> None:
 
 
 def _require_taken(origin: Origin, source: str, row: Sample) -> None:
-    """Raise LoweringError if a function of somebody's fails on a sample, whatever it raises."""
+    """Raise LoweringError if a function of somebody's can't be traced, or fails on a sample, whatever it raises."""
     try:
-        jax.eval_shape(origin.fn, *row)
+        traced(origin.fn, row)
     except TouchstoneError:
         raise
     except Exception as error:
+        line = line_of(error)
         raise LoweringError(
-            f"{origin.source} fails on a sample of {source} ({said(error)}); give arrays of the number, shapes and dtypes that it takes"
+            f"{origin.source} fails on a sample of {source} ({said(error)}{f', at {line}' if line else ''}); give arrays of the number, "
+            "shapes and dtypes that it takes, or correct it"
         ) from error
 
 
@@ -141,10 +149,15 @@ def _returned(name: str) -> dict[str, Array]:
     columns = [given] if named is None and not isinstance(given, tuple | list) else given
     try:
         if named is not None:
-            return {str(key): np.asarray(column) for key, column in named.items()}
-        return {f"arr_{at}": np.asarray(column) for at, column in enumerate(columns)}
+            return {str(key): _column(column) for key, column in named.items()}
+        return {f"arr_{at}": _column(column) for at, column in enumerate(columns)}
     except ValueError as error:
         raise LoweringError(f"{name} returned no arrays ({error}); return one array per input, or a tuple") from None
+
+
+def _column(given: Any) -> Any:
+    """Samples as an array of NumPy; typed random keys stay what they are, since the function may ask for them."""
+    return given if keys.is_key(given) else np.asarray(given)
 
 
 def _called(name: str) -> Any:
