@@ -254,6 +254,10 @@ def two_inputs() -> Model:
         ((EXAMPLE,), "takes 2 input arrays, 1 were given"),
         ((EXAMPLE[:2], np.zeros(4, np.int8)), r"input x has shape \(2, 4\), the model takes \(3, 4\)"),
         ((EXAMPLE * np.nan, np.zeros(4, np.int8)), "input x has an element that is not finite"),
+        (
+            (np.where(EXAMPLE[2, 1] == EXAMPLE, np.inf, EXAMPLE), np.zeros(4, np.int8)),
+            r"not finite, inf at \[2, 1\]; a program has no NaN or infinity, give finite numbers",
+        ),
         ((EXAMPLE, np.zeros(4, np.float32)), "input n has dtype float32, the model takes integers"),
         ((EXAMPLE, np.full(4, 300)), "input n has values outside of I8"),
     ],

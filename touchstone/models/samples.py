@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from prover.lowering import keys
 from prover.lowering.formats import is_real
 from prover.lowering.source import line_of
 from prover.lowering.tracing import traced
+from prover.model import parameters
 from rollup.errors import LoweringError, TouchstoneError
 from touchstone.models.arrays import read_npz
 from touchstone.models.origins import Language, ModelInput, Origin, function, said
@@ -34,6 +36,9 @@ LARGEST = float(np.finfo(np.float32).max)
 LENGTH = 128
 """Tokens of a pass of a language model, if nobody says otherwise."""
 
+UNNAMED = re.compile(r"arr_\d+")
+"""What ``numpy.savez`` calls an array that was given no name."""
+
 EVERY = 5
 """Where no held-out samples are given, every fifth sample is held out."""
 
@@ -49,8 +54,7 @@ def read_samples(source: str, origin: Origin, length: int | None = None) -> list
         return windows(read_text(Path(source)), origin.language, LENGTH if length is None else length, source)
     if length is not None:
         raise LoweringError(f"a length goes with samples of text; {source} says itself how long its samples are")
-    given = _npz(Path(source)) if source.endswith(".npz") else _returned(source)
-    columns = _ordered(source, given, origin.inputs)
+    columns = _ordered(source, _given(source), origin)
     if not columns or any(column.ndim == 0 for column in columns) or len({len(column) for column in columns}) != 1:
         shapes = [column.shape for column in columns]
         raise LoweringError(
@@ -95,17 +99,32 @@ def windows(text: str, language: Language, length: int, source: str) -> list[Sam
     return [language.claim_input(piece[:-1], piece[-1:], length) for piece in pieces]
 
 
+def _given(source: str) -> dict[str, Array]:
+    if source.endswith(".npz"):
+        return _npz(Path(source))
+    if ":" not in source:
+        raise LoweringError(
+            f"{source} is no source of samples; give FILE.npz with an array for each input, MODULE:FUNCTION that returns them, or for a "
+            "language model FILE.txt"
+        )
+    return _returned(source)
+
+
 def read_text(path: Path) -> str:
     """A text file's contents; raises LoweringError for what is none, or too large."""
     try:
         if path.stat().st_size > MOST_TEXT:
             raise LoweringError(f"{path} has more than {MOST_TEXT >> 20} MiB of text; a part of it is enough")
         return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise LoweringError(f"{path} can't be read as text, there is no such file; give a file of UTF-8 text") from None
     except (OSError, UnicodeDecodeError) as error:
         raise LoweringError(f"{path} can't be read as text ({error}); give a file of UTF-8 text") from None
 
 
 def _npz(path: Path) -> dict[str, Array]:
+    if not path.exists():
+        raise LoweringError(f"{path} is no npz file, there is no such file; name one that numpy.savez has written")
     try:
         return read_npz(path, MOST_BYTES)
     except ValueError as error:
@@ -173,17 +192,18 @@ def _called(name: str) -> Any:
         ) from error
 
 
-def _ordered(source: str, given: Mapping[str, Array], inputs: Sequence[ModelInput] | None) -> list[Array]:
-    """The arrays in the order of the model's inputs: by name if they have the inputs' names, else as they come."""
-    if inputs is None:
-        return list(given.values())
-    names = [port.name for port in inputs]
+def _ordered(source: str, given: Mapping[str, Array], origin: Origin) -> list[Array]:
+    """The arrays in the order of the model's inputs: by name if they have the inputs' names, as they come if they have none."""
+    if origin.inputs is None:
+        names = parameters(origin.fn)[: len(given)]
+        return [given[name] for name in (names if set(names) == set(given) else given)]
+    names = [port.name for port in origin.inputs]
     if set(given) == set(names):
         return [given[name] for name in names]
-    if len(given) != len(names) or set(given) & set(names):
+    if len(given) != len(names) or not all(UNNAMED.fullmatch(name) for name in given):
         raise LoweringError(
-            f"{source} gives {', '.join(given)}; the model takes {', '.join(map(str, inputs))}: give one array for each, by name or "
-            "in this order"
+            f"{source} gives {', '.join(given)}; the model takes {', '.join(map(str, origin.inputs))}: give one array for each, by its "
+            "name, or all without names in this order"
         )
     return list(given.values())
 
