@@ -32,10 +32,10 @@ from rollup.l1.events import (
     TraceRootSet,
 )
 from rollup.l1.events import Revealed as NodeRevealed
-from rollup.types import Root
+from rollup.types import Gindex, Root
 from rollup.verdict import Conviction, Finding, explain
 from rollup.wire import Json, hex_of
-from sequencer.games import question_json
+from sequencer.games import TOP, question_json
 
 KINDS = {
     Challenged: "challenge",
@@ -74,7 +74,7 @@ class Chronicle:
         return list(reversed(self.book.games))
 
     def summary(self, claim_id: ClaimId) -> Json:
-        """A dispute without its moves; raises ClaimError for a claim that nobody challenged."""
+        """A dispute without its moves, its verdict as L1's numbers alone say it; raises ClaimError for a claim that nobody challenged."""
         posted = self.book.claims.get(claim_id)
         if posted is None or claim_id not in self.book.games:
             raise ClaimError(f"nobody has challenged claim 0x{claim_id.hex()} on this chain; check the id")
@@ -85,6 +85,7 @@ class Chronicle:
             "claimant": posted.claim.claimant,
             "state": state.name.lower(),
             "games": [self._game(opened) for opened in self.book.games[claim_id]],
+            "verdict": self._verdict(claim_id, None),
         }
 
     def dispute(self, claim_id: ClaimId, program: Program | None = None) -> Json:
@@ -94,9 +95,9 @@ class Chronicle:
         """
         found = self.summary(claim_id)
         for game, opened in zip(found["games"], self.book.games[claim_id], strict=True):
-            game["moves"] = [self._move(logged) for logged in self._of(opened)]
-        convicted = self.book.convicted.get(claim_id)
-        found["verdict"] = None if convicted is None else self._verdict(claim_id, convicted, program)
+            game["moves"] = self._moves(opened)
+        if program is not None:
+            found["verdict"] = self._verdict(claim_id, program)
         return found
 
     def _game(self, opened: Challenged) -> Json:
@@ -142,9 +143,19 @@ class Chronicle:
         ]
         return question_json(asked[-1]) if asked else None
 
-    def _move(self, logged: Logged) -> Json:
+    def _moves(self, opened: Challenged) -> list[Json]:
+        """The moves of a game, each with the node that the game stood on: an event that names none is about the one before it."""
+        position, found = TOP, []
+        for logged in self._of(opened):
+            event: Any = logged.event
+            asked = getattr(event, "question", None)
+            position = getattr(event, "position", position) if asked is None else asked.place
+            found.append(self._move(logged, None if isinstance(event, Reclaimed | ChallengeLost) else position))
+        return found
+
+    def _move(self, logged: Logged, position: Gindex | None) -> Json:
         event: Any = logged.event
-        place = getattr(event, "position", getattr(event, "place", None))
+        place = getattr(event, "place", position)
         kind = KINDS[type(event)]
         if isinstance(event, Convicted) and event.rule is Rule.TIMEOUT:
             kind, place = "lost", None
@@ -155,11 +166,20 @@ class Chronicle:
             "kind": kind,
             "block": logged.block,
             "transaction": hex_of(logged.transaction),
-            "position": str(asked.place) if asked is not None else None if place is None else str(place),
+            "gas": self._gas(logged),
+            "position": None if place is None else str(place),
             "question": None if asked is None else question_json(asked),
         }
 
-    def _verdict(self, claim_id: ClaimId, event: Convicted, program: Program | None) -> Json:
+    def _gas(self, logged: Logged) -> int | None:
+        """Of the whole transaction, which may hold several moves; None if the node does not know it any more."""
+        receipt = self.client.chain.receipt(logged.transaction)
+        return None if receipt is None else int(receipt["gasUsed"])
+
+    def _verdict(self, claim_id: ClaimId, program: Program | None) -> Json | None:
+        event = self.book.convicted.get(claim_id)
+        if event is None:
+            return None
         model = self.book.claims[claim_id].claim.model_id
         if program is not None and program.id != model:
             raise ClaimError(f"the claim is about model 0x{model.hex()}, the program given is 0x{program.id.hex()}")
