@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -129,6 +129,11 @@ class Fidelity:
     def kl(self) -> float | None:
         """The largest of the outputs that can be read as logits; None if there is none."""
         return max((output.kl for output in self.outputs if output.kl is not None), default=None)
+
+    def named(self, ports: Sequence[Named]) -> Fidelity:
+        """The same with other names for the outputs."""
+        outputs = (replace(output, name=port.name) for output, port in zip(self.outputs, ports, strict=True))
+        return replace(self, outputs=tuple(outputs))
 
     def to_json(self) -> dict[str, Any]:
         """As the manifest keeps it: the fields by their names."""

@@ -27,7 +27,7 @@ from prover.trace import trace_bytes
 from rollup.errors import ExecutionError, LoweringError
 from rollup.form.interface import DTYPES, MOST_DEPTH, MOST_NAME, Interface, Named, Structure
 from rollup.form.program import Program
-from rollup.numbers import Cut, at_ends, cuts, quantised
+from rollup.numbers import Cut, at_ends, cuts, endless, quantised
 
 LOG = logging.getLogger(__name__)
 
@@ -127,9 +127,7 @@ class Model:
                         f"input {name} has dtype {array.dtype}, the model takes numbers; convert it first"
                     )
                 if not np.all(np.isfinite(array)):
-                    raise ExecutionError(
-                        f"input {name} has an element that is not finite; a program has no NaN or infinity"
-                    )
+                    raise ExecutionError(endless(name, array))
                 result.append(quantised(array, tensor))
                 continue
             if array.dtype.kind not in "iub":
@@ -284,18 +282,23 @@ def described(
     ``ends``: of the outputs' formats, as ``Named`` has them; integers have none. Raises LoweringError for a dtype that no interface has.
     """
     paths = jax.tree_util.tree_flatten_with_path(jax.tree.unflatten(in_tree, list(range(in_tree.num_leaves))))[0]
-    try:
-        parameters = list(inspect.signature(fn).parameters)
-    except (TypeError, ValueError):
-        parameters = []
+    arguments = parameters(fn)
     structure = jax.tree.unflatten(out_tree, list(range(out_tree.num_leaves)))
     out_paths = jax.tree_util.tree_flatten_with_path(structure)[0]
     outputs = _ports([_path_name(path, "output") for path, _ in out_paths], graph.outputs)
     return Interface(
-        _ports([_argument(_path_name(path), parameters) for path, _ in paths], graph.inputs),
+        _ports([_argument(_path_name(path), arguments) for path, _ in paths], graph.inputs),
         tuple(replace(port, ends=pair) if port.real else port for port, pair in zip(outputs, ends, strict=True)),
         _structure(structure, out_tree.num_leaves),
     )
+
+
+def parameters(fn: Callable[..., Any]) -> list[str]:
+    """The names of a function's parameters; none if it does not tell them."""
+    try:
+        return list(inspect.signature(fn).parameters)
+    except (TypeError, ValueError):
+        return []
 
 
 def function_name(fn: Callable[..., Any]) -> str:

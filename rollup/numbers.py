@@ -26,6 +26,21 @@ NARROW = ("float16", "bfloat16")
 INTEGERS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
 
+def number_text(number: float) -> str:
+    """A step or an end of a format for people."""
+    return f"{number:,.0f}" if 1 <= abs(number) < 1e9 and number == int(number) else f"{number:.6g}"
+
+
+def endless(name: str, array: np.ndarray) -> str:
+    """What is to be said of an input with an element that is not finite: where the first one is."""
+    place = [int(at) for at in np.argwhere(~np.isfinite(array))[0]]
+    where = f" at {place}" if place else ""
+    return (
+        f"input {name} has an element that is not finite, {array[tuple(place)]}{where}; a program has no NaN or infinity, give finite "
+        "numbers"
+    )
+
+
 def dtype_of(name: str) -> np.dtype[Any]:
     """The NumPy dtype in which arrays described as ``name`` are given and returned; floats that NumPy lacks are float32."""
     return np.dtype(name) if name in FLOATS or name in INTEGERS else np.dtype(np.float32)
@@ -64,7 +79,7 @@ def prepared(array: Any, name: str, shape: Sequence[int], dtype: str) -> np.ndar
     if given.shape != tuple(shape):
         raise ClientError(f"input {name} has shape {given.shape}, the model takes {tuple(shape)}; reshape or pad it")
     if given.dtype.kind == "f" and not np.all(np.isfinite(given)):
-        raise ClientError(f"input {name} has an element that is not finite; a program has no NaN or infinity")
+        raise ClientError(endless(name, given))
     if wanted.kind != "f" and given.dtype.kind == "f":
         raise ClientError(f"input {name} has dtype {given.dtype}, the model takes {wanted}; convert it first")
     cast = rounded(given, dtype) if wanted.kind == "f" else given.astype(wanted)

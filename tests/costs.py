@@ -36,8 +36,10 @@ def tables() -> list[str]:
     lines = [
         "## One step",
         "",
-        "Whole transactions to OneStepProver, calldata floor included, operands of random bytes; the demo's",
-        "ops on a digit.",
+        "Whole transactions to OneStepProver, calldata floor included, operands of random bytes; `digits, op N` are the demo's ops on",
+        "a digit. These are checks alone, without the game around them: below, `prove` is the same check as a move of a dispute. Of an",
+        "element that is too long for one transaction a dispute checks what it consists of: its *outline* (how many parts its reduction",
+        "has), one *part* (a range of the reduction), or the *epilogue* (what the op's code makes of the reduced number).",
         "",
     ]
     lines += ["| op | Prague | EIP-7976 | calldata |", "|---|---|---|---|"]
@@ -45,7 +47,22 @@ def tables() -> list[str]:
         f"| {name} | {row['gas']:,} | {row['gas_7976']:,} | {row['calldata']:,} B |"
         for name, row in json.loads(ONE_STEP.read_text()).items()
     ]
-    lines += ["", "## Transactions", "", "| transaction | Prague | EIP-7976 |", "|---|---|---|"]
+    lines += [
+        "",
+        "## Transactions",
+        "",
+        "Unless its name says otherwise, a row is one move in a transaction of its own, on a chain on which hardly anything has happened:",
+        "each storage slot is cold, and many are written for the first time. A development network shows other figures for the same move:",
+        "services commit to the place in the transaction that challenges, and send several moves at once (a slot that one of them has",
+        "touched is warm for the next); and a slot that an earlier claim, game or account has filled costs 5,000 gas to write, an empty",
+        "one 22,100.",
+        "",
+        "Inside an element `descend` asks for the results of its parts, *partials* is the claimant's answer, `narrow` goes on with one of",
+        "them, and `settle` checks the part or the epilogue that is left. `reclaim` takes a challenger's bond back once another game has",
+        "convicted the claim.",
+        "",
+    ]
+    lines += ["| transaction | Prague | EIP-7976 |", "|---|---|---|"]
     lines += [
         f"| {name} | {row['gas']:,} | {row['gas_7976']:,} |"
         for name, row in json.loads(TRANSACTIONS.read_text()).items()

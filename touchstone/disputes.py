@@ -45,7 +45,7 @@ class Chronicle:
         return list(reversed(list(self.board.disputed)))
 
     def summary(self, claim_id: ClaimId) -> Json:
-        """A dispute without its moves; raises ClaimError for a claim that nobody challenged."""
+        """A dispute without its moves, its verdict as L1's numbers alone say it; raises ClaimError for a claim that nobody challenged."""
         posted, games = self.l1.claims.get(claim_id), self.board.about(claim_id)
         if posted is None or not games:
             raise ClaimError(f"nobody has challenged claim 0x{claim_id.hex()} on this chain; check the id")
@@ -56,6 +56,7 @@ class Chronicle:
             "claimant": posted.claim.claimant,
             "state": state.name.lower(),
             "games": [self._game(game) for game in games],
+            "verdict": self._verdict(claim_id, None),
         }
 
     def dispute(self, claim_id: ClaimId, program: Program | None = None) -> Json:
@@ -65,9 +66,9 @@ class Chronicle:
         """
         found = self.summary(claim_id)
         for view, game in zip(found["games"], self.board.about(claim_id), strict=True):
-            view["moves"] = [_move(move) for move in self._of(game)]
-        convicted = self.l1.convicted.get(claim_id)
-        found["verdict"] = None if convicted is None else self._verdict(claim_id, convicted, program)
+            view["moves"] = [self._move(move) for move in self._of(game)]
+        if program is not None:
+            found["verdict"] = self._verdict(claim_id, program)
         return found
 
     def _game(self, game: GameRecord) -> Json:
@@ -87,7 +88,26 @@ class Chronicle:
         """The moves of a game; a trace root is set for all games of its claim."""
         return [move for move in self.moves if move.claim_id == game.claim_id and move.game_id in (None, game.game_id)]
 
-    def _verdict(self, claim_id: ClaimId, event: Convicted, program: Program | None) -> Json:
+    def _move(self, move: MoveRecord) -> Json:
+        place = None if move.kind is MoveKind.TIMEOUT else move.position
+        return {
+            "kind": move.kind.value,
+            "block": move.said.block,
+            "transaction": hex_of(move.said.transaction),
+            "gas": self._gas(move),
+            "position": None if place is None else str(place),
+            "question": None if move.kind is MoveKind.PARTIALS else move.extra.get("question"),
+        }
+
+    def _gas(self, move: MoveRecord) -> int | None:
+        """Of the whole transaction, which may hold several moves; None if the node does not know it any more."""
+        receipt = self.client.chain.receipt(move.said.transaction)
+        return None if receipt is None else int(receipt["gasUsed"])
+
+    def _verdict(self, claim_id: ClaimId, program: Program | None) -> Json | None:
+        event = self.l1.convicted.get(claim_id)
+        if event is None:
+            return None
         model = self.l1.claims[claim_id].claim.model_id
         if program is not None and program.id != model:
             raise ClaimError(f"the claim is about model 0x{model.hex()}, the program given is 0x{program.id.hex()}")
@@ -104,17 +124,6 @@ class Chronicle:
         revealed = RevealedTrace(self.l1.preimages, root, program.depth)
         proof = shown(self.client, transaction, event, program.header, root)
         return verdict(program, event, own, FirstOf([revealed, proof]), outputs)
-
-
-def _move(move: MoveRecord) -> Json:
-    place = None if move.kind is MoveKind.TIMEOUT else move.position
-    return {
-        "kind": move.kind.value,
-        "block": move.said.block,
-        "transaction": hex_of(move.said.transaction),
-        "position": None if place is None else str(place),
-        "question": None if move.kind is MoveKind.PARTIALS else move.extra.get("question"),
-    }
 
 
 def _words(found: Explanation) -> Json:

@@ -18,6 +18,7 @@ from prover.lowering import keys
 from prover.lowering.expansions import EXPANSIONS
 from prover.lowering.graph import FloatGraph, FloatNode, Operand, Var
 from prover.lowering.source import source_of
+from prover.lowering.tracing import traced
 from prover.lowering.trips import trip_count
 from rollup.errors import LoweringError, UnsupportedError
 
@@ -220,7 +221,7 @@ def capture(fn: Callable[..., Any], example_inputs: Sequence[Any]) -> tuple[Floa
 
     Example inputs become the graph's inputs, arrays that ``fn`` closes over its constants.
     """
-    closed, shape = jax.make_jaxpr(fn, return_shape=True)(*example_inputs)
+    closed, shape = traced(fn, example_inputs)
     for effect in closed.effects:
         raise LoweringError(f"the function has a side effect ({effect}); return its result instead, a program is pure")
     graph = _graph(closed.jaxpr, closed.consts, _Place([], ""))

@@ -28,7 +28,7 @@ from prover.lowering.passes.balance import balanced
 from prover.lowering.passes.calibrate import RealRange, calibrate
 from prover.lowering.passes.compensate import compensated
 from prover.lowering.passes.fold import fold
-from prover.lowering.passes.inputs import input_formats
+from prover.lowering.passes.inputs import coarse, input_formats
 from prover.lowering.passes.levels import levelled, levels, roots
 from prover.lowering.passes.noise import rounding_costs
 from prover.lowering.passes.plan import plan
@@ -50,6 +50,9 @@ REPORTED = 32
 
 CLOSE = 2.5e-3
 """Of an output's range: how close a program shall come that is lowered again, since it was farther than ``FAR`` from the float function."""
+
+WIDER = "give formats with wider values (w16a16/8)"
+"""The remedy for what rounding costs."""
 
 LARGEST = 16.0
 """Times that the largest difference of an output exceeds the root mean square that is expected of rounding."""
@@ -77,14 +80,32 @@ def lower(
     Raises UnsupportedError for a primitive without a rule (naming it and its source line), LoweringError for a function that
     cannot become a program, AuditError if an op could not be adjudicated on chain.
     """
+    if calibration is None:
+        LOG.warning(
+            "no calibration samples: formats are chosen from the example inputs alone; pass calibration=[...] for better ones"
+        )
+    model = lowered(fn, *example_inputs, formats=formats, calibration=calibration)
+    report, name = fidelity_of(model.program.meta), model.program.meta["name"]
+    assert report is not None
+    for warning in report.warnings:
+        remedy = f"; {WIDER}, or a target" if warning in report.distances else ""
+        LOG.warning("%s: %s, on its own calibration samples%s", name, warning, remedy)
+    for note in coarse(model.program, calibration or [tuple(example_inputs)]):
+        LOG.warning("%s: %s", name, note)
+    return model
+
+
+def lowered(
+    fn: Callable[..., Any],
+    *example_inputs: Any,
+    formats: str | Formats = "w16a16",
+    calibration: Sequence[tuple[Any, ...]] | None = None,
+) -> Model:
+    """As ``lower``, for whoever says himself what is to be known of the model."""
     chosen = formats if isinstance(formats, Formats) else formats_named(formats)
     if not example_inputs:
         raise LoweringError(
             "lower needs at least one example input: a claim is about an input, pass arrays of its shape and dtype"
-        )
-    if calibration is None:
-        LOG.warning(
-            "no calibration samples: formats are chosen from the example inputs alone; pass calibration=[...] for better ones"
         )
     given = list(calibration) if calibration else [tuple(example_inputs)]
     compiled: Compiled = {}
@@ -103,9 +124,6 @@ def lower(
             break
         model, program, report = other, wider, found
     model = model.noted(fidelity={"calibration": report.to_json()})
-    for warning in report.warnings:
-        remedy = "; give formats with wider values (w16a16/8), or a target" if warning in report.distances else ""
-        LOG.warning("%s: %s, on its own calibration samples%s", program.meta["name"], warning, remedy)
     LOG.info("lowered %s: %d ops, model id %s\n%s", program.meta["name"], len(program.ops), program.id.hex(), report)
     return model
 

@@ -1,14 +1,24 @@
-"""Where in the user's source an equation came from."""
+"""Where in the user's source an equation or an error came from."""
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from jax.extend import source_info_util
 
 _LIBRARY = Path(jax.__file__).parent
+_PROJECT = Path(__file__).parents[2]
+_FOREIGN = (
+    str(_LIBRARY),
+    str(Path(np.__path__[0])),
+    *(str(_PROJECT / package) for package in ("prover", "rollup", "touchstone")),
+)
+"""Folders whose code is never the user's."""
+
 _IMPORTER = Path(__file__).parent.parent / "onnx"
 
 
@@ -24,6 +34,15 @@ def source_of(eqn: Any) -> str:
         return ""
     path, _, rest = summary.partition(":")
     return f"{_shorter(path)}:{_line(rest)}"
+
+
+def line_of(error: BaseException) -> str:
+    """``file:line (function)`` of the user's code in which an error was raised, or which called what raised it; empty if there is none."""
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        code = frame.f_code
+        if not code.co_filename.startswith(_FOREIGN):
+            return f"{_shorter(code.co_filename)}:{line} ({code.co_qualname})"
+    return ""
 
 
 def _shorter(path: str) -> str:

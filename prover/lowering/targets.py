@@ -11,7 +11,7 @@ import numpy as np
 
 from prover.fidelity import Fidelity, has_choice
 from prover.lowering.formats import is_real
-from prover.lowering.lower import lower, measured
+from prover.lowering.lower import lowered, measured
 from prover.model import Model
 from prover.trace import trace_bytes
 from rollup.errors import LoweringError
@@ -179,7 +179,7 @@ def choose(
     attempts: list[FormatTrial] = []
     known: dict[ModelId, float] = {}
     for name in candidates:
-        model = lower(fn, *calibration[0], formats=name, calibration=calibration)
+        model = lowered(fn, *calibration[0], formats=name, calibration=calibration)
         cost, identity = ProgramCost.of(model.program), model.program.id
         if identity in known:
             # Nothing lies between the two factors: the same program again, which did not meet the target.

@@ -18,7 +18,6 @@ from sequencer.admin.guard import needs, note, router
 from sequencer.admin.money import sent
 from sequencer.admin.operator import Operator
 from sequencer.admin.tokens import Role
-from sequencer.intake.refusals import NameTaken
 from sequencer.states import OfferedModel
 
 PATH = "/admin/models"
@@ -63,9 +62,8 @@ def _taken(operator: Operator, archive: IO[bytes], name: str, replace: bool) -> 
     """Unpack, register and offer the program in an archive."""
     store, client = operator.store, operator.client
     program = operator.programs.take(iter(lambda: archive.read(CHUNK_BYTES), b""))
-    other = store.models.named(name)
-    if other is not None and other.id != program.id and not replace:
-        raise NameTaken(name, hex_of(other.id))
+    if not replace:
+        store.models.require_free(program.id, name)
     registration = decide(client, lambda: None if client.is_registered(program.id) else client.register(program))
     store.models.add(OfferedModel.of(program, name, Timestamp(int(operator.now()))), replace)
     return AddedModel(
@@ -94,8 +92,9 @@ def offering(operator: Operator) -> APIRouter:
         status_code=201,
         summary="Offer a model: unpacked, audited, registered on L1",
         description=(
-            "The same program again changes its name, and takes it back into service if it was retired. With `replace` a name moves to a "
-            "new version: the model that had it stays in service under its id, and under the name with the beginning of its id."
+            "The same program again takes it back into service if it was retired. A name stands for one model, and a model has one name. "
+            "With `replace` a name moves to a new version: the model that had it stays in service under its id, and under the name with "
+            "the beginning of its id. And a model that has another name changes it."
         ),
         responses=documented(409),
         openapi_extra={**needs(Role.OWN), **BODY},
@@ -103,7 +102,9 @@ def offering(operator: Operator) -> APIRouter:
     async def add(
         request: Request,
         name: Annotated[str, Query(pattern=NAME, examples=["digits"])],
-        replace: Annotated[bool, Query(description="Take the name from the model that has it.")] = False,
+        replace: Annotated[
+            bool, Query(description="Take the name from the model that has it, or change this model's.")
+        ] = False,
     ) -> AddedModel:
         with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as archive:
             async for piece in request.stream():

@@ -20,6 +20,14 @@ class NameTaken(Problem):
         super().__init__(409, "name-taken", "The name is taken", sentence)
 
 
+class NamedAlready(Problem):
+    """A model is offered under another name, and it has one."""
+
+    def __init__(self, model: str, name: str) -> None:
+        sentence = f"model {model} is offered as {name!r} already, and a model has one name; use it, or replace it ({name!r} is free then)"
+        super().__init__(409, "named-already", "The model has another name", sentence)
+
+
 class Paused(Problem):
     """An operator paused the intake."""
 

@@ -5,7 +5,7 @@ store.claims      accept get page waiting waiting_of counts refuse
 store.batches     get heads page
 store.disputes    get page
 store.changes     after latest floor prune            for server-sent events
-store.models      add get named all retire
+store.models      add require_free get named all retire
 store.answers     begin finish forget prune           idempotency keys
 store.audit       write page
 store.switches    get set

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 
 from rollup.types import ModelId, Root, Timestamp
-from sequencer.intake.refusals import NameTaken
+from sequencer.intake.refusals import NamedAlready, NameTaken
 from sequencer.states import OfferedModel
 from sequencer.store.database import Database
 from sequencer.tables import models
@@ -19,14 +19,17 @@ class Models:
         self._database = database
 
     def add(self, model: OfferedModel, replace: bool = False) -> None:
-        """Offer a model. One that was added before gets the new name, and is in service again. Another model that has the name keeps
-        it, and NameTaken is raised; with ``replace`` it goes on under its name and the beginning of its id.
+        """Offer a model; one that was added before is in service again.
+
+        A name stands for one model, and a model has one name: NameTaken is raised if another model has the name, NamedAlready if the
+        model has another one. With ``replace`` the model gets the name all the same, and one that had it goes on under the name and the
+        beginning of its id.
         """
         with self._database.write() as connection:
-            holder = connection.execute(sa.select(models.c.model_id).where(models.c.name == model.name)).scalar()
+            if not replace:
+                _require_free(connection, model.id, model.name)
+            holder = _holder(connection, model.name)
             if holder is not None and bytes(holder) != model.id:
-                if not replace:
-                    raise NameTaken(model.name, f"0x{bytes(holder).hex()}")
                 former = former_name(model.name, ModelId(Root(bytes(holder))))
                 connection.execute(sa.update(models).where(models.c.model_id == holder).values(name=former))
             values = {
@@ -42,6 +45,11 @@ class Models:
             else:
                 added = {**values, "model_id": model.id, "added_at": model.added_at}
                 connection.execute(sa.insert(models).values(added))
+
+    def require_free(self, model_id: ModelId, name: str) -> None:
+        """Raise what ``add`` raises without ``replace``."""
+        with self._database.read() as connection:
+            _require_free(connection, model_id, name)
 
     def get(self, model_id: ModelId) -> OfferedModel | None:
         return self._one(models.c.model_id == model_id)
@@ -68,6 +76,19 @@ class Models:
         with self._database.write() as connection:
             changed = connection.execute(sa.update(models).where(models.c.model_id == model_id).values(retired=retired))
         return changed.rowcount > 0
+
+
+def _holder(connection: sa.Connection, name: str) -> bytes | None:
+    return connection.execute(sa.select(models.c.model_id).where(models.c.name == name)).scalar()
+
+
+def _require_free(connection: sa.Connection, model_id: ModelId, name: str) -> None:
+    holder = _holder(connection, name)
+    if holder is not None and bytes(holder) != model_id:
+        raise NameTaken(name, f"0x{bytes(holder).hex()}")
+    own = connection.execute(sa.select(models.c.name).where(models.c.model_id == model_id)).scalar()
+    if own is not None and own != name:
+        raise NamedAlready(f"0x{model_id.hex()}", own)
 
 
 def former_name(name: str, model_id: ModelId) -> str:

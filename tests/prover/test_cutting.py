@@ -36,6 +36,9 @@ WIDE: dict[str, Callable[..., Any]] = {
         jnp.tanh(xs[0]) * xs[1] + jnp.exp(xs[2]) * xs[3] + jnp.maximum(xs[4], xs[5]) * xs[6] - xs[7] / (1 + xs[8] ** 2)
     ),
     "the largest of many": lambda *xs: jnp.stack(xs).max(0),
+    "more columns than a descriptor holds": lambda *xs: jnp.concatenate(
+        [xs[0][:, i : i + 1] * xs[0][:, j : j + 1] for i in range(13) for j in range(i, 13)], axis=1
+    ),
     "in a loop": _in_a_loop,
 }
 

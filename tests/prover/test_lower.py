@@ -153,6 +153,19 @@ def _halved_until_small(x: Any) -> Any:
     return lax.while_loop(lambda c: c.sum() > 9, lambda c: c / 2, x)
 
 
+def _positive(x: Any) -> Any:
+    return x[x > 0]
+
+
+def _turned(x: Any) -> Any:
+    return x if x.sum() > 0 else -x
+
+
+def _assigned(x: Any) -> Any:
+    x[0] = 1.0
+    return x
+
+
 @pytest.mark.parametrize(
     ("fn", "error", "words"),
     [
@@ -191,12 +204,30 @@ def _halved_until_small(x: Any) -> Any:
         (lambda x: jnp.log(-1 - jnp.abs(x)), LoweringError, "gives NaN on a calibration sample"),
         (lambda x: x[:0], LoweringError, "has no elements"),
         (lambda x: jnp.exp(x) @ jnp.full((4, 2), jnp.inf), LoweringError, "a weight is not finite"),
+        (lambda x: None, LoweringError, "the function gives no output; return an array"),
+        (lambda x: {}, LoweringError, "the function gives no output; return an array"),
+        (lambda x: "a", LoweringError, "it returns something that is no array; return an array"),
+        (np.sin, LoweringError, r"can't trace the function .*TracerArrayConversionError\): .*jax.numpy"),
+        (_positive, LoweringError, r"at .*test_lower\.py:\d+ \(_positive\) .*keep all elements .*jax.numpy.where"),
+        (_turned, LoweringError, r"at .*test_lower\.py:\d+ \(_turned\) .*a branch .*jax.numpy.where or jax.lax.cond"),
+        (lambda x: [1, 2, 3][x[0, 0].astype(int)] * x, LoweringError, "a position or a count of Python depends on"),
+        (lambda x: float(x[0, 0]) * x, LoweringError, "a number of Python depends on the input there"),
+        (lambda x: jnp.ones(x[0, 0].astype(int)), LoweringError, "a number of Python depends on the input there"),
+        (_assigned, LoweringError, r"at .*\(_assigned\) .*write x = x.at\[index\].set\(value\)"),
         (lambda x: (x + 1j).real, UnsupportedError, "gives complex numbers; compute with real and imaginary parts"),
     ],
 )
 def test_refusals_name_the_thing_and_the_remedy(fn: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         lower(fn, EXAMPLE)
+
+
+def test_what_jax_says_of_a_function_that_it_cannot_trace_is_kept() -> None:
+    with pytest.raises(LoweringError) as raised:
+        lower(_turned, EXAMPLE)
+    assert isinstance(raised.value.__cause__, jax.errors.TracerBoolConversionError)
+    with pytest.raises(KeyError, match="mine"):
+        lower(lambda x: x + {}["mine"], EXAMPLE)
 
 
 def test_bad_arguments_of_lower_are_refused() -> None:
@@ -225,6 +256,10 @@ def two_inputs() -> Model:
         ((EXAMPLE,), "takes 2 input arrays, 1 were given"),
         ((EXAMPLE[:2], np.zeros(4, np.int8)), r"input x has shape \(2, 4\), the model takes \(3, 4\)"),
         ((EXAMPLE * np.nan, np.zeros(4, np.int8)), "input x has an element that is not finite"),
+        (
+            (np.where(EXAMPLE[2, 1] == EXAMPLE, np.inf, EXAMPLE), np.zeros(4, np.int8)),
+            r"not finite, inf at \[2, 1\]; a program has no NaN or infinity, give finite numbers",
+        ),
         ((EXAMPLE, np.zeros(4, np.float32)), "input n has dtype float32, the model takes integers"),
         ((EXAMPLE, np.full(4, 300)), "input n has values outside of I8"),
     ],

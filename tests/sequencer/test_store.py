@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from alembic import command
 from rollup.errors import ClaimError
 from rollup.types import ModelId, Root, Timestamp
 from sequencer import tables
-from sequencer.intake.refusals import NameTaken, Paused
+from sequencer.intake.refusals import NamedAlready, NameTaken, Paused
 from sequencer.states import Accepted, HeldBack, OfferedModel, State, Switch
 from sequencer.store import Store, StoreError, schema
 from sequencer.store.changes import Changes
@@ -214,6 +215,8 @@ def test_models_are_found_by_name_and_a_name_is_never_reused(store: Store) -> No
     assert store.models.all(retired=False) == []
     with pytest.raises(NameTaken, match="choose another"):
         store.models.add(OfferedModel(OTHER, "digits", b"", b"", (), Timestamp(6)))
+    with pytest.raises(NamedAlready, match="'digits' is free then"):
+        store.models.add(replace(digits, name="numbers"))
     store.models.add(digits)
     assert store.models.all(retired=False) == [digits]
     assert store.models.named("no\0body") is None

@@ -157,6 +157,17 @@ def test_a_name_moves_to_a_new_version_and_the_old_one_stays_reachable(run: Run,
     assert world.store.models.named("toy").id == PROGRAM.id  # type: ignore[union-attr]
 
 
+def test_a_model_has_one_name_and_changes_it_only_when_told_to(run: Run, world: World, tmp_path: Path) -> None:
+    PROGRAM.save(tmp_path / "toy")
+    assert run("models", "add", str(tmp_path / "toy"), "--name", "toy").exit_code == 0
+    refused = run("models", "add", str(tmp_path / "toy"), "--name", "other")
+    assert refused.exit_code == 1
+    assert "is offered as 'toy' already" in refused.output and "or replace it ('toy' is free then)" in refused.output
+    assert world.store.models.named("toy") is not None and world.store.models.named("other") is None
+    assert run("models", "add", str(tmp_path / "toy"), "--name", "other", "--replace").exit_code == 0
+    assert world.store.models.named("toy") is None and world.store.models.named("other") is not None
+
+
 def test_a_folder_without_a_model_is_refused_before_it_is_sent(run: Run, tmp_path: Path) -> None:
     result = run("models", "add", str(tmp_path), "--name", "nothing")
     assert result.exit_code == 1 and "manifest.json" in result.stderr

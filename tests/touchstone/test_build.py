@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
+from types import FunctionType
 
+import jax
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from prover import lower
 from prover.fidelity import OutputFidelity
 from rollup.form.program import Program
 from touchstone.cli import main
@@ -19,6 +22,49 @@ SAMPLES = np.linspace(-1, 1, 24, dtype=np.float32).reshape(6, 4)
 
 def weighted(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return x * y
+
+
+def clipped(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.where(x > 0, x, y)
+
+
+def refusing(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return x @ y[:3]
+
+
+def drawn(key: jax.Array, x: np.ndarray) -> jax.Array:
+    return x + jax.random.key_data(jax.random.clone(key))[1].astype(np.int32)
+
+
+def keyed() -> tuple[jax.Array, np.ndarray]:
+    return jax.random.split(jax.random.key(3), 6), np.arange(6, dtype=np.int32)
+
+
+def masked(x: jax.Array, bias: jax.Array) -> jax.Array:
+    return jax.nn.softmax(x + bias)
+
+
+def masks() -> tuple[np.ndarray, np.ndarray]:
+    return SAMPLES, np.where(SAMPLES[:, 1:2] < SAMPLES, -1e9, 0).astype(np.float32)
+
+
+COLUMN = np.array([[1.0], [-0.7], [0.3], [0.9]], np.float32)
+
+
+def tied(x: jax.Array) -> jax.Array:
+    return x @ np.concatenate([COLUMN, COLUMN * np.float32(1 + 1e-6)], axis=1)
+
+
+def ties() -> np.ndarray:
+    return np.random.default_rng(5).normal(size=(40, 4)).astype(np.float32)
+
+
+def far() -> tuple[np.ndarray, np.ndarray]:
+    return 100 * SAMPLES, SAMPLES
+
+
+def narrow() -> tuple[np.ndarray, np.ndarray]:
+    return SAMPLES[:, :3], SAMPLES[:, :3]
 
 
 def samples() -> tuple[np.ndarray, np.ndarray]:
@@ -45,6 +91,11 @@ def ragged() -> tuple[np.ndarray, np.ndarray]:
     return SAMPLES, SAMPLES[:2]
 
 
+def line(function: FunctionType) -> str:
+    """Of a function's first statement, as an error names it."""
+    return f"tests/touchstone/test_build.py:{function.__code__.co_firstlineno + 1} ({function.__name__})"
+
+
 def build(folder: Path, source: str, *options: str, function: str = "weighted") -> tuple[int, str]:
     here = "tests.touchstone.test_build"
     source = source if source.endswith(".npz") else f"{here}:{source}"
@@ -62,7 +113,17 @@ def test_the_samples_of_a_function_and_of_a_file_give_the_same_program(tmp_path:
     first, second = Program.load(tmp_path / "one"), Program.load(tmp_path / "two")
     assert first.id == second.id
     assert [tensor.shape for tensor in first.header.inputs] == [(4,), (4,)]
+    np.savez(tmp_path / "turned.npz", y=SAMPLES[:, ::-1], x=SAMPLES)
+    code, again = build(tmp_path / "three", str(tmp_path / "turned.npz"), "--held-out", str(tmp_path / "samples.npz"))
+    assert code == 0 and Program.load(tmp_path / "three").meta["fidelity"]["calibration"]["saturated_inputs"] == 0
     assert first.id.hex() in said and "calibration, 5 samples" in said and "ops" in said and "bytes" in said
+
+
+def test_samples_may_be_typed_random_keys(tmp_path: Path) -> None:
+    code, said = build(tmp_path / "drawn", "keyed", function="drawn")
+    assert code == 0, said
+    port = Program.load(tmp_path / "drawn").interface.inputs[0]
+    assert (port.name, port.dtype) == ("key", "uint32")
 
 
 def test_the_formats_are_the_ones_asked_for(tmp_path: Path) -> None:
@@ -80,6 +141,44 @@ def test_what_is_printed_is_in_the_manifest(tmp_path: Path) -> None:
     assert (found["calibration"]["samples"], found["held_out"]["samples"]) == (5, 1)
     assert found["saturated"] == {"samples": 4, "ops": []} and found["target"] is None
     assert set(found["held_out"]["outputs"][0]) == {field.name for field in fields(OutputFidelity)}
+
+
+def test_a_mask_tells_how_far_other_numbers_are_rounded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    code, said = build(tmp_path / "masked", "masks", function="masked")
+    note = "input bias: its step is 65,536, chosen for samples that are 0 or -1e+09; other numbers are rounded to that"
+    assert code == 0 and f"warning   {note}" in said and "input x: its step" not in said, said
+    shown = CliRunner().invoke(main, ["model", "show", str(tmp_path / "masked")]).output
+    assert "real = integer * 2^16, step 65,536, -2.14748e+09 to 2.14742e+09" in shown
+    code, said = build(tmp_path / "moderate", "samples", function="masked")
+    assert code == 0 and "its step" not in said
+    lower(masked, *(column[0] for column in masks()), calibration=list(zip(*masks(), strict=True)))
+    assert caplog.messages == [f"masked: {note}, so give samples with all numbers that the model will see"]
+
+
+def test_a_warning_comes_once_and_suggests_nothing_that_was_done(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    code, said = build(tmp_path / "tied", "ties", function="tied")
+    assert code == 0 and "chooses otherwise in" in said
+    assert said.count("give formats with wider values (w16a16/8), or a target") == 1
+    code, said = build(tmp_path / "aimed", "ties", "--target", "rel=1e-3", function="tied")
+    assert code == 0 and "chooses otherwise in" in said and "or a target" not in said
+    code, said = build(tmp_path / "missed", "ties", "--target", "rel=1e-12", function="tied")
+    assert code == 1 and "otherwise" not in said, said
+    assert caplog.messages == []
+
+
+def test_an_audit_against_samples_that_do_not_fit_says_so(tmp_path: Path) -> None:
+    assert build(tmp_path / "one", "samples")[0] == 0
+    here = "tests.touchstone.test_build"
+    audit = ["model", "audit", str(tmp_path / "one"), "--against", f"{here}:weighted", "--samples"]
+    said = CliRunner().invoke(main, [*audit, f"{here}:far"])
+    (verdict,) = said.stderr.splitlines()
+    assert said.exit_code == 1 and "elements of the inputs are beyond what it takes" in verdict
+    assert "build it with samples that reach as far" in verdict
+    said = CliRunner().invoke(main, [*audit, f"{here}:narrow"])
+    assert said.exit_code == 1 and said.stdout == "", said.output
+    assert "input x has shape (3,), the model takes (4,)" in said.stderr
 
 
 def test_held_out_samples_choose_nothing(tmp_path: Path) -> None:
@@ -132,6 +231,11 @@ def test_a_target_chooses_the_formats_and_the_manifest_says_what_was_tried(tmp_p
         ),
         (["tests.touchstone.test_build:weighted", "--samples", "words.txt"], "is no language model"),
         (
+            ["tests.touchstone.test_build:weighted", "--samples", "net.onnx"],
+            "net.onnx is no source of samples; give FILE.npz",
+        ),
+        (["tests.touchstone.test_build:weighted", "--samples", "words.txt.bak"], "MODULE:FUNCTION that returns them"),
+        (
             [
                 "tests.touchstone.test_build:weighted",
                 "--samples",
@@ -154,6 +258,8 @@ def test_what_is_asked_for_wrongly_says_how_it_is_asked_for(arguments: list[str]
     [
         ("scalar", "weighted", "one array per input"),
         ("ragged", "weighted", "as many samples"),
+        ("samples", "clipped", f"JAX can't trace the function at {line(clipped)}"),
+        ("samples", "refusing", f"{line(refusing)}); give arrays of the number, shapes"),
         ("nothing", "weighted", "at least one"),
         (
             "vast",
@@ -165,6 +271,7 @@ def test_what_is_asked_for_wrongly_says_how_it_is_asked_for(arguments: list[str]
         ("samples", "missing", "names no function"),
         ("missing", "weighted", "names no function"),
         ("nowhere.npz", "weighted", "is no npz file"),
+        ("nowhere.npz", "weighted", "there is no such file"),
     ],
 )
 def test_what_cannot_be_built_says_why_and_writes_nothing(

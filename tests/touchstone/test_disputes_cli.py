@@ -171,6 +171,9 @@ def test_the_sequencer_and_l1_tell_the_same_verdict(told: Told) -> None:
         assert from_api["verdict"][name] == from_l1["verdict"][name], name
     for name in ("game_id", "challenger", "counter", "state"):
         assert from_api["games"][0][name] == from_l1["games"][0][name], name
+    moves = [source["games"][0]["moves"] for source in (from_api, from_l1)]
+    for name in ("kind", "block", "transaction", "gas", "position"):
+        assert [move[name] for move in moves[0]] == [move[name] for move in moves[1]], name
     assert "toy shift" in run("show", told.claim_id, "--url", told.api).stdout
 
 
@@ -178,6 +181,8 @@ def test_the_sequencer_and_l1_tell_the_same_verdict(told: Told) -> None:
 def test_disputes_are_listed_from_either_place(where: str, told: Told) -> None:
     source = l1(told) if where == "l1" else ["--url", told.api]
     assert [one["claim_id"] for one in read("list", *source)["disputes"]] == [told.claim_id]
+    shown = run("list", *source).stdout
+    assert f"claimed as {LIED[5][4]} and is {RIGHT[5][4]}" in shown and "step: " in shown
     assert read("list", *source, "--open")["disputes"] == []
     assert told.claim_id in run("list", *source, "--ended").stdout
     assert "no disputes" in run("list", *source, "--open").stdout

@@ -56,6 +56,9 @@ def test_an_onnx_file_becomes_a_program_with_its_own_names(net: Path) -> None:
     assert program.meta["name"] == "net"
     assert [port.name for port in program.interface.inputs] == ["features"]
     assert [port.name for port in program.interface.outputs] == ["probabilities"]
+    found = program.meta["fidelity"]
+    for which in ("calibration", "held_out"):
+        assert [output["name"] for output in found[which]["outputs"]] == ["probabilities"]
     code, said = invoke("show", str(net / "out"), "--json")
     assert code == 0 and json.loads(said)["fidelity"]["held_out"]["samples"] == 2
     code, said = invoke("show", str(net / "out"))

@@ -65,7 +65,8 @@ def test_samples_that_do_not_fit_name_the_input(image: Any, state: Any, words: s
 
 
 def test_arrays_that_are_missing_or_of_other_names_are_listed(tmp_path: Path) -> None:
-    for given in ({"image": np.ones((5, 3, 4))}, {"image": np.ones((5, 3, 4)), "other": np.ones((5, 2))}):
+    both = {"picture": np.ones((5, 3, 4)), "other": np.ones((5, 2))}
+    for given in ({"image": np.ones((5, 3, 4))}, {"image": np.ones((5, 3, 4)), "other": np.ones((5, 2))}, both):
         with pytest.raises(LoweringError, match=r"the model takes image float32\[batch, 3, 4\], state int64\[2\]"):
             read_samples(saved(tmp_path, **given), FILE)
 

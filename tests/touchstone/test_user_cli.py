@@ -185,6 +185,13 @@ def test_verify_asks_l1_and_fails_until_the_claim_is_final(
         assert json.loads(result.output)["state"] == "posted"
     found = json.loads(result.output)
     assert found["state"] == "final" and found["outputs"] == made.outputs
+    # Names are the model's, which its id commits to; a sequencer that does not show it leaves numbers.
+    said = run("claims", "verify", wire.hex_of(made.claim_id), *l1, url=service.url).output
+    assert f"output   0: {made.outputs[0]}" in said, said
+    service.on(f"GET /v1/models/0x{PROGRAM.id.hex()}", ok(MODEL))
+    said = run("claims", "verify", wire.hex_of(made.claim_id), *l1, url=service.url).output
+    for port, output in zip(PROGRAM.interface.outputs, made.outputs, strict=True):
+        assert f"output   {port.name}: {output}" in said, said
 
 
 def test_verify_fails_for_a_lie(service: Service, rpc: str, deployment: Path, world: World, made: Made) -> None:
@@ -230,6 +237,7 @@ def test_a_claim_is_made_with_an_own_key(
     arguments = ("claim", tmp_path / "toy", "--input", inputs, "--deployment", deployment, *until)
     result = run(*arguments, "--key-file", tmp_path / "key", url=service.url)
     assert result.exit_code == 0, result.output
+    assert f"output   {PROGRAM.interface.outputs[0].name}: " in result.output
     assert f"signed by {account}" in result.output and KEYS[1] not in result.output
     world.l1.using(list(accounts().values())[1]).deposit(world.l1.parameters.claim_bond)
     receipt = world.l1.post_batch(handed)

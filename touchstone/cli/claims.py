@@ -15,7 +15,7 @@ from touchstone.settings.settings import UserSettings
 
 if TYPE_CHECKING:
     from rollup.claim import ClaimId
-    from rollup.client import ClaimView
+    from rollup.client import ClaimView, Client, Verified
 
 STATES = ("pending", "posted", "challenged", "final", "invalid")
 
@@ -106,6 +106,7 @@ def verify(settings: UserSettings, claim: str, l1: str, deployment: Path | None,
         raise click.UsageError("--deployment is needed: the contract whose word counts")
     with client_of(settings, (l1, deployment)) as client:
         verified = client.verify_inclusion(_claim_id(claim))
+        names = [] if as_json or verified.outputs is None else _names(client, verified)
     outputs = None if verified.outputs is None else [one.tolist() for one in verified.outputs]
     if as_json:
         found = {
@@ -117,11 +118,21 @@ def verify(settings: UserSettings, claim: str, l1: str, deployment: Path | None,
         click.echo(json.dumps(found, indent=2))
     else:
         click.echo("checked  id, input and output bytes" + ", proof" * (verified.status.value > 0))
-        for number, output in enumerate(outputs or []):
-            click.echo(f"output   {number}: {output}")
+        for name, output in zip(names, outputs or [], strict=True):
+            click.echo(f"output   {name}: {output}")
         click.echo(f"state    {status_of(verified)}, by L1's word at block {verified.block}")
     if not verified.final:
         click.get_current_context().exit(1)
+
+
+def _names(client: Client, verified: Verified) -> list[str]:
+    """Of the outputs, as the model's id commits to them; their numbers if the sequencer can't show them."""
+    from rollup.errors import ClientError
+
+    try:
+        return [tensor.name for tensor in client.model(verified.claim.model_id).outputs]
+    except ClientError:
+        return [str(number) for number in range(len(verified.outputs or ()))]
 
 
 def outlook(view: ClaimView) -> str:

@@ -72,21 +72,29 @@ def audit(context: click.Context, path: Path, against: str | None, samples: str 
     if (against is None) != (samples is None):
         raise click.UsageError("--against and --samples go together: a comparison needs a function and inputs for it")
     program = Program.load(path)
+    compared = None
+    if against is not None and samples is not None:
+        from touchstone.models.compare import fitted
+        from touchstone.progress import told
+
+        compared = fitted(program, against, samples)
     report = examine(program)
     click.echo(report)
     if not report.ok:
         context.exit(FAILURE)
-    if against is not None and samples is not None:
-        from touchstone.models.compare import compare
-        from touchstone.progress import told
-
+    if compared is not None:
+        model, rows = compared
         with told():
-            fidelity = compare(program, against, samples)
+            fidelity = model.fidelity(rows)
         click.echo(fidelity)
         if fidelity.relative > within:
-            click.echo(
-                f"touchstone: the program differs from {against} by more than {within:g} of an output's range", err=True
-            )
+            verdict = f"the program differs from {against} by more than {within:g} of an output's range"
+            if fidelity.saturated_inputs:
+                verdict += (
+                    f"; {fidelity.saturated_inputs:,} elements of the inputs are beyond what it takes, which is no fault of the rest: "
+                    "compare on samples within the ranges that touchstone model show prints, or build it with samples that reach as far"
+                )
+            click.echo(f"touchstone: {verdict}", err=True)
             context.exit(FAILURE)
 
 

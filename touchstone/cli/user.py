@@ -188,8 +188,8 @@ def claim(
         return
     click.echo(f"claim    {hex_of(named)}, signed by {signer.address}")
     _say_clamped(made.clamped)
-    for number, output in enumerate(outputs):
-        click.echo(f"output   {number}: {output}")
+    for port, output in zip(model.program.interface.outputs, outputs, strict=True):
+        click.echo(f"output   {port.name}: {output}")
     _say_saturated(made.saturated, made.saturated_inside)
     click.echo(f"state    {state}")
     click.echo("bond     locked until the claim is final; then: touchstone ledger release")

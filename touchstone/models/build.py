@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from prover import Model, lower
+from prover import Model
 from prover.fidelity import FAR, Fidelity
-from prover.lowering.lower import measured
+from prover.lowering.lower import WIDER, lowered, measured
+from prover.lowering.passes.inputs import coarse
 from prover.lowering.precision import Compared
 from prover.lowering.targets import Choice, Target, choose
 from prover.model import INSIDE
@@ -29,7 +30,7 @@ SHOWN = 8
 class Built:
     """A fresh model and what was measured on the way; the model's metadata hold the same as JSON.
 
-    ``lost``: the first value in which precision is lost, looked for if an output warns.
+    ``lost``: the first value in which precision is lost, looked for if an output warns; ``coarse``: what is to be known of inputs.
     """
 
     model: Model
@@ -41,6 +42,7 @@ class Built:
     target: Target | None
     choice: Choice | None
     lost: Compared | None = None
+    coarse: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What the manifest keeps under ``fidelity``."""
@@ -92,19 +94,20 @@ def build(
         choice = choose(origin.fn, calibration, wanted, *([(formats,)] if formats else []))
         model, fidelity = named(choice.model, origin), choice.fidelity
     else:
-        model = lower(origin.fn, *calibration[0], formats=formats or DEFAULT, calibration=calibration)
+        model = lowered(origin.fn, *calibration[0], formats=formats or DEFAULT, calibration=calibration)
         model = named(model, origin)
         fidelity = measured(model, calibration)
     measuring = model.measuring()
     built = Built(
         model,
-        fidelity,
+        fidelity.named(model.program.interface.outputs),
         measuring.fidelity(other) if other else None,
         how,
         measuring.saturation(calibration),
         min(INSIDE, len(calibration)),
         wanted,
         choice,
+        coarse=tuple(coarse(model.program, calibration)),
     )
     lost = _lost(measuring, calibration, built.calibration, built.held_out)
     return replace(built, model=model.noted(fidelity=built.to_json()), lost=lost)
@@ -136,16 +139,24 @@ def summary(built: Built) -> list[str]:
         *fidelity_table({"calibration": built.calibration, "held out": built.held_out}),
     ]
     lines.append(f"          held out: {built.split}")
-    lines += [
+    lines += _warnings(built)
+    if built.lost is not None:
+        lines.append(f"          precision is lost first in {built.lost}; touchstone model compare says more")
+    lines += _saturated(built)
+    return lines
+
+
+def _warnings(built: Built) -> list[str]:
+    """What whoever relies on the model should know of it; with the remedy, once, where no target has chosen the formats."""
+    lines = [
         f"warning   {warning}, {which}"
         for which, fidelity in (("calibration", built.calibration), ("held out", built.held_out))
         if fidelity is not None
         for warning in fidelity.warnings
     ]
-    if built.lost is not None:
-        lines.append(f"          precision is lost first in {built.lost}; touchstone model compare says more")
-    lines += _saturated(built)
-    return lines
+    if built.calibration.distances and built.target is None:
+        lines.append(f"          {WIDER}, or a target")
+    return [*lines, *(f"warning   {note}" for note in built.coarse)]
 
 
 def _formats(built: Built) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prover.fidelity import Fidelity
 from prover.lowering.precision import Compared
 from prover.model import Model
 from rollup.form.program import Program
@@ -19,27 +18,24 @@ TEXT = {1, 3, 7}
 LOST = "precision is lost here"
 
 
-def compare(program: Program, source: str, samples: str) -> Fidelity:
-    """Fidelity against a JAX function, an ONNX or a GGUF file, on samples as ``touchstone.models.samples`` reads them.
-
-    Raises LoweringError or ExecutionError for a model or samples that do not fit the program.
-    """
-    model, rows = _opened(program, source, samples)
-    return model.fidelity(rows)
-
-
 def by_value(program: Program, source: str, samples: str) -> list[Compared]:
     """The same of every value, from input to output; raises LoweringError, too, where the program was lowered from something else."""
-    model, rows = _opened(program, source, samples)
+    model, rows = fitted(program, source, samples)
     return model.compared(rows)
 
 
-def _opened(program: Program, source: str, samples: str) -> tuple[Model, list[Sample]]:
+def fitted(program: Program, source: str, samples: str) -> tuple[Model, list[Sample]]:
+    """The program with its float model (a JAX function, an ONNX or a GGUF file), and samples as ``touchstone.models.samples`` reads them.
+
+    Raises LoweringError or ExecutionError for a model or samples that do not fit the program.
+    """
     origin = opened(source)
     text = samples.endswith(".txt") and program.header.inputs
     length = program.header.inputs[0].elements if text else None
     # For measuring alone: what an inexact machine would change is a figure.
-    return Model(program, origin.fn, compact=True), read_samples(samples, origin, length)
+    model, rows = Model(program, origin.fn, compact=True), read_samples(samples, origin, length)
+    model.quantize(*rows[0])
+    return model, rows
 
 
 def table(found: Sequence[Compared]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from prover.fidelity import fidelity_of
 from rollup.form.encoding import TensorType
+from rollup.numbers import number_text
 from touchstone.columns import aligned
 from touchstone.models.anatomy import POLICIES, Anatomy, Part, dims
 from touchstone.models.fidelity_table import fidelity_table
@@ -33,7 +34,7 @@ def describe(found: Anatomy) -> str:
     ]
     ports = program.interface
     lines += [
-        f"input     {port.name}, {port.dtype}, value {value}: {_tensor(tensor)}"
+        f"input     {port.name}, {port.dtype}, value {value}: {_tensor(tensor)}{_ends(tensor) if port.real else ''}"
         for value, (port, tensor) in enumerate(zip(ports.inputs, header.inputs, strict=True))
     ]
     lines += [
@@ -95,6 +96,13 @@ def _number(value: int | None) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= CELL else text[: CELL - 3] + "..."
+
+
+def _ends(tensor: TensorType) -> str:
+    """An input's step and range as reals."""
+    unit = 2.0**-tensor.scale
+    low, high = (f"{end * unit:.6g}" for end in (tensor.dtype.min, tensor.dtype.max))
+    return f", step {number_text(unit)}, {low} to {high}"
 
 
 def _tensor(tensor: TensorType) -> str:

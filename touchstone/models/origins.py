@@ -73,8 +73,8 @@ class Origin:
                 "or --samples MODULE:FUNCTION that returns them"
             )
         return (
-            f"it takes {', '.join(map(str, self.inputs))}: give --samples FILE.npz with one array for each, by name or in this "
-            "order, the samples along the first axis"
+            f"it takes {', '.join(map(str, self.inputs))}: give --samples FILE.npz with one array for each, by its name, or all "
+            "without names in this order, the samples along the first axis"
         )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
+from prover.lowering import keys
 from prover.lowering.formats import is_real
+from prover.lowering.source import line_of
+from prover.lowering.tracing import traced
+from prover.model import parameters
 from rollup.errors import LoweringError, TouchstoneError
 from touchstone.models.arrays import read_npz
 from touchstone.models.origins import Language, ModelInput, Origin, function, said
@@ -32,6 +36,9 @@ LARGEST = float(np.finfo(np.float32).max)
 LENGTH = 128
 """Tokens of a pass of a language model, if nobody says otherwise."""
 
+UNNAMED = re.compile(r"arr_\d+")
+"""What ``numpy.savez`` calls an array that was given no name."""
+
 EVERY = 5
 """Where no held-out samples are given, every fifth sample is held out."""
 
@@ -47,8 +54,7 @@ def read_samples(source: str, origin: Origin, length: int | None = None) -> list
         return windows(read_text(Path(source)), origin.language, LENGTH if length is None else length, source)
     if length is not None:
         raise LoweringError(f"a length goes with samples of text; {source} says itself how long its samples are")
-    given = _npz(Path(source)) if source.endswith(".npz") else _returned(source)
-    columns = _ordered(source, given, origin.inputs)
+    columns = _ordered(source, _given(source), origin)
     if not columns or any(column.ndim == 0 for column in columns) or len({len(column) for column in columns}) != 1:
         shapes = [column.shape for column in columns]
         raise LoweringError(
@@ -59,7 +65,9 @@ def read_samples(source: str, origin: Origin, length: int | None = None) -> list
     for column in columns:
         _require_finite(source, column)
     if origin.inputs is not None:
-        columns = [_fitted(source, column, port) for column, port in zip(columns, origin.inputs, strict=True)]
+        columns = [
+            _fitted(source, keys.data(column), port) for column, port in zip(columns, origin.inputs, strict=True)
+        ]
     rows = list(zip(*columns, strict=True))
     if origin.inputs is None:
         _require_taken(origin, source, rows[0])
@@ -91,17 +99,32 @@ def windows(text: str, language: Language, length: int, source: str) -> list[Sam
     return [language.claim_input(piece[:-1], piece[-1:], length) for piece in pieces]
 
 
+def _given(source: str) -> dict[str, Array]:
+    if source.endswith(".npz"):
+        return _npz(Path(source))
+    if ":" not in source:
+        raise LoweringError(
+            f"{source} is no source of samples; give FILE.npz with an array for each input, MODULE:FUNCTION that returns them, or for a "
+            "language model FILE.txt"
+        )
+    return _returned(source)
+
+
 def read_text(path: Path) -> str:
     """A text file's contents; raises LoweringError for what is none, or too large."""
     try:
         if path.stat().st_size > MOST_TEXT:
             raise LoweringError(f"{path} has more than {MOST_TEXT >> 20} MiB of text; a part of it is enough")
         return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise LoweringError(f"{path} can't be read as text, there is no such file; give a file of UTF-8 text") from None
     except (OSError, UnicodeDecodeError) as error:
         raise LoweringError(f"{path} can't be read as text ({error}); give a file of UTF-8 text") from None
 
 
 def _npz(path: Path) -> dict[str, Array]:
+    if not path.exists():
+        raise LoweringError(f"{path} is no npz file, there is no such file; name one that numpy.savez has written")
     try:
         return read_npz(path, MOST_BYTES)
     except ValueError as error:
@@ -110,6 +133,8 @@ def _npz(path: Path) -> dict[str, Array]:
 
 def _require_finite(source: str, column: Array) -> None:
     """Raise LoweringError for what no claim can have as input."""
+    if keys.is_key(column):
+        return
     if column.dtype.kind not in "biu" and not is_real(column.dtype):
         raise LoweringError(f"{source} gives an array of dtype {column.dtype}; give real or whole numbers")
     if not is_real(column.dtype):
@@ -124,14 +149,16 @@ def _require_finite(source: str, column: Array) -> None:
 
 
 def _require_taken(origin: Origin, source: str, row: Sample) -> None:
-    """Raise LoweringError if a function of somebody's fails on a sample, whatever it raises."""
+    """Raise LoweringError if a function of somebody's can't be traced, or fails on a sample, whatever it raises."""
     try:
-        jax.eval_shape(origin.fn, *row)
+        traced(origin.fn, row)
     except TouchstoneError:
         raise
     except Exception as error:
+        line = line_of(error)
         raise LoweringError(
-            f"{origin.source} fails on a sample of {source} ({said(error)}); give arrays of the number, shapes and dtypes that it takes"
+            f"{origin.source} fails on a sample of {source} ({said(error)}{f', at {line}' if line else ''}); give arrays of the number, "
+            "shapes and dtypes that it takes, or correct it"
         ) from error
 
 
@@ -141,10 +168,15 @@ def _returned(name: str) -> dict[str, Array]:
     columns = [given] if named is None and not isinstance(given, tuple | list) else given
     try:
         if named is not None:
-            return {str(key): np.asarray(column) for key, column in named.items()}
-        return {f"arr_{at}": np.asarray(column) for at, column in enumerate(columns)}
+            return {str(key): _column(column) for key, column in named.items()}
+        return {f"arr_{at}": _column(column) for at, column in enumerate(columns)}
     except ValueError as error:
         raise LoweringError(f"{name} returned no arrays ({error}); return one array per input, or a tuple") from None
+
+
+def _column(given: Any) -> Any:
+    """Samples as an array of NumPy; typed random keys stay what they are, since the function may ask for them."""
+    return given if keys.is_key(given) else np.asarray(given)
 
 
 def _called(name: str) -> Any:
@@ -160,17 +192,18 @@ def _called(name: str) -> Any:
         ) from error
 
 
-def _ordered(source: str, given: Mapping[str, Array], inputs: Sequence[ModelInput] | None) -> list[Array]:
-    """The arrays in the order of the model's inputs: by name if they have the inputs' names, else as they come."""
-    if inputs is None:
-        return list(given.values())
-    names = [port.name for port in inputs]
+def _ordered(source: str, given: Mapping[str, Array], origin: Origin) -> list[Array]:
+    """The arrays in the order of the model's inputs: by name if they have the inputs' names, as they come if they have none."""
+    if origin.inputs is None:
+        names = parameters(origin.fn)[: len(given)]
+        return [given[name] for name in (names if set(names) == set(given) else given)]
+    names = [port.name for port in origin.inputs]
     if set(given) == set(names):
         return [given[name] for name in names]
-    if len(given) != len(names) or set(given) & set(names):
+    if len(given) != len(names) or not all(UNNAMED.fullmatch(name) for name in given):
         raise LoweringError(
-            f"{source} gives {', '.join(given)}; the model takes {', '.join(map(str, inputs))}: give one array for each, by name or "
-            "in this order"
+            f"{source} gives {', '.join(given)}; the model takes {', '.join(map(str, origin.inputs))}: give one array for each, by its "
+            "name, or all without names in this order"
         )
     return list(given.values())
 

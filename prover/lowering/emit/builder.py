@@ -13,7 +13,7 @@ from prover.lowering.emit.certify import certified, held
 from prover.lowering.emit.cutting import cut
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import WORD, Const, LazyOp
-from prover.lowering.emit.parts import Depths, divided
+from prover.lowering.emit.parts import Depths, divided, encodable
 from prover.lowering.emit.pending import PendingOp, PendingSegment, TracePlaces, encoded
 from prover.lowering.emit.views import SELF, ProgramTensor, Stands, StridedView
 from prover.lowering.formats import SCALE_LIMIT, Format, Formats, quantize, scale_for
@@ -315,10 +315,10 @@ def _proven(op: Op, sizes: Depths, name: str) -> Op:
     """The op with its ``part``; LoweringError if no proof about it fits a transaction."""
     found = divided(op, sizes)
     if found is None:
-        bound = sizes.bound(op)
+        gas = f" make {sizes.bound(op).gas:,} gas" if encodable(op) else ""
         raise LoweringError(
             f"{name}: one element of it reads too much for one transaction ({len(op.accesses)} operands and {len(op.code)} "
-            f"instructions make {bound.gas:,} gas): compute it in several steps, whose results are used more than once"
+            f"instructions{gas}): compute it in several steps, whose results are used more than once"
         )
     return found
 

@@ -10,7 +10,7 @@ from rollup.audit.canonical import ACCESS_LIMIT, INSTRUCTION_LIMIT
 from rollup.audit.gas import GAS_LIMIT, GAS_LIMIT_7976, GasBound, bound_of
 from rollup.audit.prices import EIP_7976, PRAGUE
 from rollup.form.encoding import TensorType, depths
-from rollup.form.ops import ARGUMENTS, FAN_OUT, Op
+from rollup.form.ops import ARGUMENTS, FAN_OUT, MAX_ACCESSES, MAX_CODE, Op
 from rollup.form.parts import Partition
 from rollup.merkle import depth_for
 
@@ -48,10 +48,19 @@ def divided(op: Op, sizes: Depths) -> Op | None:
     return min(fitting, key=lambda cut: (_dispute(cut, sizes), -cut.part), default=None)
 
 
-def excess(op: Op, sizes: Depths) -> float:
-    """The op's length, or the dearest proof about it, over its limit, with the part for which that is least; up to 1 fits."""
+def excess(op: Op, sizes: Depths) -> tuple[float, float]:
+    """How far the op is beyond what a descriptor can hold (0: not at all); then its length, or the dearest proof about it, over its
+    limit, with the part for which that is least; up to 1 fits.
+    """
+    if not encodable(op):
+        return _length(op), 0
     bounds = (sizes.bound(replace(op, part=part)) for part in (0, *candidates(op.domain)))
-    return max(_length(op), min(max(bound.gas / GAS_LIMIT, bound.gas_7976 / GAS_LIMIT_7976) for bound in bounds))
+    return 0, max(_length(op), min(max(bound.gas / GAS_LIMIT, bound.gas_7976 / GAS_LIMIT_7976) for bound in bounds))
+
+
+def encodable(op: Op) -> bool:
+    """Whether a descriptor can hold the op; of one that it can't, no proof has a bound."""
+    return len(op.accesses) <= MAX_ACCESSES and len(op.code) <= MAX_CODE
 
 
 def _length(op: Op) -> float:

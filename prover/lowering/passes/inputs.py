@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from prover.lowering.formats import Format, Formats, integer_dtype, integer_range, is_real
@@ -18,7 +19,8 @@ from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.plan import POSTED_ELEMENTS
 from rollup.errors import LoweringError
 from rollup.form.encoding import TensorType
-from rollup.numbers import quantised
+from rollup.form.program import Program
+from rollup.numbers import number_text, quantised
 from rollup.types import DType
 
 KEPT_LOSS = 2.0**-12
@@ -35,6 +37,12 @@ ASKED = 256
 
 ASKED_ELEMENTS = 1 << 24
 """Elements of all values together that it may compute for them."""
+
+FEW = 4
+"""Most numbers of an input that is like a mask, whose samples say nothing of other numbers."""
+
+COARSE = 2.0**-3
+"""From this step on, other numbers than those of the samples are lost on it: a softmax tells far smaller differences apart."""
 
 Floats = Callable[[Sequence[Any]], Sequence[np.ndarray]]
 """The float function of an input tuple's arrays, flat."""
@@ -64,6 +72,36 @@ def input_formats(
         expected = expected or [floats(sample) for sample in asked]
         found.append(_chosen(number, var, candidates, floats, asked, expected))
     return found
+
+
+def coarse(program: Program, samples: Sequence[tuple[Any, ...]]) -> list[str]:
+    """What is to be known of inputs whose samples are a few numbers with a huge spread, as those of a mask are: a clause each."""
+    columns = zip(*(jax.tree.leaves(sample) for sample in samples[:ASKED]), strict=True)
+    ports = zip(program.interface.inputs, program.header.inputs, columns, strict=True)
+    found = []
+    for port, tensor, column in ports:
+        step = 2.0**-tensor.scale
+        if port.real and step >= COARSE and (shown := _few(column)):
+            some = (
+                f"{', '.join(f'{number:g}' for number in shown[:-1])} or {shown[-1]:g}"
+                if shown[1:]
+                else f"{shown[0]:g}"
+            )
+            found.append(
+                f"input {port.name}: its step is {number_text(step)}, chosen for samples that are {some}; other numbers are rounded to "
+                "that, so give samples with all numbers that the model will see"
+            )
+    return found
+
+
+def _few(column: Sequence[Any]) -> list[float]:
+    """The numbers of a column of samples, smallest magnitude first; nothing if they are more than a few."""
+    seen: set[float] = set()
+    for array in column:
+        seen |= set(np.unique(np.asarray(array, np.float64)).tolist())
+        if len(seen) > FEW:
+            return []
+    return sorted(seen, key=abs)
 
 
 def _chosen(

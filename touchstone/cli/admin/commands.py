@@ -201,7 +201,9 @@ def models_list(ask: Ask) -> Any:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--name", required=True, help="What people call it.")
 @click.option(
-    "--replace", is_flag=True, help="Take the name from the model that has it; that one stays in service under its id."
+    "--replace",
+    is_flag=True,
+    help="Take the name from the model that has it (that one stays in service under its id), or change the name of this model.",
 )
 def models_add(ask: Ask, folder: Path, name: str, replace: bool) -> Any:
     """Offer the model that was saved to FOLDER: the server unpacks, audits and registers it."""
