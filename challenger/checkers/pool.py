@@ -1,4 +1,4 @@
-"""Checks in processes of their own, one a program, some at a time: fairly between programs, the failed ones last."""
+"""Checks in processes of their own, one a program: fairly between programs, the failed ones last."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ class Pool:
         else:
             self._notes.end(order.claim_id)
         if isinstance(answer, CheckFailed):
-            _log.warning("check failed", claim=f"0x{order.claim_id.hex()}", error=str(answer))
+            LOG.warning("check failed", claim=f"0x{order.claim_id.hex()}", error=str(answer))
         return Done(order, answer, time.perf_counter() - started)
 
     def _asked(self, order: Order) -> Finding | ValueTrace:

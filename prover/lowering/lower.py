@@ -16,6 +16,7 @@ import numpy as np
 
 from prover import progress
 from prover.fidelity import FAR, Fidelity, fidelity_of
+from prover.interfaces import described, function_name
 from prover.lowering import keys
 from prover.lowering.capture import capture
 from prover.lowering.emit.builder import Builder
@@ -36,7 +37,7 @@ from prover.lowering.passes.simplify import simplified
 from prover.lowering.precision import pairs
 from prover.lowering.rules.context import Context, Item
 from prover.lowering.rules.movement import copied
-from prover.model import Compiled, Model, described, evaluated, function_name
+from prover.model import Compiled, Model, evaluated
 from rollup.audit import audit
 from rollup.errors import LoweringError
 from rollup.form.encoding import TensorType

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from prover.interfaces import parameters
 from prover.lowering import keys
 from prover.lowering.formats import is_real
 from prover.lowering.source import line_of
 from prover.lowering.tracing import traced
-from prover.model import parameters
 from rollup.errors import LoweringError, TouchstoneError
 from touchstone.models.arrays import read_npz
 from touchstone.models.origins import Language, ModelInput, Origin, function, said
