@@ -257,7 +257,7 @@ class Pool:
         else:
             self._notes.end(order.claim_id)
         if isinstance(answer, CheckFailed):
-            LOG.warning("check failed", claim=f"0x{order.claim_id.hex()}", error=str(answer))
+            _log.warning("check failed", claim=f"0x{order.claim_id.hex()}", error=str(answer))
         return Done(order, answer, time.perf_counter() - started)
 
     def _asked(self, order: Order) -> Finding | ValueTrace:
@@ -335,9 +335,7 @@ class Pool:
         return process
 
     def _keep(self, model_id: ModelId, process: Process) -> None:
-        """Let a worker wait for its program's next claim; the least recently used go, as far as they are too many or hold
-        more memory than one check may have.
-        """
+        """Let a worker wait for its program's next claim; the least recently used go if too many wait, or with more memory than a check's."""
         gone = [process]
         with self._changed:
             if process.alive and not self._shared.closing:
