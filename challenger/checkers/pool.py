@@ -335,7 +335,7 @@ class Pool:
         return process
 
     def _keep(self, model_id: ModelId, process: Process) -> None:
-        """Let a worker wait for its program's next claim; the least recently used go if too many wait, or with more memory than a check's."""
+        """Let a worker wait for its program's next claim; the least recently used go if there are too many or they hold too much."""
         gone = [process]
         with self._changed:
             if process.alive and not self._shared.closing:
