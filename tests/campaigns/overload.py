@@ -38,8 +38,9 @@ from rollup.merkle import depth_of
 from rollup.settings import Parameters
 from rollup.types import Duration, Gindex, Root
 from tests.e2e.lies import PROGRAMS
-from tests.e2e.network import ETHER, Claimed, Network
+from tests.e2e.network import Claimed, NetworkWorld
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, values_of, with_lie
+from tests.world import ETHER
 
 BLOCK = 12
 PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
@@ -143,7 +144,7 @@ def parameters(load: Load) -> Parameters:
     return Parameters(Duration(2 * clock), Duration(clock), Duration(min(spacing, 2 * clock)), arity=2)
 
 
-def posted(network: Network, liar: L1Client, count: int) -> list[tuple[PostedClaim, ClaimId, Published]]:
+def posted(network: NetworkWorld, liar: L1Client, count: int) -> list[tuple[PostedClaim, ClaimId, Published]]:
     """So many lies, each about another input, in as few batches as they fit."""
     header, made = PROGRAM.header, []
     liar.deposit(count * network.parameters.claim_bond)
@@ -174,7 +175,7 @@ def overload(load: Load) -> Outcome:
     """One watcher against so many lies."""
     started = time.perf_counter()
     chain = Paced()
-    network = Network(PROGRAM, parameters(load), chain=chain)
+    network = NetworkWorld(PROGRAM, parameters(load), chain=chain)
     most = capacity(load)
     count = load.lies or max(1, round(load.times * most))
     liar_client, client = network.client("liar"), network.client("watcher")
@@ -252,7 +253,7 @@ def siege(games: int) -> Siege:
     terms = Parameters(
         Duration(2 * clock), Duration(clock), arity=2, reward=10**16, move_fee=5 * 10**15, collect_fee=6 * 10**15
     )
-    network = Network(PROGRAM, terms, chain=chain)
+    network = NetworkWorld(PROGRAM, terms, chain=chain)
     claimed: Claimed = network.claim("honest", toy_inputs(1), behaviour=Behaviour.WITHHOLDS)
     honest, account = claimed.defender, claimed.client.account
     free = claimed.client.balance(account)

@@ -20,8 +20,9 @@ from rollup.l1.events import Challenged, ChallengeLost
 from rollup.l1.node.embedded import EmbeddedChain
 from rollup.l1.node.finality import LATEST, Block, Finality
 from tests.e2e.lies import INPUTS, PROGRAMS, RIGHT, lie_in_op
-from tests.e2e.network import ETHER, Claimed, Network
+from tests.e2e.network import Claimed, NetworkWorld
 from tests.e2e.toy_program import Published
+from tests.world import ETHER
 
 PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
 ROUNDS = 60
@@ -58,7 +59,7 @@ class World:
     """A false claim whose trace is withheld, with a watcher; a right one of a claimant with a player, challenged by eve."""
 
     def __init__(self, chain: EmbeddedChain) -> None:
-        self.network = Network(PROGRAM, chain=chain)
+        self.network = NetworkWorld(PROGRAM, chain=chain)
         self.watcher, self.client = self.network.watch()
         self.client.fund(ETHER)
         self.false = lie_in_op(4, 0, True)(self.network, Behaviour.WITHHOLDS)
@@ -165,7 +166,7 @@ def test_an_opening_that_is_mined_again_at_its_old_height_is_news() -> None:
 def test_a_node_that_refuses_once_for_reasons_of_its_own_is_asked_again(
     behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network = Network(PROGRAM)
+    network = NetworkWorld(PROGRAM)
     watcher, client = network.watch()
     client.fund(ETHER)
     false = lie_in_op(4, 0, True)(network, behaviour)

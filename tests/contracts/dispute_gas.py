@@ -36,9 +36,10 @@ from tests.arity import TENSOR_DEPTH, TRACE_DEPTH
 from tests.contracts.one_step_gas import Synthetic
 from tests.e2e import long_reductions
 from tests.e2e.lies import INPUTS, LIES, PROGRAMS, RIGHT, lie_in_op
-from tests.e2e.network import ETHER, Network, terms
+from tests.e2e.network import NetworkWorld, terms
 from tests.e2e.toy_program import Published, values_of
 from tests.lockstep.evm import Execution
+from tests.world import ETHER
 
 SNAPSHOT = Path(__file__).with_name("dispute_gas.json")
 BATCH = 8
@@ -73,8 +74,8 @@ def each(few: Receipt, many: Receipt, more: int) -> dict[str, int]:
     return {name: (row(many)[name] - row(few)[name]) // more for name in row(few)}
 
 
-def started(policy: TracePolicy = TracePolicy.WITH_CLAIM) -> Network:
-    return Network(PROGRAMS[policy], terms(arity=Parameters().arity))
+def started(policy: TracePolicy = TracePolicy.WITH_CLAIM) -> NetworkWorld:
+    return NetworkWorld(PROGRAMS[policy], terms(arity=Parameters().arity))
 
 
 def chain_calls() -> Table:
@@ -157,7 +158,7 @@ def moves() -> Table:
 class Ending:
     """Games that their challengers have lost. ``collector``: an account that L1 knows nothing of, which may end them."""
 
-    network: Network
+    network: NetworkWorld
     collector: L1Client
     games: list[GameRef]
 
@@ -168,7 +169,7 @@ def dearest_endings(count: int) -> Ending:
     """
     program = PROGRAMS[TracePolicy.ON_DISPUTE]
     program = replace(program, header=replace(program.header, tensor_depth=program.header.tensor_depth + 4))
-    network = Network(program, terms(arity=1), lambda program: program)
+    network = NetworkWorld(program, terms(arity=1), lambda program: program)
     claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
     trace, posted, client = Published(program, RIGHT), claimed.posted.claim, claimed.client
     bond, domain = network.parameters.challenge_bond, client.domain
@@ -246,7 +247,7 @@ def large_proofs() -> Table:
     synthetic = Synthetic()
     program, values, positions = synthetic.build(off_by=1)
     header, execution = program.header, Execution(program, values)
-    network = Network(program, terms(arity=Parameters().arity), lambda program: program)
+    network = NetworkWorld(program, terms(arity=Parameters().arity), lambda program: program)
     liar, alice = network.client("liar"), network.client("alice")
     parameters, inputs = network.parameters, values[: len(header.inputs)]
     liar.deposit(len(positions) * parameters.claim_bond)
@@ -284,7 +285,7 @@ def answers() -> Table:
     ]
     outputs = [(op.first, TensorType(op.dtype, 0, op.shape)) for op in ops]
     program = Program.build([TensorType(DType.I16, 0, (BOX,))], outputs, ops, {})
-    network = Network(program, terms(arity=Parameters().arity), lambda program: program)
+    network = NetworkWorld(program, terms(arity=Parameters().arity), lambda program: program)
     inputs = [np.random.default_rng(0).integers(-30_000, 30_000, BOX).astype(np.int16)]
     claimed = network.claim("honest", inputs, behaviour=Behaviour.SILENT)
     values, claim, alice = values_of(program, inputs), claimed.posted.claim, network.client("alice")
@@ -315,7 +316,7 @@ def inside() -> Table:
     shown = replace(shown, header=header)
     table: Table = {}
     for rule in (Rule.PART, Rule.EPILOGUE):
-        network = Network(
+        network = NetworkWorld(
             shown, terms(arity=Parameters().arity), lambda program: program, reference=long_reductions.Fast
         )
         watcher, client = network.watch()

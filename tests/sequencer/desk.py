@@ -20,8 +20,8 @@ from sequencer.lease import Lease
 from sequencer.mirror import Mirror
 from sequencer.states import State
 from sequencer.store import Store
-from tests.e2e.network import TERMS
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of
+from tests.world import TERMS
 
 ETHER = 10**18
 LIMITS = Limits(count=4, age=Duration(0))

@@ -14,8 +14,8 @@ from rollup.types import Duration
 from sequencer.intake.refusals import Busy
 from sequencer.states import State
 from sequencer.store import Store
-from tests.e2e.network import TERMS
 from tests.sequencer.desk import ETHER, LIMITS, Desk, deploy
+from tests.world import TERMS
 
 
 class Counting(EmbeddedChain):

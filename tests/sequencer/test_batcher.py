@@ -26,9 +26,9 @@ from sequencer.lease import Lease
 from sequencer.states import State, Switch
 from sequencer.store import Store
 from tests.anvil import Anvil
-from tests.e2e.network import TERMS
 from tests.e2e.toy_program import toy_program
 from tests.sequencer.desk import ETHER, LIMITS, Desk, deploy, toy
+from tests.world import TERMS
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from sequencer.intake.limits import Limits
 from sequencer.sequencer import Sequencer
 from sequencer.states import State
 from sequencer.store import Store
-from tests.e2e.network import TERMS
+from tests.world import TERMS
 
 BOND = TERMS.claim_bond
 CLAIMS = 3

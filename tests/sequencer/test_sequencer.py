@@ -16,15 +16,16 @@ from rollup.types import Duration, Root
 from sequencer.sequencer import Limits, Sequencer
 from sequencer.states import State
 from sequencer.store import Store
-from tests.e2e.network import ETHER, TERMS, Network
+from tests.e2e.network import NetworkWorld
 from tests.e2e.toy_program import toy_inputs, toy_program
+from tests.world import ETHER, TERMS
 
 
 class Desk:
     """A sequencer with a claimant before it."""
 
     def __init__(self, limits: Limits) -> None:
-        self.network = Network(toy_program())
+        self.network = NetworkWorld(toy_program())
         self.template = self.network.claim("claimant", toy_inputs()).posted
         self.claimant: L1Client = self.network.client("claimant")
         self.store = Store.open()

@@ -18,9 +18,9 @@ from rollup.form.ops import Monoid
 from rollup.service import logs
 from rollup.service.web import serve
 from sequencer.states import State, Switch
-from tests.e2e.network import TERMS
 from tests.prover import hand
 from tests.sequencer.admin.world import PROGRAM, SECRETS, WRONG, World
+from tests.world import TERMS
 from touchstone.cli import main
 from touchstone.cli.admin.commands import ROUTES
 

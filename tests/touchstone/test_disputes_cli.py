@@ -43,7 +43,7 @@ from sequencer.store import Store
 from tests.e2e.lies import INPUTS, LIES, PROGRAMS, RIGHT
 from tests.e2e.long_reductions import LARGEST, SUMMED, Fast
 from tests.e2e.long_reductions import LIES as LIES_INSIDE
-from tests.e2e.network import Network
+from tests.e2e.network import NetworkWorld
 from tests.e2e.test_inside_element import lie as inside_lie
 from tests.e2e.test_inside_element import network as inside_network
 from tests.e2e.toy_program import Published, outputs_of, with_lie
@@ -219,7 +219,7 @@ TOLD = {
 
 def test_every_rules_verdict_can_be_told_from_l1() -> None:
     """Whether the claimed state was revealed move by move, or only a proof's witness ever showed it."""
-    network = Network(PROGRAM)
+    network = NetworkWorld(PROGRAM)
     network.watch()
     claims = {name: LIES[name][0](network, behaviour).claim_id for name, behaviour in TOLD.items()}
     network.settle()

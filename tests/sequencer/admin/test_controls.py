@@ -14,8 +14,8 @@ from rollup.l1.node.embedded import EmbeddedChain
 from rollup.service import logs
 from rollup.service.web import serve
 from sequencer.states import State, Switch
-from tests.e2e.network import TERMS
 from tests.sequencer.admin.world import World, header
+from tests.world import TERMS
 
 T = TypeVar("T")
 

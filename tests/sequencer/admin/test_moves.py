@@ -19,9 +19,9 @@ from rollup.service.web import Server, create_app, serve
 from rollup.types import LEAF_BYTES, Gindex
 from sequencer.admin.published import Provers
 from sequencer.states import State
-from tests.e2e.network import TERMS
 from tests.e2e.toy_program import Published, with_lie
 from tests.sequencer.admin.world import PROGRAM, RIGHT, WRONG, World, header
+from tests.world import TERMS
 
 TRACE = Published(PROGRAM, WRONG)
 LIES = iter([with_lie(PROGRAM, RIGHT, value) for value in (3, 4, 5, 6, 7, 8)])

@@ -25,8 +25,8 @@ from sequencer.batcher import Batcher
 from sequencer.mirror import Mirror
 from sequencer.states import NewClaim
 from sequencer.store import Store
-from tests.e2e.network import ETHER, TERMS
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of, with_lie
+from tests.world import ETHER, TERMS
 
 SECRETS = {role: f"a token of the role {role}".replace(" ", "-") for role in ("read", "operate", "own")}
 LIMITS = WebLimits(per_second=10_000.0, burst=10_000, files={PATH: 1 << 20})
