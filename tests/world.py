@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -93,11 +92,6 @@ class ToyWorld:
         if deposit and client.balance(client.account) < self.parameters.claim_bond:
             client.deposit(deposit)
         return client
-
-    @cached_property
-    def claimant(self) -> L1Client:
-        """One that has the bonds of many claims."""
-        return self.client("claimant", 100 * ETHER)
 
     def sign(
         self,
