@@ -19,7 +19,7 @@ from rollup.l1.node.chain import Chain
 from rollup.l1.node.development import KEYS, DevelopmentChain
 from tests.e2e.toy_program import toy_numbers, toy_program
 from tests.process import PATIENCE, Process
-from tests.prover.service.stage import TERMS
+from tests.world import TERMS
 from touchstone.cli import main
 from touchstone.devnet.chain import ChainServer
 

@@ -25,7 +25,7 @@ from sequencer.api.parts import Parts
 from sequencer.api.prover import ProverClient, input_bytes_of
 from sequencer.states import OfferedModel
 from tests.e2e.toy_program import toy_inputs
-from tests.prover.service.stage import TOKEN, model_of_toy, served
+from tests.prover.service.world import TOKEN, model_of_toy, served
 from tests.sequencer.api.world import ApiWorld
 from tests.touchstone.test_user_cli import run
 
