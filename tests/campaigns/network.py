@@ -21,7 +21,7 @@ TOKENS = {role: f"{role}-token-of-a-campaign" for role in ("read", "operate", "o
 PROVER_TOKEN = "prover-token-of-a-campaign"
 
 
-class Network:
+class ProcessNetwork:
     """``node`` mines by itself; the deployment and all data lie in ``folder``. Leaving the context ends every process."""
 
     def __init__(self, node: Anvil, folder: Path, terms: Parameters) -> None:
@@ -37,7 +37,7 @@ class Network:
         """Where a liar publishes its trace, if it does."""
         self._ports = {name: free_port() for name in ("sequencer", "prover", "watcher-1", "watcher-2")}
 
-    def __enter__(self) -> Network:
+    def __enter__(self) -> ProcessNetwork:
         return self
 
     def __exit__(

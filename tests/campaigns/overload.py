@@ -22,7 +22,7 @@ from challenger.play.challenging import longest
 from challenger.sending.pace import Pace
 from challenger.watch.modes import Manner
 from challenger.watch.watcher import Watcher
-from rollup.claim import Address, Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
+from rollup.claim import Address, ClaimId, PostedClaim
 from rollup.form.encoding import TracePolicy
 from rollup.game.clock import Side
 from rollup.game.position import descendant
@@ -39,8 +39,8 @@ from rollup.settings import Parameters
 from rollup.types import Duration, Gindex, Root
 from tests.e2e.lies import PROGRAMS
 from tests.e2e.network import Claimed, NetworkWorld
-from tests.e2e.toy_program import Published, outputs_of, toy_inputs, values_of, with_lie
-from tests.world import ETHER
+from tests.e2e.toy_program import Published, toy_inputs, values_of, with_lie
+from tests.world import ETHER, sign_claim
 
 BLOCK = 12
 PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
@@ -146,25 +146,15 @@ def parameters(load: Load) -> Parameters:
 
 def posted(network: NetworkWorld, liar: L1Client, count: int) -> list[tuple[PostedClaim, ClaimId, Published]]:
     """So many lies, each about another input, in as few batches as they fit."""
-    header, made = PROGRAM.header, []
+    made = []
     liar.deposit(count * network.parameters.claim_bond)
     for seed in range(count):
         inputs = toy_inputs(seed)
         lied = with_lie(PROGRAM, values_of(PROGRAM, inputs), 4)
         trace = Published(PROGRAM, lied)
-        given, said = join(inputs, header.inputs), join(outputs_of(PROGRAM, lied), output_types(header))
-        claim = Claim(
-            PROGRAM.id,
-            liar.account,
-            seed + 1,
-            network.chain.now() + 10**6,
-            bytes(32),
-            input_root(header, given),
-            output_root(header, said),
-            trace.root,
-        )
-        one = liar.sign(claim, given, said)
-        made.append((one, liar.claim_id(claim), trace))
+        until = network.chain.now() + 10**6
+        one = sign_claim(liar, PROGRAM, inputs, lied, nonce=seed + 1, valid_until=until, trace_root=trace.root)
+        made.append((one, liar.claim_id(one.claim), trace))
     each = max(1, min(BATCH if count <= 3 * BATCH else -(-count // 3), 70))
     for start in range(0, count, each):
         network.deployer.post_batch([one for one, *_ in made[start : start + each]])

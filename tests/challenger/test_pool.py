@@ -31,7 +31,7 @@ from challenger.reports.alerts import Kind
 from challenger.watch.modes import Manner, WatchMode
 from challenger.watch.watcher import Watcher
 from rollup.audit import audit
-from rollup.claim import NO_ROOT, Address, Claim, ClaimId, input_root, output_root
+from rollup.claim import NO_ROOT, Address, Claim, ClaimId
 from rollup.errors import ClaimError, EncodingError
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
@@ -45,7 +45,7 @@ from tests.challenger.test_watcher import Told
 from tests.e2e.lies import INPUTS, PROGRAMS, RIGHT, lie_in_op
 from tests.e2e.network import Claimed, NetworkWorld
 from tests.e2e.toy_program import toy_inputs
-from tests.world import ETHER, TERMS
+from tests.world import ETHER, TERMS, sign_bytes
 
 PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
 REFERENCE = "challenger.checkers.re_execute:Reference"
@@ -119,12 +119,9 @@ def huge_program() -> Program:
 
 def post(network: NetworkWorld, program: Program, outputs: bytes) -> ClaimId:
     """A claim about zeros that nobody computed."""
-    client, header = network.client("huge"), program.header
-    client.deposit(ETHER)
+    client, header = network.client("huge", deposit=ETHER), program.header
     inputs = bytes(sum(tensor.bytes for tensor in header.inputs))
-    roots = input_root(header, inputs), output_root(header, outputs)
-    claim = Claim(program.id, client.account, 1, network.chain.now() + 1000, bytes(32), *roots, NO_ROOT)
-    claim_id = network.sequencer.submit(client.sign(claim, inputs, outputs))
+    claim_id = network.sequencer.submit(sign_bytes(client, header, inputs, outputs, model_id=program.id))
     network.sequencer.flush()
     return claim_id
 

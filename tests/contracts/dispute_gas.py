@@ -15,7 +15,7 @@ import numpy as np
 from challenger.defender import Behaviour
 from challenger.play.reductions import Reductions
 from rollup.batch import Batch, Inclusion
-from rollup.claim import NO_ROOT, Claim, input_root, join, output_root, output_types
+from rollup.claim import join, output_types
 from rollup.errors import ChainError
 from rollup.form.encoding import TensorType, TracePolicy
 from rollup.form.ops import Access, Monoid, Op, Term, Value
@@ -39,7 +39,7 @@ from tests.e2e.lies import INPUTS, LIES, PROGRAMS, RIGHT, lie_in_op
 from tests.e2e.network import NetworkWorld, terms
 from tests.e2e.toy_program import Published, values_of
 from tests.lockstep.evm import Execution
-from tests.world import ETHER
+from tests.world import ETHER, sign_bytes
 
 SNAPSHOT = Path(__file__).with_name("dispute_gas.json")
 BATCH = 8
@@ -256,11 +256,9 @@ def large_proofs() -> Table:
     data = join(inputs, header.inputs)
     said = join([values[value] for value, _ in header.outputs], output_types(header))
     assert header.policy is TracePolicy.ON_DISPUTE
-    roots, root = (input_root(header, data), output_root(header, said), NO_ROOT), execution.tree.root
-    until = network.chain.now() + 1000
-    claims = [
-        Claim(program.id, liar.account, nonce, until, bytes(32), *roots) for nonce in range(1, len(positions) + 1)
-    ]
+    until, root = network.chain.now() + 1000, execution.tree.root
+    first = sign_bytes(liar, header, data, said, model_id=program.id, valid_until=until).claim
+    claims = [replace(first, nonce=nonce) for nonce in range(1, len(positions) + 1)]
     receipt = liar.post_batch([liar.sign(claim, b"", said) for claim in claims])
     ids = [event.claim_id for event in receipt.events if isinstance(event, ClaimPosted)]
     batch = Batch(tuple(ids))

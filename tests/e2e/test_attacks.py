@@ -14,7 +14,7 @@ from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour
 from challenger.watch.watcher import Watcher
 from rollup.batch import Inclusion
-from rollup.claim import Claim, PostedClaim, input_root, output_root, posting_gas
+from rollup.claim import PostedClaim, posting_gas
 from rollup.errors import ChainError, ClaimError, EncodingError, Reverted
 from rollup.form.encoding import VERSION, Header, TensorType, TracePolicy, decode_header, encode_header
 from rollup.game.clock import Side
@@ -29,7 +29,7 @@ from sequencer.states import State
 from tests.e2e.lies import INPUTS, PROGRAMS, RIGHT, lie_in_op, lie_in_output
 from tests.e2e.network import NetworkWorld
 from tests.e2e.toy_program import Published, toy_inputs
-from tests.world import ETHER, TERMS
+from tests.world import ETHER, TERMS, sign_bytes
 
 BYTE = TensorType(DType.I8, 0, ())
 
@@ -57,10 +57,8 @@ def claim_about(client: L1Client, model_id: ModelId, header: Header, nonce: int)
     if client.balance(client.account) < TERMS.claim_bond:
         client.deposit(ETHER)
     inputs, outputs = bytes(len(header.inputs)), bytes(len(header.outputs))
-    roots = input_root(header, inputs), output_root(header, outputs)
-    until = client.chain.now() + 10_000
-    claim = Claim(model_id, client.account, nonce, until, bytes(32), *roots, Root(b"\x01" * 32))
-    return client.sign(claim, inputs, outputs)
+    root = Root(b"\x01" * 32)
+    return sign_bytes(client, header, inputs, outputs, model_id=model_id, nonce=nonce, trace_root=root)
 
 
 def test_a_header_that_python_cannot_read_is_not_registered(network: NetworkWorld) -> None:
@@ -365,10 +363,8 @@ def prove_at_once(
     honest, eve = network.client("honest"), network.client("eve")
     honest.deposit(ETHER)
     model_id = register(honest, encode_header(header))
-    roots = input_root(header, inputs), output_root(header, outputs)
-    until = network.chain.now() + 1000
-    claim = Claim(model_id, honest.account, 1, until, bytes(32), *roots, root)
-    posted = honest.post_batch([honest.sign(claim, inputs, outputs)]).one(ClaimPosted)
+    signed = sign_bytes(honest, header, inputs, outputs, model_id=model_id, trace_root=root)
+    claim, posted = signed.claim, honest.post_batch([signed]).one(ClaimPosted)
     commitment = eve.commitment(posted.claim_id, root, Gindex(place), bytes(32))
     inclusion = Inclusion(posted.batch, posted.index, ())
     game = eve.challenge(claim, inclusion, commitment, TERMS.challenge_bond).one(Challenged)
