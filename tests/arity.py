@@ -15,8 +15,9 @@ from challenger.defender import Behaviour
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
 from rollup.game.moves import Rule
-from tests.e2e.network import NetworkWorld, terms
+from tests.e2e.network import NetworkWorld
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of, with_lie
+from tests.world import terms
 
 SNAPSHOT = Path(__file__).with_name("arity.json")
 TRACE_DEPTH, TENSOR_DEPTH = 13, 7

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,11 @@ PROGRAM = toy_program()
 INPUTS = toy_inputs()
 RIGHT = values_of(PROGRAM, INPUTS)
 """All values of the program's execution on these inputs."""
+
+
+def terms(**changes: int) -> Parameters:
+    """``TERMS`` but for these."""
+    return replace(TERMS, **changes)
 
 
 def deploy(chain: Chain, signer: Signer, *programs: Program, parameters: Parameters = TERMS) -> L1Client:

@@ -31,9 +31,10 @@ from rollup.l1.events import ClaimPosted
 from rollup.l1.follow import Follower
 from rollup.settings import Parameters
 from rollup.types import Duration, Timestamp
-from tests.anvil import ETHER, Anvil
+from tests.anvil import Anvil
 from tests.campaigns.network import ProcessNetwork
 from tests.postgres import Postgres
+from tests.world import ETHER
 from touchstone.demo.demo import lowered
 from touchstone.demo.digits import digits
 

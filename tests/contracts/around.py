@@ -34,9 +34,10 @@ from rollup.machine.witness import outline_witness
 from rollup.merkle import branch
 from rollup.types import DType, Gindex
 from tests.contracts.probes import Meter, question
-from tests.e2e.network import Claimed, NetworkWorld, terms
+from tests.e2e.network import Claimed, NetworkWorld
 from tests.e2e.toy_program import Published, values_of
 from tests.lockstep.evm import Execution
+from tests.world import terms
 
 INPUT = TensorType(DType.I16, 0, (FAN_OUT,))
 SNAPSHOT = Path(__file__).with_name("around.json")

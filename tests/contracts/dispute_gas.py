@@ -36,10 +36,10 @@ from tests.arity import TENSOR_DEPTH, TRACE_DEPTH
 from tests.contracts.one_step_gas import Synthetic
 from tests.e2e import long_reductions
 from tests.e2e.lies import INPUTS, LIES, PROGRAMS, RIGHT, lie_in_op
-from tests.e2e.network import NetworkWorld, terms
+from tests.e2e.network import NetworkWorld
 from tests.e2e.toy_program import Published, values_of
 from tests.lockstep.evm import Execution
-from tests.world import ETHER, sign_bytes
+from tests.world import ETHER, sign_bytes, terms
 
 SNAPSHOT = Path(__file__).with_name("dispute_gas.json")
 BATCH = 8

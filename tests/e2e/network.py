@@ -118,7 +118,3 @@ class NetworkWorld(ToyWorld):
             for account in known
         )
         assert self.chain.wei_of(self.deployer.address) == held + self.deployer.burned()
-
-
-def terms(**changes: int) -> Parameters:
-    return replace(TERMS, **changes)

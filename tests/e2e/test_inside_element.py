@@ -22,8 +22,9 @@ from rollup.machine.reference import Memory
 from rollup.machine.witness import epilogue_witness, outline_witness, part_witness
 from rollup.verdict import explain
 from tests.e2e.long_reductions import ARGUED, LARGEST, LIES, SUMMED, Fast, Forged, false_values, inputs, program
-from tests.e2e.network import Claimed, NetworkWorld, terms
+from tests.e2e.network import Claimed, NetworkWorld
 from tests.e2e.toy_program import Published
+from tests.world import terms
 
 NAMES = {SUMMED: "sum", ARGUED: "largest term", LARGEST: "largest term"}
 
