@@ -16,7 +16,7 @@ from rollup.l1.client import L1Client
 from rollup.l1.node.chain import Chain
 from rollup.l1.node.embedded import EmbeddedChain
 from rollup.settings import Parameters
-from rollup.types import Duration
+from rollup.types import Duration, ModelId
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, trace_root_in_claim, values_of
 
 TERMS = Parameters(window=Duration(600), clock=Duration(200), arity=2)
@@ -41,14 +41,22 @@ def deploy(chain: Chain, signer: Signer, *programs: Program, parameters: Paramet
     return deployer
 
 
-def sign_bytes(client: L1Client, header: Header, inputs: bytes, outputs: bytes, **changes: Any) -> PostedClaim:
-    """Sign a claim about bytes that nobody needs to have computed, whose input root and output root are right.
+def sign_bytes(
+    client: L1Client,
+    header: Header,
+    inputs: bytes,
+    outputs: bytes,
+    *,
+    model_id: ModelId,
+    signer: L1Client | None = None,
+    **changes: Any,
+) -> PostedClaim:
+    """Sign a claim about these inputs and outputs, whether or not anybody computed them.
 
-    ``changes``: the other fields of the claim, above all ``model_id``, or other values for these; ``signer``: who signs
-    instead of the claimant.
+    ``signer`` signs instead of the claimant; ``changes`` are values of the other fields.
     """
-    signer = changes.pop("signer", client)
     fields = {
+        "model_id": model_id,
         "claimant": client.account,
         "nonce": 1,
         "valid_until": client.chain.now() + 100_000,
@@ -57,7 +65,7 @@ def sign_bytes(client: L1Client, header: Header, inputs: bytes, outputs: bytes, 
         "output_root": output_root(header, outputs),
         "trace_root": NO_ROOT,
     }
-    return signer.sign(Claim(**(fields | changes)), inputs, outputs)
+    return (signer or client).sign(Claim(**(fields | changes)), inputs, outputs)
 
 
 def sign_claim(
@@ -68,8 +76,8 @@ def sign_claim(
     outputs: Sequence[np.ndarray] | None = None,
     **changes: Any,
 ) -> PostedClaim:
-    """Sign a claim about one execution. It is true, unless ``values`` are what the claimant takes for all values of the
-    execution, ``outputs`` for its outputs; ``changes``: to fields of the claim.
+    """Sign a claim about the program's execution on these inputs: a true one, unless ``values``, which stand for all values
+    of the execution, ``outputs`` or the ``changes`` to its fields are wrong.
     """
     values = values_of(program, inputs) if values is None else values
     outputs = outputs_of(program, values) if outputs is None else outputs
