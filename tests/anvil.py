@@ -17,8 +17,8 @@ from rollup.claim import Address
 from rollup.l1.account.signing import Signer
 from rollup.l1.node.chain import Chain
 from tests import machine
+from tests.world import ETHER
 
-ETHER = 10**18
 PATIENCE = 30.0
 """Seconds that a node may take to answer its first request."""
 

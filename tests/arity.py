@@ -15,8 +15,9 @@ from challenger.defender import Behaviour
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
 from rollup.game.moves import Rule
-from tests.e2e.network import Network, terms
+from tests.e2e.network import NetworkWorld
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of, with_lie
+from tests.world import terms
 
 SNAPSHOT = Path(__file__).with_name("arity.json")
 TRACE_DEPTH, TENSOR_DEPTH = 13, 7
@@ -33,7 +34,7 @@ def deep_program() -> Program:
 def dispute(arity: int) -> dict[str, object]:
     """Play one dispute; moves and gas of both sides."""
     # The audit refuses a tree that is deeper than its tensors need, which is what is wanted here.
-    network = Network(deep_program(), terms(arity=arity), lambda program: program)
+    network = NetworkWorld(deep_program(), terms(arity=arity), lambda program: program)
     watcher, _ = network.watch()
     inputs = toy_inputs()
     values = with_lie(network.program, values_of(network.program, inputs), 3, 420)

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from rollup.generated import settle
+from tests.world import ETHER
 from touchstone.deployment.parameters import FACTOR, Attack, Terms
 
 ROOT = Path(__file__).parents[1]
@@ -21,7 +22,6 @@ TRANSACTIONS = ROOT / "tests" / "contracts" / "dispute_gas.json"
 CURVE = ROOT / "tests" / "arity.json"
 MAINNET = ROOT / "ops" / "params" / "mainnet.toml"
 GWEI = 10**9
-ETHER = 10**18
 PRICES = (1, 5, 10, 20, 50, 100, 200)
 """Gas prices in gwei."""
 

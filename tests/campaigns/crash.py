@@ -46,7 +46,7 @@ from rollup.settings import Parameters
 from rollup.types import Duration, Timestamp
 from rollup.wire import claim_id_of
 from tests.anvil import Anvil
-from tests.campaigns.network import Network
+from tests.campaigns.network import ProcessNetwork
 from tests.e2e import long_reductions
 from tests.e2e.long_reductions import LIES, Forged, false_values
 from tests.e2e.toy_program import toy_inputs, toy_numbers, toy_program
@@ -87,7 +87,7 @@ class Accepted:
 class Killer:
     """Kills one service soon after a transition, by a seeded choice, and starts it again; one at a time."""
 
-    net: Network
+    net: ProcessNetwork
     random: random.Random
     most: int
     """How many it makes."""
@@ -132,7 +132,7 @@ class Killer:
 class Observer(threading.Thread):
     """Tells the killer what enters the mempool and what is mined."""
 
-    def __init__(self, net: Network, killer: Killer) -> None:
+    def __init__(self, net: ProcessNetwork, killer: Killer) -> None:
         super().__init__(daemon=True)
         self.net, self.killer = net, killer
         self.l1 = L1State(net.reader.first)
@@ -155,7 +155,9 @@ class Observer(threading.Thread):
 class Scenario:
     """The claims of one round, and the adversaries behind them (in this process, never killed)."""
 
-    def __init__(self, net: Network, programs: Programs, killer: Killer, number: int, accepted: Accepted) -> None:
+    def __init__(
+        self, net: ProcessNetwork, programs: Programs, killer: Killer, number: int, accepted: Accepted
+    ) -> None:
         self.net, self.programs, self.killer, self.number, self.accepted = net, programs, killer, number, accepted
         self.random = random.Random(1000 + number)
         self.liars: list[Defender] = []
@@ -248,7 +250,7 @@ class Scenario:
                 continue
 
 
-def settled(net: Network, l1: L1State, accepted: Accepted) -> list[ClaimId]:
+def settled(net: ProcessNetwork, l1: L1State, accepted: Accepted) -> list[ClaimId]:
     """Those that are neither final nor invalid yet."""
     left = []
     for claim_id in accepted.all:
@@ -259,7 +261,7 @@ def settled(net: Network, l1: L1State, accepted: Accepted) -> list[ClaimId]:
     return left
 
 
-def verify(net: Network, accepted: Accepted) -> dict[str, object]:
+def verify(net: ProcessNetwork, accepted: Accepted) -> dict[str, object]:
     """What L1 says in the end; raises AssertionError for any promise that was broken."""
     reader = net.reader
     events = [logged.event for logged in reader.events(reader.first, reader.chain.height())]
@@ -292,7 +294,7 @@ def verify(net: Network, accepted: Accepted) -> dict[str, object]:
     }
 
 
-def moves_of(net: Network) -> tuple[Counter[tuple[str, str]], int]:
+def moves_of(net: ProcessNetwork) -> tuple[Counter[tuple[str, str]], int]:
     """(sender, calldata) of every transaction that our services had mined, and how many of them failed."""
     services = {net.node.signer(name).address.lower() for name in VICTIMS}
     found: Counter[tuple[str, str]] = Counter()
@@ -325,7 +327,7 @@ def run(kills: int, seed: int, say: Say = print, terms: Parameters = TERMS) -> d
     with ExitStack() as stack:
         folder = stack.enter_context(kept_if_it_fails())
         node = stack.enter_context(Anvil(interval=1))
-        net = stack.enter_context(Network(node, folder, terms))
+        net = stack.enter_context(ProcessNetwork(node, folder, terms))
         programs = Programs(toy_program(), long_reductions.program())
         net.sequencer().start().wait_ready()
         net.add_model(programs.toy, MODEL)

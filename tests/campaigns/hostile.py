@@ -73,7 +73,7 @@ class Fault(AssertionError):
 
 
 @dataclass
-class World:
+class SparseExecution:
     """An execution of which only what is looked at exists.
 
     Elements of trace values follow from ``style`` and their place; constants are real. ``indices``: by source, the range that
@@ -165,9 +165,9 @@ class Query:
     acc: int = 0
 
 
-def ask(world: World, query: Query) -> tuple[bytes, bytes, tuple[int, ...], int]:
+def ask(execution: SparseExecution, query: Query) -> tuple[bytes, bytes, tuple[int, ...], int]:
     """(calldata for the contract, witness, what it must answer, leaves in the witness)."""
-    program, op = world.program, world.op
+    program, op = execution.program, execution.op
     header = program.header
     value = op.first + (op.body if op.repeat > 1 else 1) * query.t
     per_leaf = LEAF_BYTES // op.dtype.size
@@ -182,9 +182,9 @@ def ask(world: World, query: Query) -> tuple[bytes, bytes, tuple[int, ...], int]
         if isinstance(access.source, Constant):
             in_constants.setdefault(access.source.root, set()).add(index)
         else:
-            data = world.leaf(at, index, access.dtype, world.indices.get(access.source))
+            data = execution.leaf(at, index, access.dtype, execution.indices.get(access.source))
             in_trace[(at << header.tensor_depth) + index] = data
-        return world.read(number, at, place)
+        return execution.read(number, at, place)
 
     step = Step(op, query.t, unravel(query.position, op.shape), spy)
     expected: tuple[int, ...] = ()
@@ -195,7 +195,7 @@ def ask(world: World, query: Query) -> tuple[bytes, bytes, tuple[int, ...], int]
     elif query.kind == "epilogue":
         expected = (step.epilogue(query.acc),)
     if query.kind in ("step", "epilogue", "padding"):
-        mine = bytearray(shake_128(struct.pack(">QQ", world.style, leaf)).digest(LEAF_BYTES))
+        mine = bytearray(shake_128(struct.pack(">QQ", execution.style, leaf)).digest(LEAF_BYTES))
         if query.kind == "padding":
             # Zeros behind the last element: the contract looks at all of them.
             used = max(0, op.bytes - (query.position // per_leaf) * LEAF_BYTES)
@@ -780,22 +780,22 @@ ENVELOPES = {"step": PROVE, "padding": PROVE, "part": SETTLE, "epilogue": SETTLE
 FUNCTIONS = {"step": "prove", "padding": "prove", "descend": "descend", "part": "settle", "epilogue": "settle"}
 
 
-def measure(world: World, query: Query, proof: Proof, meter: Meter, prices: Prices) -> dict[str, float]:
+def measure(execution: SparseExecution, query: Query, proof: Proof, meter: Meter, prices: Prices) -> dict[str, float]:
     """Real over bound of one proof; raises Fault if a bound or an answer is wrong."""
-    call, witness, expected, leaves = ask(world, query)
+    call, witness, expected, leaves = ask(execution, query)
     try:
         answer, gas = meter.call(call)
     except RuntimeError as error:
         raise Fault(f"{query}: the contract reverts on an honest witness: {str(error)[:200]}") from None
     given = decode(_ANSWERS[query.kind], answer)
     given = tuple(int(one) for one in given)
-    if query.kind == "part" and world.op.monoid not in ARGUMENTS:
+    if query.kind == "part" and execution.op.monoid not in ARGUMENTS:
         expected = (expected[0], 0)
     if given != expected:
         raise Fault(f"{query}: the contract says {given}, the reference {expected}")
     function = FUNCTIONS[query.kind]
     game = ADDED[function] + ADDED["byte"] * len(witness)
-    results = (16 if world.op.monoid in ARGUMENTS else 8) * min(partition(world.op).count, FAN_OUT)
+    results = (16 if execution.op.monoid in ARGUMENTS else 8) * min(partition(execution.op).count, FAN_OUT)
     envelope = ENVELOPES[query.kind] + (results if query.kind in ("part", "epilogue") else 0)
     zeros = witness.count(0)
     full = len(witness) - zeros + envelope
@@ -830,7 +830,7 @@ def queries(rng: random.Random, op: Op, bound: GasBound, few: bool) -> Iterator[
             yield Query(proof.kind, pick(op.repeat), position, pick(count), rng.choice(WIDE))
 
 
-def world_of(rng: random.Random, program: Program, op: Op) -> World:
+def execution_of(rng: random.Random, program: Program, op: Op) -> SparseExecution:
     indices: dict[Source, tuple[int, int]] = {}
     if rng.random() < 0.85:
         for access in op.accesses:
@@ -838,7 +838,7 @@ def world_of(rng: random.Random, program: Program, op: Op) -> World:
                 d, number = access.indirect
                 low = -access.offsets[d]
                 indices[op.accesses[number].source] = low, low + access.shape[d] - 1
-    return World(program, op, rng.randrange(1 << 32), indices)
+    return SparseExecution(program, op, rng.randrange(1 << 32), indices)
 
 
 STEPS = 20_000
@@ -899,11 +899,11 @@ def judge(
     header = program.header
     bound = bound_of(op, header.trace_depth, header.tensor_depth, program.tree.depth, prices)
     proofs = {proof.kind: proof for proof in bound.proofs}
-    world = world_of(rng, program, op)
+    execution = execution_of(rng, program, op)
     heights: dict[str, float] = {}
     for query in queries(rng, op, bound, few):
         try:
-            found = measure(world, query, proofs[query.kind], meter, prices)
+            found = measure(execution, query, proofs[query.kind], meter, prices)
         except Fault as fault:
             raise Fault(f"{fault}\n{candidate}") from None
         tally.proofs[query.kind] += 1

@@ -31,9 +31,10 @@ from rollup.l1.events import ClaimPosted
 from rollup.l1.follow import Follower
 from rollup.settings import Parameters
 from rollup.types import Duration, Timestamp
-from tests.anvil import ETHER, Anvil
-from tests.campaigns.network import Network
+from tests.anvil import Anvil
+from tests.campaigns.network import ProcessNetwork
 from tests.postgres import Postgres
+from tests.world import ETHER
 from touchstone.demo.demo import lowered
 from touchstone.demo.digits import digits
 
@@ -127,7 +128,7 @@ def run(rate: float, seconds: float, database: str) -> dict[str, object]:
         node = stack.enter_context(Anvil(interval=1))
         url = f"sqlite:///{folder}/claims.db" if database == "sqlite" else stack.enter_context(Postgres()).database()
         terms = Parameters(window=Duration(86_400), clock=Duration(3600))
-        net = stack.enter_context(Network(node, folder, terms))
+        net = stack.enter_context(ProcessNetwork(node, folder, terms))
         model = lowered(digits())
         sequencer = net.sequencer(url, "--rate", "100000", "--burst", "100000", "--poll", "1s").start().wait_ready()
         net.add_model(model.program, "digits")

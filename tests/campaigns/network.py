@@ -13,21 +13,22 @@ from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
 from rollup.l1.node.chain import Chain
 from rollup.settings import Parameters
-from tests.anvil import ETHER, Anvil
+from tests.anvil import Anvil
 from tests.campaigns.processes import Service
 from tests.machine import free_port
+from tests.world import ETHER, deploy
 
 TOKENS = {role: f"{role}-token-of-a-campaign" for role in ("read", "operate", "own")}
 PROVER_TOKEN = "prover-token-of-a-campaign"
 
 
-class Network:
+class ProcessNetwork:
     """``node`` mines by itself; the deployment and all data lie in ``folder``. Leaving the context ends every process."""
 
     def __init__(self, node: Anvil, folder: Path, terms: Parameters) -> None:
         self.node, self.folder, self.terms = node, folder, terms
         self.chain: Chain = node.chain()
-        deployer = L1Client.deploy(self.chain, node.signer("deployer"), terms)
+        deployer = deploy(self.chain, node.signer("deployer"), parameters=terms)
         self.reader = deployer.using(None)
         self.deployment = folder / "deployment.json"
         Deployment.of(deployer).save(self.deployment)
@@ -37,7 +38,7 @@ class Network:
         """Where a liar publishes its trace, if it does."""
         self._ports = {name: free_port() for name in ("sequencer", "prover", "watcher-1", "watcher-2")}
 
-    def __enter__(self) -> Network:
+    def __enter__(self) -> ProcessNetwork:
         return self
 
     def __exit__(

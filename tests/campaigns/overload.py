@@ -22,7 +22,7 @@ from challenger.play.challenger_player import longest
 from challenger.sending.capacity import Capacity
 from challenger.watch.modes import Manner
 from challenger.watch.watcher import Watcher
-from rollup.claim import Address, Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
+from rollup.claim import Address, ClaimId, PostedClaim
 from rollup.form.encoding import TracePolicy
 from rollup.game.clock import Side
 from rollup.game.position import descendant
@@ -38,8 +38,9 @@ from rollup.merkle import depth_of
 from rollup.settings import Parameters
 from rollup.types import Duration, Gindex, Root
 from tests.e2e.lies import PROGRAMS
-from tests.e2e.network import ETHER, Claimed, Network
-from tests.e2e.toy_program import Published, outputs_of, toy_inputs, values_of, with_lie
+from tests.e2e.network import Claimed, NetworkWorld
+from tests.e2e.toy_program import Published, toy_inputs, values_of, with_lie
+from tests.world import ETHER, sign_claim
 
 BLOCK = 12
 PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
@@ -143,27 +144,17 @@ def parameters(load: Load) -> Parameters:
     return Parameters(Duration(2 * clock), Duration(clock), Duration(min(spacing, 2 * clock)), arity=2)
 
 
-def posted(network: Network, liar: L1Client, count: int) -> list[tuple[PostedClaim, ClaimId, Published]]:
+def posted(network: NetworkWorld, liar: L1Client, count: int) -> list[tuple[PostedClaim, ClaimId, Published]]:
     """So many lies, each about another input, in as few batches as they fit."""
-    header, made = PROGRAM.header, []
+    made = []
     liar.deposit(count * network.parameters.claim_bond)
     for seed in range(count):
         inputs = toy_inputs(seed)
         lied = with_lie(PROGRAM, values_of(PROGRAM, inputs), 4)
         trace = Published(PROGRAM, lied)
-        given, said = join(inputs, header.inputs), join(outputs_of(PROGRAM, lied), output_types(header))
-        claim = Claim(
-            PROGRAM.id,
-            liar.account,
-            seed + 1,
-            network.chain.now() + 10**6,
-            bytes(32),
-            input_root(header, given),
-            output_root(header, said),
-            trace.root,
-        )
-        one = liar.sign(claim, given, said)
-        made.append((one, liar.claim_id(claim), trace))
+        until = network.chain.now() + 10**6
+        one = sign_claim(liar, PROGRAM, inputs, lied, nonce=seed + 1, valid_until=until, trace_root=trace.root)
+        made.append((one, liar.claim_id(one.claim), trace))
     each = max(1, min(BATCH if count <= 3 * BATCH else -(-count // 3), 70))
     for start in range(0, count, each):
         network.deployer.post_batch([one for one, *_ in made[start : start + each]])
@@ -174,7 +165,7 @@ def overload(load: Load) -> Outcome:
     """One watcher against so many lies."""
     started = time.perf_counter()
     chain = Paced()
-    network = Network(PROGRAM, parameters(load), chain=chain)
+    network = NetworkWorld(PROGRAM, parameters(load), chain=chain)
     most = capacity(load)
     count = load.lies or max(1, round(load.times * most))
     liar_client, client = network.client("liar"), network.client("watcher")
@@ -252,7 +243,7 @@ def siege(games: int) -> Siege:
     terms = Parameters(
         Duration(2 * clock), Duration(clock), arity=2, reward=10**16, move_fee=5 * 10**15, collect_fee=6 * 10**15
     )
-    network = Network(PROGRAM, terms, chain=chain)
+    network = NetworkWorld(PROGRAM, terms, chain=chain)
     claimed: Claimed = network.claim("honest", toy_inputs(1), behaviour=Behaviour.WITHHOLDS)
     honest, account = claimed.defender, claimed.client.account
     free = claimed.client.balance(account)

@@ -23,7 +23,7 @@ from rollup.settings import Parameters
 from rollup.types import Duration
 from tests.anvil import Anvil
 from tests.campaigns.crash import MODEL, Accepted, Killer, Scenario
-from tests.campaigns.network import Network
+from tests.campaigns.network import ProcessNetwork
 from tests.e2e.toy_program import toy_numbers, toy_program
 
 TERMS = Parameters(window=Duration(30), clock=Duration(30), arity=5)
@@ -48,7 +48,7 @@ def run(minutes: float, rate: float) -> dict[str, object]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         node = stack.enter_context(Anvil(interval=1))
-        net = stack.enter_context(Network(node, folder, TERMS))
+        net = stack.enter_context(ProcessNetwork(node, folder, TERMS))
         program = toy_program()
         net.sequencer().start().wait_ready()
         net.add_model(program, MODEL)

@@ -17,15 +17,15 @@ from rollup.l1.node.floor import floor_gas
 from rollup.types import LEAF_BYTES
 from tests.contracts.dispute_gas import dearest_endings
 from tests.e2e.lies import INPUTS, PROGRAMS
-from tests.e2e.network import Network
+from tests.e2e.network import NetworkWorld
 from tests.e2e.toy_program import toy_inputs
 
 CLAIM = ClaimId(bytes(32))
 
 
 @pytest.fixture
-def network() -> Network:
-    return Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+def network() -> NetworkWorld:
+    return NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
 
 
 def outbox(client: L1Client, share: float = 0.25) -> tuple[Outbox, dict[ClaimId, Exception]]:
@@ -43,12 +43,12 @@ def filled(box: Outbox, *due: Due) -> Bundle:
     return bundle
 
 
-def estimate(network: Network, due: Due) -> None:
+def estimate(network: NetworkWorld, due: Due) -> None:
     """Have the chain estimate, which is embedded and gives everything that is sent by itself the same limit, what one move takes."""
     network.chain._gas_limit = lambda request: prices.BASE + due.gas  # type: ignore[method-assign]
 
 
-def test_a_stale_move_spoils_no_other_and_is_told_unless_it_is_harmless(network: Network) -> None:
+def test_a_stale_move_spoils_no_other_and_is_told_unless_it_is_harmless(network: NetworkWorld) -> None:
     eve, first, second = network.client("eve"), network.claim("a", INPUTS), network.claim("b", toy_inputs(1))
     box, troubles = outbox(eve)
     opening = calls.challenge(first.posted.claim, first.inclusion, bytes(32))
@@ -65,7 +65,7 @@ def test_a_stale_move_spoils_no_other_and_is_told_unless_it_is_harmless(network:
     assert isinstance(troubles[second.claim_id], Reverted) and "with other moves" in str(troubles[second.claim_id])
 
 
-def test_the_gas_of_a_transaction_is_split_over_its_moves(network: Network) -> None:
+def test_the_gas_of_a_transaction_is_split_over_its_moves(network: NetworkWorld) -> None:
     eve = network.client("eve")
     box, _ = outbox(eve)
     made = box.send(filled(box, *(Due(ClaimId(bytes([j]) * 32), leaf(j)) for j in range(5))))
@@ -75,7 +75,7 @@ def test_the_gas_of_a_transaction_is_split_over_its_moves(network: Network) -> N
     assert all(box.costs.gas(one.claim_id) == one.receipt.gas for one in made)
 
 
-def test_moves_go_out_by_their_slack_as_many_as_find_room(network: Network) -> None:
+def test_moves_go_out_by_their_slack_as_many_as_find_room(network: NetworkWorld) -> None:
     eve = network.client("eve")
     box, _ = outbox(eve, 0.005)
     assert box.gas == int(0.005 * network.chain.block_gas())
@@ -88,7 +88,7 @@ def test_moves_go_out_by_their_slack_as_many_as_find_room(network: Network) -> N
     assert calls.inner_calls(sent) == [leaf(1).data, leaf(0).data]
 
 
-def test_the_first_move_is_sent_whatever_it_takes(network: Network) -> None:
+def test_the_first_move_is_sent_whatever_it_takes(network: NetworkWorld) -> None:
     """Nothing may wait forever for a larger block."""
     box, _ = outbox(network.client("eve"), 0.0001)
     assert [one.receipt.call for one in box.send(filled(box, Due(CLAIM, leaf(1)), Due(CLAIM, leaf(2))))] == [
@@ -96,7 +96,7 @@ def test_the_first_move_is_sent_whatever_it_takes(network: Network) -> None:
     ]
 
 
-def test_bonds_of_several_challenges_are_paid_in_before_as_far_as_the_money_goes(network: Network) -> None:
+def test_bonds_of_several_challenges_are_paid_in_before_as_far_as_the_money_goes(network: NetworkWorld) -> None:
     bond = network.parameters.challenge_bond
     claims = [network.claim(f"c{seed}", toy_inputs(seed)) for seed in range(4)]
     poor = network.deployer.using(network.chain.signer("poor", 0))
@@ -111,7 +111,7 @@ def test_bonds_of_several_challenges_are_paid_in_before_as_far_as_the_money_goes
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_attack_a_flood_of_lies_keeps_no_poor_watcher_from_opening_the_games_that_it_can_pay(
-    network: Network, count: int
+    network: NetworkWorld, count: int
 ) -> None:
     """Gas for sixty openings is more than it has; for a few it is enough."""
     bond, claimed = network.parameters.challenge_bond, network.claim("a", INPUTS)
@@ -132,7 +132,7 @@ def test_attack_a_flood_of_lies_keeps_no_poor_watcher_from_opening_the_games_tha
 
 
 def test_an_opening_whose_bond_can_be_paid_is_made_behind_moves_whose_gas_at_its_dearest_can_not(
-    network: Network,
+    network: NetworkWorld,
 ) -> None:
     bond, claimed = network.parameters.challenge_bond, network.claim("a", INPUTS)
     poor = network.deployer.using(network.chain.signer("poor", 0))
@@ -159,7 +159,7 @@ def test_collections_go_out_behind_the_answers_and_one_with_too_low_a_price_star
     assert made[0].receipt.block < made[4].receipt.block
 
 
-def test_collections_have_room_of_their_own(network: Network) -> None:
+def test_collections_have_room_of_their_own(network: NetworkWorld) -> None:
     claimed = network.claim("a", INPUTS)
     bond = network.parameters.challenge_bond
     game = network.client("eve").challenge(claimed.posted.claim, claimed.inclusion, value=bond).one(Challenged)
@@ -170,7 +170,7 @@ def test_collections_have_room_of_their_own(network: Network) -> None:
     assert bundle.due == [answer, collect, answer, collect] and (bundle.room, bundle.behind, bundle.left) == (0, 0, 2)
 
 
-def test_a_transaction_that_fails_as_a_whole_is_halved(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transaction_that_fails_as_a_whole_is_halved(network: NetworkWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     eve = network.client("eve")
     box, _ = outbox(eve)
     multicall = eve.multicall
@@ -186,7 +186,7 @@ def test_a_transaction_that_fails_as_a_whole_is_halved(network: Network, monkeyp
 
 
 def test_moves_that_a_node_does_not_take_together_are_halved_and_one_that_it_never_takes_spoils_no_other(
-    network: Network, monkeypatch: pytest.MonkeyPatch
+    network: NetworkWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     eve = network.client("eve")
     box, troubles = outbox(eve)
@@ -202,7 +202,7 @@ def test_moves_that_a_node_does_not_take_together_are_halved_and_one_that_it_nev
     assert len(made) == 3 and list(troubles) == [other]
 
 
-def test_a_limit_below_the_floor_of_the_calldata_is_raised_and_a_node_takes_no_other(network: Network) -> None:
+def test_a_limit_below_the_floor_of_the_calldata_is_raised_and_a_node_takes_no_other(network: NetworkWorld) -> None:
     """A transaction of many bytes that take little gas is invalid below EIP-7623's floor, whatever it would use."""
     chain, data = network.chain, bytes([1, 0]) * 1000
     signer = chain.signer("sender")
@@ -223,7 +223,7 @@ def test_a_proof_with_much_calldata_has_the_price_of_its_bytes() -> None:
     assert prices.price(long) >= prices.FLOOR * 40_000 and prices.price(short) == prices.PROOF + 50_000
 
 
-def test_the_limit_of_a_transaction_is_what_its_moves_take_at_most(network: Network) -> None:
+def test_the_limit_of_a_transaction_is_what_its_moves_take_at_most(network: NetworkWorld) -> None:
     """A node would estimate the least with which the whole succeeds, and that starves what is in it."""
     eve, claimed = network.client("eve"), network.claim("a", INPUTS)
     eve.fund(3 * network.parameters.challenge_bond)

@@ -20,8 +20,9 @@ from rollup.l1.events import Challenged, ChallengeLost
 from rollup.l1.node.embedded import EmbeddedChain
 from rollup.l1.node.finality import LATEST, Block, Finality
 from tests.e2e.lies import INPUTS, PROGRAMS, RIGHT, lie_in_op
-from tests.e2e.network import ETHER, Claimed, Network
+from tests.e2e.network import Claimed, NetworkWorld
 from tests.e2e.toy_program import Published
+from tests.world import ETHER
 
 PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
 ROUNDS = 60
@@ -54,11 +55,11 @@ class Machines(EmbeddedChain):
         return self._block(head.number - 1) if self._behind() else head
 
 
-class World:
+class EndpointWorld:
     """A false claim whose trace is withheld, with a watcher; a right one of a claimant with a player, challenged by eve."""
 
     def __init__(self, chain: EmbeddedChain) -> None:
-        self.network = Network(PROGRAM, chain=chain)
+        self.network = NetworkWorld(PROGRAM, chain=chain)
         self.watcher, self.client = self.network.watch()
         self.client.fund(ETHER)
         self.false = lie_in_op(4, 0, True)(self.network, Behaviour.WITHHOLDS)
@@ -82,7 +83,7 @@ class World:
         return self.network.status(claimed)
 
 
-def play(world: World, game: Challenged, chain: Machines, share: float) -> None:
+def play(world: EndpointWorld, game: Challenged, chain: Machines, share: float) -> None:
     """Rounds of the honest players, whose endpoint has a machine that is behind, and of both liars, whose has none."""
     for _ in range(ROUNDS):
         for player in (world.watcher, world.upholder):
@@ -106,7 +107,7 @@ def test_attack_an_endpoint_with_a_machine_that_is_behind_costs_no_bond(share: f
     for seed in range(4):
         chain = Machines()
         chain.random = random.Random(seed)
-        world = World(chain)
+        world = EndpointWorld(chain)
         play(world, world.besiege(), chain, share)
         assert not world.lost(world.false), seed
         assert world.status(world.false) is ClaimStatus.INVALID, seed
@@ -117,7 +118,7 @@ def test_attack_an_endpoint_with_a_machine_that_is_behind_costs_no_bond(share: f
 def test_one_late_answer_about_a_game_is_not_kept(name: str) -> None:
     """Of a game that did not exist a block before, or in which it was the other's turn."""
     chain = Machines()
-    world = World(chain)
+    world = EndpointWorld(chain)
     assert world.upholder.poll() == []
     game = world.besiege()
     chain.late = [artifact("DisputeGame").functions[name].selector]
@@ -125,7 +126,7 @@ def test_one_late_answer_about_a_game_is_not_kept(name: str) -> None:
     assert not chain.late and world.status(world.right) is not ClaimStatus.INVALID
 
     chain = Machines()
-    world = World(chain)
+    world = EndpointWorld(chain)
     world.watcher.poll()
     chain.mine()
     assert world.false.defender.poll()
@@ -140,7 +141,7 @@ def test_one_late_answer_about_a_game_is_not_kept(name: str) -> None:
 def test_an_opening_that_is_mined_again_at_its_old_height_is_news() -> None:
     """The chain is shorter for a moment, and the watcher looks just then."""
     chain = EmbeddedChain()
-    world = World(chain)
+    world = EndpointWorld(chain)
     world.watcher.poll()
     chain.mine(3)
     snapshot = chain._tester.take_snapshot()
@@ -165,7 +166,7 @@ def test_an_opening_that_is_mined_again_at_its_old_height_is_news() -> None:
 def test_a_node_that_refuses_once_for_reasons_of_its_own_is_asked_again(
     behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network = Network(PROGRAM)
+    network = NetworkWorld(PROGRAM)
     watcher, client = network.watch()
     client.fund(ETHER)
     false = lie_in_op(4, 0, True)(network, behaviour)

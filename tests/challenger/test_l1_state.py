@@ -36,7 +36,7 @@ from rollup.l1.follow import News
 from rollup.l1.node.finality import Block
 from rollup.types import Duration, Gindex, Root, Timestamp
 from tests.e2e.lies import INPUTS, PROGRAMS, lie_in_op
-from tests.e2e.network import Network
+from tests.e2e.network import NetworkWorld
 
 ME, EVE = Address("0x" + "11" * 20), Address("0x" + "22" * 20)
 SHALLOW = 8
@@ -212,9 +212,9 @@ def test_games_end_by_conviction_loss_and_reclaim_and_begin_again_when_that_is_t
 # Against a real chain
 
 
-def settled_network() -> tuple[Network, list[ClaimId]]:
+def settled_network() -> tuple[NetworkWorld, list[ClaimId]]:
     """One claim that became final, one that was convicted, and whose watcher has its bond again."""
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     network.watch()
     right = network.claim("honest", INPUTS)
     false = lie_in_op(4, 0, True)(network, right.defender.behaviour)
@@ -245,7 +245,7 @@ def test_settled_claims_are_forgotten_but_only_beyond_every_reorganisation() -> 
 
 
 def test_a_claim_with_an_open_game_is_not_forgotten() -> None:
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     claimed = network.claim("honest", INPUTS)
     eve = network.client("eve")
     eve.challenge(claimed.posted.claim, claimed.inclusion, value=network.parameters.challenge_bond)

@@ -13,12 +13,12 @@ from rollup.l1.answers import ClaimStatus
 from rollup.merkle import hash_leaf, hash_node
 from rollup.types import LEAF_BYTES, Gindex, Root
 from tests.e2e.lies import PROGRAMS, lie_in_op
-from tests.e2e.network import Network
+from tests.e2e.network import NetworkWorld
 
 
 @pytest.mark.parametrize("policy", list(TracePolicy), ids=lambda policy: policy.name.lower())
 def test_a_false_claim_is_convicted_though_nothing_that_was_opened_is_held(policy: TracePolicy) -> None:
-    network = Network(PROGRAMS[policy])
+    network = NetworkWorld(PROGRAMS[policy])
     watcher, _ = network.watch()
     watcher.l1.preimages.held_bytes = 0
     claimed = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
@@ -28,7 +28,7 @@ def test_a_false_claim_is_convicted_though_nothing_that_was_opened_is_held(polic
 
 
 def test_a_flood_of_reveals_leaves_names_alone_and_each_is_found_again() -> None:
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     eve, l1 = network.client("eve"), L1State(network.deployer.first)
     openings = [[Root(bytes([number, part]) * 16) for part in range(4)] for number in range(30)]
     leaves = [bytes([number]) * LEAF_BYTES for number in range(30)]
@@ -50,7 +50,7 @@ def test_a_flood_of_reveals_leaves_names_alone_and_each_is_found_again() -> None
 
 def test_a_deeper_opening_of_a_node_that_is_held_at_another_depth_is_found_again() -> None:
     """A node of a game at the bottom of one tree was opened one level deep there, and further in another one."""
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     eve, l1 = network.client("eve"), L1State(network.deployer.first)
     below = [Root(bytes([part]) * 32) for part in range(1, 5)]
     middle = [hash_node(*below[:2]), hash_node(*below[2:])]

@@ -31,7 +31,7 @@ from challenger.reports.alerts import Kind
 from challenger.watch.modes import Manner, WatchMode
 from challenger.watch.watcher import Watcher
 from rollup.audit import audit
-from rollup.claim import NO_ROOT, Address, Claim, ClaimId, input_root, output_root
+from rollup.claim import NO_ROOT, Address, Claim, ClaimId
 from rollup.errors import ClaimError, EncodingError
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
@@ -43,8 +43,9 @@ from tests.challenger.test_budget import deep
 from tests.challenger.test_re_execute import claimed
 from tests.challenger.test_watcher import Told
 from tests.e2e.lies import INPUTS, PROGRAMS, RIGHT, lie_in_op
-from tests.e2e.network import ETHER, TERMS, Claimed, Network
+from tests.e2e.network import Claimed, NetworkWorld
 from tests.e2e.toy_program import toy_inputs
+from tests.world import ETHER, TERMS, sign_bytes
 
 PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
 REFERENCE = "challenger.checkers.re_execute:Reference"
@@ -97,7 +98,7 @@ def eventually(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
-def until_convicted(network: Network, watcher: Watcher, pool: Pool, lie: Claimed) -> None:
+def until_convicted(network: NetworkWorld, watcher: Watcher, pool: Pool, lie: Claimed) -> None:
     """Rounds as the service makes them, while L1's time passes with what is done there."""
     woken = threading.Event()
     pool.wake = woken.set
@@ -116,14 +117,11 @@ def huge_program() -> Program:
     return Program.build(small.header.inputs, small.header.outputs, [replace(small.ops[0], part=4)], {})
 
 
-def post(network: Network, program: Program, outputs: bytes) -> ClaimId:
+def post(network: NetworkWorld, program: Program, outputs: bytes) -> ClaimId:
     """A claim about zeros that nobody computed."""
-    client, header = network.client("huge"), program.header
-    client.deposit(ETHER)
+    client, header = network.client("huge", deposit=ETHER), program.header
     inputs = bytes(sum(tensor.bytes for tensor in header.inputs))
-    roots = input_root(header, inputs), output_root(header, outputs)
-    claim = Claim(program.id, client.account, 1, network.chain.now() + 1000, bytes(32), *roots, NO_ROOT)
-    claim_id = network.sequencer.submit(client.sign(claim, inputs, outputs))
+    claim_id = network.sequencer.submit(sign_bytes(client, header, inputs, outputs, model_id=program.id))
     network.sequencer.flush()
     return claim_id
 
@@ -140,7 +138,7 @@ def gone(pid: int) -> bool:
 
 
 def test_a_lie_beside_claims_that_crash_stall_and_fill_their_checker_is_convicted_in_time() -> None:
-    network, told = Network(PROGRAM), Told()
+    network, told = NetworkWorld(PROGRAM), Told()
     with pool_of(HOSTILE, SHORT) as pool:
         watcher = Watcher(network.client("watcher"), network.traces, admit=network.admit, alert=told, checks=pool)
         watcher.hold(network.program)
@@ -298,7 +296,7 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_needs_is_no
 
 def test_a_false_claim_about_a_model_of_hours_and_gigabytes_holds_up_no_lie_beside_it() -> None:
     """2^44 steps and 8 GiB of trace in half a kilobyte of descriptors, which the audit accepts."""
-    network, told = Network(PROGRAM), Told()
+    network, told = NetworkWorld(PROGRAM), Told()
     huge = huge_program()
     cost = cost_of(huge)
     assert cost.steps == 1 << 44 and cost.trace_bytes > 8 << 30 and audit(huge)
@@ -453,7 +451,7 @@ def test_a_claim_is_ordered_ahead_only_so_far(turns: Turns) -> None:
 
 
 def test_a_watcher_that_starts_again_checks_what_is_fresh_before_what_it_was_at(tmp_path: Path) -> None:
-    network = Network(PROGRAM)
+    network = NetworkWorld(PROGRAM)
     notes = tmp_path / "checks.json"
     heavy = network.claim("heavy", trapped(Trap.STALL))
     with pool_of(HOSTILE, notes=Notes(notes)) as pool:
@@ -476,7 +474,7 @@ def test_a_watcher_that_starts_again_checks_what_is_fresh_before_what_it_was_at(
 
 
 def test_a_watcher_that_only_watches_needs_no_trace() -> None:
-    network, told = Network(PROGRAM), Told()
+    network, told = NetworkWorld(PROGRAM), Told()
     lie = lie_in_op(4, 0, True)(network, Behaviour.PUBLISHES)
     with pool_of(processes=1) as pool:
         manner = Manner(WatchMode.WATCH)

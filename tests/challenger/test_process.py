@@ -12,16 +12,13 @@ import pytest
 
 from rollup.l1.account.fees import FEW_BLOCKS, FeePolicy
 from rollup.l1.account.keys import load_signer
-from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
 from rollup.l1.node.chain import MOST_BLOCK_SECONDS, Chain
 from rollup.l1.node.development import KEYS, DevelopmentChain
-from rollup.settings import Parameters
-from rollup.types import Duration
 from tests.challenger.hostile import serving
 from tests.challenger.test_service import sequencer_of
-from tests.e2e.toy_program import toy_program
 from tests.process import PATIENCE, Process
+from tests.world import PROGRAM, deploy
 from touchstone.devnet.chain import ChainServer
 from touchstone.services.l1 import client_of
 from touchstone.settings.settings import ChainSettings
@@ -32,14 +29,9 @@ def place(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """(folder with deployment.json and the toy, endpoint of a chain)."""
     with ChainServer(DevelopmentChain(time.time, 1), "127.0.0.1", 0) as chain:
         signer = load_signer(KEYS[0])
-        client = L1Client.deploy(
-            Chain.connect(chain.url, FeePolicy(poll=0.1)),
-            signer,
-            Parameters(window=Duration(600), clock=Duration(200), arity=2),
-        )
-        client.register(toy_program())
+        client = deploy(Chain.connect(chain.url, FeePolicy(poll=0.1)), signer, PROGRAM)
         Deployment.of(client).save(tmp_path / "deployment.json")
-        toy_program().save(tmp_path / "toy")
+        PROGRAM.save(tmp_path / "toy")
         yield tmp_path, chain.url
 
 
@@ -53,7 +45,7 @@ def until_ready(watcher: Process) -> None:
 
 def test_a_watcher_that_is_killed_begins_again_with_a_cache_that_was_damaged(place: tuple[Path, str]) -> None:
     folder, rpc = place
-    toy, cache = toy_program(), folder / "cache" / "programs"
+    toy, cache = PROGRAM, folder / "cache" / "programs"
     with serving(sequencer_of(toy, folder / "toy")) as sequencer:
         flags = ["--rpc", rpc, "--deployment", f"{folder / 'deployment.json'}", "--finality", "latest", "--poll", "0.2"]
         flags += ["--models-from", sequencer.url, "--model-ids", f"0x{toy.id.hex()}", "--cache", f"{folder / 'cache'}"]

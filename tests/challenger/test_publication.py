@@ -16,15 +16,15 @@ from rollup.l1.answers import ClaimStatus
 from tests.challenger import publications as server
 from tests.challenger.hostile import serving, whole
 from tests.e2e.lies import PROGRAMS, lie_in_op
-from tests.e2e.network import Claimed, Network
+from tests.e2e.network import Claimed, NetworkWorld
 from tests.e2e.toy_program import Published
 
 PATIENCE = Patience(request=0.2, trace=1.0, rest=600.0)
 """Of attacks; an honest server gets the time that it needs."""
 
 
-def disputed(urls: list[str], patience: Patience) -> tuple[Watcher, Network, Claimed]:
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+def disputed(urls: list[str], patience: Patience) -> tuple[Watcher, NetworkWorld, Claimed]:
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     client = network.client("watcher")
     watcher = Watcher(client, RemoteTraces(urls, patience), Reference, network.admit)
     watcher.hold(network.program)

@@ -22,8 +22,9 @@ from rollup.l1.events import Challenged, ClaimPosted, Convicted
 from rollup.l1.node.chain import Chain
 from tests.anvil import Anvil
 from tests.e2e.lies import PROGRAMS
-from tests.e2e.network import ETHER, Claimed, Network
+from tests.e2e.network import Claimed, NetworkWorld
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, values_of, with_lie
+from tests.world import ETHER
 
 pytestmark = pytest.mark.anvil
 
@@ -44,13 +45,13 @@ class NodeChain(Chain):
 
 
 @pytest.fixture(scope="module")
-def network(anvil: Anvil) -> Network:
+def network(anvil: Anvil) -> NetworkWorld:
     chain = NodeChain.connect(anvil.url, FeePolicy(poll=0.1))
     chain.node = anvil
-    return Network(PROGRAMS[TracePolicy.WITH_CLAIM], chain=chain)  # type: ignore[arg-type]
+    return NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM], chain=chain)  # type: ignore[arg-type]
 
 
-def begun(network: Network, seed: int) -> tuple[Watcher, Claimed]:
+def begun(network: NetworkWorld, seed: int) -> tuple[Watcher, Claimed]:
     """A false claim whose trace is withheld, and a watcher of its own; everybody else has gone."""
     network.watchers.clear()
     network.claims.clear()
@@ -67,7 +68,7 @@ def begun(network: Network, seed: int) -> tuple[Watcher, Claimed]:
     return watcher, network.claim(f"liar {seed}", inputs, trace, outputs, Behaviour.WITHHOLDS)
 
 
-def events(network: Network, claimed: Claimed, watcher: Address) -> Counter[str]:
+def events(network: NetworkWorld, claimed: Claimed, watcher: Address) -> Counter[str]:
     """What the chain says in the end about a claim: postings, games of the watcher, convictions."""
     client, found = network.deployer, Counter[str]()
     for logged in client.events(client.first, client.chain.height()):
@@ -81,7 +82,7 @@ def events(network: Network, claimed: Claimed, watcher: Address) -> Counter[str]
     return found
 
 
-def step(network: Network, claimed: Claimed) -> bool:
+def step(network: NetworkWorld, claimed: Claimed) -> bool:
     """Everybody polls once, as a service does: what a node does to one round, the next one repairs. Posts the claim
     again if it is gone. True once the claim is invalid.
     """
@@ -102,7 +103,7 @@ def step(network: Network, claimed: Claimed) -> bool:
         return False
 
 
-def play_until(network: Network, claimed: Claimed, over: Callable[[], bool]) -> None:
+def play_until(network: NetworkWorld, claimed: Claimed, over: Callable[[], bool]) -> None:
     for _ in range(ROUNDS):
         if over():
             return
@@ -110,7 +111,7 @@ def play_until(network: Network, claimed: Claimed, over: Callable[[], bool]) -> 
     raise AssertionError("it did not come to that")
 
 
-def convict(network: Network, claimed: Claimed) -> None:
+def convict(network: NetworkWorld, claimed: Claimed) -> None:
     for _ in range(ROUNDS):
         if step(network, claimed):
             return
@@ -118,7 +119,9 @@ def convict(network: Network, claimed: Claimed) -> None:
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
-def test_a_false_claim_is_convicted_once_through_a_reorganisation_of_this_depth(network: Network, depth: int) -> None:
+def test_a_false_claim_is_convicted_once_through_a_reorganisation_of_this_depth(
+    network: NetworkWorld, depth: int
+) -> None:
     watcher, claimed = begun(network, depth)
     play_until(network, claimed, lambda: watcher.costs.gas_by_move(claimed.claim_id).get("select", 0) > 0)
     assert isinstance(network.chain, NodeChain)
@@ -133,7 +136,7 @@ def test_a_false_claim_is_convicted_once_through_a_reorganisation_of_this_depth(
     assert watcher.l1.convicted[claimed.claim_id].claim_id == claimed.claim_id
 
 
-def test_a_verdict_that_is_taken_back_is_given_again(network: Network) -> None:
+def test_a_verdict_that_is_taken_back_is_given_again(network: NetworkWorld) -> None:
     watcher, claimed = begun(network, 11)
     convict(network, claimed)
     assert isinstance(network.chain, NodeChain)
@@ -145,7 +148,7 @@ def test_a_verdict_that_is_taken_back_is_given_again(network: Network) -> None:
     assert events(network, claimed, account) == {"posted": 1, "games": 1, "convictions": 1}
 
 
-def test_a_challenge_that_an_earlier_life_left_in_the_mempool_is_not_made_twice(network: Network) -> None:
+def test_a_challenge_that_an_earlier_life_left_in_the_mempool_is_not_made_twice(network: NetworkWorld) -> None:
     first, claimed = begun(network, 12)
     chain = network.chain
     assert isinstance(chain, NodeChain)
@@ -175,7 +178,7 @@ def test_a_challenge_that_an_earlier_life_left_in_the_mempool_is_not_made_twice(
     assert events(network, claimed, account.address) == {"posted": 1, "games": 1, "convictions": 1}
 
 
-def test_a_watcher_that_is_another_one_in_every_round_opens_one_game(network: Network) -> None:
+def test_a_watcher_that_is_another_one_in_every_round_opens_one_game(network: NetworkWorld) -> None:
     _, claimed = begun(network, 13)
     for _ in range(ROUNDS):
         if step(network, claimed):
@@ -186,7 +189,7 @@ def test_a_watcher_that_is_another_one_in_every_round_opens_one_game(network: Ne
     assert events(network, claimed, account) == {"posted": 1, "games": 1, "convictions": 1}
 
 
-def test_a_watcher_that_starts_again_proves_what_it_committed_to(network: Network) -> None:
+def test_a_watcher_that_starts_again_proves_what_it_committed_to(network: NetworkWorld) -> None:
     """What hides a commitment follows from its key: another life of it sends the proof, and commits to nothing again."""
     _, claimed = begun(network, 15)
     network.traces.publish(claimed.claim_id, claimed.defender._claims[claimed.claim_id].trace)
@@ -202,7 +205,7 @@ def test_a_watcher_that_starts_again_proves_what_it_committed_to(network: Networ
 
 
 def test_a_proof_that_the_node_tries_out_in_the_commitments_block_is_sent_in_the_next_one_and_is_no_trouble(
-    network: Network,
+    network: NetworkWorld,
 ) -> None:
     """A node with a block every second estimates in the newest block, where the commitment does not count yet."""
     watcher, _ = begun(network, 14)

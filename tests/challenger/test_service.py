@@ -31,8 +31,9 @@ from rollup.types import ModelId, Root
 from tests.arity import deep_program
 from tests.challenger.hostile import Answer, serving, whole
 from tests.e2e.lies import INPUTS, PROGRAMS, lie_in_op
-from tests.e2e.network import ETHER, TERMS, Claimed, Network
+from tests.e2e.network import Claimed, NetworkWorld
 from tests.e2e.toy_program import toy_program
+from tests.world import ETHER, TERMS
 
 PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
 PATIENCE = 60.0
@@ -53,11 +54,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def network() -> Network:
-    return Network(PROGRAM)
+def network() -> NetworkWorld:
+    return NetworkWorld(PROGRAM)
 
 
-def service(network: Network, options: WatcherOptions, manner: Manner | None = None, **more: object) -> WatcherService:
+def service(
+    network: NetworkWorld, options: WatcherOptions, manner: Manner | None = None, **more: object
+) -> WatcherService:
     return WatcherService(
         network.client("watcher"),
         manner or Manner(max_lag=60),
@@ -102,7 +105,7 @@ def sequencer_of(program: Program, folder: Path, model_id: ModelId | None = None
     return answer
 
 
-def test_a_running_watcher_convicts_a_false_claim_and_says_so_everywhere(network: Network, folder: Path) -> None:
+def test_a_running_watcher_convicts_a_false_claim_and_says_so_everywhere(network: NetworkWorld, folder: Path) -> None:
     def accept(connection: socket.socket, line: str, body: bytes) -> None:
         connection.sendall(whole(b""))
 
@@ -135,7 +138,7 @@ def test_a_running_watcher_convicts_a_false_claim_and_says_so_everywhere(network
     assert network.status(right) is ClaimStatus.POSTED
 
 
-def answered(network: Network, claimed: Claimed) -> bool:
+def answered(network: NetworkWorld, claimed: Claimed) -> bool:
     """The liar answers, if it has to; whether its claim is invalid."""
     claimed.defender.poll()
     return network.status(claimed) is ClaimStatus.INVALID
@@ -149,7 +152,7 @@ COUNTERS = [WON, RIGHT, FALSE, CHALLENGES, "touchstone_watcher_gas_total"]
 
 @pytest.mark.parametrize("every", [True, False], ids=["all-models", "by-id"])
 def test_a_program_is_fetched_from_a_sequencer_and_watched(
-    network: Network, folder: Path, tmp_path: Path, every: bool
+    network: NetworkWorld, folder: Path, tmp_path: Path, every: bool
 ) -> None:
     with serving(sequencer_of(PROGRAM, folder)) as sequencer:
         wanted = Wanted(sequencer.url, () if every else (PROGRAM.id,), every)
@@ -170,7 +173,7 @@ def test_a_program_is_fetched_from_a_sequencer_and_watched(
 
 
 def test_a_program_of_another_id_is_refused_and_its_claims_are_an_alert(
-    network: Network, folder: Path, tmp_path: Path
+    network: NetworkWorld, folder: Path, tmp_path: Path
 ) -> None:
     other = Root(b"\x07" * 32)
     told: list[Kind] = []
@@ -191,7 +194,7 @@ def test_a_program_of_another_id_is_refused_and_its_claims_are_an_alert(
     one.stop()
 
 
-def test_a_program_that_fails_the_audit_is_not_watched_whoever_gives_it(network: Network, tmp_path: Path) -> None:
+def test_a_program_that_fails_the_audit_is_not_watched_whoever_gives_it(network: NetworkWorld, tmp_path: Path) -> None:
     deep = deep_program()
     deep.save(tmp_path / "deep")
     one = service(network, WatcherOptions([tmp_path / "deep"], programs=tmp_path / "own"))
@@ -206,7 +209,7 @@ def test_a_program_that_fails_the_audit_is_not_watched_whoever_gives_it(network:
     one.stop()
 
 
-def test_a_sequencer_that_cannot_be_asked_is_a_trouble_and_not_an_end(network: Network, tmp_path: Path) -> None:
+def test_a_sequencer_that_cannot_be_asked_is_a_trouble_and_not_an_end(network: NetworkWorld, tmp_path: Path) -> None:
     one = service(network, WatcherOptions(wanted=Wanted("http://127.0.0.1:9", every=True), poll=0.05))
     with pytest.raises(ClientError):
         one.library.step()
@@ -216,7 +219,7 @@ def test_a_sequencer_that_cannot_be_asked_is_a_trouble_and_not_an_end(network: N
         assert answer.status_code == 503 and "no program is held yet" in answer.json()["checks"]["models"]
 
 
-def test_a_lagging_node_and_an_empty_purse_make_a_watcher_not_ready(network: Network, folder: Path) -> None:
+def test_a_lagging_node_and_an_empty_purse_make_a_watcher_not_ready(network: NetworkWorld, folder: Path) -> None:
     late = [1000.0]
     poor = network.deployer.using(network.chain.signer("poor", TERMS.challenge_bond // 2))
     manner = Manner(max_lag=60)
@@ -235,7 +238,7 @@ def test_a_lagging_node_and_an_empty_purse_make_a_watcher_not_ready(network: Net
     one.stop()
 
 
-def test_a_watcher_without_an_account_serves_its_numbers_too(network: Network, folder: Path) -> None:
+def test_a_watcher_without_an_account_serves_its_numbers_too(network: NetworkWorld, folder: Path) -> None:
     reader = network.deployer.using(None)
     one = WatcherService(
         reader, Manner(WatchMode.WATCH), WatcherOptions([folder], poll=0.05), machine=Reference, wall=network.chain.now
@@ -271,7 +274,7 @@ def replaced(place: Path) -> None:
 
 @pytest.mark.parametrize("damage", [shortened, altered, garbled, emptied, replaced])
 def test_a_damaged_cache_is_fetched_again(
-    network: Network, folder: Path, tmp_path: Path, damage: Callable[[Path], None]
+    network: NetworkWorld, folder: Path, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     cache = tmp_path / "cache"
     with serving(sequencer_of(PROGRAM, folder)) as sequencer:
@@ -289,7 +292,7 @@ def test_a_damaged_cache_is_fetched_again(
 
 
 def test_a_program_whose_test_fails_in_whatever_way_keeps_no_other_from_being_watched(
-    network: Network, folder: Path, tmp_path: Path
+    network: NetworkWorld, folder: Path, tmp_path: Path
 ) -> None:
     """A stranger's model may be made to exhaust a machine, or a library."""
     other = toy_program(TracePolicy.ON_DISPUTE)
@@ -312,7 +315,7 @@ def test_a_program_whose_test_fails_in_whatever_way_keeps_no_other_from_being_wa
 
 @pytest.mark.parametrize("limits", [FetchLimits(trace_bytes=1000), FetchLimits(steps=100)], ids=["memory", "time"])
 def test_a_strangers_program_that_would_exhaust_the_machine_is_not_even_tested(
-    network: Network, folder: Path, tmp_path: Path, limits: FetchLimits
+    network: NetworkWorld, folder: Path, tmp_path: Path, limits: FetchLimits
 ) -> None:
     """A kilobyte of descriptor may stand for terabytes of values."""
 

@@ -18,8 +18,9 @@ from rollup.l1.client import L1Client
 from rollup.types import Duration, Gindex, ModelId
 from tests.contracts.dispute_gas import upload
 from tests.e2e.lies import INPUTS, PROGRAMS
-from tests.e2e.network import ETHER, TERMS, Claimed, Network
+from tests.e2e.network import Claimed, NetworkWorld
 from tests.e2e.toy_program import Published, toy_inputs, values_of
+from tests.world import ETHER, TERMS
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Deriving:
 
 
 def upholder(
-    network: Network, traces: Deriving, client: L1Client | None = None, held: bool = True, kept: int = 8
+    network: NetworkWorld, traces: Deriving, client: L1Client | None = None, held: bool = True, kept: int = 8
 ) -> Upholder:
     def program(model_id: ModelId) -> Program | None:
         return network.program if held and model_id == network.program.id else None
@@ -42,24 +43,24 @@ def upholder(
     return Upholder(client or network.client("honest"), program, traces, kept=kept)
 
 
-def attack(network: Network, claimed: Claimed, name: str = "eve") -> None:
+def attack(network: NetworkWorld, claimed: Claimed, name: str = "eve") -> None:
     eve = network.client(name)
     eve.challenge(claimed.posted.claim, claimed.inclusion, value=network.parameters.challenge_bond)
 
 
-def silent(network: Network, seed: int = 0) -> Claimed:
+def silent(network: NetworkWorld, seed: int = 0) -> Claimed:
     """A right claim of an account that somebody else upholds, or nobody."""
     return network.claim("honest", toy_inputs(seed), behaviour=Behaviour.SILENT)
 
 
 @pytest.fixture
-def network() -> Network:
-    return Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+def network() -> NetworkWorld:
+    return NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
 
 
 @pytest.mark.parametrize("policy", list(TracePolicy), ids=lambda policy: policy.name.lower())
 def test_a_claim_is_upheld_from_l1_alone_through_a_restart_before_every_move(policy: TracePolicy) -> None:
-    network = Network(PROGRAMS[policy])
+    network = NetworkWorld(PROGRAMS[policy])
     claimed = silent(network)
     network.claims.clear()
     eve = network.client("eve")
@@ -91,7 +92,7 @@ def test_a_claim_is_upheld_from_l1_alone_through_a_restart_before_every_move(pol
     assert network.deployer.balance(account) == ETHER
 
 
-def test_no_trace_is_derived_while_nobody_attacks(network: Network) -> None:
+def test_no_trace_is_derived_while_nobody_attacks(network: NetworkWorld) -> None:
     traces = Deriving()
     claimed = silent(network)
     one = upholder(network, traces)
@@ -104,7 +105,7 @@ def test_no_trace_is_derived_while_nobody_attacks(network: Network) -> None:
     assert traces.derived == []
 
 
-def test_traces_are_derived_once_and_the_least_recently_used_are_dropped(network: Network) -> None:
+def test_traces_are_derived_once_and_the_least_recently_used_are_dropped(network: NetworkWorld) -> None:
     claims = [silent(network, seed) for seed in range(3)]
     for number, claimed in enumerate(claims):
         attack(network, claimed, f"eve {number}")
@@ -115,7 +116,7 @@ def test_traces_are_derived_once_and_the_least_recently_used_are_dropped(network
     assert len(traces.derived) == 3 and len(one._traces) == 2
 
 
-def test_claims_of_others_and_of_programs_that_are_not_held_are_left_alone(network: Network) -> None:
+def test_claims_of_others_and_of_programs_that_are_not_held_are_left_alone(network: NetworkWorld) -> None:
     mine = silent(network)
     other = network.claim("other", toy_inputs(1), behaviour=Behaviour.SILENT)
     for claimed in (mine, other):
@@ -127,7 +128,7 @@ def test_claims_of_others_and_of_programs_that_are_not_held_are_left_alone(netwo
     assert one.mine() == [mine.claim_id] and one.troubles == {}
 
 
-def test_a_claim_whose_input_was_uploaded_is_upheld(network: Network) -> None:
+def test_a_claim_whose_input_was_uploaded_is_upheld(network: NetworkWorld) -> None:
     honest = network.client("honest")
     honest.assemble(network.program.id, False, [upload(honest, array.tobytes()) for array in INPUTS])
     claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT, uploaded=True)
@@ -135,7 +136,7 @@ def test_a_claim_whose_input_was_uploaded_is_upheld(network: Network) -> None:
     assert [receipt.call for receipt in upholder(network, Deriving()).poll()] == ["reveal"]
 
 
-def test_a_trace_that_cannot_be_derived_holds_up_no_other_claim(network: Network) -> None:
+def test_a_trace_that_cannot_be_derived_holds_up_no_other_claim(network: NetworkWorld) -> None:
     first, second = silent(network, 1), silent(network, 2)
     for claimed in (first, second):
         attack(network, claimed)
@@ -151,7 +152,7 @@ def test_a_trace_that_cannot_be_derived_holds_up_no_other_claim(network: Network
     assert list(one.troubles) == [first.claim_id] and one.costs.of(second.claim_id)
 
 
-def test_an_upholder_that_runs_for_long_forgets_what_is_settled_and_released(network: Network) -> None:
+def test_an_upholder_that_runs_for_long_forgets_what_is_settled_and_released(network: NetworkWorld) -> None:
     client = network.client("honest")
     one = Upholder(client, lambda model_id: network.program, Deriving(), remember=Duration(0))
     one.l1.follow(client, 4)
@@ -165,7 +166,7 @@ def test_an_upholder_that_runs_for_long_forgets_what_is_settled_and_released(net
     assert (one.l1.claims, one.l1.batches, one.costs.receipts) == ({}, {}, {})
 
 
-def test_nothing_is_answered_or_released_while_the_node_lags(network: Network) -> None:
+def test_nothing_is_answered_or_released_while_the_node_lags(network: NetworkWorld) -> None:
     """A claimant that acts on an old state sends what is refused, or answers where nobody asks any more."""
     late = [0.0]
     client = network.client("honest")
@@ -187,7 +188,7 @@ def test_nothing_is_answered_or_released_while_the_node_lags(network: Network) -
     assert network.status(final) is ClaimStatus.FINAL
 
 
-def test_a_flood_of_claims_that_became_final_costs_no_game_its_clock(network: Network) -> None:
+def test_a_flood_of_claims_that_became_final_costs_no_game_its_clock(network: NetworkWorld) -> None:
     """Games come first, and all those bonds are freed in one transaction."""
     claims = [silent(network, seed) for seed in range(5)]
     network.chain.advance(TERMS.window + 1)
@@ -203,7 +204,7 @@ def test_a_flood_of_claims_that_became_final_costs_no_game_its_clock(network: Ne
 
 
 def test_a_flood_of_games_about_one_claim_costs_no_other_claim_its_clock(
-    network: Network, monkeypatch: pytest.MonkeyPatch
+    network: NetworkWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("challenger.defender.GAMES", 3)
     flooded, other = silent(network, 1), silent(network, 2)
@@ -224,7 +225,7 @@ def test_a_flood_of_games_about_one_claim_costs_no_other_claim_its_clock(
 
 
 def test_a_node_that_does_not_answer_ends_the_round_and_the_next_one_goes_on(
-    network: Network, monkeypatch: pytest.MonkeyPatch
+    network: NetworkWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claims = [silent(network, seed) for seed in range(2)]
     for claimed in claims:

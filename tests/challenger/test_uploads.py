@@ -14,14 +14,14 @@ from rollup.form.encoding import TracePolicy
 from rollup.l1.answers import ClaimStatus
 from tests.contracts.dispute_gas import upload
 from tests.e2e.lies import PROGRAMS
-from tests.e2e.network import Network
+from tests.e2e.network import NetworkWorld
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, values_of, with_lie
 
 
 @pytest.fixture(scope="module")
-def posted() -> tuple[Network, list[ClaimId]]:
+def posted() -> tuple[NetworkWorld, list[ClaimId]]:
     """Three claims about uploaded inputs."""
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     honest = network.client("honest")
     found = []
     for seed in range(3):
@@ -32,7 +32,9 @@ def posted() -> tuple[Network, list[ClaimId]]:
 
 
 @pytest.mark.parametrize("held", [0, 1300, 1 << 20])
-def test_uploaded_inputs_are_found_however_little_is_held(posted: tuple[Network, list[ClaimId]], held: int) -> None:
+def test_uploaded_inputs_are_found_however_little_is_held(
+    posted: tuple[NetworkWorld, list[ClaimId]], held: int
+) -> None:
     network, claims = posted
     l1 = L1State(uploads=Uploads(held))
     l1.read(network.client("reader"))
@@ -44,7 +46,9 @@ def test_uploaded_inputs_are_found_however_little_is_held(posted: tuple[Network,
     assert len(l1.uploads.blocks) == 6
 
 
-def test_an_upload_that_its_block_no_longer_holds_is_an_error_in_words(posted: tuple[Network, list[ClaimId]]) -> None:
+def test_an_upload_that_its_block_no_longer_holds_is_an_error_in_words(
+    posted: tuple[NetworkWorld, list[ClaimId]],
+) -> None:
     network, claims = posted
     l1 = L1State(uploads=Uploads(0))
     l1.read(network.client("reader"))
@@ -53,7 +57,7 @@ def test_an_upload_that_its_block_no_longer_holds_is_an_error_in_words(posted: t
         l1.data_of(claims[0])
 
 
-def test_an_upload_before_what_was_read_is_an_error_in_words(posted: tuple[Network, list[ClaimId]]) -> None:
+def test_an_upload_before_what_was_read_is_an_error_in_words(posted: tuple[NetworkWorld, list[ClaimId]]) -> None:
     network, claims = posted
     l1 = L1State()
     l1.read(network.client("reader"))
@@ -63,7 +67,7 @@ def test_an_upload_before_what_was_read_is_an_error_in_words(posted: tuple[Netwo
 
 
 def test_a_false_claim_about_an_uploaded_input_is_convicted_though_nothing_of_it_is_held() -> None:
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     watcher, _ = network.watch()
     watcher.l1.uploads.held_bytes = 0
     liar, inputs = network.client("liar"), toy_inputs(5)

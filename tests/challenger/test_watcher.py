@@ -28,8 +28,9 @@ from rollup.l1.events import Challenged, ClaimPosted
 from rollup.l1.node.finality import Finality
 from rollup.types import Duration
 from tests.e2e.lies import INPUTS, PROGRAMS, RIGHT, lie_in_op
-from tests.e2e.network import TERMS, Claimed, Network
+from tests.e2e.network import Claimed, NetworkWorld
 from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of, with_lie
+from tests.world import TERMS
 
 NOW = Duration(0)
 ORDINARY = Manner()
@@ -55,8 +56,8 @@ class Told:
 
 
 @pytest.fixture
-def network() -> Network:
-    return Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+def network() -> NetworkWorld:
+    return NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def told() -> Told:
 
 
 def watch(
-    network: Network, told: Told, manner: Manner = ORDINARY, wall: Callable[[], float] | None = None
+    network: NetworkWorld, told: Told, manner: Manner = ORDINARY, wall: Callable[[], float] | None = None
 ) -> tuple[Watcher, L1Client]:
     """A watcher of this manner; by its wall clock no node lags, unless one is given."""
     client = network.client("watcher")
@@ -77,7 +78,7 @@ def watch(
     return watcher, client
 
 
-def challenged(network: Network, claimed: Claimed, name: str = "eve") -> L1Client:
+def challenged(network: NetworkWorld, claimed: Claimed, name: str = "eve") -> L1Client:
     """Somebody who challenges a claim and then says nothing."""
     eve = network.client(name)
     eve.challenge(claimed.posted.claim, claimed.inclusion, value=network.parameters.challenge_bond)
@@ -96,7 +97,7 @@ def test_modes_are_ordered_and_named() -> None:
 
 @pytest.mark.parametrize("mode", [WatchMode.WATCH, WatchMode.DEFEND])
 def test_below_the_mode_challenge_a_false_claim_is_told_and_not_disputed(
-    network: Network, told: Told, mode: WatchMode
+    network: NetworkWorld, told: Told, mode: WatchMode
 ) -> None:
     watcher, client = watch(network, told, Manner(mode))
     claimed = false_claim(network, Behaviour.PUBLISHES)
@@ -108,7 +109,7 @@ def test_below_the_mode_challenge_a_false_claim_is_told_and_not_disputed(
     assert network.chain.nonce(client.account) == 0
 
 
-def test_whoever_only_watches_needs_no_account(network: Network, told: Told) -> None:
+def test_whoever_only_watches_needs_no_account(network: NetworkWorld, told: Told) -> None:
     reader = network.deployer.using(None)
     with pytest.raises(ChainError, match="in mode challenge sends transactions; give it an account"):
         Watcher(reader, None, Reference, network.admit)
@@ -119,7 +120,7 @@ def test_whoever_only_watches_needs_no_account(network: Network, told: Told) -> 
     assert watcher.funds() is None
 
 
-def test_a_right_claim_whose_claimant_is_silent_is_defended_in_its_place(network: Network, told: Told) -> None:
+def test_a_right_claim_whose_claimant_is_silent_is_defended_in_its_place(network: NetworkWorld, told: Told) -> None:
     watcher, client = watch(network, told, Manner(WatchMode.DEFEND))
     claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
     watcher.poll()
@@ -141,7 +142,7 @@ def test_a_right_claim_whose_claimant_is_silent_is_defended_in_its_place(network
 @pytest.mark.parametrize("policy", list(TracePolicy), ids=lambda policy: policy.name.lower())
 def test_a_silent_claimant_is_helped_through_a_whole_game(policy: TracePolicy, told: Told) -> None:
     """Somebody insists on a difference and walks down to a leaf: the helper opens every node in the claimant's place."""
-    network = Network(PROGRAMS[policy])
+    network = NetworkWorld(PROGRAMS[policy])
     watcher, _ = watch(network, told, Manner(WatchMode.DEFEND))
     claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
     right = Published(network.program, RIGHT)
@@ -163,7 +164,7 @@ def test_a_silent_claimant_is_helped_through_a_whole_game(policy: TracePolicy, t
     assert network.status(claimed) is ClaimStatus.FINAL
 
 
-def test_a_false_claim_whose_claimant_is_silent_is_not_defended(network: Network, told: Told) -> None:
+def test_a_false_claim_whose_claimant_is_silent_is_not_defended(network: NetworkWorld, told: Told) -> None:
     watcher, _ = watch(network, told, Manner(WatchMode.DEFEND))
     claimed = false_claim(network, Behaviour.SILENT)
     challenged(network, claimed)
@@ -172,7 +173,7 @@ def test_a_false_claim_whose_claimant_is_silent_is_not_defended(network: Network
 
 
 def test_a_right_output_under_a_false_trace_root_is_not_defended(told: Told) -> None:
-    network = Network(PROGRAMS[TracePolicy.ON_DISPUTE])
+    network = NetworkWorld(PROGRAMS[TracePolicy.ON_DISPUTE])
     watcher, _ = watch(network, told, Manner(WatchMode.DEFEND))
     claimed = network.claim("odd", INPUTS, behaviour=Behaviour.SILENT)
     challenged(network, claimed)
@@ -184,7 +185,7 @@ def test_a_right_output_under_a_false_trace_root_is_not_defended(told: Told) -> 
 # When it waits
 
 
-def test_a_claim_is_checked_when_its_block_is_final_and_not_before(network: Network, told: Told) -> None:
+def test_a_claim_is_checked_when_its_block_is_final_and_not_before(network: NetworkWorld, told: Told) -> None:
     watcher, _ = watch(network, told, Manner(finality=Finality(confirmations=5)))
     claimed = false_claim(network, Behaviour.PUBLISHES)
     posted_in = network.chain.height()
@@ -196,7 +197,9 @@ def test_a_claim_is_checked_when_its_block_is_final_and_not_before(network: Netw
     assert network.status(claimed) is ClaimStatus.INVALID
 
 
-def test_a_game_of_ones_own_is_played_at_the_latest_block_whatever_the_finality(network: Network, told: Told) -> None:
+def test_a_game_of_ones_own_is_played_at_the_latest_block_whatever_the_finality(
+    network: NetworkWorld, told: Told
+) -> None:
     """After a restart a second game would be opened, or the clock of the first would run out."""
     watch(network, told)
     claimed = false_claim(network, Behaviour.WITHHOLDS)
@@ -209,7 +212,7 @@ def test_a_game_of_ones_own_is_played_at_the_latest_block_whatever_the_finality(
     assert again.checked[claimed.claim_id].finding.honest is False
 
 
-def test_nothing_is_done_while_the_node_lags(network: Network, told: Told) -> None:
+def test_nothing_is_done_while_the_node_lags(network: NetworkWorld, told: Told) -> None:
     late = [0.0]
     watcher, client = watch(network, told, Manner(max_lag=60), lambda: network.chain.now() + late[0])
     late[0] = 61
@@ -228,7 +231,7 @@ def test_nothing_is_done_while_the_node_lags(network: Network, told: Told) -> No
 
 
 def test_nothing_is_done_while_the_node_is_behind_what_it_said_before(
-    network: Network, told: Told, monkeypatch: pytest.MonkeyPatch
+    network: NetworkWorld, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Behind one address there may be several nodes: one that is behind would have a game opened a second time."""
     watcher, client = watch(network, told)
@@ -246,7 +249,9 @@ def test_nothing_is_done_while_the_node_is_behind_what_it_said_before(
 # What it tells
 
 
-def test_a_dispute_is_told_from_the_false_claim_to_the_verdict_each_thing_once(network: Network, told: Told) -> None:
+def test_a_dispute_is_told_from_the_false_claim_to_the_verdict_each_thing_once(
+    network: NetworkWorld, told: Told
+) -> None:
     watcher, _ = watch(network, told)
     watcher.poll()
     claimed = false_claim(network, Behaviour.PUBLISHES)
@@ -263,7 +268,7 @@ def test_a_dispute_is_told_from_the_false_claim_to_the_verdict_each_thing_once(n
     assert "challenge in block" in told.alerts[1].sentence and "(step)" in told.alerts[4].sentence
 
 
-def test_a_lost_game_is_told(network: Network, told: Told) -> None:
+def test_a_lost_game_is_told(network: NetworkWorld, told: Told) -> None:
     watcher, _ = watch(network, told)
     claimed = false_claim(network, Behaviour.WITHHOLDS)
     network.round()
@@ -275,7 +280,7 @@ def test_a_lost_game_is_told(network: Network, told: Told) -> None:
     assert told.about(Kind.LOST)[0].claim_id == claimed.claim_id
 
 
-def test_what_happened_before_a_watcher_began_is_not_told_again(network: Network, told: Told) -> None:
+def test_what_happened_before_a_watcher_began_is_not_told_again(network: NetworkWorld, told: Told) -> None:
     watch(network, Told())
     false_claim(network, Behaviour.PUBLISHES)
     network.settle()
@@ -285,7 +290,7 @@ def test_what_happened_before_a_watcher_began_is_not_told_again(network: Network
     assert told.alerts == []
 
 
-def test_claims_of_an_unknown_model_are_told_once_per_model(network: Network, told: Told) -> None:
+def test_claims_of_an_unknown_model_are_told_once_per_model(network: NetworkWorld, told: Told) -> None:
     other = Watcher(network.client("watcher"), None, Reference, network.admit, alert=told)
     network.claim("honest", INPUTS)
     other.coming = lambda model_id: True
@@ -302,7 +307,9 @@ def test_claims_of_an_unknown_model_are_told_once_per_model(network: Network, to
     assert len(other.checked) == 3 and other.unknown == set()
 
 
-def test_a_claim_that_cannot_be_checked_is_told_and_again_when_its_window_ends(network: Network, told: Told) -> None:
+def test_a_claim_that_cannot_be_checked_is_told_and_again_when_its_window_ends(
+    network: NetworkWorld, told: Told
+) -> None:
     class Broken(Reference):
         def values(self, inputs: object) -> list[np.ndarray]:
             raise MemoryError("there is no room for this trace")
@@ -323,7 +330,7 @@ def test_a_claim_that_cannot_be_checked_is_told_and_again_when_its_window_ends(n
     assert len(told.alerts) == 2
 
 
-def test_a_claim_that_waits_for_finality_too_long_is_told(network: Network, told: Told) -> None:
+def test_a_claim_that_waits_for_finality_too_long_is_told(network: NetworkWorld, told: Told) -> None:
     watcher, _ = watch(network, told, Manner(finality=Finality(confirmations=1000)))
     network.claim("honest", INPUTS)
     watcher.poll()
@@ -333,7 +340,7 @@ def test_a_claim_that_waits_for_finality_too_long_is_told(network: Network, told
     assert told.kinds() == [Kind.CLAIM_UNCHECKED_DEADLINE]
 
 
-def test_an_account_that_cannot_pay_a_bond_is_told(network: Network, told: Told) -> None:
+def test_an_account_that_cannot_pay_a_bond_is_told(network: NetworkWorld, told: Told) -> None:
     poor = network.deployer.using(network.chain.signer("poor", TERMS.challenge_bond - 1))
     watcher = Watcher(poor, None, Reference, network.admit, alert=told)
     for _ in range(2):
@@ -349,7 +356,7 @@ def test_an_account_that_cannot_pay_a_bond_is_told(network: Network, told: Told)
 # What it forgets
 
 
-def test_a_watcher_that_runs_for_long_forgets_what_is_settled(network: Network, told: Told) -> None:
+def test_a_watcher_that_runs_for_long_forgets_what_is_settled(network: NetworkWorld, told: Told) -> None:
     watcher, client = watch(network, told, Manner(remember=NOW))
     watcher.l1.follow(client, SHALLOW)
     sizes = []
@@ -371,12 +378,12 @@ def test_a_watcher_that_runs_for_long_forgets_what_is_settled(network: Network, 
     assert client.locked(client.account) == 0
 
 
-def test_a_bond_that_is_still_to_be_reclaimed_keeps_its_claim_in_mind(network: Network, told: Told) -> None:
+def test_a_bond_that_is_still_to_be_reclaimed_keeps_its_claim_in_mind(network: NetworkWorld, told: Told) -> None:
     watcher, client = watch(network, told, Manner(remember=NOW))
     watcher.l1.follow(client, SHALLOW)
     claimed = false_claim(network, Behaviour.WITHHOLDS)
     network.round()
-    other = Network.watch(network, "faster")[0]
+    other = NetworkWorld.watch(network, "faster")[0]
     network.watchers.remove(watcher)
     network.settle()
     assert network.status(claimed) is ClaimStatus.INVALID and other.costs.of(claimed.claim_id)
@@ -408,7 +415,7 @@ def test_traces_are_held_for_false_claims_as_far_as_memory_allows() -> None:
     assert list(findings) == [names[0], names[2], names[3]]
 
 
-def test_a_dispute_goes_on_with_a_trace_that_was_dropped_and_made_again(network: Network, told: Told) -> None:
+def test_a_dispute_goes_on_with_a_trace_that_was_dropped_and_made_again(network: NetworkWorld, told: Told) -> None:
     watcher, _ = watch(network, told)
     claimed = false_claim(network, Behaviour.WITHHOLDS)
     for _ in range(30):
@@ -420,7 +427,7 @@ def test_a_dispute_goes_on_with_a_trace_that_was_dropped_and_made_again(network:
     assert claimed.defender.l1.convicted[claimed.claim_id].rule is Rule.STEP
 
 
-def test_a_claim_that_a_reorganisation_took_back_is_no_finding(network: Network, told: Told) -> None:
+def test_a_claim_that_a_reorganisation_took_back_is_no_finding(network: NetworkWorld, told: Told) -> None:
     watcher, _ = watch(network, told, Manner(WatchMode.WATCH))
     claimed = false_claim(network, Behaviour.PUBLISHES)
     watcher.poll()
@@ -430,7 +437,7 @@ def test_a_claim_that_a_reorganisation_took_back_is_no_finding(network: Network,
     assert watcher.false_claims() == [] and watcher.troubles == {}
 
 
-def test_games_that_others_opened_are_told_only_for_models_that_are_held(network: Network, told: Told) -> None:
+def test_games_that_others_opened_are_told_only_for_models_that_are_held(network: NetworkWorld, told: Told) -> None:
     other = Watcher(
         network.client("watcher"), None, Reference, network.admit, manner=Manner(WatchMode.WATCH), alert=told
     )
@@ -450,7 +457,7 @@ def test_games_that_others_opened_are_told_only_for_models_that_are_held(network
 # Floods and outages
 
 
-def lies(network: Network, count: int, behaviour: Behaviour = Behaviour.PUBLISHES) -> list[ClaimId]:
+def lies(network: NetworkWorld, count: int, behaviour: Behaviour = Behaviour.PUBLISHES) -> list[ClaimId]:
     """So many false claims, each about another input."""
     found = []
     for seed in range(count):
@@ -461,7 +468,7 @@ def lies(network: Network, count: int, behaviour: Behaviour = Behaviour.PUBLISHE
     return found
 
 
-def test_a_flood_of_false_claims_is_played_with_one_transaction_a_block(network: Network, told: Told) -> None:
+def test_a_flood_of_false_claims_is_played_with_one_transaction_a_block(network: NetworkWorld, told: Told) -> None:
     watcher, client = watch(network, told)
     claims = lies(network, 5)
     made = []
@@ -478,7 +485,7 @@ def test_a_flood_of_false_claims_is_played_with_one_transaction_a_block(network:
 
 
 def test_checks_that_take_long_are_left_for_later_rounds_and_games_come_between_them(
-    network: Network, told: Told
+    network: NetworkWorld, told: Told
 ) -> None:
     now = [0.0]
 
@@ -499,7 +506,7 @@ def test_checks_that_take_long_are_left_for_later_rounds_and_games_come_between_
 
 
 def test_a_flood_of_games_about_right_claims_is_looked_at_in_turns(
-    network: Network, told: Told, monkeypatch: pytest.MonkeyPatch
+    network: NetworkWorld, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("challenger.watch.watcher.HELPED", 2)
     watcher, client = watch(network, told, Manner(WatchMode.DEFEND))
@@ -519,7 +526,7 @@ def test_a_flood_of_games_about_right_claims_is_looked_at_in_turns(
 
 
 def test_a_node_that_fails_in_the_middle_of_a_round_is_one_alert_however_many_claims_are_false(
-    network: Network, told: Told, monkeypatch: pytest.MonkeyPatch
+    network: NetworkWorld, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watcher, _ = watch(network, told)
     lies(network, 3)
@@ -540,7 +547,7 @@ def test_a_node_that_fails_in_the_middle_of_a_round_is_one_alert_however_many_cl
 
 
 def test_a_claim_whose_move_is_refused_keeps_no_other_from_its_own(
-    network: Network, told: Told, monkeypatch: pytest.MonkeyPatch
+    network: NetworkWorld, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one transaction with others, and alone."""
     watcher, client = watch(network, told)
@@ -561,7 +568,7 @@ def test_a_claim_whose_move_is_refused_keeps_no_other_from_its_own(
 
 @pytest.mark.parametrize("behaviour", [Behaviour.PUBLISHES, Behaviour.WITHHOLDS])
 def test_a_proof_of_a_place_that_the_game_stands_on_is_refused_for_a_reason_that_is_told(
-    network: Network, told: Told, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
+    network: NetworkWorld, told: Told, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Most nodes refuse a proof in the block of its commitment. Nothing is wrong then, and only then."""
     _, client = watch(network, told)
@@ -582,7 +589,7 @@ def test_a_proof_of_a_place_that_the_game_stands_on_is_refused_for_a_reason_that
 
 
 def test_a_watcher_that_begins_late_forgets_what_is_settled_while_it_reads(
-    network: Network, told: Told, monkeypatch: pytest.MonkeyPatch
+    network: NetworkWorld, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So a long history needs no more memory than what still matters."""
     for seed in range(6):

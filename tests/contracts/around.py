@@ -34,9 +34,10 @@ from rollup.machine.witness import outline_witness
 from rollup.merkle import branch
 from rollup.types import DType, Gindex
 from tests.contracts.probes import Meter, question
-from tests.e2e.network import Claimed, Network, terms
+from tests.e2e.network import Claimed, NetworkWorld
 from tests.e2e.toy_program import Published, values_of
 from tests.lockstep.evm import Execution
+from tests.world import terms
 
 INPUT = TensorType(DType.I16, 0, (FAN_OUT,))
 SNAPSHOT = Path(__file__).with_name("around.json")
@@ -119,7 +120,7 @@ class Played:
         else:
             self.values[value][0] += 1
         self.trace = Published(self.program, self.values)
-        self.network = Network(self.program, terms(arity=1))
+        self.network = NetworkWorld(self.program, terms(arity=1))
         self.claimed: Claimed = self.network.claim("liar", inputs, self.trace, self.values[1:], Behaviour.SILENT)
         self.alice = self.network.client("alice")
         self.game = self._begin()

@@ -15,7 +15,7 @@ import numpy as np
 from challenger.defender import Behaviour
 from challenger.play.reductions import Reductions
 from rollup.batch import Batch, Inclusion
-from rollup.claim import NO_ROOT, Claim, input_root, join, output_root, output_types
+from rollup.claim import join, output_types
 from rollup.errors import ChainError
 from rollup.form.encoding import TensorType, TracePolicy
 from rollup.form.ops import Access, Monoid, Op, Term, Value
@@ -36,9 +36,10 @@ from tests.arity import TENSOR_DEPTH, TRACE_DEPTH
 from tests.contracts.one_step_gas import Synthetic
 from tests.e2e import long_reductions
 from tests.e2e.lies import INPUTS, LIES, PROGRAMS, RIGHT, lie_in_op
-from tests.e2e.network import ETHER, Network, terms
+from tests.e2e.network import NetworkWorld
 from tests.e2e.toy_program import Published, values_of
 from tests.lockstep.evm import Execution
+from tests.world import ETHER, sign_bytes, terms
 
 SNAPSHOT = Path(__file__).with_name("dispute_gas.json")
 BATCH = 8
@@ -73,8 +74,8 @@ def each(few: Receipt, many: Receipt, more: int) -> dict[str, int]:
     return {name: (row(many)[name] - row(few)[name]) // more for name in row(few)}
 
 
-def started(policy: TracePolicy = TracePolicy.WITH_CLAIM) -> Network:
-    return Network(PROGRAMS[policy], terms(arity=Parameters().arity))
+def started(policy: TracePolicy = TracePolicy.WITH_CLAIM) -> NetworkWorld:
+    return NetworkWorld(PROGRAMS[policy], terms(arity=Parameters().arity))
 
 
 def chain_calls() -> Table:
@@ -157,7 +158,7 @@ def moves() -> Table:
 class Ending:
     """Games that their challengers have lost. ``collector``: an account that L1 knows nothing of, which may end them."""
 
-    network: Network
+    network: NetworkWorld
     collector: L1Client
     games: list[GameRef]
 
@@ -168,7 +169,7 @@ def dearest_endings(count: int) -> Ending:
     """
     program = PROGRAMS[TracePolicy.ON_DISPUTE]
     program = replace(program, header=replace(program.header, tensor_depth=program.header.tensor_depth + 4))
-    network = Network(program, terms(arity=1), lambda program: program)
+    network = NetworkWorld(program, terms(arity=1), lambda program: program)
     claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
     trace, posted, client = Published(program, RIGHT), claimed.posted.claim, claimed.client
     bond, domain = network.parameters.challenge_bond, client.domain
@@ -246,7 +247,7 @@ def large_proofs() -> Table:
     synthetic = Synthetic()
     program, values, positions = synthetic.build(off_by=1)
     header, execution = program.header, Execution(program, values)
-    network = Network(program, terms(arity=Parameters().arity), lambda program: program)
+    network = NetworkWorld(program, terms(arity=Parameters().arity), lambda program: program)
     liar, alice = network.client("liar"), network.client("alice")
     parameters, inputs = network.parameters, values[: len(header.inputs)]
     liar.deposit(len(positions) * parameters.claim_bond)
@@ -255,11 +256,9 @@ def large_proofs() -> Table:
     data = join(inputs, header.inputs)
     said = join([values[value] for value, _ in header.outputs], output_types(header))
     assert header.policy is TracePolicy.ON_DISPUTE
-    roots, root = (input_root(header, data), output_root(header, said), NO_ROOT), execution.tree.root
-    until = network.chain.now() + 1000
-    claims = [
-        Claim(program.id, liar.account, nonce, until, bytes(32), *roots) for nonce in range(1, len(positions) + 1)
-    ]
+    until, root = network.chain.now() + 1000, execution.tree.root
+    first = sign_bytes(liar, header, data, said, model_id=program.id, valid_until=until).claim
+    claims = [replace(first, nonce=nonce) for nonce in range(1, len(positions) + 1)]
     receipt = liar.post_batch([liar.sign(claim, b"", said) for claim in claims])
     ids = [event.claim_id for event in receipt.events if isinstance(event, ClaimPosted)]
     batch = Batch(tuple(ids))
@@ -284,7 +283,7 @@ def answers() -> Table:
     ]
     outputs = [(op.first, TensorType(op.dtype, 0, op.shape)) for op in ops]
     program = Program.build([TensorType(DType.I16, 0, (BOX,))], outputs, ops, {})
-    network = Network(program, terms(arity=Parameters().arity), lambda program: program)
+    network = NetworkWorld(program, terms(arity=Parameters().arity), lambda program: program)
     inputs = [np.random.default_rng(0).integers(-30_000, 30_000, BOX).astype(np.int16)]
     claimed = network.claim("honest", inputs, behaviour=Behaviour.SILENT)
     values, claim, alice = values_of(program, inputs), claimed.posted.claim, network.client("alice")
@@ -315,7 +314,7 @@ def inside() -> Table:
     shown = replace(shown, header=header)
     table: Table = {}
     for rule in (Rule.PART, Rule.EPILOGUE):
-        network = Network(
+        network = NetworkWorld(
             shown, terms(arity=Parameters().arity), lambda program: program, reference=long_reductions.Fast
         )
         watcher, client = network.watch()

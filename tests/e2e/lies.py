@@ -9,17 +9,16 @@ import numpy as np
 from challenger.defender import Behaviour
 from rollup.form.encoding import TracePolicy
 from rollup.game.moves import Rule
-from tests.e2e.network import Claimed, Network
-from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of, with_lie
+from tests.e2e.network import Claimed, NetworkWorld
+from tests.e2e.toy_program import Published, outputs_of, toy_program, with_lie
+from tests.world import INPUTS, RIGHT
 
-INPUTS = toy_inputs()
 PROGRAMS = {policy: toy_program(policy) for policy in TracePolicy}
-RIGHT = values_of(PROGRAMS[TracePolicy.WITH_CLAIM], INPUTS)
 
-Lie = Callable[[Network, Behaviour], Claimed]
+Lie = Callable[[NetworkWorld, Behaviour], Claimed]
 
 
-def lie_in_output(network: Network, behaviour: Behaviour) -> Claimed:
+def lie_in_output(network: NetworkWorld, behaviour: Behaviour) -> Claimed:
     """A right trace, and an output that is not in it."""
     outputs = [np.array(value) for value in outputs_of(network.program, RIGHT)]
     outputs[1][0] += 1
@@ -29,7 +28,7 @@ def lie_in_output(network: Network, behaviour: Behaviour) -> Claimed:
 def lie_in_op(value: int, element: int, consistent: bool) -> Lie:
     """One wrong element of one op; with ``consistent``, everything after it follows from the lie."""
 
-    def claim(network: Network, behaviour: Behaviour) -> Claimed:
+    def claim(network: NetworkWorld, behaviour: Behaviour) -> Claimed:
         values = with_lie(network.program, RIGHT, value, element, consistent)
         outputs = outputs_of(network.program, values)
         return network.claim("liar", INPUTS, Published(network.program, values), outputs, behaviour)
@@ -37,7 +36,7 @@ def lie_in_op(value: int, element: int, consistent: bool) -> Lie:
     return claim
 
 
-def lie_about_input(network: Network, behaviour: Behaviour) -> Claimed:
+def lie_about_input(network: NetworkWorld, behaviour: Behaviour) -> Claimed:
     """A right execution, of another input than the claim's."""
     values = with_lie(network.program, RIGHT, 0, 599, by=3000)
     return network.claim(
@@ -48,7 +47,7 @@ def lie_about_input(network: Network, behaviour: Behaviour) -> Claimed:
 def lie_in_padding(value: int, offset: int) -> Lie:
     """A right execution, with a byte where there is none."""
 
-    def claim(network: Network, behaviour: Behaviour) -> Claimed:
+    def claim(network: NetworkWorld, behaviour: Behaviour) -> Claimed:
         return network.claim("liar", INPUTS, Published(network.program, RIGHT, (value, offset)), None, behaviour)
 
     return claim

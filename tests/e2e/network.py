@@ -14,19 +14,16 @@ from challenger.play.trace import SharedTraces
 from challenger.watch.watcher import Watcher
 from rollup.audit import audit
 from rollup.batch import Inclusion
-from rollup.claim import NO_ROOT, Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
+from rollup.claim import NO_ROOT, ClaimId, PostedClaim
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
 from rollup.l1.answers import ClaimStatus
 from rollup.l1.client import L1Client
-from rollup.l1.node.embedded import EmbeddedChain
 from rollup.settings import Parameters
-from rollup.types import Duration, Root
+from rollup.types import Gindex
 from sequencer.sequencer import Sequencer
-from tests.e2e.toy_program import Published, outputs_of
-
-TERMS = Parameters(window=Duration(600), clock=Duration(200), arity=2)
-ETHER = 10**18
+from tests.e2e.toy_program import Published
+from tests.world import ETHER, TERMS, ToyWorld
 
 
 @dataclass
@@ -41,24 +38,20 @@ class Claimed:
 
 
 @dataclass
-class Network:
+class NetworkWorld(ToyWorld):
+    """``claims`` were made by ``claim``, and ``watchers`` by ``watch``; all of them act in each ``round``."""
+
     program: Program
     parameters: Parameters = TERMS
     admit: Callable[[Program], object] = audit
     reference: Callable[[Program], Machine] = Reference
-    chain: EmbeddedChain = field(default_factory=EmbeddedChain)
     traces: SharedTraces = field(default_factory=SharedTraces)
     watchers: list[Watcher] = field(default_factory=list)
     claims: list[Claimed] = field(default_factory=list)
-    nonce: int = 0
 
     def __post_init__(self) -> None:
-        self.deployer = L1Client.deploy(self.chain, self.chain.signer("deployer"), self.parameters)
-        self.deployer.register(self.program)
+        super().__post_init__()
         self.sequencer = Sequencer(self.client("sequencer"))
-
-    def client(self, name: str) -> L1Client:
-        return self.deployer.using(self.chain.signer(name))
 
     def watch(self, name: str = "watcher") -> tuple[Watcher, L1Client]:
         client = self.client(name)
@@ -80,26 +73,13 @@ class Network:
 
         ``uploaded``: the input was uploaded before and is left out of the posting.
         """
-        client, header = self.client(name), self.program.header
-        if client.balance(client.account) < self.parameters.claim_bond:
-            client.deposit(ETHER)
-        right = list(self.reference(self.program).values(inputs))
+        client = self.client(name, deposit=ETHER)
+        right = self.reference(self.program).values(inputs)
         trace = Published(self.program, right) if trace is None else trace
-        input_bytes = join(list(inputs), header.inputs)
-        output_bytes = join(outputs_of(self.program, right) if outputs is None else list(outputs), output_types(header))
-        self.nonce += 1
-        root = trace.node(1) if header.policy is TracePolicy.WITH_CLAIM else NO_ROOT
-        claim = Claim(
-            self.program.id,
-            client.account,
-            self.nonce,
-            self.chain.now() + 1000,
-            bytes(32),
-            input_root(header, input_bytes),
-            output_root(header, output_bytes),
-            Root(root),
-        )
-        posted = client.sign(claim, b"" if uploaded else input_bytes, output_bytes)
+        root = trace.node(Gindex(1)) if self.program.header.policy is TracePolicy.WITH_CLAIM else NO_ROOT
+        until = self.chain.now() + 1000
+        posted = self.sign(client, inputs, right, outputs=outputs, trace_root=root, valid_until=until)
+        posted = replace(posted, inputs=b"") if uploaded else posted
         claim_id = self.sequencer.submit(posted)
         self.sequencer.flush()
         defender = Defender(client, behaviour, self.traces)
@@ -138,7 +118,3 @@ class Network:
             for account in known
         )
         assert self.chain.wei_of(self.deployer.address) == held + self.deployer.burned()
-
-
-def terms(**changes: int) -> Parameters:
-    return replace(TERMS, **changes)

@@ -14,7 +14,7 @@ from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour
 from challenger.watch.watcher import Watcher
 from rollup.batch import Inclusion
-from rollup.claim import Claim, PostedClaim, input_root, output_root, posting_gas
+from rollup.claim import PostedClaim, posting_gas
 from rollup.errors import ChainError, ClaimError, EncodingError, Reverted
 from rollup.form.encoding import VERSION, Header, TensorType, TracePolicy, decode_header, encode_header
 from rollup.game.clock import Side
@@ -27,15 +27,16 @@ from rollup.merkle import hash_leaf, hash_node, tensor_tree
 from rollup.types import DType, Gindex, ModelId, Root
 from sequencer.states import State
 from tests.e2e.lies import INPUTS, PROGRAMS, RIGHT, lie_in_op, lie_in_output
-from tests.e2e.network import ETHER, TERMS, Network
+from tests.e2e.network import NetworkWorld
 from tests.e2e.toy_program import Published, toy_inputs
+from tests.world import ETHER, TERMS, sign_bytes
 
 BYTE = TensorType(DType.I8, 0, ())
 
 
 @pytest.fixture
-def network() -> Network:
-    return Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+def network() -> NetworkWorld:
+    return NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
 
 
 def register(client: L1Client, header: bytes) -> ModelId:
@@ -56,13 +57,11 @@ def claim_about(client: L1Client, model_id: ModelId, header: Header, nonce: int)
     if client.balance(client.account) < TERMS.claim_bond:
         client.deposit(ETHER)
     inputs, outputs = bytes(len(header.inputs)), bytes(len(header.outputs))
-    roots = input_root(header, inputs), output_root(header, outputs)
-    until = client.chain.now() + 10_000
-    claim = Claim(model_id, client.account, nonce, until, bytes(32), *roots, Root(b"\x01" * 32))
-    return client.sign(claim, inputs, outputs)
+    root = Root(b"\x01" * 32)
+    return sign_bytes(client, header, inputs, outputs, model_id=model_id, nonce=nonce, trace_root=root)
 
 
-def test_a_header_that_python_cannot_read_is_not_registered(network: Network) -> None:
+def test_a_header_that_python_cannot_read_is_not_registered(network: NetworkWorld) -> None:
     """One such header stopped everybody who follows L1."""
     ranks = bytes([DType.I8, 0, 13]) + struct.pack(">13I", *[1] * 13)
     header = struct.pack(">HBBBI", VERSION, 0, 1, 0, 2) + b"\x01" + ranks + b"\x01" + struct.pack(">IBBB", 1, 0, 0, 0)
@@ -73,7 +72,7 @@ def test_a_header_that_python_cannot_read_is_not_registered(network: Network) ->
     assert refused.value.name == "RankTooLarge"
 
 
-def test_a_program_without_ops_is_not_registered(network: Network) -> None:
+def test_a_program_without_ops_is_not_registered(network: NetworkWorld) -> None:
     """The root of its trace would be an entry: whoever copies a pending proof would challenge and prove in one transaction."""
     eve = network.client("eve")
     for inputs, depth in ((1, 0), (2, 1)):
@@ -83,7 +82,7 @@ def test_a_program_without_ops_is_not_registered(network: Network) -> None:
         assert register(eve, encode_header(replace(header, trace_depth=depth + 1, values=inputs + 1)))
 
 
-def test_a_header_that_cannot_be_read_stops_no_watcher(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_header_that_cannot_be_read_stops_no_watcher(network: NetworkWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     watcher, _ = network.watch()
 
     def refuse(header: bytes) -> Header:
@@ -98,7 +97,7 @@ def test_a_header_that_cannot_be_read_stops_no_watcher(network: Network, monkeyp
 
 
 def test_a_chain_that_fails_in_the_middle_of_its_news_makes_a_state_count_nothing_twice(
-    network: Network, monkeypatch: pytest.MonkeyPatch
+    network: NetworkWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A claim that was noted twice gave proofs of inclusion that L1 refused."""
     watcher, client = network.watch()
@@ -146,7 +145,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("calldata", HOSTILE.values(), ids=[name.replace(" ", "-") for name in HOSTILE])
 def test_a_selection_through_a_contract_with_hostile_calldata_stops_no_reader(
-    network: Network, monkeypatch: pytest.MonkeyPatch, calldata: bytes
+    network: NetworkWorld, monkeypatch: pytest.MonkeyPatch, calldata: bytes
 ) -> None:
     """Whoever selects through a contract chooses what the transaction seems to call."""
     watcher, _ = network.watch()
@@ -162,7 +161,7 @@ def test_a_selection_through_a_contract_with_hostile_calldata_stops_no_reader(
 class Slow:
     """A machine on which every check takes a while, and may fail."""
 
-    network: Network
+    network: NetworkWorld
     seconds: int = 0
     trap: bytes = b""
     reference: Reference = field(init=False)
@@ -182,7 +181,7 @@ class Slow:
         return [values[value] for value, _ in self.network.program.header.outputs]
 
 
-def _watch_with(network: Network, machine: Slow) -> tuple[Watcher, L1Client]:
+def _watch_with(network: NetworkWorld, machine: Slow) -> tuple[Watcher, L1Client]:
     client = network.client("watcher")
     watcher = Watcher(client, network.traces, lambda program: machine, network.admit)
     watcher.hold(network.program)
@@ -191,7 +190,7 @@ def _watch_with(network: Network, machine: Slow) -> tuple[Watcher, L1Client]:
 
 
 def test_a_flood_of_claims_lets_no_clock_of_the_watcher_run_out(
-    network: Network, monkeypatch: pytest.MonkeyPatch
+    network: NetworkWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Checking all of the flood before the next move took longer than the watcher had."""
     monkeypatch.setattr("challenger.checkers.inline.CHECKS", 2)
@@ -214,7 +213,7 @@ def test_a_flood_of_claims_lets_no_clock_of_the_watcher_run_out(
     assert CHECKS > 2
 
 
-def test_an_input_on_which_a_library_fails_stops_no_watcher(network: Network) -> None:
+def test_an_input_on_which_a_library_fails_stops_no_watcher(network: NetworkWorld) -> None:
     watcher, _ = _watch_with(network, Slow(network, trap=toy_inputs(3)[0].tobytes()))
     trap = network.claim("trap", toy_inputs(3))
     false = lie_in_op(4, 0, True)(network, Behaviour.PUBLISHES)
@@ -223,7 +222,7 @@ def test_an_input_on_which_a_library_fails_stops_no_watcher(network: Network) ->
     assert network.status(false) is ClaimStatus.INVALID
 
 
-def test_a_watcher_that_slept_over_its_clock_challenges_again(network: Network) -> None:
+def test_a_watcher_that_slept_over_its_clock_challenges_again(network: NetworkWorld) -> None:
     """Nobody has to collect the lost game, least of all the liar: it stood in the way of another one."""
     watcher, client = network.watch()
     false = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
@@ -239,7 +238,7 @@ def test_a_watcher_that_slept_over_its_clock_challenges_again(network: Network) 
     assert len(client.games_of(false.claim_id)) == 2
 
 
-def test_a_watcher_that_starts_again_checks_no_claim_that_is_settled(network: Network) -> None:
+def test_a_watcher_that_starts_again_checks_no_claim_that_is_settled(network: NetworkWorld) -> None:
     network.watch()
     settled = network.claim("honest", INPUTS)
     network.settle()
@@ -249,7 +248,7 @@ def test_a_watcher_that_starts_again_checks_no_claim_that_is_settled(network: Ne
     assert settled.claim_id not in again.checked and waiting.claim_id in again.checked
 
 
-def test_a_watcher_that_holds_a_program_needs_no_event_of_its_registration(network: Network) -> None:
+def test_a_watcher_that_holds_a_program_needs_no_event_of_its_registration(network: NetworkWorld) -> None:
     client = network.client("watcher")
     watcher = Watcher(client, network.traces, Reference, network.admit, first=network.chain.height() + 1)
     watcher.hold(network.program)
@@ -259,7 +258,7 @@ def test_a_watcher_that_holds_a_program_needs_no_event_of_its_registration(netwo
     assert network.status(false) is ClaimStatus.INVALID
 
 
-def test_a_claim_that_cannot_be_defended_holds_up_no_other_claim_of_its_claimant(network: Network) -> None:
+def test_a_claim_that_cannot_be_defended_holds_up_no_other_claim_of_its_claimant(network: NetworkWorld) -> None:
     first = network.claim("honest", INPUTS, behaviour=Behaviour.WITHHOLDS)
     second = network.claim("honest", toy_inputs(2), behaviour=Behaviour.WITHHOLDS)
     both = first.defender
@@ -280,7 +279,7 @@ def test_a_claim_that_cannot_be_defended_holds_up_no_other_claim_of_its_claimant
 
 
 @pytest.mark.parametrize(("tensors", "depth"), [(1, 0), (1, 32), (16, 32), (60, 8)])
-def test_posting_a_claim_costs_no_more_than_its_bound(network: Network, tensors: int, depth: int) -> None:
+def test_posting_a_claim_costs_no_more_than_its_bound(network: NetworkWorld, tensors: int, depth: int) -> None:
     header = wide_header(tensors, depth)
     eve = network.client("eve")
     posted = claim_about(eve, register(eve, encode_header(header)), header, 1)
@@ -290,7 +289,7 @@ def test_posting_a_claim_costs_no_more_than_its_bound(network: Network, tensors:
     assert receipt.gas <= bound <= 2 * receipt.gas + 200_000
 
 
-def test_a_claim_of_a_few_bytes_and_many_tensors_spoils_no_batch(network: Network) -> None:
+def test_a_claim_of_a_few_bytes_and_many_tensors_spoils_no_batch(network: NetworkWorld) -> None:
     """510 bytes at 510 inputs and outputs of depth 32 took more gas than a transaction may have, and with it its batch."""
     eve, header = network.client("eve"), wide_header(255)
     monster = claim_about(eve, register(eve, encode_header(header)), header, 1)
@@ -303,7 +302,9 @@ def test_a_claim_of_a_few_bytes_and_many_tensors_spoils_no_batch(network: Networ
     assert [receipt.one(BatchPosted).count for receipt in network.sequencer.flush()] == [1, 1, 1]
 
 
-def test_a_claim_that_l1_refuses_to_take_is_skipped_alone(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_claim_that_l1_refuses_to_take_is_skipped_alone(
+    network: NetworkWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever makes a transaction fail is found by halving the batch, and holds up nobody else's claims."""
     honest = network.claim("honest", INPUTS)
     claims = [
@@ -324,7 +325,7 @@ def test_a_claim_that_l1_refuses_to_take_is_skipped_alone(network: Network, monk
     assert states == [State.POSTED] * 2 + [State.INVALID] + [State.POSTED] * 2
 
 
-def test_a_claim_that_somebody_else_posted_first_is_not_told_to_be_skipped(network: Network) -> None:
+def test_a_claim_that_somebody_else_posted_first_is_not_told_to_be_skipped(network: NetworkWorld) -> None:
     """Whoever copies a sequencer's batch from the mempool has all of its claims skipped there, and posted."""
     honest = network.claim("honest", INPUTS)
     posted = honest.client.sign(replace(honest.posted.claim, nonce=101), honest.posted.inputs, honest.posted.outputs)
@@ -355,17 +356,15 @@ def no_elements() -> tuple[Header, bytes, bytes, Root]:
 
 
 def prove_at_once(
-    network: Network, case: tuple[Header, bytes, bytes, Root], place: int, rule: Rule, proof: bytes
+    network: NetworkWorld, case: tuple[Header, bytes, bytes, Root], place: int, rule: Rule, proof: bytes
 ) -> str:
     """Post the claim, challenge it with a commitment to the place, prove: the name of what came of it."""
     header, inputs, outputs, root = case
     honest, eve = network.client("honest"), network.client("eve")
     honest.deposit(ETHER)
     model_id = register(honest, encode_header(header))
-    roots = input_root(header, inputs), output_root(header, outputs)
-    until = network.chain.now() + 1000
-    claim = Claim(model_id, honest.account, 1, until, bytes(32), *roots, root)
-    posted = honest.post_batch([honest.sign(claim, inputs, outputs)]).one(ClaimPosted)
+    signed = sign_bytes(honest, header, inputs, outputs, model_id=model_id, trace_root=root)
+    claim, posted = signed.claim, honest.post_batch([signed]).one(ClaimPosted)
     commitment = eve.commitment(posted.claim_id, root, Gindex(place), bytes(32))
     inclusion = Inclusion(posted.batch, posted.index, ())
     game = eve.challenge(claim, inclusion, commitment, TERMS.challenge_bond).one(Challenged)
@@ -415,7 +414,7 @@ PATH = hash_leaf(bytes(1024)) + hash_node(*[hash_leaf(bytes(1024))] * 2) + EMPTY
     ],
 )
 def test_odd_headers_convict_the_false_claim_and_no_true_one(
-    network: Network, case: tuple[Header, bytes, bytes, Root], place: int, rule: Rule, proof: bytes, outcome: str
+    network: NetworkWorld, case: tuple[Header, bytes, bytes, Root], place: int, rule: Rule, proof: bytes, outcome: str
 ) -> None:
     """No depth of tensors, outputs that are the input, twice; tensors without elements; numbers of tensors that do not exist."""
     assert prove_at_once(network, case, place, rule, proof) == outcome

@@ -23,7 +23,7 @@ PATIENCE = 300.0
 """Seconds for each step, on a machine that does other things, too."""
 
 
-class Network:
+class DevnetProcess:
     """A running `touchstone devnet` on free ports."""
 
     def __init__(self, data: Path, log: Path, *flags: str) -> None:
@@ -59,8 +59,8 @@ class Network:
 
 
 @contextmanager
-def network(data: Path, *flags: str) -> Iterator[Network]:
-    found = Network(data, data / f"log{''.join(flags)}", *flags)
+def network(data: Path, *flags: str) -> Iterator[DevnetProcess]:
+    found = DevnetProcess(data, data / f"log{''.join(flags)}", *flags)
     try:
         yield found
     finally:

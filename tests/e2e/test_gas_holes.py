@@ -22,7 +22,7 @@ from rollup.form.program import Program
 from rollup.l1.answers import ClaimStatus
 from rollup.types import DType
 from tests.challenger.test_watcher import Told
-from tests.e2e.network import Network
+from tests.e2e.network import NetworkWorld
 from tests.e2e.toy_program import Published
 
 WIDTH = 256
@@ -80,7 +80,7 @@ class Right:
 def test_no_bond_is_put_on_what_l1_would_not_see(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its trace is published, so the proof is tried out before the game is opened."""
     hole = HOLES["rows of a domain dimension that nobody reads"]
-    network = Network(hole, admit=no_audit, reference=Right)
+    network = NetworkWorld(hole, admit=no_audit, reference=Right)
     told = Told()
     client = network.client("watcher")
     watcher = Watcher(client, network.traces, Right, no_audit, alert=told, wall=network.chain.now)

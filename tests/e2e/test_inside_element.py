@@ -22,17 +22,18 @@ from rollup.machine.reference import Memory
 from rollup.machine.witness import epilogue_witness, outline_witness, part_witness
 from rollup.verdict import explain
 from tests.e2e.long_reductions import ARGUED, LARGEST, LIES, SUMMED, Fast, Forged, false_values, inputs, program
-from tests.e2e.network import Claimed, Network, terms
+from tests.e2e.network import Claimed, NetworkWorld
 from tests.e2e.toy_program import Published
+from tests.world import terms
 
 NAMES = {SUMMED: "sum", ARGUED: "largest term", LARGEST: "largest term"}
 
 
-def network(policy: TracePolicy = TracePolicy.WITH_CLAIM) -> Network:
-    return Network(program(policy), terms(arity=3), reference=Fast)
+def network(policy: TracePolicy = TracePolicy.WITH_CLAIM) -> NetworkWorld:
+    return NetworkWorld(program(policy), terms(arity=3), reference=Fast)
 
 
-def lie(net: Network, value: int, forged: bool, behaviour: Behaviour, seed: int) -> Claimed:
+def lie(net: NetworkWorld, value: int, forged: bool, behaviour: Behaviour, seed: int) -> Claimed:
     right = Fast(net.program).values(inputs(seed))
     values = false_values(right, value, forged)
     claimed = net.claim("liar", inputs(seed), Published(net.program, values), values[1:], behaviour)
@@ -100,7 +101,7 @@ def test_a_watcher_that_starts_again_before_every_move_convicts_all_the_same() -
 # Attacks on claims that are right
 
 
-def descended(net: Network, eve: L1Client, claimed: Claimed, value: int) -> tuple[Challenged, Question]:
+def descended(net: NetworkWorld, eve: L1Client, claimed: Claimed, value: int) -> tuple[Challenged, Question]:
     """Eve goes inside the only element of a right value."""
     claim = claimed.posted.claim
     place = leaf_gindex(value << net.program.header.tensor_depth, net.program.depth)

@@ -22,11 +22,12 @@ from rollup.machine.witness import step_witness
 from rollup.types import Gindex
 from tests.arity import deep_program
 from tests.e2e.lies import INPUTS, LIES, PROGRAMS, RIGHT, lie_about_input, lie_in_op, lie_in_output
-from tests.e2e.network import ETHER, TERMS, Claimed, Network
+from tests.e2e.network import Claimed, NetworkWorld
 from tests.e2e.toy_program import Published, toy_inputs, with_lie
+from tests.world import ETHER, TERMS
 
 
-def convicted_by(network: Network, claimed: Claimed) -> Rule:
+def convicted_by(network: NetworkWorld, claimed: Claimed) -> Rule:
     claimed.defender.l1.read(claimed.client)
     assert network.status(claimed) is ClaimStatus.INVALID
     return claimed.defender.l1.convicted[claimed.claim_id].rule
@@ -34,7 +35,7 @@ def convicted_by(network: Network, claimed: Claimed) -> Rule:
 
 @pytest.mark.parametrize("policy", list(TracePolicy), ids=lambda policy: policy.name.lower())
 def test_an_honest_claim_becomes_final_and_its_bond_is_free(policy: TracePolicy) -> None:
-    network = Network(PROGRAMS[policy])
+    network = NetworkWorld(PROGRAMS[policy])
     watcher, _ = network.watch()
     claimed = network.claim("honest", INPUTS)
     network.settle()
@@ -52,7 +53,7 @@ def test_an_honest_claim_becomes_final_and_its_bond_is_free(policy: TracePolicy)
 @pytest.mark.parametrize("lie", LIES, ids=lambda name: name.replace(" ", "-"))
 @pytest.mark.parametrize("behaviour", [Behaviour.PUBLISHES, Behaviour.WITHHOLDS], ids=["direct", "interactive"])
 def test_every_lie_is_convicted_by_the_rule_that_should_catch_it(lie: str, behaviour: Behaviour) -> None:
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     watcher, client = network.watch()
     tell, rule = LIES[lie]
     claimed = tell(network, behaviour)
@@ -69,7 +70,7 @@ def test_every_lie_is_convicted_by_the_rule_that_should_catch_it(lie: str, behav
 @pytest.mark.parametrize("lie", ["output", "reduction", "input"])
 @pytest.mark.parametrize("behaviour", [Behaviour.PUBLISHES, Behaviour.WITHHOLDS], ids=["direct", "interactive"])
 def test_lies_are_convicted_when_the_trace_is_given_on_dispute(lie: str, behaviour: Behaviour) -> None:
-    network = Network(PROGRAMS[TracePolicy.ON_DISPUTE])
+    network = NetworkWorld(PROGRAMS[TracePolicy.ON_DISPUTE])
     network.watch()
     tell, rule = LIES[lie]
     claimed = tell(network, behaviour)
@@ -81,7 +82,7 @@ def test_lies_are_convicted_when_the_trace_is_given_on_dispute(lie: str, behavio
 
 @pytest.mark.parametrize("policy", list(TracePolicy), ids=lambda policy: policy.name.lower())
 def test_a_silent_liar_loses_by_timeout(policy: TracePolicy) -> None:
-    network = Network(PROGRAMS[policy])
+    network = NetworkWorld(PROGRAMS[policy])
     watcher, client = network.watch()
     claimed = lie_in_op(4, 0, True)(network, Behaviour.SILENT)
     network.settle()
@@ -92,7 +93,7 @@ def test_a_silent_liar_loses_by_timeout(policy: TracePolicy) -> None:
 
 
 def test_the_watcher_finds_the_lies_and_nothing_else() -> None:
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     watcher, _ = network.watch()
     honest = [network.claim(f"honest {seed}", toy_inputs(seed)) for seed in (1, 2)]
     false = [lie_in_output(network, Behaviour.PUBLISHES), lie_about_input(network, Behaviour.WITHHOLDS)]
@@ -105,7 +106,7 @@ def test_the_watcher_finds_the_lies_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("value", range(2, 9))
 def test_an_honest_claim_attacked_at_any_op_survives_and_the_attacker_loses_its_bond(value: int) -> None:
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     claimed = network.claim("honest", INPUTS, behaviour=Behaviour.WITHHOLDS)
     attacker = network.client("attacker")
     claim, program = claimed.posted.claim, network.program
@@ -151,7 +152,7 @@ def _step_witness(program: Program, leaf: int) -> bytes:
 
 
 def test_sybil_challengers_make_the_defender_say_nothing_twice() -> None:
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     claimed = network.claim("honest", INPUTS, behaviour=Behaviour.WITHHOLDS)
     names = [f"sybil {number}" for number in range(4)]
     for name in names:
@@ -164,7 +165,7 @@ def test_sybil_challengers_make_the_defender_say_nothing_twice() -> None:
 
 
 def test_a_claimant_that_challenges_itself_first_protects_nothing() -> None:
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     network.watch()
     claimed = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
     claimed.client.challenge(claimed.posted.claim, claimed.inclusion, value=TERMS.challenge_bond)
@@ -178,7 +179,7 @@ def test_a_claimant_that_challenges_itself_first_protects_nothing() -> None:
 
 
 def test_a_copied_proof_earns_its_copier_nothing() -> None:
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     watcher, client = network.watch()
     claimed = lie_in_op(4, 0, True)(network, Behaviour.PUBLISHES)
     claim = claimed.posted.claim
@@ -215,7 +216,7 @@ def test_a_copied_proof_earns_its_copier_nothing() -> None:
 
 
 def test_a_watcher_that_starts_again_in_the_middle_goes_on_from_l1() -> None:
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     first, client = network.watch()
     claimed = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
     for _ in range(40):
@@ -231,7 +232,7 @@ def test_a_watcher_that_starts_again_in_the_middle_goes_on_from_l1() -> None:
 
 
 def test_a_watcher_with_the_jax_executor_and_the_audit_needs_nothing_else() -> None:
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     client = network.client("watcher")
     watcher = Watcher(client, network.traces)
     watcher.hold(network.program)
@@ -244,14 +245,14 @@ def test_a_watcher_with_the_jax_executor_and_the_audit_needs_nothing_else() -> N
 
 
 def test_a_program_that_fails_the_audit_is_not_watched() -> None:
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     watcher = Watcher(network.client("watcher"), network.traces, Reference)
     with pytest.raises(AuditError, match="trace and tensor depth"):
         watcher.hold(deep_program())
 
 
 def test_whoever_sends_a_signed_trace_root_helps_the_claimant() -> None:
-    network = Network(PROGRAMS[TracePolicy.ON_DISPUTE])
+    network = NetworkWorld(PROGRAMS[TracePolicy.ON_DISPUTE])
     claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
     helper = network.client("helper")
     helper.challenge(claimed.posted.claim, claimed.inclusion, value=TERMS.challenge_bond)
@@ -290,7 +291,7 @@ class Numbers:
 @pytest.mark.parametrize("publication", [Failing, Numbers])
 def test_a_broken_publication_does_not_keep_a_watcher_from_playing(publication: type) -> None:
     """It is somebody else's file: what it does not give, the game demands."""
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     watcher, _ = network.watch()
     trap = lie_in_op(4, 0, True)(network, Behaviour.PUBLISHES)
     other = lie_in_op(7, 0, True)(network, Behaviour.PUBLISHES)

@@ -15,7 +15,8 @@ from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged, ChallengeLost, Convicted
 from tests.campaigns.overload import Load, capacity, overload, siege
 from tests.e2e.lies import PROGRAMS, lie_in_op, lie_in_output
-from tests.e2e.network import ETHER, TERMS, Network
+from tests.e2e.network import NetworkWorld
+from tests.world import ETHER, TERMS
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour.WITHHOLDS, Behaviour.PUBLISHES], ids=lambda one: one.name.lower())
@@ -33,7 +34,7 @@ def test_a_siege_of_one_right_claim_ends_and_its_answers_are_paid() -> None:
 
 def test_attack_a_flood_of_lies_does_not_paralyse_a_watcher_that_can_pay_one_game() -> None:
     """Its openings' gas together is more than it has: it plays one game after the other, with what each brings in."""
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     chain, lies = network.chain, 30
     first = lie_in_output(network, Behaviour.SILENT)
     liar = first.client
@@ -60,7 +61,7 @@ def test_attack_a_flood_of_lies_does_not_paralyse_a_watcher_that_can_pay_one_gam
 
 def test_attack_whoever_copies_the_path_and_the_pending_proof_earns_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A copier without program or trace repeats every selection, and pays more for the proof to be mined first."""
-    network = Network(PROGRAMS[TracePolicy.WITH_CLAIM])
+    network = NetworkWorld(PROGRAMS[TracePolicy.WITH_CLAIM])
     watcher, client = network.watch()
     claimed = lie_in_op(4, 0, True)(network, Behaviour.WITHHOLDS)
     copier, copied = network.client("copier"), []

@@ -22,7 +22,7 @@ from rollup.errors import ChainError
 from rollup.settings import Parameters
 from rollup.types import Duration, Timestamp
 from tests.anvil import Anvil
-from tests.campaigns.network import Network
+from tests.campaigns.network import ProcessNetwork
 from tests.e2e.toy_program import toy_inputs, toy_numbers, toy_program
 from tests.postgres import Postgres
 from touchstone.lying.lies import About, lie, signed
@@ -44,7 +44,7 @@ def eventually(holds: Callable[[], bool], what: str) -> None:
 
 def test_keys_the_deployment_and_l1_are_enough_when_every_disk_is_lost(tmp_path: Path, postgres: Postgres) -> None:
     program = toy_program()
-    with Anvil(interval=1) as node, Network(node, tmp_path, TERMS) as net, httpx.Client(trust_env=False) as http:
+    with Anvil(interval=1) as node, ProcessNetwork(node, tmp_path, TERMS) as net, httpx.Client(trust_env=False) as http:
 
         def post(path: str, body: Any) -> str:
             answer = http.post(net.url("sequencer") + path, json=body, timeout=60)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cache
+from typing import Any
 
-from rollup.claim import Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
-from rollup.form.program import Program
-from rollup.l1.account.signing import Signer
+from rollup.claim import ClaimId, PostedClaim
 from rollup.l1.client import L1Client
 from rollup.l1.events import ClaimPosted
-from rollup.l1.node.chain import Chain
 from rollup.types import Duration
 from sequencer.batcher import Batcher
 from sequencer.intake.admission import Admission
@@ -20,27 +17,9 @@ from sequencer.lease import Lease
 from sequencer.mirror import Mirror
 from sequencer.states import State
 from sequencer.store import Store
-from tests.e2e.network import TERMS
-from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of
+from tests.world import INPUTS, PROGRAM, RIGHT, sign_claim
 
-ETHER = 10**18
 LIMITS = Limits(count=4, age=Duration(0))
-
-
-@cache
-def toy() -> tuple[Program, bytes, bytes, Published]:
-    """(program, inputs, outputs, trace) of one execution."""
-    program, inputs = toy_program(), toy_inputs()
-    values = values_of(program, inputs)
-    outputs = join(outputs_of(program, values), output_types(program.header))
-    return program, join(inputs, program.header.inputs), outputs, Published(program, values)
-
-
-def deploy(chain: Chain, signer: Signer) -> L1Client:
-    """The contracts with the toy model, as their deployer sees them."""
-    deployer = L1Client.deploy(chain, signer, TERMS)
-    deployer.register(toy()[0])
-    return deployer
 
 
 @dataclass
@@ -68,24 +47,9 @@ class Desk:
         """A new life of the process, or one beside it, which knows nothing but the store."""
         return replace(self, **changes)  # type: ignore[arg-type]
 
-    def claim(self, **changes: object) -> PostedClaim:
-        program, inputs, outputs, trace = toy()
+    def claim(self, **changes: Any) -> PostedClaim:
         self.nonce += 1
-        fields = {
-            "nonce": self.nonce,
-            "valid_until": self.client.chain.now() + 100_000,
-            "model_id": program.id,
-            "trace_root": trace.root,
-            **changes,
-        }
-        claim = Claim(
-            claimant=self.claimant.account,
-            request_id=bytes(32),
-            input_root=input_root(program.header, inputs),
-            output_root=output_root(program.header, outputs),
-            **fields,  # type: ignore[arg-type]
-        )
-        return self.claimant.sign(claim, inputs, outputs)
+        return sign_claim(self.claimant, PROGRAM, INPUTS, RIGHT, **({"nonce": self.nonce} | changes))
 
     def take(self, count: int = 1) -> list[ClaimId]:
         """Accept so many new claims."""

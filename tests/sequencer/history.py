@@ -19,7 +19,8 @@ from rollup.types import Gindex, Root
 from sequencer.states import NewClaim, State
 from sequencer.store import Store
 from tests.e2e.lies import INPUTS, PROGRAMS, lie_in_op
-from tests.e2e.network import TERMS, Network
+from tests.e2e.network import NetworkWorld
+from tests.world import TERMS
 
 SAID = {
     ClaimStatus.POSTED: State.POSTED,
@@ -38,7 +39,7 @@ class Truth:
     games: dict[ClaimId, dict[bytes, tuple[Gindex, Root, bytes] | None]]
 
     @classmethod
-    def of(cls, network: Network) -> Truth:
+    def of(cls, network: NetworkWorld) -> Truth:
         client = network.deployer
         states, games = {}, {}
         for one in network.claims:
@@ -55,7 +56,7 @@ class Truth:
 class History:
     """A chain that has ended. ``accepted``: claims that a sequencer had taken before any of it. ``own``: its account."""
 
-    network: Network
+    network: NetworkWorld
     accepted: list[NewClaim]
     own: Address
     truths: list[Truth]
@@ -103,7 +104,7 @@ class History:
 def history(policy: TracePolicy) -> History:
     """Played once per process."""
     program = PROGRAMS[policy]
-    network = Network(program)
+    network = NetworkWorld(program)
     network.watch()
     own = network.client("own")
     honest = network.claim("honest", INPUTS)

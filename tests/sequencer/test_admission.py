@@ -14,8 +14,8 @@ from rollup.types import Duration
 from sequencer.intake.refusals import Busy
 from sequencer.states import State
 from sequencer.store import Store
-from tests.e2e.network import TERMS
-from tests.sequencer.desk import ETHER, LIMITS, Desk, deploy
+from tests.sequencer.desk import LIMITS, Desk
+from tests.world import ETHER, TERMS, ToyWorld
 
 
 class Counting(EmbeddedChain):
@@ -30,11 +30,8 @@ class Counting(EmbeddedChain):
 
 @pytest.fixture
 def desk() -> Desk:
-    chain = Counting()
-    deployer = deploy(chain, chain.signer("deployer"))
-    claimant = deployer.using(chain.signer("claimant"))
-    claimant.deposit(100 * ETHER)
-    return Desk(deployer.using(chain.signer("sequencer")), claimant, Store.open())
+    world = ToyWorld(chain=Counting())
+    return Desk(world.client("sequencer"), world.client("claimant", deposit=100 * ETHER), Store.open())
 
 
 def counting(desk: Desk) -> Counting:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from rollup.claim import Address, ClaimId, PostedClaim
+from rollup.claim import Address, ClaimId, PostedClaim, join
 from rollup.errors import ChainError, ClaimError, MoveError, Refused, StaleView
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
@@ -26,18 +26,15 @@ from sequencer.lease import Lease
 from sequencer.states import State, Switch
 from sequencer.store import Store
 from tests.anvil import Anvil
-from tests.e2e.network import TERMS
 from tests.e2e.toy_program import toy_program
-from tests.sequencer.desk import ETHER, LIMITS, Desk, deploy, toy
+from tests.sequencer.desk import LIMITS, Desk
+from tests.world import ETHER, INPUTS, PROGRAM, TERMS, ToyWorld, deploy
 
 
 @pytest.fixture
 def desk(store: Store) -> Desk:
-    chain = EmbeddedChain()
-    deployer = deploy(chain, chain.signer("deployer"))
-    claimant = deployer.using(chain.signer("claimant"))
-    claimant.deposit(100 * ETHER)
-    return Desk(deployer.using(chain.signer("sequencer")), claimant, store)
+    world = ToyWorld()
+    return Desk(world.client("sequencer"), world.client("claimant", deposit=100 * ETHER), store)
 
 
 def members(desk: Desk) -> list[Sequence[ClaimId | None]]:
@@ -280,7 +277,7 @@ def until(condition: Callable[[], bool]) -> None:
 @pytest.fixture
 def node_desk(anvil: Anvil, store: Store) -> Iterator[Desk]:
     chain = anvil.chain(fees=FeePolicy(bump_after=0.5, give_up_after=20.0, poll=0.02))
-    deployer = deploy(chain, anvil.signer("deployer"))
+    deployer = deploy(chain, anvil.signer("deployer"), PROGRAM)
     client = L1Client(chain, deployer.address, anvil.signer("sequencer"), max(0, chain.height() - 5))
     claimant = client.using(anvil.signer("claimant"))
     claimant.deposit(100 * ETHER)
@@ -322,13 +319,13 @@ def test_what_a_reorganisation_took_a_claims_ground_from_is_posted_when_that_is_
     node_desk: Desk, anvil: Anvil
 ) -> None:
     """Deposit, registration and upload vanish with their blocks, and are sent again later: the claims wait for them."""
-    program, inputs, _, _ = toy()
+    inputs = join(INPUTS, PROGRAM.header.inputs)
     other = toy_program(TracePolicy.ON_DISPUTE)
     late = node_desk.client.using(anvil.signer("late"))
     blocks = anvil.height
     late.deposit(ETHER)
     late.register(other)
-    roots = upload(late, program, inputs)
+    roots = upload(late, PROGRAM, inputs)
     node_desk.mirror.sync()
     node_desk.admission.refresh()
     lately = node_desk.again(claimant=late, nonce=1000, taken=[])
@@ -345,7 +342,7 @@ def test_what_a_reorganisation_took_a_claims_ground_from_is_posted_when_that_is_
     assert lately.states() == [State.PENDING]
     late.deposit(ETHER)
     late.register(other)
-    assert upload(late, program, inputs) == roots
+    assert upload(late, PROGRAM, inputs) == roots
     node_desk.batcher.flush()
     assert node_desk.states() == [State.POSTED] * 3 and lately.states() == [State.POSTED]
     assert sorted(node_desk.on_l1()) == sorted(node_desk.taken + lately.taken)

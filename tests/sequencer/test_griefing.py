@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rollup.claim import Claim, PostedClaim, input_root, output_root
+from rollup.claim import PostedClaim
 from rollup.errors import ClaimError, Reverted
 from rollup.form.encoding import Header, TensorType, TracePolicy, encode_header
 from rollup.l1.answers import Receipt
@@ -24,7 +24,7 @@ from sequencer.intake.limits import Limits
 from sequencer.sequencer import Sequencer
 from sequencer.states import State
 from sequencer.store import Store
-from tests.e2e.network import TERMS
+from tests.world import TERMS, deploy, sign_bytes
 
 BOND = TERMS.claim_bond
 CLAIMS = 3
@@ -41,7 +41,7 @@ class Ground:
 
     def __post_init__(self) -> None:
         self.chain = EmbeddedChain()
-        deployer = L1Client.deploy(self.chain, self.chain.signer("deployer"), TERMS)
+        deployer = deploy(self.chain, self.chain.signer("deployer"))
         self.eve = deployer.using(self.chain.signer("eve"))
         self.large, self.small = (self._model(tensor) for tensor in (LARGE, SMALL))
         self.paid, self.spent, self.posted, self.nonce = 0, 0, 0, 0
@@ -72,17 +72,16 @@ class Ground:
         self.nonce += 1
         rng = np.random.default_rng(self.nonce)
         inputs = rng.integers(1, 255, header.inputs[0].bytes, np.uint8).tobytes()
-        claim = Claim(
-            model_id,
-            self.eve.account,
-            self.nonce if nonce is None else nonce,
-            self.chain.now() + 10**6,
-            bytes(32),
-            input_root(header, inputs),
-            output_root(header, b"\x01"),
-            Root(b"\x01" * 32),
+        return sign_bytes(
+            self.eve,
+            header,
+            inputs,
+            b"\x01",
+            model_id=model_id,
+            nonce=self.nonce if nonce is None else nonce,
+            valid_until=self.chain.now() + 10**6,
+            trace_root=Root(b"\x01" * 32),
         )
-        return self.eve.sign(claim, inputs, b"\x01")
 
     def eve_does(self, receipt: Receipt) -> None:
         self.spent += receipt.gas

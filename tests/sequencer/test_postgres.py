@@ -12,21 +12,21 @@ from sequencer.intake.limits import Limits
 from tests.postgres import Postgres
 from tests.sequencer.api.test_claims import problem
 from tests.sequencer.api.test_events import listening
-from tests.sequencer.api.world import World, eventually
-from tests.sequencer.test_service import OPTIONS, OWN, Running, Scene
+from tests.sequencer.api.world import ApiWorld, eventually
+from tests.sequencer.test_service import OPTIONS, OWN, Running, ServiceWorld
 
 pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture(scope="module")
 def scene():
-    return Scene()
+    return ServiceWorld()
 
 
 def test_a_database_that_crashes_is_a_503_without_its_address_and_nothing_that_was_accepted_is_lost(scene, tmp_path):
     with Postgres() as server:
         waits = replace(OPTIONS, limits=Limits(age=Duration(3600)))
-        running = Running(tmp_path, scene.client, waits, server.database())
+        running = Running(tmp_path, scene.l1, waits, server.database())
         inside = (str(server.port), "postgres", "127.0.0.1", "psycopg", "Operational")
         owner = {"authorization": f"Bearer {OWN}"}
         try:
@@ -64,7 +64,7 @@ def test_a_database_that_crashes_is_a_503_without_its_address_and_nothing_that_w
 
 def test_of_two_sequencers_on_one_database_both_accept_one_posts_and_the_other_takes_over(scene, tmp_path, postgres):
     database, options = postgres.database(), replace(OPTIONS, lease=1.0)
-    both = [Running(tmp_path, scene.client, options, database) for _ in range(2)]
+    both = [Running(tmp_path, scene.l1, options, database) for _ in range(2)]
     try:
         with listening(f"{both[1].url}/v1/events", **{"Last-Event-ID": "0"}) as listener:
             claims = [both[number % 2].hand_in(scene.claim(120 + number)).json()["claim_id"] for number in range(6)]
@@ -131,7 +131,7 @@ def test_callers_words_and_extreme_numbers_are_answered_alike_by_both_databases(
     found = []
     for name, database in (("sqlite", None), ("postgresql", postgres.database())):
         (tmp_path / name).mkdir()
-        world = World(tmp_path / name, database=database)
+        world = ApiWorld(tmp_path / name, database=database)
         try:
             found.append(answers(world))
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,72 +17,69 @@ from rollup.types import Duration, Root
 from sequencer.sequencer import Limits, Sequencer
 from sequencer.states import State
 from sequencer.store import Store
-from tests.e2e.network import ETHER, TERMS, Network
-from tests.e2e.toy_program import toy_inputs, toy_program
+from tests.world import ETHER, INPUTS, RIGHT, TERMS, ToyWorld
 
 
-class Desk:
-    """A sequencer with a claimant before it."""
+class SequencerWorld(ToyWorld):
+    """A sequencer with a claimant before it, of whom one claim was posted by somebody else."""
 
     def __init__(self, limits: Limits) -> None:
-        self.network = Network(toy_program())
-        self.template = self.network.claim("claimant", toy_inputs()).posted
-        self.claimant: L1Client = self.network.client("claimant")
+        super().__init__()
+        self.claimant = self.client("claimant", deposit=ETHER)
+        self.posted = self.claim()
+        self.deployer.post_batch([self.posted])
         self.store = Store.open()
-        self.sequencer = Sequencer(self.network.client("desk"), self.store, limits)
-        self.nonce = 100
+        self.sequencer = Sequencer(self.client("sequencer"), self.store, limits)
 
-    def claim(self, **changes: object) -> PostedClaim:
-        self.nonce += 1
-        claim = replace(self.template.claim, **{"nonce": self.nonce, **changes})  # type: ignore[arg-type]
-        return self.claimant.sign(claim, self.template.inputs, self.template.outputs)
+    def claim(self, **changes: Any) -> PostedClaim:
+        return self.sign(self.claimant, INPUTS, RIGHT, **changes)
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk(Limits(count=3, bytes=1 << 20, age=Duration(100)))
+def world() -> SequencerWorld:
+    return SequencerWorld(Limits(count=3, bytes=1 << 20, age=Duration(100)))
 
 
-def test_a_batch_waits_until_it_is_full(desk: Desk) -> None:
-    ids = [desk.sequencer.submit(desk.claim()) for _ in range(2)]
-    assert desk.sequencer.poll() is None
-    ids.append(desk.sequencer.submit(desk.claim()))
-    receipt = desk.sequencer.poll()
+def test_a_batch_waits_until_it_is_full(world: SequencerWorld) -> None:
+    ids = [world.sequencer.submit(world.claim()) for _ in range(2)]
+    assert world.sequencer.poll() is None
+    ids.append(world.sequencer.submit(world.claim()))
+    receipt = world.sequencer.poll()
     assert receipt is not None
     assert [event.claim_id for event in receipt.events if isinstance(event, ClaimPosted)] == ids
-    batch = desk.store.batches.get(1)
+    batch = world.store.batches.get(1)
     assert batch is not None
     assert list(batch.claims) == ids
-    assert desk.sequencer.poll() is None
+    assert world.sequencer.poll() is None
 
 
-def test_a_batch_is_due_when_its_oldest_claim_has_waited_long_enough(desk: Desk) -> None:
-    desk.sequencer.submit(desk.claim())
-    desk.network.chain.advance(99)
-    assert desk.sequencer.poll() is None
-    desk.network.chain.advance(1)
-    assert desk.sequencer.poll() is not None
+def test_a_batch_is_due_when_its_oldest_claim_has_waited_long_enough(world: SequencerWorld) -> None:
+    world.sequencer.submit(world.claim())
+    world.chain.advance(99)
+    assert world.sequencer.poll() is None
+    world.chain.advance(1)
+    assert world.sequencer.poll() is not None
 
 
 def test_a_batch_is_cut_by_its_bytes() -> None:
-    desk = Desk(Limits(count=10, bytes=4000, age=Duration(100)))
+    world = SequencerWorld(Limits(count=10, bytes=4000, age=Duration(100)))
     for _ in range(3):
-        desk.sequencer.submit(desk.claim())
-    assert [receipt.events[-1].count for receipt in desk.sequencer.flush()] == [2, 1]  # type: ignore[union-attr]
+        world.sequencer.submit(world.claim())
+    assert [receipt.events[-1].count for receipt in world.sequencer.flush()] == [2, 1]  # type: ignore[union-attr]
 
 
-def test_the_same_claim_is_taken_once(desk: Desk) -> None:
-    posted = desk.claim()
-    assert desk.sequencer.submit(posted) == desk.sequencer.submit(posted)
-    assert desk.store.claims.waiting() == 1
+def test_the_same_claim_is_taken_once(world: SequencerWorld) -> None:
+    posted = world.claim()
+    assert world.sequencer.submit(posted) == world.sequencer.submit(posted)
+    assert world.store.claims.waiting() == 1
 
 
-def test_a_claim_that_l1_would_skip_is_refused_before_it_costs_gas(desk: Desk) -> None:
-    posted = desk.claim()
-    claim_id = desk.sequencer.submit(posted)
-    desk.claimant.cancel_nonce(posted.claim.nonce)
-    assert desk.sequencer.flush() == []
-    entry = desk.store.claims.get(claim_id)
+def test_a_claim_that_l1_would_skip_is_refused_before_it_costs_gas(world: SequencerWorld) -> None:
+    posted = world.claim()
+    claim_id = world.sequencer.submit(posted)
+    world.claimant.cancel_nonce(posted.claim.nonce)
+    assert world.sequencer.flush() == []
+    entry = world.store.claims.get(claim_id)
     assert entry is not None
     assert entry.state is State.INVALID
     assert "has used or cancelled nonce" in str(entry.reason)
@@ -92,48 +90,48 @@ def test_a_claim_that_l1_skips_is_remembered_with_its_reason() -> None:
         """Whose every transaction is overtaken by one of somebody else's."""
 
         def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
-            desk.claimant.post_batch([desk.claim(nonce=claims[0].claim.nonce, valid_until=2**40)])
+            world.claimant.post_batch([world.claim(nonce=claims[0].claim.nonce, valid_until=2**40)])
             return super().post_batch(claims)
 
-    desk = Desk(Limits())
-    client = desk.network.client("desk")
-    desk.sequencer = Sequencer(Overtaken(client.chain, client.address, client.chain.signer("desk")), desk.store)
-    first, second = (desk.sequencer.submit(desk.claim()) for _ in range(2))
-    desk.sequencer.flush()
-    entry = desk.store.claims.get(first)
+    world = SequencerWorld(Limits())
+    client = world.client("sequencer")
+    world.sequencer = Sequencer(Overtaken(client.chain, client.address, client.chain.signer("sequencer")), world.store)
+    first, second = (world.sequencer.submit(world.claim()) for _ in range(2))
+    world.sequencer.flush()
+    entry = world.store.claims.get(first)
     assert entry is not None
     assert (entry.state, entry.reason) == (State.INVALID, "NonceUsed")
-    assert desk.store.claims.state(second) is State.POSTED
+    assert world.store.claims.state(second) is State.POSTED
 
 
-def test_bonds_are_needed_for_all_waiting_claims(desk: Desk) -> None:
-    desk.claimant.announce_withdrawal(desk.claimant.balance(desk.claimant.account) - 2 * TERMS.claim_bond)
-    desk.sequencer.submit(desk.claim())
-    desk.sequencer.submit(desk.claim())
+def test_bonds_are_needed_for_all_waiting_claims(world: SequencerWorld) -> None:
+    world.claimant.announce_withdrawal(world.claimant.balance(world.claimant.account) - 2 * TERMS.claim_bond)
+    world.sequencer.submit(world.claim())
+    world.sequencer.submit(world.claim())
     with pytest.raises(ClaimError, match=f"deposit {TERMS.claim_bond} more"):
-        desk.sequencer.submit(desk.claim())
-    desk.claimant.deposit(ETHER)
-    desk.sequencer.submit(desk.claim())
+        world.sequencer.submit(world.claim())
+    world.claimant.deposit(ETHER)
+    world.sequencer.submit(world.claim())
 
 
-def test_every_refusal_names_the_thing_and_the_remedy_and_keeps_nothing(desk: Desk) -> None:
-    used = desk.claim()
-    desk.sequencer.submit(used)
-    before = desk.store.claims.pending(9)
-    good = desk.claim()
+def test_every_refusal_names_the_thing_and_the_remedy_and_keeps_nothing(world: SequencerWorld) -> None:
+    used = world.claim()
+    world.sequencer.submit(used)
+    before = world.store.claims.pending(9)
+    good = world.claim()
     refusals = [
-        (desk.claim(model_id=Root(b"?" * 32)), "is not registered on this chain; register its program first"),
+        (world.claim(model_id=Root(b"?" * 32)), "is not registered on this chain; register its program first"),
         (replace(good, signature=good.signature[:-1]), "has 64; sign the claim again"),
         (replace(good, signature=used.signature), "sign with the claimant's key"),
-        (desk.claim(valid_until=1), "sign it again with a later time"),
-        (desk.claim(nonce=used.claim.nonce, valid_until=1 << 50), "sign with another"),
-        (desk.claim(nonce=desk.template.claim.nonce, valid_until=1 << 50), "sign with another"),
-        (desk.claim(input_root=Root(b"i" * 32)), "sign the bytes that are sent"),
-        (desk.claim(trace_root=Root(bytes(32))), "sign the claim with its root"),
+        (world.claim(valid_until=1), "sign it again with a later time"),
+        (world.claim(nonce=used.claim.nonce, valid_until=1 << 50), "sign with another"),
+        (world.claim(nonce=world.posted.claim.nonce, valid_until=1 << 50), "sign with another"),
+        (world.claim(input_root=Root(b"i" * 32)), "sign the bytes that are sent"),
+        (world.claim(trace_root=Root(bytes(32))), "sign the claim with its root"),
         (replace(good, outputs=b""), "send every tensor in header order"),
     ]
     for posted, remedy in refusals:
         with pytest.raises(ClaimError, match=remedy):
-            desk.sequencer.submit(posted)
-    assert desk.store.claims.pending(9) == before
-    assert desk.sequencer.submit(good) == desk.claimant.claim_id(good.claim)
+            world.sequencer.submit(posted)
+    assert world.store.claims.pending(9) == before
+    assert world.sequencer.submit(good) == world.claimant.claim_id(good.claim)

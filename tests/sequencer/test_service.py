@@ -11,8 +11,6 @@ from rollup.archive import Programs
 from rollup.documents.claims import ClaimFields, InclusionProof, SignedClaim
 from rollup.documents.fields import read
 from rollup.l1.answers import ClaimStatus
-from rollup.l1.client import L1Client
-from rollup.l1.node.embedded import EmbeddedChain
 from rollup.service.server import serve
 from rollup.types import Duration
 from sequencer.admin.tokens import RoleTokens
@@ -20,9 +18,10 @@ from sequencer.intake.limits import Limits
 from sequencer.service import SequencerOptions, SequencerService
 from sequencer.states import State, Switch
 from sequencer.store import Store
-from tests.e2e.toy_program import toy_program
+from tests.e2e.toy_program import toy_inputs
 from tests.sequencer.api.test_claims import problem
-from tests.sequencer.api.world import LIMITS, TERMS, World, eventually
+from tests.sequencer.api.world import LIMITS, eventually
+from tests.world import ETHER, TERMS, ToyWorld
 
 OWN = "an-owner's-token-for-tests"
 OPTIONS = SequencerOptions(Limits(age=Duration(0)), LIMITS, poll=0.05, max_lag=1e12)
@@ -51,30 +50,26 @@ class Running:
         self.service.stop()
 
 
-class Scene:
-    """A chain, a claimant with money, and an account that pays for batches."""
+class ServiceWorld(ToyWorld):
+    """``l1``: as the account that pays for batches sees it."""
 
-    def __init__(self):
-        self.chain = EmbeddedChain()
-        deployer = L1Client.deploy(self.chain, self.chain.signer("deployer"), TERMS)
-        self.program, self.nonce = toy_program(), 0
-        deployer.register(self.program)
-        self.client = deployer.using(self.chain.signer("sequencer"))
-        self.claimant = deployer.using(self.chain.signer("claimant"))
-        self.claimant.deposit(100 * 10**18)
+    def __post_init__(self):
+        super().__post_init__()
+        self.l1 = self.client("sequencer")
+        self.claimant = self.client("claimant", deposit=100 * ETHER)
 
-    claim = World.claim
-    claim_about = World.claim_about
+    def claim(self, seed):
+        return self.sign(self.claimant, toy_inputs(seed))
 
 
 @pytest.fixture(scope="module")
 def scene():
-    return Scene()
+    return ServiceWorld()
 
 
 @pytest.fixture
 def running(scene, tmp_path):
-    running = Running(tmp_path, scene.client)
+    running = Running(tmp_path, scene.l1)
     yield running
     running.stop()
 
@@ -111,7 +106,7 @@ def test_a_paused_intake_takes_nothing_and_a_stopped_batcher_posts_nothing(scene
 
 
 def test_more_claims_than_may_wait_are_turned_away(scene, tmp_path):
-    running = Running(tmp_path, scene.client, replace(OPTIONS, limits=Limits(age=Duration(3600)), pending=2))
+    running = Running(tmp_path, scene.l1, replace(OPTIONS, limits=Limits(age=Duration(3600)), pending=2))
     try:
         assert [running.hand_in(scene.claim(seed)).status_code for seed in (4, 5)] == [201, 201]
         eventually(lambda: running.hand_in(scene.claim(6)).status_code == 503)
@@ -121,7 +116,7 @@ def test_more_claims_than_may_wait_are_turned_away(scene, tmp_path):
 
 
 def test_nothing_that_was_accepted_is_lost_when_the_process_is_told_to_end(scene, tmp_path):
-    running = Running(tmp_path, scene.client, replace(OPTIONS, limits=Limits(age=Duration(3600))))
+    running = Running(tmp_path, scene.l1, replace(OPTIONS, limits=Limits(age=Duration(3600))))
     claims, accepted, ending = [scene.claim(seed) for seed in range(8)], [], threading.Event()
 
     def hand_in(posted):
@@ -142,13 +137,13 @@ def test_nothing_that_was_accepted_is_lost_when_the_process_is_told_to_end(scene
     running.stop()
     for thread in threads:
         thread.join(30)
-    again = Running(tmp_path, scene.client)
+    again = Running(tmp_path, scene.l1)
     try:
         for claim in accepted:
             eventually(lambda claim=claim: again.store.claims.state(claim) is State.POSTED)
         for claim in accepted:
             found = httpx.get(f"{again.url}/v1/claims/{wire.hex_of(claim)}").json()
-            status = scene.client.status(
+            status = scene.l1.status(
                 read(ClaimFields, found["claim"]).value, read(InclusionProof, found["inclusion"]).value
             )
             assert status is ClaimStatus.POSTED
@@ -157,8 +152,8 @@ def test_nothing_that_was_accepted_is_lost_when_the_process_is_told_to_end(scene
 
 
 def test_a_sequencer_without_money_for_gas_is_not_ready_and_says_why(scene, tmp_path):
-    rich = scene.chain.wei_of(scene.client.account)
-    running = Running(tmp_path, scene.client, replace(OPTIONS, poor=10 * rich))
+    rich = scene.chain.wei_of(scene.l1.account)
+    running = Running(tmp_path, scene.l1, replace(OPTIONS, poor=10 * rich))
     try:
         eventually(lambda: httpx.get(f"{running.url}/readyz").status_code == 503)
         assert "left for gas" in httpx.get(f"{running.url}/readyz").json()["checks"]["account"]
@@ -167,7 +162,7 @@ def test_a_sequencer_without_money_for_gas_is_not_ready_and_says_why(scene, tmp_
 
 
 def test_a_chain_that_stands_still_makes_it_not_ready(scene, tmp_path):
-    running = Running(tmp_path, scene.client, replace(OPTIONS, max_lag=-1e12))
+    running = Running(tmp_path, scene.l1, replace(OPTIONS, max_lag=-1e12))
     try:
         assert "stands still" in problem(httpx.get(f"{running.url}/readyz"), 503, "not-ready")
     finally:

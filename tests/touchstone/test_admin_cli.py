@@ -18,9 +18,9 @@ from rollup.form.ops import Monoid
 from rollup.service import logs
 from rollup.service.web import serve
 from sequencer.states import State, Switch
-from tests.e2e.network import TERMS
 from tests.prover import hand
-from tests.sequencer.admin.world import PROGRAM, SECRETS, WRONG, World
+from tests.sequencer.admin.world import SECRETS, WRONG, AdminWorld
+from tests.world import PROGRAM, TERMS
 from touchstone.cli import main
 from touchstone.cli.admin.commands import ROUTES
 
@@ -28,14 +28,14 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    made = World(tmp_path_factory.mktemp("sequencer"))
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdminWorld]:
+    made = AdminWorld(tmp_path_factory.mktemp("sequencer"))
     yield made
     made.store.close()
 
 
 @pytest.fixture(scope="module")
-def url(world: World) -> Iterator[str]:
+def url(world: AdminWorld) -> Iterator[str]:
     # The server shares this process: what it logs must not come between what a command prints.
     with capture_logs():
         server = serve(world.app(), "127.0.0.1", 0).start()
@@ -71,11 +71,11 @@ def test_every_admin_route_has_a_command(url: str) -> None:
     assert routes == set(ROUTES)
 
 
-def test_status_config_and_audit_are_readable(run: Run, world: World) -> None:
+def test_status_config_and_audit_are_readable(run: Run, world: AdminWorld) -> None:
     world.post("claimant")
     shown = run("status", role="read")
     assert shown.exit_code == 0
-    for words in ("batcher", "posts", "1 posted", world.client.account, "no problems"):
+    for words in ("batcher", "posts", "1 posted", world.l1.account, "no problems"):
         assert words in shown.stdout
     assert "sequencer.prover_token  set" in run("config", role="read").stdout
     run("batcher", "start", role="operate")
@@ -86,7 +86,7 @@ def test_status_config_and_audit_are_readable(run: Run, world: World) -> None:
     assert document(run("audit", "--limit", "2", "--cursor", cursor, "--json", role="read"))["entries"]
 
 
-def test_the_switches(run: Run, world: World) -> None:
+def test_the_switches(run: Run, world: AdminWorld) -> None:
     assert "stopped" in run("batcher", "stop", role="operate").stdout
     assert world.store.switches.get(Switch.BATCHER_STOPPED)
     claim_id = world.take("claimant")
@@ -108,23 +108,23 @@ def test_the_log_level(run: Run) -> None:
     assert run("log-level", "loud").exit_code == 2
 
 
-def test_money_in_ether_and_in_wei(run: Run, world: World) -> None:
+def test_money_in_ether_and_in_wei(run: Run, world: AdminWorld) -> None:
     assert run("balances", "deposit", "0.5 ether").exit_code == 0
-    free = world.client.balance(world.client.account)
+    free = world.l1.balance(world.l1.account)
     assert f"({free} wei)" in run("balances", "show", role="read").stdout
     run("balances", "fund", "5000")
     shown = run("balances", "withdraw", "1000").stdout
-    earned = world.client.earnings(world.client.account)
+    earned = world.l1.earnings(world.l1.account)
     assert f"({earned} wei)" in shown and "transaction" in shown
     assert "1000 wei (1000 wei), from " in run("balances", "announce", "1000").stdout
     assert "wait" in run("balances", "complete").output
-    world.chain.advance(world.client.parameters.withdrawal_delay)
+    world.chain.advance(world.l1.parameters.withdrawal_delay)
     run("balances", "complete")
-    assert world.client.balance(world.client.account) == free - 1000
+    assert world.l1.balance(world.l1.account) == free - 1000
     assert "no amount" in run("balances", "deposit", "much").output
 
 
-def test_a_model_is_added_from_its_folder_and_retired(run: Run, world: World, tmp_path: Path) -> None:
+def test_a_model_is_added_from_its_folder_and_retired(run: Run, world: AdminWorld, tmp_path: Path) -> None:
     PROGRAM.save(tmp_path / "toy")
     added = document(run("models", "add", str(tmp_path / "toy"), "--name", "toy", "--json"))
     assert added["model"]["id"] == f"0x{PROGRAM.id.hex()}"
@@ -141,7 +141,9 @@ def test_a_model_is_added_from_its_folder_and_retired(run: Run, world: World, tm
     assert "toy" in run("models", "add", str(tmp_path / "toy"), "--name", "toy").stdout
 
 
-def test_a_name_moves_to_a_new_version_and_the_old_one_stays_reachable(run: Run, world: World, tmp_path: Path) -> None:
+def test_a_name_moves_to_a_new_version_and_the_old_one_stays_reachable(
+    run: Run, world: AdminWorld, tmp_path: Path
+) -> None:
     PROGRAM.save(tmp_path / "first")
     second = hand.pooling(Monoid.MAX, 2, 2, 0)
     second.save(tmp_path / "second")
@@ -173,11 +175,11 @@ def test_a_folder_without_a_model_is_refused_before_it_is_sent(run: Run, tmp_pat
     assert result.exit_code == 1 and "manifest.json" in result.stderr
 
 
-def test_a_dispute_is_shown_and_a_move_forced(run: Run, world: World) -> None:
+def test_a_dispute_is_shown_and_a_move_forced(run: Run, world: AdminWorld) -> None:
     claim_id = f"0x{world.post('liar', WRONG).hex()}"
     assert "transaction" in run("disputes", "move", claim_id, "challenge", role="operate").stdout
     shown = run("disputes", "show", claim_id, role="read").stdout
-    assert "challenged" in shown and "defender" in shown and world.client.account in shown
+    assert "challenged" in shown and "defender" in shown and world.l1.account in shown
     assert claim_id in run("disputes", "list", "--open", role="read").stdout
     assert claim_id not in run("disputes", "list", "--ended", role="read").stdout
     two = [f"--child=0x{'11' * 32}", f"--child=0x{'22' * 32}"]

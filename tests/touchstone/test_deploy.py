@@ -35,7 +35,6 @@ MAINNET = PARAMS / "mainnet.toml"
 DEVNET = PARAMS / "development.toml"
 REAL = sorted(set(PARAMS.glob("*.toml")) - {DEVNET})
 HOUR = 3600
-ETHER = 10**18
 
 Write = Callable[..., Path]
 

@@ -20,7 +20,6 @@ from challenger.defender import Behaviour
 from challenger.play.trace import SharedTraces
 from challenger.watch.watcher import Watcher
 from rollup.archive import Programs
-from rollup.claim import Claim, input_root, join, output_root, output_types
 from rollup.form.encoding import TracePolicy
 from rollup.game.moves import Rule
 from rollup.l1.account.keys import load_signer
@@ -43,10 +42,11 @@ from sequencer.store import Store
 from tests.e2e.lies import INPUTS, LIES, PROGRAMS, RIGHT
 from tests.e2e.long_reductions import LARGEST, SUMMED, Fast
 from tests.e2e.long_reductions import LIES as LIES_INSIDE
-from tests.e2e.network import Network
+from tests.e2e.network import NetworkWorld
 from tests.e2e.test_inside_element import lie as inside_lie
 from tests.e2e.test_inside_element import network as inside_network
-from tests.e2e.toy_program import Published, outputs_of, with_lie
+from tests.e2e.toy_program import Published, with_lie
+from tests.world import deploy, sign_claim
 from touchstone.cli import main
 from touchstone.cli.disputes import _dispute
 from touchstone.devnet.chain import ChainServer
@@ -77,8 +77,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     chain = DevelopmentChain(lambda: begun + FAST * (time.time() - begun))
     with capture_logs(), ChainServer(chain, "127.0.0.1", 0) as node:
         deployer, liar, watching = (load_signer(key) for key in KEYS[:3])
-        client = L1Client.deploy(Chain.connect(node.url), deployer, TERMS)
-        client.register(PROGRAM)
+        client = deploy(Chain.connect(node.url), deployer, PROGRAM, parameters=TERMS)
         Deployment.of(client).save(folder / "deployment.json")
         PROGRAM.save(folder / "program")
         claim_id, trace = _lie(client.using(liar))
@@ -103,21 +102,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
 
 def _lie(client: L1Client) -> tuple[Any, Published]:
     """Post a claim whose fifth value is wrong in one element, and all that follows from it."""
-    header, trace = PROGRAM.header, Published(PROGRAM, LIED)
     client.deposit(TERMS.claim_bond)
-    inputs, outputs = join(INPUTS, header.inputs), join(outputs_of(PROGRAM, LIED), output_types(header))
-    claim = Claim(
-        PROGRAM.id,
-        client.account,
-        1,
-        client.chain.now() + 10**6,
-        bytes(32),
-        input_root(header, inputs),
-        output_root(header, outputs),
-        trace.root,
-    )
-    client.post_batch([client.sign(claim, inputs, outputs)])
-    return client.claim_id(claim), trace
+    posted = sign_claim(client, PROGRAM, INPUTS, LIED)
+    client.post_batch([posted])
+    return client.claim_id(posted.claim), Published(PROGRAM, LIED)
 
 
 def run(*arguments: str) -> Result:
@@ -224,7 +212,7 @@ TOLD = {
 
 def test_every_rules_verdict_can_be_told_from_l1() -> None:
     """Whether the claimed state was revealed move by move, or only a proof's witness ever showed it."""
-    network = Network(PROGRAM)
+    network = NetworkWorld(PROGRAM)
     network.watch()
     claims = {name: LIES[name][0](network, behaviour).claim_id for name, behaviour in TOLD.items()}
     network.settle()

@@ -17,7 +17,7 @@ from rollup.l1.node.development import KEYS, DevelopmentChain
 from rollup.settings import Parameters
 from rollup.types import Duration
 from tests.e2e.lies import INPUTS, PROGRAMS
-from tests.e2e.network import Network
+from tests.e2e.network import NetworkWorld
 from tests.touchstone.test_devnet import Hurry
 from touchstone.cli import main
 from touchstone.devnet.chain import ChainServer
@@ -107,7 +107,7 @@ def test_a_faucet_of_a_development_chain_gives_an_account_its_first_money(run: R
 def test_the_bonds_of_final_claims_are_released_and_what_the_others_wait_for_is_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    network = Network(PROGRAM)
+    network = NetworkWorld(PROGRAM)
     final = [network.claim("claimant", INPUTS) for _ in range(2)]
     network.claim("somebody else", INPUTS)
     network.chain.advance(network.parameters.window + 1)

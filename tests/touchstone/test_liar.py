@@ -41,6 +41,7 @@ from sequencer.mirror import Mirror
 from sequencer.states import OfferedModel
 from sequencer.store import Store
 from tests.e2e.toy_program import toy_inputs, toy_program, values_of
+from tests.world import deploy
 from touchstone.devnet import PUBLISHED_PORT
 from touchstone.devnet.chain import ChainServer
 from touchstone.lying.liar import Liar
@@ -52,7 +53,7 @@ PACE, HURRY = 1, 20_000
 """Seconds of the chain's time per tick: clocks run out when a test is in a hurry, and never because a machine is slow."""
 
 
-class Network:
+class LiarWorld:
     """A development chain that is in a hurry, a sequencer with its API, and a watcher; one thread moves them all."""
 
     def __init__(self, folder: Path) -> None:
@@ -63,8 +64,7 @@ class Network:
         self.chain_server.__enter__()
         self.program = toy_program()
         accounts = [load_signer(key) for key in KEYS[:3]]
-        deployer = L1Client.deploy(self.chain(), accounts[0], TERMS)
-        deployer.register(self.program)
+        deployer = deploy(self.chain(), accounts[0], self.program, parameters=TERMS)
         self.client = L1Client(self.chain(), deployer.address, accounts[1], deployer.first)
         self.store = Store.open(f"sqlite:///{folder}/sequencer.db")
         self.mirror = Mirror(self.client, self.store)
@@ -108,8 +108,8 @@ class Network:
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    made = Network(tmp_path_factory.mktemp("network"))
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiarWorld]:
+    made = LiarWorld(tmp_path_factory.mktemp("network"))
     yield made
     made.stop()
 
@@ -124,7 +124,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     ids=["element, withheld", "output, published", "input, silent"],
 )
 def test_a_liar_is_convicted_in_front_of_our_eyes(
-    network: Network, about: About, behaviour: Behaviour, rule: Rule, words: str
+    network: LiarWorld, about: About, behaviour: Behaviour, rule: Rule, words: str
 ) -> None:
     story: list[str] = []
 

@@ -11,10 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from rollup.documents.claims import SignedClaim
-from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
-from tests.e2e.toy_program import toy_program
-from tests.sequencer.api.world import TERMS, World, eventually
+from tests.sequencer.api.world import eventually
+from tests.world import ETHER, INPUTS, PROGRAM, deploy, sign_claim
 from touchstone.cli import main
 
 pytestmark = pytest.mark.anvil
@@ -61,17 +60,12 @@ class Process:
 
 class Scene:
     def __init__(self, node, folder):
-        self.node, self.folder, self.chain = node, folder, node.chain()
+        self.node, self.folder = node, folder
         node.signer("sequencer")
-        deployer = L1Client.deploy(self.chain, node.signer("deployer"), TERMS)
-        self.program, self.nonce = toy_program(), 0
-        deployer.register(self.program)
+        deployer = deploy(node.chain(), node.signer("deployer"), PROGRAM)
         self.claimant = deployer.using(node.signer("claimant"))
-        self.claimant.deposit(10**19)
+        self.claimant.deposit(10 * ETHER)
         Deployment.of(deployer).save(folder / "deployment.json")
-
-    claim = World.claim
-    claim_about = World.claim_about
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +78,11 @@ def test_claims_survive_the_end_of_the_process_and_no_secret_is_told(scene):
     first = Process(scene, "--batch-age", "1h", "--prover", "http://127.0.0.1:1", "--log-level", "debug", **secrets)
     try:
         url, headers = first.url(), {"authorization": f"Bearer {OWN}"}
-        answer = httpx.post(f"{url}/v1/claims", json=SignedClaim.of(scene.claim(1)).model_dump(), timeout=30)
+        answer = httpx.post(
+            f"{url}/v1/claims",
+            json=SignedClaim.of(sign_claim(scene.claimant, PROGRAM, INPUTS)).model_dump(),
+            timeout=30,
+        )
         assert answer.status_code == 201, answer.text
         admin = first.url("Touchstone sequencer, admin")
         shown = httpx.get(f"{admin}/admin/config", headers=headers)

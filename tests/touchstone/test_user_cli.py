@@ -22,7 +22,7 @@ from rollup.l1.node.chain import Chain
 from rollup.l1.node.development import KEYS, DevelopmentChain, accounts
 from rollup.types import Duration
 from tests.rollup.client.service import Handler, Service, ok, problem
-from tests.rollup.client.world import MODEL, PROGRAM, Made, World, toy
+from tests.rollup.client.world import MODEL, PROGRAM, ClientWorld, Made, toy
 from tests.touchstone.test_devnet import Hurry
 from touchstone.cli import main
 from touchstone.devnet.chain import ChainServer
@@ -35,19 +35,19 @@ def rpc() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def world(rpc: str) -> World:
-    return World(Chain.connect(rpc), next(iter(accounts().values())), Duration(20))
+def world(rpc: str) -> ClientWorld:
+    return ClientWorld(Chain.connect(rpc), next(iter(accounts().values())), Duration(20))
 
 
 @pytest.fixture(scope="module")
-def deployment(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def deployment(world: ClientWorld, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("deployment") / "deployment.json"
     Deployment.of(world.l1).save(path)
     return path
 
 
 @pytest.fixture(scope="module")
-def made(world: World) -> Made:
+def made(world: ClientWorld) -> Made:
     """A claim on L1 that is final soon: the chain's seconds pass quickly."""
     claim = world.make(1)
     world.post(claim)
@@ -55,7 +55,7 @@ def made(world: World) -> Made:
 
 
 @pytest.fixture
-def service(world: World, made: Made) -> Iterator[Service]:
+def service(world: ClientWorld, made: Made) -> Iterator[Service]:
     """An honest sequencer with one model and one claim."""
 
     def view(handler: Handler) -> None:
@@ -121,7 +121,7 @@ def test_numbers_beyond_the_model_s_range_are_refused_or_cut_and_told(
 
 
 def test_an_inference_that_was_not_answered_is_resumed_by_its_key(
-    service: Service, world: World, made: Made, tmp_path: Path
+    service: Service, world: ClientWorld, made: Made, tmp_path: Path
 ) -> None:
     path = tmp_path / "inputs.json"
     path.write_text(json.dumps([array.tolist() for array in made.inputs]))
@@ -174,7 +174,7 @@ def test_an_input_file_that_is_none_is_named(content: str, service: Service, tmp
 
 
 def test_verify_asks_l1_and_fails_until_the_claim_is_final(
-    service: Service, rpc: str, deployment: Path, world: World, made: Made
+    service: Service, rpc: str, deployment: Path, world: ClientWorld, made: Made
 ) -> None:
     pending = world.make(2)
     service.on(f"GET /v1/claims/{wire.hex_of(pending.claim_id)}", ok(world.view(pending, "final")))
@@ -194,7 +194,7 @@ def test_verify_asks_l1_and_fails_until_the_claim_is_final(
         assert f"output   {port.name}: {output}" in said, said
 
 
-def test_verify_fails_for_a_lie(service: Service, rpc: str, deployment: Path, world: World, made: Made) -> None:
+def test_verify_fails_for_a_lie(service: Service, rpc: str, deployment: Path, world: ClientWorld, made: Made) -> None:
     view = world.view(made)
     service.on(f"GET /v1/claims/{wire.hex_of(made.claim_id)}", ok({**view, "outputs": view["outputs"][:-2] + "77"}))
     result = run(
@@ -203,7 +203,7 @@ def test_verify_fails_for_a_lie(service: Service, rpc: str, deployment: Path, wo
     assert result.exit_code == 1 and "do not hash to its output root" in result.output
 
 
-def test_claims_are_listed_and_shown(service: Service, world: World, made: Made) -> None:
+def test_claims_are_listed_and_shown(service: Service, world: ClientWorld, made: Made) -> None:
     view = {name: value for name, value in world.view(made).items() if name not in ("signature", "inputs", "outputs")}
     service.on("GET /v1/claims", ok({"claims": [view], "next": None}))
     result = run("claims", "list", "--model", "toy", "--state", "final", "--limit", 3, url=service.url)
@@ -218,7 +218,7 @@ def test_claims_are_listed_and_shown(service: Service, world: World, made: Made)
 
 
 def test_a_claim_is_made_with_an_own_key(
-    service: Service, world: World, deployment: Path, inputs: Path, tmp_path: Path
+    service: Service, world: ClientWorld, deployment: Path, inputs: Path, tmp_path: Path
 ) -> None:
     PROGRAM.save(tmp_path / "toy")
     handed = []

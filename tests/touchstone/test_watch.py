@@ -18,7 +18,8 @@ from rollup.form.encoding import TracePolicy
 from rollup.l1.node.finality import Finality
 from rollup.types import Duration
 from tests.e2e.lies import PROGRAMS
-from tests.e2e.network import TERMS, Network
+from tests.e2e.network import NetworkWorld
+from tests.world import TERMS
 from touchstone.services.watch import REMEMBER, checks_of, run, watcher_of
 from touchstone.settings.settings import ChainSettings, ModeName, WatchSettings
 
@@ -27,12 +28,12 @@ ID = "0x" + PROGRAM.id.hex()
 
 
 @pytest.fixture(scope="module")
-def network() -> Network:
-    return Network(PROGRAM)
+def network() -> NetworkWorld:
+    return NetworkWorld(PROGRAM)
 
 
 @pytest.fixture
-def made(network: Network, tmp_path: Path) -> Iterator[WatcherService]:
+def made(network: NetworkWorld, tmp_path: Path) -> Iterator[WatcherService]:
     settings = WatchSettings(
         chain=ChainSettings(finality="12", max_lag=90.0),
         mode=ModeName.DEFEND,
@@ -66,7 +67,7 @@ def test_the_settings_reach_the_watcher(made: WatcherService, tmp_path: Path) ->
 
 
 def test_checks_run_in_processes_within_what_the_settings_and_the_deployment_leave(
-    made: WatcherService, network: Network, tmp_path: Path
+    made: WatcherService, network: NetworkWorld, tmp_path: Path
 ) -> None:
     checks = made.watcher.checks
     assert isinstance(checks, Pool) and checks.wakes and checks.wake == made.rounds.wake
@@ -78,13 +79,13 @@ def test_checks_run_in_processes_within_what_the_settings_and_the_deployment_lea
     assert made.library._limits.trace_bytes == 1 << 29
 
 
-def test_a_watcher_without_programs_is_told_how_to_name_them(network: Network) -> None:
+def test_a_watcher_without_programs_is_told_how_to_name_them(network: NetworkWorld) -> None:
     with pytest.raises(SettingsError, match="name folders with --models"):
         watcher_of(WatchSettings(), network.client("watcher"))
 
 
 @pytest.mark.parametrize("text", ["toy", "0x1234", ID + "00", "0x" + "zz" * 32])
-def test_what_is_no_model_id_is_named(network: Network, text: str) -> None:
+def test_what_is_no_model_id_is_named(network: NetworkWorld, text: str) -> None:
     settings = WatchSettings(model_ids=(text,), models_from="http://127.0.0.1:9")
     with pytest.raises(SettingsError, match="is no model id; it is 0x and 64 hex digits"):
         watcher_of(settings, network.client("watcher"))
@@ -95,7 +96,7 @@ def test_whoever_plays_needs_a_key_and_is_told_so_before_anything_is_asked() -> 
         run(WatchSettings(all_models=True, models_from="http://127.0.0.1:9"))
 
 
-def test_no_secret_of_a_watcher_is_shown(network: Network) -> None:
+def test_no_secret_of_a_watcher_is_shown(network: NetworkWorld) -> None:
     settings = WatchSettings(
         all_models=True,
         models_from="http://127.0.0.1:9",

@@ -20,17 +20,18 @@ from rollup.l1.events import ClaimPosted
 from rollup.merkle import TraceTree, hash_leaf, hash_node, tensor_tree
 from rollup.types import Gindex, Root
 from tests.e2e.toy_program import toy_inputs, toy_numbers, toy_program, values_of
-from tests.prover.service.stage import BEARER, TERMS, Stage, served
+from tests.prover.service.world import BEARER, ProverWorld, served
+from tests.world import TERMS
 
 
 @pytest.fixture(scope="module")
-def stage() -> Stage:
-    return Stage()
+def world() -> ProverWorld:
+    return ProverWorld()
 
 
 @pytest.fixture(scope="module")
-def prover(stage: Stage) -> Iterator[tuple[httpx.Client, InferenceWorker, Archive]]:
-    worker = stage.worker()
+def prover(world: ProverWorld) -> Iterator[tuple[httpx.Client, InferenceWorker, Archive]]:
+    worker = world.worker()
     archive = Archive(worker.trace)
     with served(worker, archive) as http:
         yield http, worker, archive
@@ -53,17 +54,17 @@ def refusal(answer: httpx.Response, status: int) -> str:
     return answer.json()["detail"]
 
 
-def test_what_is_signed_is_posted_by_l1_as_it_is(http: httpx.Client, stage: Stage) -> None:
+def test_what_is_signed_is_posted_by_l1_as_it_is(http: httpx.Client, world: ProverWorld) -> None:
     body = inferred(http, 1)
     posted = read(SignedClaim, body["posted"]).value
     program = toy_program()
     assert list(problems(posted, program.header)) == []
-    assert signing.claim_id(posted.claim, stage.deployer.domain) == bytes.fromhex(body["claim_id"][2:])
+    assert signing.claim_id(posted.claim, world.deployer.domain) == bytes.fromhex(body["claim_id"][2:])
     right = values_of(program, toy_inputs(1))
     assert body["outputs"] == [(right[8] / 256.0).tolist(), right[7].tolist()]
-    client = stage.client()
+    client = world.client("prover")
     client.deposit(TERMS.claim_bond)
-    receipt = stage.client("sequencer").post_batch([posted])
+    receipt = world.client("sequencer").post_batch([posted])
     assert receipt.one(ClaimPosted).claim_id == bytes.fromhex(body["claim_id"][2:])
 
 
@@ -115,13 +116,13 @@ def test_on_dispute_nothing_is_hashed_until_the_trace_is_asked_for(
     assert http.get(f"/v1/trace/0x{trace.root.hex()}/leaves/0").content == trace.tree.leaf_bytes(0)
 
 
-def test_without_the_token_nothing_is_inferred(http: httpx.Client, stage: Stage) -> None:
+def test_without_the_token_nothing_is_inferred(http: httpx.Client, world: ProverWorld) -> None:
     body = {"model": "toy", "inputs": toy_numbers()}
     for header in (None, "", "Bearer", "Bearer wrong", "bearer", f"Basic {BEARER['authorization']}", "Bearer \xff"):
         headers = {} if header is None else {"authorization": header.encode("latin-1")}
         answer = http.post("/v1/infer", json=body, headers=headers)
         assert "bearer token" in refusal(answer, 401)
-    worker = stage.worker()
+    worker = world.worker()
     with served(worker, Archive(worker.trace), token=None) as closed:
         assert "without a token" in refusal(closed.post("/v1/infer", json=body, headers=BEARER), 401)
         assert "without a token" in refusal(
@@ -217,8 +218,8 @@ def test_models_are_listed_with_their_tensors(http: httpx.Client) -> None:
     assert [tensor["dtype"] for tensor in toy["outputs"]] == ["float64", "int32"]
 
 
-def test_too_many_inferences_of_one_model_are_told_to_come_back(stage: Stage) -> None:
-    worker = stage.worker(queue=1)
+def test_too_many_inferences_of_one_model_are_told_to_come_back(world: ProverWorld) -> None:
+    worker = world.worker(queue=1)
     held = worker.find("toy")
     with served(worker, Archive(worker.trace)) as http, worker._turn(held):
         answer = http.post("/v1/infer", json={"model": "toy", "inputs": toy_numbers()}, headers=BEARER)

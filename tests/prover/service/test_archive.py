@@ -16,7 +16,7 @@ from rollup.l1.account.signing import Domain, Signer
 from rollup.service.problem import Problem
 from rollup.types import ModelId, Root, Timestamp
 from tests.e2e.toy_program import toy_inputs
-from tests.prover.service.stage import model_of_toy
+from tests.prover.service.world import model_of_toy
 
 SIGNER = Signer.from_key(b"\x01" * 32)
 DOMAIN = Domain(1337, SIGNER.address)

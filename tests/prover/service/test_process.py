@@ -13,13 +13,12 @@ from rollup.documents.claims import SignedClaim
 from rollup.documents.fields import read
 from rollup.l1.account.fees import FeePolicy
 from rollup.l1.account.keys import load_signer
-from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
 from rollup.l1.node.chain import Chain
 from rollup.l1.node.development import KEYS, DevelopmentChain
-from tests.e2e.toy_program import toy_numbers, toy_program
+from tests.e2e.toy_program import toy_numbers
 from tests.process import PATIENCE, Process
-from tests.prover.service.stage import TERMS
+from tests.world import PROGRAM, deploy
 from touchstone.cli import main
 from touchstone.devnet.chain import ChainServer
 
@@ -31,10 +30,9 @@ def place(tmp_path_factory: pytest.TempPathFactory):
     """(folder with deployment.json and the toy, endpoint of a chain)."""
     folder = tmp_path_factory.mktemp("place")
     with ChainServer(DevelopmentChain(time.time, 1), "127.0.0.1", 0) as chain:
-        client = L1Client.deploy(Chain.connect(chain.url, FeePolicy(poll=0.1)), load_signer(KEYS[0]), TERMS)
-        client.register(toy_program())
+        client = deploy(Chain.connect(chain.url, FeePolicy(poll=0.1)), load_signer(KEYS[0]), PROGRAM)
         Deployment.of(client).save(folder / "deployment.json")
-        toy_program().save(folder / "toy")
+        PROGRAM.save(folder / "toy")
         yield folder, chain.url
 
 

@@ -14,14 +14,14 @@ from prover.service.app import prover_app
 from prover.service.archive import Archive
 from rollup.service.health import Health
 from rollup.service.web import WebLimits
-from tests.prover.service.stage import BEARER, TOKEN, Stage
+from tests.prover.service.world import BEARER, TOKEN, ProverWorld
 
 LIMITS = WebLimits(per_second=1e6, burst=10**6)
 
 
 @pytest.fixture(scope="module")
 def schema() -> schemathesis.BaseSchema:
-    worker = Stage().worker()
+    worker = ProverWorld().worker()
     return schemathesis.openapi.from_asgi(
         "/openapi.json", prover_app(worker, Archive(worker.trace), Health(), TOKEN, LIMITS)
     )

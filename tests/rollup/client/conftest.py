@@ -6,7 +6,7 @@ import pytest
 
 from rollup.client import Bounds, Client
 from tests.rollup.client.service import Service
-from tests.rollup.client.world import World
+from tests.rollup.client.world import ClientWorld
 
 QUICK = Bounds(bytes=1 << 20, seconds=20.0, attempts=3, busy_attempts=3, patience=0.05)
 
@@ -24,5 +24,5 @@ def client(service: Service) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="session")
-def world() -> World:
-    return World()
+def world() -> ClientWorld:
+    return ClientWorld()

@@ -17,7 +17,7 @@ from rollup.form.program import Program
 from rollup.l1.answers import ClaimStatus
 from tests.rollup.client.conftest import QUICK
 from tests.rollup.client.service import Service, ok, problem
-from tests.rollup.client.world import MODEL, OTHER, WINDOW, Made, World, described, toy
+from tests.rollup.client.world import MODEL, OTHER, WINDOW, ClientWorld, Made, described, toy
 
 Json = dict[str, Any]
 
@@ -32,12 +32,14 @@ def serve(service: Service, made: Made, view: Json, model: Json = MODEL, answer:
     return route
 
 
-def inferred(client: Client, service: Service, world: World, made: Made) -> Inference:
+def inferred(client: Client, service: Service, world: ClientWorld, made: Made) -> Inference:
     serve(service, made, {}, answer=world.answer(made))
     return client.infer("toy", *made.inputs)
 
 
-def test_an_honest_claim_is_verified_from_pending_to_final(service: Service, client: Client, world: World) -> None:
+def test_an_honest_claim_is_verified_from_pending_to_final(
+    service: Service, client: Client, world: ClientWorld
+) -> None:
     made = world.make(1)
     answer = inferred(client, service, world, made)
     assert answer.claim_id == made.claim_id and answer.state == "pending"
@@ -57,7 +59,7 @@ def test_an_honest_claim_is_verified_from_pending_to_final(service: Service, cli
 
 
 def test_a_claim_that_this_client_did_not_ask_for_is_verified_without_its_inputs(
-    service: Service, client: Client, world: World
+    service: Service, client: Client, world: ClientWorld
 ) -> None:
     made = world.make(2)
     world.post(made)
@@ -103,7 +105,7 @@ FIELD_LIES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
 
 
 @pytest.fixture(scope="module")
-def pair(world: World) -> tuple[Made, Made]:
+def pair(world: ClientWorld) -> tuple[Made, Made]:
     """Two claims in one batch, which is not the first."""
     first = world.make(3)
     world.post(first)
@@ -114,7 +116,7 @@ def pair(world: World) -> tuple[Made, Made]:
 
 @pytest.mark.parametrize("lie", FIELD_LIES)
 def test_a_lie_about_any_field_is_refused(
-    lie: str, service: Service, client: Client, world: World, pair: tuple[Made, Made]
+    lie: str, service: Service, client: Client, world: ClientWorld, pair: tuple[Made, Made]
 ) -> None:
     path, change, words = FIELD_LIES[lie]
     made, view = pair[0], world.view(pair[0])
@@ -129,7 +131,7 @@ def test_a_lie_about_any_field_is_refused(
 
 
 def test_another_true_claim_in_place_of_the_one_asked_for_is_refused(
-    service: Service, client: Client, world: World, pair: tuple[Made, Made]
+    service: Service, client: Client, world: ClientWorld, pair: tuple[Made, Made]
 ) -> None:
     made, other = pair
     serve(service, made, world.view(other))
@@ -141,7 +143,7 @@ def test_another_true_claim_in_place_of_the_one_asked_for_is_refused(
 
 
 def test_a_view_without_bytes_and_signature_is_refused(
-    service: Service, client: Client, world: World, pair: tuple[Made, Made]
+    service: Service, client: Client, world: ClientWorld, pair: tuple[Made, Made]
 ) -> None:
     view = {
         name: value for name, value in world.view(pair[0]).items() if name not in ("signature", "inputs", "outputs")
@@ -151,7 +153,7 @@ def test_a_view_without_bytes_and_signature_is_refused(
         client.verify_inclusion(pair[0].claim_id, world.l1)
 
 
-def test_what_the_client_gives_is_shown_in_a_line(service: Service, client: Client, world: World) -> None:
+def test_what_the_client_gives_is_shown_in_a_line(service: Service, client: Client, world: ClientWorld) -> None:
     made = world.make(9)
     answer = inferred(client, service, world, made)
     identity = f"0x{made.claim_id.hex()[:8]}..."
@@ -165,7 +167,7 @@ def test_what_the_client_gives_is_shown_in_a_line(service: Service, client: Clie
 
 
 def test_a_true_claim_about_other_inputs_than_were_sent_is_refused(
-    service: Service, client: Client, world: World, pair: tuple[Made, Made]
+    service: Service, client: Client, world: ClientWorld, pair: tuple[Made, Made]
 ) -> None:
     made, other = pair
     serve(service, made, world.view(made), answer=world.answer(made))
@@ -175,7 +177,7 @@ def test_a_true_claim_about_other_inputs_than_were_sent_is_refused(
 
 
 def test_outputs_other_than_those_of_the_claim_are_refused(
-    service: Service, client: Client, world: World, pair: tuple[Made, Made]
+    service: Service, client: Client, world: ClientWorld, pair: tuple[Made, Made]
 ) -> None:
     made, other = pair
     serve(service, made, world.view(made), answer={**world.answer(made), "outputs": other.outputs})
@@ -185,7 +187,7 @@ def test_outputs_other_than_those_of_the_claim_are_refused(
         client.verify_inclusion(answer, world.l1)
 
 
-def test_an_answer_of_another_model_is_refused(service: Service, client: Client, world: World) -> None:
+def test_an_answer_of_another_model_is_refused(service: Service, client: Client, world: ClientWorld) -> None:
     made = world.make(6, OTHER)
     world.post(made)
     serve(service, made, world.view(made), answer=world.answer(made))
@@ -194,7 +196,7 @@ def test_an_answer_of_another_model_is_refused(service: Service, client: Client,
         client.verify_inclusion(answer, world.l1)
 
 
-def test_a_model_asked_for_by_id_can_not_be_swapped(service: Service, client: Client, world: World) -> None:
+def test_a_model_asked_for_by_id_can_not_be_swapped(service: Service, client: Client, world: ClientWorld) -> None:
     service.on(f"GET /v1/models/{MODEL['id']}", ok(described(OTHER)))
     with pytest.raises(BadAnswer, match="the answer is about"):
         client.infer(MODEL["id"], *world.make(7).inputs)
@@ -219,7 +221,7 @@ def test_a_description_that_is_not_the_model_s_own_is_refused(
 
 
 def test_a_dtype_that_is_narrower_than_the_caller_s_rounds_no_input_unnoticed(
-    service: Service, client: Client, world: World
+    service: Service, client: Client, world: ClientWorld
 ) -> None:
     made = world.make(8)
     for dtype in ("float16", "bfloat16"):
@@ -230,7 +232,7 @@ def test_a_dtype_that_is_narrower_than_the_caller_s_rounds_no_input_unnoticed(
 
 
 def test_numbers_beyond_the_model_s_range_are_refused_or_cut_and_counted(
-    service: Service, client: Client, world: World
+    service: Service, client: Client, world: ClientWorld
 ) -> None:
     made = world.make(9, ends=3)
     world.post(made)
@@ -248,13 +250,13 @@ def test_numbers_beyond_the_model_s_range_are_refused_or_cut_and_counted(
     assert client.infer("toy", *made.inputs).clamped == 0
 
 
-def test_an_answer_comes_in_the_structure_of_the_function(service: Service, client: Client, world: World) -> None:
+def test_an_answer_comes_in_the_structure_of_the_function(service: Service, client: Client, world: ClientWorld) -> None:
     answer = inferred(client, service, world, world.make(9))
     assert answer.result == {"of": [answer.outputs[0]], "where": answer.outputs[1]}
 
 
 @pytest.mark.parametrize("word", ["final", "invalid", "pending"])
-def test_wait_final_with_l1_believes_no_word_of_the_server(word: str, service: Service, world: World) -> None:
+def test_wait_final_with_l1_believes_no_word_of_the_server(word: str, service: Service, world: ClientWorld) -> None:
     made = world.make(10)
     world.post(made)
     serve(service, made, world.view(made, word))
@@ -262,7 +264,7 @@ def test_wait_final_with_l1_believes_no_word_of_the_server(word: str, service: S
         client.wait_final(made.claim_id, timeout=0.5)
 
 
-def test_wait_final_without_l1_takes_the_servers_word(service: Service, client: Client, world: World) -> None:
+def test_wait_final_without_l1_takes_the_servers_word(service: Service, client: Client, world: ClientWorld) -> None:
     made = world.make(11)
     route = serve(service, made, {})
     service.on(route, ok(world.view(made, "pending")), ok(world.view(made, "posted")), ok(world.view(made, "final")))
@@ -273,7 +275,7 @@ def test_wait_final_without_l1_takes_the_servers_word(service: Service, client: 
 
 
 def test_wait_final_outlasts_a_service_that_starts_again_but_not_a_refusal(
-    service: Service, client: Client, world: World
+    service: Service, client: Client, world: ClientWorld
 ) -> None:
     made = world.make(12)
     route = serve(service, made, {})
@@ -286,7 +288,7 @@ def test_wait_final_outlasts_a_service_that_starts_again_but_not_a_refusal(
 
 
 def test_a_batch_that_l1_does_not_have_yet_is_no_batch(
-    service: Service, client: Client, world: World, pair: tuple[Made, Made]
+    service: Service, client: Client, world: ClientWorld, pair: tuple[Made, Made]
 ) -> None:
     made = pair[0]
     serve(service, made, altered(world.view(made), "inclusion.batch", 999))
@@ -294,7 +296,7 @@ def test_a_batch_that_l1_does_not_have_yet_is_no_batch(
 
 
 def test_a_handed_in_claim_answered_with_another_id_is_refused(
-    service: Service, world: World, pair: tuple[Made, Made]
+    service: Service, world: ClientWorld, pair: tuple[Made, Made]
 ) -> None:
     made, other = pair
     service.on("POST /v1/claims", ok({"claim_id": wire.hex_of(other.claim_id), "state": "pending"}, 201))
@@ -306,7 +308,7 @@ def test_a_handed_in_claim_answered_with_another_id_is_refused(
 
 
 def test_a_claim_for_another_deployment_is_refused(
-    service: Service, client: Client, world: World, pair: tuple[Made, Made]
+    service: Service, client: Client, world: ClientWorld, pair: tuple[Made, Made]
 ) -> None:
     other = type(world.l1).deploy(world.chain, world.chain.signer("other"), replace(world.l1.parameters))
     serve(service, pair[0], world.view(pair[0]))

@@ -10,7 +10,7 @@ import numpy as np
 
 from rollup import wire
 from rollup.batch import Batch, Inclusion
-from rollup.claim import Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types
+from rollup.claim import ClaimId, PostedClaim
 from rollup.documents.claims import InclusionProof, SignedClaim
 from rollup.documents.models import ModelDocument, TensorView, policy_name
 from rollup.form.encoding import TracePolicy
@@ -23,7 +23,8 @@ from rollup.l1.node.chain import Chain
 from rollup.l1.node.embedded import EmbeddedChain
 from rollup.settings import Parameters
 from rollup.types import Duration
-from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, trace_root_in_claim, values_of
+from tests.e2e.toy_program import outputs_of, toy_inputs, toy_program, values_of
+from tests.world import deploy, sign_claim
 
 WINDOW = Duration(60)
 INTERFACE = Interface(
@@ -79,7 +80,7 @@ class Made:
 
 
 @dataclass
-class World:
+class ClientWorld:
     chain: Chain = field(default_factory=EmbeddedChain)
     signer: Signer | None = None
     window: Duration = WINDOW
@@ -92,9 +93,8 @@ class World:
         if signer is None:
             assert isinstance(self.chain, EmbeddedChain)
             signer = self.chain.signer("claimant")
-        client = L1Client.deploy(self.chain, signer, Parameters(window=self.window, clock=Duration(10)))
-        client.register(PROGRAM)
-        client.register(OTHER)
+        terms = Parameters(window=self.window, clock=Duration(10))
+        client = deploy(self.chain, signer, PROGRAM, OTHER, parameters=terms)
         client.deposit(100 * client.parameters.claim_bond)
         return client
 
@@ -107,21 +107,9 @@ class World:
         integers[0][:ends] = np.where(integers[0][:ends] < 0, -(1 << 15), (1 << 15) - 1)
         values = values_of(PROGRAM, integers)
         outputs = outputs_of(PROGRAM, values)
-        header = PROGRAM.header
-        given, taken = join(integers, header.inputs), join(outputs, output_types(header))
-        claim = Claim(
-            model.id,
-            self.l1.account,
-            self._nonce,
-            self.chain.now() + 10_000,
-            bytes(32),
-            input_root(model.header, given),
-            output_root(model.header, taken),
-            trace_root_in_claim(model, Published(PROGRAM, values)),
-        )
-        posted = self.l1.sign(claim, given, taken)
+        posted = sign_claim(self.l1, model, integers, values, nonce=self._nonce)
         reals = (integers[0].astype(np.float32) / 256, integers[1])
-        return Made(self.l1.claim_id(claim), posted, reals, [(outputs[0] / 256.0).tolist(), outputs[1].tolist()])
+        return Made(self.l1.claim_id(posted.claim), posted, reals, [(outputs[0] / 256.0).tolist(), outputs[1].tolist()])
 
     def post(self, *claims: Made) -> None:
         receipt = self.l1.post_batch([one.posted for one in claims])

@@ -111,7 +111,7 @@ class Player:
             Inside(node.question, opening.results if opening else None) if isinstance(node, Asked) else None,
         )
 
-    def move(self, dispute: Dispute, action: Action, number: int, truth: World) -> Move:
+    def move(self, dispute: Dispute, action: Action, number: int, truth: GameMachine) -> Move:
         def at() -> GameAt:
             return GameAt(number, dispute.trace_root, dispute.node_of(dispute.games[number]))
 
@@ -145,7 +145,7 @@ class Player:
                 return Timeout(self.me, (number,))
 
 
-class World(RuleBasedStateMachine):
+class GameMachine(RuleBasedStateMachine):
     """One claim, honest or false, among everybody who may want to hurt it or to save it."""
 
     lie = "none"
@@ -533,7 +533,7 @@ def test_what_must_always_hold_holds_in_every_world(lie: str, answering: bool, i
     """40 worlds of each kind; ``ending``: how most of them must end, which says that they were really played."""
     ENDINGS.clear()
     SURVIVED.clear()
-    world = type("World", (World,), {"lie": lie, "answering": answering, "inside": inside})
+    world = type("GameMachine", (GameMachine,), {"lie": lie, "answering": answering, "inside": inside})
     few = settings(max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(world, settings=settings(few, derandomize=True, database=None))
     # A silent liar may have published its trace before, and is then convicted by a proof.

@@ -6,7 +6,7 @@ import pytest
 
 from rollup.l1.client import L1Client
 from rollup.l1.node.embedded import EmbeddedChain
-from tests.e2e.network import TERMS
+from tests.world import TERMS
 
 
 @pytest.fixture(scope="module")

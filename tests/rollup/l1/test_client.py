@@ -32,9 +32,10 @@ from rollup.l1.node.embedded import EmbeddedChain
 from rollup.merkle import tensor_tree
 from rollup.settings import Parameters
 from rollup.types import Duration, Gindex, Root, Timestamp
-from tests.e2e.network import TERMS, Network
+from tests.e2e.network import NetworkWorld
 from tests.e2e.toy_program import toy_inputs, toy_program
 from tests.rollup.l1.script import Script
+from tests.world import TERMS
 
 
 def test_every_custom_error_has_a_sentence_with_a_remedy() -> None:
@@ -160,7 +161,7 @@ def test_time_goes_on_as_it_is_told(chain: EmbeddedChain) -> None:
 
 
 def test_a_skipped_claim_says_why_and_leaves_the_others_alone() -> None:
-    network = Network(toy_program())
+    network = NetworkWorld(toy_program())
     first = network.claim("honest", toy_inputs())
     second = network.claim("honest", toy_inputs(1))
     again = [first.posted, PostedClaim(second.posted.claim, bytes(65), b"", b"")]
@@ -172,7 +173,7 @@ def test_a_skipped_claim_says_why_and_leaves_the_others_alone() -> None:
 
 
 def test_status_follows_the_window(client: L1Client) -> None:
-    network = Network(toy_program())
+    network = NetworkWorld(toy_program())
     claimed = network.claim("honest", toy_inputs())
     assert network.status(claimed) is ClaimStatus.POSTED
     elsewhere = Inclusion(claimed.inclusion.batch + 1, 0, ())
@@ -185,7 +186,7 @@ def test_status_follows_the_window(client: L1Client) -> None:
 
 
 def test_a_large_input_is_uploaded_in_chunks_and_left_out_of_the_posting() -> None:
-    network = Network(toy_program())
+    network = NetworkWorld(toy_program())
     client = network.client("honest")
     program, inputs = network.program, toy_inputs(3)
     x = inputs[0].tobytes()

@@ -15,7 +15,7 @@ from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
 from rollup.l1.node.embedded import EmbeddedChain
 from rollup.settings import Parameters
-from tests.e2e.network import TERMS
+from tests.world import TERMS
 
 
 def test_a_deployment_comes_back_as_it_was_saved(client: L1Client, chain: EmbeddedChain, tmp_path: Path) -> None:

@@ -8,18 +8,18 @@ import httpx
 import pytest
 
 from rollup.service.web import serve
-from tests.sequencer.admin.world import World
+from tests.sequencer.admin.world import AdminWorld
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    made = World(tmp_path_factory.mktemp("sequencer"))
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdminWorld]:
+    made = AdminWorld(tmp_path_factory.mktemp("sequencer"))
     yield made
     made.store.close()
 
 
 @pytest.fixture(scope="module")
-def url(world: World) -> Iterator[str]:
+def url(world: AdminWorld) -> Iterator[str]:
     """Where the admin API of the world is served."""
     server = serve(world.app(), "127.0.0.1", 0).start()
     yield server.url

@@ -14,7 +14,7 @@ import pytest
 
 from rollup.service.web import serve
 from sequencer.states import Switch
-from tests.sequencer.admin.world import SECRETS, World, header
+from tests.sequencer.admin.world import SECRETS, AdminWorld, header
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_attack_a_huge_body_is_cut_in_the_log(http: httpx.Client, fresh: Any) ->
     assert len(fresh()[0]["detail"]["body"]) < 1000
 
 
-def test_no_token_reaches_the_database(world: World, http: httpx.Client) -> None:
+def test_no_token_reaches_the_database(world: AdminWorld, http: httpx.Client) -> None:
     http.post("/admin/batcher/start", headers=header("own"))
     data = b"".join(path.read_bytes() for path in world.folder.glob("sequencer.db*"))
     assert b"POST /admin/batcher/start" in data
@@ -111,7 +111,7 @@ def test_no_token_reaches_the_database(world: World, http: httpx.Client) -> None
         assert sha256(secret.encode()).hexdigest().encode() not in data
 
 
-def test_nothing_is_done_that_can_not_be_written_down(world: World, http: httpx.Client) -> None:
+def test_nothing_is_done_that_can_not_be_written_down(world: AdminWorld, http: httpx.Client) -> None:
     _rename(world.folder, "audit", "elsewhere")
     try:
         answer = http.post("/admin/intake/pause", headers=header("own"))
@@ -123,7 +123,7 @@ def test_nothing_is_done_that_can_not_be_written_down(world: World, http: httpx.
 
 def test_what_was_done_is_answered_as_done_though_its_end_can_not_be_written_down(tmp_path: Path) -> None:
     """The log is lost in the middle of the action, and has at least its beginning."""
-    world = World(tmp_path, extra={"wake": lambda: _rename(tmp_path, "audit", "elsewhere")})
+    world = AdminWorld(tmp_path, extra={"wake": lambda: _rename(tmp_path, "audit", "elsewhere")})
     server = serve(world.app(), "127.0.0.1", 0).start()
     try:
         answer = httpx.post(f"{server.url}/admin/intake/pause", headers=header("own"))

@@ -14,8 +14,8 @@ from rollup.l1.node.embedded import EmbeddedChain
 from rollup.service import logs
 from rollup.service.web import serve
 from sequencer.states import State, Switch
-from tests.e2e.network import TERMS
-from tests.sequencer.admin.world import World, header
+from tests.sequencer.admin.world import AdminWorld, header
+from tests.world import TERMS
 
 T = TypeVar("T")
 
@@ -24,7 +24,9 @@ def post(http: httpx.Client, path: str, **given: Any) -> httpx.Response:
     return http.post(f"/admin/{path}", headers=header("own"), **given)
 
 
-def test_what_waits_is_posted_by_a_flush_even_while_the_batcher_is_stopped(world: World, http: httpx.Client) -> None:
+def test_what_waits_is_posted_by_a_flush_even_while_the_batcher_is_stopped(
+    world: AdminWorld, http: httpx.Client
+) -> None:
     stopped = post(http, "batcher/stop").json()
     claim_id = world.take("claimant")
     assert stopped["batcher_stopped"] is True
@@ -37,7 +39,7 @@ def test_what_waits_is_posted_by_a_flush_even_while_the_batcher_is_stopped(world
 
 
 def test_switches_survive_a_restart(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = AdminWorld(tmp_path)
     for path in ("batcher/stop", "intake/pause"):
         world = _turned(world, path)
         assert world.store.switches.get(Switch.BATCHER_STOPPED) is True
@@ -48,7 +50,7 @@ def test_switches_survive_a_restart(tmp_path: Path) -> None:
     world.store.close()
 
 
-def _turned(world: World, path: str) -> World:
+def _turned(world: AdminWorld, path: str) -> AdminWorld:
     """The process after a switch was turned and it was started again."""
     server = serve(world.app(), "127.0.0.1", 0).start()
     assert httpx.post(f"{server.url}/admin/{path}", headers=header("operate")).status_code == 200
@@ -58,21 +60,21 @@ def _turned(world: World, path: str) -> World:
 
 def test_turning_a_switch_wakes_the_batcher(tmp_path: Path) -> None:
     woken: list[None] = []
-    world = World(tmp_path, extra={"wake": lambda: woken.append(None)})
+    world = AdminWorld(tmp_path, extra={"wake": lambda: woken.append(None)})
     world.operator.turn(Switch.BATCHER_STOPPED, False)
     assert woken == [None]
     world.store.close()
 
 
-def test_money_is_moved_to_the_wei(world: World, http: httpx.Client) -> None:
+def test_money_is_moved_to_the_wei(world: AdminWorld, http: httpx.Client) -> None:
     before = http.get("/admin/balances", headers=header("read")).json()
-    assert before["account"] == world.client.account
+    assert before["account"] == world.l1.account
     deposited = post(http, "balances/deposit", json={"wei": "1000000007"}).json()
     assert int(deposited["balances"]["free"]) == int(before["free"]) + 1_000_000_007
     funded = post(http, "balances/fund", json={"wei": "1000"}).json()
     assert int(funded["balances"]["earned"]) == int(before["earned"]) + 1000
     withdrawn = post(http, "balances/withdraw", json={"wei": "7"}).json()
-    assert int(withdrawn["balances"]["earned"]) == world.client.earnings(world.client.account)
+    assert int(withdrawn["balances"]["earned"]) == world.l1.earnings(world.l1.account)
     assert int(withdrawn["balances"]["earned"]) == int(before["earned"]) + 993
     announced = post(http, "balances/announce", json={"wei": "1000000000"}).json()["balances"]
     assert (announced["announced"], announced["free"]) == ("1000000000", deposited["balances"]["free"])
@@ -81,8 +83,8 @@ def test_money_is_moved_to_the_wei(world: World, http: httpx.Client) -> None:
     world.chain.advance(TERMS.withdrawal_delay)
     gone = post(http, "balances/complete").json()["balances"]
     assert (gone["announced"], gone["leaves_at"]) == ("0", None)
-    assert int(gone["free"]) == int(before["free"]) + 7 == world.client.balance(world.client.account)
-    assert int(gone["wei"]) == world.chain.wei_of(world.client.account)
+    assert int(gone["free"]) == int(before["free"]) + 7 == world.l1.balance(world.l1.account)
+    assert int(gone["wei"]) == world.chain.wei_of(world.l1.account)
     assert "announced no withdrawal" in post(http, "balances/complete").json()["detail"]
 
 
@@ -93,9 +95,9 @@ def test_an_amount_that_is_none_is_refused(wei: Any, http: httpx.Client) -> None
 
 
 def test_more_than_there_is_can_not_be_moved_and_the_answer_says_how_much_is_missing(
-    world: World, http: httpx.Client
+    world: AdminWorld, http: httpx.Client
 ) -> None:
-    free, earned = world.client.balance(world.client.account), world.client.earnings(world.client.account)
+    free, earned = world.l1.balance(world.l1.account), world.l1.earnings(world.l1.account)
     for way, there in (("withdraw", earned), ("announce", free)):
         answer = post(http, f"balances/{way}", json={"wei": str(there + 3)})
         assert answer.status_code == 409 and " 3 too few" in answer.json()["detail"]
@@ -104,8 +106,8 @@ def test_more_than_there_is_can_not_be_moved_and_the_answer_says_how_much_is_mis
         assert answer.status_code == 409 and "too few" in answer.json()["detail"]
 
 
-def test_a_bond_shows_as_locked_while_the_claim_is_not_final(world: World, http: httpx.Client) -> None:
-    world.client.deposit(TERMS.claim_bond)
+def test_a_bond_shows_as_locked_while_the_claim_is_not_final(world: AdminWorld, http: httpx.Client) -> None:
+    world.l1.deposit(TERMS.claim_bond)
     locked = int(http.get("/admin/balances", headers=header("read")).json()["locked"])
     world.post("sequencer")
     after = http.get("/admin/balances", headers=header("read")).json()
@@ -125,7 +127,7 @@ def test_the_log_level_is_changed_and_shown(http: httpx.Client) -> None:
         logs.set_level(before)
 
 
-def test_the_status_tells_everything_at_a_glance(world: World, http: httpx.Client) -> None:
+def test_the_status_tells_everything_at_a_glance(world: AdminWorld, http: httpx.Client) -> None:
     claim_id = world.post("claimant")
     waiting = world.take("claimant")
     entry = world.store.claims.get(claim_id)
@@ -136,14 +138,14 @@ def test_the_status_tells_everything_at_a_glance(world: World, http: httpx.Clien
     assert found["last_batch"]["number"] == entry.batch and found["last_batch"]["claims"] == 1
     assert found["l1"] == {
         "chain_id": world.chain.chain_id,
-        "contract": world.client.address,
+        "contract": world.l1.address,
         "head": world.chain.height(),
         "head_time": world.chain.now(),
         "lag": found["l1"]["lag"],
         "known": world.store.l1.head().number,
         "trouble": None,
     }
-    assert found["balances"]["account"] == world.client.account
+    assert found["balances"]["account"] == world.l1.account
     assert found["problems"] == {} and found["open_disputes"] == 0
     world.operator.batcher.flush()
     assert world.store.claims.state(waiting) is State.POSTED
@@ -167,7 +169,7 @@ class Unreachable(EmbeddedChain):
 
 def test_the_status_answers_while_l1_does_not_and_shows_no_key_of_the_endpoint(tmp_path: Path) -> None:
     chain = Unreachable()
-    world = World(tmp_path, chain)
+    world = AdminWorld(tmp_path, chain=chain)
     server = serve(world.app(), "127.0.0.1", 0).start()
     chain.cut = True
     try:

@@ -15,7 +15,8 @@ from sequencer.admin.app import create_admin
 from sequencer.admin.guard import ROLE, Allowance
 from sequencer.admin.tokens import Role, RoleTokens, TokenError
 from sequencer.states import Switch
-from tests.sequencer.admin.world import PROGRAM, SECRETS, WRONG, World, header
+from tests.sequencer.admin.world import SECRETS, WRONG, AdminWorld, header
+from tests.world import PROGRAM
 
 UNKNOWN = "0x" + "00" * 32
 
@@ -43,7 +44,7 @@ def routes(http: httpx.Client) -> dict[tuple[str, str], Role]:
     }
 
 
-def calls(world: World, claim_id: str) -> dict[tuple[str, str], dict[str, Any]]:
+def calls(world: AdminWorld, claim_id: str) -> dict[tuple[str, str], dict[str, Any]]:
     """A call of every route that does something, if it is let do it."""
     folder = world.folder / "toy"
     PROGRAM.save(folder)
@@ -78,12 +79,12 @@ def ask(http: httpx.Client, route: tuple[str, str], call: dict[str, Any], header
     return http.request(route[0], route[1].format(**call.get("path", {})), headers=headers, **given)
 
 
-def state(world: World) -> tuple[Any, ...]:
+def state(world: AdminWorld) -> tuple[Any, ...]:
     """Everything that an admin route can change."""
-    account = world.client.account
+    account = world.l1.account
     return (
         world.chain.height(),
-        world.client.balance(account),
+        world.l1.balance(account),
         world.chain.wei_of(account),
         [(model.name, model.retired) for model in world.store.models.all()],
         world.programs.list(),
@@ -94,22 +95,22 @@ def state(world: World) -> tuple[Any, ...]:
 
 
 @pytest.fixture(scope="module")
-def claim_id(world: World) -> str:
+def claim_id(world: AdminWorld) -> str:
     claim = world.post("liar", WRONG)
-    challenger = world.account("somebody")
+    challenger = world.client("somebody")
     standing = world.operator.moves.claims.standing(claim)
-    challenger.challenge(standing.claim, standing.inclusion, value=world.client.parameters.challenge_bond)
+    challenger.challenge(standing.claim, standing.inclusion, value=world.l1.parameters.challenge_bond)
     world.mirror.sync()
     world.take("honest")
     return f"0x{claim.hex()}"
 
 
-def test_every_route_has_a_call_here(world: World, http: httpx.Client, claim_id: str) -> None:
+def test_every_route_has_a_call_here(world: AdminWorld, http: httpx.Client, claim_id: str) -> None:
     assert set(calls(world, claim_id)) == set(routes(http))
 
 
 def test_attack_without_a_token_or_with_a_wrong_one_every_route_is_refused_and_changes_nothing(
-    world: World, http: httpx.Client, claim_id: str
+    world: AdminWorld, http: httpx.Client, claim_id: str
 ) -> None:
     before, refused = state(world), 0
     for route, call in calls(world, claim_id).items():
@@ -124,7 +125,7 @@ def test_attack_without_a_token_or_with_a_wrong_one_every_route_is_refused_and_c
 
 
 def test_attack_with_a_lower_role_every_route_is_refused_and_changes_nothing(
-    world: World, http: httpx.Client, claim_id: str
+    world: AdminWorld, http: httpx.Client, claim_id: str
 ) -> None:
     before, refused = state(world), 0
     for route, call in calls(world, claim_id).items():
@@ -155,11 +156,13 @@ def test_attack_what_a_route_takes_is_not_told_without_the_role(http: httpx.Clie
     assert answer.status_code == 403
 
 
-def test_with_every_sufficient_role_every_route_does_its_work(world: World, http: httpx.Client, claim_id: str) -> None:
+def test_with_every_sufficient_role_every_route_does_its_work(
+    world: AdminWorld, http: httpx.Client, claim_id: str
+) -> None:
     answers: dict[tuple[tuple[str, str], Role], int] = {}
     for route, call in calls(world, claim_id).items():
         if route[1].endswith("/complete"):
-            world.chain.advance(world.client.parameters.withdrawal_delay)
+            world.chain.advance(world.l1.parameters.withdrawal_delay)
         for role in Role:
             if role >= routes(http)[route]:
                 answers[route, role] = ask(http, route, call, header(role.word)).status_code
@@ -184,7 +187,7 @@ def test_without_tokens_there_is_no_admin_api() -> None:
         RoleTokens.of({})
 
 
-def test_a_role_without_a_token_can_not_be_used(world: World) -> None:
+def test_a_role_without_a_token_can_not_be_used(world: AdminWorld) -> None:
     server = serve(create_admin(world.operator, RoleTokens.of({"read": SECRETS["read"]})), "127.0.0.1", 0).start()
     try:
         assert httpx.get(f"{server.url}/admin/config", headers=header("read")).status_code == 200

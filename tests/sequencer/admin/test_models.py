@@ -16,7 +16,8 @@ from rollup.archive import pack
 from rollup.form.encoding import TensorType
 from rollup.form.program import Program
 from rollup.types import DType
-from tests.sequencer.admin.world import PROGRAM, World, header
+from tests.sequencer.admin.world import AdminWorld, header
+from tests.world import PROGRAM
 
 
 def add(http: httpx.Client, name: str, data: bytes) -> httpx.Response:
@@ -39,19 +40,21 @@ def first_op(**changes: Any) -> Program:
     return Program.build(PROGRAM.header.inputs, [(op.first, TensorType(op.dtype, 0, op.shape))], [op], {})
 
 
-def test_a_model_is_unpacked_audited_registered_and_listed(world: World, http: httpx.Client, tmp_path: Path) -> None:
+def test_a_model_is_unpacked_audited_registered_and_listed(
+    world: AdminWorld, http: httpx.Client, tmp_path: Path
+) -> None:
     program = first_op()
-    assert not world.client.is_registered(program.id)
+    assert not world.l1.is_registered(program.id)
     answer = add(http, "scale", archive(program, tmp_path / "scale"))
     assert answer.status_code == 201
     assert answer.json()["model"]["id"] == f"0x{program.id.hex()}" and answer.json()["registration"]["gas"] > 0
-    assert world.client.is_registered(program.id) and program.id in world.programs
+    assert world.l1.is_registered(program.id) and program.id in world.programs
     world.mirror.sync()
     found = next(model for model in listed(http) if model["name"] == "scale")
     assert found["registered"] and found["held"] and not found["retired"]
 
 
-def test_a_model_that_l1_knows_is_not_registered_again(world: World, http: httpx.Client, tmp_path: Path) -> None:
+def test_a_model_that_l1_knows_is_not_registered_again(world: AdminWorld, http: httpx.Client, tmp_path: Path) -> None:
     height = world.chain.height()
     answer = add(http, "toy", archive(PROGRAM, tmp_path / "toy"))
     assert answer.status_code == 201 and answer.json()["registration"] is None
@@ -118,7 +121,7 @@ HOSTILE: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_attack_an_archive_that_is_none_is_refused_and_leaves_nothing_behind(
-    kind: str, world: World, http: httpx.Client, tmp_path: Path
+    kind: str, world: AdminWorld, http: httpx.Client, tmp_path: Path
 ) -> None:
     data = HOSTILE[kind](archive(PROGRAM, tmp_path / "good"))
     held, known, height = world.programs.list(), world.store.models.all(), world.chain.height()
@@ -130,15 +133,15 @@ def test_attack_an_archive_that_is_none_is_refused_and_leaves_nothing_behind(
 
 
 def test_attack_a_program_that_can_not_be_adjudicated_is_refused_by_the_audit(
-    world: World, http: httpx.Client, tmp_path: Path
+    world: AdminWorld, http: httpx.Client, tmp_path: Path
 ) -> None:
     program = first_op(dtype=DType.I8)
     answer = add(http, "overflows", archive(program, tmp_path / "bad"))
     assert answer.status_code == 422 and "overflow" in answer.json()["detail"]
-    assert program.id not in world.programs and not world.client.is_registered(program.id)
+    assert program.id not in world.programs and not world.l1.is_registered(program.id)
 
 
-def test_attack_an_archive_that_is_too_large_is_cut_off(world: World, http: httpx.Client) -> None:
+def test_attack_an_archive_that_is_too_large_is_cut_off(world: AdminWorld, http: httpx.Client) -> None:
     """The world takes a MiB at most."""
     answer = add(http, "large", b"\0" * (3 << 20))
     assert answer.status_code == 413

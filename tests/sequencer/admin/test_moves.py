@@ -19,9 +19,9 @@ from rollup.service.web import Server, create_app, serve
 from rollup.types import LEAF_BYTES, Gindex
 from sequencer.admin.published import Provers
 from sequencer.states import State
-from tests.e2e.network import TERMS
 from tests.e2e.toy_program import Published, with_lie
-from tests.sequencer.admin.world import PROGRAM, RIGHT, WRONG, World, header
+from tests.sequencer.admin.world import WRONG, AdminWorld, header
+from tests.world import PROGRAM, RIGHT, TERMS
 
 TRACE = Published(PROGRAM, WRONG)
 LIES = iter([with_lie(PROGRAM, RIGHT, value) for value in (3, 4, 5, 6, 7, 8)])
@@ -46,7 +46,7 @@ def prover(trace: Published) -> Server:
 
 
 @pytest.fixture(scope="module")
-def publishing(world: World) -> Iterator[str]:
+def publishing(world: AdminWorld) -> Iterator[str]:
     """The world asks this prover; what the liar claims is published there."""
     server = prover(TRACE)
     object.__setattr__(world.operator, "published", Provers(("http://127.0.0.1:9", server.url)))
@@ -74,19 +74,19 @@ def refused(answer: httpx.Response, *words: str, status: int = 409) -> None:
         assert word in answer.json()["detail"], answer.text
 
 
-def select(world: World, claim_id: ClaimId, path: Sequence[int]) -> None:
+def select(world: AdminWorld, claim_id: ClaimId, path: Sequence[int]) -> None:
     """The challenger, who is the sequencer's account here, goes down from where its game stands."""
     (opened,) = world.operator.moves.claims.games(claim_id)
-    game = world.client.game(opened)
+    game = world.l1.game(opened)
     position, siblings = game.position, []
     for bit in path:
         siblings.insert(0, TRACE.node(Gindex((position << 1) | (1 - bit))))
         position = Gindex((position << 1) | bit)
-    world.client.select(game.at, position, TRACE.node(position), siblings)
+    world.l1.select(game.at, position, TRACE.node(position), siblings)
 
 
 def test_a_dispute_is_played_by_hand_down_to_a_leaf_and_won_by_its_silence(
-    world: World, http: httpx.Client, publishing: str
+    world: AdminWorld, http: httpx.Client, publishing: str
 ) -> None:
     claim_id = world.post("liar", WRONG)
     refused(force(http, claim_id, "reveal"), "no game")
@@ -97,7 +97,7 @@ def test_a_dispute_is_played_by_hand_down_to_a_leaf_and_won_by_its_silence(
     refused(force(http, claim_id, "challenge"), "plays game 0")
     refused(force(http, claim_id, "timeout"), "no clock", "defender")
     (game,) = shown(http, claim_id)["games"]
-    assert (game["challenger"], game["turn"], game["position"]) == (world.client.account, "defender", "1")
+    assert (game["challenger"], game["turn"], game["position"]) == (world.l1.account, "defender", "1")
     reveals = 0
     while depth_of(Gindex(int(shown(http, claim_id)["games"][0]["position"]))) < PROGRAM.depth:
         done(force(http, claim_id, "reveal"))
@@ -116,10 +116,10 @@ def test_a_dispute_is_played_by_hand_down_to_a_leaf_and_won_by_its_silence(
 
 
 def test_a_silent_claimant_is_convicted_and_the_bonds_of_other_games_are_reclaimed(
-    world: World, http: httpx.Client
+    world: AdminWorld, http: httpx.Client
 ) -> None:
     claim_id = world.post("silent", next(LIES))
-    other = world.account("another challenger")
+    other = world.client("another challenger")
     standing = world.operator.moves.claims.standing(claim_id)
     other.challenge(standing.claim, standing.inclusion, value=TERMS.challenge_bond)
     world.chain.advance(TERMS.clock // 2)
@@ -127,28 +127,28 @@ def test_a_silent_claimant_is_convicted_and_the_bonds_of_other_games_are_reclaim
     world.chain.advance(TERMS.clock // 2 + 1)
     done(force(http, claim_id, "timeout"))
     assert shown(http, claim_id)["state"] == "invalid"
-    locked = world.client.locked(world.client.account)
+    locked = world.l1.locked(world.l1.account)
     done(force(http, claim_id, "reclaim"))
-    assert world.client.locked(world.client.account) == locked - TERMS.challenge_bond
+    assert world.l1.locked(world.l1.account) == locked - TERMS.challenge_bond
     refused(force(http, claim_id, "reclaim"), "free already")
     refused(force(http, claim_id, "challenge"), "invalid already")
     refused(force(http, claim_id, "release"), "forfeited")
 
 
-def test_the_bond_of_a_final_claim_is_released_once(world: World, http: httpx.Client) -> None:
+def test_the_bond_of_a_final_claim_is_released_once(world: AdminWorld, http: httpx.Client) -> None:
     claim_id = world.post("honest", RIGHT)
     world.chain.advance(TERMS.window + 1)
     refused(force(http, claim_id, "challenge"), "final already")
-    claimant = world.account("honest")
+    claimant = world.client("honest")
     locked = claimant.locked(claimant.account)
     done(force(http, claim_id, "release"))
     assert claimant.locked(claimant.account) == locked - TERMS.claim_bond
     refused(force(http, claim_id, "release"), "released before")
     standing = world.operator.moves.claims.standing(claim_id)
-    assert world.client.status(standing.claim, standing.inclusion) is ClaimStatus.FINAL
+    assert world.l1.status(standing.claim, standing.inclusion) is ClaimStatus.FINAL
 
 
-def test_children_given_by_hand_are_checked_before_anything_is_sent(world: World, http: httpx.Client) -> None:
+def test_children_given_by_hand_are_checked_before_anything_is_sent(world: AdminWorld, http: httpx.Client) -> None:
     values = next(LIES)
     trace = Published(PROGRAM, values)
     claim_id = world.post("liar", values)
@@ -168,7 +168,7 @@ def test_children_given_by_hand_are_checked_before_anything_is_sent(world: World
 
 def test_attack_a_prover_that_publishes_another_trace_is_not_believed(tmp_path: Path) -> None:
     server = prover(Published(PROGRAM, RIGHT))
-    world = World(tmp_path, extra={"published": Provers((server.url,))})
+    world = AdminWorld(tmp_path, extra={"published": Provers((server.url,))})
     admin = serve(world.app(), "127.0.0.1", 0).start()
     try:
         with httpx.Client(base_url=admin.url, timeout=60) as http:
@@ -186,7 +186,7 @@ def test_attack_a_prover_that_publishes_another_trace_is_not_believed(tmp_path: 
 
 
 @pytest.mark.parametrize("move", ["challenge", "release"])
-def test_a_claim_that_is_not_on_l1_has_no_moves(move: str, world: World, http: httpx.Client) -> None:
+def test_a_claim_that_is_not_on_l1_has_no_moves(move: str, world: AdminWorld, http: httpx.Client) -> None:
     refused(force(http, ClaimId(bytes(32)), move), "not known", status=422)
     waiting = world.take("waiting")
     refused(force(http, waiting, move), "does not stand on L1", status=422)
@@ -203,7 +203,7 @@ def test_an_order_that_is_none_is_refused(body: Any, http: httpx.Client) -> None
     assert http.post(path, json=body, headers=header("own")).status_code == 422
 
 
-def test_disputes_are_listed_open_or_ended(world: World, http: httpx.Client) -> None:
+def test_disputes_are_listed_open_or_ended(world: AdminWorld, http: httpx.Client) -> None:
     claim_id = world.post("liar", next(LIES))
     done(force(http, claim_id, "challenge"))
     found = {

@@ -13,7 +13,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
 from rollup.service import logs
-from tests.sequencer.admin.world import WRONG, World, header
+from tests.sequencer.admin.world import WRONG, AdminWorld, header
 
 
 @schemathesis.serializer("application/x-tar")
@@ -23,12 +23,10 @@ def as_it_is(_: object, value: object) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def schema(world: World) -> Iterator[schemathesis.BaseSchema]:
+def schema(world: AdminWorld) -> Iterator[schemathesis.BaseSchema]:
     claim = world.post("liar", WRONG)
     standing = world.operator.moves.claims.standing(claim)
-    world.account("somebody").challenge(
-        standing.claim, standing.inclusion, value=world.client.parameters.challenge_bond
-    )
+    world.client("somebody").challenge(standing.claim, standing.inclusion, value=world.l1.parameters.challenge_bond)
     world.mirror.sync()
     level = logs.level()
     yield schemathesis.openapi.from_asgi("/openapi.json", world.app())

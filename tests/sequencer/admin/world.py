@@ -11,10 +11,7 @@ import numpy as np
 from fastapi import FastAPI
 
 from rollup.archive import Programs
-from rollup.claim import Claim, ClaimId, PostedClaim, input_root, join, output_root, output_types, posting_gas
-from rollup.form.program import Program
-from rollup.l1.client import L1Client
-from rollup.l1.node.embedded import EmbeddedChain
+from rollup.claim import ClaimId, posting_gas
 from rollup.service.health import Health
 from rollup.service.limits import WebLimits
 from sequencer.admin.app import create_admin
@@ -25,43 +22,38 @@ from sequencer.batcher import Batcher
 from sequencer.mirror import Mirror
 from sequencer.states import NewClaim
 from sequencer.store import Store
-from tests.e2e.network import ETHER, TERMS
-from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of, with_lie
+from tests.e2e.toy_program import with_lie
+from tests.world import ETHER, PROGRAM, RIGHT, ToyWorld
 
 SECRETS = {role: f"a token of the role {role}".replace(" ", "-") for role in ("read", "operate", "own")}
 LIMITS = WebLimits(per_second=10_000.0, burst=10_000, files={PATH: 1 << 20})
 
-PROGRAM = toy_program()
-INPUTS = toy_inputs()
-RIGHT = values_of(PROGRAM, INPUTS)
 WRONG = with_lie(PROGRAM, RIGHT, 2)
 
 
 @dataclass
-class World:
-    """``folder`` holds database and programs; a second world on the same folder and chain is the process after a restart."""
+class AdminWorld(ToyWorld):
+    """``folder`` holds database and programs; ``l1``: as the sequencer's account sees it."""
 
     folder: Path
-    chain: EmbeddedChain = field(default_factory=EmbeddedChain)
-    deployer: L1Client | None = None
-    program: Program = PROGRAM
     extra: dict[str, Any] = field(default_factory=dict)
-    nonce: int = 0
 
     def __post_init__(self) -> None:
-        if self.deployer is None:
-            self.deployer = L1Client.deploy(self.chain, self.chain.signer("deployer"), TERMS)
-            self.deployer.register(self.program)
-        self.client = self.deployer.using(self.chain.signer("sequencer"))
+        super().__post_init__()
+        self.l1 = self.client("sequencer")
+        self.start()
+
+    def start(self) -> None:
+        """Begin a life of the process, which knows nothing but the folder and the chain."""
         self.store = Store.open(f"sqlite:///{self.folder}/sequencer.db")
-        self.mirror = Mirror(self.client, self.store)
+        self.mirror = Mirror(self.l1, self.store)
         self.mirror.sync()
         self.programs = Programs(self.folder / "programs")
         self.operator = Operator(
             self.store,
-            self.client,
+            self.l1,
             self.programs,
-            Batcher(self.client, self.store, self.mirror),
+            Batcher(self.l1, self.store, self.mirror),
             Health(),
             lambda: {"sequencer": {"port": 8080, "prover_token": "set"}},
             self.mirror.sync,
@@ -71,36 +63,15 @@ class World:
     def app(self) -> FastAPI:
         return create_admin(self.operator, RoleTokens.of(SECRETS), LIMITS)
 
-    def restarted(self) -> World:
+    def restarted(self) -> AdminWorld:
         self.store.close()
-        return World(self.folder, self.chain, self.deployer, self.program, self.extra, self.nonce + 1000)
-
-    def account(self, name: str) -> L1Client:
-        assert self.deployer is not None
-        return self.deployer.using(self.chain.signer(name))
-
-    def sign(self, name: str, values: Sequence[np.ndarray] = RIGHT) -> tuple[ClaimId, PostedClaim]:
-        """A claim with the trace of these values, right or wrong."""
-        client, header = self.account(name), self.program.header
-        if client.balance(client.account) < TERMS.claim_bond:
-            client.deposit(ETHER)
-        inputs, outputs = join(INPUTS, header.inputs), join(outputs_of(self.program, values), output_types(header))
-        self.nonce += 1
-        claim = Claim(
-            self.program.id,
-            client.account,
-            self.nonce,
-            self.chain.now() + 10_000,
-            bytes(32),
-            input_root(header, inputs),
-            output_root(header, outputs),
-            Published(self.program, values).root,
-        )
-        return client.claim_id(claim), client.sign(claim, inputs, outputs)
+        self.start()
+        return self
 
     def take(self, name: str, values: Sequence[np.ndarray] = RIGHT) -> ClaimId:
         """Accept a claim; it waits."""
-        claim_id, posted = self.sign(name, values)
+        posted = self.sign(self.client(name, deposit=ETHER), values=values)
+        claim_id = self.l1.claim_id(posted.claim)
         gas = posting_gas(self.program.header, posted)
         self.store.claims.accept([NewClaim(claim_id, posted, self.chain.now(), gas)])
         return claim_id

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.sequencer.api.world import World
+from tests.sequencer.api.world import ApiWorld
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
-    world = World(tmp_path_factory.mktemp("sequencer"))
+    world = ApiWorld(tmp_path_factory.mktemp("sequencer"))
     yield world
     world.stop()

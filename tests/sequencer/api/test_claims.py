@@ -33,9 +33,7 @@ def test_a_claim_is_accepted_once_and_known_from_then_on(world):
     first, again = world.hand_in(posted), world.hand_in(posted)
     assert (first.status_code, again.status_code) == (201, 200)
     assert (
-        first.json()
-        == again.json()
-        == {"claim_id": wire.hex_of(world.client.claim_id(posted.claim)), "state": "pending"}
+        first.json() == again.json() == {"claim_id": wire.hex_of(world.l1.claim_id(posted.claim)), "state": "pending"}
     )
     found = shown(world, first.json()["claim_id"])
     assert read(SignedClaim, found).value == posted
@@ -49,10 +47,10 @@ def test_the_inclusion_is_the_proof_that_the_contract_accepts(world):
         found = shown(world, one)
         assert found["state"] == "posted"
         inclusion = read(InclusionProof, found["inclusion"]).value
-        assert world.client.status(read(ClaimFields, found["claim"]).value, inclusion) is ClaimStatus.POSTED
+        assert world.l1.status(read(ClaimFields, found["claim"]).value, inclusion) is ClaimStatus.POSTED
         root = fold_inclusion(wire.claim_id_of(one), inclusion.index, inclusion.siblings)
         assert wire.hex_of(root) == found["batch"]["root"]
-        assert found["final_after"] == found["batch"]["posted_at"] + world.client.parameters.window
+        assert found["final_after"] == found["batch"]["posted_at"] + world.l1.parameters.window
     batch = world.http.get(f"/v1/batches/{found['batch']['number']}").json()
     assert batch["root"] == found["batch"]["root"] and set(ids) <= set(batch["claims"])
     assert batch["count"] == len(batch["claims"])
@@ -62,24 +60,22 @@ def test_the_inclusion_is_the_proof_that_the_contract_accepts(world):
 def test_a_claim_becomes_final_when_nobody_challenges_it(world):
     one = world.hand_in(world.claim(5)).json()["claim_id"]
     world.post_all()
-    world.pass_time(world.client.parameters.window + 1)
+    world.pass_time(world.l1.parameters.window + 1)
     found = shown(world, one)
     assert found["state"] == "final"
-    assert world.client.is_final(
-        read(ClaimFields, found["claim"]).value, read(InclusionProof, found["inclusion"]).value
-    )
+    assert world.l1.is_final(read(ClaimFields, found["claim"]).value, read(InclusionProof, found["inclusion"]).value)
 
 
 def test_a_claim_that_anybody_posted_is_shown_without_a_signature(world):
     posted = world.claim(6)
     world.deployer.post_batch([posted])
     world.sync()
-    found = shown(world, wire.hex_of(world.client.claim_id(posted.claim)))
+    found = shown(world, wire.hex_of(world.l1.claim_id(posted.claim)))
     assert found["state"] == "posted" and found["signature"] is None and found["taken_at"] is None
 
 
 def test_listings_are_filtered_and_paged_newest_first(world):
-    other = world.account("another claimant")
+    other = world.client("another claimant")
     other.deposit(10**18)
     world.sync()
     ids = [world.hand_in(world.claim(seed, by=other)).json()["claim_id"] for seed in range(7, 12)]
@@ -104,7 +100,7 @@ def test_listings_are_filtered_and_paged_newest_first(world):
 
 
 def test_attack_a_forged_signature_is_refused(world):
-    posted, thief = world.claim(20), world.account("thief")
+    posted, thief = world.claim(20), world.client("thief")
     forged = replace(posted, signature=thief.sign(posted.claim, b"", b"").signature)
     assert "signed it; sign with the claimant's key" in problem(world.hand_in(forged), 422, "claim")
     noise = replace(posted, signature=secrets.token_bytes(64) + b"\x1b")
@@ -121,11 +117,11 @@ def test_attack_a_malleated_signature_is_refused(world):
 
 @pytest.mark.parametrize("wrong", ["chain", "contract"])
 def test_attack_a_signature_for_another_deployment_is_refused(world, wrong):
-    posted, domain = world.claim(21), world.client.domain
+    posted, domain = world.claim(21), world.l1.domain
     elsewhere = (
         Domain(domain.chain_id + 1, domain.contract)
         if wrong == "chain"
-        else Domain(domain.chain_id, world.client.game_address)
+        else Domain(domain.chain_id, world.l1.game_address)
     )
     signature = world.chain.signer("claimant").sign(claim_id(posted.claim, elsewhere))
     assert "signed it" in problem(world.hand_in(replace(posted, signature=signature)), 422, "claim")
@@ -142,7 +138,7 @@ def test_attack_a_nonce_is_not_used_twice_here_or_after_l1_has_it(world):
 
 
 def test_attack_claims_that_l1_would_not_take_are_refused_with_the_reason(world):
-    poor = world.account("poor")
+    poor = world.client("poor")
     good = world.claim(24)
     for posted, said in (
         (world.claim(24, valid_until=world.store.l1.head().time - 1), "was valid until"),

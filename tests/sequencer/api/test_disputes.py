@@ -10,13 +10,14 @@ from rollup import wire
 from rollup.game.moves import Rule
 from tests.e2e.toy_program import Published, toy_inputs, values_of, with_lie
 from tests.sequencer.api.test_claims import problem, shown
-from tests.sequencer.api.world import TERMS, World
+from tests.sequencer.api.world import ApiWorld
+from tests.world import TERMS
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A chain of its own: every watcher checks every claim on it."""
-    world = World(tmp_path_factory.mktemp("quarrels"))
+    world = ApiWorld(tmp_path_factory.mktemp("quarrels"))
     yield world
     world.stop()
 
@@ -26,7 +27,7 @@ class Quarrel:
 
     def __init__(self, world, seed, at, behaviour, consistent=True):
         self.world, name = world, f"liar {seed}"
-        self.liar = world.account(name)
+        self.liar = world.client(name)
         self.liar.deposit(10**18)
         world.sync()
         right = values_of(world.program, toy_inputs(seed))
@@ -37,7 +38,7 @@ class Quarrel:
         traces = SharedTraces()
         self.defender = Defender(self.liar, behaviour, traces)
         self.defender.uphold(wire.claim_id_of(self.id), world.program, Published(world.program, lied))
-        watching = world.account(f"watcher {seed}")
+        watching = world.client(f"watcher {seed}")
         watching.deposit(10**18)
         self.watcher = Watcher(watching, traces, Reference)
         self.watcher.hold(world.program)
@@ -116,22 +117,22 @@ def test_a_timeout_is_a_verdict_without_a_place(world):
 def test_a_claim_whose_trace_is_of_something_else_is_told_by_both_roots(world, rule):
     inputs = toy_inputs(63 + rule.value)
     right = values_of(world.program, inputs)
-    liar, name = world.account(f"liar about {rule.name}"), f"watcher of {rule.name}"
+    liar, name = world.client(f"liar about {rule.name}"), f"watcher of {rule.name}"
     liar.deposit(10**18)
     world.sync()
     if rule is Rule.INPUT:
         lied = with_lie(world.program, right, 0, 1)
-        posted = world.claim_about(inputs, by=liar, values=lied)
+        posted = world.sign(liar, inputs, lied)
     else:
         lied = right
         wrong = with_lie(world.program, right, 8, 1, consistent=False)
-        posted = world.claim_about(inputs, by=liar, values=wrong, trace_root=Published(world.program, right).root)
+        posted = world.sign(liar, inputs, wrong, trace_root=Published(world.program, right).root)
     claim = world.hand_in(posted).json()["claim_id"]
     world.post_all()
     traces = SharedTraces()
     defender = Defender(liar, Behaviour.PUBLISHES, traces)
     defender.uphold(wire.claim_id_of(claim), world.program, Published(world.program, lied))
-    watching = world.account(name)
+    watching = world.client(name)
     watching.deposit(10**18)
     watcher = Watcher(watching, traces, Reference)
     watcher.hold(world.program)

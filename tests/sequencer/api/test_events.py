@@ -84,7 +84,7 @@ def test_a_claims_stream_begins_with_its_first_change(world):
     with listening(f"{world.url}/v1/claims/{claim}/events") as listener:
         eventually(lambda: len(listener.messages) == 2)
         assert listener.states == [(claim, "pending"), (claim, "posted")]
-        world.pass_time(world.client.parameters.window + 1)
+        world.pass_time(world.l1.parameters.window + 1)
         eventually(lambda: len(listener.messages) == 3)
         assert listener.states[-1] == (claim, "final")
     problem(world.http.get("/v1/claims/0x" + "00" * 32 + "/events"), 404, "unknown-claim")

@@ -48,7 +48,7 @@ def test_another_body_under_the_same_key_is_refused(world):
 
 
 def test_a_refused_request_leaves_its_key_free(world):
-    key, poor = {"Idempotency-Key": "free"}, world.account("poor at first")
+    key, poor = {"Idempotency-Key": "free"}, world.client("poor at first")
     posted = world.claim(33, by=poor)
     problem(world.hand_in(posted, **key), 422, "claim")
     poor.deposit(10**18)
@@ -92,7 +92,7 @@ def test_an_inference_that_was_signed_before_a_crash_is_handed_in_and_not_run_ag
     answer = world.http.post("/v1/infer", content=content, headers=headers)
     assert answer.status_code == 201
     assert answer.json() == {
-        "claim_id": wire.hex_of(world.client.claim_id(posted.claim)),
+        "claim_id": wire.hex_of(world.l1.claim_id(posted.claim)),
         **told,
         "state": "pending",
     }

@@ -144,12 +144,12 @@ def altered(change):
 def of_another_model(world, found):
     found["posted"]["claim"]["model_id"] = wire.hex_of(b"\5" * 32)
     claim = read(ClaimFields, found["posted"]["claim"]).value
-    found["claim_id"] = wire.hex_of(world.client.claim_id(claim))
+    found["claim_id"] = wire.hex_of(world.l1.claim_id(claim))
 
 
 def about_other_inputs(world, found):
     other = world.claim(46)
-    found |= {"posted": SignedClaim.of(other).model_dump(), "claim_id": wire.hex_of(world.client.claim_id(other.claim))}
+    found |= {"posted": SignedClaim.of(other).model_dump(), "claim_id": wire.hex_of(world.l1.claim_id(other.claim))}
 
 
 def under_another_id(world, found):
@@ -157,7 +157,7 @@ def under_another_id(world, found):
 
 
 def for_another_contract(world, found):
-    domain = Domain(world.client.domain.chain_id, world.client.game_address)
+    domain = Domain(world.l1.domain.chain_id, world.l1.game_address)
     found["claim_id"] = wire.hex_of(claim_id(read(ClaimFields, found["posted"]["claim"]).value, domain))
 
 
@@ -232,8 +232,8 @@ def test_attack_a_prover_that_answers_rubbish_breaks_nothing(world, data):
 def test_attack_a_hanging_prover_costs_a_bounded_time_and_number_of_requests(world):
     release = threading.Event()
     world.prover.answer = lambda _: (release.wait(60), (503, b"{}"))[1]
-    prover = ProverClient(world.prover.url, TOKEN, world.client.domain, seconds=0.5, most=2)
-    parts = Parts(world.store, world.client, world.intake, world.programs, world.health, prover)
+    prover = ProverClient(world.prover.url, TOKEN, world.l1.domain, seconds=0.5, most=2)
+    parts = Parts(world.store, world.l1, world.intake, world.programs, world.health, prover)
     server = serve(create_api(parts, world.limits), "127.0.0.1", 0).start()
     try:
         with httpx.Client(base_url=server.url, timeout=30) as client:
@@ -255,9 +255,9 @@ def test_attack_a_hanging_prover_costs_a_bounded_time_and_number_of_requests(wor
 
 
 def test_a_prover_that_is_not_there_is_no_answer(world):
-    gone = ProverClient("http://127.0.0.1:1", TOKEN, world.client.domain)
+    gone = ProverClient("http://127.0.0.1:1", TOKEN, world.l1.domain)
     for prover in (gone, None):
-        parts = Parts(world.store, world.client, world.intake, world.programs, world.health, prover)
+        parts = Parts(world.store, world.l1, world.intake, world.programs, world.health, prover)
         server = serve(create_api(parts, world.limits), "127.0.0.1", 0).start()
         try:
             response = httpx.post(f"{server.url}/v1/infer", json=asked(51))

@@ -25,8 +25,8 @@ from sequencer.api.parts import Parts
 from sequencer.api.prover import ProverClient, input_bytes_of
 from sequencer.states import OfferedModel
 from tests.e2e.toy_program import toy_inputs
-from tests.prover.service.stage import TOKEN, model_of_toy, served
-from tests.sequencer.api.world import World
+from tests.prover.service.world import TOKEN, model_of_toy, served
+from tests.sequencer.api.world import ApiWorld
 from tests.touchstone.test_user_cli import run
 
 WEIGHTS = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
@@ -55,7 +55,7 @@ def test_on_a_fine_grid_the_very_bytes_are_expected_that_a_prover_claims(dtype):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """Of this module's own, because it offers one more model."""
-    world = World(tmp_path_factory.mktemp("sequencer"))
+    world = ApiWorld(tmp_path_factory.mktemp("sequencer"))
     yield world
     world.stop()
 
@@ -70,8 +70,8 @@ def account(world, model):
     """The prover's, which has the bonds; its float model is offered."""
     world.deployer.register(model.program)
     world.store.models.add(OfferedModel.of(model.program, "net", Timestamp(1)))
-    account = world.account("prover of floats")
-    account.deposit(10 * world.client.parameters.claim_bond)
+    account = world.client("prover of floats")
+    account.deposit(10 * world.l1.parameters.claim_bond)
     world.sync()
     return account
 
@@ -79,10 +79,10 @@ def account(world, model):
 def asking(world, worker):
     """A client of a sequencer whose prover has this worker, the sequencer's URL, and what ends both."""
     made = served(worker, Archive(worker.trace))
-    prover = ProverClient(str(made.__enter__().base_url), TOKEN, world.client.domain)
-    parts = Parts(world.store, world.client, world.intake, world.programs, world.health, prover)
+    prover = ProverClient(str(made.__enter__().base_url), TOKEN, world.l1.domain)
+    parts = Parts(world.store, world.l1, world.intake, world.programs, world.health, prover)
     server = serve(create_api(parts, world.limits), "127.0.0.1", 0).start()
-    client = Client(server.url, l1=world.client)
+    client = Client(server.url, l1=world.l1)
 
     def end():
         client.close()
@@ -118,7 +118,7 @@ def test_what_an_application_gets_is_what_the_model_says_what_l1_has_and_what_it
             found = client.verify_inclusion(one)
             assert found.status is ClaimStatus.POSTED and found.inputs_checked
             assert found.claim.claimant == account.account
-        world.pass_time(world.client.parameters.window + 1)
+        world.pass_time(world.l1.parameters.window + 1)
         assert client.wait_final(answer, timeout=60).state == "final"
     finally:
         end()

@@ -14,7 +14,8 @@ from challenger.watch.watcher import Watcher
 from rollup import wire
 from tests.e2e.long_reductions import LARGEST, LIES, Fast, Forged, false_values, inputs, program
 from tests.e2e.toy_program import Published
-from tests.sequencer.api.world import TERMS, World
+from tests.sequencer.api.world import ApiWorld
+from tests.world import TERMS
 
 PART = LIES[LARGEST][1]
 
@@ -22,14 +23,14 @@ PART = LIES[LARGEST][1]
 class Quarrel:
     """A false maximum of 30,000, whose liar says inside the element what makes it come out; a watcher knows better."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ApiWorld) -> None:
         self.world = world
         right = Fast(world.program).values(inputs(1))
         lied = false_values(right, LARGEST, True)
-        liar = world.account("liar")
+        liar = world.client("liar")
         liar.deposit(10**18)
         world.sync()
-        posted = world.claim_about(inputs(1), by=liar, values=lied)
+        posted = world.sign(liar, inputs(1), lied)
         self.id = world.hand_in(posted).json()["claim_id"]
         world.post_all()
         traces = SharedTraces()
@@ -41,7 +42,7 @@ class Quarrel:
             Published(world.program, lied),
             Forged(Reductions(world.program, lied), part, forge),
         )
-        watching = world.account("watcher")
+        watching = world.client("watcher")
         watching.fund(10**18)
         self.watcher = Watcher(watching, traces)
         self.watcher.take(ReExecute(world.program, Fast(world.program)))
@@ -58,7 +59,7 @@ class Quarrel:
 
 @pytest.fixture(scope="module")
 def quarrel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quarrel]:
-    world = World(tmp_path_factory.mktemp("inside"), program=program())
+    world = ApiWorld(tmp_path_factory.mktemp("inside"), program=program())
     yield Quarrel(world)
     world.stop()
 

@@ -14,7 +14,7 @@ from rollup.documents.fields import read
 from rollup.documents.network import ParametersView
 from rollup.l1.deployment import Deployment
 from tests.sequencer.api.test_claims import problem
-from tests.sequencer.api.world import TERMS
+from tests.world import TERMS
 from touchstone.demo.digits import digits
 
 
@@ -49,9 +49,9 @@ def test_a_program_that_is_fetched_has_the_id_that_it_was_asked_by(world, tmp_pa
 
 def test_the_network_says_where_claims_count_and_on_which_terms(world):
     found = world.http.get("/v1/network").json()
-    assert (found["chain_id"], found["contract"]) == (world.client.domain.chain_id, world.client.address)
-    assert found["game"] == world.client.game_address
-    deployment = Deployment.of(world.client)
+    assert (found["chain_id"], found["contract"]) == (world.l1.domain.chain_id, world.l1.address)
+    assert found["game"] == world.l1.game_address
+    deployment = Deployment.of(world.l1)
     assert Deployment.from_json({name: value for name, value in found.items() if name != "game"}) == deployment
     assert read(ParametersView, found["parameters"]).value == TERMS
 

@@ -16,17 +16,14 @@ import numpy as np
 
 from rollup import wire
 from rollup.archive import Programs
-from rollup.claim import Claim, PostedClaim, input_root, join, output_root, output_types
+from rollup.claim import PostedClaim
 from rollup.documents.claims import SignedClaim
-from rollup.form.program import Program
 from rollup.l1.client import L1Client
-from rollup.l1.node.embedded import EmbeddedChain
 from rollup.numbers import quantised
 from rollup.service.health import Health
 from rollup.service.limits import WebLimits
 from rollup.service.server import Server, serve
-from rollup.settings import Parameters
-from rollup.types import Duration, Timestamp
+from rollup.types import Timestamp
 from sequencer.api.app import create_api
 from sequencer.api.parts import Parts
 from sequencer.api.prover import ProverClient
@@ -37,12 +34,11 @@ from sequencer.intake.writer import Writer
 from sequencer.mirror import Mirror
 from sequencer.states import OfferedModel
 from sequencer.store import Store
-from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program, values_of
+from tests.e2e.toy_program import toy_inputs
+from tests.world import ETHER, ToyWorld
 
-TERMS = Parameters(window=Duration(600), clock=Duration(200), arity=2)
 LIMITS = WebLimits(body_bytes=2 << 20, per_second=10_000, burst=10_000, body_seconds=1.0, header_seconds=1.0)
 TOKEN = "open sesame"
-ETHER = 10**18
 
 
 class ScriptedProver:
@@ -80,41 +76,35 @@ class ScriptedProver:
 
 
 @dataclass
-class World:
+class ApiWorld(ToyWorld):
+    """``l1``: as the sequencer's account sees it."""
+
     folder: Path
     limits: WebLimits = LIMITS
     prover_seconds: float = 20.0
-    program: Program = field(default_factory=toy_program)
     database: str | None = None
-    nonce: int = 0
     servers: list[Server] = field(default_factory=list)
     parts_made: list[Parts] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.chain = EmbeddedChain()
-        self.deployer = L1Client.deploy(self.chain, self.chain.signer("deployer"), TERMS)
-        self.deployer.register(self.program)
+        super().__post_init__()
         self.store = Store.open(self.database or f"sqlite:///{self.folder}/sequencer.db")
-        self.client = self.account("sequencer")
-        self.mirror = Mirror(self.client, self.store)
+        self.l1 = self.client("sequencer")
+        self.mirror = Mirror(self.l1, self.store)
         self.mirror.sync()
-        self.admission = Admission(self.client, self.store)
+        self.admission = Admission(self.l1, self.store)
         self.writer = Writer(self.store).start()
-        self.intake = Intake(self.client, self.store, self.admission, self.writer)
-        self.batcher = Batcher(self.client, self.store, self.mirror)
+        self.intake = Intake(self.l1, self.store, self.admission, self.writer)
+        self.batcher = Batcher(self.l1, self.store, self.mirror)
         self.programs = Programs(self.folder / "models")
         self.programs.add(self.program)
         self.offer("toy")
         self.health = Health()
         self.prover = ScriptedProver()
-        self.claimant = self.account("claimant")
-        self.claimant.deposit(100 * ETHER)
+        self.claimant = self.client("claimant", deposit=100 * ETHER)
         self.mirror.sync()
         self.url = self.serve().url
         self.http = httpx.Client(base_url=self.url, timeout=30)
-
-    def account(self, name: str) -> L1Client:
-        return self.deployer.using(self.chain.signer(name))
 
     def offer(self, name: str) -> None:
         program = self.program
@@ -122,10 +112,10 @@ class World:
         self.store.models.add(model)
 
     def parts(self, store: Store | None = None, **changes) -> Parts:
-        prover = ProverClient(self.prover.url, TOKEN, self.client.domain, self.prover_seconds, answer_bytes=1 << 18)
+        prover = ProverClient(self.prover.url, TOKEN, self.l1.domain, self.prover_seconds, answer_bytes=1 << 18)
         return Parts(
             store or self.store,
-            self.client,
+            self.l1,
             self.intake,
             self.programs,
             self.health,
@@ -145,24 +135,7 @@ class World:
         self, seed: int = 0, by: L1Client | None = None, values: list[np.ndarray] | None = None, **changes
     ) -> PostedClaim:
         """A signed claim about the toy; ``values``: what its claimant takes for the execution; ``changes``: other fields."""
-        return self.claim_about(toy_inputs(seed), by, values, **changes)
-
-    def claim_about(self, inputs, by=None, values=None, signer=None, **changes) -> PostedClaim:
-        client, header = by or self.claimant, self.program.header
-        values = values_of(self.program, inputs) if values is None else values
-        given, got = join(inputs, header.inputs), join(outputs_of(self.program, values), output_types(header))
-        self.nonce += 1
-        fields = {
-            "model_id": self.program.id,
-            "claimant": client.account,
-            "nonce": self.nonce,
-            "valid_until": self.chain.now() + 100_000,
-            "request_id": bytes(32),
-            "input_root": input_root(header, given),
-            "output_root": output_root(header, got),
-            "trace_root": Published(self.program, values).root,
-        }
-        return (signer or client).sign(Claim(**(fields | changes)), given, got)
+        return self.sign(by or self.claimant, toy_inputs(seed), values, **changes)
 
     def inferred(self, body: dict) -> tuple[int, bytes]:
         """What an honest prover answers."""
@@ -170,9 +143,9 @@ class World:
             quantised(np.asarray(one, dtype=np.float64), tensor)
             for one, tensor in zip(body["inputs"], self.program.header.inputs, strict=True)
         ]
-        posted = self.claim_about(inputs)
+        posted = self.sign(self.claimant, inputs)
         answer = {
-            "claim_id": wire.hex_of(self.client.claim_id(posted.claim)),
+            "claim_id": wire.hex_of(self.l1.claim_id(posted.claim)),
             "posted": SignedClaim.of(posted).model_dump(),
             "outputs": [],
             "clamped": 0,

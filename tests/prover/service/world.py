@@ -1,10 +1,9 @@
-"""What the prover's tests stand on: an embedded chain with the toy program on it, and a prover over HTTP."""
+"""What the prover's tests stand on: the toy program as a model, workers that hold it, and a prover over HTTP."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import httpx
 
@@ -14,18 +13,12 @@ from prover.service.app import prover_app
 from prover.service.archive import Archive
 from prover.service.worker import InferenceWorker
 from rollup.form.encoding import TracePolicy
-from rollup.form.program import Program
-from rollup.l1.client import L1Client
-from rollup.l1.node.embedded import EmbeddedChain
 from rollup.service.health import Health
 from rollup.service.web import serve
-from rollup.settings import Parameters
-from rollup.types import Duration
 from tests.e2e.toy_program import toy_program
+from tests.world import ToyWorld
 
 TOKEN = "a token of the tests"
-ETHER = 10**18
-TERMS = Parameters(window=Duration(600), clock=Duration(200), arity=2)
 _machines: dict[bytes, Executor] = {}
 
 
@@ -37,20 +30,13 @@ def model_of_toy(policy: TracePolicy = TracePolicy.WITH_CLAIM) -> Model:
     return model
 
 
-@dataclass
-class Stage:
-    """One chain with the contracts and the toy program, in both policies."""
-
-    chain: EmbeddedChain = field(default_factory=EmbeddedChain)
-    programs: list[Program] = field(default_factory=lambda: [toy_program(policy) for policy in TracePolicy])
+class ProverWorld(ToyWorld):
+    """Its chain has the toy program in both policies."""
 
     def __post_init__(self) -> None:
-        self.deployer = L1Client.deploy(self.chain, self.chain.signer("deployer"), TERMS)
-        for program in self.programs:
-            self.deployer.register(program)
-
-    def client(self, name: str = "prover") -> L1Client:
-        return self.deployer.using(self.chain.signer(name))
+        super().__post_init__()
+        self.programs = [self.program, toy_program(TracePolicy.ON_DISPUTE)]
+        self.deployer.register(self.programs[1])
 
     def worker(self, name: str = "prover", queue: int = 16) -> InferenceWorker:
         client = self.client(name)
