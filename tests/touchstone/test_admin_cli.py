@@ -159,7 +159,7 @@ def test_a_name_moves_to_a_new_version_and_the_old_one_stays_reachable(
     assert world.store.models.named("toy").id == PROGRAM.id  # type: ignore[union-attr]
 
 
-def test_a_model_has_one_name_and_changes_it_only_when_told_to(run: Run, world: World, tmp_path: Path) -> None:
+def test_a_model_has_one_name_and_changes_it_only_when_told_to(run: Run, world: AdminWorld, tmp_path: Path) -> None:
     PROGRAM.save(tmp_path / "toy")
     assert run("models", "add", str(tmp_path / "toy"), "--name", "toy").exit_code == 0
     refused = run("models", "add", str(tmp_path / "toy"), "--name", "other")
