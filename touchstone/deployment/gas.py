@@ -65,15 +65,15 @@ REVEALS: Mapping[int, GasCost] = {
 CHALLENGE = GasCost(128_752, 128_752)
 TRACE_ROOT = GasCost(70_979, 70_979)
 REVEAL_LEAF = GasCost(68_880, 94_984)
-DESCEND = GasCost(119_896, 119_896)
+DESCEND = GasCost(119_918, 119_918)
 PARTIALS = GasCost(68_970, 111_368)
 """64 partial results with their positions."""
 NARROW = GasCost(59_015, 119_560)
 PROOF = GasCost(GAS_LIMIT, GAS_LIMIT_7976)
 """The largest proof of a program that passes the audit; going inside an element shows as much of the op at most."""
-TIMEOUT = GasCost(347_397, 347_397)
+TIMEOUT = GasCost(347_419, 347_419)
 """Of a challenger who lets as many accounts open nodes as one game can have to pay."""
-CLAIM = GasCost(77_348, 111_603)
+CLAIM = GasCost(77_348, 111_600)
 """A claim in a batch."""
 
 DEEPEST = 2 * MAX_DEPTH
