@@ -70,3 +70,8 @@ class DType(IntEnum):
             if dtype.min <= low and high <= dtype.max:
                 return dtype
         raise OverflowError(f"no dtype holds [{low}, {high}]")
+
+
+def hex_of(data: bytes) -> str:
+    """Bytes as people and JSON write them: ``0x`` and two hex digits each."""
+    return "0x" + data.hex()

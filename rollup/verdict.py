@@ -8,11 +8,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from rollup.form.ops import Monoid, Op
+from rollup.form.ops import ARGUMENTS, Monoid, Op
 from rollup.form.parts import partition
 from rollup.form.program import Program
 from rollup.game.moves import Rule
-from rollup.game.question import ARGUMENTS
 from rollup.l1.events import Convicted
 from rollup.machine.reference import unravel
 from rollup.types import LEAF_BYTES

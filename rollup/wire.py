@@ -13,17 +13,13 @@ from rollup.claim import Address, ClaimId
 from rollup.errors import ClaimError
 from rollup.l1.account.signing import checksummed
 from rollup.types import ModelId, Root
+from rollup.types import hex_of as hex_of
 
 Json = dict[str, Any]
 
 _SHOWN = 40
 _HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,77}")
-
-
-def hex_of(data: bytes) -> str:
-    """Bytes as they travel."""
-    return "0x" + data.hex()
 
 
 def bytes_of(value: Any, what: str, length: int | None = None, most: int | None = None) -> bytes:

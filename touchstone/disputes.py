@@ -31,6 +31,7 @@ class Chronicle:
     l1: L1State
     board: Board = field(default_factory=Board)
     moves: list[MoveRecord] = field(default_factory=list)
+    _gas_of: dict[bytes, int | None] = field(default_factory=dict)
 
     @classmethod
     def read(cls, client: L1Client, machine: Callable[[Program], Machine], first: int) -> Chronicle:
@@ -101,8 +102,11 @@ class Chronicle:
 
     def _gas(self, move: MoveRecord) -> int | None:
         """Of the whole transaction, which may hold several moves; None if the node does not know it any more."""
-        receipt = self.client.chain.receipt(move.said.transaction)
-        return None if receipt is None else int(receipt["gasUsed"])
+        transaction = move.said.transaction
+        if transaction not in self._gas_of:
+            receipt = self.client.chain.receipt(transaction)
+            self._gas_of[transaction] = None if receipt is None else int(receipt["gasUsed"])
+        return self._gas_of[transaction]
 
     def _verdict(self, claim_id: ClaimId, program: Program | None) -> Json | None:
         event = self.l1.convicted.get(claim_id)

@@ -92,7 +92,7 @@ class ToSettle:
 
 @dataclass(frozen=True)
 class ToTimeout:
-    """ToTimeout the clock of the side that ran out of it."""
+    """Collect the clock of the side that ran out of it."""
 
     loser: Side
 

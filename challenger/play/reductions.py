@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from rollup.errors import CommitmentError
-from rollup.form.ops import FAN_OUT, ITERATION, Access, Constant, Monoid, Op
+from rollup.form.ops import ARGUMENTS, FAN_OUT, ITERATION, Access, Constant, Monoid, Op
 from rollup.form.parts import Partition, children, partition
 from rollup.form.program import Program
 from rollup.game.position import offset_of
-from rollup.game.question import ARGUMENTS, Partial, Question
+from rollup.game.question import Partial, Question
 from rollup.machine.reference import unravel, value_index
 from rollup.types import LEAF_BYTES, Gindex
 

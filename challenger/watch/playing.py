@@ -81,7 +81,7 @@ class Playing:
 
     def _disputes(self, tried: set[ClaimId]) -> Iterator[Candidate]:
         """The games that are played, then new ones, as long as all of them can be played to their end."""
-        pace, played, fresh = self._pace(), [], []
+        capacity, played, fresh = self._capacity(), [], []
         for claim_id in self.checked.false():
             if self.checking.plays(claim_id):
                 try:
@@ -94,7 +94,7 @@ class Playing:
                     works = [self.player.work(self.l1, self.checking.program(claim_id), *one) for one in live]
                     played += works
                     if claim_id not in tried:
-                        yield Candidate(claim_id, min(map(pace.slack, works)), partial(self._moves, claim_id))
+                        yield Candidate(claim_id, min(map(capacity.slack, works)), partial(self._moves, claim_id))
                     continue
                 if claim_id in self.l1.convicted and claim_id not in tried:
                     yield Candidate(claim_id, NEVER, partial(self._moves, claim_id))
@@ -103,7 +103,7 @@ class Playing:
         self.postponed = []
         for claim_id in sorted(fresh, key=lambda one: (one in self.troubles, self.l1.seconds_left(one))):
             begun = self.player.whole(self.checking.program(claim_id))
-            if played and not pace.fits([*played, begun]):
+            if played and not capacity.fits([*played, begun]):
                 self.postponed.append(claim_id)
             else:
                 played.append(begun)
@@ -122,7 +122,7 @@ class Playing:
                 slack = min(float(game.clocks.defender) for _, game in of_claim if game.clocks)
                 yield Candidate(claim_id, slack, partial(self._help, claim_id, of_claim))
 
-    def _pace(self) -> Capacity:
+    def _capacity(self) -> Capacity:
         """What this account can do in time."""
         return Capacity(self.manner.block_seconds or self.client.chain.block_seconds(), self.outbox.gas)
 
@@ -136,7 +136,7 @@ class Playing:
         live = [] if claim_id in self.l1.convicted else self.player.live(self.l1, claim_id)
         program = self.checking.program(claim_id)
         if live:
-            slack = min(self._pace().slack(self.player.work(self.l1, program, *one)) for one in live)
+            slack = min(self._capacity().slack(self.player.work(self.l1, program, *one)) for one in live)
         return self.player.due(self.l1, program, claim_id, lambda: self.checking.right(claim_id), slack)
 
     def _help(self, claim_id: ClaimId, games: Sequence[tuple[Challenged, GameInfo]]) -> list[Due]:

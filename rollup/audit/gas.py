@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollup.audit.leaves import PartBox, Touched, by_tree, chain, code_reads, factor_reads, siblings, strides
+from rollup.audit.leaves import PartDomain, Touched, by_tree, chain, code_reads, factor_reads, siblings, strides
 from rollup.audit.prices import EIP_7976, PRAGUE, PRICES, TRANSACTION, Calldata, Prices
 from rollup.form.affine import extents, spans
 from rollup.form.encoding import encode_op
@@ -246,7 +246,7 @@ def _position(op: Op, search: int, prices: Prices) -> int:
     return gas + (op.factors * (prices.reach + search) if apart else 0)
 
 
-def _reduce(op: Op, cut: PartBox, runs: int, cost: _Cost, prices: Prices) -> None:
+def _reduce(op: Op, cut: PartDomain, runs: int, cost: _Cost, prices: Prices) -> None:
     """Adds what the reduction of one part costs, whatever its operands are."""
     if not op.factors:
         return
@@ -300,7 +300,7 @@ def bound_of(op: Op, trace_depth: int, tensor_depth: int, program_depth: int, pr
     proofs.append(end("padding", padding))
 
     if cut.count == 1:
-        whole = PartBox.of(op, cut)
+        whole = PartDomain.of(op, cut)
         step = begin(prices.prove, PROVE)
         _parse(op, step, prices)
         runs = _trees(op, factor_reads(op, whole) + code_reads(op), step, depth, True, prices)
@@ -316,7 +316,7 @@ def bound_of(op: Op, trace_depth: int, tensor_depth: int, program_depth: int, pr
     results = (16 if op.monoid in ARGUMENTS else 8) * min(cut.count, FAN_OUT)
     part = begin(prices.settle, SETTLE + results)
     _parse(op, part, prices)
-    one = PartBox.of(op, cut)
+    one = PartDomain.of(op, cut)
     runs = _trees(op, factor_reads(op, one), part, depth, False, prices)
     _reduce(op, one, runs, part, prices)
     proofs.append(end("part", part))

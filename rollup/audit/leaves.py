@@ -26,14 +26,14 @@ class Touched:
 
 
 @dataclass(frozen=True)
-class PartBox:
+class PartDomain:
     """The domain variables of one part: ``counts`` positions along each at most, ``grid`` between the starts of two parts."""
 
     counts: Mapping[int, int]
     grid: Mapping[int, int]
 
     @classmethod
-    def of(cls, op: Op, cut: Partition) -> PartBox:
+    def of(cls, op: Op, cut: Partition) -> PartDomain:
         outer = len(op.shape)
         counts = {
             outer + v: 1 if v < cut.axis else min(cut.step, size) if v == cut.axis else size
@@ -86,7 +86,7 @@ def _indirect_stride(access: Access) -> int:
     return 0 if access.stack and d == 0 else math.prod(access.shape[d + 1 :])
 
 
-def touched(op: Op, number: int, cut: PartBox) -> Touched:
+def touched(op: Op, number: int, cut: PartDomain) -> Touched:
     """Leaves that access ``number`` reads over one part of the domain at most, a factor or one of its indices."""
     access, sizes = op.accesses[number], extents(op)
     per_leaf = LEAF_BYTES // access.dtype.size
@@ -141,7 +141,7 @@ def code_reads(op: Op) -> list[tuple[int, Touched]]:
     ]
 
 
-def factor_reads(op: Op, cut: PartBox) -> list[tuple[int, Touched]]:
+def factor_reads(op: Op, cut: PartDomain) -> list[tuple[int, Touched]]:
     """What the factors and their indices read over one part. Equal accesses read the same."""
     numbers = list(range(op.factors))
     for number in range(op.factors):

@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollup.errors import EncodingError
-from rollup.form.ops import FAN_OUT, Monoid
+from rollup.form.ops import ARGUMENTS, FAN_OUT, Monoid
 from rollup.form.parts import children, levels
 from rollup.types import Gindex, Root
-
-ARGUMENTS = frozenset({Monoid.ARGMAX, Monoid.ARGMIN})
-"""Monoids whose partial results name a position."""
 
 _LOWEST, _HIGHEST, _POSITIONS = -(1 << 63), (1 << 63) - 1, 1 << 64
 _VALUE_BYTES, _ARGUMENT_BYTES = 8, 16

@@ -11,6 +11,7 @@ from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId
 from rollup.game.moves import Rule
 from rollup.game.question import Question
+from rollup.l1.account.signing import question_fields
 from rollup.l1.artifacts import artifact
 from rollup.types import Gindex, Root
 
@@ -47,20 +48,6 @@ def claim_fields(claim: Claim) -> tuple[Any, ...]:
 def inclusion_fields(inclusion: Inclusion) -> tuple[Any, ...]:
     """Where a claim stands, in the ABI's order."""
     return (inclusion.batch, inclusion.index, list(inclusion.siblings))
-
-
-def question_fields(question: Question) -> tuple[int, ...]:
-    """A question in the ABI's order."""
-    return (
-        question.place,
-        question.element,
-        int(question.monoid),
-        question.parts,
-        question.level,
-        question.index,
-        question.value,
-        question.position,
-    )
 
 
 def challenge(claim: Claim, inclusion: Inclusion, commitment: bytes, value: int = 0) -> Call:

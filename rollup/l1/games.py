@@ -28,7 +28,7 @@ from rollup.l1.events import (
     Selected,
     TraceRootSet,
 )
-from rollup.l1.records import GameRecord, MoveRecord, Outcome, Said, about_claim, bytes_of, opening, told
+from rollup.l1.records import GameRecord, MoveRecord, Outcome, Said, about_claim, kept_bytes, opening, told
 from rollup.types import Root
 
 
@@ -113,14 +113,14 @@ class Board:
 
     def _open(self, move: MoveRecord) -> None:
         extra = move.extra
-        root = Root(bytes_of(extra["trace_root"]))
+        root = Root(kept_bytes(extra["trace_root"]))
         opened = Challenged(
             move.claim_id,
             move.game_id or b"",
             Address(extra["challenger"]),
             int(extra["counter"]),
             root,
-            bytes_of(extra["commitment"]),
+            kept_bytes(extra["commitment"]),
         )
         node = root if root != NO_ROOT else self.roots.get(move.claim_id, NO_ROOT)
         self._put(GameRecord(opened, move.said.block, move.said.at, ROOT, node))
@@ -128,7 +128,7 @@ class Board:
     def _commit(self, move: MoveRecord) -> None:
         game = self.games.get(move.game_id or b"")
         if game is not None:
-            self._update(move, opened=replace(game.opened, commitment=bytes_of(move.extra["commitment"])))
+            self._update(move, opened=replace(game.opened, commitment=kept_bytes(move.extra["commitment"])))
 
     def _convict(self, move: MoveRecord) -> None:
         for game in self._live(move.claim_id):

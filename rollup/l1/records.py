@@ -27,7 +27,7 @@ from rollup.l1.events import (
     Selected,
     TraceRootSet,
 )
-from rollup.types import Gindex, Root, Timestamp
+from rollup.types import Gindex, Root, Timestamp, hex_of
 
 MOVES = (
     Challenged,
@@ -135,8 +135,8 @@ class MoveRecord:
             int(said["trace_index"]),
             int(said["element"]),
             int(said["part"]),
-            bytes_of(said["claimed"]),
-            bytes_of(said["computed"]),
+            kept_bytes(said["claimed"]),
+            kept_bytes(said["computed"]),
         )
 
 
@@ -183,9 +183,6 @@ def told(event: Challenged | Committed | Convicted | ChallengeLost) -> dict[str,
     return found
 
 
-def hex_of(data: bytes) -> str:
-    return "0x" + data.hex()
-
-
-def bytes_of(text: str) -> bytes:
+def kept_bytes(text: str) -> bytes:
+    """Bytes that ``told`` wrote; what somebody else wrote is read by ``rollup.wire``."""
     return bytes.fromhex(str(text)[2:])

@@ -9,7 +9,7 @@ import pytest
 
 import rollup.audit.leaves
 import rollup.merkle
-from rollup.audit.leaves import PartBox, Touched, siblings, touched
+from rollup.audit.leaves import PartDomain, Touched, siblings, touched
 from rollup.form.ops import ITERATION, Access, Monoid, Op, Term, Value
 from rollup.form.parts import Partition, partition
 from rollup.machine.reference import Step, unravel
@@ -113,7 +113,7 @@ def test_no_part_of_any_element_reads_more_leaves_than_its_bound(seed: int) -> N
     tight = 0
     for _ in range(40):
         op = _draw(rng)
-        bound = touched(op, 0, PartBox.of(op, partition(op)))
+        bound = touched(op, 0, PartDomain.of(op, partition(op)))
         found, _ = _worst(rng, op, 250)
         assert len(found) <= bound.leaves, op
         tight += len(found) == bound.leaves

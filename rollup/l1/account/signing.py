@@ -90,10 +90,9 @@ def commitment(
     return keccak(encode(types, [domain.chain_id, game, claim, trace_root, challenger, place, salt]))
 
 
-def question_node(claim: ClaimId, trace_root: Root, question: Question) -> bytes:
-    """The node on which a game stands while this question of the claim's trace is in dispute."""
-    types = ["bytes32", "bytes32", "uint128", "uint32", "uint8", "uint32", "uint8", "uint32", "int64", "uint64"]
-    fields = [
+def question_fields(question: Question) -> tuple[int, ...]:
+    """A question in the ABI's order."""
+    return (
         question.place,
         question.element,
         int(question.monoid),
@@ -102,8 +101,13 @@ def question_node(claim: ClaimId, trace_root: Root, question: Question) -> bytes
         question.index,
         question.value,
         question.position,
-    ]
-    return keccak(encode(types, [claim, trace_root, *fields]))
+    )
+
+
+def question_node(claim: ClaimId, trace_root: Root, question: Question) -> bytes:
+    """The node on which a game stands while this question of the claim's trace is in dispute."""
+    types = ["bytes32", "bytes32", "uint128", "uint32", "uint8", "uint32", "uint8", "uint32", "int64", "uint64"]
+    return keccak(encode(types, [claim, trace_root, *question_fields(question)]))
 
 
 def recover(digest: bytes, signature: bytes) -> Address:

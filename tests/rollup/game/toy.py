@@ -15,10 +15,10 @@ from hashlib import sha256
 from challenger.play.accusation import Accusation
 from challenger.play.layout import TraceLayout
 from rollup.errors import CommitmentError
-from rollup.form.ops import Monoid
+from rollup.form.ops import ARGUMENTS, Monoid
 from rollup.game.moves import Rule
 from rollup.game.position import ROOT, offset_of
-from rollup.game.question import ARGUMENTS, Partial, Question, accumulator, child_of, combine
+from rollup.game.question import Partial, Question, accumulator, child_of, combine
 from rollup.merkle import Tree, hash_leaf, zero
 from rollup.types import LEAF_BYTES, Gindex, Root
 
