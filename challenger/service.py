@@ -21,7 +21,7 @@ from challenger.play.trace import TraceStore
 from challenger.publications.library import Library, Wanted
 from challenger.reports import meter
 from challenger.reports.alerts import Sink, to_all, to_log, to_metric
-from challenger.watch.modes import Manner, WatchMode
+from challenger.watch.modes import WatchConfiguration, WatchMode
 from challenger.watch.watcher import Watcher
 from prover.executor import Executor
 from rollup.form.program import Program
@@ -41,7 +41,7 @@ _log = logger("touchstone.watcher")
 
 @dataclass(frozen=True)
 class WatcherOptions:
-    """What a watcher does, besides the chain that it is on and its manner.
+    """What a watcher does, besides the chain that it is on and its configuration.
 
     ``folders``: of local programs. ``wanted``: programs to fetch; ``programs``: where they are kept (None: while the
     process lives). ``fetching``: limits of programs that are fetched; None: what can be checked in time. ``deposit``: wei of free
@@ -66,7 +66,7 @@ class WatcherService:
     def __init__(
         self,
         client: L1Client,
-        manner: Manner,
+        configuration: WatchConfiguration,
         options: WatcherOptions,
         store: TraceStore | None = None,
         sinks: Sequence[Sink] = (),
@@ -76,7 +76,9 @@ class WatcherService:
     ) -> None:
         self._client, self._options, self._wall = client, options, wall
         alert = to_all([to_log(_log), to_metric, *sinks])
-        self.watcher = Watcher(client, store, machine, manner=manner, alert=alert, wall=wall, checks=checks)
+        self.watcher = Watcher(
+            client, store, machine, configuration=configuration, alert=alert, wall=wall, checks=checks
+        )
         self._scratch = None if options.programs else Path(tempfile.mkdtemp(prefix="touchstone-programs-"))
         folder = options.programs or self._scratch
         assert folder is not None
@@ -125,7 +127,7 @@ class WatcherService:
         self._measure()
         if moves or self.watcher.backlog:
             self.rounds.wake()
-        elif self.watcher.manner.mode >= WatchMode.CHALLENGE and self.watcher.lag is None:
+        elif self.watcher.configuration.mode >= WatchMode.CHALLENGE and self.watcher.lag is None:
             self._top_up()
 
     def _measure(self) -> None:

@@ -15,7 +15,7 @@ from challenger.reports.reporter import Reporter
 from challenger.state.l1_state import L1State
 from challenger.troubles import Awaited, noting
 from challenger.watch.findings import Checked, Findings
-from challenger.watch.modes import Manner, WatchMode
+from challenger.watch.modes import WatchConfiguration, WatchMode
 from rollup.claim import Address, ClaimId
 from rollup.form.program import Program
 from rollup.l1.client import L1Client
@@ -40,7 +40,7 @@ class Checking:
     client: L1Client
     l1: L1State
     checks: Checks
-    manner: Manner
+    configuration: WatchConfiguration
     account: Address | None
     troubles: dict[ClaimId, Exception]
     reporter: Reporter
@@ -78,7 +78,7 @@ class Checking:
 
     def final(self) -> int:
         """The last block whose claims are checked."""
-        return self.client.chain.head(self.manner.finality).number
+        return self.client.chain.head(self.configuration.finality).number
 
     def unknown(self) -> frozenset[ModelId]:
         """Models with claims that are not settled, whose programs are not held."""
@@ -109,7 +109,7 @@ class Checking:
             mine = self.plays(claim_id)
             settled = claim_id in self.l1.convicted
             in_time = not settled and self.l1.seconds_left(claim_id) >= 0
-            disputed = not settled and self.manner.mode >= WatchMode.DEFEND and bool(self.l1.games_of(claim_id))
+            disputed = not settled and self.configuration.mode >= WatchMode.DEFEND and bool(self.l1.games_of(claim_id))
             if mine or ((in_time or disputed) and self.l1.block_of(claim_id) <= final):
                 failed = claim_id in self.troubles or self.checks.failures(claim_id) > 0
                 yield failed, not mine, not disputed, claim_id
@@ -124,7 +124,7 @@ class Checking:
 
     def plays(self, claim_id: ClaimId) -> bool:
         """Whether this account has a game about the claim that it must play, or reclaim its bond from."""
-        return self.manner.mode >= WatchMode.CHALLENGE and bool(self.l1.games_of(claim_id, self.account))
+        return self.configuration.mode >= WatchMode.CHALLENGE and bool(self.l1.games_of(claim_id, self.account))
 
     def some(self) -> bool:
         """Order the checks for which there is room; whether some were left that did not fail before."""

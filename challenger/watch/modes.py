@@ -35,7 +35,7 @@ FOREVER: Final = None
 
 
 @dataclass(frozen=True)
-class Manner:
+class WatchConfiguration:
     """How a watcher behaves.
 
     ``finality``: what a claim's block must have before the claim is checked; games are played at the latest block.
@@ -52,4 +52,4 @@ class Manner:
     block_seconds: float | None = None
 
 
-USUAL = Manner()
+USUAL = WatchConfiguration()

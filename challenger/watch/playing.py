@@ -19,7 +19,7 @@ from challenger.sending.capacity import Capacity
 from challenger.state.l1_state import L1State
 from challenger.watch.checking import LATE, Checking
 from challenger.watch.findings import Findings
-from challenger.watch.modes import Manner, WatchMode
+from challenger.watch.modes import WatchConfiguration, WatchMode
 from rollup.claim import ClaimId
 from rollup.errors import Behind
 from rollup.game.position import ROOT
@@ -47,7 +47,7 @@ class Playing:
 
     client: L1Client
     l1: L1State
-    manner: Manner
+    configuration: WatchConfiguration
     checking: Checking
     player: ChallengerPlayer
     helper: DefenderPlayer
@@ -62,9 +62,9 @@ class Playing:
 
     def candidates(self, tried: set[ClaimId]) -> Iterator[Candidate]:
         """Whatever this account may have to do now, about one claim each; nothing about claims that were tried."""
-        if self.manner.mode >= WatchMode.CHALLENGE:
+        if self.configuration.mode >= WatchMode.CHALLENGE:
             yield from self._disputes(tried)
-        if self.manner.mode >= WatchMode.DEFEND:
+        if self.configuration.mode >= WatchMode.DEFEND:
             yield from self._helping(tried)
 
     def tell_late(self) -> None:
@@ -124,7 +124,7 @@ class Playing:
 
     def _capacity(self) -> Capacity:
         """What this account can do in time."""
-        return Capacity(self.manner.block_seconds or self.client.chain.block_seconds(), self.outbox.gas)
+        return Capacity(self.configuration.block_seconds or self.client.chain.block_seconds(), self.outbox.gas)
 
     def _can_begin(self, claim_id: ClaimId) -> bool:
         unsettled = claim_id not in self.l1.convicted and claim_id not in self.player.unprovable

@@ -25,7 +25,7 @@ from challenger.troubles import noting
 from challenger.watch.checking import Checking
 from challenger.watch.findings import Checked
 from challenger.watch.guard import LagGuard
-from challenger.watch.modes import USUAL, Manner, WatchMode
+from challenger.watch.modes import USUAL, WatchConfiguration, WatchMode
 from challenger.watch.playing import Playing
 from prover.executor import Executor
 from rollup.audit import audit
@@ -74,7 +74,7 @@ class Watcher:
         machine: Callable[[Program], Machine] = Executor,
         admit: Callable[[Program], object] = audit,
         first: int | None = None,
-        manner: Manner = USUAL,
+        configuration: WatchConfiguration = USUAL,
         alert: Sink = to_metric,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -82,23 +82,33 @@ class Watcher:
     ) -> None:
         self.l1 = L1State(client.first if first is None else first)
         self.troubles: dict[ClaimId, Exception] = {}
-        self.manner = manner
+        self.configuration = configuration
         self._client, self._admit = client, admit
-        self._guard = LagGuard(manner.max_lag, wall)
+        self._guard = LagGuard(configuration.max_lag, wall)
         self._account = _account(client)
-        if manner.mode > WatchMode.WATCH and self._account is None:
-            raise ChainError(f"a watcher in mode {manner.mode.name.lower()} sends transactions; give it an account")
+        if configuration.mode > WatchMode.WATCH and self._account is None:
+            raise ChainError(
+                f"a watcher in mode {configuration.mode.name.lower()} sends transactions; give it an account"
+            )
         self._reporter = Reporter(alert, self._account, self.holds)
         self.checks: Checks = checks or Inline(machine, monotonic=monotonic)
         self._checking = Checking(
-            client, self.l1, self.checks, manner, self._account, self.troubles, self._reporter, monotonic
+            client, self.l1, self.checks, configuration, self._account, self.troubles, self._reporter, monotonic
         )
         self.checked = self._checking.checked
         self._player = ChallengerPlayer(client, store)
         helper = DefenderPlayer(client, self._player.costs, HELPED)
-        self._outbox = Outbox(client, self._player.costs, self.troubles.__setitem__, manner.share)
+        self._outbox = Outbox(client, self._player.costs, self.troubles.__setitem__, configuration.share)
         self._playing = Playing(
-            client, self.l1, manner, self._checking, self._player, helper, self._outbox, self.troubles, self._reporter
+            client,
+            self.l1,
+            configuration,
+            self._checking,
+            self._player,
+            helper,
+            self._outbox,
+            self.troubles,
+            self._reporter,
         )
         self._failures = 0
         self._began = False
@@ -254,9 +264,9 @@ class Watcher:
     def _forget(self) -> None:
         """Forget claims that are settled, now and then, and what is known of claims that are not there any more."""
         head = self.l1.head.number if self.l1.head else 0
-        if self.manner.remember is not None and head >= self._forget_next:
+        if self.configuration.remember is not None and head >= self._forget_next:
             self._forget_next = head + FORGET_BLOCKS
-            for claim_id in self.l1.forget(self.manner.remember, self._checking.plays):
+            for claim_id in self.l1.forget(self.configuration.remember, self._checking.plays):
                 self.costs.receipts.pop(claim_id, None)
         if self._cleared_at != (self.l1.version, self.checked.version):
             self._checking.forget_all_but(self.l1.claims)
@@ -275,7 +285,7 @@ class Watcher:
         funds = Funds(self._client.earnings(account), self._client.locked(account), chain.wei_of(account))
         bond = self._client.parameters.challenge_bond
         self.low = None
-        if self.manner.mode >= WatchMode.CHALLENGE and funds.free + funds.on_chain < bond:
+        if self.configuration.mode >= WatchMode.CHALLENGE and funds.free + funds.on_chain < bond:
             self.low = f"{account} has {funds.free + funds.on_chain} wei, a challenge takes {bond}; send it more"
         self._reporter.state(Kind.BALANCE_LOW, self.low)
         return funds

@@ -20,7 +20,7 @@ from challenger.checkers.re_execute import Reference
 from challenger.defender import Behaviour, Defender
 from challenger.play.challenger_player import longest
 from challenger.sending.capacity import Capacity
-from challenger.watch.modes import Manner
+from challenger.watch.modes import WatchConfiguration
 from challenger.watch.watcher import Watcher
 from rollup.claim import Address, ClaimId, PostedClaim
 from rollup.form.encoding import TracePolicy
@@ -173,8 +173,8 @@ def overload(load: Load) -> Outcome:
     liar = LastMoment(liar_client, load.behaviour, network.traces)
     for _, claim_id, trace in (lies := posted(network, liar_client, count)):
         liar.uphold(claim_id, PROGRAM, trace)
-    manner = Manner(share=load.share, block_seconds=float(BLOCK))
-    watcher = Watcher(client, network.traces, Reference, network.admit, manner=manner)
+    configuration = WatchConfiguration(share=load.share, block_seconds=float(BLOCK))
+    watcher = Watcher(client, network.traces, Reference, network.admit, configuration=configuration)
     watcher.hold(PROGRAM)
     chain.slow = {client.account}
     at_once = 0

@@ -28,7 +28,7 @@ from challenger.checkers.worker import SPARE_SECONDS, bound_time
 from challenger.defender import Behaviour
 from challenger.play.trace import ValueTrace
 from challenger.reports.alerts import Kind
-from challenger.watch.modes import Manner, WatchMode
+from challenger.watch.modes import WatchConfiguration, WatchMode
 from challenger.watch.watcher import Watcher
 from rollup.audit import audit
 from rollup.claim import NO_ROOT, Address, Claim, ClaimId
@@ -477,8 +477,10 @@ def test_a_watcher_that_only_watches_needs_no_trace() -> None:
     network, told = NetworkWorld(PROGRAM), Told()
     lie = lie_in_op(4, 0, True)(network, Behaviour.PUBLISHES)
     with pool_of(processes=1) as pool:
-        manner = Manner(WatchMode.WATCH)
-        watcher = Watcher(network.client("watcher"), None, admit=network.admit, manner=manner, alert=told, checks=pool)
+        configuration = WatchConfiguration(WatchMode.WATCH)
+        watcher = Watcher(
+            network.client("watcher"), None, admit=network.admit, configuration=configuration, alert=told, checks=pool
+        )
         watcher.hold(network.program)
         assert [checked.finding.honest for checked in watcher.check()] == [False]
         watcher.poll()

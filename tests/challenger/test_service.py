@@ -19,7 +19,7 @@ from challenger.publications.library import Library, Wanted
 from challenger.reports.alerts import Kind
 from challenger.reports.webhook import Webhook
 from challenger.service import WatcherOptions, WatcherService
-from challenger.watch.modes import Manner, WatchMode
+from challenger.watch.modes import WatchConfiguration, WatchMode
 from rollup.archive import pack
 from rollup.errors import AuditError, ClientError
 from rollup.form.encoding import TracePolicy
@@ -59,11 +59,11 @@ def network() -> NetworkWorld:
 
 
 def service(
-    network: NetworkWorld, options: WatcherOptions, manner: Manner | None = None, **more: object
+    network: NetworkWorld, options: WatcherOptions, configuration: WatchConfiguration | None = None, **more: object
 ) -> WatcherService:
     return WatcherService(
         network.client("watcher"),
-        manner or Manner(max_lag=60),
+        configuration or WatchConfiguration(max_lag=60),
         options,
         machine=Reference,
         wall=network.chain.now,
@@ -158,7 +158,9 @@ def test_a_program_is_fetched_from_a_sequencer_and_watched(
         wanted = Wanted(sequencer.url, () if every else (PROGRAM.id,), every)
         network.claim("honest", INPUTS)
         one = service(
-            network, WatcherOptions(wanted=wanted, programs=tmp_path / "cache", poll=0.05), Manner(WatchMode.WATCH)
+            network,
+            WatcherOptions(wanted=wanted, programs=tmp_path / "cache", poll=0.05),
+            WatchConfiguration(WatchMode.WATCH),
         )
         with running(one) as url:
             eventually(lambda: len(one.watcher.checked) == 1, "the claim is checked")
@@ -166,7 +168,9 @@ def test_a_program_is_fetched_from_a_sequencer_and_watched(
     # From the cache it is watched again without anybody's help, if it is asked for by its id.
     if not every:
         again = service(
-            network, WatcherOptions(wanted=wanted, programs=tmp_path / "cache", poll=0.05), Manner(WatchMode.WATCH)
+            network,
+            WatcherOptions(wanted=wanted, programs=tmp_path / "cache", poll=0.05),
+            WatchConfiguration(WatchMode.WATCH),
         )
         with running(again):
             eventually(lambda: len(again.watcher.checked) == 1, "the claim is checked again")
@@ -222,9 +226,9 @@ def test_a_sequencer_that_cannot_be_asked_is_a_trouble_and_not_an_end(network: N
 def test_a_lagging_node_and_an_empty_purse_make_a_watcher_not_ready(network: NetworkWorld, folder: Path) -> None:
     late = [1000.0]
     poor = network.deployer.using(network.chain.signer("poor", TERMS.challenge_bond // 2))
-    manner = Manner(max_lag=60)
+    configuration = WatchConfiguration(max_lag=60)
     one = WatcherService(
-        poor, manner, WatcherOptions([folder]), machine=Reference, wall=lambda: network.chain.now() + late[0]
+        poor, configuration, WatcherOptions([folder]), machine=Reference, wall=lambda: network.chain.now() + late[0]
     )
     one.library.load(folder)
     one.step()
@@ -241,7 +245,11 @@ def test_a_lagging_node_and_an_empty_purse_make_a_watcher_not_ready(network: Net
 def test_a_watcher_without_an_account_serves_its_numbers_too(network: NetworkWorld, folder: Path) -> None:
     reader = network.deployer.using(None)
     one = WatcherService(
-        reader, Manner(WatchMode.WATCH), WatcherOptions([folder], poll=0.05), machine=Reference, wall=network.chain.now
+        reader,
+        WatchConfiguration(WatchMode.WATCH),
+        WatcherOptions([folder], poll=0.05),
+        machine=Reference,
+        wall=network.chain.now,
     )
     lie_in_op(4, 0, True)(network, Behaviour.PUBLISHES)
     with running(one) as url:
@@ -304,7 +312,7 @@ def test_a_program_whose_test_fails_in_whatever_way_keeps_no_other_from_being_wa
         return Reference(program)
 
     first, second = sequencer_of(other, tmp_path / "other"), sequencer_of(PROGRAM, folder)
-    one = WatcherService(network.client("watcher"), Manner(), WatcherOptions(), machine=machine)
+    one = WatcherService(network.client("watcher"), WatchConfiguration(), WatcherOptions(), machine=machine)
     with serving(lambda *call: (first if other.id.hex() in call[1] else second)(*call)) as sequencer:
         library = Library(one.watcher, tmp_path / "cache", Wanted(sequencer.url, [other.id, PROGRAM.id]))
         library.step()
@@ -322,7 +330,7 @@ def test_a_strangers_program_that_would_exhaust_the_machine_is_not_even_tested(
     def machine(program: Program) -> Reference:
         raise AssertionError("it was run")
 
-    one = WatcherService(network.client("watcher"), Manner(), WatcherOptions(), machine=machine)
+    one = WatcherService(network.client("watcher"), WatchConfiguration(), WatcherOptions(), machine=machine)
     with serving(sequencer_of(PROGRAM, folder)) as sequencer:
         library = Library(one.watcher, tmp_path / "cache", Wanted(sequencer.url, [PROGRAM.id]), limits)
         library.step()

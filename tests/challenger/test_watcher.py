@@ -1,4 +1,4 @@
-"""What a watcher does by its manner: how far it goes, when it waits, what it tells, what it forgets."""
+"""What a watcher does by its configuration: how far it goes, when it waits, what it tells, what it forgets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from challenger.defender import Behaviour
 from challenger.play.trace import ValueTrace
 from challenger.reports.alerts import Alert, Kind, Severity
 from challenger.watch.findings import Checked, Findings
-from challenger.watch.modes import Manner, WatchMode
+from challenger.watch.modes import WatchConfiguration, WatchMode
 from challenger.watch.watcher import Watcher
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId
@@ -33,7 +33,7 @@ from tests.e2e.toy_program import Published, outputs_of, toy_inputs, toy_program
 from tests.world import TERMS
 
 NOW = Duration(0)
-ORDINARY = Manner()
+ORDINARY = WatchConfiguration()
 SHALLOW = 8
 """Blocks that may be reorganised where a test would have to mine all that can be otherwise."""
 false_claim = lie_in_op(4, 0, True)
@@ -66,12 +66,21 @@ def told() -> Told:
 
 
 def watch(
-    network: NetworkWorld, told: Told, manner: Manner = ORDINARY, wall: Callable[[], float] | None = None
+    network: NetworkWorld,
+    told: Told,
+    configuration: WatchConfiguration = ORDINARY,
+    wall: Callable[[], float] | None = None,
 ) -> tuple[Watcher, L1Client]:
-    """A watcher of this manner; by its wall clock no node lags, unless one is given."""
+    """A watcher of this configuration; by its wall clock no node lags, unless one is given."""
     client = network.client("watcher")
     watcher = Watcher(
-        client, network.traces, Reference, network.admit, manner=manner, alert=told, wall=wall or network.chain.now
+        client,
+        network.traces,
+        Reference,
+        network.admit,
+        configuration=configuration,
+        alert=told,
+        wall=wall or network.chain.now,
     )
     watcher.hold(network.program)
     network.watchers.append(watcher)
@@ -99,7 +108,7 @@ def test_modes_are_ordered_and_named() -> None:
 def test_below_the_mode_challenge_a_false_claim_is_told_and_not_disputed(
     network: NetworkWorld, told: Told, mode: WatchMode
 ) -> None:
-    watcher, client = watch(network, told, Manner(mode))
+    watcher, client = watch(network, told, WatchConfiguration(mode))
     claimed = false_claim(network, Behaviour.PUBLISHES)
     for _ in range(3):
         assert watcher.poll() == []
@@ -113,7 +122,9 @@ def test_whoever_only_watches_needs_no_account(network: NetworkWorld, told: Told
     reader = network.deployer.using(None)
     with pytest.raises(ChainError, match="in mode challenge sends transactions; give it an account"):
         Watcher(reader, None, Reference, network.admit)
-    watcher = Watcher(reader, None, Reference, network.admit, manner=Manner(WatchMode.WATCH), alert=told)
+    watcher = Watcher(
+        reader, None, Reference, network.admit, configuration=WatchConfiguration(WatchMode.WATCH), alert=told
+    )
     watcher.hold(network.program)
     false_claim(network, Behaviour.PUBLISHES)
     assert watcher.poll() == [] and told.kinds() == [Kind.FALSE_CLAIM]
@@ -121,7 +132,7 @@ def test_whoever_only_watches_needs_no_account(network: NetworkWorld, told: Told
 
 
 def test_a_right_claim_whose_claimant_is_silent_is_defended_in_its_place(network: NetworkWorld, told: Told) -> None:
-    watcher, client = watch(network, told, Manner(WatchMode.DEFEND))
+    watcher, client = watch(network, told, WatchConfiguration(WatchMode.DEFEND))
     claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
     watcher.poll()
     eve = challenged(network, claimed)
@@ -143,7 +154,7 @@ def test_a_right_claim_whose_claimant_is_silent_is_defended_in_its_place(network
 def test_a_silent_claimant_is_helped_through_a_whole_game(policy: TracePolicy, told: Told) -> None:
     """Somebody insists on a difference and walks down to a leaf: the helper opens every node in the claimant's place."""
     network = NetworkWorld(PROGRAMS[policy])
-    watcher, _ = watch(network, told, Manner(WatchMode.DEFEND))
+    watcher, _ = watch(network, told, WatchConfiguration(WatchMode.DEFEND))
     claimed = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
     right = Published(network.program, RIGHT)
     eve = challenged(network, claimed)
@@ -165,7 +176,7 @@ def test_a_silent_claimant_is_helped_through_a_whole_game(policy: TracePolicy, t
 
 
 def test_a_false_claim_whose_claimant_is_silent_is_not_defended(network: NetworkWorld, told: Told) -> None:
-    watcher, _ = watch(network, told, Manner(WatchMode.DEFEND))
+    watcher, _ = watch(network, told, WatchConfiguration(WatchMode.DEFEND))
     claimed = false_claim(network, Behaviour.SILENT)
     challenged(network, claimed)
     network.chain.advance(TERMS.clock // 2 + 10)
@@ -174,7 +185,7 @@ def test_a_false_claim_whose_claimant_is_silent_is_not_defended(network: Network
 
 def test_a_right_output_under_a_false_trace_root_is_not_defended(told: Told) -> None:
     network = NetworkWorld(PROGRAMS[TracePolicy.ON_DISPUTE])
-    watcher, _ = watch(network, told, Manner(WatchMode.DEFEND))
+    watcher, _ = watch(network, told, WatchConfiguration(WatchMode.DEFEND))
     claimed = network.claim("odd", INPUTS, behaviour=Behaviour.SILENT)
     challenged(network, claimed)
     claimed.client.set_trace_root(claimed.claim_id, Published(network.program, RIGHT, (4, 24)).root)
@@ -186,7 +197,7 @@ def test_a_right_output_under_a_false_trace_root_is_not_defended(told: Told) -> 
 
 
 def test_a_claim_is_checked_when_its_block_is_final_and_not_before(network: NetworkWorld, told: Told) -> None:
-    watcher, _ = watch(network, told, Manner(finality=Finality(confirmations=5)))
+    watcher, _ = watch(network, told, WatchConfiguration(finality=Finality(confirmations=5)))
     claimed = false_claim(network, Behaviour.PUBLISHES)
     posted_in = network.chain.height()
     while network.chain.height() < posted_in + 5:
@@ -205,7 +216,7 @@ def test_a_game_of_ones_own_is_played_at_the_latest_block_whatever_the_finality(
     claimed = false_claim(network, Behaviour.WITHHOLDS)
     assert network.round() > 0
     network.watchers.clear()
-    again, client = watch(network, told, Manner(finality=Finality(confirmations=10**6)))
+    again, client = watch(network, told, WatchConfiguration(finality=Finality(confirmations=10**6)))
     network.settle()
     assert network.status(claimed) is ClaimStatus.INVALID
     assert len(client.games_of(claimed.claim_id)) == 1
@@ -214,7 +225,7 @@ def test_a_game_of_ones_own_is_played_at_the_latest_block_whatever_the_finality(
 
 def test_nothing_is_done_while_the_node_lags(network: NetworkWorld, told: Told) -> None:
     late = [0.0]
-    watcher, client = watch(network, told, Manner(max_lag=60), lambda: network.chain.now() + late[0])
+    watcher, client = watch(network, told, WatchConfiguration(max_lag=60), lambda: network.chain.now() + late[0])
     late[0] = 61
     false_claim(network, Behaviour.PUBLISHES)
     for _ in range(2):
@@ -331,7 +342,7 @@ def test_a_claim_that_cannot_be_checked_is_told_and_again_when_its_window_ends(
 
 
 def test_a_claim_that_waits_for_finality_too_long_is_told(network: NetworkWorld, told: Told) -> None:
-    watcher, _ = watch(network, told, Manner(finality=Finality(confirmations=1000)))
+    watcher, _ = watch(network, told, WatchConfiguration(finality=Finality(confirmations=1000)))
     network.claim("honest", INPUTS)
     watcher.poll()
     assert told.alerts == []
@@ -357,7 +368,7 @@ def test_an_account_that_cannot_pay_a_bond_is_told(network: NetworkWorld, told: 
 
 
 def test_a_watcher_that_runs_for_long_forgets_what_is_settled(network: NetworkWorld, told: Told) -> None:
-    watcher, client = watch(network, told, Manner(remember=NOW))
+    watcher, client = watch(network, told, WatchConfiguration(remember=NOW))
     watcher.l1.follow(client, SHALLOW)
     sizes = []
     for lap in range(2):
@@ -379,7 +390,7 @@ def test_a_watcher_that_runs_for_long_forgets_what_is_settled(network: NetworkWo
 
 
 def test_a_bond_that_is_still_to_be_reclaimed_keeps_its_claim_in_mind(network: NetworkWorld, told: Told) -> None:
-    watcher, client = watch(network, told, Manner(remember=NOW))
+    watcher, client = watch(network, told, WatchConfiguration(remember=NOW))
     watcher.l1.follow(client, SHALLOW)
     claimed = false_claim(network, Behaviour.WITHHOLDS)
     network.round()
@@ -428,7 +439,7 @@ def test_a_dispute_goes_on_with_a_trace_that_was_dropped_and_made_again(network:
 
 
 def test_a_claim_that_a_reorganisation_took_back_is_no_finding(network: NetworkWorld, told: Told) -> None:
-    watcher, _ = watch(network, told, Manner(WatchMode.WATCH))
+    watcher, _ = watch(network, told, WatchConfiguration(WatchMode.WATCH))
     claimed = false_claim(network, Behaviour.PUBLISHES)
     watcher.poll()
     assert watcher.false_claims() == [claimed.claim_id]
@@ -439,7 +450,12 @@ def test_a_claim_that_a_reorganisation_took_back_is_no_finding(network: NetworkW
 
 def test_games_that_others_opened_are_told_only_for_models_that_are_held(network: NetworkWorld, told: Told) -> None:
     other = Watcher(
-        network.client("watcher"), None, Reference, network.admit, manner=Manner(WatchMode.WATCH), alert=told
+        network.client("watcher"),
+        None,
+        Reference,
+        network.admit,
+        configuration=WatchConfiguration(WatchMode.WATCH),
+        alert=told,
     )
     other.coming = lambda model_id: True
     claimed = network.claim("honest", INPUTS)
@@ -509,7 +525,7 @@ def test_a_flood_of_games_about_right_claims_is_looked_at_in_turns(
     network: NetworkWorld, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("challenger.watch.watcher.HELPED", 2)
-    watcher, client = watch(network, told, Manner(WatchMode.DEFEND))
+    watcher, client = watch(network, told, WatchConfiguration(WatchMode.DEFEND))
     first = network.claim("honest", INPUTS, behaviour=Behaviour.SILENT)
     second = network.claim("honest", toy_inputs(1), behaviour=Behaviour.SILENT)
     for number in range(5):
@@ -596,7 +612,7 @@ def test_a_watcher_that_begins_late_forgets_what_is_settled_while_it_reads(
         network.claim("honest", toy_inputs(seed))
         network.chain.advance(TERMS.window + 1)
         network.chain.mine(SHALLOW)
-    watcher, client = watch(network, told, Manner(remember=NOW))
+    watcher, client = watch(network, told, WatchConfiguration(remember=NOW))
     watcher.l1.follow(client, SHALLOW)
     network.chain._log_blocks, network.chain._log_pages = 8, 1000
     known: list[int] = []

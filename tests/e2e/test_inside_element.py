@@ -155,12 +155,19 @@ def test_a_right_claim_survives_whoever_goes_inside_its_elements(value: int) -> 
 
 def test_whoever_helps_a_silent_claimant_tells_once_that_it_cannot_inside_an_element() -> None:
     from challenger.reports.alerts import Kind
-    from challenger.watch.modes import Manner, WatchMode
+    from challenger.watch.modes import WatchConfiguration, WatchMode
     from tests.challenger.test_watcher import Told
 
     net = network()
     told = Told()
-    helper = Watcher(net.client("helper"), net.traces, Fast, net.admit, manner=Manner(WatchMode.DEFEND), alert=told)
+    helper = Watcher(
+        net.client("helper"),
+        net.traces,
+        Fast,
+        net.admit,
+        configuration=WatchConfiguration(WatchMode.DEFEND),
+        alert=told,
+    )
     helper.take(ReExecute(net.program, Fast(net.program)))
     claimed = net.claim("honest", inputs(4), behaviour=Behaviour.SILENT)
     helper.poll()

@@ -52,8 +52,8 @@ def made(network: NetworkWorld, tmp_path: Path) -> Iterator[WatcherService]:
 
 
 def test_the_settings_reach_the_watcher(made: WatcherService, tmp_path: Path) -> None:
-    manner = made.watcher.manner
-    assert (manner.mode, manner.finality, manner.max_lag, manner.remember) == (
+    configuration = made.watcher.configuration
+    assert (configuration.mode, configuration.finality, configuration.max_lag, configuration.remember) == (
         WatchMode.DEFEND,
         Finality(confirmations=12),
         90.0,

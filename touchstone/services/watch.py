@@ -10,7 +10,7 @@ from challenger.publications.library import Wanted
 from challenger.publications.remote import RemoteTraces
 from challenger.reports.webhook import Webhook
 from challenger.service import WatcherOptions, WatcherService
-from challenger.watch.modes import Manner, WatchMode
+from challenger.watch.modes import WatchConfiguration, WatchMode
 from rollup.errors import SettingsError
 from rollup.files import made
 from rollup.l1.client import L1Client
@@ -31,7 +31,7 @@ def watcher_of(settings: WatchSettings, client: L1Client) -> WatcherService:
             "the watcher has no programs; name folders with --models, or a sequencer with --models-from and "
             "--model-ids or --all-models"
         )
-    manner = Manner(
+    configuration = WatchConfiguration(
         WatchMode.parse(settings.mode.value), Finality.parse(settings.chain.finality), settings.chain.max_lag, REMEMBER
     )
     wanted = Wanted(settings.models_from, tuple(_model_id(text) for text in settings.model_ids), settings.all_models)
@@ -40,7 +40,7 @@ def watcher_of(settings: WatchSettings, client: L1Client) -> WatcherService:
     options = WatcherOptions(settings.models, wanted, programs, settings.deposit, settings.poll, web_limits(settings))
     token = settings.webhook_token.get_secret_value() if settings.webhook_token is not None else None
     sinks = [Webhook(settings.webhook, token)] if settings.webhook is not None else []
-    return WatcherService(client, manner, options, RemoteTraces(settings.traces), sinks, checks=checks)
+    return WatcherService(client, configuration, options, RemoteTraces(settings.traces), sinks, checks=checks)
 
 
 def checks_of(settings: WatchSettings, client: L1Client) -> Pool:
