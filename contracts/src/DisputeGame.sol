@@ -68,6 +68,9 @@ contract DisputeGame is Elements {
     /// @notice Call `index` of a multicall failed without saying why: it ran out of gas, or is no call of this contract.
     error Starved(uint256 index);
 
+    /// @param params the chain's
+    /// @param prover decides about single elements
+    /// @param chain to be deployed behind the game, at this address
     constructor(Params memory params, IOneStepProver prover, IRollupChain chain) Games(params, prover, chain) {}
 
     /// @notice Makes many moves in one transaction. One that is refused (it may have become stale) spoils no other. It takes

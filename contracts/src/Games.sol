@@ -34,6 +34,9 @@ abstract contract Games is Verdicts {
     uint128 internal immutable MOVE_FEE;
     uint128 internal immutable COLLECT_FEE;
 
+    /// @notice Hash of the chain that the game was deployed for and of its parameters: `keccak256(abi.encode(chain, params))`.
+    bytes32 public immutable boundTo;
+
     mapping(ClaimId claimId => Dispute dispute) internal _disputes;
     mapping(GameId gameId => Game game) internal _games;
     mapping(bytes32 node => mapping(uint256 levels => Opening opening)) internal _opened;
@@ -79,7 +82,12 @@ abstract contract Games is Verdicts {
     /// @notice The game has neither stood on this place nor committed to it since an earlier block.
     error PlaceNotReached(GameId gameId, Gindex place);
 
+    /// @notice There is no contract at the prover's address.
+    error NoProver(IOneStepProver prover);
+
     constructor(Params memory params, IOneStepProver prover, IRollupChain chain) Verdicts(chain, prover) {
+        if (address(prover).code.length == 0) revert NoProver(prover);
+        boundTo = keccak256(abi.encode(chain, params));
         CLOCK = params.clock;
         ARITY = params.arity;
         CHALLENGE_BOND = params.challengeBond;

@@ -452,7 +452,7 @@ contract Requests {
             && ModelId.unwrap(claim.modelId) == ModelId.unwrap(asked.modelId);
         if (!same) revert NotAnswering(requestId, claimId);
         // slither-disable-next-line unused-return only the time matters here
-        (, Timestamp postedAt,,) = CHAIN.batches(inclusion.batchId);
+        (, Timestamp postedAt,,,) = CHAIN.batches(inclusion.batchId);
         bool isReserved = asked.prover != address(0) && !(postedAt > asked.proverUntil);
         if (postedAt > _until(asked, requestId) || (isReserved && claim.claimant != asked.prover)) {
             revert DoesNotCount(requestId, claim.claimant, postedAt);

@@ -1,112 +1,86 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {DisputeGame} from "./DisputeGame.sol";
 import {Entries} from "./Entries.sol";
-import {Ledger} from "./Ledger.sol";
-import {Uploads} from "./Uploads.sol";
-import {IOneStepProver} from "./interfaces/IOneStepProver.sol";
-import {IRollupChain} from "./interfaces/IRollupChain.sol";
+import {Postings} from "./Postings.sol";
+import {IDisputeGame} from "./interfaces/IDisputeGame.sol";
+import {Bits} from "./libraries/Bits.sol";
 import {Claims} from "./libraries/Claims.sol";
 import {Header} from "./libraries/Header.sol";
 import {Merkle} from "./libraries/Merkle.sol";
 import {StoppingClock, Stops} from "./libraries/StoppingClock.sol";
-import {Claim, Inclusion, Posting, Status} from "./types/Claim.sol";
+import {Claim, Group, Inclusion, Place, Status} from "./types/Claim.sol";
 import {ClaimId, ModelId} from "./types/Ids.sol";
-import {Model, Tensor, TracePolicy} from "./types/Model.sol";
+import {Model, TracePolicy} from "./types/Model.sol";
 import {Params} from "./types/Params.sol";
 import {Payment} from "./types/Payment.sol";
 import {Duration, Timestamp, currentTime} from "./types/Time.sol";
 
 /// @title RollupChain
-/// @notice Models, bonds, batches of claims, finality. Nobody owns it and nothing can be changed: the dispute game that it
-///         deploys is the only other contract that it listens to.
+/// @notice Models, bonds, batches of claims, finality. Nobody owns it and nothing can be changed: the dispute game, which
+///         was deployed for it and for no other, is the only other contract that it listens to.
 /// @dev Challenge periods are measured by a clock that stops for a while whenever a claim is challenged for the first time, so
 ///      that no number of false claims can run out the time in which a watcher can challenge them all.
 ///      It has all functions of `IRollupChain`, some of them from its bases, which know nothing of the game.
 // slither-disable-next-line missing-inheritance
-contract RollupChain is Ledger, Uploads, Entries {
+contract RollupChain is Postings, Entries {
+    using Bits for mapping(uint256 word => uint256 bits);
     using StoppingClock for Stops;
 
     /// @notice A batch of claims.
     /// @param root of its tree
     /// @param postedAt when it was posted
     /// @param closesAt last reading of the challenge clock at which its claims can be challenged for the first time
-    /// @param count its claims, skipped ones included
+    /// @param count its claims, those included that are not posted
+    /// @param challenged bit j: a claim was challenged whose index is j, or j more than a multiple of 128
     struct Batch {
         bytes32 root;
         Timestamp postedAt;
         Timestamp closesAt;
         uint32 count;
+        uint128 challenged;
     }
 
-    /// @notice Input and output of one posting are at most this many bytes; larger ones are uploaded before.
-    uint256 public constant MAX_POSTED_BYTES = 96 * 1024;
+    /// @dev A claimant's claims that stand side by side in a batch.
+    struct Row {
+        address claimant;
+        uint32 count;
+    }
 
     /// @notice Where claims are disputed.
-    DisputeGame public immutable game;
+    IDisputeGame public immutable game;
 
     /// @notice Batches posted so far; their ids count from 0.
     uint256 public batchCount;
     /// @notice A batch by its id.
     mapping(uint256 batchId => Batch batch) public batches;
 
-    uint256 private immutable CLAIM_BOND;
     Duration private immutable WINDOW;
     Duration private immutable SPACING;
-    Duration private immutable CANCEL_DELAY;
 
     Params private _params;
     Stops private _clock;
-    mapping(address claimant => mapping(uint256 word => uint256 bits)) private _usedNonces;
-    /// @dev Of nonces that have their bit, those that can still be used until then.
-    mapping(address claimant => mapping(uint256 nonce => Timestamp time)) private _cancelledFrom;
+    mapping(uint256 batchId => mapping(uint256 first => Row row)) private _rows;
     mapping(uint256 batchId => mapping(uint256 word => uint256 bits)) private _released;
 
-    /// @notice A batch was posted. Its tree has the padding leaf wherever a claim was skipped.
+    /// @notice A batch was posted. Its tree has the padding leaf for each claim that is not posted.
     event BatchPosted(uint256 indexed batchId, bytes32 root, uint256 count, Timestamp postedAt, Timestamp closesAt);
-    /// @notice A claim is posted and its bond locked. Empty bytes stand for what was uploaded before.
-    event ClaimPosted(
-        uint256 indexed batchId, uint256 index, ClaimId indexed claimId, Claim claim, bytes input, bytes output
-    );
-    /// @notice A claim of the batch was not accepted; `reason` is the selector of the error that says why.
-    event ClaimSkipped(uint256 indexed batchId, uint256 index, ClaimId indexed claimId, bytes4 reason);
-    /// @notice A final claim's bond is free again.
-    event ClaimReleased(uint256 indexed batchId, uint256 index, ClaimId indexed claimId);
+    /// @notice Bonds of final claims of the batch are free again: bit j of `claims` stands for the claim at 256 * `word` + j.
+    event Released(uint256 indexed batchId, address indexed claimant, uint256 word, uint256 claims);
     /// @notice A claim was proven false, or not defended in time.
     event ClaimInvalid(ClaimId indexed claimId);
-    /// @notice The claimant's nonce can't be used any more from `time` on.
-    event NonceCancelled(address indexed claimant, uint256 nonce, Timestamp time);
     /// @notice A claim was challenged for the first time: the challenge clock stops until `resumesAt`, and will then have
     ///         stopped for `stopped` seconds in all.
     event ClockStopped(Timestamp resumesAt, uint40 stopped);
 
     /// @notice Parameters under which lying, challenging or losing is free, or under which no game can be played.
     error BadParams();
+    /// @notice The game was deployed for another chain, or with other parameters.
+    error OtherGame(IDisputeGame game);
     /// @notice A batch has at least one claim.
     error EmptyBatch();
     /// @notice Only the dispute game may call this.
     error NotGame(address caller);
-    /// @notice The claimant has used or cancelled this nonce; sign with another.
-    error NonceUsed(address claimant, uint256 nonce);
-    /// @notice The signature is not the claimant's (65 bytes, low s).
-    error BadSignature();
-    /// @notice The claim could be posted until `validUntil` only.
-    error ClaimExpired(uint64 validUntil);
-    /// @notice The model's trace policy is "with the claim", and the claim has no trace root.
-    error TraceRootMissing();
-    /// @notice The model's trace policy is "on dispute", and the claim has a trace root.
-    error TraceRootUnexpected();
-    /// @notice Input and output have more than 96 KiB; upload them before.
-    error PostingTooLarge(uint256 byteLength);
-    /// @notice The input does not have the bytes that the model's header asks for.
-    error InputLength(uint256 given, uint256 needed);
-    /// @notice The output does not have the bytes that the model's header asks for.
-    error OutputLength(uint256 given, uint256 needed);
-    /// @notice The posted (or uploaded) input does not have the claim's input root.
-    error InputRootMismatch();
-    /// @notice The posted (or uploaded) output does not have the claim's output root.
-    error OutputRootMismatch();
     /// @notice The challenge clock shows `reading`, and the challenge period was over behind `closesAt`.
     error WindowOver(Timestamp closesAt, Timestamp reading);
     /// @notice The proof does not place the claim in this batch.
@@ -115,6 +89,8 @@ contract RollupChain is Ledger, Uploads, Entries {
     error NotFinal(ClaimId claimId, Status status);
     /// @notice The claim's bond was released before.
     error AlreadyReleased(ClaimId claimId);
+    /// @notice None of these groups has a bond that can be freed: not final, freed before, or challenged (see `release`).
+    error NothingToRelease();
 
     modifier onlyGame() {
         _onlyGame();
@@ -122,8 +98,8 @@ contract RollupChain is Ledger, Uploads, Entries {
     }
 
     /// @param params fixed for good; a conviction must burn at least half of the claimant's bond
-    /// @param prover decides about single elements
-    constructor(Params memory params, IOneStepProver prover) Ledger(params.withdrawalDelay) {
+    /// @param game_ deployed before, for the address of this contract and with the same parameters
+    constructor(Params memory params, IDisputeGame game_) Postings(params.claimBond, params.withdrawalDelay) {
         uint256 paid = uint256(params.reward) + params.collectFee;
         if (
             Duration.unwrap(params.window) == 0 || Duration.unwrap(params.clock) == 0
@@ -132,16 +108,15 @@ contract RollupChain is Ledger, Uploads, Entries {
                 || Duration.unwrap(params.withdrawalDelay) == 0 || params.arity == 0 || params.arity > 8
                 || params.claimBond == 0 || params.claimBond > type(uint80).max || params.challengeBond == 0
                 || params.challengeBond > type(uint80).max || 2 * paid > params.claimBond
-                || params.collectFee > params.challengeBond || address(prover).code.length == 0
+                || params.collectFee > params.challengeBond
         ) revert BadParams();
+        if (game_.boundTo() != keccak256(abi.encode(address(this), params))) revert OtherGame(game_);
         _params = params;
-        CLAIM_BOND = params.claimBond;
         WINDOW = params.window;
         SPACING = params.spacing;
-        CANCEL_DELAY = params.withdrawalDelay;
         // What it shows is the time; and no first challenge pays for a new slot.
         _clock.resumesAt = currentTime();
-        game = new DisputeGame(params, prover, IRollupChain(address(this)));
+        game = game_;
     }
 
     /// @notice The parameters of this deployment.
@@ -149,31 +124,43 @@ contract RollupChain is Ledger, Uploads, Entries {
         return _params;
     }
 
-    /// @notice Makes an unused nonce of the sender unusable, after as long as a withdrawal has to wait: what is being posted
-    ///         with it can't be spoiled.
-    function cancelNonce(uint256 nonce) external {
-        if (_get(_usedNonces[msg.sender], nonce)) revert NonceUsed(msg.sender, nonce);
-        Timestamp time = currentTime().plus(CANCEL_DELAY);
-        _set(_usedNonces[msg.sender], nonce);
-        _cancelledFrom[msg.sender][nonce] = time;
-        emit NonceCancelled(msg.sender, nonce, time);
-    }
-
-    /// @notice Posts signed claims; anyone may. A claim that is not in order is skipped, the others are not touched by it.
-    function postBatch(Posting[] calldata postings) external returns (uint256 batchId) {
-        uint256 count = postings.length;
-        if (count == 0) revert EmptyBatch();
+    /// @notice Posts groups of claims; anyone may. A group that is not in order is refused, the others are not touched by it.
+    function postBatch(Group[] calldata groups) external returns (uint256 batchId) {
         batchId = batchCount++;
         bytes32 domain = domainSeparator();
-        bytes32[] memory leaves = new bytes32[](count);
-        for (uint256 j = 0; j < count; ++j) {
-            leaves[j] = _post(postings[j], domain, batchId, j);
+        uint256 count = 0;
+        for (uint256 j = 0; j < groups.length; ++j) {
+            count += _sizeOf(groups[j]);
+        }
+        if (count == 0) revert EmptyBatch();
+        bytes32[] memory leaves = Merkle.padding(count);
+        uint256 first = 0;
+        for (uint256 j = 0; j < groups.length; ++j) {
+            uint256 size = _sizeOf(groups[j]);
+            (uint256[] memory posted, uint256 total) = _post(groups[j], domain, batchId, leaves, first, size);
+            // forge-lint: disable-next-line(unsafe-typecast) no block holds 2**32 claims
+            if (size > 1 && total != 0) _rows[batchId][first] = Row(groups[j].claimant, uint32(size));
+            if (total != size && total != 0) _withhold(batchId, first, size, posted);
+            first += size;
         }
         bytes32 root = Merkle.batch(leaves);
         Timestamp closesAt = _reading().plus(WINDOW);
-        // forge-lint: disable-next-line(unsafe-typecast) no block holds 2**32 postings
-        batches[batchId] = Batch({root: root, postedAt: currentTime(), closesAt: closesAt, count: uint32(count)});
+        // forge-lint: disable-next-line(unsafe-typecast) as above
+        batches[batchId] = Batch(root, currentTime(), closesAt, uint32(count), 0);
         emit BatchPosted(batchId, root, count, currentTime(), closesAt);
+    }
+
+    /// @notice Frees the bonds of final groups, each by one write; anyone may. It passes over claims that were challenged, and
+    ///         those that share their bit in `Batch.challenged`: `release` frees them one by one.
+    /// @param places of groups of two claims or more: the batch, and the index of the group's first claim
+    function releaseGroups(Place[] calldata places) external {
+        uint256 freed = 0;
+        for (uint256 j = 0; j < places.length; ++j) {
+            Batch storage batch = batches[places[j].batchId];
+            if (!(_reading() > batch.closesAt)) continue;
+            freed += _releaseRow(places[j].batchId, places[j].first, batch.challenged);
+        }
+        if (freed == 0) revert NothingToRelease();
     }
 
     /// @notice Frees the bond of a final claim; anyone may.
@@ -182,7 +169,7 @@ contract RollupChain is Ledger, Uploads, Entries {
         Status current = status(claim, inclusion);
         if (current != Status.Final) revert NotFinal(claimId, current);
         if (isReleased(inclusion.batchId, inclusion.index)) revert AlreadyReleased(claimId);
-        _release(claimId, claim.claimant, inclusion);
+        _release(claim.claimant, inclusion);
     }
 
     /// @notice Frees the bonds of many final claims; anyone may. Passes over those that are not final or were released before,
@@ -192,7 +179,7 @@ contract RollupChain is Ledger, Uploads, Entries {
             Inclusion calldata inclusion = inclusions[j];
             if (status(claims[j], inclusion) != Status.Final) continue;
             if (isReleased(inclusion.batchId, inclusion.index)) continue;
-            _release(claimIdOf(claims[j]), claims[j].claimant, inclusion);
+            _release(claims[j].claimant, inclusion);
         }
     }
 
@@ -214,6 +201,7 @@ contract RollupChain is Ledger, Uploads, Entries {
         Timestamp closesAt = batches[inclusion.batchId].closesAt;
         if (_reading() > closesAt) revert WindowOver(closesAt, _reading());
         if (isFirst) {
+            batches[inclusion.batchId].challenged |= uint128(1 << (inclusion.index & 127));
             Stops memory clock = _clock.stop(currentTime(), SPACING);
             _clock = clock;
             emit ClockStopped(clock.resumesAt, clock.stopped);
@@ -258,14 +246,9 @@ contract RollupChain is Ledger, Uploads, Entries {
         return status(claim, inclusion) == Status.Final;
     }
 
-    /// @notice Whether the claimant's nonce was used, or its cancellation has taken effect.
-    function isNonceUsed(address claimant, uint256 nonce) public view returns (bool) {
-        return _get(_usedNonces[claimant], nonce) && !(_cancelledFrom[claimant][nonce] > currentTime());
-    }
-
     /// @notice Whether the bond of the claim at `index` of a batch was released.
     function isReleased(uint256 batchId, uint256 index) public view returns (bool) {
-        return _get(_released[batchId], index);
+        return _released[batchId].has(index);
     }
 
     /// @notice What L1 says about the claim; `Unknown` if the proof does not place it in that batch.
@@ -284,95 +267,33 @@ contract RollupChain is Ledger, Uploads, Entries {
         return Claims.id(claim, domainSeparator());
     }
 
-    /// @notice The input (or output) root of the tensors' bytes, in the header's order; reverts if their length is another one.
-    function rootOf(ModelId modelId, bool isOutput, bytes calldata data) external view returns (bytes32) {
-        Model storage model = _model(modelId);
-        Tensor[] storage tensors = isOutput ? model.outputs : model.inputs;
-        uint256 needed = _byteLength(tensors);
-        if (data.length != needed) {
-            if (isOutput) revert OutputLength(data.length, needed);
-            revert InputLength(data.length, needed);
+    /// @dev What is not posted has no bond that could be freed with its group.
+    function _withhold(uint256 batchId, uint256 first, uint256 size, uint256[] memory posted) private {
+        for (uint256 j = 0; j < size; ++j) {
+            if (posted[j >> 8] & (1 << (j & 255)) == 0) _released[batchId].add(first + j);
         }
-        return _root(data, tensors, model.tensorDepth);
     }
 
-    /// @notice The EIP-712 domain `Touchstone`, version `1`, of this contract on this chain.
-    function domainSeparator() public view returns (bytes32) {
-        return Claims.domain(address(this));
+    /// @dev Returns how many bonds it freed.
+    function _releaseRow(uint256 batchId, uint256 first, uint256 challenged) private returns (uint256 freed) {
+        Row memory row = _rows[batchId][first];
+        uint256 end = first + row.count;
+        for (uint256 word = first >> 8; word << 8 < end; ++word) {
+            uint256 from = first > word << 8 ? first & 255 : 0;
+            uint256 to = end - (word << 8) < 256 ? end - (word << 8) : 256;
+            uint256 claims = Bits.range(from, to) & ~(challenged | challenged << 128) & ~_released[batchId][word];
+            if (claims == 0) continue;
+            _released[batchId][word] |= claims;
+            freed += Bits.count(claims);
+            emit Released(batchId, row.claimant, word, claims);
+        }
+        if (freed != 0) _unlockFree(row.claimant, freed * CLAIM_BOND);
     }
 
-    /// @dev Returns the posting's leaf in the batch.
-    function _post(Posting calldata posting, bytes32 domain, uint256 batchId, uint256 index) private returns (bytes32) {
-        Claim calldata claim = posting.claim;
-        ClaimId claimId = Claims.id(claim, domain);
-        bytes4 reason = _refusal(posting, claimId);
-        if (reason != 0) {
-            emit ClaimSkipped(batchId, index, claimId, reason);
-            return Merkle.PADDING_LEAF;
-        }
-        _useNonce(claim.claimant, claim.nonce);
-        _lockFree(claim.claimant, CLAIM_BOND);
-        emit ClaimPosted(batchId, index, claimId, claim, posting.input, posting.output);
-        return Merkle.claimLeaf(ClaimId.unwrap(claimId));
-    }
-
-    /// @dev The selector of the error that keeps a posting out, or zero; what is cheap to check comes first.
-    // slither-disable-next-line timestamp a few seconds more or less decide about nothing but this posting
-    function _refusal(Posting calldata posting, ClaimId claimId) private view returns (bytes4) {
-        Claim calldata claim = posting.claim;
-        if (!isRegistered(claim.modelId)) return UnknownModel.selector;
-        Model storage model = _model(claim.modelId);
-        if (model.policy == TracePolicy.WithClaim) {
-            if (claim.traceRoot == 0) return TraceRootMissing.selector;
-        } else if (claim.traceRoot != 0) {
-            return TraceRootUnexpected.selector;
-        }
-        // forge-lint: disable-next-line(block-timestamp) a few seconds more or less decide about nothing but this posting
-        if (block.timestamp > claim.validUntil) return ClaimExpired.selector;
-        if (isNonceUsed(claim.claimant, claim.nonce)) return NonceUsed.selector;
-        if (balance(claim.claimant) < CLAIM_BOND) return InsufficientBalance.selector;
-        if (posting.input.length + posting.output.length > MAX_POSTED_BYTES) return PostingTooLarge.selector;
-        if (!Claims.signedBy(ClaimId.unwrap(claimId), posting.signature, claim.claimant)) return BadSignature.selector;
-
-        if (posting.input.length == 0 && isAssembled(claim.modelId, false, claim.inputRoot)) {
-            // The bytes were published before.
-        } else if (posting.input.length != _byteLength(model.inputs)) {
-            return InputLength.selector;
-        } else if (_root(posting.input, model.inputs, model.tensorDepth) != claim.inputRoot) {
-            return InputRootMismatch.selector;
-        }
-        if (posting.output.length == 0 && isAssembled(claim.modelId, true, claim.outputRoot)) {
-            // The bytes were published before.
-        } else if (posting.output.length != _byteLength(model.outputs)) {
-            return OutputLength.selector;
-        } else if (_root(posting.output, model.outputs, model.tensorDepth) != claim.outputRoot) {
-            return OutputRootMismatch.selector;
-        }
-        return 0;
-    }
-
-    function _release(ClaimId claimId, address claimant, Inclusion calldata inclusion) private {
-        _set(_released[inclusion.batchId], inclusion.index);
+    function _release(address claimant, Inclusion calldata inclusion) private {
+        _released[inclusion.batchId].add(inclusion.index);
         _unlockFree(claimant, CLAIM_BOND);
-        emit ClaimReleased(inclusion.batchId, inclusion.index, claimId);
-    }
-
-    function _byteLength(Tensor[] storage tensors) private view returns (uint256 total) {
-        for (uint256 j = 0; j < tensors.length; ++j) {
-            total += tensors[j].byteLength;
-        }
-    }
-
-    /// @dev The input or output root of bytes of the right length.
-    function _root(bytes calldata data, Tensor[] storage tensors, uint8 tensorDepth) private view returns (bytes32) {
-        bytes32[] memory roots = new bytes32[](tensors.length);
-        uint256 from = 0;
-        for (uint256 j = 0; j < roots.length; ++j) {
-            uint256 to = from + tensors[j].byteLength;
-            roots[j] = Merkle.tensor(data[from:to], tensorDepth);
-            from = to;
-        }
-        return Merkle.extend(roots, tensorDepth, Header.depthFor(roots.length));
+        emit Released(inclusion.batchId, claimant, inclusion.index >> 8, 1 << (inclusion.index & 255));
     }
 
     function _isIncluded(ClaimId claimId, Inclusion calldata inclusion) private view returns (bool) {
@@ -383,25 +304,11 @@ contract RollupChain is Ledger, Uploads, Entries {
         return Merkle.batchBranch(leaf, inclusion.index, inclusion.proof) == batch.root;
     }
 
-    /// @dev What was cancelled but could still be used has its bit already.
-    function _useNonce(address claimant, uint256 nonce) private {
-        if (_get(_usedNonces[claimant], nonce)) _cancelledFrom[claimant][nonce] = Timestamp.wrap(0);
-        else _set(_usedNonces[claimant], nonce);
-    }
-
     function _reading() private view returns (Timestamp) {
         return _clock.reading(currentTime());
     }
 
     function _onlyGame() private view {
         if (msg.sender != address(game)) revert NotGame(msg.sender);
-    }
-
-    function _get(mapping(uint256 word => uint256 bits) storage bitmap, uint256 index) private view returns (bool) {
-        return bitmap[index >> 8] & (2 ** (index & 255)) != 0;
-    }
-
-    function _set(mapping(uint256 word => uint256 bits) storage bitmap, uint256 index) private {
-        bitmap[index >> 8] |= 2 ** (index & 255);
     }
 }

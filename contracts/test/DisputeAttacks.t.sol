@@ -352,7 +352,7 @@ contract DisputeAttacksTest is World {
         Params memory terms = params();
         terms.moveFee = type(uint128).max;
         chain = deployed(terms, new ToyProver());
-        game = chain.game();
+        game = DisputeGame(address(chain.game()));
         model = chain.registerModel(header(0), abi.encodePacked(bytes32(uint256(1)), bytes32(uint256(2))));
         deposit(claimant, CLAIM_BOND);
         fund(ALICE, CHALLENGE_BOND);

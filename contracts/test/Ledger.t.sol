@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Claim, Inclusion, Posting, Status} from "../src/types/Claim.sol";
+import {Claim, Inclusion, Status} from "../src/types/Claim.sol";
 import {Game, GameRef, Move, Rule} from "../src/types/Dispute.sol";
 import {Gindex} from "../src/types/Gindex.sol";
 import {ClaimId, GameId} from "../src/types/Ids.sol";
 import {Base} from "./Base.sol";
+import {Groups, Posting} from "./Groups.sol";
 import {Trace, Traces} from "./Trace.sol";
 import {World} from "./World.sol";
 
@@ -105,7 +106,7 @@ contract Player is World {
         claim.validUntil = uint64(time);
         bytes memory signature = signed(CLAIMANT_KEY, ClaimId.unwrap(chain.claimIdOf(claim)));
         postings[0] = Posting(claim, spoiled ? bytes("") : signature, _input, _output);
-        uint256 batchId = chain.postBatch(postings);
+        uint256 batchId = chain.postBatch(Groups.single(postings));
         if (chain.status(claim, Inclusion(batchId, 0, new bytes32[](0))) != Status.Posted) return;
         _batchOf[_claims.length] = batchId;
         _claims.push(claim);

@@ -2,8 +2,9 @@
 pragma solidity 0.8.37;
 
 import {Ledger} from "../src/Ledger.sol";
+import {Nonces} from "../src/Nonces.sol";
 import {RollupChain} from "../src/RollupChain.sol";
-import {Claim, Inclusion, Posting, Status} from "../src/types/Claim.sol";
+import {Claim, Inclusion, Status} from "../src/types/Claim.sol";
 import {ClaimId, GameId} from "../src/types/Ids.sol";
 import {Payment} from "../src/types/Payment.sol";
 import {Timestamp} from "../src/types/Time.sol";
@@ -180,19 +181,19 @@ contract MoneyTest is World {
         yes("used", chain.isNonceUsed(claimant, claim.nonce));
         Posted memory again = post(claim, Traces.honest());
         yes("once", chain.status(again.claim, again.inclusion) == Status.Unknown);
-        VM.expectRevert(abi.encodeWithSelector(RollupChain.NonceUsed.selector, claimant, claim.nonce));
+        VM.expectRevert(abi.encodeWithSelector(Nonces.NonceUsed.selector, claimant, claim.nonce));
         VM.prank(claimant);
         chain.cancelNonce(claim.nonce);
     }
 
     function test_cancelNonce_takesEffectAfterTheDelay() public {
         VM.expectEmit(address(chain));
-        emit RollupChain.NonceCancelled(EVE, 300, Timestamp.wrap(uint40(time + DELAY)));
+        emit Nonces.NonceCancelled(EVE, 300, Timestamp.wrap(uint40(time + DELAY)));
         VM.prank(EVE);
         chain.cancelNonce(300);
         wait(DELAY - 1);
         yes("not yet", !chain.isNonceUsed(EVE, 300));
-        VM.expectRevert(abi.encodeWithSelector(RollupChain.NonceUsed.selector, EVE, 300));
+        VM.expectRevert(abi.encodeWithSelector(Nonces.NonceUsed.selector, EVE, 300));
         VM.prank(EVE);
         chain.cancelNonce(300);
         wait(1);

@@ -2,11 +2,12 @@
 pragma solidity 0.8.37;
 
 import {Requests} from "../src/Requests.sol";
-import {Claim, Inclusion, Posting, Status} from "../src/types/Claim.sol";
+import {Claim, Inclusion, Status} from "../src/types/Claim.sol";
 import {ClaimId, GameId, ModelId} from "../src/types/Ids.sol";
 import {Progress, Request, Subscription} from "../src/types/Request.sol";
 import {Duration, Timestamp} from "../src/types/Time.sol";
 import {Consumer} from "./Consumers.sol";
+import {Groups, Posting} from "./Groups.sol";
 import {World} from "./World.sol";
 
 /// @dev Calls at a depth, with whatever gas is left there.
@@ -104,7 +105,7 @@ contract RequestAttacksTest is World {
         posted.id = chain.claimIdOf(claim);
         Posting[] memory postings = new Posting[](1);
         postings[0] = Posting(claim, signed(key, ClaimId.unwrap(posted.id)), BYTES, output);
-        posted.inclusion = Inclusion(chain.postBatch(postings), 0, new bytes32[](0));
+        posted.inclusion = Inclusion(chain.postBatch(Groups.single(postings)), 0, new bytes32[](0));
     }
 
     function honest(bytes32 requestId) private returns (Posted memory) {
@@ -234,7 +235,7 @@ contract RequestAttacksTest is World {
         // A second posting of it is skipped: the nonce is used.
         Posting[] memory postings = new Posting[](1);
         postings[0] = Posting(true_.claim, signed(CLAIMANT_KEY, ClaimId.unwrap(true_.id)), BYTES, BYTES);
-        Inclusion memory skipped = Inclusion(chain.postBatch(postings), 0, new bytes32[](0));
+        Inclusion memory skipped = Inclusion(chain.postBatch(Groups.single(postings)), 0, new bytes32[](0));
         VM.expectRevert(abi.encodeWithSelector(Requests.NotFinal.selector, true_.id, Status.Unknown));
         requests.note(asked, true_.claim, skipped);
         wait(WINDOW + 1);

@@ -2,8 +2,9 @@
 pragma solidity 0.8.37;
 
 import {Requests} from "../src/Requests.sol";
+import {Postings} from "../src/Postings.sol";
 import {RollupChain} from "../src/RollupChain.sol";
-import {Claim, Inclusion, Posting, Status} from "../src/types/Claim.sol";
+import {Claim, Inclusion, Status} from "../src/types/Claim.sol";
 import {ClaimId, GameId, ModelId} from "../src/types/Ids.sol";
 import {Progress, Request, Subscription} from "../src/types/Request.sol";
 import {Duration, Timestamp} from "../src/types/Time.sol";
@@ -163,7 +164,7 @@ contract RequestsTest is World {
         output[5] ^= 0x01;
         VM.expectPartialRevert(Requests.WrongOutput.selector);
         requests.answer(asked, DATA, posted.claim, posted.inclusion, output);
-        refuses(abi.encodeWithSelector(RollupChain.OutputLength.selector, 3, 120));
+        refuses(abi.encodeWithSelector(Postings.OutputLength.selector, 3, 120));
         requests.answer(asked, DATA, posted.claim, posted.inclusion, "abc");
         refuses(abi.encodeWithSelector(Requests.WrongData.selector, requestId));
         requests.answer(asked, "other", posted.claim, posted.inclusion, outputOf(posted.trace));
@@ -240,7 +241,7 @@ contract RequestsTest is World {
         refuses(abi.encodeWithSelector(Requests.BadTimes.selector));
         requests.request{value: FEE}(asked, input, DATA);
         asked = wanted(address(consumer));
-        refuses(abi.encodeWithSelector(RollupChain.InputLength.selector, 2, 1520));
+        refuses(abi.encodeWithSelector(Postings.InputLength.selector, 2, 1520));
         requests.request{value: FEE}(asked, "ab", DATA);
         refuses(abi.encodeWithSelector(Requests.InputUnknown.selector, bytes32(0)));
         requests.request{value: FEE}(asked, "", DATA);

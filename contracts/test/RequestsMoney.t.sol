@@ -2,12 +2,13 @@
 pragma solidity 0.8.37;
 
 import {Requests} from "../src/Requests.sol";
-import {Claim, Inclusion, Posting, Status} from "../src/types/Claim.sol";
+import {Claim, Inclusion, Status} from "../src/types/Claim.sol";
 import {ClaimId, GameId, ModelId} from "../src/types/Ids.sol";
 import {Progress, Request, Subscription} from "../src/types/Request.sol";
 import {Duration, Timestamp} from "../src/types/Time.sol";
 import {Consumer, Hostile, Malice} from "./Consumers.sol";
 import {Base} from "./Base.sol";
+import {Groups, Posting} from "./Groups.sol";
 import {World} from "./World.sol";
 
 /// @dev Asks, answers, cancels, takes back and withdraws, in any order, and keeps its own books. Most actions look for something
@@ -138,7 +139,7 @@ contract Asker is World {
         Posting[] memory postings = new Posting[](1);
         bytes memory signature = signed(CLAIMANT_KEY, ClaimId.unwrap(chain.claimIdOf(claim)));
         postings[0] = Posting(claim, signature, hex"01020304", hex"01020304");
-        (_batchOf[_claims.length], _about[_claims.length]) = (chain.postBatch(postings), index);
+        (_batchOf[_claims.length], _about[_claims.length]) = (chain.postBatch(Groups.single(postings)), index);
         _claims.push(claim);
     }
 

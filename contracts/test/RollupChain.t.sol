@@ -2,16 +2,21 @@
 pragma solidity 0.8.37;
 
 import {Ledger} from "../src/Ledger.sol";
+import {DisputeGame} from "../src/DisputeGame.sol";
+import {Games} from "../src/Games.sol";
 import {Models} from "../src/Models.sol";
+import {Nonces} from "../src/Nonces.sol";
+import {Postings} from "../src/Postings.sol";
 import {RollupChain} from "../src/RollupChain.sol";
 import {IOneStepProver} from "../src/interfaces/IOneStepProver.sol";
 import {Header} from "../src/libraries/Header.sol";
-import {Claim, Inclusion, Posting, Status} from "../src/types/Claim.sol";
+import {Claim, Group, Inclusion, Status} from "../src/types/Claim.sol";
 import {ClaimId, GameId, ModelId} from "../src/types/Ids.sol";
 import {Model} from "../src/types/Model.sol";
 import {Params} from "../src/types/Params.sol";
 import {Payment} from "../src/types/Payment.sol";
 import {Duration, Timestamp} from "../src/types/Time.sol";
+import {Groups, Posting} from "./Groups.sol";
 import {ToyProver} from "./ToyProver.sol";
 import {Trace, Traces} from "./Trace.sol";
 import {World} from "./World.sol";
@@ -19,20 +24,22 @@ import {World} from "./World.sol";
 contract RollupChainTest is World {
     using Traces for Trace;
 
-    /// @dev Posts one claim and expects the event that says why it was skipped.
+    /// @dev Posts one claim and expects the event that says why it is not taken.
     function skips(Posting memory posting, bytes4 reason) private {
-        Posting[] memory postings = new Posting[](1);
-        postings[0] = posting;
-        ClaimId claimId = chain.claimIdOf(posting.claim);
+        skips(posting, Groups.single(posting), reason);
+    }
+
+    function skips(Posting memory posting, Group[] memory groups, bytes4 reason) private {
+        Claim memory claim = posting.claim;
         uint256 batchId = chain.batchCount();
-        uint256 held = chain.locked(posting.claim.claimant);
+        uint256 held = chain.locked(claim.claimant);
         VM.expectEmit(address(chain));
-        emit RollupChain.ClaimSkipped(batchId, 0, claimId, reason);
-        chain.postBatch(postings);
-        (bytes32 root,,,) = chain.batches(batchId);
+        emit Postings.GroupRefused(batchId, 0, claim.claimant, claim.nonce, 1, reason);
+        chain.postBatch(groups);
+        (bytes32 root,,,,) = chain.batches(batchId);
         same("padding root", root, sha256(hex"05"));
-        same("nothing locked", chain.locked(posting.claim.claimant), held);
-        yes("unknown", chain.status(posting.claim, Inclusion(batchId, 0, new bytes32[](0))) == Status.Unknown);
+        same("nothing locked", chain.locked(claim.claimant), held);
+        yes("unknown", chain.status(claim, Inclusion(batchId, 0, new bytes32[](0))) == Status.Unknown);
     }
 
     /// @dev Signs a changed claim anew and expects it to be skipped.
@@ -58,11 +65,28 @@ contract RollupChainTest is World {
         bad[9].claimBond = uint128(type(uint80).max) + 1;
         bad[10].challengeBond = uint128(type(uint80).max) + 1;
         for (uint256 j = 0; j < bad.length; ++j) {
+            DisputeGame bound = gameFor(bad[j], prover);
             VM.expectRevert(abi.encodeWithSelector(RollupChain.BadParams.selector));
-            deployed(bad[j], prover);
+            deployedFor(bad[j], bound);
         }
-        VM.expectRevert(abi.encodeWithSelector(RollupChain.BadParams.selector));
-        deployed(params(), IOneStepProver(address(0x1234)));
+    }
+
+    function test_constructor_noProver_reverts() public {
+        IOneStepProver nothing = IOneStepProver(address(0x1234));
+        VM.expectRevert(abi.encodeWithSelector(Games.NoProver.selector, nothing));
+        gameFor(params(), nothing);
+    }
+
+    /// @dev A game of another chain, or with other parameters, could take bonds that nobody agreed to.
+    function test_constructor_otherGame_reverts() public {
+        IOneStepProver prover = new ToyProver();
+        VM.expectRevert(abi.encodeWithSelector(RollupChain.OtherGame.selector, game));
+        deployedFor(params(), game);
+        Params memory other = params();
+        other.clock = Duration.wrap(CLOCK + 1);
+        DisputeGame bound = gameFor(other, prover);
+        VM.expectRevert(abi.encodeWithSelector(RollupChain.OtherGame.selector, bound));
+        deployedFor(params(), bound);
     }
 
     function test_registerModel_again_isIdempotent() public {
@@ -131,24 +155,28 @@ contract RollupChainTest is World {
 
     function test_postBatch_oneClaim_succeeds() public {
         Trace memory trace = Traces.honest();
-        Posting[] memory postings = new Posting[](1);
-        postings[0] = postingOf(claimOf(model, trace), trace);
-        ClaimId claimId = chain.claimIdOf(postings[0].claim);
-        bytes32 leaf = sha256(abi.encodePacked(hex"04", claimId));
+        Posting memory posting = postingOf(claimOf(model, trace), trace);
+        Claim memory claim = posting.claim;
+        bytes32 leaf = sha256(abi.encodePacked(hex"04", chain.claimIdOf(claim)));
+        Group[] memory groups = Groups.single(posting);
+        bytes32[] memory roots = new bytes32[](2);
+        (roots[0], roots[1]) = (claim.inputRoot, claim.outputRoot);
+        uint256[] memory posted = new uint256[](1);
+        posted[0] = 1;
         VM.expectEmit(address(chain));
-        emit RollupChain.ClaimPosted(0, 0, claimId, postings[0].claim, postings[0].input, postings[0].output);
+        emit Postings.GroupPosted(0, 0, claimant, claim.nonce, claim.validUntil, groups[0].sections, roots, posted);
         VM.expectEmit(address(chain));
         emit RollupChain.BatchPosted(0, leaf, 1, Timestamp.wrap(uint40(time)), Timestamp.wrap(uint40(time + WINDOW)));
         VM.prank(EVE);
-        chain.postBatch(postings);
+        chain.postBatch(groups);
         same("locked", chain.locked(claimant), CLAIM_BOND);
-        yes("nonce used", chain.isNonceUsed(claimant, postings[0].claim.nonce));
-        yes("posted", chain.status(postings[0].claim, Inclusion(0, 0, new bytes32[](0))) == Status.Posted);
+        yes("nonce used", chain.isNonceUsed(claimant, claim.nonce));
+        yes("posted", chain.status(claim, Inclusion(0, 0, new bytes32[](0))) == Status.Posted);
     }
 
     function test_postBatch_empty_reverts() public {
         VM.expectRevert(abi.encodeWithSelector(RollupChain.EmptyBatch.selector));
-        chain.postBatch(new Posting[](0));
+        chain.postBatch(new Group[](0));
     }
 
     function test_postBatch_oneOfFiveFails_othersStand() public {
@@ -165,8 +193,8 @@ contract RollupChainTest is World {
         for (uint256 g = 7; g != 0; --g) {
             nodes[g] = sha256(abi.encodePacked(nodes[2 * g], nodes[2 * g + 1]));
         }
-        uint256 batchId = chain.postBatch(postings);
-        (bytes32 root,,, uint32 count) = chain.batches(batchId);
+        uint256 batchId = chain.postBatch(Groups.single(postings));
+        (bytes32 root,,, uint32 count,) = chain.batches(batchId);
         same("root", root, nodes[1]);
         same("count", count, 5);
         same("bonds", chain.locked(claimant), 4 * CLAIM_BOND);
@@ -196,13 +224,16 @@ contract RollupChainTest is World {
     function test_postBatch_traceRootMissing_isSkipped() public {
         Claim memory claim = claimOf(model, Traces.honest());
         claim.traceRoot = 0;
-        skipsClaim(claim, RollupChain.TraceRootMissing.selector);
+        Posting memory posting = postingOf(claim, Traces.honest());
+        Group[] memory groups = Groups.single(posting);
+        groups[0].sections[0].records = abi.encodePacked(bytes32(0), groups[0].sections[0].records);
+        skips(posting, groups, Postings.TraceRootMissing.selector);
     }
 
     function test_postBatch_traceRootUnexpected_isSkipped() public {
         Claim memory claim = claimOf(lazyModel, Traces.honest());
         claim.traceRoot = bytes32(uint256(1));
-        skipsClaim(claim, RollupChain.TraceRootUnexpected.selector);
+        skipsClaim(claim, Postings.RecordsLength.selector);
     }
 
     function test_postBatch_expired_isSkipped() public {
@@ -212,22 +243,22 @@ contract RollupChainTest is World {
         Posted memory posted = post(claim, Traces.honest());
         yes("in time", chain.status(claim, posted.inclusion) == Status.Posted);
         wait(1);
-        skipsClaim(later, RollupChain.ClaimExpired.selector);
+        skipsClaim(later, Postings.ClaimExpired.selector);
     }
 
     function test_postBatch_replayed_isSkipped() public {
         Posted memory posted = post(model, Traces.honest());
-        skipsClaim(posted.claim, RollupChain.NonceUsed.selector);
+        skipsClaim(posted.claim, Nonces.NonceUsed.selector);
     }
 
     function test_postBatch_duplicateInBatch_countsOnce() public {
         Posting[] memory postings = new Posting[](2);
         postings[0] = postingOf(claimOf(model, Traces.honest()), Traces.honest());
         postings[1] = postings[0];
-        chain.postBatch(postings);
+        chain.postBatch(Groups.single(postings));
         same("one bond", chain.locked(claimant), CLAIM_BOND);
         bytes32 leaf = sha256(abi.encodePacked(hex"04", chain.claimIdOf(postings[0].claim)));
-        (bytes32 root,,,) = chain.batches(0);
+        (bytes32 root,,,,) = chain.batches(0);
         same("root", root, sha256(abi.encodePacked(leaf, sha256(hex"05"))));
     }
 
@@ -237,7 +268,7 @@ contract RollupChainTest is World {
         chain.cancelNonce(claim.nonce);
         wait(DELAY);
         claim.validUntil = uint64(time);
-        skipsClaim(claim, RollupChain.NonceUsed.selector);
+        skipsClaim(claim, Nonces.NonceUsed.selector);
     }
 
     function test_postBatch_noFreeBond_isSkipped() public {
@@ -250,52 +281,51 @@ contract RollupChainTest is World {
     }
 
     function test_postBatch_tooLarge_isSkipped() public {
-        Posting memory posting = postingOf(claimOf(model, Traces.honest()), Traces.honest());
-        posting.input = new bytes(96 * 1024 - posting.output.length + 1);
-        skips(posting, RollupChain.PostingTooLarge.selector);
+        bytes memory inputs = abi.encodePacked(hex"01000701", uint32(96 * 1024));
+        bytes memory large = abi.encodePacked(
+            uint16(2), uint8(1), uint8(1), uint8(7), uint32(2), inputs, hex"01", uint32(1), hex"000701", uint32(1)
+        );
+        Claim memory claim = claimOf(lazyModel, Traces.honest());
+        claim.modelId = chain.registerModel(abi.encodePacked(large), "");
+        skipsClaim(claim, Postings.PostingTooLarge.selector);
     }
 
     function test_postBatch_badSignature_isSkipped() public {
         Posting memory posting = postingOf(claimOf(model, Traces.honest()), Traces.honest());
         bytes memory good = posting.signature;
         posting.signature = signed(0xe5e, ClaimId.unwrap(chain.claimIdOf(posting.claim)));
-        skips(posting, RollupChain.BadSignature.selector);
+        skips(posting, Postings.BadSignature.selector);
         posting.signature = good;
         posting.claim.requestId = bytes32(uint256(1));
-        skips(posting, RollupChain.BadSignature.selector);
+        skips(posting, Postings.BadSignature.selector);
         posting.signature = "";
-        skips(posting, RollupChain.BadSignature.selector);
+        skips(posting, Postings.BadSignature.selector);
     }
 
-    function test_postBatch_inputLength_isSkipped() public {
+    function test_postBatch_recordsLength_isSkipped() public {
         Posting memory posting = postingOf(claimOf(model, Traces.honest()), Traces.honest());
+        bytes memory input = posting.input;
         posting.input = abi.encodePacked(posting.input, hex"00");
-        skips(posting, RollupChain.InputLength.selector);
-        posting.input = "";
-        skips(posting, RollupChain.InputLength.selector);
-    }
-
-    function test_postBatch_outputLength_isSkipped() public {
-        Posting memory posting = postingOf(claimOf(model, Traces.honest()), Traces.honest());
-        posting.output = new bytes(119);
-        skips(posting, RollupChain.OutputLength.selector);
+        skips(posting, Postings.RecordsLength.selector);
+        (posting.input, posting.output) = (input, new bytes(119));
+        skips(posting, Postings.RecordsLength.selector);
     }
 
     function test_postBatch_otherInput_isSkipped() public {
         Posting memory posting = postingOf(claimOf(model, Traces.honest()), Traces.honest());
         posting.input[1519] ^= 0x80;
-        skips(posting, RollupChain.InputRootMismatch.selector);
+        skips(posting, Postings.BadSignature.selector);
     }
 
     function test_postBatch_otherOutput_isSkipped() public {
         Posting memory posting = postingOf(claimOf(model, Traces.honest()), Traces.honest());
         posting.output[0] ^= 0x01;
-        skips(posting, RollupChain.OutputRootMismatch.selector);
+        skips(posting, Postings.BadSignature.selector);
     }
 
     function test_cancelNonce_used_reverts() public {
         Posted memory posted = post(model, Traces.honest());
-        VM.expectRevert(abi.encodeWithSelector(RollupChain.NonceUsed.selector, claimant, posted.claim.nonce));
+        VM.expectRevert(abi.encodeWithSelector(Nonces.NonceUsed.selector, claimant, posted.claim.nonce));
         VM.prank(claimant);
         chain.cancelNonce(posted.claim.nonce);
     }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {DisputeGame} from "../src/DisputeGame.sol";
 import {RollupChain} from "../src/RollupChain.sol";
 import {StoppingClock, Stops} from "../src/libraries/StoppingClock.sol";
 import {Params} from "../src/types/Params.sol";
-import {Claim, Inclusion, Posting, Status} from "../src/types/Claim.sol";
+import {Claim, Inclusion, Status} from "../src/types/Claim.sol";
 import {GameId} from "../src/types/Ids.sol";
 import {Duration, Timestamp} from "../src/types/Time.sol";
 import {Base} from "./Base.sol";
+import {Groups, Posting} from "./Groups.sol";
 import {ToyProver} from "./ToyProver.sol";
 import {Trace, Traces} from "./Trace.sol";
 import {World} from "./World.sol";
@@ -92,10 +94,10 @@ contract Watchers is World {
         claim.validUntil = uint64(time);
         bytes memory signature = signed(CLAIMANT_KEY, ClaimIdOf(claim));
         postings[0] = Posting(claim, signature, _input, _output);
-        uint256 batchId = chain.postBatch(postings);
+        uint256 batchId = chain.postBatch(Groups.single(postings));
         _claims.push(claim);
         _closesAt.push(shown + WINDOW);
-        (,, Timestamp closesAt,) = chain.batches(batchId);
+        (,, Timestamp closesAt,,) = chain.batches(batchId);
         if (Timestamp.unwrap(closesAt) != shown + WINDOW) ++broken;
         look();
     }
@@ -293,7 +295,8 @@ contract ChallengePeriodTest is World {
 
     function refused(Params memory terms) private {
         ToyProver prover = new ToyProver();
+        DisputeGame bound = gameFor(terms, prover);
         VM.expectRevert(abi.encodeWithSelector(RollupChain.BadParams.selector));
-        deployed(terms, prover);
+        deployedFor(terms, bound);
     }
 }

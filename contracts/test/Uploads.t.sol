@@ -2,10 +2,11 @@
 pragma solidity 0.8.37;
 
 import {Models} from "../src/Models.sol";
-import {RollupChain} from "../src/RollupChain.sol";
+import {Postings} from "../src/Postings.sol";
 import {Uploads} from "../src/Uploads.sol";
-import {Claim, Inclusion, Posting, Status} from "../src/types/Claim.sol";
+import {Claim, Inclusion, Status} from "../src/types/Claim.sol";
 import {ModelId} from "../src/types/Ids.sol";
+import {Groups, Posting} from "./Groups.sol";
 import {Trace, Traces} from "./Trace.sol";
 import {World} from "./World.sol";
 
@@ -41,7 +42,7 @@ contract UploadsTest is World {
         Posting[] memory postings = new Posting[](1);
         postings[0] = postingOf(claim, trace);
         postings[0].input = "";
-        uint256 batchId = chain.postBatch(postings);
+        uint256 batchId = chain.postBatch(Groups.single(postings));
         yes("posted", chain.status(claim, Inclusion(batchId, 0, new bytes32[](0))) == Status.Posted);
     }
 
@@ -55,7 +56,7 @@ contract UploadsTest is World {
         Posting[] memory postings = new Posting[](1);
         postings[0] = postingOf(claim, trace);
         postings[0].output = "";
-        uint256 batchId = chain.postBatch(postings);
+        uint256 batchId = chain.postBatch(Groups.single(postings));
         yes("posted", chain.status(claim, Inclusion(batchId, 0, new bytes32[](0))) == Status.Posted);
     }
 
@@ -65,9 +66,21 @@ contract UploadsTest is World {
         Posting[] memory postings = new Posting[](1);
         postings[0] = postingOf(claimOf(model, trace), trace);
         postings[0].input = "";
+        Claim memory claim = postings[0].claim;
         VM.expectEmit(address(chain));
-        emit RollupChain.ClaimSkipped(0, 0, chain.claimIdOf(postings[0].claim), RollupChain.InputLength.selector);
-        chain.postBatch(postings);
+        emit Postings.GroupRefused(0, 0, claimant, claim.nonce, 1, Postings.InputMissing.selector);
+        chain.postBatch(Groups.single(postings));
+        // An output that was uploaded is no input.
+        bytes32[] memory tensors = new bytes32[](2);
+        tensors[0] = chain.upload(trace.tensor(4));
+        tensors[1] = chain.upload(trace.tensor(3));
+        chain.assemble(lazyModel, true, tensors);
+        postings[0] = postingOf(claimOf(model, trace), trace);
+        postings[0].output = "";
+        claim = postings[0].claim;
+        VM.expectEmit(address(chain));
+        emit Postings.GroupRefused(1, 0, claimant, claim.nonce, 1, Postings.OutputMissing.selector);
+        chain.postBatch(Groups.single(postings));
     }
 
     function test_upload_empty_reverts() public {

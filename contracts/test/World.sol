@@ -4,13 +4,14 @@ pragma solidity 0.8.37;
 import {DisputeGame} from "../src/DisputeGame.sol";
 import {RollupChain} from "../src/RollupChain.sol";
 import {IOneStepProver} from "../src/interfaces/IOneStepProver.sol";
-import {Claim, Inclusion, Posting} from "../src/types/Claim.sol";
+import {Claim, Inclusion} from "../src/types/Claim.sol";
 import {Game, GameRef, Move, Rule} from "../src/types/Dispute.sol";
 import {Gindex} from "../src/types/Gindex.sol";
 import {ClaimId, GameId, ModelId} from "../src/types/Ids.sol";
 import {Params} from "../src/types/Params.sol";
 import {Duration} from "../src/types/Time.sol";
 import {Base} from "./Base.sol";
+import {Groups, Posting} from "./Groups.sol";
 import {ToyProver} from "./ToyProver.sol";
 import {Trace, Traces} from "./Trace.sol";
 
@@ -59,7 +60,7 @@ abstract contract World is Base {
         VM.warp(time);
         VM.roll(height);
         chain = deployed(params(), new ToyProver());
-        game = chain.game();
+        game = DisputeGame(address(chain.game()));
         model = chain.registerModel(header(0), abi.encodePacked(bytes32(uint256(1)), bytes32(uint256(2))));
         lazyModel = chain.registerModel(header(1), abi.encodePacked(bytes32(uint256(1)), bytes32(uint256(2))));
         deposit(claimant, 1000 ether);
@@ -67,9 +68,19 @@ abstract contract World is Base {
         fund(BOB, 100 ether);
     }
 
-    /// @dev The chain as it is shipped. `make check` finds artifacts that are not of these sources.
+    /// @dev The contracts as they are shipped. `make check` finds artifacts that are not of these sources.
     function deployed(Params memory terms, IOneStepProver prover) internal returns (RollupChain) {
-        return RollupChain(VM.deployCode("artifacts/RollupChain.json", abi.encode(terms, prover)));
+        return deployedFor(terms, gameFor(terms, prover));
+    }
+
+    /// @dev A game for the chain that is deployed next.
+    function gameFor(Params memory terms, IOneStepProver prover) internal returns (DisputeGame) {
+        address next = VM.computeCreateAddress(address(this), VM.getNonce(address(this)) + 1);
+        return DisputeGame(VM.deployCode("artifacts/DisputeGame.json", abi.encode(terms, prover, next)));
+    }
+
+    function deployedFor(Params memory terms, DisputeGame bound) internal returns (RollupChain) {
+        return RollupChain(VM.deployCode("artifacts/RollupChain.json", abi.encode(terms, bound)));
     }
 
     function params() internal pure returns (Params memory) {
@@ -135,7 +146,7 @@ abstract contract World is Base {
     function post(Claim memory claim, Trace memory trace) internal returns (Posted memory posted) {
         Posting[] memory postings = new Posting[](1);
         postings[0] = postingOf(claim, trace);
-        uint256 batchId = chain.postBatch(postings);
+        uint256 batchId = chain.postBatch(Groups.single(postings));
         return Posted(claim, chain.claimIdOf(claim), Inclusion(batchId, 0, new bytes32[](0)), trace);
     }
 

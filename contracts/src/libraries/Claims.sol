@@ -12,6 +12,7 @@ library Claims {
     bytes32 internal constant CLAIM_TYPEHASH = keccak256(
         "Claim(bytes32 modelId,address claimant,uint256 nonce,uint64 validUntil,bytes32 requestId,bytes32 inputRoot,bytes32 outputRoot,bytes32 traceRoot)"
     );
+    bytes32 internal constant GROUP_TYPEHASH = keccak256("Group(bytes32[] claims)");
     bytes32 internal constant TRACE_ROOT_TYPEHASH = keccak256("TraceRoot(bytes32 claimId,bytes32 traceRoot)");
 
     /// @dev Half the order of secp256k1: a signature with a larger s has a twin with a smaller one.
@@ -38,6 +39,27 @@ library Claims {
             )
         );
         return ClaimId.wrap(_digest(domainSeparator, content));
+    }
+
+    /// @notice The claim's digest, from memory.
+    function idOf(Claim memory claim, bytes32 domainSeparator) internal pure returns (ClaimId) {
+        bytes32 typehash = CLAIM_TYPEHASH;
+        bytes32 content;
+        assembly ("memory-safe") {
+            // A claim is eight words; the type's hash stands in front of them for a moment.
+            let before := sub(claim, 32)
+            let kept := mload(before)
+            mstore(before, typehash)
+            content := keccak256(before, 288)
+            mstore(before, kept)
+        }
+        return ClaimId.wrap(_digest(domainSeparator, content));
+    }
+
+    /// @notice What a claimant signs to have several claims posted, each of them named by its id.
+    function groupDigest(bytes32[] memory claimIds, bytes32 domainSeparator) internal pure returns (bytes32) {
+        bytes32 content = keccak256(abi.encodePacked(claimIds));
+        return _digest(domainSeparator, keccak256(abi.encode(GROUP_TYPEHASH, content)));
     }
 
     /// @notice What a claimant signs to set the trace root of its claim.

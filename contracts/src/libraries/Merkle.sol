@@ -153,14 +153,22 @@ library Merkle {
     ///         zero subtrees.
     /// @param hashes roots of subtrees of height `height`, at least one; overwritten
     function extend(bytes32[] memory hashes, uint256 height, uint256 depth) internal view returns (bytes32) {
+        return extend(hashes, height, depth, zeros(height + depth));
+    }
+
+    /// @notice The same, for whoever has the zero subtrees at hand.
+    /// @param zeroAt `zeros` of `height + depth`, or higher
+    function extend(bytes32[] memory hashes, uint256 height, uint256 depth, bytes32[] memory zeroAt)
+        internal
+        view
+        returns (bytes32)
+    {
         uint256 count = hashes.length;
         if (count == 0) revert NoLeaves();
         if (depth < 256 && (count - 1) >> depth != 0) revert LeafOutside(count - 1, depth);
-        // A complete tree needs nothing on its right.
-        bool isFull = depth < 256 && count == 2 ** depth;
-        bytes32 filler = isFull ? bytes32(0) : zero(height);
         bool ok = true;
         for (uint256 level = 0; level < depth; ++level) {
+            bytes32 filler = zeroAt[height + level];
             assembly ("memory-safe") {
                 let buffer := mload(0x40)
                 let nodes := add(hashes, 32)
@@ -179,7 +187,6 @@ library Merkle {
                 }
                 count := shr(5, to)
             }
-            if (!isFull) filler = node(filler, filler);
         }
         if (!ok) revert HashFailed();
         return hashes[0];
@@ -187,6 +194,12 @@ library Merkle {
 
     /// @notice Root of a tensor's bytes, cut into leaves and extended with zero subtrees to `depth`.
     function tensor(bytes calldata data, uint256 depth) internal view returns (bytes32) {
+        return tensor(data, depth, zeros(depth));
+    }
+
+    /// @notice The same, for whoever has the zero subtrees at hand.
+    /// @param zeroAt `zeros` of `depth`, or higher
+    function tensor(bytes calldata data, uint256 depth, bytes32[] memory zeroAt) internal view returns (bytes32) {
         uint256 count = data.length == 0 ? 1 : (data.length + LEAF_BYTES - 1) / LEAF_BYTES;
         bytes32[] memory leaves = new bytes32[](count);
         for (uint256 j = 0; j < count; ++j) {
@@ -194,14 +207,15 @@ library Merkle {
             uint256 to = from + LEAF_BYTES;
             leaves[j] = shortLeaf(data[from:to < data.length ? to : data.length]);
         }
-        return extend(leaves, 0, depth);
+        return extend(leaves, 0, depth, zeroAt);
     }
 
-    /// @notice `Z(height)`: root of a subtree whose leaves are all zero bytes.
-    function zero(uint256 height) internal view returns (bytes32 hash) {
-        hash = ZERO_LEAF;
+    /// @notice `Z(0)` to `Z(height)`: roots of subtrees whose leaves are all zero bytes, by their height.
+    function zeros(uint256 height) internal view returns (bytes32[] memory hashes) {
+        hashes = new bytes32[](height + 1);
+        hashes[0] = ZERO_LEAF;
         for (uint256 level = 0; level < height; ++level) {
-            hash = node(hash, hash);
+            hashes[level + 1] = node(hashes[level], hashes[level]);
         }
     }
 
@@ -283,6 +297,14 @@ library Merkle {
             hash := mload(0)
         }
         if (!ok) revert HashFailed();
+    }
+
+    /// @notice The leaves of a batch of which nothing is posted yet.
+    function padding(uint256 count) internal pure returns (bytes32[] memory leaves) {
+        leaves = new bytes32[](count);
+        for (uint256 j = 0; j < count; ++j) {
+            leaves[j] = PADDING_LEAF;
+        }
     }
 
     /// @notice Root of a batch: unprefixed nodes, filled up with padding leaves to a power of two; no leaves give one

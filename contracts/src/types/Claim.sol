@@ -23,15 +23,31 @@ struct Claim {
     bytes32 traceRoot;
 }
 
-/// @notice A signed claim with the bytes that it speaks of.
-/// @param signature 65 bytes, r | s | v, over the claim id
-/// @param input little-endian bytes of the input tensors in header order, or empty if they were uploaded and assembled
-/// @param output the same for the output tensors
-struct Posting {
-    Claim claim;
+/// @notice Claims of one model that say the same things: their records have one length and stand one behind the other.
+/// @dev A record is, in this order: the request id, if `named`; the trace root, if the model's policy is "with the claim"; the
+///      input tensors' little-endian bytes in header order, or the input root if `inputUploaded`; the output's likewise.
+/// @param count records
+/// @param inputUploaded the inputs' bytes were uploaded and assembled before
+/// @param outputUploaded the outputs' bytes were uploaded and assembled before
+/// @param named the claims answer requests
+struct Section {
+    ModelId modelId;
+    uint32 count;
+    bool inputUploaded;
+    bool outputUploaded;
+    bool named;
+    bytes records;
+}
+
+/// @notice A claimant's claims with consecutive nonces, in the order of their nonces.
+/// @param signature 65 bytes, r | s | v: over the claim id if it is one claim, else over the digest of `Group(bytes32[] claims)`;
+///        of no use if the claimant itself is the sender
+struct Group {
+    address claimant;
+    uint256 firstNonce;
+    uint64 validUntil;
+    Section[] sections;
     bytes signature;
-    bytes input;
-    bytes output;
 }
 
 /// @notice Where a claim stands: its index in a batch and the path to the batch root.
@@ -39,6 +55,12 @@ struct Inclusion {
     uint256 batchId;
     uint256 index;
     bytes32[] proof;
+}
+
+/// @notice Where a group stands: its first claim's index in a batch.
+struct Place {
+    uint256 batchId;
+    uint256 first;
 }
 
 /// @notice What L1 says about a claim.
