@@ -171,9 +171,10 @@ abstract contract Postings is Ledger, Nonces, Uploads {
             if (frame.inputBytes + frame.outputBytes > MAX_POSTED_BYTES) {
                 return (PostingTooLarge.selector, ids, roots);
             }
-            if (section.records.length != section.count * frame.recordBytes) {
-                return (RecordsLength.selector, ids, roots);
-            }
+            if (
+                section.inputBytes != frame.inputBytes || section.outputBytes != frame.outputBytes
+                    || section.records.length != section.count * frame.recordBytes
+            ) return (RecordsLength.selector, ids, roots);
             claim.modelId = section.modelId;
             for (uint256 k = 0; k < section.count; ++k) {
                 uint256 start = k * frame.recordBytes;

@@ -45,10 +45,17 @@ library Groups {
         groups[0] = Group(first.claimant, first.nonce, first.validUntil, sections, signature);
     }
 
-    function section(Posting memory posting) internal pure returns (Section memory) {
-        Claim memory claim = posting.claim;
-        bool named = claim.requestId != 0;
-        return Section(claim.modelId, 1, posting.input.length == 0, posting.output.length == 0, named, record(posting));
+    function section(Posting memory posting) internal pure returns (Section memory result) {
+        (result.modelId, result.count) = (posting.claim.modelId, 1);
+        (result.inputUploaded, result.outputUploaded) = (posting.input.length == 0, posting.output.length == 0);
+        // forge-lint: disable-next-item(unsafe-typecast) tests are small
+        (result.inputBytes, result.outputBytes) =
+        (
+            result.inputUploaded ? 32 : uint32(posting.input.length),
+            result.outputUploaded ? 32 : uint32(posting.output.length)
+        );
+        result.named = posting.claim.requestId != 0;
+        result.records = record(posting);
     }
 
     /// @dev A trace root of zero is none: the model's policy is "on dispute".

@@ -283,6 +283,9 @@ contract PostingsTest is World {
         groups[0].sections[0].count = 4;
         refuses(groups, Postings.RecordsLength.selector);
         groups = group();
+        (groups[0].sections[0].inputBytes, groups[0].sections[0].outputBytes) = (3, 5);
+        refuses(groups, Postings.RecordsLength.selector);
+        groups = group();
         groups[0].sections[0].modelId = ModelId.wrap(bytes32(uint256(1)));
         refuses(groups, Models.UnknownModel.selector);
         groups = group();

@@ -23,16 +23,20 @@ struct Claim {
     bytes32 traceRoot;
 }
 
-/// @notice Claims of one model that say the same things: their records have one length and stand one behind the other.
+/// @notice Claims of one model whose records have one form and stand one behind the other.
 /// @dev A record is, in this order: the request id, if `named`; the trace root, if the model's policy is "with the claim"; the
 ///      input tensors' little-endian bytes in header order, or the input root if `inputUploaded`; the output's likewise.
 /// @param count records
+/// @param inputBytes of each record's input, or 32; with `outputBytes` it says to whoever reads the logs how a record is cut
+/// @param outputBytes of each record's output, or 32
 /// @param inputUploaded the inputs' bytes were uploaded and assembled before
 /// @param outputUploaded the outputs' bytes were uploaded and assembled before
 /// @param named the claims answer requests
 struct Section {
     ModelId modelId;
     uint32 count;
+    uint32 inputBytes;
+    uint32 outputBytes;
     bool inputUploaded;
     bool outputUploaded;
     bool named;
