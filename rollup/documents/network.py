@@ -54,6 +54,8 @@ class NetworkView(Document):
     chain_id: Count = Field(examples=[31337])
     contract: Account
     game: Account
+    requests: Account = Field(description="Where contracts ask for inferences.")
+    adapter: Account = Field(description="The same in the shape that existing oracle consumers are written for.")
     block: Count = Field(description="Of the deployment.")
     block_hash: Hash
     parameters: ParametersView

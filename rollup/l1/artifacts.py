@@ -87,7 +87,7 @@ def _type_of(parameter: Mapping[str, Any]) -> str:
 
 @cache
 def artifact(name: str) -> Artifact:
-    """``RollupChain``, ``DisputeGame`` or ``OneStepProver``; raises ChainError if the package lacks it."""
+    """A contract by its name (``CONTRACTS``); raises ChainError if the package lacks it."""
     path = resources.files("contracts") / "artifacts" / f"{name}.json"
     try:
         data = json.loads(path.read_text())
@@ -96,4 +96,4 @@ def artifact(name: str) -> Artifact:
     return Artifact(name, data["abi"], data["bytecode"])
 
 
-CONTRACTS = ("RollupChain", "DisputeGame", "OneStepProver")
+CONTRACTS = ("RollupChain", "DisputeGame", "OneStepProver", "Requests", "OracleAdapter")

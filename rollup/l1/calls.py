@@ -23,6 +23,7 @@ EPILOGUE = (1 << 256) - 1
 
 GAME = "DisputeGame"
 CHAIN = "RollupChain"
+REQUESTS = "Requests"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ from rollup.l1.account.signing import Domain, Signer
 from rollup.l1.answers import Receipt
 from rollup.l1.artifacts import Function, artifact
 from rollup.l1.calls import EPILOGUE as EPILOGUE
-from rollup.l1.calls import GAME, Call
+from rollup.l1.calls import GAME, REQUESTS, Call
 from rollup.l1.logs import decode_logs
 from rollup.l1.node.chain import Chain
 from rollup.l1.node.finality import Block
@@ -31,27 +31,46 @@ When = Block | int | str
 """After which block something is read: exactly this one, one of a number, or a tag."""
 
 
+@dataclass(frozen=True)
+class RequestContracts:
+    """Where contracts ask: the addresses of Requests, and of the OracleAdapter in front of it."""
+
+    requests: Address
+    adapter: Address
+
+
 class ContractCaller:
     """``signer`` None reads only; a call that needs an account then raises ChainError. ``first``: the block of the
-    deployment, before which there is nothing to read.
+    deployment, before which there is nothing to read. ``asking`` None: nothing is known of requests.
 
     Several threads may read with one client. What it sends is sent one after the other.
     """
 
-    def __init__(self, chain: Chain, address: Address, signer: Signer | None = None, first: int = 0) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        address: Address,
+        signer: Signer | None = None,
+        first: int = 0,
+        asking: RequestContracts | None = None,
+    ) -> None:
         self.chain, self.address, self.first, self._signer = chain, address, first, signer
+        self.asking = asking
         self._local = threading.local()
 
     @classmethod
     def deploy(cls, chain: Chain, signer: Signer, parameters: Parameters) -> Self:
-        """Deploy OneStepProver, RollupChain and (through it) DisputeGame; raises Reverted for bad parameters."""
+        """Deploy OneStepProver, RollupChain and (through it) DisputeGame, then Requests and OracleAdapter; raises Reverted for bad
+        parameters.
+        """
         prover = chain.transact(signer, None, artifact("OneStepProver").creation())["contractAddress"]
         receipt = chain.transact(signer, None, artifact("RollupChain").creation(astuple(parameters), prover))
-        return cls(chain, Address(str(receipt["contractAddress"])), signer, receipt["blockNumber"])
+        address = Address(str(receipt["contractAddress"]))
+        return cls(chain, address, signer, receipt["blockNumber"], _deploy_requests(chain, signer, address))
 
     def using(self, signer: Signer | None) -> Self:
         """The same deployment under another account, with no anchor."""
-        return type(self)(self.chain, self.address, signer, self.first)
+        return type(self)(self.chain, self.address, signer, self.first, self.asking)
 
     def anchor(self, block: int | None = None) -> None:
         """Begin a decision of this thread: what it sends from here on has the nonces that follow from this moment.
@@ -98,6 +117,23 @@ class ContractCaller:
     def game_address(self) -> Address:
         return address_of(self._rollup("game"))
 
+    @property
+    def requests_address(self) -> Address:
+        if self.asking is None:
+            raise ChainError(
+                "this client does not know where the Requests contract is; make it from a deployment's file"
+            )
+        return self.asking.requests
+
+    def requests_chain(self) -> Address:
+        """The RollupChain whose claims answer requests."""
+        return address_of(self._read(artifact(REQUESTS).functions["CHAIN"], self.requests_address, ()))
+
+    def adapter_requests(self) -> Address:
+        """The Requests contract that the OracleAdapter asks."""
+        assert self.asking is not None
+        return address_of(self._read(artifact("OracleAdapter").functions["REQUESTS"], self.asking.adapter, ()))
+
     @cached_property
     def prover_address(self) -> Address:
         return address_of(self._game("contracts")[1])
@@ -132,7 +168,7 @@ class ContractCaller:
 
     def send(self, call: Call, gas: int | None = None) -> Receipt:
         """Make a transaction of a call. ``gas``: its limit; None: as the node estimates."""
-        address = self.game_address if call.contract == GAME else self.address
+        address = self._address_of(call.contract)
         data = call.data
         receipt = self._transact(address, data, call.value, gas)
         return Receipt(
@@ -145,6 +181,11 @@ class ContractCaller:
             tuple(logged.event for logged in decode_logs(self.chain.web3, receipt["logs"])),
             receipt["gasUsed"] * int(receipt.get("effectiveGasPrice", 0)),
         )
+
+    def _address_of(self, contract: str) -> Address:
+        if contract == GAME:
+            return self.game_address
+        return self.requests_address if contract == REQUESTS else self.address
 
     def multicall(self, moves: Sequence[Call], gas: int) -> Receipt:
         """Make many calls of the DisputeGame in one transaction; its events say which of them failed (``CallFailed``).
@@ -181,3 +222,9 @@ class ContractCaller:
 
 def address_of(raw: str) -> Address:
     return Address(to_checksum_address(raw))
+
+
+def _deploy_requests(chain: Chain, signer: Signer, rollup: Address) -> RequestContracts:
+    requests = chain.transact(signer, None, artifact(REQUESTS).creation(rollup))["contractAddress"]
+    adapter = chain.transact(signer, None, artifact("OracleAdapter").creation(requests))["contractAddress"]
+    return RequestContracts(Address(str(requests)), Address(str(adapter)))

@@ -14,6 +14,7 @@ from rollup.files import write_file
 from rollup.form.program import parse_json
 from rollup.l1.account.signing import Signer, checksummed
 from rollup.l1.client import L1Client
+from rollup.l1.contracts import RequestContracts
 from rollup.l1.node.chain import Chain
 from rollup.settings import DURATIONS, Parameters
 from rollup.types import Duration
@@ -23,13 +24,15 @@ MOST_BYTES = 1 << 16
 _COUNTS = (*DURATIONS, "arity")
 """Parameters that are JSON numbers; the others are wei, decimal strings."""
 
+_KEYS = ("chain_id", "contract", "requests", "adapter", "block", "block_hash", "parameters")
+
 _UINT256 = 1 << 256
 
 
 @dataclass(frozen=True)
 class Deployment:
     """``contract``: of the RollupChain. ``block``: the one that holds it first, before which there is nothing to read; its hash names
-    the chain among all that have this id.
+    the chain among all that have this id. ``requests``, ``adapter``: of Requests and OracleAdapter, where contracts ask.
     """
 
     chain_id: int
@@ -37,14 +40,29 @@ class Deployment:
     block: int
     block_hash: bytes
     parameters: Parameters
+    requests: Address
+    adapter: Address
 
     @classmethod
     def of(cls, client: L1Client) -> Deployment:
-        """What a client speaks to."""
+        """What a client speaks to; raises ChainError for one that does not know all of it."""
         block = client.chain.block(client.first)
         if block is None:
             raise ChainError(f"the endpoint has no block {client.first}, which the contract was deployed in; ask again")
-        return cls(client.chain.chain_id, client.address, block.number, block.hash, client.parameters)
+        if client.asking is None:
+            raise ChainError(
+                "this client does not know where the Requests contract is; make it from a deployment's file"
+            )
+        asking = client.asking
+        return cls(
+            client.chain.chain_id,
+            client.address,
+            block.number,
+            block.hash,
+            client.parameters,
+            asking.requests,
+            asking.adapter,
+        )
 
     @classmethod
     def load(cls, path: Path | str) -> Deployment:
@@ -85,18 +103,28 @@ class Deployment:
                 "deployed in: it is another chain, or one that was begun anew; name the right endpoint, deploy again, or wait if "
                 "the node still catches up"
             )
-        if not chain.has_code(self.contract):
-            raise ChainError(
-                f"there is no contract at {self.contract} on chain {self.chain_id}; if the chain was begun anew, deploy again, "
-                "if the node still catches up, wait"
-            )
-        client = L1Client(chain, self.contract, signer, self.block)
+        for address in (self.contract, self.requests, self.adapter):
+            if not chain.has_code(address):
+                raise ChainError(
+                    f"there is no contract at {address} on chain {self.chain_id}; if the chain was begun anew, deploy again, "
+                    "if the node still catches up, wait"
+                )
+        client = L1Client(chain, self.contract, signer, self.block, RequestContracts(self.requests, self.adapter))
         for field in fields(Parameters):
             here, there = getattr(self.parameters, field.name), getattr(client.parameters, field.name)
             if here != there:
                 raise ChainError(
                     f"the contract at {self.contract} has {field.name} {there}, the deployment says {here}; "
                     "it is of another deployment, use that one's file"
+                )
+        for named, said, found in (
+            ("Requests", self.contract, client.requests_chain()),
+            ("OracleAdapter", self.requests, client.adapter_requests()),
+        ):
+            if found != said:
+                raise ChainError(
+                    f"the {named} contract of this deployment's file belongs to {found}, not to {said}; it is of another "
+                    "deployment, use that one's file"
                 )
         return client
 
@@ -110,6 +138,8 @@ class Deployment:
         return {
             "chain_id": self.chain_id,
             "contract": self.contract,
+            "requests": self.requests,
+            "adapter": self.adapter,
             "block": self.block,
             "block_hash": "0x" + self.block_hash.hex(),
             "parameters": parameters,
@@ -118,25 +148,24 @@ class Deployment:
     @classmethod
     def from_json(cls, data: Any) -> Deployment:
         """Inverse of ``as_json``; raises ValueError or ChainError in words."""
-        read = _object(data, "the deployment", ("chain_id", "contract", "block", "block_hash", "parameters"))
+        read = _object(data, "the deployment", _KEYS)
         names = tuple(field.name for field in fields(Parameters))
         given = _object(read["parameters"], "parameters", names)
         values: dict[str, Any] = {
             name: _number(given[name], f"parameters.{name}", name not in _COUNTS) for name in names
         }
         values |= {name: Duration(values[name]) for name in DURATIONS}
-        contract = read["contract"]
-        if not isinstance(contract, str) or not re.fullmatch("0x[0-9a-fA-F]{40}", contract):
-            raise ValueError("contract is no address (0x and 40 hex digits)")
         block_hash = read["block_hash"]
         if not isinstance(block_hash, str) or not re.fullmatch("0x[0-9a-fA-F]{64}", block_hash):
             raise ValueError("block_hash is no hash (0x and 64 hex digits)")
         return cls(
             _number(read["chain_id"], "chain_id"),
-            checksummed(contract),
+            _address(read["contract"], "contract"),
             _number(read["block"], "block"),
             bytes.fromhex(block_hash[2:]),
             Parameters(**values),
+            _address(read["requests"], "requests"),
+            _address(read["adapter"], "adapter"),
         )
 
 
@@ -147,6 +176,12 @@ def _object(data: Any, name: str, keys: tuple[str, ...]) -> dict[str, Any]:
     if missing or extra:
         raise ValueError(f"{name} lacks {missing}" if missing else f"{name} holds {extra[:5]}, which nobody knows")
     return data
+
+
+def _address(value: Any, name: str) -> Address:
+    if not isinstance(value, str) or not re.fullmatch("0x[0-9a-fA-F]{40}", value):
+        raise ValueError(f"{name} is no address (0x and 40 hex digits)")
+    return checksummed(value)
 
 
 def _number(value: Any, name: str, as_text: bool = False) -> int:

@@ -78,6 +78,39 @@ SENTENCES: Mapping[str, str] = {
     "NotIncluded": "the proof does not place claim {claimId} in batch {batchId}; read the batch from L1 again",
     "NotFinal": "claim {claimId} is not final (status {status}); wait for the end of its challenge period and games",
     "AlreadyReleased": "the bond of claim {claimId} was released before; withdraw it from the balance",
+    # Requests
+    "FeeTooLow": "the fee of {given} wei is below the {needed} that an answer costs now; send more",
+    "GasLimitTooHigh": "a callback may have {most} gas at most, {given} were asked for; ask for less",
+    "AnswerTooLarge": "the model's output and the data have {byteLength} bytes, an answer repeats {most} at most; hand less data along",
+    "BadTimes": "the times of the request are over, or not in order; let it end later, and its exclusive time before that",
+    "InputUnknown": "the bytes behind input root {inputRoot} are not on this chain; send the input along, or upload it",
+    "NotOpen": "request {requestId} is not open (progress {progress}); read it again",
+    "NotRequester": "{caller} did not ask this; cancel or end it with the account that did",
+    "WrongData": "the data is not what {requestId} hands along; take it from the event of the request",
+    "NotAnswering": "claim {claimId} does not answer request {requestId}; it must name it, with its model and input",
+    "DoesNotCount": (
+        "the claim of {claimant}, posted at {postedAt}, does not count for request {requestId}; it was too late, or another "
+        "prover's time"
+    ),
+    "WrongOutput": "the output has root {given}, the claim's is {needed}; give the bytes that were posted",
+    "NotEnoughGas": "{left} gas is left in front of the callback, which needs {needed}; send the transaction with more",
+    "NotOver": "the fee can be taken back after {time} only; wait",
+    "StillAnswerable": "{claims} claims that may answer {requestId} are noted; show one that is final, strike those that are invalid",
+    "NothingToStrike": "claim {claimId} is not noted for {requestId}, or not invalid; nothing is to be done",
+    "NothingToDeliver": "the callback of {requestId} did not fail; nothing is to be done",
+    "RoyaltyTooHigh": "an author gets {most} basis points at most, {given} were asked for; ask for less",
+    "NotCommitted": "there is no commitment {commitment} of an earlier block; commit, wait for a block, then publish",
+    "AlreadyRegistered": "model {modelId} is registered already; it has no author here for good",
+    "OtherModel": "the header is that of model {given}, not of {named}; send the program's own header",
+    "NotDue": "the subscription's next request is due at {time}; wait",
+    "NoBudget": "there is no subscription {subscriptionId}, or its budget is used up; subscribe again",
+    "WrongBudget": "{given} wei were sent, the budget is {needed}; send exactly that",
+    "NothingEarned": "{account} has earned nothing and got nothing back; nothing is to be done",
+    "RequestExpired": "nobody answered {requestId} in time; ask again",
+    "NotRequests": "{caller} is not the Requests contract, which alone may call this; use its calls",
+    "NotAskedHere": "request {requestId} was not made through the adapter; ask there",
+    "NothingToRefund": "no fee of {asker} waits here; nothing is to be done",
+    "RefundRefused": "{asker} did not take its own refund; let it accept payments",
     # The game
     "WindowOver": (
         "the challenge clock shows {reading}, and the challenge period was over behind {closesAt}; "

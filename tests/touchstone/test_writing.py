@@ -344,7 +344,8 @@ def weighted(x: np.ndarray) -> np.ndarray:
 def test_bad_inputs_of_a_claim_are_one_sentence(content: bytes, program: Path, tmp_path: Path) -> None:
     file, deployment = tmp_path / "inputs.npz", tmp_path / "deployment.json"
     file.write_bytes(content)
-    Deployment(1, "0x" + "00" * 19 + "01", 0, bytes(32), Parameters()).save(deployment)
+    place = "0x" + "00" * 19 + "01"
+    Deployment(1, place, 0, bytes(32), Parameters(), place, place).save(deployment)
     arguments = [
         "claim",
         str(program),

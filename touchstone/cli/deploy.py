@@ -20,7 +20,7 @@ from touchstone.settings.settings import DeploySettings
     default=Path("deployment.json"),
     show_default=True,
     metavar="FILE",
-    help="Where to write what every service reads: chain, address, block, parameters.",
+    help="Where to write what every service reads: chain, addresses, block, parameters.",
 )
 @click.option("--yes", is_flag=True, help="Deploy without asking.")
 @click.option("--development", is_flag=True, help="No money is real here: tell what is dangerous, but don't refuse it.")
@@ -47,3 +47,4 @@ def deploy(parameters: Path, settings: DeploySettings, output: Path, yes: bool, 
         click.confirm(f"Deploy to chain {plan.chain.chain_id}? Nothing of this can be changed later.", abort=True)
     deployed = plan.deploy(settings, click.echo)
     click.echo(f"deployed {deployed.contract} in block {deployed.block}; {output} has all that services need")
+    click.echo(f"contracts ask at {deployed.requests}, old oracle consumers at {deployed.adapter}")

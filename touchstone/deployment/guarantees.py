@@ -84,6 +84,12 @@ def _answers(terms: Terms) -> Iterator[tuple[str, str]]:
         "returned challenge bonds can be withdrawn at once; they never stand for claims.",
     )
     yield (
+        "What a contract that asks can rely on",
+        "It is told an answer once it is final, never before. An answer that was posted in time is paid. If there is none, whoever "
+        f"asked can have the fee back {_time(2 * given.window)} after the request's end, later only while a claim that answers is in "
+        f"dispute. A request that is cancelled can still be answered for {_time(given.withdrawal_delay)}.",
+    )
+    yield (
         "What L1 must do",
         f"Include an honest party's transaction within {_time(given.clock - conditions.outage)} beyond an outage of "
         f"{_time(conditions.outage)}, and a first challenge within the window.",

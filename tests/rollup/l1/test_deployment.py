@@ -44,6 +44,18 @@ def test_what_does_not_fit_the_chain_is_named(client: L1Client, chain: EmbeddedC
         replace(good, block=1_000_000).client(chain)
     with pytest.raises(ChainError, match="there is no contract at"):
         replace(good, contract=client.account).client(chain)
+    for name in ("requests", "adapter"):
+        with pytest.raises(ChainError, match=f"there is no contract at {client.account}"):
+            replace(good, **{name: client.account}).client(chain)
+    other = Deployment.of(L1Client.deploy(chain, chain.signer("deployer"), TERMS))
+    with pytest.raises(
+        ChainError, match=f"the Requests contract .* belongs to {other.contract}, not to {good.contract}"
+    ):
+        replace(good, requests=other.requests).client(chain)
+    with pytest.raises(ChainError, match=f"the OracleAdapter contract .* belongs to {other.requests}"):
+        replace(good, adapter=other.adapter).client(chain)
+    with pytest.raises(ChainError, match="check the address and the gas"):
+        replace(good, requests=good.contract).client(chain)
     with pytest.raises(ChainError, match=r"has window 600, the deployment says 3600"):
         replace(good, parameters=Parameters(clock=TERMS.clock, arity=TERMS.arity)).client(chain)
     with pytest.raises(ChainError, match="check the address"):
@@ -59,6 +71,8 @@ DAMAGE: dict[str, Spoil] = {
     "block does not fit": lambda data: data.update(block=-1),
     "block_hash is no hash": lambda data: data.update(block_hash="0x12"),
     "contract is no address": lambda data: data.update(contract="0x12"),
+    "requests is no address": lambda data: data.update(requests=12),
+    "adapter is no address": lambda data: data.update(adapter="0x" + "g" * 40),
     "parameters is no object": lambda data: data.update(parameters=[]),
     "parameters.reward is not an amount of wei": lambda data: data["parameters"].update(reward=1),
     "parameters.window is not a whole number": lambda data: data["parameters"].update(window=True),
