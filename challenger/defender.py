@@ -13,25 +13,21 @@ from challenger.play.inside import Elements
 from challenger.play.known import KnownTrace
 from challenger.play.reductions import Reductions
 from challenger.play.trace import LazyTrace, SharedTraces, values_of
+from challenger.releases import Releases
 from challenger.sending.bundle import NEVER, SHARE, Bundle, Due, Outbox
 from challenger.sending.costs import Costs
 from challenger.state.l1_state import L1State
 from challenger.troubles import noting
 from challenger.watch.guard import ANY_AGE, LagGuard
-from rollup.batch import Inclusion
-from rollup.claim import Claim, ClaimId
+from rollup.claim import ClaimId
 from rollup.form.program import Program
-from rollup.l1 import calls
-from rollup.l1.answers import ClaimStatus, GameInfo, Receipt
+from rollup.l1.answers import GameInfo, Receipt
 from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged
 from rollup.types import Duration, ModelId
 
 GAMES = 64
 """Most games that are read from L1 in one round: a flood of them about one claim must not cost another one its clock."""
-
-RELEASES = 64
-"""Most bonds that are freed in one transaction, about 1.1 million gas. One a round: no clock runs for them."""
 
 
 class Behaviour(Enum):
@@ -141,19 +137,13 @@ class _Claimant:
 
     def _settle(self, upheld: dict[ClaimId, Upheld], bundle: Bundle) -> None:
         """Free the bonds of claims that became final, as many as fit one transaction."""
-        final: dict[ClaimId, tuple[Claim, Inclusion]] = {}
+        releases = Releases()
         for claim_id in upheld:
-            if len(final) == RELEASES:
+            if releases.full:
                 break
-            if self.l1.may_be_final(claim_id):
-                with noting(self.troubles, claim_id):
-                    claim, inclusion = self.l1.claims[claim_id].claim, self.l1.inclusion(claim_id)
-                    if self._client.status(claim, inclusion) is ClaimStatus.FINAL:
-                        final[claim_id] = (claim, inclusion)
-        if final:
-            first, bonds = next(iter(final)), list(final.values())
-            call = calls.release(*bonds[0]) if len(bonds) == 1 else calls.release_all(bonds)
-            bundle.add([Due(first, call, NEVER)])
+            with noting(self.troubles, claim_id):
+                releases.add(self._client, self.l1, claim_id)
+        bundle.add(Due(claim_id, call, NEVER) for claim_id, call in releases.calls())
 
 
 def _slack(game: GameInfo) -> float:

@@ -118,14 +118,18 @@ def output_root(header: Header, data: bytes) -> Root:
 
 
 def posting_gas(header: Header, posted: PostedClaim) -> int:
-    """Gas that L1 uses for this claim in a batch, at most.
+    """Gas that L1 uses for this claim in a group, at most, without what the group itself takes (``GROUP_GAS``).
 
     Every tensor costs its way up to the header's depth, however few its bytes are: 510 bytes of somebody's model can cost
     more than a transaction may use.
     """
-    paths = (len(header.inputs) + len(header.outputs)) * (10_000 + 1_100 * header.tensor_depth)
+    paths = (len(header.inputs) + len(header.outputs)) * (3_000 + 700 * header.tensor_depth)
     size = len(posted.inputs) + len(posted.outputs)
-    return 200_000 + paths + 60 * size
+    return 10_000 + paths + 60 * size
+
+
+GROUP_GAS = 150_000
+"""Gas that a group takes in a batch besides its claims, at most: its signature, and its words of bonds and nonces."""
 
 
 def problems(posted: PostedClaim, header: Header, assembled: tuple[bool, bool] = (False, False)) -> Iterator[str]:

@@ -11,15 +11,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from rollup.claim import GROUP_GAS, Address, Claim
 from rollup.errors import MoveError, Refused, Reverted, StaleView
 from rollup.l1.answers import Receipt
 from rollup.l1.client import L1Client
 from rollup.types import Timestamp
+from sequencer.grouping import Grouping
 from sequencer.intake.limits import DEFAULT_LIMITS, Limits
 from sequencer.intake.screening import Screening
 from sequencer.lease import Lease
 from sequencer.mirror import Mirror
-from sequencer.states import Entry, Head, Switch
+from sequencer.states import GROUP_BYTES, Entry, Head, Switch
 from sequencer.store import Store
 
 SCREENINGS = 16
@@ -32,7 +34,8 @@ STALE = 10
 
 class Batcher:
     """``client`` pays. ``lease`` None: there is no other process. ``clock``: seconds that pass, so that a claim's age counts
-    on a chain without blocks too. Any thread may call it; one posts at a time.
+    on a chain without blocks too. ``grouping``: who signs for groups; None: only the account that posts. Any thread may call it;
+    one posts at a time.
     """
 
     def __init__(
@@ -43,7 +46,9 @@ class Batcher:
         limits: Limits = DEFAULT_LIMITS,
         lease: Lease | None = None,
         clock: Callable[[], float] = time.monotonic,
+        grouping: Grouping | None = None,
     ) -> None:
+        self._grouping = Grouping(client) if grouping is None else grouping
         self._client, self._store, self._mirror = client, store, mirror
         self._limits, self._lease, self._clock = limits, lease, clock
         self._screening = Screening(client, store, limits.grace, limits.distrust)
@@ -116,13 +121,23 @@ class Batcher:
         """The first claims that fit a batch, and whether it is full with them."""
         batch: list[Entry] = []
         size = gas = 0
+        places: set[tuple[Address, int, int]] = set()
         for entry in waiting:
             size += entry.bytes
             gas += entry.gas
+            if self._begins(entry.posted.claim, places):
+                size += GROUP_BYTES
+                gas += GROUP_GAS
             if batch and (len(batch) == self._limits.count or size > self._limits.bytes or gas > self._limits.gas):
                 return batch, True
             batch.append(entry)
         return batch, len(batch) >= self._limits.count
+
+    def _begins(self, claim: Claim, places: set[tuple[Address, int, int]]) -> bool:
+        """Whether the claim is none that continues a group; ``places``: claimant, validity and nonce of those before it."""
+        place = (claim.claimant, claim.valid_until, claim.nonce)
+        places.add(place)
+        return not self._grouping.joins(claim.claimant) or (*place[:2], claim.nonce - 1) not in places
 
     def _old(self, oldest: Entry, now: Timestamp) -> bool:
         """Whether a claim has waited long enough, by L1's time or since we know that it is the oldest."""
@@ -139,7 +154,7 @@ class Batcher:
         """
         while batch:
             try:
-                return self._client.post_batch([entry.posted for entry in batch])
+                return self._client.post_groups(self._grouping.groups([entry.posted for entry in batch]))
             except Reverted as error:
                 if len(batch) == 1:
                     self._store.claims.refuse({batch[0].claim_id: str(error)})

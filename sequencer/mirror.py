@@ -11,7 +11,7 @@ from dataclasses import replace
 from rollup.claim import Address, ClaimId
 from rollup.errors import ChainError
 from rollup.l1.client import L1Client
-from rollup.l1.events import Answered, Challenged, ClaimSkipped, LeafRevealed, Logged, Revealed
+from rollup.l1.events import Answered, Challenged, ClaimSkipped, GroupRefused, LeafRevealed, Logged, Revealed
 from rollup.l1.follow import Follower, News
 from rollup.l1.records import MOVES, Said
 from rollup.types import Timestamp
@@ -87,7 +87,8 @@ class Mirror:
             if isinstance(one.event, ClaimSkipped):
                 skipped.setdefault(one.event.claim_id, []).append(one)
         ours = self._store.l1.ours(skipped)
-        return moves + [one for claim_id in ours for one in skipped[claim_id]]
+        refused = [one for one in events if isinstance(one.event, GroupRefused) and self._store.l1.concerns(one.event)]
+        return moves + [one for claim_id in ours for one in skipped[claim_id]] + refused
 
     def _receipt(self, logged: Logged, at: Timestamp) -> Said:
         receipt = self._client.chain.receipt(logged.transaction)

@@ -15,7 +15,7 @@ from rollup.archive import Programs
 from rollup.claim import PostedClaim
 from rollup.l1.answers import Receipt
 from rollup.l1.client import L1Client
-from rollup.l1.events import ClaimPosted, ClaimSkipped
+from rollup.l1.events import ClaimPosted, ClaimSkipped, GroupRefused
 from rollup.service.health import Health
 from rollup.service.limits import WebLimits
 from rollup.service.logs import logger
@@ -33,6 +33,7 @@ from sequencer.api.app import create_api
 from sequencer.api.parts import Parts
 from sequencer.api.prover import ProverClient
 from sequencer.batcher import Batcher
+from sequencer.grouping import Grouping, ProverSigner
 from sequencer.intake.admission import Admission
 from sequencer.intake.intake import Intake
 from sequencer.intake.limits import DEFAULT_LIMITS, Limits
@@ -133,7 +134,9 @@ class SequencerService:
         self.writer = Writer(store)
         self.intake = BoundedIntake(Intake(client, store, self.admission, self.writer), store, options.pending)
         self.lease = Lease(store, seconds=options.lease)
-        self.batcher = Batcher(client, store, self.mirror, options.limits, self.lease)
+        signer = None if options.prover is None else ProverSigner(options.prover, options.prover_token)
+        grouping = Grouping(client, signer)
+        self.batcher = Batcher(client, store, self.mirror, options.limits, self.lease, grouping=grouping)
         self.prover = (
             ProverClient(options.prover, options.prover_token, client.domain, options.prover_seconds)
             if options.prover is not None
@@ -224,6 +227,8 @@ class SequencerService:
     def _tell(self, receipt: Receipt) -> None:
         posted = sum(isinstance(event, ClaimPosted) for event in receipt.events)
         skipped = [event.reason for event in receipt.events if isinstance(event, ClaimSkipped)]
+        for event in receipt.events:
+            skipped += [event.reason] * event.count if isinstance(event, GroupRefused) else []
         BATCHES.inc()
         POSTED.inc(posted)
         POSTED_BYTES.inc(receipt.data_bytes)

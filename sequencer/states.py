@@ -17,8 +17,11 @@ from rollup.types import ModelId, Root, Timestamp
 
 T = TypeVar("T")
 
-OVERHEAD = 640
-"""Bytes that a claim takes in calldata beside those of its inputs and outputs, about."""
+OVERHEAD = 64
+"""Bytes that a claim takes in calldata beside those of its inputs and outputs: its trace root, and the request that it answers."""
+
+GROUP_BYTES = 640
+"""Bytes that a group takes in calldata beside its claims, about."""
 
 
 class State(StrEnum):

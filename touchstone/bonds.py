@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from challenger.defender import RELEASES
-from challenger.sending.bundle import batched
+from challenger.releases import Releases
 from challenger.state.l1_state import L1State
-from rollup.batch import Inclusion
-from rollup.claim import Claim, ClaimId
-from rollup.l1.answers import ClaimStatus
+from rollup.claim import ClaimId
 from rollup.l1.client import L1Client
 
 
 @dataclass
 class Bonds:
-    """``final``: claims whose bonds can be released; ``waiting``: those whose challenge period is not over, the first in ``seconds``;
+    """``releases``: of claims that are final; ``waiting``: those whose challenge period is not over, the first in ``seconds``;
     ``disputed``: those on which a game is open.
     """
 
-    final: dict[ClaimId, tuple[Claim, Inclusion]] = field(default_factory=dict)
+    releases: Releases = field(default_factory=Releases)
     waiting: list[ClaimId] = field(default_factory=list)
     disputed: list[ClaimId] = field(default_factory=list)
     seconds: int = 0
@@ -35,13 +32,11 @@ class Bonds:
             ended = claim_id in l1.convicted or claim_id in l1.released
             if posted.claim.claimant != client.account or ended:
                 continue
-            if l1.may_be_final(claim_id):
-                inclusion = l1.inclusion(claim_id)
-                if client.status(posted.claim, inclusion) is ClaimStatus.FINAL:
-                    found.final[claim_id] = posted.claim, inclusion
-            elif l1.games_of(claim_id):
+            if found.releases.add(client, l1, claim_id):
+                continue
+            if l1.games_of(claim_id):
                 found.disputed.append(claim_id)
-            else:
+            elif not l1.may_be_final(claim_id):
                 found.waiting.append(claim_id)
                 left.append(l1.seconds_left(claim_id) + 1)
         found.seconds = min(left, default=0)
@@ -49,6 +44,6 @@ class Bonds:
 
     def release(self, client: L1Client) -> Sequence[ClaimId]:
         """Free the bonds of what is final, some claims a transaction; returns them."""
-        for part in batched(self.final.values(), RELEASES):
-            client.release_all(part)
-        return list(self.final)
+        for _, call in self.releases.calls():
+            client.send(call)
+        return list(self.releases.claims())

@@ -36,6 +36,7 @@ RACES = frozenset(
         "GameOver",
         "AlreadyConvicted",
         "AlreadyReleased",
+        "NothingToRelease",
         "NothingToCollect",
         "NothingToReclaim",
         "TraceRootAlreadySet",

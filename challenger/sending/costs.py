@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from rollup.claim import ClaimId
 from rollup.l1.answers import Receipt
 
-ENDINGS = ("timeout", "reclaim", "release", "releaseAll")
+ENDINGS = ("timeout", "reclaim", "release", "releaseAll", "releaseGroups")
 
 
 @dataclass

@@ -37,6 +37,7 @@ MOVES: Mapping[str, int] = {
     "reclaim": 20_000,
     "release": 90_000,
     "releaseAll": 40_000,
+    "releaseGroups": 40_000,
 }
 """By function, besides ``EACH`` and the calldata."""
 
@@ -46,6 +47,7 @@ EACH: Mapping[str, int] = {
     "timeout": 380_000,
     "reclaim": 60_000,
     "releaseAll": 40_000,
+    "releaseGroups": 110_000,
 }
 """For each thing in the call's list. A timeout: a lost game pays up to ten accounts besides the claimant, each for the first time."""
 

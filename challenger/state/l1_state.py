@@ -25,12 +25,13 @@ from rollup.l1.events import (
     ChunksJoined,
     ChunkUploaded,
     ClaimPosted,
-    ClaimReleased,
     ClaimSkipped,
     Convicted,
+    GroupRefused,
     LeafRevealed,
     Logged,
     ModelRegistered,
+    Released,
     Revealed,
     Selected,
     TensorsAssembled,
@@ -179,11 +180,21 @@ class L1State:
             case BatchPosted() as batch:
                 self.journal.set(self._block, self.posted_at, batch.batch, batch.posted_at)
                 self.journal.set(self._block, self.closes_at, batch.batch, batch.closes_at)
-            case ClaimReleased(_, _, claim_id) if claim_id in self.claims:
-                self._touch(claim_id)
-                if claim_id not in self.released:
-                    self.released.add(claim_id)
-                    self.journal.note(self._block, lambda: self.released.discard(claim_id))
+            case GroupRefused() as refused:
+                for _ in range(refused.count):
+                    self.journal.append(self._block, self.batches, refused.batch, None)
+            case Released(batch, _, indices):
+                for index in indices:
+                    self._note_release(batch, index)
+
+    def _note_release(self, batch: int, index: int) -> None:
+        claim_id = self.batches[batch][index] if index < len(self.batches.get(batch, ())) else None
+        if claim_id is None or claim_id not in self.claims:
+            return
+        self._touch(claim_id)
+        if claim_id not in self.released:
+            self.released.add(claim_id)
+            self.journal.note(self._block, lambda: self.released.discard(claim_id))
 
     def _note_content(self, logged: Logged) -> None:
         """What is true anywhere: no reorganisation takes it back."""

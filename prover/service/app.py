@@ -12,7 +12,7 @@ from prover.service.archive import Archive
 from prover.service.numbers import list_of
 from prover.service.traces import trace_routes
 from prover.service.worker import InferenceWorker, LoadedModel
-from rollup.documents.claims import SignedClaim
+from rollup.documents.claims import GroupRequest, SignedClaim, SignedGroup
 from rollup.documents.inference import InferRequest, SignedInference
 from rollup.documents.models import HeldModel, HeldModels, TensorView, policy_name
 from rollup.service.health import Health
@@ -65,6 +65,15 @@ def prover_app(
             saturated=made.saturated,
             saturated_inside=made.saturated_inside,
         )
+
+    @app.post("/v1/groups", tags=["inference"], summary="Sign for a group of claims", responses=documented(401))
+    def group(
+        request: GroupRequest,
+        authorization: Annotated[str | None, Header(description="Bearer and the token.")] = None,
+    ) -> SignedGroup:
+        """Claims that were signed here before, so that L1 takes them together."""
+        authorize(authorization, token)
+        return SignedGroup(signature=worker.sign_group(request.value))
 
     @app.get("/v1/models", tags=["inference"], summary="The models that are held ready")
     def models() -> HeldModels:

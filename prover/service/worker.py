@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +18,11 @@ from prover.model import Model
 from prover.saturation import run_counted
 from prover.service.numbers import array_of
 from prover.trace import ExecutionTrace
-from rollup.claim import arrays
+from rollup.claim import PostedClaim, arrays
 from rollup.errors import ClaimError
 from rollup.form.encoding import TracePolicy
-from rollup.l1.account.signing import Domain, Signer
+from rollup.group import Group
+from rollup.l1.account.signing import Domain, Signer, claim_id, group_digest, recover
 from rollup.numbers import dtype_of, narrowed
 from rollup.service.limits import busy
 from rollup.service.logs import logger
@@ -53,6 +56,10 @@ class LoadedModel:
         return self.names[0] if self.names else f"0x{self.id.hex()[:16]}"
 
 
+SHARED_SECONDS = 600
+"""Claims are valid until a multiple of this, so that many of them share it."""
+
+
 class InferenceWorker:
     """``now``: the chain's time; ``valid_for``: seconds that a claim may wait to be posted; ``queue``: executions of one
     model that may run or wait, others are refused.
@@ -70,6 +77,8 @@ class InferenceWorker:
         self._valid_for, self._queue = valid_for, queue
         self._held: dict[ModelId, LoadedModel] = {}
         self._counting = Lock()
+        # Nonces of different lives of the process never meet, and those of one fill words of L1's storage from their start.
+        self._nonces = itertools.count(secrets.randbits(255) >> 8 << 8)
 
     @property
     def models(self) -> list[LoadedModel]:
@@ -120,15 +129,29 @@ class InferenceWorker:
         """
         held = self.find(name)
         given = [_given(held.model, number, nested) for number, nested in enumerate(inputs)]
-        valid_until = Timestamp(self._now() + self._valid_for)
         outcome = "refused"
         try:
             with self._turn(held), SECONDS.labels(held.name).time():
-                made = make_claim(held.model, given, self._signer, self._domain, valid_until, clamp=clamp)
+                nonce, valid_until = self._next()
+                made = make_claim(held.model, given, self._signer, self._domain, valid_until, nonce, clamp=clamp)
                 outcome = "signed"
         finally:
             INFERENCES.labels(held.name, outcome).inc()
         return held, made
+
+    def sign_group(self, claims: Sequence[PostedClaim]) -> bytes:
+        """Sign for claims that were signed here before, so that they are posted together. Raises ClaimError for any other."""
+        group = Group(tuple(claims), b"")
+        ids = [claim_id(one.claim, self._domain) for one in group.claims]
+        for name, one in zip(ids, group.claims, strict=True):
+            if one.claim.claimant != self._signer.address or recover(name, one.signature) != self._signer.address:
+                raise ClaimError(f"claim 0x{name.hex()} was not signed by {self._signer.address}; ask its claimant")
+        return self._signer.sign(group_digest(ids, self._domain))
+
+    def _next(self) -> tuple[int, Timestamp]:
+        """Nonce and validity of the next claim: claims that come in a row can be posted together."""
+        until = self._now() + self._valid_for
+        return next(self._nonces), Timestamp(until + -until % SHARED_SECONDS)
 
     def trace(self, model_id: ModelId, inputs: bytes) -> ExecutionTrace:
         """Execute again on a claim's input bytes; raises ClaimError if the model is not held or the bytes don't fit."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -28,6 +29,9 @@ MAX_DEPTH = 32
 """Levels of a batch's tree at most."""
 
 SIGNATURE_BYTES = 65
+
+MAX_GROUP = 1024
+"""Most claims that one group is signed for."""
 
 Signature = Annotated[bytes, *hexadecimal(length=SIGNATURE_BYTES)]
 Tensors = Annotated[bytes, *hexadecimal(most=MAX_CLAIM_BYTES)]
@@ -69,6 +73,31 @@ class SignedClaim(Document):
     @property
     def value(self) -> PostedClaim:
         return PostedClaim(self.claim.value, self.signature, self.inputs, self.outputs)
+
+
+class PromisedClaim(Document):
+    """A claim and its signature, without the bytes of its tensors."""
+
+    claim: ClaimFields
+    signature: Signature
+
+
+class GroupRequest(Document):
+    """Claims that a prover signed before, to be posted together: with consecutive nonces and one validity, in order."""
+
+    claims: Annotated[list[PromisedClaim], Field(min_length=2, max_length=MAX_GROUP)]
+
+    @classmethod
+    def of(cls, claims: Sequence[PostedClaim]) -> GroupRequest:
+        return cls(claims=[PromisedClaim(claim=ClaimFields.of(one.claim), signature=one.signature) for one in claims])
+
+    @property
+    def value(self) -> list[PostedClaim]:
+        return [PostedClaim(one.claim.value, one.signature, b"", b"") for one in self.claims]
+
+
+class SignedGroup(Document):
+    signature: Signature = Field(description="Over the EIP-712 digest of `Group(bytes32[] claims)`.")
 
 
 class AcceptedClaim(Document):

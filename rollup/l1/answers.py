@@ -64,14 +64,20 @@ class Receipt:
 
 
 class BatchInfo(NamedTuple):
-    """A batch as L1 keeps it. ``claims``: how many, skipped ones included. ``closes_at``: the last reading of the challenge
-    clock at which they can be challenged for the first time.
+    """A batch as L1 keeps it. ``claims``: how many, those included that are not posted. ``closes_at``: the last reading of the challenge
+    clock at which they can be challenged for the first time. ``challenged``: bit j for every challenged claim whose index is j, or j
+    more than a multiple of 128; claims with such a bit are not released with their group.
     """
 
     root: Root
     posted_at: Timestamp
     closes_at: Timestamp
     claims: int
+    challenged: int
+
+    def apart(self, index: int) -> bool:
+        """Whether the bond of the claim at this index is freed alone, not with its group."""
+        return bool(self.challenged >> index % 128 & 1)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,10 @@ from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId
 from rollup.game.moves import Rule
 from rollup.game.question import Question
+from rollup.group import Group, sections
 from rollup.l1.account.signing import question_fields
 from rollup.l1.artifacts import artifact
-from rollup.types import Gindex, Root
+from rollup.types import Gindex, ModelId, Root
 
 if TYPE_CHECKING:
     from rollup.l1.answers import At, GameRef
@@ -44,6 +45,13 @@ class Call:
 def claim_fields(claim: Claim) -> tuple[Any, ...]:
     """A claim in the ABI's order."""
     return astuple(claim)
+
+
+def group_fields(group: Group, empty: Mapping[ModelId, tuple[bool, bool]]) -> tuple[Any, ...]:
+    """A group in the ABI's order. ``empty``: see ``sections``."""
+    first = group.first
+    parts = [astuple(section) for section in sections(group.claims, empty)]
+    return (first.claimant, first.nonce, first.valid_until, parts, group.signature)
 
 
 def inclusion_fields(inclusion: Inclusion) -> tuple[Any, ...]:
@@ -108,6 +116,11 @@ def reclaim(games: Sequence[GameRef]) -> Call:
 def release_all(claims: Sequence[tuple[Claim, Inclusion]]) -> Call:
     fields = [claim_fields(claim) for claim, _ in claims]
     return Call(CHAIN, "releaseAll", (fields, [inclusion_fields(inclusion) for _, inclusion in claims]))
+
+
+def release_groups(places: Sequence[tuple[int, int]]) -> Call:
+    """``places``: (batch, index of the first claim) of each group."""
+    return Call(CHAIN, "releaseGroups", (list(places),))
 
 
 def release(claim: Claim, inclusion: Inclusion) -> Call:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import astuple
 
 from web3.types import LogReceipt
 
 from rollup.batch import Inclusion
-from rollup.claim import NO_ROOT, Address, Claim, ClaimId, PostedClaim
+from rollup.claim import NO_ROOT, Address, Claim, ClaimId, PostedClaim, output_types
 from rollup.errors import ChainError, Refused, Reverted
 from rollup.form.encoding import Header, decode_header
 from rollup.form.program import Program
@@ -16,13 +17,14 @@ from rollup.game.clock import Clocks, Side
 from rollup.game.moves import Rule
 from rollup.game.question import Partial, Question, encode_results
 from rollup.game.stopping import StoppingClock
+from rollup.group import Group
 from rollup.l1.account import signing
 from rollup.l1.answers import At, BatchInfo, ClaimStatus, DisputeInfo, GameInfo, GameRef, Receipt
 from rollup.l1.artifacts import artifact
 from rollup.l1.calls import EPILOGUE as EPILOGUE
-from rollup.l1.calls import GAME, claim_fields, inclusion_fields, inner_calls
+from rollup.l1.calls import GAME, claim_fields, group_fields, inclusion_fields, inner_calls
 from rollup.l1.contracts import ContractCaller, When, address_of
-from rollup.l1.events import Challenged, ClaimPosted, Logged, ModelRegistered, Selected
+from rollup.l1.events import Challenged, Logged, ModelRegistered, Selected
 from rollup.l1.logs import decode_logs, topic_of
 from rollup.l1.node.finality import Block
 from rollup.merkle import branch
@@ -50,7 +52,7 @@ class L1Client(ContractCaller):
     def header(self, model_id: ModelId) -> Header:
         """The header of a registered model, from the event of its registration; raises ChainError if there is none."""
         logs = self.chain.logs([self.address], self.first, self.chain.height(), [topic_of(ModelRegistered), model_id])
-        for logged in decode_logs(self.chain.web3, logs):
+        for logged in decode_logs(self.chain.web3, self.domain, logs):
             if isinstance(logged.event, ModelRegistered):
                 return decode_header(logged.event.header)
         raise ChainError(f"model 0x{model_id.hex()} is not registered on this chain; register its program first")
@@ -117,17 +119,32 @@ class L1Client(ContractCaller):
     def is_nonce_used(self, claimant: Address, nonce: int) -> bool:
         return bool(self._rollup("isNonceUsed", claimant, nonce))
 
-    def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
-        """Post signed claims; the receipt's events say which were posted and which skipped, and why."""
-        postings = [(claim_fields(one.claim), one.signature, one.inputs, one.outputs) for one in claims]
-        return self._send("RollupChain", "postBatch", postings)
+    def sign_group(self, claims: Sequence[PostedClaim]) -> Group:
+        """Claims of this account as one group, signed; raises ClaimError unless they can be one."""
+        if len(claims) == 1:
+            return Group.alone(claims[0])
+        ids = [self.claim_id(one.claim) for one in claims]
+        return Group(tuple(claims), self._key().sign(signing.group_digest(ids, self.domain)))
 
-    def posted(self, claim: ClaimId) -> ClaimPosted | None:
-        """Where the claim was posted, whoever posted it; None if it was not."""
-        topics = [topic_of(ClaimPosted), None, claim]
-        logs = self.chain.logs([self.address], self.first, self.chain.height(), topics)
-        found = [logged.event for logged in decode_logs(self.chain.web3, logs)]
-        return next((event for event in found if isinstance(event, ClaimPosted)), None)
+    def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
+        """Post signed claims, each alone; the receipt's events say which were posted and which not, and why."""
+        return self.post_groups([Group.alone(one) for one in claims])
+
+    def post_groups(self, groups: Sequence[Group]) -> Receipt:
+        """Post groups of claims; the receipt's events say which were posted and which not, and why."""
+        empty = self._empty(one for group in groups for one in group.claims)
+        return self._send("RollupChain", "postBatch", [group_fields(group, empty) for group in groups])
+
+    def _empty(self, claims: Iterable[PostedClaim]) -> dict[ModelId, tuple[bool, bool]]:
+        """Of models in whose claims bytes are missing: whether their input, and their output, has none."""
+        missing = {one.claim.model_id for one in claims if not one.inputs or not one.outputs}
+        found = {}
+        for model_id in missing:
+            with suppress(ChainError):  # unregistered: L1 refuses the group whatever its form is
+                header = self.header(model_id)
+                inputs = sum(tensor.bytes for tensor in header.inputs)
+                found[model_id] = not inputs, not sum(tensor.bytes for tensor in output_types(header))
+        return found
 
     def is_assembled(self, model_id: ModelId, is_output: bool, root: Root) -> bool:
         """Whether a posting may leave out the bytes behind an input or output root."""
@@ -153,8 +170,8 @@ class L1Client(ContractCaller):
 
     def batch(self, number: int) -> BatchInfo:
         """A batch; all zero if there is none of this number."""
-        root, posted_at, closes_at, claims = self._rollup("batches", number)
-        return BatchInfo(Root(root), Timestamp(posted_at), Timestamp(closes_at), claims)
+        root, posted_at, closes_at, claims, challenged = self._rollup("batches", number)
+        return BatchInfo(Root(root), Timestamp(posted_at), Timestamp(closes_at), claims, challenged)
 
     def challenge_clock(self, block: When = "latest") -> StoppingClock:
         """The clock on which challenge periods are measured, after a block."""
@@ -164,6 +181,12 @@ class L1Client(ContractCaller):
     def release(self, claim: Claim, inclusion: Inclusion) -> Receipt:
         """Free the bond of a final claim; anyone may."""
         return self._send("RollupChain", "release", claim_fields(claim), inclusion_fields(inclusion))
+
+    def release_groups(self, places: Sequence[tuple[int, int]]) -> Receipt:
+        """Free the bonds of final groups, named by batch and first index; L1 passes over claims that were challenged (``release``).
+        Raises Reverted if there is none to free.
+        """
+        return self._send("RollupChain", "releaseGroups", list(places))
 
     def release_all(self, claims: Sequence[tuple[Claim, Inclusion]]) -> Receipt:
         """Free the bonds of final claims; L1 passes over those that are not final, or were released before."""
@@ -314,7 +337,7 @@ class L1Client(ContractCaller):
             return None
 
     def _decoded(self, logs: list[LogReceipt]) -> list[Logged]:
-        return decode_logs(self.chain.web3, logs)
+        return decode_logs(self.chain.web3, self.domain, logs)
 
     def selected_path(
         self, transaction: bytes, selected: Selected | None = None

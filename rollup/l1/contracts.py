@@ -10,8 +10,10 @@ from functools import cached_property
 from typing import Any, Self
 
 from eth_abi.abi import decode
+from eth_typing import HexAddress, HexStr
 from eth_utils.address import to_checksum_address
-from web3.types import TxReceipt
+from web3.types import Nonce, TxReceipt
+from web3.utils import get_create_address
 
 from rollup.claim import Address
 from rollup.errors import ChainError, StaleView
@@ -60,11 +62,16 @@ class ContractCaller:
 
     @classmethod
     def deploy(cls, chain: Chain, signer: Signer, parameters: Parameters) -> Self:
-        """Deploy OneStepProver, RollupChain and (through it) DisputeGame, then Requests and OracleAdapter; raises Reverted for bad
-        parameters.
+        """Deploy OneStepProver, DisputeGame, RollupChain, Requests and OracleAdapter; raises Reverted for bad parameters.
+
+        The game is bound to the address that the chain gets by the account's next transaction; the chain refuses a game that is bound
+        to anything else.
         """
         prover = chain.transact(signer, None, artifact("OneStepProver").creation())["contractAddress"]
-        receipt = chain.transact(signer, None, artifact("RollupChain").creation(astuple(parameters), prover))
+        bound = get_create_address(HexAddress(HexStr(signer.address)), Nonce(chain.nonce(signer.address) + 1))
+        creation = artifact(GAME).creation(astuple(parameters), prover, bound)
+        game = chain.transact(signer, None, creation)["contractAddress"]
+        receipt = chain.transact(signer, None, artifact("RollupChain").creation(astuple(parameters), game))
         address = Address(str(receipt["contractAddress"]))
         return cls(chain, address, signer, receipt["blockNumber"], _deploy_requests(chain, signer, address))
 
@@ -178,7 +185,7 @@ class ContractCaller:
             len(data),
             receipt["blockNumber"],
             bytes(receipt["transactionHash"]),
-            tuple(logged.event for logged in decode_logs(self.chain.web3, receipt["logs"])),
+            tuple(logged.event for logged in decode_logs(self.chain.web3, self.domain, receipt["logs"])),
             receipt["gasUsed"] * int(receipt.get("effectiveGasPrice", 0)),
         )
 

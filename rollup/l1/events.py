@@ -31,7 +31,9 @@ class BatchPosted:
 
 @dataclass(frozen=True)
 class ClaimPosted:
-    """Empty bytes stand for what was uploaded before."""
+    """One of a group's claims. Empty bytes stand for what was uploaded before. ``group``: index of its group's first claim, whose
+    bonds are freed together; None if it was posted alone.
+    """
 
     batch: int
     index: int
@@ -39,11 +41,12 @@ class ClaimPosted:
     claim: Claim
     inputs: bytes
     outputs: bytes
+    group: int | None = None
 
 
 @dataclass(frozen=True)
 class ClaimSkipped:
-    """``reason``: the name of the error that keeps the claim out."""
+    """One of a group's claims is not posted: its nonce had been used. ``reason``: the name of that error."""
 
     batch: int
     index: int
@@ -52,10 +55,24 @@ class ClaimSkipped:
 
 
 @dataclass(frozen=True)
-class ClaimReleased:
+class GroupRefused:
+    """None of a group's claims is posted. ``first``: its first index in the batch; ``reason``: the name of the error that says why."""
+
     batch: int
-    index: int
-    claim_id: ClaimId
+    first: int
+    claimant: Address
+    first_nonce: int
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Released:
+    """Bonds of a claimant's final claims of the batch are free, those at ``indices``."""
+
+    batch: int
+    claimant: Address
+    indices: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -277,7 +294,8 @@ Event = (
     | BatchPosted
     | ClaimPosted
     | ClaimSkipped
-    | ClaimReleased
+    | GroupRefused
+    | Released
     | ClaimInvalid
     | NonceCancelled
     | ClockStopped

@@ -11,11 +11,13 @@ from web3 import Web3
 from web3._utils.events import get_event_data
 from web3.types import LogReceipt
 
-from rollup.claim import Address, Claim
+from rollup.claim import Address
 from rollup.errors import ChainError
 from rollup.form.ops import Monoid
 from rollup.game.moves import Rule
 from rollup.game.question import Question
+from rollup.group import GroupTerms, Section, claims_of
+from rollup.l1.account.signing import Domain, claim_id
 from rollup.l1.artifacts import artifact
 from rollup.l1.events import (
     Answered,
@@ -30,14 +32,15 @@ from rollup.l1.events import (
     ChunkUploaded,
     ClaimInvalid,
     ClaimPosted,
-    ClaimReleased,
     ClaimSkipped,
     ClockStopped,
     Committed,
     Convicted,
     Deposited,
     Descended,
+    Event,
     Funded,
+    GroupRefused,
     LeafRevealed,
     Logged,
     ModelRegistered,
@@ -46,6 +49,7 @@ from rollup.l1.events import (
     Paid,
     Reclaimed,
     Redeposited,
+    Released,
     Revealed,
     Selected,
     TensorsAssembled,
@@ -54,21 +58,7 @@ from rollup.l1.events import (
     Withdrawn,
 )
 from rollup.l1.reverts import name_of
-from rollup.types import Gindex, ModelId, Root
-
-
-def claim_of(fields: Mapping[str, Any]) -> Claim:
-    """A Claim from its ABI fields."""
-    return Claim(
-        ModelId(Root(bytes(fields["modelId"]))),
-        Address(fields["claimant"]),
-        fields["nonce"],
-        fields["validUntil"],
-        bytes(fields["requestId"]),
-        Root(bytes(fields["inputRoot"])),
-        Root(bytes(fields["outputRoot"])),
-        Root(bytes(fields["traceRoot"])),
-    )
+from rollup.types import Gindex, Root
 
 
 def question_of(fields: Mapping[str, Any]) -> Question:
@@ -92,9 +82,7 @@ def _roots(values: Iterable[bytes]) -> tuple[Root, ...]:
 FIELDS: Mapping[type[Any], tuple[str, ...]] = {
     ModelRegistered: ("modelId", "header"),
     BatchPosted: ("batchId", "root", "count", "postedAt", "closesAt"),
-    ClaimPosted: ("batchId", "index", "claimId", "claim", "input", "output"),
-    ClaimSkipped: ("batchId", "index", "claimId", "reason"),
-    ClaimReleased: ("batchId", "index", "claimId"),
+    GroupRefused: ("batchId", "first", "claimant", "firstNonce", "count", "reason"),
     ClaimInvalid: ("claimId",),
     NonceCancelled: ("claimant", "nonce", "time"),
     ClockStopped: ("resumesAt", "stopped"),
@@ -128,7 +116,6 @@ FIELDS: Mapping[type[Any], tuple[str, ...]] = {
 
 
 _CONVERT: Mapping[str, Callable[[Any], Any]] = {
-    "claim": claim_of,
     "question": question_of,
     "children": _roots,
     "tensors": _roots,
@@ -137,45 +124,92 @@ _CONVERT: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
+def _claims(arguments: Mapping[str, Any], domain: Domain) -> list[Event]:
+    """The claims of a group, by its log."""
+    terms = GroupTerms(Address(arguments["claimant"]), arguments["firstNonce"], arguments["validUntil"])
+    sections = [Section(**{name: part[of] for name, of in _SECTION.items()}) for part in arguments["sections"]]
+    batch, first, posted = arguments["batchId"], arguments["first"], arguments["posted"]
+    claims = claims_of(terms, sections, _roots(arguments["roots"]))
+    found: list[Event] = []
+    for at, one in enumerate(claims):
+        name = claim_id(one.claim, domain)
+        if posted[at >> 8] >> (at & 255) & 1:
+            group = first if len(claims) > 1 else None
+            found.append(ClaimPosted(batch, first + at, name, one.claim, one.inputs, one.outputs, group))
+        else:
+            found.append(ClaimSkipped(batch, first + at, name, "NonceUsed"))
+    return found
+
+
+_SECTION = {
+    "model_id": "modelId",
+    "count": "count",
+    "input_bytes": "inputBytes",
+    "output_bytes": "outputBytes",
+    "input_uploaded": "inputUploaded",
+    "output_uploaded": "outputUploaded",
+    "named": "named",
+    "records": "records",
+}
+
+
+def _released(arguments: Mapping[str, Any], _: Domain) -> list[Event]:
+    start, bits = 256 * arguments["word"], arguments["claims"]
+    indices = tuple(start + j for j in range(256) if bits >> j & 1)
+    return [Released(arguments["batchId"], Address(arguments["claimant"]), indices)]
+
+
+READERS: Mapping[str, Callable[[Mapping[str, Any], Domain], list[Event]]] = {
+    "GroupPosted": _claims,
+    "Released": _released,
+}
+"""Events of L1 that say more than one thing, or say it in bits: by name, what they say."""
+
+
+def _reader(kind: type[Any]) -> Callable[[Mapping[str, Any], Domain], list[Event]]:
+    def read(arguments: Mapping[str, Any], _: Domain) -> list[Event]:
+        values = []
+        for name in FIELDS[kind]:
+            value = arguments[name]
+            values.append(
+                _CONVERT[name](value) if name in _CONVERT else bytes(value) if isinstance(value, bytes) else value
+            )
+        return [kind(*values)]
+
+    return read
+
+
 @cache
-def _event_abis() -> dict[bytes, tuple[type[Any], Any]]:
-    classes = {kind.__name__: kind for kind in FIELDS}
+def _event_abis() -> dict[bytes, tuple[Callable[[Mapping[str, Any], Domain], list[Event]], Any]]:
+    readers = {kind.__name__: _reader(kind) for kind in FIELDS} | dict(READERS)
     found = {}
     for contract in ("RollupChain", "DisputeGame"):
         for item in artifact(contract).abi:
             if item["type"] == "event":
-                found[event_abi_to_log_topic(item)] = (classes[item["name"]], item)  # type: ignore[arg-type]
+                found[event_abi_to_log_topic(item)] = (readers[item["name"]], item)  # type: ignore[arg-type]
     return found
 
 
 def topic_of(kind: type[Any]) -> bytes:
-    """First topic of an event's logs."""
-    return next(topic for topic, (known, _) in _event_abis().items() if known is kind)
+    """First topic of the logs of an event that stands in ``FIELDS``."""
+    return next(topic for topic, (_, item) in _event_abis().items() if item["name"] == kind.__name__)
 
 
-def decode_log(web3: Web3, log: LogReceipt) -> Logged | None:
-    """The event behind a log; None for a log that is none of ours."""
+def decode_log(web3: Web3, domain: Domain, log: LogReceipt) -> list[Logged]:
+    """The events behind a log of the contracts of ``domain``; none for a log that is none of ours."""
     known = _event_abis().get(bytes(log["topics"][0])) if log["topics"] else None
     if known is None:
-        return None
-    kind, abi = known
-    arguments = get_event_data(web3.codec, abi, log)["args"]
-    values = []
-    for name in FIELDS[kind]:
-        value = arguments[name]
-        values.append(
-            _CONVERT[name](value) if name in _CONVERT else bytes(value) if isinstance(value, bytes) else value
-        )
-    return Logged(
-        kind(*values), log["blockNumber"], log["logIndex"], bytes(log["transactionHash"]), bytes(log["blockHash"])
-    )
+        return []
+    read, abi = known
+    events = read(get_event_data(web3.codec, abi, log)["args"], domain)
+    where = (log["blockNumber"], log["logIndex"], bytes(log["transactionHash"]), bytes(log["blockHash"]))
+    return [Logged(event, *where) for event in events]
 
 
-def decode_logs(web3: Web3, logs: Iterable[LogReceipt]) -> list[Logged]:
+def decode_logs(web3: Web3, domain: Domain, logs: Iterable[LogReceipt]) -> list[Logged]:
     """The events behind logs, in the chain's order; raises ChainError if a log of ours is garbled."""
     try:
-        found = [decode_log(web3, log) for log in logs]
+        return [logged for log in logs for logged in decode_log(web3, domain, log)]
     # What a node made up can make any line of the library fail.
     except Exception as error:
         raise ChainError(f"the endpoint's logs are garbled ({type(error).__name__}); check the endpoint") from None
-    return [logged for logged in found if logged is not None]

@@ -59,13 +59,14 @@ SENTENCES: Mapping[str, str] = {
     "TensorTooLarge": "a tensor of {byteLength} bytes does not fit the header's tensor depth; lower the model again",
     "OutputOutside": "output value {value} is none of the program's; lower the model again",
     "BadParams": "these parameters would mint money or allow no game; see rollup.settings.Parameters for the limits",
+    "OtherGame": "the game at {game} was deployed for another chain, or with other parameters; deploy both again",
+    "NoProver": "there is no contract at the prover's address {prover}; deploy OneStepProver first",
     "EmptyBatch": "a batch has at least one claim; wait for one",
     "NotGame": "{caller} is not the dispute game, which alone may call this; use the game's moves",
     "NonceUsed": "{claimant} has used or cancelled nonce {nonce}; sign with another",
     "BadSignature": "the signature is not the claimant's (65 bytes r, s, v; low s); sign the claim id with its key",
     "ClaimExpired": "the claim could be posted until {validUntil} only; sign it again with a later validUntil",
     "TraceRootMissing": "the model's trace policy is 'with the claim'; sign the claim with its trace root",
-    "TraceRootUnexpected": "the model's trace policy is 'on dispute'; sign the claim with a zero trace root",
     "PostingTooLarge": "input and output have {byteLength} bytes, more than one posting takes; upload them before",
     "InputLength": (
         "the input has {given} bytes, the model's header asks for {needed}; send every tensor in header order"
@@ -73,10 +74,18 @@ SENTENCES: Mapping[str, str] = {
     "OutputLength": (
         "the output has {given} bytes, the model's header asks for {needed}; send every tensor in header order"
     ),
-    "InputRootMismatch": "the input does not have the claim's input root; sign the bytes that are posted",
-    "OutputRootMismatch": "the output does not have the claim's output root; sign the bytes that are posted",
+    "NoncesOver": "{count} nonces from {firstNonce} on are none at all, or go beyond 2^256; choose smaller ones",
+    "RecordsLength": (
+        "a section's records have {given} bytes, the model's header asks for {needed}; send every tensor in header order, and a trace "
+        "root exactly if the model's policy is 'with the claim'"
+    ),
+    "InputMissing": "the bytes behind input root {inputRoot} are not on this chain; post them, or upload them before",
+    "OutputMissing": "the bytes behind output root {outputRoot} are not on this chain; post them, or upload them before",
     "NotIncluded": "the proof does not place claim {claimId} in batch {batchId}; read the batch from L1 again",
     "NotFinal": "claim {claimId} is not final (status {status}); wait for the end of its challenge period and games",
+    "NothingToRelease": (
+        "none of these groups has a bond to free: not final, freed before, or challenged; free challenged claims one by one"
+    ),
     "AlreadyReleased": "the bond of claim {claimId} was released before; withdraw it from the balance",
     # Requests
     "FeeTooLow": "the fee of {given} wei is below the {needed} that an answer costs now; send more",

@@ -21,8 +21,8 @@ class Limits:
     for, a claimant who made L1 skip one: by using its nonce or its balance for something else in front of a batch.
     """
 
-    count: int = 64
-    bytes: int = 96 * 1024
+    count: int = 512
+    bytes: int = 112 * 1024
     gas: int = 14_000_000
     age: Duration = DEFAULT_AGE
     grace: Duration = DEFAULT_GRACE

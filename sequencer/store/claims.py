@@ -16,7 +16,7 @@ from sequencer.states import NOTHING_HELD, OVERHEAD, Accepted, Entry, HeldBack, 
 from sequencer.store import cursors, standing, switches
 from sequencer.store.database import Database
 from sequencer.store.rows import chunks, claim_columns, content_columns, entry_of
-from sequencer.tables import batches, changes, claims, contents, nonces, refusals
+from sequencer.tables import batches, changes, claims, contents, nonces, postings, refusals
 
 _WHOLE = sa.select(claims, contents.c.inputs, contents.c.outputs).join(
     contents, contents.c.claim_id == claims.c.claim_id
@@ -157,7 +157,12 @@ class Claims:
                     claims, claims.c.claim_id == refusals.c.claim_id
                 )
             )
-            .where(batches.c.posted_at >= since, refusals.c.reason.in_(standing.OWN_DOING))
+            .where(
+                batches.c.posted_at >= since,
+                refusals.c.reason.in_(standing.OWN_DOING),
+                # Whoever holds a signed claim can post it in front of ours: that is not its claimant's doing.
+                refusals.c.claim_id.not_in(sa.select(postings.c.claim_id)),
+            )
             .group_by(claims.c.claimant)
         )
         with self._database.read() as connection:

@@ -15,12 +15,13 @@ from rollup.l1.events import (
     BatchPosted,
     Challenged,
     ClaimPosted,
-    ClaimReleased,
     ClaimSkipped,
     ClockStopped,
+    GroupRefused,
     Logged,
     ModelRegistered,
     NonceCancelled,
+    Released,
 )
 from rollup.l1.follow import News
 from rollup.l1.games import Board
@@ -117,6 +118,11 @@ class Facts:
                 found |= {ClaimId(bytes(one)) for one in connection.execute(query).scalars()}
         return found
 
+    def concerns(self, refused: GroupRefused) -> bool:
+        """Whether a group that L1 refused may have held claims that came in here."""
+        with self._database.read() as connection:
+            return bool(_claims_with(connection, refused))
+
     def apply(self, news: News, base: bytes | None, said: Mapping[bytes, Said], own: Collection[Address] = ()) -> bool:
         """Write news in one transaction, with all that follows from them; False, and nothing is written, if they do not
         go on from the store's head: another process was faster.
@@ -197,6 +203,11 @@ def _write(
     connection: Connection, events: Sequence[Logged], said: Mapping[bytes, Said], own: Collection[Address]
 ) -> set[ClaimId]:
     """Write events as facts; returns the claims that they are about."""
+
+    def sent_by_us(logged: Logged) -> bool:
+        by = said.get(logged.transaction)
+        return by is not None and by.sender in own
+
     touched: set[ClaimId] = set()
     moves_said = _moves(connection, [one for one in events if isinstance(one.event, MOVES)], said)
     touched |= {move.claim_id for move in moves_said}
@@ -222,20 +233,51 @@ def _write(
                     known.add(claim_id)
                     _meet(connection, claim_id, PostedClaim(claim, b"", inputs, outputs))
             case ClaimSkipped(number, _, claim_id, reason):
-                by = said.get(logged.transaction)
-                if claim_id in known and by is not None and by.sender in own:
-                    touched.add(claim_id)
-                    values = {**at, "claim_id": claim_id, "batch": number, "reason": reason}
-                    connection.execute(sa.insert(refusals).values(values))
+                if claim_id in known and sent_by_us(logged):
+                    touched |= _refuse(connection, logged.block, number, [claim_id], reason)
+            case GroupRefused() as refused if sent_by_us(logged):
+                waiting = _claims_with(connection, refused)
+                touched |= _refuse(connection, logged.block, refused.batch, waiting, refused.reason)
             case NonceCancelled(claimant, nonce, _):
                 _spend(connection, logged.block, claimant, nonce)
             case ClockStopped(resumes_at, stopped):
                 values = {**at, "log_index": logged.index, "resumes_at": resumes_at, "stopped": stopped}
                 connection.execute(sa.insert(stops).values(**values, reading=resumes_at - stopped))
-            case ClaimReleased(_, _, claim_id):
-                touched.add(claim_id)
-                connection.execute(sa.insert(releases).values(**at, claim_id=claim_id))
+            case Released(number, _, indices):
+                for claim_id in _standing_at(connection, number, indices):
+                    touched.add(claim_id)
+                    connection.execute(sa.insert(releases).values(**at, claim_id=claim_id))
     return touched
+
+
+def _refuse(connection: Connection, block: int, batch: int, claim_ids: Iterable[ClaimId], reason: str) -> set[ClaimId]:
+    """L1 did not post these claims in a batch of ours; returns them."""
+    found = set(claim_ids)
+    for claim_id in found:
+        values = {"block": block, "claim_id": claim_id, "batch": batch, "reason": reason}
+        connection.execute(sa.insert(refusals).values(values))
+    return found
+
+
+def _claims_with(connection: Connection, refused: GroupRefused) -> list[ClaimId]:
+    """Claims that came in here and may have been in a group that L1 refused: L1 names them by their nonces."""
+    last = refused.first_nonce + refused.count - 1
+    if refused.count == 0 or last >> 256:
+        return []
+    query = sa.select(claims.c.claim_id).where(
+        claims.c.claimant == refused.claimant,
+        claims.c.nonce.between(refused.first_nonce, last),
+        claims.c.taken_at.is_not(None),
+    )
+    return [ClaimId(bytes(one)) for one in connection.execute(query).scalars()]
+
+
+def _standing_at(connection: Connection, batch: int, indices: Sequence[int]) -> list[ClaimId]:
+    found = []
+    for part in chunks(indices):
+        query = sa.select(postings.c.claim_id).where(postings.c.batch == batch, postings.c.position.in_(part))
+        found += [ClaimId(bytes(one)) for one in connection.execute(query).scalars()]
+    return found
 
 
 def _spend(connection: Connection, block: int, claimant: Address, nonce: int) -> None:

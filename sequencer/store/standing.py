@@ -29,7 +29,7 @@ from sequencer.tables import (
     stops,
 )
 
-PASSING = frozenset({"InsufficientBalance", "UnknownModel", "InputLength", "OutputLength"})
+PASSING = frozenset({"InsufficientBalance", "UnknownModel", "InputMissing", "OutputMissing"})
 """L1's reasons that may lie in what a reorganisation undid for a while: a deposit, a registration, an upload."""
 
 OWN_DOING = frozenset({"InsufficientBalance", "NonceUsed"})

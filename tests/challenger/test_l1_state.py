@@ -20,15 +20,16 @@ from rollup.l1.events import (
     Challenged,
     ChallengeLost,
     ClaimPosted,
-    ClaimReleased,
     ClaimSkipped,
     Committed,
     Convicted,
     Descended,
     Event,
+    GroupRefused,
     LeafRevealed,
     Logged,
     Reclaimed,
+    Released,
     Revealed,
     TraceRootSet,
 )
@@ -81,7 +82,8 @@ def blocks(draw: st.DrawFn) -> list[Event]:
         [Descended(game_id, Question(Gindex(9), draw(st.integers(0, 3)), Monoid.SUM, 100))],
         [TraceRootSet(name, root(draw(st.integers(10, 12))))],
         [Convicted(name, game_id, Rule.STEP, Gindex(4), 2, 0, 0, bytes(32), bytes(32))],
-        [ClaimReleased(0, 0, name)],
+        [Released(batch, ME, tuple(draw(st.sets(st.integers(0, 5)))))],
+        [GroupRefused(batch, 1, ME, 5, draw(st.integers(0, 3)), "x")],
         [ChallengeLost(name, game_id, EVE, 0)],
         [Reclaimed(name, game_id)],
         [Revealed(root(5), (root(6), root(draw(st.integers(6, 9)))))],
@@ -180,7 +182,7 @@ def test_a_trace_root_that_is_taken_back_leaves_the_one_before() -> None:
 def test_what_is_said_about_a_claim_that_was_never_posted_changes_nothing() -> None:
     l1 = L1State()
     said: list[Event] = [Challenged(NAMES[0], b"g", EVE, 0, root(0), bytes(32)), TraceRootSet(NAMES[0], root(7))]
-    l1.take(NOBODY, Chain([said, [ClaimReleased(0, 0, NAMES[0])]]).news(-1, None))
+    l1.take(NOBODY, Chain([said, [Released(0, ME, (0,))]]).news(-1, None))
     assert facts(l1) == facts(L1State())
 
 

@@ -93,7 +93,8 @@ def step(network: NetworkWorld, claimed: Claimed) -> bool:
             continue
     l1 = network.watchers[-1].l1
     if claimed.claim_id not in l1.claims:
-        if network.deployer.posted(claimed.claim_id) is None:
+        claim = claimed.posted.claim
+        if not network.deployer.is_nonce_used(claim.claimant, claim.nonce):
             network.client("sequencer").post_batch([claimed.posted])
         return False
     inclusion = l1.inclusion(claimed.claim_id)

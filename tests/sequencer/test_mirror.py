@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollup.form.encoding import TracePolicy
-from rollup.l1.events import ClaimPosted, ClaimSkipped
+from rollup.l1.events import ClaimPosted, GroupRefused
 from rollup.l1.follow import News
 from rollup.l1.records import MoveRecord
 from sequencer.mirror import Mirror
@@ -124,9 +124,10 @@ def test_claims_that_did_not_come_through_us_appear_with_their_bytes(told: Histo
     for number in numbers:
         batch = store.batches.get(number)
         assert batch is not None
-        skipped = {
-            one.event.index for one in told.events if isinstance(one.event, ClaimSkipped) and one.event.batch == number
-        }
+        refused = [
+            one.event for one in told.events if isinstance(one.event, GroupRefused) and one.event.batch == number
+        ]
+        skipped = {one.first + at for one in refused for at in range(one.count)}
         assert {index for index, claim in enumerate(batch.claims) if claim is None} == skipped
 
 
@@ -147,8 +148,8 @@ def test_a_stranger_who_posts_our_claim_with_wrong_bytes_or_signature_spoils_not
     store = told.store(url)
     told.tell(store, told.height)
     _, spoiled, _, _, waiting = told.accepted
-    skipped = {one.event.claim_id for one in told.events if isinstance(one.event, ClaimSkipped)}
-    assert {spoiled.claim_id, waiting.claim_id} <= skipped
+    refused = {one.event.first_nonce for one in told.events if isinstance(one.event, GroupRefused)}
+    assert {one.posted.claim.nonce for one in (spoiled, waiting)} <= refused
     assert store.claims.state(spoiled.claim_id) is store.claims.state(waiting.claim_id) is State.PENDING
     store.close()
 

@@ -164,8 +164,8 @@ class SequencerSettings(WebSettings):
     prover_timeout: Seconds = setting(
         50.0, "How long one inference may take; less than callers wait, so that they hear why.", gt=0
     )
-    batch_count: int = setting(64, "Claims from which on a batch is posted, and most of one batch.", gt=0)
-    batch_bytes: Size = setting(96 * 1024, "Calldata of a batch at most.", gt=0)
+    batch_count: int = setting(512, "Claims from which on a batch is posted, and most of one batch.", gt=0)
+    batch_bytes: Size = setting(112 * 1024, "Calldata of a batch at most.", gt=0)
     batch_gas: int = setting(12_000_000, "Gas of a batch at most.", gt=0)
     batch_age: Seconds = setting(10.0, "Age of the oldest pending claim from which on a batch is posted.", ge=0)
     distrust: Seconds = setting(

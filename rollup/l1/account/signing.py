@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ CLAIM_TYPE = (
     b"Claim(bytes32 modelId,address claimant,uint256 nonce,uint64 validUntil,bytes32 requestId,"
     b"bytes32 inputRoot,bytes32 outputRoot,bytes32 traceRoot)"
 )
+GROUP_TYPE = b"Group(bytes32[] claims)"
 TRACE_ROOT_TYPE = b"TraceRoot(bytes32 claimId,bytes32 traceRoot)"
 HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
@@ -67,6 +68,11 @@ def claim_id(claim: Claim, domain: Domain) -> ClaimId:
         claim.trace_root,
     ]
     return ClaimId(_digest(domain, encode(types, fields)))
+
+
+def group_digest(claims: Sequence[ClaimId], domain: Domain) -> bytes:
+    """What a claimant signs to have several of its claims posted together."""
+    return _digest(domain, encode(["bytes32"] * 2, [keccak(GROUP_TYPE), keccak(b"".join(claims))]))
 
 
 def trace_root_digest(claim: ClaimId, trace_root: Root, domain: Domain) -> bytes:

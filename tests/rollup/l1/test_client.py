@@ -18,9 +18,9 @@ from rollup.l1.client import L1Client
 from rollup.l1.events import (
     BatchPosted,
     ClaimPosted,
-    ClaimSkipped,
     Deposited,
     Funded,
+    GroupRefused,
     ModelRegistered,
     Redeposited,
     WithdrawalAnnounced,
@@ -166,10 +166,10 @@ def test_a_skipped_claim_says_why_and_leaves_the_others_alone() -> None:
     second = network.claim("honest", toy_inputs(1))
     again = [first.posted, PostedClaim(second.posted.claim, bytes(65), b"", b"")]
     receipt = network.deployer.post_batch(again)
-    reasons = [event.reason for event in receipt.events if isinstance(event, ClaimSkipped)]
-    assert reasons == ["NonceUsed", "NonceUsed"]
-    root, _, _, count = network.deployer.batch(receipt.one(BatchPosted).batch)
-    assert (root, count) == (Batch((None, None)).root, 2)
+    reasons = [event.reason for event in receipt.events if isinstance(event, GroupRefused)]
+    assert reasons == ["NonceUsed", "InputMissing"]
+    batch = network.deployer.batch(receipt.one(BatchPosted).batch)
+    assert (batch.root, batch.claims) == (Batch((None, None)).root, 2)
 
 
 def test_status_follows_the_window(client: L1Client) -> None:
@@ -256,7 +256,6 @@ def test_an_anchor_belongs_to_the_thread_that_decides(chain: EmbeddedChain, clie
 def test_what_is_read_begins_at_the_deployment(chain: EmbeddedChain, client: L1Client) -> None:
     later = L1Client(chain, client.address, None, chain.height() + 1)
     assert later.games_of(ClaimId(bytes(32))) == []
-    assert later.posted(ClaimId(bytes(32))) is None
     program = toy_program()
     client.register(program)
     assert client.header(program.id) == program.header

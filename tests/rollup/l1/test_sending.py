@@ -12,7 +12,7 @@ from rollup.claim import Claim, PostedClaim
 from rollup.errors import ChainError, Refused, Reverted, StaleView
 from rollup.l1.account.fees import GWEI, FeePolicy
 from rollup.l1.client import L1Client
-from rollup.l1.events import BatchPosted, ClaimSkipped
+from rollup.l1.events import BatchPosted, GroupRefused
 from rollup.l1.node.chain import Chain
 from rollup.settings import Parameters
 from rollup.types import Root
@@ -167,7 +167,7 @@ def test_a_batch_that_two_lives_send_is_posted_once(stalled: Anvil, life: Lives)
     client.post_batch(batch)
     stalled.mine(2)
     said = [type(logged.event) for logged in client.events(first, client.chain.height())]
-    assert said == [ClaimSkipped, BatchPosted]
+    assert said == [GroupRefused, BatchPosted]
 
 
 def test_if_the_earlier_lifes_transaction_is_mined_first_the_view_is_stale(stalled: Anvil, life: Lives) -> None:
