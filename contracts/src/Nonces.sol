@@ -51,13 +51,15 @@ abstract contract Nonces {
         mapping(uint256 word => uint256 bits) storage used = _used[claimant];
         usable = new uint256[]((count + 255) >> 8);
         uint256 bits = used[first >> 8];
-        for (uint256 j = 0; j < count; ++j) {
-            uint256 nonce = first + j;
-            if (nonce & 255 == 0) bits = used[nonce >> 8];
-            // What was cancelled has its bit, and can be used until the cancellation takes effect.
-            if (bits & (1 << (nonce & 255)) != 0 && isNonceUsed(claimant, nonce)) continue;
-            usable[j >> 8] |= 1 << (j & 255);
-            ++total;
+        unchecked {
+            for (uint256 j = 0; j < count; ++j) {
+                uint256 nonce = first + j;
+                if (nonce & 255 == 0) bits = used[nonce >> 8];
+                // What was cancelled has its bit, and can be used until the cancellation takes effect.
+                if (bits & (1 << (nonce & 255)) != 0 && isNonceUsed(claimant, nonce)) continue;
+                usable[j >> 8] |= 1 << (j & 255);
+                ++total;
+            }
         }
     }
 
@@ -65,16 +67,18 @@ abstract contract Nonces {
     function _use(address claimant, uint256 first, uint256 count, uint256[] memory usable) internal {
         mapping(uint256 word => uint256 bits) storage used = _used[claimant];
         uint256 bits = used[first >> 8];
-        for (uint256 j = 0; j < count; ++j) {
-            uint256 nonce = first + j;
-            uint256 bit = 1 << (nonce & 255);
-            if (usable[j >> 8] & (1 << (j & 255)) != 0) {
-                if (bits & bit != 0) _cancelledFrom[claimant][nonce] = Timestamp.wrap(0);
-                bits |= bit;
-            }
-            if (nonce & 255 == 255 || j == count - 1) {
-                used[nonce >> 8] = bits;
-                if (j != count - 1) bits = used[(nonce >> 8) + 1];
+        unchecked {
+            for (uint256 j = 0; j < count; ++j) {
+                uint256 nonce = first + j;
+                uint256 bit = 1 << (nonce & 255);
+                if (usable[j >> 8] & (1 << (j & 255)) != 0) {
+                    if (bits & bit != 0) _cancelledFrom[claimant][nonce] = Timestamp.wrap(0);
+                    bits |= bit;
+                }
+                if (nonce & 255 == 255 || j == count - 1) {
+                    used[nonce >> 8] = bits;
+                    if (j != count - 1) bits = used[(nonce >> 8) + 1];
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Ledger} from "./Ledger.sol";
 import {Nonces} from "./Nonces.sol";
 import {Uploads} from "./Uploads.sol";
+import {Calldata} from "./libraries/Calldata.sol";
 import {Claims} from "./libraries/Claims.sol";
 import {Header} from "./libraries/Header.sol";
 import {Merkle} from "./libraries/Merkle.sol";
@@ -89,8 +90,12 @@ abstract contract Postings is Ledger, Nonces, Uploads {
             if (isOutput) revert OutputLength(data.length, needed);
             revert InputLength(data.length, needed);
         }
-        return
-            _root(data, lengths, model.tensorDepth, Merkle.zeros(model.tensorDepth + Header.depthFor(lengths.length)));
+        return Merkle.tensorsAt(
+            Calldata.offsetOf(data),
+            lengths,
+            model.tensorDepth,
+            Merkle.zeros(model.tensorDepth + Header.depthFor(lengths.length))
+        );
     }
 
     /// @notice The EIP-712 domain `Touchstone`, version `1`, of this contract on this chain.
@@ -126,8 +131,10 @@ abstract contract Postings is Ledger, Nonces, Uploads {
         }
         _use(group.claimant, group.firstNonce, count, posted);
         _lockFree(group.claimant, total * CLAIM_BOND);
-        for (uint256 j = 0; j < count; ++j) {
-            if (posted[j >> 8] & (1 << (j & 255)) != 0) leaves[first + j] = Merkle.claimLeaf(ids[j]);
+        unchecked {
+            for (uint256 j = 0; j < count; ++j) {
+                if (posted[j >> 8] & (1 << (j & 255)) != 0) leaves[first + j] = Merkle.claimLeaf(ids[j]);
+            }
         }
         emit GroupPosted(
             batchId, first, group.claimant, group.firstNonce, group.validUntil, group.sections, roots, posted
@@ -175,14 +182,15 @@ abstract contract Postings is Ledger, Nonces, Uploads {
                 section.inputBytes != frame.inputBytes || section.outputBytes != frame.outputBytes
                     || section.records.length != section.count * frame.recordBytes
             ) return (RecordsLength.selector, ids, roots);
-            claim.modelId = section.modelId;
-            for (uint256 k = 0; k < section.count; ++k) {
-                uint256 start = k * frame.recordBytes;
-                reason = _record(section, section.records[start:start + frame.recordBytes], frame, claim);
+            (claim.modelId, claim.requestId, claim.traceRoot) = (section.modelId, 0, 0);
+            uint256 start = Calldata.offsetOf(section.records);
+            for (uint256 k = section.count; k != 0; --k) {
+                reason = _record(section, start, frame, claim);
                 if (reason != 0) return (reason, ids, roots);
-                ids[done] = ClaimId.unwrap(Claims.idOf(claim, domain));
-                (roots[2 * done], roots[2 * done + 1]) = (claim.inputRoot, claim.outputRoot);
+                bytes32 id = ClaimId.unwrap(Claims.idOf(claim, domain));
                 unchecked {
+                    (ids[done], roots[2 * done], roots[2 * done + 1]) = (id, claim.inputRoot, claim.outputRoot);
+                    start += frame.recordBytes;
                     ++done;
                     ++claim.nonce; // behind the last claim it may be 2^256
                 }
@@ -203,33 +211,36 @@ abstract contract Postings is Ledger, Nonces, Uploads {
         frame.zeros = Merkle.zeros(frame.tensorDepth + Header.depthFor(most));
     }
 
-    /// @dev Fills in what a record says; returns the selector of the error that says what is wrong with it, or zero.
-    function _record(Section calldata section, bytes calldata record, Frame memory frame, Claim memory claim)
+    /// @dev Fills in what the record at an offset of the calldata says; returns the selector of the error that says what is wrong
+    ///      with it, or zero. The section is known to hold it whole.
+    function _record(Section calldata section, uint256 start, Frame memory frame, Claim memory claim)
         private
         view
         returns (bytes4)
     {
-        if (section.named) (claim.requestId, record) = (bytes32(record[:32]), record[32:]);
-        else claim.requestId = 0;
-        if (frame.withTrace) {
-            (claim.traceRoot, record) = (bytes32(record[:32]), record[32:]);
-            if (claim.traceRoot == 0) return TraceRootMissing.selector;
-        } else {
-            claim.traceRoot = 0;
-        }
-        bytes calldata input = record[:frame.inputBytes];
-        bytes calldata output = record[frame.inputBytes:];
-        if (section.inputUploaded) {
-            claim.inputRoot = bytes32(input);
-            if (!isAssembled(section.modelId, false, claim.inputRoot)) return InputMissing.selector;
-        } else {
-            claim.inputRoot = _root(input, frame.inputs, frame.tensorDepth, frame.zeros);
-        }
-        if (section.outputUploaded) {
-            claim.outputRoot = bytes32(output);
-            if (!isAssembled(section.modelId, true, claim.outputRoot)) return OutputMissing.selector;
-        } else {
-            claim.outputRoot = _root(output, frame.outputs, frame.tensorDepth, frame.zeros);
+        unchecked {
+            if (section.named) {
+                claim.requestId = Calldata.word(start);
+                start += 32;
+            }
+            if (frame.withTrace) {
+                claim.traceRoot = Calldata.word(start);
+                if (claim.traceRoot == 0) return TraceRootMissing.selector;
+                start += 32;
+            }
+            if (section.inputUploaded) {
+                claim.inputRoot = Calldata.word(start);
+                if (!isAssembled(section.modelId, false, claim.inputRoot)) return InputMissing.selector;
+            } else {
+                claim.inputRoot = Merkle.tensorsAt(start, frame.inputs, frame.tensorDepth, frame.zeros);
+            }
+            start += frame.inputBytes;
+            if (section.outputUploaded) {
+                claim.outputRoot = Calldata.word(start);
+                if (!isAssembled(section.modelId, true, claim.outputRoot)) return OutputMissing.selector;
+            } else {
+                claim.outputRoot = Merkle.tensorsAt(start, frame.outputs, frame.tensorDepth, frame.zeros);
+            }
         }
         return 0;
     }
@@ -240,21 +251,5 @@ abstract contract Postings is Ledger, Nonces, Uploads {
             lengths[j] = tensors[j].byteLength;
             total += lengths[j];
         }
-    }
-
-    /// @dev The input or output root of bytes of the right length.
-    function _root(bytes calldata data, uint256[] memory lengths, uint8 tensorDepth, bytes32[] memory zeros)
-        private
-        view
-        returns (bytes32)
-    {
-        bytes32[] memory roots = new bytes32[](lengths.length);
-        uint256 from = 0;
-        for (uint256 j = 0; j < roots.length; ++j) {
-            uint256 to = from + lengths[j];
-            roots[j] = Merkle.tensor(data[from:to], tensorDepth, zeros);
-            from = to;
-        }
-        return Merkle.extend(roots, tensorDepth, Header.depthFor(roots.length), zeros);
     }
 }

@@ -10,10 +10,11 @@ from dataclasses import replace
 
 import pytest
 
-from rollup.claim import Address, ClaimId, PostedClaim, join
+from rollup.claim import Address, ClaimId, join
 from rollup.errors import ChainError, ClaimError, MoveError, Refused, StaleView
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
+from rollup.group import Group
 from rollup.l1.account.fees import FeePolicy
 from rollup.l1.answers import Receipt
 from rollup.l1.client import L1Client
@@ -161,9 +162,9 @@ def test_a_claimant_that_uses_its_balance_up_in_front_of_a_batch_has_no_claim_po
     claimant.complete_withdrawal()
 
     class Overtaken(L1Client):
-        def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
+        def post_groups(self, groups: Sequence[Group]) -> Receipt:
             claimant.post_batch([desk.claim()])
-            receipt = super().post_batch(claims)
+            receipt = super().post_groups(groups)
             claimant.deposit(bond)
             return receipt
 
@@ -190,10 +191,10 @@ def test_a_claimant_that_uses_its_balance_up_in_front_of_a_batch_has_no_claim_po
 
 def test_a_node_that_refuses_a_large_transaction_gets_smaller_ones(desk: Desk) -> None:
     class Narrow(L1Client):
-        def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
-            if len(claims) > 1:
+        def post_groups(self, groups: Sequence[Group]) -> Receipt:
+            if len(groups) > 1:
                 raise Refused("the node refused the request: oversized data")
-            return super().post_batch(claims)
+            return super().post_groups(groups)
 
     client = desk.client
     desk = desk.again(client=Narrow(client.chain, client.address, embedded(desk).signer("sequencer"), client.first))
@@ -232,9 +233,9 @@ def test_two_accounts_that_post_the_same_claims_have_every_claim_posted_once(des
     rival = desk.again(client=desk.client.using(embedded(desk).signer("rival")))
 
     class Overtaken(L1Client):
-        def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
+        def post_groups(self, groups: Sequence[Group]) -> Receipt:
             rival.batcher.step()
-            return super().post_batch(claims)
+            return super().post_groups(groups)
 
     client = desk.client
     desk = desk.again(client=Overtaken(client.chain, client.address, embedded(desk).signer("sequencer"), client.first))
@@ -413,11 +414,11 @@ def test_a_batch_of_an_earlier_life_that_is_mined_while_the_next_one_decides_is_
     decisions: list[int] = []
 
     class Overtaken(L1Client):
-        def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
-            decisions.append(len(claims))
+        def post_groups(self, groups: Sequence[Group]) -> Receipt:
+            decisions.append(sum(len(group.claims) for group in groups))
             anvil.mine()
             anvil.automine(True)
-            return super().post_batch(claims)
+            return super().post_groups(groups)
 
     client = node_desk.client
     again = node_desk.again(client=Overtaken(anvil.chain(), client.address, anvil.signer("sequencer"), client.first))

@@ -14,6 +14,7 @@ import pytest
 from rollup.claim import PostedClaim
 from rollup.errors import ClaimError, Reverted
 from rollup.form.encoding import Header, TensorType, TracePolicy, encode_header
+from rollup.group import Group
 from rollup.l1.answers import Receipt
 from rollup.l1.client import L1Client
 from rollup.l1.events import ClaimPosted, ModelRegistered
@@ -51,9 +52,9 @@ class Ground:
         class Overtaken(L1Client):
             """Whose every batch is overtaken by whatever Eve does."""
 
-            def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
-                ground.attack(claims)
-                receipt = super().post_batch(claims)
+            def post_groups(self, groups: Sequence[Group]) -> Receipt:
+                ground.attack([one for group in groups for one in group.claims])
+                receipt = super().post_groups(groups)
                 ground.paid += receipt.gas
                 ground.posted += sum(isinstance(event, ClaimPosted) for event in receipt.events)
                 return receipt

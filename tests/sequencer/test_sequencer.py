@@ -10,6 +10,7 @@ import pytest
 
 from rollup.claim import PostedClaim
 from rollup.errors import ClaimError
+from rollup.group import Group
 from rollup.l1.answers import Receipt
 from rollup.l1.client import L1Client
 from rollup.l1.events import ClaimPosted
@@ -89,9 +90,9 @@ def test_a_claim_that_l1_skips_is_remembered_with_its_reason() -> None:
     class Overtaken(L1Client):
         """Whose every transaction is overtaken by one of somebody else's."""
 
-        def post_batch(self, claims: Sequence[PostedClaim]) -> Receipt:
-            world.claimant.post_batch([world.claim(nonce=claims[0].claim.nonce, valid_until=2**40)])
-            return super().post_batch(claims)
+        def post_groups(self, groups: Sequence[Group]) -> Receipt:
+            world.claimant.post_batch([world.claim(nonce=groups[0].first.nonce, valid_until=2**40)])
+            return super().post_groups(groups)
 
     world = SequencerWorld(Limits())
     client = world.client("sequencer")

@@ -80,7 +80,13 @@ library Claims {
         return ecrecover(digest, uint8(signature[64]), r, s) == signer;
     }
 
-    function _digest(bytes32 domainSeparator, bytes32 content) private pure returns (bytes32) {
-        return keccak256(abi.encodePacked(hex"1901", domainSeparator, content));
+    function _digest(bytes32 domainSeparator, bytes32 content) private pure returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore(buffer, 0x1901000000000000000000000000000000000000000000000000000000000000)
+            mstore(add(buffer, 2), domainSeparator)
+            mstore(add(buffer, 34), content)
+            digest := keccak256(buffer, 66)
+        }
     }
 }

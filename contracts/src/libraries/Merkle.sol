@@ -2,6 +2,8 @@
 pragma solidity 0.8.37;
 
 import {Gindex} from "../types/Gindex.sol";
+import {Calldata} from "./Calldata.sol";
+import {Header} from "./Header.sol";
 
 /// @title Merkle
 /// @notice SHA-256 trees: prefixed leaves and nodes, zero subtrees, multi-proofs, and the unprefixed batch tree.
@@ -194,20 +196,39 @@ library Merkle {
 
     /// @notice Root of a tensor's bytes, cut into leaves and extended with zero subtrees to `depth`.
     function tensor(bytes calldata data, uint256 depth) internal view returns (bytes32) {
-        return tensor(data, depth, zeros(depth));
+        return tensorAt(Calldata.offsetOf(data), data.length, depth, zeros(depth));
     }
 
-    /// @notice The same, for whoever has the zero subtrees at hand.
+    /// @notice The same for the bytes at an absolute offset of the calldata, which the caller knows to lie inside.
     /// @param zeroAt `zeros` of `depth`, or higher
-    function tensor(bytes calldata data, uint256 depth, bytes32[] memory zeroAt) internal view returns (bytes32) {
-        uint256 count = data.length == 0 ? 1 : (data.length + LEAF_BYTES - 1) / LEAF_BYTES;
-        bytes32[] memory leaves = new bytes32[](count);
-        for (uint256 j = 0; j < count; ++j) {
-            uint256 from = j * LEAF_BYTES;
-            uint256 to = from + LEAF_BYTES;
-            leaves[j] = shortLeaf(data[from:to < data.length ? to : data.length]);
+    function tensorAt(uint256 start, uint256 length, uint256 depth, bytes32[] memory zeroAt)
+        internal
+        view
+        returns (bytes32 root)
+    {
+        if (length <= LEAF_BYTES) return _shortTensorAt(start, length, depth, zeroAt);
+        bytes32[] memory leaves = new bytes32[]((length + LEAF_BYTES - 1) / LEAF_BYTES);
+        for (uint256 j = 0; j < leaves.length; ++j) {
+            uint256 left = length - j * LEAF_BYTES;
+            leaves[j] = _shortTensorAt(start + j * LEAF_BYTES, left < LEAF_BYTES ? left : LEAF_BYTES, 0, zeroAt);
         }
         return extend(leaves, 0, depth, zeroAt);
+    }
+
+    /// @notice Root over the roots of tensors that stand one behind the other, as an input or output root is.
+    /// @param zeroAt `zeros` of `tensorDepth` and the levels above the tensors
+    function tensorsAt(uint256 start, uint256[] memory lengths, uint256 tensorDepth, bytes32[] memory zeroAt)
+        internal
+        view
+        returns (bytes32)
+    {
+        if (lengths.length == 1) return tensorAt(start, lengths[0], tensorDepth, zeroAt);
+        bytes32[] memory roots = new bytes32[](lengths.length);
+        for (uint256 j = 0; j < roots.length; ++j) {
+            roots[j] = tensorAt(start, lengths[j], tensorDepth, zeroAt);
+            start += lengths[j];
+        }
+        return extend(roots, tensorDepth, Header.depthFor(roots.length), zeroAt);
     }
 
     /// @notice `Z(0)` to `Z(height)`: roots of subtrees whose leaves are all zero bytes, by their height.
@@ -245,20 +266,9 @@ library Merkle {
     }
 
     /// @notice Hash of a leaf of at most 1,024 bytes, padded with zero bytes.
-    function shortLeaf(bytes calldata data) internal view returns (bytes32 hash) {
+    function shortLeaf(bytes calldata data) internal view returns (bytes32) {
         if (data.length > LEAF_BYTES) revert LeafLength(data.length);
-        bool ok;
-        assembly ("memory-safe") {
-            let buffer := mload(0x40)
-            mstore8(buffer, 0)
-            calldatacopy(add(buffer, 1), data.offset, data.length)
-            // Reading behind the end of the calldata gives the zero bytes.
-            calldatacopy(add(add(buffer, 1), data.length), calldatasize(), sub(1024, data.length))
-            ok := staticcall(gas(), 2, buffer, 1025, 0, 32)
-            ok := and(ok, eq(returndatasize(), 32))
-            hash := mload(0)
-        }
-        if (!ok) revert HashFailed();
+        return _shortTensorAt(Calldata.offsetOf(data), data.length, 0, new bytes32[](1));
     }
 
     /// @notice `H(01 | left | right)`.
@@ -310,18 +320,35 @@ library Merkle {
     /// @notice Root of a batch: unprefixed nodes, filled up with padding leaves to a power of two; no leaves give one
     ///         padding leaf.
     /// @param leaves in order; overwritten
-    function batch(bytes32[] memory leaves) internal view returns (bytes32) {
-        uint256 count = leaves.length;
-        if (count == 0) return PADDING_LEAF;
+    function batch(bytes32[] memory leaves) internal view returns (bytes32 root) {
+        if (leaves.length == 0) return PADDING_LEAF;
         bytes32 filler = PADDING_LEAF;
-        while (count > 1) {
-            for (uint256 j = 0; j < count; j += 2) {
-                leaves[j >> 1] = batchNode(leaves[j], j + 1 < count ? leaves[j + 1] : filler);
+        bool ok = true;
+        assembly ("memory-safe") {
+            let nodes := add(leaves, 32)
+            for { let count := mload(leaves) } gt(count, 1) { count := shr(1, add(count, 1)) } {
+                let from := nodes
+                let to := nodes
+                let end := add(nodes, shl(6, shr(1, count)))
+                for {} lt(from, end) { from := add(from, 64) } {
+                    let success := staticcall(gas(), 2, from, 64, to, 32)
+                    ok := and(ok, and(success, eq(returndatasize(), 32)))
+                    to := add(to, 32)
+                }
+                mstore(32, filler)
+                if and(count, 1) {
+                    mstore(0, mload(from))
+                    let success := staticcall(gas(), 2, 0, 64, to, 32)
+                    ok := and(ok, and(success, eq(returndatasize(), 32)))
+                }
+                mstore(0, filler)
+                let success := staticcall(gas(), 2, 0, 64, 0, 32)
+                ok := and(ok, and(success, eq(returndatasize(), 32)))
+                filler := mload(0)
             }
-            count = (count + 1) >> 1;
-            filler = batchNode(filler, filler);
+            root := mload(nodes)
         }
-        return leaves[0];
+        if (!ok) revert HashFailed();
     }
 
     /// @notice Root of a batch above the leaf at `index`; the proof's length is the batch's depth.
@@ -343,6 +370,34 @@ library Merkle {
             ok := staticcall(gas(), 2, 0, 64, 0, 32)
             ok := and(ok, eq(returndatasize(), 32))
             hash := mload(0)
+        }
+        if (!ok) revert HashFailed();
+    }
+
+    /// @dev Of at most one leaf.
+    function _shortTensorAt(uint256 start, uint256 length, uint256 depth, bytes32[] memory zeroAt)
+        private
+        view
+        returns (bytes32 root)
+    {
+        bool ok;
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            let left := add(buffer, 1)
+            mstore8(buffer, 0)
+            calldatacopy(left, start, length)
+            // Reading behind the end of the calldata gives the zero bytes.
+            calldatacopy(add(left, length), calldatasize(), sub(1024, length))
+            ok := staticcall(gas(), 2, buffer, 1025, left, 32)
+            ok := and(ok, eq(returndatasize(), 32))
+            mstore8(buffer, 1)
+            let end := add(zeroAt, shl(5, add(depth, 1)))
+            for { let filler := add(zeroAt, 32) } lt(filler, end) { filler := add(filler, 32) } {
+                mstore(add(buffer, 33), mload(filler))
+                let success := staticcall(gas(), 2, buffer, 65, left, 32)
+                ok := and(ok, and(success, eq(returndatasize(), 32)))
+            }
+            root := mload(left)
         }
         if (!ok) revert HashFailed();
     }
