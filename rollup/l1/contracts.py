@@ -134,7 +134,11 @@ class ContractCaller:
 
     def requests_chain(self) -> Address:
         """The RollupChain whose claims answer requests."""
-        return address_of(self._read(artifact(REQUESTS).functions["CHAIN"], self.requests_address, ()))
+        return address_of(self.ask_requests("CHAIN"))
+
+    def ask_requests(self, name: str, *args: Any, block: When = "latest") -> Any:
+        """What the Requests contract answers, after a block."""
+        return self._read(artifact(REQUESTS).functions[name], self.requests_address, args, block)
 
     def adapter_requests(self) -> Address:
         """The Requests contract that the OracleAdapter asks."""
