@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -162,13 +162,20 @@ class Requests:
             if known is None:
                 connection.execute(sa.insert(answerers).values(account=account))
 
-    def decide(self, request_id: bytes, reason: str | None, at: Timestamp) -> None:
-        """Keep why a request is not answered, for whoever asks; None: nothing stands in its way."""
+    def decide(self, reasons: Mapping[bytes, str | None], at: Timestamp) -> None:
+        """Keep why requests are not answered, for whoever asks; None: nothing stands in the way."""
+        if not reasons:
+            return
+        kept = [
+            {"request_id": request_id, "reason": reason, "at": at}
+            for request_id, reason in reasons.items()
+            if reason is not None
+        ]
         with self._database.write() as connection:
-            connection.execute(sa.delete(decisions).where(decisions.c.request_id == request_id))
-            if reason is not None:
-                values = {"request_id": request_id, "reason": reason, "at": at}
-                connection.execute(sa.insert(decisions).values(values))
+            for part in chunks(reasons):
+                connection.execute(sa.delete(decisions).where(decisions.c.request_id.in_(part)))
+            if kept:
+                connection.execute(sa.insert(decisions), kept)
 
     def reserve(self, named: bytes, call: str, wei: int, at: Timestamp) -> int:
         """Count what a transaction may cost, before it is sent; returns the number to settle it by."""
