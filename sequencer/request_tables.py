@@ -24,6 +24,7 @@ requests = Table(
     Column("data", LargeBinary, nullable=False),
     Column("progress", String(12), nullable=False),
     Column("until", BigInteger, nullable=False),
+    Column("asked_until", BigInteger, nullable=False),
     Column("noted", Integer, nullable=False),
     Column("standing", JSON, nullable=False),
     Index(None, "progress", "number"),

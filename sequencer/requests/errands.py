@@ -185,6 +185,8 @@ class Errands:
 
     def _would_take(self, asked: Asked, outputs: bytes) -> bool:
         """Whether the consumer takes the call at this moment; asking costs nothing."""
+        if not self.client.chain.has_code(asked.request.callback):
+            return False
         message = calls.callback(asked.request_id, outputs, asked.data)
         gas = asked.request.gas_limit + 21_000 + 16 * len(message)
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rollup.claim import Address, ClaimId
 from rollup.l1.requests.asked import Request, Subscription
-from rollup.l1.requests.standing import Progress, RequestStanding, SubscriptionStanding
+from rollup.l1.requests.standing import RequestStanding, SubscriptionStanding
 from sequencer.states import State
 
 
@@ -27,11 +27,7 @@ class Asked:
     @property
     def state(self) -> str:
         """How far it is, in one word: its progress; of an open one also ``noted`` and ``cancelled``."""
-        if self.standing.progress is not Progress.OPEN:
-            return self.standing.progress.value
-        if self.standing.noted:
-            return "noted"
-        return "cancelled" if self.standing.until < self.request.until else "open"
+        return self.standing.state_of(self.request)
 
 
 @dataclass(frozen=True)

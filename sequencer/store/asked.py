@@ -76,6 +76,7 @@ def _begun(logged: Logged, event: Requested) -> dict[str, Any]:
         "model_id": asked.model_id,
         "input_root": asked.input_root,
         "requester": asked.requester,
+        "asked_until": asked.until,
         "block": logged.block,
         "transaction": logged.transaction,
         "asked": asked.as_json(),

@@ -38,19 +38,20 @@ class Requests:
 
     def page(
         self,
-        progress: Progress | None = None,
+        state: str | None = None,
         model: ModelId | None = None,
         requester: Address | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Asked]:
-        """Newest first; raises CursorError."""
+        """Newest first; ``state``: as ``Asked`` says it. Raises CursorError."""
         query = _LISTED.order_by(requests.c.number.desc()).limit(limit + 1)
         before = cursors.decode(cursor)
         if before is not None:
             query = query.where(requests.c.number < before)
-        wanted = ((requests.c.progress, progress), (requests.c.model_id, model), (requests.c.requester, requester))
-        for column, value in wanted:
+        if state is not None:
+            query = query.where(*_in_state(state))
+        for column, value in ((requests.c.model_id, model), (requests.c.requester, requester)):
             if value is not None:
                 query = query.where(column == value)
         with self._database.read() as connection:
@@ -195,6 +196,19 @@ class Requests:
         query = sa.select(spendings.c.wei).where(spendings.c.at > since)
         with self._database.read() as connection:
             return sum(connection.execute(query).scalars())
+
+
+def _in_state(state: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """The columns' word for a state: an open request is noted, else cancelled, else open."""
+    shortened = requests.c.until < requests.c.asked_until
+    conditions: dict[str, tuple[sa.ColumnElement[bool], ...]] = {
+        "noted": (requests.c.noted > 0,),
+        "cancelled": (requests.c.noted == 0, shortened),
+        "open": (requests.c.noted == 0, sa.not_(shortened)),
+    }
+    if state not in conditions:
+        return (requests.c.progress == Progress(state),)
+    return (requests.c.progress == Progress.OPEN, *conditions[state])
 
 
 def _asked(row: Row[Any]) -> Asked:

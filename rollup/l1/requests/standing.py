@@ -62,6 +62,14 @@ class RequestStanding:
     def is_open(self) -> bool:
         return self.progress is Progress.OPEN
 
+    def state_of(self, request: Request) -> str:
+        """How far the request is, in one word: its progress; of an open one also ``noted`` and ``cancelled``."""
+        if not self.is_open:
+            return self.progress.value
+        if self.noted:
+            return "noted"
+        return "cancelled" if self.until < request.until else "open"
+
     def after(self, event: object, block: int) -> RequestStanding:
         """After an event about this request in that block; one about something else changes nothing."""
         match event:

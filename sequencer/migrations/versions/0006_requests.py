@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.Column("progress", sa.String(length=12), nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("asked_until", sa.BigInteger(), nullable=False),
         sa.Column("noted", sa.Integer(), nullable=False),
         sa.Column("standing", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("request_id", name="pk_requests"),
