@@ -123,7 +123,7 @@ class Answerer:
         old = self.store.requests.unanswered(self._turn, head.time, OLD)
         if fresh:
             self._newest = fresh[-1].request.number
-        self._turn = old[-1].request.number if old else -1
+        self._turn = old[-1].request.number if len(old) == OLD else -1
         return list({one.request_id: one for one in (*fresh, *old)}.values())
 
     def _own_account(self) -> Address:

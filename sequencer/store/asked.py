@@ -46,8 +46,9 @@ def write(connection: Connection, events: Sequence[Logged]) -> None:
             case Subscribed():
                 connection.execute(sa.insert(subscriptions).values(_subscribed(logged, logged.event)))
             case Renewed(subscription_id, request_id):
-                made = sa.update(requests).where(requests.c.request_id == request_id)
-                connection.execute(made.values(subscription_id=subscription_id))
+                # One transaction makes the request and says this: both are undone together.
+                here = (requests.c.request_id == request_id) & (requests.c.block == logged.block)
+                connection.execute(sa.update(requests).where(here).values(subscription_id=subscription_id))
                 _move_subscription(connection, logged, subscription_id, request_id)
             case Unsubscribed(subscription_id, _):
                 _move_subscription(connection, logged, subscription_id, None)
