@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rollup.claim import Address, PostedClaim
+from rollup.claim import Address, ClaimId, PostedClaim
 from rollup.errors import EncodingError, TouchstoneError
 from rollup.form.encoding import Header, decode_header
 from rollup.http import LoopThread
@@ -23,7 +23,7 @@ from rollup.types import ModelId, Timestamp
 from sequencer.requests.deciding import Attempt, Circumstances, Refusal, decide
 from sequencer.requests.policy import Policy
 from sequencer.requests.states import Answering, Asked
-from sequencer.states import Accepted, Head
+from sequencer.states import Accepted, Head, State
 from sequencer.store import Store
 
 FRESH = 500
@@ -95,6 +95,7 @@ class Answerer:
     _newest: int = -1
     _turn: int = -1
     _pauses: dict[bytes, _Pause] = field(default_factory=dict)
+    _hastened: set[ClaimId] = field(default_factory=set)
 
     def step(self) -> int:
         """One round; returns how many claims were handed in. Raises a TouchstoneError if nothing can be said now."""
@@ -149,6 +150,7 @@ class Answerer:
             known = inputs is not None or empty
             here = Circumstances(head.time, head.number, price, account, accounts, header, known)
             claims: Sequence[Answering] = answering.get(asked.request_id, ())
+            self._hasten(claims, accounts)
             match decide(asked, claims, here, self.policy):
                 case Refusal(reason):
                     refused[asked.request_id] = reason
@@ -157,6 +159,13 @@ class Answerer:
         UNANSWERED.set(len(refused))
         self._tell([(asked, refused[asked.request_id]) for asked in found if asked.request_id in refused], head)
         return chosen
+
+    def _hasten(self, claims: Sequence[Answering], accounts: Collection[Address]) -> None:
+        """Have claims posted soon that an earlier life left waiting; each once, since one that can't be posted now waits for long."""
+        waiting = {one.claim_id for one in claims if one.state is State.PENDING and one.claimant in accounts}
+        if waiting - self._hastened:
+            self._hastened |= waiting
+            self.hurry()
 
     def _header(self, model_id: ModelId) -> Header | None:
         model = self.store.models.get(model_id)
@@ -199,6 +208,7 @@ class Answerer:
             self._tell([(asked, f"no claim could be made: {error}")], head)
             return 0
         self._pauses.pop(request_id, None)
+        self._hastened.add(accepted.claim_id)
         ANSWERED.labels("claimed").inc()
         self._tell([(asked, None)], head)
         _log.info(

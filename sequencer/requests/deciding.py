@@ -59,9 +59,9 @@ def decide(asked: Asked, answering: Sequence[Answering], here: Circumstances, po
     over = any(one.state is State.FINAL for one in answering)
     if not asked.standing.is_open or live or over:
         return UnderWay()
-    for found in (_unserved(asked, here), _untimely(asked, here, policy), _unpaid(asked, here, policy)):
-        if found is not None:
-            return Refusal(found)
+    reason = _unserved(asked, here) or _untimely(asked, here, policy) or _unpaid(asked, here, policy)
+    if reason is not None:
+        return Refusal(reason)
     false = next((one for one in mine if one.posted), None)
     if false is not None:
         return Refusal(
