@@ -6,13 +6,14 @@ import { decoded, drawn } from "./tensors.js";
 
 const STATES = ["all", "open", "noted", "cancelled", "answered", "undelivered", "refunded"];
 const PAGE = 25;
+const NOBODY = `0x${"0".repeat(40)}`;
 
 const WORDS = {
   open: "A claim may answer it.",
   noted: "A claim that answers it holds the fee until it is final or proven false.",
   cancelled: "Only claims that are posted soon still answer it.",
   answered: "A final claim answered it, and the consumer was told.",
-  undelivered: "A final claim answered it; the consumer did not take the call.",
+  undelivered: "A final claim answered it; nobody took the call that tells it.",
   refunded: "Nobody answered in time: the fee went back.",
 };
 
@@ -26,6 +27,8 @@ function again(draw) {
   };
 }
 
+const consumer = (entry, digits) => (entry.callback === NOBODY ? "nobody" : hex(entry.callback, digits));
+
 async function row(entry) {
   const name = (await model(entry.model_id)).name;
   return h("tr", { "data-request": entry.request_id },
@@ -33,7 +36,7 @@ async function row(entry) {
     h("td", { "data-label": "level" }, entry.level),
     h("td", { "data-label": "request" }, h("a", { class: "mono", href: `#/requests/${entry.request_id}` }, `${entry.request_id.slice(0, 10)}…${entry.request_id.slice(-4)}`)),
     h("td", { "data-label": "model" }, name ?? hex(entry.model_id, 4)),
-    h("td", { "data-label": "consumer" }, hex(entry.callback, 4)),
+    h("td", { "data-label": "consumer" }, consumer(entry, 4)),
     h("td", { "data-label": "fee" }, ether(entry.fee)),
     h("td", { "data-label": "until" }, when(entry.until)));
 }
@@ -103,7 +106,7 @@ export async function request(room, [id]) {
         ["fee", ether(entry.fee)],
         ["until", when(entry.until)],
         ["requester", hex(entry.requester)],
-        ["consumer", hex(entry.callback)],
+        ["consumer", consumer(entry)],
         ["gas of its call", String(entry.gas_limit)],
         entry.prover ? ["reserved to", h("span", {}, hex(entry.prover), " until ", when(entry.prover_until))] : null,
         entry.royalty ? ["author", h("span", {}, hex(entry.author), ` gets ${entry.royalty / 100} %`)] : null,
@@ -115,7 +118,7 @@ export async function request(room, [id]) {
         ["claims", entry.claims.length ? h("span", {}, entry.claims.map((one) => [h("a", { class: "mono", href: `#/claims/${one.claim_id}` }, `${one.claim_id.slice(0, 10)}…`), " ", chip(one.state), " "])) : "none yet"],
         entry.answer ? ["answered by", h("a", { class: "mono", href: `#/claims/${entry.answer}` }, `${entry.answer.slice(0, 10)}…`)] : null,
         entry.claimant ? ["paid", hex(entry.claimant)] : null,
-        ["told", entry.told ? "yes" : "not yet"],
+        entry.callback === NOBODY ? null : ["told", entry.told ? "yes" : "not yet"],
         entry.callback_failures ? ["calls that failed", String(entry.callback_failures)] : null,
       ])));
   }

@@ -48,7 +48,7 @@ def test_a_request_is_listed_shown_and_found_by_its_state(world, client):
 def test_what_nobody_asked_is_not_found_in_words(world, client):
     for text in ("0x" + "12" * 32, "0x12", "%00", "x" * 300):
         problem(world.http.get(f"/v1/requests/{text}"), 404, "unknown-request")
-    problem(world.http.get("/v1/requests?state=asleep"), 422, "request")
+    problem(world.http.get("/v1/requests?state=asleep"), 422, "validation")
     problem(world.http.get("/v1/requests?requester=0x12"), 422, "claim")
     with pytest.raises(ClientError, match="no request"):
         client.request(bytes(32))
