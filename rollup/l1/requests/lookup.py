@@ -43,7 +43,7 @@ def find_request(client: L1Client, request_id: bytes, first: int | None = None) 
     start = client.first if first is None else first
     logs = client.chain.logs([client.requests_address], start, client.chain.height(), [None, request_id])
     found: FoundRequest | None = None
-    for logged in decode_logs(client.chain.web3, logs):
+    for logged in decode_logs(client.chain.web3, client.domain, logs):
         event = logged.event
         if isinstance(event, Requested):
             found = FoundRequest(event, logged.block, RequestStanding.of(event.request))
@@ -56,4 +56,8 @@ def find_request(client: L1Client, request_id: bytes, first: int | None = None) 
 
 def answer_of(client: L1Client, found: FoundRequest) -> ClaimPosted | None:
     """The claim that was paid, with the output's bytes; None while there is none."""
-    return None if found.standing.answer is None else client.posted(found.standing.answer)
+    if found.standing.answer is None:
+        return None
+    events = (logged.event for logged in client.events(found.block, client.chain.height()))
+    claims = (event for event in events if isinstance(event, ClaimPosted))
+    return next((claim for claim in claims if claim.claim_id == found.standing.answer), None)

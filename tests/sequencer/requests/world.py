@@ -39,8 +39,8 @@ TAKES = bytes.fromhex("00")
 REVERTS = bytes.fromhex("60006000fd")
 BURNS = bytes.fromhex("5b600056")
 """A loop without an end."""
-BOMB = bytes.fromhex("620fffff6000f3")
-"""Returns a megabyte."""
+BOMB = bytes.fromhex("6203ffff6000f3")
+"""Returns a quarter of a megabyte."""
 DIES = bytes.fromhex("33ff")
 """SELFDESTRUCT to whoever calls."""
 SWITCH = bytes.fromhex("36602014601457600054601257600060 00fd5b005b60003560005500".replace(" ", ""))
