@@ -49,6 +49,9 @@ class RequestDesk:
         """Bring the gauges up to date."""
         for progress, count in self._store.requests.counts().items():
             REQUESTS.labels(progress.value).set(count)
+        head = self._store.l1.head()
+        if head is not None:
+            self.purse.look(head.time)
         BALANCE.set(self._client.chain.wei_of(self._client.account))
 
     def trouble(self) -> str | None:

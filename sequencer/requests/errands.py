@@ -41,11 +41,16 @@ LOOKED_AT = 500
 DUE = 50
 """Subscriptions of which L1 is asked in one step whether their budget is used up; each has its turn."""
 
+LATE = (State.POSTED, State.CHALLENGED, State.FINAL)
+
 SENT_AT_ONCE = 8
 """Transactions of one step at most: then others that need the thread have their turn."""
 
-PAUSE_BLOCKS, LONGEST_PAUSE = 5, 1280
+PAUSE_BLOCKS, LONGEST_PAUSE = 5, 160
 """Blocks until something that did not work is tried again; they double with every failure."""
+
+UNPAID = 20
+"""Errands in a row that can't be paid, before a step gives up."""
 
 REMEMBERED = 10_000
 """Things that did not work which are paused at once; more are tried again."""
@@ -93,6 +98,7 @@ class Errands:
 
     def _one(self, head: Head) -> bool:
         """Send the first errand that can be sent; whether there was one."""
+        unpaid = 0
         for errand in self._errands(head):
             try:
                 done = self.purse.run(errand, head.time)
@@ -103,6 +109,12 @@ class Errands:
                 self._pauses.pop((errand.call.name, errand.named), None)
                 FAILED.inc(sum(isinstance(event, CallbackFailed) for event in done.events))
                 return True
+            if done == self.purse.trouble:
+                # It is not the errand's fault: it is not put off, and a smaller one may be paid.
+                unpaid += 1
+                if unpaid == UNPAID:
+                    break
+                continue
             self._pause(errand, head)
             _log.info("not sent", call=errand.call.name, about=f"0x{errand.named.hex()}", reason=done)
         return False
@@ -141,10 +153,10 @@ class Errands:
             yield Errand(asked.request_id, call, answer_gas(header, asked.request, len(asked.data)), asked.request.pay)
 
     def _late(self, head: Head) -> Iterator[Errand]:
-        """Claims of ours that hold the fee none too soon: it could be taken back before they are final."""
+        """Claims of ours that must hold the fee: it could be taken back before they are final, or shown."""
         window = self.client.parameters.window
         own = self.store.requests.accounts()
-        for asked, claim_id in self.store.requests.with_claims([State.POSTED, State.CHALLENGED], own, LOOKED_AT):
+        for asked, claim_id in self.store.requests.with_claims(LATE, own, LOOKED_AT):
             over = asked.standing.until + 2 * window
             early = head.time < over - window // 2
             if early or claim_id in asked.standing.noted or self._paused("note", asked.request_id, head):
@@ -154,7 +166,9 @@ class Errands:
                 continue
             batch = None if entry.batch is None else self.store.batches.get(entry.batch)
             where = inclusion_of(entry, batch)
-            in_time = entry.state is State.POSTED and batch is not None and batch.final_after < over - window // 4
+            last = over - window // 4
+            shown = entry.state is State.POSTED or head.time < last
+            in_time = entry.state is not State.CHALLENGED and batch is not None and batch.final_after < last and shown
             if where is not None and not in_time:
                 call = calls.note(asked.request, entry.posted.claim, where)
                 yield Errand(asked.request_id, call, NOTE_GAS, asked.request.pay)

@@ -47,7 +47,8 @@ class Purse:
     def __init__(self, client: L1Client, store: Store, policy: Policy) -> None:
         self._client, self._store, self._policy = client, store, policy
         self.trouble: str | None = None
-        """Why nothing can be paid now, as a sentence."""
+        """Why the last transaction could not be paid, as a sentence; None if it could."""
+        self._wanted = 0
 
     def price(self) -> int:
         """Wei that a gas costs now."""
@@ -67,6 +68,7 @@ class Purse:
             return (
                 f"{errand.call.name} costs up to {expected} wei now and earns {errand.worth}; it waits for cheaper gas"
             )
+        self._wanted = most
         self.trouble = self._short(most, now)
         if self.trouble is not None:
             return self.trouble
@@ -89,6 +91,11 @@ class Purse:
             block=receipt.block,
         )
         return receipt
+
+    def look(self, now: Timestamp) -> None:
+        """Whether what could not be paid could be now."""
+        if self.trouble is not None:
+            self.trouble = self._short(self._wanted, now)
 
     def _short(self, most: int, now: Timestamp) -> str | None:
         spent, bound = self.spent(now), self._policy.spend_wei

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rollup.errors import ClientError
+from rollup.l1.account.fees import FeePolicy
 from rollup.l1.requests import calls
 from rollup.l1.requests.reads import budget_of, earned
 from rollup.l1.requests.standing import Progress
@@ -187,3 +188,40 @@ def test_a_prover_that_fails_is_asked_again_later_and_the_reason_is_kept(world: 
     assert len(world.claims(failing.request_id)) == 1
     assert world.read(failing.request_id).reason is None
     assert len(world.claims(asked.request_id)) == 1
+
+
+def test_a_final_claim_that_is_too_dear_to_be_shown_is_noted_before_the_fee_is_gone(world: AskingWorld) -> None:
+    asked = world.ask(1, patience=300)
+    world.post()
+    world.finish()
+    cheap = world.chain.fees
+    # A price at which `note` is worth the fee and `answer` is not.
+    world.chain.fees = FeePolicy(priority=3 * 10**12, cap=10**13)
+    life = world.again()
+    assert life.errands.step() == 0
+    over = asked.request.until + 2 * world.deployer.parameters.window
+    world.chain.at(over - 100)  # type: ignore[attr-defined]
+    world.chain.mine()  # type: ignore[attr-defined]
+    assert life.errands.step() == 1
+    assert world.read(asked.request_id).state == "noted"
+    world.chain.fees = cheap
+    world.chain.at(over + 100)  # type: ignore[attr-defined]
+    world.chain.mine()  # type: ignore[attr-defined]
+    assert world.again().errands.step() == 1
+    assert world.read(asked.request_id).state == "answered"
+
+
+def test_trouble_with_money_ends_when_its_reason_does(world: AskingWorld) -> None:
+    poor = world.deployer.using(world.chain.signer("poor", 1))  # type: ignore[attr-defined]
+    world.ask(1)
+    world.post()
+    world.finish()
+    life = world.again(asking=poor)
+    life.errands.step()
+    assert life.purse.trouble is not None
+    life.purse.look(world.chain.now())
+    assert life.purse.trouble is not None
+    world.chain.fund(poor.account, ETHER)  # type: ignore[attr-defined]
+    life.purse.look(world.chain.now())
+    assert life.purse.trouble is None
+    assert life.errands.step() == 1, "what could not be paid is not put off"
