@@ -35,6 +35,9 @@ OLD = 100
 AT_ONCE = 4
 """Requests that the prover works on at the same time: a slow model must not hold up the others."""
 
+REMEMBERED = 10_000
+"""Claims of which it is known that their posting was hastened."""
+
 ACCOUNT_SECONDS = 60.0
 """How long it is believed which account the prover signs with."""
 
@@ -164,7 +167,7 @@ class Answerer:
         """Have claims posted soon that an earlier life left waiting; each once, since one that can't be posted now waits for long."""
         waiting = {one.claim_id for one in claims if one.state is State.PENDING and one.claimant in accounts}
         if waiting - self._hastened:
-            self._hastened |= waiting
+            self._hastened = (self._hastened if len(self._hastened) < REMEMBERED else set()) | waiting
             self.hurry()
 
     def _header(self, model_id: ModelId) -> Header | None:

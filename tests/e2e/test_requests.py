@@ -38,8 +38,8 @@ from sequencer.store import Store
 from tests.anvil import Anvil
 from tests.e2e.toy_program import outputs_of, toy_inputs, values_of
 from tests.prover.service.world import TOKEN, model_of_toy, served
-from tests.sequencer.requests.world import AskingWorld
-from tests.world import ETHER, PROGRAM, deploy, sign_claim, terms
+from tests.sequencer.requests.world import TAKES, AskingWorld
+from tests.world import ETHER, PROGRAM, TERMS, deploy, sign_claim, terms
 from touchstone.cli import main
 
 PATIENCE = 120.0
@@ -118,6 +118,36 @@ def test_a_request_is_answered_within_the_challenge_period_and_three_blocks(anvi
     # One block for the claim, the first behind the challenge period, and one for the answer.
     assert answered.block - begun == 3
     assert world.read(asked.request_id).standing.told
+    store.close()
+
+
+@pytest.mark.anvil
+def test_what_a_reorganisation_takes_back_is_neither_shown_nor_answered_twice(anvil: Anvil, tmp_path: Path) -> None:
+    deployer = deploy(anvil.chain(), anvil.signer("deployer"), PROGRAM)
+    store = Store.open(f"sqlite:///{tmp_path}/sequencer.db")
+    world = asking_world(lambda name: deployer.using(anvil.signer(name)), store)
+    consumer = world.consumer(TAKES)
+    gone = world.ask(1, consumer)
+    assert world.read(gone.request_id).state == "open"
+    anvil.reorg(1)
+    world.mirror.sync()
+    assert store.requests.get(gone.request_id) is None
+    asked = world.ask(2, consumer)
+    world.post()
+    assert len(world.claims(asked.request_id)) == 1
+    anvil.advance(TERMS.window + 1)
+    assert world.errands.step() == 1
+    assert world.read(asked.request_id).state == "answered"
+    # The answer's block vanishes, with its transaction: it is shown again, and paid once.
+    anvil.reorg(1)
+    assert world.read(asked.request_id).state == "open"
+    anvil.mine()
+    assert world.errands.step() == 1
+    assert world.read(asked.request_id).standing.told
+    anvil.reorg_keeping(1)
+    assert world.read(asked.request_id).standing.told
+    assert world.errands.step() == 0
+    assert earned(deployer, world.claimant.account) == asked.request.fee
     store.close()
 
 
