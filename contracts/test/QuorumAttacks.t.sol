@@ -7,7 +7,8 @@ import {Callbacks} from "../src/Callbacks.sol";
 import {Escrow} from "../src/Escrow.sol";
 import {Quorums} from "../src/Quorums.sol";
 import {Requests} from "../src/Requests.sol";
-import {Claim, Inclusion, Posting, Status} from "../src/types/Claim.sol";
+import {Claim, Inclusion, Status} from "../src/types/Claim.sol";
+import {Groups, Posting} from "./Groups.sol";
 import {ClaimId} from "../src/types/Ids.sol";
 import {Level, Progress, Request, Subscription} from "../src/types/Request.sol";
 import {Timestamp} from "../src/types/Time.sol";
@@ -17,7 +18,7 @@ import {QuorumWorld} from "./QuorumWorld.sol";
 contract QuorumAttacksTest is QuorumWorld {
     function revealed(Request memory asked, Posting memory posting, bytes32 salt, bytes memory reason) private {
         refuses(reason);
-        requests.revealAnswer(asked, ALONG, posting, nowhere(), salt);
+        requests.revealAnswer(asked, ALONG, opening(posting, salt), nowhere());
     }
 
     /// @dev A commitment is its prover's: who copies it can't open it, with the other's claim or with a claim of its own.
@@ -138,14 +139,14 @@ contract QuorumAttacksTest is QuorumWorld {
         Posting[] memory stolen = new Posting[](2);
         (stolen[0], stolen[1]) = (postings[1], postings[2]);
         VM.prank(EVE);
-        uint256 batchId = chain.postBatch(stolen);
+        uint256 batchId = chain.postBatch(Groups.single(stolen));
         ClaimId id = chain.claimIdOf(postings[1].claim);
         revealed(asked, postings[1], SALT, abi.encodeWithSelector(Quorums.NotPosted.selector, id, Status.Unknown));
         nextBlock();
         for (uint256 j = 1; j < 3; ++j) {
             bytes32[] memory proof = new bytes32[](1);
             proof[0] = batchLeaf(chain.claimIdOf(postings[3 - j].claim));
-            requests.revealAnswer(asked, ALONG, postings[j], Inclusion(batchId, j - 1, proof), SALT);
+            requests.revealAnswer(asked, ALONG, opening(postings[j], SALT), Inclusion(batchId, j - 1, proof));
         }
         level(requestId, Level.Agreed);
         same("told", keccak256(consumer.output()), keccak256(BYTES));
@@ -163,13 +164,13 @@ contract QuorumAttacksTest is QuorumWorld {
         reveal(asked, postings[1]);
         Posting[] memory one_ = new Posting[](1);
         one_[0] = postings[2];
-        Inclusion memory place = Inclusion(chain.postBatch(one_), 0, new bytes32[](0));
+        Inclusion memory place = Inclusion(chain.postBatch(Groups.single(one_)), 0, new bytes32[](0));
         postings[2].output = LIE;
         VM.expectPartialRevert(Callbacks.WrongOutput.selector);
-        requests.revealAnswer(asked, ALONG, postings[2], place, SALT);
+        requests.revealAnswer(asked, ALONG, opening(postings[2], SALT), place);
         level(requestId, Level.None);
         postings[2].output = BYTES;
-        requests.revealAnswer(asked, ALONG, postings[2], place, SALT);
+        requests.revealAnswer(asked, ALONG, opening(postings[2], SALT), place);
         level(requestId, Level.Agreed);
     }
 
@@ -199,7 +200,7 @@ contract QuorumAttacksTest is QuorumWorld {
         (bytes32 requestId, Request memory asked) = ask(terms());
         Posting[3] memory postings = commitAll(asked, requestId, BYTES);
         refuses(abi.encodeWithSelector(Asking.WrongData.selector, requestId));
-        requests.revealAnswer(asked, "other", postings[0], nowhere(), SALT);
+        requests.revealAnswer(asked, "other", opening(postings[0], SALT), nowhere());
     }
 
     /// @dev An answer that the game has refused is no answer, even if it comes in time.
@@ -224,10 +225,10 @@ contract QuorumAttacksTest is QuorumWorld {
         one_[0] = postings[0];
         Posted memory posted;
         (posted.claim, posted.id) = (postings[0].claim, chain.claimIdOf(postings[0].claim));
-        posted.inclusion = Inclusion(chain.postBatch(one_), 0, new bytes32[](0));
+        posted.inclusion = Inclusion(chain.postBatch(Groups.single(one_)), 0, new bytes32[](0));
         convict(posted);
         refuses(abi.encodeWithSelector(Quorums.NotPosted.selector, posted.id, Status.Invalid));
-        requests.revealAnswer(asked, ALONG, postings[0], posted.inclusion, SALT);
+        requests.revealAnswer(asked, ALONG, opening(postings[0], SALT), posted.inclusion);
     }
 
     /// @dev Whoever answers in the ordinary way has the fee; the quorum then agrees on nothing.
@@ -235,7 +236,7 @@ contract QuorumAttacksTest is QuorumWorld {
         (bytes32 requestId, Request memory asked) = ask(terms());
         Posting[] memory stranger = new Posting[](1);
         stranger[0] = postingOf(keys[4], claimOf(keys[4], requestId, BYTES), BYTES);
-        Inclusion memory place = Inclusion(chain.postBatch(stranger), 0, new bytes32[](0));
+        Inclusion memory place = Inclusion(chain.postBatch(Groups.single(stranger)), 0, new bytes32[](0));
         wait(PATIENCE);
         Posting[3] memory postings = commitAll(asked, requestId, BYTES);
         Posted memory posted = reveal(asked, postings[0]);
@@ -274,7 +275,8 @@ contract QuorumAttacksTest is QuorumWorld {
         Posting[3] memory postings = commitAll(asked, requestId, BYTES);
         reveal(asked, postings[0]);
         reveal(asked, postings[1]);
-        bytes memory message = abi.encodeCall(Quorums.revealAnswer, (asked, ALONG, postings[2], nowhere(), SALT));
+        bytes memory message =
+            abi.encodeCall(Quorums.revealAnswer, (asked, ALONG, opening(postings[2], SALT), nowhere()));
         uint256 tried = 0;
         for (uint256 given = 100_000; given < 3_000_000 && requests.progressOf(requestId) == Progress.Open; ++tried) {
             (bool success,) = address(requests).call{gas: given}(message);
@@ -320,7 +322,7 @@ contract QuorumAttacksTest is QuorumWorld {
         if (entry == Entry.Draw) return abi.encodeCall(Quorums.draw, (asked, ""));
         if (entry == Entry.Commit) return abi.encodeCall(Quorums.commitAnswer, (asked, bytes32(uint256(7))));
         if (entry == Entry.Reveal) {
-            return abi.encodeCall(Quorums.revealAnswer, (asked, ALONG, posting, nowhere(), SALT));
+            return abi.encodeCall(Quorums.revealAnswer, (asked, ALONG, opening(posting, SALT), nowhere()));
         }
         if (entry == Entry.Settle) return abi.encodeCall(Quorums.settle, (asked, posting.claim, place));
         if (entry == Entry.Deliver) return abi.encodeCall(Requests.deliver, (asked, ALONG, BYTES));
@@ -336,7 +338,7 @@ contract QuorumAttacksTest is QuorumWorld {
         if (entry == Entry.Unsubscribe) return abi.encodeCall(Asking.unsubscribe, (plan));
         // It changes its mind about who is told.
         asked.callback = address(consumer);
-        return abi.encodeCall(Quorums.revealAnswer, (asked, ALONG, posting, nowhere(), SALT));
+        return abi.encodeCall(Quorums.revealAnswer, (asked, ALONG, opening(posting, SALT), nowhere()));
     }
 
     function earnings() private view returns (uint256) {

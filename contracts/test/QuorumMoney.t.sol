@@ -2,7 +2,8 @@
 pragma solidity 0.8.37;
 
 import {Stakes} from "../src/Stakes.sol";
-import {Inclusion, Posting, Status} from "../src/types/Claim.sol";
+import {Inclusion, Status} from "../src/types/Claim.sol";
+import {Posting} from "./Groups.sol";
 import {ClaimId, GameId} from "../src/types/Ids.sol";
 import {Progress, Request, Round} from "../src/types/Request.sol";
 import {Timestamp} from "../src/types/Time.sol";

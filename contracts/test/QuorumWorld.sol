@@ -3,9 +3,10 @@ pragma solidity 0.8.37;
 
 import {Provers} from "../src/Provers.sol";
 import {Requests} from "../src/Requests.sol";
-import {Claim, Inclusion, Posting} from "../src/types/Claim.sol";
+import {Claim, Inclusion} from "../src/types/Claim.sol";
+import {Posting} from "./Groups.sol";
 import {ClaimId, GameId, ModelId} from "../src/types/Ids.sol";
-import {Level, Progress, Request} from "../src/types/Request.sol";
+import {Level, Opening, Progress, Request} from "../src/types/Request.sol";
 import {Timestamp} from "../src/types/Time.sol";
 import {Consumer} from "./Consumers.sol";
 import {World} from "./World.sol";
@@ -184,6 +185,10 @@ abstract contract QuorumWorld is World {
         return Posting(claim, signature, BYTES, output);
     }
 
+    function opening(Posting memory posting, bytes32 salt) internal pure returns (Opening memory) {
+        return Opening(posting.claim, posting.signature, posting.input, posting.output, salt);
+    }
+
     function nowhere() internal pure returns (Inclusion memory) {
         return Inclusion(type(uint256).max, 0, new bytes32[](0));
     }
@@ -208,7 +213,7 @@ abstract contract QuorumWorld is World {
         posted.claim = posting.claim;
         posted.id = chain.claimIdOf(posting.claim);
         posted.inclusion = Inclusion(chain.batchCount(), 0, new bytes32[](0));
-        requests.revealAnswer(asked, ALONG, posting, nowhere(), SALT);
+        requests.revealAnswer(asked, ALONG, opening(posting, SALT), nowhere());
     }
 
     /// @dev The named committee's three, who all answer this in the next block.

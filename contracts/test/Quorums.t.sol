@@ -6,7 +6,8 @@ import {Asking} from "../src/Asking.sol";
 import {Authors} from "../src/Authors.sol";
 import {Quorums} from "../src/Quorums.sol";
 import {Requests} from "../src/Requests.sol";
-import {Claim, Inclusion, Posting, Status} from "../src/types/Claim.sol";
+import {Claim, Inclusion, Status} from "../src/types/Claim.sol";
+import {Groups, Posting} from "./Groups.sol";
 import {ClaimId, ModelId} from "../src/types/Ids.sol";
 import {Level, Progress, Request, Subscription} from "../src/types/Request.sol";
 import {Duration, Timestamp} from "../src/types/Time.sol";
@@ -197,11 +198,11 @@ contract QuorumsTest is QuorumWorld {
         Posting memory posting = commit(asked, requestId, keys[1], BYTES);
         nextBlock();
         refuses(abi.encodeWithSelector(Quorums.TooEarly.selector, requestId, 0));
-        requests.revealAnswer(asked, ALONG, posting, nowhere(), SALT);
+        requests.revealAnswer(asked, ALONG, opening(posting, SALT), nowhere());
         // It posts its claim as anybody would.
         Posting[] memory postings = new Posting[](1);
         postings[0] = posting;
-        Inclusion memory inclusion = Inclusion(chain.postBatch(postings), 0, new bytes32[](0));
+        Inclusion memory inclusion = Inclusion(chain.postBatch(Groups.single(postings)), 0, new bytes32[](0));
         wait(WINDOW + 1);
         requests.answer(asked, ALONG, posting.claim, inclusion, BYTES);
         level(requestId, Level.Final);
@@ -229,7 +230,7 @@ contract QuorumsTest is QuorumWorld {
         }
         uint256 sealedAt = height;
         refuses(abi.encodeWithSelector(Quorums.TooEarly.selector, requestId, sealedAt));
-        requests.revealAnswer(asked, ALONG, postings[0], nowhere(), SALT);
+        requests.revealAnswer(asked, ALONG, opening(postings[0], SALT), nowhere());
         nextBlock();
         reveal(asked, postings[0]);
         height = sealedAt + requests.REVEAL_BLOCKS() - 1;
@@ -241,7 +242,7 @@ contract QuorumsTest is QuorumWorld {
         settle(asked, posted);
         VM.roll(sealedAt + requests.REVEAL_BLOCKS() + 1);
         refuses(abi.encodeWithSelector(Quorums.TooLate.selector, requestId, sealedAt + requests.REVEAL_BLOCKS()));
-        requests.revealAnswer(asked, ALONG, postings[2], nowhere(), SALT);
+        requests.revealAnswer(asked, ALONG, opening(postings[2], SALT), nowhere());
         settle(asked, posted);
         same("no part of the fee", requests.earned(prover(1)), 0);
         requests.answer(asked, ALONG, posted.claim, posted.inclusion, BYTES);
@@ -257,7 +258,7 @@ contract QuorumsTest is QuorumWorld {
         reveal(asked, postings[1]);
         wait(1);
         refuses(abi.encodeWithSelector(Answering.DoesNotCount.selector, requestId, prover(2), uint40(time)));
-        requests.revealAnswer(asked, ALONG, postings[2], nowhere(), SALT);
+        requests.revealAnswer(asked, ALONG, opening(postings[2], SALT), nowhere());
     }
 
     function test_answer_committeeComesFirst() public {
@@ -266,11 +267,11 @@ contract QuorumsTest is QuorumWorld {
         (bytes32 requestId, Request memory asked) = ask(wanted);
         Posting[] memory postings = new Posting[](1);
         postings[0] = postingOf(keys[4], claimOf(keys[4], requestId, BYTES), BYTES);
-        Inclusion memory early = Inclusion(chain.postBatch(postings), 0, new bytes32[](0));
+        Inclusion memory early = Inclusion(chain.postBatch(Groups.single(postings)), 0, new bytes32[](0));
         Claim memory claim = postings[0].claim;
         uint40 postedAt = uint40(time);
         postings[0] = postingOf(keys[1], claimOf(keys[1], requestId, BYTES), BYTES);
-        Inclusion memory members = Inclusion(chain.postBatch(postings), 0, new bytes32[](0));
+        Inclusion memory members = Inclusion(chain.postBatch(Groups.single(postings)), 0, new bytes32[](0));
         wait(WINDOW + 1);
         refuses(abi.encodeWithSelector(Answering.DoesNotCount.selector, requestId, prover(4), postedAt));
         requests.answer(asked, ALONG, claim, early, BYTES);

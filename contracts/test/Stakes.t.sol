@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {Quorums} from "../src/Quorums.sol";
 import {Stakes} from "../src/Stakes.sol";
 import {BlockHeader} from "../src/libraries/BlockHeader.sol";
-import {Posting} from "../src/types/Claim.sol";
+import {Posting} from "./Groups.sol";
 import {ModelId} from "../src/types/Ids.sol";
 import {Level, Request} from "../src/types/Request.sol";
 import {QuorumWorld} from "./QuorumWorld.sol";
@@ -170,7 +170,7 @@ contract StakesTest is QuorumWorld {
         draw(asked, requestId, "random");
         Posting[3] memory postings = commitAll(asked, requestId, BYTES);
         refuses(abi.encodeWithSelector(Stakes.InsufficientStake.selector, postings[0].claim.claimant, 0, SHARE));
-        requests.revealAnswer(asked, ALONG, postings[0], nowhere(), SALT);
+        requests.revealAnswer(asked, ALONG, opening(postings[0], SALT), nowhere());
     }
 
     /// @dev A named committee's members need no stake, and have none at risk.
