@@ -18,8 +18,9 @@ class Request:
     """A question to a model, and what its answer is worth; ``rollup.l1.requests.events`` has its id.
 
     ``fee``: wei in escrow. ``prover``: whose claim alone answers if it is posted until ``prover_until``. ``until``: last second in which
-    a claim that answers may be posted, as it was asked. ``royalty``: the author's part of the fee, in basis points. ``data_hash``: of
-    what the callback is handed along. ``number`` counts the contract's requests.
+    a claim that answers may be posted, as it was asked. ``royalty``: the author's part of the fee, in basis points. ``quorum``: so many
+    equal answers make it agreed, by provers who commit within ``commit_blocks`` blocks and are of the ``committee``; if that is zero,
+    they are drawn. ``data_hash``: of what the callback is handed along. ``number`` counts the contract's requests.
     """
 
     model_id: ModelId
@@ -33,6 +34,9 @@ class Request:
     until: Timestamp
     author: Address
     royalty: int
+    quorum: int
+    commit_blocks: int
+    committee: bytes
     data_hash: bytes
     number: int
 
@@ -44,7 +48,7 @@ class Request:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Request:
         """Inverse of ``as_json``, of what it wrote."""
-        hashes = {name: bytes.fromhex(data[name][2:]) for name in ("model_id", "input_root", "data_hash")}
+        hashes = {name: bytes.fromhex(data[name][2:]) for name in ("model_id", "input_root", "committee", "data_hash")}
         return cls(**{**data, **hashes, "fee": int(data["fee"]), "number": int(data["number"])})
 
     @property
@@ -87,6 +91,9 @@ def request_of(fields: Mapping[str, Any]) -> Request:
         Timestamp(fields["until"]),
         Address(fields["author"]),
         fields["royalty"],
+        fields["quorum"],
+        fields["commitBlocks"],
+        bytes(fields["committee"]),
         bytes(fields["dataHash"]),
         fields["number"],
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from rollup.claim import Address, ClaimId
 from rollup.l1.requests.asked import Request, Subscription
-from rollup.types import ModelId, Timestamp
+from rollup.types import ModelId, Root, Timestamp
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,63 @@ class FeesWithdrawn:
     amount: int
 
 
+@dataclass(frozen=True)
+class CommitteeDrawn:
+    """``committee``: who answers for the request's quorum."""
+
+    request_id: bytes
+    committee: bytes
+
+
+@dataclass(frozen=True)
+class AnswerCommitted:
+    request_id: bytes
+    prover: Address
+    commitment: bytes
+
+
+@dataclass(frozen=True)
+class AnswersSealed:
+    """All have committed; answers can be revealed from the next block on."""
+
+    request_id: bytes
+
+
+@dataclass(frozen=True)
+class AnswerRevealed:
+    """The claim is the first of this batch, or wherever somebody else posted it."""
+
+    request_id: bytes
+    claim_id: ClaimId
+    prover: Address
+    batch: int
+
+
+@dataclass(frozen=True)
+class AnswersDiffer:
+    """``claim_id`` has another output than the first: the request waits for finality."""
+
+    request_id: bytes
+    claim_id: ClaimId
+
+
+@dataclass(frozen=True)
+class RequestAgreed:
+    request_id: bytes
+    output_root: Root
+
+
+@dataclass(frozen=True)
+class AnswerSettled:
+    """A claim of a quorum has ended. In wei: ``paid`` to its prover, ``royalty`` to the author, ``refunded`` to the requester."""
+
+    request_id: bytes
+    claim_id: ClaimId
+    paid: int
+    royalty: int
+    refunded: int
+
+
 RequestEvent = (
     Requested
     | Subscribed
@@ -114,6 +171,13 @@ RequestEvent = (
     | RequestRefunded
     | ModelPublished
     | FeesWithdrawn
+    | CommitteeDrawn
+    | AnswerCommitted
+    | AnswersSealed
+    | AnswerRevealed
+    | AnswersDiffer
+    | RequestAgreed
+    | AnswerSettled
 )
 
 NAMES: Mapping[str, type[Any]] = {
@@ -130,6 +194,13 @@ NAMES: Mapping[str, type[Any]] = {
     "Refunded": RequestRefunded,
     "Published": ModelPublished,
     "Withdrawn": FeesWithdrawn,
+    "Drawn": CommitteeDrawn,
+    "AnswerCommitted": AnswerCommitted,
+    "Sealed": AnswersSealed,
+    "AnswerRevealed": AnswerRevealed,
+    "Disagreed": AnswersDiffer,
+    "Agreed": RequestAgreed,
+    "Settled": AnswerSettled,
 }
 """The contract's events by its own names for them."""
 
@@ -147,5 +218,12 @@ FIELDS: Mapping[type[Any], tuple[str, ...]] = {
     RequestRefunded: ("requestId",),
     ModelPublished: ("modelId", "author", "royalty"),
     FeesWithdrawn: ("account", "amount"),
+    CommitteeDrawn: ("requestId", "committee"),
+    AnswerCommitted: ("requestId", "prover", "commitment"),
+    AnswersSealed: ("requestId",),
+    AnswerRevealed: ("requestId", "claimId", "prover", "batchId"),
+    AnswersDiffer: ("requestId", "claimId"),
+    RequestAgreed: ("requestId", "outputRoot"),
+    AnswerSettled: ("requestId", "claimId", "paid", "royalty", "refunded"),
 }
 """The ABI's name of every field, in the dataclass's order."""

@@ -11,10 +11,12 @@ from rollup.claim import Address, ClaimId
 from rollup.l1.requests.asked import Request, Subscription
 from rollup.l1.requests.events import (
     AnswerNoted,
+    AnswerSettled,
     AnswerStruck,
     CallbackDelivered,
     CallbackFailed,
     Renewed,
+    RequestAgreed,
     RequestAnswered,
     RequestCancelled,
     RequestRefunded,
@@ -32,6 +34,7 @@ class Progress(StrEnum):
     ANSWERED = "answered"
     UNDELIVERED = "undelivered"
     REFUNDED = "refunded"
+    AGREED = "agreed"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class RequestStanding:
 
     ``until``: last second in which a claim that answers may be posted, now. ``noted``: claims that hold the fee. ``answer``: the claim that
     was paid, ``claimant`` and ``royalty`` what was paid for it. ``failures``: how often the callback failed, the last time in block
-    ``failed_in``. ``told``: whether the consumer took the call.
+    ``failed_in``. ``told``: whether the consumer took the call. ``fee``: wei; ``given_back``: what of it the requester has back from a
+    quorum that agreed on what was false.
     """
 
     until: Timestamp
@@ -52,11 +56,13 @@ class RequestStanding:
     failures: int = 0
     failed_in: int = 0
     told: bool = False
+    fee: int = 0
+    given_back: int = 0
 
     @classmethod
     def of(cls, request: Request) -> RequestStanding:
         """As it begins."""
-        return cls(request.until)
+        return cls(request.until, fee=request.fee)
 
     @property
     def is_open(self) -> bool:
@@ -81,14 +87,32 @@ class RequestStanding:
                 return replace(self, noted=self.noted - {claim_id})
             case RequestAnswered(_, claim_id, claimant, royalty):
                 return replace(self, progress=Progress.ANSWERED, answer=claim_id, claimant=claimant, royalty=royalty)
+            case RequestAgreed():
+                return replace(self, progress=Progress.AGREED)
+            case AnswerSettled():
+                return self._settled(event)
             case CallbackDelivered():
-                return replace(self, progress=Progress.ANSWERED, told=True)
+                return replace(self, progress=self._unless_ended(Progress.ANSWERED), told=True)
             case RequestRefunded():
                 return replace(self, progress=Progress.REFUNDED, told=True)
             case CallbackFailed():
-                progress = Progress.REFUNDED if self.progress is Progress.REFUNDED else Progress.UNDELIVERED
+                progress = self._unless_ended(Progress.UNDELIVERED)
                 return replace(self, progress=progress, told=False, failures=self.failures + 1, failed_in=block)
         return self
+
+    def _unless_ended(self, progress: Progress) -> Progress:
+        """What a callback makes of the request, unless it waits for the game or nobody answers it any more."""
+        return self.progress if self.progress in (Progress.AGREED, Progress.REFUNDED) else progress
+
+    def _settled(self, event: AnswerSettled) -> RequestStanding:
+        """The first final claim of a quorum that agreed makes its answer final; without one, all of the fee goes back."""
+        if self.progress is not Progress.AGREED:
+            return self
+        if event.paid or event.royalty:
+            return replace(self, progress=Progress.ANSWERED if self.told else Progress.UNDELIVERED)
+        given_back = self.given_back + event.refunded
+        progress = Progress.REFUNDED if given_back == self.fee else Progress.AGREED
+        return replace(self, progress=progress, given_back=given_back)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -101,6 +125,8 @@ class RequestStanding:
             "failures": self.failures,
             "failed_in": self.failed_in,
             "told": self.told,
+            "fee": str(self.fee),
+            "given_back": str(self.given_back),
         }
 
     @classmethod
@@ -116,6 +142,8 @@ class RequestStanding:
             data["failures"],
             data["failed_in"],
             data["told"],
+            int(data["fee"]),
+            int(data["given_back"]),
         )
 
 
