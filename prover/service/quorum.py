@@ -15,7 +15,6 @@ from rollup.claim import Address
 from rollup.errors import ClaimError, Refused, Reverted
 from rollup.form.program import Program
 from rollup.l1.answers import ClaimStatus, Receipt
-from rollup.l1.calls import Call
 from rollup.l1.client import L1Client
 from rollup.l1.node.chain import TRANSACTION_GAS
 from rollup.l1.node.header import header_of
@@ -41,6 +40,9 @@ HASHES = 256
 
 REORGANISED = 64
 """Blocks that are looked at again even if nothing goes on in them."""
+
+DRAW_GAS = 1_500_000
+"""Gas of a draw, at most. An estimate would be made in the block whose hash nobody knows yet."""
 
 REVEAL_GAS = 900_000
 """Gas of revealing, at most, besides the callback and the claim's bytes."""
@@ -137,7 +139,7 @@ class QuorumPlayer:
     def _make(self, move: Move, request_id: bytes, quorum: Quorum) -> Receipt | None:
         client, request = self._client, quorum.request
         if move is Move.DRAW:
-            return client.send(draw(request, header_of(client.chain, quorum.block + DRAW_BLOCKS)))
+            return client.send(draw(request, header_of(client.chain, quorum.block + DRAW_BLOCKS)), DRAW_GAS)
         made = self._answer(request_id, quorum)
         salt = client.derive(b"quorum salt" + request_id)
         if move is Move.COMMIT:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import rlp
-from eth_utils.crypto import keccak
 from eth_utils.conversions import to_bytes
+from eth_utils.crypto import keccak
 
 from rollup.errors import ChainError
 from rollup.l1.node.chain import Chain
