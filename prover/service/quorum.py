@@ -10,6 +10,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from prover.claims import MadeClaim
+from prover.service.worker import InferenceWorker
 from rollup.batch import Inclusion
 from rollup.claim import Address
 from rollup.errors import ClaimError, Refused, Reverted
@@ -33,7 +34,8 @@ from rollup.l1.requests.quorum import (
     settle,
 )
 from rollup.service.logs import logger
-from rollup.types import ModelId
+from rollup.service.problem import Problem
+from rollup.types import ModelId, Timestamp
 
 HASHES = 256
 """Blocks for which contracts know a block's hash."""
@@ -96,20 +98,34 @@ def is_over(quorum: Quorum, me: Address, block: int) -> bool:
 
 class QuorumPlayer:
     """``program``: of a model that this prover answers for, None of any other. ``claim``: runs it for a request and signs the claim, with
-    this nonce; the same for the same request whenever it is called. ``first``: a block before which nothing is of interest.
+    this nonce and validity; the same for the same request whenever it is called. ``valid_for``: seconds after the request in which the
+    claim can be posted.
     """
 
     def __init__(
         self,
         client: L1Client,
         program: Callable[[ModelId], Program | None],
-        claim: Callable[[Requested, int], MadeClaim],
-        first: int | None = None,
+        claim: Callable[[Requested, int, Timestamp], MadeClaim],
+        valid_for: int = 3600,
     ) -> None:
-        self._client, self._program, self._claim = client, program, claim
-        self._first = client.first if first is None else first
+        self._client, self._program, self._claim, self._valid_for = client, program, claim, valid_for
+        self._first = client.first
         self._made: dict[bytes, MadeClaim] = {}
         self._members: dict[bytes, tuple[Address, ...]] = {}
+
+    @classmethod
+    def of(cls, client: L1Client, worker: InferenceWorker, valid_for: int = 3600) -> QuorumPlayer:
+        """A prover that answers for the models that a worker holds. ``valid_for``: as the worker's, or less."""
+
+        def program(model_id: ModelId) -> Program | None:
+            model = worker.model(model_id)
+            return None if model is None else model.program
+
+        def claim(made: Requested, nonce: int, valid_until: Timestamp) -> MadeClaim:
+            return worker.answer(made.model_id, made.inputs, made.request_id, nonce, valid_until)[1]
+
+        return cls(client, program, claim, valid_for)
 
     def step(self) -> list[Receipt]:
         """Look at L1 and make the moves that are due; returns what was sent. A move that L1 refuses, because somebody was faster or it
@@ -127,7 +143,7 @@ class QuorumPlayer:
                 continue
             try:
                 receipt = self._make(move, request_id, quorum)
-            except (Reverted, Refused, ClaimError) as error:
+            except (Reverted, Refused, ClaimError, Problem) as error:
                 _log.warning("move refused", move=move.value, request=f"0x{request_id.hex()}", reason=str(error))
                 continue
             if receipt is not None:
@@ -164,7 +180,8 @@ class QuorumPlayer:
     def _answer(self, request_id: bytes, quorum: Quorum) -> MadeClaim:
         if request_id not in self._made:
             nonce = int.from_bytes(self._client.derive(b"quorum nonce" + request_id), "big")
-            self._made[request_id] = self._claim(quorum.made, nonce)
+            latest = self._client.chain.time_of(quorum.block) + self._valid_for
+            self._made[request_id] = self._claim(quorum.made, nonce, Timestamp(min(quorum.request.until, latest)))
         return self._made[request_id]
 
     def _of(self, committee: bytes) -> tuple[Address, ...]:

@@ -8,11 +8,11 @@ from threading import Thread
 
 import pytest
 
-from prover.claims import MadeClaim, claim_integers
+from prover.claims import MadeClaim
 from prover.executor import Executor
 from prover.model import Model
 from prover.service.quorum import QuorumPlayer
-from rollup.claim import arrays
+from prover.service.worker import InferenceWorker
 from rollup.form.encoding import TensorType, TracePolicy
 from rollup.form.ops import Access, Monoid, Op, Term, Value
 from rollup.form.program import Program
@@ -80,18 +80,19 @@ class Jury:
     def player(self, name: str, lies: bool = False) -> QuorumPlayer:
         """A prover as after a restart: it knows nothing but its key. ``lies``: it claims what comes out for another input."""
         client, signer = self.clients[name], self.anvil.signer(name)
+        worker = InferenceWorker(signer, client.domain, client.chain.now)
+        worker.hold(MODEL)
+        return QuorumPlayer.of(client, worker) if not lies else self._liar(client, worker)
 
-        def claim(made: Requested, nonce: int) -> MadeClaim:
-            header, request = MODEL.program.header, made.request
-            integers = [one + one.dtype.type(lies) for one in arrays(made.inputs, header.inputs, "input")]
-            right = claim_integers(MODEL, integers, signer, client.domain, request.until, nonce, made.request_id)
-            if not lies:
-                return right
-            claim = replace(right.posted.claim, input_root=request.input_root)
-            posted = client.sign(claim, made.inputs, right.posted.outputs)
-            return replace(right, claim_id=client.claim_id(claim), posted=posted)
+    def _liar(self, client: L1Client, worker: InferenceWorker) -> QuorumPlayer:
+        def claim(made: Requested, nonce: int, valid_until: Timestamp) -> MadeClaim:
+            other = bytes(byte + 1 for byte in made.inputs)
+            wrong = worker.answer(made.model_id, other, made.request_id, nonce, valid_until)[1]
+            claim = replace(wrong.posted.claim, input_root=made.request.input_root)
+            posted = client.sign(claim, made.inputs, wrong.posted.outputs)
+            return replace(wrong, claim_id=client.claim_id(claim), posted=posted)
 
-        return QuorumPlayer(client, lambda model_id: MODEL.program if model_id == MODEL.program.id else None, claim)
+        return QuorumPlayer(client, lambda _: MODEL.program, claim)
 
     def ask(self, committee: bytes, commit_blocks: int = 10) -> bytes:
         now = self.asker.chain.now()
