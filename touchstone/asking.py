@@ -12,7 +12,7 @@ from rollup.client.views import ModelView
 from rollup.errors import ClientError, MoveError, WaitTimeout
 from rollup.l1.client import L1Client
 from rollup.l1.requests import calls
-from rollup.l1.requests.asked import ANYBODY, Request
+from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request
 from rollup.l1.requests.events import Requested
 from rollup.l1.requests.lookup import FoundRequest, answer_of, find_request
 from rollup.numbers import cuts, input_bytes, outputs_of, prepared
@@ -88,6 +88,9 @@ def _request(client: L1Client, model: ModelView, wanted: Wanted, fee: int) -> Re
         Timestamp(now + wanted.lasting),
         ANYBODY,
         0,
+        0,
+        0,
+        NO_COMMITTEE,
         bytes(32),
         0,
     )

@@ -19,10 +19,10 @@ from rollup.l1.answers import ClaimStatus, Receipt
 from rollup.l1.client import L1Client
 from rollup.l1.node.chain import TRANSACTION_GAS
 from rollup.l1.node.header import header_of
+from rollup.l1.requests.asked import NO_COMMITTEE
 from rollup.l1.requests.events import Requested
 from rollup.l1.requests.quorum import (
     DRAW_BLOCKS,
-    NO_COMMITTEE,
     REVEAL_BLOCKS,
     Quorum,
     commit_answer,

@@ -21,8 +21,8 @@ from rollup.documents.fields import (
     Time,
 )
 
-RequestState = Literal["open", "noted", "cancelled", "answered", "undelivered", "refunded"]
-"""How far a request is; of the last three nothing is open any more."""
+RequestState = Literal["open", "noted", "cancelled", "agreed", "answered", "undelivered", "refunded"]
+"""How far a request is; of the last four nothing is open any more."""
 
 Level = Literal["final", "agreed"]
 """What a consumer is told: an answer that nobody can refute any more, or one on which a quorum agrees."""
@@ -34,8 +34,8 @@ class RequestSummary(Document):
     request_id: Hash
     number: Amount = Field(description="Counts the requests of the contract.")
     state: RequestState = Field(
-        description="noted: claims that answer hold the fee; cancelled: only what is posted soon counts; undelivered: answered and "
-        "paid, but the callback failed."
+        description="noted: claims that answer hold the fee; cancelled: only what is posted soon counts; agreed: a quorum gave one "
+        "answer, which is not final yet; undelivered: answered and paid, but the callback failed."
     )
     level: Level = Field(description="What the consumer waits for.")
     reason: str | None = Field(description="Why this sequencer does not answer it; null where it does, or needs not.")

@@ -17,13 +17,12 @@ from rollup.form.encoding import TensorType, TracePolicy
 from rollup.form.ops import Access, Monoid, Op, Term, Value
 from rollup.form.program import Program
 from rollup.l1.client import L1Client
-from rollup.l1.requests.asked import ANYBODY, Request
+from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request
 from rollup.l1.requests.calls import ask
 from rollup.l1.requests.events import RequestAgreed, Requested
 from rollup.l1.requests.lookup import find_request
 from rollup.l1.requests.quorum import (
     DRAW_BLOCKS,
-    NO_COMMITTEE,
     Quorum,
     join,
     members_of,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rollup.l1.client import L1Client
     from rollup.l1.requests.lookup import FoundRequest
 
-STATES = ("open", "noted", "cancelled", "answered", "undelivered", "refunded")
+STATES = ("open", "noted", "cancelled", "agreed", "answered", "undelivered", "refunded")
 
 id_argument = click.argument("request_id", metavar="ID", type=HexParam(32))
 

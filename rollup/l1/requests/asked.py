@@ -12,6 +12,9 @@ from rollup.types import Duration, ModelId, Root, Timestamp, hex_of
 ANYBODY = Address("0x" + "00" * 20)
 """Stands for no prover, no author, no callback."""
 
+NO_COMMITTEE = bytes(32)
+"""Stands for a committee that is drawn, or for none where there is no quorum."""
+
 
 @dataclass(frozen=True)
 class Request:

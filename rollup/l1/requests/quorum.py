@@ -14,7 +14,7 @@ from rollup.l1.calls import PROVERS, REQUESTS, Call, claim_fields, inclusion_fie
 from rollup.l1.client import L1Client
 from rollup.l1.contracts import address_of
 from rollup.l1.events import Logged
-from rollup.l1.requests.asked import Request, struct_fields
+from rollup.l1.requests.asked import NO_COMMITTEE, Request, struct_fields
 from rollup.l1.requests.events import (
     AnswerCommitted,
     AnswerRevealed,
@@ -33,8 +33,6 @@ DRAW_BLOCKS = 2
 REVEAL_BLOCKS = 8
 LEAVING_BLOCKS = 300
 """The contracts' constants of these names."""
-
-NO_COMMITTEE = bytes(32)
 
 NOWHERE = Inclusion((1 << 256) - 1, 0, ())
 """Stands for the place of a claim that is not posted yet."""

@@ -4,7 +4,7 @@ import { get, model, onChange } from "./api.js";
 import { chip, ether, facts, h, hex, show, when } from "./dom.js";
 import { decoded, drawn } from "./tensors.js";
 
-const STATES = ["all", "open", "noted", "cancelled", "answered", "undelivered", "refunded"];
+const STATES = ["all", "open", "noted", "cancelled", "agreed", "answered", "undelivered", "refunded"];
 const PAGE = 25;
 const NOBODY = `0x${"0".repeat(40)}`;
 
@@ -12,6 +12,7 @@ const WORDS = {
   open: "A claim may answer it.",
   noted: "A claim that answers it holds the fee until it is final or proven false.",
   cancelled: "Only claims that are posted soon still answer it.",
+  agreed: "A quorum gave one answer, which is not final yet.",
   answered: "A final claim answered it, and the consumer was told.",
   undelivered: "A final claim answered it; nobody took the call that tells it.",
   refunded: "Nobody answered in time: the fee went back.",

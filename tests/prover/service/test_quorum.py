@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from prover.service.quorum import Move, is_over, move_in
 from rollup.claim import Address, ClaimId
-from rollup.l1.requests.asked import ANYBODY, Request
+from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request
 from rollup.l1.requests.events import (
     AnswerCommitted,
     AnswerRevealed,
@@ -21,7 +21,7 @@ from rollup.l1.requests.events import (
     RequestAgreed,
     Requested,
 )
-from rollup.l1.requests.quorum import NO_COMMITTEE, REVEAL_BLOCKS, Quorum
+from rollup.l1.requests.quorum import REVEAL_BLOCKS, Quorum
 from rollup.types import ModelId, Root, Timestamp
 
 ME, OTHER, THIRD = (Address("0x" + f"{number:02x}" * 20) for number in (1, 2, 3))
