@@ -16,7 +16,7 @@ from rollup import wire
 from rollup.claim import join
 from rollup.documents.claims import SignedClaim
 from rollup.l1.requests import calls
-from rollup.l1.requests.asked import ANYBODY, Request
+from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request
 from rollup.l1.requests.events import Requested
 from rollup.types import Root
 from tests.sequencer.api.test_idempotency import asked
@@ -48,6 +48,9 @@ def requested(world):
         world.chain.now() + 900,
         ANYBODY,
         0,
+        0,
+        0,
+        NO_COMMITTEE,
         bytes(32),
         0,
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 
 from rollup.claim import Address, ClaimId
-from rollup.l1.requests.asked import ANYBODY, Request
+from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request
 from rollup.l1.requests.standing import Progress, RequestStanding
 from rollup.types import Duration, Root, Timestamp
 from sequencer.requests.deciding import Attempt, Circumstances, Refusal, UnderWay, decide
@@ -38,6 +38,9 @@ def draw(random: Random) -> tuple[Asked, list[Answering], Circumstances, Policy]
         until,
         OTHER,
         royalty,
+        0,
+        0,
+        NO_COMMITTEE,
         bytes(32),
         1,
     )

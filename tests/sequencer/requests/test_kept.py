@@ -12,7 +12,7 @@ from rollup.claim import Address, ClaimId
 from rollup.l1.events import Event, Logged
 from rollup.l1.follow import News
 from rollup.l1.node.finality import Block
-from rollup.l1.requests.asked import ANYBODY, Request, Subscription
+from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request, Subscription
 from rollup.l1.requests.events import (
     AnswerNoted,
     AnswerStruck,
@@ -44,6 +44,9 @@ REQUEST = Request(
     Timestamp(900),
     ANYBODY,
     0,
+    0,
+    0,
+    NO_COMMITTEE,
     b"d" * 32,
     0,
 )

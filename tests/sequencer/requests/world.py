@@ -13,7 +13,7 @@ from rollup.l1.answers import Receipt
 from rollup.l1.client import L1Client
 from rollup.l1.node.chain import Chain
 from rollup.l1.requests import calls
-from rollup.l1.requests.asked import ANYBODY, Request, Subscription
+from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request, Subscription
 from rollup.l1.requests.events import Requested, Subscribed
 from rollup.types import Duration, ModelId, Root, Timestamp
 from sequencer.batcher import Batcher
@@ -169,6 +169,9 @@ class AskingWorld:
             until,
             ANYBODY,
             0,
+            0,
+            0,
+            NO_COMMITTEE,
             unsaid,
             0,
         )
