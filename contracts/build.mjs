@@ -17,10 +17,11 @@ const CONTRACTS = {
   DisputeGame: "src/DisputeGame.sol",
   OneStepProver: "src/OneStepProver.sol",
   Requests: "src/Requests.sol",
+  Provers: "src/Requests.sol",
   OracleAdapter: "src/OracleAdapter.sol",
 };
-// The prover is compiled for speed, the chain to fit.
-const RUNS = { "src/OneStepProver.sol": 10000, "src/RollupChain.sol": 800 };
+// The prover is compiled for speed, the chain and the requests to fit.
+const RUNS = { "src/OneStepProver.sol": 10000, "src/RollupChain.sol": 800, "src/Requests.sol": 200 };
 const LARGEST_RUNTIME = 24576;
 const LARGEST_INITCODE = 49152;
 

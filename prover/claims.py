@@ -75,11 +75,27 @@ def make_claim(
     account has not used; by default random. ``clamp``: numbers beyond an input's format are cut to its ends. Raises
     ExecutionError for arrays that the model does not take, ClaimError if input and output are too large to be posted with the claim.
     """
-    program, machine = model.program, model.executor
-    header = program.header
     integers, cuts = model.quantize(*arrays), model.cuts(*arrays)
     if cuts and not clamp:
         raise ExecutionError(cuts[0].refusal)
+    clamped = sum(one.count for one in cuts)
+    number = secrets.randbits(256) if nonce is None else nonce
+    return claim_integers(model, integers, signer, domain, valid_until, number, request_id, clamped)
+
+
+def claim_integers(
+    model: Model,
+    integers: Sequence[np.ndarray],
+    signer: Signer,
+    domain: Domain,
+    valid_until: Timestamp,
+    nonce: int,
+    request_id: bytes = NO_REQUEST,
+    clamped: int = 0,
+) -> MadeClaim:
+    """As ``make_claim``, for the program's own integers, one array per input. ``clamped``: numbers that were cut on the way to them."""
+    program, machine = model.program, model.executor
+    header = program.header
     size = sum(tensor.bytes for tensor in (*header.inputs, *output_types(header)))
     if size > MAX_CLAIM_BYTES:
         raise ClaimError(
@@ -96,7 +112,7 @@ def make_claim(
     claim = Claim(
         program.id,
         signer.address,
-        secrets.randbits(256) if nonce is None else nonce,
+        nonce,
         valid_until,
         request_id,
         input_root(header, inputs_posted),
@@ -105,7 +121,6 @@ def make_claim(
     )
     identity = claim_id(claim, domain)
     posted = PostedClaim(claim, signer.sign(identity), inputs_posted, outputs_posted)
-    clamped = sum(one.count for one in cuts)
     return MadeClaim(
         identity, posted, tuple(outputs), trace, clamped, saturated(header, program.interface, outputs), inside
     )

@@ -54,13 +54,19 @@ class Batcher:
         self._screening = Screening(client, store, limits.grace, limits.distrust)
         self._turn = threading.Lock()
         self._oldest: tuple[int, float] | None = None
+        self._hurried = False
+
+    def hurry(self) -> None:
+        """Let the next step post what waits, due or not: somebody pays for it to be soon."""
+        self._hurried = True
 
     def step(self) -> Receipt | None:
         """Post the next batch if it is due, unless the batcher is stopped or another process has the lease."""
         with self._turn:
             if self._store.switches.get(Switch.BATCHER_STOPPED) or not self._mine():
                 return None
-            return self._round(flush=False)
+            hurried, self._hurried = self._hurried, False
+            return self._round(flush=hurried)
 
     def flush(self) -> list[Receipt]:
         """Post everything that can be posted, due or not, stopped or not. Raises MoveError if another process has the lease."""

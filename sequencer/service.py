@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from rollup.archive import Programs
 from rollup.claim import PostedClaim
+from rollup.errors import SettingsError
 from rollup.l1.answers import Receipt
 from rollup.l1.client import L1Client
 from rollup.l1.events import ClaimPosted, ClaimSkipped, GroupRefused
@@ -41,6 +42,8 @@ from sequencer.intake.refusals import Busy
 from sequencer.intake.writer import Writer
 from sequencer.lease import Lease
 from sequencer.mirror import Mirror
+from sequencer.requests.desk import RequestDesk
+from sequencer.requests.policy import DEFAULT_POLICY, Policy
 from sequencer.states import Accepted
 from sequencer.store import Store, StoreError
 
@@ -95,6 +98,7 @@ class SequencerOptions:
     max_lag: float = 120.0
     lease: float = 15.0
     poor: int = 10**16
+    requests: Policy = DEFAULT_POLICY
 
 
 class BoundedIntake:
@@ -116,7 +120,9 @@ class BoundedIntake:
 
 
 class SequencerService:
-    """All parts of one process. ``client`` pays for batches; ``configuration``: what is in force, without secrets."""
+    """All parts of one process. ``client`` pays for batches; ``configuration``: what is in force, without secrets. ``asking``: pays for
+    transactions about requests; None: they are not answered here.
+    """
 
     def __init__(
         self,
@@ -126,6 +132,7 @@ class SequencerService:
         options: SequencerOptions = SequencerOptions(),
         configuration: Callable[[], Mapping[str, Any]] = dict,
         now: Callable[[], float] = time.time,
+        asking: L1Client | None = None,
     ) -> None:
         self.client, self.store, self.programs, self.options = client, store, programs, options
         self._configuration, self._now = configuration, now
@@ -142,6 +149,7 @@ class SequencerService:
             if options.prover is not None
             else None
         )
+        self.requests = None if asking is None else self._request_desk(asking)
         self._wei: int | None = None
         self._pruned = 0
         self._counting_after = 0.0
@@ -151,12 +159,39 @@ class SequencerService:
             Loop("counts", self._count, COUNT_SECONDS),
             Loop("account", self._look_at_account, ACCOUNT_SECONDS),
             Loop("cleaning", self._clean, CLEAN_SECONDS),
+            *(() if self.requests is None else self.requests.loops),
         )
         self.health = Health()
         self.health.add("database", store.trouble)
         self.health.add("chain", lambda: self._lags() or self.loops[0].stale(max(STALE_SECONDS, 10 * options.poll)))
         self.health.add("batcher", self._stuck)
         self.health.add("account", self._poor)
+        if self.requests is not None:
+            self.health.add("requests", self.requests.trouble)
+
+    def _request_desk(self, asking: L1Client) -> RequestDesk:
+        options = self.options
+        if options.prover is None:
+            raise SettingsError(
+                "requests need a prover that answers them; name it, or leave the account for requests out"
+            )
+        # A connection belongs to the thread that opened it: this one is not the API's.
+        prover = ProverClient(options.prover, options.prover_token, self.client.domain, options.prover_seconds)
+        return RequestDesk(
+            asking,
+            self.store,
+            self.mirror,
+            prover,
+            self.intake,
+            options.requests,
+            options.lease,
+            options.poll,
+            self._hurry,
+        )
+
+    def _hurry(self) -> None:
+        self.batcher.hurry()
+        self.loops[1].wake()
 
     def api(self) -> FastAPI:
         """The public app."""
@@ -203,6 +238,8 @@ class SequencerService:
         if all(stopped):
             try:
                 self.lease.release()
+                if self.requests is not None:
+                    self.requests.close()
             except StoreError as error:
                 _log.warning("the lease was not given back; it ends by itself", error=str(error))
         if not (written and all(stopped)):
@@ -274,6 +311,8 @@ class SequencerService:
         BALANCE.labels("earned").set(client.earnings(client.account))
         BALANCE.labels("locked").set(client.locked(client.account))
         BASE_FEE.set(client.chain.base_fee())
+        if self.requests is not None:
+            self.requests.count()
 
     def _clean(self) -> None:
         now = int(self._now())

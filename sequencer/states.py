@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from rollup.batch import Batch, Inclusion
 from rollup.claim import Address, ClaimId, PostedClaim
 from rollup.form.program import Program
 from rollup.l1.records import GameRecord, MoveRecord
@@ -132,6 +133,16 @@ class BatchRecord(BatchHead):
     """``claims``: the claim ids of the batch by index, None for one that L1 skipped."""
 
     claims: tuple[ClaimId | None, ...]
+
+
+def inclusion_of(entry: Entry, batch: BatchRecord | None) -> Inclusion | None:
+    """Where the claim stands and the proof of it; None while it stands nowhere."""
+    if batch is None or entry.index is None or not 0 <= entry.index < len(batch.claims):
+        return None
+    if batch.claims[entry.index] != entry.claim_id:
+        # L1 reorganised between two reads.
+        return None
+    return Inclusion(batch.number, entry.index, Batch(batch.claims).siblings(entry.index))
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ claims = Table(
     Index(None, "claimant", "state"),
     Index(None, "claimant", "sequence"),
     Index(None, "model_id", "sequence"),
+    Index(None, "request_id", "sequence"),
     sqlite_autoincrement=True,
 )
 Index(

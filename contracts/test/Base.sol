@@ -9,6 +9,7 @@ interface Vm {
     function roll(uint256 number) external;
     function chainId(uint256 id) external;
     function fee(uint256 perGas) external;
+    function setBlockhash(uint256 number, bytes32 blockHash) external;
     function deal(address account, uint256 amount) external;
     function prank(address sender) external;
     function assume(bool condition) external pure;

@@ -95,6 +95,9 @@ contract OracleAdapterTest is World {
             until: Timestamp.wrap(uint40(time + 1 days)),
             author: address(0),
             royalty: 0,
+            quorum: 0,
+            commitBlocks: 0,
+            committee: 0,
             dataHash: keccak256(along),
             number: requests.requestCount() - 1
         });

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Escrow} from "../src/Escrow.sol";
+import {Answering} from "../src/Answering.sol";
+import {Asking} from "../src/Asking.sol";
+import {Authors} from "../src/Authors.sol";
 import {Requests} from "../src/Requests.sol";
 import {Claim, Inclusion, Status} from "../src/types/Claim.sol";
 import {ClaimId, GameId, ModelId} from "../src/types/Ids.sol";
@@ -36,7 +40,7 @@ contract Greedy {
     }
 
     receive() external payable {
-        (cameIn,) = address(REQUESTS).call(abi.encodeCall(Requests.withdraw, ()));
+        (cameIn,) = address(REQUESTS).call(abi.encodeCall(Escrow.withdraw, ()));
     }
 }
 
@@ -184,7 +188,7 @@ contract RequestAttacksTest is World {
         (bytes32 requestId, Request memory asked) = ask(wanted());
         (bytes32 other,) = ask(wanted());
         Posted memory false_ = lie(other);
-        VM.expectRevert(abi.encodeWithSelector(Requests.NotAnswering.selector, requestId, false_.id));
+        VM.expectRevert(abi.encodeWithSelector(Answering.NotAnswering.selector, requestId, false_.id));
         note(asked, false_);
         note(asked, honest(requestId));
         convict(false_);
@@ -197,11 +201,11 @@ contract RequestAttacksTest is World {
         (terms.prover, terms.proverUntil) = (claimant, terms.until);
         (bytes32 requestId, Request memory asked) = ask(terms);
         Posted memory strangers = lie(requestId);
-        VM.expectRevert(abi.encodeWithSelector(Requests.DoesNotCount.selector, requestId, liar, uint40(time)));
+        VM.expectRevert(abi.encodeWithSelector(Answering.DoesNotCount.selector, requestId, liar, uint40(time)));
         note(asked, strangers);
         wait(PATIENCE + 1);
         Posted memory late = honest(requestId);
-        VM.expectRevert(abi.encodeWithSelector(Requests.DoesNotCount.selector, requestId, claimant, uint40(time)));
+        VM.expectRevert(abi.encodeWithSelector(Answering.DoesNotCount.selector, requestId, claimant, uint40(time)));
         note(asked, late);
         wait(2 * WINDOW);
         requests.refund(asked, "");
@@ -253,16 +257,16 @@ contract RequestAttacksTest is World {
         Request memory first = completed(wanted(), address(this));
         (first.until, first.number) = (Timestamp.wrap(uint40(time + 2 * WINDOW)), requests.requestCount());
         Posted memory early = honest(requests.requestIdOf(first));
-        VM.expectPartialRevert(Requests.NotOpen.selector);
+        VM.expectPartialRevert(Asking.NotOpen.selector);
         note(first, early);
         wait(WINDOW + 1);
         (bytes32 requestId, Request memory asked) = ask(wanted(first.until));
         same("foreseen", requestId, early.claim.requestId);
         (bytes32 second, Request memory again) = ask(wanted(first.until));
         answer(asked, early);
-        VM.expectRevert(abi.encodeWithSelector(Requests.NotAnswering.selector, second, early.id));
+        VM.expectRevert(abi.encodeWithSelector(Answering.NotAnswering.selector, second, early.id));
         answer(again, early);
-        VM.expectRevert(abi.encodeWithSelector(Requests.NotOpen.selector, requestId, Progress.Answered));
+        VM.expectRevert(abi.encodeWithSelector(Asking.NotOpen.selector, requestId, Progress.Answered));
         answer(asked, early);
         same("once", requests.earned(claimant), FEE);
     }
@@ -276,7 +280,7 @@ contract RequestAttacksTest is World {
         yes("more bytes", accepted);
         wait(WINDOW + 1);
         message = abi.encodeCall(Requests.answer, (asked, "", true_.claim, true_.inclusion, BYTES));
-        for (uint256 field = 2; field < 11; ++field) {
+        for (uint256 field = 2; field < 13; ++field) {
             bytes memory dirty = bytes.concat(message);
             dirty[4 + 32 * field] = 0x01;
             (accepted,) = address(requests).call(dirty);
@@ -302,7 +306,7 @@ contract RequestAttacksTest is World {
         (plan.first.until, plan.number) = (Timestamp.wrap(0), 0);
         same("id", planId, requests.subscriptionIdOf(plan));
         plan.number = 78;
-        VM.expectPartialRevert(Requests.NoBudget.selector);
+        VM.expectPartialRevert(Asking.NoBudget.selector);
         requests.renew(plan, "");
     }
 
@@ -311,7 +315,7 @@ contract RequestAttacksTest is World {
         plan.first = wanted();
         plan.first.fee = type(uint128).max;
         uint256 needed = uint256(type(uint128).max) * type(uint32).max;
-        VM.expectRevert(abi.encodeWithSelector(Requests.WrongBudget.selector, FEE, needed));
+        VM.expectRevert(abi.encodeWithSelector(Asking.WrongBudget.selector, FEE, needed));
         requests.subscribe{value: FEE}(plan, type(uint32).max, BYTES, "");
     }
 
@@ -326,9 +330,9 @@ contract RequestAttacksTest is World {
         bytes32 first = requests.renew(plan, "");
         bytes32 second = requests.renew(plan, "");
         yes("two requests", first != second);
-        VM.expectPartialRevert(Requests.NoBudget.selector);
+        VM.expectPartialRevert(Asking.NoBudget.selector);
         requests.renew(plan, "");
-        VM.expectPartialRevert(Requests.NoBudget.selector);
+        VM.expectPartialRevert(Asking.NoBudget.selector);
         requests.unsubscribe(plan);
         same("escrow", address(requests).balance, 2 * FEE);
     }
@@ -348,14 +352,14 @@ contract RequestAttacksTest is World {
     function test_request_unanswerablyLarge_reverts() public {
         uint256 most = chain.MAX_POSTED_BYTES();
         Request memory asked = wanted();
-        VM.expectRevert(abi.encodeWithSelector(Requests.AnswerTooLarge.selector, most + 1, most));
+        VM.expectRevert(abi.encodeWithSelector(Asking.AnswerTooLarge.selector, most + 1, most));
         requests.request{value: FEE}(asked, BYTES, new bytes(most - 3));
         requests.request{value: FEE}(asked, BYTES, new bytes(most - 4));
         bytes memory inputs = abi.encodePacked(hex"01", hex"000001", uint32(4));
         bytes memory outputs = abi.encodePacked(hex"01", uint32(1), hex"000001", uint32(most + 1));
         bytes memory head = abi.encodePacked(uint16(2), uint8(0), uint8(1), uint8(7), uint32(2), inputs, outputs);
         asked.modelId = chain.registerModel(head, abi.encodePacked(bytes32(uint256(5))));
-        VM.expectRevert(abi.encodeWithSelector(Requests.AnswerTooLarge.selector, most + 1, most));
+        VM.expectRevert(abi.encodeWithSelector(Asking.AnswerTooLarge.selector, most + 1, most));
         requests.request{value: FEE}(asked, BYTES, "");
     }
 
@@ -368,7 +372,7 @@ contract RequestAttacksTest is World {
         requests.cancel(asked);
         wait(2);
         Posted memory late = honest(requestId);
-        VM.expectPartialRevert(Requests.DoesNotCount.selector);
+        VM.expectPartialRevert(Answering.DoesNotCount.selector);
         note(asked, late);
         wait(over + 2 * WINDOW + 1 - time);
         requests.refund(asked, "");
@@ -426,15 +430,15 @@ contract RequestAttacksTest is World {
         );
         requests.commit(keccak256(abi.encode(mine, BOB, bytes32(0))));
         nextBlock();
-        VM.expectPartialRevert(Requests.NotCommitted.selector);
+        VM.expectPartialRevert(Authors.NotCommitted.selector);
         VM.prank(EVE);
         requests.publish(mine, _header(), siblings, 1, 0);
         requests.commit(keccak256(abi.encode(mine, EVE, bytes32(0))));
-        VM.expectPartialRevert(Requests.NotCommitted.selector);
+        VM.expectPartialRevert(Authors.NotCommitted.selector);
         VM.prank(EVE);
         requests.publish(mine, _header(), siblings, 1, 0);
         chain.registerModel(_header(), siblings);
-        VM.expectRevert(abi.encodeWithSelector(Requests.AlreadyRegistered.selector, mine));
+        VM.expectRevert(abi.encodeWithSelector(Authors.AlreadyRegistered.selector, mine));
         VM.prank(BOB);
         requests.publish(mine, _header(), siblings, 1, 0);
         (address author,) = requests.authors(mine);

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Escrow} from "../src/Escrow.sol";
+import {Answering} from "../src/Answering.sol";
+import {Asking} from "../src/Asking.sol";
+import {Authors} from "../src/Authors.sol";
+import {Callbacks} from "../src/Callbacks.sol";
 import {Requests} from "../src/Requests.sol";
 import {Postings} from "../src/Postings.sol";
 import {RollupChain} from "../src/RollupChain.sol";
@@ -104,9 +109,9 @@ contract RequestsTest is World {
         requests.withdraw();
         same("paid", claimant.balance, FEE);
         same("escrow", address(requests).balance, 0);
-        refuses(abi.encodeWithSelector(Requests.NotOpen.selector, requestId, Progress.Answered));
+        refuses(abi.encodeWithSelector(Asking.NotOpen.selector, requestId, Progress.Answered));
         answer(asked, posted);
-        refuses(abi.encodeWithSelector(Requests.NothingEarned.selector, claimant));
+        refuses(abi.encodeWithSelector(Escrow.NothingEarned.selector, claimant));
         VM.prank(claimant);
         requests.withdraw();
     }
@@ -140,7 +145,7 @@ contract RequestsTest is World {
         wait(WINDOW + 1);
         Posted[3] memory all = [stranger, other, lazy];
         for (uint256 j = 0; j < 3; ++j) {
-            refuses(abi.encodeWithSelector(Requests.NotAnswering.selector, requestId, all[j].id));
+            refuses(abi.encodeWithSelector(Answering.NotAnswering.selector, requestId, all[j].id));
             answer(asked, all[j]);
         }
     }
@@ -152,7 +157,7 @@ contract RequestsTest is World {
         claim.requestId = requestId;
         Posted memory posted = post(claim, trace);
         wait(WINDOW + 1);
-        refuses(abi.encodeWithSelector(Requests.NotAnswering.selector, requestId, posted.id));
+        refuses(abi.encodeWithSelector(Answering.NotAnswering.selector, requestId, posted.id));
         answer(asked, posted);
     }
 
@@ -162,14 +167,14 @@ contract RequestsTest is World {
         wait(WINDOW + 1);
         bytes memory output = outputOf(posted.trace);
         output[5] ^= 0x01;
-        VM.expectPartialRevert(Requests.WrongOutput.selector);
+        VM.expectPartialRevert(Callbacks.WrongOutput.selector);
         requests.answer(asked, DATA, posted.claim, posted.inclusion, output);
         refuses(abi.encodeWithSelector(Postings.OutputLength.selector, 3, 120));
         requests.answer(asked, DATA, posted.claim, posted.inclusion, "abc");
-        refuses(abi.encodeWithSelector(Requests.WrongData.selector, requestId));
+        refuses(abi.encodeWithSelector(Asking.WrongData.selector, requestId));
         requests.answer(asked, "other", posted.claim, posted.inclusion, outputOf(posted.trace));
         asked.fee += 1;
-        VM.expectPartialRevert(Requests.NotOpen.selector);
+        VM.expectPartialRevert(Asking.NotOpen.selector);
         answer(asked, posted);
     }
 
@@ -181,7 +186,7 @@ contract RequestsTest is World {
         Posted memory late = answering(requestId);
         wait(WINDOW + 1);
         bytes memory reason =
-            abi.encodeWithSelector(Requests.DoesNotCount.selector, requestId, claimant, uint40(time - WINDOW - 1));
+            abi.encodeWithSelector(Answering.DoesNotCount.selector, requestId, claimant, uint40(time - WINDOW - 1));
         refuses(reason);
         answer(asked, late);
         answer(asked, inTime);
@@ -197,7 +202,7 @@ contract RequestsTest is World {
         Posted memory free = answering(requestId);
         wait(WINDOW + 1);
         bytes memory reason =
-            abi.encodeWithSelector(Requests.DoesNotCount.selector, requestId, claimant, uint40(time - WINDOW - 2));
+            abi.encodeWithSelector(Answering.DoesNotCount.selector, requestId, claimant, uint40(time - WINDOW - 2));
         refuses(reason);
         answer(asked, early);
         answer(asked, free);
@@ -220,7 +225,7 @@ contract RequestsTest is World {
         Posted memory two = answering(requestId);
         wait(WINDOW + 1);
         answer(asked, two);
-        refuses(abi.encodeWithSelector(Requests.NotOpen.selector, requestId, Progress.Answered));
+        refuses(abi.encodeWithSelector(Asking.NotOpen.selector, requestId, Progress.Answered));
         answer(asked, one);
         same("earned", requests.earned(claimant), FEE);
         same("calls", consumer.calls(), 1);
@@ -230,20 +235,20 @@ contract RequestsTest is World {
         bytes memory input = inputOf(Traces.honest());
         Request memory asked = wanted(address(consumer));
         asked.gasLimit = requests.MAX_CALLBACK_GAS() + 1;
-        refuses(abi.encodeWithSelector(Requests.GasLimitTooHigh.selector, asked.gasLimit, asked.gasLimit - 1));
+        refuses(abi.encodeWithSelector(Asking.GasLimitTooHigh.selector, asked.gasLimit, asked.gasLimit - 1));
         requests.request{value: FEE}(asked, input, DATA);
         asked = wanted(address(consumer));
         asked.until = Timestamp.wrap(uint40(time));
-        refuses(abi.encodeWithSelector(Requests.BadTimes.selector));
+        refuses(abi.encodeWithSelector(Asking.BadTimes.selector));
         requests.request{value: FEE}(asked, input, DATA);
         asked = wanted(address(consumer));
         asked.proverUntil = Timestamp.wrap(Timestamp.unwrap(asked.until) + 1);
-        refuses(abi.encodeWithSelector(Requests.BadTimes.selector));
+        refuses(abi.encodeWithSelector(Asking.BadTimes.selector));
         requests.request{value: FEE}(asked, input, DATA);
         asked = wanted(address(consumer));
         refuses(abi.encodeWithSelector(Postings.InputLength.selector, 2, 1520));
         requests.request{value: FEE}(asked, "ab", DATA);
-        refuses(abi.encodeWithSelector(Requests.InputUnknown.selector, bytes32(0)));
+        refuses(abi.encodeWithSelector(Asking.InputUnknown.selector, bytes32(0)));
         requests.request{value: FEE}(asked, "", DATA);
         asked.modelId = ModelId.wrap(bytes32(uint256(5)));
         VM.expectPartialRevert(bytes4(keccak256("UnknownModel(bytes32)")));
@@ -256,7 +261,7 @@ contract RequestsTest is World {
         same("estimate", needed, 2 * 20 gwei * (requests.ANSWER_GAS() + GAS));
         bytes memory input = inputOf(Traces.honest());
         Request memory asked = wanted(address(consumer));
-        refuses(abi.encodeWithSelector(Requests.FeeTooLow.selector, needed - 1, needed));
+        refuses(abi.encodeWithSelector(Asking.FeeTooLow.selector, needed - 1, needed));
         requests.request{value: needed - 1}(asked, input, DATA);
         requests.request{value: needed}(asked, input, DATA);
     }
@@ -297,7 +302,7 @@ contract RequestsTest is World {
         uint256 before = address(this).balance;
         requests.withdraw();
         same("withdrawn", address(this).balance - before, FEE);
-        refuses(abi.encodeWithSelector(Requests.NotOpen.selector, requestId, Progress.Refunded));
+        refuses(abi.encodeWithSelector(Asking.NotOpen.selector, requestId, Progress.Refunded));
         requests.refund(asked, DATA);
     }
 
@@ -339,7 +344,7 @@ contract RequestsTest is World {
         requests.strike(requestId, lie.id);
         requests.refund(asked, DATA);
         progress(requestId, Progress.Refunded);
-        refuses(abi.encodeWithSelector(Requests.NotOpen.selector, requestId, Progress.Refunded));
+        refuses(abi.encodeWithSelector(Asking.NotOpen.selector, requestId, Progress.Refunded));
         answer(asked, lie);
     }
 
@@ -354,7 +359,7 @@ contract RequestsTest is World {
 
     function test_cancel_shortensButNotAtOnce() public {
         (bytes32 requestId, Request memory asked) = ask(wanted(address(consumer)));
-        refuses(abi.encodeWithSelector(Requests.NotRequester.selector, EVE));
+        refuses(abi.encodeWithSelector(Asking.NotRequester.selector, EVE));
         VM.prank(EVE);
         requests.cancel(asked);
         requests.cancel(asked);
@@ -363,7 +368,7 @@ contract RequestsTest is World {
         wait(1);
         Posted memory late = answering(requestId);
         wait(WINDOW + 1);
-        VM.expectPartialRevert(Requests.DoesNotCount.selector);
+        VM.expectPartialRevert(Answering.DoesNotCount.selector);
         answer(asked, late);
         answer(asked, inTime);
     }
@@ -375,7 +380,7 @@ contract RequestsTest is World {
         wait(2);
         Posted memory late = answering(requestId);
         wait(WINDOW + 1);
-        VM.expectPartialRevert(Requests.DoesNotCount.selector);
+        VM.expectPartialRevert(Answering.DoesNotCount.selector);
         answer(asked, late);
     }
 
@@ -383,23 +388,23 @@ contract RequestsTest is World {
         bytes memory siblings = abi.encodePacked(bytes32(uint256(8)), bytes32(uint256(9)));
         ModelId mine = _idOf(siblings);
         bytes32 commitment = keccak256(abi.encode(mine, BOB, bytes32(uint256(3))));
-        refuses(abi.encodeWithSelector(Requests.NotCommitted.selector, commitment));
+        refuses(abi.encodeWithSelector(Authors.NotCommitted.selector, commitment));
         VM.prank(BOB);
         requests.publish(mine, header(0), siblings, 1_000, bytes32(uint256(3)));
         requests.commit(commitment);
-        refuses(abi.encodeWithSelector(Requests.NotCommitted.selector, commitment));
+        refuses(abi.encodeWithSelector(Authors.NotCommitted.selector, commitment));
         VM.prank(BOB);
         requests.publish(mine, header(0), siblings, 1_000, bytes32(uint256(3)));
         nextBlock();
-        refuses(abi.encodeWithSelector(Requests.RoyaltyTooHigh.selector, 2_001, 2_000));
+        refuses(abi.encodeWithSelector(Authors.RoyaltyTooHigh.selector, 2_001, 2_000));
         VM.prank(BOB);
         requests.publish(mine, header(0), siblings, 2_001, bytes32(uint256(3)));
-        refuses(abi.encodeWithSelector(Requests.OtherModel.selector, mine, bytes32(uint256(77))));
+        refuses(abi.encodeWithSelector(Authors.OtherModel.selector, mine, bytes32(uint256(77))));
         VM.prank(BOB);
         requests.publish(ModelId.wrap(bytes32(uint256(77))), header(0), siblings, 1_000, bytes32(uint256(3)));
         VM.prank(BOB);
         requests.publish(mine, header(0), siblings, 1_000, bytes32(uint256(3)));
-        refuses(abi.encodeWithSelector(Requests.AlreadyRegistered.selector, mine));
+        refuses(abi.encodeWithSelector(Authors.AlreadyRegistered.selector, mine));
         VM.prank(EVE);
         requests.publish(mine, header(0), siblings, 1_000, bytes32(uint256(3)));
 
@@ -428,13 +433,13 @@ contract RequestsTest is World {
         plan.first.fee = FEE;
         (plan.interval, plan.patience) = (Duration.wrap(60), Duration.wrap(40));
         bytes memory input = inputOf(Traces.honest());
-        refuses(abi.encodeWithSelector(Requests.WrongBudget.selector, FEE, 2 * FEE));
+        refuses(abi.encodeWithSelector(Asking.WrongBudget.selector, FEE, 2 * FEE));
         requests.subscribe{value: FEE}(plan, 2, input, DATA);
         bytes32 planId = requests.subscribe{value: 2 * FEE}(plan, 2, input, DATA);
         plan.first = completed(plan.first, address(this));
         plan.first.until = Timestamp.wrap(0);
         same("id", planId, requests.subscriptionIdOf(plan));
-        refuses(abi.encodeWithSelector(Requests.WrongData.selector, planId));
+        refuses(abi.encodeWithSelector(Asking.WrongData.selector, planId));
         requests.renew(plan, "other");
         bytes32 first = requests.renew(plan, DATA);
         Request memory asked = plan.first;
@@ -442,16 +447,16 @@ contract RequestsTest is World {
         asked.proverUntil = Timestamp.wrap(uint40(time));
         same("request", first, requests.requestIdOf(asked));
         (asked.until, asked.proverUntil) = (Timestamp.wrap(0), Timestamp.wrap(0));
-        refuses(abi.encodeWithSelector(Requests.NotDue.selector, uint40(time + 60)));
+        refuses(abi.encodeWithSelector(Asking.NotDue.selector, uint40(time + 60)));
         requests.renew(plan, DATA);
         wait(60);
         VM.prank(EVE);
         requests.renew(plan, DATA);
         wait(60);
-        refuses(abi.encodeWithSelector(Requests.NoBudget.selector, planId));
+        refuses(abi.encodeWithSelector(Asking.NoBudget.selector, planId));
         requests.renew(plan, DATA);
         same("escrow", address(requests).balance, 2 * FEE);
-        refuses(abi.encodeWithSelector(Requests.NoBudget.selector, planId));
+        refuses(abi.encodeWithSelector(Asking.NoBudget.selector, planId));
         requests.unsubscribe(plan);
     }
 
@@ -464,12 +469,12 @@ contract RequestsTest is World {
         plan.first = completed(plan.first, address(this));
         plan.first.until = Timestamp.wrap(0);
         requests.renew(plan, DATA);
-        refuses(abi.encodeWithSelector(Requests.NotRequester.selector, EVE));
+        refuses(abi.encodeWithSelector(Asking.NotRequester.selector, EVE));
         VM.prank(EVE);
         requests.unsubscribe(plan);
         requests.unsubscribe(plan);
         same("back", requests.earned(address(this)), 2 * FEE);
-        VM.expectPartialRevert(Requests.NoBudget.selector);
+        VM.expectPartialRevert(Asking.NoBudget.selector);
         requests.renew(plan, DATA);
     }
 
@@ -479,9 +484,9 @@ contract RequestsTest is World {
         plan.first.fee = FEE;
         (plan.exclusive, plan.patience) = (Duration.wrap(41), Duration.wrap(40));
         bytes memory input = inputOf(Traces.honest());
-        refuses(abi.encodeWithSelector(Requests.BadTimes.selector));
+        refuses(abi.encodeWithSelector(Asking.BadTimes.selector));
         requests.subscribe{value: FEE}(plan, 1, input, DATA);
-        refuses(abi.encodeWithSelector(Requests.WrongBudget.selector, 0, 0));
+        refuses(abi.encodeWithSelector(Asking.WrongBudget.selector, 0, 0));
         requests.subscribe{value: 0}(plan, 0, input, DATA);
     }
 
@@ -615,16 +620,16 @@ contract RequestsTest is World {
         }
         if (malice == Malice.DeliversAgain) return abi.encodeCall(Requests.deliver, (asked, DATA, output));
         if (malice == Malice.Refunds) return abi.encodeCall(Requests.refund, (asked, DATA));
-        if (malice == Malice.Cancels) return abi.encodeCall(Requests.cancel, (asked));
-        if (malice == Malice.Withdraws) return abi.encodeCall(Requests.withdraw, ());
+        if (malice == Malice.Cancels) return abi.encodeCall(Asking.cancel, (asked));
+        if (malice == Malice.Withdraws) return abi.encodeCall(Escrow.withdraw, ());
         if (malice == Malice.AsksAgain) {
-            return abi.encodeCall(Requests.request, (asked, inputOf(Traces.honest()), DATA));
+            return abi.encodeCall(Asking.request, (asked, inputOf(Traces.honest()), DATA));
         }
         if (malice == Malice.Notes) return abi.encodeCall(Requests.note, (asked, posted.claim, posted.inclusion));
         Subscription memory plan;
         plan.first = asked;
-        if (malice == Malice.Renews) return abi.encodeCall(Requests.renew, (plan, DATA));
-        if (malice == Malice.Unsubscribes) return abi.encodeCall(Requests.unsubscribe, (plan));
+        if (malice == Malice.Renews) return abi.encodeCall(Asking.renew, (plan, DATA));
+        if (malice == Malice.Unsubscribes) return abi.encodeCall(Asking.unsubscribe, (plan));
         return "";
     }
 }

@@ -8,16 +8,18 @@ from typing import Annotated
 from fastapi import FastAPI, Header
 from pydantic import ConfigDict
 
+from prover.claims import MadeClaim
 from prover.service.archive import Archive
 from prover.service.numbers import list_of
 from prover.service.traces import trace_routes
 from prover.service.worker import InferenceWorker, LoadedModel
 from rollup.documents.claims import GroupRequest, SignedClaim, SignedGroup
-from rollup.documents.inference import InferRequest, SignedInference
+from rollup.documents.inference import AnswerRequest, InferRequest, SignedInference
 from rollup.documents.models import HeldModel, HeldModels, TensorView, policy_name
 from rollup.service.health import Health
 from rollup.service.problem import Problem, documented
 from rollup.service.web import WebLimits, create_app
+from rollup.types import ModelId, Timestamp
 
 DESCRIPTION = (
     "Runs programs, signs claims about what comes out, and publishes the traces that its claims commit to, so that whoever "
@@ -56,15 +58,29 @@ def prover_app(
         authorize(authorization, token)
         held, made = worker.infer(request.model, request.inputs, request.clamp)
         archive.keep(made)
-        outputs = [list_of(array) for array in made.outputs(held.model)]
-        return SignedInference(
-            claim_id=made.claim_id,
-            posted=SignedClaim.of(made.posted),
-            outputs=outputs,
-            clamped=made.clamped,
-            saturated=made.saturated,
-            saturated_inside=made.saturated_inside,
+        return _signed(held, made)
+
+    @app.post(
+        "/v1/answer",
+        tags=["inference"],
+        summary="Sign a claim that answers a request on L1",
+        responses=documented(401, 404),
+    )
+    def answer(
+        request: AnswerRequest,
+        authorization: Annotated[str | None, Header(description="Bearer and the token.")] = None,
+    ) -> SignedInference:
+        """As `POST /v1/infer`, on the bytes that the request names: nothing is quantised or cut."""
+        authorize(authorization, token)
+        held, made = worker.answer(
+            ModelId(request.model_id),
+            request.inputs,
+            request.request_id,
+            int(request.nonce),
+            Timestamp(request.valid_until),
         )
+        archive.keep(made)
+        return _signed(held, made)
 
     @app.post("/v1/groups", tags=["inference"], summary="Sign for a group of claims", responses=documented(401))
     def group(
@@ -77,10 +93,21 @@ def prover_app(
 
     @app.get("/v1/models", tags=["inference"], summary="The models that are held ready")
     def models() -> HeldModels:
-        return HeldModels(models=[listed(held) for held in worker.models])
+        return HeldModels(claimant=worker.account, models=[listed(held) for held in worker.models])
 
     app.include_router(trace_routes(archive, worker.model))
     return app
+
+
+def _signed(held: LoadedModel, made: MadeClaim) -> SignedInference:
+    return SignedInference(
+        claim_id=made.claim_id,
+        posted=SignedClaim.of(made.posted),
+        outputs=[list_of(array) for array in made.outputs(held.model)],
+        clamped=made.clamped,
+        saturated=made.saturated,
+        saturated_inside=made.saturated_inside,
+    )
 
 
 def authorize(authorization: str | None, token: str | None) -> None:

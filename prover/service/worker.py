@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from prover.claims import MadeClaim, make_claim
+from prover.claims import MadeClaim, claim_integers, make_claim
 from prover.model import Model
 from prover.saturation import run_counted
 from prover.service.numbers import array_of
 from prover.trace import ExecutionTrace
-from rollup.claim import PostedClaim, arrays
+from rollup.claim import Address, PostedClaim, arrays
 from rollup.errors import ClaimError
 from rollup.form.encoding import TracePolicy
 from rollup.group import Group
@@ -152,6 +152,31 @@ class InferenceWorker:
         """Nonce and validity of the next claim: claims that come in a row can be posted together."""
         until = self._now() + self._valid_for
         return next(self._nonces), Timestamp(until + -until % SHARED_SECONDS)
+
+    @property
+    def account(self) -> Address:
+        """Whose claims these are."""
+        return self._signer.address
+
+    def answer(
+        self, model_id: ModelId, inputs: bytes, request_id: bytes, nonce: int, valid_until: Timestamp
+    ) -> tuple[LoadedModel, MadeClaim]:
+        """Run a model on the bytes that a request on L1 names, and sign the claim that answers it; nothing is posted.
+
+        ``valid_until``: last second in which it may be posted. Raises Problem 404 for an unknown model and 503 when too many wait,
+        ClaimError for bytes that do not fit.
+        """
+        held = self.find(model_id.hex())
+        integers = arrays(inputs, held.model.program.header.inputs, "input")
+        latest = Timestamp(min(valid_until, self._now() + self._valid_for))
+        outcome = "refused"
+        try:
+            with self._turn(held), SECONDS.labels(held.name).time():
+                made = claim_integers(held.model, integers, self._signer, self._domain, latest, nonce, request_id)
+                outcome = "signed"
+        finally:
+            INFERENCES.labels(held.name, outcome).inc()
+        return held, made
 
     def trace(self, model_id: ModelId, inputs: bytes) -> ExecutionTrace:
         """Execute again on a claim's input bytes; raises ClaimError if the model is not held or the bytes don't fit."""

@@ -6,6 +6,7 @@ with Client("http://127.0.0.1:8080", l1=("http://127.0.0.1:8545", "deployment.js
     client.verify_inclusion(answer)
 """
 
+from rollup.client.asking import RequestView
 from rollup.client.asynchronous import DEFAULT_URL, AsyncClient
 from rollup.client.synchronous import Client
 from rollup.client.verify import Verified
@@ -22,6 +23,7 @@ __all__ = [
     "Event",
     "Inference",
     "ModelView",
+    "RequestView",
     "State",
     "Tensor",
     "Verified",

@@ -15,11 +15,13 @@ from cachetools import LRUCache
 
 from rollup import wire
 from rollup.claim import Address, ClaimId, PostedClaim
-from rollup.client import requests, verify, views
+from rollup.client import asking, requests, verify, views
 from rollup.client.answers import base_url, content
+from rollup.client.asking import RequestView
 from rollup.client.stream import EventReader
 from rollup.client.verify import L1, Verified
 from rollup.client.views import ClaimView, Event, Inference, ModelView, State, reading
+from rollup.documents.asked import RequestState
 from rollup.documents.fields import read
 from rollup.documents.network import NetworkView
 from rollup.errors import BadAnswer, ChainError, ClaimError, ClientError, InvalidClaim, Unanswered, WaitTimeout
@@ -161,6 +163,34 @@ class AsyncClient:
         cursor, seen = None, set[str]()
         while True:
             found, cursor = await self._ask(requests.claims(state, model, claimant, cursor, page), views.page)
+            for view in found:
+                yield view
+            if cursor is None:
+                return
+            _unseen(cursor, seen)
+
+    async def request(self, request_id: bytes) -> RequestView:
+        """All that the sequencer says about a contract's request."""
+        view = await self._ask(requests.asked(request_id), asking.request_view)
+        if view.request_id != request_id:
+            raise BadAnswer(
+                f"request 0x{request_id.hex()} was asked for, the answer is about 0x{view.request_id.hex()}"
+            )
+        return view
+
+    async def requests(
+        self,
+        *,
+        state: RequestState | None = None,
+        model: ModelId | None = None,
+        requester: Address | None = None,
+        page: int = PAGE,
+    ) -> AsyncGenerator[RequestView]:
+        """Requests of contracts, newest first, without their bytes; ``page``: how many are asked for at a time."""
+        cursor, seen = None, set[str]()
+        while True:
+            asked = requests.all_asked(state, model, requester, cursor, page)
+            found, cursor = await self._ask(asked, asking.request_page)
             for view in found:
                 yield view
             if cursor is None:

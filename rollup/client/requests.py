@@ -49,6 +49,18 @@ def claims(
     return Request("GET", "/v1/claims", params)
 
 
+def asked(request_id: bytes) -> Request:
+    return Request("GET", f"/v1/requests/{wire.hex_of(request_id)}")
+
+
+def all_asked(
+    state: str | None, model: ModelId | None, requester: Address | None, cursor: str | None, limit: int
+) -> Request:
+    named = None if model is None else wire.hex_of(model)
+    params = _given(state=state, model=named, requester=requester, cursor=cursor, limit=str(limit))
+    return Request("GET", "/v1/requests", params)
+
+
 def events(claim_id: ClaimId | None) -> Request:
     return Request("GET", "/v1/events" if claim_id is None else f"/v1/claims/{wire.hex_of(claim_id)}/events")
 

@@ -11,9 +11,11 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from rollup.claim import Address, ClaimId, PostedClaim
+from rollup.client.asking import RequestView
 from rollup.client.asynchronous import DEFAULT_URL, PAGE, AsyncClient
 from rollup.client.verify import L1, Verified
 from rollup.client.views import ClaimView, Event, Inference, ModelView, State
+from rollup.documents.asked import RequestState
 from rollup.errors import ClientError
 from rollup.http import Bounds, LoopThread
 from rollup.types import ModelId
@@ -101,6 +103,21 @@ class Client:
     ) -> Iterator[ClaimView]:
         """Claims, newest first, without their bytes; ``page``: how many are asked for at a time."""
         return self._each(self._client.claims(state=state, model=model, claimant=claimant, page=page))
+
+    def request(self, request_id: bytes) -> RequestView:
+        """All that the sequencer says about a contract's request."""
+        return self._run(self._client.request(request_id))
+
+    def requests(
+        self,
+        *,
+        state: RequestState | None = None,
+        model: ModelId | None = None,
+        requester: Address | None = None,
+        page: int = PAGE,
+    ) -> Iterator[RequestView]:
+        """Requests of contracts, newest first, without their bytes; ``page``: how many are asked for at a time."""
+        return self._each(self._client.requests(state=state, model=model, requester=requester, page=page))
 
     def network(self) -> dict[str, Any]:
         """Chain id, contract and parameters, in the sequencer's words."""

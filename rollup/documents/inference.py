@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from rollup.claim import MAX_CLAIM_BYTES
 from rollup.documents.claims import SignedClaim
-from rollup.documents.fields import ClaimHash, Count, Document, StateName
+from rollup.documents.fields import Amount, ClaimHash, Count, Document, Hash, StateName, Time, hexadecimal
 
 IMAGE: list[Any] = [[[abs(row - column) / 8] for column in range(8)] for row in range(8)]
 """What the model of the development network takes."""
@@ -24,6 +25,20 @@ class InferRequest(Document):
     clamp: bool = Field(
         False, description="Cut numbers that an input's format can't hold to its ends, instead of refusing them."
     )
+
+
+class AnswerRequest(Document):
+    """A request on L1 that a prover is to answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model_id: Hash
+    inputs: Annotated[bytes, *hexadecimal(most=MAX_CLAIM_BYTES)] = Field(
+        description="The input tensors' bytes, little-endian, in header order."
+    )
+    request_id: Hash
+    nonce: Amount = Field(description="Of the claim: the same for the same attempt, so that it is posted once.")
+    valid_until: Time
 
 
 class InferAnswer(Document):

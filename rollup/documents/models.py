@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, WithJsonSchema
 
 from rollup.claim import output_types
-from rollup.documents.fields import Document, Flag, Hash, Listing, hexadecimal
+from rollup.documents.fields import Account, Document, Flag, Hash, Listing, hexadecimal
 from rollup.form.encoding import Header, TensorType, TracePolicy
 from rollup.form.interface import Interface, Named
 
@@ -91,4 +91,5 @@ class HeldModel(Document):
 
 
 class HeldModels(Document):
+    claimant: Account = Field(description="Who signs here.")
     models: list[HeldModel]

@@ -96,4 +96,4 @@ def artifact(name: str) -> Artifact:
     return Artifact(name, data["abi"], data["bytecode"])
 
 
-CONTRACTS = ("RollupChain", "DisputeGame", "OneStepProver", "Requests", "OracleAdapter")
+CONTRACTS = ("RollupChain", "DisputeGame", "OneStepProver", "Requests", "Provers", "OracleAdapter")

@@ -25,6 +25,7 @@ EPILOGUE = (1 << 256) - 1
 GAME = "DisputeGame"
 CHAIN = "RollupChain"
 REQUESTS = "Requests"
+PROVERS = "Provers"
 
 
 @dataclass(frozen=True)

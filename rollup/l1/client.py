@@ -320,21 +320,24 @@ class L1Client(ContractCaller):
 
     def events(self, first: int, last: int) -> list[Logged]:
         """All events of this deployment in blocks ``first`` to ``last``, both included, in order."""
-        return self._decoded(self.chain.logs([self.address, self.game_address], first, last))
+        return self._decoded(self.chain.logs(self._speakers(), first, last))
 
     def events_page(self, first: int, last: int) -> tuple[list[Logged], int]:
         """As ``events``, as far as one answer of bounded size goes; also the block up to which that is."""
-        logs, end = self.chain.logs_page([self.address, self.game_address], first, last)
+        logs, end = self.chain.logs_page(self._speakers(), first, last)
         return self._decoded(logs), end
 
     def events_of(self, block: Block) -> list[Logged] | None:
         """All events of this deployment in exactly this block; None if the chain holds it no longer."""
         try:
-            return self._decoded(self.chain.logs_of(block, [self.address, self.game_address]))
+            return self._decoded(self.chain.logs_of(block, self._speakers()))
         except Refused:
             if self.chain.block(block.hash) is not None:
                 raise
             return None
+
+    def _speakers(self) -> list[Address]:
+        return [self.address, self.game_address, *(() if self.asking is None else (self.asking.requests,))]
 
     def _decoded(self, logs: list[LogReceipt]) -> list[Logged]:
         return decode_logs(self.chain.web3, self.domain, logs)

@@ -22,7 +22,7 @@ from rollup.l1.account.signing import Domain, Signer
 from rollup.l1.answers import Receipt
 from rollup.l1.artifacts import Function, artifact
 from rollup.l1.calls import EPILOGUE as EPILOGUE
-from rollup.l1.calls import GAME, REQUESTS, Call
+from rollup.l1.calls import GAME, PROVERS, REQUESTS, Call
 from rollup.l1.logs import decode_logs
 from rollup.l1.node.chain import Chain
 from rollup.l1.node.finality import Block
@@ -134,7 +134,20 @@ class ContractCaller:
 
     def requests_chain(self) -> Address:
         """The RollupChain whose claims answer requests."""
-        return address_of(self._read(artifact(REQUESTS).functions["CHAIN"], self.requests_address, ()))
+        return address_of(self.ask_requests("CHAIN"))
+
+    def ask_requests(self, name: str, *args: Any, block: When = "latest") -> Any:
+        """What the Requests contract answers, after a block."""
+        return self._read(artifact(REQUESTS).functions[name], self.requests_address, args, block)
+
+    @cached_property
+    def provers_address(self) -> Address:
+        """Of the Provers contract: stakes, seats and committees."""
+        return address_of(self.ask_requests("PROVERS"))
+
+    def ask_provers(self, name: str, *args: Any, block: When = "latest") -> Any:
+        """What the Provers contract answers, after a block."""
+        return self._read(artifact(PROVERS).functions[name], self.provers_address, args, block)
 
     def adapter_requests(self) -> Address:
         """The Requests contract that the OracleAdapter asks."""
@@ -192,6 +205,8 @@ class ContractCaller:
     def _address_of(self, contract: str) -> Address:
         if contract == GAME:
             return self.game_address
+        if contract == PROVERS:
+            return self.provers_address
         return self.requests_address if contract == REQUESTS else self.address
 
     def multicall(self, moves: Sequence[Call], gas: int) -> Receipt:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rollup.claim import Address, Claim, ClaimId
 from rollup.game.moves import Rule
 from rollup.game.question import Question
+from rollup.l1.requests.events import RequestEvent
 from rollup.types import Duration, Gindex, ModelId, Root, Timestamp
 
 
@@ -324,6 +325,7 @@ Event = (
     | ChallengeLost
     | Reclaimed
     | CallFailed
+    | RequestEvent
 )
 
 

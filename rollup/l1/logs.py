@@ -57,6 +57,8 @@ from rollup.l1.events import (
     WithdrawalAnnounced,
     Withdrawn,
 )
+from rollup.l1.requests import events as requests
+from rollup.l1.requests.asked import request_of, subscription_of
 from rollup.l1.reverts import name_of
 from rollup.types import Gindex, Root
 
@@ -111,12 +113,15 @@ FIELDS: Mapping[type[Any], tuple[str, ...]] = {
     ChallengeLost: ("claimId", "gameId", "collector", "paidToClaimant"),
     Reclaimed: ("claimId", "gameId"),
     CallFailed: ("index", "reason"),
+    **requests.FIELDS,
 }
-"""The ABI's name of every field, in the dataclass's order; the class name is the event's."""
+"""The ABI's name of every field, in the dataclass's order; the class name is the event's, but for those of Requests."""
 
 
 _CONVERT: Mapping[str, Callable[[Any], Any]] = {
     "question": question_of,
+    "request": request_of,
+    "subscription": subscription_of,
     "children": _roots,
     "tensors": _roots,
     "rule": Rule,
@@ -183,10 +188,11 @@ def _reader(kind: type[Any]) -> Callable[[Mapping[str, Any], Domain], list[Event
 def _event_abis() -> dict[bytes, tuple[Callable[[Mapping[str, Any], Domain], list[Event]], Any]]:
     readers = {kind.__name__: _reader(kind) for kind in FIELDS} | dict(READERS)
     found = {}
-    for contract in ("RollupChain", "DisputeGame"):
+    renamed = {name: kind.__name__ for name, kind in requests.NAMES.items()}
+    for contract, names in (("RollupChain", {}), ("DisputeGame", {}), ("Requests", renamed)):
         for item in artifact(contract).abi:
             if item["type"] == "event":
-                found[event_abi_to_log_topic(item)] = (readers[item["name"]], item)  # type: ignore[arg-type]
+                found[event_abi_to_log_topic(item)] = (readers[names.get(item["name"], item["name"])], item)  # type: ignore[arg-type]
     return found
 
 

@@ -102,6 +102,8 @@ class SequencerStatus(Controls):
     oldest_pending: int | None = Field(description="When the oldest waiting claim came in.", examples=[1767225600])
     last_batch: LastBatch | None
     open_disputes: int
+    requests: dict[str, int] = Field(description="Requests of contracts by progress.", examples=[{"open": 2}])
+    requests_spent: str = Field(description="Wei that transactions about requests cost, or may cost, in the last day.")
     clock_stopped: int = Field(description="Seconds that the clock of challenge periods stands still from now on.")
     l1: ChainView
     balances: Balances | None = Field(description="Null if L1 does not answer.")

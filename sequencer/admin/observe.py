@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from rollup.errors import ChainError
 from rollup.redact import without_endpoints
 from rollup.service import logs
-from rollup.types import Root
+from rollup.types import Root, Timestamp
 from sequencer.admin.documents import (
     AuditEntry,
     AuditPage,
@@ -26,6 +26,7 @@ from sequencer.admin.guard import needs, note, router
 from sequencer.admin.money import balances_of
 from sequencer.admin.operator import Operator
 from sequencer.admin.tokens import Role
+from sequencer.requests.policy import DAY
 from sequencer.states import Switch
 
 Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before.")]
@@ -65,6 +66,8 @@ def status(operator: Operator) -> SequencerStatus:
         if last
         else None,
         open_disputes=store.disputes.open_count(),
+        requests={progress.value: count for progress, count in store.requests.counts().items()},
+        requests_spent=str(store.requests.spent(Timestamp(max(0, int(operator.now()) - DAY)))),
         clock_stopped=max(0, store.l1.clock().resumes_at - int(operator.now())),
         l1=chain,
         balances=balances,

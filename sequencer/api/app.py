@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from rollup.service.limits import MIB, WebLimits
 from rollup.service.web import create_app
+from sequencer.api.asked import asked_routes
 from sequencer.api.batches import batches_routes
 from sequencer.api.claims import claims_routes
 from sequencer.api.disputes import disputes_routes
@@ -34,6 +35,7 @@ TAGS = [
     {"name": "claims", "description": "Signed claims: handed in, listed, followed, proven."},
     {"name": "batches", "description": "What was posted to L1."},
     {"name": "disputes", "description": "Who contests what, and what came of it."},
+    {"name": "requests", "description": "What contracts ask for, and what became of it."},
     {"name": "models", "description": "What claims can be about."},
     {"name": "events", "description": "Changes as they come (server-sent events)."},
     {"name": "network", "description": "The chain, the contracts, the terms."},
@@ -50,6 +52,7 @@ def create_api(parts: Parts, limits: WebLimits = LIMITS) -> FastAPI:
         claims_routes(parts, idempotency),
         batches_routes(parts),
         disputes_routes(parts),
+        asked_routes(parts),
         models_routes(parts),
         events_routes(parts),
         network_routes(parts),

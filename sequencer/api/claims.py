@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from rollup import wire
-from rollup.batch import Batch, Inclusion
 from rollup.claim import arrays, output_types
 from rollup.documents.claims import (
     AcceptedClaim,
@@ -30,7 +29,7 @@ from rollup.types import Root
 from sequencer.api import parts as shared
 from sequencer.api.idempotency import Halfway, Idempotency, IdempotencyKey
 from sequencer.api.parts import Parts
-from sequencer.states import Accepted, BatchHead, BatchRecord, Entry, OfferedModel, State
+from sequencer.states import Accepted, BatchHead, Entry, OfferedModel, State, inclusion_of
 
 Cursor = Annotated[str | None, Query(max_length=shared.CURSOR, description="`next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=shared.PAGE, description="Entries of a page.")]
@@ -126,16 +125,6 @@ def saturated_of(model: OfferedModel | None, outputs: bytes) -> int | None:
     except ClaimError:
         return None
     return saturated(header, decode_interface(model.interface, header), found)
-
-
-def inclusion_of(entry: Entry, batch: BatchRecord | None) -> Inclusion | None:
-    """Where the claim stands and the proof of it; None while it stands nowhere."""
-    if batch is None or entry.index is None or not 0 <= entry.index < len(batch.claims):
-        return None
-    if batch.claims[entry.index] != entry.claim_id:
-        # L1 reorganised between two reads.
-        return None
-    return Inclusion(batch.number, entry.index, Batch(batch.claims).siblings(entry.index))
 
 
 def _summary(entry: Entry, batch: BatchHead | None) -> dict[str, Any]:

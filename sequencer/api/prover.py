@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from rollup import wire
-from rollup.claim import ClaimId, PostedClaim, arrays, output_types
+from rollup.claim import Address, ClaimId, PostedClaim, arrays, output_types
 from rollup.documents.fields import read
-from rollup.documents.inference import SignedInference
+from rollup.documents.inference import AnswerRequest, SignedInference
+from rollup.documents.models import HeldModels
 from rollup.errors import BadAnswer, ClaimError, ClientError
 from rollup.form.encoding import Header
 from rollup.form.interface import Interface
@@ -24,7 +25,7 @@ from rollup.service.limits import busy, check_json
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, histogram
 from rollup.service.problem import Problem
-from rollup.types import ModelId
+from rollup.types import ModelId, Root, Timestamp
 
 ANSWERS = counter("sequencer", "prover_answers", "What became of requests to the prover", ["outcome"])
 SECONDS = histogram("sequencer", "prover_seconds", "Time until the prover answered")
@@ -86,24 +87,54 @@ class ProverClient:
         self._free -= 1
         try:
             with SECONDS.time():
-                answer = await self._ask({"model": wire.hex_of(model_id), "inputs": inputs, "clamp": clamp})
+                body = {"model": wire.hex_of(model_id), "inputs": inputs, "clamp": clamp}
+                answer = await self._ask("POST", "/v1/infer", body)
         finally:
             self._free += 1
         try:
             claimed, posted, inside = self._checked(answer, model_id, asked)
             outputs = outputs_of(header, posted.outputs)
         except (ClaimError, BadAnswer) as error:
-            ANSWERS.labels("false").inc()
-            _log.error("the prover's answer does not hold", error=str(error))
-            raise Problem(
-                502,
-                "prover-answer",
-                "The prover's answer does not hold",
-                "the prover answered what can't be right, and nothing was claimed; the operator finds why in the log",
-            ) from None
+            raise self._false(error) from None
         ANSWERS.labels("ok").inc()
         at_ends = saturated(header, interface, arrays(posted.outputs, output_types(header), "output"))
         return Inferred(claimed, posted, [array.tolist() for array in outputs], clamped, at_ends, inside)
+
+    async def account(self) -> Address:
+        """Who signs there, by the prover's word. Raises Problem 503 if it can't be asked."""
+        return read(HeldModels, await self._ask("GET", "/v1/models", None)).claimant
+
+    async def answer(
+        self, model_id: ModelId, inputs: bytes, request_id: bytes, nonce: int, valid_until: Timestamp
+    ) -> PostedClaim:
+        """Have a request on L1 answered: the claim about these input bytes, signed. Raises as ``infer``."""
+        asked = AnswerRequest(
+            model_id=model_id,
+            inputs=inputs,
+            request_id=Root(request_id),
+            nonce=str(nonce),
+            valid_until=valid_until,
+        )
+        with SECONDS.time():
+            answer = await self._ask("POST", "/v1/answer", asked.model_dump())
+        try:
+            _, posted, _ = self._checked(answer, model_id, inputs)
+            if (posted.claim.request_id, posted.claim.nonce) != (request_id, nonce):
+                raise BadAnswer("its claim names another request, or has another nonce, than was asked for")
+        except (ClaimError, BadAnswer) as error:
+            raise self._false(error) from None
+        ANSWERS.labels("ok").inc()
+        return posted
+
+    def _false(self, error: Exception) -> Problem:
+        ANSWERS.labels("false").inc()
+        _log.error("the prover's answer does not hold", error=str(error))
+        return Problem(
+            502,
+            "prover-answer",
+            "The prover's answer does not hold",
+            "the prover answered what can't be right, and nothing was claimed; the operator finds why in the log",
+        )
 
     def _checked(self, answer: Any, model_id: ModelId, asked: bytes) -> tuple[ClaimId, PostedClaim, int]:
         said = read(SignedInference, answer)
@@ -117,11 +148,9 @@ class ProverClient:
             raise BadAnswer("its claim is about other inputs than those that were asked about")
         return claimed, posted, said.saturated_inside
 
-    async def _ask(self, body: dict[str, Any]) -> Any:
+    async def _ask(self, method: str, route: str, body: dict[str, Any] | None) -> Any:
         try:
-            answer = await self._http.once(
-                Request("POST", "/v1/infer", json=body), Bounds(self._answer_bytes, self.seconds)
-            )
+            answer = await self._http.once(Request(method, route, json=body), Bounds(self._answer_bytes, self.seconds))
         except TooSlow as error:
             raise self._down("timeout", str(error)) from None
         except TooLong as error:

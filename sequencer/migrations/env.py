@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from alembic import context
 
+from sequencer import request_tables as request_tables
 from sequencer.tables import Unsigned, metadata
 
 

@@ -10,6 +10,7 @@ store.answers     begin finish forget prune           idempotency keys
 store.audit       write page
 store.switches    get set
 store.leases      take release
+store.requests    get page unanswered ...            what contracts ask, and what is done about it
 store.l1          what the mirror writes
 """
 
@@ -25,6 +26,7 @@ from sequencer.store.disputes import Disputes
 from sequencer.store.facts import Facts
 from sequencer.store.leases import Leases
 from sequencer.store.models import Models
+from sequencer.store.requests import Requests
 from sequencer.store.switches import Switches
 
 __all__ = ["Store", "StoreError"]
@@ -45,6 +47,7 @@ class Store:
         self.audit = AuditLog(database)
         self.switches = Switches(database)
         self.leases = Leases(database)
+        self.requests = Requests(database)
         self.l1 = Facts(database)
 
     @classmethod

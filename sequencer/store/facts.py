@@ -29,7 +29,7 @@ from rollup.l1.node.finality import Block
 from rollup.l1.records import MOVES, MoveRecord, Said
 from rollup.types import ModelId, Root, Timestamp
 from sequencer.states import Head
-from sequencer.store import standing
+from sequencer.store import asked, standing
 from sequencer.store.database import Database, StoreError
 from sequencer.store.rows import chunks, claim_columns, content_columns, game_columns, game_of, move_columns, move_of
 from sequencer.tables import (
@@ -178,6 +178,7 @@ def _rewind(connection: Connection, to: int) -> set[ClaimId]:
     }
     for table in FACTS:
         connection.execute(sa.delete(table).where(table.c.block > to))
+    asked.rewind(connection, to)
     connection.execute(sa.delete(blocks).where(blocks.c.number > to))
     for part in chunks(disputed):
         connection.execute(sa.delete(games).where(games.c.claim_id.in_(part)))
@@ -211,6 +212,7 @@ def _write(
     touched: set[ClaimId] = set()
     moves_said = _moves(connection, [one for one in events if isinstance(one.event, MOVES)], said)
     touched |= {move.claim_id for move in moves_said}
+    asked.write(connection, events)
     known = _known(
         connection, [one.event.claim_id for one in events if isinstance(one.event, ClaimPosted | ClaimSkipped)]
     )

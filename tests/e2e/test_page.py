@@ -5,6 +5,7 @@ With ``PAGE_PICTURES=FOLDER`` the pictures that the README shows are written the
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -14,10 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
+from rollup.l1.node.development import KEYS
 from tests import machine
 from tests.e2e.test_devnet import infer, network
+from touchstone.cli import main
 from touchstone.demo.digits import digits
 
 pytestmark = pytest.mark.browser
@@ -31,7 +35,7 @@ DESK = {"width": 1120, "height": 900}
 def about(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     with network(tmp_path_factory.mktemp("page")) as running:
         found = running.up()
-        yield {"page": found["page"], "chain": found["rpc"]}
+        yield {"page": found["page"], "chain": found["rpc"], "deployment": found["deployment"]}
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +94,27 @@ def test_a_claim_appears_and_becomes_final_before_ones_eyes(page: Page, about: d
     expect(page.locator(".steps .now")).to_have_text("final")
     expect(page.get_by_text("On L1")).to_be_visible()
     picture(page, "claim")
+
+
+def test_a_request_of_l1_is_answered_before_ones_eyes(page: Page, about: dict[str, str], tmp_path: Path) -> None:
+    page.goto(f"{about['page']}/#/requests")
+    expect(page.get_by_text("No contract has asked yet.")).to_be_visible()
+    file = tmp_path / "input.json"
+    file.write_text(json.dumps([digits().images[5].tolist()]))
+    environ = {"TOUCHSTONE_KEY": KEYS[7], "TOUCHSTONE_RPC": about["chain"], "TOUCHSTONE_URL": about["page"]}
+    asked = CliRunner(env=environ | {"TOUCHSTONE_DEPLOYMENT": about["deployment"]}).invoke(
+        main, ["request", "ask", "digits", "--input", str(file), "--json"]
+    )
+    assert asked.exit_code == 0, asked.output
+    request_id = json.loads(asked.stdout)["request_id"]
+    row = page.locator(f'tr[data-request="{request_id}"]')
+    expect(row).to_contain_text("digits")
+    row.get_by_role("link").first.click()
+    expect(page.locator(".pixels")).to_be_visible()
+    expect(page.get_by_text("A final claim answered it")).to_be_visible()
+    expect(page.locator(".bars .best .index")).to_be_visible()
+    assert fits(page)
+    picture(page, "request")
 
 
 def test_a_dispute_is_followed_to_its_verdict(page: Page, about: dict[str, str]) -> None:

@@ -20,10 +20,9 @@ from rollup.l1.client import L1Client
 from rollup.l1.events import ClaimPosted, ModelRegistered
 from rollup.l1.node.embedded import EmbeddedChain
 from rollup.types import DType, Duration, ModelId, Root
-from sequencer.api.claims import inclusion_of
 from sequencer.intake.limits import Limits
 from sequencer.sequencer import Sequencer
-from sequencer.states import State
+from sequencer.states import State, inclusion_of
 from sequencer.store import Store
 from tests.world import TERMS, deploy, sign_bytes
 

@@ -325,6 +325,9 @@ def test_moves_that_were_stored_under_older_names_have_todays(url: str) -> None:
         for game_id, kind, extra in moves:
             row = {**said, "claim_id": b"m", "game_id": game_id, "kind": kind, "extra": extra}
             connection.execute(sa.insert(tables.moves).values(row))
+        for name in ("requests", "subscriptions", "undo", "answerers", "decisions", "spendings"):
+            connection.execute(sa.text(f"DROP TABLE {name}"))
+        connection.execute(sa.text("DROP INDEX ix_claims_request_id_sequence"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0004'"))
     store.close()
     store = Store.open(url)

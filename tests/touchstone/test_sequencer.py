@@ -9,6 +9,7 @@ import sys
 import httpx
 import pytest
 from click.testing import CliRunner
+from eth_utils.crypto import keccak
 
 from rollup.documents.claims import SignedClaim
 from rollup.l1.deployment import Deployment
@@ -17,6 +18,9 @@ from tests.world import ETHER, INPUTS, PROGRAM, deploy, sign_claim
 from touchstone.cli import main
 
 pytestmark = pytest.mark.anvil
+
+SAME = "0x" + keccak(text="touchstone sequencer").hex()
+"""Key of the account that the tests give the sequencer."""
 
 OWN, PROVER, PASSWORD = "own-token-hunter2-and-more", "prover-token-hunter2", "db-hunter2"
 
@@ -117,6 +121,8 @@ def test_claims_survive_the_end_of_the_process_and_no_secret_is_told(scene):
         ((), {"TOUCHSTONE_ADMIN_OWN_TOKEN": "hunter2"}, "token"),
         (("--host", "203.0.113.1"), {}, "can't be listened on"),
         (("--deployment", "/nowhere.json"), {}, "deployment"),
+        ((), {"TOUCHSTONE_SEQUENCER_REQUESTS_KEY": "0x" + "11" * 32}, "needs --prover"),
+        (("--prover", "http://127.0.0.1:1"), {"TOUCHSTONE_SEQUENCER_REQUESTS_KEY": SAME}, "pays for batches already"),
     ],
     ids=[
         "garbled key",
@@ -127,6 +133,8 @@ def test_claims_survive_the_end_of_the_process_and_no_secret_is_told(scene):
         "short token",
         "no such host",
         "no deployment",
+        "requests without a prover",
+        "one account for both",
     ],
 )
 def test_what_is_wrong_at_the_start_is_said_in_one_sentence_without_secrets(

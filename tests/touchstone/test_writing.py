@@ -35,7 +35,7 @@ FULL = Path("/dev/full")
 READ = frozenset(
     {
         *("--config", "--key-file", "--keystore", "--keystore-password-file", "--token-file", "--deployment"),
-        *("--database-password-file", "--prover-token-file", "--webhook-token-file"),
+        *("--database-password-file", "--prover-token-file", "--webhook-token-file", "--requests-key-file"),
         *("--admin-read-token-file", "--admin-operate-token-file", "--admin-own-token-file"),
         *("--input", "--samples", "--held-out", "--against", "--leaf", "--program"),
         *(

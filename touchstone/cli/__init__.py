@@ -19,6 +19,7 @@ from touchstone.cli.group import Group
 from touchstone.cli.ledger import ledger
 from touchstone.cli.lie import lie
 from touchstone.cli.model import model
+from touchstone.cli.request import request
 from touchstone.cli.services import prover, sequencer, watch
 from touchstone.cli.user import claim, infer
 
@@ -37,6 +38,7 @@ main.add_command(deploy)
 main.add_command(infer)
 main.add_command(claim)
 main.add_command(claims)
+main.add_command(request)
 main.add_command(devnet)
 main.add_command(seed)
 main.add_command(sequencer)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from touchstone.settings.units import wei
+from touchstone.settings.units import wei, whole_seconds
 
 
 class AmountParam(click.ParamType[int]):
@@ -20,6 +20,36 @@ class AmountParam(click.ParamType[int]):
             return wei(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class SecondsParam(click.ParamType[int]):
+    """ "90s", "12h" or "7d" in whole seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return whole_seconds(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class HexParam(click.ParamType[bytes]):
+    """Bytes as 0x and two hex digits each; exactly ``length`` of them, if that is given."""
+
+    name = "hex"
+
+    def __init__(self, length: int | None = None) -> None:
+        self.length = length
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        if isinstance(value, bytes):
+            return value
+        digits = "*" if self.length is None else f"{{{self.length}}}"
+        if not re.fullmatch(f"0x([0-9a-fA-F]{{2}}){digits}", value):
+            shown = "two hex digits for each byte" if self.length is None else f"{2 * self.length} hex digits"
+            self.fail(f"{value[:80]!r} can't be read; write 0x and {shown}", param, ctx)
+        return bytes.fromhex(value[2:])
 
 
 class ClaimParam(click.ParamType[str]):

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from rollup.l1.node.development import KEYS
 
 FUNDED: Mapping[str, str] = MappingProxyType(
-    dict(zip(("deploy", "sequencer", "prover", "watcher", "guard"), KEYS, strict=False))
+    dict(zip(("deploy", "sequencer", "prover", "watcher", "guard", "requests"), KEYS, strict=False))
 )
-"""By process: a private key that everybody knows, funded on development chains only."""
+"""By process: a private key that everybody knows, funded on development chains only; ``requests``: the sequencer's second one."""
 
 MODELS = ("digits", "iris")
 """What `seed` offers."""
@@ -88,6 +88,8 @@ def secrets(process: str, tokens: Mapping[str, str]) -> dict[str, str]:
         ),
     }
     given = {name: tokens[name] for name in needed.get(process, ())}
+    if process == "sequencer":
+        given["TOUCHSTONE_SEQUENCER_REQUESTS_KEY"] = FUNDED["requests"]
     return given | ({"TOUCHSTONE_KEY": FUNDED[process]} if process in FUNDED else {})
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.exc import ArgumentError
 from rollup.archive import Programs
 from rollup.errors import SettingsError
 from rollup.files import made
+from rollup.l1.account.keys import load_signer
 from rollup.l1.client import L1Client
 from rollup.service import logs
 from rollup.service.latency import favour_answers
@@ -17,6 +18,7 @@ from rollup.service.web import serve
 from rollup.types import Duration
 from sequencer.admin.tokens import RoleTokens
 from sequencer.intake.limits import Limits
+from sequencer.requests.policy import Policy
 from sequencer.service import SequencerOptions, SequencerService
 from sequencer.store import Store
 from touchstone.services.l1 import client_of, log_as, signer_of, web_limits
@@ -51,16 +53,18 @@ def tokens_of(settings: SequencerSettings) -> RoleTokens | None:
 
 
 def service_of(settings: SequencerSettings, client: L1Client) -> SequencerService:
-    """The service that the settings describe."""
+    """The service that the settings describe; raises SettingsError if they contradict each other."""
     token = settings.prover_token
+    asking = asking_of(settings, client)
+    limits = Limits(
+        settings.batch_count,
+        settings.batch_bytes,
+        settings.batch_gas,
+        Duration(int(settings.batch_age)),
+        distrust=Duration(int(settings.distrust)),
+    )
     options = SequencerOptions(
-        limits=Limits(
-            settings.batch_count,
-            settings.batch_bytes,
-            settings.batch_gas,
-            Duration(int(settings.batch_age)),
-            distrust=Duration(int(settings.distrust)),
-        ),
+        limits=limits,
         web=web_limits(settings),
         prover=settings.prover,
         prover_token=None if token is None else token.get_secret_value(),
@@ -69,9 +73,33 @@ def service_of(settings: SequencerSettings, client: L1Client) -> SequencerServic
         poll=settings.poll,
         max_lag=settings.chain.max_lag,
         lease=settings.lease,
+        requests=Policy(
+            settings.requests_percent,
+            settings.requests_spend,
+            settings.requests_retries,
+            settings.requests_confirmations,
+            Duration(limits.margin + 5),
+        ),
     )
     store = Store.open(database_url(settings))
-    return SequencerService(client, store, Programs(settings.models), options, lambda: {"sequencer": shown(settings)})
+    configuration = {"sequencer": shown(settings)}
+    return SequencerService(client, store, Programs(settings.models), options, lambda: configuration, asking=asking)
+
+
+def asking_of(settings: SequencerSettings, client: L1Client) -> L1Client | None:
+    """The account that pays for transactions about requests; None: they are not answered. Raises SettingsError for one that can't."""
+    key = settings.requests_key
+    if key is None:
+        return None
+    if settings.prover is None:
+        raise SettingsError("--requests-key-file needs --prover: requests are answered by a prover")
+    asking = client.using(load_signer(key.get_secret_value()))
+    if asking.account == client.account:
+        raise SettingsError(
+            f"{asking.account} pays for batches already, and one account sends one transaction at a time; "
+            "give --requests-key-file another account's key"
+        )
+    return asking
 
 
 def run(settings: SequencerSettings) -> None:

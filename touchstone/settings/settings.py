@@ -175,6 +175,19 @@ class SequencerSettings(WebSettings):
     )
     pending_limit: int = setting(100_000, "Claims that may wait at most; further ones are refused with 503.", gt=0)
     lease: Seconds = setting(15.0, "How long the one batching process may be silent before another takes over.", gt=0)
+    requests_key: SecretStr | None = setting(
+        None,
+        "Private key of the account that pays for transactions about requests of contracts; without one they are not answered. "
+        "It must not be the account of the batches.",
+    )
+    requests_percent: int = setting(
+        150, "What a request must pay at least, in percent of what its answer costs at the present base fee.", ge=0
+    )
+    requests_spend: Wei = setting(
+        ETHER, "Most that the transactions about requests may cost in a day, by L1's time.", ge=0
+    )
+    requests_retries: int = setting(3, "How often a callback that failed is made again.", ge=0, le=20)
+    requests_confirmations: int = setting(0, "Blocks above a request's own before it is answered.", ge=0)
     admin_read_token: SecretStr | None = setting(None, "Bearer token of the role `read`.", env="ADMIN_READ_TOKEN")
     admin_operate_token: SecretStr | None = setting(
         None, "Bearer token of the role `operate`.", env="ADMIN_OPERATE_TOKEN"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Claim} from "./Claim.sol";
 import {ModelId} from "./Ids.sol";
 import {Duration, Timestamp} from "./Time.sol";
 
@@ -12,10 +13,13 @@ import {Duration, Timestamp} from "./Time.sol";
 /// @param gasLimit gas of that call
 /// @param fee wei in escrow for whoever answers
 /// @param prover whose claim alone answers if it is posted until `proverUntil`; zero: whoever comes first
-/// @param proverUntil last second in which nobody else's claim counts
+/// @param proverUntil last second in which nobody else's claim counts; with a quorum, nobody's outside the committee
 /// @param until last second in which a claim that answers may be posted
 /// @param author who gets a part of the fee; zero if the model has no author here
 /// @param royalty the author's part, in basis points
+/// @param quorum so many equal answers make it agreed, before any of them is final; zero: it waits for finality
+/// @param commitBlocks so many blocks after it is picked up, those who answer for the quorum may still commit
+/// @param committee who answers for the quorum (`nameCommittee`); zero: drawn from those with a seat for the model
 /// @param dataHash of what is handed to the callback with the answer
 /// @param number counts the requests of this contract
 struct Request {
@@ -30,6 +34,9 @@ struct Request {
     Timestamp until;
     address author;
     uint16 royalty;
+    uint8 quorum;
+    uint16 commitBlocks;
+    bytes32 committee;
     bytes32 dataHash;
     uint256 number;
 }
@@ -50,11 +57,58 @@ struct Subscription {
 
 /// @notice How far a request is.
 /// @dev `Answered`: a final claim answered it, and the fee is paid. `Undelivered`: the same, but the callback failed; it can be
-///      made again. `Refunded`: nobody answered in time; the requester has the fee back.
+///      made again. `Refunded`: nobody answered in time, or every claim of a quorum is invalid; the requester has the fee back.
+///      `Agreed`: a quorum gave one answer, which the consumer was told; each prover's part of the fee waits for its claim's end.
 enum Progress {
     Unknown,
     Open,
     Answered,
     Undelivered,
-    Refunded
+    Refunded,
+    Agreed
+}
+
+/// @notice What an answer may be relied on for. `Agreed`: a quorum of bonded provers said it, and the game has not decided;
+///         `Final`: one honest watcher was enough to keep it true.
+enum Level {
+    None,
+    Agreed,
+    Final
+}
+
+/// @notice How far a quorum is.
+/// @param committee who answers; zero until it is drawn
+/// @param outputRoot what the first of them answered
+/// @param pickedUp block from which the committee is known
+/// @param sealedAt block of its last commitment
+/// @param committed those who committed
+/// @param revealed those who answered
+/// @param settled those whose claims are final or invalid, and who have what follows from it
+/// @param invalid those of them whose claims are invalid
+/// @param isSplit two answers differ
+/// @param isAgreed all answers are the same
+struct Round {
+    bytes32 committee;
+    bytes32 outputRoot;
+    uint40 pickedUp;
+    uint40 sealedAt;
+    uint8 committed;
+    uint8 revealed;
+    uint8 settled;
+    uint8 invalid;
+    bool isSplit;
+    bool isAgreed;
+}
+
+/// @notice What a prover committed to, and what is needed to post it.
+/// @param signature 65 bytes, r | s | v, over the claim id
+/// @param input little-endian bytes of the input tensors in header order, or empty if they were uploaded and assembled
+/// @param output the same for the output tensors
+/// @param salt that kept the commitment secret
+struct Opening {
+    Claim claim;
+    bytes signature;
+    bytes input;
+    bytes output;
+    bytes32 salt;
 }

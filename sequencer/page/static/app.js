@@ -7,6 +7,7 @@ import { claim } from "./claim.js";
 import { claims } from "./claims.js";
 import { dispute, disputes } from "./disputes.js";
 import { models } from "./models.js";
+import { request, requests } from "./requests.js";
 
 const VIEWS = [
   [/^\/?$/, claims],
@@ -16,6 +17,8 @@ const VIEWS = [
   [/^\/disputes$/, disputes],
   [/^\/disputes\/(0x[0-9a-f]{64})$/, dispute],
   [/^\/models$/, models],
+  [/^\/requests$/, requests],
+  [/^\/requests\/(0x[0-9a-f]{64})$/, request],
 ];
 
 const main = document.getElementById("main");

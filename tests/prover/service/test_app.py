@@ -11,7 +11,8 @@ import pytest
 
 from prover.service.archive import Archive
 from prover.service.worker import InferenceWorker
-from rollup.claim import NO_ROOT, problems
+from rollup import wire
+from rollup.claim import NO_ROOT, join, problems
 from rollup.documents.claims import SignedClaim
 from rollup.documents.fields import read
 from rollup.game.position import descendant, leaf_gindex
@@ -52,6 +53,53 @@ def refusal(answer: httpx.Response, status: int) -> str:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     return answer.json()["detail"]
+
+
+def answered(http: httpx.Client, world: ProverWorld, **changes: Any) -> httpx.Response:
+    body = {
+        "model_id": wire.hex_of(world.program.id),
+        "inputs": wire.hex_of(join(toy_inputs(4), world.program.header.inputs)),
+        "request_id": "0x" + "ab" * 32,
+        "nonce": "77",
+        "valid_until": world.chain.now() + 600,
+    }
+    return http.post("/v1/answer", json=body | changes, headers=BEARER)
+
+
+def test_a_request_is_answered_by_a_claim_that_names_it_on_the_very_bytes(
+    http: httpx.Client, world: ProverWorld
+) -> None:
+    answer = answered(http, world)
+    assert answer.status_code == 200, answer.text
+    posted = read(SignedClaim, answer.json()["posted"]).value
+    claim = posted.claim
+    assert (claim.request_id, claim.nonce) == (b"\xab" * 32, 77)
+    assert claim.valid_until == world.chain.now() + 600
+    assert posted.inputs == join(toy_inputs(4), world.program.header.inputs)
+    assert signing.recover(world.deployer.claim_id(claim), posted.signature) == claim.claimant
+    assert http.get("/v1/models").json()["claimant"] == claim.claimant
+    same = read(SignedClaim, inferred(http, 4)["posted"]).value
+    assert (same.inputs, same.outputs, same.claim.output_root) == (posted.inputs, posted.outputs, claim.output_root)
+    again = read(SignedClaim, answered(http, world).json()["posted"]).value
+    assert again == posted, "the same attempt is the same claim"
+
+
+def test_no_claim_outlives_what_the_prover_allows_and_bytes_that_do_not_fit_are_named(
+    http: httpx.Client, world: ProverWorld
+) -> None:
+    late = answered(http, world, valid_until=world.chain.now() + 10**6)
+    assert read(SignedClaim, late.json()["posted"]).value.claim.valid_until <= world.chain.now() + 3600
+    assert "asks for 1208" in refusal(answered(http, world, inputs="0x12"), 422)
+    assert "no model" in refusal(answered(http, world, model_id="0x" + "12" * 32), 404)
+    assert "nonce" in refusal(answered(http, world, nonce=77), 422)
+    body = {
+        "model_id": "0x" + "12" * 32,
+        "inputs": "0x",
+        "request_id": "0x" + "12" * 32,
+        "nonce": "1",
+        "valid_until": 1,
+    }
+    assert "bearer token" in refusal(http.post("/v1/answer", json=body), 401)
 
 
 def test_what_is_signed_is_posted_by_l1_as_it_is(http: httpx.Client, world: ProverWorld) -> None:

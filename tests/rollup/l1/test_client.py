@@ -26,9 +26,10 @@ from rollup.l1.events import (
     WithdrawalAnnounced,
     Withdrawn,
 )
-from rollup.l1.logs import FIELDS
+from rollup.l1.logs import FIELDS, READERS
 from rollup.l1.node.chain import Chain
 from rollup.l1.node.embedded import EmbeddedChain
+from rollup.l1.requests.events import NAMES
 from rollup.merkle import tensor_tree
 from rollup.settings import Parameters
 from rollup.types import Duration, Gindex, Root, Timestamp
@@ -48,6 +49,10 @@ def test_every_event_is_a_dataclass_with_the_abis_fields() -> None:
         item["name"]: tuple(part["name"] for part in item["inputs"])
         for contract in ("RollupChain", "DisputeGame")
         for item in artifact(contract).abi
+        if item["type"] == "event" and item["name"] not in READERS
+    } | {
+        NAMES[item["name"]].__name__: tuple(part["name"] for part in item["inputs"])
+        for item in artifact("Requests").abi
         if item["type"] == "event"
     }
     ours = {kind.__name__: names for kind, names in FIELDS.items()}

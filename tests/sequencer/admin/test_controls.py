@@ -147,6 +147,7 @@ def test_the_status_tells_everything_at_a_glance(world: AdminWorld, http: httpx.
     }
     assert found["balances"]["account"] == world.l1.account
     assert found["problems"] == {} and found["open_disputes"] == 0
+    assert set(found["requests"].values()) == {0} and found["requests_spent"] == "0"
     world.operator.batcher.flush()
     assert world.store.claims.state(waiting) is State.POSTED
 

@@ -12,8 +12,15 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from rollup import wire
+from rollup.claim import join
 from rollup.documents.claims import SignedClaim
+from rollup.l1.requests import calls
+from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request
+from rollup.l1.requests.events import Requested
+from rollup.types import Root
 from tests.sequencer.api.test_idempotency import asked
+from tests.world import ETHER, INPUTS, PROGRAM
 
 CHECKS = [not_a_server_error, status_code_conformance, response_schema_conformance, content_type_conformance]
 
@@ -25,6 +32,32 @@ def schema(world):
     world.hand_in(world.claim(90))
     world.post_all()
     return schemathesis.openapi.from_url(f"{world.url}/openapi.json").exclude(path_regex="events$")
+
+
+def requested(world):
+    """The id of a request that a contract made."""
+    said = Request(
+        PROGRAM.id,
+        Root(bytes(32)),
+        ANYBODY,
+        ANYBODY,
+        0,
+        ETHER,
+        ANYBODY,
+        0,
+        world.chain.now() + 900,
+        ANYBODY,
+        0,
+        0,
+        0,
+        NO_COMMITTEE,
+        bytes(32),
+        0,
+    )
+    inputs = join(INPUTS, PROGRAM.header.inputs)
+    asked_there = world.client("requester").send(calls.ask(said, inputs, b"")).one(Requested)
+    world.sync()
+    return wire.hex_of(asked_there.request_id)
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fitting", "unfitting"])
@@ -53,7 +86,8 @@ def test_every_kind_of_answer_has_the_form_that_the_document_says(schema, world)
     claim = world.http.get("/v1/claims?limit=1").json()["claims"][0]
     batch = world.http.get("/v1/batches?limit=1").json()["batches"][0]["number"]
     bodies = {"/v1/claims": SignedClaim.of(world.claim(91)).model_dump(), "/v1/infer": asked(92)}
-    places = {"claim_id": claim["claim_id"], "number": batch, "model": "toy"}
+    on_l1 = requested(world)
+    places = {"claim_id": claim["claim_id"], "number": batch, "model": "toy", "request_id": on_l1}
     seen = set()
     for found in schema.get_all_operations():
         operation = found.ok()
@@ -66,4 +100,4 @@ def test_every_kind_of_answer_has_the_form_that_the_document_says(schema, world)
         assert response.status_code in (200, 201), (operation.path, response.text)
         case.validate_response(response, checks=CHECKS)
         seen.add(operation.path)
-    assert len(seen) == 14
+    assert len(seen) == 16

@@ -27,6 +27,11 @@ def status(found: Document) -> RenderableType:
                 ("oldest pending", when(found["oldest_pending"])),
                 ("last batch", posted),
                 ("open disputes", found["open_disputes"]),
+                (
+                    "requests",
+                    ", ".join(f"{count} {name}" for name, count in found["requests"].items() if count) or "none",
+                ),
+                ("spent on them in a day", amount(found["requests_spent"])),
                 ("challenge clock", _clock(found["clock_stopped"])),
                 ("L1", head),
                 ("chain, contract", f"{l1['chain_id']}, {l1['contract']}"),

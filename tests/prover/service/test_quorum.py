@@ -1,0 +1,122 @@
+"""What a prover does for a quorum, by what L1 said; on a chain: tests/e2e/test_quorum.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prover.service.quorum import Move, is_over, move_in
+from rollup.claim import Address, ClaimId
+from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request
+from rollup.l1.requests.events import (
+    AnswerCommitted,
+    AnswerRevealed,
+    AnswersDiffer,
+    AnswerSettled,
+    AnswersSealed,
+    CommitteeDrawn,
+    RequestAgreed,
+    Requested,
+)
+from rollup.l1.requests.quorum import REVEAL_BLOCKS, Quorum
+from rollup.types import ModelId, Root, Timestamp
+
+ME, OTHER, THIRD = (Address("0x" + f"{number:02x}" * 20) for number in (1, 2, 3))
+MEMBERS = (ME, OTHER, THIRD)
+ID, MODEL, COMMITTEE = bytes(32), ModelId(Root(b"\x05" * 32)), b"\x06" * 32
+CLAIM = ClaimId(b"\x07" * 32)
+MADE_IN, COMMIT_BLOCKS = 100, 20
+
+
+def asked(committee: bytes = COMMITTEE) -> Quorum:
+    request = Request(
+        MODEL, Root(bytes(32)), ME, ANYBODY, 0, 1, ANYBODY, Timestamp(0), Timestamp(9), ANYBODY, 0, 3, COMMIT_BLOCKS,
+        committee, bytes(32), 0,
+    )  # fmt: skip
+    return Quorum.of(Requested(ID, MODEL, request, b"", b""), MADE_IN)
+
+
+def after(quorum: Quorum, *said: tuple[int, object]) -> Quorum:
+    for block, event in said:
+        quorum = quorum.after(event, block)
+    return quorum
+
+
+def committed(block: int = 101) -> Quorum:
+    return after(
+        asked(), *((block, AnswerCommitted(ID, one, b"\x08" * 32)) for one in MEMBERS), (block, AnswersSealed(ID))
+    )
+
+
+@pytest.mark.parametrize(("block", "move"), [(100, Move.COMMIT), (120, Move.COMMIT), (121, None)])
+def test_commits_until_the_last_block(block: int, move: Move | None) -> None:
+    assert move_in(asked(), ME, MEMBERS, block) is move
+    assert is_over(asked(), ME, block) is (move is None)
+
+
+def test_commits_once_and_only_as_a_member() -> None:
+    quorum = after(asked(), (101, AnswerCommitted(ID, ME, b"\x08" * 32)))
+    assert move_in(quorum, ME, MEMBERS, 102) is None
+    assert move_in(quorum, OTHER, MEMBERS, 102) is Move.COMMIT
+    assert move_in(asked(), ME, (OTHER, THIRD), 101) is None
+
+
+@pytest.mark.parametrize(("block", "move"), [(102, None), (103, Move.DRAW), (358, Move.DRAW), (359, None)])
+def test_draws_while_the_block_is_known(block: int, move: Move | None) -> None:
+    assert move_in(asked(NO_COMMITTEE), ME, (), block) is move
+    assert is_over(asked(NO_COMMITTEE), ME, block) is (block == 359)
+
+
+def test_a_draw_is_when_it_is_picked_up() -> None:
+    quorum = after(asked(NO_COMMITTEE), (110, CommitteeDrawn(ID, COMMITTEE)))
+    assert (quorum.picked_up, quorum.last_commit) == (110, 110 + COMMIT_BLOCKS)
+    assert move_in(quorum, ME, MEMBERS, 130) is Move.COMMIT
+    assert move_in(quorum, ME, MEMBERS, 131) is None
+
+
+@pytest.mark.parametrize(("block", "move"), [(101, None), (102, Move.REVEAL), (109, Move.REVEAL), (110, None)])
+def test_reveals_in_the_blocks_after_the_last_commitment(block: int, move: Move | None) -> None:
+    assert REVEAL_BLOCKS == 8
+    assert move_in(committed(), ME, MEMBERS, block) is move
+
+
+def test_who_did_not_commit_does_not_reveal() -> None:
+    quorum = replace(committed(), committed={OTHER: b"", THIRD: b""})
+    assert move_in(quorum, ME, MEMBERS, 102) is None
+
+
+def test_a_claim_is_settled_once_it_can_be() -> None:
+    quorum = after(committed(), (102, AnswerRevealed(ID, CLAIM, ME, 4)))
+    assert move_in(quorum, ME, MEMBERS, 109) is None
+    assert move_in(quorum, ME, MEMBERS, 110) is Move.SETTLE
+    for event in (AnswersDiffer(ID, CLAIM), RequestAgreed(ID, Root(bytes(32)))):
+        decided = after(quorum, (103, event))
+        assert move_in(decided, ME, MEMBERS, 104) is Move.SETTLE
+        assert move_in(decided, OTHER, MEMBERS, 104) is None
+        settled = after(decided, (104, AnswerSettled(ID, CLAIM, 1, 0, 0)))
+        assert move_in(settled, ME, MEMBERS, 105) is None
+        assert is_over(settled, ME, 105)
+
+
+EVENTS = st.sampled_from(
+    [
+        *(AnswerCommitted(ID, one, b"\x08" * 32) for one in MEMBERS),
+        *(AnswerRevealed(ID, ClaimId(bytes([n]) * 32), one, n) for n, one in enumerate(MEMBERS)),
+        *(AnswerSettled(ID, ClaimId(bytes([n]) * 32), 0, 0, 1) for n in range(3)),
+        AnswersSealed(ID),
+        AnswersDiffer(ID, CLAIM),
+        RequestAgreed(ID, Root(bytes(32))),
+        CommitteeDrawn(ID, COMMITTEE),
+    ]
+)
+
+
+@given(st.lists(EVENTS, max_size=12), st.sampled_from([COMMITTEE, NO_COMMITTEE]), st.integers(100, 500))
+def test_what_is_over_asks_for_no_move(events: list[object], committee: bytes, block: int) -> None:
+    quorum = after(asked(committee), *((101 + at, event) for at, event in enumerate(events)))
+    if is_over(quorum, ME, block):
+        assert move_in(quorum, ME, MEMBERS, block) is None
+        assert move_in(quorum, ME, MEMBERS, block + 100) is None

@@ -1,0 +1,121 @@
+"""Asking on L1, as a contract does: a request made, followed and ended by an account of one's own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rollup.claim import Address
+from rollup.client.views import ModelView
+from rollup.errors import ClientError, MoveError, WaitTimeout
+from rollup.l1.client import L1Client
+from rollup.l1.requests import calls
+from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request
+from rollup.l1.requests.events import Requested
+from rollup.l1.requests.lookup import FoundRequest, answer_of, find_request
+from rollup.numbers import cuts, input_bytes, outputs_of, prepared
+from rollup.types import Root, Timestamp
+from sequencer.requests.policy import request_gas
+
+LOOK_SECONDS = (0.2, 2.0)
+"""Pauses between two looks at L1: the first and the longest."""
+
+GENEROUS = 3
+"""What is offered, in costs of an answer at the present price of gas."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a request is to say. ``fee`` None: enough at the present price of gas. Times in seconds from now."""
+
+    callback: Address = ANYBODY
+    gas_limit: int = 0
+    data: bytes = b""
+    fee: int | None = None
+    lasting: int = 24 * 3600
+    prover: Address = ANYBODY
+    exclusive: int = 0
+
+
+def posted_inputs(model: ModelView, arrays: Sequence[Any], clamp: bool = False) -> bytes:
+    """The input's bytes as a request carries them; raises ClientError for arrays that the model does not take."""
+    if len(arrays) != len(model.inputs):
+        raise ClientError(
+            f"model {model.name} takes {len(model.inputs)} inputs, {len(arrays)} were given; pass one array per input"
+        )
+    given = [
+        prepared(array, tensor.name, tensor.shape, tensor.dtype)
+        for array, tensor in zip(arrays, model.inputs, strict=True)
+    ]
+    found = cuts(model.header, model.interface, given)
+    if found and not clamp:
+        raise ClientError(found[0].refusal)
+    return input_bytes(model.header, given)
+
+
+def offered(client: L1Client, model: ModelView, wanted: Wanted) -> int:
+    """Wei that are offered if nobody says how many."""
+    asked = _request(client, model, wanted, 0)
+    price = client.chain.base_fee() + client.chain.fees.priority
+    return GENEROUS * price * request_gas(model.header, asked, len(wanted.data))
+
+
+def ask(client: L1Client, model: ModelView, inputs: bytes, wanted: Wanted) -> Requested:
+    """Make the request with the client's account. Raises Reverted if L1 refuses it, MoveError if it can't be paid."""
+    fee = offered(client, model, wanted) if wanted.fee is None else wanted.fee
+    held = client.chain.wei_of(client.account)
+    if held <= fee:
+        raise MoveError(
+            f"{client.account} has {held} wei, the fee alone is {fee}; send it some, or offer less by --fee"
+        )
+    return client.send(calls.ask(_request(client, model, wanted, fee), inputs, wanted.data)).one(Requested)
+
+
+def _request(client: L1Client, model: ModelView, wanted: Wanted, fee: int) -> Request:
+    now = client.chain.now()
+    reserved = wanted.prover != ANYBODY
+    return Request(
+        model.id,
+        Root(bytes(32)),
+        ANYBODY,
+        wanted.callback,
+        wanted.gas_limit,
+        fee,
+        wanted.prover,
+        Timestamp(now + wanted.exclusive) if reserved else Timestamp(0),
+        Timestamp(now + wanted.lasting),
+        ANYBODY,
+        0,
+        0,
+        0,
+        NO_COMMITTEE,
+        bytes(32),
+        0,
+    )
+
+
+def wait_answer(client: L1Client, request_id: bytes, patience: float, first: int | None = None) -> FoundRequest:
+    """The request once it is answered or refunded. Raises WaitTimeout after ``patience`` seconds."""
+    deadline = time.monotonic() + patience
+    pause, longest = LOOK_SECONDS
+    while True:
+        found = find_request(client, request_id, first)
+        if found.is_over:
+            return found
+        if time.monotonic() >= deadline:
+            raise WaitTimeout(
+                f"after {patience:g} s nobody answered request 0x{request_id.hex()}; it may be answered until "
+                f"{found.standing.until}, see touchstone request show"
+            )
+        time.sleep(pause)
+        pause = min(longest, 1.5 * pause)
+
+
+def outputs(client: L1Client, found: FoundRequest) -> list[Any] | None:
+    """The answer in the model's numbers, a nested list for each output; None while there is none."""
+    posted = answer_of(client, found)
+    if posted is None:
+        return None
+    return [array.tolist() for array in outputs_of(client.header(found.request.model_id), posted.outputs)]
