@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Requests} from "../src/Requests.sol";
+import {ModelId} from "../src/types/Ids.sol";
+import {ModelConsumer} from "./ModelConsumer.sol";
+
+/// @title ClassifierConsumer
+/// @notice Asks a model whose first output has one score for each class (`Scores`).
+abstract contract ClassifierConsumer is ModelConsumer {
+    /// @notice Bytes of a score.
+    uint256 public immutable WIDTH;
+    /// @notice How many classes there are.
+    uint256 public immutable CLASSES;
+
+    /// @notice The model's first output of `byteLength` bytes does not consist of scores of this width: 1, 2, 4 or 8.
+    error WrongWidth(uint256 byteLength, uint256 width);
+
+    constructor(Requests requests, ModelId model, uint256 width) ModelConsumer(requests, model) {
+        uint256 byteLength = requests.CHAIN().modelOf(model).outputs[0].byteLength;
+        bool isKnown = width == 1 || width == 2 || width == 4 || width == 8;
+        if (!isKnown || byteLength == 0 || byteLength % width != 0) revert WrongWidth(byteLength, width);
+        (WIDTH, CLASSES) = (width, byteLength / width);
+    }
+}
