@@ -166,6 +166,11 @@ contract PredictionMarket is ClassifierConsumer {
         return _markets[marketId];
     }
 
+    /// @notice How far a market is.
+    function stateOf(uint256 marketId) external view returns (State) {
+        return _markets[marketId].state;
+    }
+
     /// @notice What an opener commits to. It names the opener, so that nobody can open a market with another's commitment.
     function commitmentOf(address opener, bytes calldata input, bytes32 salt) public pure returns (bytes32) {
         return keccak256(abi.encode(opener, input, salt));

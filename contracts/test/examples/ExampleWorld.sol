@@ -5,7 +5,7 @@ import {ModelConsumer} from "../../examples/ModelConsumer.sol";
 import {Requests} from "../../src/Requests.sol";
 import {Claim} from "../../src/types/Claim.sol";
 import {Rule} from "../../src/types/Dispute.sol";
-import {GameId} from "../../src/types/Ids.sol";
+import {GameId, ModelId} from "../../src/types/Ids.sol";
 import {Progress, Request} from "../../src/types/Request.sol";
 import {Timestamp} from "../../src/types/Time.sol";
 import {Trace, Traces} from "../Trace.sol";
@@ -68,10 +68,18 @@ abstract contract ExampleWorld is World {
         view
         returns (Request memory asked)
     {
-        asked.modelId = consumer.MODEL();
+        asked = requestBy(address(consumer), consumer.MODEL(), trace, data, fee);
+        asked.gasLimit = consumer.CALLBACK_GAS();
+    }
+
+    function requestBy(address consumer, ModelId modelId, Trace memory trace, bytes memory data, uint128 fee)
+        internal
+        view
+        returns (Request memory asked)
+    {
+        (asked.modelId, asked.requester, asked.callback) = (modelId, consumer, consumer);
         asked.inputRoot = sha256(abi.encodePacked(hex"01", trace.entry(0), trace.entry(1)));
-        (asked.requester, asked.callback) = (address(consumer), address(consumer));
-        (asked.gasLimit, asked.fee, asked.dataHash) = (consumer.CALLBACK_GAS(), fee, keccak256(data));
+        (asked.fee, asked.dataHash) = (fee, keccak256(data));
         asked.until = Timestamp.wrap(uint40(time + PATIENCE));
         asked.number = requests.requestCount() - 1;
     }
@@ -113,9 +121,9 @@ abstract contract ExampleWorld is World {
     }
 
     /// @dev A request for a consumer that somebody else made in its name.
-    function forge(ModelConsumer consumer, Trace memory trace) internal returns (Request memory asked) {
-        asked = requestOf(consumer, trace, "", FEE);
-        (asked.requester, asked.number) = (EVE, requests.requestCount());
+    function forge(address consumer, ModelId modelId, Trace memory trace) internal returns (Request memory asked) {
+        asked = requestBy(consumer, modelId, trace, "", FEE);
+        (asked.requester, asked.number, asked.gasLimit) = (EVE, requests.requestCount(), 500_000);
         VM.deal(EVE, FEE);
         VM.prank(EVE);
         requests.request{value: FEE}(asked, abi.encodePacked(trace.tensor(0), trace.tensor(1)), "");

@@ -261,7 +261,7 @@ contract InferenceTokenTest is ExampleWorld {
         VM.expectRevert(abi.encodeWithSelector(ModelConsumer.NotAsked.selector, EVE, requestId));
         VM.prank(EVE);
         _token.onInference(requestId, output, "", _prompt);
-        Request memory foreign = forge(_token, content(3));
+        Request memory foreign = forge(address(_token), model, content(3));
         answer(foreign, content(4), "");
         progress(foreign, Progress.Undelivered);
         same("no content", _token.contentOf(tokenId), 0);

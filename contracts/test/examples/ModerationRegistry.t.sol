@@ -178,7 +178,7 @@ contract ModerationRegistryTest is ExampleWorld {
         VM.expectRevert(abi.encodeWithSelector(ModelConsumer.NotAsked.selector, EVE, requestId));
         VM.prank(EVE);
         _registry.onInference(requestId, output, "", "");
-        Request memory foreign = forge(_registry, traceOf(TEXT, ""));
+        Request memory foreign = forge(address(_registry), model, traceOf(TEXT, ""));
         answer(foreign, traceOf(TEXT, leading(100, 0)), "");
         progress(foreign, Progress.Undelivered);
         stands(_registry, postId, ModerationRegistry.Standing.Pending);

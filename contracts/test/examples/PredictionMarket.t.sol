@@ -247,11 +247,11 @@ contract PredictionMarketTest is ExampleWorld {
         VM.expectRevert(abi.encodeWithSelector(ModelConsumer.NotAsked.selector, EVE, requestId));
         VM.prank(EVE);
         _market.onInference(requestId, new bytes(120), "", "");
-        Request memory foreign = forge(_market, traceOf(IMAGE, ""));
+        Request memory foreign = forge(address(_market), model, traceOf(IMAGE, ""));
         answer(foreign, traceOf(IMAGE, winning(4)), "");
         progress(foreign, Progress.Undelivered);
         state(_market, marketId, PredictionMarket.State.Asked);
-        Request memory other = forge(_market, traceOf(IMAGE, ""));
+        Request memory other = forge(address(_market), model, traceOf(IMAGE, ""));
         expire(other, "");
         progress(other, Progress.Refunded);
         bytes32 otherId = requests.requestIdOf(other);
@@ -343,6 +343,8 @@ contract PredictionMarketTest is ExampleWorld {
         refuses(PredictionMarket.NotClosed.selector);
         _market.reveal{value: FEE}(marketId, _input, SALT);
         wait(99);
+        refuses(PredictionMarket.NotClosed.selector);
+        _market.reveal{value: FEE}(marketId, _input, SALT);
         _market.bet{value: 1}(marketId, 3);
         wait(1);
         refuses(PredictionMarket.Closed.selector);
