@@ -225,10 +225,13 @@ contract InferenceTokenTest is ExampleWorld {
         Request memory request = requestOf(_token, content(3), _prompt, FEE);
         Posted memory posted = claimFor(request, content(3));
         wait(WINDOW + 1);
-        _token.addAigcData(tokenId, _prompt, outputOf(posted.trace), proofOf(posted));
+        bytes memory output = outputOf(posted.trace);
+        _token.addAigcData(tokenId, _prompt, output, proofOf(posted));
+        VM.expectEmit(address(_token), 0);
+        emit IERC7007.AigcData(tokenId, _prompt, output, "");
         show(request, posted, _prompt);
         progress(request, Progress.Answered);
-        same("content", _token.contentOf(tokenId), keccak256(outputOf(posted.trace)));
+        same("content", _token.contentOf(tokenId), keccak256(output));
     }
 
     function test_request_unanswered_feeIsBackAndCanBeAskedAgain() public {

@@ -51,14 +51,18 @@ contract ModerationRegistryTest is ExampleWorld {
         progress(request, Progress.Open);
     }
 
-    /// @dev Scores in which acceptable leads before the worst reason by this much.
-    function leading(int8 acceptable, int8 worst) private pure returns (bytes memory scores) {
+    function leading(int8 acceptable, int8 worst) private pure returns (bytes memory) {
+        return leading(acceptable, worst, 61);
+    }
+
+    /// @dev Scores of acceptable and of the worst reason to hide, which is that class; all others are the lowest there is.
+    function leading(int8 acceptable, int8 worst, uint256 class) private pure returns (bytes memory scores) {
         scores = new bytes(CLASSES);
         for (uint256 j = 1; j < CLASSES; ++j) {
             scores[j] = 0x80;
         }
         scores[0] = bytes1(uint8(acceptable));
-        scores[61] = bytes1(uint8(worst));
+        scores[class] = bytes1(uint8(worst));
     }
 
     function stands(ModerationRegistry registry, bytes32 postId, ModerationRegistry.Standing expected) private view {
@@ -66,10 +70,14 @@ contract ModerationRegistryTest is ExampleWorld {
     }
 
     function judged(int8 acceptable, int8 worst) private returns (bytes32 postId) {
+        return judged(acceptable, worst, 61);
+    }
+
+    function judged(int8 acceptable, int8 worst, uint256 class) private returns (bytes32 postId) {
         Request memory request;
         (postId, request) = posted(_registry, TEXT);
         stands(_registry, postId, ModerationRegistry.Standing.Pending);
-        answer(request, traceOf(TEXT, leading(acceptable, worst)), "");
+        answer(request, traceOf(TEXT, leading(acceptable, worst, class)), "");
         progress(request, Progress.Answered);
     }
 
@@ -82,13 +90,20 @@ contract ModerationRegistryTest is ExampleWorld {
         VM.expectPartialRevert(selector);
     }
 
-    /// @dev Every pair of scores stands as the definition says.
-    function test_answered_anyScores_standAsDefined(int8 acceptable, int8 worst) public {
-        bytes32 postId = judged(acceptable, worst);
+    /// @dev Every pair of scores stands as the definition says, whichever class is the worst.
+    function test_answered_anyScores_standAsDefined(int8 acceptable, int8 worst, uint8 class) public {
+        bytes32 postId = judged(acceptable, worst, 1 + class % (CLASSES - 1));
         int256 lead = int256(acceptable) - worst;
         if (lead >= int256(MARGIN)) stands(_registry, postId, ModerationRegistry.Standing.Accepted);
         else if (lead <= -int256(MARGIN)) stands(_registry, postId, ModerationRegistry.Standing.Hidden);
         else stands(_registry, postId, ModerationRegistry.Standing.Appealable);
+    }
+
+    function test_answered_firstAndLastReason_count() public {
+        stands(_registry, judged(0, 50, 1), ModerationRegistry.Standing.Hidden);
+        nextBlock();
+        _registry = new ModerationRegistry(requests, model, 1, MARGIN, JURY);
+        stands(_registry, judged(0, 50, CLASSES - 1), ModerationRegistry.Standing.Hidden);
     }
 
     function test_answered_atTheMargin_isSure() public {
