@@ -9,11 +9,8 @@ library Scores {
     /// @param width bytes of a score, 8 at most
     // forge-lint: disable-next-item(unsafe-typecast) the lowest bytes of a word, as two's complement
     function scoreOf(bytes calldata output, uint256 class, uint256 width) internal pure returns (int256) {
-        uint256 value = 0;
-        for (uint256 j = 0; j < width; ++j) {
-            value |= uint256(uint8(output[class * width + j])) << (8 * j);
-        }
         uint256 unused = 256 - 8 * width;
+        uint256 value = _reversed(uint64(bytes8(output[class * width:(class + 1) * width])));
         return int256(value << unused) >> unused;
     }
 
@@ -28,5 +25,12 @@ library Scores {
             int256 rival = scoreOf(output, other, width);
             if (rival > score) (class, score) = (other, rival);
         }
+    }
+
+    /// @dev The eight bytes in the other order, which makes a number of little-endian bytes.
+    function _reversed(uint64 value) private pure returns (uint64) {
+        value = ((value & 0xff00ff00ff00ff00) >> 8) | ((value & 0x00ff00ff00ff00ff) << 8);
+        value = ((value & 0xffff0000ffff0000) >> 16) | ((value & 0x0000ffff0000ffff) << 16);
+        return (value >> 32) | (value << 32);
     }
 }

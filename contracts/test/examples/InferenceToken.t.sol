@@ -32,6 +32,15 @@ contract StubbornToken is InferenceToken {
     }
 }
 
+/// @dev A token that is told answers by the test.
+contract ExposedToken is InferenceToken {
+    constructor(Requests requests, ModelId model) InferenceToken(requests, model) {}
+
+    function tell(uint256 tokenId, bytes calldata output, bytes calldata prompt) external {
+        _answered(bytes32(tokenId), output, prompt);
+    }
+}
+
 contract InferenceTokenTest is ExampleWorld {
     bytes32 private constant SALT = bytes32(uint256(0x5a17));
 
@@ -255,6 +264,16 @@ contract InferenceTokenTest is ExampleWorld {
         token.relent();
         requests.deliver(request, _prompt, outputOf(content(3)));
         same("content", token.contentOf(tokenId), keccak256(outputOf(content(3))));
+    }
+
+    /// @dev For as many bytes of prompt and content as an answer may have.
+    function test_callback_gas_isEnoughForTheLargest() public {
+        ExposedToken token = new ExposedToken(requests, model);
+        uint256 most = chain.MAX_POSTED_BYTES();
+        bytes memory output = new bytes(most / 2);
+        bytes memory prompt = new bytes(most - most / 2);
+        token.tell{gas: token.CALLBACK_GAS() / 2}(7, output, prompt);
+        same("content", token.contentOf(7), keccak256(output));
     }
 
     function test_forged_callbacks_doNothing() public {
