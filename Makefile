@@ -84,7 +84,7 @@ lint: dev ## Check style, types, import order and spelling
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/codespell *.md docs examples rollup prover sequencer challenger touchstone contracts/src contracts/test ops tests
+	@$(BIN)/codespell *.md docs examples rollup prover sequencer challenger touchstone contracts/src contracts/examples contracts/test ops tests
 
 check: lint check-generated $(if $(shell command -v node),check-contracts) ## Check style, types, import order, spelling, and that everything generated is fresh
 	@command -v node >/dev/null || echo "NOT CHECKED: contracts/ (bytecode, format, lint), because this machine has no Node"

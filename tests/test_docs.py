@@ -115,9 +115,14 @@ def test_the_map_of_the_house_names_everything_in_a_room(room: str) -> None:
 
 
 def test_the_page_of_the_contracts_names_every_contract_and_library() -> None:
-    sources = ROOT / "contracts" / "src"
-    here = {path.stem for folder in (sources, sources / "libraries") for path in folder.glob("*.sol")}
+    sources, examples = ROOT / "contracts" / "src", ROOT / "contracts" / "examples"
+    here = {path.stem for folder in (sources, sources / "libraries", examples) for path in folder.glob("*.sol")}
     assert here - set(re.findall(r"`(\w+)`", DOCUMENTS["docs/contracts.md"])) == set()
+
+
+def test_the_contract_that_authors_are_shown_is_the_one_that_is_tested() -> None:
+    (shown,) = re.findall(r"^```solidity\n(.*?)^```", DOCUMENTS["docs/contracts.md"], re.MULTILINE | re.DOTALL)
+    assert (ROOT / "contracts" / "examples" / "LastAnswer.sol").read_text().endswith(shown)
 
 
 def test_every_section_that_is_cited_exists() -> None:
