@@ -102,7 +102,7 @@ check-generated: dev ## Check that every page and source that is generated says 
 
 check-contracts: $(NODE_READY) ## Check the contracts' format, lint and committed bytecode
 	@cd contracts && $(FORGE) fmt --check
-	@cd contracts && FOUNDRY_PROFILE=shipped $(FORGE) lint --deny warnings
+	@cd contracts && FOUNDRY_PROFILE=shipped $(FORGE) lint --deny warnings src examples
 	@cd contracts && node build.mjs --check
 
 contracts: dev $(NODE_READY) ## Recompile the contracts into contracts/artifacts/

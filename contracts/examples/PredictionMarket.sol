@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Requests} from "../src/Requests.sol";
 import {ModelId} from "../src/types/Ids.sol";
+import {Timestamp, currentTime} from "../src/types/Time.sol";
 import {ClassifierConsumer} from "./ClassifierConsumer.sol";
 import {Scores} from "./Scores.sol";
 
@@ -35,8 +36,8 @@ contract PredictionMarket is ClassifierConsumer {
     struct Market {
         bytes32 commitment;
         address opener;
-        uint40 closesAt;
-        uint40 revealUntil;
+        Timestamp closesAt;
+        Timestamp revealUntil;
         State state;
         uint256 outcome;
         uint256 prize;
@@ -53,7 +54,7 @@ contract PredictionMarket is ClassifierConsumer {
     mapping(uint256 marketId => Market market) private _markets;
 
     /// @notice A market takes bets until `closesAt`.
-    event Opened(uint256 indexed marketId, address indexed opener, bytes32 commitment, uint40 closesAt, uint256 prize);
+    event Opened(uint256 indexed marketId, address indexed opener, bytes32 commitment, Timestamp closesAt, uint256 prize);
     /// @notice Somebody bet.
     event Bet(uint256 indexed marketId, uint256 indexed outcome, address indexed account, uint256 amount);
     /// @notice The input is shown, and the model is asked.
@@ -70,13 +71,13 @@ contract PredictionMarket is ClassifierConsumer {
     /// @notice This is not possible now.
     error WrongState(uint256 marketId, State state);
     /// @notice Bets are closed.
-    error Closed(uint256 marketId, uint40 closesAt);
+    error Closed(uint256 marketId, Timestamp closesAt);
     /// @notice Bets are not closed yet.
-    error NotClosed(uint256 marketId, uint40 closesAt);
+    error NotClosed(uint256 marketId, Timestamp closesAt);
     /// @notice The time to show the input is over.
-    error RevealOver(uint256 marketId, uint40 revealUntil);
+    error RevealOver(uint256 marketId, Timestamp revealUntil);
     /// @notice The time to show the input is not over.
-    error RevealNotOver(uint256 marketId, uint40 revealUntil);
+    error RevealNotOver(uint256 marketId, Timestamp revealUntil);
     /// @notice The model has `classes` outcomes.
     error NoSuchOutcome(uint256 outcome, uint256 classes);
     /// @notice A bet is worth something.
@@ -93,8 +94,8 @@ contract PredictionMarket is ClassifierConsumer {
 
     /// @notice Opens a market; the value sent is the prize, which the winners share beside the stakes.
     /// @param commitment `commitmentOf` your address, the input and a secret salt
-    function open(bytes32 commitment, uint40 closesAt, uint40 revealUntil) external payable returns (uint256 marketId) {
-        if (closesAt <= block.timestamp || revealUntil < closesAt) revert BadTimes();
+    function open(bytes32 commitment, Timestamp closesAt, Timestamp revealUntil) external payable returns (uint256 marketId) {
+        if (!(closesAt > currentTime()) || closesAt > revealUntil) revert BadTimes();
         marketId = marketCount++;
         _markets[marketId] = Market({
             commitment: commitment,
@@ -113,7 +114,7 @@ contract PredictionMarket is ClassifierConsumer {
     /// @notice Bets the value sent on one class of the model.
     function bet(uint256 marketId, uint256 outcome) external payable {
         Market storage market = _in(marketId, State.Open);
-        if (block.timestamp >= market.closesAt) revert Closed(marketId, market.closesAt);
+        if (!(market.closesAt > currentTime())) revert Closed(marketId, market.closesAt);
         if (outcome >= CLASSES) revert NoSuchOutcome(outcome, CLASSES);
         if (msg.value == 0) revert NoStake();
         stakes[marketId][outcome][msg.sender] += msg.value;
@@ -125,8 +126,8 @@ contract PredictionMarket is ClassifierConsumer {
     /// @notice Shows the input and asks the model; the value sent is the fee. Anyone may who knows input and salt.
     function reveal(uint256 marketId, bytes calldata input, bytes32 salt) external payable returns (bytes32 requestId) {
         Market storage market = _in(marketId, State.Open);
-        if (block.timestamp < market.closesAt) revert NotClosed(marketId, market.closesAt);
-        if (block.timestamp > market.revealUntil) revert RevealOver(marketId, market.revealUntil);
+        if (market.closesAt > currentTime()) revert NotClosed(marketId, market.closesAt);
+        if (currentTime() > market.revealUntil) revert RevealOver(marketId, market.revealUntil);
         if (commitmentOf(market.opener, input, salt) != market.commitment) revert NotCommitted(marketId);
         market.state = State.Asked;
         requestId = _ask(bytes32(marketId), input, "");
@@ -136,7 +137,7 @@ contract PredictionMarket is ClassifierConsumer {
     /// @notice Ends a market whose input was not shown in time; anyone may. The stakes go back and share the prize.
     function abandon(uint256 marketId) external {
         Market storage market = _in(marketId, State.Open);
-        if (block.timestamp <= market.revealUntil) revert RevealNotOver(marketId, market.revealUntil);
+        if (!(currentTime() > market.revealUntil)) revert RevealNotOver(marketId, market.revealUntil);
         uint256 staked = market.left;
         if (staked != 0) (market.left, market.prize) = (staked + market.prize, 0);
         _void(marketId, market, staked);

@@ -7,6 +7,7 @@ import {PredictionMarket} from "../../examples/PredictionMarket.sol";
 import {Requests} from "../../src/Requests.sol";
 import {ModelId} from "../../src/types/Ids.sol";
 import {Progress, Request} from "../../src/types/Request.sol";
+import {Timestamp} from "../../src/types/Time.sol";
 import {ExposedMarket, Greedy, PredictionWorld, StubbornMarket} from "./PredictionWorld.sol";
 
 contract PredictionAttacksTest is PredictionWorld {
@@ -101,9 +102,9 @@ contract PredictionAttacksTest is PredictionWorld {
         refuses(PredictionMarket.WrongState.selector);
         _market.bet{value: 1}(0, 3);
         refuses(PredictionMarket.BadTimes.selector);
-        _market.open(0, uint40(time), uint40(time + 1));
+        _market.open(0, Timestamp.wrap(uint40(time)), Timestamp.wrap(uint40(time + 1)));
         refuses(PredictionMarket.BadTimes.selector);
-        _market.open(0, uint40(time + 2), uint40(time + 1));
+        _market.open(0, Timestamp.wrap(uint40(time + 2)), Timestamp.wrap(uint40(time + 1)));
         uint256 marketId = opened(_market);
         refuses(PredictionMarket.NoSuchOutcome.selector);
         _market.bet{value: 1}(marketId, CLASSES);
@@ -134,7 +135,7 @@ contract PredictionAttacksTest is PredictionWorld {
     function test_reveal_copiedCommitment_reverts() public {
         bytes32 commitment = _market.commitmentOf(OPENER, _input, SALT);
         VM.prank(EVE);
-        uint256 copy = _market.open(commitment, uint40(time + 1), uint40(time + 2));
+        uint256 copy = _market.open(commitment, Timestamp.wrap(uint40(time + 1)), Timestamp.wrap(uint40(time + 2)));
         wait(1);
         refuses(PredictionMarket.NotCommitted.selector);
         _market.reveal{value: FEE}(copy, _input, SALT);
@@ -159,7 +160,7 @@ contract PredictionAttacksTest is PredictionWorld {
     function test_callback_gas_isEnoughForAnyClassifier() public {
         uint256 classes = _market.MAX_CLASSES();
         ExposedMarket market = new ExposedMarket(requests, classifier(classes));
-        uint256 marketId = market.open(0, uint40(time + 1), uint40(time + 1));
+        uint256 marketId = market.open(0, Timestamp.wrap(uint40(time + 1)), Timestamp.wrap(uint40(time + 1)));
         market.bet{value: 1}(marketId, classes - 1);
         bytes memory output = new bytes(8 * classes);
         for (uint256 j = 0; j < classes; ++j) {

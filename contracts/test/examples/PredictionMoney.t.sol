@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {PredictionMarket} from "../../examples/PredictionMarket.sol";
 import {Request} from "../../src/types/Request.sol";
+import {Timestamp} from "../../src/types/Time.sol";
 import {Base} from "../Base.sol";
 import {ExampleWorld} from "./ExampleWorld.sol";
 
@@ -45,13 +46,13 @@ contract Bookmaker is ExampleWorld {
         bytes32 commitment = market.commitmentOf(opener, _input, 0);
         VM.deal(opener, prize);
         VM.prank(opener);
-        market.open{value: prize}(commitment, uint40(time + 1000), uint40(time + 2000));
+        market.open{value: prize}(commitment, Timestamp.wrap(uint40(time + 1000)), Timestamp.wrap(uint40(time + 2000)));
         (paidIn, done["open"]) = (paidIn + prize, done["open"] + 1);
     }
 
     function bet(uint256 which, uint256 who, uint256 outcome, uint256 amount) external {
         uint256 marketId = _find(which, PredictionMarket.State.Open);
-        if (marketId == type(uint256).max || time >= market.marketOf(marketId).closesAt) return;
+        if (marketId == type(uint256).max || time >= Timestamp.unwrap(market.marketOf(marketId).closesAt)) return;
         // Small stakes round, large ones don't.
         amount = amount % 2 == 0 ? 1 + amount % 7 : 1 + amount % 100 ether;
         address account = accounts[who % 4];
@@ -65,8 +66,9 @@ contract Bookmaker is ExampleWorld {
         uint256 marketId = _find(which, PredictionMarket.State.Open);
         if (marketId == type(uint256).max) return;
         PredictionMarket.Market memory found = market.marketOf(marketId);
-        if (time > found.revealUntil) return;
-        if (time < found.closesAt) wait(found.closesAt - time);
+        if (time > Timestamp.unwrap(found.revealUntil)) return;
+        uint256 closesAt = Timestamp.unwrap(found.closesAt);
+        if (time < closesAt) wait(closesAt - time);
         VM.deal(accounts[who % 4], FEE);
         VM.prank(accounts[who % 4]);
         market.reveal{value: FEE}(marketId, _input, 0);
@@ -98,7 +100,8 @@ contract Bookmaker is ExampleWorld {
         uint256 marketId = _find(which, PredictionMarket.State.Open);
         if (marketId == type(uint256).max) return;
         PredictionMarket.Market memory before = market.marketOf(marketId);
-        if (time <= before.revealUntil) wait(before.revealUntil - time + 1);
+        uint256 until = Timestamp.unwrap(before.revealUntil);
+        if (time <= until) wait(until - time + 1);
         market.abandon(marketId);
         _books[marketId] = Book(before.left == 0 ? 0 : before.left + before.prize, before.left, 0);
         done["abandon"] += 1;
@@ -155,7 +158,7 @@ contract Bookmaker is ExampleWorld {
     }
 
     function _isLate(uint256 marketId) private view returns (bool) {
-        return time > uint256(market.marketOf(marketId).closesAt) + PATIENCE / 2;
+        return time > Timestamp.unwrap(market.marketOf(marketId).closesAt) + PATIENCE / 2;
     }
 }
 

@@ -6,6 +6,7 @@ import {PredictionMarket} from "../../examples/PredictionMarket.sol";
 import {Requests} from "../../src/Requests.sol";
 import {ModelId} from "../../src/types/Ids.sol";
 import {Request} from "../../src/types/Request.sol";
+import {Timestamp} from "../../src/types/Time.sol";
 import {ExampleWorld} from "./ExampleWorld.sol";
 
 /// @dev A market that takes no answer until it is told to.
@@ -86,7 +87,10 @@ abstract contract PredictionWorld is ExampleWorld {
         bytes32 commitment = market.commitmentOf(OPENER, _input, SALT);
         VM.deal(OPENER, PRIZE);
         VM.prank(OPENER);
-        return market.open{value: PRIZE}(commitment, uint40(time + 100), uint40(time + 200));
+        return
+            market.open{value: PRIZE}(
+                commitment, Timestamp.wrap(uint40(time + 100)), Timestamp.wrap(uint40(time + 200))
+            );
     }
 
     function bet(PredictionMarket market, address account, uint256 marketId, uint256 outcome, uint256 amount) internal {
