@@ -12,6 +12,9 @@ import {ExampleWorld} from "./ExampleWorld.sol";
 contract Bookmaker is ExampleWorld {
     bytes private constant IMAGE = "image";
     uint256 private constant OUTCOMES = 3;
+    uint256 public constant MARKETS = 30;
+    /// @dev One in so many tries ends a market without an answer, which takes days: the others go on with it.
+    uint256 public constant RARELY = 8;
     address[4] public accounts = [address(0xa1), address(0xa2), address(0xa3), address(0xa4)];
 
     PredictionMarket public market;
@@ -39,7 +42,7 @@ contract Bookmaker is ExampleWorld {
     }
 
     function open(uint256 who, uint256 prize) external {
-        if (market.marketCount() == 4) return;
+        if (market.marketCount() == MARKETS) return;
         VM.warp(time);
         prize %= 10 ether;
         address opener = accounts[who % 4];
@@ -50,9 +53,17 @@ contract Bookmaker is ExampleWorld {
         (paidIn, done["open"]) = (paidIn + prize, done["open"] + 1);
     }
 
+    /// @dev In a market that is opened for it if no other takes bets.
     function bet(uint256 which, uint256 who, uint256 outcome, uint256 amount) external {
-        uint256 marketId = _find(which, PredictionMarket.State.Open);
-        if (marketId == type(uint256).max || time >= Timestamp.unwrap(market.marketOf(marketId).closesAt)) return;
+        uint256 marketId = which % market.marketCount();
+        for (uint256 j = 0; j < market.marketCount() && !_takesBets(marketId); ++j) {
+            marketId = (marketId + 1) % market.marketCount();
+        }
+        if (!_takesBets(marketId)) {
+            this.open(who, amount);
+            marketId = market.marketCount() - 1;
+            if (!_takesBets(marketId)) return;
+        }
         // Small stakes round, large ones don't.
         amount = amount % 2 == 0 ? 1 + amount % 7 : 1 + amount % 100 ether;
         address account = accounts[who % 4];
@@ -88,8 +99,8 @@ contract Bookmaker is ExampleWorld {
     }
 
     function giveUp(uint256 which) external {
-        uint256 marketId = _find(which, PredictionMarket.State.Asked);
-        if (marketId == type(uint256).max) return;
+        uint256 marketId = _find(which / RARELY, PredictionMarket.State.Asked);
+        if (which % RARELY != 0 || marketId == type(uint256).max) return;
         uint256 stakes = market.marketOf(marketId).left;
         expire(_requests[marketId], "");
         _books[marketId] = Book(stakes, stakes, 0);
@@ -97,8 +108,8 @@ contract Bookmaker is ExampleWorld {
     }
 
     function abandon(uint256 which) external {
-        uint256 marketId = _find(which, PredictionMarket.State.Open);
-        if (marketId == type(uint256).max) return;
+        uint256 marketId = _find(which / RARELY, PredictionMarket.State.Open);
+        if (which % RARELY != 0 || marketId == type(uint256).max) return;
         PredictionMarket.Market memory before = market.marketOf(marketId);
         uint256 until = Timestamp.unwrap(before.revealUntil);
         if (time <= until) wait(until - time + 1);
@@ -107,10 +118,17 @@ contract Bookmaker is ExampleWorld {
         done["abandon"] += 1;
     }
 
-    /// @dev Everything is tried; what pays pays at least the rounded share, and at most a wei more for each earlier claim.
+    /// @dev The next stake that is there, or where `who` is odd anything. What pays pays at least the rounded share, and at most a wei
+    ///      more for each earlier claim.
     function claim(uint256 which, uint256 who, uint256 outcome) external {
         uint256 marketId = which % market.marketCount();
-        (who, outcome) = (who % 4, outcome % OUTCOMES);
+        (who, outcome) = (who % 8, outcome % OUTCOMES);
+        for (uint256 j = 0; who % 2 == 0 && j < 4 * OUTCOMES * MARKETS && !_isDue(marketId, who, outcome); ++j) {
+            who += 2;
+            if (j % 4 == 0) outcome = (outcome + 1) % OUTCOMES;
+            if (j % (4 * OUTCOMES) == 0) marketId = (marketId + 1) % market.marketCount();
+        }
+        who = who / 2 % 4;
         uint256 stake = market.stakes(marketId, outcome, accounts[who]);
         VM.prank(accounts[who]);
         try market.claim(marketId, outcome) returns (uint256 amount) {
@@ -145,6 +163,18 @@ contract Bookmaker is ExampleWorld {
         for (uint256 j = 0; j < market.marketCount(); ++j) {
             amount += market.marketOf(j).left + market.marketOf(j).prize;
         }
+    }
+
+    function _takesBets(uint256 marketId) private view returns (bool) {
+        PredictionMarket.Market memory found = market.marketOf(marketId);
+        return found.state == PredictionMarket.State.Open && time < Timestamp.unwrap(found.closesAt);
+    }
+
+    function _isDue(uint256 marketId, uint256 who, uint256 outcome) private view returns (bool) {
+        PredictionMarket.Market memory found = market.marketOf(marketId);
+        bool pays = found.state == PredictionMarket.State.Void
+            || (found.state == PredictionMarket.State.Settled && found.outcome == outcome);
+        return pays && market.stakes(marketId, outcome, accounts[who / 2 % 4]) != 0;
     }
 
     /// @dev The first market in that state, from any on.
@@ -209,14 +239,14 @@ contract PredictionMoneyTest is Base {
 
     /// @dev From any state, when everything is ended, claimed and withdrawn, nothing is left.
     function afterInvariant() public {
-        for (uint256 j = 0; j < 4; ++j) {
-            _bookmaker.abandon(j);
-            _bookmaker.giveUp(j);
+        for (uint256 j = 0; j < _bookmaker.MARKETS(); ++j) {
+            _bookmaker.abandon(j * _bookmaker.RARELY());
+            _bookmaker.giveUp(j * _bookmaker.RARELY());
         }
         uint256 count = _bookmaker.market().marketCount();
         for (uint256 j = 0; j < count; ++j) {
             for (uint256 k = 0; k < 12; ++k) {
-                _bookmaker.claim(j, k / 3, k % 3);
+                _bookmaker.claim(j, 2 * (k / 3) + 1, k % 3);
             }
         }
         for (uint256 j = 0; j < 4; ++j) {
@@ -242,7 +272,7 @@ contract PredictionMoneyTest is Base {
         _bookmaker.giveUp(0);
         _bookmaker.abandon(0);
         for (uint256 j = 0; j < 48; ++j) {
-            _bookmaker.claim(j / 12, j / 3, j);
+            _bookmaker.claim(j / 12, 2 * (j / 3) + 1, j);
         }
         for (uint256 j = 0; j < 4; ++j) {
             _bookmaker.withdraw(j);
