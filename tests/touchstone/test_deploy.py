@@ -120,7 +120,7 @@ def test_the_parameters_of_the_first_version_are_refused_in_sentences(write: Wri
         ({"window": '"24h"'}, "shorter than an outage of L1 (1d) and a whole dispute's moves"),
         ({"clock": '"24h"'}, "too short for 16 moves at 12s a block and an outage of 1d"),
         ({"clock": '"10min"', "outage": '"0s"', "block_time": '"60s"'}, "too short for 16 moves at 1min a block"),
-        ({"arity": "1", "clock": '"25h"', "block_time": '"60s"'}, "too short for 43 moves"),
+        ({"arity": "1", "clock": '"25h"', "block_time": '"60s"'}, "too short for 42 moves"),
         ({"window": '"800d"'}, "a window of 800d binds money for more than a year"),
         ({"clock": '"800d"'}, "a clock of 800d binds money for more than a year"),
         ({"withdrawal_delay": '"800d"'}, "a withdrawal_delay of 800d binds money for more than a year"),

@@ -243,15 +243,21 @@ def spam(terms: Terms) -> tuple[Attack, ...]:
     given = terms.parameters
     resting = given.claim_bond * given.window
     return (
-        Attack(Family.SPAM, "a right claim that nobody needs", FREE, gas.CLAIM, idle=resting),
-        Attack(Family.SPAM, "claims posted in front of a sequencer's batch", gas.CLAIM, gas.CLAIM, idle=resting),
+        Attack(Family.SPAM, "a right claim that nobody needs", gas.RELEASE, gas.CLAIM, idle=resting),
+        Attack(
+            Family.SPAM,
+            "claims posted in front of a sequencer's batch",
+            gas.CLAIM + gas.RELEASE,
+            gas.CLAIM,
+            idle=resting,
+        ),
     )
 
 
 def on_requests(terms: Terms) -> tuple[Attack, ...]:
     """Attacks on a request with the largest callback and the smallest fee."""
     given, dispute = terms.parameters, terms.dispute
-    showing = gas.CLAIM_ALONE + gas.ANSWER + GasCost(gas.CALLBACK, gas.CALLBACK)
+    showing = gas.CLAIM_ALONE + gas.RELEASE + gas.ANSWER + GasCost(gas.CALLBACK, gas.CALLBACK)
     fee, resting = GasCost(gas.LEAST_FEE, gas.LEAST_FEE), given.claim_bond * given.window
     answering = gas.ANSWER + GasCost(gas.CALLBACK, gas.CALLBACK)
     return (

@@ -144,11 +144,11 @@ class DisputeGas:
 
 
 def dispute(arity: int, depth: int, levels: int = MOST_LEVELS) -> DisputeGas:
-    """A dispute about a withheld trace whose tree has ``depth`` levels, by a challenger who also stops at an entry. An arity
-    that was not measured is taken for the nearest one.
+    """A dispute about a withheld trace whose tree has ``depth`` levels, by a challenger who also stops at an entry, at the depth
+    at which that takes most selections. An arity that was not measured is taken for the nearest one.
     """
     arity = min(arity, max(SELECTS))
-    rounds, measured = -(-depth // arity) + 1, -(-MEASURED_DEPTH // arity)
+    rounds, measured = (depth + 2 * (arity - 1)) // arity, -(-MEASURED_DEPTH // arity)
 
     def scaled(total: GasCost) -> GasCost:
         return GasCost(-(-total.prague * rounds // measured), -(-total.eip7976 * rounds // measured))

@@ -38,10 +38,10 @@ How it is counted:
   posting a false claim, so that its liar pays no gas.
 - A challenge stops the challenge clock once for each claim. Whoever challenges its own claim gets back what its own accounts earn by
   answering; only what burns for certain counts.
-- A sequencer takes no fee for a claim. What a right claim that nobody needs costs is that its bond rests for a challenge period
-  (`--interest` says what that is worth), and a sequencer limits how fast it takes claims.
-- Requests have the largest callback and the smallest fee that is taken. Whoever copies an answer has no work and takes the fee: only a
-  prover that the request names is safe from copies.
+- A sequencer takes no fee for a claim. A right claim that nobody needs costs whoever makes it the release of its bond, which rests for a
+  challenge period before (`--interest` says what that is worth); a sequencer limits how fast it takes claims.
+- Requests have the largest callback and the smallest fee that is taken, which pays for an answer up to twice the base fee at which the
+  request was made. Whoever copies an answer has no work and takes the fee: only a prover that the request names is safe from copies.
 - Censorship is counted at the gas price that an honest party bids: blocks that are full, or a base fee above that price, take the gas of
   the target of every block at least. Nobody is bribed, and an honest party does not raise its bid. What the attack is worth is what the
   answer is worth: compare its loss with that.
