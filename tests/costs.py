@@ -47,7 +47,7 @@ def tables() -> list[str]:
         "",
         "Inside an element `descend` asks for the results of its parts, *partials* is the claimant's answer, `narrow` goes on with one of",
         "them, and `settle` checks the part or the epilogue that is left. `reclaim` takes a challenger's bond back once another game has",
-        "convicted the claim. A request is one for the toy program, with a callback that fails at once.",
+        "convicted the claim. A request is one for the toy program; a refund calls an address without code.",
         "",
     ]
     lines += ["| transaction | Prague | EIP-7976 |", "|---|---|---|"]

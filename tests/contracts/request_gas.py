@@ -25,12 +25,18 @@ SNAPSHOT = Path(__file__).with_name("request_gas.json")
 CALLBACK_GAS = 5_000_000
 """The most that a callback may ask for."""
 
+ENDLESS = bytes.fromhex("6004600c60003960046000f3" + "5b600056")
+"""Creates a contract that runs until its gas is used up."""
+
+NOBODY = "0x" + "11" * 20
+"""An address without code: a callback to it fails at once."""
+
 Row = dict[str, int]
 
 
 @dataclass
 class Asking(ToyWorld):
-    """A toy world with ``Requests``, and an account that asks. ``NOBODY`` has no code: a callback to it fails at once."""
+    """A toy world with ``Requests``, and an account that asks."""
 
     asker: Signer = field(init=False)
     address: Address = field(init=False)
@@ -54,10 +60,9 @@ class Asking(ToyWorld):
         data = self.chain.call(self.address, artifact("Requests").functions[name].encode(args))
         return int.from_bytes(data, "big")
 
-    def ask(self) -> tuple[Row, bytes, tuple[Any, ...]]:
+    def ask(self, callback: str = NOBODY) -> tuple[Row, bytes, tuple[Any, ...]]:
         """Ask; its gas, the request's id, and the request as later calls repeat it."""
         posted = self.sign(self.deployer)
-        callback = "0x" + "11" * 20
         row, receipt = self.send(
             "requestCallback", self.program.id, posted.inputs, callback, CALLBACK_GAS, b"", value=ETHER
         )
@@ -65,9 +70,11 @@ class Asking(ToyWorld):
         asked = tuple(event["args"]["request"].values())
         return row, bytes(event["args"]["requestId"]), asked
 
-    def post(self, request_id: bytes, values: Any = None) -> tuple[L1Client, PostedClaim, ClaimId, Inclusion]:
+    def post(
+        self, request_id: bytes, values: Any = None, by: str = "claimant"
+    ) -> tuple[L1Client, PostedClaim, ClaimId, Inclusion]:
         """A claim that answers, posted by its claimant."""
-        client = self.client("claimant", deposit=2 * ETHER)
+        client = self.client(by, deposit=2 * ETHER)
         posted = self.sign(client, INPUTS, values, request_id=request_id)
         event = client.post_batch([posted]).one(ClaimPosted)
         inclusion = Inclusion(event.batch, event.index, Batch((event.claim_id,)).siblings(0))
@@ -75,13 +82,16 @@ class Asking(ToyWorld):
 
 
 def answered(world: Asking) -> dict[str, Row]:
-    """A request that a claim answers, with a callback that fails at once."""
-    row, request_id, asked = world.ask()
+    """A request that a claim answers, with a callback that burns all that it may ask for."""
+    endless = world.chain.transact(world.asker, None, ENDLESS)["contractAddress"]
+    row, request_id, asked = world.ask(str(endless))
     _, posted, _, inclusion = world.post(request_id)
     fields = claim_fields(posted.claim), inclusion_fields(inclusion)
     table = {"requestCallback": row, "note": world.send("note", asked, *fields)[0]}
     world.chain.advance(world.parameters.window + 1)
-    table["answer, its callback failing at once"] = world.send("answer", asked, b"", *fields, posted.outputs)[0]
+    table[f"answer, its callback burning {CALLBACK_GAS:,}"] = world.send("answer", asked, b"", *fields, posted.outputs)[
+        0
+    ]
     return table
 
 
@@ -111,8 +121,9 @@ def measure() -> dict[str, Row]:
 def main() -> None:
     table = measure()
     SNAPSHOT.write_text(json.dumps(table, indent=1) + "\n")
+    width = max(map(len, table))
     for name, both in table.items():
-        print(f"{name:<30}  {both['gas']:>9,} gas, {both['gas_7976']:>9,} under EIP-7976")
+        print(f"{name:<{width}}  {both['gas']:>9,} gas, {both['gas_7976']:>9,} under EIP-7976")
 
 
 if __name__ == "__main__":

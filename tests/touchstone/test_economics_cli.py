@@ -18,7 +18,7 @@ from rollup.l1.deployment import Deployment
 from rollup.types import Root
 from touchstone.cli import main
 from touchstone.deployment import page
-from touchstone.deployment.attacks import cast
+from touchstone.deployment.cast import cast, judged
 from touchstone.deployment.dilemma import convictions
 from touchstone.deployment.economics import MOST_PRICES, Economics, Market, ladder
 from touchstone.deployment.parameters import Terms
@@ -44,6 +44,12 @@ def document(*arguments: str | Path) -> dict[str, Any]:
 def test_the_page_and_its_picture_are_fresh() -> None:
     assert page.PAGE.read_text() == page.page(), f"run {page.COMMAND}"
     assert page.PICTURE.read_text() == page.picture(), f"run {page.COMMAND}"
+
+
+def test_the_readmes_ratio_is_the_smallest_of_those_that_are_judged() -> None:
+    (figure,) = re.findall(r"over defending, .* \| ([\d.]+) times at least", (ROOT / "README.md").read_text())
+    terms = Terms.load(MAINNET)
+    assert float(figure) == round(min(attack.ratio(terms.conditions.highest) for attack in judged(terms)), 1)
 
 
 def test_json_has_every_attack_at_every_price() -> None:

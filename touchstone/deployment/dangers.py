@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from rollup.types import Duration
 from touchstone.deployment import gas
-from touchstone.deployment.attacks import FACTOR, Attack, Deterrent, Family, judged
+from touchstone.deployment.attacks import FACTOR, Attack, Deterrent, Family
+from touchstone.deployment.cast import judged
 from touchstone.deployment.parameters import Terms
 from touchstone.settings.units import show_seconds, show_wei
 

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
-from touchstone.deployment.attacks import lies
+from touchstone.deployment.cast import lies
 from touchstone.deployment.gas import FREE
-
-if TYPE_CHECKING:
-    from touchstone.deployment.parameters import Terms
+from touchstone.deployment.parameters import Terms
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from math import isfinite
 from typing import Any
 
 from rollup.settings import DURATIONS
-from touchstone.deployment import attacks, gas
+from touchstone.deployment import gas
 from touchstone.deployment.attacks import FACTOR, Attack
+from touchstone.deployment.cast import cast, hour_of_delay
 from touchstone.deployment.dilemma import Conviction, bearable_worth, checked_share, convictions
 from touchstone.deployment.parameters import Terms
 from touchstone.settings.units import WEI
@@ -79,7 +80,7 @@ class Economics:
     @property
     def cast(self) -> tuple[Attack, ...]:
         """Every attack."""
-        return attacks.cast(self.terms)
+        return cast(self.terms)
 
     def convictions(self, price: int) -> tuple[Conviction, ...]:
         """What convicting brings each of the market's watchers."""
@@ -130,7 +131,7 @@ class Economics:
                 "bonds_wei": str(self.terms.capacity * given.challenge_bond),
             },
             "full_blocks": {"claims_a_block": claims, "bonds_wei": str(bonds)},
-            "hour_of_delay_wei": str(attacks.hour_of_delay(self.terms)),
+            "hour_of_delay_wei": str(hour_of_delay(self.terms)),
         }
 
     def _attack(self, attack: Attack) -> Mapping[str, Any]:

@@ -93,13 +93,13 @@ RELEASE = GasCost(16_936, 30_209)
 REQUEST = GasCost(148_220, 148_220)
 NOTE = GasCost(85_009, 85_009)
 STRIKE = GasCost(39_481, 39_481)
-ANSWER = GasCost(138_587, 138_587)
-"""Without its callback."""
+ANSWER = GasCost(5_138_699, 5_138_699)
+"""With a callback that burns all that it may ask for."""
 
 CALLBACK = 5_000_000
-"""Gas that a callback may ask for at most, all of which it can burn."""
-LEAST_FEE = 2 * (250_000 + CALLBACK)
-"""Gas that the smallest fee of a request with such a callback is worth at the base fee at which it is made."""
+"""Gas that a callback may ask for at most."""
+FEE = GasCost(2 * (250_000 + CALLBACK), 2 * (250_000 + CALLBACK))
+"""What the smallest fee of a request with such a callback pays for at the base fee at which it is made."""
 
 DEEPEST = 2 * MAX_DEPTH
 """Levels of the deepest trace that can be registered."""

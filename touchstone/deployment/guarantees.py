@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from touchstone.deployment.attacks import FLOOD, Attack, challenges, hour_of_delay
+from touchstone.deployment.attacks import Attack
+from touchstone.deployment.cast import FLOOD, challenges, hour_of_delay
 from touchstone.deployment.parameters import Terms
 from touchstone.settings.units import show_seconds, show_wei
 

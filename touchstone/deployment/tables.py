@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
 
-from touchstone.deployment.attacks import Attack, hour_of_delay
+from touchstone.deployment.attacks import Attack
+from touchstone.deployment.cast import hour_of_delay
 from touchstone.deployment.dilemma import bearable_worth, checked_share
 from touchstone.deployment.economics import SHARES, Economics
 from touchstone.settings.units import GWEI, show_seconds

@@ -28,7 +28,8 @@ from rollup.game.moves import (
 from tests.touchstone.deployment.deployments import playable
 from tests.touchstone.deployment.played import CHALLENGER, CLAIMANT, OTHER, Played
 from touchstone.deployment import gas
-from touchstone.deployment.attacks import Attack, cast, judged
+from touchstone.deployment.attacks import Attack
+from touchstone.deployment.cast import cast, judged
 from touchstone.deployment.gas import FREE, GasCost
 from touchstone.deployment.parameters import Terms
 

@@ -14,19 +14,8 @@ from hypothesis import strategies as st
 from rollup.errors import ChainError
 from rollup.settings import MOST_MONEY, Parameters
 from tests.touchstone.deployment.deployments import deployments
-from touchstone.deployment.attacks import (
-    FACTOR,
-    FLOOD,
-    YEAR,
-    Attack,
-    Deterrent,
-    Family,
-    cast,
-    delays,
-    hour_of_delay,
-    judged,
-    lies,
-)
+from touchstone.deployment.attacks import FACTOR, YEAR, Attack, Deterrent, Family
+from touchstone.deployment.cast import FLOOD, cast, delays, hour_of_delay, judged, lies
 from touchstone.deployment.dangers import bonds
 from touchstone.deployment.parameters import Terms
 from touchstone.settings.units import GWEI

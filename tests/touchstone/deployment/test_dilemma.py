@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.touchstone.deployment.deployments import deployments
-from touchstone.deployment.attacks import lies
+from touchstone.deployment.cast import lies
 from touchstone.deployment.dilemma import bearable_worth, checked_share, convictions
 from touchstone.deployment.parameters import Terms
 from touchstone.settings.units import GWEI

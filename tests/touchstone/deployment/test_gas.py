@@ -47,14 +47,15 @@ def test_the_gas_figures_are_the_measured_ones() -> None:
     assert measured["requestCallback"] == gas.REQUEST
     assert measured["note"] == gas.NOTE
     assert measured["strike"] == gas.STRIKE
-    assert measured["answer, its callback failing at once"] == gas.ANSWER
+    assert measured[f"answer, its callback burning {gas.CALLBACK:,}"] == gas.ANSWER
 
 
 def test_the_smallest_fee_is_what_the_contract_asks_for() -> None:
     world = Asking()
     assert CALLBACK_GAS == gas.CALLBACK == world.read("MAX_CALLBACK_GAS")
     fee = world.read("estimateFee", bytes(32), gas.CALLBACK)
-    assert fee and fee == gas.LEAST_FEE * world.chain.base_fee()
+    assert gas.FEE.prague == gas.FEE.eip7976
+    assert fee and fee == gas.FEE.prague * world.chain.base_fee()
 
 
 @given(st.integers(1, max(gas.SELECTS)), st.integers(1, gas.DEEPEST))
