@@ -121,6 +121,8 @@ def test_a_deployment_is_judged_under_the_conditions_of_a_parameter_file(tmp_pat
         (("--eth", "nan"), "is no number"),
         (("--eth", "-1"), "is no number"),
         (("--eth", "1e400"), "is no number"),
+        (("--eth", "1" + "0" * 39), "give 1000000000 at most"),
+        (("--eth", "1" + "0" * 99), "is no number"),
         (("--false-share", "1.1"), "give 1 at most"),
         (("--check-cost", "1"), "say its price by --eth"),
         (("--check-time", "1s", "--eth", "1"), "go together"),
@@ -170,7 +172,7 @@ def test_a_ladder_rises_from_the_lowest_price_to_the_highest(low: int, high: int
     assert len(found) <= MOST_PRICES or high / low > 10 ** (MOST_PRICES - 2)
 
 
-@given(wei=st.integers(-(10**27), 10**27), dollars=st.none() | st.integers(1, 10**5))
+@given(wei=st.integers(-(10**27), 10**27) | st.integers(-(10**60), 10**60), dollars=st.none() | st.integers(1, 10**9))
 def test_amounts_are_shown_to_four_digits(wei: int, dollars: int | None) -> None:
     market = Market((GWEI,), None if dollars is None else Fraction(dollars))
     text = market.show(wei)

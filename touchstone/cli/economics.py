@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from touchstone.deployment.parameters import Terms
 
 HOUR = 3600
+MOST_DOLLARS = 10**9
 ETHER = int(WEI["ether"])
 
 
@@ -33,19 +34,30 @@ ETHER = int(WEI["ether"])
     type=PriceRangeParam(),
     help='A gas price, or two: "20 gwei", "1 gwei..200 gwei".  [default: FILE\'s]',
 )
-@click.option("--eth", type=NumberParam(positive=True), metavar="DOLLARS", help="Price of an ether: show dollars.")
-@click.option("--check-cost", type=NumberParam(), metavar="DOLLARS", help="What checking one claim costs.")
+@click.option(
+    "--eth",
+    type=NumberParam(most=MOST_DOLLARS, positive=True),
+    metavar="DOLLARS",
+    help="Price of an ether: show dollars.",
+)
+@click.option(
+    "--check-cost", type=NumberParam(most=MOST_DOLLARS), metavar="DOLLARS", help="What checking one claim costs."
+)
 @click.option(
     "--check-time", type=DurationParam(), help="Instead: how long checking one claim takes, on a machine of --hour."
 )
-@click.option("--hour", type=NumberParam(), metavar="DOLLARS", help="What an hour of that machine costs.")
+@click.option(
+    "--hour", type=NumberParam(most=MOST_DOLLARS), metavar="DOLLARS", help="What an hour of that machine costs."
+)
 @click.option(
     "--false-share", type=NumberParam(most=1), metavar="SHARE", help="Share of claims that are false, 0.001 say."
 )
 @click.option(
     "--watchers", type=click.IntRange(1), default=1, show_default=True, help="Watchers that check every claim."
 )
-@click.option("--interest", type=NumberParam(), default="0", show_default=True, help="On idle money, a year; 0.04 say.")
+@click.option(
+    "--interest", type=NumberParam(most=100), default="0", show_default=True, help="On idle money, a year; 0.04 say."
+)
 @click.option(
     "--ratio", type=click.IntRange(1), help="How many times the defence attacks shall cost.  [default: as deploy asks]"
 )

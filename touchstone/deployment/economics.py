@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from math import isfinite
 from typing import Any
@@ -18,6 +18,8 @@ from touchstone.deployment.parameters import Terms
 from touchstone.settings.units import WEI
 
 ETHER = int(WEI["ether"])
+DECIMALS = 18
+"""Of an amount, at most."""
 MOST_PRICES = 9
 """Columns of a table."""
 SHARES = tuple(Fraction(1, 10**power) for power in (1, 2, 3, 4, 6))
@@ -55,9 +57,10 @@ class Market:
 
 def _digits(value: Fraction) -> str:
     """Four significant digits, and all before the point."""
-    number = Decimal(value.numerator) / Decimal(value.denominator)
-    rounded = number.quantize(Decimal(1).scaleb(min(0, max(number.adjusted() - 3, -18)))) if number else Decimal(0)
-    return f"{rounded.normalize():,f}"
+    with localcontext(prec=len(str(int(value))) + 2 * DECIMALS):
+        number = Decimal(value.numerator) / Decimal(value.denominator)
+        places = min(DECIMALS, max(0, 3 - number.adjusted())) if number else 0
+        return f"{number.quantize(Decimal(1).scaleb(-places)).normalize():,f}"
 
 
 def ladder(low: int, high: int) -> tuple[int, ...]:
