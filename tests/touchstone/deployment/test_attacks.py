@@ -153,3 +153,10 @@ def test_keeping_transactions_out_takes_the_target_of_every_block_of_the_time_th
         seconds = given_.window if who == "window" else given_.clock
         blocks = max(0, seconds - 3 * count * conditions.block_time) // conditions.block_time
         assert attack.loss(price) == blocks * (conditions.block_gas // conditions.elasticity) * price
+    nobody, challenger, claimant = found
+    assert (nobody.gains(price), nobody.pays(price)) == (0, 0)
+    assert (challenger.gains(price), challenger.pays(price)) == (
+        given_.challenge_bond - terms.burned,
+        given_.challenge_bond,
+    )
+    assert (claimant.gains(price), claimant.pays(price)) == (given_.reward + given_.collect_fee, given_.claim_bond)
