@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import strategies as st
 
 from rollup.settings import MAX_ARITY, Parameters
@@ -9,6 +11,9 @@ from rollup.types import Duration
 from touchstone.deployment import gas
 from touchstone.deployment.parameters import Conditions, Terms
 from touchstone.settings.units import GWEI
+
+PARAMS = Path(__file__).parents[3] / "ops" / "params"
+MAINNET = PARAMS / "mainnet.toml"
 
 AMOUNTS = st.integers(0, 10**20) | st.integers(0, 10**16)
 

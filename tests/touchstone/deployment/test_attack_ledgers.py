@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -25,15 +24,13 @@ from rollup.game.moves import (
     SetTraceRoot,
     Timeout,
 )
-from tests.touchstone.deployment.deployments import playable
+from tests.touchstone.deployment.deployments import MAINNET, playable
 from tests.touchstone.deployment.played import CHALLENGER, CLAIMANT, OTHER, Played
 from touchstone.deployment import gas
 from touchstone.deployment.attacks import Attack
 from touchstone.deployment.cast import cast, judged
 from touchstone.deployment.gas import FREE, GasCost
 from touchstone.deployment.parameters import Terms
-
-MAINNET = Path(__file__).parents[3] / "ops" / "params" / "mainnet.toml"
 
 ATTACKER: Mapping[type[Move], GasCost] = {
     Challenge: gas.CHALLENGE,
@@ -260,8 +257,14 @@ def test_a_copied_path_takes_the_reward_and_a_copied_proof_nothing(terms: Terms)
     assert -proof.lost(OTHER) == terms.parameters.reward, "that is what proving first would bring"
 
 
-def test_every_attack_that_is_judged_was_played() -> None:
-    from tests.touchstone.deployment.test_attacks import MAINNET
+@given(terms=playable())
+@settings(max_examples=20, deadline=None)
+def test_a_defenders_longest_dispute_is_the_one_that_is_played(terms: Terms) -> None:
+    played = begun(terms)
+    to_a_part(played)
+    assert moved(terms, played, (CLAIMANT,), CLAIMANT_S) == terms.dispute.defender
 
+
+def test_every_attack_that_is_judged_is_played_here() -> None:
     played = {*CHALLENGES, *LIES, "each further account that challenges along", "convicted by an account of its own"}
     assert {attack.name for attack in judged(Terms.load(MAINNET))} == played

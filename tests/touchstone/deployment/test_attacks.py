@@ -13,15 +13,13 @@ from hypothesis import strategies as st
 
 from rollup.errors import ChainError
 from rollup.settings import MOST_MONEY, Parameters
-from tests.touchstone.deployment.deployments import deployments
+from tests.touchstone.deployment.deployments import MAINNET, PARAMS, deployments
 from touchstone.deployment.attacks import FACTOR, YEAR, Attack, Deterrent, Family
 from touchstone.deployment.cast import FLOOD, cast, delays, hour_of_delay, judged, lies
 from touchstone.deployment.dangers import bonds
 from touchstone.deployment.parameters import Terms
 from touchstone.settings.units import GWEI
 
-PARAMS = Path(__file__).parents[3] / "ops" / "params"
-MAINNET = PARAMS / "mainnet.toml"
 REAL = sorted(set(PARAMS.glob("*.toml")) - {PARAMS / "development.toml"})
 PRICES = st.integers(1, 1000 * GWEI)
 RATES = st.fractions(0, 2, max_denominator=1000)

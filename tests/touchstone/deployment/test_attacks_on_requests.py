@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from rollup.l1.calls import claim_fields, inclusion_fields
 from rollup.l1.events import Challenged
 from tests.contracts.request_gas import ENDLESS, Asking
 from tests.e2e.toy_program import values_of, with_lie
+from tests.touchstone.deployment.deployments import MAINNET
 from tests.world import ETHER, INPUTS
 from touchstone.deployment import gas
 from touchstone.deployment.attacks import YEAR, Attack
@@ -19,7 +19,6 @@ from touchstone.deployment.cast import cast
 from touchstone.deployment.parameters import Terms
 
 DAY = 86_400
-MAINNET = Path(__file__).parents[3] / "ops" / "params" / "mainnet.toml"
 TERMS = Terms.load(MAINNET)
 
 
