@@ -94,6 +94,7 @@ check-generated: dev ## Check that every page and source that is generated says 
 	@$(BIN)/python -m rollup.reference_page --check
 	@$(BIN)/python -m touchstone.settings.page --check
 	@$(BIN)/python -m touchstone.cli.page --check
+	@$(BIN)/python -m touchstone.deployment.page --check
 	@$(BIN)/python -m tests.costs --check
 	@$(BIN)/python -m tests.campaigns.page --check
 	@$(BIN)/python -m tests.campaigns.onnx.page --check
@@ -112,6 +113,7 @@ contracts: dev $(NODE_READY) ## Recompile the contracts into contracts/artifacts
 gas: dev ## Measure gas again: rewrite the snapshots, the arity curve and docs/costs.md
 	@$(BIN)/python -m tests.contracts.one_step_gas
 	@$(BIN)/python -m tests.contracts.dispute_gas
+	@$(BIN)/python -m tests.contracts.request_gas
 	@$(BIN)/python -m tests.contracts.around
 	@$(BIN)/python -m tests.arity
 	@$(BIN)/python -m tests.costs
@@ -152,10 +154,11 @@ soak: dev $(NODE_READY) ## Half an hour of claims and disputes; the memory of ev
 vectors: dev ## Write the test vectors that Python and Solidity share again
 	@$(BIN)/python -m tests.vectors.game_scenarios
 
-docs: dev ## Write docs/{ops,settings,commands}.md, the campaigns' figures and the worked lowering again
+docs: dev ## Write docs/{ops,settings,commands,economics}.md, the campaigns' figures and the worked lowering again
 	@$(BIN)/python -m rollup.reference_page
 	@$(BIN)/python -m touchstone.settings.page
 	@$(BIN)/python -m touchstone.cli.page
+	@$(BIN)/python -m touchstone.deployment.page
 	@$(BIN)/python -m tests.campaigns.page
 	@$(BIN)/python -m tests.campaigns.onnx.page
 	@$(BIN)/python -m tests.campaigns.tabular.page

@@ -51,21 +51,21 @@ def _named(path: Path) -> None:
         path.lstat()
 
 
-def write_file(place: str | Path, text: str) -> None:
-    """Write a text, UTF-8; folders above it are made. A file that is there is replaced once all of the new one is on the disk, and
-    keeps its mode; what is no regular file (a device, a pipe) is written to. Raises FileError.
+def write_file(place: str | Path, content: str | bytes) -> None:
+    """Write bytes, or a text in UTF-8; folders above it are made. A file that is there is replaced once all of the new one is on the
+    disk, and keeps its mode; what is no regular file (a device, a pipe) is written to. Raises FileError.
     """
-    target = Path(os.path.realpath(place))
+    target, data = Path(os.path.realpath(place)), content.encode() if isinstance(content, str) else content
     with writing(place):
         if exists(target) and not target.is_file():
-            with target.open("w", encoding="utf-8") as file:
-                file.write(text)
+            with target.open("wb") as file:
+                file.write(data)
             return
         with _folders_above(target):
             beside = _beside(target)
             try:
-                with beside.open("x", encoding="utf-8") as file:
-                    file.write(text)
+                with beside.open("xb") as file:
+                    file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
                 if target.exists():

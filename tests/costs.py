@@ -1,8 +1,6 @@
 """What everything costs on chain, from the committed measurements: ``python -m tests.costs [--check]`` writes docs/costs.md.
 
 Every figure stands twice: under Prague's rules, and under EIP-7976's, by which a byte of calldata costs 64 gas at least.
-
-How attacks and defences are counted, and why so: ``touchstone.deployment.parameters``.
 """
 
 from __future__ import annotations
@@ -12,23 +10,13 @@ import sys
 from pathlib import Path
 
 from rollup.generated import settle
-from tests.world import ETHER
-from touchstone.deployment.parameters import FACTOR, Attack, Terms
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "costs.md"
 ONE_STEP = ROOT / "tests" / "contracts" / "one_step_gas.json"
 TRANSACTIONS = ROOT / "tests" / "contracts" / "dispute_gas.json"
 CURVE = ROOT / "tests" / "arity.json"
-MAINNET = ROOT / "ops" / "params" / "mainnet.toml"
-GWEI = 10**9
-PRICES = (1, 5, 10, 20, 50, 100, 200)
-"""Gas prices in gwei."""
-
-
-def bond(attack: Attack, price: int) -> int:
-    """Smallest challenge bond at which attacking costs ten times what defending does, fees left out of account."""
-    return max(0, (FACTOR * attack.defender.most - attack.attacker.least) * price)
+REQUESTS = ROOT / "tests" / "contracts" / "request_gas.json"
 
 
 def tables() -> list[str]:
@@ -59,13 +47,13 @@ def tables() -> list[str]:
         "",
         "Inside an element `descend` asks for the results of its parts, *partials* is the claimant's answer, `narrow` goes on with one of",
         "them, and `settle` checks the part or the epilogue that is left. `reclaim` takes a challenger's bond back once another game has",
-        "convicted the claim.",
+        "convicted the claim. A request is one for the toy program; a refund calls an address without code.",
         "",
     ]
     lines += ["| transaction | Prague | EIP-7976 |", "|---|---|---|"]
     lines += [
         f"| {name} | {row['gas']:,} | {row['gas_7976']:,} |"
-        for name, row in json.loads(TRANSACTIONS.read_text()).items()
+        for name, row in (json.loads(TRANSACTIONS.read_text()) | json.loads(REQUESTS.read_text())).items()
     ]
     lines += [
         "",
@@ -81,57 +69,6 @@ def tables() -> list[str]:
     return lines
 
 
-def attacking(terms: Terms) -> list[str]:
-    """What attacks cost both sides, at a deployment's parameters."""
-    given, challenger = terms.parameters, terms.dispute.challenger
-    prices = " | ".join(f"{price} gwei" for price in PRICES)
-    lines = [
-        "## Attacking and defending",
-        "",
-        f"With the parameters of `ops/params/{MAINNET.name}`: a claim's bond is {given.claim_bond / ETHER:g} ETH, a challenge's "
-        f"{given.challenge_bond / ETHER:g} ETH.",
-        f"A proven lie pays whoever proves it {given.reward / ETHER:g} ETH; the rest burns: convicting oneself is a loss. A losing "
-        "challenger's bond",
-        f"pays {given.move_fee / ETHER:g} ETH an answer to whoever gave it, {given.collect_fee / ETHER:g} ETH to whoever collects it; the "
-        "rest burns.",
-        "",
-        f"The disputes are the longest ones: a withheld trace of {terms.conditions.leaf_depth} levels, an element disputed down to one of "
-        f"64^{terms.dispute.levels} parts, and proofs as large as any",
-        "program that passes the audit can ask for. The attacker pays Prague's gas, the defender whichever price list is dearer.",
-        "",
-        "How many times what defending an honest claim costs an attacker loses:",
-        "",
-        f"| attack | attacker's gas | defender's, Prague | defender's, EIP-7976 | {prices} |",
-        "|---|---|---|---|" + "---|" * len(PRICES),
-    ]
-    for attack in terms.attacks():
-        ratios = (attack.ratio(given, price * GWEI) for price in PRICES)
-        cells = " | ".join("defender gains" if ratio == float("inf") else f"{ratio:.1f}" for ratio in ratios)
-        amounts = f"{attack.attacker.least:,} | {attack.defender.prague:,} | {attack.defender.eip7976:,}"
-        lines.append(f"| {attack.name} | {amounts} | {cells} |")
-    lines += [
-        "",
-        f"Smallest challenge bond at which an attack costs {FACTOR} times the defence, the fees that it pays not counted:",
-        "",
-        f"| attack | {prices} |",
-        "|---|" + "---|" * len(PRICES),
-    ]
-    for attack in terms.attacks():
-        cells = " | ".join(f"{bond(attack, price * GWEI) / ETHER:.4f} ETH" for price in PRICES)
-        lines.append(f"| {attack.name} | {cells} |")
-    lines += [
-        "",
-        f"Convicting a liar in the longest dispute takes the challenger {challenger.prague:,} gas, {challenger.eip7976:,} under EIP-7976. "
-        "What a lie costs for",
-        f"certain, its own account taking the reward ({terms.lie / ETHER:g} ETH), over what an honest challenger pays without a reward:",
-        "",
-        f"| {prices} |",
-        "|---" * len(PRICES) + "|",
-        "| " + " | ".join(f"{terms.lie / (challenger.most * price * GWEI):.1f}" for price in PRICES) + " |",
-    ]
-    return lines
-
-
 def page() -> str:
     """The page, from the snapshots of measured gas."""
     lines = [
@@ -142,9 +79,9 @@ def page() -> str:
         "All figures are gas, by two price lists: Prague's, which is valid today, and that of EIP-7976, by which every byte of calldata",
         "costs at least 64 gas.",
         "",
-        *tables(),
+        "[economics.md](economics.md) says what attacks and defences cost with it.",
         "",
-        *attacking(Terms.load(MAINNET)),
+        *tables(),
     ]
     return "\n".join(lines) + "\n"
 

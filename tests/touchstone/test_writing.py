@@ -45,6 +45,7 @@ READ = frozenset(
             "model build source",
             "generate model",
             "deploy parameters",
+            *("economics file", "economics --conditions"),
         ),
         *("claim folder", "admin models add folder", "prover --models", "watch --models"),
     }
@@ -58,6 +59,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "model build --output": ("model", "build", "SOURCE", "--samples", "SAMPLES", "-o"),
     "generate --folder": ("generate", "FILE", "hello", "--folder"),
     "deploy --output": ("deploy", str(PARAMS), "--development", "--rpc", "http://127.0.0.1:1", "-o"),
+    "economics --plot": ("economics", str(PARAMS), "--gas-price", "1 gwei..2 gwei", "--plot"),
     "devnet --data": (
         "devnet",
         *(
@@ -75,7 +77,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
 }
 """Paths that are written: the command up to where the path stands."""
 
-FILES = {"demo --json", "model show --svg", "deploy --output", "sequencer --database"}
+FILES = {"demo --json", "model show --svg", "deploy --output", "economics --plot", "sequencer --database"}
 """Those that are files, not folders."""
 
 

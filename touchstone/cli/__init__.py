@@ -14,6 +14,7 @@ from touchstone.cli.demo import demo
 from touchstone.cli.deploy import deploy
 from touchstone.cli.devnet import chain, devnet, seed
 from touchstone.cli.disputes import disputes
+from touchstone.cli.economics import economics
 from touchstone.cli.generate import generate
 from touchstone.cli.group import Group
 from touchstone.cli.ledger import ledger
@@ -35,6 +36,7 @@ main.add_command(model)
 main.add_command(generate)
 main.add_command(chain)
 main.add_command(deploy)
+main.add_command(economics)
 main.add_command(infer)
 main.add_command(claim)
 main.add_command(claims)

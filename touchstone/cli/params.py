@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import Any
 
 import click
 
-from touchstone.settings.units import wei, whole_seconds
+from touchstone.settings.units import seconds, wei, whole_seconds
 
 
 class AmountParam(click.ParamType[int]):
@@ -61,3 +62,56 @@ class ClaimParam(click.ParamType[str]):
         if not re.fullmatch(r"0x[0-9a-fA-F]{64}", value):
             self.fail(f"{value!r} is no claim's id; write it as 0x and 64 hex digits", param, ctx)
         return str(value).lower()
+
+
+class NumberParam(click.ParamType[Fraction]):
+    """A decimal number from 0 (``positive``: above 0) to ``most``, exactly as it is written."""
+
+    name = "number"
+
+    def __init__(self, most: int | None = None, positive: bool = False) -> None:
+        self.most, self.positive = most, positive
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        if isinstance(value, Fraction):
+            return value
+        text = str(value)
+        if len(text) > 40 or not re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
+            self.fail(f"{text[:40]!r} is no number; write it like 2500 or 0.001", param, ctx)
+        found = Fraction(text)
+        if self.positive and not found:
+            self.fail("0 is too little; give a number above it", param, ctx)
+        if self.most is not None and found > self.most:
+            self.fail(f"{text} is too much; give {self.most} at most", param, ctx)
+        return found
+
+
+class DurationParam(click.ParamType[float]):
+    """ "1.5s", "200ms" or "2h" in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return seconds(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class PriceRangeParam(click.ParamType[tuple[int, int]]):
+    """ "20 gwei", or "1 gwei..200 gwei": lowest and highest, in wei."""
+
+    name = "price"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        try:
+            found = [wei(one) for one in str(value).split("..")]
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if len(found) > 2 or not 0 < found[0] <= found[-1]:
+            self.fail(
+                f'{value!r} is no range of gas prices; write "20 gwei", or the lower one first: "1 gwei..200 gwei"',
+                param,
+                ctx,
+            )
+        return found[0], found[-1]

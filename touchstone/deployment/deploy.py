@@ -12,8 +12,9 @@ from rollup.l1.account.fees import FeePolicy
 from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
 from rollup.l1.node.chain import Chain
+from touchstone.deployment.dangers import dangers
 from touchstone.deployment.guarantees import guarantees
-from touchstone.deployment.parameters import DEVELOPMENT_CHAINS, Terms, dangers
+from touchstone.deployment.parameters import DEVELOPMENT_CHAINS, Terms
 from touchstone.services.l1 import signer_of
 from touchstone.settings.settings import DeploySettings
 

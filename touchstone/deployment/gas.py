@@ -1,5 +1,5 @@
-"""Measured gas of a dispute, for judging a deployment's parameters. The figures are those of docs/costs.md and its
-sources, ``tests/arity.json`` and ``tests/contracts/dispute_gas.json``; a test compares them.
+"""Measured gas of a dispute and of a request, for judging a deployment's parameters. The figures are those of docs/costs.md and its
+sources, ``arity.json``, ``dispute_gas.json`` and ``request_gas.json`` of the tests; a test compares them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,11 @@ REVEALS: Mapping[int, GasCost] = {
 }
 """By arity: all revelations of nodes in one dispute."""
 
+FREE = GasCost(0, 0)
 CHALLENGE = GasCost(128_752, 128_752)
+CHALLENGE_AGAIN = GasCost(112_566, 112_566)
+"""A further challenge to a claim, with a commitment."""
+COMMIT = GasCost(61_190, 61_190)
 TRACE_ROOT = GasCost(70_979, 70_979)
 REVEAL_LEAF = GasCost(68_880, 94_984)
 DESCEND = GasCost(119_918, 119_918)
@@ -71,10 +75,31 @@ PARTIALS = GasCost(68_970, 111_368)
 NARROW = GasCost(59_015, 119_560)
 PROOF = GasCost(GAS_LIMIT, GAS_LIMIT_7976)
 """The largest proof of a program that passes the audit; going inside an element shows as much of the op at most."""
+SIMPLE_PROOF = GasCost(118_985, 118_985)
+"""The cheapest proof: that an input is not the claim's."""
 TIMEOUT = GasCost(347_419, 347_419)
 """Of a challenger who lets as many accounts open nodes as one game can have to pay."""
+TIMEOUT_AGAIN = GasCost(218_679, 218_679)
+"""A further game of that kind in the same transaction."""
+DEFENDER_TIMEOUT = GasCost(75_386, 75_386)
+RECLAIM = GasCost(43_882, 43_882)
 CLAIM = GasCost(77_348, 111_600)
 """A claim in a batch."""
+CLAIM_ALONE = GasCost(178_038, 178_038)
+"""A batch of one claim."""
+RELEASE = GasCost(16_936, 30_209)
+"""A further bond in a transaction that releases several."""
+
+REQUEST = GasCost(148_220, 148_220)
+NOTE = GasCost(85_009, 85_009)
+STRIKE = GasCost(39_481, 39_481)
+ANSWER = GasCost(5_138_699, 5_138_699)
+"""With a callback that burns all that it may ask for."""
+
+CALLBACK = 5_000_000
+"""Gas that a callback may ask for at most."""
+FEE = GasCost(2 * (250_000 + CALLBACK), 2 * (250_000 + CALLBACK))
+"""What the smallest fee of a request with such a callback pays for at the base fee at which it is made."""
 
 DEEPEST = 2 * MAX_DEPTH
 """Levels of the deepest trace that can be registered."""
@@ -119,11 +144,11 @@ class DisputeGas:
 
 
 def dispute(arity: int, depth: int, levels: int = MOST_LEVELS) -> DisputeGas:
-    """A dispute about a withheld trace whose tree has ``depth`` levels, by a challenger who also stops at an entry. An arity
-    that was not measured is taken for the nearest one.
+    """A dispute about a withheld trace whose tree has ``depth`` levels, by a challenger who also stops at an entry, at the depth
+    at which that takes most selections. An arity that was not measured is taken for the nearest one.
     """
     arity = min(arity, max(SELECTS))
-    rounds, measured = -(-depth // arity) + 1, -(-MEASURED_DEPTH // arity)
+    rounds, measured = (depth + 2 * (arity - 1)) // arity, -(-MEASURED_DEPTH // arity)
 
     def scaled(total: GasCost) -> GasCost:
         return GasCost(-(-total.prague * rounds // measured), -(-total.eip7976 * rounds // measured))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from touchstone.deployment.parameters import Attack, Terms
+from touchstone.deployment.attacks import Attack
+from touchstone.deployment.cast import FLOOD, challenges, hour_of_delay
+from touchstone.deployment.parameters import Terms
 from touchstone.settings.units import show_seconds, show_wei
-
-FLOOD = 1000
-"""Lies of the flood that is told of."""
 
 
 def guarantees(terms: Terms) -> str:
@@ -50,7 +49,7 @@ def _answers(terms: Terms) -> Iterator[tuple[str, str]]:
     )
     yield (
         "What an attack on an honest claim costs",
-        " ".join(_attack(terms, attack) for attack in terms.attacks())
+        " ".join(_attack(terms, attack) for attack in challenges(terms))
         + f" The gas price may be {low} to {high}. Fees alone pay for every answer of the claimant up to "
         f"{show_wei(terms.cover()[1])} a gas.",
     )
@@ -74,7 +73,7 @@ def _answers(terms: Terms) -> Iterator[tuple[str, str]]:
         "What delaying others costs",
         f"A pause of {_time(given.spacing)} takes a claim that nobody has challenged yet: on an honest claim the challenger loses "
         f"{show_wei(terms.burned)} for certain (the rest of its bond may come back to it as fees), on a false one its claimant "
-        f"{show_wei(terms.lie)}. Holding everybody up for an hour costs {show_wei(_pauses(terms) * min(terms.burned, terms.lie))} "
+        f"{show_wei(terms.lie)}. Holding everybody up for an hour costs {show_wei(hour_of_delay(terms))} "
         "at least.",
     )
     yield (
@@ -102,13 +101,8 @@ def _answers(terms: Terms) -> Iterator[tuple[str, str]]:
     )
 
 
-def _pauses(terms: Terms) -> int:
-    """Pauses in an hour of delay."""
-    return -(-3600 // terms.parameters.spacing)
-
-
 def _attack(terms: Terms, attack: Attack) -> str:
-    ratio = attack.ratio(terms.parameters, terms.conditions.highest)
+    ratio = attack.ratio(terms.conditions.highest)
     name = attack.name[0].upper() + attack.name[1:]
     if ratio == float("inf"):
         return f"{name}: the claimant gains."
