@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from rollup.batch import Inclusion
-from rollup.claim import Address, Claim, ClaimId
+from rollup.claim import Claim, ClaimId
 from rollup.l1.artifacts import artifact
 from rollup.l1.calls import REQUESTS, Call, claim_fields, inclusion_fields
 from rollup.l1.requests.asked import Request, Subscription, struct_fields
-from rollup.types import ModelId
-
-
-def request_callback(
-    model_id: ModelId, inputs: bytes, callback: Address, gas_limit: int, data: bytes, fee: int
-) -> Call:
-    """Ask for a day."""
-    return Call(REQUESTS, "requestCallback", (model_id, inputs, callback, gas_limit, data), fee)
 
 
 def ask(request: Request, inputs: bytes, data: bytes) -> Call:
@@ -29,10 +21,6 @@ def subscribe(subscription: Subscription, times: int, inputs: bytes, data: bytes
 
 def renew(subscription: Subscription, data: bytes) -> Call:
     return Call(REQUESTS, "renew", (struct_fields(subscription), data))
-
-
-def unsubscribe(subscription: Subscription) -> Call:
-    return Call(REQUESTS, "unsubscribe", (struct_fields(subscription),))
 
 
 def cancel(request: Request) -> Call:
