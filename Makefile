@@ -113,6 +113,7 @@ contracts: dev $(NODE_READY) ## Recompile the contracts into contracts/artifacts
 gas: dev ## Measure gas again: rewrite the snapshots, the arity curve and docs/costs.md
 	@$(BIN)/python -m tests.contracts.one_step_gas
 	@$(BIN)/python -m tests.contracts.dispute_gas
+	@$(BIN)/python -m tests.contracts.posting_gas
 	@$(BIN)/python -m tests.contracts.request_gas
 	@$(BIN)/python -m tests.contracts.around
 	@$(BIN)/python -m tests.arity

@@ -17,6 +17,7 @@ ONE_STEP = ROOT / "tests" / "contracts" / "one_step_gas.json"
 TRANSACTIONS = ROOT / "tests" / "contracts" / "dispute_gas.json"
 CURVE = ROOT / "tests" / "arity.json"
 REQUESTS = ROOT / "tests" / "contracts" / "request_gas.json"
+POSTINGS = ROOT / "tests" / "contracts" / "posting_gas.json"
 
 
 def tables() -> list[str]:
@@ -54,6 +55,19 @@ def tables() -> list[str]:
     lines += [
         f"| {name} | {row['gas']:,} | {row['gas_7976']:,} |"
         for name, row in (json.loads(TRANSACTIONS.read_text()) | json.loads(REQUESTS.read_text())).items()
+    ]
+    lines += [
+        "",
+        "## Posting and releasing",
+        "",
+        "Claims of the digits model (128 bytes in, 40 out, a trace root each), calldata included. *Each* claim has its part of the whole",
+        "transaction; each *further* one is what it adds to one that posts a claim alone.",
+        "",
+        "| what | Prague | EIP-7976 |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {row['gas']:,} | {row['gas_7976']:,} |" for name, row in json.loads(POSTINGS.read_text()).items()
     ]
     lines += [
         "",

@@ -26,7 +26,7 @@ from rollup.l1.account.signing import trace_root_digest
 from rollup.l1.answers import GameRef, Receipt
 from rollup.l1.calls import Call
 from rollup.l1.client import L1Client
-from rollup.l1.events import Challenged, ChunksJoined, ChunkUploaded, ClaimPosted, Descended
+from rollup.l1.events import BatchPosted, Challenged, ChunksJoined, ChunkUploaded, ClaimPosted, Descended
 from rollup.l1.node.chain import TRANSACTION_GAS
 from rollup.machine.witness import outline_witness
 from rollup.merkle import branch
@@ -83,27 +83,38 @@ def chain_calls() -> Table:
     network = started()
     client = network.client("honest")
     table = {"registerModel": row(network.client("x").register(PROGRAMS[TracePolicy.ON_DISPUTE]))}
-    client.deposit(2 * ETHER)
-    first = network.claim("honest", INPUTS)
+    client.deposit(100 * ETHER)
+    one = network.claim("honest", INPUTS)
 
     def batch(count: int) -> Receipt:
         claims = []
         for _ in range(count):
             network.nonce += 1
-            claim = replace(first.posted.claim, nonce=network.nonce)
-            claims.append(client.sign(claim, first.posted.inputs, first.posted.outputs))
+            claim = replace(one.posted.claim, nonce=network.nonce)
+            claims.append(client.sign(claim, one.posted.inputs, one.posted.outputs))
         return client.post_batch(claims)
 
-    one, many = batch(1), batch(BATCH)
-    table["postBatch, one claim"] = row(one)
-    table["postBatch, each further claim"] = each(one, many, BATCH - 1)
+    def group(count: int) -> tuple[int, int]:
+        """Where a group stands that was posted."""
+        first, network.nonce = network.nonce + 1, network.nonce + count
+        claims = [replace(one.posted.claim, nonce=first + j) for j in range(count)]
+        signed = [client.sign(claim, one.posted.inputs, one.posted.outputs) for claim in claims]
+        return client.post_groups([client.sign_group(signed)]).one(BatchPosted).batch, 0
+
+    single, many = batch(1), batch(BATCH)
+    table["postBatch, one claim"] = row(single)
+    table["postBatch, each further claim"] = each(single, many, BATCH - 1)
+    places = [group(BATCH) for _ in range(3)]
     network.chain.advance(network.parameters.window + 1)
-    table["release"] = row(client.release(first.posted.claim, first.inclusion))
+    table["release"] = row(client.release(one.posted.claim, one.inclusion))
     posted = [event for event in many.events if isinstance(event, ClaimPosted)]
     tree = Batch(tuple(event.claim_id for event in posted))
     final = [(put.claim, Inclusion(put.batch, put.index, tree.siblings(put.index))) for put in posted]
-    single, rest = client.release_all(final[:1]), client.release_all(final[1:])
-    table["releaseAll, each further claim"] = each(single, rest, len(final) - 2)
+    freed, rest = client.release_all(final[:1]), client.release_all(final[1:])
+    table["releaseAll, each further claim"] = each(freed, rest, len(final) - 2)
+    alone, two = client.release_groups(places[:1]), client.release_groups(places[1:])
+    table["releaseGroups, one group"] = row(alone)
+    table["releaseGroups, each further group"] = each(alone, two, 1)
     return table
 
 
