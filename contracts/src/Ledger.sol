@@ -181,6 +181,17 @@ abstract contract Ledger {
         emit BondUnlocked(owner, bond);
     }
 
+    /// @dev Burns as much of a bond as the free balance has; returns how much that was.
+    function _burnFree(address owner, uint256 bond) internal returns (uint256 burnt) {
+        Account storage account = _accounts[owner];
+        uint80 available = account.free;
+        burnt = available < bond ? available : bond;
+        // forge-lint: disable-next-line(unsafe-typecast) at most `available`
+        account.free = available - uint80(burnt);
+        burned += burnt;
+        emit BondForfeited(owner, burnt, burnt);
+    }
+
     /// @dev Takes a locked bond. No account can make it fail: what does not fit one that is full is burned.
     function _forfeit(address loser, uint256 bond, Payment[] calldata payments) internal {
         _takeHeld(_accounts[loser], loser, bond);

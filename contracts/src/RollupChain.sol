@@ -62,11 +62,14 @@ contract RollupChain is Postings, Entries {
     Stops private _clock;
     mapping(uint256 batchId => mapping(uint256 first => Row row)) private _rows;
     mapping(uint256 batchId => mapping(uint256 word => uint256 bits)) private _released;
+    mapping(address claimant => mapping(uint256 word => uint256 bits)) private _brokenPromises;
 
     /// @notice A batch was posted. Its tree has the padding leaf for each claim that is not posted.
     event BatchPosted(uint256 indexed batchId, bytes32 root, uint256 count, Timestamp postedAt, Timestamp closesAt);
     /// @notice Bonds of final claims of the batch are free again: bit j of `claims` stands for the claim at 256 * `word` + j.
     event Released(uint256 indexed batchId, address indexed claimant, uint256 word, uint256 claims);
+    /// @notice A claimant signed a claim and had another one posted in its place; `burnt` wei of its free balance are gone.
+    event PromiseBroken(address indexed claimant, ClaimId indexed promised, ClaimId posted, uint256 burnt);
     /// @notice A claim was proven false, or not defended in time.
     event ClaimInvalid(ClaimId indexed claimId);
     /// @notice A claim was challenged for the first time: the challenge clock stops until `resumesAt`, and will then have
@@ -89,6 +92,9 @@ contract RollupChain is Postings, Entries {
     error NotFinal(ClaimId claimId, Status status);
     /// @notice The claim's bond was released before.
     error AlreadyReleased(ClaimId claimId);
+    /// @notice The claims do not have one claimant and one nonce, or are the same, or the promised one is not signed, answers a
+    ///         request, or had expired when the other was posted; or its claimant has lost a bond for this nonce already.
+    error NoBrokenPromise(ClaimId promised, ClaimId posted);
     /// @notice None of these groups has a bond that can be freed: not final, freed before, or challenged (see `release`).
     error NothingToRelease();
 
@@ -181,6 +187,32 @@ contract RollupChain is Postings, Entries {
             if (isReleased(inclusion.batchId, inclusion.index)) continue;
             _release(claims[j].claimant, inclusion);
         }
+    }
+
+    /// @notice Burns a bond of a claimant that signed a claim and made it impossible to post by having another one posted with its
+    ///         nonce; anyone may show it. A signed claim is a promise to whoever holds it: who does can post it itself until it
+    ///         expires. (A claim that answers a request is none: its claimant promises nothing to anybody.)
+    /// @param promised signed by its claimant, and posted nowhere
+    /// @param posted in its place, before it expired
+    function breakPromise(
+        Claim calldata promised,
+        bytes calldata signature,
+        Claim calldata posted,
+        Inclusion calldata inclusion
+    ) external {
+        bytes32 domain = domainSeparator();
+        (ClaimId name, ClaimId other) = (Claims.id(promised, domain), Claims.id(posted, domain));
+        address claimant = promised.claimant;
+        if (
+            claimant != posted.claimant || promised.nonce != posted.nonce
+                || ClaimId.unwrap(name) == ClaimId.unwrap(other) || promised.requestId != 0
+                || !_isIncluded(other, inclusion)
+                || Timestamp.unwrap(batches[inclusion.batchId].postedAt) > promised.validUntil
+                || !Claims.signedBy(ClaimId.unwrap(name), signature, claimant)
+                || _brokenPromises[claimant].has(promised.nonce)
+        ) revert NoBrokenPromise(name, other);
+        _brokenPromises[claimant].add(promised.nonce);
+        emit PromiseBroken(claimant, name, other, _burnFree(claimant, CLAIM_BOND));
     }
 
     /// @notice Takes the bond of a challenge to a posted claim from the value sent and the challenger's earnings; reverts if

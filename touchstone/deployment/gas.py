@@ -43,57 +43,57 @@ MEASURED_DEPTH = 20
 """Levels of the trace tree in which the disputes below were played."""
 
 SELECTS: Mapping[int, GasCost] = {
-    1: GasCost(1_066_857, 1_066_857),
-    2: GasCost(551_006, 551_006),
-    3: GasCost(403_618, 403_618),
-    4: GasCost(304_456, 304_456),
-    5: GasCost(255_690, 255_690),
-    6: GasCost(255_674, 255_674),
+    1: GasCost(1_067_057, 1_067_057),
+    2: GasCost(551_106, 551_106),
+    3: GasCost(403_688, 403_688),
+    4: GasCost(304_506, 304_506),
+    5: GasCost(255_730, 255_730),
+    6: GasCost(255_714, 255_714),
 }
 """By arity: all selections of one dispute."""
 
 REVEALS: Mapping[int, GasCost] = {
-    1: GasCost(983_216, 983_216),
-    2: GasCost(516_560, 516_560),
-    3: GasCost(389_665, 389_665),
-    4: GasCost(326_495, 326_495),
-    5: GasCost(332_040, 379_936),
-    6: GasCost(405_805, 533_245),
+    1: GasCost(983_656, 983_656),
+    2: GasCost(516_780, 516_780),
+    3: GasCost(389_819, 389_819),
+    4: GasCost(326_605, 326_605),
+    5: GasCost(332_128, 379_936),
+    6: GasCost(405_893, 533_267),
 }
 """By arity: all revelations of nodes in one dispute."""
 
 FREE = GasCost(0, 0)
-CHALLENGE = GasCost(128_752, 128_752)
-CHALLENGE_AGAIN = GasCost(112_566, 112_566)
+CHALLENGE = GasCost(131_908, 131_908)
+CHALLENGE_AGAIN = GasCost(112_650, 112_650)
 """A further challenge to a claim, with a commitment."""
-COMMIT = GasCost(61_190, 61_190)
-TRACE_ROOT = GasCost(70_979, 70_979)
+COMMIT = GasCost(61_212, 61_212)
+TRACE_ROOT = GasCost(71_001, 71_001)
 REVEAL_LEAF = GasCost(68_880, 94_984)
-DESCEND = GasCost(119_918, 119_918)
-PARTIALS = GasCost(68_970, 111_368)
+DESCEND = GasCost(119_804, 119_804)
+PARTIALS = GasCost(68_980, 111_368)
 """64 partial results with their positions."""
-NARROW = GasCost(59_015, 119_560)
+NARROW = GasCost(59_027, 119_560)
 PROOF = GasCost(GAS_LIMIT, GAS_LIMIT_7976)
 """The largest proof of a program that passes the audit; going inside an element shows as much of the op at most."""
-SIMPLE_PROOF = GasCost(118_985, 118_985)
+SIMPLE_PROOF = GasCost(119_378, 119_378)
 """The cheapest proof: that an input is not the claim's."""
-TIMEOUT = GasCost(347_419, 347_419)
+TIMEOUT = GasCost(349_047, 349_047)
 """Of a challenger who lets as many accounts open nodes as one game can have to pay."""
-TIMEOUT_AGAIN = GasCost(218_679, 218_679)
+TIMEOUT_AGAIN = GasCost(219_855, 219_855)
 """A further game of that kind in the same transaction."""
-DEFENDER_TIMEOUT = GasCost(75_386, 75_386)
-RECLAIM = GasCost(43_882, 43_882)
-CLAIM = GasCost(77_348, 111_600)
+DEFENDER_TIMEOUT = GasCost(75_849, 75_849)
+RECLAIM = GasCost(44_041, 44_041)
+CLAIM = GasCost(78_537, 120_799)
 """A claim in a batch."""
-CLAIM_ALONE = GasCost(178_038, 178_038)
+CLAIM_ALONE = GasCost(179_183, 179_183)
 """A batch of one claim."""
-RELEASE = GasCost(16_936, 30_209)
+RELEASE = GasCost(15_895, 30_370)
 """A further bond in a transaction that releases several."""
 
-REQUEST = GasCost(148_220, 148_220)
-NOTE = GasCost(85_009, 85_009)
-STRIKE = GasCost(39_481, 39_481)
-ANSWER = GasCost(5_138_699, 5_138_699)
+REQUEST = GasCost(150_709, 150_709)
+NOTE = GasCost(86_667, 86_667)
+STRIKE = GasCost(39_961, 39_961)
+ANSWER = GasCost(5_139_087, 5_139_087)
 """With a callback that burns all that it may ask for."""
 
 CALLBACK = 5_000_000

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {ClassifierConsumer} from "../../examples/ClassifierConsumer.sol";
 import {ModelConsumer} from "../../examples/ModelConsumer.sol";
 import {ModerationRegistry} from "../../examples/ModerationRegistry.sol";
+import {Answering} from "../../src/Answering.sol";
 import {Requests} from "../../src/Requests.sol";
 import {Status} from "../../src/types/Claim.sol";
 import {ModelId} from "../../src/types/Ids.sol";
@@ -182,7 +183,7 @@ contract ModerationRegistryTest is ExampleWorld {
         (, Request memory request) = posted(_registry, TEXT);
         Posted memory other = claimFor(request, traceOf("a harmless text", leading(100, 0)));
         wait(WINDOW + 1);
-        VM.expectPartialRevert(Requests.NotAnswering.selector);
+        VM.expectPartialRevert(Answering.NotAnswering.selector);
         show(request, other, "");
     }
 

@@ -4,6 +4,8 @@ pragma solidity 0.8.37;
 import {ClassifierConsumer} from "../../examples/ClassifierConsumer.sol";
 import {ModelConsumer} from "../../examples/ModelConsumer.sol";
 import {PredictionMarket} from "../../examples/PredictionMarket.sol";
+import {Callbacks} from "../../src/Callbacks.sol";
+import {Asking} from "../../src/Asking.sol";
 import {Requests} from "../../src/Requests.sol";
 import {ModelId} from "../../src/types/Ids.sol";
 import {Progress, Request} from "../../src/types/Request.sol";
@@ -45,7 +47,7 @@ contract PredictionAttacksTest is PredictionWorld {
         state(market, marketId, PredictionMarket.State.Asked);
         market.relent();
         bytes memory other = outputOf(traceOf(IMAGE, winning(4)));
-        VM.expectPartialRevert(Requests.WrongOutput.selector);
+        VM.expectPartialRevert(Callbacks.WrongOutput.selector);
         requests.deliver(request, "", other);
         requests.deliver(request, "", outputOf(traceOf(IMAGE, winning(3))));
         state(market, marketId, PredictionMarket.State.Settled);
@@ -125,7 +127,7 @@ contract PredictionAttacksTest is PredictionWorld {
         other[3] ^= 0x01;
         refuses(PredictionMarket.NotCommitted.selector);
         _market.reveal{value: FEE}(marketId, other, SALT);
-        refuses(Requests.FeeTooLow.selector);
+        refuses(Asking.FeeTooLow.selector);
         _market.reveal{value: 1}(marketId, _input, SALT);
         _market.reveal{value: FEE}(marketId, _input, SALT);
         refuses(PredictionMarket.WrongState.selector);

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {ModelConsumer} from "../../examples/ModelConsumer.sol";
 import {PredictionMarket} from "../../examples/PredictionMarket.sol";
+import {Asking} from "../../src/Asking.sol";
 import {Requests} from "../../src/Requests.sol";
 import {Status} from "../../src/types/Claim.sol";
 import {Progress, Request} from "../../src/types/Request.sol";
@@ -108,7 +109,7 @@ contract PredictionMarketTest is PredictionWorld {
         state(_market, marketId, PredictionMarket.State.Asked);
         show(request, truth, "");
         same("outcome", _market.marketOf(marketId).outcome, 3);
-        VM.expectPartialRevert(Requests.NotOpen.selector);
+        VM.expectPartialRevert(Asking.NotOpen.selector);
         show(request, truth, "");
     }
 
@@ -118,7 +119,7 @@ contract PredictionMarketTest is PredictionWorld {
         Posted memory two = claimFor(request, traceOf(IMAGE, winning(3)));
         wait(WINDOW + 1);
         show(request, two, "");
-        VM.expectPartialRevert(Requests.NotOpen.selector);
+        VM.expectPartialRevert(Asking.NotOpen.selector);
         show(request, one, "");
         same("left", _market.marketOf(marketId).left, 15 ether);
     }
