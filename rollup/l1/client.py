@@ -146,6 +146,11 @@ class L1Client(ContractCaller):
                 found[model_id] = not inputs, not sum(tensor.bytes for tensor in output_types(header))
         return found
 
+    def break_promise(self, promised: PostedClaim, posted: Claim, inclusion: Inclusion) -> Receipt:
+        """Burn a bond of a claimant that signed a claim and had another one posted with its nonce; raises Reverted if it did not."""
+        fields = (claim_fields(promised.claim), promised.signature, claim_fields(posted), inclusion_fields(inclusion))
+        return self._send("RollupChain", "breakPromise", *fields)
+
     def is_assembled(self, model_id: ModelId, is_output: bool, root: Root) -> bool:
         """Whether a posting may leave out the bytes behind an input or output root."""
         return bool(self._rollup("isAssembled", model_id, is_output, root))

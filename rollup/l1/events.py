@@ -77,6 +77,16 @@ class Released:
 
 
 @dataclass(frozen=True)
+class PromiseBroken:
+    """The claimant signed ``promised`` and had ``posted`` posted in its place; ``burnt`` wei of its free balance are gone."""
+
+    claimant: Address
+    promised: ClaimId
+    posted: ClaimId
+    burnt: int
+
+
+@dataclass(frozen=True)
 class ClaimInvalid:
     claim_id: ClaimId
 
@@ -296,6 +306,7 @@ Event = (
     | ClaimPosted
     | ClaimSkipped
     | GroupRefused
+    | PromiseBroken
     | Released
     | ClaimInvalid
     | NonceCancelled

@@ -83,6 +83,10 @@ SENTENCES: Mapping[str, str] = {
     "OutputMissing": "the bytes behind output root {outputRoot} are not on this chain; post them, or upload them before",
     "NotIncluded": "the proof does not place claim {claimId} in batch {batchId}; read the batch from L1 again",
     "NotFinal": "claim {claimId} is not final (status {status}); wait for the end of its challenge period and games",
+    "NoBrokenPromise": (
+        "claim {promised} is no promise that {posted} broke: they need one claimant and one nonce, and the first must be signed, for no "
+        "request, and not expired when the other was posted; and each nonce costs a bond once"
+    ),
     "NothingToRelease": (
         "none of these groups has a bond to free: not final, freed before, or challenged; free challenged claims one by one"
     ),

@@ -11,7 +11,7 @@ import click
 from touchstone.cli.group import Group
 from touchstone.cli.user import as_json_flag, client_of, deployment_flag, hex_of, status_of
 from touchstone.settings.options import options
-from touchstone.settings.settings import UserSettings
+from touchstone.settings.settings import ChainSettings, UserSettings
 
 if TYPE_CHECKING:
     from rollup.claim import ClaimId
@@ -123,6 +123,47 @@ def verify(settings: UserSettings, claim: str, l1: str, deployment: Path | None,
         click.echo(f"state    {status_of(verified)}, by L1's word at block {verified.block}")
     if not verified.final:
         click.get_current_context().exit(1)
+
+
+@claims.command()
+@click.argument("claim", metavar="ID")
+@click.option(
+    "--url",
+    envvar="TOUCHSTONE_URL",
+    default="http://127.0.0.1:8080",
+    show_default=True,
+    metavar="URL",
+    help="Sequencer that shows the signed claim.  [env TOUCHSTONE_URL]",
+)
+@options(ChainSettings)
+def enforce(settings: ChainSettings, url: str, claim: str) -> None:
+    """Post a signed claim yourself, or burn a bond of the claimant that had another one posted in its place.
+
+    A signed claim is a promise until it expires. The account pays the gas; nothing is paid to it.
+    """
+    from rollup.client import Client
+    from rollup.errors import ClaimError
+    from rollup.l1.events import PromiseBroken
+    from touchstone.promises import enforce as enforced
+    from touchstone.services.l1 import client_of as l1_client
+    from touchstone.services.l1 import signer_of
+
+    with Client(url) as sequencer:
+        promised = sequencer.get(_claim_id(claim)).posted
+    if promised is None or not promised.signature:
+        raise ClaimError(
+            f"the sequencer has no signature of claim {claim}, which somebody else posted; nothing is to be enforced"
+        )
+    receipt = enforced(l1_client(settings, signer_of(settings)), promised)
+    broken = [] if receipt is None else [one for one in receipt.events if isinstance(one, PromiseBroken)]
+    if receipt is None:
+        click.echo("kept     the claim is on L1")
+    elif broken:
+        click.echo(
+            f"broken   {broken[0].claimant} had claim {hex_of(broken[0].posted)} posted; {broken[0].burnt} wei of it are burned"
+        )
+    else:
+        click.echo(f"posted   in block {receipt.block}, for {receipt.gas} gas")
 
 
 def _names(client: Client, verified: Verified) -> list[str]:
