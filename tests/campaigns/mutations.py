@@ -482,8 +482,8 @@ MUTANTS = (
         12,
         "every game stops the clock",
         SOURCES + "RollupChain.sol",
-        "        if (isFirst) {\n            Stops",
-        "        if (isFirst || bond != 0) {\n            Stops",
+        "        if (isFirst) {\n            batches",
+        "        if (isFirst || bond != 0) {\n            batches",
         contracts("a_claim_stops_the_clock_once"),
     ),
     Mutant(

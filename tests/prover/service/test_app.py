@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,10 +13,11 @@ import pytest
 from prover.service.archive import Archive
 from prover.service.worker import InferenceWorker
 from rollup import wire
-from rollup.claim import NO_ROOT, join, problems
-from rollup.documents.claims import SignedClaim
+from rollup.claim import NO_ROOT, Address, join, problems
+from rollup.documents.claims import GroupRequest, SignedClaim
 from rollup.documents.fields import read
 from rollup.game.position import descendant, leaf_gindex
+from rollup.group import Group
 from rollup.l1.account import signing
 from rollup.l1.events import ClaimPosted
 from rollup.merkle import TraceTree, hash_leaf, hash_node, tensor_tree
@@ -274,3 +276,30 @@ def test_too_many_inferences_of_one_model_are_told_to_come_back(world: ProverWor
         assert "wait" in refusal(answer, 503) and answer.headers["retry-after"] == "1"
         later = http.post("/v1/infer", json={"model": "later", "inputs": toy_numbers()}, headers=BEARER)
         assert later.status_code == 200
+
+
+def test_a_group_of_claims_that_were_signed_here_is_signed(http: httpx.Client, world: ProverWorld) -> None:
+    """The claims of one prover come with consecutive nonces and one validity, so that L1 takes them together."""
+    signed = [read(SignedClaim, inferred(http, seed)["posted"]).value for seed in range(3)]
+    assert len({one.claim.valid_until for one in signed}) == 1
+    body = GroupRequest.of(signed).model_dump()
+    answer = http.post("/v1/groups", json=body, headers=BEARER)
+    assert answer.status_code == 200, answer.text
+    group = Group(tuple(signed), bytes.fromhex(answer.json()["signature"][2:]))
+    sequencer = world.client("sequencer")
+    sequencer._send("RollupChain", "depositFor", group.first.claimant, value=3 * TERMS.claim_bond)
+    receipt = sequencer.post_groups([group])
+    assert [event.group for event in receipt.events if isinstance(event, ClaimPosted)] == [0, 0, 0]
+    assert http.post("/v1/groups", json=body).status_code == 401
+
+
+def test_a_group_with_anything_that_was_not_signed_here_is_refused(http: httpx.Client) -> None:
+    signed = [read(SignedClaim, inferred(http, seed)["posted"]).value for seed in range(3)]
+    changed = replace(signed[1], claim=replace(signed[1].claim, output_root=Root(bytes(32))))
+    stranger = replace(signed[1], claim=replace(signed[1].claim, claimant=Address("0x" + "1" * 40)))
+    unsigned = replace(signed[1], signature=bytes(65))
+    for wrong, why in ((changed, "was not signed by"), (stranger, "one claimant"), (unsigned, "the signature")):
+        body = GroupRequest.of([signed[0], wrong, signed[2]]).model_dump()
+        assert why in refusal(http.post("/v1/groups", json=body, headers=BEARER), 422)
+    gap = GroupRequest.of([signed[0], signed[2]]).model_dump()
+    assert "make several groups" in refusal(http.post("/v1/groups", json=gap, headers=BEARER), 422)
