@@ -8,6 +8,7 @@ import {Duration, Timestamp, currentTime} from "./types/Time.sol";
 /// @notice Which nonces a claimant has used or cancelled. A word of storage holds 256 of them, so that consecutive ones are cheap.
 abstract contract Nonces {
     using Bits for mapping(uint256 word => uint256 bits);
+    using Bits for uint256[];
 
     Duration private immutable CANCEL_DELAY;
 
@@ -56,8 +57,8 @@ abstract contract Nonces {
                 uint256 nonce = first + j;
                 if (nonce & 255 == 0) bits = used[nonce >> 8];
                 // What was cancelled has its bit, and can be used until the cancellation takes effect.
-                if (bits & (1 << (nonce & 255)) != 0 && isNonceUsed(claimant, nonce)) continue;
-                usable[j >> 8] |= 1 << (j & 255);
+                if (bits & Bits.one(nonce) != 0 && isNonceUsed(claimant, nonce)) continue;
+                usable[j >> 8] |= Bits.one(j);
                 ++total;
             }
         }
@@ -70,8 +71,8 @@ abstract contract Nonces {
         unchecked {
             for (uint256 j = 0; j < count; ++j) {
                 uint256 nonce = first + j;
-                uint256 bit = 1 << (nonce & 255);
-                if (usable[j >> 8] & (1 << (j & 255)) != 0) {
+                uint256 bit = Bits.one(nonce);
+                if (usable.has(j)) {
                     if (bits & bit != 0) _cancelledFrom[claimant][nonce] = Timestamp.wrap(0);
                     bits |= bit;
                 }

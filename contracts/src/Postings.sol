@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Ledger} from "./Ledger.sol";
 import {Nonces} from "./Nonces.sol";
 import {Uploads} from "./Uploads.sol";
+import {Bits} from "./libraries/Bits.sol";
 import {Calldata} from "./libraries/Calldata.sol";
 import {Claims} from "./libraries/Claims.sol";
 import {Header} from "./libraries/Header.sol";
@@ -17,6 +18,8 @@ import {Duration} from "./types/Time.sol";
 /// @notice How claims come in: a claimant's group of them at a time. What follows from the bytes is not sent: L1 computes the
 ///         roots and the claims' ids, and locks all bonds of a group and uses all its nonces by one write each.
 abstract contract Postings is Ledger, Nonces, Uploads {
+    using Bits for uint256[];
+
     /// @notice Input and output of one claim are at most this many bytes; larger ones are uploaded before.
     uint256 public constant MAX_POSTED_BYTES = 96 * 1024;
 
@@ -133,7 +136,7 @@ abstract contract Postings is Ledger, Nonces, Uploads {
         _lockFree(group.claimant, total * CLAIM_BOND);
         unchecked {
             for (uint256 j = 0; j < count; ++j) {
-                if (posted[j >> 8] & (1 << (j & 255)) != 0) leaves[first + j] = Merkle.claimLeaf(ids[j]);
+                if (posted.has(j)) leaves[first + j] = Merkle.claimLeaf(ids[j]);
             }
         }
         emit GroupPosted(

@@ -25,6 +25,7 @@ import {Duration, Timestamp, currentTime} from "./types/Time.sol";
 // slither-disable-next-line missing-inheritance
 contract RollupChain is Postings, Entries {
     using Bits for mapping(uint256 word => uint256 bits);
+    using Bits for uint256[];
     using StoppingClock for Stops;
 
     /// @notice A batch of claims.
@@ -233,7 +234,7 @@ contract RollupChain is Postings, Entries {
         Timestamp closesAt = batches[inclusion.batchId].closesAt;
         if (_reading() > closesAt) revert WindowOver(closesAt, _reading());
         if (isFirst) {
-            batches[inclusion.batchId].challenged |= uint128(1 << (inclusion.index & 127));
+            batches[inclusion.batchId].challenged |= uint128(Bits.one(inclusion.index & 127));
             Stops memory clock = _clock.stop(currentTime(), SPACING);
             _clock = clock;
             emit ClockStopped(clock.resumesAt, clock.stopped);
@@ -302,7 +303,7 @@ contract RollupChain is Postings, Entries {
     /// @dev What is not posted has no bond that could be freed with its group.
     function _withhold(uint256 batchId, uint256 first, uint256 size, uint256[] memory posted) private {
         for (uint256 j = 0; j < size; ++j) {
-            if (posted[j >> 8] & (1 << (j & 255)) == 0) _released[batchId].add(first + j);
+            if (!posted.has(j)) _released[batchId].add(first + j);
         }
     }
 
@@ -325,7 +326,7 @@ contract RollupChain is Postings, Entries {
     function _release(address claimant, Inclusion calldata inclusion) private {
         _released[inclusion.batchId].add(inclusion.index);
         _unlockFree(claimant, CLAIM_BOND);
-        emit Released(inclusion.batchId, claimant, inclusion.index >> 8, 1 << (inclusion.index & 255));
+        emit Released(inclusion.batchId, claimant, inclusion.index >> 8, Bits.one(inclusion.index));
     }
 
     function _isIncluded(ClaimId claimId, Inclusion calldata inclusion) private view returns (bool) {

@@ -6,12 +6,24 @@ pragma solidity 0.8.37;
 library Bits {
     /// @notice Whether the set has the number.
     function has(mapping(uint256 word => uint256 bits) storage self, uint256 number) internal view returns (bool) {
-        return self[number >> 8] & (1 << (number & 255)) != 0;
+        return self[number >> 8] & one(number) != 0;
     }
 
     /// @notice Adds the number.
     function add(mapping(uint256 word => uint256 bits) storage self, uint256 number) internal {
-        self[number >> 8] |= 1 << (number & 255);
+        self[number >> 8] |= one(number);
+    }
+
+    /// @notice Whether the set has the number, for a set in memory that is large enough to have it.
+    function has(uint256[] memory self, uint256 number) internal pure returns (bool) {
+        return self[number >> 8] & one(number) != 0;
+    }
+
+    /// @notice The bit that stands for the number in its word.
+    function one(uint256 number) internal pure returns (uint256 bit) {
+        assembly ("memory-safe") {
+            bit := shl(and(number, 255), 1)
+        }
     }
 
     /// @notice The bits from `from` on, `to` excluded; both at most 256.
