@@ -63,37 +63,37 @@ REVEALS: Mapping[int, GasCost] = {
 """By arity: all revelations of nodes in one dispute."""
 
 FREE = GasCost(0, 0)
-CHALLENGE = GasCost(131_908, 131_908)
-CHALLENGE_AGAIN = GasCost(112_650, 112_650)
+CHALLENGE = GasCost(131_992, 131_992)
+CHALLENGE_AGAIN = GasCost(112_698, 112_698)
 """A further challenge to a claim, with a commitment."""
 COMMIT = GasCost(61_212, 61_212)
 TRACE_ROOT = GasCost(71_001, 71_001)
 REVEAL_LEAF = GasCost(68_880, 94_984)
-DESCEND = GasCost(119_804, 119_804)
+DESCEND = GasCost(119_850, 119_850)
 PARTIALS = GasCost(68_980, 111_368)
 """64 partial results with their positions."""
 NARROW = GasCost(59_027, 119_560)
 PROOF = GasCost(GAS_LIMIT, GAS_LIMIT_7976)
 """The largest proof of a program that passes the audit; going inside an element shows as much of the op at most."""
-SIMPLE_PROOF = GasCost(119_378, 119_378)
+SIMPLE_PROOF = GasCost(119_542, 119_542)
 """The cheapest proof: that an input is not the claim's."""
-TIMEOUT = GasCost(349_047, 349_047)
+TIMEOUT = GasCost(349_071, 349_071)
 """Of a challenger who lets as many accounts open nodes as one game can have to pay."""
-TIMEOUT_AGAIN = GasCost(219_855, 219_855)
+TIMEOUT_AGAIN = GasCost(219_872, 219_872)
 """A further game of that kind in the same transaction."""
-DEFENDER_TIMEOUT = GasCost(75_849, 75_849)
-RECLAIM = GasCost(44_041, 44_041)
-CLAIM = GasCost(78_537, 120_799)
+DEFENDER_TIMEOUT = GasCost(75_873, 75_873)
+RECLAIM = GasCost(44_063, 44_063)
+CLAIM = GasCost(79_247, 120_680)
 """A claim in a batch."""
-CLAIM_ALONE = GasCost(179_183, 179_183)
+CLAIM_ALONE = GasCost(180_011, 180_011)
 """A batch of one claim."""
-RELEASE = GasCost(15_895, 30_370)
+RELEASE = GasCost(15_991, 30_343)
 """A further bond in a transaction that releases several."""
 
-REQUEST = GasCost(150_709, 150_709)
-NOTE = GasCost(86_667, 86_667)
-STRIKE = GasCost(39_961, 39_961)
-ANSWER = GasCost(5_139_087, 5_139_087)
+REQUEST = GasCost(151_117, 151_117)
+NOTE = GasCost(86_898, 86_898)
+STRIKE = GasCost(39_983, 39_983)
+ANSWER = GasCost(5_139_474, 5_139_474)
 """With a callback that burns all that it may ask for."""
 
 CALLBACK = 5_000_000

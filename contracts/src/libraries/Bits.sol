@@ -19,10 +19,10 @@ library Bits {
         return self[number >> 8] & one(number) != 0;
     }
 
-    /// @notice The bit that stands for the number in its word.
-    function one(uint256 number) internal pure returns (uint256 bit) {
+    /// @notice The bit that stands for a number in its word.
+    function one(uint256 index) internal pure returns (uint256 bit) {
         assembly ("memory-safe") {
-            bit := shl(and(number, 255), 1)
+            bit := shl(and(index, 255), 1)
         }
     }
 
