@@ -13,8 +13,10 @@ from rollup.errors import ClientError, MoveError, WaitTimeout
 from rollup.l1.client import L1Client
 from rollup.l1.requests import calls
 from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request
+from rollup.l1.requests.costs import member_gas
 from rollup.l1.requests.events import Requested
 from rollup.l1.requests.lookup import FoundRequest, answer_of, find_request
+from rollup.l1.requests.quorum import committee_of, members_of, name_committee
 from rollup.numbers import cuts, input_bytes, outputs_of, prepared
 from rollup.types import Root, Timestamp
 from sequencer.requests.policy import request_gas
@@ -28,7 +30,11 @@ GENEROUS = 3
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a request is to say. ``fee`` None: enough at the present price of gas. Times in seconds from now."""
+    """What a request is to say. ``fee`` None: enough at the present price of gas. Times in seconds from now.
+
+    ``quorum``: so many equal answers make it agreed, 0: it waits for finality; by the ``committee``, or by provers that are drawn if
+    there is none, who commit within ``commit_blocks`` blocks. ``exclusive``: for so long only the prover's claim answers, or the members'.
+    """
 
     callback: Address = ANYBODY
     gas_limit: int = 0
@@ -37,6 +43,9 @@ class Wanted:
     lasting: int = 24 * 3600
     prover: Address = ANYBODY
     exclusive: int = 0
+    quorum: int = 0
+    committee: tuple[Address, ...] = ()
+    commit_blocks: int = 0
 
 
 def posted_inputs(model: ModelView, arrays: Sequence[Any], clamp: bool = False) -> bytes:
@@ -59,23 +68,29 @@ def offered(client: L1Client, model: ModelView, wanted: Wanted) -> int:
     """Wei that are offered if nobody says how many."""
     asked = _request(client, model, wanted, 0)
     price = client.chain.base_fee() + client.chain.fees.priority
+    if wanted.quorum:
+        return GENEROUS * price * wanted.quorum * member_gas(asked, model.header, len(wanted.data))
     return GENEROUS * price * request_gas(model.header, asked, len(wanted.data))
 
 
 def ask(client: L1Client, model: ModelView, inputs: bytes, wanted: Wanted) -> Requested:
-    """Make the request with the client's account. Raises Reverted if L1 refuses it, MoveError if it can't be paid."""
+    """Make the request with the client's account, and its committee known before. Raises Reverted if L1 refuses it, MoveError if it
+    can't be paid.
+    """
     fee = offered(client, model, wanted) if wanted.fee is None else wanted.fee
     held = client.chain.wei_of(client.account)
     if held <= fee:
         raise MoveError(
             f"{client.account} has {held} wei, the fee alone is {fee}; send it some, or offer less by --fee"
         )
+    if wanted.committee and not members_of(client, committee_of(wanted.committee)):
+        client.send(name_committee(wanted.committee))
     return client.send(calls.ask(_request(client, model, wanted, fee), inputs, wanted.data)).one(Requested)
 
 
 def _request(client: L1Client, model: ModelView, wanted: Wanted, fee: int) -> Request:
     now = client.chain.now()
-    reserved = wanted.prover != ANYBODY
+    reserved = wanted.exclusive > 0 and (wanted.prover != ANYBODY or wanted.quorum > 0)
     return Request(
         model.id,
         Root(bytes(32)),
@@ -88,16 +103,16 @@ def _request(client: L1Client, model: ModelView, wanted: Wanted, fee: int) -> Re
         Timestamp(now + wanted.lasting),
         ANYBODY,
         0,
-        0,
-        0,
-        NO_COMMITTEE,
+        wanted.quorum,
+        wanted.commit_blocks if wanted.quorum else 0,
+        committee_of(wanted.committee) if wanted.committee else NO_COMMITTEE,
         bytes(32),
         0,
     )
 
 
 def wait_answer(client: L1Client, request_id: bytes, patience: float, first: int | None = None) -> FoundRequest:
-    """The request once it is answered or refunded. Raises WaitTimeout after ``patience`` seconds."""
+    """The request once it is answered, agreed or refunded. Raises WaitTimeout after ``patience`` seconds."""
     deadline = time.monotonic() + patience
     pause, longest = LOOK_SECONDS
     while True:

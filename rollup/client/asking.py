@@ -15,15 +15,17 @@ from rollup.types import ModelId, Root, Timestamp
 
 @dataclass(frozen=True)
 class RequestView:
-    """One request, in the sequencer's words. ``reason``: why it does not answer it. ``level``: what the consumer waits for. ``until``: last
-    second in which a claim that answers may be posted. ``answer``: the claim that was paid, ``claimant`` its account. ``told``: whether the
-    consumer took the call. ``claims``: those that name the request; ``outputs``: the answer's bytes; both None in lists.
+    """One request, in the sequencer's words. ``reason``: why it does not answer it. ``level``: what the answer may be relied on for.
+    ``quorum``: so many equal answers make it agreed, 0: it waits for finality. ``until``: last second in which a claim that answers may
+    be posted. ``answer``: the claim that was paid, ``claimant`` its account. ``told``: whether the consumer took the call. ``claims``:
+    those that name the request; ``outputs``: the answer's bytes; both None in lists.
     """
 
     request_id: Root
     number: int
     state: RequestState
     level: Level
+    quorum: int
     reason: str | None
     model_id: ModelId
     requester: Address
@@ -59,6 +61,7 @@ def _view(one: RequestSummary, claims: tuple[ClaimId, ...] | None = None, output
         int(one.number),
         one.state,
         one.level,
+        one.quorum,
         None if one.reason is None else shown(one.reason),
         ModelId(one.model_id),
         one.requester,

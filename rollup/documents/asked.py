@@ -24,8 +24,8 @@ from rollup.documents.fields import (
 RequestState = Literal["open", "noted", "cancelled", "agreed", "answered", "undelivered", "refunded"]
 """How far a request is; of the last four nothing is open any more."""
 
-Level = Literal["final", "agreed"]
-"""What a consumer is told: an answer that nobody can refute any more, or one on which a quorum agrees."""
+Level = Literal["none", "agreed", "final"]
+"""What an answer may be relied on for: there is none, or a quorum agrees on it, or nobody can refute it any more."""
 
 
 class RequestSummary(Document):
@@ -37,15 +37,21 @@ class RequestSummary(Document):
         description="noted: claims that answer hold the fee; cancelled: only what is posted soon counts; agreed: a quorum gave one "
         "answer, which is not final yet; undelivered: answered and paid, but the callback failed."
     )
-    level: Level = Field(description="What the consumer waits for.")
+    level: Level = Field(
+        description="What its answer may be relied on for: none: there is no answer yet; agreed: a quorum gave it; final: nobody "
+        "can refute it any more."
+    )
+    quorum: Count = Field(
+        description="So many equal answers make it agreed before it is final; 0: it waits for finality."
+    )
     reason: str | None = Field(description="Why this sequencer does not answer it; null where it does, or needs not.")
     model_id: Hash
     requester: Account
     callback: Account
     fee: Amount
     until: Time = Field(description="Last second in which a claim that answers may be posted.")
-    answer: ClaimHash | None = Field(description="The final claim that was paid.")
-    claimant: Account | None = Field(description="Whom it paid.")
+    answer: ClaimHash | None = Field(description="The final claim that was paid, of a quorum the first.")
+    claimant: Account | None = Field(description="Whom it paid; null if the fee was shared by a quorum.")
     told: Flag = Field(description="The consumer took the call.")
     block: Count
     transaction: Hash

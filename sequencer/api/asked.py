@@ -52,7 +52,7 @@ def asked_routes(parts: Parts) -> APIRouter:
         asked = _found(parts, request_id)
         request, standing = asked.request, asked.standing
         claims = parts.store.requests.answering([asked.request_id]).get(asked.request_id, [])
-        answer = None if standing.answer is None else parts.store.claims.get(standing.answer)
+        telling = None if standing.telling is None else parts.store.claims.get(standing.telling)
         named = request.prover != ANYBODY
         return RequestDocument(
             **_summary(asked),
@@ -70,7 +70,7 @@ def asked_routes(parts: Parts) -> APIRouter:
             ],
             inputs=asked.inputs,
             data=asked.data,
-            outputs=None if answer is None else answer.posted.outputs,
+            outputs=None if telling is None else telling.posted.outputs,
         )
 
     return routes
@@ -95,7 +95,8 @@ def _summary(asked: Asked) -> dict[str, Any]:
         "request_id": Root(asked.request_id),
         "number": str(request.number),
         "state": asked.state,
-        "level": "final",
+        "level": standing.level,
+        "quorum": request.quorum,
         "reason": asked.reason if standing.is_open else None,
         "model_id": request.model_id,
         "requester": request.requester,

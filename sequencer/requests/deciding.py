@@ -89,10 +89,16 @@ def _untimely(asked: Asked, here: Circumstances, policy: Policy) -> str | None:
     request, last = asked.request, asked.standing.until - policy.margin
     if here.now > last:
         return f"claims that answer it may be posted until {asked.standing.until}, and less than {policy.margin} s are left"
-    if request.prover not in (ANYBODY, here.account) and here.now <= request.prover_until:
+    if here.height < asked.standing.quorum_until:
+        return (
+            f"its quorum of {request.quorum} may still agree, and then no other claim is paid; it is answered if that fails, which is "
+            f"known behind block {asked.standing.quorum_until}"
+        )
+    favoured = "its quorum's members" if request.quorum else request.prover
+    if favoured not in (ANYBODY, here.account) and here.now <= request.prover_until:
         if request.prover_until >= last:
-            return f"it is reserved to {request.prover} as long as it can be answered"
-        return f"it is reserved to {request.prover} until {request.prover_until}"
+            return f"it is reserved to {favoured} as long as it can be answered"
+        return f"it is reserved to {favoured} until {request.prover_until}"
     if here.height < asked.block + policy.confirmations:
         return f"it has {here.height - asked.block} confirmations of {policy.confirmations}"
     return None

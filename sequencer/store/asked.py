@@ -12,10 +12,16 @@ from rollup.l1.events import Logged
 from rollup.l1.requests.asked import Request, Subscription
 from rollup.l1.requests.events import (
     AnswerNoted,
+    AnswerRevealed,
+    AnswersDiffer,
+    AnswerSettled,
+    AnswersSealed,
     AnswerStruck,
     CallbackDelivered,
     CallbackFailed,
+    CommitteeDrawn,
     Renewed,
+    RequestAgreed,
     RequestAnswered,
     RequestCancelled,
     Requested,
@@ -34,6 +40,12 @@ _MOVES = (
     CallbackFailed,
     CallbackDelivered,
     RequestRefunded,
+    CommitteeDrawn,
+    AnswersSealed,
+    AnswerRevealed,
+    AnswersDiffer,
+    RequestAgreed,
+    AnswerSettled,
 )
 
 
@@ -83,7 +95,7 @@ def _begun(logged: Logged, event: Requested) -> dict[str, Any]:
         "asked": asked.as_json(),
         "inputs": event.inputs,
         "data": event.data,
-        **_columns(RequestStanding.of(asked)),
+        **_columns(RequestStanding.of(asked, logged.block)),
     }
 
 

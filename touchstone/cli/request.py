@@ -1,4 +1,4 @@
-"""``touchstone request``: what a contract does, by hand: asks on L1, pays, and waits for an answer that is final."""
+"""``touchstone request``: what a contract does, by hand: asks on L1, pays, and waits for an answer that is agreed or final."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 STATES = ("open", "noted", "cancelled", "agreed", "answered", "undelivered", "refunded")
 
+EXCLUSIVE = 600
+"""Seconds for which only a named prover's claim answers."""
+
 id_argument = click.argument("request_id", metavar="ID", type=HexParam(32))
 
 
@@ -41,7 +44,25 @@ def request() -> None:
 @click.option("--callback-gas", "gas_limit", type=click.IntRange(0, 5_000_000), default=0, help="Gas of that call.")
 @click.option("--data", type=HexParam(), default="0x", help="What that contract is handed along.")
 @click.option("--prover", type=HexParam(20), help="Account whose claim alone answers for a while.")
-@click.option("--exclusive", type=SecondsParam(), default="10min", show_default=True, help="How long that is.")
+@click.option("--quorum", type=click.IntRange(3, 9), help="So many equal answers are told before they are final.")
+@click.option(
+    "--committee",
+    type=HexParam(20),
+    multiple=True,
+    help="Account that answers for the quorum, once for each of them; without any they are drawn from those with a seat.",
+)
+@click.option(
+    "--commit-blocks",
+    type=click.IntRange(1, 65_535),
+    default=20,
+    show_default=True,
+    help="Blocks that the quorum's provers have to run the model.",
+)
+@click.option(
+    "--exclusive",
+    type=SecondsParam(),
+    help="For how long only the named prover's claim answers (by default 10min), or the quorum's members' (by default not at all).",
+)
 @click.option(
     "--url",
     envvar="TOUCHSTONE_URL",
@@ -64,10 +85,13 @@ def ask(
     as_json: bool,
     callback: bytes | None,
     prover: bytes | None,
+    quorum: int | None,
+    committee: tuple[bytes, ...],
+    exclusive: int | None,
     patience: float,
     **said: Any,
 ) -> None:
-    """Ask MODEL (its name or id) with the account's key, and with --wait print what is answered.
+    """Ask MODEL (its name or id) with the account's key, and with --wait print what is answered: with --quorum as soon as it agrees.
 
     Of the sequencer nothing is believed but what a name stands for; who answers is whoever comes first.
     """
@@ -76,10 +100,19 @@ def ask(
     from touchstone.asking import ask as asked
     from touchstone.models.arrays import read_inputs
 
+    size, members = _quorum(quorum, committee)
     client = _client(settings)
     with Client(url) as sequencer:
         view = sequencer.model(model)
-    wanted = Wanted(_address(callback), fee=fee, prover=_address(prover), **said)
+    wanted = Wanted(
+        _address(callback),
+        fee=fee,
+        prover=_address(prover),
+        quorum=size,
+        committee=members,
+        exclusive=exclusive if exclusive is not None else EXCLUSIVE if prover else 0,
+        **said,
+    )
     made = asked(client, view, posted_inputs(view, read_inputs(source), clamp), wanted)
     if not as_json:
         click.echo(f"request  {hex_of(made.request_id)}")
@@ -95,7 +128,7 @@ def ask(
 @as_json_flag
 @options(ChainSettings)
 def show(settings: ChainSettings, request_id: bytes, wait: bool, patience: float, as_json: bool) -> None:
-    """Show a request and its answer, by L1's word alone; exit code 1 if --wait ends with a refund."""
+    """Show a request, its answer and the level of it, by L1's word alone; exit code 1 if --wait ends with a refund."""
     _finish(_client(settings, signs=False), request_id, patience if wait else None, as_json)
 
 
@@ -196,6 +229,17 @@ def _address(given: bytes | None) -> Address:
     return ANYBODY if given is None else checksummed(hex_of(given))
 
 
+def _quorum(size: int | None, committee: tuple[bytes, ...]) -> tuple[int, tuple[Address, ...]]:
+    """How many answer, and who, if they are named."""
+    members = tuple(_address(one) for one in sorted(set(committee)))
+    found = size or len(members)
+    if members and (len(members) != found or not 3 <= found <= 9):
+        raise click.UsageError(
+            f"--committee names {len(members)} accounts; name as many as --quorum says, which is 3 to 9"
+        )
+    return found, members
+
+
 def _finish(client: L1Client, request_id: bytes, patience: float | None, as_json: bool) -> None:
     """Print how far a request is, at the end of the wait if there is one."""
     from rollup.l1.requests.lookup import find_request
@@ -211,7 +255,7 @@ def _finish(client: L1Client, request_id: bytes, patience: float | None, as_json
                 click.echo(f"{name:<8} {value}")
         for number, output in enumerate(said["outputs"] or []):
             click.echo(f"output   {number}: {output}")
-    if patience is not None and found.standing.answer is None:
+    if patience is not None and found.standing.level == "none":
         click.get_current_context().exit(1)
 
 
@@ -222,7 +266,8 @@ def _fields(found: FoundRequest) -> dict[str, Any]:
     return {
         "request_id": hex_of(found.request_id),
         "state": found.state,
-        "level": "final",
+        "level": found.standing.level,
+        "quorum": request.quorum or None,
         "model": hex_of(request.model_id),
         "fee": str(request.fee),
         "until": standing.until,
@@ -237,6 +282,7 @@ def _listed(view: Any) -> dict[str, Any]:
         "request_id": hex_of(view.request_id),
         "state": view.state,
         "level": view.level,
+        "quorum": view.quorum,
         "model_id": hex_of(view.model_id),
         "requester": view.requester,
         "fee": str(view.fee),

@@ -46,7 +46,7 @@ def find_request(client: L1Client, request_id: bytes, first: int | None = None) 
     for logged in decode_logs(client.chain.web3, client.domain, logs):
         event = logged.event
         if isinstance(event, Requested):
-            found = FoundRequest(event, logged.block, RequestStanding.of(event.request))
+            found = FoundRequest(event, logged.block, RequestStanding.of(event.request, logged.block))
         elif found is not None:
             found = FoundRequest(found.made, found.block, found.standing.after(event, logged.block))
     if found is None:
@@ -55,9 +55,10 @@ def find_request(client: L1Client, request_id: bytes, first: int | None = None) 
 
 
 def answer_of(client: L1Client, found: FoundRequest) -> ClaimPosted | None:
-    """The claim that was paid, with the output's bytes; None while there is none."""
-    if found.standing.answer is None:
+    """A claim that answers it, at the level that is reached, with the output's bytes; None while there is none."""
+    telling = found.standing.telling
+    if telling is None:
         return None
     events = (logged.event for logged in client.events(found.block, client.chain.height()))
     claims = (event for event in events if isinstance(event, ClaimPosted))
-    return next((claim for claim in claims if claim.claim_id == found.standing.answer), None)
+    return next((claim for claim in claims if claim.claim_id == telling), None)

@@ -34,6 +34,12 @@ REVEAL_BLOCKS = 8
 LEAVING_BLOCKS = 300
 """The contracts' constants of these names."""
 
+HASHES = 256
+"""Blocks for which contracts know a block's hash."""
+
+LAST_DRAW = DRAW_BLOCKS + HASHES
+"""Blocks after the request's in the last of which a committee can be drawn."""
+
 NOWHERE = Inclusion((1 << 256) - 1, 0, ())
 """Stands for the place of a claim that is not posted yet."""
 
@@ -141,8 +147,18 @@ def estimated_quorum_fee(client: L1Client, model_id: ModelId, gas_limit: int, qu
     return int(client.ask_requests("estimateQuorumFee", model_id, gas_limit, quorum))
 
 
+def committee_of(members: Iterable[Address]) -> bytes:
+    """The id of the committee that these are."""
+    return keccak(encode(["address[]"], [_ascending(members)]))
+
+
 def name_committee(members: Iterable[Address]) -> Call:
-    return Call(PROVERS, "nameCommittee", (sorted(members, key=lambda one: int(one, 16)),))
+    """Make a committee known, so that requests can name it."""
+    return Call(PROVERS, "nameCommittee", (_ascending(members),))
+
+
+def _ascending(members: Iterable[Address]) -> list[Address]:
+    return sorted(members, key=lambda one: int(one, 16))
 
 
 def stake(wei: int) -> Call:

@@ -8,13 +8,17 @@ from enum import StrEnum
 from typing import Any
 
 from rollup.claim import Address, ClaimId
-from rollup.l1.requests.asked import Request, Subscription
+from rollup.l1.requests.asked import NO_COMMITTEE, Request, Subscription
 from rollup.l1.requests.events import (
     AnswerNoted,
+    AnswerRevealed,
+    AnswersDiffer,
     AnswerSettled,
+    AnswersSealed,
     AnswerStruck,
     CallbackDelivered,
     CallbackFailed,
+    CommitteeDrawn,
     Renewed,
     RequestAgreed,
     RequestAnswered,
@@ -22,6 +26,7 @@ from rollup.l1.requests.events import (
     RequestRefunded,
     Unsubscribed,
 )
+from rollup.l1.requests.quorum import LAST_DRAW, REVEAL_BLOCKS
 from rollup.types import Timestamp, hex_of
 
 NEVER = Timestamp(0)
@@ -41,10 +46,13 @@ class Progress(StrEnum):
 class RequestStanding:
     """What changes about a request.
 
-    ``until``: last second in which a claim that answers may be posted, now. ``noted``: claims that hold the fee. ``answer``: the claim that
-    was paid, ``claimant`` and ``royalty`` what was paid for it. ``failures``: how often the callback failed, the last time in block
-    ``failed_in``. ``told``: whether the consumer took the call. ``fee``: wei; ``given_back``: what of it the requester has back from a
-    quorum that agreed on what was false.
+    ``until``: last second in which a claim that answers may be posted, now. ``noted``: claims that hold the fee. ``answer``: the final
+    claim that was paid, of a quorum the first; ``claimant`` and ``royalty``: what was paid for one that stood alone. ``failures``: how
+    often the callback failed, the last time in block ``failed_in``. ``told``: whether the consumer took the call. ``fee``: wei;
+    ``given_back``: what of it the requester has back from a quorum that agreed on what was false.
+
+    ``quorum_until``: last block in which the next step of the request's quorum can be made, so that it agrees no more behind it; 0:
+    there is none, or it has failed. ``commit_blocks``: as the request says. ``said``: the claim that its first prover revealed.
     """
 
     until: Timestamp
@@ -58,15 +66,32 @@ class RequestStanding:
     told: bool = False
     fee: int = 0
     given_back: int = 0
+    quorum_until: int = 0
+    commit_blocks: int = 0
+    said: ClaimId | None = None
 
     @classmethod
-    def of(cls, request: Request) -> RequestStanding:
-        """As it begins."""
-        return cls(request.until, fee=request.fee)
+    def of(cls, request: Request, block: int) -> RequestStanding:
+        """As it begins, in that block."""
+        commits = request.commit_blocks
+        last = block + (LAST_DRAW if request.committee == NO_COMMITTEE else commits)
+        return cls(request.until, fee=request.fee, quorum_until=last if request.quorum else 0, commit_blocks=commits)
 
     @property
     def is_open(self) -> bool:
         return self.progress is Progress.OPEN
+
+    @property
+    def level(self) -> str:
+        """What the answer may be relied on for, as the contract's ``Level`` says: ``none``, ``agreed`` or ``final``."""
+        if self.progress is Progress.AGREED:
+            return "agreed"
+        return "final" if self.progress in (Progress.ANSWERED, Progress.UNDELIVERED) else "none"
+
+    @property
+    def telling(self) -> ClaimId | None:
+        """A claim that has the output of the answer; None while there is none."""
+        return None if self.level == "none" else self.answer or self.said
 
     def state_of(self, request: Request) -> str:
         """How far the request is, in one word: its progress; of an open one also ``noted`` and ``cancelled``."""
@@ -87,6 +112,14 @@ class RequestStanding:
                 return replace(self, noted=self.noted - {claim_id})
             case RequestAnswered(_, claim_id, claimant, royalty):
                 return replace(self, progress=Progress.ANSWERED, answer=claim_id, claimant=claimant, royalty=royalty)
+            case CommitteeDrawn():
+                return replace(self, quorum_until=block + self.commit_blocks)
+            case AnswersSealed():
+                return replace(self, quorum_until=block + REVEAL_BLOCKS)
+            case AnswerRevealed(_, claim_id):
+                return replace(self, said=self.said or claim_id)
+            case AnswersDiffer():
+                return replace(self, quorum_until=0)
             case RequestAgreed():
                 return replace(self, progress=Progress.AGREED)
             case AnswerSettled():
@@ -109,7 +142,8 @@ class RequestStanding:
         if self.progress is not Progress.AGREED:
             return self
         if event.paid or event.royalty:
-            return replace(self, progress=Progress.ANSWERED if self.told else Progress.UNDELIVERED)
+            progress = Progress.ANSWERED if self.told else Progress.UNDELIVERED
+            return replace(self, progress=progress, answer=event.claim_id)
         given_back = self.given_back + event.refunded
         progress = Progress.REFUNDED if given_back == self.fee else Progress.AGREED
         return replace(self, progress=progress, given_back=given_back)
@@ -127,6 +161,9 @@ class RequestStanding:
             "told": self.told,
             "fee": str(self.fee),
             "given_back": str(self.given_back),
+            "quorum_until": self.quorum_until,
+            "commit_blocks": self.commit_blocks,
+            "said": None if self.said is None else hex_of(self.said),
         }
 
     @classmethod
@@ -144,6 +181,9 @@ class RequestStanding:
             data["told"],
             int(data["fee"]),
             int(data["given_back"]),
+            data["quorum_until"],
+            data["commit_blocks"],
+            None if data["said"] is None else _claim_id(data["said"]),
         )
 
 

@@ -104,6 +104,7 @@ export async function request(room, [id]) {
       h("section", {}, h("h2", {}, "What was asked"), facts([
         ["model", h("span", {}, known.name ? `${known.name} ` : "", hex(entry.model_id))],
         ["level", entry.level],
+        entry.quorum ? ["quorum", `${entry.quorum} equal answers make it agreed`] : null,
         ["fee", ether(entry.fee)],
         ["until", when(entry.until)],
         ["requester", hex(entry.requester)],

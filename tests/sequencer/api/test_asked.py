@@ -36,7 +36,7 @@ def test_a_request_is_listed_shown_and_found_by_its_state(world, client):
     assert [view.request_id for view in client.requests(model=world.program.id)][:2] == [second, first]
     view = client.request(second)
     found = find_request(world.deployer, second)
-    assert (view.state, view.level, view.reason) == ("open", "final", "it is worth nothing")
+    assert (view.state, view.level, view.quorum, view.reason) == ("open", "none", 0, "it is worth nothing")
     assert (view.fee, view.until, view.number) == (found.request.fee, found.request.until, found.request.number)
     assert (view.answer, view.claims, view.outputs, view.told) == (None, (), None, False)
     whole = world.http.get(f"/v1/requests/0x{second.hex()}").json()

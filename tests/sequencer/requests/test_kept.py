@@ -15,10 +15,16 @@ from rollup.l1.node.finality import Block
 from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request, Subscription
 from rollup.l1.requests.events import (
     AnswerNoted,
+    AnswerRevealed,
+    AnswersDiffer,
+    AnswerSettled,
+    AnswersSealed,
     AnswerStruck,
     CallbackDelivered,
     CallbackFailed,
+    CommitteeDrawn,
     Renewed,
+    RequestAgreed,
     RequestAnswered,
     RequestCancelled,
     Requested,
@@ -58,7 +64,8 @@ def name(number: int) -> bytes:
 
 
 def asked(number: int) -> Requested:
-    request = replace(REQUEST, number=number, until=Timestamp(900 + number))
+    quorum = 3 * (number % 2)
+    request = replace(REQUEST, number=number, until=Timestamp(900 + number), quorum=quorum, commit_blocks=quorum)
     return Requested(name(number), request.model_id, request, b"in", b"data")
 
 
@@ -78,6 +85,12 @@ def event(random: Random) -> Event:
         CallbackFailed(name(number)),
         CallbackDelivered(name(number)),
         RequestRefunded(name(number)),
+        CommitteeDrawn(name(number), b"c" * 32),
+        AnswersSealed(name(number)),
+        AnswerRevealed(name(number), claim, ALICE, 1),
+        AnswersDiffer(name(number), claim),
+        RequestAgreed(name(number), Root(b"o" * 32)),
+        AnswerSettled(name(number), claim, random.randrange(2), 0, 5),
     )
     return random.choice(made)
 
