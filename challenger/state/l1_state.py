@@ -11,7 +11,7 @@ from challenger.state.journal import Journal
 from challenger.state.openings import Openings
 from challenger.state.uploads import Uploads
 from rollup.batch import Batch, Inclusion
-from rollup.claim import NO_ROOT, Address, Claim, ClaimId
+from rollup.claim import NO_ROOT, Address, ClaimId
 from rollup.errors import ClaimError, EncodingError
 from rollup.form.encoding import Header, TensorType, decode_header
 from rollup.game.position import relative
@@ -325,17 +325,25 @@ class L1State:
     def data_of(self, claim_id: ClaimId) -> tuple[bytes, bytes]:
         """The claim's input and output bytes, whether they were posted with it or uploaded before."""
         posted = self.claims[claim_id]
-        header = self.headers.get(posted.claim.model_id)
+        model_id, header = posted.claim.model_id, self._header_of(posted.claim.model_id)
+        inputs = posted.inputs or self._uploaded(model_id, False, posted.claim.input_root, list(header.inputs))
+        types = [tensor for _, tensor in header.outputs]
+        return inputs, posted.outputs or self._uploaded(model_id, True, posted.claim.output_root, types)
+
+    def uploaded_inputs(self, model_id: ModelId, root: Root) -> bytes:
+        """The bytes behind an input root that was uploaded; raises ClaimError if they, or the model, are not known."""
+        return self._uploaded(model_id, False, root, list(self._header_of(model_id).inputs))
+
+    def _header_of(self, model_id: ModelId) -> Header:
+        header = self.headers.get(model_id)
         if header is None:
             raise ClaimError(
-                f"model 0x{posted.claim.model_id.hex()} has no readable header in what was read; read from an earlier block"
+                f"model 0x{model_id.hex()} has no readable header in what was read; read from an earlier block"
             )
-        inputs = posted.inputs or self._uploaded(posted.claim, False, posted.claim.input_root, list(header.inputs))
-        types = [tensor for _, tensor in header.outputs]
-        return inputs, posted.outputs or self._uploaded(posted.claim, True, posted.claim.output_root, types)
+        return header
 
-    def _uploaded(self, claim: Claim, is_output: bool, root: Root, types: list[TensorType]) -> bytes:
-        return self.uploads.tensors(claim.model_id, is_output, root, types, self._events_of)
+    def _uploaded(self, model_id: ModelId, is_output: bool, root: Root, types: list[TensorType]) -> bytes:
+        return self.uploads.tensors(model_id, is_output, root, types, self._events_of)
 
     def _events_of(self, block: int) -> list[Logged]:
         assert self._follower is not None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from threading import Thread
 
 import pytest
 
+from challenger.state.l1_state import L1State
 from prover.claims import MadeClaim
 from prover.executor import Executor
 from prover.model import Model
-from prover.service.quorum import QuorumPlayer
+from prover.service.quorum import Answerer, QuorumPlayer
 from prover.service.worker import InferenceWorker
 from rollup.form.encoding import TensorType, TracePolicy
 from rollup.form.ops import Access, Monoid, Op, Term, Value
@@ -35,7 +37,7 @@ from rollup.l1.requests.quorum import (
 from rollup.l1.requests.reads import earned
 from rollup.l1.requests.standing import Progress
 from rollup.settings import Parameters
-from rollup.types import DType, Root, Timestamp
+from rollup.types import DType, ModelId, Root, Timestamp
 from tests.anvil import Anvil
 from tests.world import ETHER, TERMS, deploy
 
@@ -81,9 +83,10 @@ class Jury:
         client, signer = self.clients[name], self.anvil.signer(name)
         worker = InferenceWorker(signer, client.domain, client.chain.now)
         worker.hold(MODEL)
-        return QuorumPlayer.of(client, worker) if not lies else self._liar(client, worker)
+        honest = Answerer.of(worker, self.uploaded)
+        return QuorumPlayer(client, replace(honest, claim=self._lie(client, worker)) if lies else honest)
 
-    def _liar(self, client: L1Client, worker: InferenceWorker) -> QuorumPlayer:
+    def _lie(self, client: L1Client, worker: InferenceWorker) -> Callable[[Requested, int, Timestamp], MadeClaim]:
         def claim(made: Requested, nonce: int, valid_until: Timestamp) -> MadeClaim:
             other = bytes(byte + 1 for byte in made.inputs)
             wrong = worker.answer(made.model_id, other, made.request_id, nonce, valid_until)[1]
@@ -91,7 +94,13 @@ class Jury:
             posted = client.sign(claim, made.inputs, wrong.posted.outputs)
             return replace(wrong, claim_id=client.claim_id(claim), posted=posted)
 
-        return QuorumPlayer(client, lambda _: MODEL.program, claim)
+        return claim
+
+    def uploaded(self, model_id: ModelId, root: Root) -> bytes:
+        """As a prover's process knows it: from L1 alone."""
+        l1 = L1State(self.asker.first)
+        l1.read(self.asker)
+        return l1.uploaded_inputs(model_id, root)
 
     def ask(self, committee: bytes, commit_blocks: int = 10) -> bytes:
         now = self.asker.chain.now()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rollup.batch import Batch, Inclusion
+from rollup.claim import ClaimId
 from rollup.errors import ChainError
 from rollup.l1.client import L1Client
-from rollup.l1.events import ClaimPosted
+from rollup.l1.events import ClaimPosted, ClaimSkipped, GroupRefused, Logged
 from rollup.l1.logs import decode_logs
 from rollup.l1.requests.asked import Request
-from rollup.l1.requests.events import Requested
+from rollup.l1.requests.events import Renewed, Requested, Subscribed
 from rollup.l1.requests.standing import RequestStanding
 
 
@@ -38,12 +40,50 @@ class FoundRequest:
         return self.standing.state_of(self.request)
 
 
+def asked_events(client: L1Client, first: int, last: int, about: bytes | None = None) -> list[Logged]:
+    """What the Requests contract said in blocks ``first`` to ``last``, both included. ``about``: a request or subscription."""
+    topics = None if about is None else [None, about]
+    return decode_logs(
+        client.chain.web3, client.domain, client.chain.logs([client.requests_address], first, last, topics)
+    )
+
+
+def subscribed_inputs(client: L1Client, made: Requested, block: int) -> bytes:
+    """The input's bytes that came with the subscription of a request, which was made in that block; empty if it has none, or they
+    were uploaded before it.
+    """
+    for logged in asked_events(client, block, block):
+        if isinstance(logged.event, Renewed) and logged.event.request_id == made.request_id:
+            begun = asked_events(client, client.first, block, logged.event.subscription_id)
+            return next((one.event.inputs for one in begun if isinstance(one.event, Subscribed)), b"")
+    return b""
+
+
+def place_of(client: L1Client, claim_id: ClaimId, first: int, last: int) -> Inclusion | None:
+    """Where a claim stands that was posted in blocks ``first`` to ``last``, both included; None if it was not."""
+    batches: dict[int, list[ClaimId | None]] = {}
+    place: tuple[int, int] | None = None
+    for logged in client.events(first, last):
+        match logged.event:
+            case ClaimPosted() as posted:
+                batches.setdefault(posted.batch, []).append(posted.claim_id)
+                if posted.claim_id == claim_id:
+                    place = posted.batch, posted.index
+            case ClaimSkipped() as skipped:
+                batches.setdefault(skipped.batch, []).append(None)
+            case GroupRefused() as refused:
+                batches.setdefault(refused.batch, []).extend([None] * refused.count)
+    if place is None:
+        return None
+    number, index = place
+    return Inclusion(number, index, Batch(tuple(batches[number])).siblings(index))
+
+
 def find_request(client: L1Client, request_id: bytes, first: int | None = None) -> FoundRequest:
     """Raises ChainError if nobody made it. ``first``: a block before which it was not made."""
     start = client.first if first is None else first
-    logs = client.chain.logs([client.requests_address], start, client.chain.height(), [None, request_id])
     found: FoundRequest | None = None
-    for logged in decode_logs(client.chain.web3, client.domain, logs):
+    for logged in asked_events(client, start, client.chain.height(), request_id):
         event = logged.event
         if isinstance(event, Requested):
             found = FoundRequest(event, logged.block, RequestStanding.of(event.request, logged.block))

@@ -106,9 +106,9 @@ class Quorum:
         return self
 
 
-def quorums(events: Iterable[Logged]) -> dict[bytes, Quorum]:
-    """The quorums of requests that were made in these events, by request id."""
-    found: dict[bytes, Quorum] = {}
+def quorums(events: Iterable[Logged], before: Mapping[bytes, Quorum] | None = None) -> dict[bytes, Quorum]:
+    """The quorums of requests that were made in these events or ``before`` them, by request id."""
+    found = dict(before or {})
     for logged in events:
         event = logged.event
         if isinstance(event, Requested):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prover.service.quorum import Move, is_over, move_in
+from prover.service.quorum_moves import Move, is_over, move_in
 from rollup.claim import Address, ClaimId
 from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request
 from rollup.l1.requests.events import (
@@ -19,6 +19,7 @@ from rollup.l1.requests.events import (
     AnswersSealed,
     CommitteeDrawn,
     RequestAgreed,
+    RequestAnswered,
     Requested,
 )
 from rollup.l1.requests.quorum import REVEAL_BLOCKS, Quorum
@@ -54,7 +55,7 @@ def committed(block: int = 101) -> Quorum:
 @pytest.mark.parametrize(("block", "move"), [(100, Move.COMMIT), (120, Move.COMMIT), (121, None)])
 def test_commits_until_the_last_block(block: int, move: Move | None) -> None:
     assert move_in(asked(), ME, MEMBERS, block) is move
-    assert is_over(asked(), ME, block) is (move is None)
+    assert is_over(asked(), ME, MEMBERS, block) is (move is None)
 
 
 def test_commits_once_and_only_as_a_member() -> None:
@@ -66,8 +67,9 @@ def test_commits_once_and_only_as_a_member() -> None:
 
 @pytest.mark.parametrize(("block", "move"), [(102, None), (103, Move.DRAW), (358, Move.DRAW), (359, None)])
 def test_draws_while_the_block_is_known(block: int, move: Move | None) -> None:
-    assert move_in(asked(NO_COMMITTEE), ME, (), block) is move
-    assert is_over(asked(NO_COMMITTEE), ME, block) is (block == 359)
+    assert move_in(asked(NO_COMMITTEE), ME, (ME,), block) is move
+    assert is_over(asked(NO_COMMITTEE), ME, (ME,), block) is (block == 359)
+    assert move_in(asked(NO_COMMITTEE), ME, (), block) is None and is_over(asked(NO_COMMITTEE), ME, (), block)
 
 
 def test_a_draw_is_when_it_is_picked_up() -> None:
@@ -88,17 +90,28 @@ def test_who_did_not_commit_does_not_reveal() -> None:
     assert move_in(quorum, ME, MEMBERS, 102) is None
 
 
-def test_a_claim_is_settled_once_it_can_be() -> None:
+def test_a_claim_of_a_quorum_that_agreed_is_settled() -> None:
     quorum = after(committed(), (102, AnswerRevealed(ID, CLAIM, ME, 4)))
-    assert move_in(quorum, ME, MEMBERS, 109) is None
-    assert move_in(quorum, ME, MEMBERS, 110) is Move.SETTLE
-    for event in (AnswersDiffer(ID, CLAIM), RequestAgreed(ID, Root(bytes(32)))):
-        decided = after(quorum, (103, event))
-        assert move_in(decided, ME, MEMBERS, 104) is Move.SETTLE
-        assert move_in(decided, OTHER, MEMBERS, 104) is None
-        settled = after(decided, (104, AnswerSettled(ID, CLAIM, 1, 0, 0)))
-        assert move_in(settled, ME, MEMBERS, 105) is None
-        assert is_over(settled, ME, 105)
+    agreed = after(quorum, (103, RequestAgreed(ID, Root(bytes(32)))))
+    assert move_in(agreed, ME, MEMBERS, 104) is Move.SETTLE
+    assert move_in(agreed, OTHER, MEMBERS, 104) is None
+    settled = after(agreed, (104, AnswerSettled(ID, CLAIM, 1, 0, 0)))
+    assert move_in(settled, ME, MEMBERS, 105) is None
+    assert is_over(settled, ME, MEMBERS, 105)
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_a_claim_of_a_quorum_that_failed_is_shown_and_a_drawn_prover_gets_its_share_back(drawn: bool) -> None:
+    revealed = after(committed(), (102, AnswerRevealed(ID, CLAIM, ME, 4)))
+    if drawn:
+        revealed = replace(revealed, made=asked(NO_COMMITTEE).made)
+    assert move_in(revealed, ME, MEMBERS, 109) is None
+    assert move_in(revealed, ME, MEMBERS, 110) is Move.ANSWER
+    split = after(revealed, (103, AnswersDiffer(ID, CLAIM)))
+    assert move_in(split, ME, MEMBERS, 104) is Move.ANSWER and not is_over(split, ME, MEMBERS, 104)
+    answered = after(split, (105, RequestAnswered(ID, CLAIM, OTHER, 0)))
+    assert move_in(answered, ME, MEMBERS, 106) is (Move.SETTLE if drawn else None)
+    assert is_over(answered, ME, MEMBERS, 106) is not drawn
 
 
 EVENTS = st.sampled_from(
@@ -109,6 +122,7 @@ EVENTS = st.sampled_from(
         AnswersSealed(ID),
         AnswersDiffer(ID, CLAIM),
         RequestAgreed(ID, Root(bytes(32))),
+        RequestAnswered(ID, CLAIM, ME, 0),
         CommitteeDrawn(ID, COMMITTEE),
     ]
 )
@@ -117,6 +131,6 @@ EVENTS = st.sampled_from(
 @given(st.lists(EVENTS, max_size=12), st.sampled_from([COMMITTEE, NO_COMMITTEE]), st.integers(100, 500))
 def test_what_is_over_asks_for_no_move(events: list[object], committee: bytes, block: int) -> None:
     quorum = after(asked(committee), *((101 + at, event) for at, event in enumerate(events)))
-    if is_over(quorum, ME, block):
+    if is_over(quorum, ME, MEMBERS, block):
         assert move_in(quorum, ME, MEMBERS, block) is None
         assert move_in(quorum, ME, MEMBERS, block + 100) is None
