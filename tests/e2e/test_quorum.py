@@ -15,17 +15,23 @@ from prover.executor import Executor
 from prover.model import Model
 from prover.service.quorum import Answerer, QuorumPlayer
 from prover.service.worker import InferenceWorker
+from rollup.claim import PostedClaim
 from rollup.form.encoding import TensorType, TracePolicy
 from rollup.form.ops import Access, Monoid, Op, Term, Value
 from rollup.form.program import Program
+from rollup.l1.account.fees import FeePolicy
+from rollup.l1.artifacts import artifact
+from rollup.l1.calls import REQUESTS
 from rollup.l1.client import L1Client
-from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request
-from rollup.l1.requests.calls import ask
-from rollup.l1.requests.events import RequestAgreed, Requested
+from rollup.l1.events import ChunkUploaded, TensorsAssembled
+from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request, Subscription
+from rollup.l1.requests.calls import ask, renew, subscribe
+from rollup.l1.requests.events import RequestAgreed, Requested, Subscribed
 from rollup.l1.requests.lookup import find_request
 from rollup.l1.requests.quorum import (
     DRAW_BLOCKS,
     Quorum,
+    estimated_quorum_fee,
     join,
     members_of,
     name_committee,
@@ -37,13 +43,14 @@ from rollup.l1.requests.quorum import (
 from rollup.l1.requests.reads import earned
 from rollup.l1.requests.standing import Progress
 from rollup.settings import Parameters
-from rollup.types import DType, ModelId, Root, Timestamp
+from rollup.types import DType, Duration, ModelId, Root, Timestamp
 from tests.anvil import Anvil
-from tests.world import ETHER, TERMS, deploy
+from tests.e2e.test_requests import meanwhile, until
+from tests.world import ETHER, TERMS, deploy, sign_bytes
 
 pytestmark = pytest.mark.anvil
 
-INPUTS = bytes([1, 2, 3, 4])
+INPUTS, OUTPUTS = bytes([1, 2, 3, 4]), bytes([1, 4, 9, 16])
 FEE = ETHER // 100 + 1
 NAMES = ("ada", "ben", "cleo")
 PATIENCE = 60.0
@@ -102,13 +109,22 @@ class Jury:
         l1.read(self.asker)
         return l1.uploaded_inputs(model_id, root)
 
-    def ask(self, committee: bytes, commit_blocks: int = 10) -> bytes:
-        now = self.asker.chain.now()
-        request = Request(
-            MODEL.program.id, Root(bytes(32)), ANYBODY, ANYBODY, 100_000, FEE, ANYBODY, Timestamp(0), Timestamp(now + 3_000),
+    def request(self, committee: bytes, commit_blocks: int = 10, fee: int = FEE) -> Request:
+        until = Timestamp(self.asker.chain.now() + 3_000)
+        return Request(
+            MODEL.program.id, Root(bytes(32)), ANYBODY, ANYBODY, 100_000, fee, ANYBODY, Timestamp(0), until,
             ANYBODY, 0, len(NAMES), commit_blocks, committee, bytes(32), 0,
         )  # fmt: skip
+
+    def ask(self, committee: bytes, commit_blocks: int = 10, fee: int = FEE) -> bytes:
+        request = self.request(committee, commit_blocks, fee)
         return self.asker.send(ask(request, INPUTS, b"")).one(Requested).request_id
+
+    def agree(self, request_id: bytes) -> None:
+        """Two rounds of provers that were restarted before each."""
+        for _ in range(2):
+            self.together([self.player(name) for name in NAMES])
+        assert self.progress(request_id) is Progress.AGREED
 
     def together(self, players: list[QuorumPlayer]) -> None:
         """One step of each, whose transactions, one each, come into one block."""
@@ -207,6 +223,14 @@ def test_one_other_answer_leaves_it_to_the_game(jury: Jury, committee: bytes) ->
     quorum = jury.quorum(request_id)
     assert quorum.is_split and not quorum.is_agreed and len(quorum.revealed) == 3
     assert jury.progress(request_id) is Progress.OPEN
+    # Whose claim is final shows it, and has the whole fee.
+    assert players[0].step() == []
+    jury.anvil.advance(jury.parameters.window + 1)
+    assert [receipt.call for receipt in jury.player("ada").step()] == ["answer"]
+    found = find_request(jury.asker, request_id)
+    assert (found.standing.claimant, found.standing.level) == (jury.clients["ada"].account, "final")
+    assert earned(jury.asker, jury.clients["ada"].account) == FEE
+    assert players[1].step() == []
 
 
 def test_commitments_that_a_reorganisation_takes_are_made_again(jury: Jury, committee: bytes) -> None:
@@ -228,3 +252,59 @@ def test_a_silent_prover_leaves_it_to_the_game_and_costs_nobody_anything(jury: J
     for player in [*players, jury.player("cleo")]:
         assert player.step() == []
     assert jury.progress(request_id) is Progress.OPEN and len(jury.quorum(request_id).committed) == 2
+
+
+def test_inputs_that_were_uploaded_or_came_with_a_subscription_are_found(jury: Jury, committee: bytes) -> None:
+    assembled = jury.asker.upload(INPUTS).one(ChunkUploaded)
+    root = jury.asker.assemble(MODEL.program.id, False, [assembled.root]).one(TensorsAssembled).root
+    uploaded = replace(jury.request(committee), input_root=root)
+    jury.agree(jury.asker.send(ask(uploaded, b"", b"")).one(Requested).request_id)
+    first = replace(jury.request(committee), until=Timestamp(0))
+    kept = Subscription(first, Duration(60), Duration(0), Duration(3_000), 0)
+    subscribed = jury.asker.send(subscribe(kept, 2, INPUTS, b"")).one(Subscribed)
+    jury.anvil.mine(3)
+    made = jury.asker.send(renew(subscribed.subscription, b"")).one(Requested)
+    assert made.inputs == b""
+    jury.agree(made.request_id)
+
+
+def test_a_reveal_that_somebody_posts_the_claim_in_front_of_is_made_again_with_the_place(
+    jury: Jury, committee: bytes
+) -> None:
+    request_id = jury.ask(committee)
+    players = [jury.player(name) for name in NAMES]
+    jury.together(players)
+    rival = jury.asker.using(jury.anvil.signer("rival"))
+    rival.deposit(jury.parameters.claim_bond)
+    eager = L1Client(jury.anvil.chain(fees=FeePolicy(priority=50 * 10**9)), rival.address, jury.anvil.signer("rival"))
+    own = sign_bytes(rival, MODEL.program.header, INPUTS, OUTPUTS, model_id=MODEL.program.id)
+    before = jury.anvil.height
+    jury.anvil.automine(False)
+    with meanwhile(players[0].step):
+        until(jury.anvil.pending)
+        seen = jury.anvil.rpc("eth_getTransactionByHash", jury.anvil.pending()[0])["input"]
+        opening = artifact(REQUESTS).functions["revealAnswer"].decode_input(bytes.fromhex(seen[2:]))[2]
+        claim = players[0]._made[request_id].posted.claim
+        stolen = PostedClaim(claim, bytes(opening[1]), bytes(opening[2]), bytes(opening[3]))
+        with meanwhile(lambda: eager.post_batch([own, stolen])):
+            until(lambda: len(jury.anvil.pending()) == 2)
+            jury.anvil.mine()
+    jury.anvil.automine(True)
+    assert jury.anvil.height == before + 1 and not jury.quorum(request_id).revealed
+    jury.together(players)
+    assert jury.progress(request_id) is Progress.AGREED
+    jury.anvil.advance(jury.parameters.window + 1)
+    assert [receipt.call for receipt in players[0].step()] == ["settle"]
+    assert earned(jury.asker, jury.clients["ada"].account) == FEE - 2 * (FEE // 3)
+
+
+def test_a_prover_neither_commits_to_what_is_not_worth_it_nor_beyond_its_bound(jury: Jury, committee: bytes) -> None:
+    poor = jury.ask(committee, fee=estimated_quorum_fee(jury.asker, MODEL.program.id, 100_000, 3) + 10**12)
+    ada = jury.player("ada")
+    assert ada.step() == [] and ada.trouble is None and not jury.quorum(poor).committed
+    rich = jury.ask(committee)
+    ada.policy = replace(ada.policy, spend_wei=10)
+    bounded = QuorumPlayer(ada.client, ada.answerer, ada.policy)
+    assert bounded.step() == [] and bounded.trouble is not None and "--quorum-spend" in bounded.trouble
+    assert [receipt.call for receipt in jury.player("ada").step()] == ["commitAnswer"]
+    assert jury.quorum(rich).committed.keys() == {jury.clients["ada"].account}

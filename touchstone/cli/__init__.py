@@ -22,6 +22,7 @@ from touchstone.cli.lie import lie
 from touchstone.cli.model import model
 from touchstone.cli.request import request
 from touchstone.cli.services import prover, sequencer, watch
+from touchstone.cli.stake import stake
 from touchstone.cli.user import claim, infer
 
 
@@ -46,6 +47,7 @@ main.add_command(seed)
 main.add_command(sequencer)
 main.add_command(prover)
 main.add_command(ledger)
+main.add_command(stake)
 main.add_command(lie)
 main.add_command(disputes)
 main.add_command(admin)

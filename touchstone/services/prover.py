@@ -1,4 +1,4 @@
-"""``touchstone prover``: runs models, signs, publishes traces, and upholds every claim of its account that L1 knows."""
+"""``touchstone prover``: runs models, signs, publishes traces, upholds every claim of its account that L1 knows, answers for quorums."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from challenger.watch.guard import LagGuard
 from prover.service.app import prover_app
 from prover.service.archive import Archive, TraceSource
 from prover.service.clock import ChainClock
+from prover.service.quorum import Answerer, QuorumPlayer, QuorumPolicy
 from prover.service.shelf import Shelf
 from prover.service.treasury import Treasury
 from prover.service.worker import InferenceWorker
@@ -51,7 +52,8 @@ _log = logs.logger("touchstone.prover")
 @dataclass(frozen=True)
 class ProverOptions:
     """What a prover does, besides the chain that it is on. ``folders``: of local programs; ``programs``: where fetched
-    ones are kept; ``deposit``: wei of free balance to keep; ``max_lag``: seconds that the newest block may be old.
+    ones are kept; ``deposit``: wei of free balance to keep; ``max_lag``: seconds that the newest block may be old; ``quorum``: which
+    quorums it answers for, None: for none.
     """
 
     token: str | None = None
@@ -63,12 +65,13 @@ class ProverOptions:
     valid_for: int = 3600
     poll: float = 1.0
     max_lag: float = 120.0
+    quorum: QuorumPolicy | None = None
     limits: WebLimits = field(default_factory=WebLimits)
     fetching: FetchLimits = field(default_factory=FetchLimits)
 
 
 class ProverService:
-    """All parts of one prover, and the two loops that move them. ``app`` is its HTTP."""
+    """All parts of one prover, and the loops that move them. ``app`` is its HTTP."""
 
     def __init__(
         self, client: L1Client, signer: Signer, options: ProverOptions, wall: Callable[[], float] = time.time
@@ -76,6 +79,10 @@ class ProverService:
         if not options.folders and options.models_from is None:
             raise SettingsError(
                 "the prover has no models; name folders with --models, or a sequencer with --models-from"
+            )
+        if options.quorum is not None and client.asking is None:
+            raise SettingsError(
+                "nobody can ask for a quorum here: the deployment's file names no Requests contract; leave --quorum-spend out"
             )
         self._client, self._options, self._wall = client, options, wall
         self._scratch = None if options.programs else Path(tempfile.mkdtemp(prefix="touchstone-programs-"))
@@ -96,11 +103,19 @@ class ProverService:
         self.shelf = Shelf(self.worker, folder, options.models_from, self._needed, options.fetching)
         self.uphold = Loop("uphold", self.round, options.poll)
         self.programs = Loop("programs", self.shelf.step, SHELF_SECONDS)
+        self.player = QuorumPlayer(
+            client,
+            Answerer.of(self.worker, self.upholder.l1.uploaded_inputs, options.valid_for),
+            options.quorum or QuorumPolicy(spend_wei=0),
+        )
+        self.quorums = Loop("quorums", self.quorum_round, options.poll)
         self.health = Health()
         self.health.add("models", self._no_models)
         self.health.add("chain", lambda: self._lags() or self.uphold.stale(max(30.0, 10 * options.poll)))
         self.health.add("programs", self._undefended)
         self.health.add("bonds", lambda: self.treasury.problem)
+        if options.quorum is not None:
+            self.health.add("quorums", lambda: self.player.trouble)
         self._told: set[tuple[str, ClaimId]] = set()
 
     @property
@@ -114,8 +129,11 @@ class ProverService:
         self.uphold.start()
         if self._options.models_from is not None:
             self.programs.start()
+        if self._options.quorum is not None:
+            self.quorums.start()
 
     def stop(self) -> None:
+        self.quorums.stop()
         self.programs.stop()
         self.uphold.stop()
         if self._scratch is not None:
@@ -134,9 +152,17 @@ class ProverService:
         sent += [deposit] if deposit is not None else []
         if sent:
             self.uphold.wake()
-        for receipt in sent:
-            MOVES.labels(receipt.call).inc()
-            GAS.labels(receipt.call).inc(receipt.gas)
+        _count(sent)
+        return sent
+
+    def quorum_round(self) -> list[Receipt]:
+        """Make the moves that are due in quorums; returns what was sent. Nothing is while the node lags."""
+        if self._lags() is not None:
+            return []
+        sent = self.player.step()
+        if sent:
+            self.quorums.wake()
+        _count(sent)
         return sent
 
     def _report(self) -> None:
@@ -208,6 +234,12 @@ class ProverService:
         return self.upholder.lag
 
 
+def _count(sent: Sequence[Receipt]) -> None:
+    for receipt in sent:
+        MOVES.labels(receipt.call).inc()
+        GAS.labels(receipt.call).inc(receipt.gas)
+
+
 def run(settings: ProverSettings) -> None:
     """Serve until SIGTERM or SIGINT; raises a TouchstoneError if the prover can't start."""
     log_as(settings.log)
@@ -227,6 +259,7 @@ def run(settings: ProverSettings) -> None:
             valid_for=int(settings.valid_for),
             poll=settings.poll,
             max_lag=settings.chain.max_lag,
+            quorum=QuorumPolicy(settings.quorum_percent, settings.quorum_spend) if settings.quorum_spend else None,
             limits=web_limits(settings),
         ),
     )

@@ -220,6 +220,14 @@ class ProverSettings(WebSettings):
     )
     cache_bytes: Size = setting(256 << 20, "Memory for traces that were derived; others are derived again.", gt=0)
     valid_for: Seconds = setting(3600.0, "How long a signed claim may wait to be posted.", gt=0)
+    quorum_spend: Wei = setting(
+        0, "Most that moves in quorums of requests may cost in a day, by L1's time; with 0 it answers for none.", ge=0
+    )
+    quorum_percent: int = setting(
+        150,
+        "What this prover's part of a request's fee must be at least, in percent of what its moves cost at the present base fee.",
+        ge=0,
+    )
 
 
 class WatchSettings(WebSettings):
