@@ -15,13 +15,9 @@ from prover.executor import Executor
 from prover.model import Model
 from prover.service.quorum import Answerer, QuorumPlayer
 from prover.service.worker import InferenceWorker
-from rollup.claim import PostedClaim
 from rollup.form.encoding import TensorType, TracePolicy
 from rollup.form.ops import Access, Monoid, Op, Term, Value
 from rollup.form.program import Program
-from rollup.l1.account.fees import FeePolicy
-from rollup.l1.artifacts import artifact
-from rollup.l1.calls import REQUESTS
 from rollup.l1.client import L1Client
 from rollup.l1.events import ChunkUploaded, TensorsAssembled
 from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request, Subscription
@@ -276,18 +272,16 @@ def test_a_reveal_that_somebody_posts_the_claim_in_front_of_is_made_again_with_t
     jury.together(players)
     rival = jury.asker.using(jury.anvil.signer("rival"))
     rival.deposit(jury.parameters.claim_bond)
-    eager = L1Client(jury.anvil.chain(fees=FeePolicy(priority=50 * 10**9)), rival.address, jury.anvil.signer("rival"))
     own = sign_bytes(rival, MODEL.program.header, INPUTS, OUTPUTS, model_id=MODEL.program.id)
+    # What a reveal shows to whoever sees it before it is in a block.
+    shown = players[0]._made[request_id].posted
     before = jury.anvil.height
     jury.anvil.automine(False)
-    with meanwhile(players[0].step):
+    with meanwhile(lambda: rival.post_batch([own, shown])):
         until(jury.anvil.pending)
-        seen = jury.anvil.rpc("eth_getTransactionByHash", jury.anvil.pending()[0])["input"]
-        opening = artifact(REQUESTS).functions["revealAnswer"].decode_input(bytes.fromhex(seen[2:]))[2]
-        claim = players[0]._made[request_id].posted.claim
-        stolen = PostedClaim(claim, bytes(opening[1]), bytes(opening[2]), bytes(opening[3]))
-        with meanwhile(lambda: eager.post_batch([own, stolen])):
+        with meanwhile(players[0].step):
             until(lambda: len(jury.anvil.pending()) == 2)
+            # The block takes them in the order in which they came.
             jury.anvil.mine()
     jury.anvil.automine(True)
     assert jury.anvil.height == before + 1 and not jury.quorum(request_id).revealed
