@@ -29,7 +29,7 @@ from tests.e2e.test_requests import Services, meanwhile, until
 from tests.e2e.toy_program import outputs_of, toy_inputs, values_of
 from tests.prover.service.world import model_of_toy
 from tests.sequencer.requests.world import TAKES
-from tests.world import ETHER, PROGRAM, sign_claim
+from tests.world import ETHER, PROGRAM, TERMS, sign_claim
 from touchstone.services.prover import ProverOptions, ProverService
 
 pytestmark = pytest.mark.anvil
@@ -44,7 +44,7 @@ class Court:
     """The services of a network, and three provers that answer for quorums, of one process each but for the process."""
 
     def __init__(self, node: Anvil, folder: Path) -> None:
-        self.services, self.node, self.deployer = (services := Services(node, folder)), node, services.deployer
+        self.services, self.node, self.deployer = (services := Services(node, folder, TERMS)), node, services.deployer
         self.input = folder / "input.json"
         self.input.write_text(json.dumps([(INPUTS[0] / 256).tolist(), INPUTS[1].tolist()]))
         self.clients = {name: self.deployer.using(node.signer(name)) for name in NAMES}
@@ -162,18 +162,18 @@ def test_a_lie_leaves_it_to_the_game_which_convicts_it_and_an_honest_claim_answe
     request_id = court.ask()["request_id"]
     court.reveal(request_id)
 
-    def answered() -> bool:
+    def convicted() -> list[Rule]:
         watcher.poll()
         court.node.advance(1)
-        return bool(court.show(request_id)["level"] == "final")
+        events = (one.event for one in court.deployer.events(court.deployer.first, court.node.height))
+        return [one.rule for one in events if isinstance(one, Convicted) and one.claim_id == lies[0]]
 
-    until(answered)
-    convicted = [
-        one.event
-        for one in court.deployer.events(0, court.node.height)
-        if isinstance(one.event, Convicted) and one.event.claim_id == lies[0]
-    ]
-    assert [one.rule for one in convicted] == [Rule.OUTPUT]
+    until(convicted)
+    assert convicted() == [Rule.OUTPUT]
+    court.node.advance(TERMS.window + TERMS.clock)
+    until(lambda: court.show(request_id)["level"] == "final")
     found = court.show(request_id)
-    assert found["paid"] in (court.clients["ada"].account, court.clients["ben"].account)
+    # A member that revealed the truth, or the sequencer's prover, which answered once the quorum had failed.
+    honest_ones = (court.clients["ada"], court.clients["ben"], court.services.prover)
+    assert found["paid"] in [one.account for one in honest_ones]
     assert earned(court.deployer, found["paid"]) == int(found["fee"]) and not earned(court.deployer, liar.account)

@@ -29,6 +29,7 @@ from rollup.l1.requests.events import RequestAnswered, Requested
 from rollup.l1.requests.reads import earned
 from rollup.service.logs import configure
 from rollup.service.server import serve
+from rollup.settings import Parameters
 from rollup.types import Duration, Timestamp
 from sequencer.intake.limits import Limits
 from sequencer.requests.policy import Policy
@@ -43,6 +44,8 @@ from tests.world import ETHER, PROGRAM, TERMS, deploy, sign_claim, terms
 from touchstone.cli import main
 
 PATIENCE = 120.0
+
+QUICK = terms(window=Duration(5), clock=Duration(5), spacing=Duration(1), withdrawal_delay=Duration(5))
 
 
 @pytest.fixture
@@ -186,11 +189,10 @@ def test_a_false_claim_for_a_request_is_convicted_and_the_honest_one_is_paid(wor
 class Services:
     """A sequencer as a process has it, and the real prover, on a chain that makes a block a second."""
 
-    def __init__(self, node: Anvil, folder: Path) -> None:
+    def __init__(self, node: Anvil, folder: Path, parameters: Parameters = QUICK) -> None:
         self.folder = folder
         # The command's stdout is read: the services in this process must not write into it.
         configure("error")
-        parameters = terms(window=Duration(5), clock=Duration(5), spacing=Duration(1), withdrawal_delay=Duration(5))
         deployer = deploy(node.chain(), node.signer("deployer"), PROGRAM, parameters=parameters)
         self.deployment = folder / "deployment.json"
         Deployment.of(deployer).save(self.deployment)
