@@ -112,6 +112,16 @@ class ProcessNetwork:
             *flags,
         )
 
+    def flush(self) -> None:
+        """Have the sequencer post all that waits."""
+        answer = httpx.post(
+            f"http://127.0.0.1:{self._admin_port}/admin/batcher/flush",
+            headers={"Authorization": f"Bearer {TOKENS['operate']}"},
+            timeout=120,
+            trust_env=False,
+        )
+        assert answer.status_code == 200, answer.text
+
     def add_model(self, program: Program, name: str) -> None:
         """Register a model through the admin API."""
         saved = self.folder / f"saved-{name}"

@@ -46,7 +46,10 @@ PROMISED_GAS = 15_000_000
 """Half of a block of 30 million."""
 
 CALLERS = 8
-PATIENCE = 300.0
+PATIENCE = 600.0
+MIN_BATCH_BYTES = 10_000
+"""No other transaction of the sequencer's has so much calldata."""
+
 MODEL = "digits"
 
 
@@ -122,7 +125,15 @@ def batches(net: ProcessNetwork) -> list[Batch]:
 
 def killed_while_a_batch_waits(net: ProcessNetwork) -> None:
     """SIGKILL the sequencer once its batch is in the mempool, and start it again."""
-    until(net.node.pending, "a batch in the mempool")
+    account = net.node.signer("sequencer").address.lower()
+
+    def waits() -> bool:
+        sent = [net.node.rpc("eth_getTransactionByHash", one) for one in net.node.pending()]
+        return any(
+            one is not None and one["from"] == account and len(one["input"]) > 2 * MIN_BATCH_BYTES for one in sent
+        )
+
+    until(waits, "a batch in the mempool")
     net.services["sequencer"].kill()
     net.services["sequencer"].start().wait_ready()
 
@@ -148,7 +159,7 @@ def run(count: int) -> dict[str, object]:
         node = stack.enter_context(Anvil(interval=BLOCK_SECONDS))
         terms = Parameters(window=Duration(86_400), clock=Duration(3600))
         net = stack.enter_context(ProcessNetwork(node, folder, terms))
-        net.sequencer(None, "--batch-age", "60s").start().wait_ready()
+        net.sequencer(None, "--batch-age", "30m").start().wait_ready()
         net.add_model(lowered(digits()).program, MODEL)
         net.prover("--deposit", str(2 * count * each * terms.claim_bond)).start()
         node.fund(node.signer("prover").address, 10_000 * ETHER)
@@ -159,8 +170,10 @@ def run(count: int) -> dict[str, object]:
         killer.start()
         caller.all(0, (count - 1) * each)
         killer.join()
+        net.flush()
         undone = taken_back(net, (count - 1) * each)
         caller.all((count - 1) * each, each)
+        net.flush()
         stood = drained(net.reader, len(caller.accepted), PATIENCE)
         seconds = time.monotonic() - begun
         found = batches(net)
