@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench models onnx tabular fraud hostile mutants load overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
+.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench models onnx tabular fraud hostile mutants load throughput overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -146,7 +146,10 @@ load: dev $(NODE_READY) ## Offer 200 signed claims a second for a minute, with S
 overload: dev ## More lies than a watcher can dispute at once, more challenges than a claim deserves
 	@$(BIN)/python -m tests.campaigns.overload $(ARGS)
 
-crash: dev $(NODE_READY) ## Kill services 200 times at every transition of claims and disputes; what L1 says in the end
+throughput: dev $(NODE_READY) ## Post 500 claims a block from one account, in groups, through a kill and a reorganisation
+	@$(BIN)/python -m tests.campaigns.throughput $(ARGS)
+
+crash: dev $(NODE_READY) ## Kill services 200 times at every transition of claims, disputes and requests; what L1 says in the end
 	@$(BIN)/python -m tests.campaigns.crash $(ARGS)
 
 soak: dev $(NODE_READY) ## Half an hour of claims and disputes; the memory of every service must stay flat

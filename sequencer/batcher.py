@@ -131,19 +131,25 @@ class Batcher:
         for entry in waiting:
             size += entry.bytes
             gas += entry.gas
-            if self._begins(entry.posted.claim, places):
-                size += GROUP_BYTES
-                gas += GROUP_GAS
+            groups = self._more_groups(entry.posted.claim, places)
+            size += groups * GROUP_BYTES
+            gas += groups * GROUP_GAS
             if batch and (len(batch) == self._limits.count or size > self._limits.bytes or gas > self._limits.gas):
                 return batch, True
             batch.append(entry)
         return batch, len(batch) >= self._limits.count
 
-    def _begins(self, claim: Claim, places: set[tuple[Address, int, int]]) -> bool:
-        """Whether the claim is none that continues a group; ``places``: claimant, validity and nonce of those before it."""
-        place = (claim.claimant, claim.valid_until, claim.nonce)
+    def _more_groups(self, claim: Claim, places: set[tuple[Address, int, int]]) -> int:
+        """How many groups more the claim makes: none if it continues one, one fewer if it joins two. ``places``: claimant, validity and
+        nonce of those before it, in any order: claims that are made at once come in as they are ready.
+        """
+        if not self._grouping.joins(claim.claimant):
+            return 1
+        before, place, behind = ((claim.claimant, claim.valid_until, claim.nonce + step) for step in (-1, 0, 1))
+        if place in places:
+            return 1
         places.add(place)
-        return not self._grouping.joins(claim.claimant) or (*place[:2], claim.nonce - 1) not in places
+        return 1 - (before in places) - (behind in places)
 
     def _old(self, oldest: Entry, now: Timestamp) -> bool:
         """Whether a claim has waited long enough, by L1's time or since we know that it is the oldest."""

@@ -158,6 +158,15 @@ class Anvil:
         """Set what an account holds."""
         self.rpc("anvil_setBalance", account, hex(wei))
 
+    def give(self, account: Address, wei: int) -> None:
+        """Send money that a reorganisation keeps, which it does not with what ``fund`` sets; returns once it is mined."""
+        (giver, *_) = self.rpc("eth_accounts")
+        sent = self.rpc("eth_sendTransaction", {"from": giver, "to": account, "value": hex(wei)})
+        deadline = time.monotonic() + PATIENCE
+        while self.rpc("eth_getTransactionReceipt", sent) is None:
+            assert time.monotonic() < deadline, f"{wei} wei for {account} are not mined after {PATIENCE:.0f} s"
+            time.sleep(0.05)
+
     # Blocks and time
 
     @property

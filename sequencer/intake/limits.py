@@ -22,8 +22,8 @@ class Limits:
     """
 
     count: int = 512
-    bytes: int = 112 * 1024
-    gas: int = 14_000_000
+    bytes: int = 120 * 1024
+    gas: int = 15_000_000
     age: Duration = DEFAULT_AGE
     grace: Duration = DEFAULT_GRACE
     distrust: Duration = DEFAULT_DISTRUST

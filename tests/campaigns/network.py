@@ -20,6 +20,8 @@ from tests.world import ETHER, deploy
 
 TOKENS = {role: f"{role}-token-of-a-campaign" for role in ("read", "operate", "own")}
 PROVER_TOKEN = "prover-token-of-a-campaign"
+REQUESTS = "requests"
+"""Name of the account that pays for transactions about requests."""
 
 
 class ProcessNetwork:
@@ -50,6 +52,12 @@ class ProcessNetwork:
     def client(self, name: str, wei: int = 100 * ETHER) -> L1Client:
         return self.reader.using(self.node.signer(name, wei))
 
+    def paid_client(self, name: str, wei: int = 5 * ETHER) -> L1Client:
+        """A new account whose money survives reorganisations."""
+        client = self.client(name, 0)
+        self.node.give(client.account, wei)
+        return client
+
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self._ports[name]}"
 
@@ -63,6 +71,14 @@ class ProcessNetwork:
         service = Service(name, [command, *common, *flags], self._ports[name], environment, self.folder / f"{name}.log")
         self.services[name] = service
         return service
+
+    def answering_sequencer(self) -> Service:
+        """A sequencer that also answers what contracts ask, at the expense of the account ``REQUESTS``."""
+        file = self.folder / "requests-key"
+        file.touch(mode=0o600)
+        file.write_text(self.node.key(REQUESTS))
+        self.node.fund(self.node.signer(REQUESTS).address, 1000 * ETHER)
+        return self.sequencer(None, "--requests-key-file", str(file), "--batch-age", "3s")
 
     def sequencer(self, database: str | None = None, *flags: str) -> Service:
         return self._service(
@@ -95,6 +111,16 @@ class ProcessNetwork:
             *("--cache", str(self.folder / name)),
             *flags,
         )
+
+    def flush(self) -> None:
+        """Have the sequencer post all that waits."""
+        answer = httpx.post(
+            f"http://127.0.0.1:{self._admin_port}/admin/batcher/flush",
+            headers={"Authorization": f"Bearer {TOKENS['operate']}"},
+            timeout=120,
+            trust_env=False,
+        )
+        assert answer.status_code == 200, answer.text
 
     def add_model(self, program: Program, name: str) -> None:
         """Register a model through the admin API."""

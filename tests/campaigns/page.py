@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,14 @@ Found = Mapping[str, Any]
 def crash(found: Found) -> str:
     """What L1 said in the end, and the kills by what had just happened and who was killed."""
     rows = [
-        ("kills", f"{found['kills']} in {found['rounds']} rounds"),
-        ("claims accepted", found["claims"]),
+        ("kills; reorganisations", f"{found['kills']}; {found['reorganisations']}, in {found['rounds']} rounds"),
+        ("claims accepted over HTTP; all on L1", f"{found['claims']}; {found['posted']}"),
         ("lost; posted twice", "0; 0"),
-        ("honest ones final; false ones invalid", f"{found['final']}; {found['invalid']}"),
+        ("groups of several claims; claims in them", f"{found['groups']}; {found['claims_in_groups']}"),
+        ("bonds that came back; bonds of false claims", f"{found['bonds_freed']}; {found['bonds_lost']}"),
+        ("requests answered and paid; refunded", f"{found['answered']}; {found['refunded']}"),
+        ("callbacks that failed", found["callbacks_that_failed"]),
+        *books(found),
         ("games; moves; moves made twice", f"{found['games']}; {found['moves']}; 0"),
         ("transactions that failed", found["failed_transactions"]),
     ]
@@ -37,6 +42,30 @@ def crash(found: Found) -> str:
         for transition in sorted({transition for transition, _ in kills})
     ]
     return table(("", "figure"), rows) + "\n" + table(("killed after", *victims), by)
+
+
+def books(found: Found) -> list[tuple[str, str]]:
+    """Where the money is, in ETH."""
+    eth = {name: f"{Decimal(found[f'{name}_wei']) / 10**18:f}" for name in ("in", "out", "free", "burned")}
+    fees = {name: f"{Decimal(found[f'fees_{name}_wei']) / 10**18:f}" for name in ("in", "out", "earned")}
+    return [
+        ("ETH into the ledger = out + free + burned", "{in} = {out} + {free} + {burned}".format(**eth)),
+        ("ETH of fees = given back + earned", "{in} = {out} + {earned}".format(**fees)),
+    ]
+
+
+def throughput(found: Found) -> str:
+    """One run."""
+    rows = [
+        ("claims accepted; lost; on L1 twice", f"{found['claims']:,}; {found['lost']}; {found['twice']}"),
+        ("claims in the fullest block", found["claims_in_block"]),
+        ("their gas in it", f"{found['gas_of_block']:,}"),
+        ("gas for each claim", f"{found['gas_per_claim']:,}"),
+        ("the same if a byte of calldata costs 64 gas", f"{found['gas_per_claim_7976']:,}"),
+        ("groups in its batch; claims in the largest", f"{found['groups']}; {found['largest_group']}"),
+        ("claims that the reorganisation took back", found["undone_claims"]),
+    ]
+    return table(("", "figure"), rows)
 
 
 def load(found: Found) -> str:
@@ -98,6 +127,7 @@ def hostile(found: Found) -> str:
 FIGURES: Mapping[str, Callable[[Found], str]] = {
     "crash": crash,
     "load": load,
+    "throughput": throughput,
     "soak": soak,
     "models": models,
     "hostile": hostile,

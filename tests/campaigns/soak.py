@@ -22,7 +22,8 @@ import httpx
 from rollup.settings import Parameters
 from rollup.types import Duration
 from tests.anvil import Anvil
-from tests.campaigns.crash import MODEL, Accepted, Killer, Scenario
+from tests.campaigns.crash.killer import Killer
+from tests.campaigns.crash.scenario import MODEL, Accepted, Programs, Scenario
 from tests.campaigns.network import ProcessNetwork
 from tests.e2e.toy_program import toy_numbers, toy_program
 
@@ -68,7 +69,7 @@ def run(minutes: float, rate: float) -> dict[str, object]:
         while (age := time.monotonic() - begun) < 60 * minutes:
             if age - lied >= 120:
                 # A false claim every two minutes keeps disputes in the mixture.
-                scenario = Scenario(net, program, Mercy(net, random.Random(0)), int(age), accepted)
+                scenario = Scenario(net, Programs(program, program), Mercy(net, random.Random(0)), int(age), accepted)
                 scenario.claim("withheld")
                 lied = age
             if age - sampled >= 10:

@@ -6,21 +6,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from random import Random
 
 import pytest
 
-from rollup.claim import Address, ClaimId, join
+from rollup.claim import GROUP_GAS, Address, ClaimId, PostedClaim, join
 from rollup.errors import ChainError, ClaimError, MoveError, Refused, StaleView
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
-from rollup.group import Group
+from rollup.group import Group, runs
 from rollup.l1.account.fees import FeePolicy
 from rollup.l1.answers import Receipt
 from rollup.l1.client import L1Client
 from rollup.l1.node.embedded import EmbeddedChain
 from rollup.merkle import tensor_tree
 from rollup.types import LEAF_BYTES, Duration, Root
+from sequencer.batcher import Batcher
+from sequencer.grouping import Grouping
 from sequencer.intake import screening
 from sequencer.intake.limits import Limits
 from sequencer.lease import Lease
@@ -427,3 +430,37 @@ def test_a_batch_of_an_earlier_life_that_is_mined_while_the_next_one_decides_is_
     assert decisions == [3]
     assert [None in claims for claims in members(again)] == [False]
     assert again.states() == [State.POSTED] * 3
+
+
+@dataclass
+class OwnSigner:
+    """The claimant's key, in this process."""
+
+    client: L1Client
+
+    def sign(self, claims: Sequence[PostedClaim]) -> bytes:
+        return self.client.sign_group(claims).signature
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_group_is_counted_once_in_whatever_order_its_claims_come_in(desk: Desk, seed: int) -> None:
+    random = Random(seed)
+    chosen = [posted for posted in (desk.claim() for _ in range(30)) if random.random() < 0.8]
+    random.shuffle(chosen)
+    for one in chosen:
+        desk.intake.submit(one)
+    grouping = Grouping(desk.client, OwnSigner(desk.claimant))
+    entries = desk.store.claims.pending(100)
+    posted = [entry.posted for entry in entries]
+    most = max(
+        sum(entry.gas for entry in entries[:end]) + len(runs(posted[:end])) * GROUP_GAS
+        for end in range(1, len(entries) + 1)
+    )
+
+    def fitting(gas: int) -> int:
+        limits = Limits(gas=gas, age=Duration(0))
+        batcher = Batcher(desk.client, desk.store, desk.mirror, limits, clock=lambda: 0.0, grouping=grouping)
+        return len(batcher._fitting(entries)[0])
+
+    assert fitting(most) == len(entries)
+    assert fitting(most - 1) < len(entries)

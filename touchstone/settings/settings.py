@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
+from sequencer.intake.limits import DEFAULT_LIMITS
 from touchstone.settings.section import Section, TextKind, setting
 from touchstone.settings.units import Seconds, Size, Wei
 
@@ -164,9 +165,11 @@ class SequencerSettings(WebSettings):
     prover_timeout: Seconds = setting(
         50.0, "How long one inference may take; less than callers wait, so that they hear why.", gt=0
     )
-    batch_count: int = setting(512, "Claims from which on a batch is posted, and most of one batch.", gt=0)
-    batch_bytes: Size = setting(112 * 1024, "Calldata of a batch at most.", gt=0)
-    batch_gas: int = setting(12_000_000, "Gas of a batch at most.", gt=0)
+    batch_count: int = setting(
+        DEFAULT_LIMITS.count, "Claims from which on a batch is posted, and most of one batch.", gt=0
+    )
+    batch_bytes: Size = setting(DEFAULT_LIMITS.bytes, "Calldata of a batch at most.", gt=0)
+    batch_gas: int = setting(DEFAULT_LIMITS.gas, "Gas of a batch at most.", gt=0)
     batch_age: Seconds = setting(10.0, "Age of the oldest pending claim from which on a batch is posted.", ge=0)
     distrust: Seconds = setting(
         3600.0,

@@ -123,9 +123,7 @@ class AskingWorld:
 
     def consumer(self, code: bytes) -> Address:
         """A contract whose runtime code this is."""
-        creation = bytes([0x61, *len(code).to_bytes(2, "big"), 0x80, 0x60, 12, 0x60, 0, 0x39, 0x60, 0, 0xF3]) + code
-        receipt = self.chain.transact(self.requester._key(), None, creation)
-        return Address(str(receipt["contractAddress"]))
+        return consumer_of(self.requester, code)
 
     def ask(
         self,
@@ -140,44 +138,12 @@ class AskingWorld:
         uploaded: bool = False,
     ) -> Requested:
         now = self.chain.now()
-        request = self.request(now, callback or self.consumer(TAKES), fee, patience, gas_limit, prover, exclusive)
+        request = request_of(now, callback or self.consumer(TAKES), fee, patience, gas_limit, prover, exclusive)
         receipt = self.requester.send(calls.ask(request, b"" if uploaded else input_bytes(seed), data))
         return receipt.one(Requested)
 
-    def request(
-        self,
-        now: int,
-        callback: Address,
-        fee: int = ETHER,
-        patience: int = 3600,
-        gas_limit: int = 100_000,
-        prover: Address = ANYBODY,
-        exclusive: int = 0,
-    ) -> Request:
-        """What the requester says of a request; the contract fills in the rest."""
-        until, mine = Timestamp(now + patience), Timestamp(now + exclusive)
-        unsaid = bytes(32)
-        return Request(
-            PROGRAM.id,
-            Root(unsaid),
-            ANYBODY,
-            callback,
-            gas_limit,
-            fee,
-            prover,
-            mine if prover != ANYBODY else Timestamp(0),
-            until,
-            ANYBODY,
-            0,
-            0,
-            0,
-            NO_COMMITTEE,
-            unsaid,
-            0,
-        )
-
     def subscribe(self, times: int, interval: int, fee: int = ETHER, patience: int = 3600) -> Subscribed:
-        first = self.request(0, self.consumer(TAKES), fee, 0)
+        first = request_of(0, self.consumer(TAKES), fee, 0)
         subscription = Subscription(first, Duration(interval), Duration(0), Duration(patience), 0)
         return self.requester.send(calls.subscribe(subscription, times, input_bytes(1), b"along")).one(Subscribed)
 
@@ -199,6 +165,45 @@ class AskingWorld:
     def finish(self) -> None:
         """Let the challenge period of what was posted go by."""
         self.chain.advance(self.deployer.parameters.window + 1)  # type: ignore[attr-defined]
+
+
+def consumer_of(client: L1Client, code: bytes) -> Address:
+    """A contract whose runtime code this is, deployed by the client's account."""
+    creation = bytes([0x61, *len(code).to_bytes(2, "big"), 0x80, 0x60, 12, 0x60, 0, 0x39, 0x60, 0, 0xF3]) + code
+    receipt = client.chain.transact(client._key(), None, creation)
+    return Address(str(receipt["contractAddress"]))
+
+
+def request_of(
+    now: int,
+    callback: Address,
+    fee: int = ETHER,
+    patience: int = 3600,
+    gas_limit: int = 100_000,
+    prover: Address = ANYBODY,
+    exclusive: int = 0,
+) -> Request:
+    """What the requester says of a request; the contract fills in the rest."""
+    until, mine = Timestamp(now + patience), Timestamp(now + exclusive)
+    unsaid = bytes(32)
+    return Request(
+        PROGRAM.id,
+        Root(unsaid),
+        ANYBODY,
+        callback,
+        gas_limit,
+        fee,
+        prover,
+        mine if prover != ANYBODY else Timestamp(0),
+        until,
+        ANYBODY,
+        0,
+        0,
+        0,
+        NO_COMMITTEE,
+        unsaid,
+        0,
+    )
 
 
 def input_bytes(seed: int) -> bytes:
