@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Monoids} from "../../src/generated/Opcodes.sol";
 import {Claims} from "../../src/libraries/Claims.sol";
 import {Claim, Inclusion} from "../../src/types/Claim.sol";
-import {Game, GameRef, Move, Question, Rule, Side} from "../../src/types/Dispute.sol";
+import {Game, GameRef, Move, Rule, Side} from "../../src/types/Dispute.sol";
 import {Gindex} from "../../src/types/Gindex.sol";
 import {ClaimId, GameId} from "../../src/types/Ids.sol";
 import {Posters} from "./Posters.sol";
 
-/// @dev Every entry point of the game. A trace has two leaves, the input and the output.
+/// @dev Every entry point of the game, but for those inside an element. A trace has two leaves, the input and the output.
 abstract contract Disputers is Posters {
-    uint128 private constant OUTPUT = 3;
-    uint16 private constant ELEMENT = 3;
+    uint128 internal constant OUTPUT = 3;
 
     uint256[] internal live;
-    mapping(uint256 index => Question question) private _questions;
-    mapping(uint256 index => bytes results) private _results;
 
     function game_challenge(uint256 seed) external acts {
         challenge(mixed(seed));
@@ -136,89 +132,16 @@ abstract contract Disputers is Posters {
 
     function game_prove(uint256 seed) external acts {
         seed = mixed(seed);
-        uint256 index = _arrived(seed);
+        _prove(_arrived(seed), seed);
+    }
+
+    function _prove(uint256 index, uint256 seed) private {
         Played memory one_ = played[index];
         (Move memory move, Claim memory claim) = (moveOf(one_.id), claimAt(filed[one_.filed]));
+        Rule rule = oneIn(seed, 11, 3) ? Rule.Padding : Rule.Step;
+        bytes memory witness = difference(1, oneIn(seed, 12, 20) ? int64(1) : int64(2));
         VM.prank(one_.challenger);
-        game.prove(
-            move,
-            claim,
-            Gindex.wrap(OUTPUT),
-            0,
-            oneIn(seed, 11, 3) ? Rule.Padding : Rule.Step,
-            difference(1, oneIn(seed, 12, 20) ? int64(1) : int64(2))
-        );
-        noteEnds(one_.filed);
-    }
-
-    function game_descend(uint256 seed) external acts {
-        _descend(mixed(seed));
-    }
-
-    /// @dev A reduction of 70 parts has two levels, one of 6 has one.
-    function _descend(uint256 seed) private returns (uint256 index) {
-        index = _arrived(seed);
-        Played memory one_ = played[index];
-        Question memory question;
-        (question.place, question.element, question.monoid) = (Gindex.wrap(OUTPUT), ELEMENT, uint8(Monoids.SUM));
-        question.parts = oneIn(seed, 13, 2) ? 70 : 6;
-        bytes memory descriptor = abi.encode(question.monoid, question.parts);
-        (Move memory move, Claim memory claim) = (moveOf(one_.id), claimAt(filed[one_.filed]));
-        VM.prank(one_.challenger);
-        game.descend(move, claim, question.place, 0, ELEMENT, descriptor);
-        _questions[index] = question;
-        nextBlock();
-    }
-
-    function game_partials(uint256 seed) external acts {
-        seed = mixed(seed);
-        _answer(_inside(seed, false));
-    }
-
-    function _answer(uint256 index) private {
-        Played memory one_ = played[index];
-        Question memory question = _questions[index];
-        bytes memory results = abi.encodePacked(int64(1), int64(2), int64(3), int64(4), int64(5), int64(5));
-        if (question.parts == 70 && question.level == 0) results = abi.encodePacked(int64(10), int64(20));
-        GameRef memory ref = refOf(one_.id);
-        VM.prank(filed[one_.filed].claimant);
-        game.partials(ref.claimId, ref.traceRoot, question, results);
-        _results[index] = results;
-    }
-
-    function game_narrow(uint256 seed) external acts {
-        seed = mixed(seed);
-        uint256 index = _inside(seed, true);
-        for (uint256 j = 0; j < 6; ++j) {
-            if (_questions[index].parts == 70 && _questions[index].level == 0) break;
-            index = _descend(mixedWith(seed, j));
-        }
-        if (_results[index].length == 0) _answer(index);
-        _narrow(index);
-    }
-
-    function _narrow(uint256 index) private {
-        Played memory one_ = played[index];
-        Question memory question = _questions[index];
-        Move memory move = moveOf(one_.id);
-        VM.prank(one_.challenger);
-        game.narrow(move, question, _results[index], 1);
-        (question.level, question.index, question.value) = (1, 1, 20);
-        _questions[index] = question;
-        delete _results[index];
-    }
-
-    function game_settle(uint256 seed) external acts {
-        seed = mixed(seed);
-        uint256 index = _inside(seed, true);
-        Played memory one_ = played[index];
-        Question memory question = _questions[index];
-        bool isDeep = question.parts == 6 || question.level == 1;
-        uint256 child = isDeep && (question.level == 1 || oneIn(seed, 14, 2)) ? 2 : type(uint256).max;
-        bytes memory witness = abi.encodePacked(ELEMENT, abi.encode(int64(7), int64(8)));
-        (Move memory move, Claim memory claim) = (moveOf(one_.id), claimAt(filed[one_.filed]));
-        VM.prank(one_.challenger);
-        game.settle(move, claim, question, _results[index], child, witness);
+        game.prove(move, claim, Gindex.wrap(OUTPUT), 0, rule, witness);
         noteEnds(one_.filed);
     }
 
@@ -284,13 +207,13 @@ abstract contract Disputers is Posters {
         one_.isConvicted = true;
     }
 
-    /// @dev The claim is challenged, and nobody defends it.
+    /// @dev The claim is challenged and convicted.
     function lose(uint256 spot, uint256 seed) internal {
-        uint256[] memory chosen = new uint256[](1);
-        chosen[0] = _challenge(spot, seed);
-        wait(CLOCK + 1);
-        game.timeout(_refs(chosen));
-        _noteAll(chosen);
+        uint256 index = _challenge(spot, seed);
+        if (refOf(played[index].id).traceRoot == 0) _setTraceRoot(index, seed);
+        _commit(index);
+        nextBlock();
+        _prove(index, seed);
     }
 
     /// @dev One of the newest claims that can be challenged; posts some if there is none.
@@ -331,7 +254,7 @@ abstract contract Disputers is Posters {
     }
 
     /// @dev The same, which can prove at the output's leaf in this block.
-    function _arrived(uint256 seed) private returns (uint256 index) {
+    function _arrived(uint256 seed) internal returns (uint256 index) {
         index = _ready(seed);
         Game memory stored = game.gameOf(played[index].id);
         if (stored.inside) {
@@ -341,16 +264,6 @@ abstract contract Disputers is Posters {
         }
         if (stored.gindex != OUTPUT && stored.commitment == 0) _commit(index);
         nextBlock();
-    }
-
-    /// @dev A game inside an element, whose question is answered or not.
-    function _inside(uint256 seed, bool isAnswered) private returns (uint256 index) {
-        index = _live(seed);
-        for (uint256 j = 0; j < 4 && !game.gameOf(played[index].id).inside; ++j) {
-            index = _live(mixedWith(seed, j));
-        }
-        if (!game.gameOf(played[index].id).inside) index = _descend(seed);
-        if (isAnswered && _results[index].length == 0) _answer(index);
     }
 
     function _some(uint256 seed) private returns (uint256[] memory chosen) {

@@ -6,10 +6,10 @@ import {ClaimId, ModelId} from "../../src/types/Ids.sol";
 import {Opening, Request, Round} from "../../src/types/Request.sol";
 import {Posting} from "../Groups.sol";
 import {Groups} from "../Groups.sol";
-import {Customers} from "./Customers.sol";
+import {Subscribers} from "./Subscribers.sol";
 
 /// @dev Every entry point of quorums, committees and stakes.
-abstract contract Jurors is Customers {
+abstract contract Jurors is Subscribers {
     uint256 private constant NEWEST = 24;
 
     /// @dev What a prover committed to, and how far that is. `at`: its claim, once it is on L1.
