@@ -40,8 +40,8 @@ abstract contract Books is QuorumWorld {
     string public fault;
 
     /// @dev Ether that came into all contracts, and left them.
-    uint256 internal chainIn;
-    uint256 internal chainOut;
+    uint256 internal ledgerIn;
+    uint256 internal ledgerOut;
     uint256 internal requestsIn;
     uint256 internal requestsOut;
     uint256 internal stakedIn;
@@ -77,7 +77,7 @@ abstract contract Books is QuorumWorld {
         models = [small, chain.registerModel(lazyHeader, abi.encodePacked(bytes32(uint256(5)))), published(6, BOB)];
         (inputRoot, outputRoots[false], outputRoots[true]) = (root(BYTES), root(BYTES), root(LIE));
         fund(ALICE, 9_000 ether);
-        chainIn = 1_000 ether + 200 ether + PROVERS_COUNT * 100_000 ether + 9_000 ether;
+        ledgerIn = 1_000 ether + 200 ether + PROVERS_COUNT * 100_000 ether + 9_000 ether;
         freeOf[claimant] = 1_000 ether;
         for (uint256 j = 0; j < PROVERS_COUNT; ++j) {
             freeOf[prover(j)] = 100_000 ether;
@@ -190,7 +190,7 @@ abstract contract Books is QuorumWorld {
             same("shares", taken, shares[one_] * CLAIM_BOND);
             held[2] += uint256(free) + taken;
         }
-        same("RollupChain: in is out, held and burned", held[0], chainIn - chainOut);
+        same("RollupChain: in is out, held and burned", held[0], ledgerIn - ledgerOut);
         same("RollupChain: ether", address(chain).balance, held[0]);
         same("Requests: in is out, escrow and earned", held[1], requestsIn - requestsOut);
         same("Requests: ether", address(requests).balance, held[1]);

@@ -34,7 +34,7 @@ abstract contract Disputers is Posters {
         VM.prank(challenger);
         GameId gameId = game.challenge{value: value}(claim, inclusion, commitment);
         note(gameId, claimId, claim.traceRoot, challenger);
-        (chainIn, lockedOf[challenger]) = (chainIn + value, lockedOf[challenger] + CHALLENGE_BOND);
+        (ledgerIn, lockedOf[challenger]) = (ledgerIn + value, lockedOf[challenger] + CHALLENGE_BOND);
         expect("no freed claim is disputed", one_.isFreed ? 1 : 0, 0);
         index = played.length;
         played.push(Played(gameId, spot, challenger, false));

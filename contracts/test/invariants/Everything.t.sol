@@ -45,9 +45,10 @@ contract EverythingTest is Base {
     }
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        string[52] memory chosen = [
+        string[53] memory chosen = [
             "chain_postBatch",
             "chain_releaseGroups",
+            "chain_breakPromise",
             "chain_release",
             "chain_releaseAll",
             "chain_cancelNonce",

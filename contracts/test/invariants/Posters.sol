@@ -13,6 +13,7 @@ abstract contract Posters is Drafts {
     uint256[] internal standing;
     mapping(uint256 batchId => uint256[] filedIndices) internal filedIn;
     mapping(bytes32 requestId => uint256[] filedIndices) internal answersTo;
+    mapping(address claimant => mapping(uint256 nonce => bool isBroken)) private _isBroken;
 
     function setUp() public virtual override {
         super.setUp();
@@ -31,21 +32,21 @@ abstract contract Posters is Drafts {
         VM.deal(account, amount);
         VM.prank(account);
         chain.deposit{value: amount}();
-        (freeOf[account], chainIn) = (freeOf[account] + amount, chainIn + amount);
+        (freeOf[account], ledgerIn) = (freeOf[account] + amount, ledgerIn + amount);
     }
 
     function chain_depositFor(uint256 seed) external acts {
         seed = mixed(seed);
         (address account, uint256 amount) = (anyone(seed, 1), pick(seed, 2, 300) * 1 ether + pick(seed, 3, 9));
         deposit(account, amount);
-        (freeOf[account], chainIn) = (freeOf[account] + amount, chainIn + amount);
+        (freeOf[account], ledgerIn) = (freeOf[account] + amount, ledgerIn + amount);
     }
 
     function chain_fund(uint256 seed) external acts {
         seed = mixed(seed);
         uint256 amount = pick(seed, 2, 40) * 1 ether + pick(seed, 3, 9);
         fund(anyone(seed, 1), amount);
-        chainIn += amount;
+        ledgerIn += amount;
     }
 
     function chain_redeposit(uint256 seed) external acts {
@@ -61,7 +62,7 @@ abstract contract Posters is Drafts {
         (address account, uint256 amount) = _earned(seed);
         VM.prank(account);
         chain.withdraw(amount);
-        chainOut += amount;
+        ledgerOut += amount;
     }
 
     function chain_announceWithdrawal(uint256 seed) external acts {
@@ -80,7 +81,7 @@ abstract contract Posters is Drafts {
             uint256 left = amount < freeOf[account] ? amount : freeOf[account];
             VM.prank(account);
             chain.completeWithdrawal();
-            (freeOf[account], chainOut) = (freeOf[account] - left, chainOut + left);
+            (freeOf[account], ledgerOut) = (freeOf[account] - left, ledgerOut + left);
             return;
         }
         revert NothingThere();
@@ -118,6 +119,29 @@ abstract contract Posters is Drafts {
         chain.cancelNonce(nonce);
         expect("cancelled once", nonces[account][nonce], 0);
         nonces[account][nonce] = time + DELAY;
+    }
+
+    /// @dev Another claim is shown that its claimant signed for the nonce of one on L1; mostly one that breaks the promise.
+    function chain_breakPromise(uint256 seed) external acts {
+        seed = mixed(seed);
+        if (filed.length == 0) revert NothingThere();
+        Filed memory one_ = filed[pick(seed, 1, filed.length)];
+        (Claim memory posted, Inclusion memory inclusion) = (claimAt(one_), inclusionOf(one_));
+        (, Timestamp postedAt,,,) = chain.batches(one_.batchId);
+        Filed memory promised = abi.decode(abi.encode(one_), (Filed));
+        promised.requestId = oneIn(seed, 2, 12) ? bytes32(seed) : bytes32(0);
+        promised.validUntil = uint64(Timestamp.unwrap(postedAt) + pick(seed, 3, 5) - (oneIn(seed, 4, 12) ? 5 : 0));
+        promised.model = uint8(pick(seed, 5, MODELS));
+        bool isSigned = !oneIn(seed, 6, 12);
+        uint256 key = one_.claimant == claimant ? CLAIMANT_KEY : keyOf(one_.claimant);
+        bytes memory signature = signed(isSigned ? key : key + 1, ClaimId.unwrap(idOf(promised)));
+        chain.breakPromise(claimAt(promised), signature, posted, inclusion);
+        bool isBroken = isSigned && promised.requestId == 0 && promised.validUntil >= Timestamp.unwrap(postedAt);
+        expect("a promise is broken", isBroken ? 1 : 0, 1);
+        expect("a nonce costs one promise", _isBroken[one_.claimant][one_.nonce] ? 1 : 0, 0);
+        _isBroken[one_.claimant][one_.nonce] = true;
+        uint256 free = freeOf[one_.claimant];
+        freeOf[one_.claimant] = free < CLAIM_BOND ? 0 : free - CLAIM_BOND;
     }
 
     function chain_postBatch(uint256 seed) external acts {
