@@ -149,7 +149,7 @@ abstract contract Posters is Drafts {
     }
 
     function post(uint256 seed) internal {
-        bool isBig = oneIn(seed, 1, 60);
+        bool isBig = oneIn(seed, 1, 25);
         Draft[] memory drafts = new Draft[](isBig ? 1 : 1 + pick(seed, 2, 3));
         Group[] memory groups = new Group[](drafts.length);
         for (uint256 j = 0; j < drafts.length; ++j) {
@@ -264,7 +264,7 @@ abstract contract Posters is Drafts {
         if (filed.length == 0) revert NothingThere();
         for (uint256 j = 0; j < 40; ++j) {
             index = (pick(seed, 1, filed.length) + j) % filed.length;
-            if (oneIn(seed, 2, 10) || (!filed[index].isFreed && !filed[index].isConvicted)) return index;
+            if (oneIn(seed, 2, 4) || (!filed[index].isFreed && !filed[index].isConvicted)) return index;
         }
     }
 
