@@ -203,7 +203,7 @@ abstract contract Posters is Drafts {
         Place[] memory chosen = new Place[](1 + pick(seed, 1, 3));
         bool isOver = false;
         for (uint256 j = 0; j < chosen.length; ++j) {
-            bool isAny = standing.length == 0 || oneIn(seed, 10 + j, 5);
+            bool isAny = standing.length == 0 || oneIn(seed, 10 + j, 3);
             uint256 spot = pick(seed, 20 + j, isAny ? places.length : standing.length);
             chosen[j] = places[isAny ? spot : standing[spot]];
             if (oneIn(seed, 30 + j, 10)) chosen[j].first += 1;
