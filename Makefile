@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench models onnx tabular fraud hostile mutants load throughput overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
+.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench models onnx tabular fraud hostile mutants invariants load throughput overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -139,6 +139,9 @@ hostile: dev ## Compose N adversarial descriptors: each is refused, or costs at 
 
 mutants: dev $(NODE_READY) ## Put faults into game, players and contracts; a named test must notice each
 	@$(BIN)/python -m tests.campaigns.mutants $(ARGS)
+
+invariants: dev $(NODE_READY) ## Play N accepted calls of everybody against the contracts and their books; N=1000000
+	@$(BIN)/python -m tests.campaigns.invariants $(if $(filter command line environment,$(origin N)),--n $(N)) $(ARGS)
 
 load: dev $(NODE_READY) ## Offer 200 signed claims a second for a minute, with SQLite and with PostgreSQL
 	@$(BIN)/python -m tests.campaigns.load $(ARGS)

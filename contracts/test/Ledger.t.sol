@@ -236,6 +236,8 @@ contract Player is World {
     }
 }
 
+/// forge-config: default.invariant.runs = 32
+/// forge-config: default.invariant.depth = 50
 contract LedgerInvariantTest is Base {
     struct FuzzSelector {
         address addr;

@@ -293,6 +293,8 @@ contract Jury is QuorumWorld {
     }
 }
 
+/// forge-config: default.invariant.runs = 32
+/// forge-config: default.invariant.depth = 50
 contract QuorumMoneyTest is Base {
     struct FuzzSelector {
         address addr;

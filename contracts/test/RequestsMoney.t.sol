@@ -269,6 +269,8 @@ contract Asker is World {
     }
 }
 
+/// forge-config: default.invariant.runs = 32
+/// forge-config: default.invariant.depth = 50
 contract RequestsMoneyTest is Base {
     struct FuzzSelector {
         address addr;

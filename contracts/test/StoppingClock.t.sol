@@ -164,6 +164,8 @@ contract Watchers is World {
     }
 }
 
+/// forge-config: default.invariant.runs = 32
+/// forge-config: default.invariant.depth = 50
 contract StoppingClockInvariantTest is Base {
     struct FuzzSelector {
         address addr;

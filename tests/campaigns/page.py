@@ -124,6 +124,14 @@ def hostile(found: Found) -> str:
     )
 
 
+def invariants(found: Found) -> str:
+    """Accepted calls of every entry point."""
+    counts = found["accepted"]
+    rows = [(f"`{name}`", f"{count:,}") for name, count in counts.items()]
+    said = f"{sum(counts.values()):,} calls were accepted in {found['seconds']:,} seconds.\n\n"
+    return said + table(("entry point", "accepted calls"), rows)
+
+
 FIGURES: Mapping[str, Callable[[Found], str]] = {
     "crash": crash,
     "load": load,
@@ -131,6 +139,7 @@ FIGURES: Mapping[str, Callable[[Found], str]] = {
     "soak": soak,
     "models": models,
     "hostile": hostile,
+    "invariants": invariants,
 }
 
 
