@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import astuple
 
 from web3.types import LogReceipt
@@ -140,10 +139,11 @@ class L1Client(ContractCaller):
         missing = {one.claim.model_id for one in claims if not one.inputs or not one.outputs}
         found = {}
         for model_id in missing:
-            with suppress(ChainError):  # unregistered: L1 refuses the group whatever its form is
-                header = self.header(model_id)
-                inputs = sum(tensor.bytes for tensor in header.inputs)
-                found[model_id] = not inputs, not sum(tensor.bytes for tensor in output_types(header))
+            if not self.is_registered(model_id):
+                continue  # L1 refuses the group whatever its form is
+            header = self.header(model_id)
+            inputs = sum(tensor.bytes for tensor in header.inputs)
+            found[model_id] = not inputs, not sum(tensor.bytes for tensor in output_types(header))
         return found
 
     def break_promise(self, promised: PostedClaim, posted: Claim, inclusion: Inclusion) -> Receipt:
