@@ -99,6 +99,7 @@ class Ground:
 
     chain: EmbeddedChain = field(default_factory=EmbeddedChain)
     used: set[tuple[Address, int]] = field(default_factory=set)
+    next_nonce: int = 10**6
 
     def __post_init__(self) -> None:
         self.poster = deploy(self.chain, self.chain.signer("poster"))
@@ -150,6 +151,17 @@ class Ground:
         bare = missing or (form.input_uploaded and all(kind.bytes for kind in header.inputs))
         short = form.output_uploaded and all(kind.bytes for kind in output_types(header))
         return PostedClaim(claim, b"", b"" if bare else inputs, b"" if short else outputs)
+
+    def fresh(self) -> int:
+        """A nonce behind which there are some that nobody has used."""
+        self.next_nonce += 100
+        return self.next_nonce
+
+    def roots(self, posted: ClaimPosted) -> tuple[bool, bool]:
+        """Whether input and output root of a posted claim are those of its bytes, where they came with it."""
+        header = self.headers[self.models.index(posted.claim.model_id)]
+        inputs = not posted.inputs or input_root(header, posted.inputs) == posted.claim.input_root
+        return inputs, not posted.outputs or output_root(header, posted.outputs) == posted.claim.output_root
 
     def _claimant(self, plan: Plan) -> L1Client:
         return self.poor if plan.fault == "poor" else self.claimants[plan.claimant]

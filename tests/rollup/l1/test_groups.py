@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 
 import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from rollup.batch import Inclusion
+from rollup.batch import Batch, Inclusion
+from rollup.errors import Reverted
 from rollup.l1.answers import ClaimStatus
-from rollup.l1.events import ClaimPosted, ClaimSkipped, GroupRefused
+from rollup.l1.calls import Call, group_fields
+from rollup.l1.events import BatchPosted, ClaimPosted, ClaimSkipped, GroupRefused
 from tests.rollup.l1.groups import Form, Ground, Plan, batch_of, plans
 
 
@@ -22,7 +25,7 @@ MANY = Plan(0, 2**256 - 300, (Form(0, False, False, False, 0),) * 300)
 EMPTY = Plan(1, 2**200, (Form(4, False, True, True, 0),) * 5 + (Form(4, True, True, True, 0),) * 3)
 
 
-@settings(max_examples=15, phases=[Phase.explicit, Phase.generate])  # what L1 says depends on the examples before
+@settings(max_examples=8, phases=[Phase.explicit, Phase.generate])  # what L1 says depends on the examples before
 @example(wanted=[MANY, EMPTY], seed=0)
 @given(st.lists(plans(12), min_size=1, max_size=4), st.integers(0, 2**32))
 def test_what_is_read_is_what_was_posted(ground: Ground, wanted: list[Plan], seed: int) -> None:
@@ -38,3 +41,84 @@ def test_what_is_read_is_what_was_posted(ground: Ground, wanted: list[Plan], see
         inclusion = Inclusion(one.batch, one.index, batch.siblings(one.index))
         assert ground.poster.status(one.claim, inclusion) is ClaimStatus.POSTED
         assert ground.poster._rollup("claimIdOf", tuple(vars(one.claim).values())) == one.claim_id
+
+
+FIELDS = ("model_id", "count", "input_bytes", "output_bytes", "input_uploaded", "output_uploaded", "named", "records")
+"""Of a section, in the ABI's order."""
+
+
+@st.composite
+def wrong(draw: st.DrawFn) -> tuple[str, object]:
+    """A field of a section, and what is done to it."""
+    name = draw(st.sampled_from(FIELDS))
+    if name == "model_id":
+        return name, draw(st.integers(0, 6))
+    if name == "records":
+        return name, (draw(st.sampled_from(["flip", "cut", "more"])), draw(st.integers(0, 1 << 16)))
+    return name, draw(st.integers(-40, 40))
+
+
+def changed(ground: Ground, section: tuple, name: str, how: object) -> tuple:  # type: ignore[type-arg]
+    fields = dict(zip(FIELDS, section, strict=True))
+    value = fields[name]
+    if name == "model_id":
+        fields[name] = [*ground.models, bytes(32)][how]  # type: ignore[call-overload]
+    elif name == "records":
+        kind, at = how  # type: ignore[misc]
+        place = at % max(len(value), 1)
+        flipped = value[:place] + bytes([value[place] ^ 1 << at % 8]) + value[place + 1 :] if value else value
+        fields[name] = {"flip": flipped, "cut": value[:place], "more": value + bytes(at % 70)}[kind]
+    elif isinstance(value, bool):
+        fields[name] = not value
+    else:
+        fields[name] = max(0, value + how)  # type: ignore[operator]
+    return tuple(fields.values())
+
+
+@settings(max_examples=10, phases=[Phase.explicit, Phase.generate])
+@given(plans(6), st.integers(0, 3), st.lists(wrong(), min_size=1, max_size=3))
+def test_attack_whatever_is_sent_as_a_group_harms_no_other_and_is_read_as_it_was_hashed(
+    ground: Ground, plan: Plan, which: int, changes: list[tuple[str, object]]
+) -> None:
+    """Its claimant sends it, so that no signature keeps it out."""
+    by = ground.claimants[plan.claimant]
+    honest = [Plan(1 - plan.claimant, ground.fresh(), (Form(0, False, False, False, 0),) * 2) for _ in range(2)]
+    first, last = (group_fields(ground.group(one), {}) for one in honest)
+    spoiled = ground.group(replace(plan, fault=""))
+    *terms, sections, signature = group_fields(spoiled, by._empty(spoiled.claims))
+    for name, how in changes:
+        at = which % len(sections)
+        sections[at] = changed(ground, sections[at], name, how)
+    receipt = by._send("RollupChain", "postBatch", [first, (*terms, sections, signature), last])
+    posted, batch = batch_of(receipt)
+    assert batch.root == posted.root
+    said = {event.claim.nonce for event in receipt.events if isinstance(event, ClaimPosted)}
+    assert {one.first_nonce + j for one in honest for j in range(2)} <= said
+    for event in receipt.events:
+        if isinstance(event, ClaimPosted):
+            ground.used.add((event.claim.claimant, event.claim.nonce))
+            inclusion = Inclusion(event.batch, event.index, batch.siblings(event.index))
+            assert by.status(event.claim, inclusion) is ClaimStatus.POSTED
+            assert all(ground.roots(event))
+
+
+@settings(max_examples=12, phases=[Phase.explicit, Phase.generate])
+@given(plans(4), st.integers(0, 2**32), st.integers(0, 7))
+def test_attack_flipped_calldata_is_refused_or_read_as_it_was_hashed(
+    ground: Ground, plan: Plan, place: int, bit: int
+) -> None:
+    by = ground.claimants[plan.claimant]
+    group = ground.group(replace(plan, first_nonce=ground.fresh(), fault=""))
+    data = bytearray(Call("RollupChain", "postBatch", ([group_fields(group, by._empty(group.claims))],)).data)
+    data[4 + place % (len(data) - 4)] ^= 1 << bit
+    try:
+        found = by._transact(by.address, bytes(data), 0, None)
+    except Reverted:
+        return
+    events = [logged.event for logged in by._decoded(found["logs"])]
+    posted = next(event for event in events if isinstance(event, BatchPosted))
+    claims = {event.index: event.claim_id for event in events if isinstance(event, ClaimPosted)}
+    assert Batch(tuple(claims.get(at) for at in range(posted.count))).root == posted.root
+    for event in events:
+        if isinstance(event, ClaimPosted):
+            assert all(ground.roots(event))
