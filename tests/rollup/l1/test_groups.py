@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hexbytes import HexBytes
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
+from web3.types import LogReceipt
 
+from challenger.state.l1_state import L1State
 from rollup.batch import Batch, Inclusion
-from rollup.errors import Reverted
+from rollup.errors import ChainError, Reverted
 from rollup.l1.answers import ClaimStatus
 from rollup.l1.calls import Call, group_fields
 from rollup.l1.events import BatchPosted, ClaimPosted, ClaimSkipped, GroupRefused
+from rollup.l1.follow import News
+from rollup.l1.node.finality import Block
+from rollup.types import Timestamp
 from tests.rollup.l1.groups import Form, Ground, Plan, batch_of, plans
 
 
@@ -122,3 +128,54 @@ def test_attack_flipped_calldata_is_refused_or_read_as_it_was_hashed(
     for event in events:
         if isinstance(event, ClaimPosted):
             assert all(ground.roots(event))
+
+
+@pytest.fixture(scope="module")
+def logs(ground: Ground) -> list[LogReceipt]:
+    """Of a batch with a group that is posted in part, and one that is refused."""
+    first = ground.fresh()
+    plans = [
+        Plan(0, first + 1, (Form(0, False, False, False, 0),)),
+        Plan(
+            0, first, (Form(0, True, False, True, 0), Form(1, False, False, False, 0), Form(4, False, False, False, 0))
+        ),
+        Plan(1, first, (Form(0, False, False, False, 0),) * 2, "signature"),
+    ]
+    receipt = ground.poster.post_groups([ground.group(plan) for plan in plans])
+    found = ground.chain.logs([ground.poster.address], receipt.block, receipt.block)
+    assert {type(one.event) for one in ground.poster._decoded(found)} >= {ClaimPosted, ClaimSkipped, GroupRefused}
+    return found
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_attack_made_up_logs_are_read_or_refused_in_words(
+    ground: Ground, logs: list[LogReceipt], data: st.DataObject
+) -> None:
+    """What is read is no burden either: whoever follows L1 takes it in."""
+    wrong = dict(data.draw(st.sampled_from([log for log in logs if len(log["data"]) > 32])))
+    said = bytearray(wrong["data"])
+    for _ in range(data.draw(st.integers(1, 3))):
+        word = data.draw(st.integers(0, len(said) // 32 - 1))
+        value = data.draw(
+            st.sampled_from([0, 1, 2, 31, 2**20, 2**32 - 1, 2**63, 2**255, 2**256 - 1]) | st.integers(0, 700)
+        )
+        said[32 * word : 32 * word + 32] = value.to_bytes(32, "big")
+    wrong["data"] = bytes(said)
+    try:
+        events = ground.poster._decoded([wrong])  # type: ignore[list-item]
+    except ChainError:
+        return
+    here = Block(1, bytes(32), Timestamp(1), bytes(32))
+    L1State().take(ground.poster, News(None, tuple(events), here, (here,)))
+
+
+def test_attack_a_refused_group_of_more_claims_than_any_block_holds_is_garbled(
+    ground: Ground, logs: list[LogReceipt]
+) -> None:
+    topic = next(log for log in logs if isinstance(ground.poster._decoded([log])[0].event, GroupRefused))
+    for count in (2**20 + 1, 2**255):
+        words = bytearray(topic["data"])
+        words[64:96] = count.to_bytes(32, "big")
+        with pytest.raises(ChainError, match="garbled"):
+            ground.poster._decoded([{**topic, "data": HexBytes(words)}])  # type: ignore[list-item]
