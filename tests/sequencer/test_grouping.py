@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -130,10 +129,10 @@ def test_attack_brackets_without_end_delay_no_claim(desk: Desk) -> None:
     assert desk.on_l1() == desk.taken
 
 
-def test_a_prover_signs_for_its_own_claims_and_they_are_one_group(desk: Desk, world: ToyWorld, tmp_path: Path) -> None:
+def test_a_prover_signs_for_its_own_claims_and_they_are_one_group(desk: Desk, world: ToyWorld) -> None:
     worker = InferenceWorker(world.chain.signer("claimant"), desk.client.domain, world.chain.now)
     desk.take(3)
-    with served(worker, Archive(tmp_path)) as prover:
+    with served(worker, Archive(worker.trace)) as prover:
         receipt = joining(desk, ProverSigner(str(prover.base_url), TOKEN)).step()
     assert receipt is not None
     assert [event.group for event in receipt.events if isinstance(event, ClaimPosted)] == [0, 0, 0]

@@ -70,14 +70,15 @@ def changed(ground: Ground, section: tuple, name: str, how: object) -> tuple:  #
     if name == "model_id":
         fields[name] = [*ground.models, bytes(32)][how]  # type: ignore[call-overload]
     elif name == "records":
-        kind, at = how  # type: ignore[misc]
+        assert isinstance(how, tuple)
+        kind, at = how
         place = at % max(len(value), 1)
         flipped = value[:place] + bytes([value[place] ^ 1 << at % 8]) + value[place + 1 :] if value else value
         fields[name] = {"flip": flipped, "cut": value[:place], "more": value + bytes(at % 70)}[kind]
     elif isinstance(value, bool):
         fields[name] = not value
     else:
-        fields[name] = max(0, value + how)  # type: ignore[operator]
+        fields[name] = max(0, value + how)
     return tuple(fields.values())
 
 
@@ -153,7 +154,7 @@ def test_attack_made_up_logs_are_read_or_refused_in_words(
     ground: Ground, logs: list[LogReceipt], data: st.DataObject
 ) -> None:
     """What is read is no burden either: whoever follows L1 takes it in."""
-    wrong = dict(data.draw(st.sampled_from([log for log in logs if len(log["data"]) > 32])))
+    wrong = LogReceipt(**data.draw(st.sampled_from([log for log in logs if len(log["data"]) > 32])))
     said = bytearray(wrong["data"])
     for _ in range(data.draw(st.integers(1, 3))):
         word = data.draw(st.integers(0, len(said) // 32 - 1))
@@ -161,9 +162,9 @@ def test_attack_made_up_logs_are_read_or_refused_in_words(
             st.sampled_from([0, 1, 2, 31, 2**20, 2**32 - 1, 2**63, 2**255, 2**256 - 1]) | st.integers(0, 700)
         )
         said[32 * word : 32 * word + 32] = value.to_bytes(32, "big")
-    wrong["data"] = bytes(said)
+    wrong["data"] = HexBytes(said)
     try:
-        events = ground.poster._decoded([wrong])  # type: ignore[list-item]
+        events = ground.poster._decoded([wrong])
     except ChainError:
         return
     here = Block(1, bytes(32), Timestamp(1), bytes(32))
@@ -178,4 +179,4 @@ def test_attack_a_refused_group_of_more_claims_than_any_block_holds_is_garbled(
         words = bytearray(topic["data"])
         words[64:96] = count.to_bytes(32, "big")
         with pytest.raises(ChainError, match="garbled"):
-            ground.poster._decoded([{**topic, "data": HexBytes(words)}])  # type: ignore[list-item]
+            ground.poster._decoded([{**topic, "data": HexBytes(words)}])
