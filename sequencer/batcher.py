@@ -165,8 +165,14 @@ class Batcher:
         alone is refused, so that it holds up no other.
         """
         while batch:
+            groups = self._grouping.groups([entry.posted for entry in batch])
+            # For whom nobody signed, every claim is a group.
+            fitting, _ = self._fitting(batch)
+            if len(fitting) < len(batch):
+                batch = fitting
+                continue
             try:
-                return self._client.post_groups(self._grouping.groups([entry.posted for entry in batch]))
+                return self._client.post_groups(groups)
             except Reverted as error:
                 if len(batch) == 1:
                     self._store.claims.refuse({batch[0].claim_id: str(error)})

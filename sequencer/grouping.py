@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from typing import Protocol
 
 from rollup.claim import Address, PostedClaim
-from rollup.documents.claims import GroupRequest, SignedGroup
+from rollup.client.answers import content
+from rollup.documents.claims import MAX_GROUP, GroupRequest, SignedGroup
 from rollup.documents.fields import read
 from rollup.errors import BadAnswer, ClaimError, ClientError
 from rollup.group import Group, runs
@@ -21,9 +21,14 @@ from rollup.service.metrics import counter
 GROUPS = counter("sequencer", "groups", "Groups that a prover was asked to sign", ["outcome"])
 
 PAUSE_SECONDS = 60.0
-"""For how long a claimant's claims are posted one by one after a prover did not sign for it."""
+"""For how long a claimant's claims are posted one by one after nobody signed for it."""
+
+BATCH_SECONDS = 5.0
+"""For how long signatures are asked for on the way to one transaction; what is left then is posted one by one."""
 
 ANSWER_BYTES = 64 << 10
+
+ROUTE = "/v1/groups"
 
 _log = logger("touchstone.grouping")
 
@@ -45,15 +50,8 @@ class ProverSigner:
 
     def sign(self, claims: Sequence[PostedClaim]) -> bytes:
         body = GroupRequest.of(claims).model_dump()
-        answer = ask(Request("POST", f"{self._url}/v1/groups", json=body, headers=self._headers), self._bounds)
-        try:
-            parsed = json.loads(answer.body)
-        except ValueError:
-            raise BadAnswer(f"the prover answered {answer.status} with what is no JSON") from None
-        if answer.status != 200:
-            detail = parsed.get("detail") if isinstance(parsed, dict) else None
-            raise ClientError(f"the prover answered {answer.status}: {str(detail)[:200]}")
-        return read(SignedGroup, parsed).signature
+        answer = ask(Request("POST", f"{self._url}{ROUTE}", json=body, headers=self._headers), self._bounds)
+        return read(SignedGroup, content(Request("POST", ROUTE), answer)).signature
 
 
 class Grouping:
@@ -70,17 +68,29 @@ class Grouping:
         return self._signer is not None and time.monotonic() >= self._refused.get(claimant, 0.0)
 
     def groups(self, claims: Sequence[PostedClaim]) -> list[Group]:
-        """The claims as they are posted: in groups as far as somebody signs for them, the others alone."""
+        """The claims as they are posted: in groups as far as somebody signs for them in time, the others alone."""
         found: list[Group] = []
+        until = time.monotonic() + BATCH_SECONDS
         for run in runs(claims):
             claimant = run[0].claim.claimant
-            if len(run) == 1 or not self.joins(claimant):
-                found += [Group.alone(one) for one in run]
-            elif claimant == self._client.account:
+            if claimant == self._client.account:
                 found.append(Group(run, b""))
-            else:
-                found += self._signed(run)
+                continue
+            for start in range(0, len(run), MAX_GROUP):
+                found += self._joined(run[start : start + MAX_GROUP], until)
         return found
+
+    def _joined(self, run: tuple[PostedClaim, ...], until: float) -> list[Group]:
+        claimant = run[0].claim.claimant
+        if len(run) > 1 and self.joins(claimant):
+            if time.monotonic() < until:
+                return self._signed(run)
+            self._pause(claimant)
+        return [Group.alone(one) for one in run]
+
+    def _pause(self, claimant: Address) -> None:
+        self._refused = {one: until for one, until in self._refused.items() if until > time.monotonic()}
+        self._refused[claimant] = time.monotonic() + PAUSE_SECONDS
 
     def _signed(self, run: tuple[PostedClaim, ...]) -> list[Group]:
         assert self._signer is not None
@@ -92,8 +102,7 @@ class Grouping:
                 raise BadAnswer(f"it signed, but not with the key of {claimant}")
         except (ClientError, ClaimError) as error:
             GROUPS.labels("refused").inc()
-            self._refused = {one: until for one, until in self._refused.items() if until > time.monotonic()}
-            self._refused[claimant] = time.monotonic() + PAUSE_SECONDS
+            self._pause(claimant)
             _log.warning("claims are posted one by one", claimant=claimant, claims=len(run), error=str(error))
             return [Group.alone(one) for one in run]
         GROUPS.labels("signed").inc()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -36,12 +36,15 @@ class Journal:
         facts[key] = fact
         self.note(block, undo)
 
-    def append(self, block: int, lists: MutableMapping[K, list[V]], key: K, entry: V) -> None:
-        """One entry more in a list."""
-        lists.setdefault(key, []).append(entry)
+    def extend(self, block: int, lists: MutableMapping[K, list[V]], key: K, entries: Sequence[V]) -> None:
+        """More entries in a list, however many they are."""
+        if not entries:
+            return
+        before = len(lists.setdefault(key, []))
+        lists[key].extend(entries)
 
         def undo() -> None:
-            lists[key].pop()
+            del lists[key][before:]
             if not lists[key]:
                 del lists[key]
 

@@ -172,17 +172,16 @@ class L1State:
                 self.version += 1
                 self.journal.set(self._block, self.claims, posted.claim_id, posted)
                 self.journal.set(self._block, self._blocks, posted.claim_id, logged.block)
-                self.journal.append(self._block, self.batches, posted.batch, posted.claim_id)
+                self.journal.extend(self._block, self.batches, posted.batch, [posted.claim_id])
                 if posted.claim.trace_root != NO_ROOT:
                     self.board.set_root(posted.claim_id, posted.claim.trace_root)
             case ClaimSkipped() as skipped:
-                self.journal.append(self._block, self.batches, skipped.batch, None)
+                self.journal.extend(self._block, self.batches, skipped.batch, [None])
             case BatchPosted() as batch:
                 self.journal.set(self._block, self.posted_at, batch.batch, batch.posted_at)
                 self.journal.set(self._block, self.closes_at, batch.batch, batch.closes_at)
             case GroupRefused() as refused:
-                for _ in range(refused.count):
-                    self.journal.append(self._block, self.batches, refused.batch, None)
+                self.journal.extend(self._block, self.batches, refused.batch, [None] * refused.count)
             case Released(batch, _, indices):
                 for index in indices:
                     self._note_release(batch, index)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import astuple
 
 from web3.types import LogReceipt
 
 from rollup.batch import Inclusion
-from rollup.claim import NO_ROOT, Address, Claim, ClaimId, PostedClaim, output_types
+from rollup.claim import NO_ROOT, Address, Claim, ClaimId, PostedClaim
 from rollup.errors import ChainError, Refused, Reverted
 from rollup.form.encoding import Header, decode_header
 from rollup.form.program import Program
@@ -140,10 +139,10 @@ class L1Client(ContractCaller):
         missing = {one.claim.model_id for one in claims if not one.inputs or not one.outputs}
         found = {}
         for model_id in missing:
-            with suppress(ChainError):  # unregistered: L1 refuses the group whatever its form is
-                header = self.header(model_id)
-                inputs = sum(tensor.bytes for tensor in header.inputs)
-                found[model_id] = not inputs, not sum(tensor.bytes for tensor in output_types(header))
+            if not self.is_registered(model_id):
+                continue  # L1 refuses the group whatever its form is
+            *_, inputs, outputs = self._rollup("modelOf", model_id)
+            found[model_id] = not any(size for _, size in inputs), not any(size for _, size in outputs)
         return found
 
     def break_promise(self, promised: PostedClaim, posted: Claim, inclusion: Inclusion) -> Receipt:

@@ -203,13 +203,26 @@ def topic_of(kind: type[Any]) -> bytes:
     return next(topic for topic, (_, item) in _event_abis().items() if item["name"] == kind.__name__)
 
 
+MOST: Mapping[str, int] = {"batchId": 1 << 40, "counter": 1 << 40, "first": 1 << 20, "count": 1 << 20, "word": 1 << 12}
+"""No chain counts beyond that: the memory that holds a batch of 2^20 claims takes two thousand million gas."""
+
+
+def _check_counts(arguments: Mapping[str, Any]) -> None:
+    """Refuse what no chain says: it would fill memory, or fit no database."""
+    for name, most in MOST.items():
+        if arguments.get(name, 0) > most:
+            raise ValueError(f"{name} is beyond all that a chain counts")
+
+
 def decode_log(web3: Web3, domain: Domain, log: LogReceipt) -> list[Logged]:
     """The events behind a log of the contracts of ``domain``; none for a log that is none of ours."""
     known = _event_abis().get(bytes(log["topics"][0])) if log["topics"] else None
     if known is None:
         return []
     read, abi = known
-    events = read(get_event_data(web3.codec, abi, log)["args"], domain)
+    arguments = get_event_data(web3.codec, abi, log)["args"]
+    _check_counts(arguments)
+    events = read(arguments, domain)
     where = (log["blockNumber"], log["logIndex"], bytes(log["transactionHash"]), bytes(log["blockHash"]))
     return [Logged(event, *where) for event in events]
 
