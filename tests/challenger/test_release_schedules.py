@@ -51,7 +51,7 @@ class Schedule:
         )
 
     def post(self) -> None:
-        """A group, some of whose claims were spoiled: posted alone before, or cancelled long ago."""
+        """A group, some of whose claims were spoiled: posted alone before."""
         claims = (
             [self.claim() for _ in range(self.rng.choice([1, 2, 3, 130]))]
             if self.rng.random() < 0.3
