@@ -24,6 +24,8 @@ contract Jury is QuorumWorld {
     Hostile private _hostile;
     uint256 public paidIn;
     uint256 public paidOut;
+    /// @dev The first thing that was not as it had to be; a revert would take back what shows it.
+    string public contradiction;
     uint256 public owed;
     uint256 public stakedIn;
     uint256 public stakedOut;
@@ -62,7 +64,7 @@ contract Jury is QuorumWorld {
         if (seed % 3 == 0) asked.callback = address(_hostile);
         VM.deal(address(this), FEE);
         (bytes32 requestId, Request memory made) = ask(asked);
-        same("id", requestId, requests.requestIdOf(made));
+        expects("id", uint256(requestId), uint256(requests.requestIdOf(made)));
         (paidIn, owed) = (paidIn + FEE, owed + FEE);
         _asked.push(made);
     }
@@ -88,6 +90,10 @@ contract Jury is QuorumWorld {
         if (requests.roundOf(requestId).sealedAt != 0 && seed % 8 != 0) nextBlock();
     }
 
+    function expects(string memory what, uint256 actual, uint256 expected) private {
+        if (actual != expected && bytes(contradiction).length == 0) contradiction = what;
+    }
+
     function reveal(uint256 seed) external action("reveal") {
         Reply storage reply = _replies[_reply(seed, false)];
         Request memory asked = _asked[reply.asked];
@@ -95,7 +101,7 @@ contract Jury is QuorumWorld {
         Posted memory posted = reveal(asked, reply.posting);
         (reply.inclusion, reply.isRevealed) = (posted.inclusion, true);
         if (asked.committee == 0) shares[reply.posting.claim.claimant] += 1;
-        same("nothing is paid yet", total(), before);
+        expects("nothing is paid yet", total(), before);
     }
 
     /// @dev A request's whole quorum, if nobody lies.
@@ -120,13 +126,13 @@ contract Jury is QuorumWorld {
         (uint256 before, uint256 held, uint256 burned) = (total(), stakeOf(reply), provers.burned());
         requests.settle(asked, reply.posting.claim, reply.inclusion);
         uint256 part = !round.isAgreed ? 0 : FEE / QUORUM + (round.settled == 0 ? FEE % QUORUM : 0);
-        same("one part", total() - before, part);
+        expects("one part", total() - before, part);
         (owed, paid[reply.asked], reply.isSettled) = (owed - part, paid[reply.asked] + part, true);
         if (asked.committee != 0) return;
         shares[reply.posting.claim.claimant] -= 1;
         bool isInvalid = isConvicted(chain.claimIdOf(reply.posting.claim));
-        same("stake", held - stakeOf(reply), isInvalid ? CLAIM_BOND : 0);
-        same("burned", provers.burned() - burned, isInvalid ? CLAIM_BOND : 0);
+        expects("stake", held - stakeOf(reply), isInvalid ? CLAIM_BOND : 0);
+        expects("burned", provers.burned() - burned, isInvalid ? CLAIM_BOND : 0);
     }
 
     function answer(uint256 seed) external action("answer") {
@@ -134,7 +140,7 @@ contract Jury is QuorumWorld {
         if (chain.status(reply.posting.claim, reply.inclusion) == Status.Posted) wait(WINDOW + 1);
         uint256 before = total();
         requests.answer(_asked[reply.asked], ALONG, reply.posting.claim, reply.inclusion, reply.posting.output);
-        same("whole fee", total() - before, FEE);
+        expects("whole fee", total() - before, FEE);
         (owed, paid[reply.asked]) = (owed - FEE, paid[reply.asked] + FEE);
     }
 
@@ -142,7 +148,7 @@ contract Jury is QuorumWorld {
         uint256 before = total();
         if (seed % 2 == 0) _hostile.behave();
         requests.deliver(_asked[seed % _asked.length], ALONG, seed % 5 == 0 ? LIE : BYTES);
-        same("nothing paid", total(), before);
+        expects("nothing paid", total(), before);
     }
 
     function refund(uint256 seed) external action("refund") {
@@ -151,7 +157,7 @@ contract Jury is QuorumWorld {
         if (seed % 2 == 1 && over >= time) wait(over + 1 - time);
         uint256 before = total();
         requests.refund(_asked[index], ALONG);
-        same("given back", total() - before, FEE);
+        expects("given back", total() - before, FEE);
         (owed, paid[index]) = (owed - FEE, paid[index] + FEE);
     }
 
@@ -272,6 +278,7 @@ contract Jury is QuorumWorld {
 
     /// @dev Escrow, stakes, and the fee of every request; reverts where the books differ.
     function audit() external view {
+        same(contradiction, bytes(contradiction).length, 0);
         same("escrow", address(requests).balance, owed + total());
         same("in and out", address(requests).balance, paidIn - paidOut);
         uint256 sum = provers.burned();
