@@ -141,8 +141,10 @@ class _Claimant:
         for claim_id in upheld:
             if releases.full:
                 break
-            with noting(self.troubles, claim_id):
-                releases.add(self._client, self.l1, claim_id)
+            # What goes well here ends a trouble: only of claims with which something is done.
+            if self.l1.may_be_final(claim_id):
+                with noting(self.troubles, claim_id):
+                    releases.add(self._client, self.l1, claim_id)
         bundle.add(Due(claim_id, call, NEVER) for claim_id, call in releases.calls())
 
 

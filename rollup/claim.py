@@ -128,7 +128,7 @@ def posting_gas(header: Header, posted: PostedClaim) -> int:
     return 10_000 + paths + 60 * size
 
 
-GROUP_GAS = 150_000
+GROUP_GAS = 160_000
 """Gas that a group takes in a batch besides its claims, at most: its signature, and its words of bonds and nonces."""
 
 

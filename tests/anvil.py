@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import secrets
 import subprocess
 import tempfile
 import time
@@ -222,8 +223,9 @@ class Anvil:
         self.rpc("anvil_reorg", depth, [[self.rpc("eth_getRawTransactionByHash", one), 0] for one in moved])
 
     def _otherwise(self) -> None:
-        """Blocks of the same second with the same transactions are the same blocks."""
+        """Blocks of the same second with the same transactions are the same blocks, unless somebody else makes them."""
         self.rpc("evm_increaseTime", 1)
+        self.rpc("anvil_setCoinbase", f"0x{secrets.token_hex(20)}")
 
     def pending(self) -> list[str]:
         """Hashes of the transactions that wait, in no order."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
-from rollup.types import Duration
+if TYPE_CHECKING:
+    from rollup.types import Duration
 
-DEFAULT_AGE = Duration(12)
-DEFAULT_GRACE = Duration(120)
-DEFAULT_DISTRUST = Duration(3600)
+DEFAULT_AGE = cast("Duration", 12)
+DEFAULT_GRACE = cast("Duration", 120)
+DEFAULT_DISTRUST = cast("Duration", 3600)
 
 
 @dataclass(frozen=True)

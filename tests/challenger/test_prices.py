@@ -61,6 +61,6 @@ def test_the_dearest_ending_takes_no_more_than_its_price_before_anything_is_give
 def test_every_move_of_the_game_has_a_price() -> None:
     assert prices.MOVES.keys() | prices.PROOFS == {
         *("challenge", "commit", "setTraceRoot", "select", "descend", "narrow", "reveal", "revealLeaf", "partials"),
-        *("timeout", "reclaim", "release", "releaseAll", "prove", "settle"),
+        *("timeout", "reclaim", "release", "releaseAll", "releaseGroups", "prove", "settle"),
     }
     assert min(prices.MOVES[name] + prices.EACH.get(name, 0) for name in prices.MOVES) >= prices.SMALLEST

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rollup.claim import Address
 from rollup.l1.deployment import Deployment
-from rollup.types import Root
 from touchstone.cli import main
 from touchstone.deployment import page
 from touchstone.deployment.cast import cast, judged
@@ -102,7 +102,8 @@ def test_every_option_of_the_market_changes_what_is_shown() -> None:
 def test_a_deployment_is_judged_under_the_conditions_of_a_parameter_file(tmp_path: Path) -> None:
     terms = Terms.load(MAINNET)
     file = tmp_path / "deployment.json"
-    Deployment(1, "0x" + "00" * 19 + "01", 0, Root(bytes(32)), terms.parameters).save(file)
+    addresses = [Address("0x" + "00" * 19 + f"0{number}") for number in (1, 2, 3)]
+    Deployment(1, addresses[0], 0, bytes(32), terms.parameters, *addresses[1:]).save(file)
     assert document(file, "--conditions", MAINNET) == document(MAINNET)
     assert "name a parameter file by --conditions" in economics(file).output
     other = ROOT / "ops" / "params" / "op-stack.toml"

@@ -65,7 +65,7 @@ class LiarWorld:
         self.program = toy_program()
         accounts = [load_signer(key) for key in KEYS[:3]]
         deployer = deploy(self.chain(), accounts[0], self.program, parameters=TERMS)
-        self.client = L1Client(self.chain(), deployer.address, accounts[1], deployer.first)
+        self.client = L1Client(self.chain(), deployer.address, accounts[1], deployer.first, deployer.asking)
         self.store = Store.open(f"sqlite:///{folder}/sequencer.db")
         self.mirror = Mirror(self.client, self.store)
         self.mirror.sync()

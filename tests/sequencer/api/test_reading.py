@@ -132,7 +132,8 @@ def test_the_description_of_the_api_covers_every_route_with_examples_and_problem
     expected = {
         "/v1/claims", "/v1/claims/{claim_id}", "/v1/claims/{claim_id}/events", "/v1/infer", "/v1/batches",
         "/v1/batches/{number}", "/v1/disputes", "/v1/disputes/{claim_id}", "/v1/models", "/v1/models/{model}",
-        "/v1/models/{model}/program", "/v1/events", "/v1/clock", "/v1/network", "/healthz", "/readyz", "/metrics",
+        "/v1/models/{model}/program", "/v1/requests", "/v1/requests/{request_id}", "/v1/events", "/v1/clock",
+        "/v1/network", "/healthz", "/readyz", "/metrics",
     }  # fmt: skip
     assert set(described["paths"]) == expected
 
