@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from challenger.sending.bundle import batched
 from challenger.state.l1_state import L1State
 from rollup.batch import Inclusion
 from rollup.claim import Claim, ClaimId
@@ -60,13 +61,10 @@ class Releases:
     def calls(self) -> list[tuple[ClaimId, Call]]:
         """What frees them, each with a claim that it is about, in as many transactions as it takes."""
         found: list[tuple[ClaimId, Call]] = []
-        places = list(self.groups)
-        for start in range(0, len(places), GROUPS):
-            part = places[start : start + GROUPS]
-            found.append((self.groups[part[0]][0], calls.release_groups(part)))
-        rest = list(self.singles.items())
-        for start in range(0, len(rest), SINGLES):
-            bonds = [bond for _, bond in rest[start : start + SINGLES]]
+        for places in batched(self.groups, GROUPS):
+            found.append((self.groups[places[0]][0], calls.release_groups(places)))
+        for part in batched(self.singles.items(), SINGLES):
+            bonds = [bond for _, bond in part]
             call = calls.release(*bonds[0]) if len(bonds) == 1 else calls.release_all(bonds)
-            found.append((rest[start][0], call))
+            found.append((part[0][0], call))
         return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from rollup.claim import NO_ROOT, Address, Claim, PostedClaim
@@ -102,27 +103,26 @@ def sections(claims: Sequence[PostedClaim], empty: Mapping[ModelId, tuple[bool, 
     bytes are not uploaded ones.
     """
     found: list[Section] = []
-    last: tuple[Any, ...] | None = None
-    for posted in claims:
-        form = _form(posted, empty)
+    for form, members in groupby(claims, lambda posted: _form(posted, empty)):
         model_id, input_bytes, output_bytes, input_uploaded, output_uploaded, named, traced = form
-        claim = posted.claim
-        record = b"".join(
-            (
-                claim.request_id if named else b"",
-                claim.trace_root if traced else b"",
-                claim.input_root if input_uploaded else posted.inputs,
-                claim.output_root if output_uploaded else posted.outputs,
-            )
-        )
-        count, records = (1, record) if form != last else (found[-1].count + 1, found[-1].records + record)
-        if form == last:
-            found.pop()
+        records = [_record(one, input_uploaded, output_uploaded, named, traced) for one in members]
+        count, together = len(records), b"".join(records)
         found.append(
-            Section(model_id, count, input_bytes, output_bytes, input_uploaded, output_uploaded, named, records)
+            Section(model_id, count, input_bytes, output_bytes, input_uploaded, output_uploaded, named, together)
         )
-        last = form
     return found
+
+
+def _record(posted: PostedClaim, input_uploaded: bool, output_uploaded: bool, named: bool, traced: bool) -> bytes:
+    claim = posted.claim
+    return b"".join(
+        (
+            claim.request_id if named else b"",
+            claim.trace_root if traced else b"",
+            claim.input_root if input_uploaded else posted.inputs,
+            claim.output_root if output_uploaded else posted.outputs,
+        )
+    )
 
 
 class GroupTerms(NamedTuple):
