@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from touchstone.cli.group import Group
-from touchstone.cli.user import as_json_flag, client_of, deployment_flag, hex_of, status_of
+from touchstone.cli.user import as_json_flag, chain_client, client_of, deployment_flag, hex_of, status_of
 from touchstone.settings.options import options
 from touchstone.settings.settings import ChainSettings, UserSettings
 
@@ -145,8 +145,6 @@ def enforce(settings: ChainSettings, url: str, claim: str) -> None:
     from rollup.errors import ClaimError
     from rollup.l1.events import PromiseBroken
     from touchstone.promises import enforce as enforced
-    from touchstone.services.l1 import client_of as l1_client
-    from touchstone.services.l1 import signer_of
 
     with Client(url) as sequencer:
         promised = sequencer.get(_claim_id(claim)).posted
@@ -154,7 +152,7 @@ def enforce(settings: ChainSettings, url: str, claim: str) -> None:
         raise ClaimError(
             f"the sequencer has no signature of claim {claim}, which somebody else posted; nothing is to be enforced"
         )
-    receipt = enforced(l1_client(settings, signer_of(settings)), promised)
+    receipt = enforced(chain_client(settings), promised)
     broken = [] if receipt is None else [one for one in receipt.events if isinstance(one, PromiseBroken)]
     if receipt is None:
         click.echo("kept     the claim is on L1")

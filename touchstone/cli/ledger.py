@@ -9,6 +9,7 @@ import click
 from rollup.errors import MoveError
 from touchstone.cli.group import Group
 from touchstone.cli.params import AmountParam
+from touchstone.cli.user import chain_client
 from touchstone.settings.options import options
 from touchstone.settings.settings import ChainSettings
 
@@ -30,7 +31,7 @@ def ledger() -> None:
 @options(ChainSettings)
 def show(settings: ChainSettings) -> None:
     """What the account has free, earned, locked in bonds, announced to leave, and on the chain."""
-    _show(_client(settings))
+    _show(chain_client(settings))
 
 
 @ledger.command()
@@ -38,7 +39,7 @@ def show(settings: ChainSettings) -> None:
 @options(ChainSettings)
 def deposit(settings: ChainSettings, amount: int) -> None:
     """Move AMOUNT ("0.1 ether", or wei) from the account into its free balance, for claims."""
-    client = _client(settings)
+    client = chain_client(settings)
     _brings(client, amount)
     client.deposit(amount)
     _show(client)
@@ -49,7 +50,7 @@ def deposit(settings: ChainSettings, amount: int) -> None:
 @options(ChainSettings)
 def fund(settings: ChainSettings, amount: int) -> None:
     """Move AMOUNT ("0.1 ether", or wei) from the account into its earnings, for challenges."""
-    client = _client(settings)
+    client = chain_client(settings)
     _brings(client, amount)
     client.fund(amount)
     _show(client)
@@ -60,7 +61,7 @@ def fund(settings: ChainSettings, amount: int) -> None:
 @options(ChainSettings)
 def redeposit(settings: ChainSettings, amount: int) -> None:
     """Make AMOUNT of the earnings free balance."""
-    client = _client(settings)
+    client = chain_client(settings)
     _earned(client, amount)
     client.redeposit(amount)
     _show(client)
@@ -71,7 +72,7 @@ def redeposit(settings: ChainSettings, amount: int) -> None:
 @options(ChainSettings)
 def withdraw(settings: ChainSettings, amount: int | None) -> None:
     """Move AMOUNT of the earnings, or all of them, to the account."""
-    client = _client(settings)
+    client = chain_client(settings)
     wei = client.earnings(client.account) if amount is None else amount
     if wei:
         _earned(client, wei)
@@ -89,7 +90,7 @@ def announce(settings: ChainSettings, amount: int | None) -> None:
     """
     from touchstone.settings.units import show_wei
 
-    client = _client(settings)
+    client = chain_client(settings)
     wei = client.balance(client.account) if amount is None else amount
     if wei > (free := client.balance(client.account)):
         raise MoveError(
@@ -104,7 +105,7 @@ def announce(settings: ChainSettings, amount: int | None) -> None:
 @options(ChainSettings)
 def complete(settings: ChainSettings) -> None:
     """Move what was announced from the free balance to the account, once the withdrawal delay is over."""
-    client = _client(settings)
+    client = chain_client(settings)
     announced, due = client.withdrawal(client.account)
     now = client.chain.now()
     if not announced:
@@ -125,7 +126,7 @@ def release(settings: ChainSettings) -> None:
     from touchstone.bonds import Bonds
     from touchstone.settings.units import show_wei
 
-    client = _client(settings)
+    client = chain_client(settings)
     bonds = Bonds.of(client)
     freed = bonds.release(client)
     click.echo(f"released      {len(freed)} bonds of {show_wei(client.parameters.claim_bond)}")
@@ -145,7 +146,7 @@ def faucet(settings: ChainSettings, amount: int) -> None:
     from rollup.l1.node.development import KEYS
     from touchstone.settings.units import show_wei
 
-    client = _client(settings)
+    client = chain_client(settings)
     rich = load_signer(KEYS[-1])
     if client.chain.wei_of(rich.address) <= amount:
         raise MoveError(
@@ -175,12 +176,6 @@ def _earned(client: L1Client, wei: int) -> None:
             f"{client.account} has {show_wei(earned)} of earnings, {show_wei(wei - earned)} too little; free balance is announced first "
             "(touchstone ledger announce)"
         )
-
-
-def _client(settings: ChainSettings) -> L1Client:
-    from touchstone.services.l1 import client_of, signer_of
-
-    return client_of(settings, signer_of(settings))
 
 
 def _show(client: L1Client) -> None:

@@ -10,7 +10,7 @@ import click
 
 from touchstone.cli.group import Group
 from touchstone.cli.params import AmountParam, HexParam, SecondsParam
-from touchstone.cli.user import as_json_flag, clamp_flag, client_of, hex_of, input_flag, wait_flags
+from touchstone.cli.user import as_json_flag, chain_client, clamp_flag, client_of, hex_of, input_flag, wait_flags
 from touchstone.settings.options import options
 from touchstone.settings.settings import ChainSettings, UserSettings
 
@@ -101,7 +101,7 @@ def ask(
     from touchstone.models.arrays import read_inputs
 
     size, members = _quorum(quorum, committee)
-    client = _client(settings)
+    client = chain_client(settings)
     with Client(url) as sequencer:
         view = sequencer.model(model)
     wanted = Wanted(
@@ -129,7 +129,7 @@ def ask(
 @options(ChainSettings)
 def show(settings: ChainSettings, request_id: bytes, wait: bool, patience: float, as_json: bool) -> None:
     """Show a request, its answer and the level of it, by L1's word alone; exit code 1 if --wait ends with a refund."""
-    _finish(_client(settings, signs=False), request_id, patience if wait else None, as_json)
+    _finish(chain_client(settings, signs=False), request_id, patience if wait else None, as_json)
 
 
 @request.command("list")
@@ -182,7 +182,7 @@ def cancel(settings: ChainSettings, request_id: bytes) -> None:
     from rollup.l1.requests.events import RequestCancelled
     from rollup.l1.requests.lookup import find_request
 
-    client = _client(settings)
+    client = chain_client(settings)
     receipt = client.send(calls.cancel(find_request(client, request_id).request))
     click.echo(f"cancelled; claims that answer it may be posted until {receipt.one(RequestCancelled).until}")
 
@@ -195,7 +195,7 @@ def refund(settings: ChainSettings, request_id: bytes) -> None:
     from rollup.l1.requests import calls
     from rollup.l1.requests.lookup import find_request
 
-    client = _client(settings)
+    client = chain_client(settings)
     found = find_request(client, request_id)
     client.send(calls.refund(found.request, found.made.data))
     click.echo(f"{found.request.requester} can take {found.request.fee} wei out: touchstone request withdraw")
@@ -208,18 +208,11 @@ def withdraw(settings: ChainSettings) -> None:
     from rollup.l1.requests import calls
     from rollup.l1.requests.reads import earned
 
-    client = _client(settings)
+    client = chain_client(settings)
     wei = earned(client, client.account)
     if wei:
         client.send(calls.withdraw())
     click.echo(f"{client.account} took {wei} wei out")
-
-
-def _client(settings: ChainSettings, signs: bool = True) -> L1Client:
-    from touchstone.services.l1 import client_of as chain_client
-    from touchstone.services.l1 import signer_of
-
-    return chain_client(settings, signer_of(settings) if signs else None)
 
 
 def _address(given: bytes | None) -> Address:

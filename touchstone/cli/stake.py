@@ -9,7 +9,7 @@ import click
 from rollup.errors import MoveError
 from touchstone.cli.group import Group
 from touchstone.cli.params import AmountParam, HexParam
-from touchstone.cli.user import hex_of
+from touchstone.cli.user import chain_client, hex_of
 from touchstone.settings.options import options
 from touchstone.settings.settings import ChainSettings
 
@@ -33,7 +33,7 @@ def stake() -> None:
 @options(ChainSettings)
 def show(settings: ChainSettings) -> None:
     """What the account has at stake, free and held, and its seats."""
-    _show(_client(settings))
+    _show(chain_client(settings))
 
 
 @stake.command()
@@ -44,7 +44,7 @@ def add(settings: ChainSettings, amount: int) -> None:
     from rollup.l1.requests.quorum import stake as put
     from touchstone.settings.units import show_wei
 
-    client = _client(settings)
+    client = chain_client(settings)
     held = client.chain.wei_of(client.account)
     if amount > held:
         raise MoveError(
@@ -62,7 +62,7 @@ def take(settings: ChainSettings, amount: int | None) -> None:
     from rollup.l1.requests.quorum import stake_of, unstake
     from touchstone.settings.units import show_wei
 
-    client = _client(settings)
+    client = chain_client(settings)
     free, _ = stake_of(client, client.account)
     wei = free if amount is None else amount
     if wei > free:
@@ -83,7 +83,7 @@ def join_(settings: ChainSettings, model_id: bytes) -> None:
     from rollup.l1.requests.quorum import join, share, stake_of
     from touchstone.settings.units import show_wei
 
-    client = _client(settings)
+    client = chain_client(settings)
     free, needed = stake_of(client, client.account)[0], share(client)
     if free < needed:
         raise MoveError(
@@ -100,7 +100,7 @@ def resign_(settings: ChainSettings, model_id: bytes) -> None:
     """Give the seat for a model up: later requests don't draw it. Its share is freed some blocks later (`touchstone stake vacate`)."""
     from rollup.l1.requests.quorum import resign
 
-    client = _client(settings)
+    client = chain_client(settings)
     client.send(resign(_model(model_id)))
     _show(client)
 
@@ -112,7 +112,7 @@ def vacate_(settings: ChainSettings, model_id: bytes) -> None:
     """Free the share of a seat that was given up, once it can no longer be drawn."""
     from rollup.l1.requests.quorum import vacate
 
-    client = _client(settings)
+    client = chain_client(settings)
     client.send(vacate(_model(model_id)))
     _show(client)
 
@@ -121,12 +121,6 @@ def _model(model_id: bytes) -> ModelId:
     from rollup.types import ModelId, Root
 
     return ModelId(Root(model_id))
-
-
-def _client(settings: ChainSettings) -> L1Client:
-    from touchstone.services.l1 import client_of, signer_of
-
-    return client_of(settings, signer_of(settings))
 
 
 def _show(client: L1Client) -> None:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from touchstone.settings.options import options
-from touchstone.settings.settings import ClaimSettings, UserSettings
+from touchstone.settings.settings import ChainSettings, ClaimSettings, UserSettings
 
 if TYPE_CHECKING:
     import numpy as np
 
     from rollup.claim import ClaimId
     from rollup.client import Client, Inference, Tensor, Verified
+    from rollup.l1.client import L1Client
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,6 +32,14 @@ deployment_flag = click.option(
     metavar="FILE",
     help="File that 'touchstone deploy' wrote.  [env TOUCHSTONE_DEPLOYMENT]",
 )
+
+
+def chain_client(settings: ChainSettings, signs: bool = True) -> L1Client:
+    """A client of the deployment that the settings name, under their account if it ``signs``."""
+    from touchstone.services.l1 import client_of as connected
+    from touchstone.services.l1 import signer_of
+
+    return connected(settings, signer_of(settings) if signs else None)
 
 
 def wait_flags(command: F) -> F:
