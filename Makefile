@@ -197,10 +197,10 @@ slither: $(NODE_READY) ## Analyse the contracts with slither, in an environment 
 	@cd contracts && FOUNDRY_PROFILE=shipped PATH="$$PWD/node_modules/.bin:$$PATH" ../.venv-slither/bin/slither . --filter-paths "test|node_modules" --exclude $(MEANT) $(ARGS)
 
 native: $(NATIVE_READY) ## Compile the shared objects again, for every architecture, with a compiler of its own
-	@PYTHONPATH=.build/zig $(BIN)/python -m rollup.native.build $(NATIVE)
+	@PYTHONPATH=$(CURDIR)/.build/zig $(BIN)/python -m rollup.native.build $(NATIVE)
 
 native-sanitize: $(NATIVE_READY) ## Run the compiled code under sanitizers (with g++), and for ARM under QEMU if it is installed
-	@PYTHONPATH=.build/zig:. $(BIN)/python -m tests.campaigns.sanitized
+	@PYTHONPATH=$(CURDIR)/.build/zig:$(CURDIR) $(BIN)/python -m tests.campaigns.sanitized
 
 hashing: dev ## Compare N random trees, hashed in every way that this machine can, with those of Python; N=20000
 	@$(BIN)/python -m tests.campaigns.hashing --n $(N)

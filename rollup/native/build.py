@@ -2,7 +2,7 @@
 
 The folder's ``native.toml`` says what is compiled:
 
-- ``object``: name of the shared objects, which are written to ``objects/NAME-ARCHITECTURE-linux.so``.
+- ``object``: name of the shared objects, which are written to ``objects/`` (``load.object_path``).
 - ``flags``: of every source. ``link``: of the linker. ``includes``: folders of headers in installed packages, as ``package/folder``.
 - ``[all]`` and one table for each architecture: a source and its own flags in each row.
 
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from rollup.errors import ServiceError
+from rollup.native.load import object_path, sealed
 
 TABLE = "native.toml"
 ARCHITECTURES = ("x86_64", "aarch64")
@@ -52,10 +53,6 @@ def digest(folder: Path) -> str:
             data = path.read_bytes()
             found.update(f"{path.name}\0{len(data)}\0".encode() + data)
     return found.hexdigest()
-
-
-def object_path(folder: Path, name: str, architecture: str) -> Path:
-    return folder / "objects" / f"{name}-{architecture}-linux.so"
 
 
 def table(folder: Path) -> dict[str, Any]:
@@ -93,7 +90,7 @@ def build(folder: Path, architecture: str) -> Path:
             _run([*COMPILER, *common, *flags, "-c", name, "-o", compiled[-1]], folder)
         made = Path(temporary) / path.name
         _run([*COMPILER, *target, "-shared", "-s", "-o", str(made), *compiled, *read.get("link", [])], folder)
-        path.write_bytes(made.read_bytes())
+        path.write_bytes(sealed(made.read_bytes()))
     return path
 
 

@@ -7,12 +7,23 @@ import os
 import platform
 import sys
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from rollup.errors import SettingsError
 
 SWITCH = "TOUCHSTONE_NATIVE"
 """Environment variable: 0 turns all compiled code off."""
+
+
+def object_path(folder: Path, name: str, architecture: str) -> Path:
+    """Where a folder's object for one architecture lies."""
+    return folder / "objects" / f"{name}-{architecture}-linux.so"
+
+
+def sealed(data: bytes) -> bytes:
+    """An object with the SHA-256 of itself behind it: the system would die of some that are damaged."""
+    return data + sha256(data).digest()
 
 
 @dataclass(frozen=True)
@@ -31,10 +42,13 @@ def load(folder: Path, name: str) -> Loaded:
         raise SettingsError(f"{SWITCH} is {switch!r}; 0 turns compiled code off, 1 (or nothing) leaves it on")
     if switch == "0":
         return Loaded(None, f"{SWITCH} is 0", meant=True)
-    path = folder / "objects" / f"{name}-{platform.machine()}-linux.so"
+    path = object_path(folder, name, platform.machine())
     if sys.platform != "linux" or not path.exists():
         return Loaded(None, f"there is no {path.name} for {sys.platform} on {platform.machine()}")
     try:
+        data = path.read_bytes()
+        if data != sealed(data[: -sha256().digest_size]):
+            return Loaded(None, f"{path} is damaged; install the package again")
         return Loaded(ctypes.CDLL(str(path)))
     except OSError as error:
         return Loaded(None, f"{path.name} can't be loaded: {error}")
