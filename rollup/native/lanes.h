@@ -5,10 +5,13 @@
 
 namespace {
 
-template <int W>
+typedef uint32_t Words4 __attribute__((vector_size(16)));
+typedef uint32_t Words8 __attribute__((vector_size(32)));
+typedef uint32_t Words16 __attribute__((vector_size(64)));
+
+template <class Words>
 struct Lanes {
-  typedef uint32_t Words __attribute__((vector_size(4 * W)));
-  typedef uint8_t Bytes __attribute__((vector_size(4 * W)));
+  static constexpr int W = sizeof(Words) / 4;
 
   static inline __attribute__((always_inline)) Words rotated(Words x, int by) { return (x >> by) | (x << (32 - by)); }
 

@@ -6,4 +6,4 @@ namespace {
 bool usable() { return Cpu().avx512(); }
 }  // namespace
 
-const Kernel lanes_16 = {16, usable, Lanes<16>::hash};
+const Kernel lanes_16 = {16, usable, Lanes<Words16>::hash};

@@ -5,4 +5,4 @@ namespace {
 bool usable() { return true; }
 }  // namespace
 
-const Kernel lanes_4 = {4, usable, Lanes<4>::hash};
+const Kernel lanes_4 = {4, usable, Lanes<Words4>::hash};

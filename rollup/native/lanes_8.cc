@@ -6,4 +6,4 @@ namespace {
 bool usable() { return Cpu().avx2(); }
 }  // namespace
 
-const Kernel lanes_8 = {8, usable, Lanes<8>::hash};
+const Kernel lanes_8 = {8, usable, Lanes<Words8>::hash};
