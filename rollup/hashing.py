@@ -189,18 +189,36 @@ def compiled() -> Loaded:
     return load(Path(native.__file__).parent, "touchstone_hash")
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What hashes in this process, and if that is Python, why."""
+
+    hasher: Hasher
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.hasher.name} ({self.reason})" if self.reason else f"compiled ({self.hasher.name})"
+
+
 @cache
-def hasher() -> Hasher:
-    """What hashes in this process. Says once, in the log, if that is Python."""
+def choice() -> Choice:
+    """Compiled code, if it can be loaded and hashes a small tree right. Says once, in the log, if it is Python instead."""
     found = compiled()
+    reason = found.reason
     if found.library is not None:
-        return NativeHasher(found.library)
+        hasher = NativeHasher(found.library)
+        if hasher.tensor(*_SAMPLE) == PythonHasher().tensor(*_SAMPLE):
+            return Choice(hasher)
+        reason = f"the compiled code ({hasher.name}) hashes wrongly on this machine"
     level = logging.INFO if found.meant else logging.WARNING
-    logging.getLogger(__name__).log(level, "trees are hashed in Python, several times slower: %s", found.reason)
-    return PythonHasher()
+    logging.getLogger(__name__).log(level, "trees are hashed in Python, several times slower: %s", reason)
+    return Choice(PythonHasher(), reason)
 
 
-def described() -> str:
-    """Which implementation hashes here, and why if it is not the compiled one."""
-    name, found = hasher().name, compiled()
-    return f"{name} ({found.reason})" if found.library is None else f"compiled ({name})"
+_SAMPLE = (bytes(range(256)) * 150)[:-100], 7, bytes(range(7 * NODE_BYTES))
+"""A tensor that fills the widest kernel and leaves something over, its depth and padding."""
+
+
+def hasher() -> Hasher:
+    """What hashes in this process."""
+    return choice().hasher

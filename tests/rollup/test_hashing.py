@@ -55,7 +55,7 @@ def assert_equal(hasher: NativeHasher, data: np.ndarray, more: int = 1) -> None:
 
 def test_this_machine_loads_the_object() -> None:
     assert platform.machine() in ARCHITECTURES and WAYS and WAYS[-1] == "portable"
-    assert hashing.described() == f"compiled ({WAYS[0]})"
+    assert str(hashing.choice()) == f"compiled ({WAYS[0]})"
 
 
 def test_the_objects_were_compiled_from_these_sources() -> None:
@@ -206,10 +206,10 @@ def test_what_cannot_be_loaded_says_why(tmp_path: Path, monkeypatch: pytest.Monk
 def anew() -> Iterator[None]:
     """The choice of the process is made again, before and after."""
     hashing.compiled.cache_clear()
-    hashing.hasher.cache_clear()
+    hashing.choice.cache_clear()
     yield
     hashing.compiled.cache_clear()
-    hashing.hasher.cache_clear()
+    hashing.choice.cache_clear()
 
 
 @pytest.mark.usefixtures("anew")
@@ -218,7 +218,7 @@ def test_without_compiled_code_python_hashes_and_says_so_once(
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     assert [isinstance(hashing.hasher(), PythonHasher) for _ in range(3)] == [True] * 3
-    assert hashing.described().startswith("Python (there is no touchstone_hash-riscv64-linux.so for linux on riscv64")
+    assert str(hashing.choice()).startswith("Python (there is no touchstone_hash-riscv64-linux.so for linux on riscv64")
     (record,) = caplog.records
     assert record.levelno == logging.WARNING and "trees are hashed in Python" in record.getMessage()
 
@@ -229,12 +229,23 @@ def test_who_turns_compiled_code_off_is_not_warned(
 ) -> None:
     monkeypatch.setenv(SWITCH, "0")
     caplog.set_level(logging.INFO)
-    assert hashing.described() == "Python (TOUCHSTONE_NATIVE is 0)"
+    assert str(hashing.choice()) == "Python (TOUCHSTONE_NATIVE is 0)"
     assert [record.levelno for record in caplog.records] == [logging.INFO]
 
 
-def test_the_object_depends_on_the_c_library_alone() -> None:
-    # Whatever it exported besides could meet a symbol of the same name.
+@pytest.mark.usefixtures("anew")
+def test_compiled_code_that_hashes_wrongly_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(
+        NativeHasher, "tensor", lambda self, data, depth, padding: PYTHON.tensor(data, depth, padding)[::-1]
+    )
+    assert isinstance(hashing.hasher(), PythonHasher)
+    (record,) = caplog.records
+    assert f"the compiled code ({WAYS[0]}) hashes wrongly on this machine" in record.getMessage()
+
+
+def test_the_object_exports_nothing_but_what_is_called() -> None:
     assert LIBRARY is not None
     for name in ("touchstone_tensor", "touchstone_levels", "touchstone_way", "touchstone_usable", "touchstone_sources"):
         assert isinstance(getattr(LIBRARY, name), ctypes._CFuncPtr)
