@@ -114,7 +114,7 @@ class ExecutionTrace:
 
     def _derive(self, index: int) -> dict[int, Array]:
         """Value ``index``, and of its operands the first that are no more than ``RECENT_BYTES`` together."""
-        wanted, left = self._operands(index), RECENT_BYTES
+        wanted, left = operand_values(self.executor.program, index), RECENT_BYTES
         found: dict[int, Array] = {}
         for at, array in enumerate(self.executor.stream(self.inputs)):
             if at == index:
@@ -123,18 +123,6 @@ class ExecutionTrace:
                 found[at] = array
                 left -= array.nbytes
         raise AssertionError(f"the execution has no value {index}")
-
-    def _operands(self, index: int) -> set[int]:
-        """The values that value ``index`` is computed from."""
-        program = self.executor.program
-        j, t = program.locate(index)
-        op = program.ops[j]
-        return {
-            int(value)
-            for access in op.accesses
-            if not isinstance(access.source, Constant)
-            for value in reads(op, access)[t]
-        }
 
     def value_bytes(self, index: int) -> memoryview:
         """Little-endian bytes of trace value ``index``."""
@@ -154,6 +142,14 @@ class ExecutionTrace:
     def drop(self) -> None:
         """Forget the kept values; they are derived again on demand."""
         self._kept = None
+
+
+def operand_values(program: Program, index: int) -> set[int]:
+    """The trace values that value ``index``, an op's, is computed from."""
+    j, t = program.locate(index)
+    op = program.ops[j]
+    read = (reads(op, access)[t] for access in op.accesses if not isinstance(access.source, Constant))
+    return {int(value) for values in read for value in values}
 
 
 def trace_bytes(program: Program) -> int:

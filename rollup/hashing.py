@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -38,7 +38,8 @@ class Extent:
     stop: int
 
 
-def extents(count: int, depth: int) -> list[Extent]:
+@lru_cache(maxsize=1024)
+def extents(count: int, depth: int) -> tuple[Extent, ...]:
     """The levels of a tree of ``depth`` over ``count`` leaves, the leaves' first."""
     found: list[Extent] = []
     start = 0
@@ -46,7 +47,7 @@ def extents(count: int, depth: int) -> list[Extent]:
         stop = start + NODE_BYTES * (count + (count & 1 if height < depth else 0))
         found.append(Extent(start, count, stop))
         start, count = stop, (count + 1) // 2
-    return found
+    return tuple(found)
 
 
 def leaf_count(byte_count: int) -> int:
@@ -140,7 +141,7 @@ class NativeHasher:
         return self._run(data, depth, padding, None)
 
     def _run(self, data: Data, depth: int, padding: bytes, nodes: np.ndarray | None) -> Root:
-        raw, root = _raw(data), ctypes.create_string_buffer(NODE_BYTES)
+        raw, root = _raw(data), _Node()
         assert leaf_count(raw.nbytes) <= 1 << depth and len(padding) == NODE_BYTES * depth
         held = None if nodes is None else nodes.ctypes.data
         if self._tensor(self._way, self._threads, raw.ctypes.data, raw.nbytes, depth, padding, held, root):
@@ -150,11 +151,11 @@ class NativeHasher:
     def levels(self, leaves: bytes, depth: int, padding: bytes) -> memoryview:
         count = len(leaves) // NODE_BYTES
         assert 0 < count <= 1 << depth and len(padding) == NODE_BYTES * depth
-        nodes = np.empty(extents(count, depth)[-1].stop, np.uint8)
-        nodes[: len(leaves)] = np.frombuffer(leaves, np.uint8)
-        root = ctypes.create_string_buffer(NODE_BYTES)
-        self._levels(self._way, self._threads, count, depth, padding, nodes.ctypes.data, root)
-        return nodes.data
+        nodes = bytearray(leaves)
+        nodes.extend(bytes(extents(count, depth)[-1].stop - len(leaves)))
+        held = ctypes.c_char.from_buffer(nodes)
+        self._levels(self._way, self._threads, count, depth, padding, ctypes.addressof(held), _Node())
+        return memoryview(nodes)
 
 
 def ways(library: ctypes.CDLL) -> list[tuple[str, bool]]:
@@ -169,6 +170,9 @@ def ways(library: ctypes.CDLL) -> list[tuple[str, bool]]:
 def _declare(function: ctypes._NamedFuncPointer, result: type | None, *arguments: type) -> ctypes._NamedFuncPointer:
     function.restype, function.argtypes = result, list(arguments)
     return function
+
+
+_Node = ctypes.c_char * NODE_BYTES
 
 
 def _raw(data: Data) -> np.ndarray:
