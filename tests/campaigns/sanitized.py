@@ -117,6 +117,8 @@ def check(build: Build) -> int:
         if found[: len(expected)] != expected:
             raise SystemExit(f"{build.name}: {tree} does not have the nodes that Python gives it")
         found = found[len(expected) :]
+    if found:
+        raise SystemExit(f"{build.name}: the program wrote {len(found)} bytes more than it was asked for")
     print(f"{build.name}: {len(asked)} trees are right ({', '.join(ways)})", flush=True)
     return len(asked)
 
