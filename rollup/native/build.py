@@ -90,7 +90,10 @@ def build(folder: Path, architecture: str) -> Path:
             _run([*COMPILER, *common, *flags, "-c", name, "-o", compiled[-1]], folder)
         made = Path(temporary) / path.name
         _run([*COMPILER, *target, "-shared", "-s", "-o", str(made), *compiled, *read.get("link", [])], folder)
-        path.write_bytes(sealed(made.read_bytes()))
+        # Beside the old one and then in its place: processes that run the old one would die of a file that changes under them.
+        beside = path.with_suffix(".new")
+        beside.write_bytes(sealed(made.read_bytes()))
+        beside.replace(path)
     return path
 
 

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from rollup import hashing, native
-from rollup.errors import SettingsError
+from rollup.errors import ServiceError, SettingsError
 from rollup.hashing import NODE_BYTES, NativeHasher, PythonHasher, extents, leaf_count, ways
 from rollup.merkle import depth_for, hash_leaf, hash_node, zeros
-from rollup.native.build import ARCHITECTURES, digest, table
+from rollup.native.build import ARCHITECTURES, digest, includes, sources, table
 from rollup.native.load import SWITCH, load, object_path, sealed
 from rollup.types import LEAF_BYTES, Root
 from tests.campaigns.hashing import compare
@@ -74,6 +74,16 @@ def test_the_digest_tells_a_changed_source(tmp_path: Path) -> None:
     assert digest(tmp_path) == before
     (tmp_path / "a.cc").write_text("int b;")
     assert digest(tmp_path) != before
+
+
+def test_the_table_names_every_source_and_headers_of_installed_packages() -> None:
+    read = table(FOLDER)
+    named = {name for architecture in ARCHITECTURES for name, _ in sources(read, architecture)}
+    assert named == {path.name for path in FOLDER.glob("*.cc")}
+    (flag,) = includes({"includes": ["numpy/_core/include"]})
+    assert (Path(flag.removeprefix("-I")) / "numpy" / "ndarraytypes.h").exists()
+    with pytest.raises(ServiceError, match=r"headers of no_such_package are needed .* run `make dev`"):
+        includes({"includes": ["no_such_package/include"]})
 
 
 def test_the_python_path_hashes_as_the_standard_says() -> None:
