@@ -46,8 +46,11 @@ FLAGS = (
 
 
 def digest(folder: Path) -> str:
-    """Of the names and contents of everything that the folder's objects are compiled from, in hex."""
-    found = sha256()
+    """Of the flags, and the names and contents of everything that the folder's objects are compiled from, in hex.
+
+    Not of headers in installed packages, nor of the compiler: their versions are locked.
+    """
+    found = sha256(repr((FLAGS, GLIBC)).encode())
     for path in sorted(folder.iterdir()):
         if path.suffix in SOURCES:
             data = path.read_bytes()
