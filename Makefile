@@ -5,9 +5,11 @@ READY := .venv/.ready
 MODELS_READY := .venv/.models
 CAMPAIGN_READY := .venv/.campaign
 TABULAR_READY := .venv/.tabular
+NATIVE_READY := .build/zig/.ready
 NODE_READY := contracts/node_modules/.ready
 FORGE := node_modules/.bin/forge
 JOBS ?= 2
+NATIVE := rollup/native
 N ?= 20000
 ARGS ?=
 UV := uv==0.13.9
@@ -21,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench models onnx tabular fraud hostile mutants invariants load throughput overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
+.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench models onnx tabular fraud hostile mutants invariants load throughput overload crash soak vectors docs pictures fmt lint lockstep slither native native-sanitize hashing lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -60,6 +62,13 @@ $(CAMPAIGN_READY): requirements-campaign.lock $(READY)
 $(TABULAR_READY): requirements-tabular.lock $(READY)
 	@echo "Installing trainers and exporters of models of tables (300 MB) into .venv/ ..."
 	@$(BIN)/pip install --quiet --no-compile --no-deps --require-hashes -r requirements-tabular.lock
+	@touch $@
+
+# A compiler of 110 MB that only who changes compiled code needs, in a place of its own.
+$(NATIVE_READY): requirements-native.lock $(READY)
+	@echo "Installing a C++ compiler into .build/zig/ ..."
+	@rm -rf .build/zig
+	@$(BIN)/pip install --quiet --no-compile --no-deps --require-hashes --target .build/zig -r requirements-native.lock
 	@touch $@
 
 $(NODE_READY): contracts/package-lock.json
@@ -187,11 +196,20 @@ slither: $(NODE_READY) ## Analyse the contracts with slither, in an environment 
 	@test -x .venv-slither/bin/slither || { $(PYTHON) -m venv .venv-slither && .venv-slither/bin/pip install --quiet --no-compile $(SLITHER); }
 	@cd contracts && FOUNDRY_PROFILE=shipped PATH="$$PWD/node_modules/.bin:$$PATH" ../.venv-slither/bin/slither . --filter-paths "test|node_modules" --exclude $(MEANT) $(ARGS)
 
+native: $(NATIVE_READY) ## Compile the shared objects again, for every architecture, with a compiler of its own
+	@PYTHONPATH=$(CURDIR)/.build/zig $(BIN)/python -m rollup.native.build $(NATIVE)
+
+native-sanitize: $(NATIVE_READY) ## Run the compiled code under sanitizers (with g++), and for ARM under QEMU if it is installed
+	@PYTHONPATH=$(CURDIR)/.build/zig:$(CURDIR) $(BIN)/python -m tests.campaigns.sanitized
+
+hashing: dev ## Compare N random trees, hashed in every way that this machine can, with those of Python; N=20000
+	@$(BIN)/python -m tests.campaigns.hashing --n $(N)
+
 lock: ## Resolve the dependencies again and write the lock files, with hashes
 	@test -x .build/uv/bin/uv || { $(PYTHON) -m venv .build/uv && .build/uv/bin/pip install --quiet --no-compile $(UV); }
 	@$(LOCK) --universal --python-version 3.11 --extra dev $(ARGS) pyproject.toml -o requirements.lock
 	@$(LOCK) --universal --python-version 3.11 -c requirements.lock pyproject.toml -o requirements-run.lock
-	@for of in models campaign tabular; do $(LOCK) --no-deps requirements-$$of.txt -o requirements-$$of.lock || exit 1; done
+	@for of in models campaign tabular native; do $(LOCK) --no-deps requirements-$$of.txt -o requirements-$$of.lock || exit 1; done
 
 clean: ## Remove everything that was made here, .venv/ included
 	@rm -rf .venv .venv-slither .build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

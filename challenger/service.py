@@ -24,6 +24,7 @@ from challenger.reports.alerts import Sink, to_all, to_log, to_metric
 from challenger.watch.modes import WatchConfiguration, WatchMode
 from challenger.watch.watcher import Watcher
 from prover.executor import Executor
+from rollup import hashing
 from rollup.form.program import Program
 from rollup.l1.client import L1Client
 from rollup.service.fetch import FetchLimits
@@ -107,7 +108,8 @@ class WatcherService:
     def start(self) -> None:
         """Hold the local programs (each is audited and tested on this machine), then begin the rounds."""
         for folder in self._options.folders:
-            _log.info("program held", model=f"0x{self.library.load(folder).hex()}", folder=str(folder))
+            model = f"0x{self.library.load(folder).hex()}"
+            _log.info("program held", model=model, folder=str(folder), hashing=str(hashing.choice()))
         self.rounds.start()
         if self.library.fetches:
             self.programs.start()

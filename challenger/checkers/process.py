@@ -18,6 +18,7 @@ from challenger.checkers.wire import receive, send
 from challenger.reports import meter
 from rollup import errors
 from rollup.errors import TouchstoneError
+from rollup.native.load import SWITCH
 
 MODULE = "challenger.checkers.worker"
 SECRETS = "TOUCHSTONE_"
@@ -33,7 +34,7 @@ class Process:
     def __init__(self, machine: str, memory: int, file_bytes: int) -> None:
         self.memory = memory
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(SECRETS)}
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(SECRETS) or name == SWITCH}
         # On an accelerator each would take most of its memory, needed or not.
         environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         self._process = subprocess.Popen(

@@ -18,6 +18,7 @@ from prover.model import Model
 from prover.saturation import run_counted
 from prover.service.numbers import array_of
 from prover.trace import ExecutionTrace
+from rollup import hashing
 from rollup.claim import Address, PostedClaim, arrays
 from rollup.errors import ClaimError
 from rollup.form.encoding import TracePolicy
@@ -105,7 +106,12 @@ class InferenceWorker:
                 run_counted(machine, zeros)
             held = self._held.setdefault(program.id, LoadedModel(model, list(names)))
             HELD.set(len(self._held))
-            _log.info("model ready", model=held.name, seconds=round(time.perf_counter() - started, 2))
+            _log.info(
+                "model ready",
+                model=held.name,
+                seconds=round(time.perf_counter() - started, 2),
+                hashing=str(hashing.choice()),
+            )
         held.names += [name for name in names if name not in held.names]
         return held
 

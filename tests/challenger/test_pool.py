@@ -36,6 +36,7 @@ from rollup.errors import ClaimError, EncodingError
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
 from rollup.l1.answers import ClaimStatus
+from rollup.native.load import SWITCH
 from rollup.service.fetch import cost_of
 from rollup.types import ModelId, Root
 from tests.challenger.hostile_machines import HOSTILE, STALLING, Trap
@@ -258,6 +259,7 @@ def test_a_worker_knows_no_key_and_ends_with_whoever_started_it(monkeypatch: pyt
         "threading.Event().wait()\n"
     )
     monkeypatch.setenv("TOUCHSTONE_KEY", "0x" + "11" * 32)
+    monkeypatch.setenv(SWITCH, "0")
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     try:
@@ -269,7 +271,7 @@ def test_a_worker_knows_no_key_and_ends_with_whoever_started_it(monkeypatch: pyt
         parent.kill()
         parent.wait(PATIENCE)
         parent.stdout.close()
-    assert b"PYTHONPATH" in environ and b"TOUCHSTONE_KEY" not in environ
+    assert b"PYTHONPATH" in environ and b"TOUCHSTONE_KEY" not in environ and SWITCH.encode() in environ
     eventually(lambda: gone(pid), "the worker is gone, too")
 
 
