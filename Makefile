@@ -9,7 +9,7 @@ NATIVE_READY := .build/zig/.ready
 NODE_READY := contracts/node_modules/.ready
 FORGE := node_modules/.bin/forge
 JOBS ?= 2
-NATIVE := rollup/native
+NATIVE := rollup/native prover/native
 N ?= 20000
 ARGS ?=
 UV := uv==0.13.9

@@ -107,8 +107,8 @@ class Tiles {
     for (int n = 0; n <= p_.array_count; n++) offsets_of(p_.dims[ROW], array(n).stride[ROW], first, ROWS, row(n));
   }
 
-  // Rows first + r and following, of `count` rows whose sums are there.
-  void tile(int64_t first, int64_t r, int64_t count, int64_t panels) {
+  // Rows r and following of a block, of whose rows `count` have sums.
+  void tile(int64_t r, int64_t count, int64_t panels) {
     row_ = r;
     accumulators(r, count, panels);
     level(2);

@@ -31,10 +31,10 @@ Buffer buffer(const ffi::AnyBuffer& of) { return {of.untyped_data(), (int64_t)of
 
 ffi::Error product(ffi::ThreadPool threads, ffi::RemainingArgs args, ffi::Result<ffi::AnyBuffer> result, ffi::Span<const int64_t> plan) {
   static const Kernels* kernels = [] {
-    const char* name = getenv("TOUCHSTONE_NATIVE");
-    return kernels_named(name && std::string(name) != "1" ? name : "");
+    const char* name = getenv("TOUCHSTONE_KERNELS");
+    return kernels_named(name ? name : "");
   }();
-  if (!kernels) return ffi::Error::InvalidArgument("TOUCHSTONE_NATIVE names kernels that this machine does not run");
+  if (!kernels) return ffi::Error::InvalidArgument("TOUCHSTONE_KERNELS names kernels that this machine does not run");
   std::vector<Buffer> operands;
   for (size_t n = 0; n < args.size(); n++) {
     auto argument = args.get<ffi::AnyBuffer>(n);

@@ -6,9 +6,10 @@ taken, as ``prover.executor.kernels.code`` does for XLA.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Protocol
 
 from rollup.audit.intervals import OpIntervals
 from rollup.audit.ranges import INT32, INT64, Range
@@ -58,7 +59,7 @@ class TileOp(IntEnum):
     NARROW = 28
 
 
-_SAME = {
+_SAME: dict[Opcode, TileOp] = {
     Opcode[op.name]: op
     for op in TileOp
     if op.name in Opcode.__members__ and op not in (TileOp.LOAD, TileOp.GATHER, TileOp.DIV, TileOp.MUL, TileOp.MULSHIFT)
@@ -123,7 +124,7 @@ class TileCode:
         given = [self.as_wide(a, not small) for a in args]
         level = max(a.level for a in args)
         reach = exact if exact.inside(INT64) else INT64
-        rule = _SAME.get(op)
+        rule: TileOp | None = _SAME.get(op)
         if op is Opcode.MUL:
             rule = self._product(args[0].reach, args[1].reach, small)
         elif op is Opcode.MULSHIFT:
@@ -207,32 +208,36 @@ def _registers_read(it: tuple[int, ...]) -> tuple[int, ...]:
     return arguments[: 3 if op in (TileOp.SELECT, TileOp.MULSHIFT) else _READ.get(op, 2)]
 
 
-Loads = Callable[[int], tuple[int, int]]
-"""Access or INDEX's variable -> number of its array, level."""
+class Reads(Protocol):
+    """What the code reads, each as (number of its array, level)."""
+
+    def hoisted(self, number: int) -> tuple[int, int] | None:
+        """A register that was computed ahead; None if it was not."""
+        ...
+
+    def load(self, number: int) -> tuple[int, int]:
+        """What LOAD reads at an access."""
+        ...
+
+    def index(self, var: int) -> tuple[int, int]:
+        """A variable."""
+        ...
+
+    def gather(self, number: int) -> tuple[int, int]:
+        """What GATHER looks up in."""
+        ...
 
 
 def tile_code(
-    code: Sequence[Instr],
-    reach: OpIntervals,
-    live: frozenset[int],
-    low: bool,
-    given: Mapping[int, int],
-    hoisted: Callable[[int], tuple[int, int] | None],
-    load: Loads,
-    index: Loads,
-    gather: Loads,
+    code: Sequence[Instr], reach: OpIntervals, live: frozenset[int], low: bool, given: Mapping[int, int], reads: Reads
 ) -> tuple[TileCode, Register]:
-    """The op's code and the register of its result.
-
-    ``given``: position among the scalars of immediates that are arguments, by register; ``hoisted``, ``load``, ``index``, ``gather``:
-    number of the array and level of what a hoisted register, an access or a variable reads.
-    """
+    """The op's code and the register of its result. ``given``: position among the scalars of immediates that are arguments, by register."""
     tile = TileCode(Register(0, not low, 2, reach.registers[0]))
     registers = {0: tile.settled(tile.first, reach.registers[0])}
     for number in sorted(live - {0}):
         instr, mine = code[number - 1], reach.registers[number]
         wide = not narrow(mine)
-        ahead = hoisted(number)
+        ahead = reads.hoisted(number)
         if ahead is not None:
             registers[number] = tile.emit(TileOp.LOAD, wide, ahead[1], mine, ahead[0])
         elif number in given:
@@ -240,10 +245,10 @@ def tile_code(
         elif instr.op is Opcode.CONST:
             registers[number] = tile.constant(instr.imm, 0, mine)
         elif instr.op in (Opcode.INDEX, Opcode.LOAD):
-            array, level = (index if instr.op is Opcode.INDEX else load)(instr.args[0])
+            array, level = (reads.index if instr.op is Opcode.INDEX else reads.load)(instr.args[0])
             registers[number] = tile.emit(TileOp.LOAD, wide, level, mine, array)
         elif instr.op is Opcode.GATHER:
-            array, level = gather(instr.args[0])
+            array, level = reads.gather(instr.args[0])
             wide = wide or registers[instr.args[1]].wide
             at = tile.as_wide(registers[instr.args[1]], wide)
             found = tile.emit(TileOp.GATHER, wide, max(level, at.level), mine, array, at.number)

@@ -339,7 +339,7 @@ void task(const Product& p, const Scratch& s, int64_t number) {
       for (int64_t q = 0; q < panels; q++)
         panel_sums(p, s, x + (row - first) * width, count * p.limbs, packed, panel + q, s.sums + q * state);
       tiles.rows(row);
-      for (int64_t r = 0; r < count; r += p.tile_rows) tiles.tile(row, r, count, panels);
+      for (int64_t r = 0; r < count; r += p.tile_rows) tiles.tile(r, count, panels);
     }
   }
 }

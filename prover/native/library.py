@@ -1,6 +1,6 @@
 """The shared object with the kernels: loading it, whether it may be used here, and its functions.
 
-``TOUCHSTONE_NATIVE=0`` turns it off; ``portable``, ``avx2`` or ``avx512`` choose kernels that the machine might not have chosen itself.
+``TOUCHSTONE_KERNELS``: other kernels than the machine's best (``portable``, ``avx2``, ``avx512``, ``neon``), to measure them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,12 +16,16 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from rollup.native.load import load
+
 Array = np.ndarray
 
+OBJECT = "touchstone_products"
 TARGET = "touchstone_product"
 """Name of the product among XLA's foreign functions."""
 
-_OBJECTS = Path(__file__).parent / "objects"
+CHOICE = "TOUCHSTONE_KERNELS"
+
 _log = logging.getLogger(__name__)
 
 
@@ -34,9 +37,9 @@ class Library:
     kernels: str
 
     @property
-    def source(self) -> str:
+    def sources(self) -> str:
         """Hash of the sources that the object was built from."""
-        return bytes(self.handle.touchstone_source()).decode()
+        return bytes(self.handle.touchstone_sources()).decode()
 
     def packed_bytes(self, terms: int, columns: int, sub: int, narrow: bool) -> int:
         return int(self.handle.touchstone_packed_bytes(terms, columns, sub, narrow))
@@ -76,35 +79,25 @@ def aligned(size: int) -> Array:
     return room[start : start + size]
 
 
-def wanted() -> str:
-    """What ``TOUCHSTONE_NATIVE`` asks for: "0" for none, a name of kernels, "" for the best."""
-    asked = os.environ.get("TOUCHSTONE_NATIVE", "")
-    return "" if asked == "1" else asked
-
-
 @cache
 def library() -> Library | None:
     """The object of this machine, its product known to XLA; None where it can't be used (a log line says why)."""
-    if wanted() == "0":
-        return None
-    try:
-        return _load()
-    except (OSError, AttributeError, RuntimeError) as error:
-        _log.warning("native kernels are not used, XLA's are: %s", error)
-        return None
+    loaded = load(Path(__file__).parent, OBJECT)
+    reason = loaded.reason
+    if loaded.library is not None:
+        reason = _unusable(loaded.library)
+        if not reason:
+            return _declared(loaded.library)
+    if not loaded.meant:
+        _log.warning("products run on XLA's kernels, several times slower, to the same bits: %s", reason)
+    return None
 
 
-def _load() -> Library:
-    machine = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
-    path = _OBJECTS / f"{machine}-{platform.system().lower()}.so"
-    if not path.exists():
-        raise OSError(f"there is no object for {platform.system()} on {machine}")
-    handle = ctypes.CDLL(str(path))
-    handle.touchstone_source.restype = ctypes.c_char_p
-    handle.touchstone_kernels.restype = ctypes.c_char_p
-    handle.touchstone_kernels.argtypes = [ctypes.c_char_p]
+def _declared(handle: ctypes.CDLL) -> Library:
+    handle.touchstone_sources.restype = ctypes.c_char_p
     handle.touchstone_packed_bytes.restype = ctypes.c_int64
-    handle.touchstone_packed_bytes.argtypes = [ctypes.c_int64] * 3 + [ctypes.c_int32]
+    handle.touchstone_packed_bytes.argtypes = [*[ctypes.c_int64] * 3, ctypes.c_int32]
+    handle.touchstone_pack.restype = None
     handle.touchstone_pack.argtypes = [
         ctypes.c_void_p,
         *[ctypes.c_int64] * 3,
@@ -112,34 +105,34 @@ def _load() -> Library:
         ctypes.c_int64,
         ctypes.c_void_p,
     ]
-    handle.touchstone_pack.restype = None
+    pointers, numbers = [ctypes.c_void_p] * 3, [ctypes.c_int32] * 2
     handle.touchstone_run.argtypes = [
-        ctypes.c_char_p,
-        ctypes.c_void_p,
-        ctypes.c_int64,
-        ctypes.c_void_p,
-        ctypes.c_void_p,
-        ctypes.c_void_p,
-        ctypes.c_int32,
-        ctypes.c_int32,
-        ctypes.c_char_p,
-        ctypes.c_int32,
-    ]
-    kernels = handle.touchstone_kernels(wanted().encode())
-    if kernels is None:
-        raise RuntimeError(f"TOUCHSTONE_NATIVE={wanted()} names kernels that this machine does not run")
-    _check_version(handle)
-    jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(handle.touchstone_product), platform="cpu")
-    return Library(handle, kernels.decode())
+        ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64, *pointers, *numbers, ctypes.c_char_p, ctypes.c_int32
+    ]  # fmt: skip
+    jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(handle.touchstone_product), platform="cpu")  # type: ignore[no-untyped-call]
+    return Library(handle, handle.touchstone_kernels(os.environ.get(CHOICE, "").encode()).decode())
 
 
-def _check_version(handle: ctypes.CDLL) -> None:
-    """Raises RuntimeError unless XLA's foreign function interface is of the version that the object was built for."""
-    built = int(handle.touchstone_ffi_version())
-    header = (Path(jax.ffi.include_dir()) / "xla" / "ffi" / "api" / "c_api.h").read_text()
-    found = {part: int(header.split(f"#define XLA_FFI_API_{part} ")[1].split()[0]) for part in ("MAJOR", "MINOR")}
-    here = 1000 * found["MAJOR"] + found["MINOR"]
+def _unusable(handle: ctypes.CDLL) -> str:
+    """Why the object can't be used with this jaxlib, on this machine; "" if it can."""
+    handle.touchstone_kernels.restype = ctypes.c_char_p
+    handle.touchstone_kernels.argtypes = [ctypes.c_char_p]
+    chosen = os.environ.get(CHOICE, "")
+    if handle.touchstone_kernels(chosen.encode()) is None:
+        return f"{CHOICE} is {chosen!r}, and this machine does not run such kernels"
+    built, here = int(handle.touchstone_ffi_version()), _ffi_version()
+    # A newer minor version takes what was built for an older one.
     if here // 1000 != built // 1000 or here < built:
-        raise RuntimeError(
-            f"the object needs version {built / 1000:.3f} of XLA's foreign functions, jaxlib has {here / 1000:.3f}"
-        )
+        return f"they were built for version {_shown(built)} of XLA's foreign functions, and jaxlib has {_shown(here)}"
+    return ""
+
+
+def _ffi_version() -> int:
+    """Of jaxlib's foreign functions: 1000 times the major version, and the minor one."""
+    header = (Path(jax.ffi.include_dir()) / "xla" / "ffi" / "api" / "c_api.h").read_text()
+    major, minor = (int(header.split(f"#define XLA_FFI_API_{part} ")[1].split()[0]) for part in ("MAJOR", "MINOR"))
+    return 1000 * major + minor
+
+
+def _shown(version: int) -> str:
+    return f"{version // 1000}.{version % 1000}"

@@ -5,16 +5,12 @@
 
 #include "driver.h"
 
-#ifndef SOURCE_HASH
-#define SOURCE_HASH "unknown"
-#endif
-
 namespace t = touchstone;
 
 #pragma GCC visibility push(default)
 extern "C" {
 
-const char* touchstone_source() { return SOURCE_HASH; }
+const char* touchstone_sources() { return TOUCHSTONE_SOURCES; }
 
 // The name of the kernels that run: of `wanted`, or the best of this machine if it is empty; null if they do not run here.
 const char* touchstone_kernels(const char* wanted) {

@@ -28,4 +28,4 @@ struct Words {
 }
 }
 #include "kernels.h"
-namespace touchstone { const Kernels portable_kernels = {"portable", portable::task, portable::pack_rows}; }
+namespace touchstone { extern const Kernels portable_kernels = {"portable", portable::task, portable::pack_rows}; }

@@ -45,6 +45,8 @@ const Kernels* kernels_named(const std::string& name) {
   static const Features features;
   if (features.avx512 && (name.empty() || name == "avx512")) return &avx512_kernels;
   if (features.avx2 && (name.empty() || name == "avx2")) return &avx2_kernels;
+#elif defined(__aarch64__)
+  if (name.empty() || name == "neon") return &neon_kernels;
 #endif
   return name.empty() || name == "portable" ? &portable_kernels : nullptr;
 }

@@ -75,7 +75,7 @@ def includes(read: dict[str, Any]) -> list[str]:
         spec = find_spec(package)
         if spec is None or not spec.submodule_search_locations:
             raise ServiceError(f"headers of {package} are needed and it is not installed; run `make dev`")
-        found.append(f"-I{Path(spec.submodule_search_locations[0]) / inside}")
+        found += ["-isystem", str(Path(spec.submodule_search_locations[0]) / inside)]
     return found
 
 

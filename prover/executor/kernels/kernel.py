@@ -18,7 +18,7 @@ from prover.executor.kernels.access import look
 from prover.executor.kernels.conv import ConvPlan, convolve, plan_conv
 from prover.executor.kernels.gather import Derived, Scalars
 from prover.executor.kernels.hoist import hoist, sharpened
-from prover.executor.kernels.native import PACKED, NativePlan, plan_native, product
+from prover.executor.kernels.native import PACKED, Given, NativePlan, plan_native, product
 from prover.executor.kernels.prepare import TURNED, WHOLE, Prepared, prepare, weight_range
 from rollup.audit.intervals import OpIntervals
 from rollup.audit.ranges import INT32, Range
@@ -150,7 +150,7 @@ class Kernel:
 
         read = reduce.AccessReader(source)
         if self.native is not None:
-            acc, finished = product(self, t, operand, prepared, given or {})
+            acc, finished = product(self, Given(t, operand, prepared, given or {}))
             if finished:
                 return jnp.broadcast_to(acc, [claims, *op.shape])
         elif self.plan is not None and self.conv is not None:

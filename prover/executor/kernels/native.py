@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from prover.executor.kernels.access import pad
-from prover.executor.kernels.dot import DotPlan, domain_variables
+from prover.executor.kernels.dot import DotPlan
+from prover.executor.kernels.reduce import domain_variables
 from prover.native.geometry import CLAIM, Roles, Strides, array_numbers, row_major, strides_of
-from prover.native.instructions import MOST_ARRAYS, MOST_INSTRUCTIONS, TileCode, tile_code
+from prover.native.instructions import MOST_ARRAYS, MOST_INSTRUCTIONS, tile_code
 from prover.native.library import TARGET, library
 from rollup.audit.intervals import OpIntervals
 from rollup.audit.ranges import INT8, INT16, Range
@@ -31,7 +32,6 @@ PACKED = "packed"
 
 MOST_TERMS = 2 * 65535
 MOST_LIMB_BITS = 31
-_SIZES = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,6 @@ class NativePlan:
     narrow: bool
     bound: int
     sub: int
-
 
 
 def _limbs(reach: Range) -> tuple[int, int, int] | None:
@@ -141,121 +140,63 @@ def packed(plan: NativePlan, matrix: Array) -> Array:
     return np.stack(rows).reshape([*lead, -1])
 
 
-@dataclass
-class _Reads:
-    """The arrays that the code reads, and how: number among the plan's arrays by what is read."""
-
-    kernel: Kernel
-    roles: Roles
-    operands: list[jax.Array]
-    arrays: list[tuple[int, Strides, int]]
-    known: dict[tuple[str, int], tuple[int, int]]
-
-    def add(self, key: tuple[str, int], array: jax.Array | None, strides: Strides) -> tuple[int, int]:
-        if key not in self.known:
-            operand, itemsize = 0, 0
-            if array is not None:
-                self.operands.append(array)
-                operand, itemsize = len(self.operands), array.dtype.itemsize
-            used = {var for var, step in strides.by.items() if step}
-            level = 2 if used & {*self.roles.row} else 1 if used & {*self.roles.column} else 0
-            self.known[key] = (len(self.arrays), level)
-            self.arrays.append((operand, strides, itemsize))
-        return self.known[key]
-
-
 class NotFused(Exception):
     """The code reads something that the kernels can't, or is too long."""
 
 
-def product(
-    kernel: Kernel,
-    t: jax.Array | int,
-    operand: Callable[[int], jax.Array],
-    prepared: Mapping[str, jax.Array],
-    given: Mapping[int, jax.Array],
-) -> tuple[jax.Array, bool]:
-    """(output or sums [claims or 1, *op.shape], whether the code has run), inside a traced function.
+@dataclass(frozen=True)
+class Call:
+    """A product as the library takes it: its buffers (x, y, scalars, what the code reads; flat), the plan's numbers, its result."""
 
-    Arguments as of ``Kernel.__call__``.
-    """
+    operands: list[jax.Array]
+    numbers: Array
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+def invoke(call: Call) -> jax.Array:
+    """The call's result, inside a traced function."""
+    shape = jax.ShapeDtypeStruct(call.shape, call.dtype)  # type: ignore[no-untyped-call]
+    result = jax.ffi.ffi_call(TARGET, shape)(*call.operands, plan=call.numbers)
+    assert isinstance(result, jax.Array)
+    return result
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a kernel is called with: the iteration, its sources, prepared constants, and immediates that are arguments."""
+
+    t: jax.Array | int
+    operand: Callable[[int], jax.Array]
+    prepared: Mapping[str, jax.Array]
+    immediates: Mapping[int, jax.Array]
+
+
+def product(kernel: Kernel, given: Given) -> tuple[jax.Array, bool]:
+    """(output, or sums, [claims or 1, *op.shape]; whether it is the output: the code has run), inside a traced function."""
     plan = kernel.native
     assert plan is not None
     try:
-        return _call(kernel, plan, t, operand, prepared, given, True), True
+        return invoke(described(kernel, plan, given, True)), True
     except NotFused:
-        return _call(kernel, plan, t, operand, prepared, given, False), False
+        return invoke(described(kernel, plan, given, False)), False
 
 
-def _source(kernel: Kernel, number: int, operand: Callable[[int], jax.Array]) -> tuple[jax.Array, Access]:
-    """A source with its fill around it where the access leaves it, and the access that sees it so."""
-    array, access = operand(number), kernel.op.accesses[number]
-    if access.indirect is None:
-        padded = pad(array, access, extents(kernel.op))
-        if padded is not None:
-            return padded
-    return array, access
-
-
-def _call(
-    kernel: Kernel,
-    plan: NativePlan,
-    t: jax.Array | int,
-    operand: Callable[[int], jax.Array],
-    prepared: Mapping[str, jax.Array],
-    given: Mapping[int, jax.Array],
-    fused: bool,
-) -> jax.Array:
-    op, sizes = kernel.op, extents(kernel.op)
-    sources = {
-        number: _source(kernel, number, operand)
-        for number in (plan.x, plan.y)
-        if not (number == plan.y and plan.constant)
-    }
-    loaded = _loaded(kernel) if fused else {}
-    sources |= {
-        number: _source(kernel, number, operand)
-        for number in loaded
-        if number not in sources and f"{number}" not in prepared
-    }
+def described(kernel: Kernel, plan: NativePlan, given: Given, fused: bool) -> Call:
+    """The call; ``fused``: with the op's code, else for the sums alone. Raises NotFused where the code can't run natively."""
+    op = kernel.op
+    sources = _sources(kernel, plan, given, fused)
     claims = max([1, *(array.shape[0] for array, _ in sources.values())])
-    sizes = {**sizes, CLAIM: claims}
-    lead = (CLAIM,) if claims > 1 else ()
-    roles = Roles(
-        plan.batch if plan.constant else (*lead, *plan.batch),
-        (*lead, *plan.row) if plan.constant else plan.row,
-        plan.column,
-        plan.term,
-        sizes,
-    )
-    factors = {
-        number: strides_of(sources[number][1], sizes, sources[number][0].shape[0])
-        for number in (plan.x, plan.y)
-        if number in sources
-    }
-    if any(found is None for found in factors.values()):
-        raise AssertionError("a factor leaves its source, which was padded")
-    blank = Strides(0, {})
-    x, y = factors[plan.x] or blank, factors.get(plan.y) or blank
+    roles = _roles(plan, {**extents(op), CLAIM: claims})
+    x = _factor(sources[plan.x], roles)
+    y = Strides(0, {}) if plan.constant else _factor(sources[plan.y], roles)
     steps = row_major((claims, *op.shape))
-    out = Strides(0, {var: steps[var + 1] for var in (CLAIM, *range(len(op.shape))) if sizes[var] > 1})
-    scalars = [jnp.asarray(t, jnp.int64), *(given[register] for register in sorted(given))]
-    weights = prepared[f"{plan.y}:{PACKED}"] if plan.constant else sources[plan.y][0].reshape(-1)
-    reads = _Reads(kernel, roles, [sources[plan.x][0].reshape(-1), weights, jnp.stack(scalars)], [], {})
-    if fused:
-        tile, result = _code(kernel, plan, reads, sources, prepared, sorted(given))
-        dtype = op.dtype.numpy
-    else:
-        tile = TileCode(None)  # type: ignore[arg-type]
-        result = None
-        dtype = np.dtype(np.int32 if plan.low else np.int64)
-    instructions, last, registers = ([], 0, 1) if result is None else tile.finished(result)
-    if (
-        len(instructions) > MOST_INSTRUCTIONS
-        or len(reads.arrays) > MOST_ARRAYS
-        or len(tile.constants) > MOST_INSTRUCTIONS
-    ):
-        raise NotFused
+    out = Strides(0, {var: steps[var + 1] for var in (CLAIM, *range(len(op.shape))) if roles.sizes[var] > 1})
+    scalars = [jnp.asarray(given.t, jnp.int64), *(given.immediates[register] for register in sorted(given.immediates))]
+    columns = given.prepared[f"{plan.y}:{PACKED}"] if plan.constant else sources[plan.y][0].reshape(-1)
+    reads = _Reads(kernel, roles, sources, given, [sources[plan.x][0].reshape(-1), columns, jnp.stack(scalars)])
+    dtype = np.dtype(op.dtype.numpy if fused else np.int32 if plan.low else np.int64)
+    code = _code_numbers(plan, reads) if fused else [0, 1, 0, 0, int(not plan.low)]
     runs = roles.merged([x, y, out, *(strides for _, strides, _ in reads.arrays)])
     numbers = [PLAN_VERSION, *roles.numbers(runs)]
     numbers += [
@@ -269,69 +210,117 @@ def _call(
     ]
     numbers += array_numbers(x, runs, reads.operands[0].dtype.itemsize)
     numbers += array_numbers(y, runs, 1 if plan.constant else reads.operands[1].dtype.itemsize)
-    numbers += array_numbers(out, runs, dtype.itemsize)
-    numbers.append(len(reads.arrays))
+    numbers += [*array_numbers(out, runs, dtype.itemsize), len(reads.arrays)]
     for place, strides, itemsize in reads.arrays:
         numbers += [place, *array_numbers(strides, runs, itemsize)]
-    numbers.append(len(tile.constants))
-    numbers += [number for constant in tile.constants for number in constant]
-    numbers += [registers, len(instructions)]
-    numbers += [number for it in instructions for number in it]
-    numbers += [last, int(not plan.low if result is None else result.wide)]
-    shape = jax.ShapeDtypeStruct((claims, *op.shape), dtype)
-    return jax.ffi.ffi_call(TARGET, shape)(*reads.operands, plan=np.array(numbers, np.int64))
+    return Call(reads.operands, np.array(numbers + code, np.int64), (claims, *op.shape), dtype)
 
 
-def _loaded(kernel: Kernel) -> dict[int, None]:
-    """Accesses that live instructions read."""
-    code = [kernel.op.code[n - 1] for n in sorted(kernel.live) if n and n not in kernel.hoisted]
-    return {instr.args[0]: None for instr in code if instr.op in (Opcode.LOAD, Opcode.GATHER)}
+def _sources(kernel: Kernel, plan: NativePlan, given: Given, fused: bool) -> dict[int, tuple[jax.Array, Access]]:
+    """By access: a source with its fill around it where it is left, and the access that sees it so."""
+    numbers = {plan.x: None} | ({} if plan.constant else {plan.y: None})
+    if fused:
+        code = [kernel.op.code[n - 1] for n in sorted(kernel.live) if n and n not in kernel.hoisted]
+        loaded = [instr.args[0] for instr in code if instr.op in (Opcode.LOAD, Opcode.GATHER)]
+        numbers |= dict.fromkeys(number for number in loaded if f"{number}" not in given.prepared)
+    found = {}
+    for number in numbers:
+        array, access = given.operand(number), kernel.op.accesses[number]
+        padded = pad(array, access, extents(kernel.op)) if access.indirect is None else None
+        found[number] = padded or (array, access)
+    return found
 
 
-def _code(
-    kernel: Kernel,
-    plan: NativePlan,
-    reads: _Reads,
-    sources: Mapping[int, tuple[jax.Array, Access]],
-    prepared: Mapping[str, jax.Array],
-    given: Sequence[int],
-) -> tuple[TileCode, Any]:
-    op, sizes = kernel.op, reads.roles.sizes
+def _roles(plan: NativePlan, sizes: Mapping[int, int]) -> Roles:
+    """Claims are rows where the weights are constant, and batches where they are values."""
+    lead = (CLAIM,) if sizes[CLAIM] > 1 else ()
+    batch, row = ((), lead) if plan.constant else (lead, ())
+    return Roles((*batch, *plan.batch), (*row, *plan.row), plan.column, plan.term, sizes)
 
-    def dense(key: tuple[str, int], array: jax.Array, used: Sequence[int]) -> tuple[int, int]:
-        steps = row_major([sizes[var] for var in used])
-        by = {var: step for var, step in zip(used, steps, strict=True) if sizes[var] > 1}
-        return reads.add(key, array.reshape(-1), Strides(0, by))
 
-    def hoisted(number: int) -> tuple[int, int] | None:
-        used = kernel.hoisted.get(number)
-        return None if used is None else dense(("hoisted", number), prepared[f"r{number}"], used)
+def _factor(source: tuple[jax.Array, Access], roles: Roles) -> Strides:
+    found = strides_of(source[1], roles.sizes, source[0].shape[0])
+    if found is None:
+        raise AssertionError("a factor leaves its source; plan_native takes only what can be padded")
+    return found
 
-    def access(number: int) -> tuple[int, int]:
-        if f"{number}" in prepared:
-            if number in kernel.laid:
+
+@dataclass
+class _Reads:
+    """The arrays that the code reads: number among the plan's arrays and level, by what is read."""
+
+    kernel: Kernel
+    roles: Roles
+    sources: Mapping[int, tuple[jax.Array, Access]]
+    given: Given
+    operands: list[jax.Array]
+    arrays: list[tuple[int, Strides, int]] = field(default_factory=list)
+    known: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+
+    def _add(self, key: tuple[str, int], array: jax.Array | None, strides: Strides) -> tuple[int, int]:
+        if key not in self.known:
+            place, itemsize = 0, 0
+            if array is not None:
+                self.operands.append(array.reshape(-1))
+                place, itemsize = len(self.operands), array.dtype.itemsize
+            used = {var for var, step in strides.by.items() if step}
+            level = 2 if used & {*self.roles.row} else 1 if used & {*self.roles.column} else 0
+            self.known[key] = (len(self.arrays), level)
+            self.arrays.append((place, strides, itemsize))
+        return self.known[key]
+
+    def _dense(self, key: tuple[str, int], array: jax.Array, used: Sequence[int]) -> tuple[int, int]:
+        steps = row_major([self.roles.sizes[var] for var in used])
+        by = {var: step for var, step in zip(used, steps, strict=True) if self.roles.sizes[var] > 1}
+        return self._add(key, array, Strides(0, by))
+
+    def hoisted(self, number: int) -> tuple[int, int] | None:
+        used = self.kernel.hoisted.get(number)
+        return None if used is None else self._dense(("register", number), self.given.prepared[f"r{number}"], used)
+
+    def index(self, var: int) -> tuple[int, int]:
+        return self._add(("variable", var), None, Strides(0, {var: 1}))
+
+    def load(self, number: int) -> tuple[int, int]:
+        if self.kernel.op.accesses[number].indirect is not None:
+            raise NotFused
+        return self._access(number)
+
+    def gather(self, number: int) -> tuple[int, int]:
+        indirect = self.kernel.op.accesses[number].indirect
+        if indirect is None or indirect[1] != number:
+            raise NotFused
+        return self._access(number)
+
+    def _access(self, number: int) -> tuple[int, int]:
+        op = self.kernel.op
+        if f"{number}" in self.given.prepared:
+            if number in self.kernel.laid:
                 raise NotFused
             used = [var for var in variables(op.accesses[number], extents(op)) if var != ITERATION]
-            return dense(("access", number), prepared[f"{number}"], used)
-        array, seen = sources[number]
-        strides = strides_of(seen, sizes, array.shape[0])
-        indirect = seen.indirect is not None
-        if strides is None or (indirect and seen.indirect[1] != number):  # type: ignore[index]
+            return self._dense(("access", number), self.given.prepared[f"{number}"], used)
+        array, access = self.sources[number]
+        strides = strides_of(access, self.roles.sizes, array.shape[0])
+        if strides is None or any(var >= len(op.shape) and var != ITERATION for var in strides.by):
             raise NotFused
-        return reads.add(("access", number), array.reshape(-1), strides)
+        return self._add(("access", number), array, strides)
 
-    def load(number: int) -> tuple[int, int]:
-        if op.accesses[number].indirect is not None:
-            raise NotFused
-        return access(number)
 
-    def index(var: int) -> tuple[int, int]:
-        return reads.add(("index", var), None, Strides(0, {var: 1}))
-
-    def gather(number: int) -> tuple[int, int]:
-        if op.accesses[number].indirect is None:
-            raise NotFused
-        return access(number)
-
-    positions = {register: at for at, register in enumerate(given, start=1)}
-    return tile_code(op.code, kernel.reach, kernel.live, plan.low, positions, hoisted, load, index, gather)
+def _code_numbers(plan: NativePlan, reads: _Reads) -> list[int]:
+    """Constants, registers, instructions and the result's register, as the library reads them."""
+    kernel = reads.kernel
+    positions = {register: at for at, register in enumerate(sorted(reads.given.immediates), start=1)}
+    tile, result = tile_code(kernel.op.code, kernel.reach, kernel.live, plan.low, positions, reads)
+    instructions, last, registers = tile.finished(result)
+    if max(len(instructions), len(tile.constants)) > MOST_INSTRUCTIONS or len(reads.arrays) > MOST_ARRAYS:
+        raise NotFused
+    constants = [number for constant in tile.constants for number in constant]
+    return [
+        len(tile.constants),
+        *constants,
+        registers,
+        len(instructions),
+        *(n for it in instructions for n in it),
+        last,
+        result.wide,
+    ]
