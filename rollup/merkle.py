@@ -91,7 +91,9 @@ class Tree:
         require_depth(len(leaves), depth)
         nodes = memoryview(b"")
         if leaves:
-            nodes = hasher().levels(b"".join(leaves), depth, b"".join(map(padding, range(depth))))
+            packed = b"".join(leaves)
+            assert len(packed) == NODE_BYTES * len(leaves)
+            nodes = hasher().levels(packed, depth, b"".join(map(padding, range(depth))))
         self._set(nodes, len(leaves), depth, padding)
 
     @classmethod
