@@ -99,7 +99,7 @@ check-generated: dev ## Check that every page and source that is generated says 
 	@$(BIN)/python -m tests.campaigns.page --check
 	@$(BIN)/python -m tests.campaigns.onnx.page --check
 	@$(BIN)/python -m tests.campaigns.tabular.page --check
-	@$(BIN)/python -m benchmarks.page --check
+	@$(BIN)/python -m benchmarks.report.page --check
 	@$(BIN)/python -m tests.worked_lowering --check >/dev/null
 
 check-contracts: $(NODE_READY) ## Check the contracts' format, lint and committed bytecode
@@ -170,7 +170,7 @@ docs: dev ## Write docs/{ops,settings,commands,economics,benchmarks}.md, the cam
 	@$(BIN)/python -m tests.campaigns.page
 	@$(BIN)/python -m tests.campaigns.onnx.page
 	@$(BIN)/python -m tests.campaigns.tabular.page
-	@$(BIN)/python -m benchmarks.page
+	@$(BIN)/python -m benchmarks.report.page
 	@$(BIN)/python -m tests.worked_lowering >/dev/null
 
 pictures: dev ## Take the README's pictures of the page again; needs Chromium

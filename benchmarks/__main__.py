@@ -13,11 +13,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.compare import TOLERANCE, compare
 from benchmarks.jobs import Jobs, cache_folder
 from benchmarks.machine import ISAS
+from benchmarks.report.compare import TOLERANCE, compare
+from benchmarks.report.tables import everything
 from benchmarks.results import Results
-from benchmarks.tables import everything
 from rollup.errors import TouchstoneError
 
 ROUNDS = 9

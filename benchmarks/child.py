@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.claims import CLAIM, PROGRAM, Sent, Unequal, checked, commitments
+from benchmarks.claims import CLAIM, PROGRAM, SentClaim, Unequal, checked, commitments
 from benchmarks.measure import LEAST_SECONDS, take_turns
 from benchmarks.profile import profiled
 from benchmarks.results import COMMITMENT, JAX, LLAMA, OUTPUT, THREADS, WATCHER, onnx_name
@@ -56,7 +56,7 @@ def prepare(job: Job) -> dict[str, Any]:
             model = one.lowered(job.formats)
             seconds = round(time.monotonic() - started, 1)
             model.save(made / PROGRAM)
-            Sent.of(commitments(model.executor, [model.quantize(*one.samples(1)[0])])[0]).save(made / CLAIM)
+            SentClaim.of(commitments(model.executor, [model.quantize(*one.samples(1)[0])])[0]).save(made / CLAIM)
     return {"program": _loaded(job).program.id.hex(), "lowering_seconds": seconds}
 
 
@@ -80,7 +80,7 @@ def _pass(job: Job, one: Subject, model: Model, batch: int) -> dict[str, Any]:
     alone = [np.stack(column) for column in zip(*(trace.outputs for trace in traces), strict=True)]
     if not all(map(np.array_equal, alone, executor.outputs_batch(stacked))):
         raise Unequal("outputs of claims alone and in a batch differ; look for a faulty kernel")
-    claims, checker = [Sent.of(trace) for trace in traces], ReExecute(model.program, executor)
+    claims, checker = [SentClaim.of(trace) for trace in traces], ReExecute(model.program, executor)
     contestants, missing = _floats(job, one, given)
     contestants |= {
         OUTPUT: lambda: executor.outputs_batch(stacked),

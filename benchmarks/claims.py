@@ -26,7 +26,7 @@ class Unequal(TouchstoneError):
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentClaim:
     """What a watcher gets of a claim: bytes of inputs and outputs as they travel, and the trace root."""
 
     inputs: bytes
@@ -34,14 +34,14 @@ class Sent:
     root: Root
 
     @classmethod
-    def of(cls, trace: ExecutionTrace) -> Sent:
+    def of(cls, trace: ExecutionTrace) -> SentClaim:
         return cls(b"".join(trace.input_bytes), b"".join(trace.output_bytes), trace.root)
 
     def save(self, file: Path) -> None:
         write_file(file, json.dumps({name: getattr(self, name).hex() for name in ("inputs", "outputs", "root")}))
 
     @classmethod
-    def load(cls, file: Path) -> Sent:
+    def load(cls, file: Path) -> SentClaim:
         read = json.loads(file.read_text())
         return cls(bytes.fromhex(read["inputs"]), bytes.fromhex(read["outputs"]), Root(bytes.fromhex(read["root"])))
 
@@ -60,7 +60,7 @@ def commitments(executor: Executor, given: Sequence[Sequence[np.ndarray]]) -> li
     return found
 
 
-def checked(checker: ReExecute, claims: Sequence[Sent]) -> None:
+def checked(checker: ReExecute, claims: Sequence[SentClaim]) -> None:
     """What a watcher does for claims; raises Unequal if it would dispute one."""
     for claim in claims:
         found = checker.compare(claim.root, claim.inputs, claim.outputs)

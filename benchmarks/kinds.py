@@ -40,7 +40,7 @@ def kind(program: Program, descriptor: int) -> str:
     if is_product(op):
         factors = op.accesses[:2]
         return PRODUCTS if any(isinstance(one.source, Constant) for one in factors) else BETWEEN_VALUES
-    if "turn" in function or "rotat" in function:
+    if any(part in function for part in ("turn", "rotate", "rotary")):
         return ROTATION
     if primitive in (*EXPONENTIALS, "reduce_max") or (op.monoid is Monoid.SUM and _sums_exponentials(program, op)):
         return SOFTMAX

@@ -70,7 +70,9 @@ class Timed:
 
 @dataclass
 class Measured:
-    """All that is known of a subject in one format. ``failed``: the sentence of the job that failed, with its name."""
+    """All that is known of a subject in one format. ``load``: processes that wanted the machine before and after its workloads were
+    measured, means of a minute; ``failed``: the sentence of the job that failed, with its name.
+    """
 
     subject: str
     title: str
@@ -79,6 +81,7 @@ class Measured:
     workloads: list[Timed] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     profile: dict[str, Any] | None = None
+    load: list[float] = field(default_factory=list)
     failed: str = ""
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -88,7 +89,9 @@ def _each(
 
 def _measured(jobs: Jobs, found: Measured, say: Say) -> None:
     say(f"{found.name}: measuring")
+    before = os.getloadavg()[0]
     read = jobs.run("measure", found.subject, found.formats)
+    found.load = [round(load, 1) for load in (before, os.getloadavg()[0])]
     found.workloads = [Timed(**one) for one in read["workloads"]]
 
 

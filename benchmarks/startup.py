@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.claims import CLAIM, PROGRAM, Sent, checked, commitments
+from benchmarks.claims import CLAIM, PROGRAM, SentClaim, checked, commitments
 from challenger.checkers.re_execute import ReExecute
 from prover.executor import Executor
 from rollup.claim import arrays
@@ -38,7 +38,7 @@ def peak() -> int:
 def main(arguments: Sequence[str]) -> int:
     role, folder, file = arguments[0], Path(arguments[1]), Path(arguments[2])
     before = resident()
-    claim = Sent.load(folder / CLAIM)
+    claim = SentClaim.load(folder / CLAIM)
     program = Program.load(folder / PROGRAM)
     executor = Executor(program)
     if role == PROVER:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.measure import Spread
+from benchmarks.report.tables import table
 from benchmarks.results import COMMITMENT, JAX, OUTPUT, WATCHER, Results
-from benchmarks.tables import table
 
 TOLERANCE = 1.1
 
 
 @dataclass(frozen=True)
-class Compared:
+class SpeedChange:
     """One workload's ratio to JAX float32, before and after."""
 
     workload: str
@@ -35,12 +35,12 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SpeedChanges:
     """``compared``: what both files have; ``gone``: what only the first has; ``changed``: claims of the same program that have other
     outputs or another trace root, which no change of speed may bring about.
     """
 
-    compared: list[Compared]
+    compared: list[SpeedChange]
     gone: list[str]
     changed: list[str]
 
@@ -62,7 +62,7 @@ class Comparison:
         return table(head, rows) + "".join(lines)
 
 
-def compare(before: Results, after: Results) -> Comparison:
+def compare(before: Results, after: Results) -> SpeedChanges:
     """By workload and formats."""
     now = {(one.formats, timed.workload): (one, timed) for one, timed in after.timed()}
     compared, gone, changed = [], [], []
@@ -77,5 +77,5 @@ def compare(before: Results, after: Results) -> Comparison:
         for phase in (OUTPUT, COMMITMENT, WATCHER):
             first, second = old.ratio(phase, JAX), new.ratio(phase, JAX)
             if first is not None and second is not None:
-                compared.append(Compared(old.workload, one.formats, phase, first, second))
-    return Comparison(compared, gone, changed)
+                compared.append(SpeedChange(old.workload, one.formats, phase, first, second))
+    return SpeedChanges(compared, gone, changed)

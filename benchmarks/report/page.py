@@ -1,15 +1,14 @@
-"""docs/benchmarks.md and its picture, from a results file: ``python -m benchmarks.page [--check]``."""
+"""docs/benchmarks.md and its picture, from a results file: ``python -m benchmarks.report.page [--check]``."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from benchmarks.machine import ROOT
-from benchmarks.plot import picture
+from benchmarks.report.plot import picture
+from benchmarks.report.tables import against_jax, against_others, failures, missing, profiles, starts
 from benchmarks.results import Results
-from benchmarks.tables import against_jax, against_others, failures, missing, profiles, starts
 from rollup.generated import settle
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -18,7 +17,7 @@ SHOWN = RESULTS / "before.json"
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PICTURE = ROOT / "docs" / "pictures" / "benchmarks.svg"
-COMMAND = "python -m benchmarks.page"
+COMMAND = "python -m benchmarks.report.page"
 
 HEAD = """\
 # How fast integers are
@@ -72,8 +71,9 @@ and calls fewer functions. The epilogue of a product rescales its sums: what it 
 """
 
 
-def machine(found: Mapping[str, Any]) -> str:
+def machine(results: Results) -> str:
     """A paragraph about what was measured on, and with what."""
+    found = results.machine
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     lines = [
         f"{found['cpu']}, {found['cores']} cores, {found['memory_gib']} GiB, {found['os']}, {', '.join(found['flags'])}.",
@@ -83,13 +83,18 @@ def machine(found: Mapping[str, Any]) -> str:
     lines += [f"Kept to {found['isa']}."] if found["isa"] else []
     lines += [f"XLA_FLAGS: `{found['xla_flags']}`."] if found["xla_flags"] else []
     lines.append(f"Native kernels: {found['native'] or 'no switch set'}.")
+    loads = [load for one in results.measured for load in one.load]
+    if loads:
+        lines.append(
+            f"Processes that wanted a core at the time: {min(loads):g} to {max(loads):g}; beyond the cores, figures scatter."
+        )
     return "\n".join(lines)
 
 
 def page(results: Results) -> str:
     """The whole document; a section without figures is left out."""
     shown = SHOWN.relative_to(ROOT)
-    head = HEAD.format(command=COMMAND, shown=shown, rounds=results.rounds, machine=machine(results.machine))
+    head = HEAD.format(command=COMMAND, shown=shown, rounds=results.rounds, machine=machine(results))
     others = "\n".join(text for text in (against_others(results), missing(results)) if text)
     sections = (
         (SPEED, against_jax(results)),
