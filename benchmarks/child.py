@@ -14,34 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.claims import CLAIM, PROGRAM, SentClaim, Unequal, checked, commitments
-from benchmarks.measure import LEAST_SECONDS, take_turns
+from benchmarks.claims import CLAIM, PROGRAM, SentClaim, commitments
 from benchmarks.profile import profiled
-from benchmarks.results import COMMITMENT, JAX, LLAMA, OUTPUT, THREADS, WATCHER, onnx_name
-from benchmarks.runtimes import (
-    FloatDecoding,
-    Run,
-    jax_floats,
-    llama_missing,
-    llama_pass,
-    llama_tokens,
-    onnx_floats,
-    onnx_missing,
-)
 from benchmarks.subjects.every import subject
-from benchmarks.subjects.subject import Subject
-from challenger.checkers.re_execute import ReExecute
+from benchmarks.workloads import Effort, workloads
 from prover import Model, load
-from prover.executor.incremental import Incremental
 from rollup.errors import TouchstoneError
 from rollup.files import whole_folder
-
-QUICK_BATCH = 4
-QUICK_TOKENS = 4
-PROMPT = 40
-"""Tokens that are known before tokens are generated one by one."""
 
 Job = argparse.Namespace
 
@@ -65,88 +44,8 @@ def _loaded(job: Job) -> Model:
 
 
 def measure(job: Job) -> dict[str, Any]:
-    """The workloads of a subject: a pass over each number of claims, and generating tokens."""
-    one, model = subject(job.subject), _loaded(job)
-    passes = [_pass(job, one, model, min(batch, QUICK_BATCH) if job.quick else batch) for batch in one.batches]
-    return {"workloads": passes + ([_decoding(job, one, model)] if one.decoded else [])}
-
-
-def _pass(job: Job, one: Subject, model: Model, batch: int) -> dict[str, Any]:
-    """``batch`` claims at a time; each of them has a trace and a check of its own."""
-    given, executor = one.samples(batch), model.executor
-    quantized = [model.quantize(*sample) for sample in given]
-    stacked = [np.stack(column) for column in zip(*quantized, strict=True)]
-    traces = commitments(executor, quantized)
-    alone = [np.stack(column) for column in zip(*(trace.outputs for trace in traces), strict=True)]
-    if not all(map(np.array_equal, alone, executor.outputs_batch(stacked))):
-        raise Unequal("outputs of claims alone and in a batch differ; look for a faulty kernel")
-    claims, checker = [SentClaim.of(trace) for trace in traces], ReExecute(model.program, executor)
-    contestants, missing = _floats(job, one, given)
-    contestants |= {
-        OUTPUT: lambda: executor.outputs_batch(stacked),
-        COMMITMENT: lambda: commitments(executor, quantized),
-        WATCHER: lambda: checked(checker, claims),
-    }
-    return {
-        "workload": one.title + (f", batch {batch}" if len(one.batches) > 1 else ""),
-        "seconds": _timed(job, contestants),
-        "missing": missing,
-        "outputs": claims[0].digest,
-        "trace_root": claims[0].root.hex(),
-    }
-
-
-def _floats(job: Job, one: Subject, given: Sequence[tuple[Any, ...]]) -> tuple[dict[str, Run], dict[str, str]]:
-    """The float runtimes that can run the subject, and why others can't."""
-    found, missing = {JAX: jax_floats(one.fn(), given)}, {}
-    if why := onnx_missing(one, job.isa):
-        missing["onnxruntime"] = why
-    else:
-        assert one.twin is not None
-        twin = one.twin()
-        found |= {onnx_name(threads): onnx_floats(twin, given, threads) for threads in THREADS}
-    if one.decoder is not None:
-        if why := llama_missing(job.isa):
-            missing[LLAMA] = why
-        else:
-            found[LLAMA] = llama_pass(one.decoder, given[0][0].tolist())
-    return found, missing
-
-
-def _decoding(job: Job, one: Subject, model: Model) -> dict[str, Any]:
-    """Tokens one by one, after a prompt; nothing is committed to: a claim about a text is one pass over it."""
-    assert one.decoder is not None
-    count = QUICK_TOKENS if job.quick else one.decoded
-    inputs, missing = model.quantize(*one.samples(1)[0]), {}
-    best = model.program.interface.output("best")
-    machine = Incremental(model.executor, output=best)
-    tokens = [int(token) for token in inputs[0][: PROMPT + count]]
-    state, _ = machine.start(inputs, PROMPT)
-    found: list[int] = []
-
-    def integers() -> None:
-        nonlocal state
-        found.clear()
-        for at in range(PROMPT, PROMPT + count):
-            state, row = machine.step(state, at, tokens[at])
-            found.append(int(row))
-
-    floats = FloatDecoding(one.decoder, tokens[:PROMPT], len(inputs[0]))
-    contestants: dict[str, Run] = {JAX: lambda: floats.again(PROMPT, tokens[PROMPT:]), OUTPUT: integers}
-    if why := llama_missing(job.isa):
-        missing[LLAMA] = why
-    else:
-        contestants[LLAMA] = llama_tokens(one.decoder, tokens[:PROMPT], tokens[PROMPT:])
-    seconds = _timed(job, contestants)
-    whole = model.executor.outputs(inputs)[best][PROMPT : PROMPT + count]
-    if found != whole.tolist():
-        raise Unequal("tokens generated one by one are not those of a whole pass; look for a faulty row kernel")
-    return {"workload": f"{one.decoder.name}, {count} tokens one by one", "seconds": seconds, "missing": missing}
-
-
-def _timed(job: Job, contestants: Mapping[str, Run]) -> dict[str, list[float]]:
-    times = take_turns(contestants, job.rounds, 0.0 if job.quick else LEAST_SECONDS)
-    return {name: [float(f"{second:.4g}") for second in seconds] for name, seconds in times.items()}
+    """The workloads of a subject."""
+    return {"workloads": workloads(subject(job.subject), _loaded(job), Effort(job.rounds, job.quick, job.isa))}
 
 
 def profile(job: Job) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def _lasting(machine: dict[str, Any]) -> dict[str, Any]:
 
 
 def measure(jobs: Jobs, only: str | None, results: Results, say: Say, save: Callable[[], None]) -> bool:
-    """Measure what is chosen into ``results``, which ``save`` keeps after each; whether nothing failed."""
+    """Measure what is chosen into ``results``, which ``save`` keeps after each step; whether nothing failed."""
     return _each(jobs, only, results, say, save, (_measured, _started))
 
 
@@ -80,6 +80,7 @@ def _each(
             found.program = jobs.run("prepare", one.key, formats)["program"]
             for part in parts:
                 part(jobs, found, say)
+                save()
         except JobFailed as error:
             found.failed, good = str(error), False
             say(f"{name}: FAILED, {error}")
