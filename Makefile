@@ -93,7 +93,7 @@ lint: dev ## Check style, types, import order and spelling
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/codespell *.md docs examples rollup prover sequencer challenger touchstone contracts/src contracts/examples contracts/test ops tests
+	@$(BIN)/codespell *.md benchmarks docs examples rollup prover sequencer challenger touchstone contracts/src contracts/examples contracts/test ops tests
 
 check: lint check-generated $(if $(shell command -v node),check-contracts) ## Check style, types, import order, spelling, and that everything generated is fresh
 	@command -v node >/dev/null || echo "NOT CHECKED: contracts/ (bytecode, format, lint), because this machine has no Node"
@@ -108,6 +108,7 @@ check-generated: dev ## Check that every page and source that is generated says 
 	@$(BIN)/python -m tests.campaigns.page --check
 	@$(BIN)/python -m tests.campaigns.onnx.page --check
 	@$(BIN)/python -m tests.campaigns.tabular.page --check
+	@$(BIN)/python -m benchmarks.report.page --check
 	@$(BIN)/python -m tests.worked_lowering --check >/dev/null
 
 check-contracts: $(NODE_READY) ## Check the contracts' format, lint and committed bytecode
@@ -128,8 +129,8 @@ gas: dev ## Measure gas again: rewrite the snapshots, the arity curve and docs/c
 	@$(BIN)/python -m tests.arity
 	@$(BIN)/python -m tests.costs
 
-bench: setup ## Compare the integers with floats: fidelity and speed; fails if a promise is not kept
-	@$(BIN)/python -m touchstone.demo.bench
+bench: dev $(MODELS_READY) ## Measure how fast the integers are next to float runtimes; ARGS="--only digits --json FILE", "profile smollm2", "promises"
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 models: dev $(MODELS_READY) $(CAMPAIGN_READY) ## Lower the real models: fidelity, sizes, speed, lockstep, disputes; one table
 	@$(BIN)/python -m tests.models $(ARGS)
@@ -170,7 +171,7 @@ soak: dev $(NODE_READY) ## Half an hour of claims and disputes; the memory of ev
 vectors: dev ## Write the test vectors that Python and Solidity share again
 	@$(BIN)/python -m tests.vectors.game_scenarios
 
-docs: dev ## Write docs/{ops,settings,commands,economics}.md, the campaigns' figures and the worked lowering again
+docs: dev ## Write docs/{ops,settings,commands,economics,benchmarks}.md, the campaigns' figures and the worked lowering again
 	@$(BIN)/python -m rollup.reference_page
 	@$(BIN)/python -m touchstone.settings.page
 	@$(BIN)/python -m touchstone.cli.page
@@ -178,6 +179,7 @@ docs: dev ## Write docs/{ops,settings,commands,economics}.md, the campaigns' fig
 	@$(BIN)/python -m tests.campaigns.page
 	@$(BIN)/python -m tests.campaigns.onnx.page
 	@$(BIN)/python -m tests.campaigns.tabular.page
+	@$(BIN)/python -m benchmarks.report.page
 	@$(BIN)/python -m tests.worked_lowering >/dev/null
 
 pictures: dev ## Take the README's pictures of the page again; needs Chromium
