@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from prover.executor import batches
 from prover.executor.kernels.kernel import Kernel
 from prover.executor.schedule import SegmentStage, cut, pieces, stages
 from prover.executor.selftest import check_kernels
@@ -45,12 +46,35 @@ class Executor:
         for op, reach in zip(program.ops, self.intervals, strict=True):
             self._add(op, reach)
         self._plans: dict[object, list[SegmentStage]] = {}
+        self._tested = 1
         if self_test:
             self.self_test()
 
     def self_test(self, seed: int = 0) -> int:
         """Compare the kernels with an independent path; how many elements were compared. Raises InexactMachine."""
         return check_kernels(self.program, dict(enumerate(self.kernels)), self.constants, seed)
+
+    @cached_property
+    def most_claims(self) -> int:
+        """Claims that ``stream_batch`` takes at once."""
+        return batches.most_claims(self.program, self.kernels)
+
+    def batches(self, count: int) -> list[tuple[int, int]]:
+        """The batches that ``count`` claims are run in: (first claim, claim behind the last) each."""
+        return [(start, stop) for start, stop, _ in batches.batches(count, self.most_claims)]
+
+    def test_batches(self, seed: int = 0) -> int:
+        """Compile batches of every size, and compare all values with those of the claims alone; gives ``most_claims``.
+
+        Raises InexactMachine. What was tested once is not tested again.
+        """
+        for size in batches.SIZES:
+            if self._tested < size <= self.most_claims:
+                inputs = batches.samples(self.program, size, seed)
+                alone = [self.stream([array[claim] for array in inputs]) for claim in range(size)]
+                batches.compare(self.program, self.stream_batch(inputs), alone)
+                self._tested = size
+        return self.most_claims
 
     @cached_property
     def ends(self) -> Ends:
@@ -149,8 +173,19 @@ class Executor:
         """Every trace value of one claim in trace order; values are dropped as soon as nothing later reads them."""
         arrays = self.check_inputs(inputs)
         yield from arrays
+        yield from (array[0] for array in self._stream([array[None] for array in arrays]))
+
+    def stream_batch(self, inputs: Sequence[Array]) -> Iterator[Array]:
+        """As ``stream``, of up to ``most_claims`` claims: every input and every value has a leading axis of claims."""
+        arrays = self.check_inputs(inputs, batched=True)
+        ((_, claims, size),) = batches.batches(len(arrays[0]), self.most_claims)
+        yield from arrays
+        yield from (array[:claims] for array in self._stream(batches.padded(arrays, size)))
+
+    def _stream(self, arrays: list[Array]) -> Iterator[Array]:
+        """The values of all ops [claims, *shape], in trace order."""
         with jax.enable_x64(True):
-            known = {v: jnp.asarray(array[None]) for v, array in enumerate(arrays)}
+            known = {v: jnp.asarray(array) for v, array in enumerate(arrays)}
         for stage in self._stages(1, True):
             with jax.enable_x64(True):
                 found = stage(known)
@@ -158,9 +193,9 @@ class Executor:
             for segment in stage.segments:
                 outputs = [host[segment.first + q] for q in range(segment.stop - segment.start)]
                 if segment.repeat == 1:
-                    yield from (array[0] for array in outputs)
+                    yield from outputs
                 else:
-                    yield from (array[t, 0] for t in range(segment.repeat) for array in outputs)
+                    yield from (array[t] for t in range(segment.repeat) for array in outputs)
             known = stage.following(known, found)
 
     def values(self, inputs: Sequence[Array]) -> list[Array]:
