@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench models onnx tabular fraud hostile mutants invariants load throughput overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
+.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench batches models onnx tabular fraud hostile mutants invariants load throughput overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -121,6 +121,9 @@ gas: dev ## Measure gas again: rewrite the snapshots, the arity curve and docs/c
 
 bench: setup ## Compare the integers with floats: fidelity and speed; fails if a promise is not kept
 	@$(BIN)/python -m touchstone.demo.bench
+
+batches: setup ## Measure claims a second, executed together and one by one; ARGS="--json FILE"
+	@$(BIN)/python -m touchstone.demo.batches $(ARGS)
 
 models: dev $(MODELS_READY) $(CAMPAIGN_READY) ## Lower the real models: fidelity, sizes, speed, lockstep, disputes; one table
 	@$(BIN)/python -m tests.models $(ARGS)

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -73,11 +73,14 @@ def _cores() -> int:
 
 @cache
 def _code() -> str:
-    """SHA-256 over the sources and objects that lower, execute and test, with their places."""
+    """Of what lowers, executes and tests."""
+    return code_of([Path(package.__path__[0]) for package in (rollup, prover)])
+
+
+def code_of(folders: Sequence[Path]) -> str:
+    """SHA-256 over the sources and objects in these folders, with their places."""
     found = hashlib.sha256()
-    for package in (rollup, prover):
-        assert package.__file__ is not None
-        folder = Path(package.__file__).parent
+    for folder in folders:
         for path in _files(folder):
             data = path.read_bytes()
             found.update(f"{folder.name}/{path.relative_to(folder)}:{len(data)}\n".encode())

@@ -34,6 +34,7 @@ from challenger.play.trace import ValueTrace
 from challenger.reports.alerts import Kind
 from challenger.watch.modes import WatchConfiguration, WatchMode
 from challenger.watch.watcher import Watcher
+from prover.start.place import private
 from rollup.audit import audit
 from rollup.claim import NO_ROOT, Address, Claim, ClaimId
 from rollup.errors import ClaimError, EncodingError, InexactMachine
@@ -585,6 +586,22 @@ def test_a_program_whose_batches_are_not_exact_has_its_claims_checked_one_by_one
 
 
 # After a restart
+
+
+def test_a_worker_that_starts_again_neither_tests_nor_times_its_program_again(tmp_path: Path) -> None:
+    starts = private(tmp_path / "starts")
+    roomy = Budget(PATIENCE, 4 << 30, 1 << 30)
+    with pool_of(pools.MACHINE, roomy, processes=1, starts=starts) as pool:
+        first = pool.prepare(PROGRAM, None)
+    (place,) = starts.iterdir()
+    notes = {path.name: path.stat().st_mtime_ns for path in (place / "passed").iterdir()}
+    assert notes.keys() == {f"{PROGRAM.id.hex()}.self-test", f"{PROGRAM.id.hex()}.timed"}
+    with pool_of(pools.MACHINE, roomy, processes=1, starts=starts) as pool:
+        again = pool.prepare(PROGRAM, None)
+        pool.take(again)
+        assert all(isinstance(one, Finding) and one.honest for one in told(pool, claims_of_toy(3)).values())
+    assert (again.check, again.trace, again.most) == (first.check, first.trace, 16)
+    assert notes == {path.name: path.stat().st_mtime_ns for path in (place / "passed").iterdir()}
 
 
 def test_a_watcher_that_starts_again_checks_what_is_fresh_before_what_it_was_at(tmp_path: Path) -> None:
