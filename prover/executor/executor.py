@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 
 import jax
@@ -13,6 +16,7 @@ from prover.executor import batches
 from prover.executor.kernels.kernel import Kernel
 from prover.executor.schedule import SegmentStage, cut, pieces, stages
 from prover.executor.selftest import check_kernels
+from prover.executor.stages import CodeStore
 from prover.saturation import Ends
 from rollup.audit.form import check_form
 from rollup.audit.intervals import OpIntervals, intervals
@@ -28,23 +32,32 @@ CLAIM_BLOCK_ELEMENTS = 1 << 26
 COMPACT_BLOCK_ELEMENTS = 1 << 22
 """The same for a compact executor."""
 
+THREADED_BYTES = 1 << 24
+"""Constants from which on several threads bring them into the kernels' form."""
+
+THREADS = 4
+
 
 class Executor:
-    """Runs one program. ``compact``: weights take a quarter of the memory, and a pass somewhat longer.
+    """Runs one program. ``compact``: weights take a quarter of the memory, and a pass somewhat longer. ``code``: where what is compiled is
+    kept for the next start.
 
     Raises AuditError if the program is not well-formed, InexactMachine if the self-test finds a kernel that is not
     exact here.
     """
 
-    def __init__(self, program: Program, self_test: bool = True, compact: bool = False) -> None:
+    def __init__(
+        self, program: Program, self_test: bool = True, compact: bool = False, code: CodeStore | None = None
+    ) -> None:
         check_form(program)
         self.program = program
         self.compact = compact
+        self._code = code
         self.intervals = intervals(program)
         self.kernels: list[Kernel] = []
         self.constants: dict[str, jax.Array] = {}
-        for op, reach in zip(program.ops, self.intervals, strict=True):
-            self._add(op, reach)
+        for kernel in self._prepared():
+            self._add(kernel)
         self._plans: dict[object, list[SegmentStage]] = {}
         self._tested = 1
         if self_test:
@@ -81,9 +94,28 @@ class Executor:
         """Counts values at an end of their format."""
         return Ends(self.program)
 
-    def _add(self, op: Op, reach: OpIntervals) -> None:
+    def _prepared(self) -> Iterator[Kernel]:
+        """The kernels in order, with their constants; those of a large program by several threads, a few ahead of what is taken."""
+
+        def kernel(op: Op, reach: OpIntervals) -> Kernel:
+            return Kernel.of(self.program, op, reach, compact=self.compact)
+
+        pairs = zip(self.program.ops, self.intervals, strict=True)
+        if sum(array.nbytes for array in self.program.constants.values()) < THREADED_BYTES:
+            yield from (kernel(*pair) for pair in pairs)
+            return
+        threads = min(THREADS, os.cpu_count() or 1)
+        with ThreadPoolExecutor(threads) as pool:
+            ahead: deque[Future[Kernel]] = deque()
+            for pair in pairs:
+                ahead.append(pool.submit(kernel, *pair))
+                if len(ahead) > threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+
+    def _add(self, kernel: Kernel) -> None:
         """One more kernel; its constants go to the device in kernel form, once, and are not held elsewhere."""
-        kernel = Kernel.of(self.program, op, reach, compact=self.compact)
         # A compact executor uses the program's own memory where a device of the host can.
         put = jax.device_put if self.compact else jnp.asarray
         with jax.enable_x64(True):
@@ -98,9 +130,13 @@ class Executor:
     def _stages(self, claims: int, everything: bool) -> list[SegmentStage]:
         groups = pieces(self.program) if everything else cut(self.program, claims)
         if (groups, everything) not in self._plans:
-            self._plans[groups, everything] = stages(
-                self.program, dict(enumerate(self.kernels)), self.constants, groups, everything
-            )
+            found = stages(self.program, dict(enumerate(self.kernels)), self.constants, groups, everything)
+            for number, stage in enumerate(found):
+                if stage.body is not None and not stage.body.name:
+                    # With the program's id this says all: kernels and stages follow from it.
+                    stage.body.name = f"{self.program.id.hex()} {self.compact} {everything} {groups} {number}"
+                    stage.body.code = self._code
+            self._plans[groups, everything] = found
         return self._plans[groups, everything]
 
     def _run(self, inputs: list[Array]) -> list[Array]:

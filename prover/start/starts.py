@@ -1,7 +1,7 @@
 """``Starts``: compiled code, and which programs were tested, in a folder of the user's own.
 
     <key>/parts.json      what the key is made of, for people
-    <key>/compiled/       JAX's compilation cache
+    <key>/compiled/       JAX's compilation cache, and stages of programs
     <key>/sealed/<name>   SHA-256 of the file <name> in it, once that was written completely
     <key>/passed/<model id>.<what>   that a program passed something
 
@@ -22,6 +22,7 @@ from types import MappingProxyType
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
+from prover.start.code import KeptCode
 from prover.start.key import digest, parts
 from prover.start.place import own_file, private
 from rollup.errors import FileError
@@ -59,6 +60,11 @@ class Starts:
         _prune(root, folder)
         _unseal(folder)
         return folder
+
+    @property
+    def code(self) -> KeptCode | None:
+        """The compiled stages of programs."""
+        return None if self.folder is None else KeptCode(self.folder / "compiled", self.folder / "sealed")
 
     def compile_into(self) -> None:
         """Have JAX keep what it compiles from now on, in this process, and use what it kept."""

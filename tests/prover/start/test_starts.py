@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
 from prover.executor import Executor
+from prover.executor.schedule import SegmentStage
 from prover.service.worker import InferenceWorker
 from prover.start import Starts, key, place
+from prover.start import machine as machines
 from prover.start.place import private
 from prover.start.starts import AUDIT, KEPT, SELF_TEST
 from rollup.errors import InexactMachine, SettingsError
+from rollup.form.encoding import TracePolicy
+from rollup.machine.reference import run
 from rollup.types import ModelId, Root
+from tests.e2e.toy_program import toy_inputs, toy_program
 from tests.prover.service.world import ProverWorld, model_of_toy
 from touchstone.services.starts import STARTS, start_folder
 
@@ -327,3 +335,45 @@ def test_a_prover_that_starts_again_tests_a_program_once(folder: Path, monkeypat
         patched.setattr(key, "_code", lambda: "changed")
         hold()
     assert len(tests) == 2
+
+
+def test_a_program_s_stages_are_loaded_without_being_traced_and_those_of_no_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept belongs to one program; a file that can't be loaded is compiled again."""
+    monkeypatch.setattr(Executor, "self_test", lambda self: 0)
+    traced: list[object] = []
+    right = SegmentStage.trace
+
+    def trace(self: SegmentStage, *given: Any) -> Any:
+        traced.append(self)
+        return right(self, *given)
+
+    monkeypatch.setattr(SegmentStage, "trace", trace)
+
+    def started(policy: TracePolicy = TracePolicy.WITH_CLAIM) -> int:
+        """Starts, executes every way, and ends; how many stages were traced."""
+        traced.clear()
+        starts, inputs = Starts(folder), toy_inputs(3)
+        machine = machines.tested(toy_program(policy), starts)
+        values = run(machine.program, inputs)
+        assert [array.tobytes() for array in machine.values(inputs)] == [array.tobytes() for array in values]
+        for output, (value, _) in zip(machine.outputs(inputs), machine.program.header.outputs, strict=True):
+            assert output.tobytes() == values[value].tobytes()
+        assert machine.test_batches() == 16
+        starts.seal()
+        return len(traced)
+
+    first = started()
+    assert first > 0 and started() == 0
+    assert started(TracePolicy.ON_DISPUTE) == first
+    (place_,) = folder.iterdir()
+    kept = sorted((place_ / "compiled").glob("stage-*"))
+    assert len(kept) == 2 * first
+    for path in kept:
+        path.write_bytes(pickle.dumps("no function"))
+        (place_ / "sealed" / path.name).write_text(hashlib.sha256(path.read_bytes()).hexdigest())
+    assert started() == first and started() == 0
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(key, "_code", lambda: "changed")
+        assert started() == first
