@@ -101,7 +101,8 @@ class Executor:
             return Kernel.of(self.program, op, reach, compact=self.compact)
 
         pairs = zip(self.program.ops, self.intervals, strict=True)
-        if sum(array.nbytes for array in self.program.constants.values()) < THREADED_BYTES:
+        held = sum(array.nbytes for array in self.program.constants.values())
+        if self.compact or held < THREADED_BYTES:
             yield from (kernel(*pair) for pair in pairs)
             return
         threads = min(THREADS, os.cpu_count() or 1)

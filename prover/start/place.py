@@ -17,7 +17,7 @@ def private(folder: Path) -> Path:
     process's user and root could put something into it or in its place, FileError if it can't be made.
     """
     path = Path(os.path.realpath(folder))
-    with writing(path):
+    with writing(folder):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             path.mkdir(mode=0o700, exist_ok=True)

@@ -253,8 +253,8 @@ def run(settings: ProverSettings) -> None:
     log_as(settings.log)
     if settings.cache is not None:
         made(settings.cache)
-    signer = signer_of(settings.chain)
     starts = starts_of(settings.start_cache, settings.cache)
+    signer = signer_of(settings.chain)
     starts.compile_into()
     prover = ProverService(
         client_of(settings.chain, signer),

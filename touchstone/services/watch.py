@@ -57,7 +57,7 @@ def watcher_of(settings: WatchSettings, client: L1Client) -> WatcherService:
     return WatcherService(client, configuration, options, traces, sinks, checks=checks, admit=admit)
 
 
-def checks_of(settings: WatchSettings, client: L1Client, starts: Path | None) -> Pool:
+def checks_of(settings: WatchSettings, client: L1Client, starts: Path | None = None) -> Pool:
     """The processes that check claims, within what the deployment's periods leave and the settings allow. ``starts``: the folder of what
     earlier starts found out.
     """
@@ -73,6 +73,7 @@ def run(settings: WatchSettings) -> None:
     log_as(settings.log)
     if settings.cache is not None:
         made(settings.cache)
+    start_folder(settings.start_cache, settings.cache)
     # Whoever only watches sends nothing, and needs no account.
     signer = None if settings.mode is ModeName.WATCH else signer_of(settings.chain)
     service = watcher_of(settings, client_of(settings.chain, signer))
