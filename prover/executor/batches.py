@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 
 import numpy as np
@@ -71,11 +71,16 @@ def samples(program: Program, size: int, seed: int) -> list[Array]:
     return found
 
 
-def compare(program: Program, together: Iterator[Array], alone: list[Iterator[Array]]) -> None:
-    """Raise InexactMachine if a value [claims, ...] of a batch is not that of its claims alone."""
+def compare(
+    program: Program, together: Iterator[Array], alone: list[Iterator[Array]], stopping: Callable[[], bool]
+) -> bool:
+    """Raise InexactMachine if a value [claims, ...] of a batch is not that of its claims alone; whether it came to the end."""
     for value, parts in enumerate(zip_longest(together, *alone)):
+        if stopping():
+            return False
         if not all(np.array_equal(one, other) for one, other in zip(parts[0], parts[1:], strict=True)):
             raise InexactMachine(
                 f"value {value} of model 0x{program.id.hex()[:16]} is another one in a batch of {len(alone)} claims than alone; "
                 "run on another backend, with default XLA flags and without reduced-precision settings"
             )
+    return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 
@@ -76,16 +76,17 @@ class Executor:
         """The batches that ``count`` claims are run in: (first claim, claim behind the last) each."""
         return [(start, stop) for start, stop, _ in batches.batches(count, self.most_claims)]
 
-    def test_batches(self, seed: int = 0) -> int:
+    def test_batches(self, seed: int = 0, stopping: Callable[[], bool] = lambda: False) -> int:
         """Compile batches of every size, and compare all values with those of the claims alone; gives ``most_claims``.
 
-        Raises InexactMachine. What was tested once is not tested again.
+        Raises InexactMachine. What was tested once is not tested again. ``stopping``: whether to give up; then it gives 1.
         """
         for size in batches.SIZES:
             if self._tested < size <= self.most_claims:
                 inputs = batches.samples(self.program, size, seed)
                 alone = [self.stream([array[claim] for array in inputs]) for claim in range(size)]
-                batches.compare(self.program, self.stream_batch(inputs), alone)
+                if not batches.compare(self.program, self.stream_batch(inputs), alone, stopping):
+                    return 1
                 self._tested = size
         return self.most_claims
 

@@ -91,6 +91,8 @@ class InferenceWorker:
         self._signer, self._domain, self._now = signer, domain, now
         self._valid_for, self._queue, self._starts = valid_for, queue, starts or Starts()
         self._held: dict[ModelId, LoadedModel] = {}
+        self.closing = False
+        """Set when the process is about to end: no other batch is compiled then."""
         # Nonces of different lives of the process never meet, and those of one fill words of L1's storage from their start.
         self._nonces = itertools.count(secrets.randbits(255) >> 8 << 8)
 
@@ -126,10 +128,10 @@ class InferenceWorker:
         A model whose batches are not exact here is run one claim at a time.
         """
         for held in self.models:
-            if not held.batches:
+            if not held.batches and not self.closing:
                 held.batches = True
                 try:
-                    held.turns.most = held.model.executor.test_batches()
+                    held.turns.most = held.model.executor.test_batches(stopping=lambda: self.closing)
                     self._starts.seal()
                 except InexactMachine as error:
                     _log.error("claims are run one at a time", model=held.name, error=str(error))

@@ -141,6 +141,7 @@ class ProverService:
 
     def stop(self) -> None:
         self.quorums.stop()
+        self.worker.closing = True
         self.batches.stop()
         self.programs.stop()
         self.uphold.stop()
