@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench models onnx tabular fraud hostile mutants invariants load throughput overload crash soak vectors docs pictures fmt lint lockstep slither native native-sanitize hashing lock clean
+.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench batches models onnx tabular fraud hostile mutants invariants load throughput overload crash soak vectors docs pictures fmt lint lockstep slither native native-sanitize hashing lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -131,6 +131,9 @@ gas: dev ## Measure gas again: rewrite the snapshots, the arity curve and docs/c
 
 bench: dev $(MODELS_READY) ## Measure how fast the integers are next to float runtimes; ARGS="--only digits --json FILE", "profile smollm2", "promises"
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+batches: setup ## Measure claims a second, executed together and one by one; ARGS="--json FILE"
+	@$(BIN)/python -m touchstone.demo.batches $(ARGS)
 
 models: dev $(MODELS_READY) $(CAMPAIGN_READY) ## Lower the real models: fidelity, sizes, speed, lockstep, disputes; one table
 	@$(BIN)/python -m tests.models $(ARGS)

@@ -25,6 +25,7 @@ from challenger.watch.modes import WatchConfiguration, WatchMode
 from challenger.watch.watcher import Watcher
 from prover.executor import Executor
 from rollup import hashing
+from rollup.audit import audit
 from rollup.form.program import Program
 from rollup.l1.client import L1Client
 from rollup.service.fetch import FetchLimits
@@ -61,7 +62,7 @@ class WatcherOptions:
 
 class WatcherService:
     """One watcher with its loops. ``sinks``: where alerts go besides the log and the metric. ``checks``: who runs programs;
-    without it, ``machine`` in the thread of the rounds.
+    without it, ``machine`` in the thread of the rounds. ``admit``: see Watcher.
     """
 
     def __init__(
@@ -74,11 +75,12 @@ class WatcherService:
         machine: Callable[[Program], Machine] = Executor,
         wall: Callable[[], float] = time.time,
         checks: Checks | None = None,
+        admit: Callable[[Program], object] = audit,
     ) -> None:
         self._client, self._options, self._wall = client, options, wall
         alert = to_all([to_log(_log), to_metric, *sinks])
         self.watcher = Watcher(
-            client, store, machine, configuration=configuration, alert=alert, wall=wall, checks=checks
+            client, store, machine, admit, configuration=configuration, alert=alert, wall=wall, checks=checks
         )
         self._scratch = None if options.programs else Path(tempfile.mkdtemp(prefix="touchstone-programs-"))
         folder = options.programs or self._scratch

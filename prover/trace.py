@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from prover.executor import Executor
-from prover.saturation import Saturated, run_counted
+from prover.saturation import Saturated, run_counted_each
 from rollup.form.affine import reads
 from rollup.form.constants import pack, stored_bytes
 from rollup.form.ops import Constant
@@ -52,20 +52,30 @@ class ExecutionTrace:
         only roots, inputs and outputs stay. Raises ExecutionError if the inputs do not fit the program.
         """
         executor = program if isinstance(program, Executor) else Executor(program)
-        arrays = executor.check_inputs(inputs)
+        return cls.many(executor, [inputs], keep)[0]
+
+    @classmethod
+    def many(
+        cls, executor: Executor, claims: Sequence[Sequence[Array]], keep: bool | None = None
+    ) -> list[ExecutionTrace]:
+        """``of`` for the inputs of several claims, in their order: few executions, each with a trace of its own."""
+        arrays = [executor.check_inputs(inputs) for inputs in claims]
         header = executor.program.header
         if keep is None:
             keep = trace_bytes(executor.program) <= POLICY_LIMIT_BYTES
-        roots: list[Root] = []
-        kept: list[Array] = []
+        roots: list[list[Root]] = [[] for _ in arrays]
+        kept: list[list[Array]] = [[] for _ in arrays]
 
-        def each(array: Array) -> None:
-            roots.append(tensor_root(stored_bytes(array), header.tensor_depth))
+        def each(claim: int, array: Array) -> None:
+            roots[claim].append(tensor_root(stored_bytes(array), header.tensor_depth))
             if keep:
-                kept.append(array)
+                # A part of a batch would hold all of it in memory.
+                kept[claim].append(array if len(arrays) == 1 else array.copy())
 
-        outputs, inside = run_counted(executor, arrays, each)
-        return cls(executor, arrays, roots, outputs, kept if keep else None, inside)
+        return [
+            cls(executor, arrays[claim], roots[claim], outputs, kept[claim] if keep else None, inside)
+            for claim, (outputs, inside) in enumerate(run_counted_each(executor, arrays, each))
+        ]
 
     @property
     def root(self) -> Root:
