@@ -136,7 +136,7 @@ def test_a_convolution_sums_windows(groups: int) -> None:
         )
 
     _, (integers,) = chosen(lambda x: jnp.tanh(convolved(x, kernel)), list(images[:6]))
-    steps = weight_steps(kernel.astype(np.float64), 1, DType.I8)
+    steps = weight_steps(kernel.astype(np.float64), 1, DType.I8.max)
 
     def lost(integers: Array) -> float:
         return float(jnp.sqrt(jnp.mean(convolved(images[6:, 0], (kernel - integers * steps).astype(np.float32)) ** 2)))
