@@ -2,10 +2,12 @@
 
 A value is int16 with a power-of-two scale and a twofold margin over calibration. One whose largest magnitude is far from its typical
 one is *widened* to 24 bits, and two more for an eightfold margin; one that even these can't hold well gets, where products read it, a
-*scale per row* at run time. What its consumers ask for (``prover.lowering.passes.plan``) comes before either. Weights are int16 or
-int8 with a real scale per output channel.
+*scale per row* at run time. What its consumers ask for (``prover.lowering.passes.plan``) comes before either. What only products with
+weights read is widened only if a scale per channel leaves too much noise (``prover.lowering.channels``). Weights are int16 or int8 with
+a real scale per output channel.
 
-``w16a16``, ``w8a16``: bits of weights and values, widening what exceeds its typical magnitude 24-fold. ``w16a16/8``: 8-fold.
+``w16a16``, ``w15a16``, ``w8a16``: bits of weights and values, widening what exceeds its typical magnitude 24-fold. ``w16a16/8``: 8-fold.
+Weights of 15 bits are stored in int16, with magnitudes below 2^14: two of their products with int16 values can be added in 32 bits.
 """
 
 from __future__ import annotations
@@ -47,12 +49,23 @@ LONG_BITS = 59
 
 SCALE_LIMIT = 60
 
+FIFTEEN_BITS = (1 << 14) - 1
+"""Largest magnitude of a weight of 15 bits."""
+
+
+@dataclass(frozen=True)
+class WeightFormat:
+    """Of integer weights: their dtype, and the largest magnitude, which never is the dtype's least integer's."""
+
+    dtype: DType
+    most: int
+
 
 @dataclass(frozen=True)
 class Formats:
     """A choice of formats for a whole program.
 
-    ``weight_bits``: 8 or 16. ``outlier``, ``row_outlier``: a value whose largest magnitude exceeds its typical one by more than
+    ``weight_bits``: 8, 15 or 16. ``outlier``, ``row_outlier``: a value whose largest magnitude exceeds its typical one by more than
     this factor is widened, or scaled row by row.
     """
 
@@ -68,9 +81,11 @@ class Formats:
             return f"{base}/{self.outlier:g}/{self.row_outlier:g}"
         return base if self.outlier == OUTLIER else f"{base}/{self.outlier:g}"
 
-    @property
-    def weight(self) -> DType:
-        return DType.I8 if self.weight_bits == 8 else DType.I16
+    def weights(self, fine: bool = False) -> WeightFormat:
+        """The format of weights; ``fine``: of those that keep 16 bits, or 15, whatever else is said."""
+        if self.weight_bits == 8 and not fine:
+            return WeightFormat(DType.I8, DType.I8.max)
+        return WeightFormat(DType.I16, DType.I16.max if self.weight_bits == 16 else FIFTEEN_BITS)
 
     def by_row(self, observed: RealRange) -> bool:
         """Whether a value gets a scale per row at run time, where products read its rows."""
@@ -138,15 +153,16 @@ def horizon(observed: RealRange) -> float:
     return observed.magnitude * MARGIN + observed.room / 2 if observed.deep else math.inf
 
 
-_NAMED = re.compile(r"w(8|16)a16(?:/(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?)?")
+_NAMED = re.compile(r"w(8|15|16)a16(?:/(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?)?")
 
 
 def formats_named(name: str) -> Formats:
-    """``w16a16``, ``w8a16``, or with a factor from which values are widened (and another, scaled by row): ``w16a16/8/1000``."""
+    """``w16a16``, ``w15a16``, ``w8a16``, or with a factor from which values are widened (and another, scaled by row): ``w16a16/8/1000``."""
     found = _NAMED.fullmatch(name)
     if found is None:
         raise LoweringError(
-            f"there are no formats named {name!r}; write w16a16 or w8a16, with /8 to widen what exceeds its typical magnitude 8-fold"
+            f"there are no formats named {name!r}; write w16a16, w15a16 or w8a16, with /8 to widen what exceeds its typical "
+            "magnitude 8-fold"
         )
     weight, outlier, row = found.groups()
     return Formats(int(weight), float(outlier or OUTLIER), float(row or ROW_OUTLIER))
@@ -194,14 +210,14 @@ def quantize(array: np.ndarray, scale: int, low: int, high: int) -> np.ndarray:
     return found
 
 
-def weight_steps(weights: np.ndarray, kept: int, dtype: DType) -> np.ndarray:
-    """What one step of an integer weight stands for, by output channel: the largest magnitude is the dtype's largest integer.
+def weight_steps(weights: np.ndarray, kept: int, most: int) -> np.ndarray:
+    """What one step of an integer weight stands for, by output channel, whose largest magnitude is the integer ``most``.
 
     ``kept``: leading axes of ``weights`` (float64) that channels lie along; the others are kept as ones.
     """
     inner = tuple(range(kept, weights.ndim))
     magnitude = np.abs(weights).max(axis=inner, keepdims=True) if inner else np.abs(weights)
-    steps: np.ndarray = np.where(magnitude > 0, magnitude, 1.0) / dtype.max
+    steps: np.ndarray = np.where(magnitude > 0, magnitude, 1.0) / most
     return steps
 
 

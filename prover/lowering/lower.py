@@ -1,7 +1,7 @@
 """Lowering: a float JAX function becomes a program of integers.
 
-capture -> fold constants -> simplify -> balance -> plan -> calibrate -> compensate (8-bit weights) -> rules (fuse, lay out, choose formats)
--> emit -> audit.
+capture -> fold constants -> simplify -> balance -> plan -> calibrate -> divide channels -> compensate (8-bit weights) -> rules (fuse, lay
+out, choose formats) -> emit -> audit.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from prover.fidelity import FAR, Fidelity, fidelity_of
 from prover.interfaces import described, function_name
 from prover.lowering import keys
 from prover.lowering.capture import capture
+from prover.lowering.channels.dividing import narrowed
+from prover.lowering.channels.exponents import narrow_operands
+from prover.lowering.channels.magnitudes import Magnitudes
+from prover.lowering.channels.operands import unseen, weight_operands
 from prover.lowering.emit.builder import Builder
 from prover.lowering.emit.lazy import Const
 from prover.lowering.emit.views import ProgramTensor, StridedView
@@ -144,11 +148,15 @@ def measured(model: Model, calibration: Sequence[tuple[Any, ...]]) -> Fidelity:
 
 @dataclass(frozen=True)
 class _Known:
-    """What samples said, to lower a function once more: levels of its norms, ranges by number of the variable, formats of the inputs."""
+    """What samples said, to lower a function once more: levels of its norms, ranges by number of the variable, formats of the inputs.
+
+    ``narrow``: whether operands of products were narrowed; if it is lowered again, they are not.
+    """
 
     levels: list[np.ndarray | None]
     ranges: list[RealRange]
     inputs: list[Format]
+    narrow: bool = False
 
 
 def _program(
@@ -174,18 +182,22 @@ def _program(
         return evaluated(fn, compiled, jax.tree.unflatten(in_tree, typed))
 
     if known is None:
-        graph, found, ranges = _observed(graph, samples)
+        graph, found, ranges, seen = _observed(graph, samples)
         progress.at("choose the inputs' formats")
         forms = input_formats(graph, ranges, chosen, floats, samples)
         known = _Known(found, [ranges[var] for var, _ in graph.variables()], forms)
     else:
         graph = levelled(graph, known.levels)
-        ranges = dict(zip((var for var, _ in graph.variables()), known.ranges, strict=True))
+        ranges, seen = dict(zip((var for var, _ in graph.variables()), known.ranges, strict=True)), {}
     progress.at("fold loops")
     folded = fold(graph)
+    progress.at("divide channels")
+    narrow = narrow_operands(weight_operands(folded), ranges, seen, chosen)
+    divided, known = narrowed(folded, ranges, narrow), replace(known, narrow=bool(narrow))
     progress.at("round weights")
     builder = Builder(chosen)
-    context = Context(builder, ranges, compensated(folded, samples, ranges, chosen))
+    rounded = compensated(folded, samples, ranges, chosen, divided.raised)
+    context = Context(builder, divided.ranges, rounded, divided.raised)
     inputs: list[Item] = []
     types = []
     for var, form in zip(graph.inputs, known.inputs, strict=True):
@@ -195,7 +207,7 @@ def _program(
             tensor, var.shape, (0,) * len(var.shape), tuple(Term(d, d, 1) for d in range(len(var.shape)))
         )
         inputs.append(builder.loaded(view, var.shape, var.dtype, form.scale, ranges[var]))
-    results = context.run(folded, inputs)
+    results = context.run(divided.graph, inputs)
     outputs = [_output(context, item, operand) for item, operand in zip(results, graph.outputs, strict=True)]
     if all(tensor.input is not None for tensor, _ in outputs):
         # There is no program without ops.
@@ -216,15 +228,18 @@ def _program(
 
 def _observed(
     graph: FloatGraph, samples: Sequence[Sequence[Any]]
-) -> tuple[FloatGraph, list[np.ndarray | None], dict[Var, RealRange]]:
-    """The graph with its norms' groups at one level, these levels, and the range of every array."""
-    extremes = roots(graph)
-    ranges = calibrate(graph, samples, plan(graph), extremes)
+) -> tuple[FloatGraph, list[np.ndarray | None], dict[Var, RealRange], Magnitudes]:
+    """The graph with its norms' groups at one level, these levels, the range of every array, and the magnitudes of the channels of
+    what products with weights read.
+    """
+    extremes, seen = roots(graph), unseen(weight_operands(graph))
+    ranges = calibrate(graph, samples, plan(graph), extremes, seen)
     found = levels(graph, extremes)
     if any(level is not None for level in found):
         graph = levelled(graph, found)
-        ranges = calibrate(graph, samples, plan(graph))
-    return graph, found, ranges
+        seen = unseen(weight_operands(graph))
+        ranges = calibrate(graph, samples, plan(graph), channels=seen)
+    return graph, found, ranges, seen
 
 
 def _finer(
@@ -235,7 +250,7 @@ def _finer(
     known: _Known,
     allowed: float,
 ) -> list[RealRange] | None:
-    """The ranges with a hint for more bits wherever rounding costs the results more than is ``allowed``; None if it does nowhere.
+    """The ranges with a hint for more bits wherever rounding costs the results more than is ``allowed``; None if that changes nothing.
 
     ``allowed``: root mean square of what all rounding that is left may change, of a result's range.
     """
@@ -253,7 +268,7 @@ def _finer(
         costs = rounding_costs(graph, samples[:NOISE_SAMPLES], steps)
     except NotImplementedError:
         # JAX has no derivative of something: nobody can say what rounding costs.
-        return None
+        return list(known.ranges) if known.narrow else None
     found = list(known.ranges)
     dearest = sorted((var for var in costs if var in numbers), key=lambda var: -costs[var])
     for at, var in enumerate(dearest):
@@ -261,7 +276,7 @@ def _finer(
             break
         observed = found[numbers[var]]
         found[numbers[var]] = replace(observed, hint=replace(observed.hint, costly=True))
-    return None if found == known.ranges else found
+    return None if found == known.ranges and not known.narrow else found
 
 
 def _flat(sample: Any, tree: Any, graph: FloatGraph) -> list[Any]:

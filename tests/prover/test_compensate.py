@@ -49,13 +49,13 @@ def chosen(
 
 def nearest(weights: Array, kept: int) -> Array:
     """Integers of weights with ``kept`` axes of channels in front."""
-    return quantize(weights / weight_steps(weights, kept, DType.I8), 0, -127, 127)
+    return quantize(weights / weight_steps(weights, kept, DType.I8.max), 0, -127, 127)
 
 
 def error(x: Array, weights: Array, integers: Array) -> float:
     """Root mean square of what rounded weights [channels, columns] change of x [rows, columns] times them."""
     kept = weights.astype(np.float64)
-    return float(np.sqrt(np.mean((x @ (kept - integers * weight_steps(kept, 1, DType.I8)).T) ** 2)))
+    return float(np.sqrt(np.mean((x @ (kept - integers * weight_steps(kept, 1, DType.I8.max)).T) ** 2)))
 
 
 def test_correlated_inputs_lose_half_of_the_error_on_rows_that_no_sample_showed() -> None:
@@ -136,7 +136,7 @@ def test_a_convolution_sums_windows(groups: int) -> None:
         )
 
     _, (integers,) = chosen(lambda x: jnp.tanh(convolved(x, kernel)), list(images[:6]))
-    steps = weight_steps(kernel.astype(np.float64), 1, DType.I8)
+    steps = weight_steps(kernel.astype(np.float64), 1, DType.I8.max)
 
     def lost(integers: Array) -> float:
         return float(jnp.sqrt(jnp.mean(convolved(images[6:, 0], (kernel - integers * steps).astype(np.float32)) ** 2)))

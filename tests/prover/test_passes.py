@@ -131,7 +131,7 @@ def test_equal_primitives_are_compiled_once() -> None:
         return x
 
     graph, _, _ = capture(chain, (reals(8),))
-    observe = passes._Observer(graph, FormatPlan(), 3, {})
+    observe = passes._Observer(graph, FormatPlan(), 3, {}, {})
     observe([np.stack([reals(8)] * 3)])
     assert len(graph.nodes) >= 200 and len(observe._primitives.compiled) <= 6
 

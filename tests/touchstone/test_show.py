@@ -77,6 +77,8 @@ def test_the_parts_agree_with_the_audit_and_the_totals_with_the_parts(looped: Mo
     document = json.loads(json.dumps(found.to_json()))
     assert document["trace_bytes"] == found.trace_bytes and len(document["ops"]) == len(found.parts)
     assert document["fidelity"]["calibration"]["samples"] == 1
+    assert document["products"] == {"weighted": found.weighted, "wide": found.wide}
+    assert found.weighted >= sum(part.weighted for part in found.parts) >= sum(part.wide for part in found.parts)
 
 
 def test_the_table_fits_a_terminal_and_has_a_row_an_op(deep: Program) -> None:

@@ -9,9 +9,9 @@ from rollup.audit.form import form
 from rollup.audit.gas import gas_bound
 from rollup.form.encoding import TensorType, TracePolicy
 from rollup.form.interface import Named
-from rollup.form.ops import Constant, Op
+from rollup.form.ops import Access, Constant, Monoid, Op
 from rollup.form.program import Program
-from rollup.types import Root
+from rollup.types import DType, Root
 
 POLICIES = {TracePolicy.WITH_CLAIM: "with the claim", TracePolicy.ON_DISPUTE: "on dispute"}
 
@@ -23,7 +23,8 @@ class Part:
     ``scale``: real = integer * 2^-scale, None if the file does not say; ``constants``: bytes of the tensors that it names, and of
     those that no op before it names (``fresh``); ``part``: domain positions that one proof covers, 0 for all of them; ``gas``, ``gas_7976``
     (at 64 gas a byte of calldata), ``calldata``: of the dearest proof, as a whole transaction, None if the program is not
-    well-formed; ``made_by``: primitive and source line.
+    well-formed; ``made_by``: primitive and source line; ``weighted``: whether it is a product of a value with constants, ``wide``: whether
+    the value has more than 16 bits.
     """
 
     op: int
@@ -43,6 +44,8 @@ class Part:
     gas_7976: int | None
     calldata: int | None
     made_by: str
+    weighted: bool
+    wide: bool
 
     @property
     def output(self) -> str:
@@ -72,6 +75,16 @@ class Anatomy:
         return sum(part.times for part in self.parts)
 
     @property
+    def weighted(self) -> int:
+        """Products with weights, iterations counted."""
+        return sum(part.times for part in self.parts if part.weighted)
+
+    @property
+    def wide(self) -> int:
+        """Those of values of more than 16 bits."""
+        return sum(part.times for part in self.parts if part.wide)
+
+    @property
     def gas(self) -> int | None:
         """The dearest proof's bound."""
         return max((part.gas for part in self.parts if part.gas is not None), default=None)
@@ -98,6 +111,7 @@ class Anatomy:
             "constants": {"tensors": len(program.constants), "bytes": self.constant_bytes},
             "trace_bytes": self.trace_bytes,
             "executed": self.executed,
+            "products": {"weighted": self.weighted, "wide": self.wide},
             "gas": self.gas,
             "sound": self.sound,
             "ops": [asdict(part) for part in self.parts],
@@ -115,6 +129,7 @@ def anatomy(program: Program) -> Anatomy:
     for j, (op, scale) in enumerate(zip(program.ops, known, strict=True)):
         roots = {access.source.root for access in op.accesses if isinstance(access.source, Constant)}
         bound = gas_bound(op, program) if sound else None
+        values = _weighted(op)
         parts.append(
             Part(
                 j,
@@ -134,10 +149,19 @@ def anatomy(program: Program) -> Anatomy:
                 None if bound is None else bound.gas_7976,
                 None if bound is None else bound.calldata,
                 printable(program.name(j)),
+                bool(values),
+                any(access.dtype.size > DType.I16.size for access in values),
             )
         )
         seen |= roots
     return Anatomy(program, tuple(parts), sound)
+
+
+def _weighted(op: Op) -> list[Access]:
+    """The factor that is no constant, of a product with weights; nothing of any other op."""
+    factors = op.accesses[: op.factors] if op.factors == 2 and op.monoid is Monoid.SUM else ()
+    values = [access for access in factors if not isinstance(access.source, Constant)]
+    return values if len(values) == 1 else []
 
 
 def reduction(op: Op) -> str:

@@ -31,6 +31,7 @@ def describe(found: Anatomy) -> str:
         f"trace     {header.values:,} values, {found.trace_bytes:,} bytes, committed {POLICIES[header.policy]}; "
         f"{1 << program.depth:,} leaves in the tree ({header.trace_depth} + {header.tensor_depth} levels)",
         f"constants {len(program.constants):,}, {found.constant_bytes:,} bytes",
+        f"products  {found.weighted:,} with weights, {found.wide:,} of them of values of more than 16 bits",
     ]
     ports = program.interface
     lines += [

@@ -16,7 +16,7 @@ from prover.lowering.emit.lazy import WORD, Const, LazyOp
 from prover.lowering.emit.parts import Depths, divided, encodable
 from prover.lowering.emit.pending import PendingOp, PendingSegment, TracePlaces, encoded
 from prover.lowering.emit.views import SELF, ProgramTensor, Stands, StridedView
-from prover.lowering.formats import SCALE_LIMIT, Format, Formats, quantize, scale_for
+from prover.lowering.formats import SCALE_LIMIT, Format, Formats, WeightFormat, quantize, scale_for
 from prover.lowering.graph import Var, double_precision
 from prover.lowering.passes.calibrate import RealRange
 from prover.lowering.passes.hints import Within
@@ -83,12 +83,14 @@ class Builder:
             self._tensors[key] = ProgramTensor(key[1], stored.size, low, high, root=root)
         return self._tensors[key]
 
-    def quantised(self, array: np.ndarray, channels: int, dtype: DType, make: Callable[[], Quantised]) -> Quantised:
+    def quantised(
+        self, array: np.ndarray, channels: int, form: WeightFormat, make: Callable[[], Quantised]
+    ) -> Quantised:
         """``make()`` of real weights whose first axes, ``channels`` of them, have factors.
 
         Once for the same memory seen in the same way: an embedding may be the head, too.
         """
-        key = array.ctypes.data, array.shape, array.strides, array.dtype, channels, dtype
+        key = array.ctypes.data, array.shape, array.strides, array.dtype, channels, form
         if key not in self._quantised:
             self._quantised[key] = array, make()
         return self._quantised[key][1]

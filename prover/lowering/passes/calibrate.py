@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover import progress
+from prover.lowering.channels.magnitudes import Magnitudes
 from prover.lowering.graph import FloatGraph, FloatNode, Var, bind, scan, unfolded
 from prover.lowering.memory import give_back
 from prover.lowering.passes.hints import PLAIN, FormatHint, FormatPlan
@@ -214,9 +215,11 @@ class _Observer:
     and for those of all that follows. Primitives are compiled one by one, equal ones of equal shapes once.
     """
 
-    def __init__(self, graph: FloatGraph, plan: FormatPlan, count: int, extremes: Extremes) -> None:
-        """``count``: samples that are given at once; ``extremes``: see ``calibrate``."""
-        self.graph, self.plan, self.count, self.extremes = graph, plan, count, extremes
+    def __init__(
+        self, graph: FloatGraph, plan: FormatPlan, count: int, extremes: Extremes, channels: Magnitudes
+    ) -> None:
+        """``count``: samples that are given at once; ``extremes``, ``channels``: see ``calibrate``."""
+        self.graph, self.plan, self.count, self.extremes, self.channels = graph, plan, count, extremes, channels
         self.last = {x: number for number, node in enumerate(graph.nodes) for x in node.inputs if isinstance(x, Var)}
         self._loops: dict[FloatNode, tuple[Callable[..., Any], list[Var]]] = {}
         self._primitives = Primitives(count)
@@ -225,6 +228,8 @@ class _Observer:
         """``inputs``: one array an input, the samples along the first axis."""
         env: dict[Var, Any] = dict(zip(self.graph.inputs, inputs, strict=True))
         seen = {var: _largest(x, self.plan.masked.get(var, 0)) for var, x in env.items()}
+        for var in self.channels.keys() & env.keys():
+            self.channels[var].add(np.asarray(env[var]))
         for number, node in enumerate(self.graph.nodes):
             progress.at("calibrate", number + 1, len(self.graph.nodes), f"{node.name} {node.where}")
             arguments = [env[x] if isinstance(x, Var) else x for x in node.inputs]
@@ -238,6 +243,8 @@ class _Observer:
                 if var in self.extremes:
                     every, (low, high) = np.asarray(x, np.float64), self.extremes[var]
                     self.extremes[var] = np.minimum(low, every.min(0)), np.maximum(high, every.max(0))
+                if var in self.channels:
+                    self.channels[var].add(np.asarray(x))
                 env[var] = x
             for x in {x for x in node.inputs if isinstance(x, Var) and self.last[x] == number}:
                 del env[x]
@@ -297,18 +304,24 @@ def _reduce(stack: Any) -> Any:
 
 
 def calibrate(
-    graph: FloatGraph, samples: Sequence[Sequence[Any]], plan: FormatPlan, extremes: Extremes | None = None
+    graph: FloatGraph,
+    samples: Sequence[Sequence[Any]],
+    plan: FormatPlan,
+    extremes: Extremes | None = None,
+    channels: Magnitudes | None = None,
 ) -> dict[Var, RealRange]:
     """Ranges of all variables, scan bodies included; raises LoweringError if the float function's result is NaN.
 
     ``extremes``: variables, none of a loop's body, of which every element's least and greatest value are wanted; put there in place.
+    ``channels``: others, of which each channel's magnitudes are wanted; added there.
     Samples are run together, as many as fit into ``TOGETHER_BYTES``.
     """
     variables = [var for var, _ in graph.variables()]
     # All that is computed, as if nothing was let go of on the way.
     size = sum(int(np.prod(var.shape, dtype=np.int64)) * var.dtype.itemsize for var in variables)
     batch = max(1, min(TOGETHER, len(samples), TOGETHER_BYTES // max(size, 1)))
-    observe, total = _Observer(graph, plan, batch, {} if extremes is None else extremes), dict[Var, Array]()
+    observe = _Observer(graph, plan, batch, {} if extremes is None else extremes, {} if channels is None else channels)
+    total = dict[Var, Array]()
     for at in range(0, len(samples), batch):
         part = list(samples[at : at + batch])
         # The last part is as large as the others: another size would be compiled anew.

@@ -12,13 +12,14 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
 import numpy as np
 
+from prover.lowering.channels.operands import NONE_RAISED, Raised
 from prover.lowering.formats import Formats, weight_steps
 from prover.lowering.graph import FloatGraph, FloatNode, Stacked, Var
 from prover.lowering.passes.calibrate import Primitives, RealRange, let_go
@@ -40,13 +41,18 @@ PART_ELEMENTS = 1 << 20
 
 
 def compensated(
-    graph: FloatGraph, samples: Sequence[Sequence[Any]], ranges: dict[Var, RealRange], formats: Formats
+    graph: FloatGraph,
+    samples: Sequence[Sequence[Any]],
+    ranges: dict[Var, RealRange],
+    formats: Formats,
+    raised: Mapping[Var, Raised] = NONE_RAISED,
 ) -> dict[Var, Array]:
     """By the result of a product: the integers of its constant operand, int8 in the constant's own shape.
 
     ``graph``: with its constants folded. Products with 16-bit weights have none; nor have those that can't be compensated (inside a
     loop, of more than ``MOST_COLUMNS`` weights an output channel), which a log record names: they are rounded to the nearest.
-    A constant that several products read in the same way is rounded once, for all of them.
+    A constant that several products read in the same way is rounded once, for all of them. ``raised``: by the result of a product, what
+    its weights will be multiplied by because its operand's channels are divided by it.
     """
     if formats.weight_bits != 8:
         return {}
@@ -54,7 +60,7 @@ def compensated(
     for node in graph.nodes:
         product = _product(node, ranges)
         if isinstance(product, _Product):
-            products[node] = product
+            products[node] = replace(product, raised=raised.get(node.outputs[0]))
         elif product is not None:
             LOG.warning("%s at %s: weights are rounded to the nearest, since %s", node.name, node.where, product)
     if not products:
@@ -68,7 +74,7 @@ def compensated(
     env: dict[Var, Any] = {
         var: np.stack(column) for var, column in zip(graph.inputs, zip(*chosen, strict=True), strict=True)
     }
-    rounding = _Rounding(formats.weight, Counter(product.identity for product in products.values()))
+    rounding = _Rounding(formats.weights().dtype, Counter(product.identity for product in products.values()))
     for number, node in enumerate(nodes):
         if node in products:
             rounding.add(products[node], np.asarray(env[products[node].operand]))
@@ -113,7 +119,8 @@ class _Product:
     """A product of an operand with weights.
 
     ``side``: which operand the weights are. ``order``: the weights' axes: those of groups (each of which sums another part of the
-    operand), of channels, of what is summed. ``groups``, ``columns``: groups, and weights of one channel.
+    operand), of channels, of what is summed. ``groups``, ``columns``: groups, and weights of one channel. ``raised``: what
+    the weights are multiplied by, and the operand is divided by.
     """
 
     node: FloatNode
@@ -121,6 +128,7 @@ class _Product:
     order: tuple[int, ...]
     groups: int
     columns: int
+    raised: Raised | None = None
 
     @property
     def weights(self) -> Array:
@@ -139,7 +147,7 @@ class _Product:
         """What the integers belong to: products with equal ones share them."""
         weights = self.weights
         place = weights.__array_interface__["data"][0], weights.shape, weights.strides, weights.dtype
-        return place, self.order, self.groups
+        return place, self.order, self.groups, self.raised
 
     @property
     def reads(self) -> Any:
@@ -154,7 +162,8 @@ class _Product:
         found = _patches(self.node, x) if self.node.name != "dot_general" else self._summed(x)
         found = found.astype(np.float32, copy=False)
         # Infinities (masks) are no magnitudes.
-        return levelled(np.where(np.abs(found) < HUGE, found, np.float32(0)))
+        rows = levelled(np.where(np.abs(found) < HUGE, found, np.float32(0)))
+        return rows if self.raised is None else rows / self._factors(np.float32)
 
     def _summed(self, x: Array) -> Array:
         sums, batch = (axes[1 - self.side] for axes in self.node.params["dimension_numbers"])
@@ -163,15 +172,23 @@ class _Product:
         rows = moved.reshape(self.groups, -1, self.columns)
         return rows[:, spread(rows.shape[1])]
 
+    def _factors(self, dtype: Any) -> Array:
+        """[columns]: what the weights of a channel are multiplied by; all groups have the same."""
+        if self.raised is None:
+            return np.ones(self.columns, dtype)
+        moved = np.transpose(self.raised.factors(self.weights.shape), self.order)
+        factors: Array = moved.reshape(self.groups, -1, self.columns)[0, 0].astype(dtype)
+        return factors
+
     def rounded(self, moments: Moments, dtype: DType) -> Array:
         """The weights' integers, in the weights' own shape."""
         moved = np.transpose(self.weights, self.order)
         matrix = moved.reshape(self.groups, -1, self.columns)
-        integers = np.empty(matrix.shape, dtype.numpy)
+        integers, factors = np.empty(matrix.shape, dtype.numpy), self._factors(np.float64)
         step = max(1, PART_ELEMENTS // (self.groups * self.columns))
         for at in range(0, matrix.shape[1], step):
-            part = matrix[:, at : at + step].astype(np.float64)
-            integers[:, at : at + step] = moments.rounded(part / weight_steps(part, 2, dtype), dtype)
+            part = matrix[:, at : at + step].astype(np.float64) * factors
+            integers[:, at : at + step] = moments.rounded(part / weight_steps(part, 2, dtype.max), dtype)
         return np.transpose(integers.reshape(moved.shape), np.argsort(self.order))
 
 

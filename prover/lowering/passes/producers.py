@@ -77,6 +77,10 @@ class Producers:
             for node in self.readers.get(var, ())
         )
 
+    def read_elsewhere(self, var: Var) -> bool:
+        """Whether a variable has more readers than one node, or is a result."""
+        return var in self.results or len(self.readers.get(var, ())) > 1
+
     def summed_axes(self, var: Var) -> tuple[int, ...] | None:
         """The axes along which all readers, products, sum the variable; None if they differ, or if one is no product."""
         found: set[tuple[int, ...]] = set()

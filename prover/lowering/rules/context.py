@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from prover import progress
+from prover.lowering.channels.operands import Raised
 from prover.lowering.emit.builder import Builder
 from prover.lowering.emit.emitter import CodeEmitter, reindexed
 from prover.lowering.emit.lazy import WORD, Const, LazyOp, TabledFunction
@@ -68,12 +69,14 @@ class Fix:
 class Context:
     """Lowers one graph (or a scan's body) with a builder.
 
-    ``rounded``: by a product's result the integers of its weights, where a pass chose them.
+    ``rounded``: by a product's result the integers of its weights, where a pass chose them; ``raised``: what they are multiplied by
+    first, where its operand's channels were divided by it.
     """
 
     builder: Builder
     ranges: dict[Var, RealRange]
     rounded: Mapping[Var, np.ndarray] = field(default_factory=dict)
+    raised: Mapping[Var, Raised] = field(default_factory=dict)
 
     def run(self, graph: FloatGraph, inputs: Sequence[Item]) -> list[Item]:
         """Lower every node; the lazy ops or constants of the outputs."""

@@ -65,7 +65,9 @@ def _convolution(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp
         strides_of = seen.strides()
         order = sorted([*range(rank), rank], key=lambda j: -abs(strides_of.get(BOX + j, 0)))
         axes = [*ks, ki]
-        w = weights(ctx, kernel, [ko], [axes[j] for j in order], chosen=ctx.rounded.get(node.outputs[0]))
+        result = node.outputs[0]
+        inner = [axes[j] for j in order]
+        w = weights(ctx, kernel, [ko], inner, chosen=ctx.rounded.get(result), raised=ctx.raised.get(result))
         lazy = reduced(
             ctx,
             Monoid.SUM,

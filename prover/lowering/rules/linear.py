@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prover.lowering.channels.operands import Raised
 from prover.lowering.emit.builder import Quantised
 from prover.lowering.emit.emitter import CodeEmitter
 from prover.lowering.emit.lazy import BOX, WORD, Const, LazyOp
 from prover.lowering.emit.views import StridedView
-from prover.lowering.formats import quantize, weight_steps
+from prover.lowering.formats import WeightFormat, quantize, weight_steps
 from prover.lowering.graph import FloatNode
 from prover.lowering.rules.context import Context, Item, rule
 from prover.lowering.rules.movement import Affine
@@ -22,7 +23,6 @@ from prover.lowering.rules.rows import by_row, shifted_back
 from rollup.audit.intervals import SHARP_LIMIT
 from rollup.errors import LoweringError
 from rollup.form.ops import ITERATION, Monoid, Term
-from rollup.types import DType
 
 QUANTISED_ELEMENTS = 1 << 20
 """Elements of a weight that are held in double precision at a time."""
@@ -48,11 +48,12 @@ def weights(
     summed: Sequence[int],
     fine: bool = False,
     chosen: np.ndarray | None = None,
+    raised: Raised | None = None,
 ) -> ChannelWeights:
     """Quantise per output channel (``kept`` axes), stored with the ``summed`` axes last, in their given order.
 
-    ``fine``: with 16 bits, whatever the formats say. ``chosen``: the integers, if a pass chose them (``passes.compensate``),
-    in the constant's shape; without, each is the nearest.
+    ``fine``: with 15 or 16 bits, whatever the formats say. ``chosen``: the integers, if a pass chose them (``passes.compensate``),
+    in the constant's shape; without, each is the nearest. ``raised``: exponents of what the operand was divided by, channel by channel.
 
     The view's variables are numbered like the constant's axes. ``factor`` has the shape of the kept axes (t in front if stacked).
     """
@@ -60,11 +61,12 @@ def weights(
     axes = (*range(lead), *(a + lead for a in kept), *(a + lead for a in summed))
     moved = np.transpose(const.array, axes)
     count, outer = lead + len(kept), moved.shape[: lead + len(kept)]
-    dtype = DType.I16 if fine else ctx.builder.formats.weight
-    if chosen is None:
-        found = ctx.builder.quantised(moved, count, dtype, lambda: _quantised(ctx, moved, count, dtype))
+    form = ctx.builder.formats.weights(fine)
+    factor = 1.0 if raised is None else np.transpose(raised.factors(const.shape), [*kept, *summed])[(0,) * len(kept)]
+    if chosen is None and raised is None:
+        found = ctx.builder.quantised(moved, count, form, lambda: _quantised(ctx, moved, count, form))
     else:
-        found = _quantised(ctx, moved, count, dtype, np.transpose(chosen, axes))
+        found = _quantised(ctx, moved, count, form, factor, None if chosen is None else np.transpose(chosen, axes))
     names = (*((ITERATION,) if lead else ()), *kept, *summed)
     view = StridedView(
         found.tensor, moved.shape, (0,) * moved.ndim, tuple(Term(d, var, 1) for d, var in enumerate(names))
@@ -73,28 +75,33 @@ def weights(
 
 
 def _quantised(
-    ctx: Context, moved: np.ndarray, count: int, dtype: DType, chosen: np.ndarray | None = None
+    ctx: Context,
+    moved: np.ndarray,
+    count: int,
+    form: WeightFormat,
+    raised: float | np.ndarray = 1.0,
+    chosen: np.ndarray | None = None,
 ) -> Quantised:
-    """Weights whose first ``count`` axes are channels; ``chosen``: their integers, if a pass chose them."""
+    """Weights whose first ``count`` axes are channels, multiplied by ``raised``; ``chosen``: their integers, if a pass chose them."""
     # Channel by channel, some at a time: a large weight is never held in double precision as a whole.
     rows = moved.reshape(-1, *moved.shape[count:])
-    integers = np.empty(rows.shape, dtype=dtype.numpy)
+    integers = np.empty(rows.shape, dtype=form.dtype.numpy)
     factors = np.empty(len(rows))
     known = None if chosen is None else chosen.reshape(rows.shape)
     most, inner = 0, tuple(range(1, rows.ndim))
     step = max(1, QUANTISED_ELEMENTS // max(1, math.prod(rows.shape[1:])))
     for start in range(0, len(rows), step):
-        part = rows[start : start + step].astype(np.float64)
+        part = rows[start : start + step].astype(np.float64) * raised
         if not np.all(np.isfinite(part)):
             raise LoweringError(
                 f"{ctx.builder.where}: a weight is not finite; a program has finite weights only, repair the model"
             )
-        factor = weight_steps(part, 1, dtype)
-        found = quantize(part / factor, 0, -dtype.max, dtype.max) if known is None else known[start : start + step]
+        factor = weight_steps(part, 1, form.most)
+        found = quantize(part / factor, 0, -form.most, form.most) if known is None else known[start : start + step]
         integers[start : start + step] = found
         most = max(most, int(np.abs(found).sum(axis=inner, dtype=np.int64).max()))
         factors[start : start + step] = factor.reshape(-1)
-    return Quantised(ctx.builder.constant(integers.reshape(moved.shape), dtype), factors, most)
+    return Quantised(ctx.builder.constant(integers.reshape(moved.shape), form.dtype), factors, most)
 
 
 def rescaled(ctx: Context, lazy: LazyOp, w: ChannelWeights, channels: Sequence[int]) -> LazyOp:
@@ -182,7 +189,8 @@ def _dot_general(ctx: Context, node: FloatNode, items: Sequence[Item]) -> LazyOp
     inner = sorted(range(len(domain)), key=lambda j: -abs(strides.get(BOX + j, 0)))
     kept = [d for d in range(len(item.shape)) if d not in sums[const]]
     summed = [sums[const][j] for j in inner]
-    w = weights(ctx, item, kept, summed, ctx.range(node).hint.fine, ctx.rounded.get(node.outputs[0]))
+    out = node.outputs[0]
+    w = weights(ctx, item, kept, summed, ctx.range(node).hint.fine, ctx.rounded.get(out), ctx.raised.get(out))
     view = _placed(w.view, out_of[const], sums[const])
     lazy = reduced(
         ctx, Monoid.SUM, [views[other], view], shape, domain, ops[other].scale, node.outputs[0].dtype, ctx.range(node)

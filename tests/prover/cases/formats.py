@@ -25,6 +25,12 @@ def _dense(x: Any) -> Any:
     return jnp.tanh((x * 3.0) @ WEIGHTS * 0.01) @ MORE
 
 
+def _normed(x: Any) -> Any:
+    """A norm whose gain makes one channel twelve times as large as the others."""
+    gain = np.where(np.arange(24) == 3, np.float32(12), np.float32(1))
+    return jnp.tanh((x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + 1e-5) * gain) @ WEIGHTS * 0.01) @ MORE
+
+
 def _scores(x: Any, y: Any) -> Any:
     return jnp.log1p(jnp.abs(jnp.einsum("bid,bjd->bij", x * 2.0, y * 0.5)))
 
@@ -62,6 +68,8 @@ case("product, widened", _dense, reals(5, 24) * np.float32(50.0), formats="w16a1
 case("product, scaled by row", _dense, uneven(5, 24), formats="w16a16/1/1")
 case("product of two inputs, both scaled by row", _scores, uneven(2, 4, 8), uneven(2, 5, 8), formats="w16a16/1/1")
 case("product, 8-bit weights", lambda x: jnp.tanh(x @ WEIGHTS) @ MORE, reals(5, 24), formats="w8a16", relative=2e-2)
+case("product, an outlier channel", _normed, reals(5, 24), formats="w15a16", relative=1e-3)
+case("product, an outlier channel, 8-bit weights", _normed, reals(5, 24), formats="w8a16", relative=3e-2)
 case("attention, masks selected and added", _masked, reals(6, 2, 8), np.array([1, 1, 1, 1, 0, 0], np.float32))
 case("attention, infinite masks added", _infinite, reals(6, 2, 8), np.array([1, 0, 1, 1, 0, 0], np.float32))
 case("embedding tied to the output", _tied, np.array([0, 7, 4999, 1234], np.int32))
