@@ -262,7 +262,7 @@ def test_the_command_line_asks_waits_shows_cancels_and_takes_back(services: Serv
 
     # One that is worth nothing is refused with a reason, cancelled, and paid back.
     cheap = services.deployer.chain.base_fee() * 2 * 260_000
-    poor = services.run("ask", "toy", "--input", str(file), "--fee", str(cheap), "--until", "200s", "--json")
+    poor = services.run("ask", "toy", "--input", str(file), "--fee", f"{cheap} wei", "--until", "200s", "--json")
     assert poor.exit_code == 0, poor.output
     request_id = json.loads(poor.stdout)["request_id"]
     until(lambda: "an answer of" in services.run("list", "--state", "open").stdout)

@@ -47,12 +47,12 @@ def test_a_seat_is_taken_given_up_and_vacated_and_the_stake_comes_back(
     unit, account = share(deployer), anvil.signer("prover").address
     refused(run("join", MODEL), "touchstone stake add")
     refused(run("add", "1000000 ether"), "too little; send it some")
-    assert f"free     {show_wei(2 * unit)}" in run("add", str(2 * unit)).stdout
+    assert f"free     {show_wei(2 * unit)}" in run("add", f"{2 * unit} wei").stdout
     joined = run("join", MODEL)
     assert joined.exit_code == 0 and f"seat for {MODEL} since block {anvil.height}" in joined.stdout
     seat = seats_of(deployer, account)[PROGRAM.id]
     assert seat == Seat(anvil.height) and seat.counts(anvil.height) and not seat.counts(anvil.height - 1)
-    refused(run("take", str(2 * unit)), "touchstone stake vacate")
+    refused(run("take", f"{2 * unit} wei"), "touchstone stake vacate")
     refused(run("vacate", MODEL), "is held until")
     resigned = run("resign", MODEL)
     assert f"can be freed from block {anvil.height + LEAVING_BLOCKS + 1} on" in resigned.stdout

@@ -32,7 +32,7 @@ ETHER = int(WEI["ether"])
 @click.option(
     "--gas-price",
     type=PriceRangeParam(),
-    help='A gas price, or two: "20 gwei", "1 gwei..200 gwei".  [default: FILE\'s]',
+    help='A gas price with its unit, or two: "20 gwei", "1 gwei..200 gwei".  [default: FILE\'s]',
 )
 @click.option(
     "--eth",

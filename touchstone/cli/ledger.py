@@ -38,7 +38,7 @@ def show(settings: ChainSettings) -> None:
 @click.argument("amount", type=AmountParam())
 @options(ChainSettings)
 def deposit(settings: ChainSettings, amount: int) -> None:
-    """Move AMOUNT ("0.1 ether", or wei) from the account into its free balance, for claims."""
+    """Move AMOUNT ("0.1 ether", "30 gwei", "1 wei") from the account into its free balance, for claims."""
     client = chain_client(settings)
     _brings(client, amount)
     client.deposit(amount)
@@ -49,7 +49,7 @@ def deposit(settings: ChainSettings, amount: int) -> None:
 @click.argument("amount", type=AmountParam())
 @options(ChainSettings)
 def fund(settings: ChainSettings, amount: int) -> None:
-    """Move AMOUNT ("0.1 ether", or wei) from the account into its earnings, for challenges."""
+    """Move AMOUNT ("0.1 ether", "30 gwei", "1 wei") from the account into its earnings, for challenges."""
     client = chain_client(settings)
     _brings(client, amount)
     client.fund(amount)
@@ -81,7 +81,7 @@ def withdraw(settings: ChainSettings, amount: int | None) -> None:
 
 
 @ledger.command()
-@click.argument("amount", type=AmountParam(), required=False)
+@click.argument("amount", type=AmountParam(zero=True), required=False)
 @options(ChainSettings)
 def announce(settings: ChainSettings, amount: int | None) -> None:
     """Announce that AMOUNT of the free balance, or all of it, will leave. It replaces what was announced before; 0 takes it back.

@@ -36,7 +36,11 @@ def request() -> None:
 @click.argument("model")
 @input_flag
 @clamp_flag
-@click.option("--fee", type=AmountParam(), help="What an answer is worth; by default three times what it costs now.")
+@click.option(
+    "--fee",
+    type=AmountParam(),
+    help='What an answer is worth, "0.01 ether" say; by default three times what it costs now.',
+)
 @click.option(
     "--until", "lasting", type=SecondsParam(), default="1d", show_default=True, help="How long it can be answered."
 )

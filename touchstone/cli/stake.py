@@ -40,7 +40,7 @@ def show(settings: ChainSettings) -> None:
 @click.argument("amount", type=AmountParam())
 @options(ChainSettings)
 def add(settings: ChainSettings, amount: int) -> None:
-    """Put AMOUNT ("0.1 ether", or wei) of the account at stake."""
+    """Put AMOUNT ("0.1 ether", "30 gwei", "1 wei") of the account at stake."""
     from rollup.l1.requests.quorum import stake as put
     from touchstone.settings.units import show_wei
 

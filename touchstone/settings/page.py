@@ -46,7 +46,7 @@ given several times.
 A secret has neither a flag nor a key in the file, because others can read both. Give it by its variable, or put it into a file and name
 that file by the flag, variable or key that ends in *file*. No secret is ever shown. Of a URL, which may contain a key, only the host is.
 
-Durations: `90s`, `15min`, `12h`, `7d`. Amounts: `0.1 ether`, `30 gwei`, `1000` (wei). Sizes: `96 KiB`, `64 MiB`.
+Durations: `90s`, `15min`, `12h`, `7d`. Amounts: `0.1 ether`, `30 gwei`, `1000 wei`. Sizes: `96 KiB`, `64 MiB`.
 
 ```toml
 [chain]

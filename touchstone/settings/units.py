@@ -54,10 +54,11 @@ def whole_seconds(given: Any) -> int:
 
 
 def wei(given: Any) -> int:
-    """ "0.1 ether", "30 gwei", "1000" (wei) in wei; raises ValueError."""
-    value = _quantity(given, WEI, "wei", "amount", '"0.1 ether", "30 gwei" or a number of wei')
-    if value != int(value) and str(given).strip()[-1].isdigit():
-        raise ValueError(f"{given!r} names no unit; write {str(given).strip()} ether, or gwei")
+    """ "0.1 ether", "30 gwei", "1000 wei" in wei; only nothing at all, 0, needs no unit. Raises ValueError."""
+    value = _quantity(given, WEI, "wei", "amount", '"0.1 ether", "30 gwei" or "1000 wei"')
+    text = str(given).strip()
+    if value and text[-1].isdigit():
+        raise ValueError(f'{given!r} names no unit; write "{text} ether", "{text} gwei" or "{text} wei"')
     if value != int(value):
         raise ValueError(f"{given!r} is no whole number of wei; give at most 18 decimals of an ether")
     return int(value)

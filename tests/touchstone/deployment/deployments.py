@@ -29,7 +29,7 @@ def conditions(draw: st.DrawFn) -> Conditions:
         gas_share=draw(st.floats(0.01, 1)),
         outage=draw(st.integers(0, 10**5)),
         hold=draw(st.integers(1, 10**5)),
-        gas_prices=(low, high),
+        gas_prices=(f"{low} wei", f"{high} wei"),
         leaf_depth=draw(st.integers(1, 64)),
     )
 
