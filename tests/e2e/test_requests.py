@@ -249,7 +249,7 @@ def test_the_command_line_asks_waits_shows_cancels_and_takes_back(services: Serv
     done = services.run("ask", "toy", "--input", str(file), "--wait", "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    assert (found["state"], found["level"], found["paid"]) == ("undelivered", "final", services.prover.account)
+    assert (found["state"], found["level"], found["paid"]) == ("answered", "final", services.prover.account)
     right = outputs_of(PROGRAM, values_of(PROGRAM, inputs))
     header = PROGRAM.header
     scales = [header.outputs[number][1].scale for number in range(len(right))]
@@ -258,7 +258,7 @@ def test_the_command_line_asks_waits_shows_cancels_and_takes_back(services: Serv
     shown = services.run("show", found["request_id"])
     assert shown.exit_code == 0 and f"answer   {found['answer']}" in shown.stdout and "level    final" in shown.stdout
     listed = json.loads(services.run("list", "--json").stdout)
-    assert [(one["request_id"], one["state"]) for one in listed] == [(found["request_id"], "undelivered")]
+    assert [(one["request_id"], one["state"]) for one in listed] == [(found["request_id"], "answered")]
 
     # One that is worth nothing is refused with a reason, cancelled, and paid back.
     cheap = services.deployer.chain.base_fee() * 2 * 260_000
