@@ -192,7 +192,7 @@ def test_a_dispute_is_shown_and_a_move_forced(run: Run, world: AdminWorld) -> No
 @pytest.mark.parametrize(
     ("arguments", "role", "words"),
     [
-        (("balances", "withdraw", "1000000 ether"), "own", "too few"),
+        (("balances", "withdraw", "1000000 ether"), "own", "too little"),
         (("balances", "withdraw", "1 wei"), "read", "needs the role own"),
         (("models", "retire", "nothing", "--yes"), "own", "no model nothing"),
         (("disputes", "show", "0x" + "00" * 32), "read", "nobody has challenged"),

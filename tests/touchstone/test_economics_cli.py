@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from rollup.claim import Address
 from rollup.l1.deployment import Deployment
+from rollup.words import GWEI
 from touchstone.cli import main
 from touchstone.deployment import page
 from touchstone.deployment.cast import cast, judged
@@ -23,7 +24,6 @@ from touchstone.deployment.dilemma import convictions
 from touchstone.deployment.economics import MOST_PRICES, Economics, Market, ladder
 from touchstone.deployment.parameters import Terms
 from touchstone.deployment.tables import tables
-from touchstone.settings.units import GWEI
 
 ROOT = Path(__file__).parents[2]
 MAINNET = ROOT / "ops" / "params" / "mainnet.toml"

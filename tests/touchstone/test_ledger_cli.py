@@ -16,12 +16,12 @@ from rollup.l1.node.chain import Chain
 from rollup.l1.node.development import KEYS, DevelopmentChain
 from rollup.settings import Parameters
 from rollup.types import Duration
+from rollup.words import show_wei
 from tests.e2e.lies import INPUTS, PROGRAMS
 from tests.e2e.network import NetworkWorld
 from tests.touchstone.test_devnet import Hurry
 from touchstone.cli import main
 from touchstone.devnet.chain import ChainServer
-from touchstone.settings.units import show_wei
 
 Run = Callable[..., Result]
 PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from rollup.errors import SettingsError
+from rollup.words import show_wei
 from touchstone.services.l1 import web_limits
 from touchstone.settings.options import options, shown
 from touchstone.settings.page import PAGE, page
@@ -25,7 +26,7 @@ from touchstone.settings.settings import (
     WatchSettings,
 )
 from touchstone.settings.sources import load
-from touchstone.settings.units import seconds, show_seconds, show_size, show_wei, size, wei, whole_seconds
+from touchstone.settings.units import seconds, show_seconds, show_size, size, wei, whole_seconds
 
 SECRET = "0x" + "5e" * 32
 

@@ -13,10 +13,10 @@ from rollup.l1.deployment import Deployment
 from rollup.l1.requests.quorum import LEAVING_BLOCKS, share
 from rollup.l1.requests.seats import Seat, seats_of
 from rollup.types import hex_of
+from rollup.words import show_wei
 from tests.anvil import Anvil
 from tests.world import PROGRAM, deploy
 from touchstone.cli import main
-from touchstone.settings.units import show_wei
 
 pytestmark = pytest.mark.anvil
 
@@ -53,7 +53,7 @@ def test_a_seat_is_taken_given_up_and_vacated_and_the_stake_comes_back(
     seat = seats_of(deployer, account)[PROGRAM.id]
     assert seat == Seat(anvil.height) and seat.counts(anvil.height) and not seat.counts(anvil.height - 1)
     refused(run("take", f"{2 * unit} wei"), "touchstone stake vacate")
-    refused(run("vacate", MODEL), "is held until")
+    refused(run("vacate", MODEL), "still has its seat")
     resigned = run("resign", MODEL)
     assert f"can be freed from block {anvil.height + LEAVING_BLOCKS + 1} on" in resigned.stdout
     left = seats_of(deployer, account)[PROGRAM.id]

@@ -39,7 +39,8 @@ def list_(
     from itertools import islice
 
     from rollup.wire import address_of
-    from touchstone.cli.tables import show, table, when
+    from rollup.words import when
+    from touchstone.cli.tables import show, table
 
     with client_of(settings) as client:
         about = None if model is None else client.model(model).id

@@ -88,7 +88,7 @@ def announce(settings: ChainSettings, amount: int | None) -> None:
 
     Until it leaves it still stands for claims; sequencers count it as gone.
     """
-    from touchstone.settings.units import show_wei
+    from rollup.words import show_wei
 
     client = chain_client(settings)
     wei = client.balance(client.account) if amount is None else amount
@@ -105,13 +105,15 @@ def announce(settings: ChainSettings, amount: int | None) -> None:
 @options(ChainSettings)
 def complete(settings: ChainSettings) -> None:
     """Move what was announced from the free balance to the account, once the withdrawal delay is over."""
+    from rollup.words import when
+
     client = chain_client(settings)
     announced, due = client.withdrawal(client.account)
     now = client.chain.now()
     if not announced:
         raise MoveError(f"{client.account} announced no withdrawal; announce one first (touchstone ledger announce)")
     if now < due:
-        raise MoveError(f"what {client.account} announced may leave from {due} on, it is {now}; wait {due - now} s")
+        raise MoveError(f"what {client.account} announced may leave from {when(due)} on; wait {due - now} s")
     client.complete_withdrawal()
     _show(client)
 
@@ -123,8 +125,8 @@ def release(settings: ChainSettings) -> None:
 
     Reads the deployment's events from its beginning. `touchstone prover` does this by itself for the claims that it defends.
     """
+    from rollup.words import show_wei
     from touchstone.bonds import Bonds
-    from touchstone.settings.units import show_wei
 
     client = chain_client(settings)
     bonds = Bonds.of(client)
@@ -144,7 +146,7 @@ def faucet(settings: ChainSettings, amount: int) -> None:
     """Give the account AMOUNT from an account that development chains fund (`touchstone chain`, anvil); no other chain has it."""
     from rollup.l1.account.keys import load_signer
     from rollup.l1.node.development import KEYS
-    from touchstone.settings.units import show_wei
+    from rollup.words import show_wei
 
     client = chain_client(settings)
     rich = load_signer(KEYS[-1])
@@ -157,7 +159,7 @@ def faucet(settings: ChainSettings, amount: int) -> None:
 
 
 def _brings(client: L1Client, wei: int) -> None:
-    from touchstone.settings.units import show_wei
+    from rollup.words import show_wei
 
     held = client.chain.wei_of(client.account)
     if wei > held:
@@ -168,7 +170,7 @@ def _brings(client: L1Client, wei: int) -> None:
 
 
 def _earned(client: L1Client, wei: int) -> None:
-    from touchstone.settings.units import show_wei
+    from rollup.words import show_wei
 
     earned = client.earnings(client.account)
     if wei > earned:
@@ -179,8 +181,8 @@ def _earned(client: L1Client, wei: int) -> None:
 
 
 def _show(client: L1Client) -> None:
+    from rollup.words import show_wei, when
     from touchstone.cli import tables
-    from touchstone.settings.units import show_wei
 
     account = client.account
     announced, due = client.withdrawal(account)
@@ -192,7 +194,7 @@ def _show(client: L1Client) -> None:
     }
     rows = [(name, f"{show_wei(wei)} ({wei} wei)") for name, wei in amounts.items()]
     if due:
-        rows.insert(1, ("announced to leave", f"{show_wei(announced)} ({announced} wei), from {tables.when(due)} on"))
+        rows.insert(1, ("announced to leave", f"{show_wei(announced)} ({announced} wei), from {when(due)} on"))
     tables.show(tables.facts([("account", account), *rows]))
     if amounts["locked"]:
         click.echo("The bonds of claims that are final come back with: touchstone ledger release")

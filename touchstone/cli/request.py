@@ -150,9 +150,9 @@ def list_(
     from itertools import islice
 
     from rollup.wire import address_of
+    from rollup.words import show_wei, when
     from touchstone.cli.tables import show as printed
-    from touchstone.cli.tables import table, when
-    from touchstone.settings.units import show_wei
+    from touchstone.cli.tables import table
 
     with client_of(settings) as client:
         about = None if model is None else client.model(model).id

@@ -42,7 +42,7 @@ def show(settings: ChainSettings) -> None:
 def add(settings: ChainSettings, amount: int) -> None:
     """Put AMOUNT ("0.1 ether", "30 gwei", "1 wei") of the account at stake."""
     from rollup.l1.requests.quorum import stake as put
-    from touchstone.settings.units import show_wei
+    from rollup.words import show_wei
 
     client = chain_client(settings)
     held = client.chain.wei_of(client.account)
@@ -60,7 +60,7 @@ def add(settings: ChainSettings, amount: int) -> None:
 def take(settings: ChainSettings, amount: int | None) -> None:
     """Take AMOUNT of the free stake, or all of it, back to the account."""
     from rollup.l1.requests.quorum import stake_of, unstake
-    from touchstone.settings.units import show_wei
+    from rollup.words import show_wei
 
     client = chain_client(settings)
     free, _ = stake_of(client, client.account)
@@ -81,7 +81,7 @@ def take(settings: ChainSettings, amount: int | None) -> None:
 def join_(settings: ChainSettings, model_id: bytes) -> None:
     """Take a seat for a model: the account can be drawn for requests that are made from the next block on."""
     from rollup.l1.requests.quorum import join, share, stake_of
-    from touchstone.settings.units import show_wei
+    from rollup.words import show_wei
 
     client = chain_client(settings)
     free, needed = stake_of(client, client.account)[0], share(client)
@@ -126,8 +126,8 @@ def _model(model_id: bytes) -> ModelId:
 def _show(client: L1Client) -> None:
     from rollup.l1.requests.quorum import share, stake_of
     from rollup.l1.requests.seats import seats_of
+    from rollup.words import show_wei
     from touchstone.cli import tables
-    from touchstone.settings.units import show_wei
 
     free, held = stake_of(client, client.account)
     amounts = {"free": free, "held": held, "a share": share(client)}

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from rollup.settings import MAX_ARITY, Parameters
 from rollup.types import Duration
+from rollup.words import GWEI
 from touchstone.deployment import gas
 from touchstone.deployment.parameters import Conditions, Terms
-from touchstone.settings.units import GWEI
 
 PARAMS = Path(__file__).parents[3] / "ops" / "params"
 MAINNET = PARAMS / "mainnet.toml"
