@@ -30,15 +30,21 @@ class AmountParam(click.ParamType[int]):
 
 
 class SecondsParam(click.ParamType[int]):
-    """ "90s", "12h" or "7d" in whole seconds."""
+    """ "90s", "12h" or "7d" in whole seconds (``positive``: above 0)."""
 
     name = "duration"
 
+    def __init__(self, positive: bool = False) -> None:
+        self.positive = positive
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         try:
-            return whole_seconds(value)
+            found = whole_seconds(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if self.positive and not found:
+            self.fail(f'{value!r} is no time at all; give a longer one, "1h" say', param, ctx)
+        return found
 
 
 class HexParam(click.ParamType[bytes]):
