@@ -177,7 +177,10 @@ class QuorumPlayer:
             said = f"{move.value}: {error}"
             if self._told.get(request_id) != said:
                 self._told[request_id] = said
-                _log.warning("move not made", move=move.value, request=f"0x{request_id.hex()}", reason=str(error))
+                # Every member sends the draw, and one is first: that the others were late is no trouble.
+                lost = isinstance(error, Reverted) and error.name == "AlreadyDrawn"
+                say = _log.info if lost else _log.warning
+                say("move not made", move=move.value, request=f"0x{request_id.hex()}", reason=str(error))
             return None
         if receipt is not None:
             name, wei = f"0x{request_id.hex()}", receipt.fee

@@ -21,7 +21,8 @@ def patience_flags(command: F) -> F:
     """``wait``: the level that is waited for, None: none; ``patience``: seconds."""
 
     def level(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
-        return value or ("agreed" if context.params.pop("waits", False) else None)
+        waits = context.params.pop("waits", False)
+        return value or ("agreed" if waits else None)
 
     flag = click.option(
         "--wait",

@@ -9,11 +9,12 @@ import click
 from rollup.errors import MoveError
 from touchstone.cli.group import Group
 from touchstone.cli.params import AmountParam
-from touchstone.cli.user import chain_client
+from touchstone.cli.user import account_flag, chain_client, reader_of
 from touchstone.settings.options import options
 from touchstone.settings.settings import ChainSettings
 
 if TYPE_CHECKING:
+    from rollup.claim import Address
     from rollup.l1.client import L1Client
 
 
@@ -28,10 +29,11 @@ def ledger() -> None:
 
 
 @ledger.command()
+@account_flag
 @options(ChainSettings)
-def show(settings: ChainSettings) -> None:
+def show(settings: ChainSettings, account: bytes | None) -> None:
     """What the account has free, earned, locked in bonds, announced to leave, and on the chain."""
-    _show(chain_client(settings))
+    _show(*reader_of(settings, account))
 
 
 @ledger.command()
@@ -42,7 +44,7 @@ def deposit(settings: ChainSettings, amount: int) -> None:
     client = chain_client(settings)
     _brings(client, amount)
     client.deposit(amount)
-    _show(client)
+    _show(client, client.account)
 
 
 @ledger.command()
@@ -53,7 +55,7 @@ def fund(settings: ChainSettings, amount: int) -> None:
     client = chain_client(settings)
     _brings(client, amount)
     client.fund(amount)
-    _show(client)
+    _show(client, client.account)
 
 
 @ledger.command()
@@ -64,7 +66,7 @@ def redeposit(settings: ChainSettings, amount: int) -> None:
     client = chain_client(settings)
     _earned(client, amount)
     client.redeposit(amount)
-    _show(client)
+    _show(client, client.account)
 
 
 @ledger.command()
@@ -77,7 +79,7 @@ def withdraw(settings: ChainSettings, amount: int | None) -> None:
     if wei:
         _earned(client, wei)
         client.withdraw(wei)
-    _show(client)
+    _show(client, client.account)
 
 
 @ledger.command()
@@ -98,7 +100,7 @@ def announce(settings: ChainSettings, amount: int | None) -> None:
             "freed by touchstone ledger release"
         )
     client.announce_withdrawal(wei)
-    _show(client)
+    _show(client, client.account)
 
 
 @ledger.command()
@@ -115,7 +117,7 @@ def complete(settings: ChainSettings) -> None:
     if now < due:
         raise MoveError(f"what {client.account} announced may leave from {when(due)} on; wait {due - now} s")
     client.complete_withdrawal()
-    _show(client)
+    _show(client, client.account)
 
 
 @ledger.command()
@@ -136,7 +138,7 @@ def release(settings: ChainSettings) -> None:
         click.echo(f"not final     {len(bonds.waiting)}, the next in {bonds.seconds} s if nobody disputes it")
     if bonds.disputed:
         click.echo(f"disputed      {len(bonds.disputed)}")
-    _show(client)
+    _show(client, client.account)
 
 
 @ledger.command()
@@ -155,7 +157,7 @@ def faucet(settings: ChainSettings, amount: int) -> None:
             f"{rich.address}, which development chains fund, has no {show_wei(amount)} here; get some from whoever has it"
         )
     client.chain.transact(rich, client.account, b"", amount)
-    _show(client)
+    _show(client, client.account)
 
 
 def _brings(client: L1Client, wei: int) -> None:
@@ -180,11 +182,10 @@ def _earned(client: L1Client, wei: int) -> None:
         )
 
 
-def _show(client: L1Client) -> None:
+def _show(client: L1Client, account: Address) -> None:
     from rollup.words import show_wei, when
     from touchstone.cli import tables
 
-    account = client.account
     announced, due = client.withdrawal(account)
     amounts = {
         "free": client.balance(account),

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from touchstone.cli.params import HexParam
 from touchstone.settings.options import options
 from touchstone.settings.settings import ChainSettings, ClaimSettings, UserSettings
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from rollup.claim import ClaimId
+    from rollup.claim import Address, ClaimId
     from rollup.client import Client, Inference, Tensor, Verified
     from rollup.l1.client import L1Client
 
@@ -32,6 +33,19 @@ deployment_flag = click.option(
     metavar="FILE",
     help="File that 'touchstone deploy' wrote.  [env TOUCHSTONE_DEPLOYMENT]",
 )
+
+
+account_flag = click.option(
+    "--account", type=HexParam(20), metavar="ADDRESS", help="Whose; by default the key's. No key is needed for this."
+)
+
+
+def reader_of(settings: ChainSettings, account: bytes | None) -> tuple[L1Client, Address]:
+    """A client to read with, and the account that is meant: the key's, unless another one is named."""
+    from rollup.l1.account.signing import checksummed
+
+    client = chain_client(settings, signs=account is None)
+    return client, client.account if account is None else checksummed(hex_of(account))
 
 
 def chain_client(settings: ChainSettings, signs: bool = True) -> L1Client:

@@ -154,7 +154,10 @@ class SequencerSettings(WebSettings):
         kind=TextKind.DATABASE,
     )
     database_password: SecretStr | None = setting(None, "Password of the database's user, kept out of the URL.")
-    models: Path = setting(Path("models"), "Folder that holds the programs of the models that are served.")
+    models: Path = setting(
+        Path("models"),
+        "Folder with a folder for each model that is served; `admin models add` fills it.",
+    )
     prover: str | None = setting(
         None, "URL of the prover that answers /v1/infer; without one it is off.", kind=TextKind.URL
     )
@@ -206,7 +209,9 @@ class ProverSettings(WebSettings):
 
     port: Port = setting(8082, "Port to listen on; 0 takes any free one.")
     token: SecretStr | None = setting(None, "Bearer token that /v1/infer asks for; without one it is refused.")
-    models: tuple[Path, ...] = setting((), "Folders of saved programs, one each.")
+    models: tuple[Path, ...] = setting(
+        (), "Folders of saved programs, one each, as `touchstone model build -o` wrote them."
+    )
     models_from: str | None = setting(
         None,
         "URL of a sequencer; models that it serves are fetched, checked against their id and audited.",
@@ -243,7 +248,9 @@ class WatchSettings(WebSettings):
     mode: ModeName = setting(
         ModeName.CHALLENGE, "watch: checks and alerts; defend: also answers for right claims; challenge: also disputes."
     )
-    models: tuple[Path, ...] = setting((), "Folders of saved programs, one each.")
+    models: tuple[Path, ...] = setting(
+        (), "Folders of saved programs, one each, as `touchstone model build -o` wrote them."
+    )
     model_ids: tuple[str, ...] = setting((), "Ids of models to watch; their programs are fetched from --models-from.")
     all_models: bool = setting(False, "Watch every registered model that --models-from serves.")
     models_from: str | None = setting(
