@@ -67,3 +67,5 @@ def test_a_seat_is_taken_given_up_and_vacated_and_the_stake_comes_back(
     assert "free     0 (0 wei)" in run("show").stdout
     refused(run("join", "0x" + "12" * 32), "touchstone stake add")
     assert run("join", "0x12").exit_code == 2
+    shown = run("show", "--account", account).stdout
+    assert shown == run("show").stdout and account in shown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,7 +9,7 @@ import click
 
 from rollup.errors import MoveError
 from touchstone.cli.group import Group
-from touchstone.cli.params import AmountParam
+from touchstone.cli.params import AmountParam, HexParam
 from touchstone.cli.user import account_flag, chain_client, hex_of, reader_of, sequencer_flag
 from touchstone.settings.options import options
 from touchstone.settings.settings import ChainSettings
@@ -93,13 +92,13 @@ def join_(settings: ChainSettings, model: str, url: str) -> None:
     from rollup.l1.requests.quorum import join, share, stake_of
     from rollup.words import show_wei
 
-    client = chain_client(settings)
+    model_id, client = _model(model, url), chain_client(settings)
     free, needed = stake_of(client, client.account)[0], share(client)
     if free < needed:
         raise MoveError(
             f"a seat holds {show_wei(needed)}, {client.account} has {show_wei(free)} of free stake; touchstone stake add"
         )
-    client.send(join(_model(model, url)))
+    client.send(join(model_id))
     _show(client, client.account)
 
 
@@ -132,8 +131,8 @@ def _model(named: str, url: str) -> ModelId:
     from rollup.client import Client
     from rollup.types import ModelId, Root
 
-    if re.fullmatch("0x[0-9a-fA-F]{64}", named):
-        return ModelId(Root(bytes.fromhex(named[2:])))
+    if named.startswith("0x"):
+        return ModelId(Root(HexParam(32).convert(named, None, None)))
     with Client(url) as sequencer:
         return sequencer.model(named).id
 

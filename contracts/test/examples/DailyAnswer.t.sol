@@ -49,6 +49,8 @@ contract DailyAnswerTest is ExampleWorld {
     }
 
     function test_accept_whatOthersAsked_reverts() public {
+        subscribed(1);
+        renewed();
         Request memory foreign = forge(address(_consumer), model, traceOf("", ""));
         answer(foreign, traceOf("", winning(4)), "");
         VM.expectRevert(abi.encodeWithSelector(DailyAnswer.NotMine.selector, requests.requestIdOf(foreign)));
