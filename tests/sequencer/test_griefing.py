@@ -101,7 +101,7 @@ def ground() -> Ground:
 def test_attack_taking_the_balance_out_in_front_of_a_batch_is_too_late(ground: Ground) -> None:
     def attack(_: Sequence[PostedClaim]) -> None:
         ground.eve_does(ground.eve.announce_withdrawal(ground.eve.balance(ground.eve.account)))
-        with pytest.raises(Reverted, match="can leave from .* on; wait"):
+        with pytest.raises(Reverted, match=r"can leave from .* on; wait"):
             ground.eve.complete_withdrawal()
 
     ids = ground.offer(1)
