@@ -155,6 +155,20 @@ def test_a_picture_is_drawn_the_same_each_time(kind: str, tmp_path: Path) -> Non
         assert all(label in text for label in ("in a part of a long reduction", "the cost of a check", "10 times"))
 
 
+def test_every_plot_that_is_asked_for_is_drawn(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("one.svg", "two.png")]
+    result = economics(
+        MAINNET, "--gas-price", "1 gwei..2 gwei", *(word for file in files for word in ("--plot", str(file)))
+    )
+    assert result.exit_code == 0 and all(file.stat().st_size > 0 for file in files), result.output
+
+
+def test_a_missing_file_is_told_with_one_that_is_there() -> None:
+    result = CliRunner().invoke(main, ["economics"])
+    assert result.exit_code == 2 and "FILE is missing: ops/params/mainnet.toml, say" in result.output
+    assert MAINNET.relative_to(ROOT).as_posix() in result.output
+
+
 def test_a_picture_that_cannot_be_drawn_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "neither .svg nor .png" in economics(MAINNET, "--plot", tmp_path / "a.gif").output
     assert "a plot needs a range" in economics(MAINNET, "--gas-price", "1 gwei", "--plot", tmp_path / "a.svg").output
