@@ -5,9 +5,11 @@ READY := .venv/.ready
 MODELS_READY := .venv/.models
 CAMPAIGN_READY := .venv/.campaign
 TABULAR_READY := .venv/.tabular
+NATIVE_READY := .build/zig/.ready
 NODE_READY := contracts/node_modules/.ready
 FORGE := node_modules/.bin/forge
 JOBS ?= 2
+NATIVE := rollup/native prover/native
 N ?= 20000
 ARGS ?=
 UV := uv==0.13.9
@@ -21,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench models onnx tabular fraud hostile mutants invariants load throughput overload crash soak vectors docs pictures fmt lint lockstep slither lock clean
+.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench batches models onnx tabular fraud hostile mutants invariants load throughput overload crash soak vectors docs pictures fmt lint lockstep slither native native-sanitize hashing lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -62,6 +64,13 @@ $(TABULAR_READY): requirements-tabular.lock $(READY)
 	@$(BIN)/pip install --quiet --no-compile --no-deps --require-hashes -r requirements-tabular.lock
 	@touch $@
 
+# A compiler of 110 MB that only who changes compiled code needs, in a place of its own.
+$(NATIVE_READY): requirements-native.lock $(READY)
+	@echo "Installing a C++ compiler into .build/zig/ ..."
+	@rm -rf .build/zig
+	@$(BIN)/pip install --quiet --no-compile --no-deps --require-hashes --target .build/zig -r requirements-native.lock
+	@touch $@
+
 $(NODE_READY): contracts/package-lock.json
 	@command -v npm >/dev/null || { echo "Node 20 or newer with npm is needed for the contracts' toolchain" >&2; exit 1; }
 	@cd contracts && npm ci --no-audit --no-fund --loglevel=error
@@ -84,7 +93,7 @@ lint: dev ## Check style, types, import order and spelling
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/codespell *.md docs examples rollup prover sequencer challenger touchstone contracts/src contracts/examples contracts/test ops tests
+	@$(BIN)/codespell *.md benchmarks docs examples rollup prover sequencer challenger touchstone contracts/src contracts/examples contracts/test ops tests
 
 check: lint check-generated $(if $(shell command -v node),check-contracts) ## Check style, types, import order, spelling, and that everything generated is fresh
 	@command -v node >/dev/null || echo "NOT CHECKED: contracts/ (bytecode, format, lint), because this machine has no Node"
@@ -99,6 +108,7 @@ check-generated: dev ## Check that every page and source that is generated says 
 	@$(BIN)/python -m tests.campaigns.page --check
 	@$(BIN)/python -m tests.campaigns.onnx.page --check
 	@$(BIN)/python -m tests.campaigns.tabular.page --check
+	@$(BIN)/python -m benchmarks.report.page --check
 	@$(BIN)/python -m tests.worked_lowering --check >/dev/null
 
 check-contracts: $(NODE_READY) ## Check the contracts' format, lint and committed bytecode
@@ -119,8 +129,11 @@ gas: dev ## Measure gas again: rewrite the snapshots, the arity curve and docs/c
 	@$(BIN)/python -m tests.arity
 	@$(BIN)/python -m tests.costs
 
-bench: setup ## Compare the integers with floats: fidelity and speed; fails if a promise is not kept
-	@$(BIN)/python -m touchstone.demo.bench
+bench: dev $(MODELS_READY) ## Measure how fast the integers are next to float runtimes; ARGS="--only digits --json FILE", "profile smollm2", "promises"
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+batches: setup ## Measure claims a second, executed together and one by one; ARGS="--json FILE"
+	@$(BIN)/python -m touchstone.demo.batches $(ARGS)
 
 models: dev $(MODELS_READY) $(CAMPAIGN_READY) ## Lower the real models: fidelity, sizes, speed, lockstep, disputes; one table
 	@$(BIN)/python -m tests.models $(ARGS)
@@ -161,7 +174,7 @@ soak: dev $(NODE_READY) ## Half an hour of claims and disputes; the memory of ev
 vectors: dev ## Write the test vectors that Python and Solidity share again
 	@$(BIN)/python -m tests.vectors.game_scenarios
 
-docs: dev ## Write docs/{ops,settings,commands,economics}.md, the campaigns' figures and the worked lowering again
+docs: dev ## Write docs/{ops,settings,commands,economics,benchmarks}.md, the campaigns' figures and the worked lowering again
 	@$(BIN)/python -m rollup.reference_page
 	@$(BIN)/python -m touchstone.settings.page
 	@$(BIN)/python -m touchstone.cli.page
@@ -169,6 +182,7 @@ docs: dev ## Write docs/{ops,settings,commands,economics}.md, the campaigns' fig
 	@$(BIN)/python -m tests.campaigns.page
 	@$(BIN)/python -m tests.campaigns.onnx.page
 	@$(BIN)/python -m tests.campaigns.tabular.page
+	@$(BIN)/python -m benchmarks.report.page
 	@$(BIN)/python -m tests.worked_lowering >/dev/null
 
 pictures: dev ## Take the README's pictures of the page again; needs Chromium
@@ -187,11 +201,20 @@ slither: $(NODE_READY) ## Analyse the contracts with slither, in an environment 
 	@test -x .venv-slither/bin/slither || { $(PYTHON) -m venv .venv-slither && .venv-slither/bin/pip install --quiet --no-compile $(SLITHER); }
 	@cd contracts && FOUNDRY_PROFILE=shipped PATH="$$PWD/node_modules/.bin:$$PATH" ../.venv-slither/bin/slither . --filter-paths "test|node_modules" --exclude $(MEANT) $(ARGS)
 
+native: $(NATIVE_READY) ## Compile the shared objects again, for every architecture, with a compiler of its own
+	@PYTHONPATH=$(CURDIR)/.build/zig $(BIN)/python -m rollup.native.build $(NATIVE)
+
+native-sanitize: $(NATIVE_READY) ## Run the compiled code under sanitizers (with g++), and for ARM under QEMU if it is installed
+	@PYTHONPATH=$(CURDIR)/.build/zig:$(CURDIR) $(BIN)/python -m tests.campaigns.sanitized
+
+hashing: dev ## Compare N random trees, hashed in every way that this machine can, with those of Python; N=20000
+	@$(BIN)/python -m tests.campaigns.hashing --n $(N)
+
 lock: ## Resolve the dependencies again and write the lock files, with hashes
 	@test -x .build/uv/bin/uv || { $(PYTHON) -m venv .build/uv && .build/uv/bin/pip install --quiet --no-compile $(UV); }
 	@$(LOCK) --universal --python-version 3.11 --extra dev $(ARGS) pyproject.toml -o requirements.lock
 	@$(LOCK) --universal --python-version 3.11 -c requirements.lock pyproject.toml -o requirements-run.lock
-	@for of in models campaign tabular; do $(LOCK) --no-deps requirements-$$of.txt -o requirements-$$of.lock || exit 1; done
+	@for of in models campaign tabular native; do $(LOCK) --no-deps requirements-$$of.txt -o requirements-$$of.lock || exit 1; done
 
 clean: ## Remove everything that was made here, .venv/ included
 	@rm -rf .venv .venv-slither .build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -24,6 +24,8 @@ from challenger.reports.alerts import Sink, to_all, to_log, to_metric
 from challenger.watch.modes import WatchConfiguration, WatchMode
 from challenger.watch.watcher import Watcher
 from prover.executor import Executor
+from rollup import hashing
+from rollup.audit import audit
 from rollup.form.program import Program
 from rollup.l1.client import L1Client
 from rollup.service.fetch import FetchLimits
@@ -60,7 +62,7 @@ class WatcherOptions:
 
 class WatcherService:
     """One watcher with its loops. ``sinks``: where alerts go besides the log and the metric. ``checks``: who runs programs;
-    without it, ``machine`` in the thread of the rounds.
+    without it, ``machine`` in the thread of the rounds. ``admit``: see Watcher.
     """
 
     def __init__(
@@ -73,11 +75,12 @@ class WatcherService:
         machine: Callable[[Program], Machine] = Executor,
         wall: Callable[[], float] = time.time,
         checks: Checks | None = None,
+        admit: Callable[[Program], object] = audit,
     ) -> None:
         self._client, self._options, self._wall = client, options, wall
         alert = to_all([to_log(_log), to_metric, *sinks])
         self.watcher = Watcher(
-            client, store, machine, configuration=configuration, alert=alert, wall=wall, checks=checks
+            client, store, machine, admit, configuration=configuration, alert=alert, wall=wall, checks=checks
         )
         self._scratch = None if options.programs else Path(tempfile.mkdtemp(prefix="touchstone-programs-"))
         folder = options.programs or self._scratch
@@ -107,7 +110,8 @@ class WatcherService:
     def start(self) -> None:
         """Hold the local programs (each is audited and tested on this machine), then begin the rounds."""
         for folder in self._options.folders:
-            _log.info("program held", model=f"0x{self.library.load(folder).hex()}", folder=str(folder))
+            model = f"0x{self.library.load(folder).hex()}"
+            _log.info("program held", model=model, folder=str(folder), hashing=str(hashing.choice()))
         self.rounds.start()
         if self.library.fetches:
             self.programs.start()

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from prover.executor import Executor
 from prover.model import Model
-from prover.saturation import Saturated, elements, run_counted
+from prover.saturation import Saturated, elements, run_counted_each
 from prover.trace import ExecutionTrace
 from rollup.claim import (
     MAX_CLAIM_BYTES,
@@ -25,6 +26,7 @@ from rollup.claim import (
 )
 from rollup.errors import ClaimError, ExecutionError
 from rollup.form.encoding import TracePolicy
+from rollup.form.program import Program
 from rollup.l1.account.signing import Domain, Signer, claim_id
 from rollup.numbers import saturated
 from rollup.types import Timestamp
@@ -75,12 +77,17 @@ def make_claim(
     account has not used; by default random. ``clamp``: numbers beyond an input's format are cut to its ends. Raises
     ExecutionError for arrays that the model does not take, ClaimError if input and output are too large to be posted with the claim.
     """
+    integers, clamped = quantised(model, arrays, clamp)
+    number = secrets.randbits(256) if nonce is None else nonce
+    return claim_integers(model, integers, signer, domain, valid_until, number, request_id, clamped)
+
+
+def quantised(model: Model, arrays: Sequence[Any], clamp: bool = False) -> tuple[list[np.ndarray], int]:
+    """(the program's integers for ``arrays``, how many numbers were cut). Raises ExecutionError as ``make_claim`` does."""
     integers, cuts = model.quantize(*arrays), model.cuts(*arrays)
     if cuts and not clamp:
         raise ExecutionError(cuts[0].refusal)
-    clamped = sum(one.count for one in cuts)
-    number = secrets.randbits(256) if nonce is None else nonce
-    return claim_integers(model, integers, signer, domain, valid_until, number, request_id, clamped)
+    return integers, sum(one.count for one in cuts)
 
 
 def claim_integers(
@@ -94,7 +101,35 @@ def claim_integers(
     clamped: int = 0,
 ) -> MadeClaim:
     """As ``make_claim``, for the program's own integers, one array per input. ``clamped``: numbers that were cut on the way to them."""
-    program, machine = model.program, model.executor
+    require_postable(model.program)
+    (execution,) = execute(model.executor, [integers], hashed(model.program))
+    return signed(model, integers, execution, signer, domain, valid_until, nonce, request_id, clamped)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution: the program's outputs in header order, the ops inside that saturate, and the trace if it was hashed."""
+
+    outputs: list[np.ndarray]
+    inside: tuple[Saturated, ...]
+    trace: ExecutionTrace | None = None
+
+
+def execute(machine: Executor, claims: Sequence[Sequence[np.ndarray]], traced: bool) -> list[Execution]:
+    """Execute on the inputs of several claims, as few times as can be; ``traced``: hash each one's values. Raises ExecutionError."""
+    if traced:
+        return [Execution(trace.outputs, trace.inside, trace) for trace in ExecutionTrace.many(machine, claims)]
+    rows = [machine.check_inputs(inputs) for inputs in claims]
+    return [Execution(outputs, inside) for outputs, inside in run_counted_each(machine, rows)]
+
+
+def hashed(program: Program) -> bool:
+    """Whether a claim about the program commits to its trace at once."""
+    return program.header.policy is TracePolicy.WITH_CLAIM
+
+
+def require_postable(program: Program) -> None:
+    """Raise ClaimError if input and output are too large to be posted with a claim."""
     header = program.header
     size = sum(tensor.bytes for tensor in (*header.inputs, *output_types(header)))
     if size > MAX_CLAIM_BYTES:
@@ -102,13 +137,23 @@ def claim_integers(
             f"input and output of this model have {size} bytes, {MAX_CLAIM_BYTES} can be posted with a claim; "
             "upload them before, and sign the claim by hand"
         )
-    trace = None
-    if header.policy is TracePolicy.WITH_CLAIM:
-        trace = ExecutionTrace.of(machine, integers)
-        outputs, inside = trace.outputs, trace.inside
-    else:
-        outputs, inside = run_counted(machine, integers)
-    inputs_posted, outputs_posted = join(integers, header.inputs), join(outputs, output_types(header))
+
+
+def signed(
+    model: Model,
+    integers: Sequence[np.ndarray],
+    execution: Execution,
+    signer: Signer,
+    domain: Domain,
+    valid_until: Timestamp,
+    nonce: int,
+    request_id: bytes = NO_REQUEST,
+    clamped: int = 0,
+) -> MadeClaim:
+    """The signed claim about an execution on ``integers``."""
+    program, trace = model.program, execution.trace
+    header = program.header
+    inputs_posted, outputs_posted = join(integers, header.inputs), join(execution.outputs, output_types(header))
     claim = Claim(
         program.id,
         signer.address,
@@ -121,6 +166,5 @@ def claim_integers(
     )
     identity = claim_id(claim, domain)
     posted = PostedClaim(claim, signer.sign(identity), inputs_posted, outputs_posted)
-    return MadeClaim(
-        identity, posted, tuple(outputs), trace, clamped, saturated(header, program.interface, outputs), inside
-    )
+    cut = saturated(header, program.interface, execution.outputs)
+    return MadeClaim(identity, posted, tuple(execution.outputs), trace, clamped, cut, execution.inside)

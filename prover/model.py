@@ -22,6 +22,8 @@ from prover.lowering.graph import unfolded
 from prover.lowering.memory import give_back
 from prover.lowering.precision import Compared, compared
 from prover.saturation import Saturated, inside_told, run_counted, saturation
+from prover.start import Starts
+from prover.start.machine import tested
 from prover.trace import trace_bytes
 from rollup.errors import ExecutionError, LoweringError
 from rollup.form.program import Program
@@ -66,6 +68,12 @@ class Model:
     def executor(self) -> Executor:
         # A compact executor measures, it claims nothing: what an inexact kernel would change there is a figure.
         return Executor(self.program, self_test=not self.compact, compact=self.compact)
+
+    def ready(self, starts: Starts) -> Executor:
+        """The executor, tested on this machine now or in an earlier start. Raises InexactMachine, AuditError."""
+        if "executor" not in self.__dict__:
+            self.__dict__["executor"] = tested(self.program, starts)
+        return self.executor
 
     def measuring(self) -> Model:
         """The model for measuring it: a large one in little memory, since that of its weights counts already."""

@@ -112,17 +112,32 @@ class Ends:
         self.limits = [
             _unmeant(ends(program, op), meant) for op, meant in zip(program.ops, _meant(program), strict=True)
         ]
+        self._outputs = {value for value, _ in program.header.outputs}
         self._descriptors = [j for _, j, _ in program.op_values()]
 
     def counting(self, values: Iterable[Array], counts: list[int], outputs: bool = False) -> Iterator[Array]:
         """``values`` of an execution in trace order, passed on; ``counts`` by descriptor are added to. ``outputs``: count them, too."""
-        header = self._program.header
-        inputs, left = len(header.inputs), set() if outputs else {value for value, _ in header.outputs}
         for value, array in enumerate(values):
-            if value >= inputs and value not in left:
-                j = self._descriptors[value - inputs]
+            j = self._counted(value, outputs)
+            if j is not None:
                 counts[j] += reached(array, self.limits[j])
             yield array
+
+    def counting_each(self, values: Iterable[Array], counts: Array) -> Iterator[Array]:
+        """As ``counting``, of several claims: values [claims, *shape], counts int64 [descriptors, claims]; outputs are not counted."""
+        for value, array in enumerate(values):
+            j = self._counted(value, False)
+            if j is not None:
+                counts[j] += [reached(own, self.limits[j]) for own in array]
+            yield array
+
+    def _counted(self, value: int, outputs: bool) -> int | None:
+        """The descriptor for which a value is counted; None if it is for none."""
+        inputs = len(self._program.header.inputs)
+        if value < inputs or (value in self._outputs and not outputs):
+            return None
+        j = self._descriptors[value - inputs]
+        return j if self.limits[j] != (None, None) else None
 
     def found(self, counts: Sequence[int], samples: int = 1) -> tuple[Saturated, ...]:
         """The ops with a count, the most first."""
@@ -135,22 +150,62 @@ class Ends:
         return tuple(sorted(found, key=lambda one: (-one.count, one.op)))
 
 
-def run_counted(
-    executor: Executor, inputs: Sequence[Array], each: Callable[[Array], None] = lambda value: None
-) -> tuple[list[Array], tuple[Saturated, ...]]:
-    """(the program's outputs, the ops inside whose values reach an end of their format); executes value by value.
+Counted = tuple[list[Array], tuple[Saturated, ...]]
+"""A program's outputs in header order, and the ops inside whose values reach an end of their format."""
 
-    An output's own elements are not inside: whoever has them counts them. ``each`` is shown every value, in trace order.
+
+def run_counted(executor: Executor, inputs: Sequence[Array]) -> Counted:
+    """Execute value by value, and count.
+
+    An output's own elements are not inside: whoever has them counts them.
     """
-    counts, header = [0] * len(executor.program.ops), executor.program.header
+    return run_counted_each(executor, [executor.check_inputs(inputs)])[0]
+
+
+def run_counted_each(
+    executor: Executor,
+    claims: Sequence[Sequence[Array]],
+    each: Callable[[int, Array], None] = lambda claim, value: None,
+) -> list[Counted]:
+    """``run_counted`` of several claims, whose inputs fit, as few executions; in their order.
+
+    ``each`` is shown every value with its claim's number, a claim's in trace order. The array is its own if there is one claim, else a
+    part of one that is all claims'.
+    """
+    found: list[Counted] = []
+    for start, stop in executor.batches(len(claims)):
+        found += _batch_counted(executor, claims[start:stop], start, each)
+    return found
+
+
+def _batch_counted(
+    executor: Executor, claims: Sequence[Sequence[Array]], start: int, each: Callable[[int, Array], None]
+) -> list[Counted]:
+    """``run_counted_each`` of one batch, whose first claim is number ``start``."""
+    header = executor.program.header
+    counts = np.zeros([len(executor.program.ops), len(claims)], np.int64)
     wanted = {value for value, _ in header.outputs}
     found: dict[int, Array] = {}
-    for value, array in enumerate(executor.ends.counting(executor.stream(inputs), counts)):
-        each(array)
+    for value, array in enumerate(executor.ends.counting_each(_values(executor, claims), counts)):
+        for claim, row in enumerate(array):
+            each(start + claim, row)
         if value in wanted:
             found[value] = array
-    outputs = [found[value].reshape(tensor.shape) for value, tensor in header.outputs]
-    return outputs, executor.ends.found(counts)
+    own = np.copy if len(claims) > 1 else np.asarray
+    return [
+        (
+            [own(found[value][claim]).reshape(tensor.shape) for value, tensor in header.outputs],
+            executor.ends.found([int(count) for count in counts[:, claim]]),
+        )
+        for claim in range(len(claims))
+    ]
+
+
+def _values(executor: Executor, claims: Sequence[Sequence[Array]]) -> Iterator[Array]:
+    """The values [claims, *shape] of a batch."""
+    if len(claims) == 1:
+        return (array[None] for array in executor.stream(claims[0]))
+    return executor.stream_batch([np.stack(column) for column in zip(*claims, strict=True)])
 
 
 def elements(found: Iterable[Saturated]) -> int:

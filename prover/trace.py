@@ -7,13 +7,18 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from prover.executor import Executor
-from prover.saturation import Saturated, run_counted
-from rollup.form.constants import pack
+from prover.saturation import Saturated, run_counted_each
+from rollup.form.affine import reads
+from rollup.form.constants import pack, stored_bytes
+from rollup.form.ops import Constant
 from rollup.form.program import POLICY_LIMIT_BYTES, Program
-from rollup.merkle import TraceTree, join_root, tensor_tree
+from rollup.merkle import TraceTree, join_root, tensor_root
 from rollup.types import Root
 
 Array = np.ndarray
+
+RECENT_BYTES = 16 << 20
+"""Of operands that a trace holds beside the value that it derived last: a proof about this value reads them next."""
 
 
 class ExecutionTrace:
@@ -35,7 +40,7 @@ class ExecutionTrace:
         self.executor, self.inputs, self.outputs, self.inside = executor, inputs, outputs, inside
         self.roots = tuple(roots)
         self._kept = kept
-        self._recent: tuple[int, Array] | None = None
+        self._recent: dict[int, Array] = {}
         header = executor.program.header
         self.tree = TraceTree(roots, header.trace_depth, header.tensor_depth, self.value_bytes)
 
@@ -47,20 +52,30 @@ class ExecutionTrace:
         only roots, inputs and outputs stay. Raises ExecutionError if the inputs do not fit the program.
         """
         executor = program if isinstance(program, Executor) else Executor(program)
-        arrays = executor.check_inputs(inputs)
+        return cls.many(executor, [inputs], keep)[0]
+
+    @classmethod
+    def many(
+        cls, executor: Executor, claims: Sequence[Sequence[Array]], keep: bool | None = None
+    ) -> list[ExecutionTrace]:
+        """``of`` for the inputs of several claims, in their order: few executions, each with a trace of its own."""
+        arrays = [executor.check_inputs(inputs) for inputs in claims]
         header = executor.program.header
         if keep is None:
             keep = trace_bytes(executor.program) <= POLICY_LIMIT_BYTES
-        roots: list[Root] = []
-        kept: list[Array] = []
+        roots: list[list[Root]] = [[] for _ in arrays]
+        kept: list[list[Array]] = [[] for _ in arrays]
 
-        def each(array: Array) -> None:
-            roots.append(tensor_tree(_bytes(array), header.tensor_depth).root)
+        def each(claim: int, array: Array) -> None:
+            roots[claim].append(tensor_root(stored_bytes(array), header.tensor_depth))
             if keep:
-                kept.append(array)
+                # A part of a batch would hold all of it in memory.
+                kept[claim].append(array if len(arrays) == 1 else array.copy())
 
-        outputs, inside = run_counted(executor, arrays, each)
-        return cls(executor, arrays, roots, outputs, kept if keep else None, inside)
+        return [
+            cls(executor, arrays[claim], roots[claim], outputs, kept[claim] if keep else None, inside)
+            for claim, (outputs, inside) in enumerate(run_counted_each(executor, arrays, each))
+        ]
 
     @property
     def root(self) -> Root:
@@ -93,8 +108,8 @@ class ExecutionTrace:
         return iter(self._kept) if self._kept is not None else self.executor.stream(self.inputs)
 
     def value(self, index: int) -> Array:
-        """Trace value ``index``; executes again as far as it takes, unless values are kept. Raises IndexError
-        outside the trace.
+        """Trace value ``index``; unless values are kept, executes again as far as it takes, and then has the values that
+        it was computed from, too. Raises IndexError outside the trace.
         """
         if not 0 <= index < len(self.roots):
             raise IndexError(f"the trace has values 0 to {len(self.roots) - 1}, not {index}")
@@ -103,22 +118,35 @@ class ExecutionTrace:
         if index < len(self.inputs):
             return self.inputs[index]
         recent = self._recent
-        if recent is None or recent[0] != index:
-            recent = next((at, array) for at, array in enumerate(self.executor.stream(self.inputs)) if at == index)
-            self._recent = recent
-        return recent[1]
+        if index not in recent:
+            self._recent = recent = self._derive(index)
+        return recent[index]
 
-    def value_bytes(self, index: int) -> bytes:
+    def _derive(self, index: int) -> dict[int, Array]:
+        """Value ``index``, and of its operands the first that are no more than ``RECENT_BYTES`` together."""
+        wanted, left = operand_values(self.executor.program, index), RECENT_BYTES
+        found: dict[int, Array] = {}
+        for at, array in enumerate(self.executor.stream(self.inputs)):
+            if at == index:
+                return {**found, at: array}
+            if at in wanted and array.nbytes <= left:
+                found[at] = array
+                left -= array.nbytes
+        raise AssertionError(f"the execution has no value {index}")
+
+    def value_bytes(self, index: int) -> memoryview:
         """Little-endian bytes of trace value ``index``."""
-        return _bytes(self.value(index))
+        return stored_bytes(self.value(index))
 
     @property
     def memory(self) -> int:
         """About the bytes that this trace occupies: its tree of entries, and the values that are kept or looked at."""
         program = self.executor.program
         held = sum(array.nbytes for array in (*self.inputs, *self.outputs))
-        # Of the value that was last asked for there are its bytes and the hashes of its tree.
-        shown = 2 * max([tensor.bytes for tensor in program.header.inputs] + [op.bytes for op in program.ops])
+        # Of the value that was last asked for there are its bytes, the hashes of its tree, and its operands.
+        shown = min(RECENT_BYTES, trace_bytes(program)) + 2 * max(
+            [tensor.bytes for tensor in program.header.inputs] + [op.bytes for op in program.ops]
+        )
         return 200 * len(self.roots) + held + shown + (0 if self._kept is None else trace_bytes(program))
 
     def drop(self) -> None:
@@ -126,8 +154,12 @@ class ExecutionTrace:
         self._kept = None
 
 
-def _bytes(array: Array) -> bytes:
-    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+def operand_values(program: Program, index: int) -> set[int]:
+    """The trace values that value ``index``, an op's, is computed from."""
+    j, t = program.locate(index)
+    op = program.ops[j]
+    read = (reads(op, access)[t] for access in op.accesses if not isinstance(access.source, Constant))
+    return {int(value) for values in read for value in values}
 
 
 def trace_bytes(program: Program) -> int:

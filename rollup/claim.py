@@ -14,7 +14,7 @@ import numpy as np
 from rollup.errors import ClaimError
 from rollup.form.constants import pack
 from rollup.form.encoding import Header, TensorType, TracePolicy
-from rollup.merkle import join_root, tensor_tree
+from rollup.merkle import join_root, tensor_root
 from rollup.types import ModelId, Root
 
 Address = NewType("Address", str)
@@ -100,7 +100,7 @@ def arrays(data: bytes, tensors: Sequence[TensorType], what: str) -> list[np.nda
 
 def tensor_roots(data: bytes, tensors: Sequence[TensorType], tensor_depth: int, what: str) -> list[Root]:
     """Roots of concatenated tensors, each extended to the program's tensor depth."""
-    return [tensor_tree(part, tensor_depth).root for part in split(data, tensors, what)]
+    return [tensor_root(part, tensor_depth) for part in split(data, tensors, what)]
 
 
 def output_types(header: Header) -> list[TensorType]:

@@ -10,18 +10,21 @@ from functools import cache
 from hashlib import sha256
 from typing import Protocol
 
+import numpy as np
+
 from rollup.errors import CommitmentError
+from rollup.hashing import LEAF_PREFIX, NODE_BYTES, NODE_PREFIX, Data, extents, hasher, leaf_count
 from rollup.types import LEAF_BYTES, Gindex, Root
 
 
 def hash_leaf(data: bytes | memoryview) -> Root:
     """Hash of one leaf; ``data`` is at most 1,024 bytes and is padded with zeros."""
     assert len(data) <= LEAF_BYTES
-    return Root(sha256(b"\x00" + bytes(data).ljust(LEAF_BYTES, b"\x00")).digest())
+    return Root(sha256(LEAF_PREFIX + bytes(data).ljust(LEAF_BYTES, b"\x00")).digest())
 
 
 def hash_node(left: Root, right: Root) -> Root:
-    return Root(sha256(b"\x01" + left + right).digest())
+    return Root(sha256(NODE_PREFIX + left + right).digest())
 
 
 def hash_header(data: bytes) -> Root:
@@ -51,9 +54,12 @@ def depth_for(count: int) -> int:
     return max(count - 1, 0).bit_length()
 
 
-def leaf_count(byte_count: int) -> int:
-    """Leaves of a tensor of ``byte_count`` bytes (at least one)."""
-    return max(1, -(-byte_count // LEAF_BYTES))
+def require_depth(count: int, depth: int) -> None:
+    """Raises CommitmentError unless ``count`` leaves fit a tree of ``depth``."""
+    if count > 1 << depth:
+        raise CommitmentError(
+            f"{count} leaves do not fit a tree of depth {depth}; use a depth of at least {depth_for(count)}"
+        )
 
 
 def depth_of(gindex: Gindex) -> int:
@@ -82,18 +88,25 @@ class Tree:
     """
 
     def __init__(self, leaves: Sequence[Root], depth: int, padding: Callable[[int], Root] = zero) -> None:
-        if len(leaves) > 1 << depth:
-            raise CommitmentError(
-                f"{len(leaves)} leaves do not fit a tree of depth {depth}; use a depth of at least {depth_for(len(leaves))}"
-            )
+        require_depth(len(leaves), depth)
+        nodes = memoryview(b"")
+        if leaves:
+            packed = b"".join(leaves)
+            assert len(packed) == NODE_BYTES * len(leaves)
+            nodes = hasher().levels(packed, depth, b"".join(map(padding, range(depth))))
+        self._set(nodes, len(leaves), depth, padding)
+
+    @classmethod
+    def of_tensor(cls, data: Data, depth: int | None = None) -> Tree:
+        """See ``tensor_tree``."""
+        count, depth, padding = _shape(data, depth)
+        tree = cls.__new__(cls)
+        tree._set(hasher().tensor(data, depth, padding), count, depth, zero)
+        return tree
+
+    def _set(self, nodes: memoryview, count: int, depth: int, padding: Callable[[int], Root]) -> None:
         self.depth = depth
-        self._padding = padding
-        self._levels: list[list[Root]] = [list(leaves)]
-        for height in range(depth):
-            below = self._levels[-1]
-            if len(below) % 2:
-                below = [*below, padding(height)]
-            self._levels.append([hash_node(below[j], below[j + 1]) for j in range(0, len(below), 2)])
+        self._nodes, self._extents, self._padding = nodes, extents(count, depth), padding
 
     @property
     def root(self) -> Root:
@@ -103,32 +116,37 @@ class Tree:
         height = self.depth - depth_of(gindex)
         if not 0 <= height <= self.depth:
             raise CommitmentError(f"node {gindex} lies below the leaves of a tree of depth {self.depth}")
-        level, position = self._levels[height], gindex - (1 << (self.depth - height))
-        return level[position] if position < len(level) else self._padding(height)
+        level, position = self._extents[height], gindex - (1 << (self.depth - height))
+        if position >= level.count:
+            return self._padding(height)
+        at = level.start + NODE_BYTES * position
+        return Root(bytes(self._nodes[at : at + NODE_BYTES]))
 
 
-def tensor_leaves(data: bytes | memoryview) -> list[Root]:
-    """Leaf hashes of a tensor's bytes (an empty tensor has one zero leaf)."""
-    view = memoryview(data)
-    whole = len(view) - len(view) % LEAF_BYTES
-    leaves = [_whole_leaf(view[at : at + LEAF_BYTES]) for at in range(0, whole, LEAF_BYTES)]
-    return leaves if leaves and whole == len(view) else [*leaves, hash_leaf(view[whole:])]
+def tensor_tree(data: Data, depth: int | None = None) -> Tree:
+    """Tree of a tensor, extended with zero subtrees to ``depth`` (default: its natural depth); an empty one has a zero leaf."""
+    return Tree.of_tensor(data, depth)
 
 
-_LEAF_PREFIX = sha256(b"\x00")
+def tensor_root(data: Data, depth: int | None = None) -> Root:
+    """``tensor_tree(data, depth).root``, without the nodes below."""
+    _, depth, padding = _shape(data, depth)
+    return hasher().root(data, depth, padding)
 
 
-def _whole_leaf(data: memoryview) -> Root:
-    """``hash_leaf`` of 1,024 bytes without a copy of them."""
-    hashed = _LEAF_PREFIX.copy()
-    hashed.update(data)
-    return Root(hashed.digest())
+def _shape(data: Data, depth: int | None) -> tuple[int, int, bytes]:
+    """(leaves, depth, padding of the levels below the root) of a tensor's tree."""
+    count = leaf_count(data.nbytes if isinstance(data, memoryview | np.ndarray) else len(data))
+    if depth is None:
+        depth = depth_for(count)
+    require_depth(count, depth)
+    return count, depth, zeros(depth)
 
 
-def tensor_tree(data: bytes | memoryview, depth: int | None = None) -> Tree:
-    """Tree of a tensor, extended with zero subtrees to ``depth`` (default: its natural depth)."""
-    leaves = tensor_leaves(data)
-    return Tree(leaves, depth_for(len(leaves)) if depth is None else depth)
+@cache
+def zeros(depth: int) -> bytes:
+    """The roots of zero subtrees of all heights below ``depth``."""
+    return b"".join(map(zero, range(depth)))
 
 
 def join_root(tensor_roots: Sequence[Root], tensor_depth: int) -> Root:

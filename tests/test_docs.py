@@ -98,7 +98,7 @@ def test_every_command_says_what_it_does_and_what_its_options_mean(path: tuple[s
 def test_every_file_that_a_document_names_exists(document: str) -> None:
     text = DOCUMENTS[document]
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
-    rooms = "rollup|prover|sequencer|challenger|contracts|touchstone|tests|docs"
+    rooms = "rollup|prover|sequencer|challenger|contracts|touchstone|benchmarks|tests|docs"
     files = [line for line in code(text) if re.fullmatch(rf"({rooms})/[\w./-]*", line)]
     folder = (ROOT / document).parent
     missing = [link for link in links if not (folder / link).exists()]
@@ -106,7 +106,7 @@ def test_every_file_that_a_document_names_exists(document: str) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("room", ["rollup", "prover", "sequencer", "challenger", "touchstone"])
+@pytest.mark.parametrize("room", ["rollup", "prover", "sequencer", "challenger", "touchstone", "benchmarks"])
 def test_the_map_of_the_house_names_everything_in_a_room(room: str) -> None:
     house = ARCHITECTURE.split("## The map of the house")[1].split("\n## ")[0]
     (mapped,) = re.findall(rf"^{room}/ .*\n(?: .*\n)*", house, re.MULTILINE)

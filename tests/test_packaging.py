@@ -11,6 +11,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from rollup.native.build import ARCHITECTURES
+
 ROOT = Path(__file__).parent.parent
 LOCK = (ROOT / "requirements.lock").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -62,3 +64,12 @@ def test_the_package_carries_compiled_contracts_and_weights() -> None:
             == path.stem
         )
     assert (resources.files("touchstone") / "data" / "digits.npz").is_file()
+
+
+def test_the_package_carries_compiled_code_for_every_architecture() -> None:
+    objects = ROOT / "rollup" / "native" / "objects"
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["rollup"]
+    packed = {path for pattern in patterns for path in (ROOT / "rollup").glob(pattern)}
+    for architecture in ARCHITECTURES:
+        assert {path for path in objects.iterdir() if f"-{architecture}-" in path.name} & packed
+    assert set(objects.iterdir()) <= packed

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Condition, Thread
+from typing import Any
 
 from challenger.checkers.budget import Budget
 from challenger.checkers.checks import CheckFailed, Done, HeldProgram, Order, Urgency
@@ -16,6 +17,7 @@ from challenger.checkers.notes import Notes
 from challenger.checkers.process import Process
 from challenger.checkers.re_execute import Finding
 from challenger.checkers.room import Room
+from challenger.checkers.schedule import Loaded, Running, Schedule
 from challenger.play.trace import ValueTrace
 from rollup.claim import ClaimId
 from rollup.form.program import Program
@@ -33,11 +35,8 @@ IDLE = 8
 AHEAD = 16
 """Most claims about one model that are ordered ahead: what comes in later may be more urgent."""
 
-SHORT_SECONDS = 2.0
-"""A check is short if it takes no longer."""
-
-OVERDUE = 3.0
-"""A check that runs for this many times what it took before holds up no others about its model: a second worker is started."""
+TOGETHER_SECONDS = 10.0
+"""Claims that are checked together have stalled after this, and are checked one by one."""
 
 TRACE_BYTES = 4 << 30
 """Most bytes of traces that are held, in files."""
@@ -45,47 +44,20 @@ TRACE_BYTES = 4 << 30
 _log = logger("touchstone.checks")
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A program that its worker has loaded, tested and run. ``check``, ``trace``: seconds."""
-
-    program: Program
-    folder: Path
-    check: float
-    trace: float
-
-    def expected(self, order: Order) -> float:
-        return self.trace if order.trace else self.check
-
-
 @dataclass
-class Running:
-    """An order that a worker is at; ``tag``: when its turn was."""
-
-    order: Order
-    expected: float
-    started: float
-    tag: float
-
-
-@dataclass
-class _Shared:
+class _Shared(Schedule):
     """What the threads share, under one condition."""
 
-    held: dict[ModelId, Loaded] = field(default_factory=dict)
-    orders: list[Order] = field(default_factory=list)
-    running: list[Running] = field(default_factory=list)
     done: list[Done] = field(default_factory=list)
     idle: list[tuple[ModelId, Process]] = field(default_factory=list)
     busy: set[Process] = field(default_factory=set)
-    used: dict[ModelId, float] = field(default_factory=dict)
-    clock: float = 0.0
     closing: bool = False
 
 
 class Pool:
     """``machine``: ``module:name`` of what runs programs. ``folder``: where traces, and programs that lie nowhere else, are put
-    as long as they are needed; None: a temporary one. ``wake`` is called, from any thread, when something is done.
+    as long as they are needed; None: a temporary one. ``starts``: a folder for what workers
+    compile and test, so that the next one need not. ``wake`` is called, from any thread, when something is done.
 
     Programs share the time fairly: next is whoever had the least of it (counting what the next check is expected to take),
     so a program that is checked slowly delays no other one by more than a check that is under way. What failed before, and
@@ -101,13 +73,14 @@ class Pool:
         folder: Path | None = None,
         notes: Notes | None = None,
         machine: str = MACHINE,
+        starts: Path | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.budget = budget
         # Temporary files may lie in memory.
         self.trace_bytes = min(TRACE_BYTES, budget.trace_bytes)
         self.wake: Callable[[], object] = lambda: None
-        self._machine, self._processes, self._monotonic = machine, processes, monotonic
+        self._machine, self._starts, self._processes, self._monotonic = machine, starts, processes, monotonic
         self._notes = notes or Notes()
         self._room = Room(folder)
         self._folder = self._room.folder
@@ -131,7 +104,7 @@ class Pool:
                 folder = self._folder / program.id.hex()
                 program.save(folder)
             took = self._load(process, program, folder)
-            tested = Loaded(program, folder, took["check"], took["trace"])
+            tested = Loaded(program, folder, took["check"], took["trace"], int(took["most"]))
             self.budget.refuse_measured(program, max(tested.check, tested.trace))
         except CheckFailed as error:
             process.end()
@@ -205,48 +178,21 @@ class Pool:
                         return
                     # A check may become overdue without any change.
                     self._changed.wait(1.0)
-            done = self._run(running)
+            started = time.perf_counter()
+            done = self._run_together(running) if len(running.orders) > 1 else [self._run(running.order)]
             with self._changed:
-                shared = self._shared
-                shared.running.remove(running)
-                shared.used[running.order.claim.model_id] = running.tag + done.seconds
-                shared.done.append(done)
+                self._shared.end(running, time.perf_counter() - started)
+                if not done:
+                    self._shared.separately(running)
+                self._shared.done += done
                 self._changed.notify_all()
             self.wake()
 
     def _next(self) -> Running | None:
-        """The order whose turn it is, if there is a process for it; it is noted as running."""
-        shared, now = self._shared, self._monotonic()
-        if shared.closing:
-            return None
-        lengthy = sum(self._is_long(one, now) for one in shared.running)
-        firsts: dict[ModelId, tuple[Urgency, float, Order]] = {}
-        for order in shared.orders:
-            model_id = order.claim.model_id
-            expected = shared.held[model_id].expected(order)
-            if (expected > SHORT_SECONDS or order.urgency is Urgency.AGAIN) and lengthy >= max(1, self._processes - 1):
-                continue
-            here = [one for one in shared.running if one.order.claim.model_id == model_id]
-            if not all(now - one.started > max(SHORT_SECONDS, OVERDUE * one.expected) for one in here):
-                continue
-            # In the order in which they came, of the same urgency.
-            if model_id not in firsts or order.urgency < firsts[model_id][0]:
-                firsts[model_id] = order.urgency, max(shared.used.get(model_id, 0.0), shared.clock) + expected, order
-        if not firsts:
-            return None
-        _, tag, order = min(firsts.values(), key=lambda first: first[:2])
-        expected = shared.held[order.claim.model_id].expected(order)
-        shared.orders.remove(order)
-        shared.clock = max(shared.clock, tag - expected)
-        running = Running(order, expected, now, tag - expected)
-        shared.running.append(running)
-        return running
+        """What is to be run now, if there is anything and a process for it; it is noted as running."""
+        return None if self._shared.closing else self._shared.next(self._processes, self._monotonic())
 
-    def _is_long(self, one: Running, now: float) -> bool:
-        return one.order.urgency is Urgency.AGAIN or max(one.expected, now - one.started) > SHORT_SECONDS
-
-    def _run(self, running: Running) -> Done:
-        order = running.order
+    def _run(self, order: Order) -> Done:
         started = time.perf_counter()
         self._notes.begin(order.claim_id)
         answer: Finding | ValueTrace | Exception
@@ -256,9 +202,52 @@ class Pool:
             answer = error
         else:
             self._notes.end(order.claim_id)
+        with self._changed:
+            self._shared.alone.discard(order.claim_id)
         if isinstance(answer, CheckFailed):
             _log.warning("check failed", claim=f"0x{order.claim_id.hex()}", error=str(answer))
         return Done(order, answer, time.perf_counter() - started)
+
+    def _run_together(self, running: Running) -> list[Done]:
+        """What came of each; nothing if checking them together came to no good end, whichever of them that is about."""
+        started, orders = time.perf_counter(), running.orders
+        for order in orders:
+            self._notes.begin(order.claim_id)
+        try:
+            found = self._asked_together(orders)
+        except Exception as error:
+            _log.warning("claims are checked one by one", claims=len(orders), error=str(error))
+            return []
+        finally:
+            for order in orders:
+                self._notes.end(order.claim_id)
+        seconds = (time.perf_counter() - started) / len(orders)
+        return [Done(order, answer, seconds) for order, answer in zip(orders, found, strict=True)]
+
+    def _asked_together(self, orders: Sequence[Order]) -> list[Finding | Exception]:
+        with self._changed:
+            tested = self._shared.held[orders[0].claim.model_id]
+        process = self._process(tested)
+        try:
+            if not process.batches:
+                self._prepare_batches(process, tested)
+            request = {"do": "check each", "trace_roots": [order.claim.trace_root.hex() for order in orders]}
+            blobs = [data for order in orders for data in (order.inputs, order.outputs)]
+            answers = process.ask(request, blobs, min(TOGETHER_SECONDS, self.budget.seconds / 2))["found"]
+        finally:
+            self._leave(process)
+            self._keep(tested.program.id, process)
+        return [process.error(one) if "error" in one else _finding(one) for one in answers]
+
+    def _prepare_batches(self, process: Process, tested: Loaded) -> None:
+        """Have a worker compile and test batches; a program for which that fails has its claims checked one by one."""
+        try:
+            process.ask({"do": "batches"}, seconds=self.budget.load_seconds)
+        except Exception:
+            with self._changed:
+                self._shared.held[tested.program.id] = replace(tested, most=1)
+            raise
+        process.batches = True
 
     def _asked(self, order: Order) -> Finding | ValueTrace:
         with self._changed:
@@ -273,15 +262,16 @@ class Pool:
                 answer = self._traced(process, tested, order, seconds)
             else:
                 request = {"do": "check", "trace_root": order.claim.trace_root.hex()}
-                found = process.ask(request, [order.inputs, order.outputs], seconds)
-                answer = Finding(bool(found["honest"]), str(found["reason"]))
+                answer = _finding(process.ask(request, [order.inputs, order.outputs], seconds))
         finally:
             self._leave(process)
             self._keep(tested.program.id, process)
         took = time.perf_counter() - started
         with self._changed:
-            again = replace(tested, trace=took) if order.trace else replace(tested, check=took)
-            self._shared.held[tested.program.id] = again
+            held = self._shared.held[tested.program.id]
+            self._shared.held[tested.program.id] = (
+                replace(held, trace=took) if order.trace else replace(held, check=took)
+            )
         return answer
 
     def _traced(self, process: Process, tested: Loaded, order: Order, seconds: float) -> ValueTrace:
@@ -299,7 +289,7 @@ class Pool:
 
     def _start(self) -> Process:
         """A new worker, among the busy ones."""
-        process = Process(self._machine, self.budget.memory, self.budget.trace_bytes)
+        process = Process(self._machine, self.budget.memory, self.budget.trace_bytes, self._starts)
         with self._changed:
             self._shared.busy.add(process)
             if self._shared.closing:
@@ -347,3 +337,7 @@ class Pool:
                     gone.append(self._shared.idle.pop(0)[1])
         for one in gone:
             one.end()
+
+
+def _finding(answer: Mapping[str, Any]) -> Finding:
+    return Finding(bool(answer["honest"]), str(answer["reason"]))

@@ -18,6 +18,7 @@ from challenger.checkers.wire import receive, send
 from challenger.reports import meter
 from rollup import errors
 from rollup.errors import TouchstoneError
+from rollup.native.load import SWITCH
 
 MODULE = "challenger.checkers.worker"
 SECRETS = "TOUCHSTONE_"
@@ -28,16 +29,28 @@ SAID = 300
 
 
 class Process:
-    """``machine``: ``module:name`` of what runs programs. ``memory``, ``file_bytes``: the most that it may take."""
+    """``machine``: ``module:name`` of what runs programs. ``memory``, ``file_bytes``: the most that it may take. ``starts``: a folder of
+    the user's own for what it compiles and tests.
+    """
 
-    def __init__(self, machine: str, memory: int, file_bytes: int) -> None:
+    def __init__(self, machine: str, memory: int, file_bytes: int, starts: Path | None = None) -> None:
         self.memory = memory
+        self.batches = False
+        """Whether its program's batches are compiled and tested."""
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(SECRETS)}
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(SECRETS) or name == SWITCH}
         # On an accelerator each would take most of its memory, needed or not.
         environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", MODULE, machine, str(memory), str(file_bytes)],
+            [
+                sys.executable,
+                "-m",
+                MODULE,
+                machine,
+                str(memory),
+                str(file_bytes),
+                *([] if starts is None else [str(starts)]),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -83,7 +96,7 @@ class Process:
             raise self._ended(late, seconds, error) from None
         timer.cancel()
         if "error" in answer:
-            raise self._error(answer)
+            raise self.error(answer)
         return answer
 
     def end(self) -> None:
@@ -101,7 +114,8 @@ class Process:
         with suppress(OSError):
             self._process.kill()
 
-    def _error(self, answer: dict[str, Any]) -> Exception:
+    def error(self, answer: dict[str, Any]) -> Exception:
+        """What it raised, as it says."""
         name, sentence = str(answer["error"]), str(answer.get("sentence", ""))
         if not answer.get("ends"):
             kind = getattr(errors, name, None)

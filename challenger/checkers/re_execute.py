@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from challenger.play.trace import ValueTrace
 from rollup.claim import NO_ROOT, Claim, arrays, join, output_types
+from rollup.errors import ClaimError
 from rollup.form.program import Program
 from rollup.machine import reference
 from rollup.types import Root
@@ -25,6 +26,37 @@ class Machine(Protocol):
     def values(self, inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """All values in trace order, inputs first."""
         ...
+
+
+@runtime_checkable
+class BatchMachine(Machine, Protocol):
+    """A machine that runs several claims as one execution."""
+
+    @property
+    def most_claims(self) -> int:
+        """Of one execution, at most."""
+        ...
+
+    def test_batches(self) -> int:
+        """Find out whether batches are exact here; gives ``most_claims``, raises InexactMachine."""
+        ...
+
+    def batches(self, count: int) -> Sequence[tuple[int, int]]:
+        """How so many claims are cut: (first, behind the last) of each batch."""
+        ...
+
+    def stream_batch(self, inputs: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+        """All values in trace order, each, as the inputs, with a leading axis of claims."""
+        ...
+
+
+@dataclass(frozen=True)
+class Posted:
+    """What is compared of a claim."""
+
+    trace_root: Root
+    inputs: bytes
+    outputs: bytes
 
 
 @dataclass(frozen=True)
@@ -70,13 +102,59 @@ class ReExecute:
 
     def compare(self, trace_root: Root, inputs: bytes, outputs: bytes) -> Finding:
         """``check`` of a claim with this trace root."""
-        header = self.program.header
-        trace = None
+        tensors = arrays(inputs, self.program.header.inputs, "input")
         if trace_root == NO_ROOT:
-            right = self.machine.outputs(arrays(inputs, header.inputs, "input"))
-        else:
-            trace = self.trace(inputs)
-            right = [trace.values[value] for value, _ in header.outputs]
+            return self._found(NO_ROOT, outputs, self.machine.outputs(tensors), None)
+        return self._traced(trace_root, outputs, list(self.machine.values(tensors)))
+
+    @property
+    def most_claims(self) -> int:
+        """Claims that ``compare_each`` runs at once."""
+        return self.machine.most_claims if isinstance(self.machine, BatchMachine) else 1
+
+    def compare_each(self, claims: Sequence[Posted]) -> list[Finding | ClaimError]:
+        """``compare`` of several claims, as few executions; for those whose bytes do not fit, the error."""
+        found: list[Finding | ClaimError | None] = [None] * len(claims)
+        tensors: dict[int, list[np.ndarray]] = {}
+        for number, one in enumerate(claims):
+            try:
+                tensors[number] = arrays(one.inputs, self.program.header.inputs, "input")
+            except ClaimError as error:
+                found[number] = error
+        for number, values in self._values(tensors):
+            one = claims[number]
+            try:
+                found[number] = self._compared(one, values)
+            except ClaimError as error:
+                found[number] = error
+        return [one for one in found if one is not None]
+
+    def _values(self, tensors: dict[int, list[np.ndarray]]) -> Iterator[tuple[int, list[np.ndarray]]]:
+        """By claim, all values of its execution."""
+        machine, numbers = self.machine, list(tensors)
+        if not isinstance(machine, BatchMachine):
+            yield from ((number, list(machine.values(inputs))) for number, inputs in tensors.items())
+            return
+        for start, stop in machine.batches(len(numbers)):
+            part = numbers[start:stop]
+            columns = zip(*(tensors[number] for number in part), strict=True)
+            rows = list(machine.stream_batch([np.stack(column) for column in columns]))
+            yield from ((number, [row[at] for row in rows]) for at, number in enumerate(part))
+
+    def _compared(self, claim: Posted, values: list[np.ndarray]) -> Finding:
+        if claim.trace_root != NO_ROOT:
+            return self._traced(claim.trace_root, claim.outputs, values)
+        right = [values[value] for value, _ in self.program.header.outputs]
+        return self._found(NO_ROOT, claim.outputs, right, None)
+
+    def _traced(self, trace_root: Root, outputs: bytes, values: list[np.ndarray]) -> Finding:
+        right = [values[value] for value, _ in self.program.header.outputs]
+        return self._found(trace_root, outputs, right, ValueTrace(self.program, values))
+
+    def _found(
+        self, trace_root: Root, outputs: bytes, right: Sequence[np.ndarray], trace: ValueTrace | None
+    ) -> Finding:
+        header = self.program.header
         if join(list(right), output_types(header)) != outputs:
             differing = _differing(right, arrays(outputs, output_types(header), "output"))
             return Finding(False, f"the program gives another output: {differing}", trace)

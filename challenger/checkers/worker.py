@@ -1,8 +1,9 @@
 """One process that runs one program: a check that stalls, crashes or fills its memory ends this process and nothing else.
 
-    python -m challenger.checkers.worker MACHINE MEMORY FILE_BYTES
+    python -m challenger.checkers.worker MACHINE MEMORY FILE_BYTES [STARTS]
 
-``MACHINE``: ``module:name`` of what makes a Machine of a program. It reads requests from its standard input and answers each on
+``MACHINE``: ``module:name`` of what makes a Machine of a program; with ``STARTS``, the folder of what earlier starts found out, it is
+the executor, tested then or now. It reads requests from its standard input and answers each on
 its standard output (``wire``), until there are no more: it ends with whoever started it. It sends nothing else and knows no
 key.
 """
@@ -18,18 +19,21 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from challenger.checkers.files import write_trace
-from challenger.checkers.re_execute import Machine, ReExecute
+from challenger.checkers.re_execute import BatchMachine, Finding, Machine, Posted, ReExecute
 from challenger.checkers.wire import Message, receive, send
 from rollup.claim import NO_ROOT, join
-from rollup.errors import EncodingError, TouchstoneError
+from rollup.errors import ClaimError, EncodingError, TouchstoneError
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
 from rollup.types import Root
+
+if TYPE_CHECKING:
+    from prover.start import Starts
 
 NICE = 5
 """Who plays goes first."""
@@ -40,6 +44,9 @@ REASON = 2000
 """Most characters of a sentence that is sent."""
 
 SQUARE = 1024
+
+TIMED = "timed"
+"""Under what an earlier start noted how long a check takes."""
 
 
 def bound(memory: int, file_bytes: int) -> None:
@@ -92,10 +99,10 @@ def _timed(call: Callable[[], object]) -> float:
 
 
 class Worker:
-    """``machine`` makes what runs the program."""
+    """``machine`` makes what runs the program; ``starts``: what earlier starts found out."""
 
-    def __init__(self, machine: Callable[[Program], Machine]) -> None:
-        self._machine = machine
+    def __init__(self, machine: Callable[[Program], Machine], starts: Starts | None = None) -> None:
+        self._machine, self._starts = machine, starts
         self._checker: ReExecute | None = None
 
     def answer(self, request: Message) -> Message:
@@ -109,7 +116,19 @@ class Worker:
             case "check":
                 assert self._checker is not None
                 finding = self._checker.compare(Root(bytes.fromhex(head["trace_root"])), *blobs)
-                return {"honest": finding.honest, "reason": finding.reason[:REASON]}, []
+                return _said(finding), []
+            case "batches":
+                assert self._checker is not None
+                machine = self._checker.machine
+                most = machine.test_batches() if isinstance(machine, BatchMachine) else 1
+                if self._starts is not None:
+                    self._starts.seal()
+                return {"most": most}, []
+            case "check each":
+                assert self._checker is not None
+                roots = [Root(bytes.fromhex(text)) for text in head["trace_roots"]]
+                claims = [Posted(root, *blobs[2 * n : 2 * n + 2]) for n, root in enumerate(roots)]
+                return {"found": [_said(one) for one in self._checker.compare_each(claims)]}, []
             case "trace":
                 assert self._checker is not None
                 write_trace(self._checker.trace(blobs[0]), Path(head["path"]))
@@ -117,7 +136,9 @@ class Worker:
         raise AssertionError(head["do"])
 
     def load(self, folder: Path, model_id: bytes) -> dict[str, Any]:
-        """Load, test and run the program; gives the seconds of a check and of a trace, once all is compiled."""
+        """Load, test and run the program; gives the seconds of a check and of a trace, once all is compiled (or as they were
+        measured in an earlier start), and how many claims can be checked at once.
+        """
         program = Program.load(folder)
         if program.id != model_id:
             raise EncodingError(
@@ -135,12 +156,23 @@ class Worker:
             header.inputs,
         )
         outputs = bytes(sum(tensor.bytes for _, tensor in header.outputs))
-        trace = checker.trace(inputs)
-        root = trace.root if header.policy is TracePolicy.WITH_CLAIM else NO_ROOT
-        del trace
+        root = Root(bytes([1]) * len(NO_ROOT)) if header.policy is TracePolicy.WITH_CLAIM else NO_ROOT
         checker.compare(root, inputs, outputs)
-        check = _timed(lambda: checker.compare(root, inputs, outputs))
-        return {"check": check, "trace": _timed(lambda: checker.trace(inputs).root)}
+        times = None if self._starts is None else self._starts.recall(program.id, TIMED)
+        if times is None:
+            checker.trace(inputs)
+            check = _timed(lambda: checker.compare(root, inputs, outputs))
+            times = {"check": check, "trace": _timed(lambda: checker.trace(inputs).root)}
+            if self._starts is not None:
+                self._starts.seal()
+                self._starts.remember(program.id, TIMED, times)
+        return {**times, "most": checker.most_claims}
+
+
+def _said(found: Finding | ClaimError) -> dict[str, Any]:
+    if isinstance(found, Finding):
+        return {"honest": found.honest, "reason": found.reason[:REASON]}
+    return {"error": type(found).__name__, "sentence": str(found)[:REASON]}
 
 
 def serve(worker: Worker, requests: IO[bytes], answers: IO[bytes]) -> None:
@@ -166,14 +198,25 @@ def serve(worker: Worker, requests: IO[bytes], answers: IO[bytes]) -> None:
         send(answers, answer)
 
 
-def main(machine: str, memory: str, file_bytes: str) -> None:
+def main(machine: str, memory: str, file_bytes: str, starts: str | None = None) -> None:
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     # Whatever a library prints goes to the log, and asks nobody anything.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     bound(int(memory), int(file_bytes))
-    module, _, name = machine.partition(":")
-    serve(Worker(getattr(importlib.import_module(module), name)), requests, answers)
+    serve(_worker(machine, starts), requests, answers)
+
+
+def _worker(machine: str, folder: str | None) -> Worker:
+    if folder is None:
+        module, _, name = machine.partition(":")
+        return Worker(getattr(importlib.import_module(module), name))
+    from prover.start import Starts
+    from prover.start.machine import tested
+
+    starts = Starts(Path(folder))
+    starts.compile_into()
+    return Worker(lambda program: tested(program, starts), starts)
 
 
 if __name__ == "__main__":

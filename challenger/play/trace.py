@@ -14,7 +14,7 @@ from rollup.claim import ClaimId
 from rollup.errors import CommitmentError
 from rollup.form.constants import stored_bytes
 from rollup.form.program import Program
-from rollup.merkle import TraceTree, tensor_tree
+from rollup.merkle import TraceTree, tensor_root
 from rollup.types import Gindex, Root
 
 
@@ -39,7 +39,7 @@ class ValueTrace:
         if self.roots is not None:
             return self.roots
         depth = self.program.header.tensor_depth
-        return [tensor_tree(self._bytes(value), depth).root for value in range(len(self.values))]
+        return [tensor_root(self._bytes(value), depth) for value in range(len(self.values))]
 
     @cached_property
     def _tree(self) -> TraceTree:

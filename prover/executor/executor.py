@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from prover.executor import batches
 from prover.executor.kernels.kernel import Kernel
 from prover.executor.schedule import SegmentStage, cut, pieces, stages
 from prover.executor.selftest import check_kernels
+from prover.executor.stages import CodeStore
 from prover.saturation import Ends
 from rollup.audit.form import check_form
 from rollup.audit.intervals import OpIntervals, intervals
@@ -27,24 +32,34 @@ CLAIM_BLOCK_ELEMENTS = 1 << 26
 COMPACT_BLOCK_ELEMENTS = 1 << 22
 """The same for a compact executor."""
 
+THREADED_BYTES = 1 << 24
+"""Constants from which on several threads bring them into the kernels' form."""
+
+THREADS = 4
+
 
 class Executor:
-    """Runs one program. ``compact``: weights take a quarter of the memory, and a pass somewhat longer.
+    """Runs one program. ``compact``: weights take a quarter of the memory, and a pass somewhat longer. ``code``: where what is compiled is
+    kept for the next start.
 
     Raises AuditError if the program is not well-formed, InexactMachine if the self-test finds a kernel that is not
     exact here.
     """
 
-    def __init__(self, program: Program, self_test: bool = True, compact: bool = False) -> None:
+    def __init__(
+        self, program: Program, self_test: bool = True, compact: bool = False, code: CodeStore | None = None
+    ) -> None:
         check_form(program)
         self.program = program
         self.compact = compact
+        self._code = code
         self.intervals = intervals(program)
         self.kernels: list[Kernel] = []
         self.constants: dict[str, jax.Array] = {}
-        for op, reach in zip(program.ops, self.intervals, strict=True):
-            self._add(op, reach)
+        for kernel in self._prepared():
+            self._add(kernel)
         self._plans: dict[object, list[SegmentStage]] = {}
+        self._tested = 1
         if self_test:
             self.self_test()
 
@@ -53,13 +68,56 @@ class Executor:
         return check_kernels(self.program, dict(enumerate(self.kernels)), self.constants, seed)
 
     @cached_property
+    def most_claims(self) -> int:
+        """Claims that ``stream_batch`` takes at once."""
+        return batches.most_claims(self.program, self.kernels)
+
+    def batches(self, count: int) -> list[tuple[int, int]]:
+        """The batches that ``count`` claims are run in: (first claim, claim behind the last) each."""
+        return [(start, stop) for start, stop, _ in batches.batches(count, self.most_claims)]
+
+    def test_batches(self, seed: int = 0, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Compile batches of every size, and compare all values with those of the claims alone; gives ``most_claims``.
+
+        Raises InexactMachine. What was tested once is not tested again. ``stopping``: whether to give up; then it gives 1.
+        """
+        for size in batches.SIZES:
+            if self._tested < size <= self.most_claims:
+                inputs = batches.samples(self.program, size, seed)
+                alone = [self.stream([array[claim] for array in inputs]) for claim in range(size)]
+                if not batches.compare(self.program, self.stream_batch(inputs), alone, stopping):
+                    return 1
+                self._tested = size
+        return self.most_claims
+
+    @cached_property
     def ends(self) -> Ends:
         """Counts values at an end of their format."""
         return Ends(self.program)
 
-    def _add(self, op: Op, reach: OpIntervals) -> None:
+    def _prepared(self) -> Iterator[Kernel]:
+        """The kernels in order, with their constants; those of a large program by several threads, a few ahead of what is taken."""
+
+        def kernel(op: Op, reach: OpIntervals) -> Kernel:
+            return Kernel.of(self.program, op, reach, compact=self.compact)
+
+        pairs = zip(self.program.ops, self.intervals, strict=True)
+        held = sum(array.nbytes for array in self.program.constants.values())
+        if self.compact or held < THREADED_BYTES:
+            yield from (kernel(*pair) for pair in pairs)
+            return
+        threads = min(THREADS, os.cpu_count() or 1)
+        with ThreadPoolExecutor(threads) as pool:
+            ahead: deque[Future[Kernel]] = deque()
+            for pair in pairs:
+                ahead.append(pool.submit(kernel, *pair))
+                if len(ahead) > threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+
+    def _add(self, kernel: Kernel) -> None:
         """One more kernel; its constants go to the device in kernel form, once, and are not held elsewhere."""
-        kernel = Kernel.of(self.program, op, reach, compact=self.compact)
         # A compact executor uses the program's own memory where a device of the host can.
         put = jax.device_put if self.compact else jnp.asarray
         with jax.enable_x64(True):
@@ -74,9 +132,13 @@ class Executor:
     def _stages(self, claims: int, everything: bool) -> list[SegmentStage]:
         groups = pieces(self.program) if everything else cut(self.program, claims)
         if (groups, everything) not in self._plans:
-            self._plans[groups, everything] = stages(
-                self.program, dict(enumerate(self.kernels)), self.constants, groups, everything
-            )
+            found = stages(self.program, dict(enumerate(self.kernels)), self.constants, groups, everything)
+            for number, stage in enumerate(found):
+                if stage.body is not None and not stage.body.name:
+                    # With the program's id this says all: kernels and stages follow from it.
+                    stage.body.name = f"{self.program.id.hex()} {self.compact} {everything} {groups} {number}"
+                    stage.body.code = self._code
+            self._plans[groups, everything] = found
         return self._plans[groups, everything]
 
     def _run(self, inputs: list[Array]) -> list[Array]:
@@ -149,8 +211,19 @@ class Executor:
         """Every trace value of one claim in trace order; values are dropped as soon as nothing later reads them."""
         arrays = self.check_inputs(inputs)
         yield from arrays
+        yield from (array[0] for array in self._stream([array[None] for array in arrays]))
+
+    def stream_batch(self, inputs: Sequence[Array]) -> Iterator[Array]:
+        """As ``stream``, of up to ``most_claims`` claims: every input and every value has a leading axis of claims."""
+        arrays = self.check_inputs(inputs, batched=True)
+        ((_, claims, size),) = batches.batches(len(arrays[0]), self.most_claims)
+        yield from arrays
+        yield from (array[:claims] for array in self._stream(batches.padded(arrays, size)))
+
+    def _stream(self, arrays: list[Array]) -> Iterator[Array]:
+        """The values of all ops [claims, *shape], in trace order."""
         with jax.enable_x64(True):
-            known = {v: jnp.asarray(array[None]) for v, array in enumerate(arrays)}
+            known = {v: jnp.asarray(array) for v, array in enumerate(arrays)}
         for stage in self._stages(1, True):
             with jax.enable_x64(True):
                 found = stage(known)
@@ -158,9 +231,9 @@ class Executor:
             for segment in stage.segments:
                 outputs = [host[segment.first + q] for q in range(segment.stop - segment.start)]
                 if segment.repeat == 1:
-                    yield from (array[0] for array in outputs)
+                    yield from outputs
                 else:
-                    yield from (array[t, 0] for t in range(segment.repeat) for array in outputs)
+                    yield from (array[t] for t in range(segment.repeat) for array in outputs)
             known = stage.following(known, found)
 
     def values(self, inputs: Sequence[Array]) -> list[Array]:

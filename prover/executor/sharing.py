@@ -35,6 +35,7 @@ def signature(kernel: Kernel) -> Hashable:
         replace(op, first=0, accesses=tuple(map(_blank, op.accesses)), code=code),
         kernel.plan,
         kernel.conv,
+        kernel.native,
         kernel.sliding,
         tuple(sorted(kernel.hoisted.items())),
         tuple((name, p.array.dtype.str, p.iterated) for name, p in sorted(kernel.prepared.items())),

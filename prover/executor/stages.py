@@ -8,10 +8,10 @@ work to be worth a call of its own: of a whole pass (``schedule``), or of some r
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import jax
 import numpy as np
@@ -63,7 +63,19 @@ class Stage(ABC):
     def compute(self, *arrays: Any) -> Any:
         """``trace``, compiled, with this stage's own constants and immediates."""
         assert self.body is not None
-        return self.body.compiled(self.constants, self.immediates, *arrays)
+        return self.body(self.constants, self.immediates, *arrays)
+
+
+class CodeStore(Protocol):
+    """Where compiled functions are kept, by name."""
+
+    def load(self, name: str) -> Callable[..., Any] | None:
+        """None if it is not there."""
+        ...
+
+    def store(self, name: str, compiled: jax.stages.Compiled) -> None:
+        """Keep it, if that can be."""
+        ...
 
 
 @dataclass(eq=False)
@@ -71,12 +83,32 @@ class Body:
     """What equal stages share: one compiled function, traced from the first of them.
 
     ``kernels`` by descriptor of that first stage, joined with those of the others; ``differing``: (descriptor, register) of the
-    immediates that are arguments.
+    immediates that are arguments. ``code``: where it is kept when it is compiled, under a name that begins with ``name``.
     """
 
     stage: Stage
     kernels: Kernels
     differing: tuple[tuple[int, int], ...]
+    code: CodeStore | None = field(default=None, kw_only=True)
+    name: str = field(default="", kw_only=True)
+    known: dict[Hashable, Callable[..., Any]] = field(default_factory=dict, kw_only=True)
+    """By the shapes of their arguments, functions that are or were kept."""
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What the stage computes, from constants, immediates and arrays."""
+        if self.code is None:
+            return self.compiled(*arguments)
+        shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(arguments))
+        if shapes not in self.known:
+            self.known[shapes] = self._kept(self.code, f"{self.name} {shapes}", arguments)
+        return self.known[shapes](*arguments)
+
+    def _kept(self, code: CodeStore, name: str, arguments: Sequence[Any]) -> Callable[..., Any]:
+        found = code.load(name)
+        if found is None:
+            found = self.compiled.lower(*arguments).compile()
+            code.store(name, found)
+        return found
 
     @cached_property
     def compiled(self) -> Any:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from prover.model import Model, load
 from prover.service.worker import InferenceWorker
+from prover.start import Starts
+from prover.start.starts import AUDIT
 from rollup.archive import Programs
 from rollup.audit import audit
 from rollup.errors import ClientError
@@ -23,7 +25,7 @@ _log = logger("touchstone.shelf")
 
 class Shelf:
     """Fills a worker. ``folder``: where fetched programs are kept, a cache; ``url``: of the sequencer, if any; ``needed``:
-    models of claims that are to be defended, whether they are still listed or not.
+    models of claims that are to be defended, whether they are still listed or not; ``starts``: what earlier starts found out.
     """
 
     def __init__(
@@ -34,7 +36,9 @@ class Shelf:
         needed: Callable[[], set[ModelId]] = set,
         limits: FetchLimits | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        starts: Starts | None = None,
     ) -> None:
+        self._starts = starts or Starts()
         self._worker, self._url, self._needed = worker, url, needed
         self._limits, self._monotonic = limits or FetchLimits(), monotonic
         self._programs = Programs(folder, self._limits.archive)
@@ -44,7 +48,7 @@ class Shelf:
     def load(self, folder: Path) -> None:
         """Hold the program of a folder, by the folder's name and its own; raises what makes it unusable."""
         model = load(folder)
-        audit(model.program)
+        self._starts.once(model.program.id, AUDIT, lambda: audit(model.program))
         own = model.program.meta.get("name")
         names = [folder.resolve().name, own] if isinstance(own, str) and own else [folder.resolve().name]
         self._worker.hold(model, *dict.fromkeys(names))

@@ -115,5 +115,5 @@ def _nothing(detail: str) -> Problem:
     return Problem(404, "no-trace", "Nothing there", detail)
 
 
-def _content(data: bytes) -> Response:
+def _content(data: bytes | memoryview) -> Response:
     return Response(data, media_type="application/octet-stream", headers=CONTENT)

@@ -1,4 +1,4 @@
-"""Models that are held ready, run one execution at a time each, and signed for."""
+"""Models that are held ready, run and signed for."""
 
 from __future__ import annotations
 
@@ -8,30 +8,32 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from prover.claims import MadeClaim, claim_integers, make_claim
+from prover.claims import Execution, MadeClaim, execute, hashed, quantised, require_postable, signed
 from prover.model import Model
-from prover.saturation import run_counted
 from prover.service.numbers import array_of
+from prover.service.turns import Turns
+from prover.start import Starts
 from prover.trace import ExecutionTrace
+from rollup import hashing
 from rollup.claim import Address, PostedClaim, arrays
-from rollup.errors import ClaimError
-from rollup.form.encoding import TracePolicy
+from rollup.errors import ClaimError, InexactMachine
 from rollup.group import Group
 from rollup.l1.account.signing import Domain, Signer, claim_id, group_digest, recover
 from rollup.numbers import dtype_of, narrowed
-from rollup.service.limits import busy
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, gauge, histogram
 from rollup.service.problem import Problem
 from rollup.types import ModelId, Timestamp
 
 INFERENCES = counter("prover", "inferences", "Inferences asked for", ["model", "outcome"])
-SECONDS = histogram("prover", "inference_seconds", "Execution, hashing and signing, without waiting", ["model"])
+SECONDS = histogram(
+    "prover", "inference_seconds", "Execution and hashing of the claims that are run together", ["model"]
+)
+TOGETHER = counter("prover", "executions", "Executions, each of one claim or of several", ["model"])
 QUEUE = gauge("prover", "queue_inferences", "Inferences that run or wait", ["model"])
 HELD = gauge("prover", "models_held", "Models that are held ready")
 
@@ -44,8 +46,21 @@ class LoadedModel:
 
     model: Model
     names: list[str]
-    lock: Lock = field(default_factory=Lock)
-    waiting: int = 0
+    queue: int
+    turns: Turns = field(init=False)
+    batches: bool = False
+    """Whether it is known which batches it can be run in."""
+
+    def __post_init__(self) -> None:
+        self.turns = Turns(self.name, self._run, self.queue, self._tell)
+
+    def _tell(self, waiting: int) -> None:
+        QUEUE.labels(self.name).set(waiting)
+
+    def _run(self, claims: Sequence[Sequence[np.ndarray]], traced: bool) -> list[Execution]:
+        TOGETHER.labels(self.name).inc()
+        with SECONDS.labels(self.name).time():
+            return execute(self.model.executor, claims, traced)
 
     @property
     def id(self) -> ModelId:
@@ -62,7 +77,7 @@ SHARED_SECONDS = 600
 
 class InferenceWorker:
     """``now``: the chain's time; ``valid_for``: seconds that a claim may wait to be posted; ``queue``: executions of one
-    model that may run or wait, others are refused.
+    model that may run or wait, others are refused; ``starts``: what earlier starts found out.
     """
 
     def __init__(
@@ -72,11 +87,13 @@ class InferenceWorker:
         now: Callable[[], Timestamp],
         valid_for: int = 3600,
         queue: int = 16,
+        starts: Starts | None = None,
     ) -> None:
         self._signer, self._domain, self._now = signer, domain, now
-        self._valid_for, self._queue = valid_for, queue
+        self._valid_for, self._queue, self._starts = valid_for, queue, starts or Starts()
         self._held: dict[ModelId, LoadedModel] = {}
-        self._counting = Lock()
+        self.closing = False
+        """Set when the process is about to end: no other batch is compiled then."""
         # Nonces of different lives of the process never meet, and those of one fill words of L1's storage from their start.
         self._nonces = itertools.count(secrets.randbits(255) >> 8 << 8)
 
@@ -89,25 +106,41 @@ class InferenceWorker:
         return model_id in self._held
 
     def hold(self, model: Model, *names: str) -> LoadedModel:
-        """Make a model ready: the self-test runs, and one execution, so that no caller waits for compilation.
-
-        Raises InexactMachine if it is not exact here, AuditError if the program is not well-formed.
+        """Make a model ready: the self-test runs unless it passed in an earlier start, and then one execution, so that no caller waits
+        for compilation. Raises InexactMachine if it is not exact here, AuditError if the program is not well-formed.
         """
         program = model.program
         held = self._held.get(program.id)
         if held is None:
             started = time.perf_counter()
-            machine = model.executor
+            machine = model.ready(self._starts)
             zeros = [np.zeros(tensor.shape, tensor.dtype.numpy) for tensor in program.header.inputs]
-            if program.header.policy is TracePolicy.WITH_CLAIM:
-                ExecutionTrace.of(machine, zeros)
-            else:
-                run_counted(machine, zeros)
-            held = self._held.setdefault(program.id, LoadedModel(model, list(names)))
+            execute(machine, [zeros], hashed(program))
+            self._starts.seal()
+            held = self._held.setdefault(program.id, LoadedModel(model, list(names), self._queue))
             HELD.set(len(self._held))
-            _log.info("model ready", model=held.name, seconds=round(time.perf_counter() - started, 2))
+            _log.info(
+                "model ready",
+                model=held.name,
+                seconds=round(time.perf_counter() - started, 2),
+                hashing=str(hashing.choice()),
+            )
         held.names += [name for name in names if name not in held.names]
         return held
+
+    def prepare_batches(self) -> None:
+        """Compile and test batches of the models that are held, so that claims which wait are run together from then on.
+
+        A model whose batches are not exact here is run one claim at a time.
+        """
+        for held in self.models:
+            if not held.batches and not self.closing:
+                held.batches = True
+                try:
+                    held.turns.most = held.model.executor.test_batches(stopping=lambda: self.closing)
+                    self._starts.seal()
+                except InexactMachine as error:
+                    _log.error("claims are run one at a time", model=held.name, error=str(error))
 
     def find(self, name: str) -> LoadedModel:
         """The model of this name or id (the last that took the name); raises Problem 404."""
@@ -129,14 +162,11 @@ class InferenceWorker:
         """
         held = self.find(name)
         given = [_given(held.model, number, nested) for number, nested in enumerate(inputs)]
-        outcome = "refused"
-        try:
-            with self._turn(held), SECONDS.labels(held.name).time():
-                nonce, valid_until = self._next()
-                made = make_claim(held.model, given, self._signer, self._domain, valid_until, nonce, clamp=clamp)
-                outcome = "signed"
-        finally:
-            INFERENCES.labels(held.name, outcome).inc()
+        with _counted(held):
+            integers, clamped = quantised(held.model, given, clamp)
+            execution = _executed(held, integers)
+            nonce, until = self._next()
+            made = signed(held.model, integers, execution, self._signer, self._domain, until, nonce, clamped=clamped)
         return held, made
 
     def sign_group(self, claims: Sequence[PostedClaim]) -> bytes:
@@ -168,14 +198,10 @@ class InferenceWorker:
         """
         held = self.find(model_id.hex())
         integers = arrays(inputs, held.model.program.header.inputs, "input")
-        latest = Timestamp(min(valid_until, self._now() + self._valid_for))
-        outcome = "refused"
-        try:
-            with self._turn(held), SECONDS.labels(held.name).time():
-                made = claim_integers(held.model, integers, self._signer, self._domain, latest, nonce, request_id)
-                outcome = "signed"
-        finally:
-            INFERENCES.labels(held.name, outcome).inc()
+        with _counted(held):
+            execution = _executed(held, integers)
+            latest = Timestamp(min(valid_until, self._now() + self._valid_for))
+            made = signed(held.model, integers, execution, self._signer, self._domain, latest, nonce, request_id)
         return held, made
 
     def trace(self, model_id: ModelId, inputs: bytes) -> ExecutionTrace:
@@ -184,24 +210,28 @@ class InferenceWorker:
         if held is None:
             raise ClaimError(f"model 0x{model_id.hex()} is not held here; give its program to derive traces of it")
         tensors = arrays(inputs, held.model.program.header.inputs, "input")
-        with self._turn(held, bounded=False):
-            return ExecutionTrace.of(held.model.executor, tensors)
+        # A clock may run in a game about it.
+        trace = held.turns.take(tensors, traced=True, urgent=True).trace
+        assert trace is not None
+        return trace
 
-    @contextmanager
-    def _turn(self, held: LoadedModel, bounded: bool = True) -> Iterator[None]:
-        """One's turn to execute; raises Problem 503 at once if too many wait (``bounded``)."""
-        with self._counting:
-            if bounded and held.waiting >= self._queue:
-                raise busy(f"{held.waiting} executions of {held.name} wait")
-            held.waiting += 1
-            QUEUE.labels(held.name).set(held.waiting)
-        try:
-            with held.lock:
-                yield
-        finally:
-            with self._counting:
-                held.waiting -= 1
-                QUEUE.labels(held.name).set(held.waiting)
+
+@contextmanager
+def _counted(held: LoadedModel) -> Iterator[None]:
+    """Around an inference: count what came of it."""
+    outcome = "refused"
+    try:
+        yield
+        outcome = "signed"
+    finally:
+        INFERENCES.labels(held.name, outcome).inc()
+
+
+def _executed(held: LoadedModel, integers: Sequence[np.ndarray]) -> Execution:
+    """Execute in one's turn; what does not fit is refused before, and disturbs nobody."""
+    program = held.model.program
+    require_postable(program)
+    return held.turns.take(held.model.executor.check_inputs(integers), hashed(program))
 
 
 def _given(model: Model, number: int, nested: Any) -> np.ndarray:

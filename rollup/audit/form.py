@@ -18,7 +18,8 @@ from rollup.form.constants import stored_bytes
 from rollup.form.encoding import MAX_DEPTH, TensorType, TracePolicy, depths, encode_op
 from rollup.form.ops import INSTRUCTIONS, ITERATION, MAX_RANK, Access, Constant, Monoid, Op, Opcode, registers
 from rollup.form.program import Program
-from rollup.merkle import depth_for, leaf_count
+from rollup.hashing import leaf_count
+from rollup.merkle import depth_for
 from rollup.types import DType
 
 DESCRIPTOR_LIMIT = (1 << 16) - 1

@@ -16,7 +16,8 @@ from rollup.form.encoding import encode_op
 from rollup.form.ops import ARGUMENTS, FAN_OUT, ITERATION, Access, Monoid, Op, Opcode
 from rollup.form.parts import partition
 from rollup.form.program import Program
-from rollup.merkle import depth_for, leaf_count
+from rollup.hashing import leaf_count
+from rollup.merkle import depth_for
 from rollup.types import LEAF_BYTES
 
 GAS_LIMIT = 600_000

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from rollup.form.affine import coefficients, extents
 from rollup.form.ops import Access, Constant, Op, Opcode, Source
 from rollup.form.parts import Partition
-from rollup.merkle import leaf_count
+from rollup.hashing import leaf_count
 from rollup.types import LEAF_BYTES, Root
 
 

@@ -36,6 +36,8 @@ class Range(NamedTuple):
 
 
 INT64 = Range(-(1 << 63), (1 << 63) - 1)
+INT8 = Range(-(1 << 7), (1 << 7) - 1)
+INT16 = Range(-(1 << 15), (1 << 15) - 1)
 INT32 = Range(-(1 << 31), (1 << 31) - 1)
 ZERO = Range(0, 0)
 

@@ -10,9 +10,7 @@ from rollup.errors import EncodingError
 from rollup.form.encoding import (
     TensorType,
 )
-from rollup.merkle import (
-    tensor_tree,
-)
+from rollup.merkle import tensor_root
 from rollup.types import Root
 
 
@@ -42,7 +40,7 @@ def load_constant(folder: Path, root: Root, dtype: str, shape: list[int]) -> np.
 
 def constant_root(array: np.ndarray) -> Root:
     """Root of a constant's natural-depth tensor tree."""
-    return tensor_tree(stored_bytes(array)).root
+    return tensor_root(stored_bytes(array))
 
 
 def stored_bytes(array: np.ndarray) -> memoryview:

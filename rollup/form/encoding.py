@@ -29,7 +29,8 @@ from rollup.form.ops import (
     Term,
     Value,
 )
-from rollup.merkle import depth_for, leaf_count
+from rollup.hashing import leaf_count
+from rollup.merkle import depth_for
 from rollup.types import DType, Root
 
 VERSION = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -16,6 +16,7 @@ from rollup.form.program import Program
 
 HOSTILE = f"{__name__}:Hostile"
 STALLING = f"{__name__}:Stalling"
+BATCHING = f"{__name__}:Batching"
 
 
 class Trap(IntEnum):
@@ -57,6 +58,23 @@ class Hostile:
     def outputs(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         values = self.values(inputs)
         return [values[value] for value, _ in self.program.header.outputs]
+
+
+@dataclass(frozen=True)
+class Batching(Hostile):
+    """It takes several claims at once, and a trap of one is a trap for all."""
+
+    most_claims: int = 8
+
+    def test_batches(self) -> int:
+        return self.most_claims
+
+    def batches(self, count: int) -> list[tuple[int, int]]:
+        return [(start, min(count, start + self.most_claims)) for start in range(0, count, self.most_claims)]
+
+    def stream_batch(self, inputs: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+        claims = [self.values([array[claim] for array in inputs]) for claim in range(len(inputs[0]))]
+        yield from (np.stack(column) for column in zip(*claims, strict=True))
 
 
 @dataclass(frozen=True)

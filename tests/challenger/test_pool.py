@@ -12,39 +12,45 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from challenger.checkers import budget as budgets
 from challenger.checkers import pool as pools
+from challenger.checkers import schedule
 from challenger.checkers.budget import Budget
 from challenger.checkers.checks import CheckFailed, Done, Order, TooLarge, Urgency
 from challenger.checkers.inline import Inline
 from challenger.checkers.notes import Notes
-from challenger.checkers.pool import Loaded, Pool, Running
+from challenger.checkers.pool import Pool
 from challenger.checkers.process import Process
-from challenger.checkers.re_execute import Finding, Reference
+from challenger.checkers.re_execute import Finding, ReExecute, Reference
+from challenger.checkers.schedule import Loaded, Running
 from challenger.checkers.worker import SPARE_SECONDS, bound_time
 from challenger.defender import Behaviour
 from challenger.play.trace import ValueTrace
 from challenger.reports.alerts import Kind
 from challenger.watch.modes import WatchConfiguration, WatchMode
 from challenger.watch.watcher import Watcher
+from prover.start.place import private
 from rollup.audit import audit
 from rollup.claim import NO_ROOT, Address, Claim, ClaimId
-from rollup.errors import ClaimError, EncodingError
+from rollup.errors import ClaimError, EncodingError, InexactMachine
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
 from rollup.l1.answers import ClaimStatus
+from rollup.native.load import SWITCH
 from rollup.service.fetch import cost_of
 from rollup.types import ModelId, Root
-from tests.challenger.hostile_machines import HOSTILE, STALLING, Trap
+from tests.challenger.hostile_machines import BATCHING, HOSTILE, STALLING, Trap
 from tests.challenger.test_budget import deep
 from tests.challenger.test_re_execute import claimed
 from tests.challenger.test_watcher import Told
 from tests.e2e.lies import INPUTS, PROGRAMS, RIGHT, lie_in_op
 from tests.e2e.network import Claimed, NetworkWorld
-from tests.e2e.toy_program import toy_inputs
+from tests.e2e.toy_program import toy_inputs, values_of
 from tests.world import ETHER, TERMS, sign_bytes
 
 PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
@@ -258,6 +264,7 @@ def test_a_worker_knows_no_key_and_ends_with_whoever_started_it(monkeypatch: pyt
         "threading.Event().wait()\n"
     )
     monkeypatch.setenv("TOUCHSTONE_KEY", "0x" + "11" * 32)
+    monkeypatch.setenv(SWITCH, "0")
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     try:
@@ -269,7 +276,7 @@ def test_a_worker_knows_no_key_and_ends_with_whoever_started_it(monkeypatch: pyt
         parent.kill()
         parent.wait(PATIENCE)
         parent.stdout.close()
-    assert b"PYTHONPATH" in environ and b"TOUCHSTONE_KEY" not in environ
+    assert b"PYTHONPATH" in environ and b"TOUCHSTONE_KEY" not in environ and SWITCH.encode() in environ
     eventually(lambda: gone(pid), "the worker is gone, too")
 
 
@@ -352,21 +359,31 @@ class Turns:
         self.pool = Pool(LONG, 0, monotonic=lambda: self.now)
         self.pool._processes = processes
 
-    def hold(self, number: int, check: float) -> None:
-        self.pool._shared.held[ModelId(Root(bytes([number]) * 32))] = Loaded(PROGRAM, Path(), check, check)
+    def hold(self, number: int, check: float, most: int = 1) -> None:
+        self.pool._shared.held[ModelId(Root(bytes([number]) * 32))] = Loaded(PROGRAM, Path(), check, check, most)
 
-    def order(self, model: int, claim: int, urgency: Urgency = Urgency.FRESH) -> None:
+    def order(self, model: int, claim: int, urgency: Urgency = Urgency.FRESH, trace: bool = False) -> None:
         named = Claim(Root(bytes([model]) * 32), Address("0x" + "a1" * 20), 1, 9, bytes(32), ROOT, ROOT, NO_ROOT)
-        self.pool.submit(Order(ClaimId(bytes([claim]) * 32), named, b"", b"", urgency))
+        self.pool.submit(Order(ClaimId(bytes([claim]) * 32), named, b"", b"", urgency, trace))
 
     def next(self) -> int | None:
+        found = self.next_ones()
+        return found[0] if found else None
+
+    def next_ones(self) -> list[int]:
+        """Those that are checked together next."""
         running = self.pool._next()
-        return None if running is None else running.order.claim_id[0]
+        return [] if running is None else [order.claim_id[0] for order in running.orders]
+
+    def only(self, seconds: float) -> int:
+        """The next one, which is checked alone, and has been."""
+        (claim,) = self.next_ones()
+        self.end(claim, seconds)
+        return claim
 
     def end(self, claim: int, seconds: float) -> None:
         running: Running = next(one for one in self.pool._shared.running if one.order.claim_id[0] == claim)
-        self.pool._shared.running.remove(running)
-        self.pool._shared.used[running.order.claim.model_id] = running.tag + seconds
+        self.pool._shared.end(running, seconds)
 
 
 @pytest.fixture
@@ -434,7 +451,7 @@ def test_a_check_that_is_overdue_holds_up_no_other_about_its_model(turns: Turns)
     turns.order(1, 10)
     turns.order(1, 11)
     assert turns.next() == 10 and turns.next() is None
-    turns.now = pools.OVERDUE * 1.0 + 0.1
+    turns.now = schedule.OVERDUE * 1.0 + 0.1
     assert turns.next() == 11
 
 
@@ -447,7 +464,146 @@ def test_a_claim_is_ordered_ahead_only_so_far(turns: Turns) -> None:
     assert not turns.pool.room(model) and turns.pool.room(ModelId(Root(bytes([2]) * 32)))
 
 
+# Several claims of one model at once
+
+
+def test_claims_of_one_model_that_wait_are_checked_together_within_a_short_check_s_time(turns: Turns) -> None:
+    turns.hold(1, 0.25, most=16)
+    turns.hold(2, 0.5)
+    for claim in range(20):
+        turns.order(1, 10 + claim)
+    turns.order(1, 30, Urgency.AGAIN)
+    turns.order(1, 31, Urgency.GAME)
+    turns.order(2, 40)
+    # Whose clock runs goes first, and waits for no company.
+    assert turns.next_ones() == [31]
+    turns.end(31, 0.25)
+    assert turns.next_ones() == [40]
+    assert turns.next_ones() == list(range(10, 18)), "eight of them take two seconds"
+    assert turns.next_ones() == []
+    turns.end(10, 2.0)
+    assert turns.next_ones() == list(range(18, 26))
+    turns.pool._shared.separately(turns.pool._shared.running[-1])
+    turns.end(18, 2.0)
+    assert [turns.only(0.25) for _ in range(8)] == list(range(18, 26))
+    assert turns.next_ones() == list(range(26, 30))
+    turns.end(26, 1.0)
+    assert turns.next_ones() == [30]
+
+
+def test_two_claims_are_checked_one_by_one_and_so_are_traces(turns: Turns) -> None:
+    turns.hold(1, 0.1, most=16)
+    turns.order(1, 10)
+    turns.order(1, 11)
+    assert [turns.only(0.1) for _ in range(2)] == [10, 11]
+    for claim in range(4):
+        turns.order(1, 20 + claim, trace=True)
+    assert [turns.only(0.1) for _ in range(4)] == [20, 21, 22, 23]
+
+
+def told(pool: Pool, orders: list[Order]) -> dict[int, Finding | ValueTrace | Exception]:
+    """By claim, what is found if all of them are ordered at the same moment."""
+    with pool._changed:
+        for one in orders:
+            pool.submit(one)
+    found: list[Done] = []
+    while len(found) < len(orders):
+        found += pool.done(PATIENCE)
+    return {done.order.claim_id[0]: done.answer for done in found}
+
+
+def claims_of_toy(count: int) -> list[Order]:
+    """Right claims, each on an input of its own."""
+    orders = []
+    for number in range(1, count + 1):
+        values = values_of(PROGRAM, toy_inputs(number))
+        claim, _, outputs = claimed(PROGRAM, values, ValueTrace(PROGRAM, values).root)
+        inputs = b"".join(array.tobytes() for array in toy_inputs(number))
+        orders.append(Order(ClaimId(bytes([number]) * 32), claim, inputs, outputs))
+    return orders
+
+
+def test_false_and_malformed_claims_among_those_that_are_checked_together_disturb_no_other() -> None:
+    orders = claims_of_toy(20)
+    orders[3] = replace(orders[3], outputs=orders[4].outputs)
+    orders[5] = replace(orders[5], inputs=orders[5].inputs[:-1])
+    orders[7] = replace(orders[7], outputs=b"")
+    orders[9] = replace(orders[9], claim=replace(orders[9].claim, trace_root=ROOT))
+    orders[11] = replace(orders[11], claim=replace(orders[11].claim, trace_root=NO_ROOT))
+    orders[12] = replace(orders[12], claim=replace(orders[12].claim, trace_root=NO_ROOT), outputs=orders[4].outputs)
+    roomy = Budget(PATIENCE, 4 << 30, 1 << 30)
+    with pool_of(pools.MACHINE, roomy, processes=1) as pool:
+        pool.take(pool.prepare(PROGRAM))
+        found = told(pool, orders)
+        _, process = pool._shared.idle[-1]
+        assert process.batches
+        for number, one in enumerate(orders, start=1):
+            checker, answer = ReExecute(PROGRAM, Reference(PROGRAM)), found[number]
+            if number in (6, 8):
+                assert isinstance(answer, ClaimError) and "bytes" in str(answer), number
+                continue
+            expected = checker.check(one.claim, one.inputs, one.outputs)
+            assert isinstance(answer, Finding)
+            assert (answer.honest, answer.reason) == (expected.honest, expected.reason), number
+            assert answer.honest == (number not in (4, 10, 13))
+
+
+@pytest.mark.parametrize("trap", [Trap.CRASH, Trap.STALL, Trap.FILL, Trap.CONFUSE])
+def test_a_claim_that_ends_the_check_of_several_is_found_and_the_others_are_right(
+    trap: Trap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "TOGETHER_SECONDS", 1.0)
+    monkeypatch.setattr(budgets, "STALLED_SECONDS", 2.0)
+    orders = claims_of_toy(6)
+    orders[2] = replace(orders[2], inputs=data_of(trap))
+    notes = Notes(tmp_path / "notes.json")
+    with pool_of(BATCHING, replace(SHORT, seconds=30.0), processes=1, notes=notes) as pool:
+        pool.take(replace(pool.prepare(PROGRAM), check=0.001))
+        found = told(pool, orders)
+        assert isinstance(found[3], CheckFailed)
+        assert all(isinstance(found[n], Finding) and found[n].honest for n in (1, 2, 4, 5, 6))
+        assert pool._shared.alone == set()
+        failures = {n: pool.failures(ClaimId(bytes([n]) * 32)) for n in range(1, 7)}
+        assert failures == {1: 0, 2: 0, 3: 1, 4: 0, 5: 0, 6: 0}
+        again = told(pool, claims_of_toy(6))
+        assert all(isinstance(one, Finding) and one.honest for one in again.values())
+
+
+def test_a_program_whose_batches_are_not_exact_has_its_claims_checked_one_by_one() -> None:
+    with pool_of(BATCHING, processes=1) as pool:
+        pool.take(replace(pool.prepare(PROGRAM), check=0.001))
+        ask = Process.ask
+
+        def inexact(self: Process, request: dict[str, Any], *rest: Any, **more: Any) -> dict[str, Any]:
+            if request["do"] == "batches":
+                raise InexactMachine("value 3 is another one in a batch")
+            assert request["do"] != "check each"
+            return ask(self, request, *rest, **more)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(Process, "ask", inexact)
+            found = told(pool, claims_of_toy(6))
+        assert all(isinstance(one, Finding) and one.honest for one in found.values())
+        assert pool._shared.held[PROGRAM.id].most == 1
+
+
 # After a restart
+
+
+def test_a_worker_that_starts_again_neither_tests_nor_times_its_program_again(tmp_path: Path) -> None:
+    starts = private(tmp_path / "starts")
+    roomy = Budget(PATIENCE, 4 << 30, 1 << 30)
+    with pool_of(pools.MACHINE, roomy, processes=1, starts=starts) as pool:
+        first = pool.prepare(PROGRAM, None)
+    (place,) = starts.iterdir()
+    notes = {path.name: path.stat().st_mtime_ns for path in (place / "passed").iterdir()}
+    assert notes.keys() == {f"{PROGRAM.id.hex()}.self-test", f"{PROGRAM.id.hex()}.timed"}
+    with pool_of(pools.MACHINE, roomy, processes=1, starts=starts) as pool:
+        again = pool.prepare(PROGRAM, None)
+        pool.take(again)
+        assert all(isinstance(one, Finding) and one.honest for one in told(pool, claims_of_toy(3)).values())
+    assert (again.check, again.trace, again.most) == (first.check, first.trace, 16)
+    assert notes == {path.name: path.stat().st_mtime_ns for path in (place / "passed").iterdir()}
 
 
 def test_a_watcher_that_starts_again_checks_what_is_fresh_before_what_it_was_at(tmp_path: Path) -> None:

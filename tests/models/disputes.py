@@ -11,10 +11,11 @@ from challenger.defender import Behaviour
 from challenger.play.trace import ValueTrace
 from prover import Model
 from prover.executor import Executor
+from rollup.form.constants import stored_bytes
 from rollup.game.moves import Rule
 from rollup.l1.answers import ClaimStatus
 from rollup.l1.events import Convicted
-from rollup.merkle import tensor_tree
+from rollup.merkle import tensor_root
 from rollup.settings import Parameters
 from rollup.types import Duration, Root
 from touchstone.demo.network import Network, Story
@@ -53,7 +54,7 @@ class Roots:
         self.roots = [self._root(array) for array in values]
 
     def _root(self, array: Array) -> Root:
-        return tensor_tree(_bytes(array), self.program.header.tensor_depth).root
+        return tensor_root(stored_bytes(array), self.program.header.tensor_depth)
 
     def changed(self, wrong: dict[int, Array]) -> ValueTrace:
         """The trace with some values replaced."""
@@ -155,7 +156,3 @@ def _ended(network: Network, story: Story, value: int) -> Conviction:
     name = network.program.name(network.program.locate(value)[0])
     moves = [*watcher, *defender]
     return Conviction(value, name, invalid, rule, at, step, sum(receipt.gas for receipt in moves), len(moves))
-
-
-def _bytes(array: Array) -> bytes:
-    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()

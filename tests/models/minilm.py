@@ -93,9 +93,9 @@ def function() -> Callable[..., Any]:
     return partial(embed, weights_of())
 
 
-def lowered() -> Model:
+def lowered(formats: str = "w16a16") -> Model:
     chosen = [inputs(sentence) for sentence in sentences(calibration_text())]
-    return lower(function(), *chosen[0], calibration=chosen).noted(name=NAME)
+    return lower(function(), *chosen[0], formats=formats, calibration=chosen).noted(name=NAME)
 
 
 def answers(model: Model) -> list[Row]:

@@ -46,18 +46,19 @@ class Network:
 
     def fn(self, picture: Any) -> Any:
         """The program's function: a grey picture uint8 [height, width]."""
-        return self.answer(_loaded(self.path).fn(_planes(picture, jnp)))
+        return self.answer(_loaded(self.path).fn(planes(picture, jnp)))
 
     def expected(self, picture: Array) -> Array:
         """The same by onnxruntime."""
-        (found,) = _session(self.path).run(None, {"x": np.asarray(_planes(picture, np), np.float32)})
+        (found,) = _session(self.path).run(None, {"x": np.asarray(planes(picture, np), np.float32)})
         return np.asarray(self.answer(found))
 
-    def lowered(self, pictures: Sequence[Array]) -> Model:
-        return lower(self.fn, pictures[0], calibration=[(picture,) for picture in pictures]).noted(name=self.name)
+    def lowered(self, pictures: Sequence[Array], formats: str = "w16a16") -> Model:
+        chosen = [(picture,) for picture in pictures]
+        return lower(self.fn, pictures[0], formats=formats, calibration=chosen).noted(name=self.name)
 
 
-def _planes(picture: Any, xp: Any) -> Any:
+def planes(picture: Any, xp: Any) -> Any:
     """Three equal colours from -1 to 1, [1, 3, height, width]."""
     grey = (picture.astype(np.float32) / 255 - 0.5) / 0.5
     return xp.broadcast_to(grey[None, None], (1, 3, *grey.shape))
@@ -129,6 +130,10 @@ def _line(network: Network, text: str, at: int) -> Array:
 
 def _lines(lines: Sequence[str]) -> list[Array]:
     return [_line(RECOGNITION, text, at + 1) for at, text in enumerate(lines)]
+
+
+def calibration_lines() -> list[Array]:
+    return _lines(CALIBRATION_LINES)
 
 
 def _pages(lines: Sequence[str]) -> list[Array]:

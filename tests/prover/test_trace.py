@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import prover.trace
 from prover.executor import Executor
-from prover.trace import ExecutionTrace
+from prover.trace import ExecutionTrace, operand_values
 from rollup.errors import ExecutionError
 from rollup.form.ops import Monoid
 from rollup.machine.reference import run
@@ -51,6 +52,31 @@ def test_roots_only_traces_give_the_same_nodes_and_bytes() -> None:
     kept.drop()
     assert kept.tree.leaf_bytes(5) == dropped.tree.leaf_bytes(5)
     assert [a.tobytes() for a in kept.values()] == [a.tobytes() for a in dropped.values()]
+
+
+def test_the_operands_of_a_value_that_was_derived_need_no_further_execution(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, inputs = _recurrent()
+    kept, dropped = ExecutionTrace.of(machine, inputs, keep=True), ExecutionTrace.of(machine, inputs, keep=False)
+    executions: list[int] = []
+    stream = machine.stream
+    monkeypatch.setattr(machine, "stream", lambda given: executions.append(1) or stream(given))
+    operands = operand_values(machine.program, 8)
+    assert {value for value in operands if value >= len(inputs)}
+    for value in (8, *operands, 8):
+        assert dropped.value_bytes(value) == kept.value_bytes(value)
+    assert len(executions) == 1
+
+
+def test_operands_are_held_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, inputs = _recurrent()
+    monkeypatch.setattr(prover.trace, "RECENT_BYTES", 0)
+    dropped = ExecutionTrace.of(machine, inputs, keep=False)
+    executions: list[int] = []
+    stream = machine.stream
+    monkeypatch.setattr(machine, "stream", lambda given: executions.append(1) or stream(given))
+    for value in (8, *operand_values(machine.program, 8)):
+        dropped.value(value)
+    assert len(executions) == 1 + len([v for v in operand_values(machine.program, 8) if v >= len(inputs)])
 
 
 def test_input_and_output_roots_join_the_entries() -> None:

@@ -20,6 +20,7 @@ from rollup.types import Duration
 from tests.e2e.lies import PROGRAMS
 from tests.e2e.network import NetworkWorld
 from tests.world import TERMS
+from touchstone.services.starts import STARTS
 from touchstone.services.watch import REMEMBER, checks_of, run, watcher_of
 from touchstone.settings.settings import ChainSettings, ModeName, WatchSettings
 
@@ -73,6 +74,7 @@ def test_checks_run_in_processes_within_what_the_settings_and_the_deployment_lea
     assert isinstance(checks, Pool) and checks.wakes and checks.wake == made.rounds.wake
     assert checks.budget == Budget(30.0, 1 << 30, 1 << 29) and len(checks._threads) == 3
     assert checks._folder.parent == tmp_path / "cache" / "checks" and checks._notes._path is not None
+    assert checks._starts == tmp_path / "cache" / STARTS
     patient = checks_of(WatchSettings(check_time=600.0), network.client("watcher"))
     patient.close()
     assert patient.budget.seconds == min(TERMS.window / 8, TERMS.clock / 4)

@@ -75,6 +75,8 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "sequencer --database": ("sequencer", "--models", "FOLDER", "--database"),
     "prover --cache": ("prover", "--models", "PROGRAM", "--cache"),
     "watch --cache": ("watch", "--models", "PROGRAM", "--cache"),
+    "prover --start-cache": ("prover", "--models", "PROGRAM", "--start-cache"),
+    "watch --start-cache": ("watch", "--models", "PROGRAM", "--start-cache"),
 }
 """Paths that are written: the command up to where the path stands."""
 

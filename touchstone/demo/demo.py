@@ -24,7 +24,7 @@ from rollup.form.program import Program
 from rollup.l1.answers import ClaimStatus
 from rollup.settings import Parameters
 from rollup.types import Duration
-from touchstone.demo.digits import Digits, classify, digits, load_params
+from touchstone.demo.digits import CALIBRATION, Digits, classify, digits, load_params
 from touchstone.demo.network import ClaimedTrace, Network
 from touchstone.demo.story import DemoFailed, step
 from touchstone.lying.lies import About, lie
@@ -32,7 +32,6 @@ from touchstone.lying.lies import About, lie
 Array = np.ndarray
 
 HONEST = 5
-CALIBRATION = 200
 ETHER = 10**18
 TERMS = Parameters(window=Duration(600), clock=Duration(300))
 

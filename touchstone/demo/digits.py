@@ -19,6 +19,9 @@ from sklearn.model_selection import train_test_split
 WEIGHTS = "digits.npz"
 SPLIT_SEED = 2024
 HELD_OUT = 0.25
+CALIBRATION = 200
+"""Images that choose the formats of its program."""
+
 NHWC = ("NHWC", "HWIO", "NHWC")
 
 Params = dict[str, Any]

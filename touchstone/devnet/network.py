@@ -18,6 +18,7 @@ import httpx
 
 from rollup.errors import ServiceError, SettingsError
 from rollup.files import write_file, writing
+from rollup.native.load import SWITCH
 from touchstone.devnet import PUBLISHED_PORT
 from touchstone.devnet.plan import MODELS, Places, anvil, commands, secrets
 from touchstone.devnet.processes import Child, Processes, Stopped
@@ -63,7 +64,9 @@ class Devnet:
         self._state = data / "state"
         self._kept = self._state / "chain.json" if keep else None
         self._processes = Processes(say)
-        self._environ = {name: value for name, value in os.environ.items() if not name.startswith("TOUCHSTONE_")}
+        self._environ = {
+            name: value for name, value in os.environ.items() if not name.startswith("TOUCHSTONE_") or name == SWITCH
+        }
         # Lines come as they are written, not when a buffer is full.
         self._environ["PYTHONUNBUFFERED"] = "1"
         # Nothing is won by looking for accelerators, and each process would report that it found none.

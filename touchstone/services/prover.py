@@ -20,6 +20,7 @@ from prover.service.quorum import Answerer, QuorumPlayer, QuorumPolicy
 from prover.service.shelf import Shelf
 from prover.service.treasury import Treasury
 from prover.service.worker import InferenceWorker
+from prover.start import Starts
 from rollup.claim import ClaimId
 from rollup.errors import ClaimError, SettingsError
 from rollup.files import made
@@ -34,6 +35,7 @@ from rollup.service.metrics import counter, gauge
 from rollup.service.web import WebLimits, serve
 from rollup.types import Duration, ModelId, Root
 from touchstone.services.l1 import client_of, log_as, signer_of, web_limits
+from touchstone.services.starts import starts_of
 from touchstone.settings.settings import ProverSettings
 
 CLAIMS = gauge("prover", "claims", "Claims of this account on L1, as far as they are remembered", ["state"])
@@ -53,7 +55,7 @@ _log = logs.logger("touchstone.prover")
 class ProverOptions:
     """What a prover does, besides the chain that it is on. ``folders``: of local programs; ``programs``: where fetched
     ones are kept; ``deposit``: wei of free balance to keep; ``max_lag``: seconds that the newest block may be old; ``quorum``: which
-    quorums it answers for, None: for none.
+    quorums it answers for, None: for none; ``starts``: what earlier starts found out.
     """
 
     token: str | None = None
@@ -68,6 +70,7 @@ class ProverOptions:
     quorum: QuorumPolicy | None = None
     limits: WebLimits = field(default_factory=WebLimits)
     fetching: FetchLimits = field(default_factory=FetchLimits)
+    starts: Starts = field(default_factory=Starts)
 
 
 class ProverService:
@@ -87,7 +90,7 @@ class ProverService:
         self._client, self._options, self._wall = client, options, wall
         self._scratch = None if options.programs else Path(tempfile.mkdtemp(prefix="touchstone-programs-"))
         self.clock = ChainClock(client.chain.now)
-        self.worker = InferenceWorker(signer, client.domain, self.clock.now, options.valid_for)
+        self.worker = InferenceWorker(signer, client.domain, self.clock.now, options.valid_for, starts=options.starts)
         self.archive = Archive(self.worker.trace, self._find, options.trace_bytes)
         self.upholder = Upholder(
             client,
@@ -100,9 +103,12 @@ class ProverService:
         self.treasury = Treasury(client, options.deposit)
         folder = options.programs or self._scratch
         assert folder is not None
-        self.shelf = Shelf(self.worker, folder, options.models_from, self._needed, options.fetching)
+        self.shelf = Shelf(
+            self.worker, folder, options.models_from, self._needed, options.fetching, starts=options.starts
+        )
         self.uphold = Loop("uphold", self.round, options.poll)
         self.programs = Loop("programs", self.shelf.step, SHELF_SECONDS)
+        self.batches = Loop("batches", self.worker.prepare_batches, SHELF_SECONDS)
         self.player = QuorumPlayer(
             client,
             Answerer.of(self.worker, self.upholder.l1.uploaded_inputs, options.valid_for),
@@ -127,6 +133,7 @@ class ProverService:
         for folder in self._options.folders:
             self.shelf.load(folder)
         self.uphold.start()
+        self.batches.start()
         if self._options.models_from is not None:
             self.programs.start()
         if self._options.quorum is not None:
@@ -134,6 +141,8 @@ class ProverService:
 
     def stop(self) -> None:
         self.quorums.stop()
+        self.worker.closing = True
+        self.batches.stop()
         self.programs.stop()
         self.uphold.stop()
         if self._scratch is not None:
@@ -245,7 +254,9 @@ def run(settings: ProverSettings) -> None:
     log_as(settings.log)
     if settings.cache is not None:
         made(settings.cache)
+    starts = starts_of(settings.start_cache, settings.cache)
     signer = signer_of(settings.chain)
+    starts.compile_into()
     prover = ProverService(
         client_of(settings.chain, signer),
         signer,
@@ -261,6 +272,7 @@ def run(settings: ProverSettings) -> None:
             max_lag=settings.chain.max_lag,
             quorum=QuorumPolicy(settings.quorum_percent, settings.quorum_spend) if settings.quorum_spend else None,
             limits=web_limits(settings),
+            starts=starts,
         ),
     )
     server = serve(prover.app, settings.host, settings.port)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from challenger.checkers.budget import Budget
 from challenger.checkers.notes import Notes
 from challenger.checkers.pool import Pool
@@ -11,13 +13,18 @@ from challenger.publications.remote import RemoteTraces
 from challenger.reports.webhook import Webhook
 from challenger.service import WatcherOptions, WatcherService
 from challenger.watch.modes import WatchConfiguration, WatchMode
+from prover.start import Starts
+from prover.start.starts import AUDIT
+from rollup.audit import audit
 from rollup.errors import SettingsError
 from rollup.files import made
+from rollup.form.program import Program
 from rollup.l1.client import L1Client
 from rollup.l1.node.finality import Finality
 from rollup.service.web import serve
 from rollup.types import Duration, ModelId, Root
 from touchstone.services.l1 import client_of, log_as, signer_of, web_limits
+from touchstone.services.starts import start_folder
 from touchstone.settings.settings import ModeName, WatchSettings
 
 REMEMBER = Duration(3600)
@@ -36,20 +43,29 @@ def watcher_of(settings: WatchSettings, client: L1Client) -> WatcherService:
     )
     wanted = Wanted(settings.models_from, tuple(_model_id(text) for text in settings.model_ids), settings.all_models)
     programs = settings.cache / "programs" if settings.cache is not None else None
-    checks = checks_of(settings, client)
+    folder = start_folder(settings.start_cache, settings.cache)
+    checks = checks_of(settings, client, folder)
     options = WatcherOptions(settings.models, wanted, programs, settings.deposit, settings.poll, web_limits(settings))
     token = settings.webhook_token.get_secret_value() if settings.webhook_token is not None else None
     sinks = [Webhook(settings.webhook, token)] if settings.webhook is not None else []
-    return WatcherService(client, configuration, options, RemoteTraces(settings.traces), sinks, checks=checks)
+    starts = Starts(folder)
+
+    def admit(program: Program) -> None:
+        starts.once(program.id, AUDIT, lambda: audit(program))
+
+    traces = RemoteTraces(settings.traces)
+    return WatcherService(client, configuration, options, traces, sinks, checks=checks, admit=admit)
 
 
-def checks_of(settings: WatchSettings, client: L1Client) -> Pool:
-    """The processes that check claims, within what the deployment's periods leave and the settings allow."""
+def checks_of(settings: WatchSettings, client: L1Client, starts: Path | None = None) -> Pool:
+    """The processes that check claims, within what the deployment's periods leave and the settings allow. ``starts``: the folder of what
+    earlier starts found out.
+    """
     processes = settings.check_processes
     budget = Budget.of(client.parameters, processes, settings.check_time, settings.check_memory)
     if settings.cache is None:
-        return Pool(budget, processes)
-    return Pool(budget, processes, settings.cache / "checks", Notes(settings.cache / "checks.json"))
+        return Pool(budget, processes, starts=starts)
+    return Pool(budget, processes, settings.cache / "checks", Notes(settings.cache / "checks.json"), starts=starts)
 
 
 def run(settings: WatchSettings) -> None:
@@ -57,6 +73,7 @@ def run(settings: WatchSettings) -> None:
     log_as(settings.log)
     if settings.cache is not None:
         made(settings.cache)
+    start_folder(settings.start_cache, settings.cache)
     # Whoever only watches sends nothing, and needs no account.
     signer = None if settings.mode is ModeName.WATCH else signer_of(settings.chain)
     service = watcher_of(settings, client_of(settings.chain, signer))

@@ -220,6 +220,11 @@ class ProverSettings(WebSettings):
     cache: Path | None = setting(
         None, "Folder for fetched programs, so that claims are defended also while the sequencer is away."
     )
+    start_cache: Path | None = setting(
+        None,
+        "Folder for what is compiled and tested, so that the next start is fast; by default `starts` in --cache. It must be the user's "
+        "own, and writable by nobody else.",
+    )
     deposit: Wei = setting(
         0, "Free balance to keep on the ledger; it is filled up to this when it falls below half.", ge=0
     )
@@ -263,6 +268,11 @@ class WatchSettings(WebSettings):
     webhook_token: SecretStr | None = setting(None, "Bearer token for the webhook.")
     cache: Path | None = setting(
         None, "Folder for programs, traces and notes that can be had again; without one, memory and temporary files."
+    )
+    start_cache: Path | None = setting(
+        None,
+        "Folder for what is compiled and tested, so that the next start is fast; by default `starts` in --cache. It must be the user's "
+        "own, and writable by nobody else.",
     )
     check_processes: int = setting(2, "Checks that run at the same time, each in a process of its own.", ge=1, le=64)
     check_time: Seconds = setting(

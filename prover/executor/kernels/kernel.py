@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -18,9 +18,10 @@ from prover.executor.kernels.access import look
 from prover.executor.kernels.conv import ConvPlan, convolve, plan_conv
 from prover.executor.kernels.gather import Derived, Scalars
 from prover.executor.kernels.hoist import hoist, sharpened
-from prover.executor.kernels.prepare import TURNED, WHOLE, Prepared, prepare
+from prover.executor.kernels.native import PACKED, Given, NativePlan, plan_native, product
+from prover.executor.kernels.prepare import TURNED, WHOLE, Prepared, prepare, weight_range
 from rollup.audit.intervals import OpIntervals
-from rollup.audit.ranges import Range
+from rollup.audit.ranges import INT32, Range
 from rollup.form.affine import coefficients, extents, span, stays_inside, variables
 from rollup.form.ops import ITERATION, Access, Constant, Instr, Op, Opcode, live
 from rollup.form.program import Program
@@ -48,6 +49,7 @@ class Kernel:
     plan: dot.DotPlan | None
     conv: ConvPlan | None
     sliding: sliding.Sliding | None
+    native: NativePlan | None = None
     prepared: dict[str, Prepared] = field(default_factory=dict)
     raw: dict[str, Access] = field(default_factory=dict)
     laid: dict[int, Access] = field(default_factory=dict)
@@ -68,9 +70,18 @@ class Kernel:
         plan = dot.plan_dot(op, reach)
         kernel = cls(op, sharpened(op, reach, ahead), plan, plan_conv(op, plan), sliding.plan_sliding(op))
         kernel.compact = compact
+        kernel.native = plan_native(
+            op, kernel.reach, plan, kernel.reach.acc.inside(INT32), partial(weight_range, program, op)
+        )
         kernel.hoisted = {number: found.used for number, found in ahead.items()}
         kernel.prepared = {f"r{number}": Prepared(found.array, False) for number, found in ahead.items()}
         prepare(kernel, program, lender)
+        if (
+            kernel.native is not None
+            and kernel.native.constant
+            and f"{kernel.native.y}:{PACKED}" not in kernel.prepared
+        ):
+            kernel.native = None
         return kernel
 
     def release(self) -> None:
@@ -138,7 +149,11 @@ class Kernel:
             return prepared[f"{number}"][None] if number in self.laid else operand(number)
 
         read = reduce.AccessReader(source)
-        if self.plan is not None and self.conv is not None:
+        if self.native is not None:
+            acc, finished = product(self, Given(t, operand, prepared, given or {}))
+            if finished:
+                return jnp.broadcast_to(acc, [claims, *op.shape])
+        elif self.plan is not None and self.conv is not None:
             (weights,) = self._factor(1 - self.conv.image, read, scalars, prepared)
             found = convolve(self.conv, self.plan, op, operand(self.conv.image), weights[0])
             acc = dot.counted(op, dot.to_integer(found.array, self.reach.acc), found.used)

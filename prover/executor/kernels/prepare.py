@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from prover.executor.kernels.gather import Derived
-from rollup.form.affine import coefficients, extents, variables, view
-from rollup.form.ops import ITERATION, Access, Constant, Opcode, Term
+from prover.executor.kernels.native import PACKED, packed
+from rollup.audit.intervals import extremes
+from rollup.audit.ranges import Range
+from rollup.form.affine import coefficients, extents, stays_inside, variables, view
+from rollup.form.ops import ITERATION, Access, Constant, Op, Opcode, Term
 from rollup.form.program import Program
 
 if TYPE_CHECKING:
@@ -76,6 +79,11 @@ def _borrows(kernel: Kernel, number: int, access: Access, lender: Kernel) -> boo
         return False
     # Whatever the other factor has free.
     alike = replace(other, free_x=mine.free_x) if number else replace(other, free_y=mine.free_y)
+    native, lent = kernel.native, lender.native
+    if (native is None) != (lent is None):
+        return False
+    if native is not None and lent is not None and replace(lent, row=native.row, low=native.low) != native:
+        return False
     used = variables(access, extents(lender.op))
     sizes = [[extents(op)[var] for var in used] for op in (kernel.op, lender.op)]
     if mine != alike or sizes[0] != sizes[1] or ITERATION in used:
@@ -97,6 +105,10 @@ def _prepare(kernel: Kernel, number: int, access: Access, array: np.ndarray, in_
         return
     rows = seen if iterated else seen[None]
     matrix = kernel.matrix(number, Derived(used, rows))
+    if kernel.native is not None:
+        whole = packed(kernel.native, _columns(kernel, number, matrix))
+        kernel.prepared[f"{number}:{PACKED}"] = Prepared(whole if iterated else whole[0], iterated)
+        return
     parts: dict[int | str, Array]
     if not kernel.compact:
         parts = dict(enumerate(kernel.limbs(number, matrix)))
@@ -106,6 +118,24 @@ def _prepare(kernel: Kernel, number: int, access: Access, array: np.ndarray, in_
     for name, part in parts.items():
         whole = np.ascontiguousarray(part if iterated else part[0])
         kernel.prepared[f"{number}:{name}"] = Prepared(whole, iterated)
+
+
+def _columns(kernel: Kernel, number: int, matrix: Array) -> Array:
+    """A factor's matrices [..., batch, columns, terms], the terms in the order of the native plan."""
+    plan, native, sizes = kernel.plan, kernel.native, extents(kernel.op)
+    assert plan is not None and native is not None
+    columns = np.swapaxes(matrix, -1, -2) if number else matrix
+    split = columns.reshape([*columns.shape[:-1], *(sizes[var] for var in plan.contract)])
+    lead = columns.ndim - 1
+    order = [*range(lead), *(lead + plan.contract.index(var) for var in native.term)]
+    return split.transpose(order).reshape(columns.shape)
+
+
+def weight_range(program: Program, op: Op, number: int) -> Range:
+    """Least and greatest number that a constant factor is read as."""
+    access = op.accesses[number]
+    found = extremes(program.seen(access))
+    return found if stays_inside(access, extents(op)) else found.hull(Range(access.fill, access.fill))
 
 
 def _lay_out(kernel: Kernel, number: int, access: Access, used: Sequence[int], seen: Array, iterated: bool) -> Array:

@@ -271,7 +271,8 @@ def test_models_are_listed_with_their_tensors(http: httpx.Client) -> None:
 def test_too_many_inferences_of_one_model_are_told_to_come_back(world: ProverWorld) -> None:
     worker = world.worker(queue=1)
     held = worker.find("toy")
-    with served(worker, Archive(worker.trace)) as http, worker._turn(held):
+    with served(worker, Archive(worker.trace)) as http:
+        held.turns._running = 1
         answer = http.post("/v1/infer", json={"model": "toy", "inputs": toy_numbers()}, headers=BEARER)
         assert "wait" in refusal(answer, 503) and answer.headers["retry-after"] == "1"
         later = http.post("/v1/infer", json={"model": "later", "inputs": toy_numbers()}, headers=BEARER)

@@ -1,0 +1,68 @@
+"""One saved claim of a program, and what the parties do with claims: whoever makes them, and whoever checks them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from challenger.checkers.re_execute import ReExecute
+from prover.executor import Executor
+from prover.trace import ExecutionTrace
+from rollup.errors import TouchstoneError
+from rollup.files import write_file
+from rollup.types import Root
+
+PROGRAM, CLAIM = "program", "claim.json"
+"""A prepared folder's content: the saved program, and one claim about it."""
+
+
+class Unequal(TouchstoneError):
+    """Two ways to compute the same integers differ."""
+
+
+@dataclass(frozen=True)
+class SentClaim:
+    """What a watcher gets of a claim: bytes of inputs and outputs as they travel, and the trace root."""
+
+    inputs: bytes
+    outputs: bytes
+    root: Root
+
+    @classmethod
+    def of(cls, trace: ExecutionTrace) -> SentClaim:
+        return cls(b"".join(trace.input_bytes), b"".join(trace.output_bytes), trace.root)
+
+    def save(self, file: Path) -> None:
+        write_file(file, json.dumps({name: getattr(self, name).hex() for name in ("inputs", "outputs", "root")}))
+
+    @classmethod
+    def load(cls, file: Path) -> SentClaim:
+        read = json.loads(file.read_text())
+        return cls(bytes.fromhex(read["inputs"]), bytes.fromhex(read["outputs"]), Root(bytes.fromhex(read["root"])))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the outputs' bytes, in hexadecimal."""
+        return hashlib.sha256(self.outputs).hexdigest()
+
+
+def commitments(executor: Executor, given: Sequence[Sequence[np.ndarray]]) -> list[ExecutionTrace]:
+    """What a prover does for claims: outputs and commitments of each. Values in between are forgotten."""
+    found = []
+    for inputs in given:
+        found.append(ExecutionTrace.of(executor, inputs))
+        found[-1].drop()
+    return found
+
+
+def checked(checker: ReExecute, claims: Sequence[SentClaim]) -> None:
+    """What a watcher does for claims; raises Unequal if it would dispute one."""
+    for claim in claims:
+        found = checker.compare(claim.root, claim.inputs, claim.outputs)
+        if not found.honest:
+            raise Unequal(f"a watcher disputes what the same program claimed: {found.reason}; look for a faulty kernel")

@@ -1,0 +1,1 @@
+"""What results say to people: tables, a picture, a page, a comparison."""

@@ -1,0 +1,118 @@
+"""docs/benchmarks.md and its picture, from a results file: ``python -m benchmarks.report.page [--check]``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from benchmarks.machine import ROOT
+from benchmarks.report.plot import picture
+from benchmarks.report.tables import against_jax, against_others, failures, missing, profiles, starts
+from benchmarks.results import Results
+from rollup.generated import settle
+
+RESULTS = ROOT / "benchmarks" / "results"
+SHOWN = RESULTS / "before.json"
+"""The file that the page shows."""
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+PICTURE = ROOT / "docs" / "pictures" / "benchmarks.svg"
+COMMAND = "python -m benchmarks.report.page"
+
+HEAD = """\
+# How fast integers are
+
+<!-- Written by `{command}` from `{shown}`; do not edit. -->
+
+`make bench` measures this; README and other pages quote speed from here alone. Times depend on the machine and on what else it does, so
+ratios are what counts: contestants take turns in one process, a round after the other, and a ratio is one round's. A cell has the median
+of {rounds} rounds and, in brackets, the quartiles.
+
+{machine}
+"""
+
+SPEED = """\
+## Integers and JAX float32
+
+The float function is compiled by `jax.jit` with its weights as arguments, in JAX's default precision, and uses all cores, as the integers
+do. *output*: the program's outputs alone. *output and commitment*: what a prover does for a claim, every value hashed into the trace
+root; claims of a batch one after the other. *watcher*: what a watcher does to check such a claim, in process. Tokens that are
+generated one by one are not committed to: a claim about a text is one pass over all of it.
+
+![Times JAX float32's time, for every workload](pictures/benchmarks.svg)
+
+"""
+
+OTHERS = """\
+## Other runtimes
+
+Outputs alone, in times of what the runtime needs for the same network and inputs.
+
+"""
+
+STARTS = """\
+## Start-up and memory
+
+Seconds from the start of a process until it is of use: a prover has made its first claim, a watcher has checked its first one. Both have
+loaded the program, compared every byte with its root, tested every kernel and compiled it. *cold*: nothing is compiled beforehand.
+*warm*: JAX's own cache of compiled functions (`JAX_COMPILATION_CACHE_DIR`) holds what an earlier start left there; services use it where
+the variable is set. *loaded over weights*: what a warm prover's memory grew by, from before it loaded the program until it was ready, over
+the bytes of the program's constants. *peak*: most memory of a cold prover, everything included.
+
+"""
+
+PROFILES = """\
+## By kind of op
+
+Every op alone, compiled by itself, summed up by kind: `make bench ARGS="profile smollm2"`. Such a sum is more than a pass, which fuses ops
+and calls fewer functions. The epilogue of a product rescales its sums: what it takes longer than the same product that gives its sums as
+64-bit integers.
+
+"""
+
+
+def machine(results: Results) -> str:
+    """A paragraph about what was measured on, and with what."""
+    found = results.machine
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    lines = [
+        f"{found['cpu']}, {found['cores']} cores, {found['memory_gib']} GiB, {found['os']}, {', '.join(found['flags'])}.",
+        f"Python {found['python']}, {versions}.",
+        f"Commit {found['commit']}, {found['date']}.",
+    ]
+    lines += [f"Kept to {found['isa']}."] if found["isa"] else []
+    lines += [f"XLA_FLAGS: `{found['xla_flags']}`."] if found["xla_flags"] else []
+    lines.append(f"Native kernels: {found['native'] or 'no switch set'}.")
+    loads = [load for one in results.measured for load in one.load]
+    if loads:
+        lines.append(
+            f"Processes that wanted a core at the time: {min(loads):g} to {max(loads):g}; beyond the cores, figures scatter."
+        )
+    return "\n".join(lines)
+
+
+def page(results: Results) -> str:
+    """The whole document; a section without figures is left out."""
+    shown = SHOWN.relative_to(ROOT)
+    head = HEAD.format(command=COMMAND, shown=shown, rounds=results.rounds, machine=machine(results))
+    others = "\n".join(text for text in (against_others(results), missing(results)) if text)
+    sections = (
+        (SPEED, against_jax(results)),
+        (OTHERS, others),
+        (STARTS, starts(results)),
+        (PROFILES, profiles(results)),
+    )
+    text = "\n".join([head, *(intro + figures for intro, figures in sections if figures)])
+    wrong = failures(results)
+    return text + (f"\n## Not measured\n\n{wrong}" if wrong else "")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write both, or say which is stale."""
+    results = Results.load(SHOWN)
+    both = ((PAGE, page(results)), (PICTURE, picture(results)))
+    return max(settle(file, text, COMMAND, arguments) for file, text in both)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
