@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rollup.errors import ChainError
 from rollup.types import Duration
+from rollup.words import show_wei
 
 DURATIONS = ("window", "clock", "spacing", "withdrawal_delay")
 """The fields of ``Parameters`` that are seconds."""
@@ -63,12 +64,12 @@ class Parameters:
             raise ChainError("claim bond and challenge bond must be positive, or lying and spamming are free")
         if max(self.claim_bond, self.challenge_bond) > MOST_MONEY:
             raise ChainError(
-                f"a bond of {max(self.claim_bond, self.challenge_bond)} wei is more than an account can hold; "
-                f"choose at most {MOST_MONEY} wei"
+                f"a bond of {show_wei(max(self.claim_bond, self.challenge_bond))} is more than an account can hold; "
+                f"choose at most {show_wei(MOST_MONEY)}"
             )
         if self.reward + self.collect_fee > self.claim_bond // 2:
             raise ChainError(
-                f"reward and collect fee take {self.reward + self.collect_fee} of {self.claim_bond} wei; "
+                f"reward and collect fee take {show_wei(self.reward + self.collect_fee)} of {show_wei(self.claim_bond)}; "
                 "at least half must burn, or convicting oneself would be free"
             )
         if self.collect_fee > self.challenge_bond:

@@ -24,6 +24,7 @@ from rollup.service.loop import Loop
 from rollup.service.metrics import counter, gauge
 from rollup.service.problem import outward
 from rollup.types import Timestamp
+from rollup.words import show_wei
 from sequencer.admin.app import LIMITS as ADMIN_LIMITS
 from sequencer.admin.app import create_admin
 from sequencer.admin.operator import Operator
@@ -342,4 +343,5 @@ class SequencerService:
     def _poor(self) -> str | None:
         if self._wei is None or self._wei >= self.options.poor:
             return None
-        return f"the account {self.client.account} has {self._wei} wei left for gas, less than {self.options.poor}; send it some"
+        left, least = show_wei(self._wei), show_wei(self.options.poor)
+        return f"the account {self.client.account} has {left} left for gas, less than {least}; send it some"

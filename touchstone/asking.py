@@ -14,11 +14,12 @@ from rollup.l1.client import L1Client
 from rollup.l1.requests import calls
 from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request
 from rollup.l1.requests.costs import member_gas
-from rollup.l1.requests.events import Requested
-from rollup.l1.requests.lookup import FoundRequest, answer_of, find_request
+from rollup.l1.requests.events import AnswerRevealed, AnswerSettled, Requested
+from rollup.l1.requests.lookup import FoundRequest, answer_of, asked_events, find_request
 from rollup.l1.requests.quorum import committee_of, members_of, name_committee
 from rollup.numbers import cuts, input_bytes, outputs_of, prepared
 from rollup.types import Root, Timestamp
+from rollup.words import show_wei, when
 from sequencer.requests.policy import request_gas
 
 LOOK_SECONDS = (0.2, 2.0)
@@ -75,13 +76,16 @@ def offered(client: L1Client, model: ModelView, wanted: Wanted) -> int:
 
 def ask(client: L1Client, model: ModelView, inputs: bytes, wanted: Wanted) -> Requested:
     """Make the request with the client's account, and its committee known before. Raises Reverted if L1 refuses it, MoveError if it
-    can't be paid.
+    can't be paid or told.
     """
+    if wanted.callback != ANYBODY and not client.chain.has_code(wanted.callback):
+        raise MoveError(f"{wanted.callback} has no code on this chain, so nobody would be told; deploy it first")
     fee = offered(client, model, wanted) if wanted.fee is None else wanted.fee
     held = client.chain.wei_of(client.account)
     if held <= fee:
         raise MoveError(
-            f"{client.account} has {held} wei, the fee alone is {fee}; send it some, or offer less by --fee"
+            f"{client.account} has {show_wei(held)}, the fee alone is {show_wei(fee)}; send it some (on a development chain: "
+            "touchstone ledger faucet), or offer less by --fee"
         )
     if wanted.committee and not members_of(client, committee_of(wanted.committee)):
         client.send(name_committee(wanted.committee))
@@ -111,18 +115,21 @@ def _request(client: L1Client, model: ModelView, wanted: Wanted, fee: int) -> Re
     )
 
 
-def wait_answer(client: L1Client, request_id: bytes, patience: float, first: int | None = None) -> FoundRequest:
-    """The request once it is answered, agreed or refunded. Raises WaitTimeout after ``patience`` seconds."""
+def wait_answer(
+    client: L1Client, request_id: bytes, patience: float, final: bool = False, first: int | None = None
+) -> FoundRequest:
+    """The request once it is answered, agreed (unless it is to be ``final``) or refunded. Raises WaitTimeout after ``patience`` seconds."""
     deadline = time.monotonic() + patience
     pause, longest = LOOK_SECONDS
     while True:
         found = find_request(client, request_id, first)
-        if found.is_over:
+        if found.is_over and not (final and found.standing.level == "agreed"):
             return found
         if time.monotonic() >= deadline:
+            how = "the quorum's answer is not final" if found.is_over else "nobody answered it"
             raise WaitTimeout(
-                f"after {patience:g} s nobody answered request 0x{request_id.hex()}; it may be answered until "
-                f"{found.standing.until}, see touchstone request show"
+                f"after {patience:g} s {how}, request 0x{request_id.hex()}; claims that answer it may be posted until "
+                f"{when(found.standing.until)}, see touchstone request show"
             )
         time.sleep(pause)
         pause = min(longest, 1.5 * pause)
@@ -134,3 +141,31 @@ def outputs(client: L1Client, found: FoundRequest) -> list[Any] | None:
     if posted is None:
         return None
     return [array.tolist() for array in outputs_of(client.header(found.request.model_id), posted.outputs)]
+
+
+def paid_to(client: L1Client, found: FoundRequest) -> list[Address]:
+    """Whom the fee was paid: who answered alone, or the members of a quorum whose claims are settled and final, in that order."""
+    if found.standing.claimant is not None:
+        return [found.standing.claimant]
+    if not found.request.quorum:
+        return []
+    events = [one.event for one in asked_events(client, found.block, client.chain.height(), found.request_id)]
+    provers = {event.claim_id: event.prover for event in events if isinstance(event, AnswerRevealed)}
+    return [provers[event.claim_id] for event in events if isinstance(event, AnswerSettled) and event.paid]
+
+
+def undelivered_answer(client: L1Client, request_id: bytes) -> tuple[FoundRequest, bytes]:
+    """A request whose callback failed, and the output's bytes that it is to be told. Raises MoveError if nothing is to be delivered."""
+    found = find_request(client, request_id)
+    if found.standing.told or not found.standing.failures:
+        raise MoveError(
+            f"no callback of request 0x{request_id.hex()} failed (it is {found.state}); nothing is to be done"
+        )
+    posted = answer_of(client, found)
+    if posted is None:
+        raise MoveError(f"request 0x{request_id.hex()} has no answer (it is {found.state}); nothing is to be delivered")
+    if not posted.outputs:
+        raise MoveError(
+            f"the output of request 0x{request_id.hex()} was uploaded apart; deliver it with its bytes by a contract call"
+        )
+    return found, posted.outputs

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
 from rollup.batch import Batch, Inclusion
 from rollup.claim import PostedClaim
-from rollup.errors import MoveError
+from rollup.documents.claims import SignedClaim
+from rollup.errors import ClaimError, MoveError
+from rollup.files import write_file
 from rollup.l1.answers import Receipt
 from rollup.l1.client import L1Client
 from rollup.l1.events import BatchPosted, ClaimPosted, Event, GroupRefused
@@ -27,6 +34,30 @@ def enforce(client: L1Client, promised: PostedClaim) -> Receipt | None:
         )
     other, inclusion = _in_its_place(client, promised)
     return None if other.claim_id == name else client.break_promise(promised, other.claim, inclusion)
+
+
+MOST_BYTES = 1 << 22
+"""Longest file of a promise that is read: the bytes of a claim in hex, and more than its fields need."""
+
+
+def save(path: Path, promised: PostedClaim) -> None:
+    """Write a signed claim into a file, as ``/v1/claims`` takes it; raises FileError."""
+    write_file(path, json.dumps(SignedClaim.of(promised).model_dump(), indent=2) + "\n")
+
+
+def load(path: Path) -> PostedClaim:
+    """Inverse of ``save``; raises ClaimError for a file that holds no signed claim."""
+    with path.open("rb") as file:
+        raw = file.read(MOST_BYTES + 1)
+    try:
+        found = SignedClaim.model_validate_json(raw[:MOST_BYTES])
+        return found.value
+    except (ValidationError, ValueError) as error:
+        problem = error.errors(include_input=False)[0] if isinstance(error, ValidationError) else None
+        where = "" if problem is None else f" ({'.'.join(map(str, problem['loc'])) or problem['msg']})"
+        raise ClaimError(
+            f"{path} holds no signed claim{where}; name a file that touchstone infer --save wrote"
+        ) from None
 
 
 def _in_its_place(client: L1Client, promised: PostedClaim) -> tuple[ClaimPosted, Inclusion]:

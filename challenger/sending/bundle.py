@@ -30,6 +30,7 @@ from rollup.l1.events import (
     TraceRootSet,
 )
 from rollup.l1.node.chain import TRANSACTION_GAS
+from rollup.words import show_wei
 
 RACES = frozenset(
     {
@@ -261,7 +262,7 @@ def _poor(client: L1Client, bond: int) -> ChainError:
     return Reverted(
         "InsufficientBalance",
         {},
-        f"{client.account} can't pay another bond of {bond} wei; send it more, or withdraw nothing until games have ended",
+        f"{client.account} can't pay another bond of {show_wei(bond)}; send it more, or withdraw nothing until games have ended",
     )
 
 

@@ -36,6 +36,7 @@ from rollup.l1.answers import Receipt
 from rollup.l1.client import L1Client
 from rollup.redact import without_endpoints
 from rollup.types import ModelId
+from rollup.words import show_wei
 
 HELPED = 64
 """Most games about right claims that are read from L1 in one round."""
@@ -286,7 +287,7 @@ class Watcher:
         bond = self._client.parameters.challenge_bond
         self.low = None
         if self.configuration.mode >= WatchMode.CHALLENGE and funds.free + funds.on_chain < bond:
-            self.low = f"{account} has {funds.free + funds.on_chain} wei, a challenge takes {bond}; send it more"
+            self.low = f"{account} has {show_wei(funds.free + funds.on_chain)}, a challenge takes {show_wei(bond)}; send it more"
         self._reporter.state(Kind.BALANCE_LOW, self.low)
         return funds
 

@@ -46,6 +46,7 @@ from rollup.service.logs import logger
 from rollup.service.metrics import counter, gauge
 from rollup.service.problem import Problem
 from rollup.types import ModelId, Root, Timestamp
+from rollup.words import show_wei
 
 REORGANISED = 64
 """Blocks that are read again in every step."""
@@ -176,7 +177,10 @@ class QuorumPlayer:
             said = f"{move.value}: {error}"
             if self._told.get(request_id) != said:
                 self._told[request_id] = said
-                _log.warning("move not made", move=move.value, request=f"0x{request_id.hex()}", reason=str(error))
+                # Every member sends the draw, and one is first: that the others were late is no trouble.
+                lost = isinstance(error, Reverted) and error.name == "AlreadyDrawn"
+                say = _log.info if lost else _log.warning
+                say("move not made", move=move.value, request=f"0x{request_id.hex()}", reason=str(error))
             return None
         if receipt is not None:
             name, wei = f"0x{request_id.hex()}", receipt.fee
@@ -229,7 +233,7 @@ class QuorumPlayer:
         needed = gas * self._price() * self.policy.percent // 100
         if request.pay < needed:
             raise MoveError(
-                f"it pays {request.pay} wei, and showing the claim must earn {needed}; it waits for cheaper gas"
+                f"it pays {show_wei(request.pay)}, and showing the claim must earn {show_wei(needed)}; it waits for cheaper gas"
             )
         return self._send(answer(request, data, made.posted.claim, place, made.posted.outputs), None, gas)
 
@@ -249,7 +253,7 @@ class QuorumPlayer:
         part, needed = request.pay // request.quorum, gas * self._price() * self.policy.percent // 100
         if part < needed:
             raise MoveError(
-                f"a part of the fee is {part} wei, and {gas} gas must earn {needed}; it waits for cheaper gas"
+                f"a part of the fee is {show_wei(part)}, and {gas} gas must earn {show_wei(needed)}; it waits for cheaper gas"
             )
 
     def _require_means(self, quorum: Quorum, found: Mapping[bytes, Quorum]) -> None:
@@ -264,7 +268,7 @@ class QuorumPlayer:
         bond, free = client.parameters.claim_bond * (len(promised) + 1), client.balance(me)
         if free < bond:
             raise MoveError(
-                f"{me} has {free} wei free on the ledger, the claims need {bond}; raise --deposit, or deposit some"
+                f"{me} has {show_wei(free)} free on the ledger, the claims need {show_wei(bond)}; raise --deposit, or deposit some"
             )
         drawn = sum(one.request.committee == NO_COMMITTEE for one in [*promised, quorum])
         if quorum.request.committee == NO_COMMITTEE and stake_of(client, me)[0] < drawn * share(client):
@@ -277,11 +281,12 @@ class QuorumPlayer:
         most = gas * client.chain.fees.first(client.chain.base_fee()).most
         spent, bound, held = self._allowance.spent(now), self.policy.spend_wei, client.chain.wei_of(client.account)
         if spent + most > bound:
-            self.trouble = f"{spent} wei of {bound} a day are spent in quorums, a move may cost {most}; raise --quorum-spend, or wait"
-        elif held < most:
             self.trouble = (
-                f"the account {client.account} has {held} wei, a move in a quorum may cost {most}; send it some"
+                f"{show_wei(spent)} of {show_wei(bound)} a day are spent in quorums, a move may cost {show_wei(most)}; "
+                "raise --quorum-spend, or wait"
             )
+        elif held < most:
+            self.trouble = f"the account {client.account} has {show_wei(held)}, a move in a quorum may cost {show_wei(most)}; send it some"
         else:
             return most
         raise MoveError(self.trouble)

@@ -6,6 +6,7 @@ from rollup.l1.answers import Receipt
 from rollup.l1.client import L1Client
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, gauge
+from rollup.words import show_wei
 
 BALANCE = gauge("ledger", "free_wei", "Free balance on the ledger, for bonds of claims", ["account"])
 EARNED = gauge(
@@ -57,7 +58,7 @@ class Treasury:
         problem = None
         if free < bond:
             problem = (
-                f"account {account} has {free} wei free on the ledger, a claim needs a bond of {bond}; "
+                f"account {account} has {show_wei(free)} free on the ledger, a claim needs a bond of {show_wei(bond)}; "
                 "send it money, or deposit some"
             )
         if problem is not None and self.problem is None:

@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from rollup.batch import fold_inclusion
-from rollup.claim import Claim, ClaimId, input_root, output_root
+from rollup.claim import Claim, ClaimId, PostedClaim, input_root, output_root
 from rollup.client.views import ClaimView, Inference, short
 from rollup.errors import BadAnswer, ChainError, ClaimError, CommitmentError
 from rollup.form.encoding import Header
-from rollup.l1.account.signing import recover
+from rollup.l1.account.signing import Domain, recover
+from rollup.l1.account.signing import claim_id as signed_as
 from rollup.l1.answers import ClaimStatus
 from rollup.l1.client import L1Client
 from rollup.numbers import input_bytes, outputs_of, quantised, rounded, saturated
@@ -86,7 +87,7 @@ def check(claim_id: ClaimId, view: ClaimView, asked: Inference | None, l1: L1Cli
     """Raises BadAnswer, in words, unless the claim is the one asked for, about the caller's inputs, with the outputs that
     the caller was given, and stands in a batch on L1. ``asked``: the answer that is remembered, if it is.
     """
-    claim = own_claim(claim_id, view, l1)
+    claim = own_claim(claim_id, view, l1.domain)
     header = l1.header(claim.model_id)
     outputs = _bytes_hold(view, header)
     if asked is not None:
@@ -97,9 +98,25 @@ def check(claim_id: ClaimId, view: ClaimView, asked: Inference | None, l1: L1Cli
     return Verified(claim_id, claim, _standing(view, l1), block, outputs, asked is not None)
 
 
-def own_claim(claim_id: ClaimId, view: ClaimView, l1: L1Client) -> Claim:
-    """The claim of the answer, if its digest under L1's domain is the id that was asked for."""
-    computed = l1.claim_id(view.claim)
+def promised(asked: Inference, view: ClaimView, domain: Domain) -> PostedClaim:
+    """The signed claim behind an answer, with which L1 makes its claimant keep it. Raises BadAnswer unless the claimant signed it in
+    this domain, about the inputs that were sent, with the outputs that were given.
+    """
+    claim, header = own_claim(asked.claim_id, view, domain), asked.model.header
+    if view.posted is None or not view.posted.signature:
+        raise BadAnswer(
+            f"the service has no signature of claim 0x{asked.claim_id.hex()}; without one nothing is promised"
+        )
+    outputs = _bytes_hold(view, header)
+    model_is(asked, claim.model_id)
+    _inputs_are(asked, claim, header)
+    _outputs_are(asked, outputs, header)
+    return view.posted
+
+
+def own_claim(claim_id: ClaimId, view: ClaimView, domain: Domain) -> Claim:
+    """The claim of the answer, if its digest in this domain is the id that was asked for."""
+    computed = signed_as(view.claim, domain)
     if view.claim_id != claim_id or computed != claim_id:
         raise BadAnswer(
             f"claim 0x{claim_id.hex()} was asked for, the answer's fields hash to 0x{computed.hex()}; "

@@ -35,7 +35,7 @@ class RequestSummary(Document):
     number: Amount = Field(description="Counts the requests of the contract.")
     state: RequestState = Field(
         description="noted: claims that answer hold the fee; cancelled: only what is posted soon counts; agreed: a quorum gave one "
-        "answer, which is not final yet; undelivered: answered and paid, but the callback failed."
+        "answer, which is not final yet; undelivered: answered and paid, but the callback that it names failed."
     )
     level: Level = Field(
         description="What its answer may be relied on for: none: there is no answer yet; agreed: a quorum gave it; final: nobody "

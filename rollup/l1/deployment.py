@@ -75,7 +75,8 @@ class Deployment:
             return cls.from_json(parse_json(raw.decode()))
         except OSError as error:
             raise ChainError(
-                f"the deployment {path} cannot be read ({error.strerror}); name the file that 'touchstone deploy' wrote"
+                f"the deployment {path} cannot be read ({error.strerror}); name the file that 'touchstone deploy' wrote by --deployment "
+                "or TOUCHSTONE_DEPLOYMENT (a devnet's is .devnet/state/deployment.json)"
             ) from None
         except (ValueError, ChainError) as error:
             shown = "it is no JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else error

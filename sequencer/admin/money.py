@@ -11,6 +11,7 @@ from rollup.l1.answers import Receipt
 from rollup.l1.client import L1Client
 from rollup.types import Root
 from rollup.wire import hex_of
+from rollup.words import show_wei, when
 from sequencer.admin.deciding import decide
 from sequencer.admin.documents import Balances, Money, Moved, Sent
 from sequencer.admin.guard import needs, note, router
@@ -40,7 +41,9 @@ def sent(receipt: Receipt) -> Sent:
 def _brought(client: L1Client, move: Callable[[int], Receipt], wei: int) -> Receipt:
     held = client.chain.wei_of(client.account)
     if wei > held:
-        raise MoveError(f"{client.account} has {held} wei on the chain, {wei - held} too few; send it some")
+        raise MoveError(
+            f"{client.account} has {show_wei(held)} on the chain, {show_wei(wei - held)} too little; send it some"
+        )
     return move(wei)
 
 
@@ -48,7 +51,7 @@ def _withdrawn(client: L1Client, wei: int) -> Receipt:
     earned = client.earnings(client.account)
     if wei > earned:
         raise MoveError(
-            f"{client.account} has {earned} wei of earnings, {wei - earned} too few; free balance is announced first, "
+            f"{client.account} has {show_wei(earned)} of earnings, {show_wei(wei - earned)} too little; free balance is announced first, "
             "and what is locked is freed when its claims and games end"
         )
     return client.withdraw(wei)
@@ -57,7 +60,9 @@ def _withdrawn(client: L1Client, wei: int) -> Receipt:
 def _announced(client: L1Client, wei: int) -> Receipt:
     free = client.balance(client.account)
     if wei > free:
-        raise MoveError(f"{client.account} has {free} wei free, {wei - free} too few; announce what is there")
+        raise MoveError(
+            f"{client.account} has {show_wei(free)} free, {show_wei(wei - free)} too little; announce what is there"
+        )
     return client.announce_withdrawal(wei)
 
 
@@ -67,7 +72,7 @@ def _completed(client: L1Client) -> Receipt:
     if not announced:
         raise MoveError(f"{client.account} announced no withdrawal; announce one first")
     if now < due:
-        raise MoveError(f"what {client.account} announced may leave from {due} on, it is {now}; wait {due - now} s")
+        raise MoveError(f"what {client.account} announced may leave from {when(due)} on; wait {due - now} s")
     return client.complete_withdrawal()
 
 

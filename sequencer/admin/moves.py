@@ -18,6 +18,7 @@ from rollup.l1.client import L1Client
 from rollup.l1.events import Challenged
 from rollup.merkle import depth_of, hash_leaf, hash_node
 from rollup.types import LEAF_BYTES, Gindex, Root, Timestamp
+from rollup.words import show_wei
 from sequencer.admin.deciding import decide
 
 ROOT_BYTES = 32
@@ -138,7 +139,7 @@ class ForcedMoves:
         held = client.chain.wei_of(client.account)
         if missing > held:
             raise MoveError(
-                f"{client.account} has {held} wei and needs {missing} more for the challenge bond; send it some"
+                f"{client.account} has {show_wei(held)} and needs {show_wei(missing)} more for the challenge bond; send it some"
             )
         return client.challenge(standing.claim, standing.inclusion, value=missing)
 

@@ -97,7 +97,10 @@ class Parts:
         if known is None:
             shown = word if word.isprintable() and len(word) <= 80 else word[:80].encode("ascii", "replace").decode()
             raise Problem(
-                404, "unknown-model", "No such model", f"no model {shown} is offered here; GET /v1/models lists all"
+                404,
+                "unknown-model",
+                "No such model",
+                f"no model {shown} is offered here; GET /v1/models (touchstone models --url ...) lists all",
             )
         return known
 

@@ -15,6 +15,7 @@ from rollup.form.encoding import Header, decode_header
 from rollup.l1.account.signing import recover
 from rollup.l1.client import L1Client
 from rollup.types import ModelId, Timestamp
+from rollup.words import show_wei, when
 from sequencer.intake.limits import DEFAULT_LIMITS, Limits
 from sequencer.intake.money import usable
 from sequencer.intake.refusals import Busy
@@ -89,8 +90,8 @@ class Admission:
         now = self.now()
         if now + self._limits.margin > claim.valid_until:
             raise ClaimError(
-                f"the claim {'was' if now > claim.valid_until else 'is'} valid until {claim.valid_until}, it is {now} and takes up "
-                f"to {self._limits.margin} s to be posted; sign it again with a later time"
+                f"the claim {'was' if now > claim.valid_until else 'is'} valid until {when(claim.valid_until)}, it is {when(now)} "
+                f"and takes up to {self._limits.margin} s to be posted; sign it again with a later time"
             )
         assembled = (
             not posted.inputs and client.is_assembled(claim.model_id, False, claim.input_root),
@@ -145,8 +146,8 @@ class Admission:
             # Those that are being written may have been counted twice, or may fail.
             raise Busy(f"other claims of {claimant} are being written; send this one again in a moment")
         raise ClaimError(
-            f"{claimant} has {means.free} wei free and not announced to leave, its {count} waiting claims need bonds of {needed}; "
-            f"deposit {needed - means.free} more"
+            f"{claimant} has {show_wei(means.free)} free and not announced to leave, its {count} waiting claims need "
+            f"bonds of {show_wei(needed)}; deposit {show_wei(needed - means.free)} more"
         )
 
     def _trusted(self, claimant: Address) -> None:
@@ -161,7 +162,7 @@ class Admission:
         if spoiled is not None and head.time < (until := spoiled + self._limits.distrust):
             raise ClaimError(
                 f"{claimant} used the nonce or the balance of a claim for something else while it was being posted, at {spoiled}; "
-                f"its claims are taken again from {until} on"
+                f"its claims are taken again from {when(until)} on"
             )
 
     def settle(self, new: NewClaim, written: bool) -> None:

@@ -13,6 +13,7 @@ from rollup.claim import Address, ClaimId, output_types
 from rollup.form.encoding import decode_header
 from rollup.l1.client import L1Client
 from rollup.types import Duration, ModelId, Root, Timestamp
+from rollup.words import show_wei, when
 from sequencer.intake.money import usable
 from sequencer.states import Entry, Head, HeldBack
 from sequencer.store import Store
@@ -110,7 +111,7 @@ class Screening:
             claim = entry.posted.claim
             if head.time > claim.valid_until:
                 refused[entry.claim_id] = (
-                    f"the claim was valid until {claim.valid_until}, it is {head.time}; sign it again with a later time"
+                    f"the claim was valid until {when(claim.valid_until)}, it is {when(head.time)}; sign it again with a later time"
                 )
                 continue
             if (claim.claimant, claim.nonce) in used:
@@ -153,7 +154,7 @@ class Screening:
         match obstacle:
             case Poor(claimant):
                 bond = self.client.parameters.claim_bond
-                return f"{claimant} has too little left for the bond of {bond} wei; deposit, and sign a new claim"
+                return f"{claimant} has too little left for the bond of {show_wei(bond)}; deposit, and sign a new claim"
             case Unregistered(model_id):
                 return f"model 0x{model_id.hex()} is no longer registered; register it, and sign a new claim"
             case NotUploaded(_, _, is_output, root):

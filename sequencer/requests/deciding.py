@@ -9,6 +9,7 @@ from rollup.claim import MAX_CLAIM_BYTES, Address, output_types
 from rollup.form.encoding import Header
 from rollup.l1.requests.asked import ANYBODY
 from rollup.types import Timestamp
+from rollup.words import show_wei, when
 from sequencer.requests.policy import Policy, request_gas
 from sequencer.requests.states import Answering, Asked
 from sequencer.states import State
@@ -88,7 +89,7 @@ def _unserved(asked: Asked, here: Circumstances) -> str | None:
 def _untimely(asked: Asked, here: Circumstances, policy: Policy) -> str | None:
     request, last = asked.request, asked.standing.until - policy.margin
     if here.now > last:
-        return f"claims that answer it may be posted until {asked.standing.until}, and less than {policy.margin} s are left"
+        return f"claims that answer it may be posted until {when(asked.standing.until)}, and less than {policy.margin} s are left"
     if here.height < asked.standing.quorum_until:
         return (
             f"its quorum of {request.quorum} may still agree, and then no other claim is paid; it is answered if that fails, which is "
@@ -98,7 +99,7 @@ def _untimely(asked: Asked, here: Circumstances, policy: Policy) -> str | None:
     if favoured not in (ANYBODY, here.account) and here.now <= request.prover_until:
         if request.prover_until >= last:
             return f"it is reserved to {favoured} as long as it can be answered"
-        return f"it is reserved to {favoured} until {request.prover_until}"
+        return f"it is reserved to {favoured} until {when(request.prover_until)}"
     if here.height < asked.block + policy.confirmations:
         return f"it has {here.height - asked.block} confirmations of {policy.confirmations}"
     return None
@@ -110,7 +111,7 @@ def _unpaid(asked: Asked, here: Circumstances, policy: Policy) -> str | None:
     needed = gas * here.price * policy.percent // 100
     if asked.request.pay < needed:
         return (
-            f"it pays {asked.request.pay} wei, an answer of {gas} gas must earn {needed} at {here.price} wei a gas; "
+            f"it pays {show_wei(asked.request.pay)}, an answer of {gas} gas must earn {show_wei(needed)} at {show_wei(here.price)} a gas; "
             "it is looked at again when gas is cheaper"
         )
     return None

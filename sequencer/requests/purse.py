@@ -11,6 +11,7 @@ from rollup.l1.client import L1Client
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, gauge
 from rollup.types import Timestamp
+from rollup.words import show_wei
 from sequencer.requests.policy import DAY, Policy
 from sequencer.store import Store
 
@@ -65,9 +66,7 @@ class Purse:
         expected = errand.gas * (base_fee + self._client.chain.fees.priority)
         most = errand.gas * self._client.chain.fees.first(base_fee).most
         if errand.worth is not None and expected > errand.worth:
-            return (
-                f"{errand.call.name} costs up to {expected} wei now and earns {errand.worth}; it waits for cheaper gas"
-            )
+            return f"{errand.call.name} costs up to {show_wei(expected)} now and earns {show_wei(errand.worth)}; it waits for cheaper gas"
         self._wanted = most
         self.trouble = self._short(most, now)
         if self.trouble is not None:
@@ -100,10 +99,15 @@ class Purse:
     def _short(self, most: int, now: Timestamp) -> str | None:
         spent, bound = self.spent(now), self._policy.spend_wei
         if spent + most > bound:
-            return f"{spent} wei of {bound} a day are spent on requests; raise --requests-spend, or wait"
+            return (
+                f"{show_wei(spent)} of {show_wei(bound)} a day are spent on requests; raise --requests-spend, or wait"
+            )
         held = self._client.chain.wei_of(self._client.account)
         if held < most:
-            return f"the account {self._client.account} has {held} wei for requests, a transaction may cost {most}; send it some"
+            return (
+                f"the account {self._client.account} has {show_wei(held)} for requests, a transaction may cost {show_wei(most)}; "
+                "send it some"
+            )
         return None
 
     def _simulated(self, errand: Errand) -> str | None:

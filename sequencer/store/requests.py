@@ -64,7 +64,7 @@ class Requests:
         return self._those(query.order_by(requests.c.number).limit(limit))
 
     def undelivered(self, limit: int) -> list[Asked]:
-        """Those that are answered and whose callback failed."""
+        """Those that are answered and name a callback, which failed."""
         query = _LISTED.where(requests.c.progress == Progress.UNDELIVERED)
         return self._those(query.order_by(requests.c.number.desc()).limit(limit))
 

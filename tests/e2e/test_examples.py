@@ -32,6 +32,19 @@ def test_a_market_is_settled_by_the_digits_model(network: Place) -> None:
     assert "answered" in said
 
 
+def test_a_request_by_hand_is_answered_and_another_is_cancelled(network: Place) -> None:
+    said = network.run(network.script(SHELL + block(SECTION, "sh", "request cancel")))
+    assert re.search(r"^state    answered$", said, re.MULTILINE) and "output   0: " in said
+    assert "cancelled; claims that answer it may be posted until " in said
+
+
+def test_three_drawn_provers_agree_and_their_answer_becomes_final(network: Place) -> None:
+    image = block(SECTION, "sh", "request cancel").split("touchstone request ask")[0]
+    said = network.run(network.script(SHELL + image + block(SECTION, "sh", "stake join digits")))
+    assert re.search(r"^level    final$", said, re.MULTILINE) and re.search(r"^quorum   3$", said, re.MULTILINE)
+    assert re.search(r"^paid     0x", said, re.MULTILINE)
+
+
 def test_an_advertisement_is_hidden_by_the_model_of_texts(network: Place) -> None:
     said = network.run(network.script(SHELL + block(SECTION, "sh", "deploy ModerationRegistry")))
     assert re.search(r"^the post stands at 4,", said, re.MULTILINE), said

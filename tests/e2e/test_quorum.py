@@ -185,7 +185,7 @@ def test_three_provers_agree_two_blocks_after_pick_up_and_are_paid(jury: Jury, c
     for player in players:
         assert [receipt.call for receipt in player.step()] == ["settle"]
         assert player.step() == []
-    assert jury.progress(request_id) is Progress.UNDELIVERED
+    assert jury.progress(request_id) is Progress.ANSWERED, "it names no callback"
     paid = [earned(jury.asker, client.account) - before[name] for name, client in jury.clients.items()]
     assert sorted(paid) == sorted([FEE // 3, FEE // 3, FEE - 2 * (FEE // 3)])
 

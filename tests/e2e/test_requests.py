@@ -25,12 +25,15 @@ from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
 from rollup.l1.events import Convicted
 from rollup.l1.node.embedded import EmbeddedChain
-from rollup.l1.requests.events import RequestAnswered, Requested
+from rollup.l1.requests import calls
+from rollup.l1.requests.asked import Subscription
+from rollup.l1.requests.events import RequestAnswered, Requested, Subscribed
 from rollup.l1.requests.reads import earned
 from rollup.service.logs import configure
 from rollup.service.server import serve
 from rollup.settings import Parameters
-from rollup.types import Duration, Timestamp
+from rollup.types import Duration, Timestamp, hex_of
+from rollup.words import show_wei
 from sequencer.intake.limits import Limits
 from sequencer.requests.policy import Policy
 from sequencer.service import SequencerOptions, SequencerService
@@ -39,7 +42,7 @@ from sequencer.store import Store
 from tests.anvil import Anvil
 from tests.e2e.toy_program import outputs_of, toy_inputs, values_of
 from tests.prover.service.world import TOKEN, model_of_toy, served
-from tests.sequencer.requests.world import TAKES, AskingWorld
+from tests.sequencer.requests.world import SWITCH, TAKES, AskingWorld, consumer_of, input_bytes, request_of
 from tests.world import ETHER, PROGRAM, TERMS, deploy, sign_claim, terms
 from touchstone.cli import main
 
@@ -249,7 +252,7 @@ def test_the_command_line_asks_waits_shows_cancels_and_takes_back(services: Serv
     done = services.run("ask", "toy", "--input", str(file), "--wait", "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    assert (found["state"], found["level"], found["paid"]) == ("undelivered", "final", services.prover.account)
+    assert (found["state"], found["level"], found["paid"]) == ("answered", "final", services.prover.account)
     right = outputs_of(PROGRAM, values_of(PROGRAM, inputs))
     header = PROGRAM.header
     scales = [header.outputs[number][1].scale for number in range(len(right))]
@@ -258,11 +261,11 @@ def test_the_command_line_asks_waits_shows_cancels_and_takes_back(services: Serv
     shown = services.run("show", found["request_id"])
     assert shown.exit_code == 0 and f"answer   {found['answer']}" in shown.stdout and "level    final" in shown.stdout
     listed = json.loads(services.run("list", "--json").stdout)
-    assert [(one["request_id"], one["state"]) for one in listed] == [(found["request_id"], "undelivered")]
+    assert [(one["request_id"], one["state"]) for one in listed] == [(found["request_id"], "answered")]
 
     # One that is worth nothing is refused with a reason, cancelled, and paid back.
     cheap = services.deployer.chain.base_fee() * 2 * 260_000
-    poor = services.run("ask", "toy", "--input", str(file), "--fee", str(cheap), "--until", "200s", "--json")
+    poor = services.run("ask", "toy", "--input", str(file), "--fee", f"{cheap} wei", "--until", "200s", "--json")
     assert poor.exit_code == 0, poor.output
     request_id = json.loads(poor.stdout)["request_id"]
     until(lambda: "an answer of" in services.run("list", "--state", "open").stdout)
@@ -273,11 +276,48 @@ def test_the_command_line_asks_waits_shows_cancels_and_takes_back(services: Serv
     services.node.advance(60)
     assert services.run("refund", request_id).exit_code == 0
     taken = services.run("withdraw")
-    assert taken.exit_code == 0 and f"took {cheap} wei out" in taken.stdout
+    assert taken.exit_code == 0 and f"took {show_wei(cheap)} out" in taken.stdout
     assert json.loads(services.run("show", request_id, "--json").stdout)["state"] == "refunded"
     unknown = services.run("show", "0x" + "12" * 32)
     assert unknown.exit_code == 1 and "nobody made request" in unknown.output
     assert services.run("ask", "toy", "--input", str(file), "--callback", "0x12").exit_code == 2
+
+
+@pytest.mark.anvil
+def test_the_command_line_makes_failed_callbacks_and_due_renewals(services: Services) -> None:
+    inputs = toy_inputs(6)
+    file = services.folder / "input.json"
+    file.write_text(json.dumps([(inputs[0] / 256).tolist(), inputs[1].tolist()]))
+    user = services.deployer.using(services.node.signer("user"))
+    nobody = services.run("ask", "toy", "--input", str(file), "--callback", user.account)
+    assert nobody.exit_code == 1 and "has no code on this chain" in nobody.output and "deploy it first" in nobody.output
+
+    switch = consumer_of(user, SWITCH)
+    done = services.run("ask", "toy", "--input", str(file), "--callback", switch, "--wait", "--json")
+    found = json.loads(done.stdout)
+    assert (found["state"], found["told"]) == ("undelivered", False)
+    shown = services.run("show", found["request_id"]).stdout
+    assert "told     no" in shown and " UTC" in shown and f"paid     {services.prover.account}" in shown
+    failed = services.run("deliver", found["request_id"])
+    assert failed.exit_code == 1 and "failed again" in failed.output
+    user.chain.transact(user._key(), switch, (1).to_bytes(32, "big"))
+    told = services.run("deliver", found["request_id"])
+    assert told.exit_code == 0 and f"delivered to {switch}" in told.stdout, told.output
+    assert json.loads(services.run("show", found["request_id"], "--json").stdout)["state"] == "answered"
+    again = services.run("deliver", found["request_id"])
+    assert again.exit_code == 1 and "nothing is to be done" in again.output
+
+    # What nobody would answer is renewed by hand alone.
+    fee = services.deployer.chain.base_fee() * 2 * 360_000
+    first = request_of(0, switch, fee, 0)
+    subscription = Subscription(first, Duration(60), Duration(0), Duration(3600), 0)
+    begun = user.send(calls.subscribe(subscription, 2, input_bytes(1), b"along")).one(Subscribed)
+    renewed = services.run("renew", hex_of(begun.subscription_id))
+    assert renewed.exit_code == 0 and " UTC" in renewed.stdout, renewed.output
+    early = services.run("renew", hex_of(begun.subscription_id))
+    assert early.exit_code == 1 and "next request is due at" in early.output
+    unknown = services.run("renew", hex_of(bytes(32)))
+    assert unknown.exit_code == 1 and "nobody began subscription" in unknown.output
 
 
 def test_every_event_of_the_contract_is_known(world: AskingWorld) -> None:

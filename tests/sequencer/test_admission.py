@@ -11,6 +11,7 @@ from rollup.errors import ClaimError
 from rollup.l1.client import L1Client
 from rollup.l1.node.embedded import EmbeddedChain
 from rollup.types import Duration
+from rollup.words import show_wei
 from sequencer.intake.refusals import Busy
 from sequencer.states import State
 from sequencer.store import Store
@@ -71,7 +72,7 @@ def test_bonds_are_counted_for_claims_that_are_not_written_yet(desk: Desk) -> No
     desk.admission.settle(one, written=False)
     desk.admission.reserve(three)
     desk.store.claims.accept([two, three])
-    with pytest.raises(ClaimError, match=f"its 3 waiting claims .* deposit {TERMS.claim_bond} more"):
+    with pytest.raises(ClaimError, match=f"its 3 waiting claims .* deposit {show_wei(TERMS.claim_bond)} more"):
         desk.admission.reserve(one)
 
 

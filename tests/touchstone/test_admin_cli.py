@@ -112,11 +112,11 @@ def test_money_in_ether_and_in_wei(run: Run, world: AdminWorld) -> None:
     assert run("balances", "deposit", "0.5 ether").exit_code == 0
     free = world.l1.balance(world.l1.account)
     assert f"({free} wei)" in run("balances", "show", role="read").stdout
-    run("balances", "fund", "5000")
-    shown = run("balances", "withdraw", "1000").stdout
+    run("balances", "fund", "5000 wei")
+    shown = run("balances", "withdraw", "1000 wei").stdout
     earned = world.l1.earnings(world.l1.account)
     assert f"({earned} wei)" in shown and "transaction" in shown
-    assert "1000 wei (1000 wei), from " in run("balances", "announce", "1000").stdout
+    assert "1000 wei (1000 wei), from " in run("balances", "announce", "1000 wei").stdout
     assert "wait" in run("balances", "complete").output
     world.chain.advance(world.l1.parameters.withdrawal_delay)
     run("balances", "complete")
@@ -192,8 +192,8 @@ def test_a_dispute_is_shown_and_a_move_forced(run: Run, world: AdminWorld) -> No
 @pytest.mark.parametrize(
     ("arguments", "role", "words"),
     [
-        (("balances", "withdraw", "1000000 ether"), "own", "too few"),
-        (("balances", "withdraw", "1"), "read", "needs the role own"),
+        (("balances", "withdraw", "1000000 ether"), "own", "too little"),
+        (("balances", "withdraw", "1 wei"), "read", "needs the role own"),
         (("models", "retire", "nothing", "--yes"), "own", "no model nothing"),
         (("disputes", "show", "0x" + "00" * 32), "read", "nobody has challenged"),
         (("models", "retire", "../status", "--yes"), "own", "nothing at this path"),

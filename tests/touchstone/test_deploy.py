@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rollup.errors import SettingsError
+from rollup.l1.account.keys import load_signer
+from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
 from rollup.l1.node.chain import Chain
 from rollup.l1.node.development import KEYS, DevelopmentChain
@@ -34,6 +37,7 @@ MAINNET = PARAMS / "mainnet.toml"
 DEVNET = PARAMS / "development.toml"
 REAL = sorted(set(PARAMS.glob("*.toml")) - {DEVNET})
 HOUR = 3600
+COUNTS = {3: "three", 4: "four", 5: "five", 6: "six"}
 
 Write = Callable[..., Path]
 
@@ -310,3 +314,13 @@ def test_a_development_chain_that_began_anew_gets_new_contracts(endpoint: str, t
     assert plan.existing() is None
     assert deploy(endpoint, str(DEVNET), "-o", str(output)).exit_code == 0
     Deployment.load(output).client(Chain.connect(endpoint))
+
+
+def test_the_runbook_says_the_gas_of_deploying(endpoint: str) -> None:
+    chain = Chain.connect(endpoint)
+    before = chain.height()
+    L1Client.deploy(chain, load_signer(KEYS[2]), Terms.load(MAINNET).parameters)
+    blocks = [chain.web3.eth.get_block(number) for number in range(before + 1, chain.height() + 1)]
+    spent, sent = sum(block["gasUsed"] for block in blocks), sum(len(block["transactions"]) for block in blocks)
+    text = (ROOT / "docs" / "runbook.md").read_text()
+    assert f"needs {math.ceil(spent / 10**5) / 10} million gas, in {COUNTS[sent]} transactions" in text

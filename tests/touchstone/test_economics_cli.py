@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from rollup.claim import Address
 from rollup.l1.deployment import Deployment
+from rollup.words import GWEI
 from touchstone.cli import main
 from touchstone.deployment import page
 from touchstone.deployment.cast import cast, judged
@@ -23,7 +24,6 @@ from touchstone.deployment.dilemma import convictions
 from touchstone.deployment.economics import MOST_PRICES, Economics, Market, ladder
 from touchstone.deployment.parameters import Terms
 from touchstone.deployment.tables import tables
-from touchstone.settings.units import GWEI
 
 ROOT = Path(__file__).parents[2]
 MAINNET = ROOT / "ops" / "params" / "mainnet.toml"
@@ -113,7 +113,8 @@ def test_a_deployment_is_judged_under_the_conditions_of_a_parameter_file(tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--gas-price", "20"), ""),
+        (("--gas-price", "20"), '\'20\' names no unit; write "20 ether", "20 gwei"'),
+        (("--gas-price", "1..20 gwei"), "'1' names no unit"),
         (("--gas-price", "0 gwei"), "is no range of gas prices"),
         (("--gas-price", "2 gwei..1 gwei"), "the lower one first"),
         (("--gas-price", "1 gwei..2 gwei..3 gwei"), "is no range of gas prices"),
@@ -136,9 +137,6 @@ def test_a_deployment_is_judged_under_the_conditions_of_a_parameter_file(tmp_pat
 )
 def test_what_makes_no_sense_is_said(arguments: tuple[str, ...], sentence: str) -> None:
     result = economics(MAINNET, *arguments)
-    if not sentence:
-        assert result.exit_code == 0
-        return
     assert isinstance(result.exception, SystemExit) and result.exit_code in (1, 2), result.output
     assert sentence in result.output
 
@@ -155,6 +153,20 @@ def test_a_picture_is_drawn_the_same_each_time(kind: str, tmp_path: Path) -> Non
     if kind == "svg":
         text = first.decode()
         assert all(label in text for label in ("in a part of a long reduction", "the cost of a check", "10 times"))
+
+
+def test_every_plot_that_is_asked_for_is_drawn(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("one.svg", "two.png")]
+    result = economics(
+        MAINNET, "--gas-price", "1 gwei..2 gwei", *(word for file in files for word in ("--plot", str(file)))
+    )
+    assert result.exit_code == 0 and all(file.stat().st_size > 0 for file in files), result.output
+
+
+def test_a_missing_file_is_told_with_one_that_is_there() -> None:
+    result = CliRunner().invoke(main, ["economics"])
+    assert result.exit_code == 2 and "FILE is missing: ops/params/mainnet.toml, say" in result.output
+    assert MAINNET.relative_to(ROOT).as_posix() in result.output
 
 
 def test_a_picture_that_cannot_be_drawn_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

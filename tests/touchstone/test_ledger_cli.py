@@ -16,12 +16,12 @@ from rollup.l1.node.chain import Chain
 from rollup.l1.node.development import KEYS, DevelopmentChain
 from rollup.settings import Parameters
 from rollup.types import Duration
+from rollup.words import show_wei
 from tests.e2e.lies import INPUTS, PROGRAMS
 from tests.e2e.network import NetworkWorld
 from tests.touchstone.test_devnet import Hurry
 from touchstone.cli import main
 from touchstone.devnet.chain import ChainServer
-from touchstone.settings.units import show_wei
 
 Run = Callable[..., Result]
 PROGRAM = PROGRAMS[TracePolicy.WITH_CLAIM]
@@ -86,7 +86,7 @@ def test_what_was_earned_or_funded_is_withdrawn_at_once_or_made_free(run: Run) -
         ),
         (("show",), None, "set TOUCHSTONE_KEY, or name a file with --key-file or --keystore"),
         (("deposit", "much"), KEYS[5], "'much' is no amount"),
-        (("deposit", "0.1"), KEYS[5], "'0.1' names no unit; write 0.1 ether, or gwei"),
+        (("deposit", "0.1"), KEYS[5], '\'0.1\' names no unit; write "0.1 ether", "0.1 gwei"'),
         (("faucet", "1000000 ether"), KEYS[6], "which development chains fund, has no 1000000 ether here"),
     ],
 )

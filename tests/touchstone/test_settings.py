@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from rollup.errors import SettingsError
+from rollup.words import show_wei
 from touchstone.services.l1 import web_limits
 from touchstone.settings.options import options, shown
 from touchstone.settings.page import PAGE, page
@@ -25,7 +26,7 @@ from touchstone.settings.settings import (
     WatchSettings,
 )
 from touchstone.settings.sources import load
-from touchstone.settings.units import seconds, show_seconds, show_size, show_wei, size, wei, whole_seconds
+from touchstone.settings.units import seconds, show_seconds, show_size, size, wei, whole_seconds
 
 SECRET = "0x" + "5e" * 32
 
@@ -87,6 +88,7 @@ def test_one_file_serves_all_services_and_an_unknown_table_or_key_is_named(tmp_p
         ({"TOUCHSTONE_SEQUENCER_PORT": "65536"}, "TOUCHSTONE_SEQUENCER_PORT: should be less"),
         ({"TOUCHSTONE_SEQUENCER_PORT": "http"}, "TOUCHSTONE_SEQUENCER_PORT: should be a valid integer"),
         ({"TOUCHSTONE_FEE_CAP": "7 doubloons"}, "TOUCHSTONE_FEE_CAP: '7 doubloons' is no amount"),
+        ({"TOUCHSTONE_FEE_CAP": "7"}, "TOUCHSTONE_FEE_CAP: '7' names no unit; write \"7 ether\""),
         ({"TOUCHSTONE_FEE_BUMP": "5"}, "TOUCHSTONE_FEE_BUMP: should be greater than or equal to 13"),
         ({"TOUCHSTONE_LOG_LEVEL": "loud"}, "TOUCHSTONE_LOG_LEVEL: should be 'debug', 'info'"),
         ({"TOUCHSTONE_FINALITY": "soon"}, "TOUCHSTONE_FINALITY: "),
@@ -223,12 +225,15 @@ def test_the_deployers_keys_are_the_chains() -> None:
 
 def test_quantities_are_read_exactly_and_written_as_people_write_them() -> None:
     assert [seconds(text) for text in ("90", "1.5h", "7d", "250 ms")] == [90.0, 5400.0, 604800.0, 0.25]
-    assert [wei(text) for text in ("0.1 ether", "30 gwei", "1_000")] == [10**17, 30 * 10**9, 1000]
+    assert [wei(text) for text in ("0.1 ether", "30 gwei", "1_000 wei", "0")] == [10**17, 30 * 10**9, 1000, 0]
     assert wei("0.000000000000000001 ether") == 1
     assert [size(text) for text in ("96 KiB", "64MiB", 1024)] == [98304, 64 << 20, 1024]
     assert [show_seconds(604800), show_seconds(5400), show_seconds(0.25)] == ["7d", "90min", "0.25s"]
     assert [show_wei(10**17), show_wei(30 * 10**9), show_wei(0)] == ["0.1 ether", "30 gwei", "0"]
     assert show_size(98304) == "96 KiB"
+    for bad in ("1", "5", 5, "0.1", 10**18):
+        with pytest.raises(ValueError, match=f'names no unit; write "{bad} ether", "{bad} gwei" or "{bad} wei"'):
+            wei(bad)
     for bad in ("", "-1s", "1e9", "1 fortnight", "9" * 50, True, "nan"):
         with pytest.raises(ValueError, match="is no duration"):
             seconds(bad)

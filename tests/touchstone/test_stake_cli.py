@@ -13,10 +13,10 @@ from rollup.l1.deployment import Deployment
 from rollup.l1.requests.quorum import LEAVING_BLOCKS, share
 from rollup.l1.requests.seats import Seat, seats_of
 from rollup.types import hex_of
+from rollup.words import show_wei
 from tests.anvil import Anvil
 from tests.world import PROGRAM, deploy
 from touchstone.cli import main
-from touchstone.settings.units import show_wei
 
 pytestmark = pytest.mark.anvil
 
@@ -47,13 +47,13 @@ def test_a_seat_is_taken_given_up_and_vacated_and_the_stake_comes_back(
     unit, account = share(deployer), anvil.signer("prover").address
     refused(run("join", MODEL), "touchstone stake add")
     refused(run("add", "1000000 ether"), "too little; send it some")
-    assert f"free     {show_wei(2 * unit)}" in run("add", str(2 * unit)).stdout
+    assert f"free     {show_wei(2 * unit)}" in run("add", f"{2 * unit} wei").stdout
     joined = run("join", MODEL)
     assert joined.exit_code == 0 and f"seat for {MODEL} since block {anvil.height}" in joined.stdout
     seat = seats_of(deployer, account)[PROGRAM.id]
     assert seat == Seat(anvil.height) and seat.counts(anvil.height) and not seat.counts(anvil.height - 1)
-    refused(run("take", str(2 * unit)), "touchstone stake vacate")
-    refused(run("vacate", MODEL), "is held until")
+    refused(run("take", f"{2 * unit} wei"), "touchstone stake vacate")
+    refused(run("vacate", MODEL), "still has its seat")
     resigned = run("resign", MODEL)
     assert f"can be freed from block {anvil.height + LEAVING_BLOCKS + 1} on" in resigned.stdout
     left = seats_of(deployer, account)[PROGRAM.id]
@@ -67,3 +67,5 @@ def test_a_seat_is_taken_given_up_and_vacated_and_the_stake_comes_back(
     assert "free     0 (0 wei)" in run("show").stdout
     refused(run("join", "0x" + "12" * 32), "touchstone stake add")
     assert run("join", "0x12").exit_code == 2
+    shown = run("show", "--account", account).stdout
+    assert shown == run("show").stdout and account in shown

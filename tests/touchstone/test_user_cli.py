@@ -10,6 +10,7 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from eth_abi.abi import encode
 
 from rollup import wire
 from rollup.client import Client
@@ -17,6 +18,7 @@ from rollup.documents.claims import ClaimFields, SignedClaim
 from rollup.documents.fields import read
 from rollup.errors import ChainError
 from rollup.form.interface import Named
+from rollup.l1 import reverts
 from rollup.l1.deployment import Deployment
 from rollup.l1.node.chain import Chain
 from rollup.l1.node.development import KEYS, DevelopmentChain, accounts
@@ -26,6 +28,7 @@ from tests.rollup.client.world import MODEL, PROGRAM, ClientWorld, Made, toy
 from tests.touchstone.test_devnet import Hurry
 from touchstone.cli import main
 from touchstone.devnet.chain import ChainServer
+from touchstone.promises import load
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +195,60 @@ def test_verify_asks_l1_and_fails_until_the_claim_is_final(
     said = run("claims", "verify", wire.hex_of(made.claim_id), *l1, url=service.url).output
     for port, output in zip(PROGRAM.interface.outputs, made.outputs, strict=True):
         assert f"output   {port.name}: {output}" in said, said
+
+
+def test_a_promise_is_kept_in_a_file_and_enforced_without_a_sequencer(
+    service: Service, deployment: Path, inputs: Path, made: Made, rpc: str, tmp_path: Path
+) -> None:
+    kept = tmp_path / "promise.json"
+    named = ("--deployment", deployment)
+    result = run("infer", "toy", "--input", inputs, "--save", kept, *named, url=service.url)
+    assert result.exit_code == 0 and f"claims enforce --from {kept}" in result.stdout, result.output
+    assert load(kept) == made.posted
+    again = run(
+        "claims", "enforce", "--from", kept, "--rpc", rpc, *named, url="http://127.0.0.1:9", TOUCHSTONE_KEY=KEYS[3]
+    )
+    assert again.exit_code == 0 and "kept     the claim is on L1" in again.stdout, again.output
+    kept.write_text(kept.read_text().replace('"nonce"', '"nounce"'))
+    broken = run("claims", "enforce", "--from", kept, "--rpc", rpc, *named, url=service.url, TOUCHSTONE_KEY=KEYS[3])
+    assert broken.exit_code == 1 and "holds no signed claim (claim.nonce)" in broken.output
+
+
+def test_a_promise_that_is_none_is_not_kept(
+    service: Service, deployment: Path, inputs: Path, world: ClientWorld, made: Made, tmp_path: Path
+) -> None:
+    kept, named = tmp_path / "promise.json", ("--deployment", deployment)
+    place = f"GET /v1/claims/{wire.hex_of(made.claim_id)}"
+    other = world.make(2)
+    view = world.view(made)
+    for changed, sentence in (
+        (view | {"signature": world.view(other)["signature"]}, "signed it"),
+        (view | {"outputs": world.view(other)["outputs"]}, "do not hash to its output root"),
+    ):
+        service.on(place, ok(changed))
+        result = run("infer", "toy", "--input", inputs, "--save", kept, *named, url=service.url)
+        assert result.exit_code == 1 and sentence in result.output, result.output
+        assert not kept.exists()
+    result = run("infer", "toy", "--input", inputs, "--save", kept, url=service.url)
+    assert result.exit_code == 2 and "--save needs --deployment" in result.output
+
+
+def test_models_are_listed_with_what_they_take(service: Service) -> None:
+    service.on("GET /v1/models", ok({"models": [MODEL], "next": None}))
+    listed = run("models", url=service.url)
+    assert listed.exit_code == 0 and "toy" in listed.stdout and wire.hex_of(PROGRAM.id) in listed.stdout
+    found = json.loads(run("models", "--json", url=service.url).stdout)
+    assert found == [{"name": "toy", "model_id": wire.hex_of(PROGRAM.id), "retired": False}]
+
+
+def test_a_custom_error_of_the_contracts_is_explained() -> None:
+    low = "0x" + "5b6a3a26"
+    data = next(key for key, item in reverts._errors().items() if item["name"] == "FeeTooLow")
+    said = run("explain", wire.hex_of(data + encode(["uint256"] * 2, [10**9, 10**16])), url="")
+    assert said.stdout.startswith("FeeTooLow: the fee of 1 gwei is below the 0.01 ether")
+    for given in (low, wire.hex_of(data)):
+        refused = run("explain", given, url="")
+        assert refused.exit_code == 1 and "give all of the data" in refused.output
 
 
 def test_verify_fails_for_a_lie(service: Service, rpc: str, deployment: Path, world: ClientWorld, made: Made) -> None:

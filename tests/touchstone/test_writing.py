@@ -45,7 +45,7 @@ READ = frozenset(
             "model build source",
             "generate model",
             "deploy parameters",
-            *("economics file", "economics --conditions"),
+            *("economics file", "economics --conditions", "claims enforce --from"),
         ),
         *("claim folder", "admin models add folder", "prover --models", "watch --models"),
     }
@@ -60,6 +60,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "generate --folder": ("generate", "FILE", "hello", "--folder"),
     "deploy --output": ("deploy", str(PARAMS), "--development", "--rpc", "http://127.0.0.1:1", "-o"),
     "economics --plot": ("economics", str(PARAMS), "--gas-price", "1 gwei..2 gwei", "--plot"),
+    "infer --save": ("infer", "toy", "--input", str(PARAMS), "--deployment", str(PARAMS), "--save"),
     "devnet --data": (
         "devnet",
         *(
@@ -79,7 +80,14 @@ WRITTEN: dict[str, tuple[str, ...]] = {
 }
 """Paths that are written: the command up to where the path stands."""
 
-FILES = {"demo --json", "model show --svg", "deploy --output", "economics --plot", "sequencer --database"}
+FILES = {
+    "demo --json",
+    "model show --svg",
+    "deploy --output",
+    "economics --plot",
+    "infer --save",
+    "sequencer --database",
+}
 """Those that are files, not folders."""
 
 

@@ -15,11 +15,13 @@ from touchstone.cli.deploy import deploy
 from touchstone.cli.devnet import chain, devnet, seed
 from touchstone.cli.disputes import disputes
 from touchstone.cli.economics import economics
+from touchstone.cli.explain import explain
 from touchstone.cli.generate import generate
 from touchstone.cli.group import Group
 from touchstone.cli.ledger import ledger
 from touchstone.cli.lie import lie
 from touchstone.cli.model import model
+from touchstone.cli.models import models
 from touchstone.cli.request import request
 from touchstone.cli.services import prover, sequencer, watch
 from touchstone.cli.stake import stake
@@ -38,10 +40,12 @@ main.add_command(generate)
 main.add_command(chain)
 main.add_command(deploy)
 main.add_command(economics)
+main.add_command(models)
 main.add_command(infer)
 main.add_command(claim)
 main.add_command(claims)
 main.add_command(request)
+main.add_command(explain)
 main.add_command(devnet)
 main.add_command(seed)
 main.add_command(sequencer)

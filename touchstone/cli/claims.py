@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from touchstone.cli.group import Group
-from touchstone.cli.user import as_json_flag, chain_client, client_of, deployment_flag, hex_of, status_of
+from touchstone.cli.user import (
+    as_json_flag,
+    chain_client,
+    client_of,
+    deployment_flag,
+    hex_of,
+    sequencer_flag,
+    status_of,
+    wait_flags,
+)
 from touchstone.settings.options import options
 from touchstone.settings.settings import ChainSettings, UserSettings
 
 if TYPE_CHECKING:
-    from rollup.claim import ClaimId
+    from rollup.claim import ClaimId, PostedClaim
     from rollup.client import ClaimView, Client, Verified
 
 STATES = ("pending", "posted", "challenged", "final", "invalid")
@@ -39,7 +48,8 @@ def list_(
     from itertools import islice
 
     from rollup.wire import address_of
-    from touchstone.cli.tables import show, table, when
+    from rollup.words import when
+    from touchstone.cli.tables import show, table
 
     with client_of(settings) as client:
         about = None if model is None else client.model(model).id
@@ -80,7 +90,7 @@ def show(settings: UserSettings, claim: str, as_json: bool) -> None:
     else:
         if not view.saturated:
             found.pop("saturated", None)
-        printed(facts(pairs(found)))
+        printed(facts(_for_people(dict(pairs(found)))))
         click.echo(outlook(view))
 
 
@@ -95,9 +105,12 @@ def show(settings: UserSettings, claim: str, as_json: bool) -> None:
     help="URL of an L1 endpoint that you trust.  [env TOUCHSTONE_RPC]",
 )
 @deployment_flag
+@wait_flags
 @as_json_flag
 @options(UserSettings)
-def verify(settings: UserSettings, claim: str, l1: str, deployment: Path | None, as_json: bool) -> None:
+def verify(
+    settings: UserSettings, claim: str, l1: str, deployment: Path | None, wait: bool, patience: float, as_json: bool
+) -> None:
     """Check what the sequencer says about a claim against L1; exit code 1 if it does not hold, or is not final.
 
     The claim's id is computed from its fields, its bytes are hashed, its proof is folded, and L1 is asked for its state.
@@ -105,6 +118,8 @@ def verify(settings: UserSettings, claim: str, l1: str, deployment: Path | None,
     if deployment is None:
         raise click.UsageError("--deployment is needed: the contract whose word counts")
     with client_of(settings, (l1, deployment)) as client:
+        if wait:
+            client.wait_final(_claim_id(claim), patience)
         verified = client.verify_inclusion(_claim_id(claim))
         names = [] if as_json or verified.outputs is None else _names(client, verified)
     outputs = None if verified.outputs is None else [one.tolist() for one in verified.outputs]
@@ -126,25 +141,45 @@ def verify(settings: UserSettings, claim: str, l1: str, deployment: Path | None,
 
 
 @claims.command()
-@click.argument("claim", metavar="ID")
+@click.argument("claim", metavar="[ID]", required=False)
 @click.option(
-    "--url",
-    envvar="TOUCHSTONE_URL",
-    default="http://127.0.0.1:8080",
-    show_default=True,
-    metavar="URL",
-    help="Sequencer that shows the signed claim.  [env TOUCHSTONE_URL]",
+    "--from",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Signed claim that touchstone infer --save kept: no sequencer is asked.",
 )
+@sequencer_flag("Sequencer that shows the signed claim, if no file has it.")
 @options(ChainSettings)
-def enforce(settings: ChainSettings, url: str, claim: str) -> None:
+def enforce(settings: ChainSettings, url: str, file: Path | None, claim: str | None) -> None:
     """Post a signed claim yourself, or burn a bond of the claimant that had another one posted in its place.
 
     A signed claim is a promise until it expires. The account pays the gas; nothing is paid to it.
     """
+    from rollup.l1.events import PromiseBroken
+    from rollup.words import show_wei
+    from touchstone.promises import enforce as enforced
+    from touchstone.promises import load
+
+    if (file is None) == (claim is None):
+        raise click.UsageError("name the claim's ID, or the file that has it by --from")
+    promised = load(file) if file is not None else _signed(url, str(claim))
+    receipt = enforced(chain_client(settings), promised)
+    broken = [] if receipt is None else [one for one in receipt.events if isinstance(one, PromiseBroken)]
+    if receipt is None:
+        click.echo("kept     the claim is on L1")
+    elif broken:
+        click.echo(
+            f"broken   {broken[0].claimant} had claim {hex_of(broken[0].posted)} posted; {show_wei(broken[0].burnt)} of it are burned"
+        )
+    else:
+        click.echo(f"posted   in block {receipt.block}, for {receipt.gas} gas")
+
+
+def _signed(url: str, claim: str) -> PostedClaim:
+    """A signed claim that a sequencer shows."""
     from rollup.client import Client
     from rollup.errors import ClaimError
-    from rollup.l1.events import PromiseBroken
-    from touchstone.promises import enforce as enforced
 
     with Client(url) as sequencer:
         promised = sequencer.get(_claim_id(claim)).posted
@@ -152,16 +187,7 @@ def enforce(settings: ChainSettings, url: str, claim: str) -> None:
         raise ClaimError(
             f"the sequencer has no signature of claim {claim}, which somebody else posted; nothing is to be enforced"
         )
-    receipt = enforced(chain_client(settings), promised)
-    broken = [] if receipt is None else [one for one in receipt.events if isinstance(one, PromiseBroken)]
-    if receipt is None:
-        click.echo("kept     the claim is on L1")
-    elif broken:
-        click.echo(
-            f"broken   {broken[0].claimant} had claim {hex_of(broken[0].posted)} posted; {broken[0].burnt} wei of it are burned"
-        )
-    else:
-        click.echo(f"posted   in block {receipt.block}, for {receipt.gas} gas")
+    return promised
 
 
 def _names(client: Client, verified: Verified) -> list[str]:
@@ -212,6 +238,14 @@ def _fields(view: ClaimView) -> dict[str, Any]:
             "inclusion": None if view.inclusion is None else InclusionProof.of(view.inclusion).model_dump(),
         }
     return found
+
+
+def _for_people(found: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The same with times as people read them; a batch's ``closes_at`` is one of the clock that stops."""
+    from rollup.words import when
+
+    times = {"taken_at", "final_after", "claim.valid_until", "batch.posted_at", "batch.closes_at"}
+    return [(name, when(value) if name in times and value else value) for name, value in found.items()]
 
 
 def _batch(view: ClaimView) -> dict[str, Any]:

@@ -22,7 +22,7 @@ ETHER = int(WEI["ether"])
 
 
 @click.command()
-@click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", metavar="FILE", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--conditions",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -32,7 +32,7 @@ ETHER = int(WEI["ether"])
 @click.option(
     "--gas-price",
     type=PriceRangeParam(),
-    help='A gas price, or two: "20 gwei", "1 gwei..200 gwei".  [default: FILE\'s]',
+    help='A gas price with its unit, or two: "20 gwei", "1 gwei..200 gwei".  [default: FILE\'s]',
 )
 @click.option(
     "--eth",
@@ -64,12 +64,14 @@ ETHER = int(WEI["ether"])
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; wei are decimal strings.")
 @click.option(
     "--plot",
+    "plots",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Draw ratios and break-even shares into this file, .svg or .png.",
+    multiple=True,
+    help="Draw ratios and break-even shares into this file, .svg or .png; may be given for each.",
 )
 def economics(
-    file: Path,
+    file: Path | None,
     conditions: Path | None,
     gas_price: tuple[int, int] | None,
     eth: Fraction | None,
@@ -81,7 +83,7 @@ def economics(
     interest: Fraction,
     ratio: int | None,
     as_json: bool,
-    plot: Path | None,
+    plots: tuple[Path, ...],
 ) -> None:
     """Say what attacks cost both sides at the parameters of FILE, and when checking pays.
 
@@ -94,9 +96,11 @@ def economics(
     from touchstone.deployment.plot import draw
     from touchstone.deployment.tables import tables
 
+    if file is None:
+        raise click.UsageError("FILE is missing: ops/params/mainnet.toml, say, or a deployment's file")
     terms = _terms(file, conditions)
     low, high = gas_price or terms.conditions.gas_prices
-    if plot is not None:
+    for plot in plots:
         require_writable(plot)
     market = Market(
         prices=ladder(low, high),
@@ -108,7 +112,7 @@ def economics(
         factor=ratio or FACTOR,
     )
     found = Economics(terms, market)
-    if plot is not None:
+    for plot in plots:
         draw(found, plot)
     if as_json:
         click.echo(json.dumps(found.document(), indent=2))

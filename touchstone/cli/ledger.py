@@ -9,11 +9,12 @@ import click
 from rollup.errors import MoveError
 from touchstone.cli.group import Group
 from touchstone.cli.params import AmountParam
-from touchstone.cli.user import chain_client
+from touchstone.cli.user import account_flag, chain_client, reader_of
 from touchstone.settings.options import options
 from touchstone.settings.settings import ChainSettings
 
 if TYPE_CHECKING:
+    from rollup.claim import Address
     from rollup.l1.client import L1Client
 
 
@@ -28,32 +29,33 @@ def ledger() -> None:
 
 
 @ledger.command()
+@account_flag
 @options(ChainSettings)
-def show(settings: ChainSettings) -> None:
+def show(settings: ChainSettings, account: bytes | None) -> None:
     """What the account has free, earned, locked in bonds, announced to leave, and on the chain."""
-    _show(chain_client(settings))
+    _show(*reader_of(settings, account))
 
 
 @ledger.command()
 @click.argument("amount", type=AmountParam())
 @options(ChainSettings)
 def deposit(settings: ChainSettings, amount: int) -> None:
-    """Move AMOUNT ("0.1 ether", or wei) from the account into its free balance, for claims."""
+    """Move AMOUNT ("0.1 ether", "30 gwei", "1 wei") from the account into its free balance, for claims."""
     client = chain_client(settings)
     _brings(client, amount)
     client.deposit(amount)
-    _show(client)
+    _show(client, client.account)
 
 
 @ledger.command()
 @click.argument("amount", type=AmountParam())
 @options(ChainSettings)
 def fund(settings: ChainSettings, amount: int) -> None:
-    """Move AMOUNT ("0.1 ether", or wei) from the account into its earnings, for challenges."""
+    """Move AMOUNT ("0.1 ether", "30 gwei", "1 wei") from the account into its earnings, for challenges."""
     client = chain_client(settings)
     _brings(client, amount)
     client.fund(amount)
-    _show(client)
+    _show(client, client.account)
 
 
 @ledger.command()
@@ -64,7 +66,7 @@ def redeposit(settings: ChainSettings, amount: int) -> None:
     client = chain_client(settings)
     _earned(client, amount)
     client.redeposit(amount)
-    _show(client)
+    _show(client, client.account)
 
 
 @ledger.command()
@@ -77,18 +79,18 @@ def withdraw(settings: ChainSettings, amount: int | None) -> None:
     if wei:
         _earned(client, wei)
         client.withdraw(wei)
-    _show(client)
+    _show(client, client.account)
 
 
 @ledger.command()
-@click.argument("amount", type=AmountParam(), required=False)
+@click.argument("amount", type=AmountParam(zero=True), required=False)
 @options(ChainSettings)
 def announce(settings: ChainSettings, amount: int | None) -> None:
     """Announce that AMOUNT of the free balance, or all of it, will leave. It replaces what was announced before; 0 takes it back.
 
     Until it leaves it still stands for claims; sequencers count it as gone.
     """
-    from touchstone.settings.units import show_wei
+    from rollup.words import show_wei
 
     client = chain_client(settings)
     wei = client.balance(client.account) if amount is None else amount
@@ -98,22 +100,24 @@ def announce(settings: ChainSettings, amount: int | None) -> None:
             "freed by touchstone ledger release"
         )
     client.announce_withdrawal(wei)
-    _show(client)
+    _show(client, client.account)
 
 
 @ledger.command()
 @options(ChainSettings)
 def complete(settings: ChainSettings) -> None:
     """Move what was announced from the free balance to the account, once the withdrawal delay is over."""
+    from rollup.words import when
+
     client = chain_client(settings)
     announced, due = client.withdrawal(client.account)
     now = client.chain.now()
     if not announced:
         raise MoveError(f"{client.account} announced no withdrawal; announce one first (touchstone ledger announce)")
     if now < due:
-        raise MoveError(f"what {client.account} announced may leave from {due} on, it is {now}; wait {due - now} s")
+        raise MoveError(f"what {client.account} announced may leave from {when(due)} on; wait {due - now} s")
     client.complete_withdrawal()
-    _show(client)
+    _show(client, client.account)
 
 
 @ledger.command()
@@ -123,8 +127,8 @@ def release(settings: ChainSettings) -> None:
 
     Reads the deployment's events from its beginning. `touchstone prover` does this by itself for the claims that it defends.
     """
+    from rollup.words import show_wei
     from touchstone.bonds import Bonds
-    from touchstone.settings.units import show_wei
 
     client = chain_client(settings)
     bonds = Bonds.of(client)
@@ -134,7 +138,7 @@ def release(settings: ChainSettings) -> None:
         click.echo(f"not final     {len(bonds.waiting)}, the next in {bonds.seconds} s if nobody disputes it")
     if bonds.disputed:
         click.echo(f"disputed      {len(bonds.disputed)}")
-    _show(client)
+    _show(client, client.account)
 
 
 @ledger.command()
@@ -144,7 +148,7 @@ def faucet(settings: ChainSettings, amount: int) -> None:
     """Give the account AMOUNT from an account that development chains fund (`touchstone chain`, anvil); no other chain has it."""
     from rollup.l1.account.keys import load_signer
     from rollup.l1.node.development import KEYS
-    from touchstone.settings.units import show_wei
+    from rollup.words import show_wei
 
     client = chain_client(settings)
     rich = load_signer(KEYS[-1])
@@ -153,11 +157,11 @@ def faucet(settings: ChainSettings, amount: int) -> None:
             f"{rich.address}, which development chains fund, has no {show_wei(amount)} here; get some from whoever has it"
         )
     client.chain.transact(rich, client.account, b"", amount)
-    _show(client)
+    _show(client, client.account)
 
 
 def _brings(client: L1Client, wei: int) -> None:
-    from touchstone.settings.units import show_wei
+    from rollup.words import show_wei
 
     held = client.chain.wei_of(client.account)
     if wei > held:
@@ -168,7 +172,7 @@ def _brings(client: L1Client, wei: int) -> None:
 
 
 def _earned(client: L1Client, wei: int) -> None:
-    from touchstone.settings.units import show_wei
+    from rollup.words import show_wei
 
     earned = client.earnings(client.account)
     if wei > earned:
@@ -178,11 +182,10 @@ def _earned(client: L1Client, wei: int) -> None:
         )
 
 
-def _show(client: L1Client) -> None:
+def _show(client: L1Client, account: Address) -> None:
+    from rollup.words import show_wei, when
     from touchstone.cli import tables
-    from touchstone.settings.units import show_wei
 
-    account = client.account
     announced, due = client.withdrawal(account)
     amounts = {
         "free": client.balance(account),
@@ -192,7 +195,7 @@ def _show(client: L1Client) -> None:
     }
     rows = [(name, f"{show_wei(wei)} ({wei} wei)") for name, wei in amounts.items()]
     if due:
-        rows.insert(1, ("announced to leave", f"{show_wei(announced)} ({announced} wei), from {tables.when(due)} on"))
+        rows.insert(1, ("announced to leave", f"{show_wei(announced)} ({announced} wei), from {when(due)} on"))
     tables.show(tables.facts([("account", account), *rows]))
     if amounts["locked"]:
         click.echo("The bonds of claims that are final come back with: touchstone ledger release")

@@ -68,14 +68,14 @@ def lie(
     """
     from challenger.defender import Behaviour
     from rollup.l1.answers import ClaimStatus
-    from rollup.l1.node.chain import Chain
     from rollup.service import logs
     from touchstone.lying.liar import Liar
     from touchstone.lying.lies import About
+    from touchstone.services.l1 import connected
 
     logs.configure("warning")
     behaviour = Behaviour.PUBLISHES if trace == "published" else Behaviour.WITHHOLDS
-    liar = Liar(Chain.connect(rpc), url, click.echo, seed)
+    liar = Liar(connected(rpc), url, click.echo, seed)
     status = liar.run(model, About(about), Behaviour.SILENT if silent else behaviour, port, patience)
     if status is not ClaimStatus.INVALID:
         context.exit(FAILURE)

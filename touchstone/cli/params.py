@@ -12,27 +12,39 @@ from touchstone.settings.units import seconds, wei, whole_seconds
 
 
 class AmountParam(click.ParamType[int]):
-    """ "0.1 ether", "30 gwei" or a number of wei."""
+    """ "0.1 ether", "30 gwei" or "1000 wei", in wei; ``zero``: 0 means something, too."""
 
     name = "amount"
 
+    def __init__(self, zero: bool = False) -> None:
+        self.zero = zero
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         try:
-            return wei(value)
+            found = wei(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if not found and not self.zero:
+            self.fail('0 changes nothing; give an amount above it, "0.1 ether" say', param, ctx)
+        return found
 
 
 class SecondsParam(click.ParamType[int]):
-    """ "90s", "12h" or "7d" in whole seconds."""
+    """ "90s", "12h" or "7d" in whole seconds (``positive``: above 0)."""
 
     name = "duration"
 
+    def __init__(self, positive: bool = False) -> None:
+        self.positive = positive
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         try:
-            return whole_seconds(value)
+            found = whole_seconds(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if self.positive and not found:
+            self.fail(f'{value!r} is no time at all; give a longer one, "1h" say', param, ctx)
+        return found
 
 
 class HexParam(click.ParamType[bytes]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -13,8 +12,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from rollup.words import show_wei
 from touchstone.cli.remote import AnswerError, plain
-from touchstone.settings.units import show_wei
 
 WIDE = 200
 """Columns where nobody looks at a terminal: nothing is wrapped in a file or a pipe."""
@@ -74,14 +73,6 @@ def together(*parts: RenderableType | None) -> RenderableType:
         if part is not None:
             shown += [Text(""), part] if shown else [part]
     return Group(*shown)
-
-
-def when(seconds: int | None) -> str:
-    """A time of L1 or of a machine, in UTC."""
-    try:
-        return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (ValueError, OverflowError, OSError):
-        return str(seconds)
 
 
 def amount(wei: str | int) -> str:

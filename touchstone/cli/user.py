@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from touchstone.cli.params import HexParam
 from touchstone.settings.options import options
 from touchstone.settings.settings import ChainSettings, ClaimSettings, UserSettings
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from rollup.claim import ClaimId
+    from rollup.claim import Address, ClaimId
     from rollup.client import Client, Inference, Tensor, Verified
     from rollup.l1.client import L1Client
 
@@ -34,6 +35,19 @@ deployment_flag = click.option(
 )
 
 
+account_flag = click.option(
+    "--account", type=HexParam(20), metavar="ADDRESS", help="Whose; by default the key's. No key is needed for this."
+)
+
+
+def reader_of(settings: ChainSettings, account: bytes | None) -> tuple[L1Client, Address]:
+    """A client to read with, and the account that is meant: the key's, unless another one is named."""
+    from rollup.l1.account.signing import checksummed
+
+    client = chain_client(settings, signs=account is None)
+    return client, client.account if account is None else checksummed(hex_of(account))
+
+
 def chain_client(settings: ChainSettings, signs: bool = True) -> L1Client:
     """A client of the deployment that the settings name, under their account if it ``signs``."""
     from touchstone.services.l1 import client_of as connected
@@ -42,12 +56,26 @@ def chain_client(settings: ChainSettings, signs: bool = True) -> L1Client:
     return connected(settings, signer_of(settings) if signs else None)
 
 
+patience_flag = click.option(
+    "--patience", type=click.FloatRange(min=0), default=3600.0, show_default=True, help="Seconds to wait at most."
+)
+
+
 def wait_flags(command: F) -> F:
     wait = click.option("--wait", is_flag=True, help="Return only when the claim is final; fail if it is invalid.")
-    seconds = click.option(
-        "--patience", type=click.FloatRange(min=0), default=3600.0, show_default=True, help="Seconds to wait at most."
+    return wait(patience_flag(command))
+
+
+def sequencer_flag(words: str) -> Callable[[F], F]:
+    """``url`` of a sequencer, of commands whose settings don't name one. ``words``: what it is asked."""
+    return click.option(
+        "--url",
+        envvar="TOUCHSTONE_URL",
+        default="http://127.0.0.1:8080",
+        show_default=True,
+        metavar="URL",
+        help=f"{words}  [env TOUCHSTONE_URL]",
     )
-    return wait(seconds(command))
 
 
 def input_flag(command: F) -> F:
@@ -85,6 +113,12 @@ clamp_flag = click.option(
     metavar="KEY",
     help="Get the answer to an inference that was not answered before, by the key that its failure named.",
 )
+@click.option(
+    "--save",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Also keep the signed claim, for touchstone claims enforce --from FILE. Needs --deployment.",
+)
 @as_json_flag
 @options(UserSettings)
 def infer(
@@ -97,6 +131,7 @@ def infer(
     l1: str | None,
     deployment: Path | None,
     key: str | None,
+    save: Path | None,
     as_json: bool,
 ) -> None:
     """Have MODEL (its name or id) run on an input, and the output claimed.
@@ -109,11 +144,21 @@ def infer(
 
     if l1 is not None and deployment is None:
         raise click.UsageError("--l1 needs --deployment: the contract whose word counts")
+    if save is not None:
+        from rollup.files import require_writable
+
+        if deployment is None:
+            raise click.UsageError("--save needs --deployment: the contract for which a signature counts")
+        require_writable(save)
     trusted = None if l1 is None or deployment is None else (l1, deployment)
     with client_of(settings, trusted) as client:
         answer = _answered(client, model, read_inputs(source), clamp, key, time.monotonic() + (patience if wait else 0))
         if not as_json:
             _say_answer(answer)
+        if save is not None and deployment is not None:
+            _keep(client, answer, deployment, save)
+            if not as_json:
+                click.echo(f"promise  {save}: touchstone claims enforce --from {save}")
         verified = client.verify_inclusion(answer) if trusted else None
         state: str = answer.state
         if wait:
@@ -202,6 +247,17 @@ def claim(
     _say_saturated(made.saturated, made.saturated_inside)
     click.echo(f"state    {state}")
     click.echo("bond     locked until the claim is final; then: touchstone ledger release")
+
+
+def _keep(client: Client, answer: Inference, deployment: Path, file: Path) -> None:
+    """Write the signed claim behind an answer into a file, if it is one."""
+    from rollup.client.verify import promised
+    from rollup.l1.account.signing import Domain
+    from rollup.l1.deployment import Deployment
+    from touchstone.promises import save
+
+    place = Deployment.load(deployment)
+    save(file, promised(answer, client.get(answer.claim_id), Domain(place.chain_id, place.contract)))
 
 
 def _answered(client: Client, model: str, inputs: list[Any], clamp: bool, key: str | None, until: float) -> Inference:

@@ -8,8 +8,8 @@ from enum import StrEnum
 from fractions import Fraction
 
 from rollup.settings import MOST_MONEY
+from rollup.words import GWEI
 from touchstone.deployment.gas import FREE, GasCost
-from touchstone.settings.units import GWEI
 
 FACTOR = 10
 """How many times what defending costs attacking must cost (docs/decisions.md)."""

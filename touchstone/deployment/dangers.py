@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rollup.types import Duration
+from rollup.words import show_wei
 from touchstone.deployment import gas
 from touchstone.deployment.attacks import FACTOR, Attack, Deterrent, Family
 from touchstone.deployment.cast import judged
 from touchstone.deployment.parameters import Terms
-from touchstone.settings.units import show_seconds, show_wei
+from touchstone.settings.units import show_seconds
 
 SHORTEST_WINDOW = Duration(3600)
 LONGEST = Duration(366 * 86400)

@@ -15,7 +15,7 @@ from rollup.l1.node.chain import Chain
 from touchstone.deployment.dangers import dangers
 from touchstone.deployment.guarantees import guarantees
 from touchstone.deployment.parameters import DEVELOPMENT_CHAINS, Terms
-from touchstone.services.l1 import signer_of
+from touchstone.services.l1 import connected, signer_of
 from touchstone.settings.settings import DeploySettings
 
 
@@ -33,7 +33,7 @@ class PlannedDeployment:
         """Raises SettingsError for dangerous parameters, or a file that is in the way."""
         terms = Terms.load(parameters)
         fees = FeePolicy(cap=settings.fee_cap, priority=min(settings.priority_fee, settings.fee_cap))
-        chain = Chain.connect(settings.rpc, fees, timeout=settings.timeout)
+        chain = connected(settings.rpc, fees, settings.timeout)
         plan = cls(terms, chain, output, development or chain.chain_id in DEVELOPMENT_CHAINS)
         plan._check()
         return plan

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rollup.words import show_wei
 from touchstone.deployment.attacks import Attack
 from touchstone.deployment.cast import FLOOD, challenges, hour_of_delay
 from touchstone.deployment.parameters import Terms
-from touchstone.settings.units import show_seconds, show_wei
+from touchstone.settings.units import show_seconds
 
 
 def guarantees(terms: Terms) -> str:

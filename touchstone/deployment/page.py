@@ -29,6 +29,13 @@ range, in dollars if it is told the price of an ether, with the cost of checking
 parameters by the same figures ([decisions.md](decisions.md), *Money*): every false claim and every challenge below must cost the attacker
 ten times what it costs the defender, at the highest gas price.
 
+At one gas price, in dollars, with two pictures of a range (`--plot` needs `pip install 'touchstone-rollup[plot]'`):
+
+```sh
+touchstone economics {FILE} --gas-price "5 gwei" --eth 3000
+touchstone economics {FILE} --gas-price "1 gwei..200 gwei" --plot economics.svg --plot economics.png
+```
+
 How it is counted:
 
 - Gas is measured ([costs.md](costs.md)). The attacker pays by the cheaper price list of calldata, the defender by the dearer one. Disputes

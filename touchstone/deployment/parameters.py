@@ -17,7 +17,7 @@ from rollup.types import Duration
 from touchstone.deployment import gas
 from touchstone.settings.section import Section
 from touchstone.settings.sources import read
-from touchstone.settings.units import GWEI, Wei, WholeSeconds
+from touchstone.settings.units import Wei, WholeSeconds
 
 DEVELOPMENT_CHAINS = frozenset({1337, 31337})
 """Ids of chains that run on one's own machine and hold no money."""
@@ -61,7 +61,7 @@ class Conditions(Section):
     gas_share: float = Field(gt=0, le=1)
     outage: WholeSeconds = Field(ge=0)
     hold: WholeSeconds = Field(gt=0)
-    gas_prices: tuple[Wei, Wei] = (GWEI, 200 * GWEI)
+    gas_prices: tuple[Wei, Wei] = Field(("1 gwei", "200 gwei"), validate_default=True)
     leaf_depth: int = Field(ge=1, le=64)
 
     @field_validator("gas_prices")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from rollup.errors import SettingsError
 from rollup.files import write_file
+from rollup.words import GWEI
 from touchstone.deployment.attacks import Attack
 from touchstone.deployment.cast import challenges, lies
 from touchstone.deployment.economics import ETHER, Economics
 from touchstone.deployment.tables import show_price
-from touchstone.settings.units import GWEI
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
 
+from rollup.words import GWEI
 from touchstone.deployment.attacks import Attack
 from touchstone.deployment.cast import hour_of_delay
 from touchstone.deployment.dilemma import bearable_worth, checked_share
 from touchstone.deployment.economics import SHARES, Economics
-from touchstone.settings.units import GWEI, show_seconds
+from touchstone.settings.units import show_seconds
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from rollup.l1.node.development import KEYS
 from rollup.service.fetch import fetch_program
 from rollup.types import Timestamp
 from rollup.wire import address_of, count_of, hex_of
+from rollup.words import show_wei
 from touchstone.deployment.parameters import DEVELOPMENT_CHAINS
 from touchstone.devnet import PUBLISHED_PORT
 from touchstone.lying.lies import WORDS, About, lie, plausible_inputs, signed
@@ -108,7 +109,7 @@ class Liar:
         bond = client.parameters.claim_bond
         self._chain.transact(rich, signer.address, b"", bond + WALLET_WEI)
         client.deposit(bond)
-        self._say(f"{signer.address} has a bond of {bond} wei, and means to lose it.")
+        self._say(f"{signer.address} has a bond of {show_wei(bond)}, and means to lose it.")
         return client
 
     @contextmanager

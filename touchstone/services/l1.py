@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from rollup.errors import SettingsError
+import re
+
+from rollup.errors import ChainError, SettingsError
 from rollup.l1.account.fees import FeePolicy
 from rollup.l1.account.keys import load_signer
 from rollup.l1.account.signing import Signer
 from rollup.l1.client import L1Client
 from rollup.l1.deployment import Deployment
-from rollup.l1.node.chain import Chain
+from rollup.l1.node.chain import TIMEOUT, Chain
+from rollup.redact import place_of
 from rollup.service import logs
 from rollup.service.web import WebLimits
 from touchstone.settings.settings import ChainSettings, KeySettings, LogSettings, WebSettings
@@ -42,7 +45,19 @@ def chain_of(settings: ChainSettings) -> Chain:
         bump_after=settings.fee_patience,
         give_up_after=max(settings.fee_give_up, settings.fee_patience),
     )
-    return Chain.connect(settings.rpc, fees, timeout=settings.timeout)
+    return connected(settings.rpc, fees, settings.timeout)
+
+
+def connected(rpc: str, fees: FeePolicy | None = None, timeout: float = TIMEOUT) -> Chain:
+    """The endpoint that ``--rpc`` names. Raises SettingsError for what is no URL, ChainError, which names its host, if it does not
+    answer.
+    """
+    if not re.match(r"https?://[^/]", rpc, re.IGNORECASE):
+        raise SettingsError("what --rpc or TOUCHSTONE_RPC names is no URL; write it like http://127.0.0.1:8545")
+    try:
+        return Chain.connect(rpc, fees, timeout=timeout)
+    except ChainError as error:
+        raise ChainError(f"{place_of(rpc)}: {error} (--rpc or TOUCHSTONE_RPC names it)") from None
 
 
 def client_of(settings: ChainSettings, signer: Signer | None) -> L1Client:

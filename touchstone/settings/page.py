@@ -49,7 +49,7 @@ that file by the flag, variable or key that ends in *file*. No secret is ever sh
 `TOUCHSTONE_NATIVE` is of every process and has no other place: `0` turns compiled code off, and trees are hashed in Python, several times
 slower, to the same bytes. The log of a prover or watcher says which hashes (*hashing*), and warns if compiled code can't be loaded.
 
-Durations: `90s`, `15min`, `12h`, `7d`. Amounts: `0.1 ether`, `30 gwei`, `1000` (wei). Sizes: `96 KiB`, `64 MiB`.
+Durations: `90s`, `15min`, `12h`, `7d`. Amounts: `0.1 ether`, `30 gwei`, `1000 wei`. Sizes: `96 KiB`, `64 MiB`.
 
 ```toml
 [chain]

@@ -135,8 +135,8 @@ class Setting:
         return "PATH" if Path in self.parts else "NUMBER" if self.parts & {int, float} else "TEXT"
 
     def written(self, value: Any) -> str:
-        """A value as one would write it."""
-        if self.unit is not None:
+        """A value as one would write it; a text that is written in a unit stays as it is."""
+        if self.unit is not None and not isinstance(value, str):
             return self.unit.show(value)
         if isinstance(value, tuple):
             return ", ".join(str(part) for part in value)

@@ -28,9 +28,6 @@ def _finality(text: str) -> str:
 
 FinalityName = Annotated[str, AfterValidator(_finality)]
 
-GWEI = 10**9
-ETHER = 10**18
-
 
 class LogLevel(StrEnum):
     DEBUG = "debug"
@@ -92,8 +89,8 @@ class ChainSettings(KeySettings):
         "finalized",
         "From when on a claim on L1 counts as seen: latest, safe, finalized, or a number of confirmations.",
     )
-    fee_cap: Wei = setting(500 * GWEI, "Highest fee per gas that is ever paid.", gt=0)
-    priority_fee: Wei = setting(GWEI, "Priority fee per gas of a first try.", gt=0)
+    fee_cap: Wei = setting("500 gwei", "Highest fee per gas that is ever paid.", gt=0)
+    priority_fee: Wei = setting("1 gwei", "Priority fee per gas of a first try.", gt=0)
     fee_bump: int = setting(
         25, "Percent by which a transaction that is not mined is replaced with higher fees.", ge=13, le=1000
     )
@@ -157,7 +154,10 @@ class SequencerSettings(WebSettings):
         kind=TextKind.DATABASE,
     )
     database_password: SecretStr | None = setting(None, "Password of the database's user, kept out of the URL.")
-    models: Path = setting(Path("models"), "Folder that holds the programs of the models that are served.")
+    models: Path = setting(
+        Path("models"),
+        "Folder with a folder for each model that is served; `admin models add` fills it.",
+    )
     prover: str | None = setting(
         None, "URL of the prover that answers /v1/infer; without one it is off.", kind=TextKind.URL
     )
@@ -187,7 +187,7 @@ class SequencerSettings(WebSettings):
         150, "What a request must pay at least, in percent of what its answer costs at the present base fee.", ge=0
     )
     requests_spend: Wei = setting(
-        ETHER, "Most that the transactions about requests may cost in a day, by L1's time.", ge=0
+        "1 ether", "Most that the transactions about requests may cost in a day, by L1's time.", ge=0
     )
     requests_retries: int = setting(3, "How often a callback that failed is made again.", ge=0, le=20)
     requests_confirmations: int = setting(0, "Blocks above a request's own before it is answered.", ge=0)
@@ -209,7 +209,9 @@ class ProverSettings(WebSettings):
 
     port: Port = setting(8082, "Port to listen on; 0 takes any free one.")
     token: SecretStr | None = setting(None, "Bearer token that /v1/infer asks for; without one it is refused.")
-    models: tuple[Path, ...] = setting((), "Folders of saved programs, one each.")
+    models: tuple[Path, ...] = setting(
+        (), "Folders of saved programs, one each, as `touchstone model build -o` wrote them."
+    )
     models_from: str | None = setting(
         None,
         "URL of a sequencer; models that it serves are fetched, checked against their id and audited.",
@@ -251,7 +253,9 @@ class WatchSettings(WebSettings):
     mode: ModeName = setting(
         ModeName.CHALLENGE, "watch: checks and alerts; defend: also answers for right claims; challenge: also disputes."
     )
-    models: tuple[Path, ...] = setting((), "Folders of saved programs, one each.")
+    models: tuple[Path, ...] = setting(
+        (), "Folders of saved programs, one each, as `touchstone model build -o` wrote them."
+    )
     model_ids: tuple[str, ...] = setting((), "Ids of models to watch; their programs are fetched from --models-from.")
     all_models: bool = setting(False, "Watch every registered model that --models-from serves.")
     models_from: str | None = setting(
@@ -292,8 +296,8 @@ class DeploySettings(KeySettings):
     """``touchstone deploy``: an endpoint and the account that pays; the parameters are in a file of their own."""
 
     rpc: str = setting("http://127.0.0.1:8545", "JSON-RPC endpoint of the chain.", kind=TextKind.URL)
-    fee_cap: Wei = setting(500 * GWEI, "Highest fee per gas that is ever paid.", gt=0)
-    priority_fee: Wei = setting(GWEI, "Priority fee per gas of a first try.", gt=0)
+    fee_cap: Wei = setting("500 gwei", "Highest fee per gas that is ever paid.", gt=0)
+    priority_fee: Wei = setting("1 gwei", "Priority fee per gas of a first try.", gt=0)
     timeout: Seconds = setting(20.0, "How long one request to the endpoint may take.", gt=0)
 
 

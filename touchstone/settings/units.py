@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from rollup.words import ETHER, GWEI, show_wei
+
 SECONDS: Mapping[str, Decimal | int] = {"ms": Decimal("0.001"), "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
-GWEI = 10**9
-WEI: Mapping[str, Decimal | int] = {"wei": 1, "gwei": GWEI, "ether": 10**18, "eth": 10**18}
+WEI: Mapping[str, Decimal | int] = {"wei": 1, "gwei": GWEI, "ether": ETHER, "eth": ETHER}
 BYTES: Mapping[str, Decimal | int] = {
     "b": 1,
     "kib": 1 << 10,
@@ -54,10 +55,11 @@ def whole_seconds(given: Any) -> int:
 
 
 def wei(given: Any) -> int:
-    """ "0.1 ether", "30 gwei", "1000" (wei) in wei; raises ValueError."""
-    value = _quantity(given, WEI, "wei", "amount", '"0.1 ether", "30 gwei" or a number of wei')
-    if value != int(value) and str(given).strip()[-1].isdigit():
-        raise ValueError(f"{given!r} names no unit; write {str(given).strip()} ether, or gwei")
+    """ "0.1 ether", "30 gwei", "1000 wei" in wei; only nothing at all, 0, needs no unit. Raises ValueError."""
+    value = _quantity(given, WEI, "wei", "amount", '"0.1 ether", "30 gwei" or "1000 wei"')
+    text = str(given).strip()
+    if value and text[-1].isdigit():
+        raise ValueError(f'{given!r} names no unit; write "{text} ether", "{text} gwei" or "{text} wei"')
     if value != int(value):
         raise ValueError(f"{given!r} is no whole number of wei; give at most 18 decimals of an ether")
     return int(value)
@@ -77,13 +79,6 @@ def show_seconds(value: float) -> str:
         if value and value % float(SECONDS[unit]) == 0:
             return f"{value / float(SECONDS[unit]):g}{unit}"
     return f"{value:g}s"
-
-
-def show_wei(value: int) -> str:
-    """Ether from a thousandth on, gwei from one on, else wei."""
-    unit = "ether" if value >= 10**15 else "gwei" if value >= 10**9 else "wei"
-    number = Decimal(value) / WEI[unit]
-    return f"{number.normalize():f} {unit}" if value else "0"
 
 
 def show_size(value: int) -> str:

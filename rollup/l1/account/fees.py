@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rollup.errors import ChainError
+from rollup.words import show_wei
 
 GWEI = 10**9
 
@@ -47,7 +48,7 @@ class FeePolicy:
             )
         if not 0 <= self.priority <= self.cap:
             raise ChainError(
-                f"a priority fee of {self.priority} wei does not lie between 0 and the cap, {self.cap}; raise the cap"
+                f"a priority fee of {show_wei(self.priority)} does not lie between 0 and the cap, {show_wei(self.cap)}; raise the cap"
             )
         if not 0 < self.poll <= self.bump_after <= self.give_up_after:
             raise ChainError("poll, bump_after and give_up_after are seconds, positive and in this order; correct them")

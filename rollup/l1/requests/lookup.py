@@ -94,6 +94,16 @@ def find_request(client: L1Client, request_id: bytes, first: int | None = None) 
     return found
 
 
+def find_subscription(client: L1Client, subscription_id: bytes) -> Subscribed:
+    """Raises ChainError if nobody began it."""
+    for logged in asked_events(client, client.first, client.chain.height(), subscription_id):
+        if isinstance(logged.event, Subscribed):
+            return logged.event
+    raise ChainError(
+        f"nobody began subscription 0x{subscription_id.hex()} on this chain; check the id and the deployment"
+    )
+
+
 def answer_of(client: L1Client, found: FoundRequest) -> ClaimPosted | None:
     """A claim that answers it, at the level that is reached, with the output's bytes; None while there is none."""
     telling = found.standing.telling

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from rollup.claim import Address, ClaimId
-from rollup.l1.requests.asked import NO_COMMITTEE, Request, Subscription
+from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request, Subscription
 from rollup.l1.requests.events import (
     AnswerNoted,
     AnswerRevealed,
@@ -33,7 +33,7 @@ NEVER = Timestamp(0)
 
 
 class Progress(StrEnum):
-    """The contract's ``Progress``; a request that nobody made has none."""
+    """The contract's ``Progress``; a request that nobody made has none, and one that names no callback is never undelivered."""
 
     OPEN = "open"
     ANSWERED = "answered"
@@ -48,8 +48,9 @@ class RequestStanding:
 
     ``until``: last second in which a claim that answers may be posted, now. ``noted``: claims that hold the fee. ``answer``: the final
     claim that was paid, of a quorum the first; ``claimant`` and ``royalty``: what was paid for one that stood alone. ``failures``: how
-    often the callback failed, the last time in block ``failed_in``. ``told``: whether the consumer took the call. ``fee``: wei;
-    ``given_back``: what of it the requester has back from a quorum that agreed on what was false.
+    often the callback failed, the last time in block ``failed_in``. ``told``: whether the consumer took the call. ``silent``: it names
+    no callback, so that what the contract calls a failed one is none. ``fee``: wei; ``given_back``: what of it the requester has back
+    from a quorum that agreed on what was false.
 
     ``quorum_until``: last block in which the next step of the request's quorum can be made, so that it agrees no more behind it; 0:
     there is none, or it has failed. ``commit_blocks``: as the request says. ``said``: the claim that its first prover revealed.
@@ -64,6 +65,7 @@ class RequestStanding:
     failures: int = 0
     failed_in: int = 0
     told: bool = False
+    silent: bool = False
     fee: int = 0
     given_back: int = 0
     quorum_until: int = 0
@@ -75,7 +77,13 @@ class RequestStanding:
         """As it begins, in that block."""
         commits = request.commit_blocks
         last = block + (LAST_DRAW if request.committee == NO_COMMITTEE else commits)
-        return cls(request.until, fee=request.fee, quorum_until=last if request.quorum else 0, commit_blocks=commits)
+        return cls(
+            request.until,
+            silent=request.callback == ANYBODY,
+            fee=request.fee,
+            quorum_until=last if request.quorum else 0,
+            commit_blocks=commits,
+        )
 
     @property
     def is_open(self) -> bool:
@@ -128,6 +136,8 @@ class RequestStanding:
                 return replace(self, progress=self._unless_ended(Progress.ANSWERED), told=True)
             case RequestRefunded():
                 return replace(self, progress=Progress.REFUNDED, told=True)
+            case CallbackFailed() if self.silent:
+                return replace(self, progress=self._unless_ended(Progress.ANSWERED))
             case CallbackFailed():
                 progress = self._unless_ended(Progress.UNDELIVERED)
                 return replace(self, progress=progress, told=False, failures=self.failures + 1, failed_in=block)
@@ -142,7 +152,7 @@ class RequestStanding:
         if self.progress is not Progress.AGREED:
             return self
         if event.paid or event.royalty:
-            progress = Progress.ANSWERED if self.told else Progress.UNDELIVERED
+            progress = Progress.ANSWERED if self.told or self.silent else Progress.UNDELIVERED
             return replace(self, progress=progress, answer=event.claim_id)
         given_back = self.given_back + event.refunded
         progress = Progress.REFUNDED if given_back == self.fee else Progress.AGREED
@@ -159,6 +169,7 @@ class RequestStanding:
             "failures": self.failures,
             "failed_in": self.failed_in,
             "told": self.told,
+            "silent": self.silent,
             "fee": str(self.fee),
             "given_back": str(self.given_back),
             "quorum_until": self.quorum_until,
@@ -179,6 +190,7 @@ class RequestStanding:
             data["failures"],
             data["failed_in"],
             data["told"],
+            data["silent"],
             int(data["fee"]),
             int(data["given_back"]),
             data["quorum_until"],

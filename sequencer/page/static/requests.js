@@ -13,7 +13,7 @@ const WORDS = {
   noted: "A claim that answers it holds the fee until it is final or proven false.",
   cancelled: "Only claims that are posted soon still answer it.",
   agreed: "A quorum gave one answer, which is not final yet.",
-  answered: "A final claim answered it, and the consumer was told.",
+  answered: "A final claim answered it, and the consumer was told, if it names one.",
   undelivered: "A final claim answered it; nobody took the call that tells it.",
   refunded: "Nobody answered in time: the fee went back.",
 };

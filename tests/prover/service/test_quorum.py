@@ -7,9 +7,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
+from prover.service.quorum import QuorumPlayer
 from prover.service.quorum_moves import Move, is_over, move_in
 from rollup.claim import Address, ClaimId
+from rollup.errors import Reverted
 from rollup.l1.requests.asked import ANYBODY, NO_COMMITTEE, Request
 from rollup.l1.requests.events import (
     AnswerCommitted,
@@ -134,3 +137,16 @@ def test_what_is_over_asks_for_no_move(events: list[object], committee: bytes, b
     if is_over(quorum, ME, MEMBERS, block):
         assert move_in(quorum, ME, MEMBERS, block) is None
         assert move_in(quorum, ME, MEMBERS, block + 100) is None
+
+
+@pytest.mark.parametrize(("name", "level"), [("AlreadyDrawn", "info"), ("NotDrawable", "warning")])
+def test_that_another_member_drew_first_is_no_warning(name: str, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise Reverted(name, {}, "in words; nothing is to be done")
+
+    monkeypatch.setattr(QuorumPlayer, "__post_init__", lambda _: None)
+    monkeypatch.setattr(QuorumPlayer, "_make", refuse)
+    player = QuorumPlayer(None, None)  # type: ignore[arg-type]
+    with capture_logs() as said:
+        assert player._try(Move.DRAW, ID, {}) is None
+    assert [(one["event"], one["log_level"]) for one in said] == [("move not made", level)]

@@ -33,6 +33,7 @@ from rollup.l1.requests.events import NAMES
 from rollup.merkle import tensor_tree
 from rollup.settings import Parameters
 from rollup.types import Duration, Gindex, Root, Timestamp
+from rollup.words import when
 from tests.e2e.network import NetworkWorld
 from tests.e2e.toy_program import toy_inputs, toy_program
 from tests.rollup.l1.script import Script
@@ -95,7 +96,7 @@ def test_money_goes_in_and_out(client: L1Client) -> None:
     assert receipt.call == "deposit"
     due = client.announce_withdrawal(400).one(WithdrawalAnnounced).due
     assert client.withdrawal(account) == (400, due) and due == client.chain.now() + Parameters().withdrawal_delay
-    with pytest.raises(Reverted, match=f"can leave from {due} on"):
+    with pytest.raises(Reverted, match=f"can leave from {when(due)} on"):
         client.complete_withdrawal()
     assert isinstance(client.chain, EmbeddedChain)
     client.chain.advance(Parameters().withdrawal_delay)
@@ -128,6 +129,26 @@ def test_a_wrong_address_is_named(chain: EmbeddedChain, client: L1Client) -> Non
         L1Client(chain, client.account).burned()
 
 
+def custom_error(name: str, types: list[str], values: list[object]) -> str:
+    selector = next(data for data, item in reverts._errors().items() if item["name"] == name)
+    return str(reverts.decode_revert(selector + encode(types, values)))
+
+
+def test_errors_say_amounts_times_and_states_as_people_read_them() -> None:
+    account, model, request = "0x" + "11" * 20, b"m" * 32, b"r" * 32
+    assert "the fee of 1 gwei is below the 0.01 ether" in custom_error("FeeTooLow", ["uint256"] * 2, [10**9, 10**16])
+    assert "(it is refunded)" in custom_error("NotOpen", ["bytes32", "uint8"], [request, 4])
+    assert "after 2030-01-01 00:00:00 UTC only" in custom_error("NotOver", ["uint64"], [1893456000])
+    held = ["bytes32", "address", "uint256"]
+    assert "is held until block 7; wait" in custom_error("SeatHeld", held, [model, account, 7])
+    assert "still has its seat" in custom_error("SeatHeld", held, [model, account, 0])
+    announced = ["address", "uint64"]
+    assert "announced no withdrawal" in custom_error("WithdrawalNotDue", announced, [account, 0])
+    few = custom_error("TooFewSeats", ["bytes32", "uint256", "uint256"], [model, 1, 3])
+    assert "1 provers can be drawn" in few and "fewer" not in few
+    assert "defender's clock" in custom_error("ClockExpired", ["bytes32", "uint8"], [request, 1])
+
+
 def test_revert_data_is_found_in_every_providers_exceptions() -> None:
     """JSON-RPC nodes put it into ``data``, plainly or nested; the embedded chain prints it into a message."""
     selector = next(data for data, item in reverts._errors().items() if item["name"] == "NotFinal")
@@ -144,6 +165,8 @@ def test_revert_data_is_found_in_every_providers_exceptions() -> None:
         error = reverts.decode_revert(found)
         assert (error.name, error.arguments["status"]) == ("NotFinal", 1)
     assert reverts.revert_data(ConnectionError("refused")) is None
+    said = "is not final (it is posted)"
+    assert said in str(reverts.decode_revert(data))
     assert reverts.decode_revert(b"").name == "Unknown"
     assert reverts.decode_revert(data[:20]).name == "Unknown"
     assert "0x12345678" in str(reverts.decode_revert(b"\x12\x34\x56\x78"))

@@ -47,7 +47,7 @@ def test_an_action_is_written_before_and_after(http: httpx.Client, fresh: Any) -
 @pytest.mark.parametrize(
     ("path", "body", "outcome", "why"),
     [
-        ("/admin/balances/withdraw", {"wei": str(10**30)}, "refused", "wei of earnings"),
+        ("/admin/balances/withdraw", {"wei": str(10**30)}, "refused", "of earnings"),
         ("/admin/balances/withdraw", {"wei": "all"}, "refused", "malformed"),
         ("/admin/models/nothing/retire", None, "refused", "no model nothing"),
     ],

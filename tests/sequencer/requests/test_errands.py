@@ -9,9 +9,11 @@ import pytest
 from rollup.errors import ClientError
 from rollup.l1.account.fees import FeePolicy
 from rollup.l1.requests import calls
+from rollup.l1.requests.asked import ANYBODY
 from rollup.l1.requests.reads import budget_of, earned
 from rollup.l1.requests.standing import Progress
 from sequencer.request_tables import spendings
+from sequencer.requests import errands
 from sequencer.requests.policy import answer_gas, request_gas
 from sequencer.states import State, inclusion_of
 from tests.sequencer.requests.world import BOMB, BURNS, DIES, REVERTS, SWITCH, TAKES, AskingWorld, input_bytes
@@ -46,6 +48,29 @@ def test_hostile_consumers_harm_themselves_alone_and_cost_what_was_counted(world
     # Nobody delivers what would fail again, however long it waits.
     world.chain.mine(300)  # type: ignore[attr-defined]
     assert world.errands.step() == 0
+
+
+def test_a_request_that_names_no_callback_is_answered_and_hides_none_that_failed(
+    world: AskingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errands, "LOOKED_AT", 1)
+    switch = world.consumer(SWITCH)
+    failed = world.ask(1, switch)
+    silent = world.ask(2, ANYBODY, gas_limit=0)
+    world.post()
+    world.finish()
+    assert world.errands.step() == 2
+    store = world.store.requests
+    assert world.read(silent.request_id).state == "answered"
+    assert world.read(silent.request_id).standing.level == "final"
+    assert (store.counts()[Progress.ANSWERED], store.counts()[Progress.UNDELIVERED]) == (1, 1)
+    assert [one.request_id for one in store.page(state="answered").entries] == [silent.request_id]
+    assert [one.request_id for one in store.page(state="undelivered").entries] == [failed.request_id]
+    # The later one takes no place among those whose callback is made again.
+    world.chain.mine(100)  # type: ignore[attr-defined]
+    world.chain.transact(world.requester._key(), switch, (1).to_bytes(32, "big"))
+    assert world.errands.step() == 1
+    assert world.read(failed.request_id).state == "answered"
 
 
 @pytest.mark.parametrize("code", KINDS.values(), ids=KINDS)

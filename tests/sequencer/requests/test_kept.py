@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -32,11 +33,13 @@ from rollup.l1.requests.events import (
     Subscribed,
     Unsubscribed,
 )
+from rollup.l1.requests.standing import Progress
 from rollup.types import Duration, ModelId, Root, Timestamp
 from sequencer.request_tables import requests, subscriptions, undo
 from sequencer.store import Store
 
 SCHEDULES = 40
+CLAIM = ClaimId(b"c" * 32)
 ALICE = Address("0x" + "11" * 20)
 REQUEST = Request(
     ModelId(Root(b"m" * 32)),
@@ -66,6 +69,7 @@ def name(number: int) -> bytes:
 def asked(number: int) -> Requested:
     quorum = 3 * (number % 2)
     request = replace(REQUEST, number=number, until=Timestamp(900 + number), quorum=quorum, commit_blocks=quorum)
+    request = replace(request, callback=ANYBODY if number > 1 else ALICE)
     return Requested(name(number), request.model_id, request, b"in", b"data")
 
 
@@ -162,3 +166,43 @@ def test_a_store_that_followed_reorganisations_equals_one_that_saw_the_surviving
         fed.store.close()
         straight.store.close()
     assert rewinds > SCHEDULES and undone > 3 * SCHEDULES and told_in_all > 20 * SCHEDULES
+
+
+def rows(store: Store) -> list[tuple[Any, ...]]:
+    with store.database.read() as connection:
+        return [tuple(row) for table in (requests, undo) for row in connection.execute(sa.select(table))]
+
+
+def test_what_was_stored_of_requests_without_a_callback_is_told_as_today(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    blocks = [Block(number, name(number), Timestamp(number), name(number - 1)) for number in (1, 2, 3)]
+    silent = replace(REQUEST, callback=ANYBODY)
+    begun = tuple(Requested(name(n), one.model_id, one, b"in", b"") for n, one in ((7, silent), (8, REQUEST)))
+    ended = tuple(
+        event for n in (7, 8) for event in (RequestAnswered(name(n), CLAIM, ALICE, 0), CallbackFailed(name(n)))
+    )
+    again = (AnswerNoted(name(7), CLAIM),)
+    store = Store.open(url)
+    logged = (
+        Logged(event, block.number, index, b"t" * 32, block.hash)
+        for block, told in zip(blocks, (begun, ended, again), strict=True)
+        for index, event in enumerate(told)
+    )
+    assert store.l1.apply(News(None, tuple(logged), blocks[-1], tuple(blocks)), None, {})
+    today = rows(store)
+    with store.database.write() as connection:
+        for table in (requests, undo):
+            for row in connection.execute(sa.select(table)).all():
+                old = {key: value for key, value in row.standing.items() if key != "silent"}
+                if row.standing["silent"] and old["progress"] == "answered":
+                    old["progress"] = "undelivered"
+                key = [column == value for column, value in zip(table.primary_key, row, strict=False)]
+                connection.execute(sa.update(table).where(*key).values(standing=old))
+        connection.execute(sa.update(requests).values(progress="undelivered"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0006'"))
+    assert rows(store) != today
+    store.close()
+    store = Store.open(url)
+    assert rows(store) == today
+    assert [store.requests.counts()[one] for one in (Progress.ANSWERED, Progress.UNDELIVERED)] == [1, 1]
+    store.close()

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from rollup.settings import MAX_ARITY, Parameters
 from rollup.types import Duration
+from rollup.words import GWEI
 from touchstone.deployment import gas
 from touchstone.deployment.parameters import Conditions, Terms
-from touchstone.settings.units import GWEI
 
 PARAMS = Path(__file__).parents[3] / "ops" / "params"
 MAINNET = PARAMS / "mainnet.toml"
@@ -29,7 +29,7 @@ def conditions(draw: st.DrawFn) -> Conditions:
         gas_share=draw(st.floats(0.01, 1)),
         outage=draw(st.integers(0, 10**5)),
         hold=draw(st.integers(1, 10**5)),
-        gas_prices=(low, high),
+        gas_prices=(f"{low} wei", f"{high} wei"),
         leaf_depth=draw(st.integers(1, 64)),
     )
 

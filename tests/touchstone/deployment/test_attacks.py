@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from rollup.errors import ChainError
 from rollup.settings import MOST_MONEY, Parameters
+from rollup.words import GWEI
 from tests.touchstone.deployment.deployments import MAINNET, PARAMS, deployments
 from touchstone.deployment.attacks import FACTOR, YEAR, Attack, Deterrent, Family
 from touchstone.deployment.cast import FLOOD, cast, delays, hour_of_delay, judged, lies
 from touchstone.deployment.dangers import bonds
 from touchstone.deployment.parameters import Terms
-from touchstone.settings.units import GWEI
 
 REAL = sorted(set(PARAMS.glob("*.toml")) - {PARAMS / "development.toml"})
 PRICES = st.integers(1, 1000 * GWEI)

@@ -7,11 +7,11 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rollup.words import GWEI
 from tests.touchstone.deployment.deployments import deployments
 from touchstone.deployment.cast import lies
 from touchstone.deployment.dilemma import bearable_worth, checked_share, convictions
 from touchstone.deployment.parameters import Terms
-from touchstone.settings.units import GWEI
 
 PRICES = st.integers(1, 1000 * GWEI)
 AMOUNTS = st.integers(0, 10**20)

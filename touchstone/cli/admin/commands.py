@@ -160,26 +160,26 @@ def balances_show(ask: Ask) -> Any:
 @command(balances, "deposit", "POST", "/admin/balances/deposit", "balances")
 @click.argument("amount", type=AmountParam())
 def deposit(ask: Ask, amount: int) -> Any:
-    """Move AMOUNT ("0.1 ether", or wei) from the account into its free balance."""
+    """Move AMOUNT ("0.1 ether", "30 gwei", "1 wei") from the account into its free balance."""
     return ask(body={"wei": str(amount)})
 
 
 @command(balances, "fund", "POST", "/admin/balances/fund", "balances")
 @click.argument("amount", type=AmountParam())
 def fund(ask: Ask, amount: int) -> Any:
-    """Move AMOUNT ("0.1 ether", or wei) from the account into its earnings, which pay for challenges."""
+    """Move AMOUNT ("0.1 ether", "30 gwei", "1 wei") from the account into its earnings, which pay for challenges."""
     return ask(body={"wei": str(amount)})
 
 
 @command(balances, "withdraw", "POST", "/admin/balances/withdraw", "balances")
 @click.argument("amount", type=AmountParam())
 def withdraw(ask: Ask, amount: int) -> Any:
-    """Move AMOUNT ("0.1 ether", or wei) from the earnings to the account."""
+    """Move AMOUNT ("0.1 ether", "30 gwei", "1 wei") from the earnings to the account."""
     return ask(body={"wei": str(amount)})
 
 
 @command(balances, "announce", "POST", "/admin/balances/announce", "balances")
-@click.argument("amount", type=AmountParam())
+@click.argument("amount", type=AmountParam(zero=True))
 def announce(ask: Ask, amount: int) -> Any:
     """Say that AMOUNT of the free balance will leave; `complete` takes it out once the delay is over."""
     return ask(body={"wei": str(amount)})

@@ -7,8 +7,9 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from rollup.words import when
 from touchstone.cli.inside import inside
-from touchstone.cli.tables import amount, facts, pairs, table, text, together, when
+from touchstone.cli.tables import amount, facts, pairs, table, text, together
 
 Document = Mapping[str, Any]
 
