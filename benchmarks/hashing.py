@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def contestants(size: int = BYTES) -> dict[str, Callable[[], Root]]:
     for way, usable in ways(library):
         for threads in (1, 2) if usable else ():
             hasher = NativeHasher(library, way, threads)
-            found[f"{way}, {threads} thread{'s' * (threads > 1)}"] = lambda hasher=hasher: hasher.root(*given)
+            found[f"{way}, {threads} thread{'s' * (threads > 1)}"] = partial(hasher.root, *given)
     return found
 
 

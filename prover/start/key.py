@@ -19,7 +19,18 @@ import numpy as np
 import prover
 import rollup
 
-SWITCHES = ("XLA_", "JAX_", "TF_", "CUDA_", "LIBTPU_", "TOUCHSTONE_NATIVE", "OMP_", "OPENBLAS_", "MKL_")
+SWITCHES = (
+    "XLA_",
+    "JAX_",
+    "TF_",
+    "CUDA_",
+    "LIBTPU_",
+    "TOUCHSTONE_NATIVE",
+    "TOUCHSTONE_KERNELS",
+    "OMP_",
+    "OPENBLAS_",
+    "MKL_",
+)
 """What the variables begin with that change how something is computed."""
 
 CPU = (

@@ -23,8 +23,7 @@ from challenger.checkers.re_execute import Posted, ReExecute
 from prover import Model, lower
 from prover.trace import ExecutionTrace
 from rollup.claim import join
-from touchstone.demo.demo import CALIBRATION
-from touchstone.demo.digits import Digits, classify, digits, load_params
+from touchstone.demo.digits import CALIBRATION, Digits, classify, digits, load_params
 
 COUNTS = (1, 2, 4, 8, 16, 17, 64)
 REPEATS = 15

@@ -46,8 +46,10 @@ given several times.
 A secret has neither a flag nor a key in the file, because others can read both. Give it by its variable, or put it into a file and name
 that file by the flag, variable or key that ends in *file*. No secret is ever shown. Of a URL, which may contain a key, only the host is.
 
-`TOUCHSTONE_NATIVE` is of every process and has no other place: `0` turns compiled code off, and trees are hashed in Python, several times
-slower, to the same bytes. The log of a prover or watcher says which hashes (*hashing*), and warns if compiled code can't be loaded.
+`TOUCHSTONE_NATIVE` is of every process and has no other place: `0` turns compiled code off; trees are then hashed in Python and products
+computed by XLA, several times slower, to the same bits. The log of a prover or watcher says which hashes (*hashing*), and warns if compiled
+code can't be loaded. `TOUCHSTONE_KERNELS` chooses other kernels for products than the machine's best, to measure them: `portable`,
+`avx2`, `avx512` or `neon`.
 
 Durations: `90s`, `15min`, `12h`, `7d`. Amounts: `0.1 ether`, `30 gwei`, `1000 wei`. Sizes: `96 KiB`, `64 MiB`.
 

@@ -1,0 +1,1 @@
+"""Products on native kernels, against the op table."""

@@ -1,0 +1,151 @@
+"""Native products: exact on every kernel, described within their buffers, and the same bits as XLA's."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from prover import native
+from prover.executor import Executor
+from prover.executor.kernels import native as products
+from prover.native.instructions import TileOp
+from prover.native.library import Library, library
+from rollup.audit.ranges import Range
+from rollup.native.build import ARCHITECTURES, digest, table
+from rollup.native.load import SWITCH, object_path
+from tests.campaigns.products import usable
+from tests.lockstep import programs
+from tests.prover.products.drawn import Drawn, draw, wrong
+
+FOLDER = Path(native.__file__).parent
+COUNT = 150
+
+
+@pytest.fixture(scope="module")
+def found() -> Library:
+    loaded = library()
+    assert loaded is not None, "the native kernels can't be used here"
+    return loaded
+
+
+def drawn(count: int) -> list[Drawn]:
+    with jax.enable_x64(True):
+        return [one for seed in range(4 * count) if (one := draw(seed)) is not None][:count]
+
+
+def test_the_objects_were_compiled_from_these_sources(found: Library) -> None:
+    name, wanted = table(FOLDER)["object"], digest(FOLDER)
+    for architecture in ARCHITECTURES:
+        data = object_path(FOLDER, name, architecture).read_bytes()
+        assert wanted.encode() in data, f"the object for {architecture} is stale; run `make native`"
+    assert found.sources == wanted
+
+
+def test_random_products_are_exact_on_every_kernel(found: Library) -> None:
+    names = usable(found)
+    assert "portable" in names
+    rng = random.Random(1)
+    kinds = set()
+    with jax.enable_x64(True):
+        for one in drawn(COUNT):
+            plan = one.kernel.native
+            assert plan is not None
+            kinds.add((plan.constant, plan.narrow, plan.limbs, plan.low))
+            for kernels in names:
+                assert not list(wrong(one, found, kernels, rng.choice((1, 2, 3)), rng))
+    assert len(kinds) >= 6
+
+
+def test_a_plan_that_leaves_its_buffers_is_refused(found: Library) -> None:
+    """Buffers that are too short, a plan that is cut off, a plan of another version."""
+    rng = random.Random(2)
+    with jax.enable_x64(True):
+        for one in drawn(20):
+            call, _ = one.call()
+            operands = [np.asarray(array) for array in call.operands]
+            result = np.zeros(call.shape, call.dtype)
+            short = [operand[: max(1, operand.size // 2)] for operand in operands[:2]]
+            for cut in ([short[0], *operands[1:]], [operands[0], short[1], *operands[2:]]):
+                if any(c.size != o.size for c, o in zip(cut, operands, strict=True)):
+                    with pytest.raises(ValueError, match=r"outside|another size"):
+                        found.run("portable", call.numbers, cut, result)
+            for length in rng.sample(range(call.numbers.size), 5):
+                with pytest.raises(ValueError, match=r"plan|missing|operand|array|terms|size"):
+                    found.run("portable", call.numbers[:length].copy(), operands, result)
+            with pytest.raises(ValueError, match="version"):
+                found.run("portable", np.array([0, *call.numbers[1:]], np.int64), operands, result)
+
+
+def test_kernels_of_another_machine_are_refused(found: Library) -> None:
+    with jax.enable_x64(True):
+        call, _ = drawn(1)[0].call()
+    with pytest.raises(ValueError, match="does not run"):
+        found.run("mmx", call.numbers, [np.asarray(a) for a in call.operands], np.zeros(call.shape, call.dtype))
+
+
+def test_every_pair_at_the_end_of_the_range(found: Library) -> None:
+    """-32,768 times itself, twice, needs 33 bits: such pairs are summed one by one."""
+    words = np.full((16, 64), -32768, np.int16)
+    packed = found.pack(words, 32, False, 65535)
+    assert set(packed[16 * 64 * 2 :][:1]) == {255}
+    words = np.full((16, 64), -16383, np.int16)
+    assert found.pack(words, 32, False, 65535)[16 * 64 * 2] == 1, "15 bits: groups of two pairs"
+    words = np.full((16, 64), 127, np.int16)
+    assert found.pack(words, 32, True, 65535)[16 * 64] == 5, "8 bits: the whole sub-block"
+
+
+def test_limbs_hold_what_they_are_for() -> None:
+    for reach in (
+        Range(-(1 << 25), (1 << 25) - 1),
+        Range(0, 1 << 24),
+        Range(-(1 << 30), (1 << 30) - 1),
+        Range(-5, 40000),
+    ):
+        limbs = products._limbs(reach)
+        assert limbs is not None
+        count, bits, largest = limbs
+        assert count == 2
+        for value in (reach.low, reach.high, 0, -1 if reach.low < 0 else 1):
+            high, low = value >> bits, value & ((1 << bits) - 1)
+            assert (high << bits) + low == value
+            assert -(1 << 15) <= high < 1 << 15 and max(abs(high), low) <= largest
+    assert products._limbs(Range(-(1 << 31), 0)) is None
+    assert products._limbs(Range(-(1 << 15), (1 << 15) - 1)) == (1, 0, 1 << 15)
+
+
+def test_instructions_have_the_numbers_of_the_library() -> None:
+    header = (FOLDER / "product.h").read_text()
+    names = header.split("enum Opcode : int32_t {")[1].split("OPCODES")[0].replace("\n", " ").split(",")
+    assert [name.strip() for name in names if name.strip()] == [op.name for op in TileOp]
+
+
+def test_whole_programs_give_the_same_bits_without_native_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs of every kind, each value of their traces."""
+    compared = 0
+    for seed in range(60):
+        program, inputs = programs.draw(seed)
+        executor = Executor(program, self_test=False)
+        if not any(kernel.native for kernel in executor.kernels):
+            continue
+        with monkeypatch.context() as patched:
+            patched.setattr(products, "library", lambda: None)
+            plain = Executor(program, self_test=False)
+        assert not any(kernel.native for kernel in plain.kernels)
+        for mine, other in zip(executor.values(inputs), plain.values(inputs), strict=True):
+            np.testing.assert_array_equal(mine, other)
+        compared += 1
+    assert compared >= 3
+
+
+def test_the_switch_is_the_one_of_all_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SWITCH, "0")
+    library.cache_clear()
+    try:
+        assert library() is None
+    finally:
+        monkeypatch.undo()
+        library.cache_clear()
