@@ -34,6 +34,7 @@ def product(weights: DType, first: bool, stored: bool) -> Program:
 @pytest.mark.parametrize("stored", [True, False])
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("weights", [DType.I16, DType.I64])
+@pytest.mark.usefixtures("xla_products")
 def test_compact_products_equal_the_reference_with_extreme_operands(
     weights: DType, first: bool, stored: bool, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from prover.executor import Executor
-from prover.executor.kernels import code, conv, dot
+from prover.executor.kernels import code, conv, dot, native
 from prover.executor.selftest import Independent
 from rollup.errors import InexactMachine
 from rollup.form.ops import INSTRUCTIONS, Constant, Monoid, Opcode
@@ -55,6 +55,7 @@ def _programs() -> list[Program]:
     ]
 
 
+@pytest.mark.usefixtures("xla_products")
 def test_a_machine_that_multiplies_in_float32_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     exact_product, exact_conv = dot._multiply, conv.lax.conv_general_dilated
 
@@ -66,6 +67,14 @@ def test_a_machine_that_multiplies_in_float32_is_refused(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(dot, "_multiply", rounded)
     monkeypatch.setattr(conv.lax, "conv_general_dilated", rounded_conv)
+    for program in _programs():
+        with pytest.raises(InexactMachine, match=r"op 0 .* is not exact on this machine"):
+            Executor(program)
+
+
+def test_native_products_that_are_off_by_one_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = native.invoke
+    monkeypatch.setattr(native, "invoke", lambda call: exact(call) + 1)
     for program in _programs():
         with pytest.raises(InexactMachine, match=r"op 0 .* is not exact on this machine"):
             Executor(program)

@@ -28,6 +28,7 @@ from rollup.form.encoding import TensorType
 from rollup.form.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, Value
 from rollup.form.program import Program
 from rollup.types import DType, Root
+from tests.lockstep.programs import canonical
 
 Array = np.ndarray
 
@@ -131,7 +132,8 @@ def draw(seed: int) -> Drawn | None:
     moved = {clamped.accesses[0].source: Value(clamped.first) for clamped in clamps}
     accesses = [replace(access, source=moved.get(access.source, access.source)) for access in accesses]
     first = len(inputs) + len(clamps)
-    op = Op(first, 1, repeat, Monoid.SUM, dtype, 2, shape, domain, tuple(accesses), tuple(code))
+    op = canonical(Op(first, 1, repeat, Monoid.SUM, dtype, 2, shape, domain, tuple(accesses), tuple(code)))
+    constants = {a.source.root: constants[a.source.root] for a in op.accesses if isinstance(a.source, Constant)}
     program = Program.build(inputs, [(first, TensorType(dtype, 0, shape))], [*clamps, op], constants)
     kernel = Kernel.of(program, op, intervals(program)[-1])
     values += [
@@ -155,7 +157,7 @@ def _clamps(rng: random.Random, inputs: list[TensorType], values: list[Array]) -
             terms = tuple(Term(d, d, 1) for d in range(len(tensor.shape)))
             seen = Access(Value(number), tensor.dtype, tensor.shape, (0,) * len(tensor.shape), terms)
             at = len(inputs) + len(found)
-            found.append(Op(at, 1, 1, Monoid.NONE, tensor.dtype, 1, tensor.shape, (), (seen,), code))
+            found.append(canonical(Op(at, 1, 1, Monoid.NONE, tensor.dtype, 1, tensor.shape, (), (seen,), code)))
     return found
 
 
