@@ -26,6 +26,7 @@ ISAS: Mapping[str, Mapping[str, str]] = {
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "OPENBLAS_CORETYPE": "Haswell",
         "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+        "TOUCHSTONE_KERNELS": "avx2",
     }
 }
 """What keeps a process to an instruction set, if it is set before JAX and NumPy are imported."""

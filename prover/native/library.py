@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import jax
 import numpy as np
@@ -25,6 +26,9 @@ TARGET = "touchstone_product"
 """Name of the product among XLA's foreign functions."""
 
 CHOICE = "TOUCHSTONE_KERNELS"
+
+_loading = Lock()
+"""Constants of a large program are brought into their form by several threads, of which one loads the object."""
 
 _log = logging.getLogger(__name__)
 
@@ -79,9 +83,14 @@ def aligned(size: int) -> Array:
     return room[start : start + size]
 
 
-@cache
 def library() -> Library | None:
     """The object of this machine, its product known to XLA; None where it can't be used (a log line says why)."""
+    with _loading:
+        return _library()
+
+
+@cache
+def _library() -> Library | None:
     loaded = load(Path(__file__).parent, OBJECT)
     reason = loaded.reason
     if loaded.library is not None:

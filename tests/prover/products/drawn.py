@@ -152,8 +152,8 @@ def _clamps(rng: random.Random, inputs: list[TensorType], values: list[Array]) -
                 Instr(Opcode.CONST, (), (1 << bits) - 1),
                 Instr(Opcode.MIN, (0, 1)),
                 Instr(Opcode.CONST, (), -(1 << bits)),
+                Instr(Opcode.MAX, (2, 3)),
             )
-            code = (*code, Instr(Opcode.MAX, (2, 3)))
             terms = tuple(Term(d, d, 1) for d in range(len(tensor.shape)))
             seen = Access(Value(number), tensor.dtype, tensor.shape, (0,) * len(tensor.shape), terms)
             at = len(inputs) + len(found)
