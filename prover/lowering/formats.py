@@ -74,6 +74,11 @@ class Formats:
     row_outlier: float = ROW_OUTLIER
 
     @property
+    def divides(self) -> bool:
+        """Whether outlier channels are divided, instead of widening the value (``prover.lowering.channels``)."""
+        return self.weight_bits == 15
+
+    @property
     def name(self) -> str:
         """As ``formats_named`` reads it."""
         base = f"w{self.weight_bits}a16"

@@ -191,8 +191,10 @@ def _program(
         ranges, seen = dict(zip((var for var, _ in graph.variables()), known.ranges, strict=True)), {}
     progress.at("fold loops")
     folded = fold(graph)
-    progress.at("divide channels")
-    narrow = narrow_operands(weight_operands(folded), ranges, seen, chosen)
+    narrow = []
+    if chosen.divides:
+        progress.at("divide channels")
+        narrow = narrow_operands(weight_operands(folded), ranges, seen, chosen)
     divided, known = narrowed(folded, ranges, narrow), replace(known, narrow=bool(narrow))
     progress.at("round weights")
     builder = Builder(chosen)

@@ -93,7 +93,7 @@ class ProcessNetwork:
         )
 
     def prover(self, *flags: str) -> Service:
-        deposit = str(40 * self.terms.claim_bond)
+        deposit = f"{40 * self.terms.claim_bond} wei"
         return self._service(
             "prover",
             "prover",

@@ -53,7 +53,7 @@ def run(minutes: float, rate: float) -> dict[str, object]:
         program = toy_program()
         net.sequencer().start().wait_ready()
         net.add_model(program, MODEL)
-        deposit = str(int(rate * 200) * TERMS.claim_bond)
+        deposit = f"{int(rate * 200) * TERMS.claim_bond} wei"
         node.fund(node.signer("prover").address, 10**24)
         # A cache that the warming up fills: what grows afterwards is no cache.
         prover = net.prover("--deposit", deposit, "--cache-bytes", "16 MiB")

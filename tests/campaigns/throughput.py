@@ -161,7 +161,7 @@ def run(count: int) -> dict[str, object]:
         net = stack.enter_context(ProcessNetwork(node, folder, terms))
         net.sequencer(None, "--batch-age", "30m").start().wait_ready()
         net.add_model(lowered(digits()).program, MODEL)
-        net.prover("--deposit", str(2 * count * each * terms.claim_bond)).start()
+        net.prover("--deposit", f"{2 * count * each * terms.claim_bond} wei").start()
         node.fund(node.signer("prover").address, 10_000 * ETHER)
         for service in net.services.values():
             service.wait_ready()

@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 import rollup.audit.leaves
-import rollup.merkle
+import rollup.hashing
 from rollup.audit.leaves import PartDomain, Touched, siblings, touched
 from rollup.form.ops import ITERATION, Access, Monoid, Op, Term, Value
 from rollup.form.parts import Partition, partition
@@ -24,7 +24,7 @@ LEAF = 32
 @pytest.fixture(autouse=True)
 def small_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollup.audit.leaves, "LEAF_BYTES", LEAF)
-    monkeypatch.setattr(rollup.merkle, "LEAF_BYTES", LEAF)
+    monkeypatch.setattr(rollup.hashing, "LEAF_BYTES", LEAF)
 
 
 def _access(rng: random.Random, sizes: dict[int, int], free: list[int], stack: int) -> Access:

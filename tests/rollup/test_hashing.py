@@ -80,8 +80,8 @@ def test_the_table_names_every_source_and_headers_of_installed_packages() -> Non
     read = table(FOLDER)
     named = {name for architecture in ARCHITECTURES for name, _ in sources(read, architecture)}
     assert named == {path.name for path in FOLDER.glob("*.cc")}
-    (flag,) = includes({"includes": ["numpy/_core/include"]})
-    assert (Path(flag.removeprefix("-I")) / "numpy" / "ndarraytypes.h").exists()
+    flag, folder = includes({"includes": ["numpy/_core/include"]})
+    assert flag == "-isystem" and (Path(folder) / "numpy" / "ndarraytypes.h").exists()
     with pytest.raises(ServiceError, match=r"headers of no_such_package are needed .* run `make dev`"):
         includes({"includes": ["no_such_package/include"]})
 

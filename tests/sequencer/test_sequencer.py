@@ -15,6 +15,7 @@ from rollup.l1.answers import Receipt
 from rollup.l1.client import L1Client
 from rollup.l1.events import ClaimPosted
 from rollup.types import Duration, Root
+from rollup.words import show_wei
 from sequencer.sequencer import Limits, Sequencer
 from sequencer.states import State
 from sequencer.store import Store
@@ -109,7 +110,7 @@ def test_bonds_are_needed_for_all_waiting_claims(world: SequencerWorld) -> None:
     world.claimant.announce_withdrawal(world.claimant.balance(world.claimant.account) - 2 * TERMS.claim_bond)
     world.sequencer.submit(world.claim())
     world.sequencer.submit(world.claim())
-    with pytest.raises(ClaimError, match=f"deposit {TERMS.claim_bond} more"):
+    with pytest.raises(ClaimError, match=f"deposit {show_wei(TERMS.claim_bond)} more"):
         world.sequencer.submit(world.claim())
     world.claimant.deposit(ETHER)
     world.sequencer.submit(world.claim())

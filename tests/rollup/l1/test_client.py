@@ -114,7 +114,9 @@ def test_what_is_funded_goes_out_at_once_or_becomes_free(client: L1Client) -> No
         client.withdraw(201)
     assert refused.value.name == "InsufficientEarnings"
     assert refused.value.arguments["needed"] == 201
-    assert str(refused.value).endswith("has 200 wei of earnings and needs 201; send the difference along, or fund it")
+    assert str(refused.value).endswith(
+        "has 200 wei of earnings and needs 201 wei; send the difference along, or fund it"
+    )
 
 
 def test_a_client_without_an_account_only_reads(client: L1Client) -> None:

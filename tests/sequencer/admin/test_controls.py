@@ -100,10 +100,10 @@ def test_more_than_there_is_can_not_be_moved_and_the_answer_says_how_much_is_mis
     free, earned = world.l1.balance(world.l1.account), world.l1.earnings(world.l1.account)
     for way, there in (("withdraw", earned), ("announce", free)):
         answer = post(http, f"balances/{way}", json={"wei": str(there + 3)})
-        assert answer.status_code == 409 and " 3 too few" in answer.json()["detail"]
+        assert answer.status_code == 409 and " 3 wei too little" in answer.json()["detail"]
     for way in ("deposit", "fund"):
         answer = post(http, f"balances/{way}", json={"wei": str(10**40)})
-        assert answer.status_code == 409 and "too few" in answer.json()["detail"]
+        assert answer.status_code == 409 and "too little" in answer.json()["detail"]
 
 
 def test_a_bond_shows_as_locked_while_the_claim_is_not_final(world: AdminWorld, http: httpx.Client) -> None:
