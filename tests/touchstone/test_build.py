@@ -8,6 +8,7 @@ from pathlib import Path
 from types import FunctionType
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -52,7 +53,9 @@ COLUMN = np.array([[1.0], [-0.7], [0.3], [0.9]], np.float32)
 
 
 def tied(x: jax.Array) -> jax.Array:
-    return x @ np.concatenate([COLUMN, COLUMN * np.float32(1 + 1e-6)], axis=1)
+    # Columns that 16 bits can't tell apart, and float32 can.
+    near = COLUMN + np.float32(1e-5) * np.array([[0], [1], [-1], [0]], np.float32)
+    return jnp.dot(x, np.concatenate([COLUMN, near], axis=1), precision="highest")
 
 
 def ties() -> np.ndarray:
