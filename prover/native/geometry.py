@@ -12,6 +12,9 @@ from rollup.form.ops import ITERATION, Access
 CLAIM = -1
 """The axis of claims among an op's variables."""
 
+MOST_DIMS = 10
+"""Most dimensions of a role, as in product.h."""
+
 ROLES = ("batch", "row", "column", "term")
 
 
@@ -69,9 +72,6 @@ class Roles:
     def of(self, role: str) -> tuple[int, ...]:
         found: tuple[int, ...] = getattr(self, role)
         return found
-
-    def total(self, role: str) -> int:
-        return math.prod(self.sizes[var] for var in self.of(role))
 
     def merged(self, arrays: Sequence[Strides]) -> list[list[tuple[int, ...]]]:
         """By role, runs of variables that every array walks as one."""

@@ -16,6 +16,8 @@ from rollup.audit.ranges import INT32, INT64, Range
 from rollup.form.ops import Instr, Opcode
 
 FLOAT_EXACT = (1 << 53) - 1
+"""Integers up to this magnitude are float64 numbers."""
+
 MOST_INSTRUCTIONS = 96
 MOST_ARRAYS = 24
 
@@ -78,7 +80,7 @@ class Register:
 
 @dataclass
 class TileCode:
-    """Instructions as they are found; ``numbers`` is what the library reads.
+    """Instructions as they are found.
 
     ``constants``: (position among the scalars, or 0; value). ``first``: the accumulator's register.
     """

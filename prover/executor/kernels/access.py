@@ -83,6 +83,13 @@ def pad(source: jax.Array, access: Access, sizes: Mapping[int, int]) -> tuple[ja
     return inner, replace(access, shape=inner.shape[1:], offsets=tuple(offsets))
 
 
+def inside_or_paddable(access: Access, sizes: Mapping[int, int]) -> bool:
+    """Whether a direct access stays inside of its source, or of what ``pad`` makes of it."""
+    return _paddable(
+        [span(o, row, sizes) for o, row in zip(access.offsets, coefficients(access, sizes), strict=True)], access.shape
+    )
+
+
 def _paddable(ranges: Sequence[tuple[int, int]], shape: Sequence[int]) -> bool:
     return all(
         max(0, -low) + max(0, high - size + 1) <= _PAD_LIMIT * size + 64

@@ -14,14 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from rollup.audit.ranges import INT32, INT64, Range
+from prover.native.instructions import FLOAT_EXACT, narrow
+from rollup.audit.ranges import INT64, Range
 from rollup.form.ops import INSTRUCTIONS, Opcode
 
 Arrays = Sequence[jax.Array]
 Ranges = Sequence[Range]
 Rule = Callable[[Arrays, Ranges], jax.Array]
-
-_FLOAT_EXACT = (1 << 53) - 1
 
 
 def _const(like: jax.Array, value: int) -> jax.Array:
@@ -35,7 +34,7 @@ def _div(args: Arrays, ranges: Ranges) -> jax.Array:
         return lax.shift_right_arithmetic(a, _const(a, low.bit_length() - 1))
     total = ranges[1].low <= 0 <= ranges[1].high
     safe = jnp.where(b == 0, _const(b, 1), b) if total else b
-    if ranges[0].magnitude <= _FLOAT_EXACT and ranges[1].magnitude <= _FLOAT_EXACT:
+    if ranges[0].magnitude <= FLOAT_EXACT and ranges[1].magnitude <= FLOAT_EXACT:
         # XLA may divide by multiplying with a reciprocal: the float quotient can be off by one, the remainder tells.
         a64, b64 = a.astype(jnp.int64), safe.astype(jnp.int64)
         wide = jnp.floor(a64.astype(jnp.float64) / b64.astype(jnp.float64)).astype(jnp.int64)
@@ -174,11 +173,6 @@ AHEAD: Mapping[Opcode, Callable[..., Any]] = {
 """Instructions that are computed when a program is loaded, as NumPy's wrapping int64 arithmetic: where Python's operators mean the
 same of arrays, the op table's own functions.
 """
-
-
-def narrow(reach: Range) -> bool:
-    """Whether 32 bits hold every number of the range."""
-    return reach.inside(INT32)
 
 
 def settle(array: jax.Array, reach: Range) -> jax.Array:

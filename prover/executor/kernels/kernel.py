@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -19,9 +19,9 @@ from prover.executor.kernels.conv import ConvPlan, convolve, plan_conv
 from prover.executor.kernels.gather import Derived, Scalars
 from prover.executor.kernels.hoist import hoist, sharpened
 from prover.executor.kernels.native import PACKED, Given, NativePlan, plan_native, product
-from prover.executor.kernels.prepare import TURNED, WHOLE, Prepared, prepare, weight_range
+from prover.executor.kernels.prepare import TURNED, WHOLE, Prepared, prepare
 from rollup.audit.intervals import OpIntervals
-from rollup.audit.ranges import INT32, Range
+from rollup.audit.ranges import Range
 from rollup.form.affine import coefficients, extents, span, stays_inside, variables
 from rollup.form.ops import ITERATION, Access, Constant, Instr, Op, Opcode, live
 from rollup.form.program import Program
@@ -70,9 +70,7 @@ class Kernel:
         plan = dot.plan_dot(op, reach)
         kernel = cls(op, sharpened(op, reach, ahead), plan, plan_conv(op, plan), sliding.plan_sliding(op))
         kernel.compact = compact
-        kernel.native = plan_native(
-            op, kernel.reach, plan, kernel.reach.acc.inside(INT32), partial(weight_range, program, op)
-        )
+        kernel.native = plan_native(op, kernel.reach, plan)
         kernel.hoisted = {number: found.used for number, found in ahead.items()}
         kernel.prepared = {f"r{number}": Prepared(found.array, False) for number, found in ahead.items()}
         prepare(kernel, program, lender)

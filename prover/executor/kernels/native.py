@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prover.executor.kernels.access import pad
+from prover.executor.kernels.access import inside_or_paddable, pad
 from prover.executor.kernels.dot import DotPlan
 from prover.executor.kernels.reduce import domain_variables
-from prover.native.geometry import CLAIM, Roles, Strides, array_numbers, row_major, strides_of
-from prover.native.instructions import MOST_ARRAYS, MOST_INSTRUCTIONS, tile_code
+from prover.native.geometry import CLAIM, MOST_DIMS, Roles, Strides, array_numbers, row_major, strides_of
+from prover.native.instructions import MOST_ARRAYS, MOST_INSTRUCTIONS, narrow, tile_code
 from prover.native.library import TARGET, library
 from rollup.audit.intervals import OpIntervals
 from rollup.audit.ranges import INT8, INT16, Range
@@ -30,8 +31,11 @@ PLAN_VERSION = 1
 PACKED = "packed"
 """Name of weights in the kernels' order."""
 
-MOST_TERMS = 2 * 65535
+MOST_TERMS = 2 * (65535 // 32 * 32)
+"""Of a sum: with padding to whole sub-blocks, as many pairs as ``MOST_PAIRS`` in product.h."""
+
 MOST_LIMB_BITS = 31
+"""Of an operand that two limbs hold."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,8 @@ def _sub(terms: int) -> int:
     return next((sub for sub in (32, 16, 8) if -pairs % sub * 8 <= pairs), 4)
 
 
-def plan_native(
-    op: Op, reach: OpIntervals, dot: DotPlan | None, low: bool, weights: Callable[[int], Range]
-) -> NativePlan | None:
-    """How to compute the op natively; None if it is nothing for these kernels, or they can't run here.
-
-    ``low``: 32 bits hold the sum; ``weights``: least and greatest number of a constant factor.
-    """
+def plan_native(op: Op, reach: OpIntervals, dot: DotPlan | None) -> NativePlan | None:
+    """How to compute the op natively; None if it is nothing for these kernels, or they can't run here."""
     if dot is None or library() is None or jax.default_backend() != "cpu":
         return None
     sizes = extents(op)
@@ -90,15 +89,13 @@ def plan_native(
         return None
     if any(access.indirect is not None for access in op.accesses[:2]):
         return None
-    found = [_assigned(op, reach, dot, x, low, weights) for x in (0, 1)]
+    found = [_assigned(op, reach, dot, x) for x in (0, 1)]
     options = [plan for plan in found if plan is not None]
     # Results are written along columns: those of the last dimension, if there is a choice.
     return min(options, key=lambda plan: (not plan.constant, plan.limbs, -max(plan.column, default=-1)), default=None)
 
 
-def _assigned(
-    op: Op, reach: OpIntervals, dot: DotPlan, x: int, low: bool, weights: Callable[[int], Range]
-) -> NativePlan | None:
+def _assigned(op: Op, reach: OpIntervals, dot: DotPlan, x: int) -> NativePlan | None:
     """The plan with factor ``x`` as rows."""
     y = 1 - x
     sizes = extents(op)
@@ -106,28 +103,27 @@ def _assigned(
         return None
     constant = isinstance(op.accesses[y].source, Constant)
     limbs = _limbs(reach.accesses[x])
-    held = weights(y) if constant else reach.accesses[y]
+    held = reach.accesses[y]
     if limbs is None or not held.inside(INT16):
         return None
-    table = Strides(0, {var: abs(_step(op.accesses[x], var, sizes)) for var in dot.contract})
-    term = tuple(sorted(dot.contract, key=lambda var: -table.by[var]))
-    terms = int(np.prod([sizes[var] for var in term]))
+    if not all(inside_or_paddable(op.accesses[number], sizes) for number in ((x,) if constant else (x, y))):
+        return None
+    steps = row_major(op.accesses[x].shape)
+    moved = {
+        var: sum(t.coef * steps[t.dimension] for t in op.accesses[x].terms if t.var == var) for var in dot.contract
+    }
+    term = tuple(sorted(dot.contract, key=lambda var: -abs(moved[var])))
+    terms = math.prod(sizes[var] for var in term)
     if terms > MOST_TERMS:
         return None
     rows, columns = (dot.free_y, dot.free_x) if x else (dot.free_x, dot.free_y)
+    # Claims are one dimension more.
+    if max(map(len, (dot.batch, rows, columns, term))) >= MOST_DIMS:
+        return None
     return NativePlan(
-        x, y, dot.batch, rows, columns, term, limbs[0], limbs[1], low, constant, constant and held.inside(INT8),
+        x, y, dot.batch, rows, columns, term, limbs[0], limbs[1], narrow(reach.acc), constant, constant and held.inside(INT8),
         ((1 << 31) - 1) // limbs[2], _sub(terms),
     )  # fmt: skip
-
-
-def _step(access: Access, var: int, sizes: Mapping[int, int]) -> int:
-    return sum(
-        term.coef * step
-        for term in access.terms
-        for step in [row_major(access.shape)[term.dimension]]
-        if term.var == var
-    )
 
 
 def packed(plan: NativePlan, matrix: Array) -> Array:

@@ -11,10 +11,8 @@ import numpy as np
 
 from prover.executor.kernels.gather import Derived
 from prover.executor.kernels.native import PACKED, packed
-from rollup.audit.intervals import extremes
-from rollup.audit.ranges import Range
-from rollup.form.affine import coefficients, extents, stays_inside, variables, view
-from rollup.form.ops import ITERATION, Access, Constant, Op, Opcode, Term
+from rollup.form.affine import coefficients, extents, variables, view
+from rollup.form.ops import ITERATION, Access, Constant, Opcode, Term
 from rollup.form.program import Program
 
 if TYPE_CHECKING:
@@ -129,13 +127,6 @@ def _columns(kernel: Kernel, number: int, matrix: Array) -> Array:
     lead = columns.ndim - 1
     order = [*range(lead), *(lead + plan.contract.index(var) for var in native.term)]
     return split.transpose(order).reshape(columns.shape)
-
-
-def weight_range(program: Program, op: Op, number: int) -> Range:
-    """Least and greatest number that a constant factor is read as."""
-    access = op.accesses[number]
-    found = extremes(program.seen(access))
-    return found if stays_inside(access, extents(op)) else found.hull(Range(access.fill, access.fill))
 
 
 def _lay_out(kernel: Kernel, number: int, access: Access, used: Sequence[int], seen: Array, iterated: bool) -> Array:

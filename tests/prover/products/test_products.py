@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -13,12 +15,17 @@ from prover import native
 from prover.executor import Executor
 from prover.executor.kernels import native as products
 from prover.native import library as loading
+from prover.native.geometry import MOST_DIMS
 from prover.native.instructions import TileOp
 from prover.native.library import Library, library
 from rollup.audit.ranges import Range
+from rollup.form.ops import Monoid, Value
+from rollup.form.program import Program
 from rollup.native.build import ARCHITECTURES, digest, table
 from rollup.native.load import SWITCH, object_path
+from rollup.types import DType
 from tests.campaigns.products import usable
+from tests.prover import hand
 from tests.prover.products.drawn import Drawn, draw, wrong
 
 FOLDER = Path(native.__file__).parent
@@ -136,6 +143,53 @@ def test_compiled_programs_give_the_same_bits_without_native_kernels(monkeypatch
         assert not plain.kernels[-1].native
         for mine, other in zip(executor.outputs_batch(inputs), plain.outputs_batch(inputs), strict=True):
             np.testing.assert_array_equal(mine, other)
+
+
+def _summed(terms: tuple[int, ...], shape: tuple[int, ...], offset: int = 0) -> Program:
+    """An array of int16 times weights of one column, read from ``offset`` on along the last dimension.
+
+    Of dimensions of 2 every second place of 3 is read, so that no two can be walked as one.
+    """
+    rank, sizes = len(shape), (*shape, *terms)
+    source = tuple(3 if size == 2 else size for size in sizes)
+    draft = hand.drafted(DType.I16, source)
+    weights = draft.constant(np.ones(terms, np.int16))
+    x = hand.access(Value(0), DType.I16, source, [{d: 2 if size == 2 else 1} for d, size in enumerate(sizes)])
+    x = replace(x, offsets=(*x.offsets[:-1], offset))
+    y = hand.access(weights, DType.I16, terms, [{rank + d: 1} for d in range(len(terms))])
+    draft.add(Monoid.SUM, DType.I64, 2, shape, terms, [x, y])
+    return draft.program()
+
+
+@pytest.mark.parametrize(
+    ("terms", "shape", "offset", "taken"),
+    [
+        ((40,), (3, 5), 0, True),
+        ((40,), (3, 5), 1_000_000, False),
+        ((17,), (2,) * 9, 0, True),
+        ((17,), (2,) * 11, 0, False),
+        ((2,) * 9, (3,), 0, True),
+        ((2,) * 11, (3,), 0, False),
+        ((131_008,), (2,), 0, True),
+        ((131_009,), (2,), 0, False),
+        ((131_070,), (2,), 0, False),
+    ],
+)
+def test_what_the_library_would_refuse_is_left_to_xla(
+    terms: tuple[int, ...], shape: tuple[int, ...], offset: int, taken: bool
+) -> None:
+    """Places far outside of a source, more dimensions than the library has room for, more terms than 32 bits of high words hold."""
+    program = _summed(terms, shape, offset)
+    executor = Executor(program)
+    assert (executor.kernels[0].native is not None) == taken
+    inside = max(0, terms[-1] - offset) * math.prod(terms[:-1])
+    np.testing.assert_array_equal(
+        executor.outputs([np.ones(program.header.inputs[0].shape, np.int16)])[0], np.full(shape, inside)
+    )
+
+
+def test_dimensions_have_room_where_the_library_has_it() -> None:
+    assert f"constexpr int MOST_DIMS = {MOST_DIMS};" in (FOLDER / "product.h").read_text()
 
 
 def test_the_switch_is_the_one_of_all_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
