@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -13,15 +13,12 @@ import numpy as np
 from benchmarks.subjects.nodes import GraphNodes
 from benchmarks.subjects.subject import OnnxTwin, Sample, Subject
 from prover import Model, lower
+from tests.models.minilm import EPSILON, Weights, dense, norm
 
 WIDTHS = (512, 1024, 2048, 4096)
 POSITIONS = 32
 HEAD = 64
-EPSILON = 1e-12
 CALIBRATED = 4
-
-Weights = Mapping[str, Any]
-"""Names as in BERT's files, after the layer's own; of dense layers [out, in]."""
 
 DENSE = (
     "attention.self.query",
@@ -38,22 +35,12 @@ def layer(weights: Weights, x: Any) -> Any:
     """float32 [n, width] -> [n, width]: attention and an MLP four times as wide, each with its residual and its norm."""
     n, width = x.shape
     heads = width // HEAD
-    query, key, value = (_dense(weights, name, x).reshape(n, heads, HEAD) for name in DENSE[:3])
+    query, key, value = (dense(weights, name, x).reshape(n, heads, HEAD) for name in DENSE[:3])
     scores = jnp.einsum("qhd,khd->hqk", query, key) / np.sqrt(HEAD)
     mixed = jnp.einsum("hqk,khd->qhd", jax.nn.softmax(scores, axis=-1), value).reshape(n, width)
-    x = _norm(weights, NORMS[0], x + _dense(weights, DENSE[3], mixed))
-    hidden = jax.nn.gelu(_dense(weights, DENSE[4], x), approximate=False)
-    return _norm(weights, NORMS[1], x + _dense(weights, DENSE[5], hidden))
-
-
-def _dense(weights: Weights, name: str, x: Any) -> Any:
-    return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
-
-
-def _norm(weights: Weights, name: str, x: Any) -> Any:
-    centred = x - jnp.mean(x, axis=-1, keepdims=True)
-    scale = jax.lax.rsqrt(jnp.mean(centred * centred, axis=-1, keepdims=True) + EPSILON)
-    return centred * scale * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+    x = norm(weights, NORMS[0], x + dense(weights, DENSE[3], mixed))
+    hidden = jax.nn.gelu(dense(weights, DENSE[4], x), approximate=False)
+    return norm(weights, NORMS[1], x + dense(weights, DENSE[5], hidden))
 
 
 def onnx_layer(graph: GraphNodes, weights: Weights, x: str, heads: int, attended: str | None = None) -> str:

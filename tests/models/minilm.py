@@ -28,6 +28,7 @@ MASKED = -1e9
 SENTENCES = 200
 
 Weights = Mapping[str, Any]
+"""Names as in BERT's files; of dense layers [out, in]."""
 
 
 def embed(weights: Weights, ids: Any, mask: Any) -> Any:
@@ -35,12 +36,12 @@ def embed(weights: Weights, ids: Any, mask: Any) -> Any:
     attended = jnp.where(mask == 1, 0.0, MASKED)
     x = weights["embeddings.word_embeddings.weight"][ids]
     x = x + weights["embeddings.position_embeddings.weight"][: ids.shape[0]]
-    x = _norm(weights, "embeddings.LayerNorm", x + weights["embeddings.token_type_embeddings.weight"][0])
+    x = norm(weights, "embeddings.LayerNorm", x + weights["embeddings.token_type_embeddings.weight"][0])
     for number in range(LAYERS):
         at = f"encoder.layer.{number}"
-        x = _norm(weights, f"{at}.attention.output.LayerNorm", x + _attention(weights, f"{at}.attention", x, attended))
-        hidden = jax.nn.gelu(_dense(weights, f"{at}.intermediate.dense", x), approximate=False)
-        x = _norm(weights, f"{at}.output.LayerNorm", x + _dense(weights, f"{at}.output.dense", hidden))
+        x = norm(weights, f"{at}.attention.output.LayerNorm", x + _attention(weights, f"{at}.attention", x, attended))
+        hidden = jax.nn.gelu(dense(weights, f"{at}.intermediate.dense", x), approximate=False)
+        x = norm(weights, f"{at}.output.LayerNorm", x + dense(weights, f"{at}.output.dense", hidden))
     here = mask.astype(jnp.float32)
     mean = here @ x / jnp.sum(here)
     return mean / jnp.sqrt(jnp.sum(mean * mean))
@@ -49,18 +50,20 @@ def embed(weights: Weights, ids: Any, mask: Any) -> Any:
 def _attention(weights: Weights, at: str, x: Any, attended: Any) -> Any:
     n, width = x.shape
     query, key, value = (
-        _dense(weights, f"{at}.self.{part}", x).reshape(n, HEADS, width // HEADS) for part in ("query", "key", "value")
+        dense(weights, f"{at}.self.{part}", x).reshape(n, HEADS, width // HEADS) for part in ("query", "key", "value")
     )
     scores = jnp.einsum("qhd,khd->hqk", query, key) / np.sqrt(width // HEADS) + attended
     mixed = jnp.einsum("hqk,khd->qhd", jax.nn.softmax(scores, axis=-1), value)
-    return _dense(weights, f"{at}.output.dense", mixed.reshape(n, width))
+    return dense(weights, f"{at}.output.dense", mixed.reshape(n, width))
 
 
-def _dense(weights: Weights, at: str, x: Any) -> Any:
+def dense(weights: Weights, at: str, x: Any) -> Any:
+    """[..., out] of [..., in], by the weights named ``at``."""
     return x @ weights[f"{at}.weight"].T + weights[f"{at}.bias"]
 
 
-def _norm(weights: Weights, at: str, x: Any) -> Any:
+def norm(weights: Weights, at: str, x: Any) -> Any:
+    """Layer normalisation along the last axis."""
     centred = x - jnp.mean(x, axis=-1, keepdims=True)
     scale = jax.lax.rsqrt(jnp.mean(centred * centred, axis=-1, keepdims=True) + EPSILON)
     return centred * scale * weights[f"{at}.weight"] + weights[f"{at}.bias"]
