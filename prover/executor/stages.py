@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
@@ -73,8 +74,8 @@ class CodeStore(Protocol):
         """None if it is not there."""
         ...
 
-    def store(self, name: str, compiled: jax.stages.Compiled) -> None:
-        """Keep it, if that can be."""
+    def compile(self, name: str, lowered: jax.stages.Lowered) -> Callable[..., Any]:
+        """Compile a function and keep it, if that can be, in place of what is there."""
         ...
 
 
@@ -100,15 +101,20 @@ class Body:
             return self.compiled(*arguments)
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(arguments))
         if shapes not in self.known:
-            self.known[shapes] = self._kept(self.code, f"{self.name} {shapes}", arguments)
+            return self._first(self.code, shapes, arguments)
         return self.known[shapes](*arguments)
 
-    def _kept(self, code: CodeStore, name: str, arguments: Sequence[Any]) -> Callable[..., Any]:
-        found = code.load(name)
-        if found is None:
-            found = self.compiled.lower(*arguments).compile()
-            code.store(name, found)
-        return found
+    def _first(self, code: CodeStore, shapes: Hashable, arguments: Sequence[Any]) -> Any:
+        """The first call with arguments of these shapes."""
+        name = f"{self.name} {shapes}"
+        if (loaded := code.load(name)) is not None:
+            # Whether it was kept as a whole shows when it runs; what can't run is compiled again.
+            with suppress(jax.errors.JaxRuntimeError):
+                result = jax.block_until_ready(loaded(*arguments))  # type: ignore[no-untyped-call]
+                self.known[shapes] = loaded
+                return result
+        self.known[shapes] = code.compile(name, self.compiled.lower(*arguments))
+        return self.known[shapes](*arguments)
 
     @cached_property
     def compiled(self) -> Any:

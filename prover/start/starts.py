@@ -22,7 +22,7 @@ from types import MappingProxyType
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
-from prover.start.code import KeptCode
+from prover.start.code import LEAST_SECONDS, KeptCode
 from prover.start.key import digest, parts
 from prover.start.place import own_file, private
 from rollup.errors import FileError
@@ -35,7 +35,7 @@ KEPT = 4
 AUDIT, SELF_TEST = "audit", "self-test"
 
 CONFIGURATION = {
-    "jax_persistent_cache_min_compile_time_secs": 0,
+    LEAST_SECONDS: 0,
     "jax_persistent_cache_min_entry_size_bytes": -1,
     "jax_persistent_cache_enable_xla_caches": "none",
 }

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rollup.batch import Inclusion
-from rollup.errors import EncodingError, Reverted, StaleView
+from rollup.errors import EncodingError, Refused, Reverted, StaleView
 from rollup.form.encoding import Header, decode_header
 from rollup.l1.answers import Receipt
 from rollup.l1.client import L1Client
@@ -205,7 +205,8 @@ class Errands:
         gas = asked.request.gas_limit + 21_000 + 16 * len(message)
         try:
             self.client.chain.call(asked.request.callback, message, self.client.requests_address, gas=gas)
-        except Reverted:
+        except (Reverted, Refused):
+            # Of a consumer that burns its gas, nodes say so in words of their own.
             return False
         return True
 

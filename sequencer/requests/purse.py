@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rollup.errors import Reverted
+from rollup.errors import Refused, Reverted
 from rollup.l1.answers import Receipt
 from rollup.l1.calls import Call
 from rollup.l1.client import L1Client
@@ -114,6 +114,6 @@ class Purse:
         client = self._client
         try:
             client.chain.call(client.requests_address, errand.call.data, client.account, gas=errand.gas)
-        except Reverted as error:
+        except (Reverted, Refused) as error:
             return f"L1 would refuse {errand.call.name}: {error}"
         return None

@@ -377,3 +377,46 @@ def test_a_program_s_stages_are_loaded_without_being_traced_and_those_of_no_othe
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(key, "_code", lambda: "changed")
         assert started() == first
+
+
+LIVING = """
+import hashlib, json, sys
+from pathlib import Path
+from prover.executor import Executor
+from prover.executor.schedule import SegmentStage
+from prover.start import Starts
+from tests.e2e.toy_program import toy_inputs, toy_program
+traced, right = [], SegmentStage.trace
+SegmentStage.trace = lambda self, *given: (traced.append(self), right(self, *given))[1]
+starts = Starts(Path(sys.argv[1]))
+starts.compile_into()
+code = starts.code if sys.argv[2] == "kept" else None
+values = Executor(toy_program(), self_test=False, code=code).values(toy_inputs(3))
+starts.seal()
+print(json.dumps([len(traced), hashlib.sha256(b"".join(value.tobytes() for value in values)).hexdigest()]))
+"""
+
+
+def lived(folder: Path, code: str) -> list[Any]:
+    """A process of its own: how many stages were traced, and a digest of the values."""
+    ended = subprocess.run(
+        [sys.executable, "-c", LIVING, str(folder), code], capture_output=True, text=True, check=True
+    )
+    return list(json.loads(ended.stdout))
+
+
+def test_stages_are_kept_whole_by_a_life_after_one_that_was_killed(folder: Path) -> None:
+    """What a killed life compiled may lie in JAX's own cache, and can't be kept from there."""
+    first = lived(folder, "kept")
+    (place_,) = folder.iterdir()
+    for path in (place_ / "compiled").glob("stage-*"):
+        path.unlink()
+    assert first[0] > 0 and lived(folder, "kept") == first
+    assert lived(folder, "kept") == [0, first[1]]
+
+
+def test_a_kept_stage_that_can_t_run_is_compiled_again(folder: Path) -> None:
+    first = lived(folder, "not kept")
+    # Of what comes from JAX's cache, jaxlib keeps no functions: it can be loaded, and not run.
+    assert lived(folder, "kept") == first
+    assert lived(folder, "kept")[1] == first[1]

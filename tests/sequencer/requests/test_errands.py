@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from rollup.errors import ClientError
+from rollup.claim import Address
+from rollup.errors import ClientError, Refused
 from rollup.l1.account.fees import FeePolicy
 from rollup.l1.requests import calls
 from rollup.l1.requests.asked import ANYBODY
@@ -105,6 +107,30 @@ def test_a_callback_is_made_again_once_it_would_be_taken_and_not_more_often_than
     assert world.again(policy=none).errands.step() == 0, "the policy allows no retry"
     assert world.errands.step() == 1
     assert world.read(asked.request_id).standing.told
+
+
+def test_a_consumer_that_burns_its_gas_keeps_no_callback_of_another_waiting(
+    world: AskingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever words the node has for it."""
+    burns, switch = world.consumer(BURNS), world.consumer(SWITCH)
+    first, second = world.ask(1, burns), world.ask(2, switch)
+    world.post()
+    world.finish()
+    assert world.errands.step() == 2
+    world.chain.mine(100)  # type: ignore[attr-defined]
+    world.chain.transact(world.requester._key(), switch, (1).to_bytes(32, "big"))
+    right = type(world.errands.client.chain).call
+
+    def call(chain: Any, to: Address, *given: Any, **more: Any) -> bytes:
+        if to == burns:
+            raise Refused("the node refused the request: EVM error OutOfGas")
+        return right(chain, to, *given, **more)
+
+    monkeypatch.setattr(type(world.errands.client.chain), "call", call)
+    assert world.errands.step() == 1
+    told = [world.read(one.request_id).standing.told for one in (first, second)]
+    assert told == [False, True]
 
 
 def test_a_day_of_spending_is_bounded_also_over_a_restart(world: AskingWorld) -> None:
