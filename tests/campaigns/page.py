@@ -33,6 +33,7 @@ def crash(found: Found) -> str:
         ("callbacks that failed", found["callbacks_that_failed"]),
         *books(found),
         ("games; moves; moves made twice", f"{found['games']}; {found['moves']}; 0"),
+        ("transactions that did nothing", found["idle_transactions"]),
         ("transactions that failed", found["failed_transactions"]),
     ]
     kills = {tuple(name.split("/", 1)): count for name, count in found["by"].items()}
