@@ -320,14 +320,13 @@ def _idiom(rng: random.Random, register: int, count: int) -> list[Instr]:
         case 2:  # a product of two narrow numbers
             end = Instr(Opcode.CONST, (), rng.choice((32767, (1 << 25) - 1, (1 << 31) - 1)))
             shift = Instr(Opcode.CONST, (), rng.choice((0, 1, 15, 28)))
-            clamp = [Instr(Opcode.MIN, (register, count + 1)), Instr(Opcode.MAX, (count + 2, 0))]
-            narrow = Instr(Opcode.MIN, (count + 3, count + 1))
-            product = Instr(Opcode.MUL, (count + 4, count + 4))
-            return [end, *clamp, narrow, product, shift, Instr(Opcode.SHR, (count + 5, count + 6))]
+            small = [Instr(Opcode.ABS, (register,)), Instr(Opcode.MIN, (count + 2, count + 1))]
+            product = Instr(Opcode.MUL, (count + 3, count + 3))
+            return [end, *small, product, shift, Instr(Opcode.SHR, (count + 4, count + 5))]
     # A quotient of a long number, rounded to the nearest as lowering does.
-    shift, by = rng.choice((0, 10, 26, 40)), rng.choice((3, 5, -7, (1 << 22) - 1, (1 << 40) + 1))
-    long = [Instr(Opcode.CONST, (), shift), Instr(Opcode.SHL, (register, count + 1)), Instr(Opcode.CONST, (), by)]
-    return [*long, Instr(Opcode.DIV, (count + 2, count + 3))]
+    left = Instr(Opcode.CONST, (), rng.choice((0, 10, 26, 40)))
+    divisor = Instr(Opcode.CONST, (), rng.choice((3, 5, -7, (1 << 22) - 1, (1 << 40) + 1)))
+    return [left, Instr(Opcode.SHL, (register, count + 1)), divisor, Instr(Opcode.DIV, (count + 2, count + 3))]
 
 
 def _loaded(
