@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench batches models onnx tabular fraud hostile mutants invariants load throughput overload crash soak vectors docs pictures fmt lint lockstep slither native native-sanitize hashing products lock clean
+.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench batches models onnx tabular fraud hostile mutants invariants load throughput overload crash soak vectors docs pictures fmt lint lockstep slither native native-sanitize hashing products products-mutants lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -205,10 +205,13 @@ native: $(NATIVE_READY) ## Compile the shared objects again, for every architect
 	@PYTHONPATH=$(CURDIR)/.build/zig $(BIN)/python -m rollup.native.build $(NATIVE)
 
 native-sanitize: $(NATIVE_READY) ## Run the compiled code under sanitizers (with g++), and for ARM under QEMU if it is installed
-	@PYTHONPATH=$(CURDIR)/.build/zig:$(CURDIR) $(BIN)/python -m tests.campaigns.sanitized
+	@PYTHONPATH=$(CURDIR)/.build/zig:$(CURDIR) $(BIN)/python -m tests.campaigns.sanitized $(ARGS)
 
 products: dev ## Compare N random products on every native kernel of this machine with the op table; N=100000
 	@$(BIN)/python -m tests.campaigns.products $(if $(filter command line environment,$(origin N)),--n $(N)) $(ARGS)
+
+products-mutants: dev $(NATIVE_READY) ## Put faults into the kernels; random products must notice each
+	@PYTHONPATH=$(CURDIR)/.build/zig:$(CURDIR) $(BIN)/python -m tests.campaigns.product_mutants $(ARGS)
 
 hashing: dev ## Compare N random trees, hashed in every way that this machine can, with those of Python; N=20000
 	@$(BIN)/python -m tests.campaigns.hashing --n $(N)

@@ -46,7 +46,7 @@ class RowStage(Stage):
 
     donated = (2,)
 
-    def __call__(self, t: np.int64, rows: dict[int, jax.Array], kept: dict[int, jax.Array]) -> None:
+    def __call__(self, t: jax.Array, rows: dict[int, jax.Array], kept: dict[int, jax.Array]) -> None:
         """Compute rows t .. of this stage's ops: new rows are added to ``rows``, caches in ``kept`` are replaced."""
         found, caches = self.compute(
             t, [rows[v] for v in self.fresh], [kept[v] for v in self.updates], [kept[v] for v in self.held]
@@ -136,7 +136,7 @@ class RowMachine:
 
     def run(self, t: int, rows: dict[int, jax.Array], kept: dict[int, jax.Array]) -> jax.Array:
         """Rows t .. t + count - 1 of the output [1, *shape with count rows]; ``rows`` has those of the input."""
-        at = np.int64(t)
+        at = jnp.int64(t)
         plan = self.plan
         if plan.rows_input in kept:
             kept[plan.rows_input] = _put(kept[plan.rows_input], rows[plan.rows_input], at)

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from prover.executor.kernels.kernel import Kernel
@@ -47,7 +48,7 @@ class Stage(ABC):
     descriptors: tuple[int, ...]
     names: tuple[str, ...]
     body: Body | None = field(default=None, kw_only=True)
-    immediates: np.ndarray | None = field(default=None, kw_only=True)
+    immediates: jax.Array | None = field(default=None, kw_only=True)
     constants: list[jax.Array] = field(default_factory=list, kw_only=True)
 
     donated: ClassVar[tuple[int, ...]] = ()
@@ -142,5 +143,7 @@ def share(stages: Sequence[Stage], kernels: Kernels, constants: Constants) -> No
         for stage in members:
             codes = [kernels[j].op.code for j in stage.descriptors]
             stage.body = body
-            stage.immediates = np.array([codes[at][r - 1].imm for at, r in arguments], np.int64)
+            numbers = np.array([codes[at][r - 1].imm for at, r in arguments], np.int64)
+            with jax.enable_x64(True):
+                stage.immediates = jnp.asarray(numbers)
             stage.constants = [constants[name] for name in stage.names]

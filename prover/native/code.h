@@ -1,7 +1,9 @@
 // The op's code on tiles: TILE elements, tile_rows rows of tile_panels panels each, an instruction at a time. Every loop has TILE
 // rounds, so that the compiler makes whole vectors of it. What no element of a tile needs anew is computed once a group of panels
 // (level 1) or once a task (level 0). Meanings are those of the op table (docs/ops.md); rules that hold for some ranges only
-// (MUL_32, MUL_U32, DIV_FLOAT, SHR_FAST, SHR_RIGHT, SHIFT) are chosen where the intervals prove them.
+// (MUL_32, MUL_U32, DIV_FLOAT, DIV_LONG, SHR_FAST, SHR_RIGHT, SHIFT) are chosen where the intervals prove them. CLAMP is MAX after
+// MIN, SCALE_U32 is SHR_FAST after MUL_U32; CLAMP_NARROW has 64-bit operands and a 32-bit result, SCALE_NARROW two 32-bit factors,
+// a 64-bit shift and a 64-bit result.
 
 #define TILES for (int i = 0; i < TILE; i++)
 
@@ -18,6 +20,21 @@ ALWAYS_INLINE void compute_one(int32_t op, T* __restrict to, const T* a, const T
       const uint64_t m = (uint32_t)b[i], n = (uint64_t)(int64_t)a[i];
       to[i] = (T)((uint32_t)n * m + (((n >> 32) * m) << 32));
     } break;
+    case DIV_LONG:
+      if constexpr (Words::CONVERTS) {
+        TILES {
+          // The quotient of floats can be off by 2^-51 of itself; so is the remainder, whose own quotient can be off by one.
+          const int64_t x = b[i] == 0 ? 0 : a[i], y = b[i] == 0 ? 1 : b[i], size = y < 0 ? -y : y;
+          const double by = (double)y;
+          int64_t q = (int64_t)__builtin_floor((double)x / by);
+          q += (int64_t)__builtin_floor((double)(int64_t)((uint64_t)x - (uint64_t)q * (uint64_t)y) / by);
+          int64_t rest = (int64_t)((uint64_t)x - (uint64_t)q * (uint64_t)y);
+          rest = y < 0 ? -rest : rest;
+          to[i] = (T)(q + (rest >= size) - (rest < 0));
+        }
+        break;
+      }
+      [[fallthrough]];
     case DIV: TILES {
       const T y = b[i] == 0 || b[i] == -1 ? 1 : b[i];
       T q = a[i] / y;
@@ -60,6 +77,15 @@ ALWAYS_INLINE void compute_one(int32_t op, T* __restrict to, const T* a, const T
     case XOR: TILES to[i] = a[i] ^ b[i]; break;
     case MIN: TILES to[i] = a[i] < b[i] ? a[i] : b[i]; break;
     case MAX: TILES to[i] = a[i] > b[i] ? a[i] : b[i]; break;
+    case CLAMP: TILES {
+      const T x = a[i] < b[i] ? a[i] : b[i];
+      to[i] = x > c[i] ? x : c[i];
+    } break;
+    case SCALE_U32: TILES {
+      const uint64_t m = (uint32_t)b[i], n = (uint64_t)(int64_t)a[i];
+      const uint64_t product = (uint32_t)n * m + (((n >> 32) * m) << 32);
+      to[i] = (T)((int64_t)(product + (((uint64_t)1 << c[i]) >> 1)) >> c[i]);
+    } break;
     case ABS: TILES to[i] = a[i] < 0 ? (T)(0 - (U)a[i]) : a[i]; break;
     case LESS: TILES to[i] = a[i] < b[i]; break;
     case EQUAL: TILES to[i] = a[i] == b[i]; break;
@@ -86,6 +112,17 @@ __attribute__((noinline)) void compute_narrow(int32_t op, int32_t* to, const int
 
 __attribute__((noinline)) void compute_wide(int32_t op, int64_t* to, const int64_t* a, const int64_t* b, const int64_t* c) {
   compute_one<int64_t, uint64_t>(op, to, a, b, c);
+}
+
+__attribute__((noinline)) void clamp_narrow(int32_t* __restrict to, const int64_t* a, const int64_t* b, const int64_t* c) {
+  TILES {
+    const int64_t x = a[i] < b[i] ? a[i] : b[i];
+    to[i] = (int32_t)(x > c[i] ? x : c[i]);
+  }
+}
+
+__attribute__((noinline)) void scale_narrow(int64_t* __restrict to, const int32_t* a, const int32_t* b, const int64_t* c) {
+  TILES to[i] = ((int64_t)a[i] * b[i] + (int64_t)(((uint64_t)1 << c[i]) >> 1)) >> c[i];
 }
 
 class Tiles {
@@ -181,6 +218,8 @@ class Tiles {
         break;
       case WIDEN: TILES wide(it.to)[i] = narrow(it.a)[i]; break;
       case NARROW: TILES narrow(it.to)[i] = (int32_t)wide(it.a)[i]; break;
+      case CLAMP_NARROW: clamp_narrow(narrow(it.to), wide(it.a), wide(it.b), wide(it.c)); break;
+      case SCALE_NARROW: scale_narrow(wide(it.to), narrow(it.a), narrow(it.b), wide(it.c)); break;
       default:
         if (it.wide) compute_wide(it.op, wide(it.to), wide(it.a), wide(it.b), wide(it.c));
         else compute_narrow(it.op, narrow(it.to), narrow(it.a), narrow(it.b), narrow(it.c));

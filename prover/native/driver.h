@@ -11,7 +11,7 @@
 
 namespace touchstone {
 
-constexpr int64_t PLAN_VERSION = 1;        // of the numbers of a plan (prover/native/plan.py) and of packed weights
+constexpr int64_t PLAN_VERSION = 2;        // of the numbers of a plan (prover/native/plan.py) and of packed weights
 constexpr double LEAST_SHARED_TERMS = 1e5;  // below, a second thread costs more than it saves
 
 struct Buffer {

@@ -6,6 +6,7 @@ taken, as ``prover.executor.kernels.code`` does for XLA.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -17,6 +18,10 @@ from rollup.form.ops import Instr, Opcode
 
 FLOAT_EXACT = (1 << 53) - 1
 """Integers up to this magnitude are float64 numbers."""
+
+LONGEST_DIVIDEND = 1 << 62
+LONGEST_DIVISOR = 1 << 52
+"""Up to these, the quotient of floats is off by 2^-50 of itself at most, and that of what then remains by one at most."""
 
 MOST_INSTRUCTIONS = 96
 MOST_ARRAYS = 24
@@ -40,25 +45,30 @@ class TileOp(IntEnum):
     MUL_U32 = 7
     DIV = 8
     DIV_FLOAT = 9
-    SHIFT = 10
-    SHL = 11
-    SHR = 12
-    SHR_FAST = 13
-    SHR_RIGHT = 14
-    MULSHIFT = 15
-    AND = 16
-    OR = 17
-    XOR = 18
-    MIN = 19
-    MAX = 20
-    ABS = 21
-    LESS = 22
-    EQUAL = 23
-    SELECT = 24
-    BITLEN = 25
-    ISQRT = 26
-    WIDEN = 27
-    NARROW = 28
+    DIV_LONG = 10
+    SHIFT = 11
+    SHL = 12
+    SHR = 13
+    SHR_FAST = 14
+    SHR_RIGHT = 15
+    MULSHIFT = 16
+    AND = 17
+    OR = 18
+    XOR = 19
+    MIN = 20
+    MAX = 21
+    ABS = 22
+    LESS = 23
+    EQUAL = 24
+    SELECT = 25
+    BITLEN = 26
+    ISQRT = 27
+    WIDEN = 28
+    NARROW = 29
+    CLAMP = 30
+    CLAMP_NARROW = 31
+    SCALE_U32 = 32
+    SCALE_NARROW = 33
 
 
 _SAME: dict[Opcode, TileOp] = {
@@ -87,7 +97,7 @@ class TileCode:
 
     first: Register
     constants: list[tuple[int, int]] = field(default_factory=list)
-    instructions: list[tuple[int, ...]] = field(default_factory=list)
+    instructions: list[Coded] = field(default_factory=list)
     count: int = 1
     _converted: dict[tuple[int, bool], Register] = field(default_factory=dict)
 
@@ -137,8 +147,7 @@ class TileCode:
             if divisor.low == divisor.high and divisor.low > 0 and divisor.low & (divisor.low - 1) == 0:
                 by = self.as_wide(self.constant(divisor.low.bit_length() - 1), not small)
                 return self.settled(self.emit(TileOp.SHIFT, not small, level, reach, given[0].number, by.number), reach)
-            exact_floats = max(args[0].reach.magnitude, divisor.magnitude) <= FLOAT_EXACT
-            rule = TileOp.DIV_FLOAT if exact_floats else TileOp.DIV
+            rule = self._quotient(args[0].reach, divisor)
         elif op is Opcode.SHR:
             rule = self._shr(args[0].reach, args[1].reach, 32 if small else 64)
         assert rule is not None
@@ -149,6 +158,12 @@ class TileCode:
         if not small and narrow(a) and narrow(b):
             return TileOp.MUL_32
         return TileOp.MUL_U32 if not small and b.low >= 0 and b.high < 1 << 32 else TileOp.MUL
+
+    @staticmethod
+    def _quotient(a: Range, b: Range) -> TileOp:
+        if max(a.magnitude, b.magnitude) <= FLOAT_EXACT:
+            return TileOp.DIV_FLOAT
+        return TileOp.DIV_LONG if a.magnitude <= LONGEST_DIVIDEND and b.magnitude <= LONGEST_DIVISOR else TileOp.DIV
 
     @staticmethod
     def _shr(a: Range, by: Range, bits: int) -> TileOp:
@@ -166,31 +181,32 @@ class TileCode:
         multiplied = self.emit(rule, True, max(a.level, m.level), product, a.number, m.number)
         return self.emit(self._shr(product, by.reach, 64), True, level, reach, multiplied.number, by.number)
 
-    def finished(self, result: Register) -> tuple[list[tuple[int, ...]], int, int]:
+    def finished(self, result: Register) -> tuple[list[Coded], int, int]:
         """(instructions, register of the result, how many registers there are), places of elements used again after their last use."""
-        reads = {number: _registers_read(it) for number, it in enumerate(self.instructions)}
+        code = fused(self.instructions, result.number)
+        level = {it[3]: it[2] for it in code} | {0: 2}
+        reads = {number: _registers_read(it) for number, it in enumerate(code)}
         last = {register: number for number, read in reads.items() for register in read}
-        last[result.number] = len(self.instructions)
+        last[result.number] = len(code)
         place, free, count = {0: 0}, list[int](), 1
         found = []
-        for number, it in enumerate(self.instructions):
-            op, wide, level, to, *rest = it
-            if level == 2 and free:
+        for number, it in enumerate(code):
+            op, wide, at, to, *rest = it
+            if at == 2 and free:
                 place[to] = free.pop()
             else:
                 place[to], count = count, count + 1
             moved = [place[r] if r in reads[number] else r for r in rest]
             if op in (TileOp.GATHER, TileOp.LOAD, TileOp.CONSTANT):
                 moved[0] = rest[0]
-            found.append((op, wide, level, place[to], *moved))
+            found.append((op, wide, at, place[to], *moved))
             for register in {r for r in (*reads[number], to) if last.get(r, number) == number}:
-                if register == 0 or self._level(register) == 2:
+                if level[register] == 2:
                     free.append(place[register])
         return found, place[result.number], count
 
-    def _level(self, register: int) -> int:
-        return 2 if register == 0 else self.instructions[register - 1][2]
 
+_OF_THREE = (TileOp.SELECT, TileOp.MULSHIFT, TileOp.CLAMP, TileOp.CLAMP_NARROW, TileOp.SCALE_U32, TileOp.SCALE_NARROW)
 
 _READ = {
     TileOp.CONSTANT: 0,
@@ -203,11 +219,54 @@ _READ = {
 }
 
 
-def _registers_read(it: tuple[int, ...]) -> tuple[int, ...]:
+def _registers_read(it: Coded) -> tuple[int, ...]:
     op, arguments = TileOp(it[0]), it[4:]
     if op is TileOp.GATHER:
         return arguments[1:2]
-    return arguments[: 3 if op in (TileOp.SELECT, TileOp.MULSHIFT) else _READ.get(op, 2)]
+    return arguments[: 3 if op in _OF_THREE else _READ.get(op, 2)]
+
+
+Coded = tuple[int, ...]
+"""An instruction: (op, wide, level, result, and three arguments)."""
+
+
+def fused(code: Sequence[Coded], result: int) -> list[Coded]:
+    """The code with pairs of instructions as one where there is one for both; what is not needed then is left out."""
+    made = {it[3]: it for it in code}
+    uses = Counter(register for it in code for register in _registers_read(it))
+    uses[result] += 1
+    found = list(code)
+    for number, it in enumerate(code):
+        before = made.get(it[4])
+        if before is None or uses[it[4]] > 1 or before[2] != it[2]:
+            continue
+        joined = _joined(made[before[3]], it, made)
+        if joined is not None:
+            found[number] = made[it[3]] = joined
+    needed = {result}
+    kept = []
+    for it in reversed(found):
+        if it[3] in needed:
+            needed.update(_registers_read(it))
+            kept.append(it)
+    return kept[::-1]
+
+
+def _joined(first: Coded, second: Coded, made: Mapping[int, Coded]) -> Coded | None:
+    """Both as one, the second of which reads the first as its first argument."""
+    op, wide, level, to, _, by, _ = second
+    a, b, c = first[4:]
+    match TileOp(first[0]), TileOp(op):
+        case TileOp.MIN, TileOp.MAX:
+            return (TileOp.CLAMP, wide, level, to, a, b, by)
+        case TileOp.CLAMP, TileOp.NARROW:
+            return (TileOp.CLAMP_NARROW, 0, level, to, a, b, c)
+        case TileOp.MUL_U32, TileOp.SHR_FAST:
+            return (TileOp.SCALE_U32, 1, level, to, a, b, by)
+        case TileOp.MUL_32, TileOp.SHR_FAST:
+            factors = [made[register][4] for register in (a, b) if made.get(register, first)[0] == TileOp.WIDEN]
+            return (TileOp.SCALE_NARROW, 1, level, to, *factors, by) if len(factors) == 2 else None
+    return None
 
 
 class Reads(Protocol):

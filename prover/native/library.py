@@ -96,13 +96,16 @@ def _library() -> Library | None:
     if loaded.library is not None:
         reason = _unusable(loaded.library)
         if not reason:
-            return _declared(loaded.library)
+            target = jax.ffi.pycapsule(loaded.library.touchstone_product)  # type: ignore[no-untyped-call]
+            jax.ffi.register_ffi_target(TARGET, target, platform="cpu")
+            return declared(loaded.library)
     if not loaded.meant:
         _log.warning("products run on XLA's kernels, several times slower, to the same bits: %s", reason)
     return None
 
 
-def _declared(handle: ctypes.CDLL) -> Library:
+def declared(handle: ctypes.CDLL) -> Library:
+    """An object's functions, with their types."""
     handle.touchstone_sources.restype = ctypes.c_char_p
     handle.touchstone_packed_bytes.restype = ctypes.c_int64
     handle.touchstone_packed_bytes.argtypes = [*[ctypes.c_int64] * 3, ctypes.c_int32]
@@ -118,7 +121,6 @@ def _declared(handle: ctypes.CDLL) -> Library:
     handle.touchstone_run.argtypes = [
         ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64, *pointers, *numbers, ctypes.c_char_p, ctypes.c_int32
     ]  # fmt: skip
-    jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(handle.touchstone_product), platform="cpu")  # type: ignore[no-untyped-call]
     return Library(handle, handle.touchstone_kernels(os.environ.get(CHOICE, "").encode()).decode())
 
 

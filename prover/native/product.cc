@@ -56,7 +56,7 @@ uint8_t flag_of(const int16_t* words, int64_t sub, int64_t bound) {
   std::vector<int64_t> sums(sub * PANEL);
   for (int64_t i = 0; i < sub * PANEL; i++) sums[i] = llabs((int64_t)words[2 * i]) + llabs((int64_t)words[2 * i + 1]);
   uint8_t flag = PAIR_BY_PAIR;
-  for (uint8_t level = 0; level <= 5; level++) {
+  for (uint8_t level = 0; level <= MOST_LEVEL; level++) {
     for (int64_t sum : sums)
       if (sum > bound) return flag;
     flag = level;
@@ -145,6 +145,8 @@ std::string read_plan(const int64_t* plan, size_t length, const std::vector<Buff
   p.bytes = r.below(2);
   p.bound = r.next();
   p.sub = r.next();
+  if (p.bound < 1 << 15 || p.bound > INT32_MAX) r.broken = true;  // of a pair that breaks it, twice the bound holds
+  p.limit = r.broken ? 0 : INT32_MAX / p.bound;
   if (r.broken || p.sub < 4 || p.sub > 32 || (p.sub & (p.sub - 1))) return "the plan is broken";
   p.pairs = up((p.dims[TERM].total + 1) / 2, p.sub);
   p.panels = (p.dims[COLUMN].total + PANEL - 1) / PANEL;
@@ -245,6 +247,8 @@ class Memory {
   Scratch scratch(const Product& p) {
     const int64_t limits[] = {
         p.shared_rows ? 0 : p.rows_of_task * p.limbs * 2 * p.pairs * 2,
+        p.shared_rows ? 0 : p.rows_of_task * p.limbs * (p.pairs / p.sub),
+        (int64_t)PANEL_ROWS * 2 * p.pairs * 2,
         p.values ? packed_bytes(p.dims[TERM].total, p.dims[COLUMN].total, p.sub, false) : 0,
         p.bytes ? (int64_t)BLOCK_PAIRS * 4 * PANEL : 0,
         (int64_t)p.tile_panels * 2 * ROWS * p.limbs * PANEL * 4,
@@ -252,15 +256,16 @@ class Memory {
         ((p.rows_of_task > p.dims[TERM].total ? p.rows_of_task : p.dims[TERM].total) + PANEL) * 8,
         (int64_t)(p.array_count + 1) * (ROWS + TILE) * 8,
     };
-    int64_t starts[8] = {0};
-    for (int n = 0; n < 7; n++) starts[n + 1] = starts[n] + up(limits[n], 64) + 64;
-    if (starts[7] > size_) {
+    int64_t starts[10] = {0};
+    for (int n = 0; n < 9; n++) starts[n + 1] = starts[n] + up(limits[n], 64) + 64;
+    if (starts[9] > size_) {
       free(data_);
-      size_ = up(starts[7], 4096);
+      size_ = up(starts[9], 4096);
       if (posix_memalign((void**)&data_, 64, size_)) abort();
     }
-    return {(int16_t*)(data_ + starts[0]), data_ + starts[1],          (int16_t*)(data_ + starts[2]), (int32_t*)(data_ + starts[3]),
-            (int64_t*)(data_ + starts[4]), (int64_t*)(data_ + starts[5]), (int64_t*)(data_ + starts[6])};
+    return {(int16_t*)(data_ + starts[0]), (uint8_t*)(data_ + starts[1]), (int16_t*)(data_ + starts[2]),
+            data_ + starts[3],             (int16_t*)(data_ + starts[4]), (int32_t*)(data_ + starts[5]),
+            (int64_t*)(data_ + starts[6]), (int64_t*)(data_ + starts[7]), (int64_t*)(data_ + starts[8])};
   }
   ~Memory() { free(data_); }
 
@@ -304,13 +309,17 @@ void run(Product& p, const Kernels& kernels, const Pool& pool) {
   divide(p, mine.threads);
   char* shared = nullptr;
   if (p.shared_rows) {
-    if (posix_memalign((void**)&shared, 64, batches * rows * width * sizeof(int16_t))) abort();
+    const int64_t subs = p.pairs / p.sub * p.limbs, words = batches * rows * width * (int64_t)sizeof(int16_t);
+    if (posix_memalign((void**)&shared, 64, words + batches * rows * subs)) abort();
     p.packed_rows = (int16_t*)shared;
-    const int64_t each = rows * width < 1 << 15 ? rows : up((rows + mine.threads - 1) / mine.threads, 1), parts = (rows + each - 1) / each;
+    p.spare = (uint8_t*)shared + words;
+    // Parts begin where panels do.
+    const int64_t each = rows * width < 1 << 15 ? rows : up((rows + mine.threads - 1) / mine.threads, PANEL_ROWS);
+    const int64_t parts = (rows + each - 1) / each;
     share(mine, batches * parts, [&](int64_t n) {
       const int64_t batch = n / parts, first = n % parts * each, count = rows - first < each ? rows - first : each;
-      const Scratch s = memory().scratch(p);
-      kernels.pack_rows(p, p.packed_rows + (batch * rows + first) * width, batch, first, count, s.offsets);
+      const int64_t at = batch * rows + first;
+      kernels.pack_rows(p, p.packed_rows + at * width, p.spare + at * subs, batch, first, count, memory().scratch(p));
     });
   }
   share(mine, batches * p.row_tasks * p.group_tasks, [&](int64_t n) { kernels.task(p, memory().scratch(p), n); });

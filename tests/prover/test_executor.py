@@ -8,11 +8,13 @@ from dataclasses import replace
 from itertools import product as cartesian
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from prover.executor import Executor, executor, schedule
-from prover.executor.kernels import conv, dot, reduce, sliding
+from prover.executor.kernels import code, conv, dot, reduce, sliding
+from rollup.audit.ranges import Range
 from rollup.errors import AuditError, ExecutionError
 from rollup.form.ops import INSTRUCTIONS, Instr, Monoid, Opcode
 from rollup.form.program import Program
@@ -259,3 +261,24 @@ def test_importing_and_running_changes_no_global_setting() -> None:
     )
     subprocess.run([sys.executable, "-c", script], check=True)
     assert not jax.config.jax_enable_x64
+
+
+@pytest.mark.parametrize("largest", [1 << 53, 1 << 59, (1 << 62) - 1])
+def test_quotients_of_long_numbers_are_exact_around_every_multiple(largest: int) -> None:
+    """The quotient of floats is off there: the dividend is no float64 number."""
+    rng = np.random.default_rng(largest)
+    divisors = np.concatenate(
+        [[1, -1, 2, 3, -3, (1 << 52) - 1, -(1 << 52)], rng.integers(1, 1 << 52, 500), rng.integers(1, 1 << 22, 500)]
+    )
+    quotients = [int(rng.integers(-(largest // abs(int(by))), largest // abs(int(by)) + 1)) for by in divisors]
+    around = [(q * int(by) + off, int(by)) for q, by in zip(quotients, divisors, strict=True) for off in (-1, 0, 1)]
+    pairs = [
+        (a, by)
+        for a, by in [*around, *((end, int(by)) for end in (largest, -largest) for by in divisors)]
+        if abs(a) <= largest
+    ]
+    dividends, by = (np.array(column, np.int64) for column in zip(*pairs, strict=True))
+    ranges = [Range(-largest, largest), Range(-(1 << 52), 1 << 52)]
+    with jax.enable_x64(True):
+        found = code.apply(Opcode.DIV, [jnp.asarray(dividends), jnp.asarray(by)], ranges, Range(-largest, largest))
+    assert np.asarray(found).tolist() == [a // b for a, b in pairs]

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from prover.native.instructions import FLOAT_EXACT, narrow
+from prover.native.instructions import FLOAT_EXACT, LONGEST_DIVIDEND, LONGEST_DIVISOR, narrow
 from rollup.audit.ranges import INT64, Range
 from rollup.form.ops import INSTRUCTIONS, Opcode
 
@@ -27,6 +27,10 @@ def _const(like: jax.Array, value: int) -> jax.Array:
     return jnp.asarray(value, like.dtype)
 
 
+def _quotient(a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.floor(a.astype(jnp.float64) / b.astype(jnp.float64)).astype(jnp.int64)
+
+
 def _div(args: Arrays, ranges: Ranges) -> jax.Array:
     a, b = args
     low, high = ranges[1]
@@ -34,10 +38,13 @@ def _div(args: Arrays, ranges: Ranges) -> jax.Array:
         return lax.shift_right_arithmetic(a, _const(a, low.bit_length() - 1))
     total = ranges[1].low <= 0 <= ranges[1].high
     safe = jnp.where(b == 0, _const(b, 1), b) if total else b
-    if ranges[0].magnitude <= FLOAT_EXACT and ranges[1].magnitude <= FLOAT_EXACT:
+    if ranges[0].magnitude <= LONGEST_DIVIDEND and ranges[1].magnitude <= LONGEST_DIVISOR:
         # XLA may divide by multiplying with a reciprocal: the float quotient can be off by one, the remainder tells.
         a64, b64 = a.astype(jnp.int64), safe.astype(jnp.int64)
-        wide = jnp.floor(a64.astype(jnp.float64) / b64.astype(jnp.float64)).astype(jnp.int64)
+        wide = _quotient(a64, b64)
+        if ranges[0].magnitude > FLOAT_EXACT:
+            # Off by more: so is the remainder, whose own quotient can be off by one.
+            wide = wide + _quotient(a64 - wide * b64, b64)
         rest = a64 - wide * b64
         rest = jnp.where(b64 < 0, -rest, rest)
         quotient = (wide + (rest >= jnp.abs(b64)) - (rest < 0)).astype(a.dtype)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 PACKED = "packed"
 """Name of weights in the kernels' order."""
 

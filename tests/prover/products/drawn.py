@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 from unittest.mock import patch
 
 import numpy as np
@@ -20,7 +20,6 @@ from prover.executor.kernels import native
 from prover.executor.kernels.gather import holding
 from prover.executor.kernels.kernel import Kernel
 from prover.executor.selftest import Independent
-from prover.native.library import Library
 from rollup.audit.intervals import intervals
 from rollup.form.affine import spans
 from rollup.form.constants import constant_root
@@ -36,6 +35,14 @@ TERMS = (17, 18, 31, 33, 63, 64, 65, 100, 127, 130, 255, 520, 1030)
 ROWS = (1, 1, 2, 3, 5, 7, 15, 16, 17, 33, 63, 66, 130, 300)
 COLUMNS = (1, 2, 8, 15, 16, 17, 31, 33, 64, 257)
 SAMPLES = 6
+
+
+class Runs(Protocol):
+    """Whatever runs a product: a ``Library``, or another build."""
+
+    def run(self, kernels: str, plan: Array, operands: Sequence[Array], result: Array, threads: int = 1) -> None:
+        """The product, into ``result``."""
+        ...
 
 
 @dataclass
@@ -293,8 +300,33 @@ def _code(
             code.append(Instr(rng.choice((Opcode.ABS, Opcode.BITLEN, Opcode.ISQRT)), (registers[0],)))
         elif kind < 0.75:
             code.append(Instr(Opcode.SELECT, tuple(registers)))
+        elif kind < 0.85:
+            code += _idiom(rng, registers[0], count)
         else:
             code.append(Instr(rng.choice(_BINARY), tuple(registers[:2])))
+
+
+def _idiom(rng: random.Random, register: int, count: int) -> list[Instr]:
+    """What lowering ends products with: some of it runs as one instruction, or by a rule of its own."""
+    match rng.randrange(4):
+        case 0:  # a clamp
+            ends = rng.choice(((-128, 127), (-32768, 32767), (-(1 << 25), (1 << 25) - 1), (-(1 << 40), 1 << 40)))
+            low, high = (Instr(Opcode.CONST, (), end) for end in ends)
+            return [high, Instr(Opcode.MIN, (register, count + 1)), low, Instr(Opcode.MAX, (count + 2, count + 3))]
+        case 1:  # a rescale
+            factor = Instr(Opcode.CONST, (), rng.choice((3, 1 << 21, (1 << 22) - 1, (1 << 31) - 1, (1 << 32) - 1)))
+            shift = Instr(Opcode.CONST, (), rng.choice((0, 1, 17, 22, 31, 40)))
+            return [factor, shift, Instr(Opcode.MULSHIFT, (register, count + 1, count + 2))]
+        case 2:  # a product of two narrow numbers
+            end = Instr(Opcode.CONST, (), rng.choice((32767, (1 << 25) - 1, (1 << 31) - 1)))
+            shift = Instr(Opcode.CONST, (), rng.choice((0, 1, 15, 28)))
+            small = [Instr(Opcode.ABS, (register,)), Instr(Opcode.MIN, (count + 2, count + 1))]
+            product = Instr(Opcode.MUL, (count + 3, count + 3))
+            return [end, *small, product, shift, Instr(Opcode.SHR, (count + 4, count + 5))]
+    # A quotient of a long number, rounded to the nearest as lowering does.
+    left = Instr(Opcode.CONST, (), rng.choice((0, 10, 26, 40)))
+    divisor = Instr(Opcode.CONST, (), rng.choice((3, 5, -7, (1 << 22) - 1, (1 << 40) + 1)))
+    return [left, Instr(Opcode.SHL, (register, count + 1)), divisor, Instr(Opcode.DIV, (count + 2, count + 3))]
 
 
 def _loaded(
@@ -321,7 +353,7 @@ def _loaded(
     return Access(Value(len(inputs) - 1), dtype, dims, (0,) * len(dims), terms)
 
 
-def wrong(drawn: Drawn, library: Library, kernels: str, threads: int, rng: random.Random) -> Iterator[str]:
+def wrong(drawn: Drawn, library: Runs, kernels: str, threads: int, rng: random.Random) -> Iterator[str]:
     """Elements at which the kernels differ from the op table."""
     call, fused = drawn.call()
     result = np.full(call.shape, 99, call.dtype)

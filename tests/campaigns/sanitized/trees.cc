@@ -1,5 +1,5 @@
 // Hashes the trees that stdin asks for, each from memory that ends where its data end, and writes their nodes to stdout.
-// tests/campaigns/sanitized.py compiles it together with rollup/native/, runs it and knows what must come out.
+// trees.py compiles it together with rollup/native/, runs it and knows what must come out.
 //
 // A line asks: way threads bytes start depth given. `given` is 0 for a tensor of that many bytes, 1 for a tree over so many bytes of
 // leaves' hashes. The data are made bytes, from number `start` on, and begin `start` % 64 bytes behind an aligned place.
