@@ -33,8 +33,6 @@ LOWERING = (
 """What a lowered program depends on: it is lowered again when a source in here changes."""
 
 COMPILED = "JAX_COMPILATION_CACHE_DIR"
-ALWAYS = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
-"""Whatever is compiled goes into the cache of compiled functions."""
 
 
 class JobFailed(TouchstoneError):
@@ -85,16 +83,15 @@ class Jobs:
             return _ended([*command, str(file), *more], file, self.environment, job)
 
     def starts(self, subject: str, formats: str) -> list[Start]:
-        """A prover's and a watcher's start, first with empty caches and then with what the first one left there; raises JobFailed."""
+        """A prover's and a watcher's start, first with an empty cache and then with what the first one left there; raises JobFailed."""
         found = []
         for role in ("prover", "watcher"):
             with tempfile.TemporaryDirectory() as temporary:
-                file, compiled = Path(temporary) / "found.json", Path(temporary) / "compiled"
-                environment = {**self.environment, **ALWAYS, COMPILED: str(compiled)}
-                command = ["benchmarks.startup", role, str(self.folder(subject, formats)), str(file)]
+                file, cache = Path(temporary) / "found.json", Path(temporary) / "starts"
+                command = ["benchmarks.startup", role, str(self.folder(subject, formats)), str(file), str(cache)]
                 for caches in ("cold", "warm"):
                     started = time.monotonic()
-                    read = _ended(command, file, environment, f"the start of a {role}")
+                    read = _ended(command, file, self.environment, f"the start of a {role}")
                     seconds = round(read.pop("ready") - started, 2)
                     found.append(Start(role, caches, seconds, **read))
         return found

@@ -1,7 +1,8 @@
-"""From the start of a process until it is of use: ``python -m benchmarks.startup ROLE FOLDER FILE``.
+"""From the start of a process until it is of use: ``python -m benchmarks.startup ROLE FOLDER FILE CACHE``.
 
 ``ROLE``: a ``prover`` is ready when it has made a claim with its commitment, a ``watcher`` when it has checked one. The program in
-``FOLDER`` is loaded, every byte of it checked against its root, and its kernels are tested, as the services do. ``FILE`` gets, as JSON,
+``FOLDER`` is loaded, every byte of it checked against its root, and its kernels are tested, as the services do; what they keep for their
+next start they keep in ``CACHE`` (``--start-cache``). ``FILE`` gets, as JSON,
 ``ready`` (seconds of the machine's monotonic clock) and bytes: ``before`` and ``after`` (resident without the program, and ready),
 ``peak``, and ``constants`` of the program. Imports nothing else of the harness, since it counts.
 """
@@ -18,7 +19,8 @@ from pathlib import Path
 
 from benchmarks.claims import CLAIM, PROGRAM, SentClaim, checked, commitments
 from challenger.checkers.re_execute import ReExecute
-from prover.executor import Executor
+from prover.start import Starts
+from prover.start.machine import tested
 from rollup.claim import arrays
 from rollup.form.program import Program
 
@@ -36,16 +38,19 @@ def peak() -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    role, folder, file = arguments[0], Path(arguments[1]), Path(arguments[2])
+    role, folder, file, cache = arguments[0], Path(arguments[1]), Path(arguments[2]), Path(arguments[3])
     before = resident()
+    starts = Starts(cache)
+    starts.compile_into()
     claim = SentClaim.load(folder / CLAIM)
     program = Program.load(folder / PROGRAM)
-    executor = Executor(program)
+    executor = tested(program, starts)
     if role == PROVER:
         commitments(executor, [arrays(claim.inputs, program.header.inputs, "input")])
     else:
         checked(ReExecute(program, executor), [claim])
     ready, after = time.monotonic(), resident()
+    starts.seal()
     found: dict[str, float] = {"ready": ready, "before": before, "after": after, "peak": max(after, peak())}
     found["constants"] = sum(array.nbytes for array in program.constants.values())
     file.write_text(json.dumps(found))

@@ -54,10 +54,9 @@ STARTS = """\
 ## Start-up and memory
 
 Seconds from the start of a process until it is of use: a prover has made its first claim, a watcher has checked its first one. Both have
-loaded the program, compared every byte with its root, tested every kernel and compiled it. *cold*: nothing is compiled beforehand.
-*warm*: JAX's own cache of compiled functions (`JAX_COMPILATION_CACHE_DIR`) holds what an earlier start left there; services use it where
-the variable is set. *loaded over weights*: what a warm prover's memory grew by, from before it loaded the program until it was ready, over
-the bytes of the program's constants. *peak*: most memory of a cold prover, everything included.
+loaded the program and compared every byte with its root. *cold*: every kernel was tested and compiled. *warm*: the services' cache
+(`--start-cache`) holds what an earlier start left there. *loaded over weights*: what a warm prover's memory grew by, from before it loaded
+the program until it was ready, over the bytes of the program's constants. *peak*: most memory of a cold prover, everything included.
 
 """
 

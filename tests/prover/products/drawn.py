@@ -171,18 +171,26 @@ def _clamps(rng: random.Random, inputs: list[TensorType], values: list[Array]) -
 def _numbers(
     rng: random.Random, numbers: np.random.Generator, dtype: DType, shape: tuple[int, ...], narrow: bool
 ) -> Array:
-    """All of some magnitude, extremes among them, or nothing else."""
+    """All of some magnitude or in one part smaller, extremes among them, or nothing else."""
     top = min(
         dtype.max, (1 << rng.choice((3, 7, 14, 15))) - 1 if narrow else (1 << rng.choice((7, 15, 16, 20, 24, 30))) - 1
     )
     kind = rng.random()
     if kind < 0.15:
-        return numbers.choice(np.array([-top - 1, top], np.int64), shape).astype(dtype.numpy)
-    if kind < 0.3:
-        return np.full(shape, rng.choice((-top - 1, top)), dtype.numpy)
-    found = numbers.integers(-top - 1, top, shape, np.int64, endpoint=True)
-    if kind < 0.5:
-        found[numbers.random(shape) < 0.01] = -top - 1
+        found = numbers.choice(np.array([-top - 1, top], np.int64), shape)
+    elif kind < 0.3:
+        found = np.full(shape, rng.choice((-top - 1, top)), np.int64)
+    else:
+        found = numbers.integers(-top - 1, top, shape, np.int64, endpoint=True)
+        if kind < 0.5:
+            found[numbers.random(shape) < 0.01] = -top - 1
+    if shape and rng.random() < 0.3:
+        # Small up to somewhere, or from there on.
+        axis = rng.randrange(len(shape))
+        at = rng.randrange(shape[axis] + 1)
+        part = [slice(None)] * len(shape)
+        part[axis] = rng.choice((slice(None, at), slice(at, None)))
+        found[tuple(part)] >>= rng.choice((2, 6, 15))
     return found.astype(dtype.numpy)
 
 
