@@ -58,6 +58,7 @@ class Executor:
         self.constants: dict[str, jax.Array] = {}
         for kernel in self._prepared():
             self._add(kernel)
+        self._let_go()
         self._plans: dict[object, list[SegmentStage]] = {}
         self._tested = 1
         if self_test:
@@ -65,7 +66,14 @@ class Executor:
 
     def self_test(self, seed: int = 0) -> int:
         """Compare the kernels with an independent path; how many elements were compared. Raises InexactMachine."""
-        return check_kernels(self.program, dict(enumerate(self.kernels)), self.constants, seed)
+        compared = check_kernels(self.program, dict(enumerate(self.kernels)), self.constants, seed)
+        self._let_go()
+        return compared
+
+    def _let_go(self) -> None:
+        # Kernels have weights in a form of their own; a compact executor uses the program's.
+        if not self.compact:
+            self.program.let_go()
 
     @cached_property
     def most_claims(self) -> int:

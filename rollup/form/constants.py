@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,21 @@ def load_constant(folder: Path, root: Root, dtype: str, shape: list[int]) -> np.
     if constant_root(array) != root:
         raise EncodingError(f"{path} does not hash to its name; it was altered, fetch it again")
     return array
+
+
+def let_go(array: np.ndarray) -> None:
+    """Give back the memory of a constant that is mapped from a file; it is read from there again when it is wanted."""
+    owner: object = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    # What was written into a private mapping would be lost, but nobody can write into such a one.
+    if (
+        isinstance(array, np.memmap)
+        and array.mode == "r"
+        and isinstance(owner, mmap.mmap)
+        and hasattr(mmap, "MADV_DONTNEED")
+    ):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def constant_root(array: np.ndarray) -> Root:

@@ -19,7 +19,7 @@ import numpy as np
 
 from rollup.errors import CommitmentError, EncodingError, ProgramError
 from rollup.files import whole_folder
-from rollup.form.constants import load_constant, stored_bytes
+from rollup.form.constants import let_go, load_constant, stored_bytes
 from rollup.form.encoding import (
     Header,
     TensorType,
@@ -227,6 +227,11 @@ class Program:
     @cached_property
     def _trees(self) -> dict[Root, Tree]:
         return {}
+
+    def let_go(self) -> None:
+        """Give back the memory of constants that are mapped from files, once they have another form elsewhere."""
+        for array in self.constants.values():
+            let_go(array)
 
     def seen(self, access: Access) -> np.ndarray:
         """The elements that an access to a constant sees, flat, with the access's dtype.

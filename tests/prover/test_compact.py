@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -61,3 +64,39 @@ def test_aligned_memory_is_not_copied_again() -> None:
     assert array.ctypes.data % ALIGNMENT == 0
     assert aligned(array) is array
     np.testing.assert_array_equal(aligned(array.T), array.T)
+
+
+def mapped_memory(path: Path) -> int:
+    """Bytes of this process's memory that are pages of the file."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    return sum(
+        int(next(line for line in lines[at:] if line.startswith("Rss:")).split()[1]) * 1024
+        for at, line in enumerate(lines)
+        if line.endswith(str(path))
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_an_executor_holds_weights_once_and_the_program_still_has_them(tmp_path: Path) -> None:
+    draft = hand.drafted(DType.I16, (4, 512))
+    matrix = hand.extreme(DType.I16, (512, 1024))
+    constant = draft.constant(matrix)
+    rows = hand.access(Value(0), DType.I16, (4, 512), [{0: 1}, {2: 1}])
+    draft.add(
+        Monoid.SUM,
+        DType.I64,
+        2,
+        (4, 1024),
+        (512,),
+        [rows, hand.access(constant, DType.I16, (512, 1024), [{2: 1}, {1: 1}])],
+    )
+    draft.program().save(tmp_path / "program")
+    program = Program.load(tmp_path / "program")
+    ((root, held),) = program.constants.items()
+    path = tmp_path / "program" / "constants" / f"{root.hex()}.bin"
+    assert mapped_memory(path) == held.nbytes
+    machine = Executor(program)
+    assert mapped_memory(path) == 0
+    inputs = [hand.extreme(DType.I16, (4, 512))]
+    np.testing.assert_array_equal(machine.outputs(inputs)[0], run(program, inputs)[-1])
+    np.testing.assert_array_equal(program.constants[root], matrix)
