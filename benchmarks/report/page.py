@@ -12,8 +12,11 @@ from benchmarks.results import Results
 from rollup.generated import settle
 
 RESULTS = ROOT / "benchmarks" / "results"
-SHOWN = RESULTS / "before.json"
+SHOWN = RESULTS / "native.json"
 """The file that the page shows."""
+
+WITHOUT = RESULTS / "xla.json"
+"""Measured without the native kernels."""
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PICTURE = ROOT / "docs" / "pictures" / "benchmarks.svg"
@@ -63,9 +66,17 @@ the program until it was ready, over the bytes of the program's constants. *peak
 PROFILES = """\
 ## By kind of op
 
-Every op alone, compiled by itself, summed up by kind: `make bench ARGS="profile smollm2"`. Such a sum is more than a pass, which fuses ops
-and calls fewer functions. The epilogue of a product rescales its sums: what it takes longer than the same product that gives its sums as
+Every op alone, compiled by itself, summed up by kind: `make bench ARGS="profile smollm2"`. Such a sum is no pass: a pass fuses ops and calls
+fewer functions, and finds its weights in memory, where an op that runs again and again finds them in a cache. The epilogue of a product rescales its sums: what it takes longer than the same product that gives its sums as
 64-bit integers.
+
+"""
+
+
+XLA = """\
+## Without the native kernels
+
+The same with `TOUCHSTONE_NATIVE=0`, as on a machine on which they can't be used; from `{shown}`, measured apart from the others.
 
 """
 
@@ -90,8 +101,8 @@ def machine(results: Results) -> str:
     return "\n".join(lines)
 
 
-def page(results: Results) -> str:
-    """The whole document; a section without figures is left out."""
+def page(results: Results, without: Results) -> str:
+    """The whole document; a section without figures is left out. ``without``: what was measured without the native kernels."""
     shown = SHOWN.relative_to(ROOT)
     head = HEAD.format(command=COMMAND, shown=shown, rounds=results.rounds, machine=machine(results))
     others = "\n".join(text for text in (against_others(results), missing(results)) if text)
@@ -100,6 +111,7 @@ def page(results: Results) -> str:
         (OTHERS, others),
         (STARTS, starts(results)),
         (PROFILES, profiles(results)),
+        (XLA.format(shown=WITHOUT.relative_to(ROOT)), "\n".join([against_jax(without), profiles(without)])),
     )
     text = "\n".join([head, *(intro + figures for intro, figures in sections if figures)])
     wrong = failures(results)
@@ -109,7 +121,7 @@ def page(results: Results) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Write both, or say which is stale."""
     results = Results.load(SHOWN)
-    both = ((PAGE, page(results)), (PICTURE, picture(results)))
+    both = ((PAGE, page(results, Results.load(WITHOUT))), (PICTURE, picture(results)))
     return max(settle(file, text, COMMAND, arguments) for file, text in both)
 
 
