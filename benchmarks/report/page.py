@@ -66,9 +66,9 @@ the program until it was ready, over the bytes of the program's constants. *peak
 PROFILES = """\
 ## By kind of op
 
-Every op alone, compiled by itself, summed up by kind: `make bench ARGS="profile smollm2"`. Such a sum is no pass: a pass fuses ops and calls
-fewer functions, and finds its weights in memory, where an op that runs again and again finds them in a cache. The epilogue of a product rescales its sums: what it takes longer than the same product that gives its sums as
-64-bit integers.
+Every op alone, compiled by itself, summed up by kind: `make bench ARGS="profile smollm2"`. Such a sum is no pass: that fuses ops and calls
+fewer functions, and finds its weights in memory, where an op that runs again and again finds them in a cache. The epilogue of a product
+rescales its sums: what it takes longer than the same product that gives its sums as 64-bit integers.
 
 """
 
