@@ -28,6 +28,7 @@ from rollup.form.ops import Access, Constant, Instr, Monoid, Op, Opcode, Term, V
 from rollup.form.program import Program
 from rollup.types import DType, Root
 from tests.lockstep.programs import canonical
+from tests.prover import hand
 
 Array = np.ndarray
 
@@ -375,3 +376,27 @@ def wrong(drawn: Drawn, library: Runs, kernels: str, threads: int, rng: random.R
         found, expected = int(result[claim].reshape(-1)[position]), drawn.expected(claim, position, fused)
         if found != expected:
             yield f"claim {claim}, element {position}: {found}, must be {expected} ({kernels}, {threads} threads, {drawn.kernel.native})"
+
+
+LONGEST = 100_000
+"""Terms of a sum whose low words need all of their 32 bits."""
+
+
+def longest() -> Drawn:
+    """Groups of one pair each, in every one of which the low 16 bits are as large as they get."""
+    draft = hand.drafted(DType.I16, (2, LONGEST))
+    weights = draft.constant(np.tile(np.array([32767, 2], np.int16), (3, LONGEST // 2)))
+    rows = hand.access(Value(0), DType.I16, (2, LONGEST), [{0: 1}, {2: 1}])
+    columns = hand.access(weights, DType.I16, (3, LONGEST), [{1: 1}, {2: 1}])
+    draft.add(Monoid.SUM, DType.I64, 2, (2, 3), (LONGEST,), [rows, columns])
+    program = draft.program()
+    kernel = Kernel.of(program, program.ops[-1], intervals(program)[-1])
+    return Drawn(program, kernel, [np.full((1, 2, LONGEST), 32767, np.int16)], 0)
+
+
+def wrong_at_length(library: Runs, kernels: str) -> bool:
+    """Whether the longest sum is wrong."""
+    call, _ = longest().call()
+    result = np.zeros(call.shape, call.dtype)
+    library.run(kernels, call.numbers, [np.asarray(a) for a in call.operands], result)
+    return bool((result != LONGEST // 2 * ((1 << 30) - 1)).any())

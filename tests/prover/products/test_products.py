@@ -26,7 +26,7 @@ from rollup.native.load import SWITCH, object_path
 from rollup.types import DType
 from tests.campaigns.products import usable
 from tests.prover import hand
-from tests.prover.products.drawn import Drawn, draw, wrong
+from tests.prover.products.drawn import Drawn, draw, wrong, wrong_at_length
 
 FOLDER = Path(native.__file__).parent
 COUNT = 150
@@ -50,6 +50,11 @@ def test_the_objects_were_compiled_from_these_sources(found: Library) -> None:
         data = object_path(FOLDER, name, architecture).read_bytes()
         assert wanted.encode() in data, f"the object for {architecture} is stale; run `make native`"
     assert found.sources == wanted
+
+
+def test_long_sums_of_low_words_are_exact_on_every_kernel(found: Library) -> None:
+    with jax.enable_x64(True):
+        assert [name for name in usable(found) if wrong_at_length(found, name)] == []
 
 
 def test_random_products_are_exact_on_every_kernel(found: Library) -> None:
