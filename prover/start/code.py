@@ -19,7 +19,6 @@ from rollup.files import write_file
 LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"
 """JAX's setting: what took less time to compile does not go into its own cache."""
 
-
 MOST_SECONDS = 1e9
 """A compilation takes less."""
 

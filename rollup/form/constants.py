@@ -41,17 +41,11 @@ def load_constant(folder: Path, root: Root, dtype: str, shape: list[int]) -> np.
 
 def let_go(array: np.ndarray) -> None:
     """Give back the memory of a constant that is mapped from a file; it is read from there again when it is wanted."""
-    owner: object = array
-    while isinstance(owner, np.ndarray):
-        owner = owner.base
-    # What was written into a private mapping would be lost, but nobody can write into such a one.
-    if (
-        isinstance(array, np.memmap)
-        and array.mode == "r"
-        and isinstance(owner, mmap.mmap)
-        and hasattr(mmap, "MADV_DONTNEED")
-    ):
-        owner.madvise(mmap.MADV_DONTNEED)
+    mapping: object = array.base
+    # What was written into a private mapping would be lost, but nobody can write into one that is read-only.
+    read_only = isinstance(array, np.memmap) and array.mode == "r"
+    if read_only and isinstance(mapping, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def constant_root(array: np.ndarray) -> Root:

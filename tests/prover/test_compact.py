@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +75,6 @@ def mapped_memory(path: Path) -> int:
     )
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_an_executor_holds_weights_once_and_the_program_still_has_them(tmp_path: Path) -> None:
     draft = hand.drafted(DType.I16, (4, 512))
     matrix = hand.extreme(DType.I16, (512, 1024))
