@@ -65,12 +65,16 @@ def _shl(args: Arrays, ranges: Ranges) -> jax.Array:
 
 
 def _shr(args: Arrays, ranges: Ranges) -> jax.Array:
-    """floor((a + 2^(s-1)) / 2^s) as floor(a / 2^s) plus the bit below, so that nothing overflows."""
+    """floor((a + 2^(s-1)) / 2^s); to the left where s is negative."""
     a, s = jnp.broadcast_arrays(*args)
     bits = a.dtype.itemsize * 8
-    reach, by = ranges
-    if by.low >= 1 and by.high <= bits - 2 and reach.magnitude + (1 << (by.high - 1)) < 1 << (bits - 1):
-        return lax.shift_right_arithmetic(a + lax.shift_left(_const(a, 1), s - 1), s)
+    (reach, by), longest = ranges, a.dtype.itemsize * 8 - 2
+    if by.low > -bits and _roomy(reach, by, longest):
+        right = s if by.low >= 0 and by.high <= longest else jnp.clip(s, 0, longest)
+        half = lax.shift_right_logical(lax.shift_left(_const(a, 1), right), _const(a, 1))
+        rounded = lax.shift_right_arithmetic(a + half, right)
+        return rounded if by.low >= 0 else lax.shift_left(rounded, jnp.maximum(-s, 0))
+    # What overflows is avoided: floor(a / 2^s) plus the bit below.
     right = left = a
     if by.high >= 1:
         down = lax.shift_right_arithmetic(a, jnp.clip(s, 0, bits - 1))
@@ -79,6 +83,13 @@ def _shr(args: Arrays, ranges: Ranges) -> jax.Array:
         return right
     left = jnp.where(s <= -bits, _const(a, 0), lax.shift_left(a, jnp.clip(-jnp.maximum(s, -bits), 0, bits - 1)))
     return jnp.where(s > 0, right, left) if by.high >= 1 else left
+
+
+def _roomy(reach: Range, by: Range, longest: int) -> bool:
+    """Whether half of what a shift takes away can be added, longer shifts being cut to ``longest``, where they give 0 too."""
+    if by.high > longest:
+        return reach.magnitude < 1 << (longest - 1)
+    return reach.magnitude + (1 << max(by.high, 1) - 1) < 1 << (longest + 1)
 
 
 def _product(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -101,6 +112,8 @@ def _mulshift(args: Arrays, ranges: Ranges) -> jax.Array:
     reach = Range(min(ends), max(ends))
     if reach.magnitude < 1 << 62:
         return _shr([a * m, s], [reach, ranges[2]])
+    if ranges[1].magnitude < 1 << 30 and 1 <= ranges[2].low and ranges[2].high <= 62:
+        return _long_mulshift(a, m, s, ranges[2])
     high, low = _product(*jnp.broadcast_arrays(a, m))
     high, low, s = jnp.broadcast_arrays(high, low, jnp.clip(s, -64, 128))
     unsigned = low.astype(jnp.uint64)
@@ -116,6 +129,21 @@ def _mulshift(args: Arrays, ranges: Ranges) -> jax.Array:
     right = bits_from(jnp.maximum(s, 0)) + (bits_from(jnp.maximum(s - 1, 0)) & 1)
     left = jnp.where(s <= -64, jnp.int64(0), lax.shift_left(low, jnp.clip(-s, 0, 63)))
     return jnp.where(s > 0, right, left)
+
+
+def _long_mulshift(a: jax.Array, m: jax.Array, s: jax.Array, by: Range) -> jax.Array:
+    """floor((a * m + 2^(s-1)) / 2^s), modulo 2^64, of |m| < 2^30 and 1 <= s <= 62: a is two words, whose products fit 64 bits."""
+    word, one = _const(a, 32), _const(a, 1)
+    low = (a & _const(a, 0xFFFFFFFF)) * m + lax.shift_left(one, s - 1)
+    high = lax.shift_right_arithmetic(a, word) * m
+    short = long = a
+    if by.low < 32:
+        short = lax.shift_left(high, jnp.maximum(word - s, 0)) + lax.shift_right_arithmetic(low, jnp.minimum(s, 32))
+    if by.high >= 32:
+        long = lax.shift_right_arithmetic(high + lax.shift_right_arithmetic(low, word), jnp.maximum(s - 32, 0))
+    if by.high < 32:
+        return short
+    return jnp.where(s < 32, short, long) if by.low < 32 else long
 
 
 def _isqrt(args: Arrays, ranges: Ranges) -> jax.Array:
@@ -190,10 +218,10 @@ def settle(array: jax.Array, reach: Range) -> jax.Array:
 def apply(op: Opcode, args: Arrays, ranges: Ranges, exact: Range) -> jax.Array:
     """Result of an instruction, settled to ``exact`` wrapped; 32-bit arithmetic where operands and exact result fit.
 
-    MULSHIFT always works in 64 bits (its product is the point), and a shift in 32 bits must be by less than 32.
+    MULSHIFT always works in 64 bits (its product is the point). In 32 bits a shift is to one side, to the left by less than 32.
     """
     small = narrow(exact) and all(map(narrow, ranges)) and op is not Opcode.MULSHIFT
-    if op in (Opcode.SHL, Opcode.SHR) and not (ranges[1].low >= 0 and ranges[1].high <= 30):
+    if op in (Opcode.SHL, Opcode.SHR) and not (ranges[1].low >= 0 and (op is Opcode.SHR or ranges[1].high <= 30)):
         small = False
     dtype = jnp.int32 if small else jnp.int64
     result = RULES[op]([a.astype(dtype) for a in args], ranges)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from prover.executor.kernels import halving
 from prover.executor.kernels.access import derive, pad
 from prover.executor.kernels.gather import Derived, Scalars
 from rollup.audit.intervals import OpIntervals
@@ -137,23 +138,17 @@ def _whole(op: Op, read: AccessReader, scalars: Scalars, reach: OpIntervals) -> 
     """Reduce an array over the domain variables that the factors depend on."""
     rank = len(op.shape)
     terms = _terms(op, read, scalars, reach)
-    axes = tuple(range(1 + rank, 1 + rank + len(op.domain)))
-    match op.monoid:
-        case Monoid.SUM:
-            small = reach.magnitude < 1 << 31
-            total = jnp.sum(
-                terms.astype(jnp.int32 if small else jnp.int64), axis=axes, dtype=jnp.int32 if small else jnp.int64
-            )
-            unused = op.domain_elements // math.prod(terms.shape[axis] for axis in axes)
-            return total if unused == 1 else total.astype(jnp.int64) * unused
-        case Monoid.MAX:
-            return jnp.max(terms, axis=axes)
-        case Monoid.MIN:
-            return jnp.min(terms, axis=axes)
-    # Domain variables that no factor depends on stay at 0, the lowest position of a tie.
     reduced = terms.shape[1 + rank :]
     flat = terms.reshape([*terms.shape[: 1 + rank], -1])
-    best = jnp.argmax(flat, axis=-1) if op.monoid is Monoid.ARGMAX else jnp.argmin(flat, axis=-1)
+    match op.monoid:
+        case Monoid.SUM:
+            total = halving.total(flat.astype(jnp.int32 if reach.magnitude < 1 << 31 else jnp.int64))
+            unused = op.domain_elements // flat.shape[-1]
+            return total if unused == 1 else total.astype(jnp.int64) * unused
+        case Monoid.MAX | Monoid.MIN:
+            return halving.extreme(flat, op.monoid is Monoid.MAX)
+    # Domain variables that no factor depends on stay at 0, the lowest position of a tie.
+    best = halving.position(flat, op.monoid)
     if reduced == op.domain:
         return best
     full = _positions(op, reduced).reshape(-1)
