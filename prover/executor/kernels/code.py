@@ -112,7 +112,7 @@ def _mulshift(args: Arrays, ranges: Ranges) -> jax.Array:
     reach = Range(min(ends), max(ends))
     if reach.magnitude < 1 << 62:
         return _shr([a * m, s], [reach, ranges[2]])
-    if ranges[1].magnitude < 1 << 30 and 1 <= ranges[2].low and ranges[2].high <= 62:
+    if ranges[1].magnitude < 1 << 30 and ranges[2].low >= 1 and ranges[2].high <= 62:
         return _long_mulshift(a, m, s, ranges[2])
     high, low = _product(*jnp.broadcast_arrays(a, m))
     high, low, s = jnp.broadcast_arrays(high, low, jnp.clip(s, -64, 128))
