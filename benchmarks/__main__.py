@@ -1,6 +1,7 @@
-"""The one harness for speed: ``python -m benchmarks [measure | profile | compare | promises] ...``, which ``make bench`` runs.
+"""The one harness for speed: ``python -m benchmarks [prepare | measure | profile | compare | promises] ...``, which ``make bench`` runs.
 
-``measure`` (without a command, too) times every workload, start-ups and memory. ``profile PATTERN`` times ops by kind. ``compare BEFORE
+``measure`` (without a command, too) times every workload, start-ups and memory; what it needs is lowered first, unless ``prepare`` or an
+earlier run did that. ``profile PATTERN`` times ops by kind. ``compare BEFORE
 AFTER`` compares two results files, and ends with 1 if something became slower or gives other integers. ``promises`` measures what the
 README promises of the digits network, and ends with 1 if that is not kept.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -27,18 +29,19 @@ Options = argparse.Namespace
 
 
 def measuring(options: Options) -> int:
-    """``measure`` and ``profile``: a table at the end, and exit code 1 if anything failed."""
+    """``prepare``, ``measure`` and ``profile``: a table at the end, and exit code 1 if anything failed."""
     from benchmarks import run
 
     rounds = options.repeats or (QUICK_ROUNDS if options.quick else ROUNDS)
-    jobs = Jobs(options.programs, rounds, options.quick, options.isa)
+    deadline = None if options.minutes is None else time.monotonic() + 60 * options.minutes
+    jobs = Jobs(options.programs, rounds, options.quick, options.isa, deadline)
     results = run.begun(jobs, options.json)
 
     def save() -> None:
         if options.json is not None:
             results.save(options.json)
 
-    work = run.profile if options.command == "profile" else run.measure
+    work = {"prepare": run.prepare, "profile": run.profile, "measure": run.measure}[options.command]
     good = work(jobs, options.only, results, lambda line: print(f"-- {line}", flush=True), save)
     print("\n" + everything(results))
     if not results.measured and not results.left_out:
@@ -65,6 +68,7 @@ def promising(options: Options) -> int:
 
 
 COMMANDS: Mapping[str, Callable[[Options], int]] = {
+    "prepare": measuring,
     "measure": measuring,
     "profile": measuring,
     "compare": comparing,
@@ -76,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure how fast the integers are.")
     commands = whole.add_subparsers(dest="command", required=True)
     for name, about in (
+        ("prepare", "lower what is measured, for later"),
         ("measure", "time every workload, start-ups and memory"),
         ("profile", "time ops by kind"),
     ):
@@ -86,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
         else:
             one.add_argument("--only", metavar="PATTERN", help=pattern)
         one.add_argument("--repeats", type=int, metavar="N", help=f"rounds; {ROUNDS}, or {QUICK_ROUNDS} if quick")
+        one.add_argument("--minutes", type=float, metavar="N", help="leave out what would be measured later than that")
         one.add_argument("--json", type=Path, metavar="FILE", help="results file, which may have others already")
         one.add_argument("--quick", action="store_true", help="small batches and few rounds: a trial, no measurement")
         one.add_argument("--isa", choices=ISAS, help="keep everything that can be to this instruction set")

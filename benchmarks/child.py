@@ -45,7 +45,9 @@ def _loaded(job: Job) -> Model:
 
 def measure(job: Job) -> dict[str, Any]:
     """The workloads of a subject."""
-    return {"workloads": workloads(subject(job.subject), _loaded(job), Effort(job.rounds, job.quick, job.isa))}
+    one = subject(job.subject)
+    rounds = min(job.rounds, one.rounds or job.rounds)
+    return {"workloads": workloads(one, _loaded(job), Effort(rounds, job.quick, job.isa))}
 
 
 def profile(job: Job) -> dict[str, Any]:

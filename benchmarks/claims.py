@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from challenger.checkers.re_execute import ReExecute
+from challenger.checkers.re_execute import Finding, Posted, ReExecute
 from prover.executor import Executor
 from prover.trace import ExecutionTrace
-from rollup.errors import TouchstoneError
+from rollup.errors import ClaimError, TouchstoneError
 from rollup.files import write_file
 from rollup.types import Root
 
@@ -52,17 +52,20 @@ class SentClaim:
 
 
 def commitments(executor: Executor, given: Sequence[Sequence[np.ndarray]]) -> list[ExecutionTrace]:
-    """What a prover does for claims: outputs and commitments of each. Values in between are forgotten."""
-    found = []
-    for inputs in given:
-        found.append(ExecutionTrace.of(executor, inputs))
-        found[-1].drop()
+    """What a prover does for claims that wait together: outputs and commitments of each. Values in between are forgotten."""
+    found = ExecutionTrace.many(executor, given)
+    for trace in found:
+        trace.drop()
     return found
 
 
 def checked(checker: ReExecute, claims: Sequence[SentClaim]) -> None:
-    """What a watcher does for claims; raises Unequal if it would dispute one."""
-    for claim in claims:
-        found = checker.compare(claim.root, claim.inputs, claim.outputs)
-        if not found.honest:
-            raise Unequal(f"a watcher disputes what the same program claimed: {found.reason}; look for a faulty kernel")
+    """What a watcher does for claims that wait together; raises Unequal if it would dispute one."""
+    if len(claims) == 1:
+        found: list[Finding | ClaimError] = [checker.compare(claims[0].root, claims[0].inputs, claims[0].outputs)]
+    else:
+        found = checker.compare_each([Posted(claim.root, claim.inputs, claim.outputs) for claim in claims])
+    for one in found:
+        if isinstance(one, ClaimError) or not one.honest:
+            why = one if isinstance(one, ClaimError) else one.reason
+            raise Unequal(f"a watcher disputes what the same program claimed: {why}; look for a faulty kernel")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +39,10 @@ class JobFailed(TouchstoneError):
     """A job ended without a result."""
 
 
+class NoTimeLeft(TouchstoneError):
+    """The time for all jobs was over before a job had a result."""
+
+
 def cache_folder() -> Path:
     """Where lowered programs are kept by default."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -57,12 +61,15 @@ def code_version() -> str:
 
 @dataclass(frozen=True)
 class Jobs:
-    """``programs``: where lowered programs are kept, by the version of the code; ``isa``: what all jobs keep to."""
+    """``programs``: where lowered programs are kept, by the version of the code; ``isa``: what all jobs keep to; ``deadline``: when all of
+    them have to be over, on the monotonic clock.
+    """
 
     programs: Path
     rounds: int
     quick: bool = False
     isa: str | None = None
+    deadline: float | None = None
 
     @cached_property
     def environment(self) -> dict[str, str]:
@@ -74,16 +81,16 @@ class Jobs:
         return self.programs / code_version() / f"{subject}-{formats}"
 
     def run(self, job: str, subject: str, formats: str) -> dict[str, Any]:
-        """What the job found; raises JobFailed with its last words."""
+        """What the job found; raises JobFailed with its last words, or NoTimeLeft."""
         more = [f"--rounds={self.rounds}", *(["--quick"] if self.quick else [])]
         more += [f"--isa={self.isa}"] if self.isa else []
         command = ["benchmarks.child", job, subject, formats, str(self.folder(subject, formats))]
         with tempfile.TemporaryDirectory() as temporary:
             file = Path(temporary) / "found.json"
-            return _ended([*command, str(file), *more], file, self.environment, job)
+            return self._ended([*command, str(file), *more], file, job)
 
     def starts(self, subject: str, formats: str) -> list[Start]:
-        """A prover's and a watcher's start, first with an empty cache and then with what the first one left there; raises JobFailed."""
+        """A prover's and a watcher's start, first with an empty cache and then with what the first one left there; raises as ``run``."""
         found = []
         for role in ("prover", "watcher"):
             with tempfile.TemporaryDirectory() as temporary:
@@ -91,19 +98,27 @@ class Jobs:
                 command = ["benchmarks.startup", role, str(self.folder(subject, formats)), str(file), str(cache)]
                 for caches in ("cold", "warm"):
                     started = time.monotonic()
-                    read = _ended(command, file, self.environment, f"the start of a {role}")
+                    read = self._ended(command, file, f"the start of a {role}")
                     seconds = round(read.pop("ready") - started, 2)
                     found.append(Start(role, caches, seconds, **read))
         return found
 
-
-def _ended(command: Sequence[str], file: Path, environment: Mapping[str, str], job: str) -> dict[str, Any]:
-    """Run a module of this repository, which writes ``file``."""
-    ended = subprocess.run(
-        [sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    if ended.returncode:
-        words = ended.stderr.decode(errors="replace").strip().splitlines()
-        raise JobFailed(f"{job}: {words[-1] if words else f'ended with {ended.returncode}'}")
-    found: dict[str, Any] = json.loads(file.read_text())
-    return found
+    def _ended(self, command: Sequence[str], file: Path, job: str) -> dict[str, Any]:
+        """Run a module of this repository, which writes ``file``."""
+        left = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+        try:
+            ended = subprocess.run(
+                [sys.executable, "-m", *command],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=left,
+            )
+        except subprocess.TimeoutExpired:
+            raise NoTimeLeft(f"{job}: the time for all measurements was over") from None
+        if ended.returncode:
+            words = ended.stderr.decode(errors="replace").strip().splitlines()
+            raise JobFailed(f"{job}: {words[-1] if words else f'ended with {ended.returncode}'}")
+        found: dict[str, Any] = json.loads(file.read_text())
+        return found

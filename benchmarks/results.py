@@ -124,6 +124,12 @@ class Results:
             raise BadResults(f"{file} is no results file ({error}); make one with `make bench`") from None
 
 
+def fewer(results: Results) -> dict[str, int]:
+    """The workloads that were measured in fewer rounds than others, and in how many."""
+    counted = {timed.workload: min(map(len, timed.seconds.values())) for _, timed in results.timed() if timed.seconds}
+    return {workload: rounds for workload, rounds in counted.items() if rounds < results.rounds}
+
+
 def _measured(read: dict[str, Any]) -> Measured:
     read["workloads"] = [Timed(**one) for one in read["workloads"]]
     read["starts"] = [Start(**one) for one in read["starts"]]

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.jobs import JobFailed, Jobs
+from benchmarks.jobs import JobFailed, Jobs, NoTimeLeft
 from benchmarks.machine import described
 from benchmarks.results import BadResults, Measured, Results, Timed
-from benchmarks.subjects.every import FORMATS, absent, subjects, unknown_formats
+from benchmarks.subjects.every import FORMATS, absent, subject, subjects, unknown_formats
 from benchmarks.subjects.subject import Subject
 
 Say = Callable[[str], None]
@@ -21,9 +21,11 @@ LATER = ("date",)
 
 
 def chosen(only: str | None) -> list[tuple[Subject, str]]:
-    """The subjects and formats whose name (``digits-cnn w16a16``) matches the regular expression."""
+    """The subjects in their usual formats, or those and the formats whose name (``digits-cnn w16a16``) matches the regular expression."""
+    if only is None:
+        return [(one, formats) for one in subjects() for formats in one.usual]
     pairs = [(one, formats) for one in subjects() for formats in FORMATS]
-    return [(one, formats) for one, formats in pairs if only is None or re.search(only, f"{one.key} {formats}")]
+    return [(one, formats) for one, formats in pairs if re.search(only, f"{one.key} {formats}")]
 
 
 def begun(jobs: Jobs, file: Path | None) -> Results:
@@ -49,6 +51,11 @@ def _lasting(machine: dict[str, Any]) -> dict[str, Any]:
 def measure(jobs: Jobs, only: str | None, results: Results, say: Say, save: Callable[[], None]) -> bool:
     """Measure what is chosen into ``results``, which ``save`` keeps after each step; whether nothing failed."""
     return _each(jobs, only, results, say, save, (_measured, _started))
+
+
+def prepare(jobs: Jobs, only: str | None, results: Results, say: Say, save: Callable[[], None]) -> bool:
+    """Lower what is chosen, so that measuring it takes no longer than that; likewise."""
+    return _each(jobs, only, results, say, save, ())
 
 
 def profile(jobs: Jobs, only: str | None, results: Results, say: Say, save: Callable[[], None]) -> bool:
@@ -84,6 +91,13 @@ def _each(
         except JobFailed as error:
             found.failed, good = str(error), False
             say(f"{name}: FAILED, {error}")
+        except NoTimeLeft as error:
+            # What was measured before stays.
+            good = False
+            say(f"{name}: left out, {error}")
+            if not found.workloads:
+                results.measured.remove(found)
+                results.left_out[name] = str(error)
         save()
     return good
 
@@ -97,6 +111,8 @@ def _measured(jobs: Jobs, found: Measured, say: Say) -> None:
 
 
 def _started(jobs: Jobs, found: Measured, say: Say) -> None:
+    if not subject(found.subject).starts:
+        return
     say(f"{found.name}: starting")
     found.starts = jobs.starts(found.subject, found.formats)
 

@@ -11,7 +11,7 @@ import numpy as np
 from prover import progress
 from rollup.form.ops import Constant, Op, Opcode
 from rollup.form.program import Program
-from rollup.numbers import reached
+from rollup.numbers import reached, reached_each
 
 if TYPE_CHECKING:
     from prover.executor import Executor
@@ -128,7 +128,7 @@ class Ends:
         for value, array in enumerate(values):
             j = self._counted(value, False)
             if j is not None:
-                counts[j] += [reached(own, self.limits[j]) for own in array]
+                counts[j] += reached_each(array, self.limits[j])
             yield array
 
     def _counted(self, value: int, outputs: bool) -> int | None:
@@ -162,40 +162,31 @@ def run_counted(executor: Executor, inputs: Sequence[Array]) -> Counted:
     return run_counted_each(executor, [executor.check_inputs(inputs)])[0]
 
 
-def run_counted_each(
-    executor: Executor,
-    claims: Sequence[Sequence[Array]],
-    each: Callable[[int, Array], None] = lambda claim, value: None,
-) -> list[Counted]:
-    """``run_counted`` of several claims, whose inputs fit, as few executions; in their order.
-
-    ``each`` is shown every value with its claim's number, a claim's in trace order. The array is its own if there is one claim, else a
-    part of one that is all claims'.
-    """
+def run_counted_each(executor: Executor, claims: Sequence[Sequence[Array]]) -> list[Counted]:
+    """``run_counted`` of several claims, whose inputs fit, as few executions; in their order."""
     found: list[Counted] = []
     for start, stop in executor.batches(len(claims)):
-        found += _batch_counted(executor, claims[start:stop], start, each)
+        found += run_counted_batch(executor, claims[start:stop])
     return found
 
 
-def _batch_counted(
-    executor: Executor, claims: Sequence[Sequence[Array]], start: int, each: Callable[[int, Array], None]
+def run_counted_batch(
+    executor: Executor, claims: Sequence[Sequence[Array]], each: Callable[[Array], None] = lambda value: None
 ) -> list[Counted]:
-    """``run_counted_each`` of one batch, whose first claim is number ``start``."""
+    """``run_counted_each`` of one of the executor's batches. ``each`` is shown every value [claims, *shape] in trace order."""
     header = executor.program.header
     counts = np.zeros([len(executor.program.ops), len(claims)], np.int64)
     wanted = {value for value, _ in header.outputs}
     found: dict[int, Array] = {}
     for value, array in enumerate(executor.ends.counting_each(_values(executor, claims), counts)):
-        for claim, row in enumerate(array):
-            each(start + claim, row)
+        each(array)
         if value in wanted:
             found[value] = array
     own = np.copy if len(claims) > 1 else np.asarray
     return [
         (
             [own(found[value][claim]).reshape(tensor.shape) for value, tensor in header.outputs],
-            executor.ends.found([int(count) for count in counts[:, claim]]),
+            executor.ends.found(counts[:, claim].tolist()) if counts[:, claim].any() else (),
         )
         for claim in range(len(claims))
     ]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 
 from prover.executor import Executor
-from prover.saturation import Saturated, run_counted_each
+from prover.saturation import Saturated, run_counted_batch
+from rollup.forest import Forest, little_endian, split_roots, trace_roots
 from rollup.form.affine import reads
 from rollup.form.constants import pack, stored_bytes
 from rollup.form.ops import Constant
 from rollup.form.program import POLICY_LIMIT_BYTES, Program
-from rollup.merkle import TraceTree, join_root, tensor_root
+from rollup.merkle import TraceTree, join_root
 from rollup.types import Root
 
 Array = np.ndarray
@@ -21,10 +25,44 @@ RECENT_BYTES = 16 << 20
 """Of operands that a trace holds beside the value that it derived last: a proof about this value reads them next."""
 
 
+ALIGNMENT = 8
+"""Bytes of which a kept value's first one is a multiple."""
+
+
+class KeptValues:
+    """All values of one execution in one piece of memory of its own; read-only.
+
+    ``places``: dtype, shape and first byte of each in trace order, which the traces of a batch share; ``packed``: uint8.
+    """
+
+    def __init__(self, places: Sequence[tuple[np.dtype[Any], tuple[int, ...], int]], packed: Array) -> None:
+        self._places, self._packed = places, packed
+        packed.flags.writeable = False
+
+    def __getitem__(self, index: int) -> Array:
+        dtype, shape, start = self._places[index]
+        return np.ndarray(shape, dtype, self._packed.data, start)
+
+    def __iter__(self) -> Iterator[Array]:
+        return (self[index] for index in range(len(self._places)))
+
+    @classmethod
+    def each(cls, values: Sequence[Array]) -> list[KeptValues]:
+        """Of every execution of a batch; ``values`` [executions, *shape] each, in trace order."""
+        rows = [little_endian(array) for array in values]
+        starts = [0, *accumulate(row.shape[1] + -row.shape[1] % ALIGNMENT for row in rows)]
+        packed = np.zeros([len(rows[0]), starts[-1]], np.uint8)
+        for row, start in zip(rows, starts[:-1], strict=True):
+            packed[:, start : start + row.shape[1]] = row
+        places = [(one.dtype.newbyteorder("<"), one.shape[1:], at) for one, at in zip(values, starts[:-1], strict=True)]
+        # A part of a batch would hold all of it in memory.
+        return [cls(places, own.copy()) for own in packed]
+
+
 class ExecutionTrace:
     """One execution: entry roots, and values that are kept or derived again when somebody asks for their bytes.
 
-    ``tree`` is the trace tree, ``root`` the trace root; ``roots[v]`` the tensor root of value v, extended to the tensor
+    ``root`` is the trace root, ``tree`` the trace tree; ``roots[v]`` the tensor root of value v, extended to the tensor
     depth. ``inside``: the ops whose values, outputs apart, reach an end of their format.
     """
 
@@ -32,21 +70,20 @@ class ExecutionTrace:
         self,
         executor: Executor,
         inputs: list[Array],
-        roots: list[Root],
+        roots: bytes,
         outputs: list[Array],
-        kept: list[Array] | None,
+        kept: list[Array] | KeptValues | None,
         inside: tuple[Saturated, ...] = (),
+        root: Root | None = None,
     ) -> None:
+        """``roots``: one behind the other; ``root``: what is above them, if it is known already."""
         self.executor, self.inputs, self.outputs, self.inside = executor, inputs, outputs, inside
-        self.roots = tuple(roots)
-        self._kept = kept
+        self._roots, self._root, self._kept = roots, root, kept
         self._recent: dict[int, Array] = {}
-        header = executor.program.header
-        self.tree = TraceTree(roots, header.trace_depth, header.tensor_depth, self.value_bytes)
 
     @classmethod
     def of(cls, program: Program | Executor, inputs: Sequence[Array], keep: bool | None = None) -> ExecutionTrace:
-        """Execute and hash, value by value.
+        """Execute and hash, a few values at a time.
 
         ``keep``: hold all values in memory; by default if the trace is small (up to ``POLICY_LIMIT_BYTES``). Otherwise
         only roots, inputs and outputs stay. Raises ExecutionError if the inputs do not fit the program.
@@ -60,26 +97,48 @@ class ExecutionTrace:
     ) -> list[ExecutionTrace]:
         """``of`` for the inputs of several claims, in their order: few executions, each with a trace of its own."""
         arrays = [executor.check_inputs(inputs) for inputs in claims]
-        header = executor.program.header
         if keep is None:
             keep = trace_bytes(executor.program) <= POLICY_LIMIT_BYTES
-        roots: list[list[Root]] = [[] for _ in arrays]
-        kept: list[list[Array]] = [[] for _ in arrays]
+        found: list[ExecutionTrace] = []
+        for start, stop in executor.batches(len(arrays)):
+            found += cls._batch(executor, arrays[start:stop], keep)
+        return found
 
-        def each(claim: int, array: Array) -> None:
-            roots[claim].append(tensor_root(stored_bytes(array), header.tensor_depth))
+    @classmethod
+    def _batch(cls, executor: Executor, inputs: Sequence[list[Array]], keep: bool) -> list[ExecutionTrace]:
+        header = executor.program.header
+        forest = Forest(header.tensor_depth)
+        values: list[Array] = []
+
+        def each(value: Array) -> None:
+            forest.add(value)
             if keep:
-                # A part of a batch would hold all of it in memory.
-                kept[claim].append(array if len(arrays) == 1 else array.copy())
+                values.append(value)
 
+        counted = run_counted_batch(executor, inputs, each)
+        roots = forest.roots()
+        tops = trace_roots(roots, header.trace_depth, header.tensor_depth)
+        kept: Sequence[list[Array] | KeptValues | None] = [None] * len(inputs)
+        if keep:
+            alone = len(inputs) == 1
+            kept = [[array.reshape(array.shape[1:]) for array in values]] if alone else KeptValues.each(values)
         return [
-            cls(executor, arrays[claim], roots[claim], outputs, kept[claim] if keep else None, inside)
-            for claim, (outputs, inside) in enumerate(run_counted_each(executor, arrays, each))
+            cls(executor, inputs[claim], roots[claim].tobytes(), outputs, kept[claim], inside, tops[claim])
+            for claim, (outputs, inside) in enumerate(counted)
         ]
+
+    @cached_property
+    def roots(self) -> tuple[Root, ...]:
+        return tuple(split_roots(self._roots))
+
+    @cached_property
+    def tree(self) -> TraceTree:
+        header = self.executor.program.header
+        return TraceTree(self.roots, header.trace_depth, header.tensor_depth, self.value_bytes)
 
     @property
     def root(self) -> Root:
-        return self.tree.root
+        return self.tree.root if self._root is None else self._root
 
     @property
     def input_root(self) -> Root:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from hashlib import sha256
@@ -75,6 +75,14 @@ class Hasher(Protocol):
         """All nodes of a tree over leaves' hashes, 32 bytes each, packed."""
         ...
 
+    def forest(self, tensors: Sequence[np.ndarray], depth: int, padding: bytes) -> np.ndarray:
+        """The roots [trees, tensors, 32] of the trees of many tensors: uint8 [trees, bytes] each, row-major."""
+        ...
+
+    def joined(self, leaves: np.ndarray, depth: int, padding: bytes) -> np.ndarray:
+        """The roots [trees, 32] of trees over leaves' hashes, uint8 [trees, count, 32], row-major."""
+        ...
+
 
 class PythonHasher:
     """With hashlib, one node after the other: what the compiled code is compared with."""
@@ -96,6 +104,13 @@ class PythonHasher:
             pairs = range(0, len(below), 2 * NODE_BYTES)
             levels.append(b"".join([sha256(NODE_PREFIX + below[at : at + 2 * NODE_BYTES]).digest() for at in pairs]))
         return memoryview(b"".join(levels))
+
+    def forest(self, tensors: Sequence[np.ndarray], depth: int, padding: bytes) -> np.ndarray:
+        trees = range(len(tensors[0]))
+        return _nodes([[self.root(tensor[tree], depth, padding) for tensor in tensors] for tree in trees], len(tensors))
+
+    def joined(self, leaves: np.ndarray, depth: int, padding: bytes) -> np.ndarray:
+        return _nodes([[self.levels(tree.tobytes(), depth, padding)[-NODE_BYTES:]] for tree in leaves], 1)[:, 0]
 
     @staticmethod
     def _leaves(view: memoryview) -> Iterator[bytes]:
@@ -131,6 +146,12 @@ class NativeHasher:
         self._levels = _declare(
             library.touchstone_levels, None, number, number, size, number, pointer, pointer, pointer
         )
+        self._forest = _declare(
+            library.touchstone_forest, number, number, number, size, size, pointer, pointer, number, pointer, pointer
+        )
+        self._joined = _declare(
+            library.touchstone_joined, number, number, number, size, size, number, pointer, pointer, pointer
+        )
 
     def tensor(self, data: Data, depth: int, padding: bytes) -> memoryview:
         nodes = np.empty(extents(leaf_count(_raw(data).nbytes), depth)[-1].stop, np.uint8)
@@ -157,6 +178,34 @@ class NativeHasher:
         self._levels(self._way, self._threads, count, depth, padding, ctypes.addressof(held), _Node())
         return memoryview(nodes)
 
+    def forest(self, tensors: Sequence[np.ndarray], depth: int, padding: bytes) -> np.ndarray:
+        count, trees = len(tensors), len(tensors[0])
+        roots = np.empty([trees, count, NODE_BYTES], np.uint8)
+        if not roots.size:
+            return roots
+        for one in tensors:
+            assert one.dtype == np.uint8 and len(one) == trees and one.flags.c_contiguous
+            assert leaf_count(one.shape[1]) <= 1 << depth
+        assert len(padding) == NODE_BYTES * depth
+        data = (ctypes.c_void_p * count)(*[one.__array_interface__["data"][0] for one in tensors])
+        sizes = (ctypes.c_uint64 * count)(*[one.shape[1] for one in tensors])
+        given = self._way, self._threads, trees, count, data, sizes, depth, padding, roots.ctypes.data
+        if self._forest(*given):
+            raise MemoryError
+        return roots
+
+    def joined(self, leaves: np.ndarray, depth: int, padding: bytes) -> np.ndarray:
+        trees, count, _ = leaves.shape
+        roots = np.empty([trees, NODE_BYTES], np.uint8)
+        if not trees:
+            return roots
+        assert leaves.dtype == np.uint8 and leaves.shape[2] == NODE_BYTES and leaves.flags.c_contiguous
+        assert 0 < count <= 1 << depth and len(padding) == NODE_BYTES * depth
+        given = self._way, self._threads, trees, count, depth, padding, leaves.ctypes.data, roots.ctypes.data
+        if self._joined(*given):
+            raise MemoryError
+        return roots
+
 
 def ways(library: ctypes.CDLL) -> list[tuple[str, bool]]:
     """Every way in which the compiled code can hash, the best first, and whether this processor can go it."""
@@ -173,6 +222,12 @@ def _declare(function: ctypes._NamedFuncPointer, result: type | None, *arguments
 
 
 _Node = ctypes.c_char * NODE_BYTES
+
+
+def _nodes(rows: Sequence[Sequence[bytes | memoryview]], count: int) -> np.ndarray:
+    """Rows of ``count`` hashes as uint8 [rows, count, 32]."""
+    packed = b"".join([b"".join(row) for row in rows])
+    return np.frombuffer(packed, np.uint8).reshape([len(rows), count, NODE_BYTES])
 
 
 def _raw(data: Data) -> np.ndarray:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from benchmarks.machine import ROOT
 from benchmarks.report.plot import picture
 from benchmarks.report.tables import against_jax, against_others, failures, missing, profiles, starts
-from benchmarks.results import Results
+from benchmarks.results import Results, fewer
 from rollup.generated import settle
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -29,7 +29,7 @@ HEAD = """\
 
 `make bench` measures this; README and other pages quote speed from here alone. Times depend on the machine and on what else it does, so
 ratios are what counts: contestants take turns in one process, a round after the other, and a ratio is one round's. A cell has the median
-of {rounds} rounds and, in brackets, the quartiles.
+of {rounds} rounds{fewer} and, in brackets, the quartiles.
 
 {machine}
 """
@@ -39,8 +39,9 @@ SPEED = """\
 
 The float function is compiled by `jax.jit` with its weights as arguments, in JAX's default precision, and uses all cores, as the integers
 do. *output*: the program's outputs alone. *output and commitment*: what a prover does for a claim, every value hashed into the trace
-root; claims of a batch one after the other. *watcher*: what a watcher does to check such a claim, in process. Tokens that are
-generated one by one are not committed to: a claim about a text is one pass over all of it.
+root. *watcher*: what a watcher does to check such a claim, in process. Claims of a batch are executed, hashed and checked together, as
+claims that wait are by the services. Tokens that are generated one by one are not committed to: a claim about a text is one pass over all
+of it.
 
 ![Times JAX float32's time, for every workload](pictures/benchmarks.svg)
 
@@ -104,7 +105,14 @@ def machine(results: Results) -> str:
 def page(results: Results, without: Results) -> str:
     """The whole document; a section without figures is left out. ``without``: what was measured without the native kernels."""
     shown = SHOWN.relative_to(ROOT)
-    head = HEAD.format(command=COMMAND, shown=shown, rounds=results.rounds, machine=machine(results))
+    less = ", ".join(f"{rounds} for {workload}" for workload, rounds in fewer(results).items())
+    head = HEAD.format(
+        command=COMMAND,
+        shown=shown,
+        rounds=results.rounds,
+        fewer=f" ({less})" if less else "",
+        machine=machine(results),
+    )
     others = "\n".join(text for text in (against_others(results), missing(results)) if text)
     sections = (
         (SPEED, against_jax(results)),

@@ -13,9 +13,9 @@ MODULES = {
     "digits": "images",
     "minilm": "sentences",
     "rapidocr": "pictures",
+    "block": "layers",
     "smollm2": "texts",
     "gemma3": "texts",
-    "block": "layers",
 }
 """By what keys begin with; a module is imported for its own subjects alone, since that of others takes seconds."""
 

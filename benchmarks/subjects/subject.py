@@ -33,6 +33,9 @@ class Subject:
     ``batches``: claims at a time, a workload each. ``fn``: its float function, of one claim. ``lowered``: its program, in formats of
     this name. ``samples``: that many inputs. ``packages``: distributions without which it is not here. ``twin``: None where no ONNX
     graph is known. ``decoder``: a language model's file, of which ``decoded`` tokens are also generated one by one.
+
+    ``usual``: names of the formats that are measured unless others are asked for. ``rounds``: at most, where one takes long.
+    ``starts``: whether its starts are measured; not those of what differs from another subject in its inputs' size alone.
     """
 
     key: str
@@ -45,3 +48,6 @@ class Subject:
     twin: Callable[[], OnnxTwin] | None = None
     decoder: Decoder | None = None
     decoded: int = 0
+    usual: tuple[str, ...] = ("w15a16",)
+    rounds: int | None = None
+    starts: bool = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,10 @@ from tests.models.decoder import Decoder
 from tests.models.gemma3 import GEMMA3
 from tests.models.smollm2 import SMOLLM2
 
-LENGTHS = (16, 128, 512)
+LENGTHS = (128, 16, 512)
+FORMATS = ("w16a16", "w15a16", "w8a16")
+"""In which the first length of SmolLM2 is measured."""
+LONG_ROUNDS = 5
 DECODED = 64
 DECODING_LENGTH = 128
 """Positions of the program that also generates token by token."""
@@ -44,4 +48,9 @@ def _subject(decoder: Decoder, length: int) -> Subject:
     )
 
 
-SUBJECTS = (*(_subject(SMOLLM2, length) for length in LENGTHS), _subject(GEMMA3, DECODING_LENGTH))
+SUBJECTS = (
+    replace(_subject(SMOLLM2, LENGTHS[0]), usual=FORMATS),
+    replace(_subject(SMOLLM2, LENGTHS[1]), starts=False),
+    replace(_subject(SMOLLM2, LENGTHS[2]), starts=False, rounds=LONG_ROUNDS),
+    replace(_subject(GEMMA3, DECODING_LENGTH), rounds=LONG_ROUNDS),
+)

@@ -11,6 +11,7 @@ import numpy as np
 from challenger.play.trace import ValueTrace
 from rollup.claim import NO_ROOT, Claim, arrays, join, output_types
 from rollup.errors import ClaimError
+from rollup.forest import Forest, little_endian, trace_roots
 from rollup.form.program import Program
 from rollup.machine import reference
 from rollup.types import Root
@@ -121,25 +122,46 @@ class ReExecute:
                 tensors[number] = arrays(one.inputs, self.program.header.inputs, "input")
             except ClaimError as error:
                 found[number] = error
-        for number, values in self._values(tensors):
-            one = claims[number]
-            try:
-                found[number] = self._compared(one, values)
-            except ClaimError as error:
-                found[number] = error
+        for numbers, values in self._values(tensors):
+            compared = self._batch([claims[number] for number in numbers], values)
+            for number, finding in zip(numbers, compared, strict=True):
+                found[number] = finding
         return [one for one in found if one is not None]
 
-    def _values(self, tensors: dict[int, list[np.ndarray]]) -> Iterator[tuple[int, list[np.ndarray]]]:
-        """By claim, all values of its execution."""
+    def _values(self, tensors: dict[int, list[np.ndarray]]) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+        """Batches: the numbers of their claims, and all values [claims, *shape] of these executions in trace order."""
         machine, numbers = self.machine, list(tensors)
         if not isinstance(machine, BatchMachine):
-            yield from ((number, list(machine.values(inputs))) for number, inputs in tensors.items())
+            yield from (
+                ([number], [np.asarray(one)[None] for one in machine.values(tensors[number])]) for number in numbers
+            )
             return
         for start, stop in machine.batches(len(numbers)):
             part = numbers[start:stop]
             columns = zip(*(tensors[number] for number in part), strict=True)
-            rows = list(machine.stream_batch([np.stack(column) for column in columns]))
-            yield from ((number, [row[at] for row in rows]) for at, number in enumerate(part))
+            yield part, list(machine.stream_batch([np.stack(column) for column in columns]))
+
+    def _batch(self, claims: Sequence[Posted], values: list[np.ndarray]) -> list[Finding | ClaimError]:
+        """``compare`` of claims whose executions gave these values [claims, *shape]."""
+        header = self.program.header
+        right = np.concatenate([little_endian(values[value]) for value, _ in header.outputs], axis=1)
+        roots = [NO_ROOT] * len(claims)
+        if any(claim.trace_root != NO_ROOT for claim in claims):
+            forest = Forest(header.tensor_depth)
+            for value in values:
+                forest.add(value)
+            roots = trace_roots(forest.roots(), header.trace_depth, header.tensor_depth)
+        found: list[Finding | ClaimError] = []
+        for at, claim in enumerate(claims):
+            traced = claim.trace_root != NO_ROOT
+            if right[at].tobytes() == claim.outputs and claim.trace_root == (roots[at] if traced else NO_ROOT):
+                found.append(_right(traced))
+                continue
+            try:
+                found.append(self._compared(claim, [value[at] for value in values]))
+            except ClaimError as error:
+                found.append(error)
+        return found
 
     def _compared(self, claim: Posted, values: list[np.ndarray]) -> Finding:
         if claim.trace_root != NO_ROOT:
@@ -160,7 +182,11 @@ class ReExecute:
             return Finding(False, f"the program gives another output: {differing}", trace)
         if trace is not None and trace.root != trace_root:
             return Finding(False, "the output is right, but the trace is not the program's", trace)
-        return Finding(True, "the program gives the same output" + (" and the same trace" if trace else ""), trace)
+        return _right(trace is not None, trace)
+
+
+def _right(traced: bool, trace: ValueTrace | None = None) -> Finding:
+    return Finding(True, "the program gives the same output" + (" and the same trace" if traced else ""), trace)
 
 
 def _differing(right: Sequence[np.ndarray], claimed: Sequence[np.ndarray]) -> str:

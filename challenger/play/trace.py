@@ -12,9 +12,10 @@ import numpy as np
 from challenger.play.known import KnownTrace
 from rollup.claim import ClaimId
 from rollup.errors import CommitmentError
+from rollup.forest import tensor_roots
 from rollup.form.constants import stored_bytes
 from rollup.form.program import Program
-from rollup.merkle import TraceTree, tensor_root
+from rollup.merkle import TraceTree
 from rollup.types import Gindex, Root
 
 
@@ -38,8 +39,7 @@ class ValueTrace:
         """The tensor root of every value."""
         if self.roots is not None:
             return self.roots
-        depth = self.program.header.tensor_depth
-        return [tensor_root(self._bytes(value), depth) for value in range(len(self.values))]
+        return tensor_roots(self.values, self.program.header.tensor_depth)
 
     @cached_property
     def _tree(self) -> TraceTree:

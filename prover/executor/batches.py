@@ -13,7 +13,7 @@ from rollup.form.program import Program
 
 Array = np.ndarray
 
-SIZES = (1, 4, 16)
+SIZES = (1, 4, 16, 64)
 """Claims of one execution. Other numbers of claims are cut into these, and what is more than half of a size is padded to it: so less
 than half of what a batch computes is padding.
 """

@@ -22,7 +22,7 @@ from rollup.audit.form import check_form
 from rollup.audit.intervals import OpIntervals, intervals
 from rollup.errors import ExecutionError
 from rollup.form.ops import Op
-from rollup.form.program import Program
+from rollup.form.program import Program, Segment
 
 Array = np.ndarray
 
@@ -137,8 +137,12 @@ class Executor:
         kernel.release()
         self.kernels.append(kernel)
 
+    @cached_property
+    def _pieces(self) -> tuple[tuple[Segment, ...], ...]:
+        return pieces(self.program)
+
     def _stages(self, claims: int, everything: bool) -> list[SegmentStage]:
-        groups = pieces(self.program) if everything else cut(self.program, claims)
+        groups = self._pieces if everything else cut(self.program, claims)
         if (groups, everything) not in self._plans:
             found = stages(self.program, dict(enumerate(self.kernels)), self.constants, groups, everything)
             for number, stage in enumerate(found):
@@ -229,21 +233,31 @@ class Executor:
         yield from (array[:claims] for array in self._stream(batches.padded(arrays, size)))
 
     def _stream(self, arrays: list[Array]) -> Iterator[Array]:
-        """The values of all ops [claims, *shape], in trace order."""
+        """The values of all ops [claims, *shape], in trace order. While they are looked at, the next stage is computed."""
         with jax.enable_x64(True):
             known = {v: jnp.asarray(array) for v, array in enumerate(arrays)}
+        before: tuple[SegmentStage, dict[int, jax.Array]] | None = None
         for stage in self._stages(1, True):
             with jax.enable_x64(True):
                 found = stage(known)
-                host = {value: np.asarray(array) for value, array in found.items()}
-            for segment in stage.segments:
-                outputs = [host[segment.first + q] for q in range(segment.stop - segment.start)]
-                if segment.repeat == 1:
-                    yield from outputs
-                else:
-                    yield from (array[t] for t in range(segment.repeat) for array in outputs)
             known = stage.following(known, found)
+            if before is not None:
+                yield from _values(*before)
+            before = stage, found
+        if before is not None:
+            yield from _values(*before)
 
     def values(self, inputs: Sequence[Array]) -> list[Array]:
         """Every trace value of one claim, in trace order."""
         return list(self.stream(inputs))
+
+
+def _values(stage: SegmentStage, found: dict[int, jax.Array]) -> Iterator[Array]:
+    """What a stage found, in trace order."""
+    host = {value: np.asarray(array) for value, array in found.items()}
+    for segment in stage.segments:
+        outputs = [host[segment.first + q] for q in range(segment.stop - segment.start)]
+        if segment.repeat == 1:
+            yield from outputs
+        else:
+            yield from (array[t] for t in range(segment.repeat) for array in outputs)

@@ -86,7 +86,7 @@ class InferenceWorker:
         domain: Domain,
         now: Callable[[], Timestamp],
         valid_for: int = 3600,
-        queue: int = 16,
+        queue: int = 64,
         starts: Starts | None = None,
     ) -> None:
         self._signer, self._domain, self._now = signer, domain, now

@@ -16,6 +16,9 @@ from benchmarks.jobs import Jobs
 from benchmarks.kinds import BETWEEN_VALUES, ELEMENTS, KINDS, PRODUCTS
 from benchmarks.machine import restricted
 from benchmarks.results import COMMITMENT, JAX, OUTPUT, THREADS, WATCHER, Results, onnx_name
+from benchmarks.run import chosen
+from benchmarks.subjects.every import FORMATS as BITS
+from benchmarks.subjects.every import subjects
 from challenger.play.trace import ValueTrace
 from rollup.claim import arrays, join, output_types
 from rollup.form.program import MANIFEST, Program
@@ -119,6 +122,40 @@ def test_what_fails_is_told_by_name_and_the_rest_goes_on(
     assert failed is not None and failed.failed.startswith("prepare: ") and failed.profile is None
     assert other is not None and other.failed == "" and other.profile is not None
     assert f"- digits-mlp {FORMATS} FAILED: {failed.failed}" in capsys.readouterr().out
+
+
+def test_what_there_is_no_time_for_is_left_out_by_name_and_what_was_measured_stays(
+    quick: Quick, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = ["--only", f"digits-mlp {FORMATS}", "--quick", "--programs", str(quick.programs), "--minutes", "0"]
+    for file, found in ((tmp_path / "new.json", False), (quick.file, True)):
+        before = Results.load(file) if found else None
+        assert main([*kept, "--json", str(file)]) == 1
+        assert (
+            f"digits-mlp {FORMATS}: left out, prepare: the time for all measurements was over"
+            in capsys.readouterr().out
+        )
+        results = Results.load(file)
+        if before is None:
+            assert results.measured == [] and "time" in results.left_out[f"digits-mlp {FORMATS}"]
+        else:
+            assert results.measured == before.measured and results.left_out == before.left_out
+
+
+def test_lowering_for_later_measures_nothing(quick: Quick, tmp_path: Path) -> None:
+    file = tmp_path / "found.json"
+    kept = ["--quick", "--programs", str(quick.programs), "--json", str(file)]
+    assert main(["prepare", "--only", f"digits-mlp {FORMATS}", *kept]) == 0
+    (one,) = Results.load(file).measured
+    assert one.program and not one.workloads and not one.starts
+
+
+def test_every_subject_is_measured_in_its_usual_formats_unless_others_are_asked_for() -> None:
+    names = [f"{one.key} {formats}" for one, formats in chosen(None)]
+    assert {one.key for one, _ in chosen(None)} == {one.key for one in subjects()}
+    assert [name for name in names if "smollm2-128" in name] == [f"smollm2-128 {formats}" for formats in BITS]
+    assert [formats for _, formats in chosen("smollm2-16 ")] == list(BITS)
+    assert [one.key for one, _ in chosen("block-512 w8a16")] == ["block-512"]
 
 
 def _damaged(folder: Path, target: Path) -> Path:

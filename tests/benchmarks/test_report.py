@@ -13,7 +13,7 @@ from benchmarks.report import page
 from benchmarks.report.compare import TOLERANCE, compare
 from benchmarks.report.plot import picture
 from benchmarks.report.tables import against_jax, everything
-from benchmarks.results import COMMITMENT, JAX, OUTPUT, WATCHER, BadResults, Measured, Results, Start, Timed
+from benchmarks.results import COMMITMENT, JAX, OUTPUT, WATCHER, BadResults, Measured, Results, Start, Timed, fewer
 
 SPEEDS = r"times (its|the|their|as|that) ?(\w+ )*(long|time|fast)\b"
 README = Path(__file__).parents[2] / "README.md"
@@ -37,6 +37,13 @@ def results(times: float, outputs: str = "aa", workload: str = "digits", program
     machine = {"cpu": "one", "flags": ["avx2"], "cores": 2, "memory_gib": 8, "os": "an OS", "python": "3.11"}
     machine |= {"versions": {"jax": "1"}, "commit": "c", "date": "d", "isa": None, "xla_flags": "", "native": ""}
     return Results(machine, 5, False, [measured], {"digits w15a16": "unknown"})
+
+
+def test_the_page_names_workloads_of_fewer_rounds() -> None:
+    found = results(2.0)
+    assert fewer(found) == {} and "of 5 rounds and, in" in page.page(found, found)
+    found.rounds = 9
+    assert fewer(found) == {"digits": 5} and "of 9 rounds (5 for digits) and, in" in page.page(found, found)
 
 
 def test_a_ratio_is_one_rounds_and_a_spread_has_quartiles() -> None:

@@ -27,10 +27,15 @@ def compare(n: int, seed: int) -> int:
         size = int(np.exp(random.uniform(0, np.log(MOST_LEAVES * LEAF_BYTES)))) - 1
         start, more = int(random.integers(LEAF_BYTES)), int(random.integers(4))
         what = f"case {case} of seed {seed}: {hasher.name}, {size} bytes from {start} on, {more} levels more"
-        if random.integers(2):
-            _tensor(hasher, data[start : start + size], more, what)
-        else:
-            _levels(hasher, data[start : start + NODE_BYTES * (1 + size // LEAF_BYTES)].tobytes(), more, what)
+        match random.integers(4):
+            case 0:
+                _tensor(hasher, data[start : start + size], more, what)
+            case 1:
+                _levels(hasher, data[start : start + NODE_BYTES * (1 + size // LEAF_BYTES)].tobytes(), more, what)
+            case 2:
+                _forest(hasher, data, size, random, more, what)
+            case 3:
+                _joined(hasher, data[start:], 1 + size // LEAF_BYTES, random, more, what)
     return n
 
 
@@ -45,6 +50,28 @@ def _levels(hasher: Hasher, leaves: bytes, more: int, what: str) -> None:
     depth = depth_for(len(leaves) // NODE_BYTES) + more
     padding = leaves[:1] * (NODE_BYTES * depth)
     assert hasher.levels(leaves, depth, padding) == PythonHasher().levels(leaves, depth, padding), what
+
+
+def _forest(hasher: Hasher, data: np.ndarray, size: int, random: np.random.Generator, more: int, what: str) -> None:
+    """One to four tensors of up to ``size`` bytes, for one to twenty executions."""
+    sizes = random.integers(0, size + 1, int(random.integers(1, 5)))
+    trees = int(random.integers(1, 21))
+    tensors = [data[: trees * one].reshape(trees, one) for one in sizes if trees * one <= data.size]
+    depth = depth_for(leaf_count(size)) + more
+    if tensors:
+        expected = PythonHasher().forest(tensors, depth, zeros(depth))
+        assert np.array_equal(hasher.forest(tensors, depth, zeros(depth)), expected), (
+            f"{what}, {trees} trees of {sizes}"
+        )
+
+
+def _joined(hasher: Hasher, data: np.ndarray, count: int, random: np.random.Generator, more: int, what: str) -> None:
+    trees = min(int(random.integers(1, 21)), data.size // (NODE_BYTES * count))
+    leaves = data[: NODE_BYTES * count * trees].reshape(trees, count, NODE_BYTES)
+    depth = depth_for(count) + more
+    padding = data[:NODE_BYTES].tobytes() * depth
+    expected = PythonHasher().joined(leaves, depth, padding)
+    assert np.array_equal(hasher.joined(leaves, depth, padding), expected), f"{what}, {trees} trees"
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from challenger.defender import Behaviour
 from challenger.play.trace import ValueTrace
 from prover import Model
 from prover.executor import Executor
+from rollup.forest import tensor_roots
 from rollup.form.constants import stored_bytes
 from rollup.game.moves import Rule
 from rollup.l1.answers import ClaimStatus
@@ -51,7 +52,7 @@ class Roots:
 
     def __init__(self, model: Model, values: Sequence[Array]) -> None:
         self.program, self.values = model.program, values
-        self.roots = [self._root(array) for array in values]
+        self.roots = tensor_roots(values, self.program.header.tensor_depth)
 
     def _root(self, array: Array) -> Root:
         return tensor_root(stored_bytes(array), self.program.header.tensor_depth)

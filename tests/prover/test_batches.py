@@ -53,6 +53,14 @@ def test_batches_of_random_programs_are_their_claims_alone(seed: int) -> None:
     assert ExecutionTrace.many(machine, []) == []
 
 
+@pytest.mark.parametrize("count", [33, 64, 67])
+def test_the_largest_batches_are_their_claims_alone(count: int) -> None:
+    program = hand.recurrent(6, 3)
+    machine = Executor(program, self_test=False)
+    rows = rows_of(program, count)
+    assert_same(ExecutionTrace.many(machine, rows), [ExecutionTrace.of(machine, inputs) for inputs in rows])
+
+
 def test_a_recurrent_program_s_batches_are_its_claims_alone() -> None:
     program = hand.recurrent(6, 40)
     machine = Executor(program, self_test=False)
@@ -97,7 +105,14 @@ def test_a_batch_is_as_large_as_its_memory_allows(monkeypatch: pytest.MonkeyPatc
     machine = Executor(program, self_test=False)
     each = batches.claim_bytes(program, machine.kernels)
     assert each >= 8 * (2 * 9 * 9 + 2 * 5 * 5)
-    for memory, most in ((each, 1), (4 * each - 1, 1), (4 * each, 4), (16 * each - 1, 4), (16 * each, 16)):
+    for memory, most in (
+        (each, 1),
+        (4 * each - 1, 1),
+        (4 * each, 4),
+        (16 * each - 1, 4),
+        (16 * each, 16),
+        (64 * each, 64),
+    ):
         monkeypatch.setattr(batches, "BATCH_BYTES", memory)
         assert batches.most_claims(program, machine.kernels) == most
 
@@ -115,7 +130,7 @@ def test_a_batch_that_differs_from_its_claims_alone_is_found(monkeypatch: pytest
         patched.setattr(Executor, "stream_batch", wrong)
         with pytest.raises(InexactMachine, match=r"value 1 .* batch of 4 claims"):
             machine.test_batches()
-    assert machine.test_batches() == machine.most_claims == 16
+    assert machine.test_batches() == machine.most_claims == 64
 
 
 def test_inputs_that_do_not_fit_are_named_before_anything_runs() -> None:

@@ -136,6 +136,44 @@ def test_levels_over_given_leaves(way: str, count: int) -> None:
         assert all(made(way, threads).levels(*given) == expected for threads in (1, 3))
 
 
+@pytest.mark.parametrize("trees", [1, 2, 3, 16, 17, 40])
+def test_many_tensors_at_once_are_each_alone(way: str, trees: int) -> None:
+    sizes = [0, 1, 40, 1023, 1024, 1025, 2048, 3000, 4096, 17 * LEAF_BYTES + 3]
+    tensors = [RANDOM[size : size + trees * size].reshape(trees, size) for size in sizes]
+    depth = depth_for(18) + 1
+    expected = PYTHON.forest(tensors, depth, zeros(depth))
+    assert expected.shape == (trees, len(sizes), NODE_BYTES)
+    for tree, value in ((0, 4), (trees - 1, 9)):
+        assert expected[tree, value].tobytes() == PYTHON.root(tensors[value][tree], depth, zeros(depth))
+    assert all(np.array_equal(made(way, threads).forest(tensors, depth, zeros(depth)), expected) for threads in (1, 3))
+
+
+@pytest.mark.parametrize("leaves", [255, 256, 257, 512, 520])
+def test_tensors_as_large_as_a_block_among_small_ones(way: str, leaves: int) -> None:
+    tensors = [RANDOM[: 2 * size].reshape(2, size) for size in (100, LEAF_BYTES * leaves - 7, LEAF_BYTES * leaves)]
+    depth = depth_for(leaves)
+    expected = PYTHON.forest(tensors, depth, zeros(depth))
+    assert all(np.array_equal(made(way, threads).forest(tensors, depth, zeros(depth)), expected) for threads in (1, 4))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 85, 127, 128, 255, 256, 257, 600])
+def test_many_trees_over_given_leaves(way: str, count: int) -> None:
+    for trees in (1, 5):
+        leaves = RANDOM[: trees * count * NODE_BYTES].reshape(trees, count, NODE_BYTES)
+        for more in (0, 2):
+            depth = depth_for(count) + more
+            padding = RANDOM[: NODE_BYTES * depth].tobytes()
+            expected = PYTHON.joined(leaves, depth, padding)
+            assert expected[-1].tobytes() == PYTHON.levels(leaves[-1].tobytes(), depth, padding)[-NODE_BYTES:]
+            assert all(np.array_equal(made(way, n).joined(leaves, depth, padding), expected) for n in (1, 3))
+
+
+def test_no_trees_have_no_roots() -> None:
+    for hasher in (PYTHON, made()):
+        assert hasher.forest([np.zeros((0, 8), np.uint8)], 0, b"").shape == (0, 1, NODE_BYTES)
+        assert hasher.joined(np.zeros((0, 2, NODE_BYTES), np.uint8), 1, zeros(1)).shape == (0, NODE_BYTES)
+
+
 def test_random_trees() -> None:
     assert compare(300, seed=1) == 300
 
@@ -257,7 +295,7 @@ def test_compiled_code_that_hashes_wrongly_is_not_used(
 
 def test_the_object_exports_nothing_but_what_is_called() -> None:
     assert LIBRARY is not None
-    for name in ("touchstone_tensor", "touchstone_levels", "touchstone_way", "touchstone_usable", "touchstone_sources"):
-        assert isinstance(getattr(LIBRARY, name), ctypes._CFuncPtr)
+    called = ("tensor", "levels", "forest", "joined", "way", "usable", "sources")
+    assert all(isinstance(getattr(LIBRARY, f"touchstone_{name}"), ctypes._CFuncPtr) for name in called)
     with pytest.raises(AttributeError):
         LIBRARY.lanes_4  # noqa: B018

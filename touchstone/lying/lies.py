@@ -12,12 +12,11 @@ from prover.executor import Executor
 from prover.trace import ExecutionTrace
 from rollup.claim import NO_ROOT, Claim, PostedClaim, input_root, join, output_root, output_types
 from rollup.errors import ServiceError
-from rollup.form.constants import stored_bytes
+from rollup.forest import tensor_roots
 from rollup.form.encoding import TensorType, TracePolicy
 from rollup.form.program import Program
 from rollup.l1.account.keys import random_nonce
 from rollup.l1.client import L1Client
-from rollup.merkle import tensor_root
 from rollup.types import Timestamp
 from touchstone.demo.network import resumed
 
@@ -86,7 +85,7 @@ def lie(
 def with_values(machine: Executor, values: Sequence[Array]) -> ExecutionTrace:
     """The trace of values that no execution need have given."""
     header = machine.program.header
-    roots = [tensor_root(stored_bytes(value), header.tensor_depth) for value in values]
+    roots = b"".join(tensor_roots(values, header.tensor_depth))
     outputs = [values[value].reshape(tensor.shape) for value, tensor in header.outputs]
     return ExecutionTrace(machine, list(values[: len(header.inputs)]), roots, outputs, list(values))
 

@@ -13,6 +13,9 @@ const char* touchstone_way(int way);
 int touchstone_usable(int way);
 int touchstone_tensor(int way, int threads, const uint8_t* data, uint64_t bytes, int depth, const uint8_t* padding, uint8_t* nodes, uint8_t* root);
 void touchstone_levels(int way, int threads, uint64_t count, int depth, const uint8_t* padding, uint8_t* nodes, uint8_t* root);
+int touchstone_forest(int way, int threads, uint64_t trees, uint64_t values, const uint8_t* const* data, const uint64_t* bytes, int depth,
+                      const uint8_t* padding, uint8_t* roots);
+int touchstone_joined(int way, int threads, uint64_t trees, uint64_t count, int depth, const uint8_t* padding, const uint8_t* nodes, uint8_t* roots);
 }
 
 static uint8_t made(uint64_t i) { return static_cast<uint8_t>(static_cast<uint32_t>(i) * 2654435761u >> 13); }
@@ -27,6 +30,23 @@ static int way_of(const char* name) {
   for (int way = 0; touchstone_way(way); way++)
     if (!strcmp(touchstone_way(way), name)) return touchstone_usable(way) ? way : -1;
   return -1;
+}
+
+// Whether the tree is also found among others: the same data TREES times, as two values or as joined leaves, from memory that ends with them.
+static bool found_in_forests(int way, int threads, const uint8_t* data, size_t bytes, int depth, const uint8_t* padding, bool joined,
+                             const uint8_t* root) {
+  constexpr size_t TREES = 7;
+  uint8_t* memory = static_cast<uint8_t*>(malloc(TREES * bytes));
+  for (size_t tree = 0; tree < TREES && bytes; tree++) memcpy(memory + tree * bytes, data, bytes);
+  uint8_t roots[2 * TREES * 32];
+  const uint8_t* const values[2] = {memory, memory};
+  const uint64_t sizes[2] = {bytes, bytes};
+  const int failed = joined ? touchstone_joined(way, threads, TREES, bytes / 32, depth, padding, memory, roots)
+                            : touchstone_forest(way, threads, TREES, 2, values, sizes, depth, padding, roots);
+  bool same = !failed;
+  for (size_t at = 0; at < (joined ? 1 : 2) * TREES; at++) same = same && !memcmp(roots + 32 * at, root, 32);
+  free(memory);
+  return same;
 }
 
 int main(int count, char**) {
@@ -47,14 +67,18 @@ int main(int count, char**) {
     uint8_t* nodes = static_cast<uint8_t*>(malloc(size));
     uint8_t root[32], again[32];
     if (given) {
-      for (size_t i = 0; i < bytes; i++) nodes[i] = made(start + i);
+      uint8_t* memory = static_cast<uint8_t*>(malloc(bytes));
+      for (size_t i = 0; i < bytes; i++) memory[i] = nodes[i] = made(start + i);
       touchstone_levels(way, threads, leaves, depth, padding, nodes, root);
       memcpy(again, root, 32);
+      if (!found_in_forests(way, threads, memory, bytes, depth, padding, true, root)) return 5;
+      free(memory);
     } else {
       uint8_t* memory = static_cast<uint8_t*>(malloc(start % 64 + bytes));
       for (size_t i = 0; i < bytes; i++) memory[start % 64 + i] = made(start + i);
       if (touchstone_tensor(way, threads, memory + start % 64, bytes, depth, padding, nodes, root)) return 3;
       if (touchstone_tensor(way, threads, memory + start % 64, bytes, depth, padding, nullptr, again)) return 3;
+      if (!found_in_forests(way, threads, memory + start % 64, bytes, depth, padding, false, root)) return 5;
       free(memory);
     }
     if (memcmp(root, again, 32) || memcmp(root, nodes + size - 32, 32)) return 4;

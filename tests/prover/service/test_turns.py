@@ -118,7 +118,7 @@ def test_twenty_requests_at_once_are_answered_as_if_each_was_alone(monkeypatch: 
     alone = [{name: worker.infer(name, toy_numbers(seed))[1] for name in ("toy", "later")} for seed in range(TOGETHER)]
     everyone, sizes = threading.Semaphore(0), list[int]()
     for one in held:
-        assert one.turns.most == 16
+        assert one.turns.most == 64
         monkeypatch.setattr(one.turns, "_told", lambda waiting: everyone.release())
     right = Executor.stream_batch
 

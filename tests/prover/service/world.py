@@ -38,7 +38,7 @@ class ProverWorld(ToyWorld):
         self.programs = [self.program, toy_program(TracePolicy.ON_DISPUTE)]
         self.deployer.register(self.programs[1])
 
-    def worker(self, name: str = "prover", queue: int = 16) -> InferenceWorker:
+    def worker(self, name: str = "prover", queue: int = 64) -> InferenceWorker:
         client = self.client(name)
         worker = InferenceWorker(self.chain.signer(name), client.domain, self.chain.now, queue=queue)
         worker.hold(model_of_toy(), "toy")
