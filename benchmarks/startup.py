@@ -3,7 +3,8 @@
 ``ROLE``: a ``prover`` is ready when it has made a claim with its commitment, a ``watcher`` when it has checked one. The program in
 ``FOLDER`` is loaded, every byte of it checked against its root, and its kernels are tested, as the services do; what they keep for their
 next start they keep in ``CACHE`` (``--start-cache``). ``FILE`` gets, as JSON,
-``ready`` (seconds of the machine's monotonic clock) and bytes: ``before`` and ``after`` (resident without the program, and ready),
+``ready`` (seconds of the machine's monotonic clock) and bytes: ``before`` and ``after`` (resident without the program, and ready, when
+what starting freed is given back, as services do; pages of mapped files count),
 ``peak``, and ``constants`` of the program. Imports nothing else of the harness, since it counts.
 """
 
@@ -23,6 +24,7 @@ from prover.start import Starts
 from prover.start.machine import tested
 from rollup.claim import arrays
 from rollup.form.program import Program
+from rollup.service.memory import give_back
 
 PROVER, WATCHER = "prover", "watcher"
 
@@ -49,8 +51,9 @@ def main(arguments: Sequence[str]) -> int:
         commitments(executor, [arrays(claim.inputs, program.header.inputs, "input")])
     else:
         checked(ReExecute(program, executor), [claim])
-    ready, after = time.monotonic(), resident()
     starts.seal()
+    give_back()
+    ready, after = time.monotonic(), resident()
     found: dict[str, float] = {"ready": ready, "before": before, "after": after, "peak": max(after, peak())}
     found["constants"] = sum(array.nbytes for array in program.constants.values())
     file.write_text(json.dumps(found))

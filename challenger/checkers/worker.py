@@ -30,6 +30,7 @@ from rollup.claim import NO_ROOT, join
 from rollup.errors import ClaimError, EncodingError, TouchstoneError
 from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
+from rollup.service.memory import give_back
 from rollup.types import Root
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Worker:
                 most = machine.test_batches() if isinstance(machine, BatchMachine) else 1
                 if self._starts is not None:
                     self._starts.seal()
+                give_back()
                 return {"most": most}, []
             case "check each":
                 assert self._checker is not None
@@ -166,6 +168,7 @@ class Worker:
             if self._starts is not None:
                 self._starts.seal()
                 self._starts.remember(program.id, TIMED, times)
+        give_back()
         return {**times, "most": checker.most_claims}
 
 

@@ -9,11 +9,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from prover.executor import batches
 from prover.executor.kernels.kernel import Kernel
+from prover.executor.kernels.prepare import WeightStore
 from prover.executor.schedule import SegmentStage, cut, pieces, stages
 from prover.executor.selftest import check_kernels
 from prover.executor.stages import CodeStore
@@ -39,21 +39,28 @@ THREADS = 4
 
 
 class Executor:
-    """Runs one program. ``compact``: weights take a quarter of the memory, and a pass somewhat longer. ``code``: where what is compiled is
-    kept for the next start.
+    """Runs one program. ``compact``: weights take a quarter of the memory, and a pass somewhat longer. ``code``, ``weights``: where what is
+    compiled, and weights in the kernels' order, are kept for the next start.
 
     Raises AuditError if the program is not well-formed, InexactMachine if the self-test finds a kernel that is not
     exact here.
     """
 
     def __init__(
-        self, program: Program, self_test: bool = True, compact: bool = False, code: CodeStore | None = None
+        self,
+        program: Program,
+        self_test: bool = True,
+        compact: bool = False,
+        code: CodeStore | None = None,
+        weights: WeightStore | None = None,
     ) -> None:
         check_form(program)
         self.program = program
         self.compact = compact
-        self._code = code
+        self._code, self._weights = code, weights
         self.intervals = intervals(program)
+        # All of the weights were read by now, and few are read again if they were kept packed.
+        self._let_go()
         self.kernels: list[Kernel] = []
         self.constants: dict[str, jax.Array] = {}
         for kernel in self._prepared():
@@ -107,7 +114,7 @@ class Executor:
         """The kernels in order, with their constants; those of a large program by several threads, a few ahead of what is taken."""
 
         def kernel(op: Op, reach: OpIntervals) -> Kernel:
-            return Kernel.of(self.program, op, reach, compact=self.compact)
+            return Kernel.of(self.program, op, reach, compact=self.compact, weights=self._weights)
 
         pairs = zip(self.program.ops, self.intervals, strict=True)
         held = sum(array.nbytes for array in self.program.constants.values())
@@ -126,20 +133,19 @@ class Executor:
 
     def _add(self, kernel: Kernel) -> None:
         """One more kernel; its constants go to the device in kernel form, once, and are not held elsewhere."""
-        # A compact executor uses the program's own memory where a device of the host can.
-        put = jax.device_put if self.compact else jnp.asarray
+        # A device of the host uses the memory that they lie in, be it a mapped file's, if that begins where vectors may.
         with jax.enable_x64(True):
             for name, access in kernel.raw.items():
                 if name not in self.constants:
-                    self.constants[name] = put(np.asarray(self.program.seen(access)))
+                    self.constants[name] = jax.device_put(np.asarray(self.program.seen(access)))
             for name, prepared in kernel.prepared.items():
-                self.constants[f"{len(self.kernels)}/{name}"] = put(prepared.array)
+                self.constants[f"{len(self.kernels)}/{name}"] = jax.device_put(np.asarray(prepared.array))
         kernel.release()
         self.kernels.append(kernel)
 
     @cached_property
     def _pieces(self) -> tuple[tuple[Segment, ...], ...]:
-        return pieces(self.program)
+        return pieces(self.program, dict(enumerate(self.kernels)))
 
     def _stages(self, claims: int, everything: bool) -> list[SegmentStage]:
         groups = self._pieces if everything else cut(self.program, claims)
@@ -156,7 +162,7 @@ class Executor:
     def _run(self, inputs: list[Array]) -> list[Array]:
         """The outputs of a block of claims."""
         program = self.program
-        known = {v: jnp.asarray(array) for v, array in enumerate(inputs)}
+        known = {v: jax.device_put(array, may_alias=False) for v, array in enumerate(inputs)}
         for stage in self._stages(inputs[0].shape[0] if inputs else 1, False):
             known = stage.following(known, stage(known))
         return [
@@ -235,7 +241,7 @@ class Executor:
     def _stream(self, arrays: list[Array]) -> Iterator[Array]:
         """The values of all ops [claims, *shape], in trace order. While they are looked at, the next stage is computed."""
         with jax.enable_x64(True):
-            known = {v: jnp.asarray(array) for v, array in enumerate(arrays)}
+            known = {v: jax.device_put(array, may_alias=False) for v, array in enumerate(arrays)}
         before: tuple[SegmentStage, dict[int, jax.Array]] | None = None
         for stage in self._stages(1, True):
             with jax.enable_x64(True):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import jax
 
@@ -22,6 +24,9 @@ STAGE_OPS = 24
 
 LEAST_STAGE_OPS = 4
 """Ops after which such a stage may end."""
+
+USUAL, USUAL_OF = 9, 10
+"""So many of so many ops of a kind have a neighbour of one kind: then they are compiled together."""
 
 
 def cut(program: Program, claims: int) -> tuple[tuple[Segment, ...], ...]:
@@ -44,23 +49,35 @@ def cut(program: Program, claims: int) -> tuple[tuple[Segment, ...], ...]:
     return (*stages, tuple(group)) if group else tuple(stages)
 
 
-def pieces(program: Program) -> tuple[tuple[Segment, ...], ...]:
+def pieces(program: Program, kernels: Kernels) -> tuple[tuple[Segment, ...], ...]:
     """Stages for all values: one segment each, long ones without repetition in pieces.
 
-    Pieces end where few values are still needed: at the same places in every layer of a deep model, so that they are equal.
+    Pieces end where few values are still needed: at the same places in every layer of a deep model, so that they are equal. They also
+    end between ops that are seldom neighbours: layers that differ in an op or two still share what is compiled of all others.
     """
     found: list[tuple[Segment, ...]] = []
-    needed = alive(program)
+    needed, parted = alive(program), seldom(kernels)
     for segment in program.segments:
         start = segment.start
         waist = min(needed[segment.start : segment.stop - 1], default=0)
         for stop in range(segment.start + 1, segment.stop + 1):
             length = stop - start
             narrow = length >= LEAST_STAGE_OPS and needed[stop - 1] == waist
-            if stop == segment.stop or (segment.repeat == 1 and (narrow or length == STAGE_OPS)):
+            ends = narrow or length == STAGE_OPS or stop - 1 in parted
+            if stop == segment.stop or (segment.repeat == 1 and ends):
                 found.append((Segment(start, stop, segment.first + start - segment.start, segment.repeat),))
                 start = stop
     return tuple(found)
+
+
+def seldom(kernels: Kernels) -> frozenset[int]:
+    """Descriptors after which comes one that is not what usually comes after such a kernel, or not what such a one usually comes after."""
+    known: dict[Hashable, int] = {}
+    kinds = [known.setdefault(signature(kernels[j]), len(known)) for j in sorted(kernels)]
+    alone, pairs = Counter(kinds), Counter(pairwise(kinds))
+    return frozenset(
+        j for j, (a, b) in enumerate(pairwise(kinds)) if pairs[a, b] * USUAL_OF < max(alone[a], alone[b]) * USUAL
+    )
 
 
 def alive(program: Program) -> list[int]:

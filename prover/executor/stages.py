@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from prover.executor.kernels.kernel import Kernel
@@ -100,7 +99,7 @@ class Body:
         """What the stage computes, from constants, immediates and arrays."""
         if self.code is None:
             return self.compiled(*arguments)
-        shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(arguments))
+        shapes = tuple((leaf.shape, leaf.dtype.name) for leaf in jax.tree.leaves(arguments))
         if shapes not in self.known:
             return self._first(self.code, shapes, arguments)
         return self.known[shapes](*arguments)
@@ -145,5 +144,5 @@ def share(stages: Sequence[Stage], kernels: Kernels, constants: Constants) -> No
             stage.body = body
             numbers = np.array([codes[at][r - 1].imm for at, r in arguments], np.int64)
             with jax.enable_x64(True):
-                stage.immediates = jnp.asarray(numbers)
+                stage.immediates = jax.device_put(numbers)
             stage.constants = [constants[name] for name in stage.names]

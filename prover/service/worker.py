@@ -25,6 +25,7 @@ from rollup.group import Group
 from rollup.l1.account.signing import Domain, Signer, claim_id, group_digest, recover
 from rollup.numbers import dtype_of, narrowed
 from rollup.service.logs import logger
+from rollup.service.memory import give_back
 from rollup.service.metrics import counter, gauge, histogram
 from rollup.service.problem import Problem
 from rollup.types import ModelId, Timestamp
@@ -117,6 +118,7 @@ class InferenceWorker:
             zeros = [np.zeros(tensor.shape, tensor.dtype.numpy) for tensor in program.header.inputs]
             execute(machine, [zeros], hashed(program))
             self._starts.seal()
+            give_back()
             held = self._held.setdefault(program.id, LoadedModel(model, list(names), self._queue))
             HELD.set(len(self._held))
             _log.info(
@@ -139,6 +141,7 @@ class InferenceWorker:
                 try:
                     held.turns.most = held.model.executor.test_batches(stopping=lambda: self.closing)
                     self._starts.seal()
+                    give_back()
                 except InexactMachine as error:
                     _log.error("claims are run one at a time", model=held.name, error=str(error))
 

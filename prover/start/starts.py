@@ -3,6 +3,7 @@
     <key>/parts.json      what the key is made of, for people
     <key>/compiled/       JAX's compilation cache, and stages of programs
     <key>/sealed/<name>   SHA-256 of the file <name> in it, once that was written completely
+    <key>/packed/         weights in the order of the native kernels (``weights``)
     <key>/passed/<model id>.<what>   that a program passed something
 
 A program's id commits to all of its bytes, the key to everything else. What does not fit is as good as missing.
@@ -25,6 +26,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from prover.start.code import LEAST_SECONDS, KeptCode
 from prover.start.key import digest, parts
 from prover.start.place import own_file, private
+from prover.start.weights import KeptWeights
 from rollup.errors import FileError
 from rollup.files import write_file
 from rollup.types import ModelId
@@ -53,7 +55,7 @@ class Starts:
     def _opened(self, root: Path) -> Path:
         found = parts()
         folder = root / digest(found)
-        for path in (folder, folder / "compiled", folder / "sealed", folder / "passed"):
+        for path in (folder, *(folder / name for name in ("compiled", "sealed", "packed", "passed"))):
             private(path)
         os.utime(folder)
         write_file(folder / "parts.json", json.dumps(found, indent=1, sort_keys=True))
@@ -65,6 +67,11 @@ class Starts:
     def code(self) -> KeptCode | None:
         """The compiled stages of programs."""
         return None if self.folder is None else KeptCode(self.folder / "compiled", self.folder / "sealed")
+
+    @property
+    def weights(self) -> KeptWeights | None:
+        """The packed weights of programs."""
+        return None if self.folder is None else KeptWeights(self.folder / "packed")
 
     def compile_into(self) -> None:
         """Have JAX keep what it compiles from now on, in this process, and use what it kept."""

@@ -119,3 +119,30 @@ def test_instructions_ahead_are_the_instructions(opcode: Opcode) -> None:
         found = AHEAD[opcode](*grid.T)
     for row, got in zip(grid.tolist(), found.tolist(), strict=True):
         assert got == wrap(exact(*row)), (opcode, row)
+
+
+def test_layers_that_differ_in_one_op_share_what_is_compiled_of_the_others() -> None:
+    draft = hand.drafted(DType.I16, (ROWS, WIDTH))
+    at = 0
+    for number in range(6):
+        for step in range(5):
+            # The first op of the later layers is another one.
+            code = [Instr(Opcode.CONST, (), 3 + step), *[Instr(op, (0, 1)) for op in KINDS[: 1 + step]]]
+            if step == 0 and number > 2:
+                code.append(Instr(Opcode.XOR, (1, 2)))
+            read = hand.access(Value(at), DType.I16, (ROWS, WIDTH), [{0: 1}, {1: 1}])
+            at = draft.add(Monoid.NONE, DType.I16, 1, (ROWS, WIDTH), (), [read], code)
+    program = draft.program()
+    machine = Executor(program)
+    stages = machine._stages(1, True)
+    kinds = len({signature(kernel) for kernel in machine.kernels})
+    assert kinds == 6
+    bodies = {id(stage.body): stage for stage in stages}
+    assert sum(len(stage.descriptors) for stage in bodies.values()) == kinds
+    assert max(len(stage.descriptors) for stage in bodies.values()) == 4
+    inputs = [hand.extreme(DType.I16, (ROWS, WIDTH))]
+    for got, want in zip(machine.values(inputs), run(program, inputs), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+KINDS = (Opcode.AND, Opcode.OR, Opcode.MIN, Opcode.MAX, Opcode.XOR)

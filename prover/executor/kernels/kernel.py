@@ -19,7 +19,7 @@ from prover.executor.kernels.conv import ConvPlan, convolve, plan_conv
 from prover.executor.kernels.gather import Derived, Scalars
 from prover.executor.kernels.hoist import hoist, sharpened
 from prover.executor.kernels.native import PACKED, Given, NativePlan, plan_native, product
-from prover.executor.kernels.prepare import TURNED, WHOLE, Prepared, prepare
+from prover.executor.kernels.prepare import TURNED, WHOLE, Prepared, WeightStore, prepare
 from rollup.audit.intervals import OpIntervals
 from rollup.audit.ranges import Range
 from rollup.form.affine import coefficients, extents, span, stays_inside, variables
@@ -59,12 +59,19 @@ class Kernel:
 
     @classmethod
     def of(
-        cls, program: Program, op: Op, reach: OpIntervals, lender: Kernel | None = None, compact: bool = False
+        cls,
+        program: Program,
+        op: Op,
+        reach: OpIntervals,
+        lender: Kernel | None = None,
+        compact: bool = False,
+        weights: WeightStore | None = None,
     ) -> Kernel:
         """Choose how to compute ``op`` and bring its constants into that form.
 
         ``lender``: the kernel of the same op for all of its rows; weights that both use in the same form are not prepared again
-        but named in ``borrowed``. ``compact``: weights of products stay integers, and become floats in every call.
+        but named in ``borrowed``. ``compact``: weights of products stay integers, and become floats in every call. ``weights``:
+        where packed weights are kept.
         """
         ahead = hoist(program, op)
         plan = dot.plan_dot(op, reach)
@@ -73,7 +80,7 @@ class Kernel:
         kernel.native = plan_native(op, kernel.reach, plan)
         kernel.hoisted = {number: found.used for number, found in ahead.items()}
         kernel.prepared = {f"r{number}": Prepared(found.array, False) for number, found in ahead.items()}
-        prepare(kernel, program, lender)
+        prepare(kernel, program, lender, weights)
         if (
             kernel.native is not None
             and kernel.native.constant

@@ -126,6 +126,14 @@ def _assigned(op: Op, reach: OpIntervals, dot: DotPlan, x: int) -> NativePlan | 
     )  # fmt: skip
 
 
+def packed_bytes(plan: NativePlan, sizes: Mapping[int, int]) -> int:
+    """Of the packed weights of one iteration."""
+    found = library()
+    assert found is not None
+    terms, columns, batches = (math.prod(sizes[var] for var in role) for role in (plan.term, plan.column, plan.batch))
+    return batches * found.packed_bytes(terms, columns, plan.sub, plan.narrow)
+
+
 def packed(plan: NativePlan, matrix: Array) -> Array:
     """uint8 [..., bytes] of weights [..., batch, columns, terms], the terms in the plan's order."""
     found = library()

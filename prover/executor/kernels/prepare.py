@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from prover.executor.kernels.gather import Derived
-from prover.executor.kernels.native import PACKED, packed
+from prover.executor.kernels.native import PACKED, PLAN_VERSION, packed, packed_bytes
 from rollup.form.affine import coefficients, extents, variables, view
 from rollup.form.ops import ITERATION, Access, Constant, Opcode, Term
 from rollup.form.program import Program
@@ -38,7 +39,15 @@ class Prepared:
     iterated: bool
 
 
-def prepare(kernel: Kernel, program: Program, lender: Kernel | None) -> None:
+class WeightStore(Protocol):
+    """Where packed weights are kept, by name."""
+
+    def array(self, name: str, size: int, make: Callable[[], Array]) -> Array:
+        """uint8 [size], read-only: what was kept under this name, or else what ``make`` gives, kept from now on if that can be."""
+        ...
+
+
+def prepare(kernel: Kernel, program: Program, lender: Kernel | None, weights: WeightStore | None) -> None:
     """Bring the constants that a kernel reads into its form; see ``Kernel.of``."""
     op = kernel.op
     code_reads = [op.code[n - 1] for n in kernel.live if n and n not in kernel.hoisted]
@@ -56,7 +65,7 @@ def prepare(kernel: Kernel, program: Program, lender: Kernel | None) -> None:
         worth = access.indirect is None and kernel.sliding is None and _worth(kernel, access, array.size)
         if worth and (in_dot or factor != load) and (in_dot or not shared):
             if not (in_dot and lender is not None and _borrows(kernel, number, access, lender)):
-                _prepare(kernel, number, access, array, in_dot)
+                _prepare(kernel, number, access, array, in_dot, weights)
             if not shared:
                 continue
         kernel.raw[program.seen_key(access)] = access
@@ -91,7 +100,9 @@ def _borrows(kernel: Kernel, number: int, access: Access, lender: Kernel) -> boo
     return True
 
 
-def _prepare(kernel: Kernel, number: int, access: Access, array: np.ndarray, in_dot: bool) -> None:
+def _prepare(
+    kernel: Kernel, number: int, access: Access, array: np.ndarray, in_dot: bool, weights: WeightStore | None
+) -> None:
     used, seen = view(array, access, extents(kernel.op))
     iterated = ITERATION in used
     if iterated:
@@ -102,11 +113,11 @@ def _prepare(kernel: Kernel, number: int, access: Access, array: np.ndarray, in_
         kernel.prepared[f"{number}"] = Prepared(np.array(seen, order="C"), iterated)
         return
     rows = seen if iterated else seen[None]
-    matrix = kernel.matrix(number, Derived(used, rows))
     if kernel.native is not None:
-        whole = packed(kernel.native, _columns(kernel, number, matrix))
+        whole = _packed(kernel, number, access, Derived(used, rows), weights)
         kernel.prepared[f"{number}:{PACKED}"] = Prepared(whole if iterated else whole[0], iterated)
         return
+    matrix = kernel.matrix(number, Derived(used, rows))
     parts: dict[int | str, Array]
     if not kernel.compact:
         parts = dict(enumerate(kernel.limbs(number, matrix)))
@@ -116,6 +127,31 @@ def _prepare(kernel: Kernel, number: int, access: Access, array: np.ndarray, in_
     for name, part in parts.items():
         whole = np.ascontiguousarray(part if iterated else part[0])
         kernel.prepared[f"{number}:{name}"] = Prepared(whole, iterated)
+
+
+KEPT_BYTES = 1 << 16
+"""Packed weights of fewer bytes are packed in every start: a file of their own is not worth it."""
+
+
+def _packed(kernel: Kernel, number: int, access: Access, rows: Derived, weights: WeightStore | None) -> Array:
+    """uint8 [iterations, bytes]: a factor [iterations, ...] in the order of the native plan."""
+    native, sizes = kernel.native, extents(kernel.op)
+    assert native is not None and kernel.plan is not None
+
+    def make() -> Array:
+        return packed(native, _columns(kernel, number, kernel.matrix(number, rows))).reshape(-1)
+
+    each = packed_bytes(native, sizes)
+    size = len(rows.array) * each
+    if weights is None or size < KEPT_BYTES:
+        return make().reshape([-1, each])
+    # All that the bytes follow from; how many rows the product has is not part of it, and programs of other lengths share them.
+    free = kernel.plan.free_y if number else kernel.plan.free_x
+    seen = tuple((var, sizes[var]) for var in variables(access, sizes))
+    roles = (len(kernel.op.shape), number, kernel.plan.batch, kernel.plan.contract, free)
+    order = (native.term, native.sub, native.narrow, native.bound)
+    name = repr((PLAN_VERSION, sys.byteorder, access, seen, roles, order))
+    return weights.array(name, size, make).reshape([-1, each])
 
 
 def _columns(kernel: Kernel, number: int, matrix: Array) -> Array:

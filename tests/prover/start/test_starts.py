@@ -45,6 +45,8 @@ jax.monitoring.register_event_listener(lambda event, **more: events.append(event
 starts = Starts(Path(sys.argv[1]))
 starts.compile_into()
 values = Executor(toy_program(), self_test=False).values(toy_inputs(3))
+for number in range(3):
+    jax.jit(lambda x: x * 3 + number)(values[0])
 starts.seal()
 print(json.dumps({
     "hits": events.count("/jax/compilation_cache/cache_hits"),
