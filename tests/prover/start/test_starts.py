@@ -17,7 +17,7 @@ import jax
 import numpy as np
 import pytest
 
-from prover.executor import Executor
+from prover.executor import Executor, batches
 from prover.executor.schedule import SegmentStage
 from prover.service.worker import InferenceWorker
 from prover.start import Starts, key, place
@@ -362,7 +362,7 @@ def test_a_program_s_stages_are_loaded_without_being_traced_and_those_of_no_othe
         assert [array.tobytes() for array in machine.values(inputs)] == [array.tobytes() for array in values]
         for output, (value, _) in zip(machine.outputs(inputs), machine.program.header.outputs, strict=True):
             assert output.tobytes() == values[value].tobytes()
-        assert machine.test_batches() == 16
+        assert machine.test_batches() == batches.SIZES[-1]
         starts.seal()
         return len(traced)
 
