@@ -158,9 +158,8 @@ def test_figures_are_counted_over_indexes_alone() -> None:
             for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         ]
     assert len(asked) > 8 and any("SEARCH changes USING" in plan for plan in plans)
-    assert [plan for plan in plans if plan.startswith("SCAN") and re.search("claims|changes|batches|moves", plan)] == [
-        "SCAN claims USING COVERING INDEX ix_claims_state_sequence"
-    ]
+    (scan,) = [plan for plan in plans if re.match("SCAN (claims|changes|batches|moves|postings)", plan)]
+    assert scan.startswith("SCAN claims USING COVERING INDEX ix_claims_state_")
     store.close()
 
 
