@@ -10,7 +10,6 @@ from pathlib import Path
 from tests.models.packages import PACKAGES, missing
 
 ROOT = Path(__file__).parents[1]
-PAGE_TOOLS = ROOT / ".build" / "page" / "node_modules"
 
 
 def free_port() -> int:
@@ -41,7 +40,7 @@ def browser() -> str | None:
 
 def axe() -> str | None:
     """The accessibility checker's script; None where ``npm ci`` never installed what the page is checked with."""
-    installed = PAGE_TOOLS / "axe-core" / "axe.min.js"
+    installed = ROOT / ".build" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
     return str(installed) if installed.exists() else None
 
 

@@ -179,6 +179,7 @@ def test_the_front_a_model_and_the_claims_have_their_pictures_taken(page: Page, 
     picture(page, "front-dark")
     page.locator("#theme").click()
     page.goto(f"{about['page']}/#/models")
+    expect(page.get_by_role("heading", name="Models", exact=True)).to_be_visible()
     page.get_by_role("link", name="digits", exact=True).click()
     expect(page.get_by_text("gas of the dearest proof")).to_be_visible()
     graph = page.get_by_role("img", name="The dataflow graph of digits")
@@ -186,6 +187,7 @@ def test_the_front_a_model_and_the_claims_have_their_pictures_taken(page: Page, 
     assert graph.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 100
     picture(page, "model")
     page.goto(f"{about['page']}/#/claims")
+    expect(page.get_by_role("heading", name="Claims", exact=True)).to_be_visible()
     expect(page.locator("tr[data-claim]").first).to_be_visible()
     picture(page, "claims")
 

@@ -32,7 +32,7 @@ METRICS = (
 
 def measure(url: str, chromium: str) -> dict[str, Any]:
     """Lighthouse's report, as it writes it."""
-    program = machine.PAGE_TOOLS / "lighthouse" / "cli" / "index.js"
+    program = machine.ROOT / ".build/lighthouse/node_modules/lighthouse/cli/index.js"
     flags = ["--quiet", "--output=json", f"--only-categories={','.join(CATEGORIES)}"]
     command = ["node", str(program), url, *flags, "--chrome-flags=--headless=new --no-sandbox"]
     done = subprocess.run(

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from rollup import wire
-from sequencer.states import State
+from sequencer.states import NewClaim, State
 from tests import machine
 from tests.page.world import PREFIX, PageWorld
 
@@ -159,24 +159,57 @@ def test_an_account_shows_bonds_claims_and_games(page: Page, world: PageWorld) -
     assert (outside.get_attribute("href") or "").startswith("https://explorer.example/address/0x")
 
 
+def states(page: Page, pasted: str) -> dict[str, str]:
+    """What is said of each check of a receipt; a page that was left before knows nothing of the one before."""
+    page.get_by_label("Receipt", exact=True).fill(pasted)
+    page.get_by_role("button", name="Check").click()
+    expect(page.locator(".checks, .trouble")).to_be_visible()
+    found = page.locator(".checks li").evaluate_all(
+        "(all) => all.map((one) => [one.innerText.split(':')[0], one.className])"
+    )
+    return {name.split()[-1]: state for name, state in found}
+
+
 def test_a_receipt_is_checked_where_it_was_pasted(page: Page, world: PageWorld) -> None:
     entry = world.store.claims.page(State.FINAL).entries[0]
-    said = {"request": b'{"model": "toy"}', "response": '{"said": "ö"}'.encode()}
-    receipt = {f"{name}_sha256": f"0x{sha256(data).hexdigest()}" for name, data in said.items()}
-    receipt |= {"claim_id": wire.hex_of(entry.claim_id), "model_id": wire.hex_of(entry.posted.claim.model_id)}
-    ready(page, f"{world.url}/#/receipts")
-    page.get_by_label("Receipt", exact=True).fill(json.dumps({"choices": [], "receipt": receipt}))
-    page.get_by_label("Request, if you have it", exact=True).fill(said["request"].decode())
-    page.get_by_label("Response, if you have it as a file").set_input_files(
-        {"name": "response.json", "mimeType": "application/json", "buffer": said["response"]}
+    about = NewClaim(entry.claim_id, entry.posted, world.now, 0)
+    request, response = '{"model": "toy"}', '{"said":"ö"}'
+    receipt = world.receipt(about, request.encode(), response.encode())
+    claims = [{"index": 0, "claim_id": wire.hex_of(entry.claim_id)}]
+    whole = {"receipt": receipt, "request": request, "response": response, "claims": claims}
+    right = {"request": "right", "response": "right", "seed": "right", "claim": "right"}
+    url = f"{world.url}/#/receipts"
+    ready(page, url)
+    assert states(page, json.dumps(whole)) == right
+    # An answer and a stream, as they were sent: their bytes are those in front of the receipt.
+    for pasted, sent in {
+        f'{response[:-1]},"touchstone":{json.dumps(receipt)}}}': response,
+        f'data: {{"a":1}}\n\ndata: {{"touchstone":{json.dumps(receipt)}}}\n\ndata: [DONE]\n\n': 'data: {"a":1}\n\n',
+    }.items():
+        changed = receipt | {"response_sha256": f"0x{sha256(sent.encode()).hexdigest()}"}
+        ready(page, url)
+        assert states(page, pasted.replace(receipt["response_sha256"], changed["response_sha256"])) == {
+            "request": "open", "response": "right", "seed": "right", "claim": "open",
+        }  # fmt: skip
+    # Whatever is changed is noticed.
+    (answer,) = receipt["answers"]
+    for name, false in {
+        "request": whole | {"request": request + " "},
+        "response": whole | {"response": response.replace("ö", "o")},
+        "seed": whole | {"receipt": receipt | {"nonce": "0x38"}},
+        "claim": whole | {"receipt": receipt | {"answers": [answer | {"claim_nonce": "1"}]}},
+    }.items():
+        ready(page, url)
+        assert states(page, json.dumps(false)) == right | {name: "wrong"}
+    ready(page, url)
+    assert states(page, json.dumps(whole | {"receipt": receipt | {"nonce_by": "server"}})) == right | {"seed": "open"}
+    ready(page, url)
+    page.get_by_label("Request, if you have it as a file").set_input_files(
+        {"name": "request.json", "mimeType": "application/json", "buffer": request.encode()}
     )
-    page.get_by_role("button", name="Check").click()
-    expect(page.locator(".checks .right")).to_have_count(4)
-    page.get_by_label("Request, if you have it", exact=True).fill(said["request"].decode() + " ")
-    page.get_by_role("button", name="Check").click()
-    expect(page.locator(".checks .wrong")).to_contain_text("a byte of it was changed")
-    page.get_by_label("Receipt", exact=True).fill("no receipt")
-    page.get_by_role("button", name="Check").click()
+    assert states(page, json.dumps(receipt))["request"] == "right"
+    ready(page, url)
+    assert states(page, "no receipt") == {}
     expect(page.locator(".trouble")).to_contain_text("That is no JSON")
 
 

@@ -134,6 +134,39 @@ class PageWorld:
         for batch in range(self.batches):
             self.post(self.accept(each, 10_000 + batch * each), APART)
 
+    def receipt(
+        self, about: NewClaim, request: bytes = b"", response: bytes = b"", nonce: bytes = b"7"
+    ) -> dict[str, Any]:
+        """A receipt of one answer, as an endpoint signs them; the page checks all of it but the signature."""
+        claim = about.posted.claim
+        commitment = sha256(nonce + bytes(4) + sha256(request).digest()).digest()
+        answer = {
+            "index": 0,
+            "claim_nonce": str(claim.nonce),
+            "input_root": wire.hex_of(claim.input_root),
+            "seed_commitment": wire.hex_of(commitment),
+            "seed": wire.hex_of(commitment[:8]),
+            "prompt_tokens": 3,
+            "tokens": [1, 2],
+            "cuts": [],
+        }
+        return {
+            "id": wire.hex_of(sha256(about.claim_id).digest()),
+            "endpoint": "chat/completions",
+            "request_sha256": wire.hex_of(sha256(request).digest()),
+            "response_sha256": wire.hex_of(sha256(response).digest()),
+            "model_id": wire.hex_of(claim.model_id),
+            "temperature_millionths": 0,
+            "nonce": wire.hex_of(nonce),
+            "nonce_by": "caller",
+            "created": self.now,
+            "posted_by": self.now + 600,
+            "prover": claim.claimant,
+            "answers": [answer],
+            "chain_id": 1,
+            "contract": claim.claimant,
+        }
+
     def stop(self) -> None:
         self.server.stop()
         self.store.close()
@@ -145,6 +178,12 @@ def add_endpoint(app: FastAPI, world: PageWorld) -> None:
     @app.get(f"/{PLAYGROUND}/models")
     def models() -> dict[str, Any]:
         return {"object": "list", "data": [{"id": "parrot", "object": "model"}]}
+
+    @app.get(f"/{PLAYGROUND}/receipts/{{receipt}}")
+    def receipt(receipt: str) -> dict[str, Any]:
+        known = {wire.hex_of(sha256(one.claim_id).digest()): one.claim_id for one in world.spoken}
+        claims = [{"index": 0, "claim_id": wire.hex_of(known[receipt])}] if receipt in known else []
+        return {"claims": claims}
 
     @app.post(f"/{PLAYGROUND}/chat/completions", response_model=None)
     async def chat(request: Request) -> StreamingResponse | JSONResponse:
@@ -163,7 +202,7 @@ def add_endpoint(app: FastAPI, world: PageWorld) -> None:
                 yield f"data: {piece[:9]}".encode()
                 await asyncio.sleep(0.01)
                 yield f"{piece[9:]}\n\n".encode()
-            receipt = {"id": "r1", "claim_id": wire.hex_of(claim.claim_id), "model_id": wire.hex_of(world.program.id)}
-            yield f"data: {json.dumps({'choices': [], 'receipt': receipt})}\n\ndata: [DONE]\n\n".encode()
+            event = {"choices": [{"index": 0, "delta": {}}], "touchstone": world.receipt(claim)}
+            yield f"data: {json.dumps(event)}\n\ndata: [DONE]\n\n".encode()
 
         return StreamingResponse(said(), media_type="text/event-stream")

@@ -17,6 +17,7 @@ export function table(names, body, caption) {
 export function pages(names, page, draw, nothing, caption) {
   const body = h("tbody");
   const empty = h("p", { class: "quiet" }, nothing);
+  const shownAs = table(names, body, caption);
   const older = h("button", { type: "button", hidden: true }, "Older");
   let shown = 1;
 
@@ -31,11 +32,12 @@ export function pages(names, page, draw, nothing, caption) {
     body.replaceChildren(...rows);
     older.hidden = next === null;
     empty.hidden = rows.length > 0;
+    shownAs.hidden = rows.length === 0;
   }
 
   older.addEventListener("click", () => {
     shown += 1;
     refresh().catch(() => { shown -= 1; });
   });
-  return { parts: [table(names, body, caption), empty, older], body, refresh };
+  return { parts: [shownAs, empty, older], body, refresh };
 }

@@ -3,29 +3,25 @@
 import { at, get, onChange, Problem, told } from "../api.js";
 import { chip, h, show } from "../dom.js";
 import { claimLink } from "../links.js";
-import { member } from "../parts/receipt.js";
 import { events, refusal } from "../parts/stream.js";
 
 const PATIENCE = 2000;
 
-/** The receipt that an event of the stream carries, if any. */
-const carried = (event) => member(event, "receipt") ?? event.touchstone?.receipt ?? member(event, "touchstone");
-
-/** Shows how far an answer's claim is, and goes on until it is at rest or `gone()`. */
-function followed(receipt, asked, gone) {
+/** Shows how far the claim about an answer is, and goes on until it is at rest or `gone()`. `headers`: as the endpoint was asked. */
+function followed(receipt, headers, gone) {
   const place = h("p", { class: "claimed quiet" }, "Promised: its claim is not made yet.");
-  let id = member(receipt, "claim_id", "claim");
+  let id = null;
   let stop = () => {};
 
   async function look() {
     if (gone()) return stop();
-    if (typeof id !== "string") {
-      const fresh = await fetch(at(`${told("playground")}/receipts/${encodeURIComponent(receipt.id)}`), { headers: asked }).then((answer) => (answer.ok ? answer.json() : null)).catch(() => null);
-      id = fresh === null ? null : member(fresh, "claim_id", "claim");
+    if (id === null) {
+      const kept = await fetch(at(`${told("playground")}/receipts/${receipt.id}`), { headers }).then((answer) => (answer.ok ? answer.json() : null)).catch(() => null);
+      id = kept?.claims?.[0]?.claim_id ?? null;
     }
-    const entry = typeof id === "string" ? await get(`/v1/claims/${id}`).catch(() => null) : null;
+    const entry = id === null ? null : await get(`/v1/claims/${id}`).catch(() => null);
     if (entry !== null) show(place, "Claim ", claimLink(id, 4), " ", chip(entry.state));
-    if (entry !== null && ["final", "invalid"].includes(entry.state)) return stop();
+    if (entry !== null && ["final", "invalid"].includes(entry.state)) stop();
   }
 
   const timer = setInterval(look, PATIENCE);
@@ -73,8 +69,7 @@ export async function view(room) {
         if (event.error) throw new Problem(event.error.message);
         words += event.choices?.[0]?.delta?.content ?? "";
         place.textContent = words;
-        const receipt = carried(event);
-        if (receipt) item.append(followed(receipt, headers(), () => gone));
+        if (event.touchstone) item.append(followed(event.touchstone, headers(), () => gone));
       }
       messages.push({ role: "assistant", content: words });
     } catch (error) {
