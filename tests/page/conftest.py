@@ -14,14 +14,14 @@ PATIENCE_MS = 60_000
 DESK = {"width": 1120, "height": 900}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageWorld]:
     found = PageWorld(tmp_path_factory.mktemp("page"))
     yield found
     found.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=machine.browser(), args=["--no-sandbox"])
