@@ -140,6 +140,7 @@ def test_a_model_is_taken_apart_and_drawn(page: Page, world: PageWorld) -> None:
     ready(page, f"{world.url}/#/{addresses(world)['model']}")
     expect(page.get_by_text("nothing is wrong with its form")).to_be_visible()
     expect(page.locator(".facts").nth(1)).to_contain_text("gas of the dearest proof")
+    expect(page.locator(".facts").nth(2)).to_contain_text("calibration, outputs, output0, cosine")
     picture = page.get_by_role("img", name="The dataflow graph of toy")
     picture.scroll_into_view_if_needed()
     expect(picture).to_be_visible()

@@ -17,6 +17,7 @@ from challenger.defender import Behaviour
 from rollup import wire
 from rollup.archive import Programs
 from rollup.form.encoding import TracePolicy
+from rollup.form.program import Program
 from rollup.l1.events import BatchPosted, ClaimPosted, Logged
 from rollup.l1.follow import News
 from rollup.l1.node.finality import Block
@@ -25,7 +26,7 @@ from rollup.service.limits import WebLimits
 from rollup.service.server import Server, serve
 from rollup.types import Root, Timestamp
 from sequencer.api.app import create_api
-from sequencer.api.page import PageOptions
+from sequencer.api.page import PageOptions, Portrait
 from sequencer.api.parts import Parts
 from sequencer.intake.admission import Admission
 from sequencer.intake.intake import Intake
@@ -45,6 +46,16 @@ PREFIX = "/deep/below"
 WHO = tuple(wire.address_of(f"0x{digit * 40}", "account") for digit in "ab")
 APART = 60
 """Seconds between two batches of the busy time."""
+
+
+OUTPUT = {"name": "output0", "largest": 0.00238895, "agreement": 1.0, "cosine": 0.9999999749462274, "saturated": 0}
+FIDELITY = {"calibration": {"samples": 32, "outputs": [OUTPUT], "saturated_inputs": 0}}
+
+
+def measured(program: Program) -> Portrait:
+    """The toy taken apart, as if it had been lowered from a float model."""
+    found = portrait(program)
+    return replace(found, figures=found.figures | {"fidelity": FIDELITY})
 
 
 @dataclass
@@ -86,7 +97,7 @@ class PageWorld:
             programs,
             Health(),
             now=lambda: self.now + 4.0,
-            page=PageOptions(EXPLORER, PLAYGROUND, portrait),
+            page=PageOptions(EXPLORER, PLAYGROUND, measured),
         )
         app = create_api(parts, LIMITS)
         add_endpoint(app, self)

@@ -1,18 +1,21 @@
 // One model: what it is made of, its graph, how close it is to its float model, and its claims.
 
 import { again, at, get } from "../api.js";
-import { count, facts, h, hex, number, show, size } from "../dom.js";
+import { about, count, facts, h, hex, number, show, size } from "../dom.js";
 import { claimList } from "./claims.js";
 import { shape } from "./models.js";
 
-/** A figure of any depth as rows: names joined by dots. */
+const inside = (name, key) => (name ? `${name}, ${key}` : key).replaceAll("_", " ");
+
+/** A figure of any depth as rows: names joined by commas; of a list of things each by its own name. */
 function flat(value, name = "") {
-  if (Array.isArray(value)) return [[name, value.map((one) => (typeof one === "object" ? JSON.stringify(one) : written(one))).join(", ")]];
-  if (value !== null && typeof value === "object") return Object.entries(value).flatMap(([key, inner]) => flat(inner, name ? `${name}, ${key.replaceAll("_", " ")}` : key.replaceAll("_", " ")));
+  if (Array.isArray(value) && value.some((one) => typeof one === "object")) return value.flatMap((one, n) => flat(one, inside(name, one?.name ?? String(n))));
+  if (Array.isArray(value)) return [[name, value.map(written).join(", ")]];
+  if (value !== null && typeof value === "object") return Object.entries(value).filter(([key]) => key !== "name").flatMap(([key, one]) => flat(one, inside(name, key)));
   return [[name, written(value)]];
 }
 
-const written = (value) => (typeof value === "number" ? number(value) : value === null ? "–" : String(value));
+const written = (value) => (typeof value === "number" ? about(value) : value === null ? "–" : String(value));
 
 function taken(entry, found) {
   return [
@@ -33,7 +36,7 @@ function taken(entry, found) {
 
 export async function view(room, [id]) {
   const entry = await get(`/v1/models/${id}`);
-  const inside = h("div", {}, h("p", { class: "quiet" }, "The program is being taken apart …"));
+  const parts = h("div", {}, h("p", { class: "quiet" }, "The program is being taken apart …"));
   const list = claimList({ model: entry.id }, "No claim is about it yet.", 10);
   room.append(
     h("h1", {}, entry.name),
@@ -45,7 +48,7 @@ export async function view(room, [id]) {
       ["trace", entry.policy],
       ["program", entry.program ? h("a", { href: at(`/v1/models/${entry.id}/program`), download: "" }, "download") : "not held here"],
     ]),
-    inside,
+    parts,
     h("h2", { class: "below" }, "Its claims"),
     ...list.parts,
     h("p", {}, h("a", { href: `#/claims?model=${entry.id}` }, "All of them, with filters"), " · ", h("a", { href: `#/disputes?model=${entry.id}` }, "Disputes about it")));
@@ -54,11 +57,11 @@ export async function view(room, [id]) {
   const look = async () => {
     try {
       const found = await get(`/v1/models/${entry.id}/anatomy`);
-      if (!gone) show(inside, taken(entry, found));
+      if (!gone) show(parts, taken(entry, found));
     } catch (error) {
       if (gone) return;
       if (error.status === 503) setTimeout(look, 2000);
-      else show(inside, h("p", { class: "quiet" }, error.message));
+      else show(parts, h("p", { class: "quiet" }, error.message));
     }
   };
   look();
