@@ -1,7 +1,7 @@
 // One model: what it is made of, its graph, how close it is to its float model, and its claims.
 
 import { again, at, get } from "../api.js";
-import { about, count, facts, h, hex, number, show, size } from "../dom.js";
+import { count, facts, h, hex, number, show, size } from "../dom.js";
 import { claimList } from "./claims.js";
 import { shape } from "./models.js";
 
@@ -15,7 +15,8 @@ function flat(value, name = "") {
   return [[name, written(value)]];
 }
 
-const written = (value) => (typeof value === "number" ? about(value) : value === null ? "–" : String(value));
+// Digits enough that a cosine of almost 1 is not shown as 1.
+const written = (value) => (typeof value === "number" ? String(Number(value.toPrecision(9))) : value === null ? "–" : String(value));
 
 function taken(entry, found) {
   return [
