@@ -7,6 +7,8 @@ CAMPAIGN_READY := .venv/.campaign
 TABULAR_READY := .venv/.tabular
 NATIVE_READY := .build/zig/.ready
 NODE_READY := contracts/node_modules/.ready
+AXE_READY := .build/axe/.ready
+LIGHTHOUSE_READY := .build/lighthouse/.ready
 FORGE := node_modules/.bin/forge
 JOBS ?= 2
 NATIVE := rollup/native prover/native
@@ -23,7 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench batches models onnx tabular fraud hostile mutants invariants load throughput overload crash soak vectors docs pictures fmt lint lockstep slither native native-sanitize hashing products products-mutants lock clean
+.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench batches models onnx tabular fraud hostile mutants invariants load throughput overload crash soak vectors docs lighthouse pictures fmt lint lockstep slither native native-sanitize hashing products products-mutants lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -76,11 +78,18 @@ $(NODE_READY): contracts/package-lock.json
 	@cd contracts && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# Chromium is the machine's own; axe has 3 MB, Lighthouse 180.
+$(AXE_READY) $(LIGHTHOUSE_READY): .build/%/.ready: tests/page/tools/%/package.json tests/page/tools/%/package-lock.json
+	@command -v npm >/dev/null || { echo "Node 20 or newer with npm is needed for $* of the page" >&2; exit 1; }
+	@mkdir -p .build/$* && cp $^ .build/$*/
+	@cd .build/$* && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 demo: setup $(if $(MODEL),$(MODELS_READY)) ## Play one story on an embedded chain; MODEL=smollm2 for a language model, ARGS="--seed 3 --json FILE"
 	@$(BIN)/touchstone demo $(if $(MODEL),--model $(MODEL) --folder .build/$(MODEL)) $(ARGS)
 
 # XLA compiles without its optimizations: integers come out the same, in half the time. tests/lockstep/test_shipped.py does without.
-test: dev $(MODELS_READY) ## Run every test that this machine can run, and say which it can't; ARGS="-k name"
+test: dev $(MODELS_READY) $(if $(shell command -v npm),$(AXE_READY)) ## Run every test that this machine can run, and say which it can't; ARGS="-k name"
 	@XLA_FLAGS="$(QUICKLY) $$XLA_FLAGS" $(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory test-contracts; \
 	else echo "NOT RUN: the forge tests of contracts/, because this machine has no Node"; fi
@@ -184,6 +193,9 @@ docs: dev ## Write docs/{ops,settings,commands,economics,benchmarks}.md, the cam
 	@$(BIN)/python -m tests.campaigns.tabular.page
 	@$(BIN)/python -m benchmarks.report.page
 	@$(BIN)/python -m tests.worked_lowering >/dev/null
+
+lighthouse: dev $(LIGHTHOUSE_READY) ## Measure the page's front with 10,000 claims in the store by Lighthouse; needs Chromium
+	@$(BIN)/python -m tests.page.lighthouse $(ARGS)
 
 pictures: dev ## Take the README's pictures of the page again; needs Chromium
 	@mkdir -p docs/pictures

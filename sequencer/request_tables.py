@@ -18,7 +18,7 @@ requests = Table(
     Column("requester", ADDRESS, nullable=False),
     Column("subscription_id", LargeBinary),
     Column("block", BigInteger, nullable=False, index=True),
-    Column("transaction", LargeBinary, nullable=False),
+    Column("transaction", LargeBinary, nullable=False, index=True),
     Column("asked", JSON, nullable=False),
     Column("inputs", LargeBinary, nullable=False),
     Column("data", LargeBinary, nullable=False),

@@ -32,6 +32,7 @@ from sequencer.admin.published import Provers
 from sequencer.admin.tokens import RoleTokens
 from sequencer.api.app import LIMITS as API_LIMITS
 from sequencer.api.app import create_api
+from sequencer.api.page import DEFAULT_PAGE, PageOptions
 from sequencer.api.parts import Parts
 from sequencer.api.prover import ProverClient
 from sequencer.batcher import Batcher
@@ -100,6 +101,7 @@ class SequencerOptions:
     lease: float = 15.0
     poor: int = 10**16
     requests: Policy = DEFAULT_POLICY
+    page: PageOptions = DEFAULT_PAGE
 
 
 class BoundedIntake:
@@ -196,16 +198,9 @@ class SequencerService:
 
     def api(self) -> FastAPI:
         """The public app."""
-        parts = Parts(
-            self.store,
-            self.client,
-            self.intake,
-            self.programs,
-            self.health,
-            self.prover,
-            self._now,
-        )
-        return create_api(parts, self.options.web)
+        store, client, options = self.store, self.client, self.options
+        parts = Parts(store, client, self.intake, self.programs, self.health, self.prover, self._now, page=options.page)
+        return create_api(parts, options.web)
 
     def admin(self, tokens: RoleTokens) -> FastAPI:
         """The operator's app."""

@@ -230,3 +230,23 @@ class Head:
     number: int
     hash: bytes
     time: Timestamp
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a word stands for. ``kind``: claim, model, batch, dispute, request or account; ``id`` as its page's address has it; ``by``:
+    what of it the word is.
+    """
+
+    kind: str
+    id: str
+    by: str
+
+
+@dataclass(frozen=True)
+class GameAbout:
+    """A game, with the claim that it is about."""
+
+    game: GameRecord
+    model_id: ModelId
+    claimant: Address

@@ -114,6 +114,7 @@ changes = Table(
     Column("state", String(10), nullable=False),
     Column("at", BigInteger, nullable=False),
     Index(None, "claim_id", "id"),
+    Index(None, "state", "at"),
     sqlite_autoincrement=True,
 )
 
@@ -148,13 +149,13 @@ batches = Table(
     "batches",
     metadata,
     Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("root", LargeBinary, nullable=False),
+    Column("root", LargeBinary, nullable=False, index=True),
     Column("size", BigInteger, nullable=False),
     Column("posted_at", BigInteger, nullable=False, index=True),
     # By the clock of challenge periods.
-    Column("closes_at", BigInteger, nullable=False),
+    Column("closes_at", BigInteger, nullable=False, index=True),
     Column("block", BigInteger, nullable=False, index=True),
-    Column("transaction", LargeBinary, nullable=False),
+    Column("transaction", LargeBinary, nullable=False, index=True),
 )
 
 # When the clock of challenge periods was stopped; ``reading``: what it said then.
@@ -210,9 +211,10 @@ games = Table(
     Column("position", Unsigned(16), nullable=False),
     Column("node", LargeBinary, nullable=False),
     Column("question", JSON(none_as_null=True)),
-    Column("opened_at", BigInteger, nullable=False),
+    Column("opened_at", BigInteger, nullable=False, index=True),
     Column("block", BigInteger, nullable=False),
     Column("ended", String(16), index=True),
+    Index(None, "challenger", "opened_at"),
 )
 
 moves = Table(
@@ -225,7 +227,7 @@ moves = Table(
     Column("at", BigInteger, nullable=False),
     Column("block", BigInteger, nullable=False, index=True),
     Column("log_index", BigInteger, nullable=False),
-    Column("transaction", LargeBinary, nullable=False),
+    Column("transaction", LargeBinary, nullable=False, index=True),
     Column("sender", ADDRESS, nullable=False),
     Column("gas", BigInteger, nullable=False),
     Column("position", Unsigned(16)),

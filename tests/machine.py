@@ -38,6 +38,12 @@ def browser() -> str | None:
     return next((found for name in names if (found := shutil.which(name))), None)
 
 
+def axe() -> str | None:
+    """The accessibility checker's script; None where ``npm ci`` never installed what the page is checked with."""
+    installed = ROOT / ".build" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+    return str(installed) if installed.exists() else None
+
+
 def models() -> str | None:
     """The packages with real models, or None if one is missing."""
     return None if missing() else ", ".join(PACKAGES)
@@ -47,6 +53,7 @@ NEEDED: Mapping[str, tuple[Callable[[], str | None], str]] = {
     "anvil": (anvil, "the tests against a real node, because this machine has no anvil; run 'make test' where Node is"),
     "postgres": (postgres, "the tests against PostgreSQL, because this machine has no initdb"),
     "browser": (browser, "the tests of the page, because this machine has no Chromium"),
+    "axe": (axe, "the page's check of accessibility, because axe is missing; run 'make test' where Node is"),
     "models": (
         models,
         "the tests of real models, because the packages that carry them are missing; 'make models' installs them",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rollup.documents.fields import Account, ClaimHash, Document, Hash, Place, Side, StateName, Time
+from rollup.documents.fields import Account, Amount, ClaimHash, Document, Hash, Place, Side, StateName, Time
 from rollup.game.moves import MoveKind
 
 Kind = Annotated[str, Field(json_schema_extra={"enum": [kind.value for kind in MoveKind]})]
@@ -100,6 +100,10 @@ class DisputeView(Document):
     tensor_depth: int | None
     arity: int
     clock: int = Field(description="Seconds that each side has in a game.")
+    model_id: Hash | None = Field(None, description="Of the claim.")
+    claimant: Account | None = None
+    opened_at: Time | None = Field(None, description="When the claim was challenged first.")
+    bonds: Amount = Field("0", description="Wei of the claim's bond and of those of all games, ended ones included.")
     games: list[GameView]
     verdict: VerdictView | None
 

@@ -11,6 +11,10 @@ from sequencer.api.batches import batches_routes
 from sequencer.api.claims import claims_routes
 from sequencer.api.disputes import disputes_routes
 from sequencer.api.events import events_routes
+from sequencer.api.explorer.accounts import accounts_routes
+from sequencer.api.explorer.anatomy import anatomy_routes
+from sequencer.api.explorer.overview import overview_routes
+from sequencer.api.explorer.search import search_routes
 from sequencer.api.idempotency import Idempotency
 from sequencer.api.infer import infer_routes
 from sequencer.api.models import models_routes
@@ -38,7 +42,10 @@ TAGS = [
     {"name": "requests", "description": "What contracts ask for, and what became of it."},
     {"name": "models", "description": "What claims can be about."},
     {"name": "events", "description": "Changes as they come (server-sent events)."},
-    {"name": "network", "description": "The chain, the contracts, the terms."},
+    {
+        "name": "network",
+        "description": "The chain, the contracts, the terms; figures, accounts, and what a word stands for.",
+    },
 ]
 
 
@@ -56,7 +63,11 @@ def create_api(parts: Parts, limits: WebLimits = LIMITS) -> FastAPI:
         models_routes(parts),
         events_routes(parts),
         network_routes(parts),
+        overview_routes(parts),
+        search_routes(parts),
+        accounts_routes(parts),
+        anatomy_routes(parts),
     ):
         app.include_router(routes)
-    add_page(app)
+    add_page(app, parts.page)
     return app

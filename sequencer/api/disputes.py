@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
+from rollup import wire
 from rollup.claim import NO_ROOT
 from rollup.documents.disputes import (
     DisputePage,
@@ -62,8 +63,20 @@ def disputes_routes(parts: Parts) -> APIRouter:
         operation_id="listDisputes",
         summary="Disputes, newest first, without moves and clocks",
     )
-    def list_disputes(open: bool | None = None, cursor: Cursor = None, limit: Limit = 50) -> DisputePage:
-        page = parts.store.disputes.page(open, cursor, min(limit, LISTED))
+    def list_disputes(
+        open: bool | None = None,
+        model: Annotated[str | None, Query(description="Only about claims about this model (id or name).")] = None,
+        claimant: Annotated[str | None, Query(description="Only about claims of this account.")] = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> DisputePage:
+        page = parts.store.disputes.page(
+            open,
+            cursor,
+            min(limit, LISTED),
+            None if model is None else parts.model_id(model),
+            None if claimant is None else wire.address_of(claimant, "claimant"),
+        )
         found = [parts.store.disputes.get(dispute.claim_id) or dispute for dispute in page.entries]
         return DisputePage(disputes=[_short(_view(parts, dispute, live=False)) for dispute in found], next=page.next)
 
@@ -106,6 +119,10 @@ def _view(parts: Parts, dispute: DisputeRecord, live: bool) -> DisputeView:
         tensor_depth=None if header is None else header.tensor_depth,
         arity=terms.arity,
         clock=terms.clock,
+        model_id=None if entry is None else entry.posted.claim.model_id,
+        claimant=None if entry is None else entry.posted.claim.claimant,
+        opened_at=min((game.opened_at for game in dispute.games), default=None),
+        bonds=str(terms.claim_bond + len(dispute.games) * terms.challenge_bond),
         games=[_game(game, said.get(game.game_id, []), standings.get(game.game_id)) for game in dispute.games],
         verdict=_verdict(parts, dispute.moves, entry),
     )

@@ -19,6 +19,7 @@ from rollup.service.health import Health
 from rollup.service.problem import Problem, documented
 from rollup.types import ModelId
 from sequencer.api.feed import HEARTBEAT_SECONDS, MOST_LISTENERS, Feed
+from sequencer.api.page import DEFAULT_PAGE, PageOptions
 from sequencer.api.prover import ProverClient
 from sequencer.api.standing import KEPT_SECONDS, Standings
 from sequencer.states import Accepted, Entry, OfferedModel
@@ -51,7 +52,7 @@ class ClaimIntake(Protocol):
 class Parts:
     """``client`` only reads. ``prover`` None: nobody runs inferences here. ``now``: the machine's time.
     ``kept_seconds``: how long what L1 says of a game is good. ``listeners``: streams of events at once; ``heartbeat``: seconds
-    after which a quiet one gets a comment.
+    after which a quiet one gets a comment. ``page``: what the page can do.
     """
 
     store: Store
@@ -64,6 +65,7 @@ class Parts:
     kept_seconds: float = KEPT_SECONDS
     listeners: int = MOST_LISTENERS
     heartbeat: float = HEARTBEAT_SECONDS
+    page: PageOptions = DEFAULT_PAGE
     feed: Feed = field(init=False)
     standings: Standings = field(init=False)
     deployment: Deployment = field(init=False)

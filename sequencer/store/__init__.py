@@ -11,6 +11,8 @@ store.audit       write page
 store.switches    get set
 store.leases      take release
 store.requests    get page unanswered ...            what contracts ask, and what is done about it
+store.figures     tally                              what happened over a span of time
+store.finding     named beginning claims_of ...      what a word stands for; an account
 store.l1          what the mirror writes
 """
 
@@ -24,6 +26,8 @@ from sequencer.store.claims import Claims
 from sequencer.store.database import Database, StoreError
 from sequencer.store.disputes import Disputes
 from sequencer.store.facts import Facts
+from sequencer.store.figures import Figures
+from sequencer.store.finding import Finding
 from sequencer.store.leases import Leases
 from sequencer.store.models import Models
 from sequencer.store.requests import Requests
@@ -48,6 +52,8 @@ class Store:
         self.switches = Switches(database)
         self.leases = Leases(database)
         self.requests = Requests(database)
+        self.figures = Figures(database)
+        self.finding = Finding(database)
         self.l1 = Facts(database)
 
     @classmethod

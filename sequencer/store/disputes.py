@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from rollup.claim import ClaimId
+from rollup.claim import Address, ClaimId
 from rollup.l1.records import GameRecord, MoveRecord
+from rollup.types import ModelId
 from sequencer.states import DisputeRecord, Page, State
 from sequencer.store import cursors
 from sequencer.store.database import Database
@@ -34,9 +35,16 @@ class Disputes:
             said: tuple[MoveRecord, ...] = tuple(move_of(row) for row in connection.execute(query))
         return DisputeRecord(found.claim_id, found.state, found.games, said)
 
-    def page(self, open: bool | None = None, cursor: str | None = None, limit: int = 50) -> Page[DisputeRecord]:
+    def page(
+        self,
+        open: bool | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+        model: ModelId | None = None,
+        claimant: Address | None = None,
+    ) -> Page[DisputeRecord]:
         """Disputes with all games, without moves, by the newest claim first; ``open``: only those that go on, or that
-        have ended. Raises CursorError.
+        have ended; ``model``, ``claimant``: of the claim. Raises CursorError.
         """
         before = cursors.decode(cursor)
         challenged = claims.c.claim_id.in_(sa.select(games.c.claim_id))
@@ -46,6 +54,9 @@ class Disputes:
         if open is not None:
             goes_on = claims.c.state == State.CHALLENGED
             query = query.where(goes_on if open else sa.not_(goes_on))
+        for column, wanted in ((claims.c.model_id, model), (claims.c.claimant, claimant)):
+            if wanted is not None:
+                query = query.where(column == wanted)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
             found = _disputes(connection, rows)

@@ -1,4 +1,4 @@
-"""The page in a real browser, on a real network: claims appear, a dispute is followed to its verdict, everything fits a phone.
+"""The page in a real browser, on a real network: claims appear, a dispute is followed to its verdict.
 
 With ``PAGE_PICTURES=FOLDER`` the pictures that the README shows are written there.
 """
@@ -80,14 +80,14 @@ def fits(page: Page) -> bool:
 
 
 def test_a_claim_appears_and_becomes_final_before_ones_eyes(page: Page, about: dict[str, str]) -> None:
-    page.goto(about["page"])
-    expect(page.get_by_role("heading", name="Claims")).to_be_visible()
+    page.goto(f"{about['page']}/#/claims")
+    expect(page.get_by_role("heading", name="Claims", exact=True)).to_be_visible()
     expect(page.locator("#live")).to_have_text("live")
     image = digits().images[3]
     answer = infer(about["page"], "digits", [image.tolist()])
     row = page.locator(f'tr[data-claim="{answer["claim_id"]}"]')
     expect(row).to_contain_text("digits")
-    row.get_by_role("link").first.click()
+    row.locator('td[data-label="claim"] a').click()
     expect(page.locator(".pixels")).to_be_visible()
     best = page.locator(".bars .best .index")
     expect(best).to_have_text(str(int(np.argmax(answer["outputs"][0]))))
@@ -109,7 +109,7 @@ def test_a_request_of_l1_is_answered_before_ones_eyes(page: Page, about: dict[st
     request_id = json.loads(asked.stdout)["request_id"]
     row = page.locator(f'tr[data-request="{request_id}"]')
     expect(row).to_contain_text("digits")
-    row.get_by_role("link").first.click()
+    row.locator('td[data-label="request"] a').click()
     expect(page.locator(".pixels")).to_be_visible()
     expect(page.get_by_text("A final claim answered it")).to_be_visible()
     expect(page.locator(".bars .best .index")).to_be_visible()
@@ -124,8 +124,8 @@ def test_a_dispute_is_followed_to_its_verdict(page: Page, about: dict[str, str])
         [*command, "--url", about["page"], "--rpc", about["chain"]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     try:
-        page.goto(f"{about['page']}/#/?state=challenged")
-        page.locator("tr[data-claim] a").first.click()
+        page.goto(f"{about['page']}/#/claims?state=challenged")
+        page.locator('tr[data-claim] td[data-label="claim"] a').first.click()
         page.get_by_role("link", name="See the dispute").click()
         expect(page.get_by_role("heading", name="Dispute about")).to_be_visible()
         expect(page.locator(".clock").first).to_contain_text("left")
@@ -152,11 +152,11 @@ def test_a_dispute_is_followed_to_its_verdict(page: Page, about: dict[str, str])
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
-def test_every_view_fits_a_phone_and_is_reached_by_keyboard(page: Page, about: dict[str, str]) -> None:
+def test_every_view_is_reached_by_keyboard(page: Page, about: dict[str, str]) -> None:
     page.set_viewport_size(PHONE)
     page.goto(about["page"])
-    expect(page.locator("tr[data-claim]").first).to_be_visible()
-    for name in ("Claims", "Batches", "Disputes", "Models"):
+    expect(page.locator(".tile")).to_have_count(7)
+    for name in ("Claims", "Batches", "Disputes", "Requests", "Models"):
         link = page.get_by_role("link", name=name, exact=True)
         link.focus()
         page.keyboard.press("Enter")
@@ -165,8 +165,29 @@ def test_every_view_fits_a_phone_and_is_reached_by_keyboard(page: Page, about: d
         assert fits(page), name
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement !== document.body")
+
+
+def test_the_front_a_model_and_the_claims_have_their_pictures_taken(page: Page, about: dict[str, str]) -> None:
+    page.goto(about["page"])
+    expect(page.locator(".tile")).to_have_count(7)
+    expect(page.locator(".tile").filter(has_text="False claims caught").locator(".figure")).to_have_text("1")
+    picture(page, "front-light")
+    page.set_viewport_size(PHONE)
+    picture(page, "front-phone")
     page.set_viewport_size(DESK)
-    page.goto(f"{about['page']}/#/")
+    page.locator("#theme").click()
+    picture(page, "front-dark")
+    page.locator("#theme").click()
+    page.goto(f"{about['page']}/#/models")
+    expect(page.get_by_role("heading", name="Models", exact=True)).to_be_visible()
+    page.get_by_role("link", name="digits", exact=True).click()
+    expect(page.get_by_text("gas of the dearest proof")).to_be_visible()
+    graph = page.get_by_role("img", name="The dataflow graph of digits")
+    graph.scroll_into_view_if_needed()
+    assert graph.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 100
+    picture(page, "model")
+    page.goto(f"{about['page']}/#/claims")
+    expect(page.get_by_role("heading", name="Claims", exact=True)).to_be_visible()
     expect(page.locator("tr[data-claim]").first).to_be_visible()
     picture(page, "claims")
 

@@ -327,7 +327,9 @@ def test_moves_that_were_stored_under_older_names_have_todays(url: str) -> None:
             connection.execute(sa.insert(tables.moves).values(row))
         for name in ("requests", "subscriptions", "undo", "answerers", "decisions", "spendings"):
             connection.execute(sa.text(f"DROP TABLE {name}"))
-        connection.execute(sa.text("DROP INDEX ix_claims_request_id_sequence"))
+        younger = "changes_state_at batches_root batches_closes_at batches_transaction games_challenger_opened_at games_opened_at"
+        for name in ("claims_request_id_sequence", *younger.split(), "moves_transaction"):
+            connection.execute(sa.text(f"DROP INDEX ix_{name}"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0004'"))
     store.close()
     store = Store.open(url)

@@ -249,5 +249,30 @@ def test_what_is_no_finality_is_told_what_is(text: str) -> None:
     assert ChainSettings(finality="12").finality == "12"
 
 
+@pytest.mark.parametrize(
+    ("name", "good", "bad", "sentence"),
+    [
+        (
+            "explorer",
+            "https://etherscan.io/{kind}/{id}",
+            "https://etherscan.io/tx/{id}",
+            "write a URL with {kind} and {id}",
+        ),
+        (
+            "explorer",
+            "http://127.0.0.1/{kind}?of={id}",
+            "javascript:alert({kind}{id})",
+            "write a URL with {kind} and {id}",
+        ),
+        ("playground", "openai/v1", "https://elsewhere.example/v1", "write a path below the page's own"),
+        ("playground", "v1", "../v1", "write a path below the page's own"),
+    ],
+)
+def test_where_the_page_leads_is_checked(name: str, good: str, bad: str, sentence: str) -> None:
+    assert getattr(SequencerSettings(**{name: good}), name) == good
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        SequencerSettings(**{name: bad})
+
+
 def test_the_settings_page_is_fresh() -> None:
     assert PAGE.read_text() == page()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from itertools import combinations
@@ -30,6 +31,7 @@ from touchstone.models.drawing import name_of, picture
 from touchstone.models.drawing.graph import MOST, graph
 from touchstone.models.drawing.repeats import Repeat, repeats
 from touchstone.models.fidelity_table import fidelity_table
+from touchstone.models.portrait import portrait
 
 SVG = "{http://www.w3.org/2000/svg}"
 TOOLTIP = "{http://www.w3.org/1999/xlink}title"
@@ -199,3 +201,16 @@ def test_repetitions_are_found_where_they_are(keys: str, expected: list[Repeat])
 
 def test_a_table_of_nothing_measured_is_empty() -> None:
     assert fidelity_table({"calibration": None, "held out": None}) == []
+
+
+def test_a_portrait_has_the_figures_of_the_anatomy_and_a_picture_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program = layers(2)
+    whole, found = portrait(program), anatomy(program)
+    assert whole.picture is not None and whole.picture.startswith("<svg")
+    shown = (whole.figures["ops"], whole.figures["gas"], whole.figures["trace_bytes"], whole.figures["sound"])
+    assert shown == (found.executed, found.gas, found.trace_bytes, True)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert portrait(program) == replace(whole, picture=None)

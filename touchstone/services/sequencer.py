@@ -17,10 +17,12 @@ from rollup.service.server import Lifetime
 from rollup.service.web import serve
 from rollup.types import Duration
 from sequencer.admin.tokens import RoleTokens
+from sequencer.api.page import PageOptions
 from sequencer.intake.limits import Limits
 from sequencer.requests.policy import Policy
 from sequencer.service import SequencerOptions, SequencerService
 from sequencer.store import Store
+from touchstone.models.portrait import portrait
 from touchstone.services.l1 import client_of, log_as, signer_of, web_limits
 from touchstone.settings.options import shown
 from touchstone.settings.settings import SequencerSettings
@@ -80,6 +82,7 @@ def service_of(settings: SequencerSettings, client: L1Client) -> SequencerServic
             settings.requests_confirmations,
             Duration(limits.margin + 5),
         ),
+        page=PageOptions(settings.explorer, settings.playground, portrait),
     )
     store = Store.open(database_url(settings))
     configuration = {"sequencer": shown(settings)}

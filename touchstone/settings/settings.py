@@ -26,6 +26,20 @@ def _finality(text: str) -> str:
     return text
 
 
+def _explorer(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s\"'<>]+", text) or "{kind}" not in text or "{id}" not in text:
+        raise ValueError("write a URL with {kind} and {id} in it, such as https://etherscan.io/{kind}/{id}")
+    return text
+
+
+def _path(text: str) -> str:
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", text) or ".." in text:
+        raise ValueError("write a path below the page's own, such as openai/v1")
+    return text
+
+
+ExplorerTemplate = Annotated[str, AfterValidator(_explorer)]
+PathBelow = Annotated[str, AfterValidator(_path)]
 FinalityName = Annotated[str, AfterValidator(_finality)]
 
 
@@ -191,6 +205,15 @@ class SequencerSettings(WebSettings):
     )
     requests_retries: int = setting(3, "How often a callback that failed is made again.", ge=0, le=20)
     requests_confirmations: int = setting(0, "Blocks above a request's own before it is answered.", ge=0)
+    explorer: ExplorerTemplate | None = setting(
+        None,
+        "URL of a block explorer that the page links to, with {kind} (tx, address or block) and {id} in it.",
+    )
+    playground: PathBelow | None = setting(
+        None,
+        "Path of an OpenAI-compatible endpoint below the page's own address, such as openai/v1; the page then has a playground. A reverse "
+        "proxy brings both together.",
+    )
     admin_read_token: SecretStr | None = setting(None, "Bearer token of the role `read`.", env="ADMIN_READ_TOKEN")
     admin_operate_token: SecretStr | None = setting(
         None, "Bearer token of the role `operate`.", env="ADMIN_OPERATE_TOKEN"

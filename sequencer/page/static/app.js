@@ -1,46 +1,52 @@
 // The router: an address after # is a view; a view is a function (main, parts, query) -> function that ends it.
 
-import { follow, get, Problem } from "./api.js";
-import { ether, duration, h, hex } from "./dom.js";
-import { batch, batches } from "./batches.js";
-import { claim } from "./claim.js";
-import { claims } from "./claims.js";
-import { dispute, disputes } from "./disputes.js";
-import { models } from "./models.js";
-import { request, requests } from "./requests.js";
+import { follow, get, listing, Problem, told } from "./api.js";
+import { duration, ether, h } from "./dom.js";
+import { account } from "./links.js";
 
+const HASH = "(0x[0-9a-f]{64})";
 const VIEWS = [
-  [/^\/?$/, claims],
-  [/^\/claims\/(0x[0-9a-f]{64})$/, claim],
-  [/^\/batches$/, batches],
-  [/^\/batches\/(\d+)$/, batch],
-  [/^\/disputes$/, disputes],
-  [/^\/disputes\/(0x[0-9a-f]{64})$/, dispute],
-  [/^\/models$/, models],
-  [/^\/requests$/, requests],
-  [/^\/requests\/(0x[0-9a-f]{64})$/, request],
-];
+  ["/?", () => import("./views/front.js")],
+  ["/claims", () => import("./views/claims.js")],
+  [`/claims/${HASH}`, () => import("./views/claim.js")],
+  ["/batches", () => import("./views/batches.js")],
+  ["/batches/(\\d+)", () => import("./views/batch.js")],
+  ["/disputes", () => import("./views/disputes.js")],
+  [`/disputes/${HASH}`, () => import("./views/dispute.js")],
+  ["/models", () => import("./views/models.js")],
+  ["/models/([^/]+)", () => import("./views/model.js")],
+  ["/accounts/(0x[0-9a-fA-F]{40})", () => import("./views/account.js")],
+  ["/requests", () => import("./views/requests.js")],
+  [`/requests/${HASH}`, () => import("./views/request.js")],
+  ["/receipts", () => import("./views/receipt.js")],
+  ["/playground", () => import("./views/playground.js")],
+  ["/search", () => import("./views/search.js")],
+].map(([path, load]) => [new RegExp(`^${path}$`), load]);
 
 const main = document.getElementById("main");
 let end = () => {};
 let shown = 0;
 
+function mark(path) {
+  for (const link of document.querySelectorAll("nav a[href^='#']")) {
+    const target = link.getAttribute("href").slice(1);
+    path.startsWith(target) ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
+  }
+}
+
 async function show() {
   const [path, query] = location.hash.slice(1).split("?");
-  const found = VIEWS.map(([pattern, view]) => [pattern.exec(path), view]).find(([match]) => match);
+  const found = VIEWS.map(([pattern, load]) => [pattern.exec(path), load]).find(([match]) => match);
   end();
   end = () => {};
   const turn = ++shown;
-  for (const link of document.querySelectorAll("nav a")) {
-    const target = link.getAttribute("href").slice(1);
-    const here = target === "/" ? path === "/" || path === "" || path.startsWith("/claims") : path.startsWith(target);
-    here && target.startsWith("/") ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
-  }
+  mark(path);
   const room = h("div", { class: "view" });
   main.setAttribute("aria-busy", "true");
   try {
     if (!found) throw new Problem(`There is no page ${path}.`);
-    const finish = await found[1](room, found[0].slice(1), new URLSearchParams(query));
+    const { view } = await found[1]();
+    const finish = await view(room, found[0].slice(1), new URLSearchParams(query));
     if (turn !== shown) return finish?.();
     end = finish ?? end;
   } catch (error) {
@@ -57,7 +63,7 @@ async function network() {
   const { chain_id: chain, contract, parameters } = await get("/v1/network");
   document.getElementById("network").replaceChildren(
     h("span", {}, `chain ${chain}`),
-    h("span", {}, "contract ", hex(contract, 4)),
+    h("span", {}, "contract ", account(contract, 4)),
     h("span", {}, `challenge period ${duration(parameters.window)}`),
     h("span", {}, `clock ${duration(parameters.clock)}`),
     h("span", {}, `bond ${ether(parameters.claim_bond)}`),
@@ -71,15 +77,22 @@ document.getElementById("theme").addEventListener("click", () => {
   localStorage.setItem("theme", root.dataset.theme);
 });
 
-const live = document.getElementById("live");
-follow((status) => {
-  live.textContent = status;
-  live.dataset.status = status;
+document.getElementById("search").addEventListener("submit", (event) => {
+  event.preventDefault();
+  location.hash = listing("#/search", { q: event.target.elements.q.value.trim() });
 });
+
+for (const link of document.querySelectorAll("[data-needs]")) link.hidden = told(link.dataset.needs) === null;
+
+const live = document.getElementById("live");
 addEventListener("hashchange", async () => {
   await show();
   main.focus({ preventScroll: true });
   scrollTo(0, 0);
 });
-show();
+await show();
+follow((status) => {
+  live.textContent = status;
+  live.dataset.status = status;
+});
 network().catch(() => {});

@@ -22,7 +22,18 @@ export const s = (tag, attributes = {}, ...children) => fill(document.createElem
 
 export const short = (hex, digits = 8) => (hex.length > 2 * digits + 4 ? `${hex.slice(0, digits + 2)}…${hex.slice(-4)}` : hex);
 
-export const number = (value) => Number(value).toLocaleString("en", { maximumFractionDigits: 6 });
+// Made once: making one costs more than all that it writes.
+const NUMBER = new Intl.NumberFormat("en", { maximumFractionDigits: 6 });
+
+export const number = (value) => NUMBER.format(value);
+
+/** So many things: "1 game", "2 games". */
+export const count = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : many}`;
+
+const ROUNDED = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
+
+/** A number to look at, not to compute with. */
+export const about = (value) => ROUNDED.format(value);
 
 export function ether(wei) {
   return `${number(Number(BigInt(wei)) / 1e18)} ether`;
@@ -36,13 +47,19 @@ export function duration(seconds) {
   return `${Math.round(total / 86400)} days`;
 }
 
-const MOMENT = { dateStyle: "medium", timeStyle: "long" };
+const PARTS = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short" };
+const SHORT = new Intl.DateTimeFormat("en-GB", PARTS);
+const LONG = new Intl.DateTimeFormat("en-GB", { ...PARTS, year: "numeric" });
+const LATEST = 8.64e12;
+const THIS_YEAR = new Date().getFullYear();
 
-/** Date, time and zone, as the reader's own clock shows them. */
-export const clock = (at) => new Date(at * 1000).toLocaleString("en-GB", MOMENT);
-
-/** A moment; in universal time where one points at it. */
-export const when = (at) => at === null ? "–" : h("time", { datetime: new Date(at * 1000).toISOString(), title: new Date(at * 1000).toUTCString() }, clock(at));
+/** A moment with its zone; in universal time where one points at it. Seconds beyond what dates can be are "for ever". */
+export function when(at) {
+  if (at === null || at === undefined) return "–";
+  if (at > LATEST) return "for ever";
+  const date = new Date(at * 1000);
+  return h("time", { datetime: date.toISOString(), title: date.toUTCString() }, (date.getFullYear() === THIS_YEAR ? SHORT : LONG).format(date));
+}
 
 /** A value that people copy: shown short, copied whole. */
 export function hex(value, digits = 8) {
@@ -60,6 +77,13 @@ async function copy(button, value) {
 }
 
 export const chip = (state) => h("span", { class: `chip ${state}` }, state);
+
+/** Bytes with a unit. */
+export function size(bytes) {
+  const units = ["bytes", "KiB", "MiB", "GiB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  return `${number(Math.round((bytes / 1024 ** power) * 10) / 10)} ${units[power]}`;
+}
 
 export function facts(rows) {
   return h("dl", { class: "facts" }, rows.filter(Boolean).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));

@@ -133,7 +133,8 @@ def test_the_description_of_the_api_covers_every_route_with_examples_and_problem
         "/v1/claims", "/v1/claims/{claim_id}", "/v1/claims/{claim_id}/events", "/v1/infer", "/v1/batches",
         "/v1/batches/{number}", "/v1/disputes", "/v1/disputes/{claim_id}", "/v1/models", "/v1/models/{model}",
         "/v1/models/{model}/program", "/v1/requests", "/v1/requests/{request_id}", "/v1/events", "/v1/clock",
-        "/v1/network", "/healthz", "/readyz", "/metrics",
+        "/v1/network", "/v1/overview", "/v1/search", "/v1/accounts/{account}", "/v1/models/{model}/anatomy",
+        "/v1/models/{model}/picture", "/healthz", "/readyz", "/metrics",
     }  # fmt: skip
     assert set(described["paths"]) == expected
 

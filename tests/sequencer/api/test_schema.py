@@ -78,7 +78,7 @@ def test_no_request_is_answered_by_a_server_error(schema, mode):
         except (Unsatisfiable, FailedHealthCheck):
             # What takes nothing, or any word, can't be asked wrongly.
             names = {one["name"] for one in operation.definition.raw.get("parameters", [])}
-            assert mode is GenerationMode.NEGATIVE and names <= {"model"}
+            assert mode is GenerationMode.NEGATIVE and names <= {"model", "q"}
     assert count > 50
 
 
@@ -87,7 +87,13 @@ def test_every_kind_of_answer_has_the_form_that_the_document_says(schema, world)
     batch = world.http.get("/v1/batches?limit=1").json()["batches"][0]["number"]
     bodies = {"/v1/claims": SignedClaim.of(world.claim(91)).model_dump(), "/v1/infer": asked(92)}
     on_l1 = requested(world)
-    places = {"claim_id": claim["claim_id"], "number": batch, "model": "toy", "request_id": on_l1}
+    places = {
+        "claim_id": claim["claim_id"],
+        "number": batch,
+        "model": "toy",
+        "request_id": on_l1,
+        "account": claim["claim"]["claimant"],
+    }
     seen = set()
     for found in schema.get_all_operations():
         operation = found.ok()
@@ -95,9 +101,10 @@ def test_every_kind_of_answer_has_the_form_that_the_document_says(schema, world)
             continue
         body = {"body": bodies[operation.path], "media_type": "application/json"} if operation.method == "post" else {}
         names = {name: value for name, value in places.items() if f"{{{name}}}" in operation.path}
-        case = operation.Case(path_parameters=names, **body)
+        query = {"q": claim["claim_id"]} if operation.path == "/v1/search" else {}
+        case = operation.Case(path_parameters=names, query=query, **body)
         response = case.call()
         assert response.status_code in (200, 201), (operation.path, response.text)
         case.validate_response(response, checks=CHECKS)
         seen.add(operation.path)
-    assert len(seen) == 16
+    assert len(seen) == 21

@@ -25,6 +25,7 @@ from rollup.service.limits import WebLimits
 from rollup.service.server import Server, serve
 from rollup.types import Timestamp
 from sequencer.api.app import create_api
+from sequencer.api.page import PageOptions
 from sequencer.api.parts import Parts
 from sequencer.api.prover import ProverClient
 from sequencer.batcher import Batcher
@@ -36,6 +37,7 @@ from sequencer.states import OfferedModel
 from sequencer.store import Store
 from tests.e2e.toy_program import toy_inputs
 from tests.world import ETHER, ToyWorld
+from touchstone.models.portrait import portrait
 
 LIMITS = WebLimits(body_bytes=2 << 20, per_second=10_000, burst=10_000, body_seconds=1.0, header_seconds=1.0)
 TOKEN = "open sesame"
@@ -121,7 +123,7 @@ class ApiWorld(ToyWorld):
             self.health,
             prover,
             kept_seconds=0.0,
-            **changes,
+            **{"page": PageOptions(portray=portrait), **changes},
         )
 
     def serve(self, limits: WebLimits | None = None, **changes) -> Server:

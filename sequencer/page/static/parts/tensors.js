@@ -1,6 +1,6 @@
 // A claim's bytes as numbers, and as something to look at: small images as pixels, vectors as bars.
 
-import { h, number, s } from "./dom.js";
+import { h, number, s } from "../dom.js";
 
 const READ = { i8: ["getInt8", 1], i16: ["getInt16", 2], i32: ["getInt32", 4], i64: ["getBigInt64", 8] };
 const SHOWN = 64;

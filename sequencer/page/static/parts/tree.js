@@ -1,7 +1,7 @@
 // The tree that a dispute goes down, drawn as rungs: each rung is a node cut into its descendants, the chosen one opens into the
 // next rung. Left of the chosen one both sides agree.
 
-import { s } from "./dom.js";
+import { s } from "../dom.js";
 
 const WIDTH = 680;
 const LEFT = 12;

@@ -1,8 +1,10 @@
-// Disputes: the path that a game took down the tree, both clocks, the gas, and the verdict in words.
+// One dispute: the path that a game took down the tree, both clocks, the gas, and the verdict in words.
 
-import { get, model, onChange } from "./api.js";
-import { chip, duration, facts, h, hex, number, show, when } from "./dom.js";
-import { between, depthOf, meaning, tree } from "./tree.js";
+import { again, get, model } from "../api.js";
+import { chip, duration, ether, facts, h, hex, number, show, when } from "../dom.js";
+import { account, accountLink, modelLink, outside, transaction } from "../links.js";
+import { RULES } from "../parts/rules.js";
+import { between, depthOf, meaning, tree } from "../parts/tree.js";
 
 const MOVES = {
   challenge: "challenges and locks its bond",
@@ -20,37 +22,11 @@ const MOVES = {
   reclaim: "takes its bond back",
 };
 
-const RULES = {
-  step: "an element does not follow from its operands",
-  padding: "there are bytes where the tensor has none",
-  input: "the trace begins with another input than the claim's",
-  output: "the claim's output is not that of its trace",
-  timeout: "the claimant did not answer in time",
-  part: "a part of a reduction is not what it comes to",
-  epilogue: "the op's code makes another element of the reduction's result",
-};
-
 /** What is asked inside an element. */
 function asked(question) {
   const parts = question.first === question.last ? `part ${number(question.first)}` : `parts ${number(question.first)}–${number(question.last)}`;
   const said = question.value === null ? "" : `, claimed as ${question.value}${question.monoid.startsWith("arg") ? ` at position ${question.position}` : ""}`;
   return `element ${question.element}, ${question.monoid} of ${parts} of ${number(question.parts)}${said}`;
-}
-
-export async function disputes(room) {
-  const page = await get("/v1/disputes?limit=50");
-  show(
-    room,
-    h("h1", {}, "Disputes"),
-    h("p", { class: "lead" }, "Whoever finds a claim false challenges it. The game narrows the difference to one kilobyte, and a contract computes one element there."),
-    h("table", { class: "list" },
-      h("thead", {}, h("tr", {}, ["state", "claim", "games", "verdict"].map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, page.disputes.map((entry) => h("tr", {},
-        h("td", { "data-label": "state" }, chip(entry.state)),
-        h("td", { "data-label": "claim" }, h("a", { class: "mono", href: `#/disputes/${entry.claim_id}` }, `${entry.claim_id.slice(0, 10)}…`)),
-        h("td", { "data-label": "games" }, String(entry.games.length)),
-        h("td", { "data-label": "verdict" }, entry.verdict ? RULES[entry.verdict.rule] : "–"))))),
-    page.disputes.length ? null : h("p", { class: "quiet" }, "Nobody has challenged anything yet."));
 }
 
 /** The path of a game as far as it is known: what was selected, then where it was proven. */
@@ -100,7 +76,7 @@ function moves(game, layout) {
     h("b", {}, move.side ?? "anyone"), ` ${MOVES[move.kind] ?? move.kind}`,
     move.question ? `: ${asked(move.question)}` : move.position && BigInt(move.position) > 1n ? `: ${meaning(BigInt(move.position), layout)}` : "",
     move.results ? h("span", { class: "quiet" }, ` (${move.results.length} partial results)`) : "",
-    h("br"), h("small", {}, when(move.at), ` · block ${move.block} · ${move.gas ? `${number(move.gas)} gas · ` : ""}`, hex(move.transaction, 4)))));
+    h("br"), h("small", {}, when(move.at), ` · block ${move.block}`, outside("block", move.block), ` · ${move.gas ? `${number(move.gas)} gas · ` : ""}`, transaction(move.transaction, 4)))));
 }
 
 /** What was found at the end of the path. */
@@ -123,7 +99,7 @@ function inside(entry, game) {
 function drawing(entry, game) {
   const { layout, found } = steps(entry, game);
   return h("section", {},
-    h("h2", {}, entry.games.length > 1 ? `Game ${game.counter + 1} of ${entry.games.length}, by ` : "The game, by ", hex(game.challenger, 4), " ", h("span", { class: "quiet" }, game.state)),
+    h("h2", {}, entry.games.length > 1 ? `Game ${game.counter + 1} of ${entry.games.length}, by ` : "The game, by ", accountLink(game.challenger), " ", h("span", { class: "quiet" }, game.state)),
     found.length && entry.trace_depth !== null ? [tree(found, layout), end(entry, game), h("ul", { class: "key" },
       h("li", { class: "agreed" }, "both sides agree"), h("li", { class: "chosen" }, "the first difference"), h("li", {}, "follows from it"))]
       : h("p", { class: "quiet" }, "The game stands at the root of the execution: nothing was opened yet."),
@@ -132,7 +108,7 @@ function drawing(entry, game) {
     moves(game, layout));
 }
 
-export async function dispute(room, [id]) {
+export async function view(room, [id]) {
   async function draw() {
     const entry = await get(`/v1/disputes/${id}`);
     const claim = await get(`/v1/claims/${id}`);
@@ -141,21 +117,18 @@ export async function dispute(room, [id]) {
     show(
       room,
       h("h1", {}, "Dispute about ", h("span", { class: "mono" }, `${id.slice(0, 10)}…`)),
-      h("p", { class: "lead" }, chip(entry.state), ` a claim about ${known.name ?? "a model"} by `, hex(claim.claim.claimant, 4), `, ${number(total)} gas so far. `, h("a", { href: `#/claims/${id}` }, "The claim")),
+      h("p", { class: "lead" }, chip(entry.state), " a claim about ", modelLink(claim.claim.model_id, known.name), " by ", accountLink(claim.claim.claimant), `, ${ether(entry.bonds)} of bonds, ${number(total)} gas so far. `, h("a", { href: `#/claims/${id}` }, "The claim")),
       verdict(entry),
       ...entry.games.map((game) => drawing(entry, game)),
       h("h2", {}, "Terms"),
-      facts([["trace root", entry.trace_root ? hex(entry.trace_root, 16) : "not given yet"], entry.trace_depth === null ? null : ["tree", `${entry.trace_depth} levels of values, ${entry.tensor_depth} levels of kilobytes`], ["per reveal", `${entry.arity} levels`], ["clock", `${duration(entry.clock)} a side`]]));
+      facts([["claimant", account(claim.claim.claimant)], ["challenged", when(entry.opened_at)], ["trace root", entry.trace_root ? hex(entry.trace_root, 16) : "not given yet"], entry.trace_depth === null ? null : ["tree", `${entry.trace_depth} levels of values, ${entry.tensor_depth} levels of kilobytes`], ["per reveal", `${entry.arity} levels`], ["clock", `${duration(entry.clock)} a side`]]));
     return entry;
   }
 
   let entry = await draw();
-  const again = () => draw().then((fresh) => (entry = fresh)).catch(() => {});
-  const stop = onChange((change) => change.claim_id === id && again());
   // Moves inside a game change no claim's state, and clocks run: look again while a game is open.
-  const timer = setInterval(() => entry.games.some((game) => game.state === "open") && again(), 2000);
-  return () => {
-    stop();
-    clearInterval(timer);
+  const look = async () => {
+    if (entry.games.some((game) => game.state === "open")) entry = await draw();
   };
+  return again(look, 2, (change) => change.claim_id === id);
 }

@@ -1,8 +1,9 @@
 // One claim: how final it is, what it says, and the proof that a contract accepts.
 
-import { get, model, onChange } from "./api.js";
-import { chip, duration, facts, h, hex, number, show, when } from "./dom.js";
-import { decoded, drawn } from "./tensors.js";
+import { again, get, model } from "../api.js";
+import { chip, duration, facts, h, hex, number, show, when } from "../dom.js";
+import { account, batchLink, modelLink, requestLink, transaction } from "../links.js";
+import { decoded, drawn } from "../parts/tensors.js";
 
 const WORDS = {
   pending: "Taken by the sequencer, not on L1 yet.",
@@ -45,7 +46,7 @@ function tensors(title, described, data) {
     drawn(tensor))));
 }
 
-export async function claim(room, [id]) {
+export async function view(room, [id]) {
   async function draw() {
     const entry = await get(`/v1/claims/${id}`);
     const known = await model(entry.claim.model_id);
@@ -61,9 +62,10 @@ export async function claim(room, [id]) {
         tensors("Output", known.outputs, entry.outputs)),
       cut(entry.saturated),
       h("section", {}, h("h2", {}, "What was signed"), facts([
-        ["model", h("span", {}, known.name ? `${known.name} ` : "", hex(entry.claim.model_id))],
-        ["claimant", hex(entry.claim.claimant)],
+        ["model", h("span", {}, modelLink(entry.claim.model_id, known.name), " ", known.name ? hex(entry.claim.model_id) : null)],
+        ["claimant", account(entry.claim.claimant)],
         ["claim id", hex(entry.claim_id, 16)],
+        /^0x0*$/.test(entry.claim.request_id) ? null : ["answers request", requestLink(entry.claim.request_id)],
         ["nonce", hex(entry.claim.nonce)],
         ["valid until", when(entry.claim.valid_until)],
         ["input root", hex(entry.claim.input_root)],
@@ -72,10 +74,10 @@ export async function claim(room, [id]) {
         ["taken", when(entry.taken_at)],
       ])),
       entry.batch ? h("section", {}, h("h2", {}, "On L1"), facts([
-        ["batch", h("a", { href: `#/batches/${entry.batch.number}` }, `#${entry.batch.number}`)],
+        ["batch", batchLink(entry.batch.number)],
         ["posted", when(entry.batch.posted_at)],
         entry.final_after === null ? null : ["final after", when(entry.final_after)],
-        ["transaction", entry.batch.transaction ? hex(entry.batch.transaction) : null],
+        ["transaction", entry.batch.transaction ? transaction(entry.batch.transaction) : null],
         ["batch root", hex(entry.batch.root)],
         entry.inclusion ? ["proof", h("span", {}, `index ${entry.inclusion.index}, `, entry.inclusion.siblings.length ? entry.inclusion.siblings.map((node) => hex(node, 4)) : "no siblings: the batch has one claim")] : null,
       ])) : null);
@@ -83,12 +85,9 @@ export async function claim(room, [id]) {
   }
 
   let entry = await draw();
-  const again = () => draw().then((fresh) => (entry = fresh)).catch(() => {});
-  const stop = onChange((change) => change.claim_id === id && again());
   // The end of the challenge period comes nearer, and moves while others are challenged.
-  const timer = setInterval(() => ["posted", "challenged"].includes(entry.state) && again(), 2000);
-  return () => {
-    stop();
-    clearInterval(timer);
+  const look = async () => {
+    if (["pending", "posted", "challenged"].includes(entry.state)) entry = await draw();
   };
+  return again(look, 2, (change) => change.claim_id === id);
 }
