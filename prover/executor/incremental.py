@@ -43,6 +43,14 @@ class RowState:
     lanes: int = 1
     consumed: bool = False
 
+    def take(self) -> dict[int, jax.Array]:
+        if self.consumed:
+            raise ExecutionError(
+                "this state was consumed by an earlier step; go on from the state that the step returned"
+            )
+        self.consumed = True
+        return dict(self.kept)
+
     @property
     def nbytes(self) -> int:
         return sum(array.nbytes for array in self.kept.values())
@@ -55,18 +63,11 @@ class RowState:
                 {value: _put_lane(array, one.kept[value], lane) for value, array in kept.items()}, self.lanes
             )
 
-    def lane(self, lane: int) -> RowState:
-        """A copy of one lane."""
+    def picked(self, lanes: Sequence[int]) -> RowState:
+        """A copy of some lanes, in that order."""
         with jax.enable_x64(True):
-            return RowState({value: _lane(array, lane) for value, array in self.kept.items()})
-
-    def take(self) -> dict[int, jax.Array]:
-        if self.consumed:
-            raise ExecutionError(
-                "this state was consumed by an earlier step; go on from the state that the step returned"
-            )
-        self.consumed = True
-        return dict(self.kept)
+            at = np.array(lanes, np.int32)
+            return RowState({value: _picked(array, at) for value, array in self.kept.items()}, len(lanes))
 
 
 @dataclass(frozen=True)
@@ -213,10 +214,13 @@ class Incremental:
 
     def prefix(self, state: RowState, rows: int, lane: int = 0) -> Prefix:
         """A copy of what a lane keeps of its first ``rows`` rows, for ``resumed``."""
+        # NumPy must not look at buffers that a later step updates in place.
+        alone = state.picked([lane])
         return Prefix(
             {
-                value: np.array(np.asarray(state.kept[value])[lane][self._first(value, rows)])
-                for value in sorted(self.plan.cached)
+                value: np.array(array[0][self._first(value, rows)])
+                for value, array in alone.kept.items()
+                if value in self.plan.cached
             }
         )
 
@@ -289,5 +293,5 @@ def _put_lane(stack: jax.Array, one: jax.Array, lane: int) -> jax.Array:
 
 
 @jax.jit
-def _lane(stack: jax.Array, lane: int) -> jax.Array:
-    return lax.dynamic_slice_in_dim(stack, lane, 1, axis=0)
+def _picked(stack: jax.Array, lanes: jax.Array) -> jax.Array:
+    return jnp.take(stack, lanes, axis=0)

@@ -128,7 +128,7 @@ def test_texts_that_join_and_leave_at_any_step_give_the_rows_of_one_pass(machine
                 del texts[lane]
             elif rng.random() < 0.1:
                 # It goes on alone from a copy of its lane.
-                _, row = machine.step(state.lane(lane), t + 1, inputs[machine.plan.rows_input][t + 1])
+                _, row = machine.step(state.picked([lane]), t + 1, inputs[machine.plan.rows_input][t + 1])
                 np.testing.assert_array_equal(row, whole[t + 1])
                 del texts[lane]
                 alone += 1
