@@ -25,7 +25,7 @@ from prover.executor.stages import Kernels, Stage, constant_names, share, work
 from rollup.form.ops import Constant
 from rollup.form.program import Program
 
-ROW_STAGE_WORK = 1 << 19
+ROW_STAGE_WORK = 1 << 21
 """Terms of reductions after which a stage of row ops may end: few rows have little work, and every stage costs a call."""
 
 MOST_ROW_STAGE_WORK = 1 << 23
@@ -135,6 +135,12 @@ class RowMachine:
             kernel.release()
         stages = _cut(plan, kernels)
         share(stages, kernels, constants)
+        for number, stage in enumerate(stages):
+            if stage.body is not None and not stage.body.name:
+                # With the program's id this says all: kernels and stages follow from it.
+                what = (executor.compact, "rows", plan.rows_input, plan.output, count, number)
+                stage.body.name = " ".join(map(str, (program.id.hex(), *what)))
+                stage.body.code = executor.code
         return cls(plan, count, kernels, constants, stages)
 
     def run(self, t: np.ndarray, rows: dict[int, jax.Array], kept: dict[int, jax.Array]) -> jax.Array:

@@ -11,8 +11,12 @@ import numpy as np
 import pytest
 
 from prover import load_gguf, lower
+from prover.executor import Executor
 from prover.executor.incremental import Incremental, RowState
 from prover.executor.lanes import operands_by_place, reads_place
+from prover.start import Starts
+from prover.start.code import KeptCode
+from prover.start.place import private
 from rollup.errors import ExecutionError
 from rollup.form.ops import Instr, Monoid, Opcode, Value
 from rollup.form.program import Program
@@ -186,3 +190,30 @@ def test_steps_that_do_not_fit_are_refused_before_a_state_is_consumed() -> None:
     with pytest.raises(ExecutionError, match="do not fit"):
         machine.extend(state, inputs[0], 2, 7)
     machine.step_lanes(state, {1: (2, inputs[0][2])})
+
+
+def test_steps_of_any_width_are_loaded_where_they_were_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    compiling = KeptCode.compile
+
+    def counted(code: KeptCode, name: str, lowered: jax.stages.Lowered) -> Callable[..., object]:
+        compiled.append(name)
+        return compiling(code, name, lowered)
+
+    monkeypatch.setattr(KeptCode, "compile", counted)
+    inputs = [hand.extreme(DType.I16, (ROWS, WIDTH))]
+    found: list[list[Array]] = []
+    counts = []
+    for _ in range(2):
+        starts = Starts(private(tmp_path / "starts"))
+        machine = Incremental(Executor(causal(), code=starts.code), block=4)
+        one, rows = machine.start(inputs, 5)
+        state = machine.stacked(2).put(1, one)
+        state, first = machine.step_lanes(state, {1: (5, inputs[0][5])})
+        _, second = machine.step_lanes(state, {1: (6, inputs[0][6])})
+        found.append([rows, first[1], second[1]])
+        counts.append(len(compiled))
+        starts.seal()
+    assert counts[0] == counts[1] >= 2
+    for kept, loaded in zip(*found, strict=True):
+        np.testing.assert_array_equal(kept, loaded)

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from prover import lower
 from prover.fidelity import OutputFidelity
 from rollup.form.program import Program
+from tests.models.tiny_llama import write_tiny_llama
 from touchstone.cli import main
 
 SAMPLES = np.linspace(-1, 1, 24, dtype=np.float32).reshape(6, 4)
@@ -283,3 +284,27 @@ def test_what_cannot_be_built_says_why_and_writes_nothing(
     code, said = build(tmp_path / "out", source, function=function)
     assert code == 1 and words in said, said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_language_model_is_built_at_several_lengths_whose_weights_are_one_file(tmp_path: Path) -> None:
+    write_tiny_llama(tmp_path / "tiny.gguf", layers=1, width=32)
+    (tmp_path / "words.txt").write_text("the world in one and the other word " * 40)
+    arguments = ["model", "build", str(tmp_path / "tiny.gguf"), "--samples", str(tmp_path / "words.txt")]
+    result = CliRunner().invoke(main, [*arguments, "--length", "12,20", "-o", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    programs = {length: Program.load(tmp_path / "out" / str(length)) for length in (12, 20)}
+    assert [program.header.inputs[0].shape for program in programs.values()] == [(12,), (20,)]
+    nodes = [{p.name: p.stat().st_ino for p in (tmp_path / f"out/{length}/constants").iterdir()} for length in programs]
+    both = nodes[0].items() & nodes[1].items()
+    shared = sum((tmp_path / "out/12/constants" / name).stat().st_size for name, _ in both)
+    # All but what depends on positions.
+    assert shared > 0.9 * sum(array.nbytes for array in programs[12].constants.values())
+    assert f"shared    {shared:,} bytes" in result.output
+
+
+@pytest.mark.parametrize(
+    ("length", "words"), [("12,x", "is no length"), ("1", "at least 2"), ("8,8", "different lengths")]
+)
+def test_lengths_that_are_none_are_refused(length: str, words: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["model", "build", "x.gguf", "--length", length, "-o", str(tmp_path / "out")])
+    assert result.exit_code == 2 and words in result.output, result.output
