@@ -92,9 +92,11 @@ class Lanes:
             self._read(*self._reading)
         if any(self._writing):
             self._write()
+        if not self.texts:
+            self.clear()
 
     def clear(self) -> None:
-        """Forget all texts, after an error."""
+        """Forget all texts, and give back the memory of their lanes."""
         self._reading, self._writing, self._state = None, [], None
 
     def _read(self, text: Written, state: RowState) -> None:

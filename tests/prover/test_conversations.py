@@ -164,6 +164,8 @@ def test_a_step_is_as_wide_as_its_texts_need(generator: Generator) -> None:
     lanes.round()
     assert lanes.width == 1
     rounds(lanes)
+    # Nobody writes, and no memory is held for it.
+    assert lanes.width == 0
 
 
 def test_a_closed_answer_frees_its_lane_and_one_that_is_forgotten_too(generator: Generator) -> None:
