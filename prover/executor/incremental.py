@@ -102,7 +102,6 @@ class Incremental:
         self.block = max(1, min(block, self.plan.rows))
         self.output = output
         self._self_test = self_test
-        self._spare: list[RowState] = []
 
     @property
     def rows(self) -> int:
@@ -271,7 +270,8 @@ class Incremental:
             kept = here.single
         for value in plan.cached:
             if value == plan.rows_input:
-                kept[value] = jnp.asarray(arrays[value][None])
+                # A copy, which steps write into.
+                kept[value] = jnp.array(arrays[value][None])
                 continue
             j, _ = program.locate(value)
             op, reach = program.ops[j], self.executor.intervals[j].output
