@@ -21,6 +21,7 @@ from rollup.audit import audit
 from rollup.errors import EncodingError, ProgramError
 from rollup.files import made, writing
 from rollup.form.program import MANIFEST, Program
+from rollup.links import link_constants
 from rollup.types import ModelId, Root
 
 CHUNK_BYTES = 1 << 18
@@ -219,7 +220,9 @@ def _check_end(stream: _Stream) -> None:
 
 
 class Programs:
-    """A folder of programs, each in a folder named by its id in hex. Several processes may share it."""
+    """A folder of programs, each in a folder named by its id in hex. Several processes may share it. Equal
+    constants of programs are one file.
+    """
 
     def __init__(self, folder: str | Path, limits: ArchiveLimits = LIMITS, admit: Admit = audit) -> None:
         self.folder, self.limits = Path(folder), limits
@@ -251,6 +254,7 @@ class Programs:
             return self.get(expected)
         with _incoming(self.folder) as folder:
             program = _received(pieces, folder / "program", self.limits, expected, self._admit)
+            link_constants(folder / "program", [self.place(other) for other in self.list()])
             _moved(folder / "program", self.place(program.id))
         return self.get(program.id)
 

@@ -71,6 +71,11 @@ class Executor:
         if self_test:
             self.self_test()
 
+    @property
+    def code(self) -> CodeStore | None:
+        """Where what is compiled is kept."""
+        return self._code
+
     def self_test(self, seed: int = 0) -> int:
         """Compare the kernels with an independent path; how many elements were compared. Raises InexactMachine."""
         compared = check_kernels(self.program, dict(enumerate(self.kernels)), self.constants, seed)

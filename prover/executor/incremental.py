@@ -1,4 +1,4 @@
-"""Incremental evaluation: one more row of every op of a program, earlier rows being the cache.
+"""Incremental evaluation: one more row of every op of a program, earlier rows being the cache; of several texts at once.
 
 A text that is generated token by token so, and the same text checked in one pass, agree bit for bit, because both run the same ops.
 That a row depends on no later one is the program's own doing (its masks); nothing here proves it, and nothing has to: a claim is
@@ -7,20 +7,23 @@ about one pass, which decides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from prover.executor import Executor
+from prover.executor.kernels.kernel import Kernel
 from prover.executor.rows import RowPlan, plan_rows
 from prover.executor.rowstages import RowMachine
 from prover.executor.segments import Values, run_segment
 from prover.executor.selftest import check_kernels
 from rollup.errors import ExecutionError
+from rollup.form.affine import producers
 from rollup.form.ops import Constant
 from rollup.form.program import Program, Segment
 
@@ -32,9 +35,12 @@ BLOCK = 32
 
 @dataclass
 class RowState:
-    """What later rows look back at. A step consumes it (its buffers are updated in place) and gives the next one."""
+    """What later rows of a text look back at, or of several, one a lane. A step consumes it (its buffers are updated in place) and gives
+    the next one. ``kept``: by value, [lanes, *shape].
+    """
 
     kept: dict[int, jax.Array]
+    lanes: int = 1
     consumed: bool = False
 
     def take(self) -> dict[int, jax.Array]:
@@ -45,13 +51,42 @@ class RowState:
         self.consumed = True
         return dict(self.kept)
 
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for array in self.kept.values())
+
+    def put(self, lane: int, one: RowState) -> RowState:
+        """The state with a text of one lane copied into ``lane``. Consumes itself, not the other."""
+        kept = self.take()
+        with jax.enable_x64(True):
+            return RowState(
+                {value: _put_lane(array, one.kept[value], lane) for value, array in kept.items()}, self.lanes
+            )
+
+    def picked(self, lanes: Sequence[int]) -> RowState:
+        """A copy of some lanes, in that order."""
+        with jax.enable_x64(True):
+            at = np.array(lanes, np.int32)
+            return RowState({value: _picked(array, at) for value, array in self.kept.items()}, len(lanes))
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """The first rows of what a text's later rows look back at, by value, each without lanes and as long as its rows."""
+
+    kept: dict[int, Array]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for array in self.kept.values())
+
 
 class Incremental:
     """Row-wise evaluation of one output of a program.
 
-    ``rows_input``: the input whose first dimension are the rows; ``output``: number of the output whose rows are wanted. All of it
-    runs on one claim at a time. Raises UnsupportedError for a program that can't be evaluated so, InexactMachine if the self-test
-    finds a kernel that is not exact here.
+    ``rows_input``: the input whose first dimension are the rows; ``output``: number of the output whose rows are wanted; ``block``: rows
+    of a text that are computed at once where they are known. Raises UnsupportedError for a program that can't be evaluated so,
+    InexactMachine if the self-test finds a kernel that is not exact here. One thread at a time.
     """
 
     def __init__(
@@ -82,9 +117,38 @@ class Incremental:
     def _one(self) -> RowMachine:
         return self._machine(1)
 
+    @property
+    def step_kernels(self) -> Mapping[int, Kernel]:
+        """How a step computes the ops, by descriptor."""
+        return self._one.kernels
+
     @cached_property
     def _many(self) -> RowMachine:
         return self._one if self.block == 1 else self._machine(self.block)
+
+    def begin(self, inputs: Sequence[Array]) -> RowState:
+        """The state before any row. ``inputs``: the program's, in header order; raises ExecutionError for others."""
+        with jax.enable_x64(True):
+            return RowState(self._blank(self.executor.check_inputs(inputs)))
+
+    def extend(self, state: RowState, rows: Array, start: int, stop: int) -> tuple[RowState, Array]:
+        """Evaluate rows start .. stop - 1, at most ``block`` of them: (next state, those rows of the output). Consumes ``state``.
+
+        ``rows``: the whole row input; those before ``start`` are in the state. Rows from ``stop`` on are of no consequence.
+        """
+        tensor = self.executor.program.header.inputs[self.plan.rows_input]
+        if not 0 <= start < stop <= min(self.rows, start + self.block) or rows.shape != tensor.shape:
+            raise ExecutionError(
+                f"rows {start} to {stop} of an input of shape {rows.shape} do not fit; the program's has shape {tensor.shape}, "
+                f"and {self.block} rows are evaluated at once"
+            )
+        kept = state.take()
+        t = min(start, self.rows - self._many.count)
+        with jax.enable_x64(True):
+            part = jnp.asarray(np.asarray(rows[t : t + self._many.count], tensor.dtype.numpy)[None])
+            at = np.array([t], np.int64)
+            (found,) = self._leading(self._many.run(at, {self.plan.rows_input: part}, kept))
+        return RowState(kept), found[start - t : stop - t]
 
     def start(self, inputs: Sequence[Array], rows: int) -> tuple[RowState, Array]:
         """Evaluate rows 0 .. rows - 1: (state after them, those rows of the output).
@@ -92,45 +156,103 @@ class Incremental:
         ``inputs``: the program's, in header order; rows of the row input from ``rows`` on are of no consequence. Raises
         ExecutionError for inputs that don't fit the program.
         """
-        arrays = self.executor.check_inputs(inputs)
+        state = self.begin(inputs)
         if not 1 <= rows <= self.rows:
             raise ExecutionError(f"the program has {self.rows} rows, {rows} can't be evaluated; give 1 to {self.rows}")
-        machine, count = self._many, self._many.count
-        with jax.enable_x64(True):
-            kept = self._blank(arrays)
-            found = []
-            for start in range(0, rows, count):
-                t = min(start, self.rows - count)
-                part = arrays[self.plan.rows_input][t : t + count]
-                fresh = {self.plan.rows_input: jnp.asarray(part[None])}
-                result = self._leading(machine.run(t, fresh, kept))
-                found.append(result[start - t : rows - t])
-        return RowState(kept), np.concatenate(found)
+        found = []
+        for start in range(0, rows, self.block):
+            given = np.asarray(inputs[self.plan.rows_input])
+            state, part = self.extend(state, given, start, min(rows, start + self.block))
+            found.append(part)
+        return state, np.concatenate(found)
 
     def step(self, state: RowState, t: int, row: Array | int) -> tuple[RowState, Array]:
         """Evaluate row ``t`` of the input's new row: (next state, that row of the output). Consumes ``state``.
 
         Rows come in order: row t looks back at what was computed for the rows before it.
         """
+        state, rows = self.step_lanes(state, {0: (t, row)})
+        return state, rows[0]
+
+    def step_lanes(
+        self, state: RowState, rows: Mapping[int, tuple[int, Array | int]]
+    ) -> tuple[RowState, dict[int, Array]]:
+        """``step`` for several texts at once, to the same bits as each alone: (next state, by lane that row of the output).
+
+        ``rows``: by lane of the state, the row's number and the input's new row; what other lanes hold is lost. Consumes ``state``.
+        """
         tensor = self.executor.program.header.inputs[self.plan.rows_input]
-        given = np.asarray(row, dtype=tensor.dtype.numpy)
-        if given.shape != tensor.shape[1:] or not 0 <= t < self.rows:
-            raise ExecutionError(
-                f"row {t} of shape {given.shape} does not fit input {self.plan.rows_input} of shape {tensor.shape}; give "
-                "one row inside of it"
-            )
+        places = np.zeros(state.lanes, np.int64)
+        given = np.zeros([state.lanes, 1, *tensor.shape[1:]], tensor.dtype.numpy)
+        for lane, (t, row) in rows.items():
+            one = np.asarray(row, dtype=tensor.dtype.numpy)
+            if one.shape != tensor.shape[1:] or not 0 <= t < self.rows or not 0 <= lane < state.lanes:
+                raise ExecutionError(
+                    f"row {t} of shape {one.shape}, for lane {lane} of {state.lanes}, does not fit input {self.plan.rows_input} of "
+                    f"shape {tensor.shape}; give one row inside of it, for a lane of the state"
+                )
+            places[lane], given[lane, 0] = t, one
         kept = state.take()
         with jax.enable_x64(True):
-            fresh = {self.plan.rows_input: jnp.asarray(given[None, None])}
-            result = self._leading(self._one.run(t, fresh, kept))
-        return RowState(kept), result[0]
+            found = self._leading(self._one.run(places, {self.plan.rows_input: jnp.asarray(given)}, kept))
+        return RowState(kept, state.lanes), {lane: found[lane, 0] for lane in rows}
+
+    @cached_property
+    def cache_inputs(self) -> tuple[int, ...]:
+        """The inputs, beside the rows, that what is looked back at depends on: texts of other values of them share no rows."""
+        program, found = self.executor.program, set[int]()
+        pending, seen = [value for value in self.plan.cached if value != self.plan.rows_input], set[int]()
+        while pending:
+            for j in producers(program, [pending.pop()]):
+                if j < 0:
+                    found.add(-1 - j)
+                elif j not in seen:
+                    seen.add(j)
+                    pending += [a.source.base for a in program.ops[j].accesses if not isinstance(a.source, Constant)]
+        return tuple(sorted(found - {self.plan.rows_input}))
+
+    def prefix(self, state: RowState, rows: int, lane: int = 0) -> Prefix:
+        """A copy of what a lane keeps of its first ``rows`` rows, for ``resumed``."""
+        # NumPy must not look at buffers that a later step updates in place.
+        alone = state.picked([lane])
+        return Prefix(
+            {
+                value: np.array(array[0][self._first(value, rows)])
+                for value, array in alone.kept.items()
+                if value in self.plan.cached
+            }
+        )
+
+    def resumed(self, inputs: Sequence[Array], prefix: Prefix, rows: int) -> RowState:
+        """The state after the first ``rows`` rows of a text, from a prefix of at least as many whose input is the same there.
+
+        Raises ExecutionError for inputs that don't fit the program.
+        """
+        state = self.begin(inputs)
+        for value, known in prefix.kept.items():
+            whole = np.array(state.kept[value])
+            whole[0][self._first(value, rows)] = known[self._first(value, rows)]
+            with jax.enable_x64(True):
+                state.kept[value] = jnp.asarray(whole)
+        return state
+
+    def _first(self, value: int, rows: int) -> tuple[slice, ...]:
+        """The first rows of a value."""
+        return (*[slice(None)] * self.plan.dimension[value], slice(0, rows))
+
+    def stacked(self, lanes: int) -> RowState:
+        """A state of several lanes, of no text each."""
+        inputs = [np.zeros(tensor.shape, tensor.dtype.numpy) for tensor in self.executor.program.header.inputs]
+        with jax.enable_x64(True):
+            one = self._blank(inputs)
+            return RowState({value: jnp.repeat(array, lanes, axis=0) for value, array in one.items()}, lanes)
 
     def _leading(self, array: jax.Array) -> Array:
-        """[rows, *rest of the output's shape]."""
-        value, plan = np.asarray(array)[0], self.plan
+        """[lanes, rows, *rest of the output's shape]."""
+        plan = self.plan
         tensor = self.executor.program.header.outputs[self.output][1]
-        moved = np.moveaxis(value, plan.dimension[plan.output], 0)
-        rows: Array = moved.reshape([moved.shape[0], *tensor.shape[1:]])
+        moved = np.moveaxis(np.asarray(array), 1 + plan.dimension[plan.output], 1)
+        rows: Array = moved.reshape([*moved.shape[:2], *tensor.shape[1:]])
         return rows
 
     def _blank(self, arrays: Sequence[Array]) -> dict[int, jax.Array]:
@@ -148,7 +270,8 @@ class Incremental:
             kept = here.single
         for value in plan.cached:
             if value == plan.rows_input:
-                kept[value] = jnp.asarray(arrays[value][None])
+                # A copy, which steps write into.
+                kept[value] = jnp.array(arrays[value][None])
                 continue
             j, _ = program.locate(value)
             op, reach = program.ops[j], self.executor.intervals[j].output
@@ -162,3 +285,13 @@ class Incremental:
         names = [f"{j}/{name}" for name in kernel.prepared]
         names += [Program.seen_key(a) for a in kernel.op.accesses if isinstance(a.source, Constant)]
         return {name: self.executor.constants[name] for name in names if name in self.executor.constants}
+
+
+@partial(jax.jit, donate_argnums=0)
+def _put_lane(stack: jax.Array, one: jax.Array, lane: int) -> jax.Array:
+    return lax.dynamic_update_slice_in_dim(stack, one, lane, axis=0)
+
+
+@jax.jit
+def _picked(stack: jax.Array, lanes: jax.Array) -> jax.Array:
+    return jnp.take(stack, lanes, axis=0)

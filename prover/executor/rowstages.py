@@ -1,4 +1,8 @@
-"""Row ops as compiled stages: new rows in, new rows out, what later rows look back at kept in caches that are updated in place."""
+"""Row ops as compiled stages: new rows in, new rows out, what later rows look back at kept in caches that are updated in place.
+
+A stage computes new rows of several *lanes* at once, each at a place of its own: rows and caches have a leading axis of lanes, where
+whole passes have one of claims.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +14,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from prover.executor.executor import Executor
 from prover.executor.kernels.kernel import Kernel
+from prover.executor.lanes import put_rows, run_lanes
 from prover.executor.rows import CACHED, CONSTANT, FRESH, RowPlan
-from prover.executor.segments import Constants, Immediates, run_kernel
+from prover.executor.segments import Constants, Immediates
 from prover.executor.sharing import signature
 from prover.executor.stages import Kernels, Stage, constant_names, share, work
 from rollup.form.ops import Constant
 from rollup.form.program import Program
 
-ROW_STAGE_WORK = 1 << 19
+ROW_STAGE_WORK = 1 << 21
 """Terms of reductions after which a stage of row ops may end: few rows have little work, and every stage costs a call."""
 
 MOST_ROW_STAGE_WORK = 1 << 23
@@ -47,7 +51,7 @@ class RowStage(Stage):
     donated = (2,)
 
     def __call__(self, t: jax.Array, rows: dict[int, jax.Array], kept: dict[int, jax.Array]) -> None:
-        """Compute rows t .. of this stage's ops: new rows are added to ``rows``, caches in ``kept`` are replaced."""
+        """Compute rows t[lane] .. of this stage's ops: new rows are added to ``rows``, caches in ``kept`` are replaced."""
         found, caches = self.compute(
             t, [rows[v] for v in self.fresh], [kept[v] for v in self.updates], [kept[v] for v in self.held]
         )
@@ -62,22 +66,21 @@ class RowStage(Stage):
         caches: dict[int, jax.Array] = dict(zip(self.updates, updates, strict=True))
         kept: dict[int, jax.Array] = dict(zip(self.held, held, strict=True))
 
-        def value(j: int, number: int) -> jax.Array:
-            op = self.plan.program.ops[j]
-            source, route = kernels[j].op.accesses[number].source, self.plan.route(op, op.accesses[number])
-            assert not isinstance(source, Constant)
-            if route == FRESH:
-                return rows[source.base]
-            return caches[source.base] if source.base in caches else kept[source.base]
-
         for j in self.descriptors:
-            kernel = kernels[j]
-            name = kernel.op.first
-            rows[name] = run_kernel(j, kernel, constants, partial(value, j), 1, t, immediates)
+            kernel, op = kernels[j], self.plan.program.ops[j]
+            operands: dict[int, jax.Array] = {}
+            for number, access in enumerate(op.accesses):
+                if isinstance(access.source, Constant):
+                    continue
+                value = access.source.base
+                if self.plan.route(op, access) == FRESH:
+                    operands[number] = rows[value]
+                else:
+                    operands[number] = caches[value] if value in caches else kept[value]
+            name = op.first
+            rows[name] = run_lanes(j, kernel, constants, operands, t, immediates)
             if name in caches:
-                start = [jnp.int64(0)] * (1 + len(kernel.op.shape))
-                start[1 + self.plan.dimension[name]] = t
-                caches[name] = lax.dynamic_update_slice(caches[name], rows[name], start)
+                caches[name] = put_rows(caches[name], rows[name], t, 1 + self.plan.dimension[name])
         return [rows[v] for v in self.gives], [caches[v] for v in self.updates]
 
     def signature(self, kernels: Kernels) -> Hashable:
@@ -132,22 +135,31 @@ class RowMachine:
             kernel.release()
         stages = _cut(plan, kernels)
         share(stages, kernels, constants)
+        for number, stage in enumerate(stages):
+            if stage.body is not None and not stage.body.name:
+                # With the program's id this says all: kernels and stages follow from it.
+                what = (executor.compact, "rows", plan.rows_input, plan.output, count, number)
+                stage.body.name = " ".join(map(str, (program.id.hex(), *what)))
+                stage.body.code = executor.code
         return cls(plan, count, kernels, constants, stages)
 
-    def run(self, t: int, rows: dict[int, jax.Array], kept: dict[int, jax.Array]) -> jax.Array:
-        """Rows t .. t + count - 1 of the output [1, *shape with count rows]; ``rows`` has those of the input."""
-        at = jnp.int64(t)
-        plan = self.plan
-        if plan.rows_input in kept:
-            kept[plan.rows_input] = _put(kept[plan.rows_input], rows[plan.rows_input], at)
+    def run(self, t: np.ndarray, rows: dict[int, jax.Array], kept: dict[int, jax.Array]) -> jax.Array:
+        """Rows t[lane] .. t[lane] + count - 1 of the output [lanes, *shape with count rows].
+
+        ``t``: int64 [lanes]; ``rows`` has those of the input.
+        """
+        at = jnp.asarray(t)
+        given = self.plan.rows_input
+        if given in kept:
+            kept[given] = _put_input(kept[given], rows[given], at)
         for stage in self.stages:
             stage(at, rows, kept)
-        return rows[plan.output]
+        return rows[self.plan.output]
 
 
-@jax.jit
-def _put(cache: jax.Array, rows: jax.Array, t: jax.Array) -> jax.Array:
-    return lax.dynamic_update_slice(cache, rows, [jnp.int64(0), t, *[jnp.int64(0)] * (cache.ndim - 2)])
+@partial(jax.jit, donate_argnums=0)
+def _put_input(cache: jax.Array, rows: jax.Array, t: jax.Array) -> jax.Array:
+    return put_rows(cache, rows, t, 1)
 
 
 def _cut(plan: RowPlan, kernels: Kernels) -> list[RowStage]:

@@ -109,8 +109,11 @@ class Body:
         name = f"{self.name} {shapes}"
         if (loaded := code.load(name)) is not None:
             # Whether it was kept as a whole shows when it runs; what can't run is compiled again.
+            # Arrays that it may take are copied before: the compiled one needs them if it can't.
+            taken = {2 + number for number in self.stage.donated}
+            given = [jax.tree.map(jnp.copy, one) if at in taken else one for at, one in enumerate(arguments)]
             with suppress(jax.errors.JaxRuntimeError):
-                result = jax.block_until_ready(loaded(*arguments))  # type: ignore[no-untyped-call]
+                result = jax.block_until_ready(loaded(*given))  # type: ignore[no-untyped-call]
                 self.known[shapes] = loaded
                 return result
         self.known[shapes] = code.compile(name, self.compiled.lower(*arguments))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 from pathlib import Path
 from types import FunctionType
@@ -16,7 +17,10 @@ from click.testing import CliRunner
 from prover import lower
 from prover.fidelity import OutputFidelity
 from rollup.form.program import Program
+from tests.models.tiny_llama import write_tiny_llama
 from touchstone.cli import main
+
+PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
 
 SAMPLES = np.linspace(-1, 1, 24, dtype=np.float32).reshape(6, 4)
 
@@ -283,3 +287,35 @@ def test_what_cannot_be_built_says_why_and_writes_nothing(
     code, said = build(tmp_path / "out", source, function=function)
     assert code == 1 and words in said, said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_language_model_is_built_at_several_lengths_whose_weights_are_one_file_and_written_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_tiny_llama(Path("model.gguf"), layers=1, width=32)
+    Path("words.txt").write_text("hello the world and an hello world, it's 12 on the world. " * 30)
+    arguments = ["model", "build", "model.gguf", "--samples", "words.txt", "--length", "12,20", "-o", "model"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    programs = {length: Program.load(f"model/{length}") for length in (12, 20)}
+    assert [program.header.inputs[0].shape for program in programs.values()] == [(12,), (20,)]
+    nodes = [{p.name: p.stat().st_ino for p in Path(f"model/{length}/constants").iterdir()} for length in programs]
+    both = nodes[0].items() & nodes[1].items()
+    shared = sum(Path("model/12/constants", name).stat().st_size for name, _ in both)
+    # All but what depends on positions.
+    assert shared > 0.9 * sum(array.nbytes for array in programs[12].constants.values())
+    assert f"shared    {shared:,} bytes" in result.output
+    (block,) = re.findall(r"^```python\n(from prover import load,.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    # A conversation in this model's template is longer than such short programs.
+    block = block.replace("(128, 512)", "(12, 20)").replace("language.question(", "language.tokenizer.encode(")
+    exec(compile(block, "models.md", "exec"), {})
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("length", "words"), [("12,x", "is no length"), ("1", "at least 2"), ("8,8", "different lengths")]
+)
+def test_lengths_that_are_none_are_refused(length: str, words: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["model", "build", "x.gguf", "--length", length, "-o", str(tmp_path / "out")])
+    assert result.exit_code == 2 and words in result.output, result.output

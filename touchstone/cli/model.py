@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from touchstone.cli.group import FAILURE
+from touchstone.cli.params import LengthsParam
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -153,7 +154,12 @@ def compare(path: Path, against: str, samples: str, as_json: bool) -> None:
     help="An input of an ONNX file that becomes a constant, as JSON: what decides shapes or branches. Several times for several.",
 )
 @click.option(
-    "--length", type=click.IntRange(2), help="Tokens of a pass of a language model (prompt and answer). [128]"
+    "--length",
+    "lengths",
+    type=LengthsParam(),
+    default=(),
+    help="Tokens of a pass of a language model (prompt and answer). Several lengths, like 128,512, give a program each, in a folder "
+    "named after its length; they share the files of equal constants. [128]",
 )
 @click.option(
     "-o",
@@ -180,7 +186,7 @@ def build(
     samples: str | None,
     held_out: str | None,
     fix: tuple[str, ...],
-    length: int | None,
+    lengths: tuple[int, ...],
     output: Path,
     formats: str | None,
     target: str | None,
@@ -191,16 +197,22 @@ def build(
     as GGUF file.
     """
     from rollup.files import require_writable
+    from rollup.links import link_constants
     from touchstone.models.build import build as lowered
     from touchstone.models.build import summary
     from touchstone.progress import told
 
-    require_writable(output)
-    with told():
-        built = lowered(source, samples, formats, held_out, target, length, dict(map(_fixed, fix)))
-    built.model.save(output)
-    for line in [*summary(built), f"folder    {output}"]:
-        click.echo(line)
+    wanted: tuple[int | None, ...] = lengths or (None,)
+    folders = {length: output / str(length) if len(wanted) > 1 else output for length in wanted}
+    for folder in folders.values():
+        require_writable(folder)
+    for length, folder in folders.items():
+        with told():
+            built = lowered(source, samples, formats, held_out, target, length, dict(map(_fixed, fix)))
+        built.model.save(folder)
+        shared = link_constants(folder, [other for other in folders.values() if other != folder])
+        for line in [*summary(built), f"folder    {folder}", *([f"shared    {shared:,} bytes"] if shared else [])]:
+            click.echo(line)
 
 
 def _fixed(text: str) -> tuple[str, Any]:

@@ -127,3 +127,20 @@ class PriceRangeParam(click.ParamType[tuple[int, int]]):
                 ctx,
             )
         return found[0], found[-1]
+
+
+class LengthsParam(click.ParamType[tuple[int, ...]]):
+    """ "128", or "128,512": lengths of passes, each of two tokens or more, all different."""
+
+    name = "lengths"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            found = tuple(int(one) for one in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no length; write a number of tokens like 128, or several: 128,512", param, ctx)
+        if min(found) < 2 or len(set(found)) < len(found):
+            self.fail(f"{value!r}: give different lengths of at least 2 tokens", param, ctx)
+        return found

@@ -144,8 +144,8 @@ class Kernel:
     ) -> jax.Array:
         """The output [claims, *shape] in the op's dtype.
 
-        ``prepared``: the kernel's prepared constants by name, those of this iteration. ``given``: immediates (int64 scalars)
-        by register, where they are not the op's own.
+        ``t``: the iteration, or that of every claim, where no operand is read by it. ``prepared``: the kernel's prepared constants by
+        name, those of this iteration. ``given``: immediates (int64 scalars) by register, where they are not the op's own.
         """
         op = self.op
         scalars: Scalars = {ITERATION: t} if op.repeat > 1 else {}
@@ -252,7 +252,7 @@ class Kernel:
             case Opcode.INDEX:
                 var = instr.args[0]
                 if var == ITERATION:
-                    given = jnp.full(blank, jnp.asarray(t_of(scalars), jnp.int64))
+                    given = jnp.asarray(t_of(scalars), jnp.int64).reshape([-1, *blank[1:]])
                 else:
                     shape = [1, *(n if d == var else 1 for d, n in enumerate(op.shape))]
                     given = lax.broadcasted_iota(jnp.int64, shape, var + 1)
@@ -276,7 +276,8 @@ class Kernel:
         if f"{number}" in prepared:
             access, sizes = self.op.accesses[number], extents(self.op)
             used = tuple(var for var in variables(access, sizes) if var != ITERATION)
-            return Derived(used, prepared[f"{number}"][None])
+            table = prepared[f"{number}"]
+            return Derived(used, table if table.ndim > len(used) else table[None])
         return read(number, self.op, scalars)
 
     def _look_inside(self, access: Access, register: Range) -> bool:

@@ -168,7 +168,9 @@ def invoke(call: Call) -> jax.Array:
 
 @dataclass(frozen=True)
 class Given:
-    """What a kernel is called with: the iteration, its sources, prepared constants, and immediates that are arguments."""
+    """What a kernel is called with: the iteration (or every claim's), its sources, prepared constants (those of the iteration), and
+    immediates that are arguments.
+    """
 
     t: jax.Array | int
     operand: Callable[[int], jax.Array]
@@ -196,7 +198,10 @@ def described(kernel: Kernel, plan: NativePlan, given: Given, fused: bool) -> Ca
     y = Strides(0, {}) if plan.constant else _factor(sources[plan.y], roles)
     steps = row_major((claims, *op.shape))
     out = Strides(0, {var: steps[var + 1] for var in (CLAIM, *range(len(op.shape))) if roles.sizes[var] > 1})
-    scalars = [jnp.asarray(given.t, jnp.int64), *(given.immediates[register] for register in sorted(given.immediates))]
+    scalars = [
+        jnp.asarray(given.t if jnp.ndim(given.t) == 0 else 0, jnp.int64),
+        *(given.immediates[register] for register in sorted(given.immediates)),
+    ]
     columns = given.prepared[f"{plan.y}:{PACKED}"] if plan.constant else sources[plan.y][0].reshape(-1)
     reads = _Reads(kernel, roles, sources, given, [sources[plan.x][0].reshape(-1), columns, jnp.stack(scalars)])
     dtype = np.dtype(op.dtype.numpy if fused else np.int32 if plan.low else np.int64)
@@ -283,6 +288,8 @@ class _Reads:
         return None if used is None else self._dense(("register", number), self.given.prepared[f"r{number}"], used)
 
     def index(self, var: int) -> tuple[int, int]:
+        if var == ITERATION and jnp.ndim(self.given.t):
+            return self._dense(("variable", var), jnp.asarray(self.given.t, jnp.int64), [CLAIM])
         return self._add(("variable", var), None, Strides(0, {var: 1}))
 
     def load(self, number: int) -> tuple[int, int]:
@@ -302,7 +309,8 @@ class _Reads:
             if number in self.kernel.laid:
                 raise NotFused
             used = [var for var in variables(op.accesses[number], extents(op)) if var != ITERATION]
-            return self._dense(("access", number), self.given.prepared[f"{number}"], used)
+            table = self.given.prepared[f"{number}"]
+            return self._dense(("access", number), table, [CLAIM, *used] if table.ndim > len(used) else used)
         array, access = self.sources[number]
         strides = strides_of(access, self.roles.sizes, array.shape[0])
         if strides is None or any(var >= len(op.shape) and var != ITERATION for var in strides.by):
