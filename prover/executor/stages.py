@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from prover.executor.kernels.kernel import Kernel
