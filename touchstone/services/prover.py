@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from challenger.defender import Upholder
 from challenger.watch.guard import LagGuard
+from prover.openai.endpoint import EndpointOptions, OpenAiEndpoint
 from prover.service.app import prover_app
 from prover.service.archive import Archive, TraceSource
 from prover.service.clock import ChainClock
@@ -55,7 +56,7 @@ _log = logs.logger("touchstone.prover")
 class ProverOptions:
     """What a prover does, besides the chain that it is on. ``folders``: of local programs; ``programs``: where fetched
     ones are kept; ``deposit``: wei of free balance to keep; ``max_lag``: seconds that the newest block may be old; ``quorum``: which
-    quorums it answers for, None: for none; ``starts``: what earlier starts found out.
+    quorums it answers for, None: for none; ``starts``: what earlier starts found out; ``openai``: which language models are served.
     """
 
     token: str | None = None
@@ -71,6 +72,7 @@ class ProverOptions:
     limits: WebLimits = field(default_factory=WebLimits)
     fetching: FetchLimits = field(default_factory=FetchLimits)
     starts: Starts = field(default_factory=Starts)
+    openai: EndpointOptions | None = None
 
 
 class ProverService:
@@ -122,16 +124,35 @@ class ProverService:
         self.health.add("bonds", lambda: self.treasury.problem)
         if options.quorum is not None:
             self.health.add("quorums", lambda: self.player.trouble)
+        self.block = client.first
+        """L1's newest block, as of the last round."""
+        self.openai: OpenAiEndpoint | None = None
+        if options.openai is not None:
+            self.openai = OpenAiEndpoint(
+                self.worker,
+                signer,
+                client.domain,
+                options.openai,
+                self.clock.now,
+                lambda: self.block,
+                self.archive.keep,
+            )
         self._told: set[tuple[str, ClaimId]] = set()
 
     @property
     def app(self) -> FastAPI:
-        return prover_app(self.worker, self.archive, self.health, self._options.token, self._options.limits)
+        app = prover_app(self.worker, self.archive, self.health, self._options.token, self._options.limits)
+        if self.openai is not None:
+            self.openai.attach(app, self.health)
+        return app
 
     def start(self) -> None:
         """Hold the local programs (each is tested on this machine), then begin to uphold and to look for others."""
         for folder in self._options.folders:
             self.shelf.load(folder)
+        if self.openai is not None:
+            self.openai.load()
+            self.openai.start()
         self.uphold.start()
         self.batches.start()
         if self._options.models_from is not None:
@@ -140,6 +161,8 @@ class ProverService:
             self.quorums.start()
 
     def stop(self) -> None:
+        if self.openai is not None:
+            self.openai.stop()
         self.quorums.stop()
         self.worker.closing = True
         self.batches.stop()
@@ -153,6 +176,7 @@ class ProverService:
         node lags.
         """
         self.clock.refresh()
+        self.block = self._client.chain.height()
         sent = self.upholder.poll()
         for receipt in sent:
             _log.info("sent", call=receipt.call, gas=receipt.gas, transaction=f"0x{receipt.transaction.hex()}")
