@@ -42,6 +42,11 @@ class SamplingTerms:
     top_p: int = MILLION
     top_k: int = 0
 
+    @classmethod
+    def of(cls, temperature: int, top_p: int, top_k: int) -> SamplingTerms:
+        """Greedy text has one form, whatever else was given."""
+        return cls(temperature, top_p, top_k) if temperature else cls()
+
 
 @dataclass(frozen=True)
 class ReceiptAnswer:
@@ -60,7 +65,7 @@ class ReceiptAnswer:
 
 
 @dataclass(frozen=True)
-class Receipt:
+class AnswerReceipt:
     """``endpoint``: the route, as in ``chat/completions``. ``request_hash``, ``response_hash``: SHA-256 of the bytes. ``template_hash``:
     zero where no chat template was used. ``nonce``: what the seeds follow from, next to the request; ``server_chose`` it if the caller
     gave none. ``posted_by``: last second, as L1 counts them, until which the claims are promised to stand on L1. ``block``: L1's
@@ -104,7 +109,7 @@ class Receipt:
 class SignedReceipt:
     """``signature``: 65 bytes (r, s, v), of the prover."""
 
-    receipt: Receipt
+    receipt: AnswerReceipt
     signature: bytes
 
 
@@ -112,11 +117,11 @@ NO_TEMPLATE = bytes(NO_ROOT)
 """Stands for the template where none was used."""
 
 
-def seed_commitment(nonce: bytes, index: int, request: bytes) -> bytes:
-    """What fixes the seed of answer ``index`` before the prover runs: SHA-256 of nonce, index (4 bytes, big-endian) and SHA-256 of the
-    request's bytes. Its first ``SEED_BYTES`` bytes are the seed.
+def seed_commitment(nonce: bytes, index: int, request_hash: bytes) -> bytes:
+    """What fixes the seed of answer ``index`` before the prover runs: SHA-256 of nonce, index (4 bytes, big-endian) and the SHA-256 of
+    the request's bytes. Its first ``SEED_BYTES`` bytes are the seed.
     """
-    return sha256(nonce + index.to_bytes(4, "big") + sha256(request).digest()).digest()
+    return sha256(nonce + index.to_bytes(4, "big") + request_hash).digest()
 
 
 def nonce_of(seed: int) -> bytes:

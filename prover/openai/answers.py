@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from prover.model import Model
 from prover.openai.schemas import AskedText, refused
@@ -73,7 +74,7 @@ class Answering:
         return cls(what, request, language.texts, model, speaking, size, prompts, sampling, drawn, nonce is None, now)
 
     def commitment(self, index: int) -> bytes:
-        return seed_commitment(self.nonce, index, self.request)
+        return seed_commitment(self.nonce, index, sha256(self.request).digest())
 
     def pieces(self, seats: Seats, still: Still) -> Iterator[Piece]:
         """Generate all answers, one after the other; raises what ``still`` raises. Close it to give its seat back."""

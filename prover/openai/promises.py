@@ -19,7 +19,7 @@ from rollup.documents.receipts import ReceiptDocument
 from rollup.errors import ClientError
 from rollup.l1.account.receipts import receipt_id
 from rollup.l1.account.signing import Domain, Signer
-from rollup.receipt import SEED_BYTES, Receipt, ReceiptAnswer, SignedReceipt
+from rollup.receipt import SEED_BYTES, AnswerReceipt, ReceiptAnswer, SignedReceipt
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, gauge
 from rollup.types import ModelId, Timestamp
@@ -85,7 +85,7 @@ class ReceiptSigner:
             )
             promises.append((index, nonce, inputs))
         endpoint = answering.what.endpoint
-        receipt = Receipt(
+        receipt = AnswerReceipt(
             endpoint,
             request_hash,
             response_hash,

@@ -47,9 +47,8 @@ class AskedText:
     logprobs: int | None
 
     def sampling(self, default: int) -> SamplingTerms:
-        """``default``: the temperature of requests that name none, in millionths. Greedy text has one form, whatever else was given."""
-        temperature = default if self.temperature is None else self.temperature
-        return SamplingTerms(temperature, self.top_p, self.top_k) if temperature else SamplingTerms()
+        """``default``: the temperature of requests that name none, in millionths."""
+        return SamplingTerms.of(default if self.temperature is None else self.temperature, self.top_p, self.top_k)
 
 
 def refused(parameter: str | None, sentence: str, code: str | None = None, status: int = 400) -> Problem:

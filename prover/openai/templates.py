@@ -28,6 +28,11 @@ MOST_TEXT = 4 << 20
 MOST_SOURCE = 1 << 18
 """Characters of a template."""
 
+MOST_DEPTH, MOST_TOKENS = 32, 1000
+"""Of blocks and brackets in each other, and of macros that call each other; of one expression or tag. Jinja recurses as deep, and
+libraries of a chain raise Python's recursion limit beyond what the stack holds.
+"""
+
 _FILTERS = (
     "abs capitalize count d default dictsort e escape first float int items join last length list lower map max min reject "
     "rejectattr replace reverse round safe select selectattr sort string sum title tojson trim unique upper"
@@ -53,6 +58,7 @@ class _Left:
 
     steps: int = MOST_STEPS
     text: int = MOST_TEXT
+    depth: int = MOST_DEPTH
 
 
 _left: ContextVar[_Left] = ContextVar("left")
@@ -196,6 +202,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def counted(self, source: str) -> nodes.Template:
         """The template with its loops counted and its texts measured. Raises TemplateError."""
+        _require_shallow(self.lex(source))
         tree = self.parse(source)
         for kind in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends):
             if tree.find(kind) is not None:
@@ -218,7 +225,13 @@ class _Environment(ImmutableSandboxedEnvironment):
     def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(getattr(obj, "__self__", None), str) and obj.__name__ == "replace":
             return _replace(obj.__self__, *args)
-        return _short(super().call(context, obj, *args, **kwargs))
+        left = _left.get()
+        left.depth -= 1
+        if left.depth < 0:
+            raise TemplateRefusal(f"the macros of the chat template call each other more than {MOST_DEPTH} deep")
+        found = _short(super().call(context, obj, *args, **kwargs))
+        left.depth += 1
+        return found
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         numbers = isinstance(left, int | float) and isinstance(right, int | float)
@@ -227,6 +240,29 @@ class _Environment(ImmutableSandboxedEnvironment):
         if numbers and max(abs(left), abs(right)) > 1 << 63:
             raise TemplateRefusal("the chat template counts too far")
         return _kept(_short(super().call_binop(context, operator, left, right)))
+
+
+def _require_shallow(tokens: Iterable[tuple[int, str, str]]) -> None:
+    """Raise TemplateError for a template that nests too deep, or has an expression that is too long, before anything recurses."""
+    depth = brackets = length = 0
+    tag = captures = False
+    for _, kind, word in tokens:
+        length = 0 if kind.endswith("_begin") else length + 1
+        if tag and kind == "name":
+            depth += -1 if word.startswith("end") else word in _OPENING
+            tag, captures = False, word == "set"
+        tag = tag or kind == "block_begin"
+        # A set without a value captures what it encloses.
+        captures = captures and (kind, word) != ("operator", "=")
+        depth += captures and kind == "block_end"
+        if kind == "operator":
+            brackets += (word in "([{") - (word in ")]}")
+        if depth > MOST_DEPTH or brackets > MOST_DEPTH or length > MOST_TOKENS:
+            raise TemplateError("it nests too deep, or has an expression that is too long")
+
+
+_OPENING = frozenset({"for", "if", "macro", "call", "filter", "block", "with", "autoescape", "raw"})
+"""Tags that enclose others."""
 
 
 def _range(*bounds: int) -> range:

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from rollup.claim import Address
 from rollup.documents.claims import Signature
 from rollup.documents.fields import Account, Amount, ClaimHash, Count, Document, Hash, Listing, Time, hexadecimal, whole
-from rollup.receipt import MILLION, NONCE_BYTES, Receipt, ReceiptAnswer, SamplingTerms, SignedReceipt
+from rollup.receipt import MILLION, NONCE_BYTES, AnswerReceipt, ReceiptAnswer, SamplingTerms, SignedReceipt
 from rollup.types import ModelId, Root, Timestamp
 
 Word = Annotated[int, *whole(32)]
@@ -86,7 +86,7 @@ class ReceiptDocument(Document):
     @property
     def value(self) -> SignedReceipt:
         """Raises ClaimError for answers that are not numbered from 0."""
-        receipt = Receipt(
+        receipt = AnswerReceipt(
             self.endpoint,
             self.request_sha256,
             self.response_sha256,

@@ -6,7 +6,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from rollup.l1.account.signing import Domain, typed_digest
-from rollup.receipt import Receipt, ReceiptAnswer
+from rollup.receipt import AnswerReceipt, ReceiptAnswer
 
 ANSWER_TYPE = (
     b"Answer(uint32 index,uint256 claimNonce,bytes32 inputRoot,bytes32 seedCommitment,bytes8 seed,"
@@ -19,7 +19,7 @@ RECEIPT_TYPE = (
 )
 
 
-def receipt_id(receipt: Receipt, domain: Domain) -> bytes:
+def receipt_id(receipt: AnswerReceipt, domain: Domain) -> bytes:
     """32 bytes: the receipt's EIP-712 digest."""
     types = ["bytes32"] * 7 + ["uint256"] * 3 + ["bytes32", "bool", "uint64", "uint64", "uint64", "address", "bytes32"]
     sampling = receipt.sampling
