@@ -20,7 +20,7 @@ from prover.openai.promises import PromiseKeeper, PromiseTerms, ReceiptSigner
 from prover.openai.routes import EndpointParts, openai_routes, receipt_routes
 from prover.openai.serving import Serving
 from prover.openai.speakers import GreedySpeaking, Seats, ServedLanguage
-from prover.openai.store import EndpointStore
+from prover.openai.store import MEMORY, EndpointStore
 from prover.openai.texts import Texts
 from prover.service.worker import InferenceWorker
 from rollup.claim import ClaimId
@@ -47,7 +47,7 @@ class EndpointOptions:
 
     models: Sequence[Path]
     sequencer: str
-    store: str | Path = ":memory:"
+    store: str | Path = MEMORY
     admin_token: str | None = None
     open_to_all: bool = False
     most: int = 8

@@ -14,7 +14,7 @@ from threading import RLock
 from typing import Any
 
 from rollup.claim import ClaimId
-from rollup.errors import ServiceError
+from rollup.errors import FileError, ServiceError
 from rollup.files import require_writable
 from rollup.types import ModelId
 
@@ -78,12 +78,23 @@ class Promise:
     submitted: int
 
 
+MEMORY = ":memory:"
+
+
+def require_place(path: str | Path) -> None:
+    """Raise FileError if there can be no store at this place; nothing is made."""
+    if str(path) == MEMORY:
+        return
+    if Path(path).is_dir():
+        raise FileError(f"{path} can't be written (it is a folder); name a file for the endpoint's store")
+    require_writable(path)
+
+
 class EndpointStore:
     """``path``: of the file, or ``:memory:``. May be used from several threads. Raises ServiceError for a file that is none of ours."""
 
     def __init__(self, path: str | Path) -> None:
-        if str(path) != ":memory:":
-            require_writable(path)
+        require_place(path)
         self._lock = RLock()
         try:
             self._base = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
@@ -157,6 +168,10 @@ class EndpointStore:
     def kept(self, receipt: bytes) -> KeptBytes | None:
         found = self._rows("select document, request, response, kept_until from receipts where id = ?", (receipt,))
         return KeptBytes(*found[0]) if found else None
+
+    def count(self) -> int:
+        """How many receipts were ever signed."""
+        return int(self._rows("select count(*) from receipts")[0][0])
 
     def forget(self, now: int) -> None:
         """Let go of bytes whose time is over; the receipts stay."""

@@ -118,6 +118,10 @@ def check_answer(
     _seeds(check, receipt, asked, nonce)
     _sampling(check, receipt, asked)
     said = _response(check, receipt, asked)
+    if not l1.is_registered(receipt.model_id):
+        raise BadAnswer(
+            f"model 0x{receipt.model_id.hex()} is not registered on L1, so that nothing about it can be claimed"
+        )
     header = l1.header(receipt.model_id)
     _texts(check, receipt, header, said)
     block = l1.chain.height()

@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from challenger.defender import Upholder
 from challenger.watch.guard import LagGuard
 from prover.openai.endpoint import EndpointOptions, OpenAiEndpoint
+from prover.openai.promises import PromiseTerms
+from prover.openai.store import require_place
 from prover.service.app import prover_app
 from prover.service.archive import Archive, TraceSource
 from prover.service.clock import ChainClock
@@ -273,11 +275,37 @@ def _count(sent: Sequence[Receipt]) -> None:
         GAS.labels(receipt.call).inc(receipt.gas)
 
 
+def endpoint_of(settings: ProverSettings) -> EndpointOptions | None:
+    """Which language models are served; None if none is. Raises SettingsError if claims could not be handed to anybody, FileError if
+    nothing could be remembered.
+    """
+    given = settings.openai
+    if not given.models:
+        return None
+    sequencer = given.sequencer or settings.models_from
+    if sequencer is None:
+        raise SettingsError(
+            "--openai-models needs --openai-sequencer (or --models-from): receipts promise claims, and they are handed to a sequencer"
+        )
+    require_place(given.store)
+    return EndpointOptions(
+        models=given.models,
+        sequencer=sequencer,
+        store=given.store,
+        admin_token=None if given.admin_token is None else given.admin_token.get_secret_value(),
+        open_to_all=given.open,
+        most=given.at_once,
+        waiting=given.waiting,
+        terms=PromiseTerms(int(given.posted_within), int(given.keep)),
+    )
+
+
 def run(settings: ProverSettings) -> None:
     """Serve until SIGTERM or SIGINT; raises a TouchstoneError if the prover can't start."""
     log_as(settings.log)
     if settings.cache is not None:
         made(settings.cache)
+    endpoint = endpoint_of(settings)
     starts = starts_of(settings.start_cache, settings.cache)
     signer = signer_of(settings.chain)
     starts.compile_into()
@@ -297,6 +325,7 @@ def run(settings: ProverSettings) -> None:
             quorum=QuorumPolicy(settings.quorum_percent, settings.quorum_spend) if settings.quorum_spend else None,
             limits=web_limits(settings),
             starts=starts,
+            openai=endpoint,
         ),
     )
     server = serve(prover.app, settings.host, settings.port)

@@ -89,7 +89,7 @@ class EndpointWorld(ToyWorld):
         server = serve(prover.app, "127.0.0.1", 0).start()
         try:
             prover.start()
-            yield Running(self, prover, server, api)
+            yield Running(self, prover, server, api, folder)
         finally:
             server.stop()
             prover.stop()
@@ -105,6 +105,11 @@ class Running:
     prover: ProverService
     server: Server
     sequencer: Server
+    folder: Path
+
+    def database(self) -> bytes:
+        """All bytes of the endpoint's store."""
+        return b"".join(path.read_bytes() for path in sorted(self.folder.glob("openai.db*")))
 
     @property
     def url(self) -> str:
