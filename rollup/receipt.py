@@ -52,7 +52,8 @@ class SamplingTerms:
 class ReceiptAnswer:
     """One answer (a choice). ``claim_nonce``: of the claim that will be made about it, whose input has ``input_root``.
 
-    ``seed_commitment``: SHA-256 that fixes ``seed``, its first 8 bytes; ``tokens``: the answer's, all that were generated.
+    ``seed_commitment``: SHA-256 that fixes ``seed``, its first 8 bytes; ``tokens``: the answer's, all that were generated; ``cuts``: two
+    numbers of each token, the last ones that top-k and top-p kept, which a program is told; nothing where both keep all.
     """
 
     index: int
@@ -62,6 +63,7 @@ class ReceiptAnswer:
     seed: bytes
     prompt_tokens: int
     tokens: tuple[int, ...]
+    cuts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ class AnswerReceipt:
             raise ClaimError("the receipt is about no answer; a receipt has at least one")
         if any(one.index != number or len(one.seed) != SEED_BYTES for number, one in enumerate(self.answers)):
             raise ClaimError("the receipt's answers are not numbered from 0, or a seed has not 8 bytes")
+        if any(len(one.cuts) not in (0, 2 * len(one.tokens)) for one in self.answers):
+            raise ClaimError("the receipt has cuts that are not two numbers of each token")
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,11 @@ def seed_commitment(nonce: bytes, index: int, request_hash: bytes) -> bytes:
     the request's bytes. Its first ``SEED_BYTES`` bytes are the seed.
     """
     return sha256(nonce + index.to_bytes(4, "big") + request_hash).digest()
+
+
+def millionths(value: float) -> int:
+    """The nearest whole number of millionths, halves up; raises ValueError or OverflowError for what is not finite."""
+    return math.floor(value * MILLION + 0.5)
 
 
 def nonce_of(seed: int) -> bytes:

@@ -36,9 +36,15 @@ class Spoken:
     text: str
     finish: str
 
+    @property
+    def cuts(self) -> tuple[int, ...]:
+        """What the tokens know of what was kept when they were drawn, as in a receipt."""
+        found = [cut for token in self.tokens for cut in getattr(token, "cuts", (0, 0))]
+        return tuple(found) if any(found) else ()
+
 
 @dataclass
-class Answering:
+class TextAnswers:
     """A request that was taken. ``nonce``: what its seeds follow from; ``size``: positions of the program; ``created``: L1's time.
 
     ``spoken``: the answers that are whole, in order.
@@ -58,7 +64,7 @@ class Answering:
     spoken: list[Spoken] = field(default_factory=list)
 
     @classmethod
-    def of(cls, what: AskedText, request: bytes, language: ServedLanguage, named: str | None, now: int) -> Answering:
+    def of(cls, what: AskedText, request: bytes, language: ServedLanguage, named: str | None, now: int) -> TextAnswers:
         """``named``: the nonce in the request's header, if any; ``now``: L1's time. Raises Problem for what is refused, LoweringError
         for a text that the model can't take, TemplateRefusal for a conversation that its template refuses.
         """

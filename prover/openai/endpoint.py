@@ -16,7 +16,7 @@ from prover.model import Model
 from prover.openai.admin import key_routes
 from prover.openai.errors import OpenAiErrors
 from prover.openai.keys import ApiKeys
-from prover.openai.promises import PromiseKeeper, PromiseTerms, ReceiptSigner
+from prover.openai.promises import ACCEPTED, PromiseKeeper, PromiseTerms, ReceiptSigner
 from prover.openai.routes import EndpointParts, openai_routes, receipt_routes
 from prover.openai.serving import Serving
 from prover.openai.speakers import GreedySpeaking, Seats, ServedLanguage
@@ -136,7 +136,7 @@ def language_of(language: LanguageModel, held: Sequence[Model]) -> ServedLanguag
         model
         for model in held
         if model.program.meta.get("name") == language.name
-        and {"best", "accepted"} <= {port.name for port in model.program.interface.outputs}
+        and ACCEPTED in {port.name for port in model.program.interface.outputs}
     ]
     if not programs:
         raise SettingsError(

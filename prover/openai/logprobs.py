@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from prover.language.generation import BEST
 from prover.model import Model
-from prover.openai.answers import Answering, Spoken
+from prover.openai.answers import Spoken, TextAnswers
 from prover.openai.schemas import CHAT
 from prover.openai.texts import Texts
+from rollup.errors import ExecutionError
+from rollup.form.ops import Monoid, Value
 from rollup.receipt import SEED_BYTES
 
 DIGITS = 6
@@ -20,15 +21,16 @@ DIGITS = 6
 Rows = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def logits_value(model: Model, vocabulary: int) -> int:
-    """The trace value that holds the logits: what the output ``best`` is taken from."""
-    program = model.program
-    value = program.header.outputs[program.interface.output(BEST)][0]
-    wanted = program.header.inputs[0].shape[0] * vocabulary
-    return max(one for one, j, _ in program.op_values() if one <= value and program.ops[j].elements == wanted)
+def logits_value(model: Model) -> int:
+    """The trace value that holds the logits: the one whose arg-max is taken for every position."""
+    for op in reversed(model.program.ops):
+        source = op.accesses[0].source if op.accesses else None
+        if op.monoid is Monoid.ARGMAX and isinstance(source, Value):
+            return source.base
+    raise ExecutionError("the program takes no arg-max, so that it has no logits; ask without logprobs")
 
 
-def told(answering: Answering, one: Spoken, index: int) -> dict[str, Any]:
+def told(answering: TextAnswers, one: Spoken, index: int) -> dict[str, Any]:
     """What the answer's ``logprobs`` holds: one pass of the program over prompt and answer."""
     count = answering.what.logprobs or 0
     rows = _rows(answering, one, index)
@@ -36,12 +38,12 @@ def told(answering: Answering, one: Spoken, index: int) -> dict[str, Any]:
     return {"content": shown, "refusal": None} if answering.what.endpoint == CHAT else _completion(shown, count)
 
 
-def _rows(answering: Answering, one: Spoken, index: int) -> Rows:
+def _rows(answering: TextAnswers, one: Spoken, index: int) -> Rows:
     """float64 [tokens of the answer, vocabulary]: log-probabilities before each of them."""
     model, vocabulary = answering.model, answering.texts.vocabulary
     seed = answering.commitment(index)[:SEED_BYTES]
-    inputs = answering.texts.inputs(one.prompt, one.tokens, answering.size, answering.sampling, seed)
-    wanted = logits_value(model, vocabulary)
+    inputs = answering.texts.inputs(one.prompt, one.tokens, answering.size, answering.sampling, seed, one.cuts)
+    wanted = logits_value(model)
     held = next(array for value, array in enumerate(model.executor.stream(inputs)) if value == wanted)
     scale = model.program.meta["scales"][model.program.locate(wanted)[0]]
     first = len(one.prompt) - 1

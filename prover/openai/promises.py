@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prover.claims import MadeClaim
-from prover.openai.answers import Answering
+from prover.openai.answers import TextAnswers
 from prover.openai.speakers import Seats
 from prover.openai.store import EndpointStore, KeptBytes, Promise
 from prover.service.worker import InferenceWorker
@@ -70,7 +70,9 @@ class ReceiptSigner:
         self.signed: Callable[[], None] = lambda: None
         """Called when there are claims to be made."""
 
-    def sign(self, answering: Answering, request_hash: bytes, response: bytes, response_hash: bytes) -> dict[str, Any]:
+    def sign(
+        self, answering: TextAnswers, request_hash: bytes, response: bytes, response_hash: bytes
+    ) -> dict[str, Any]:
         """The receipt of an answer that is whole, as it travels. It is on the disk when this returns."""
         header = answering.model.program.header
         answers, promises = [], []
@@ -78,10 +80,19 @@ class ReceiptSigner:
         for index, one in enumerate(answering.spoken):
             commitment = answering.commitment(index)
             seed = commitment[:SEED_BYTES]
-            made = answering.texts.inputs(one.prompt, one.tokens, answering.size, answering.sampling, seed)
+            made = answering.texts.inputs(one.prompt, one.tokens, answering.size, answering.sampling, seed, one.cuts)
             inputs, nonce = join(made, header.inputs), self._worker.reserve()
             answers.append(
-                ReceiptAnswer(index, nonce, input_root(header, inputs), commitment, seed, len(one.prompt), one.tokens)
+                ReceiptAnswer(
+                    index,
+                    nonce,
+                    input_root(header, inputs),
+                    commitment,
+                    seed,
+                    len(one.prompt),
+                    tuple(map(int, one.tokens)),
+                    one.cuts,
+                )
             )
             promises.append((index, nonce, inputs))
         endpoint = answering.what.endpoint

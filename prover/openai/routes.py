@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from prover.openai.answers import Answering
+from prover.openai.answers import TextAnswers
 from prover.openai.errors import PREFIX
 from prover.openai.keys import ApiKeys
 from prover.openai.schemas import CHAT, COMPLETIONS, EMBEDDINGS, asked, parsed
@@ -72,9 +72,9 @@ def openai_routes(parts: EndpointParts) -> APIRouter:
             if not parts.keys.good(key):
                 raise Problem(401, "unauthorized", "The key was revoked", "the API key was revoked meanwhile")
 
-        def begin() -> Answering:
+        def begin() -> TextAnswers:
             what = asked(endpoint, body)
-            return Answering.of(what, body, parts.language(what.model), named, parts.now())
+            return TextAnswers.of(what, body, parts.language(what.model), named, parts.now())
 
         answering = await parts.serving.run(begin)
         serve = parts.serving.stream if answering.what.stream else parts.serving.whole

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rollup.receipt import MILLION, SamplingTerms
+from rollup.receipt import MILLION, SamplingTerms, millionths
 from rollup.service.problem import Problem
 
 CHAT, COMPLETIONS, EMBEDDINGS = "chat/completions", "completions", "embeddings"
@@ -17,7 +17,8 @@ MOST_PROMPTS = 16
 MOST_MESSAGES = 1024
 MOST_STOPS = 4
 MOST_STOP_LENGTH = 256
-MOST_TEMPERATURE = 2
+COOLEST, HOTTEST = MILLION // 100, 2 * MILLION
+"""The least and the greatest temperature in millionths, beside 0."""
 DEFAULT_COMPLETION = 16
 """Tokens of a completion that names no limit, as OpenAI has it."""
 
@@ -148,13 +149,25 @@ def _whole(low: int, high: int) -> Callable[[Any, str], int]:
     return read
 
 
-def _millionths(high: int) -> Callable[[Any, str], int]:
-    def read(value: Any, name: str) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= high:
-            raise refused(name, f"{name} must be a number from 0 to {high}")
-        return round(value * MILLION)
+def _temperature(value: Any, name: str) -> int:
+    found = _fraction(value)
+    if found is None or not (found == 0 or COOLEST <= found <= HOTTEST):
+        raise refused(name, f"{name} must be 0, or a number from {COOLEST / MILLION} to {HOTTEST // MILLION}")
+    return found
 
-    return read
+
+def _share(value: Any, name: str) -> int:
+    found = _fraction(value)
+    if found is None or not 1 <= found <= MILLION:
+        raise refused(name, f"{name} must be a number above 0, and 1 at most")
+    return found
+
+
+def _fraction(value: Any) -> int | None:
+    """Millionths; None for what is no number, or a huge one."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MILLION:
+        return None
+    return millionths(value)
 
 
 def _flag(value: Any, name: str) -> bool:
@@ -259,8 +272,8 @@ SHARED: Mapping[str, Reader] = {
     "stop": ((), _stops),
     "stream": (False, _flag),
     "stream_options": (None, _stream_options),
-    "temperature": (None, _millionths(MOST_TEMPERATURE)),
-    "top_p": (MILLION, _millionths(1)),
+    "temperature": (None, _temperature),
+    "top_p": (MILLION, _share),
     "top_k": (0, _whole(0, 1 << 20)),
     "seed": (None, _whole(-(1 << 63), (1 << 63) - 1)),
 }

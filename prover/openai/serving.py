@@ -16,7 +16,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Send
 
 from prover.openai import logprobs
-from prover.openai.answers import Answering, Piece, Still
+from prover.openai.answers import Piece, Still, TextAnswers
 from prover.openai.errors import error_event
 from prover.openai.promises import ReceiptSigner
 from prover.openai.schemas import CHAT
@@ -83,7 +83,7 @@ class Serving:
 
         return still
 
-    async def whole(self, answering: Answering, good: Still) -> Response:
+    async def whole(self, answering: TextAnswers, good: Still) -> Response:
         """The answer in one piece. Raises Problem if it ends early."""
         gone = Event()
 
@@ -106,7 +106,7 @@ class Serving:
             raise
         return Response(body, media_type="application/json", headers=_headers(name) | {HEADER: receipt})
 
-    def _signed(self, answering: Answering) -> tuple[bytes, str, str]:
+    def _signed(self, answering: TextAnswers) -> tuple[bytes, str, str]:
         told = [
             None if answering.what.logprobs is None else logprobs.told(answering, one, index)
             for index, one in enumerate(answering.spoken)
@@ -117,10 +117,10 @@ class Serving:
         receipt = self._receipt(answering, response)
         return body_of(document, receipt), name, receipt["id"]
 
-    def _receipt(self, answering: Answering, response: bytes) -> dict[str, Any]:
+    def _receipt(self, answering: TextAnswers, response: bytes) -> dict[str, Any]:
         return self._signer.sign(answering, sha256(answering.request).digest(), response, sha256(response).digest())
 
-    async def stream(self, answering: Answering, good: Still) -> Response:
+    async def stream(self, answering: TextAnswers, good: Still) -> Response:
         """The answer piece by piece. Raises Problem for what goes wrong before the first one."""
         steps = ClosableSteps(answering.pieces(self._seats, self._still(good)))
         try:
@@ -135,7 +135,7 @@ class Serving:
         )
 
     async def _events(
-        self, answering: Answering, name: str, steps: ClosableSteps, first: Piece
+        self, answering: TextAnswers, name: str, steps: ClosableSteps, first: Piece
     ) -> AsyncIterator[bytes]:
         sent = b""
         begun: set[int] = set()
@@ -162,7 +162,7 @@ class Serving:
             self._pool.submit(steps.close)
 
 
-def _name(answering: Answering) -> str:
+def _name(answering: TextAnswers) -> str:
     return ("chatcmpl-" if answering.what.endpoint == CHAT else "cmpl-") + secrets.token_hex(12)
 
 

@@ -138,10 +138,18 @@ class Texts:
         return whole, "stop" if len(tokens) and tokens[-1] in self.stops() else "length"
 
     def inputs(
-        self, prompt: Sequence[int], answer: Sequence[int], size: int, sampling: SamplingTerms, seed: bytes
+        self,
+        prompt: Sequence[int],
+        answer: Sequence[int],
+        size: int,
+        sampling: SamplingTerms,
+        seed: bytes,
+        cuts: Sequence[int] = (),
     ) -> list[np.ndarray]:
-        """The program's integers for a claim about an answer. Raises LoweringError for what does not fit ``size`` positions."""
-        if sampling.temperature:
+        """The program's integers for a claim about an answer. ``cuts``: as in a receipt. Raises LoweringError for what does not fit
+        ``size`` positions, or what the program does not take.
+        """
+        if sampling.temperature or cuts:
             raise LoweringError("the program of this model takes no sampling parameters")
         return [np.asarray(one) for one in self.language.claim_input(prompt, answer, size)]
 

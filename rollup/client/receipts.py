@@ -22,7 +22,15 @@ from rollup.l1.account.signing import recover
 from rollup.l1.answers import ClaimStatus
 from rollup.l1.client import L1Client
 from rollup.numbers import input_bytes
-from rollup.receipt import MILLION, SEED_BYTES, AnswerReceipt, ReceiptAnswer, SamplingTerms, nonce_of, seed_commitment
+from rollup.receipt import (
+    SEED_BYTES,
+    AnswerReceipt,
+    ReceiptAnswer,
+    SamplingTerms,
+    millionths,
+    nonce_of,
+    seed_commitment,
+)
 from rollup.types import ModelId
 
 AnswerStage = Literal["promised", "overdue", "posted", "challenged", "final"]
@@ -46,7 +54,13 @@ class AnswerTexts(Protocol):
     def said(self, tokens: Sequence[int], stop: Sequence[str]) -> tuple[str, str]: ...
 
     def inputs(
-        self, prompt: Sequence[int], answer: Sequence[int], size: int, sampling: SamplingTerms, seed: bytes
+        self,
+        prompt: Sequence[int],
+        answer: Sequence[int],
+        size: int,
+        sampling: SamplingTerms,
+        seed: bytes,
+        cuts: Sequence[int],
     ) -> list[np.ndarray]: ...
 
 
@@ -228,8 +242,8 @@ def _sampling(check: _Check, receipt: AnswerReceipt, asked: dict[str, Any] | Non
         return
     try:
         given = asked.get("temperature")
-        temperature = receipt.sampling.temperature if given is None else round(given * MILLION)
-        terms = SamplingTerms.of(temperature, round(asked.get("top_p", 1) * MILLION), asked.get("top_k", 0))
+        temperature = receipt.sampling.temperature if given is None else millionths(given)
+        terms = SamplingTerms.of(temperature, millionths(asked.get("top_p", 1)), asked.get("top_k", 0))
     except (TypeError, ValueError, OverflowError):
         raise BadAnswer(
             "the request's sampling parameters are no numbers, so that nothing can have answered it"
@@ -300,7 +314,7 @@ def _words(
     limit = room if what.limit is None else min(room, what.limit)
     if len(one.tokens) > limit or (finish == "length" and len(one.tokens) != limit):
         raise BadAnswer(f"{at}: it has {len(one.tokens)} tokens, and the request's limit is {limit}")
-    data = input_bytes(header, texts.inputs(prompt, one.tokens, size, receipt.sampling, one.seed))
+    data = input_bytes(header, texts.inputs(prompt, one.tokens, size, receipt.sampling, one.seed, one.cuts))
     if input_root(header, data) != one.input_root:
         raise BadAnswer(f"{at}: the claim's input root is not that of this request and this answer")
 

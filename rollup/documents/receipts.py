@@ -29,6 +29,9 @@ class AnswerFields(Document):
     seed: Annotated[bytes, *hexadecimal(length=8)] = Field(description="The commitment's first 8 bytes.")
     prompt_tokens: Word
     tokens: Listing[Word] = Field(description="Ids of all tokens that were generated.")
+    cuts: Listing[Word] = Field(
+        description="Two numbers of each token: the last ones that top-k and top-p kept. Empty where both keep all."
+    )
 
 
 class ReceiptDocument(Document):
@@ -101,7 +104,10 @@ class ReceiptDocument(Document):
             self.block,
             self.prover,
             tuple(
-                ReceiptAnswer(**dict(one) | {"claim_nonce": int(one.claim_nonce), "tokens": tuple(one.tokens)})
+                ReceiptAnswer(
+                    **dict(one)
+                    | {"claim_nonce": int(one.claim_nonce), "tokens": tuple(one.tokens), "cuts": tuple(one.cuts)}
+                )
                 for one in self.answers
             ),
         )

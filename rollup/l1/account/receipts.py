@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
@@ -10,7 +12,7 @@ from rollup.receipt import AnswerReceipt, ReceiptAnswer
 
 ANSWER_TYPE = (
     b"Answer(uint32 index,uint256 claimNonce,bytes32 inputRoot,bytes32 seedCommitment,bytes8 seed,"
-    b"uint32 promptTokens,uint32[] tokens)"
+    b"uint32 promptTokens,uint32[] tokens,uint32[] cuts)"
 )
 RECEIPT_TYPE = (
     b"Receipt(string endpoint,bytes32 requestHash,bytes32 responseHash,bytes32 modelId,bytes32 tokenizerHash,"
@@ -46,7 +48,7 @@ def receipt_id(receipt: AnswerReceipt, domain: Domain) -> bytes:
 
 
 def _answer(one: ReceiptAnswer) -> bytes:
-    types = ["bytes32", "uint32", "uint256", "bytes32", "bytes32", "bytes8", "uint32", "bytes32"]
+    types = ["bytes32", "uint32", "uint256", "bytes32", "bytes32", "bytes8", "uint32", "bytes32", "bytes32"]
     fields = [
         keccak(ANSWER_TYPE),
         one.index,
@@ -55,6 +57,11 @@ def _answer(one: ReceiptAnswer) -> bytes:
         one.seed_commitment,
         one.seed,
         one.prompt_tokens,
-        keccak(b"".join(token.to_bytes(32, "big") for token in one.tokens)),
+        _words(one.tokens),
+        _words(one.cuts),
     ]
     return keccak(encode(types, fields))
+
+
+def _words(numbers: Sequence[int]) -> bytes:
+    return keccak(b"".join(number.to_bytes(32, "big") for number in numbers))
