@@ -27,9 +27,13 @@ from rollup.types import ModelId, Timestamp
 RECEIPTS = counter("prover", "receipts", "Receipts signed", ["model"])
 PROMISED = counter("prover", "promised_claims", "What became of claims that receipts promise", ["outcome"])
 WAITING = gauge("prover", "promised_claims_waiting", "Claims that receipts promise and that are not handed in yet")
+LATE = gauge("prover", "promised_claims_late", "Claims that should be handed in by the receipts that promise them")
 
 ACCEPTED = "accepted"
 """The output of a language model's program that says whether the answer is its own."""
+
+LOOKED_AT = 1000
+"""Promises among which late ones are counted."""
 
 ROUND = 16
 """Promises that are looked at in one round."""
@@ -186,7 +190,8 @@ class PromiseKeeper:
         PROMISED.labels("submitted").inc()
 
     def _look(self, failed: ClientError | None) -> None:
-        late = [one for one in self._store.open_promises(1) if one.posted_by < self._now()]
+        late = [one for one in self._store.open_promises(LOOKED_AT) if one.posted_by < self._now()]
+        LATE.set(len(late))
         self.trouble = (
             f"a claim was promised to stand on L1 before {late[0].posted_by} and is not handed in ({failed or 'it waits'}); "
             "look at the sequencer"

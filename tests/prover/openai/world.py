@@ -62,12 +62,15 @@ def texts() -> Texts:
 
 @dataclass(kw_only=True)
 class EndpointWorld(ToyWorld):
-    """``options``: of the endpoint, beside what follows from the world."""
+    """``model``: of the file ``file``; ``options``: of the endpoint, beside what follows from the world."""
 
-    program: Program = field(default_factory=lambda: tiny().program)
+    model: Model = field(default_factory=tiny)
+    file: Path = field(default_factory=gguf)
     options: dict[str, Any] = field(default_factory=dict)
+    program: Program = field(init=False)
 
     def __post_init__(self) -> None:
+        self.program = self.model.program
         super().__post_init__()
         self.account = self.client("prover", deposit=400 * ETHER)
 
@@ -79,13 +82,13 @@ class EndpointWorld(ToyWorld):
         sequencer.start()
         api = serve(sequencer.api(), "127.0.0.1", 0).start()
         given: dict[str, Any] = {"store": folder / "openai.db", "admin_token": ADMIN} | self.options | options
-        endpoint = EndpointOptions(models=[gguf()], sequencer=api.url, **given)
+        endpoint = EndpointOptions(models=[self.file], sequencer=api.url, **given)
         prover = ProverService(
             self.client("prover"),
             self.chain.signer("prover"),
-            ProverOptions(folders=[place() / "program"], openai=endpoint, max_lag=1e12, limits=LIMITS),
+            ProverOptions(models_from="http://127.0.0.1:1", openai=endpoint, max_lag=1e12, limits=LIMITS),
         )
-        prover.worker.hold(tiny(), "program", NAME)
+        prover.worker.hold(self.model, self.file.stem)
         server = serve(prover.app, "127.0.0.1", 0).start()
         try:
             prover.start()
