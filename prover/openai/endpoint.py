@@ -108,6 +108,7 @@ class OpenAiEndpoint:
         )
         app.include_router(openai_routes(parts))
         app.include_router(receipt_routes(parts))
+        app.include_router(receipt_routes(parts), prefix="/openai", include_in_schema=False)
         app.include_router(key_routes(self.keys, self.store, self._options.admin_token))
         app.add_middleware(OpenAiErrors)
         health.add("promises", lambda: self.keeper.trouble)

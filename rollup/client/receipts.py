@@ -5,27 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-import numpy as np
-
-from rollup.claim import arrays, input_root
+from rollup.claim import arrays
+from rollup.client.answer_texts import AnswerTexts, require_words
 from rollup.client.answered import AnsweredBytes, SaidText, said_in
 from rollup.client.promised import StandingClaim, standing_claims
 from rollup.client.views import short
 from rollup.documents.receipts import ReceiptDocument
-from rollup.errors import BadAnswer, ClaimError, TouchstoneError
+from rollup.errors import BadAnswer, ClaimError
 from rollup.form.encoding import Header
 from rollup.form.program import parse_json
 from rollup.l1.account.receipts import receipt_id
 from rollup.l1.account.signing import recover
 from rollup.l1.answers import ClaimStatus
 from rollup.l1.client import L1Client
-from rollup.numbers import input_bytes
 from rollup.receipt import (
     SEED_BYTES,
     AnswerReceipt,
-    ReceiptAnswer,
     SamplingTerms,
     millionths,
     nonce_of,
@@ -37,31 +34,6 @@ AnswerStage = Literal["promised", "overdue", "posted", "challenged", "final"]
 """How much is proven: the prover promised, and is late; the claim stands on L1, is disputed, or is final."""
 
 _ORDER: Sequence[AnswerStage] = ("overdue", "promised", "challenged", "posted", "final")
-
-
-class AnswerTexts(Protocol):
-    """A model file's texts (``prover.openai.texts.Texts``): what ties words to tokens."""
-
-    @property
-    def tokenizer_hash(self) -> bytes: ...
-
-    def template_hash(self, endpoint: str) -> bytes: ...
-
-    def asked(self, endpoint: str, request: bytes) -> Any: ...
-
-    def prompts(self, what: Any, created: int) -> list[list[int]]: ...
-
-    def said(self, tokens: Sequence[int], stop: Sequence[str]) -> tuple[str, str]: ...
-
-    def inputs(
-        self,
-        prompt: Sequence[int],
-        answer: Sequence[int],
-        size: int,
-        sampling: SamplingTerms,
-        seed: bytes,
-        cuts: Sequence[int],
-    ) -> list[np.ndarray]: ...
 
 
 @dataclass(frozen=True)
@@ -274,49 +246,8 @@ def _texts(check: _Check, receipt: AnswerReceipt, header: Header, said: Sequence
         missing = "the model file (texts=)" if texts is None else "the request"
         check.open.append(f"that these words are those of the claim: that takes {missing}")
         return
-    if texts.tokenizer_hash != receipt.tokenizer_hash or texts.template_hash(receipt.endpoint) != receipt.template_hash:
-        raise BadAnswer(
-            "the model file has another tokenizer or chat template than the receipt names; give the right one"
-        )
-    try:
-        what = texts.asked(receipt.endpoint, request)
-        prompts = [prompt for prompt in texts.prompts(what, receipt.created) for _ in range(what.n)]
-        if len(prompts) != len(receipt.answers):
-            raise BadAnswer(f"the request asks for {len(prompts)} answers, the receipt is about {len(receipt.answers)}")
-        for prompt, one, word in zip(prompts, receipt.answers, said, strict=True):
-            _words(texts, receipt, header, what, prompt, one, word)
-    except BadAnswer:
-        raise
-    except TouchstoneError as error:
-        raise BadAnswer(f"the request can't have been answered so: {error}") from None
+    require_words(texts, receipt, header, request, said)
     check.proven.append("its words, and those of the request, are what the claims are about, token by token")
-
-
-def _words(
-    texts: AnswerTexts,
-    receipt: AnswerReceipt,
-    header: Header,
-    what: Any,
-    prompt: list[int],
-    one: ReceiptAnswer,
-    word: SaidText,
-) -> None:
-    at, size = f"answer {one.index}", header.inputs[0].shape[0]
-    if one.prompt_tokens != len(prompt):
-        raise BadAnswer(f"{at}: the request has {len(prompt)} tokens, the receipt says {one.prompt_tokens}")
-    text, finish = texts.said(one.tokens, what.stop)
-    if (text, finish) != (word.text, word.finish):
-        raise BadAnswer(f"{at}: the receipt's tokens spell another text than the response, or end for another reason")
-    before, _ = texts.said(one.tokens[:-1], ())
-    if any(stop in before for stop in what.stop):
-        raise BadAnswer(f"{at}: it goes on behind a stop string")
-    room = size - len(prompt)
-    limit = room if what.limit is None else min(room, what.limit)
-    if len(one.tokens) > limit or (finish == "length" and len(one.tokens) != limit):
-        raise BadAnswer(f"{at}: it has {len(one.tokens)} tokens, and the request's limit is {limit}")
-    data = input_bytes(header, texts.inputs(prompt, one.tokens, size, receipt.sampling, one.seed, one.cuts))
-    if input_root(header, data) != one.input_root:
-        raise BadAnswer(f"{at}: the claim's input root is not that of this request and this answer")
 
 
 def _tokens(check: _Check, receipt: AnswerReceipt, header: Header, claims: Sequence[StandingClaim | None]) -> None:
@@ -347,6 +278,9 @@ def _stage(check: _Check, receipt: AnswerReceipt, claims: Sequence[StandingClaim
         else:
             found.append(names[claim.status])
     stage = min(found, key=_ORDER.index)
+    bond = check.l1.parameters.claim_bond
+    if stage == "promised" and check.l1.balance(receipt.prover) < bond:
+        check.open.append(f"that the promise can be kept: {receipt.prover} has no free bond on L1")
     sentences = {
         "promised": (check.open, "that the program gives these tokens: the claim is not on L1 yet"),
         "overdue": (check.open, "anything by L1: the time of the promise is over, and the claim is not there"),

@@ -31,7 +31,7 @@ LENGTH = 128
 NAME = "tiny"
 ADMIN = "an operator's token of the tests"
 LIMITS = WebLimits(per_second=1e6, burst=10**6)
-SEQUENCER = SequencerOptions(Limits(age=Duration(0)), LIMITS, poll=0.05, max_lag=1e12)
+SEQUENCER = SequencerOptions(Limits(age=Duration(0)), LIMITS, poll=0.5, max_lag=1e12)
 
 WORDS = "hello the world and an hello world of the tiny models that say hello to the world " * 24
 
