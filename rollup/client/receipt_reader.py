@@ -10,9 +10,10 @@ from contextlib import suppress
 from typing import Any
 
 from rollup import wire
+from rollup.client.answer_texts import AnswerTexts
 from rollup.client.answered import AnsweredBytes, answered
 from rollup.client.answers import content
-from rollup.client.receipts import AnswerTexts, VerifiedAnswer, check_answer
+from rollup.client.receipts import VerifiedAnswer, check_answer
 from rollup.client.verify import L1
 from rollup.client.views import reading
 from rollup.documents.fields import read

@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from rollup.claim import Address, ClaimId, PostedClaim
+from rollup.client.answer_texts import AnswerTexts
 from rollup.client.asking import RequestView
 from rollup.client.asynchronous import DEFAULT_URL, PAGE, AsyncClient
-from rollup.client.receipts import AnswerTexts, VerifiedAnswer
+from rollup.client.receipts import VerifiedAnswer
 from rollup.client.verify import L1, Verified
 from rollup.client.views import ClaimView, Event, Inference, ModelView, State
 from rollup.documents.asked import RequestState
