@@ -31,7 +31,7 @@ LENGTH = 128
 NAME = "tiny"
 ADMIN = "an operator's token of the tests"
 LIMITS = WebLimits(per_second=1e6, burst=10**6)
-SEQUENCER = SequencerOptions(Limits(age=Duration(0)), LIMITS, poll=0.5, max_lag=1e12)
+SEQUENCER = SequencerOptions(Limits(age=Duration(1)), LIMITS, poll=0.5, max_lag=1e12)
 
 WORDS = "hello the world and an hello world of the tiny models that say hello to the world " * 24
 
@@ -86,7 +86,7 @@ class EndpointWorld(ToyWorld):
         prover = ProverService(
             self.client("prover"),
             self.chain.signer("prover"),
-            ProverOptions(models_from="http://127.0.0.1:1", openai=endpoint, max_lag=1e12, limits=LIMITS),
+            ProverOptions(models_from=api.url, openai=endpoint, max_lag=1e12, limits=LIMITS),
         )
         prover.worker.hold(self.model, self.file.stem)
         server = serve(prover.app, "127.0.0.1", 0).start()
