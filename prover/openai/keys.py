@@ -98,6 +98,12 @@ class ApiKeys:
                 {"retry-after": str(seconds)},
             )
 
+    def charge(self, row: KeyRow, answers: int) -> None:
+        """Count the further answers of a request that was taken: they are paid for before the next one."""
+        with self._lock:
+            if row.id in self._buckets:
+                self._buckets[row.id].charge(row.id, answers - 1)
+
 
 def _digest(secret: str) -> bytes:
     return sha256(secret.encode("utf-8", "surrogateescape")).digest()

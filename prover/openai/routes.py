@@ -77,6 +77,7 @@ def openai_routes(parts: EndpointParts) -> APIRouter:
             return TextAnswers.of(what, body, parts.language(what.model), named, parts.now())
 
         answering = await parts.serving.run(begin)
+        parts.keys.charge(key, len(answering.prompts) * answering.what.n)
         serve = parts.serving.stream if answering.what.stream else parts.serving.whole
         return await serve(answering, good)
 

@@ -84,26 +84,14 @@ class Serving:
         return still
 
     async def whole(self, answering: TextAnswers, good: Still) -> Response:
-        """The answer in one piece. Raises Problem if it ends early."""
-        gone = Event()
+        """The answer in one piece, also for a caller that has gone. Raises Problem if it ends early."""
 
         def generated() -> tuple[bytes, str, str]:
-            still = self._still(good)
-
-            def present() -> None:
-                if gone.is_set():
-                    raise busy("the caller has gone")
-                still()
-
-            for _ in answering.pieces(self._seats, present):
+            for _ in answering.pieces(self._seats, self._still(good)):
                 pass
             return self._signed(answering)
 
-        try:
-            body, name, receipt = await self.run(generated)
-        except asyncio.CancelledError:
-            gone.set()
-            raise
+        body, name, receipt = await self.run(generated)
         return Response(body, media_type="application/json", headers=_headers(name) | {HEADER: receipt})
 
     def _signed(self, answering: TextAnswers) -> tuple[bytes, str, str]:

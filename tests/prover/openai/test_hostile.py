@@ -140,6 +140,13 @@ def test_a_key_has_a_rate_of_its_own(running: Running) -> None:
     assert httpx.get(f"{running.openai}/models").json()["error"]["type"] == "authentication_error"
 
 
+def test_every_answer_of_a_request_counts(running: Running) -> None:
+    headers = {"authorization": f"Bearer {running.key(1, 4)}"}
+    body = {"model": NAME, "prompt": ["hello", "the"], "n": 2, "max_tokens": 1}
+    assert httpx.post(f"{running.openai}/completions", json=body, headers=headers, timeout=60).status_code == 200
+    assert httpx.get(f"{running.openai}/models", headers=headers).status_code == 429
+
+
 def test_a_key_revoked_in_a_stream_ends_it_without_a_receipt(running: Running) -> None:
     endpoint = running.prover.openai
     assert endpoint is not None
