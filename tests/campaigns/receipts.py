@@ -90,8 +90,8 @@ def campaign(running: Running, answers: int, changes: int, seed: int = 0) -> Cou
     asking = requests(random, draws)
     with httpx.Client(base_url=running.openai, headers=headers, timeout=300) as client:
         while len(files) < answers:
-            endpoint, request = next(asking)
-            answer = client.post(f"/{endpoint}", json=request)
+            route, request = next(asking)
+            answer = client.post(f"/{route}", json=request)
             assert answer.status_code == 200, answer.text
             assert not request["stream"] or answer.content.endswith(DONE)
             found = check_answer(answered(answer.content), l1, texts_of, answer.request.content)
