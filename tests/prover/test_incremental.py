@@ -74,7 +74,7 @@ def test_a_language_models_rows_equal_one_pass_at_any_length_and_padding(
     rng = np.random.default_rng(length)
     tokens = np.full(SIZE, rng.integers(0, 300), np.int32)
     tokens[:length] = rng.integers(0, 320, length)
-    inputs = [tokens, *map(np.asarray, language.claim_input([1], [2], SIZE)[1:])]
+    inputs = model.quantize(tokens, *language.claim_input([1], [2], SIZE)[1:])
     machine = generator.incremental
     value = logits_value(model.program)
     whole = model.executor.values(inputs)[value].reshape(SIZE, language.config.vocabulary)

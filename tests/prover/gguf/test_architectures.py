@@ -236,11 +236,17 @@ def _row(known: LanguageModel, seed: int) -> ClaimInput:
     return known.claim_input(tokens[:8], tokens[8:], POSITIONS)
 
 
+def _integers(executor: Executor, row: ClaimInput) -> list[np.ndarray]:
+    return [
+        np.asarray(part, tensor.dtype.numpy) for part, tensor in zip(row, executor.program.header.inputs, strict=True)
+    ]
+
+
 def _outputs(lowered: Lowered, row: ClaimInput) -> tuple[np.ndarray, bool]:
     """(drawn, accepted) of the program."""
     _, executor = lowered
     names = [port.name for port in executor.program.interface.outputs]
-    found = dict(zip(names, executor.outputs([np.asarray(part) for part in row]), strict=True))
+    found = dict(zip(names, executor.outputs(_integers(executor, row)), strict=True))
     return np.asarray(found["drawn"]), bool(found["accepted"])
 
 
@@ -261,8 +267,7 @@ def test_text_token_by_token_is_what_one_pass_accepts(lowered: Lowered) -> None:
     known, executor = lowered
     prompt = [5, 77, 130]
     rows = Incremental(executor, block=1, self_test=False, value=logits_value(executor.program))
-    tokens, *others = known.claim_input(prompt, [0], POSITIONS)
-    state, logits = rows.start([tokens, *map(np.asarray, others)], len(prompt))
+    state, logits = rows.start(_integers(executor, known.claim_input(prompt, [0], POSITIONS)), len(prompt))
     answer = [int(logits[-1].argmax())]
     for at in range(len(prompt), POSITIONS - 1):
         state, row = rows.step(state, at, answer[-1])
