@@ -85,6 +85,9 @@ def numbers(seed: Any, count: int) -> Any:
     return jax.random.key_data(folded)[:, 0]
 
 
+_numbers = jax.jit(numbers, static_argnums=1)
+
+
 def drawn(logits: Any, seed: Any, temperature: Any, top_p: Any, top_k: Any, cuts: Any) -> tuple[Any, Any]:
     """(the token that is drawn after every position, int32 [N]; whether its cuts are right, bool [N]), traced by JAX for a program.
 
@@ -150,12 +153,12 @@ def _picked(kept: Any, weights: Any, number: Any) -> tuple[Any, Any]:
     return total, block * BLOCK + jnp.sum(within <= (place - before)[:, None], axis=-1, dtype=jnp.int32)
 
 
-class Drawn(int):
+class DrawnToken(int):
     """A token that a ``Drawer`` drew: an int that knows the last tokens that top-k and top-p kept, 0 where they keep all."""
 
     cuts: tuple[int, int]
 
-    def __new__(cls, token: int, cuts: tuple[int, int] = (0, 0)) -> Drawn:
+    def __new__(cls, token: int, cuts: tuple[int, int] = (0, 0)) -> DrawnToken:
         made = super().__new__(cls, token)
         made.cuts = cuts
         return made
@@ -170,15 +173,15 @@ class Drawer:
         self.sampling = sampling
         self._numbers = [] if sampling.heat == 0 else np.asarray(numbers(sampling.words, positions)).tolist()
 
-    def draw(self, logits: Array, position: int) -> Drawn:
+    def draw(self, logits: Array, position: int) -> DrawnToken:
         """The token after a position. ``logits``: float64 [V], exactly those of the program."""
         if self.sampling.heat == 0:
-            return Drawn(int(logits.argmax()))
+            return DrawnToken(int(logits.argmax()))
         weights = weights_of(np, logits, logits.max(), np.int64(self.sampling.heat)).astype(np.int64)
         kept, cuts = self._kept(weights)
         ends = np.cumsum(weights[kept])
         place = self._numbers[position] * int(ends[-1]) >> 32
-        return Drawn(int(kept[np.searchsorted(ends, place, side="right")]), cuts)
+        return DrawnToken(int(kept[np.searchsorted(ends, place, side="right")]), cuts)
 
     def _kept(self, weights: Array) -> tuple[Array, tuple[int, int]]:
         """(the tokens that are kept, in the order of their numbers; the last ones)."""

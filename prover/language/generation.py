@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from prover.executor.incremental import BLOCK, Incremental
-from prover.language.drawing import Drawer, Drawn
+from prover.language.drawing import Drawer, DrawnToken
 from prover.language.language import LanguageModel
 from prover.language.sampling import GREEDY, Sampling
 from prover.model import Model
@@ -61,7 +61,7 @@ class Generator:
 
     def stream(
         self, prompt: Sequence[int], limit: int, stop: Collection[int] = (), sampling: Sampling = GREEDY
-    ) -> Iterator[Drawn]:
+    ) -> Iterator[DrawnToken]:
         """Up to ``limit`` tokens after ``prompt``, one by one, as far as the program has positions; ends after a token of ``stop``.
 
         Raises ExecutionError for a prompt that is empty or leaves no position for an answer, and for a top-k beyond the vocabulary.
@@ -84,7 +84,7 @@ class Generator:
             state, row = self.incremental.step(state, at, token)
             token = drawer.draw(row * self._step, at)
 
-    def drawn(self, values: Sequence[np.ndarray], position: int, sampling: Sampling) -> Drawn:
+    def drawn(self, values: Sequence[np.ndarray], position: int, sampling: Sampling) -> DrawnToken:
         """The token after a position that the values of an execution draw, be it a false one."""
         logits = values[self._logits].reshape(self._positions, self._vocabulary)[position]
         return Drawer(sampling, self._positions, self._vocabulary).draw(logits * self._step, position)
@@ -96,7 +96,7 @@ def generate(
     prompt: Sequence[int],
     limit: int,
     sampling: Sampling = GREEDY,
-) -> list[Drawn]:
+) -> list[DrawnToken]:
     """The model's answer to ``prompt``: up to ``limit`` tokens, the end-of-text token included where it comes.
 
     ``language``: the file that the model was lowered from. A ``Generator`` instead of its model compiles for all texts once.

@@ -22,7 +22,7 @@ from prover.gguf.reader import GgufFile, read_gguf
 from prover.gguf.tokenizer import Tokenizer
 from prover.gguf.transformer import forward
 from prover.gguf.weights import GgufWeights, check_tensors, read_weights
-from prover.language.drawing import Drawn, drawn, in_range
+from prover.language.drawing import DrawnToken, drawn, in_range
 from prover.language.sampling import GREEDY, ONE, Sampling
 from rollup.errors import LoweringError
 
@@ -196,7 +196,7 @@ def _cuts(start: int, answer: Sequence[int], size: int, sampling: Sampling) -> I
     if sampling.heat == 0 or (sampling.top_k == 0 and sampling.share == ONE):
         return cuts
     for at, token in enumerate(answer, start=start - 1):
-        if not isinstance(token, Drawn):
+        if not isinstance(token, DrawnToken):
             raise LoweringError(
                 f"token {token} of the answer does not know what top-k and top-p kept; pass the tokens on as the generator gave them"
             )

@@ -13,7 +13,7 @@ import pytest
 
 from prover import LanguageModel, Model, load_gguf, lower
 from prover.executor.incremental import Incremental
-from prover.language.drawing import Drawn
+from prover.language.drawing import DrawnToken
 from prover.language.generation import Generator, generate, logits_value
 from prover.language.sampling import Sampling
 from rollup.errors import ExecutionError, LoweringError, UnsupportedError
@@ -103,7 +103,7 @@ def test_what_is_sampled_is_accepted_by_one_pass_and_nothing_else(
     found = model.predict(*inputs)
     assert found["accepted"] and found["drawn"][len(prompt) - 1 : -1].tolist() == answer
     for at in range(0, len(answer), 4):
-        other = Drawn((answer[at] + 1) % language.config.vocabulary, answer[at].cuts)
+        other = DrawnToken((answer[at] + 1) % language.config.vocabulary, answer[at].cuts)
         wrong = language.claim_input(prompt, [*answer[:at], other, *answer[at + 1 :]], SIZE, sampling)
         assert not model.predict(*wrong)["accepted"]
     for number, parameter in ((4, 9_999), (4, -1), (5, 0), (5, 1_000_001), (6, -1), (6, 321)):

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from challenger.defender import Behaviour
-from prover.language.drawing import Drawn
+from prover.language.drawing import DrawnToken
 from prover.language.sampling import Sampling, seed_of
 from prover.trace import ExecutionTrace
 from rollup.errors import LoweringError
@@ -85,7 +85,7 @@ def attention(program: Program) -> int:
 
 
 def deceive(
-    speaker: Speaker, prompt: Sequence[int], answer: Sequence[Drawn], sampling: Sampling, rng: np.random.Generator
+    speaker: Speaker, prompt: Sequence[int], answer: Sequence[DrawnToken], sampling: Sampling, rng: np.random.Generator
 ) -> Deception:
     """Change one element of a layer's attention so that the answer ends with another word. Raises DemoFailed if none does.
 
@@ -118,7 +118,7 @@ def deceive(
 
 
 def swap(
-    speaker: Speaker, prompt: Sequence[int], answer: Sequence[Drawn], sampling: Sampling, rng: np.random.Generator
+    speaker: Speaker, prompt: Sequence[int], answer: Sequence[DrawnToken], sampling: Sampling, rng: np.random.Generator
 ) -> Deception:
     """Another word instead of one that was drawn, and all else as the program computes it, but for ``accepted``, which is said to be 1."""
     words = [number for number in range(len(answer)) if _is_word(speaker, answer[number])]
@@ -127,7 +127,7 @@ def swap(
     word = int(rng.choice(words))
     others = [token for token in range(speaker.language.config.vocabulary) if _is_word(speaker, token)]
     other = int(rng.choice([token for token in others if token != answer[word]]))
-    told = (*answer[:word], Drawn(other, answer[word].cuts), *answer[word + 1 :])
+    told = (*answer[:word], DrawnToken(other, answer[word].cuts), *answer[word + 1 :])
     inputs = speaker.inputs(prompt, told, sampling)
     values = list(speaker.model.executor.values(inputs))
     accepted = speaker.model.program.header.outputs[speaker.output("accepted")][0]

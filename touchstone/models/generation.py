@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from prover import LanguageModel, Model, load, load_gguf, lower
-from prover.language.drawing import Drawn
+from prover.language.drawing import DrawnToken
 from prover.language.generation import OUTPUTS, Generator
 from prover.language.sampling import GREEDY, Sampling
 from prover.saturation import Saturated, run_counted
@@ -98,7 +98,7 @@ class Speaker:
         """The program's inputs for a claim about an answer."""
         return self.model.quantize(*self.language.claim_input(prompt, answer, self.length, sampling))
 
-    def generate(self, prompt: Sequence[int], limit: int, sampling: Sampling = GREEDY) -> Iterator[Drawn]:
+    def generate(self, prompt: Sequence[int], limit: int, sampling: Sampling = GREEDY) -> Iterator[DrawnToken]:
         """Tokens after a prompt, one by one, up to ``limit``, the end of the program or the end token.
 
         Raises ExecutionError for a prompt that leaves no room for an answer.

@@ -10,7 +10,7 @@ from prover.language.drawing import (
     FAR,
     WEIGHT_BITS,
     Drawer,
-    Drawn,
+    DrawnToken,
     drawn,
     in_range,
     mass_share,
@@ -111,7 +111,7 @@ def test_a_generator_keeps_the_lowest_of_equal_tokens() -> None:
 
 
 def test_a_token_knows_its_cuts() -> None:
-    assert Drawn(7, (3, 5)) == 7 and Drawn(7, (3, 5)).cuts == (3, 5) and Drawn(7).cuts == (0, 0)
+    assert DrawnToken(7, (3, 5)) == 7 and DrawnToken(7, (3, 5)).cuts == (3, 5) and DrawnToken(7).cuts == (0, 0)
 
 
 @pytest.mark.parametrize(

