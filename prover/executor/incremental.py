@@ -49,9 +49,9 @@ class RowState:
 class Incremental:
     """Row-wise evaluation of one output of a program.
 
-    ``rows_input``: the input whose first dimension are the rows; ``output``: number of the output whose rows are wanted. All of it
-    runs on one claim at a time. Raises UnsupportedError for a program that can't be evaluated so, InexactMachine if the self-test
-    finds a kernel that is not exact here.
+    ``rows_input``: the input whose first dimension are the rows; ``output``: number of the output whose rows are wanted, unless they
+    are those of ``value``, inside of the program. All of it runs on one claim at a time. Raises UnsupportedError for a program that
+    can't be evaluated so, InexactMachine if the self-test finds a kernel that is not exact here.
     """
 
     def __init__(
@@ -61,9 +61,10 @@ class Incremental:
         output: int = 0,
         block: int = BLOCK,
         self_test: bool = True,
+        value: int | None = None,
     ) -> None:
         self.executor = program if isinstance(program, Executor) else Executor(program, self_test)
-        self.plan: RowPlan = plan_rows(self.executor.program, rows_input, output)
+        self.plan: RowPlan = plan_rows(self.executor.program, rows_input, output, value)
         self.block = max(1, min(block, self.plan.rows))
         self.output = output
         self._self_test = self_test
@@ -128,9 +129,9 @@ class Incremental:
     def _leading(self, array: jax.Array) -> Array:
         """[rows, *rest of the output's shape]."""
         value, plan = np.asarray(array)[0], self.plan
-        tensor = self.executor.program.header.outputs[self.output][1]
+        wanted, tensor = self.executor.program.header.outputs[self.output]
         moved = np.moveaxis(value, plan.dimension[plan.output], 0)
-        rows: Array = moved.reshape([moved.shape[0], *tensor.shape[1:]])
+        rows: Array = moved if plan.output != wanted else moved.reshape([moved.shape[0], *tensor.shape[1:]])
         return rows
 
     def _blank(self, arrays: Sequence[Array]) -> dict[int, jax.Array]:
