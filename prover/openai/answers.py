@@ -12,7 +12,10 @@ from prover.model import Model
 from prover.openai.schemas import AskedText, refused
 from prover.openai.speakers import Seats, ServedLanguage, Speaking
 from prover.openai.texts import REPLACEMENT, Texts
-from rollup.receipt import NONCE_BYTES, SEED_BYTES, SamplingTerms, nonce_of, seed_commitment
+from rollup.receipt import MILLION, NONCE_BYTES, SEED_BYTES, SamplingTerms, nonce_of, seed_commitment
+
+TEMPERATURE = MILLION
+"""Of requests that name none, as OpenAI has it."""
 
 Still = Callable[[], None]
 """Called between two tokens; raises Problem if the answer is to end."""
@@ -68,8 +71,11 @@ class TextAnswers:
         """``named``: the nonce in the request's header, if any; ``now``: L1's time. Raises Problem for what is refused, LoweringError
         for a text that the model can't take, TemplateRefusal for a conversation that its template refuses.
         """
-        sampling = what.sampling(language.temperature)
-        language.check(sampling, what.model)
+        sampling = what.sampling(TEMPERATURE)
+        if sampling.top_k > language.texts.vocabulary:
+            raise refused(
+                "top_k", f"top_k is {sampling.top_k}, the model has {language.texts.vocabulary} tokens; give less"
+            )
         nonce = _nonce(what.seed, named)
         prompts = language.texts.prompts(what, now)
         longest = max(map(len, prompts))

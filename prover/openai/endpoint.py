@@ -19,7 +19,7 @@ from prover.openai.keys import ApiKeys
 from prover.openai.promises import ACCEPTED, PromiseKeeper, PromiseTerms, ReceiptSigner
 from prover.openai.routes import EndpointParts, openai_routes, receipt_routes
 from prover.openai.serving import Serving
-from prover.openai.speakers import GreedySpeaking, Seats, ServedLanguage
+from prover.openai.speakers import ProgramSpeaking, Seats, ServedLanguage
 from prover.openai.store import MEMORY, EndpointStore
 from prover.openai.texts import Texts
 from prover.service.worker import InferenceWorker
@@ -144,4 +144,4 @@ def language_of(language: LanguageModel, held: Sequence[Model]) -> ServedLanguag
             f"no program of {language.name} is held; lower it with `touchstone model build {language.file.path.name}` and name "
             "its folder with --models"
         )
-    return ServedLanguage(Texts(language), [(model, GreedySpeaking(model)) for model in programs])
+    return ServedLanguage(Texts(language), [(model, ProgramSpeaking(model)) for model in programs])

@@ -7,27 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from prover.model import Model
+from prover.language.generation import logits_value
 from prover.openai.answers import Spoken, TextAnswers
 from prover.openai.schemas import CHAT
 from prover.openai.texts import Texts
-from rollup.errors import ExecutionError
-from rollup.form.ops import Monoid, Value
 from rollup.receipt import SEED_BYTES
 
 DIGITS = 6
 """Decimals of a log-probability."""
 
 Rows = np.ndarray[Any, np.dtype[np.float64]]
-
-
-def logits_value(model: Model) -> int:
-    """The trace value that holds the logits: the one whose arg-max is taken for every position."""
-    for op in reversed(model.program.ops):
-        source = op.accesses[0].source if op.accesses else None
-        if op.monoid is Monoid.ARGMAX and isinstance(source, Value):
-            return source.base
-    raise ExecutionError("the program takes no arg-max, so that it has no logits; ask without logprobs")
 
 
 def told(answering: TextAnswers, one: Spoken, index: int) -> dict[str, Any]:
@@ -43,7 +32,7 @@ def _rows(answering: TextAnswers, one: Spoken, index: int) -> Rows:
     model, vocabulary = answering.model, answering.texts.vocabulary
     seed = answering.commitment(index)[:SEED_BYTES]
     inputs = answering.texts.inputs(one.prompt, one.tokens, answering.size, answering.sampling, seed, one.cuts)
-    wanted = logits_value(model)
+    wanted = logits_value(model.program)
     held = next(array for value, array in enumerate(model.executor.stream(inputs)) if value == wanted)
     scale = model.program.meta["scales"][model.program.locate(wanted)[0]]
     first = len(one.prompt) - 1

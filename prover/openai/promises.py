@@ -12,13 +12,14 @@ from prover.openai.answers import TextAnswers
 from prover.openai.speakers import Seats
 from prover.openai.store import EndpointStore, KeptBytes, Promise
 from prover.service.worker import InferenceWorker
-from rollup.claim import ClaimId, PostedClaim, input_root, join
+from rollup.claim import ClaimId, PostedClaim, input_root
 from rollup.documents.claims import SignedClaim
 from rollup.documents.fields import read
 from rollup.documents.receipts import ReceiptDocument
 from rollup.errors import ClientError
 from rollup.l1.account.receipts import receipt_id
 from rollup.l1.account.signing import Domain, Signer
+from rollup.numbers import input_bytes
 from rollup.receipt import SEED_BYTES, AnswerReceipt, ReceiptAnswer, SignedReceipt
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, gauge
@@ -85,7 +86,7 @@ class ReceiptSigner:
             commitment = answering.commitment(index)
             seed = commitment[:SEED_BYTES]
             made = answering.texts.inputs(one.prompt, one.tokens, answering.size, answering.sampling, seed, one.cuts)
-            inputs, nonce = join(made, header.inputs), self._worker.reserve()
+            inputs, nonce = input_bytes(header, made), self._worker.reserve()
             answers.append(
                 ReceiptAnswer(
                     index,

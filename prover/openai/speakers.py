@@ -1,4 +1,4 @@
-"""Who generates: one small protocol, and greedy text with a program of each length.
+"""Who generates: one small protocol, and a program of each length that draws tokens.
 
 Whatever draws tokens, alone or for several conversations at once, stands behind ``Speaking``; the endpoint knows no more of it.
 """
@@ -13,17 +13,13 @@ from typing import Protocol
 from prover.language.generation import Generator
 from prover.model import Model
 from prover.openai.schemas import refused
-from prover.openai.texts import Texts
-from rollup.receipt import MILLION, SamplingTerms
+from prover.openai.texts import Texts, sampling_of
+from rollup.receipt import SamplingTerms
 from rollup.service.limits import busy
 
 
 class Speaking(Protocol):
     """Generates with one program."""
-
-    @property
-    def draws(self) -> bool:
-        """Whether it can sample; otherwise its temperature is 0."""
 
     def stream(
         self, prompt: Sequence[int], limit: int, stop: Collection[int], sampling: SamplingTerms, seed: bytes
@@ -33,10 +29,8 @@ class Speaking(Protocol):
         """
 
 
-class GreedySpeaking:
-    """The most likely token each time. One step is computed at a time, in turns."""
-
-    draws = False
+class ProgramSpeaking:
+    """Tokens as one program draws them. One step is computed at a time, in turns."""
 
     def __init__(self, model: Model) -> None:
         self._generator = Generator(model)
@@ -45,7 +39,7 @@ class GreedySpeaking:
     def stream(
         self, prompt: Sequence[int], limit: int, stop: Collection[int], sampling: SamplingTerms, seed: bytes
     ) -> Iterator[int]:
-        tokens = self._generator.stream(prompt, limit, stop)
+        tokens = self._generator.stream(prompt, limit, stop, sampling_of(sampling, seed))
         while True:
             with self._lock:
                 token = next(tokens, None)
@@ -72,11 +66,6 @@ class ServedLanguage:
     def models(self) -> list[Model]:
         return [model for model, _ in self._programs]
 
-    @property
-    def temperature(self) -> int:
-        """Of requests that name none, in millionths: 1, as OpenAI has it, where tokens can be drawn."""
-        return MILLION if all(speaking.draws for _, speaking in self._programs) else 0
-
     def programs(self, name: str) -> list[tuple[Model, Speaking]]:
         """Those that are meant by a name: all, or the one with this id."""
         if name == self.name:
@@ -100,15 +89,6 @@ class ServedLanguage:
                 "context_length_exceeded",
             )
         return model, speaking, size
-
-    def check(self, sampling: SamplingTerms, name: str) -> None:
-        """Raises Problem if these terms can't be kept: the one place that says so."""
-        if sampling.temperature and not all(speaking.draws for _, speaking in self.programs(name)):
-            raise refused(
-                "temperature",
-                f"the program of {self.name} takes the most likely token each time and draws none; leave temperature out, or set it to 0",
-                "unsupported_value",
-            )
 
 
 def _size(model: Model) -> int:

@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from hashlib import sha256
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from prover.language.drawing import DrawnToken
 from prover.language.language import LanguageModel, load_gguf
+from prover.language.sampling import Sampling
 from prover.openai.schemas import AskedText, asked
 from prover.openai.templates import ChatTemplate
 from rollup.errors import LoweringError
-from rollup.receipt import NO_TEMPLATE, SamplingTerms
+from rollup.receipt import MILLION, NO_TEMPLATE, SamplingTerms
 
 GUARD = "\ufdd0"
 """Stands inside of a stranger's words that read like a special token; Unicode says that no text has it."""
@@ -149,9 +152,15 @@ class Texts:
         """The program's integers for a claim about an answer. ``cuts``: as in a receipt. Raises LoweringError for what does not fit
         ``size`` positions, or what the program does not take.
         """
-        if sampling.temperature or cuts:
-            raise LoweringError("the program of this model takes no sampling parameters")
-        return [np.asarray(one) for one in self.language.claim_input(prompt, answer, size)]
+        pairs = zip(cuts[::2], cuts[1::2], strict=True) if cuts else repeat((0, 0))
+        drawn = [DrawnToken(token, pair) for token, pair in zip(answer, pairs, strict=False)]
+        made = self.language.claim_input(prompt, drawn, size, sampling_of(sampling, seed))
+        return [np.asarray(one) for one in made]
+
+
+def sampling_of(terms: SamplingTerms, seed: bytes) -> Sampling:
+    """A receipt's terms and a seed as a program takes them."""
+    return Sampling(terms.temperature / MILLION, terms.top_p / MILLION, terms.top_k, seed)
 
 
 def _plain(value: Any) -> bytes:

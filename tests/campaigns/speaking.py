@@ -60,7 +60,12 @@ def measure(running: Running, clients: int, rounds: int, limit: int) -> list[tup
     endpoint = running.prover.openai
     assert endpoint is not None
     language = endpoint.languages[0]
-    request = {"model": language.name, "messages": [{"role": "user", "content": QUESTION}], "max_tokens": limit}
+    request = {
+        "model": language.name,
+        "messages": [{"role": "user", "content": QUESTION}],
+        "max_tokens": limit,
+        "temperature": 0,
+    }
     body = json.dumps(request | {"stream": True}).encode()
     headers = {"authorization": f"Bearer {running.key()}"}
 

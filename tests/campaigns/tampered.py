@@ -47,6 +47,8 @@ def _other(random: Random, value: Any) -> Any:
     if isinstance(value, int):
         return value + 1 + random.randrange(5)
     if isinstance(value, list):
+        if not value:
+            return [0, 0]
         at = random.randrange(len(value))
         return [*value[:at], value[at] + 1, *value[at + 1 :]]
     if value in ("caller", "server"):
@@ -79,7 +81,7 @@ FIELDS = (
     "id endpoint request_sha256 response_sha256 model_id tokenizer_sha256 template_sha256 temperature_millionths top_k nonce "
     "nonce_by created posted_by block prover chain_id contract signature"
 )
-ANSWER_FIELDS = "index claim_nonce input_root seed_commitment seed prompt_tokens tokens"
+ANSWER_FIELDS = "index claim_nonce input_root seed_commitment seed prompt_tokens tokens cuts"
 
 UNSIGNED: Mapping[str, Change] = {
     **{name: _field(name) for name in FIELDS.split()},
@@ -119,7 +121,7 @@ def _shorter(random: Random, file: Json) -> None:
 SIGNED: Mapping[str, Change] = {
     **{
         f"answers.{name}": _answer_field(name)
-        for name in ("input_root", "seed_commitment", "seed", "prompt_tokens", "tokens")
+        for name in ("input_root", "seed_commitment", "seed", "prompt_tokens", "tokens", "cuts")
     },
     **{name: _field(name) for name in ("tokenizer_sha256", "template_sha256", "nonce", "nonce_by", "model_id")},
     "answers.tokens, one less": _shorter,

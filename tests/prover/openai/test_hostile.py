@@ -35,7 +35,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a tiny temperature": ({"temperature": 0.001}, "temperature", "must be 0, or a number from 0.01 to 2"),
     "top_p": ({"top_p": 0}, "top_p", "above 0"),
     "a huge temperature": ({"temperature": 1e300}, "temperature", "must be 0"),
-    "sampling": ({"temperature": 0.5}, "temperature", "draws none"),
+    "a large top_k": ({"top_k": 100_000}, "top_k", "the model has"),
     "n": ({"n": 1000}, "n", "whole number from 1 to 16"),
     "true for a number": ({"n": True}, "n", "whole number"),
     "many stops": ({"stop": ["x"] * 10_000}, "stop", "stop has 10000 texts, at most 4 are taken"),

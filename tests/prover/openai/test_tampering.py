@@ -23,8 +23,8 @@ def file(running: Running):  # type: ignore[no-untyped-def]
     import httpx
 
     headers = {"authorization": f"Bearer {running.key()}"}
-    endpoint, request = next(requests(Random(3), False))
-    request |= {"max_tokens": 6, "stream": False}
+    endpoint, request = next(requests(Random(3)))
+    request |= {"max_tokens": 6, "stream": False, "n": 1, "stop": [], "temperature": 0.9, "top_k": 9}
     return file_of(httpx.post(f"{running.openai}/{endpoint}", json=request, headers=headers, timeout=60))
 
 
