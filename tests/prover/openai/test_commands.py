@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-import touchstone.cli.receipt
 from tests.prover.openai.world import ADMIN, NAME, Running, gguf, tiny
 from touchstone.cli import main
 
@@ -50,7 +50,7 @@ def test_a_receipt_is_kept_and_verified_from_l1_alone(
     kept = run(running, "receipt", "get", receipt, "--url", running.url, "--save", str(file))
     assert kept.exit_code == 0, kept.output
     # The tests' chain has no endpoint of its own.
-    monkeypatch.setattr(touchstone.cli.receipt, "chain_client", lambda *_, **__: running.l1)
+    monkeypatch.setattr(import_module("touchstone.cli.receipt"), "chain_client", lambda *_, **__: running.l1)
     words = ("receipt", "verify", str(file))
     known = ("--texts", str(gguf()), "--request", str(mine), "--model", f"0x{tiny().program.id.hex()}")
     found = run(running, *words, *known)
