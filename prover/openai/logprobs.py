@@ -11,6 +11,8 @@ from prover.language.generation import logits_value
 from prover.openai.answers import Spoken, TextAnswers
 from prover.openai.schemas import CHAT
 from prover.openai.texts import Texts
+from rollup.claim import arrays
+from rollup.numbers import input_bytes
 from rollup.receipt import SEED_BYTES
 
 DIGITS = 6
@@ -31,7 +33,9 @@ def _rows(answering: TextAnswers, one: Spoken, index: int) -> Rows:
     """float64 [tokens of the answer, vocabulary]: log-probabilities before each of them."""
     model, vocabulary = answering.model, answering.texts.vocabulary
     seed = answering.commitment(index)[:SEED_BYTES]
-    inputs = answering.texts.inputs(one.prompt, one.tokens, answering.size, answering.sampling, seed, one.cuts)
+    made = answering.texts.inputs(one.prompt, one.tokens, answering.size, answering.sampling, seed, one.cuts)
+    header = model.program.header
+    inputs = arrays(input_bytes(header, made), header.inputs, "input")
     wanted = logits_value(model.program)
     held = next(array for value, array in enumerate(model.executor.stream(inputs)) if value == wanted)
     scale = model.program.meta["scales"][model.program.locate(wanted)[0]]
