@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +42,7 @@ WORDS = "hello the world and an hello world of the tiny models that say hello to
 def place() -> Path:
     """A folder with a model file and its program; made once in each process."""
     folder = Path(tempfile.mkdtemp(prefix="touchstone-tiny-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     write_tiny_llama(folder / f"{NAME}.gguf", layers=1, width=32)
     (folder / "words.txt").write_text(WORDS)
     return folder
