@@ -107,6 +107,9 @@ class AnswerReceipt:
             raise ClaimError("the receipt's answers are not numbered from 0, or a seed has not 8 bytes")
         if any(len(one.cuts) not in (0, 2 * len(one.tokens)) for one in self.answers):
             raise ClaimError("the receipt has cuts that are not two numbers of each token")
+        cuts = self.sampling.temperature and (self.sampling.top_k or self.sampling.top_p < MILLION)
+        if any(one.cuts and not (cuts and any(one.cuts)) for one in self.answers):
+            raise ClaimError("the receipt has cuts where nothing is cut")
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,8 @@ def test_a_document_comes_back_as_the_receipt_that_it_is() -> None:
         replace(RECEIPT, answers=ANSWERS[::-1])
     with pytest.raises(ClaimError, match="about no answer"):
         replace(RECEIPT, answers=())
+    with pytest.raises(ClaimError, match="cuts where nothing is cut"):
+        replace(RECEIPT, sampling=SamplingTerms())
     with pytest.raises(ClaimError, match="request hash has 3 bytes"):
         replace(RECEIPT, request_hash=b"abc")
 
