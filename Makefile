@@ -25,7 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench batches models onnx tabular fraud hostile mutants invariants load throughput overload crash soak vectors docs lighthouse pictures fmt lint lockstep slither native native-sanitize hashing products products-mutants lock clean
+.PHONY: help setup dev demo test test-contracts check check-generated check-contracts contracts gas bench batches models onnx tabular fraud hostile mutants invariants load throughput overload crash soak vectors docs lighthouse pictures fmt lint lockstep slither native native-sanitize hashing products products-mutants receipts speaking lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -227,6 +227,12 @@ products-mutants: dev $(NATIVE_READY) ## Put faults into the kernels; random pro
 
 hashing: dev ## Compare N random trees, hashed in every way that this machine can, with those of Python; N=20000
 	@$(BIN)/python -m tests.campaigns.hashing --n $(N)
+
+receipts: dev ## Verify 1,000 answers of the OpenAI-compatible endpoint; each of 500 that were tampered with must be refused
+	@$(BIN)/python -m tests.campaigns.receipts $(ARGS)
+
+speaking: dev $(MODELS_READY) ## Measure what the OpenAI-compatible endpoint costs a language model: tokens a second, the first token
+	@$(BIN)/python -m tests.campaigns.speaking $(ARGS)
 
 lock: ## Resolve the dependencies again and write the lock files, with hashes
 	@test -x .build/uv/bin/uv || { $(PYTHON) -m venv .build/uv && .build/uv/bin/pip install --quiet --no-compile $(UV); }

@@ -24,7 +24,7 @@ from benchmarks.runtimes import (
 from benchmarks.subjects.subject import Sample, Subject
 from challenger.checkers.re_execute import ReExecute
 from prover import Model
-from prover.executor.incremental import Incremental
+from prover.language.generation import Generator
 
 QUICK_BATCH = 4
 QUICK_TOKENS = 4
@@ -102,8 +102,7 @@ def decoding(one: Subject, model: Model, effort: Effort) -> dict[str, Any]:
     size = len(inputs[0])
     count = QUICK_TOKENS if effort.quick else one.decoded
     prompt = min(PROMPT, size - count)
-    best = model.program.interface.output("best")
-    machine = Incremental(model.executor, output=best)
+    machine = Generator(model).incremental
     tokens = [int(token) for token in inputs[0][: prompt + count]]
     state, _ = machine.start(inputs, prompt)
     found: list[int] = []
@@ -113,7 +112,7 @@ def decoding(one: Subject, model: Model, effort: Effort) -> dict[str, Any]:
         found.clear()
         for at in range(prompt, prompt + count):
             state, row = machine.step(state, at, tokens[at])
-            found.append(int(row))
+            found.append(int(row.argmax()))
 
     floats = FloatDecoding(one.decoder, tokens[:prompt], size)
     contestants: dict[str, Run] = {JAX: lambda: floats.again(prompt, tokens[prompt:]), OUTPUT: integers}
@@ -122,7 +121,8 @@ def decoding(one: Subject, model: Model, effort: Effort) -> dict[str, Any]:
     else:
         contestants[LLAMA] = llama_tokens(one.decoder, tokens[:prompt], tokens[prompt:])
     seconds = effort.times(contestants)
-    whole = model.executor.outputs(inputs)[best][prompt : prompt + count]
+    drawn = model.program.interface.output("drawn")
+    whole = model.executor.outputs(inputs)[drawn][prompt : prompt + count]
     if found != whole.tolist():
         raise Unequal("tokens generated one by one are not those of a whole pass; look for a faulty row kernel")
     return {"workload": f"{one.decoder.name}, {count} tokens one by one", "seconds": seconds, "missing": missing}

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import core
 
 from prover import progress
 from prover.executor import Executor
@@ -18,7 +19,7 @@ from prover.fidelity import Comparison, Fidelity, merged
 from prover.interfaces import distinct
 from prover.lowering import keys
 from prover.lowering.formats import is_real
-from prover.lowering.graph import unfolded
+from prover.lowering.graph import long_words, unfolded
 from prover.lowering.memory import give_back
 from prover.lowering.precision import Compared, compared
 from prover.saturation import Saturated, inside_told, run_counted, saturation
@@ -273,4 +274,17 @@ def float_function(fn: Callable[..., Any], sample: tuple[Any, ...]) -> Callable[
     """
     closed = jax.make_jaxpr(fn)(*sample)
     run = unfolded(lambda weights, leaves: jax.core.eval_jaxpr(closed.jaxpr, weights, *leaves))
-    return lambda given: run(closed.consts, jax.tree.leaves(given))
+    dtypes = _dtypes(closed.jaxpr)
+
+    def called(given: tuple[Any, ...]) -> list[jax.Array]:
+        with long_words(*dtypes):
+            result: list[jax.Array] = run(closed.consts, jax.tree.leaves(given))
+        return result
+
+    return called
+
+
+def _dtypes(jaxpr: Any) -> set[Any]:
+    """The dtypes of all results in a traced function, those of the functions that it calls included."""
+    found = {var.aval.dtype for eqn in jaxpr.eqns for var in eqn.outvars if hasattr(var.aval, "dtype")}
+    return found.union(*(_dtypes(inner) for inner in core.subjaxprs(jaxpr)))

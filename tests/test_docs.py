@@ -139,8 +139,9 @@ def test_every_page_of_the_docs_is_linked_from_a_document() -> None:
 
 
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # What needs a running network is run in tests/e2e/test_readme.py.
-    without = re.sub(r"^## Run a network\n.*?^(?=## )", "", README, flags=re.MULTILINE | re.DOTALL)
+    # What needs a running network is run in tests/e2e/test_readme.py and tests/prover/openai/test_readme_lines.py.
+    running = r"^## (Run a network|Ask a language model)\n.*?^(?=## )"
+    without = re.sub(running, "", README, flags=re.MULTILINE | re.DOTALL)
     blocks = re.findall(r"^```python\n(.*?)^```", without, re.MULTILINE | re.DOTALL)
     assert blocks
     monkeypatch.chdir(tmp_path)

@@ -84,9 +84,10 @@ class Prefix:
 class Incremental:
     """Row-wise evaluation of one output of a program.
 
-    ``rows_input``: the input whose first dimension are the rows; ``output``: number of the output whose rows are wanted; ``block``: rows
-    of a text that are computed at once where they are known. Raises UnsupportedError for a program that can't be evaluated so,
-    InexactMachine if the self-test finds a kernel that is not exact here. One thread at a time.
+    ``rows_input``: the input whose first dimension are the rows; ``output``: number of the output whose rows are wanted, unless they
+    are those of ``value``, inside of the program; ``block``: rows of a text that are computed at once where they are known. Raises
+    UnsupportedError for a program that can't be evaluated so, InexactMachine if the self-test finds a kernel that is not exact here.
+    One thread at a time.
     """
 
     def __init__(
@@ -96,9 +97,10 @@ class Incremental:
         output: int = 0,
         block: int = BLOCK,
         self_test: bool = True,
+        value: int | None = None,
     ) -> None:
         self.executor = program if isinstance(program, Executor) else Executor(program, self_test)
-        self.plan: RowPlan = plan_rows(self.executor.program, rows_input, output)
+        self.plan: RowPlan = plan_rows(self.executor.program, rows_input, output, value)
         self.block = max(1, min(block, self.plan.rows))
         self.output = output
         self._self_test = self_test
@@ -250,9 +252,9 @@ class Incremental:
     def _leading(self, array: jax.Array) -> Array:
         """[lanes, rows, *rest of the output's shape]."""
         plan = self.plan
-        tensor = self.executor.program.header.outputs[self.output][1]
+        wanted, tensor = self.executor.program.header.outputs[self.output]
         moved = np.moveaxis(np.asarray(array), 1 + plan.dimension[plan.output], 1)
-        rows: Array = moved.reshape([*moved.shape[:2], *tensor.shape[1:]])
+        rows: Array = moved if plan.output != wanted else moved.reshape([*moved.shape[:2], *tensor.shape[1:]])
         return rows
 
     def _blank(self, arrays: Sequence[Array]) -> dict[int, jax.Array]:

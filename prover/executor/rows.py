@@ -134,8 +134,8 @@ def seen_dimension(access: Access, shape: Sequence[int], dimension: int) -> int 
     return None
 
 
-def plan_rows(program: Program, rows_input: int = 0, output: int = 0) -> RowPlan:
-    """Find the row dimension of everything that output number ``output`` needs.
+def plan_rows(program: Program, rows_input: int = 0, output: int = 0, value: int | None = None) -> RowPlan:
+    """Find the row dimension of everything that output number ``output`` needs, or a ``value`` inside of the program.
 
     Raises UnsupportedError, naming the op, for a program that can't be evaluated row by row.
     """
@@ -146,11 +146,12 @@ def plan_rows(program: Program, rows_input: int = 0, output: int = 0) -> RowPlan
         )
     if not 0 <= output < len(program.header.outputs):
         raise UnsupportedError(f"the program has {len(program.header.outputs)} outputs, not one with number {output}")
-    wanted = program.header.outputs[output][0]
+    wanted = program.header.outputs[output][0] if value is None else value
     needed = _needed(program, wanted)
     candidates = _candidates(program, rows_input, needed)
     if wanted not in candidates:
-        raise UnsupportedError(f"output {output} does not depend on input {rows_input}; it has no rows to add")
+        name = f"output {output}" if value is None else f"value {value}"
+        raise UnsupportedError(f"{name} does not depend on input {rows_input}; it has no rows to add")
     dimension = _chosen(program, rows_input, wanted, candidates, needed)
     order = tuple(j for j in needed if program.ops[j].first in dimension)
     static = tuple(j for j in needed if program.ops[j].first not in dimension)

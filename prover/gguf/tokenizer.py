@@ -150,6 +150,49 @@ class Tokenizer:
             return self._pieces.decode(numbers, special)
         return self._with_special.decode(numbers, skip_special_tokens=not special)
 
+    def encode_rendered(self, text: str, guard: str) -> list[int]:
+        """Token ids of a rendered chat template. ``guard``: a character that stands inside of whatever reads like a special token and
+        is a stranger's word; it is taken out, and what it broke is plain text. The bos token is put in front where the model wants
+        one and the template has none.
+
+        Raises LoweringError for a text that the vocabulary can't express.
+        """
+        ids: list[int] = []
+        at = 0
+        for found in self._cut.finditer(text):
+            ids += self._plain_ids(text[at : found.start()], guard)
+            ids.append(self._ids[found.group()])
+            at = found.end()
+            if self._pieces is not None and found.group() in self._pieces.greedy:
+                at += len(text[at:]) - len(text[at:].lstrip())
+        ids += self._plain_ids(text[at:], guard)
+        prefix = self.prefix
+        return ids if ids[: len(prefix)] == prefix else [*prefix, *ids]
+
+    def _plain_ids(self, text: str, guard: str) -> list[int]:
+        return self.encode(text.replace(guard, ""), special=False) if text else []
+
+    @property
+    def special(self) -> tuple[str, ...]:
+        """The texts of the tokens that a stranger's words must never become."""
+        # SentencePiece cuts user-defined pieces out of plain text, too.
+        kinds = (token for token in self._special if token.special or self._pieces is None)
+        return tuple(token.content for token in kinds if len(token.content) > 1)
+
+    @cached_property
+    def _cut(self) -> re.Pattern[str]:
+        longest = sorted(self.special, key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, longest)) or "(?!)")
+
+    @property
+    def template(self) -> str:
+        """The file's chat template, or nothing."""
+        return self._template
+
+    def token(self, number: int) -> str:
+        """A token as the vocabulary writes it."""
+        return self._tokens[number]
+
     def chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
         """The prompt that asks for the assistant's next message, in the ChatML form.
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Condition, Thread
 
+from prover.language.drawing import DrawnToken
 from prover.language.generation import Generator
 from prover.language.lanes import WIDTHS, Lanes, Written
+from prover.language.sampling import GREEDY, Sampling
 from rollup.errors import ExecutionError
 
 LANES = 8
@@ -29,7 +31,7 @@ class Crowded(ExecutionError):
     """As many requests wait as may; one asks again later."""
 
 
-class Answer(Iterator[int]):
+class Answer(Iterator[DrawnToken]):
     """The tokens of one answer, as they come. ``positions``: of the program that writes it.
 
     ``close`` ends it early and frees its lane, as does forgetting it. Raises ExecutionError where the next token would be, if its
@@ -38,14 +40,14 @@ class Answer(Iterator[int]):
 
     def __init__(self, positions: int) -> None:
         self.positions = positions
-        self._tokens: SimpleQueue[int | Exception | None] = SimpleQueue()
+        self._tokens: SimpleQueue[DrawnToken | Exception | None] = SimpleQueue()
         self._text: Written | None = None
 
-    def __next__(self) -> int:
+    def __next__(self) -> DrawnToken:
         if self._text is None:
             raise StopIteration
         token = self._tokens.get()
-        if isinstance(token, int):
+        if isinstance(token, DrawnToken):
             return token
         self._text = None
         if token is None:
@@ -65,7 +67,7 @@ class Answer(Iterator[int]):
 class _Waiting:
     lanes: Lanes
     text: Written
-    tokens: SimpleQueue[int | Exception | None]
+    tokens: SimpleQueue[DrawnToken | Exception | None]
 
 
 class Conversations:
@@ -93,7 +95,7 @@ class Conversations:
         self._most_waiting = waiting
         self._lanes = [Lanes(g, lanes, cache_bytes) for g in sorted(generators, key=lambda g: g.positions)]
         self._waiting: list[_Waiting] = []
-        self._taken: dict[Written, SimpleQueue[int | Exception | None]] = {}
+        self._taken: dict[Written, SimpleQueue[DrawnToken | Exception | None]] = {}
         self._changed = Condition()
         self._closed = False
         self._thread: Thread | None = None
@@ -102,19 +104,22 @@ class Conversations:
         """The shortest program with positions for so many tokens; raises ExecutionError if none has."""
         return self._fitting(tokens).generator
 
-    def stream(self, prompt: Sequence[int], limit: int, stop: Collection[int] = ()) -> Answer:
+    def stream(
+        self, prompt: Sequence[int], limit: int, stop: Collection[int] = (), sampling: Sampling = GREEDY
+    ) -> Answer:
         """Up to ``limit`` tokens after ``prompt``, one by one; ends after a token of ``stop``.
 
         The shortest program that fits both writes them; the longest one as many as it has positions for. Raises Crowded if too many
-        wait, ExecutionError for a prompt that is empty or leaves no position for an answer, or if the conversations were closed.
+        wait, ExecutionError for a prompt that is empty or leaves no position for an answer, for a top-k beyond the vocabulary, or if the
+        conversations were closed.
         """
         longest = self._lanes[-1].generator.positions
         lanes = self._fitting(min(len(prompt) + max(limit, 1), max(longest, len(prompt) + 1)))
-        inputs = lanes.generator.inputs(prompt)
+        inputs, draw = lanes.generator.inputs(prompt), lanes.generator.drawing(sampling)
         answer = Answer(lanes.generator.positions)
         if limit < 1:
             return answer
-        text = Written(list(prompt), inputs, limit, frozenset(stop), answer._tokens.put)
+        text = Written(list(prompt), inputs, limit, frozenset(stop), draw, answer._tokens.put)
         with self._changed:
             if self._closed:
                 raise ExecutionError("the conversations were closed; nothing is written any more")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from prover.executor.incremental import RowState
+from prover.language.drawing import DrawnToken
 from prover.language.generation import Generator
 from prover.language.prefixes import Prefixes
 
@@ -26,14 +27,16 @@ FEW = 4
 class Written:
     """A text that is written: up to ``limit`` (at least one) tokens after a prompt, given to ``tell`` one by one.
 
-    ``tokens``: the prompt, then what was told; ``inputs``: the program's for it; ``known``: rows that its state holds.
+    ``tokens``: the prompt, then what was told; ``inputs``: the program's for it; ``draw``: the token after a position, from that
+    position's row of the logits; ``known``: rows that its state holds.
     """
 
     tokens: list[int]
     inputs: list[Array]
     limit: int
     stop: Collection[int]
-    tell: Callable[[int], None]
+    draw: Callable[[Array, int], DrawnToken]
+    tell: Callable[[DrawnToken], None]
     cancelled: bool = False
     told: int = field(default=0, init=False)
     known: int = field(default=0, init=False)
@@ -125,7 +128,7 @@ class Lanes:
 
     def _tell(self, text: Written, row: Array) -> bool:
         """Tell the next token; whether it is the last."""
-        token = self.generator.token(row)
+        token = text.draw(row, len(text.tokens) - 1)
         text.tokens.append(token)
         text.told += 1
         text.tell(token)

@@ -1,7 +1,8 @@
 """Language models from files: the float function, the program's function, and what a claim about a text takes as input.
 
 A claim about a generated text is one pass over prompt and answer together: the program's input are the padded tokens, the prompt's
-length and the whole length; its output is ``accepted``, next to the best token after every position. Consumers require ``accepted``.
+length and the whole length, and how the answer was sampled; its output is ``accepted``, next to the token that is drawn after every
+position. Consumers require ``accepted``.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from prover.gguf.reader import GgufFile, read_gguf
 from prover.gguf.tokenizer import Tokenizer
 from prover.gguf.transformer import forward
 from prover.gguf.weights import GgufWeights, check_tensors, read_weights
+from prover.language.drawing import DrawnToken, drawn, in_range
+from prover.language.sampling import GREEDY, ONE, Sampling
 from rollup.errors import LoweringError
 
-ClaimInput = tuple[np.ndarray[Any, np.dtype[np.int32]], np.int32, np.int32]
-"""tokens int32 [N], the prompt's length, the whole length."""
+Ints = np.ndarray[Any, np.dtype[np.int32]]
+ClaimInput = tuple[Ints, np.int32, np.int32, np.ndarray[Any, np.dtype[np.uint32]], np.int32, np.int32, np.int32, Ints]
+"""tokens int32 [N], the prompt's length, the whole length; seed uint32 [2], temperature, top-p, top-k, cuts int32 [2, N]."""
 
 
 def load_gguf(path: str | Path) -> LanguageModel:
@@ -71,24 +75,36 @@ class LanguageModel:
         return _logits(self.config, self.weights, tokens)
 
     @cached_property
-    def fn(self) -> Callable[[Any, Any, Any], dict[str, Any]]:
+    def fn(self) -> Callable[..., dict[str, Any]]:
         """The program's function, named after the model.
 
         ``tokens`` int32 [N]: prompt, answer, padding; ``prompt``, ``length`` int32: tokens of the prompt, of prompt and answer.
-        ``best`` int32 [N]: the most likely token after every position, the lowest of equals; ``accepted`` bool: 1 <= prompt <
-        length <= N, and every token of the answer is the best one after the position before it.
+        ``seed`` uint32 [2], ``temperature``, ``top_p`` (in millionths) and ``top_k`` int32: see ``Sampling``; ``cuts`` int32 [2, N]: after
+        every position the last token that top-k keeps, and the last one that top-p keeps, see ``drawing``.
+        ``drawn`` int32 [N]: the token that is drawn after every position (what cuts hold is right for, at a temperature other than 0);
+        ``accepted`` bool: 1 <= prompt < length <= N, the parameters are in range, and every token of the answer is the one that is drawn
+        after the position before it, with the right cuts.
         """
 
-        def fn(tokens: Any, prompt: Any, length: Any) -> dict[str, Any]:
-            return _checked(self.logits(tokens), tokens, prompt, length)
+        def fn(
+            tokens: Any, prompt: Any, length: Any, seed: Any, temperature: Any, top_p: Any, top_k: Any, cuts: Any
+        ) -> dict[str, Any]:
+            logits = self.logits(tokens)
+            token, right = drawn(logits, seed, temperature, top_p, top_k, cuts)
+            sound = in_range(temperature, top_p, top_k, self.config.vocabulary)
+            return {"drawn": token, "accepted": sound & _accepted(token, right, tokens, prompt, length)}
 
         fn.__name__ = self.name
         return fn
 
-    def claim_input(self, prompt: Sequence[int], answer: Sequence[int], size: int) -> ClaimInput:
+    def claim_input(
+        self, prompt: Sequence[int], answer: Sequence[int], size: int, sampling: Sampling = GREEDY
+    ) -> ClaimInput:
         """What a claim about ``answer`` to ``prompt`` takes as input, padded to ``size`` positions.
 
-        Raises LoweringError for an empty part, a token outside the vocabulary, or more tokens than positions.
+        ``answer``: as a generator gave it, where top-k or top-p keeps less than all: its tokens know their cuts. Raises LoweringError
+        for an empty part, a token outside the vocabulary, more tokens than positions or one that does not know its cuts,
+        ExecutionError for a top-k beyond the vocabulary.
         """
         tokens = [*prompt, *answer]
         if not len(prompt) or not len(answer):
@@ -100,9 +116,19 @@ class LanguageModel:
         for token in tokens:
             if not 0 <= token < self.config.vocabulary:
                 raise LoweringError(f"{token} is no token; ids lie from 0 to {self.config.vocabulary - 1}")
+        sampling.check(self.config.vocabulary)
         padded = np.full(size, self._padding, dtype=np.int32)
         padded[: len(tokens)] = tokens
-        return padded, np.int32(len(prompt)), np.int32(len(tokens))
+        return (
+            padded,
+            np.int32(len(prompt)),
+            np.int32(len(tokens)),
+            sampling.words,
+            np.int32(sampling.heat),
+            np.int32(sampling.share),
+            np.int32(sampling.top_k),
+            _cuts(len(prompt), answer, size, sampling),
+        )
 
     def example(self, text: str, size: int) -> ClaimInput:
         """An example or calibration input: the first ``size`` tokens of a text, its last token being the answer."""
@@ -123,7 +149,7 @@ class LanguageModel:
             raise LoweringError(f"{len(prompt)} + {count} tokens exceed the model's context of {self.config.context}")
         self.config.check_length(len(prompt) + count)
         size = min(_rounded(len(prompt) + count), self.config.longest or self.config.context)
-        tokens, start, _ = self.claim_input(prompt, [self._padding] * count, size)
+        tokens, start, *_ = self.claim_input(prompt, [self._padding] * count, size)
         eos = self._token("eos") if stop else None
         weights = jax.device_put(self.weights)
         answer: list[int] = []
@@ -153,16 +179,29 @@ class LanguageModel:
 _logits = jax.jit(forward, static_argnums=0)
 
 
-def _checked(logits: Any, tokens: Any, prompt: Any, length: Any) -> dict[str, Any]:
+def _accepted(drawn: Any, right: Any, tokens: Any, prompt: Any, length: Any) -> Any:
+    """Whether every token of the answer was drawn after the position before it, with the right cuts."""
     (n,) = tokens.shape
     if n < 2:
         raise LoweringError("a sequence for a prompt and an answer has at least 2 positions")
-    best = jnp.argmax(logits, axis=-1).astype(jnp.int32)
     position = np.arange(1, n, dtype=np.int32)
     answer = (position >= prompt) & (position < length)
-    wrong = answer & (tokens[1:] != best[:-1])
-    accepted = ~jnp.any(wrong) & (prompt >= 1) & (prompt < length) & (length <= n)
-    return {"best": best, "accepted": accepted}
+    wrong = answer & ((tokens[1:] != drawn[:-1]) | ~right[:-1])
+    return ~jnp.any(wrong) & (prompt >= 1) & (prompt < length) & (length <= n)
+
+
+def _cuts(start: int, answer: Sequence[int], size: int, sampling: Sampling) -> Ints:
+    """int32 [2, size]: the cuts after every position that a token of the answer was drawn after, 0 elsewhere."""
+    cuts = np.zeros((2, size), np.int32)
+    if sampling.heat == 0 or (sampling.top_k == 0 and sampling.share == ONE):
+        return cuts
+    for at, token in enumerate(answer, start=start - 1):
+        if not isinstance(token, DrawnToken):
+            raise LoweringError(
+                f"token {token} of the answer does not know what top-k and top-p kept; pass the tokens on as the generator gave them"
+            )
+        cuts[:, at] = token.cuts
+    return cuts
 
 
 @partial(jax.jit, static_argnums=0)

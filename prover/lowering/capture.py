@@ -16,7 +16,7 @@ from jax.extend import core
 
 from prover.lowering import keys
 from prover.lowering.expansions import EXPANSIONS
-from prover.lowering.graph import FloatGraph, FloatNode, Operand, Var
+from prover.lowering.graph import FloatGraph, FloatNode, Operand, Stacked, Var, long_words
 from prover.lowering.source import source_of
 from prover.lowering.tracing import traced
 from prover.lowering.trips import trip_count
@@ -94,9 +94,10 @@ def _applied(eqn: Any, inputs: list[Operand], place: _Place) -> list[Operand]:
     keyed = any(keys.is_key(aval) for aval in avals)
     known = not any(isinstance(x, Var) for x in inputs)
     if known and (keyed or max(map(_bytes, avals)) <= KNOWN_BYTES):
-        computed = eqn.primitive.bind(
-            *(keys.typed(x, v.aval) for x, v in zip(inputs, eqn.invars, strict=True)), **params
-        )
+        with long_words(*(aval.dtype for aval in avals)):
+            computed = eqn.primitive.bind(
+                *(keys.typed(x, v.aval) for x, v in zip(inputs, eqn.invars, strict=True)), **params
+            )
         return [keys.data(x) for x in (computed if eqn.primitive.multiple_results else [computed])]
     for aval in filter(keys.is_key, avals):
         try:
@@ -171,7 +172,8 @@ def _expanded(name: str, fn: Callable[..., Any], inputs: Sequence[Operand], plac
         return fn(*(next(given) if isinstance(x, Var) else x for x in inputs))
 
     try:
-        closed = jax.make_jaxpr(called)(*variables)
+        with long_words(*(x.dtype for x in inputs if not isinstance(x, Stacked))):
+            closed = jax.make_jaxpr(called)(*variables)
     except UnsupportedError as error:
         raise place.refused(name, str(error)) from None
     inside = replace(place, expanding=place.expanding | {name})

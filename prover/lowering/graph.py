@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,10 +90,24 @@ class FloatGraph:
         return FloatGraph(self.inputs, tuple(reversed(kept)), self.outputs)
 
 
+def long_words(*dtypes: Any) -> AbstractContextManager[Any]:
+    """JAX's 64-bit mode if any of the dtypes has 64 bits: a function may use it for a part of itself."""
+    # Typed keys have dtypes that NumPy does not know.
+    long = any(isinstance(dtype, np.dtype) and dtype.kind in "iuf" and dtype.itemsize == 8 for dtype in dtypes)
+    return jax.enable_x64(True) if long else contextlib.nullcontext()
+
+
+def node_words(node: FloatNode) -> AbstractContextManager[Any]:
+    """``long_words`` of a node's operands and results."""
+    arrays = [x.array if isinstance(x, Stacked) else x for x in node.inputs]
+    return long_words(*(x.dtype for x in [*arrays, *node.outputs]))
+
+
 def bind(node: FloatNode, inputs: Sequence[Any]) -> list[Any]:
     """Apply a node to arrays with JAX itself; a scan runs its (possibly rewritten) body."""
     if node.body is None:
-        result = node.primitive.bind(*inputs, **node.params)
+        with node_words(node):
+            result = node.primitive.bind(*inputs, **node.params)
         return list(result) if node.primitive.multiple_results else [result]
     return scan(node, inputs, lambda body, arguments: (evaluate(body, arguments), ()))[0]
 

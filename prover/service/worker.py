@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from prover.claims import Execution, MadeClaim, execute, hashed, quantised, require_postable, signed
+from prover.claims import NO_REQUEST, Execution, MadeClaim, execute, hashed, quantised, require_postable, signed
 from prover.model import Model
 from prover.service.numbers import array_of
 from prover.service.turns import Turns
@@ -183,13 +183,24 @@ class InferenceWorker:
 
     def _next(self) -> tuple[int, Timestamp]:
         """Nonce and validity of the next claim: claims that come in a row can be posted together."""
+        return next(self._nonces), self._until()
+
+    def _until(self) -> Timestamp:
         until = self._now() + self._valid_for
-        return next(self._nonces), Timestamp(until + -until % SHARED_SECONDS)
+        return Timestamp(until + -until % SHARED_SECONDS)
 
     @property
     def account(self) -> Address:
         """Whose claims these are."""
         return self._signer.address
+
+    def reserve(self) -> int:
+        """A nonce for a claim that is promised now and made later."""
+        return next(self._nonces)
+
+    def keep_promise(self, model_id: ModelId, inputs: bytes, nonce: int) -> tuple[LoadedModel, MadeClaim]:
+        """Run a model on input bytes, and sign the claim under a reserved nonce; nothing is posted. Raises as ``answer``."""
+        return self._claimed(model_id, inputs, NO_REQUEST, nonce, self._until())
 
     def answer(
         self, model_id: ModelId, inputs: bytes, request_id: bytes, nonce: int, valid_until: Timestamp
@@ -199,12 +210,17 @@ class InferenceWorker:
         ``valid_until``: last second in which it may be posted. Raises Problem 404 for an unknown model and 503 when too many wait,
         ClaimError for bytes that do not fit.
         """
+        latest = Timestamp(min(valid_until, self._now() + self._valid_for))
+        return self._claimed(model_id, inputs, request_id, nonce, latest)
+
+    def _claimed(
+        self, model_id: ModelId, inputs: bytes, request_id: bytes, nonce: int, until: Timestamp
+    ) -> tuple[LoadedModel, MadeClaim]:
         held = self.find(model_id.hex())
         integers = arrays(inputs, held.model.program.header.inputs, "input")
         with _counted(held):
             execution = _executed(held, integers)
-            latest = Timestamp(min(valid_until, self._now() + self._valid_for))
-            made = signed(held.model, integers, execution, self._signer, self._domain, latest, nonce, request_id)
+            made = signed(held.model, integers, execution, self._signer, self._domain, until, nonce, request_id)
         return held, made
 
     def trace(self, model_id: ModelId, inputs: bytes) -> ExecutionTrace:

@@ -8,6 +8,7 @@ with Client("http://127.0.0.1:8080", l1=("http://127.0.0.1:8545", "deployment.js
 
 from rollup.client.asking import RequestView
 from rollup.client.asynchronous import DEFAULT_URL, AsyncClient
+from rollup.client.receipts import VerifiedAnswer
 from rollup.client.synchronous import Client
 from rollup.client.verify import Verified
 from rollup.client.views import BatchView, ClaimView, Event, Inference, ModelView, State, Tensor
@@ -27,4 +28,5 @@ __all__ = [
     "State",
     "Tensor",
     "Verified",
+    "VerifiedAnswer",
 ]

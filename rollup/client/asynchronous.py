@@ -18,6 +18,7 @@ from rollup.claim import Address, ClaimId, PostedClaim
 from rollup.client import asking, requests, verify, views
 from rollup.client.answers import base_url, content
 from rollup.client.asking import RequestView
+from rollup.client.receipt_reader import ReceiptReader
 from rollup.client.stream import EventReader
 from rollup.client.verify import L1, Verified
 from rollup.client.views import ClaimView, Event, Inference, ModelView, State, reading
@@ -25,7 +26,7 @@ from rollup.documents.asked import RequestState
 from rollup.documents.fields import read
 from rollup.documents.network import NetworkView
 from rollup.errors import BadAnswer, ChainError, ClaimError, ClientError, InvalidClaim, Unanswered, WaitTimeout
-from rollup.http import BUSY, Bounds, Http, Lost, Request, TooSlow, backoff
+from rollup.http import BUSY, Bounds, Http, HttpAnswer, Lost, Request, TooSlow, backoff
 from rollup.l1.answers import ClaimStatus
 from rollup.l1.client import L1Client
 from rollup.numbers import cuts, prepared
@@ -46,8 +47,8 @@ LOOK_SECONDS = (0.1, 2.0)
 """Pauses of ``wait_final``: the first and the longest."""
 
 
-class AsyncClient:
-    """Speaks to a sequencer at ``url``.
+class AsyncClient(ReceiptReader):
+    """Speaks to a sequencer at ``url``, or to a prover about receipts.
 
     ``l1``: a client of L1 (or an endpoint's URL and a deployment), with which ``wait_final`` believes L1 alone. Raises ChainError at
     once for a file that holds no deployment.
@@ -316,7 +317,10 @@ class AsyncClient:
         return client
 
     async def _ask(self, request: Request, read: Callable[[Any], T]) -> T:
-        return reading(str(request), read, content(request, await self._http.send(request, self._bounds)))
+        return reading(str(request), read, content(request, await self._answer(request)))
+
+    async def _answer(self, request: Request) -> HttpAnswer:
+        return await self._http.send(request, self._bounds)
 
     def _remember(self, answer: Inference) -> None:
         self._asked[answer.claim_id] = answer

@@ -5,17 +5,20 @@ One path of I/O serves both, so that a deadline is a deadline here too.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
 
 from rollup.claim import Address, ClaimId, PostedClaim
+from rollup.client.answer_texts import AnswerTexts
 from rollup.client.asking import RequestView
 from rollup.client.asynchronous import DEFAULT_URL, PAGE, AsyncClient
+from rollup.client.receipts import VerifiedAnswer
 from rollup.client.verify import L1, Verified
 from rollup.client.views import ClaimView, Event, Inference, ModelView, State
 from rollup.documents.asked import RequestState
+from rollup.documents.receipts import KeptReceipt, ReceiptFile
 from rollup.errors import ClientError
 from rollup.http import Bounds, LoopThread
 from rollup.types import ModelId
@@ -142,3 +145,27 @@ class Client:
         See AsyncClient.verify_inclusion for what is checked.
         """
         return self._run(self._client.verify_inclusion(claim, l1))
+
+    def receipt(self, receipt_id: str) -> KeptReceipt:
+        """A receipt and what became of it, in the words of the prover at ``url``."""
+        return self._run(self._client.receipt(receipt_id))
+
+    def receipt_file(self, receipt_id: str) -> ReceiptFile:
+        """A receipt with the bytes that it is about, while the prover at ``url`` keeps them."""
+        return self._run(self._client.receipt_file(receipt_id))
+
+    def verify(
+        self,
+        answer: Any,
+        l1: L1 | None = None,
+        *,
+        texts: AnswerTexts | None = None,
+        request: bytes | Mapping[str, Any] | None = None,
+        model: str | ModelId | None = None,
+        nonce: str | None = None,
+    ) -> VerifiedAnswer:
+        """Check an answer of an OpenAI-compatible endpoint, and say what is proven of it. Raises BadAnswer for what does not hold.
+
+        See AsyncClient.verify for what may be given.
+        """
+        return self._run(self._client.verify(answer, l1, texts=texts, request=request, model=model, nonce=nonce))

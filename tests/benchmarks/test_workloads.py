@@ -64,11 +64,11 @@ def test_rows_that_are_not_those_of_a_pass_are_no_figure(
     tiny: Subject, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outputs = model.executor.outputs
-    best = model.program.interface.output("best")
+    drawn = model.program.interface.output("drawn")
 
     def other(inputs: list[np.ndarray]) -> list[np.ndarray]:
         found = outputs(inputs)
-        found[best] = found[best] + 1
+        found[drawn] = found[drawn] + 1
         return found
 
     monkeypatch.setattr(model.executor, "outputs", other)

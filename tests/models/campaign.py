@@ -13,6 +13,7 @@ import jax
 
 from challenger.defender import Behaviour
 from prover import Model, load
+from prover.language.generation import logits_value
 from prover.trace import trace_bytes
 from tests.lockstep.evm import Prover
 from tests.models import lowering, magika, minilm, rapidocr, silero, terrain
@@ -140,7 +141,7 @@ def _wide(decoder: Decoder, extent: Extent) -> Iterator[Row]:
     yield from decoder.fidelity(model, extent.quick)
     yield from decoder.greedy(model, extent.quick)
     inputs = model.quantize(*decoder.samples()[0])
-    logits = decoder.logits_value(model)
+    logits = logits_value(model.program)
     (whole,) = disputes(model, inputs, 1, behaviour=Behaviour.WITHHOLDS, values=[logits])
     yield every(name, "a whole interactive dispute at 128 tokens: convicted", int(whole.right), 1)
     yield at_most(name, f"its gas, {whole.moves} moves of both sides", whole.gas, DISPUTE_GAS)

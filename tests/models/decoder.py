@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from prover import LanguageModel, Model, load_gguf, lower
-from prover.language.generation import Generator, generate
+from prover.language.generation import Generator, generate, logits_value
 from prover.trace import trace_bytes
 from tests.models.case import Sample
 from tests.models.rows import Row, at_least, at_most, figure, percent, within
@@ -134,13 +134,14 @@ class Decoder:
         """``known``: the float model, if it is not the whole one."""
         known = known or self.language
         agreed, clear, divergence, surprise = [], [], [], []
-        value = self.logits_value(model)
+        value = logits_value(model.program)
         scale = model.program.meta["scales"][model.program.locate(value)[0]]
-        best = model.program.interface.output("best")
+        best = model.program.interface.output("drawn")
         best_value = model.program.header.outputs[best][0]
-        for tokens, prompt, length in given:
+        for sample in given:
+            tokens = sample[0]
             real = np.asarray(known.logits(tokens))
-            held = _some(model, (tokens, prompt, length), {value, best_value})
+            held = _some(model, sample, {value, best_value})
             own = held[value].reshape(real.shape)
             agreed.append(real.argmax(-1) == held[best_value].reshape(-1))
             for at in range(0, len(tokens), ROWS):
@@ -161,12 +162,6 @@ class Decoder:
             float(np.concatenate(divergence).mean()),
             float(np.exp(np.concatenate(surprise).mean())),
         )
-
-    def logits_value(self, model: Model) -> int:
-        """The trace value that holds the logits: the last one of positions times vocabulary."""
-        (positions,) = model.program.header.inputs[0].shape
-        wanted = positions * self.language.config.vocabulary
-        return max(value for value, j, _ in model.program.op_values() if model.program.ops[j].elements == wanted)
 
     def fidelity(self, model: Model, quick: bool = False) -> list[Row]:
         """``w16a16`` against float32."""

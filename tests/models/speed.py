@@ -24,6 +24,7 @@ import numpy as np
 from prover import Model, load
 from prover.executor.incremental import Incremental
 from prover.gguf.transformer import forward
+from prover.language.generation import logits_value
 from tests.models import float_decode
 from tests.models.decoder import Decoder
 from tests.models.rows import Row, at_most, every, figure, text
@@ -93,11 +94,11 @@ def decoding(decoder: Decoder, model: Model, machine: Incremental, steps: int) -
     known, sample = decoder.language, decoder.samples(count=1)[0]
     inputs, weights, config = model.quantize(*sample), jax.device_put(known.weights), known.config
     tokens = inputs[0]
-    whole = model.executor.outputs(inputs)[machine.output]
+    whole = model.executor.outputs(inputs)[model.program.interface.output("drawn")]
     blind = tokens.copy()
     blind[PROMPT:] = 0
     state, rows = machine.start([blind, *inputs[1:]], PROMPT)
-    found = [int(best) for best in rows]
+    found = rows.argmax(-1).tolist()
     cache = float_decode.blank(config, len(tokens))
     floats = []
     for at in range(PROMPT):
@@ -110,7 +111,7 @@ def decoding(decoder: Decoder, model: Model, machine: Incremental, steps: int) -
         floats.append(int(best))
         middle = time.perf_counter()
         state, row = machine.step(state, at, tokens[at])
-        found.append(int(row))
+        found.append(int(row.argmax()))
         times.append((middle - started, time.perf_counter() - middle))
     # The first step compiles.
     yield from _compared(
@@ -131,8 +132,7 @@ def compilation(work: Callable[[], Any]) -> float:
 def speed(decoder: Decoder, model: Model, quick: bool = False) -> Iterator[Row]:
     """All rows about speed, the model's pass being compiled already."""
     inputs = model.quantize(*decoder.samples(count=1)[0])
-    output = model.program.interface.output("best")
-    machine = Incremental(model.executor, output=output, self_test=False)
+    machine = Incremental(model.executor, self_test=False, value=logits_value(model.program))
 
     def rows() -> None:
         state, _ = machine.start(inputs, 1)

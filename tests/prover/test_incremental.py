@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -12,8 +13,10 @@ import pytest
 
 from prover import LanguageModel, Model, load_gguf, lower
 from prover.executor.incremental import Incremental
-from prover.language.generation import Generator, generate
-from rollup.errors import ExecutionError, UnsupportedError
+from prover.language.drawing import DrawnToken
+from prover.language.generation import Generator, generate, logits_value
+from prover.language.sampling import Sampling
+from rollup.errors import ExecutionError, LoweringError, UnsupportedError
 from rollup.form.encoding import TensorType
 from rollup.form.ops import Instr, Monoid, Opcode, Value
 from rollup.form.program import Program
@@ -21,6 +24,7 @@ from rollup.machine.reference import run
 from rollup.types import DType
 from tests.models.tiny_llama import write_tiny_llama
 from tests.prover import hand
+from tests.prover.language.draws import SETTINGS
 
 Array = np.ndarray
 
@@ -65,14 +69,15 @@ def row_by_row(machine: Incremental, inputs: Sequence[Array], known: int) -> Arr
 
 @pytest.mark.parametrize(("known", "length"), [(1, 24), (6, 20), (7, 24), (8, 17), (23, 24), (24, 24)])
 def test_a_language_models_rows_equal_one_pass_at_any_length_and_padding(
-    model: Model, generator: Generator, known: int, length: int
+    model: Model, language: LanguageModel, generator: Generator, known: int, length: int
 ) -> None:
     rng = np.random.default_rng(length)
     tokens = np.full(SIZE, rng.integers(0, 300), np.int32)
     tokens[:length] = rng.integers(0, 320, length)
-    inputs = [tokens, np.array(3, np.int32), np.array(length, np.int32)]
+    inputs = model.quantize(tokens, *language.claim_input([1], [2], SIZE)[1:])
     machine = generator.incremental
-    whole = model.executor.outputs(inputs)[machine.output]
+    value = logits_value(model.program)
+    whole = model.executor.values(inputs)[value].reshape(SIZE, language.config.vocabulary)
     np.testing.assert_array_equal(row_by_row(machine, inputs, known), whole)
 
 
@@ -85,6 +90,36 @@ def test_what_generation_says_is_accepted_by_one_pass(
     assert model.predict(*language.claim_input(prompt, answer, SIZE))["accepted"]
     wrong = [*answer[:-1], (answer[-1] + 1) % language.config.vocabulary]
     assert not model.predict(*language.claim_input(prompt, wrong, SIZE))["accepted"]
+
+
+@pytest.mark.parametrize("sampling", SETTINGS)
+def test_what_is_sampled_is_accepted_by_one_pass_and_nothing_else(
+    model: Model, language: LanguageModel, generator: Generator, sampling: Sampling
+) -> None:
+    sampling = replace(sampling, top_k=min(sampling.top_k, language.config.vocabulary))
+    prompt = [5, 6, 7]
+    answer = list(generator.stream(prompt, SIZE, (), sampling))
+    inputs = language.claim_input(prompt, answer, SIZE, sampling)
+    found = model.predict(*inputs)
+    assert found["accepted"] and found["drawn"][len(prompt) - 1 : -1].tolist() == answer
+    for at in range(0, len(answer), 4):
+        other = DrawnToken((answer[at] + 1) % language.config.vocabulary, answer[at].cuts)
+        wrong = language.claim_input(prompt, [*answer[:at], other, *answer[at + 1 :]], SIZE, sampling)
+        assert not model.predict(*wrong)["accepted"]
+    for number, parameter in ((4, 9_999), (4, -1), (5, 0), (5, 1_000_001), (6, -1), (6, 321)):
+        changed = [*inputs[:number], np.int32(parameter), *inputs[number + 1 :]]
+        assert not model.predict(*changed)["accepted"]
+    if sampling.heat > 500_000 and sampling.top_p > 0.1 and sampling.top_k != 1:
+        other_seed = language.claim_input(prompt, answer, SIZE, replace(sampling, seed=bytes(8)))
+        assert not model.predict(*other_seed)["accepted"]
+    if sampling.top_p < 1 or sampling.top_k:
+        with pytest.raises(LoweringError, match="does not know what top-k and top-p kept"):
+            language.claim_input(prompt, [int(token) for token in answer], SIZE, sampling)
+
+
+def test_a_top_k_beyond_the_vocabulary_is_refused(generator: Generator) -> None:
+    with pytest.raises(ExecutionError, match="a top-k of 321 exceeds the vocabulary of 320"):
+        next(generator.stream([5, 6], 3, (), Sampling(1, top_k=321)))
 
 
 def test_generation_ends_at_a_stop_token_at_the_limit_and_where_positions_end(generator: Generator) -> None:

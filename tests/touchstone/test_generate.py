@@ -65,11 +65,11 @@ def test_who_puts_words_into_the_model_s_mouth_is_convicted_and_the_right_answer
 ) -> None:
     console = Console(file=io.StringIO(), width=200)
     report = run(0, place / "report.json", "hello world", speaker=speaker, console=console)
-    assert [claim["state"] for claim in report["claims"]] == ["final", "invalid"]
-    assert report["lie"]["answer"] != report["answer"]
+    assert [claim["state"] for claim in report["claims"]] == ["final", "invalid", "invalid"]
+    assert len({report["answer"], report["lie"]["answer"], report["swapped"]}) == 3
     assert "(_attention)" in report["lie"]["op"] and report["lie"]["op"] in report["verdicts"][0]
-    (dispute,) = report["disputes"]
-    assert (dispute["how"], dispute["rule"]) == ("interactive", "step")
+    assert "(_accepted)" in report["verdicts"][1]
+    assert [(dispute["how"], dispute["rule"]) for dispute in report["disputes"]] == [("interactive", "step")] * 2
     assert json.loads((place / "report.json").read_text()) == report
 
 

@@ -48,6 +48,8 @@ READ = frozenset(
             *("economics file", "economics --conditions", "claims enforce --from"),
         ),
         *("claim folder", "admin models add folder", "prover --models", "watch --models"),
+        *("--openai-admin-token-file", "prover --openai-models"),
+        *("receipt verify file", "receipt verify --texts", "receipt verify --request"),
     }
 )
 """Paths that are only read: by flag, or by command and parameter."""
@@ -73,6 +75,11 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "seed folder": ("seed",),
     "sequencer --models": ("sequencer", "--database", "sqlite://", "--models"),
     "sequencer --database": ("sequencer", "--models", "FOLDER", "--database"),
+    "receipt get --save": ("receipt", "get", "0x" + "5a" * 32, "--url", "http://127.0.0.1:1", "--save"),
+    "prover --openai-store": (
+        *("prover", "--models", "PROGRAM", "--models-from", "http://127.0.0.1:1", "--openai-models", "FILE"),
+        "--openai-store",
+    ),
     "prover --cache": ("prover", "--models", "PROGRAM", "--cache"),
     "watch --cache": ("watch", "--models", "PROGRAM", "--cache"),
     "prover --start-cache": ("prover", "--models", "PROGRAM", "--start-cache"),
@@ -86,6 +93,8 @@ FILES = {
     "deploy --output",
     "economics --plot",
     "infer --save",
+    "receipt get --save",
+    "prover --openai-store",
     "sequencer --database",
 }
 """Those that are files, not folders."""
@@ -111,7 +120,8 @@ def _paths() -> Iterator[tuple[str, str]]:
         for param in command.params:
             flag = max(param.opts, key=len)
             called = f"{param.metavar or ''}".startswith(("FILE", "FOLDER", "MODULE"))
-            setting = flag.removeprefix("--").removeprefix("chain-").replace("-", "_") in settings | {"database"}
+            plain = flag.removeprefix("--").removeprefix("chain-").removeprefix("openai-")
+            setting = plain.replace("-", "_") in settings | {"database"}
             if isinstance(param.type, click.Path | click.File) or called or setting:
                 yield name, flag
 

@@ -18,10 +18,12 @@ from touchstone.cli.economics import economics
 from touchstone.cli.explain import explain
 from touchstone.cli.generate import generate
 from touchstone.cli.group import Group
+from touchstone.cli.keys import keys
 from touchstone.cli.ledger import ledger
 from touchstone.cli.lie import lie
 from touchstone.cli.model import model
 from touchstone.cli.models import models
+from touchstone.cli.receipt import receipt
 from touchstone.cli.request import request
 from touchstone.cli.services import prover, sequencer, watch
 from touchstone.cli.stake import stake
@@ -44,6 +46,7 @@ main.add_command(models)
 main.add_command(infer)
 main.add_command(claim)
 main.add_command(claims)
+main.add_command(receipt)
 main.add_command(request)
 main.add_command(explain)
 main.add_command(devnet)
@@ -54,5 +57,6 @@ main.add_command(ledger)
 main.add_command(stake)
 main.add_command(lie)
 main.add_command(disputes)
+main.add_command(keys)
 main.add_command(admin)
 main.add_command(watch)

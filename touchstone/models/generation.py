@@ -10,12 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 
 from prover import LanguageModel, Model, load, load_gguf, lower
-from prover.language.generation import Generator
+from prover.language.drawing import DrawnToken
+from prover.language.generation import OUTPUTS, Generator
+from prover.language.sampling import GREEDY, Sampling
 from prover.saturation import Saturated, run_counted
 from prover.trace import ExecutionTrace
 from rollup.claim import ClaimId
@@ -60,10 +63,9 @@ def language_program(path: Path, length: int, folder: Path | None = None, sample
 
 
 def _fitting(model: Model, language: LanguageModel, folder: Path) -> Model:
-    meta, header = model.program.meta, model.program.header
-    shapes = [tensor.shape for tensor in header.inputs]
-    names = {port.name for port in model.program.interface.outputs}
-    if len(shapes) != 3 or len(shapes[0]) != 1 or shapes[1:] != [(), ()] or not {"best", "accepted"} <= names:
+    meta, interface = model.program.meta, model.program.interface
+    names = [[port.name for port in ports] for ports in (interface.inputs, interface.outputs)]
+    if names != [list(signature(language.fn).parameters), sorted(OUTPUTS)]:
         raise LoweringError(f"{folder} holds no language model's program; name another folder, or an empty one")
     if meta.get("name") != language.name:
         raise LoweringError(
@@ -85,34 +87,36 @@ class Speaker:
         return self.model.program.header.inputs[0].shape[0]
 
     def output(self, name: str) -> int:
-        """Number of the output ``best`` or ``accepted``."""
+        """Number of the output ``drawn`` or ``accepted``."""
         return self.model.program.interface.output(name)
 
     @cached_property
     def generator(self) -> Generator:
         return Generator(self.model)
 
-    def inputs(self, prompt: Sequence[int], answer: Sequence[int]) -> list[Array]:
+    def inputs(self, prompt: Sequence[int], answer: Sequence[int], sampling: Sampling = GREEDY) -> list[Array]:
         """The program's inputs for a claim about an answer."""
-        return self.model.quantize(*self.language.claim_input(prompt, answer, self.length))
+        return self.model.quantize(*self.language.claim_input(prompt, answer, self.length, sampling))
 
-    def generate(self, prompt: Sequence[int], limit: int) -> Iterator[int]:
-        """The most likely tokens after a prompt, one by one, up to ``limit``, the end of the program or the end token.
+    def generate(self, prompt: Sequence[int], limit: int, sampling: Sampling = GREEDY) -> Iterator[DrawnToken]:
+        """Tokens after a prompt, one by one, up to ``limit``, the end of the program or the end token.
 
         Raises ExecutionError for a prompt that leaves no room for an answer.
         """
         end = self.language.tokenizer.eos
-        return self.generator.stream(prompt, limit, () if end is None else (end,))
+        return self.generator.stream(prompt, limit, () if end is None else (end,), sampling)
 
     def text(self, answer: Sequence[int]) -> str:
         return self.language.tokenizer.decode(answer)
 
-    def outputs(self, prompt: Sequence[int], answer: Sequence[int]) -> tuple[list[Array], tuple[Saturated, ...]]:
+    def outputs(
+        self, prompt: Sequence[int], answer: Sequence[int], sampling: Sampling = GREEDY
+    ) -> tuple[list[Array], tuple[Saturated, ...]]:
         """(the program's outputs for an answer that it generated, the ops inside whose values reach an end of their format).
 
         Raises NotAccepted unless the program accepts the answer.
         """
-        outputs, inside = run_counted(self.model.executor, self.inputs(prompt, answer))
+        outputs, inside = run_counted(self.model.executor, self.inputs(prompt, answer, sampling))
         if int(outputs[self.output("accepted")]) != 1:
             raise NotAccepted(
                 "one pass over the generated text does not accept it, so that no claim about it would be believed; "
@@ -132,14 +136,15 @@ class Settled:
     inside: tuple[Saturated, ...]
 
 
-def claimed(speaker: Speaker, prompt: Sequence[int], answer: Sequence[int]) -> Settled:
+def claimed(speaker: Speaker, prompt: Sequence[int], answer: Sequence[int], sampling: Sampling = GREEDY) -> Settled:
     """Claim an answer on an embedded chain, let a watcher check it, and wait until it is final.
 
     The watcher runs the program again, on the machine that is compiled in this process anyway.
     """
     network = Network(speaker.model.program, TERMS, machine=speaker.model.executor)
-    outputs, inside = speaker.outputs(prompt, answer)
-    story = network.claim(speaker.inputs(prompt, answer), trace(speaker, prompt, answer), outputs)
+    outputs, inside = speaker.outputs(prompt, answer, sampling)
+    inputs = speaker.inputs(prompt, answer, sampling)
+    story = network.claim(inputs, trace(speaker, inputs), outputs)
     gas = sum(receipt.gas for receipt in network.sequencer.flush())
     for _ in network.play():
         pass
@@ -151,7 +156,6 @@ def finding(network: Network, story: Story) -> str:
     return network.watcher.checked[story.claim_id].finding.reason
 
 
-def trace(speaker: Speaker, prompt: Sequence[int], answer: Sequence[int]) -> DerivedTrace:
+def trace(speaker: Speaker, inputs: Sequence[Array]) -> DerivedTrace:
     """The trace of the claim's execution, made when somebody asks for a node of it."""
-    inputs = speaker.inputs(prompt, answer)
-    return DerivedTrace(lambda: ExecutionTrace.of(speaker.model.executor, inputs).tree)
+    return DerivedTrace(lambda: ExecutionTrace.of(speaker.model.executor, list(inputs)).tree)

@@ -49,7 +49,7 @@ class Origin:
     """A float function to be lowered.
 
     ``inputs``: what its file declares, None if only the function knows; ``outputs``: their names, if its file has any;
-    ``language``: a language model, whose inputs are the padded tokens int32[N], the prompt's length and the whole length.
+    ``language``: a language model, whose inputs are those of ``LanguageModel.fn``.
     """
 
     source: str
@@ -65,7 +65,7 @@ class Origin:
         if self.language is not None:
             return (
                 "give --samples FILE.txt with text like that which the model will see (and --length for the tokens of a "
-                "pass), or FILE.npz with tokens, prompt and length"
+                "pass), or FILE.npz with the inputs of its program, by name"
             )
         if self.inputs is None:
             return (

@@ -13,6 +13,9 @@ from fastapi import FastAPI
 
 from challenger.defender import Upholder
 from challenger.watch.guard import LagGuard
+from prover.openai.endpoint import EndpointOptions, OpenAiEndpoint
+from prover.openai.promises import PromiseTerms
+from prover.openai.store import require_place
 from prover.service.app import prover_app
 from prover.service.archive import Archive, TraceSource
 from prover.service.clock import ChainClock
@@ -55,7 +58,7 @@ _log = logs.logger("touchstone.prover")
 class ProverOptions:
     """What a prover does, besides the chain that it is on. ``folders``: of local programs; ``programs``: where fetched
     ones are kept; ``deposit``: wei of free balance to keep; ``max_lag``: seconds that the newest block may be old; ``quorum``: which
-    quorums it answers for, None: for none; ``starts``: what earlier starts found out.
+    quorums it answers for, None: for none; ``starts``: what earlier starts found out; ``openai``: which language models are served.
     """
 
     token: str | None = None
@@ -71,6 +74,7 @@ class ProverOptions:
     limits: WebLimits = field(default_factory=WebLimits)
     fetching: FetchLimits = field(default_factory=FetchLimits)
     starts: Starts = field(default_factory=Starts)
+    openai: EndpointOptions | None = None
 
 
 class ProverService:
@@ -122,16 +126,35 @@ class ProverService:
         self.health.add("bonds", lambda: self.treasury.problem)
         if options.quorum is not None:
             self.health.add("quorums", lambda: self.player.trouble)
+        self.block = client.first
+        """L1's newest block, as of the last round."""
+        self.openai: OpenAiEndpoint | None = None
+        if options.openai is not None:
+            self.openai = OpenAiEndpoint(
+                self.worker,
+                signer,
+                client.domain,
+                options.openai,
+                self.clock.now,
+                lambda: self.block,
+                self.archive.keep,
+            )
         self._told: set[tuple[str, ClaimId]] = set()
 
     @property
     def app(self) -> FastAPI:
-        return prover_app(self.worker, self.archive, self.health, self._options.token, self._options.limits)
+        app = prover_app(self.worker, self.archive, self.health, self._options.token, self._options.limits)
+        if self.openai is not None:
+            self.openai.attach(app, self.health)
+        return app
 
     def start(self) -> None:
         """Hold the local programs (each is tested on this machine), then begin to uphold and to look for others."""
         for folder in self._options.folders:
             self.shelf.load(folder)
+        if self.openai is not None:
+            self.openai.load()
+            self.openai.start()
         self.uphold.start()
         self.batches.start()
         if self._options.models_from is not None:
@@ -140,6 +163,8 @@ class ProverService:
             self.quorums.start()
 
     def stop(self) -> None:
+        if self.openai is not None:
+            self.openai.stop()
         self.quorums.stop()
         self.worker.closing = True
         self.batches.stop()
@@ -153,6 +178,7 @@ class ProverService:
         node lags.
         """
         self.clock.refresh()
+        self.block = self._client.chain.height()
         sent = self.upholder.poll()
         for receipt in sent:
             _log.info("sent", call=receipt.call, gas=receipt.gas, transaction=f"0x{receipt.transaction.hex()}")
@@ -249,11 +275,37 @@ def _count(sent: Sequence[Receipt]) -> None:
         GAS.labels(receipt.call).inc(receipt.gas)
 
 
+def endpoint_of(settings: ProverSettings) -> EndpointOptions | None:
+    """Which language models are served; None if none is. Raises SettingsError if claims could not be handed to anybody, FileError if
+    nothing could be remembered.
+    """
+    given = settings.openai
+    if not given.models:
+        return None
+    sequencer = given.sequencer or settings.models_from
+    if sequencer is None:
+        raise SettingsError(
+            "--openai-models needs --openai-sequencer (or --models-from): receipts promise claims, and they are handed to a sequencer"
+        )
+    require_place(given.store)
+    return EndpointOptions(
+        models=given.models,
+        sequencer=sequencer,
+        store=given.store,
+        admin_token=None if given.admin_token is None else given.admin_token.get_secret_value(),
+        open_to_all=given.open,
+        most=given.at_once,
+        waiting=given.waiting,
+        terms=PromiseTerms(int(given.posted_within), int(given.keep)),
+    )
+
+
 def run(settings: ProverSettings) -> None:
     """Serve until SIGTERM or SIGINT; raises a TouchstoneError if the prover can't start."""
     log_as(settings.log)
     if settings.cache is not None:
         made(settings.cache)
+    endpoint = endpoint_of(settings)
     starts = starts_of(settings.start_cache, settings.cache)
     signer = signer_of(settings.chain)
     starts.compile_into()
@@ -273,6 +325,7 @@ def run(settings: ProverSettings) -> None:
             quorum=QuorumPolicy(settings.quorum_percent, settings.quorum_spend) if settings.quorum_spend else None,
             limits=web_limits(settings),
             starts=starts,
+            openai=endpoint,
         ),
     )
     server = serve(prover.app, settings.host, settings.port)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from rollup.generated import settle
+from touchstone.settings.endpoint import EndpointSettings, KeyringSettings
 from touchstone.settings.section import Section, settings_of
 from touchstone.settings.settings import (
     AdminSettings,
@@ -26,17 +27,19 @@ COMMANDS: dict[str, type[Section]] = {
     "touchstone watch": WatchSettings,
     "touchstone deploy": DeploySettings,
     "touchstone admin": AdminSettings,
+    "touchstone keys": KeyringSettings,
     "touchstone infer, touchstone claims": UserSettings,
 }
 
 SHARED: dict[str, type[Section]] = {
     "The chain": ChainSettings,
     "The log": LogSettings,
+    "The OpenAI-compatible endpoint (prover)": EndpointSettings,
 }
 
 HEAD = """# Settings
 
-Generated from `touchstone/settings/settings.py` by `python -m touchstone.settings.page`; do not edit.
+Generated from `touchstone/settings/` by `python -m touchstone.settings.page`; do not edit.
 
 A process takes a setting from the first place that has it: a flag, a `TOUCHSTONE_*` variable, the TOML file that `--config FILE` or
 `TOUCHSTONE_CONFIG` names, the default. One configuration file may serve all processes: each reads its own tables. An unknown table or key

@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from sequencer.intake.limits import DEFAULT_LIMITS
+from touchstone.settings.endpoint import EndpointSettings, KeyringSettings
 from touchstone.settings.section import Section, TextKind, setting
 from touchstone.settings.units import Seconds, Size, Wei
 
@@ -229,6 +230,7 @@ class ProverSettings(WebSettings):
 
     chain: ChainSettings = Field(default_factory=ChainSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    openai: EndpointSettings = Field(default_factory=EndpointSettings)
 
     port: Port = setting(8082, "Port to listen on; 0 takes any free one.")
     token: SecretStr | None = setting(None, "Bearer token that /v1/infer asks for; without one it is refused.")
@@ -356,8 +358,10 @@ ALL: tuple[type[Section], ...] = (
     LogSettings,
     SequencerSettings,
     ProverSettings,
+    EndpointSettings,
     WatchSettings,
     DeploySettings,
     AdminSettings,
+    KeyringSettings,
     UserSettings,
 )

@@ -12,7 +12,7 @@ import numpy as np
 
 from prover import progress
 from prover.lowering.channels.magnitudes import Magnitudes
-from prover.lowering.graph import FloatGraph, FloatNode, Var, bind, scan, unfolded
+from prover.lowering.graph import FloatGraph, FloatNode, Var, bind, node_words, scan, unfolded
 from prover.lowering.memory import give_back
 from prover.lowering.passes.hints import PLAIN, FormatHint, FormatPlan
 from prover.lowering.passes.infinity import HUGE, MASK, MASK_ROOM
@@ -197,7 +197,8 @@ class Primitives:
             key = node
         if key not in self.compiled:
             self.compiled[key] = unfolded(_each(lambda *given: bind(node, given), axes, self.count))
-        results: list[Any] = self.compiled[key](*arguments)
+        with node_words(node):
+            results: list[Any] = self.compiled[key](*arguments)
         return results
 
 

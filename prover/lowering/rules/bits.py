@@ -61,7 +61,8 @@ def _long_shift(emitter: CodeEmitter, x: int, by: int, name: str, node: FloatNod
         shifted = _halved(emitter, halved, emitter.maximum(emitter.sub(amount, emitter.const(1)), zero))
         return emitter.select(inside, emitter.select(emitter.equal(amount, zero), x, shifted), zero)
     if name == "shift_right_arithmetic":
-        return _halved(emitter, x, amount)
+        low, high = emitter.bounds[amount]
+        return emitter.div(x, emitter.const(1 << low)) if low == high < 63 else _halved(emitter, x, amount)
     for power in _powers(emitter, amount):
         x = integer_product(emitter, x, power, own)
     return emitter.select(inside, x, zero)

@@ -55,6 +55,8 @@ def integer_product(emitter: CodeEmitter, a: int, b: int, own: np.dtype[Any]) ->
 def truncated(emitter: CodeEmitter, a: int, b: int) -> int:
     """Integer quotient towards zero, as JAX divides; 0 where b is 0."""
     zero = emitter.const(0)
+    if emitter.bounds[a][0] >= 0 and emitter.bounds[b][0] >= 0:
+        return emitter.div(a, b)
     if emitter.bounds[a][0] > -LIMIT and emitter.bounds[b][0] > -LIMIT:
         magnitude = emitter.div(emitter.abs(a), emitter.abs(b))
         differ = emitter.bitwise(Opcode.XOR, emitter.less(a, zero), emitter.less(b, zero))

@@ -49,7 +49,8 @@ class Domain:
         return keccak(encode(types, fields))
 
 
-def _digest(domain: Domain, content: bytes) -> bytes:
+def typed_digest(domain: Domain, content: bytes) -> bytes:
+    """The EIP-712 digest of a struct: of its type's hash and its fields, encoded."""
     return keccak(b"\x19\x01" + domain.separator + keccak(content))
 
 
@@ -67,17 +68,17 @@ def claim_id(claim: Claim, domain: Domain) -> ClaimId:
         claim.output_root,
         claim.trace_root,
     ]
-    return ClaimId(_digest(domain, encode(types, fields)))
+    return ClaimId(typed_digest(domain, encode(types, fields)))
 
 
 def group_digest(claims: Sequence[ClaimId], domain: Domain) -> bytes:
     """What a claimant signs to have several of its claims posted together."""
-    return _digest(domain, encode(["bytes32"] * 2, [keccak(GROUP_TYPE), keccak(b"".join(claims))]))
+    return typed_digest(domain, encode(["bytes32"] * 2, [keccak(GROUP_TYPE), keccak(b"".join(claims))]))
 
 
 def trace_root_digest(claim: ClaimId, trace_root: Root, domain: Domain) -> bytes:
     """What a claimant signs so that somebody else may set the trace root of its claim."""
-    return _digest(domain, encode(["bytes32"] * 3, [keccak(TRACE_ROOT_TYPE), claim, trace_root]))
+    return typed_digest(domain, encode(["bytes32"] * 3, [keccak(TRACE_ROOT_TYPE), claim, trace_root]))
 
 
 def game_id(claim: ClaimId, trace_root: Root, challenger: Address, counter: int) -> bytes:

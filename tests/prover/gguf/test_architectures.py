@@ -13,7 +13,7 @@ from prover import LanguageModel, Model, load_gguf, lower
 from prover.executor import Executor
 from prover.executor.incremental import Incremental
 from prover.fidelity import Fidelity
-from prover.language.generation import BEST
+from prover.language.generation import logits_value
 from prover.language.language import ClaimInput
 from rollup.errors import LoweringError
 from tests.prover.gguf import numpy_decoders
@@ -236,12 +236,18 @@ def _row(known: LanguageModel, seed: int) -> ClaimInput:
     return known.claim_input(tokens[:8], tokens[8:], POSITIONS)
 
 
+def _integers(executor: Executor, row: ClaimInput) -> list[np.ndarray]:
+    return [
+        np.asarray(part, tensor.dtype.numpy) for part, tensor in zip(row, executor.program.header.inputs, strict=True)
+    ]
+
+
 def _outputs(lowered: Lowered, row: ClaimInput) -> tuple[np.ndarray, bool]:
-    """(best, accepted) of the program."""
+    """(drawn, accepted) of the program."""
     _, executor = lowered
     names = [port.name for port in executor.program.interface.outputs]
-    found = dict(zip(names, executor.outputs([np.asarray(part) for part in row]), strict=True))
-    return np.asarray(found["best"]), bool(found["accepted"])
+    found = dict(zip(names, executor.outputs(_integers(executor, row)), strict=True))
+    return np.asarray(found["drawn"]), bool(found["accepted"])
 
 
 def test_the_program_chooses_as_the_float_model_does(lowered: Lowered) -> None:
@@ -260,14 +266,12 @@ def test_text_token_by_token_is_what_one_pass_accepts(lowered: Lowered) -> None:
     """Also where the answer grows beyond the window of a layer. Qwen's layers have nothing that these three have not."""
     known, executor = lowered
     prompt = [5, 77, 130]
-    number = [port.name for port in executor.program.interface.outputs].index(BEST)
-    rows = Incremental(executor, output=number, block=1, self_test=False)
-    tokens, *lengths = known.claim_input(prompt, [0], POSITIONS)
-    state, best = rows.start([tokens, *map(np.asarray, lengths)], len(prompt))
-    answer = [int(best[-1])]
+    rows = Incremental(executor, block=1, self_test=False, value=logits_value(executor.program))
+    state, logits = rows.start(_integers(executor, known.claim_input(prompt, [0], POSITIONS)), len(prompt))
+    answer = [int(logits[-1].argmax())]
     for at in range(len(prompt), POSITIONS - 1):
-        state, token = rows.step(state, at, answer[-1])
-        answer.append(int(token))
+        state, row = rows.step(state, at, answer[-1])
+        answer.append(int(row.argmax()))
     assert len(answer) == POSITIONS - len(prompt) > SIZES["phi3"].window
     assert _outputs(lowered, known.claim_input(prompt, answer, POSITIONS))[1]
     assert answer[0] == known.generate(prompt, 1, stop=False)[0]

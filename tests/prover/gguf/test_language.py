@@ -36,13 +36,16 @@ def test_a_generated_answer_is_accepted(model: LanguageModel, answer: list[int])
     assert len(answer) == 8
     out = model.fn(*model.claim_input(PROMPT, answer, SIZE))
     assert bool(out["accepted"])
-    assert out["best"].dtype == np.int32 and out["best"].shape == (SIZE,)
-    assert out["best"][3:11].tolist() == answer
+    assert out["drawn"].dtype == np.int32 and out["drawn"].shape == (SIZE,)
+    assert out["drawn"][3:11].tolist() == answer
 
 
 def test_the_function_is_named_after_the_file(model: LanguageModel) -> None:
     assert model.fn.__name__ == "tiny"
-    assert list(inspect.signature(model.fn).parameters) == ["tokens", "prompt", "length"]
+    assert list(inspect.signature(model.fn).parameters) == [
+        *("tokens", "prompt", "length"),
+        *("seed", "temperature", "top_p", "top_k", "cuts"),
+    ]
 
 
 def test_every_prefix_of_the_answer_is_accepted_at_any_padding(model: LanguageModel, answer: list[int]) -> None:
@@ -59,9 +62,9 @@ def test_one_other_token_anywhere_in_the_answer_is_not_accepted(model: LanguageM
 
 
 def test_what_the_padding_holds_does_not_matter(model: LanguageModel, answer: list[int]) -> None:
-    tokens, prompt, length = model.claim_input(PROMPT, answer, SIZE)
+    tokens, prompt, length, *sampling = model.claim_input(PROMPT, answer, SIZE)
     tokens[int(length) :] = 200
-    assert _accepted(model, tokens, prompt, length)
+    assert _accepted(model, tokens, prompt, length, *sampling)
 
 
 @pytest.mark.parametrize(
@@ -82,16 +85,16 @@ def test_what_the_padding_holds_does_not_matter(model: LanguageModel, answer: li
 def test_lengths_without_a_prompt_or_an_answer_are_not_accepted(
     model: LanguageModel, answer: list[int], prompt: int, length: int, accepted: bool
 ) -> None:
-    tokens, _, _ = model.claim_input(PROMPT, answer, SIZE)
-    assert _accepted(model, tokens, np.int32(prompt), np.int32(length)) is accepted
+    tokens, _, _, *sampling = model.claim_input(PROMPT, answer, SIZE)
+    assert _accepted(model, tokens, np.int32(prompt), np.int32(length), *sampling) is accepted
 
 
 def test_a_full_sequence_is_accepted_up_to_its_last_position(model: LanguageModel, answer: list[int]) -> None:
     size = len(PROMPT) + len(answer)
-    tokens, prompt, length = model.claim_input(PROMPT, answer, size)
-    assert int(length) == size and _accepted(model, tokens, prompt, length)
+    tokens, prompt, length, *sampling = model.claim_input(PROMPT, answer, size)
+    assert int(length) == size and _accepted(model, tokens, prompt, length, *sampling)
     tokens[-1] = (tokens[-1] + 1) % model.config.vocabulary
-    assert not _accepted(model, tokens, prompt, length)
+    assert not _accepted(model, tokens, prompt, length, *sampling)
 
 
 def test_generation_stops_after_the_eos_token(tmp_path: Path, model: LanguageModel, answer: list[int]) -> None:
@@ -110,11 +113,11 @@ def test_generation_agrees_with_a_pass_without_padding(model: LanguageModel, ans
 
 def test_an_example_is_a_texts_first_tokens(model: LanguageModel) -> None:
     ids = model.tokenizer.encode("hello the world and the world")
-    tokens, prompt, length = model.example("hello the world and the world", 16)
+    tokens, prompt, length, *_ = model.example("hello the world and the world", 16)
     assert tokens.dtype == np.int32 and tokens.shape == (16,)
     assert (int(prompt), int(length)) == (len(ids) - 1, len(ids))
     assert tokens[: len(ids)].tolist() == ids and not tokens[len(ids) :].any()
-    cut, prompt, length = model.example("hello the world and the world", 4)
+    cut, prompt, length, *_ = model.example("hello the world and the world", 4)
     assert cut.tolist() == ids[:4] and (int(prompt), int(length)) == (3, 4)
 
 
@@ -143,7 +146,7 @@ def test_inputs_that_are_no_claim_are_refused(model: LanguageModel) -> None:
     with pytest.raises(LoweringError, match="count of at least 1"):
         model.generate([1], 0)
     with pytest.raises(LoweringError, match="at least 2 positions"):
-        model.fn(np.zeros(1, np.int32), np.int32(1), np.int32(1))
+        model.fn(np.zeros(1, np.int32), *model.claim_input([1], [1], 2)[1:-1], np.zeros((2, 1), np.int32))
 
 
 def test_weights_are_arguments_of_what_is_compiled(model: LanguageModel) -> None:

@@ -1,0 +1,162 @@
+"""An answer of the OpenAI-compatible endpoint in whatever form a caller holds it: the bytes that were signed for, and the receipt.
+
+The prover's bytes have one form (``rollup.receipt.canonical``), so that they can be made again from what a library read out of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rollup.documents.fields import read
+from rollup.documents.receipts import ReceiptDocument, ReceiptFile
+from rollup.errors import BadAnswer, ClaimError
+from rollup.form.program import parse_json
+from rollup.receipt import DONE, MEMBER, body_of, canonical, event_of, stream_of
+
+MOST_BYTES = 64 << 20
+_EVENT = b"data: "
+
+
+@dataclass(frozen=True)
+class AnsweredBytes:
+    """``response``: the bytes that the receipt is about. ``request``: the request's, if they are known."""
+
+    receipt: ReceiptDocument
+    response: bytes
+    request: bytes | None = None
+
+    def asked(self, request: bytes) -> AnsweredBytes:
+        return replace(self, request=request)
+
+
+def answered(answer: Any) -> AnsweredBytes:
+    """``answer``: what a client library gave (or its chunks, in order), parsed JSON, the bytes of an answer or a stream, a receipt file
+    as bytes, document or path. Raises BadAnswer for what is none, or was changed in a way that can be seen without the hashes.
+    """
+    if isinstance(answer, AnsweredBytes):
+        return answer
+    if isinstance(answer, Path):
+        answer = _content(answer)
+    if isinstance(answer, str):
+        answer = answer.encode()
+    try:
+        if isinstance(answer, bytes | bytearray):
+            data = bytes(answer)
+            return _stream(data) if data.startswith(_EVENT) else _whole(data)
+        if isinstance(answer, Mapping):
+            return _document(answer)
+        if hasattr(answer, "model_dump"):
+            return _document(_plain(answer))
+        if isinstance(answer, Iterable):
+            return _chunks([_plain(one) for one in answer])
+    except ClaimError as error:
+        raise BadAnswer(f"the receipt of the answer can't be read: {error}") from None
+    raise BadAnswer(
+        f"a {type(answer).__name__} is no answer; give what the client library returned, its bytes, or a receipt file"
+    )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise BadAnswer(f"{path} can't be read ({error.strerror}); name a receipt file") from None
+    if len(data) > MOST_BYTES:
+        raise BadAnswer(f"{path} has more than {MOST_BYTES} bytes; name a receipt file")
+    return data
+
+
+def _plain(one: Any) -> dict[str, Any]:
+    """A library's object as the document that it was read from."""
+    if isinstance(one, Mapping):
+        return dict(one)
+    if not hasattr(one, "model_dump"):
+        raise BadAnswer(f"a {type(one).__name__} is no part of an answer; give what the client library returned")
+    found: dict[str, Any] = one.model_dump(mode="json", exclude_unset=True, by_alias=True, warnings=False)
+    return found
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return parse_json(data.decode())
+    except (ValueError, RecursionError):
+        raise BadAnswer("that is no JSON in UTF-8; give an answer's bytes, or a receipt file") from None
+
+
+def _document(found: Mapping[str, Any]) -> AnsweredBytes:
+    if "receipt" in found and "request" in found:
+        file = read(ReceiptFile, dict(found))
+        return AnsweredBytes(file.receipt, file.response.encode(), file.request.encode())
+    if MEMBER not in found:
+        raise BadAnswer(
+            f"the answer has no receipt: its member {MEMBER!r} is missing; ask a prover that signs receipts, or give its last chunk, too"
+        )
+    receipt = read(ReceiptDocument, found[MEMBER])
+    return AnsweredBytes(receipt, canonical({name: value for name, value in found.items() if name != MEMBER}))
+
+
+def _whole(data: bytes) -> AnsweredBytes:
+    found = _parsed(data)
+    if not isinstance(found, dict):
+        raise BadAnswer("that is no JSON object; give an answer's bytes, or a receipt file")
+    if MEMBER in found:
+        rest = {name: value for name, value in found.items() if name != MEMBER}
+        if not isinstance(found[MEMBER], dict) or body_of(rest, found[MEMBER]) != data:
+            raise BadAnswer("the answer's bytes are not in the form in which they are signed; they were changed")
+    return _document(found)
+
+
+def _stream(data: bytes) -> AnsweredBytes:
+    events = data.removesuffix(DONE)
+    at = events.rstrip(b"\n").rfind(b"\n\n" + _EVENT) + 2
+    last = _parsed(events[at:].removeprefix(_EVENT).strip())
+    if not isinstance(last, dict) or MEMBER not in last:
+        raise BadAnswer("the last event of the stream holds no receipt; it ended early, so that nothing was promised")
+    if events[at:] != event_of(last) or data != events + DONE:
+        raise BadAnswer("the stream's last bytes are not in the form in which they are sent; they were changed")
+    return AnsweredBytes(read(ReceiptDocument, last[MEMBER]), events[:at])
+
+
+def _chunks(chunks: list[dict[str, Any]]) -> AnsweredBytes:
+    if not chunks or MEMBER not in chunks[-1]:
+        raise BadAnswer("the last chunk of the stream holds no receipt; give all chunks, in order")
+    return AnsweredBytes(read(ReceiptDocument, chunks[-1][MEMBER]), stream_of(chunks[:-1]))
+
+
+@dataclass(frozen=True)
+class SaidText:
+    """One answer as the response words it."""
+
+    text: str
+    finish: str | None
+    logprobs: bool
+
+
+def said_in(response: bytes) -> tuple[list[SaidText], str, dict[str, Any] | None]:
+    """(the answers in a response's bytes, by index; the model that it names; its usage). Raises BadAnswer."""
+    try:
+        if response.startswith(_EVENT):
+            documents = [json.loads(part.removeprefix(_EVENT)) for part in response.split(b"\n\n") if part]
+        else:
+            documents = [json.loads(response)]
+        texts: dict[int, list[str]] = {}
+        ends: dict[int, str | None] = {}
+        told: set[int] = set()
+        for document in documents:
+            for choice in document["choices"]:
+                index = int(choice["index"])
+                said = choice.get("message") or choice.get("delta") or choice
+                texts.setdefault(index, []).append(said.get("content", said.get("text")) or "")
+                ends[index] = choice["finish_reason"] or ends.get(index)
+                told |= {index} if choice.get("logprobs") else set()
+        if sorted(texts) != list(range(len(texts))):
+            raise BadAnswer("the response's answers are not numbered from 0")
+        found = [SaidText("".join(texts[index]), ends[index], index in told) for index in range(len(texts))]
+        return found, str(documents[0]["model"]), documents[-1].get("usage")
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+        raise BadAnswer(f"the response can't be read as an answer ({type(error).__name__})") from None
