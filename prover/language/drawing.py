@@ -25,41 +25,47 @@ STEP_BITS = 16
 FAR = 1 << 22
 """So many steps below the greatest logit a token weighs nothing at any temperature."""
 
-WEIGHT_BITS = 30
-"""The most likely tokens weigh 2^30; what weighs less than half of a unit beside them is never drawn."""
+WEIGHT_BITS = 32
+"""The most likely tokens weigh 2^32 - 1; what weighs less than half of a unit beside them is never drawn."""
 
-LEAD_BITS, REST_BITS = 11, WEIGHT_BITS - 11
-"""Bits of a halving that choose an entry of the table of powers, and those behind them."""
+HALF = 1 << (WEIGHT_BITS - 1)
+"""Programs store weights less this, so that they fit 32 bits with a sign."""
 
-POWERS = np.rint(2.0 ** (WEIGHT_BITS - np.arange(32 << LEAD_BITS) / (1 << LEAD_BITS))).astype(np.int64)
-"""2^30, halved by steps of 2^-11."""
+HALVING_BITS, LEAD_BITS, HALVINGS = 30, 11, 34
+"""Fraction bits of halvings, those of them that choose an entry of the table of powers, and how many halvings leave nothing."""
 
-LN_2 = round(math.log(2) * (1 << WEIGHT_BITS))
+REST_BITS = HALVING_BITS - LEAD_BITS
+
+POWERS = np.rint(2.0 ** (WEIGHT_BITS - np.arange(HALVINGS << LEAD_BITS) / (1 << LEAD_BITS))).astype(np.int64)
+"""2^32, halved by steps of 2^-11."""
+
+LN_2 = round(math.log(2) * (1 << HALVING_BITS))
 
 BLOCK = 256
 """Tokens whose weights are summed before the block is found that a number falls into."""
 
 
 def weights_of(xp: Any, logits: Any, greatest: Any, heat: Any) -> Any:
-    """exp((logit - greatest) / temperature) in units of 2^-30, with an error of at most one: int32, like ``logits``.
+    """exp((logit - greatest) / temperature) in units of 2^-32, int64, like ``logits``; the greatest weigh one less, 2^32 - 1.
 
-    ``heat``: the temperature in millionths, int64; of 0, the coolest's. Whatever has the greatest logit weighs 2^30, and nothing else.
+    ``heat``: the temperature in millionths, int64; of 0, the coolest's. Nothing else weighs as much as the greatest. Errors are at most
+    a unit and 2^-28 of the weight.
     """
     heat = xp.clip(heat, COOLEST, HOTTEST)
-    rate = round(math.log2(math.e) * ONE * 2**WEIGHT_BITS) // heat
+    rate = round(math.log2(math.e) * ONE * 2**HALVING_BITS) // heat
 
     def halvings() -> Any:
         # Written out where it is used: what a program reads twice, it stores.
         below = xp.ceil((greatest - logits) * 2.0**STEP_BITS).astype(xp.int32)
         steps = xp.clip(below, 0, FAR).astype(xp.int64)
-        return xp.minimum((steps * rate) >> STEP_BITS, (32 << WEIGHT_BITS) - 1)
+        return xp.minimum((steps * rate) >> STEP_BITS, (HALVINGS << HALVING_BITS) - 1)
 
     power = xp.take(xp.asarray(POWERS), halvings() >> REST_BITS, mode="clip")
     # 2^-r = 1 - z + z^2 / 2 = ((1 - z)^2 + 1) / 2 for the rest r < 2^-11 and z = r ln 2; the next term is less than 2^-36.
-    z = ((halvings() & ((1 << REST_BITS) - 1)) * LN_2) >> WEIGHT_BITS
-    factor = (xp.square((1 << WEIGHT_BITS) - z) + (1 << 2 * WEIGHT_BITS)) >> (WEIGHT_BITS + 1)
-    rounded = xp.clip(power, 0, 1 << WEIGHT_BITS) * factor + (1 << (WEIGHT_BITS - 1))
-    return (rounded >> WEIGHT_BITS).astype(xp.int32)
+    z = ((halvings() & ((1 << REST_BITS) - 1)) * LN_2) >> HALVING_BITS
+    factor = (xp.square((1 << HALVING_BITS) - z) + (1 << 2 * HALVING_BITS)) >> (HALVING_BITS + 1)
+    rounded = xp.clip(power, 0, 1 << WEIGHT_BITS) * factor + (1 << (HALVING_BITS - 1))
+    return xp.minimum(rounded >> HALVING_BITS, (1 << WEIGHT_BITS) - 1)
 
 
 def mass_share(xp: Any, mass: Any, share: Any) -> Any:
@@ -71,8 +77,8 @@ def mass_share(xp: Any, mass: Any, share: Any) -> Any:
 
 def place_in(total: Any, number: Any) -> Any:
     """floor(number * total / 2^32), in parts: the product itself would pass 64 bits."""
-    low = (number * (total & ((1 << 20) - 1))) >> 20
-    return (number * (total >> 20) + low) >> 12
+    low = (number * (total & ((1 << 24) - 1))) >> 24
+    return (number * (total >> 24) + low) >> 8
 
 
 def numbers(seed: Any, count: int) -> Any:
@@ -97,14 +103,16 @@ def drawn(logits: Any, seed: Any, temperature: Any, top_p: Any, top_k: Any, cuts
     vocabulary = logits.shape[-1]
     with jax.enable_x64(True):
         best = jnp.argmax(logits, axis=-1).astype(jnp.int32)
-        weights = weights_of(jnp, logits, jnp.max(logits, axis=-1, keepdims=True), temperature.astype(jnp.int64))
+        whole = weights_of(jnp, logits, jnp.max(logits, axis=-1, keepdims=True), temperature.astype(jnp.int64))
+        weights = (whole - HALF).astype(jnp.int32)
         few, part = (top_k > 0) & (top_k < vocabulary), top_p < ONE
         left = _up_to(weights, cuts[0], few)
         kept = _up_to(weights, jnp.where(part, cuts[1], cuts[0]), few | part)
         count, mass = jnp.sum(left, axis=-1, dtype=jnp.int32), _mass(left, weights)
         total, token = _picked(kept, weights, numbers(seed, len(best)).astype(jnp.int64))
         share = mass_share(jnp, mass, jnp.clip(top_p, 1, ONE).astype(jnp.int64))
-        fewest = (total >= share) & (total - _at(weights, cuts[1]) < share)
+        lightest = _at(weights, cuts[1]).astype(jnp.int64) + HALF
+        fewest = (total >= share) & (total - lightest < share)
         right = (~few | (count == top_k)) & (~part | fewest)
         greedy = temperature == 0
         return jnp.where(greedy, best, token), greedy | right
@@ -123,15 +131,16 @@ def _at(values: Any, places: Any) -> Any:
 
 def _up_to(weights: Any, last: Any, cut: Any) -> Any:
     """bool [N, V]: ``last`` int32 [N] and the tokens that outrank it; all where nothing is ``cut``."""
-    lightest = jnp.where(cut, _at(weights, last), -1)[:, None]
+    lightest = _at(weights, last)[:, None]
     token = np.arange(weights.shape[-1], dtype=np.int32)
-    return (weights > lightest) | ((weights == lightest) & (token <= last[:, None]))
+    return (weights > lightest) | ((weights == lightest) & (token <= last[:, None])) | ~cut
 
 
 def _mass(kept: Any, weights: Any) -> Any:
     """int64: what the tokens that are kept weigh together."""
     most = math.prod(weights.shape[1:]) << WEIGHT_BITS
-    return jnp.clip(jnp.sum(kept.astype(jnp.int64) * weights.astype(jnp.int64), axis=-1), 0, most)
+    stored = jnp.sum(kept.astype(jnp.int64) * weights.astype(jnp.int64), axis=-1)
+    return jnp.clip(stored + jnp.sum(kept, axis=-1, dtype=jnp.int64) * HALF, 0, most)
 
 
 def _picked(kept: Any, weights: Any, number: Any) -> tuple[Any, Any]:
@@ -149,7 +158,7 @@ def _picked(kept: Any, weights: Any, number: Any) -> tuple[Any, Any]:
     block = jnp.sum(ends <= place[:, None], axis=-1, dtype=jnp.int32)
     before = jnp.where(block > 0, _at(ends, block - 1), 0)
     inside = [jnp.take_along_axis(x, block[:, None, None], axis=1, mode="clip")[:, 0] for x in (kept, weights)]
-    within = jnp.cumsum(inside[0].astype(jnp.int64) * inside[1].astype(jnp.int64), axis=-1)
+    within = jnp.cumsum(inside[0].astype(jnp.int64) * (inside[1].astype(jnp.int64) + HALF), axis=-1)
     return total, block * BLOCK + jnp.sum(within <= (place - before)[:, None], axis=-1, dtype=jnp.int32)
 
 
@@ -177,7 +186,7 @@ class Drawer:
         """The token after a position. ``logits``: float64 [V], exactly those of the program."""
         if self.sampling.heat == 0:
             return DrawnToken(int(logits.argmax()))
-        weights = weights_of(np, logits, logits.max(), np.int64(self.sampling.heat)).astype(np.int64)
+        weights = weights_of(np, logits, logits.max(), np.int64(self.sampling.heat))
         kept, cuts = self._kept(weights)
         ends = np.cumsum(weights[kept])
         place = self._numbers[position] * int(ends[-1]) >> 32
