@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Condition, Lock
+from threading import Condition
 from typing import Protocol
 
+from prover.language.conversations import Answer, Conversations, Crowded
 from prover.language.generation import Generator
 from prover.model import Model
 from prover.openai.schemas import refused
@@ -30,22 +31,19 @@ class Speaking(Protocol):
 
 
 class ProgramSpeaking:
-    """Tokens as one program draws them. One step is computed at a time, in turns."""
+    """Tokens as one program draws them, of several texts in one step."""
 
     def __init__(self, model: Model) -> None:
-        self._generator = Generator(model)
-        self._lock = Lock()
+        self._conversations = Conversations(Generator(model))
 
     def stream(
         self, prompt: Sequence[int], limit: int, stop: Collection[int], sampling: SamplingTerms, seed: bytes
-    ) -> Iterator[int]:
-        tokens = self._generator.stream(prompt, limit, stop, sampling_of(sampling, seed))
-        while True:
-            with self._lock:
-                token = next(tokens, None)
-            if token is None:
-                return
-            yield token
+    ) -> Answer:
+        """Raises Problem 503 at once if too many wait."""
+        try:
+            return self._conversations.stream(prompt, limit, stop, sampling_of(sampling, seed))
+        except Crowded as error:
+            raise busy(str(error)) from None
 
 
 class ServedLanguage:
