@@ -186,7 +186,7 @@ class AtEnd:
 
 def reached(integers: np.ndarray, ends: Iterable[int | None]) -> int:
     """How many elements lie at one of these ends; None is no end."""
-    return sum(int(np.count_nonzero(integers == end)) for end in ends if end is not None)
+    return int(reached_each(integers[None], ends)[0])
 
 
 def reached_each(integers: np.ndarray, ends: Iterable[int | None]) -> np.ndarray:

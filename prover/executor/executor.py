@@ -57,7 +57,7 @@ class Executor:
         check_form(program)
         self.program = program
         self.compact = compact
-        self._code, self._weights = code, weights
+        self.code, self._weights = code, weights
         self.intervals = intervals(program)
         # All of the weights were read by now, and few are read again if they were kept packed.
         self._let_go()
@@ -70,11 +70,6 @@ class Executor:
         self._tested = 1
         if self_test:
             self.self_test()
-
-    @property
-    def code(self) -> CodeStore | None:
-        """Where what is compiled is kept."""
-        return self._code
 
     def self_test(self, seed: int = 0) -> int:
         """Compare the kernels with an independent path; how many elements were compared. Raises InexactMachine."""
@@ -160,7 +155,7 @@ class Executor:
                 if stage.body is not None and not stage.body.name:
                     # With the program's id this says all: kernels and stages follow from it.
                     stage.body.name = f"{self.program.id.hex()} {self.compact} {everything} {groups} {number}"
-                    stage.body.code = self._code
+                    stage.body.code = self.code
             self._plans[groups, everything] = found
         return self._plans[groups, everything]
 

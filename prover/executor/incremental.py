@@ -161,9 +161,8 @@ class Incremental:
         state = self.begin(inputs)
         if not 1 <= rows <= self.rows:
             raise ExecutionError(f"the program has {self.rows} rows, {rows} can't be evaluated; give 1 to {self.rows}")
-        found = []
+        found, given = [], np.asarray(inputs[self.plan.rows_input])
         for start in range(0, rows, self.block):
-            given = np.asarray(inputs[self.plan.rows_input])
             state, part = self.extend(state, given, start, min(rows, start + self.block))
             found.append(part)
         return state, np.concatenate(found)

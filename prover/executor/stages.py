@@ -26,6 +26,9 @@ from rollup.form.ops import Op
 Kernels = Mapping[int, Kernel]
 """Kernels by descriptor."""
 
+Shapes = tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+"""(shape, dtype) of every array that a function is called with."""
+
 
 def work(op: Op, claims: int) -> int:
     """Terms that an op reduces, over all elements, iterations and claims."""
@@ -93,21 +96,22 @@ class Body:
     differing: tuple[tuple[int, int], ...]
     code: CodeStore | None = field(default=None, kw_only=True)
     name: str = field(default="", kw_only=True)
-    known: dict[Hashable, Callable[..., Any]] = field(default_factory=dict, kw_only=True)
+    known: dict[Shapes, Callable[..., Any]] = field(default_factory=dict, kw_only=True)
     """By the shapes of their arguments, functions that are or were kept."""
 
     def __call__(self, *arguments: Any) -> Any:
         """What the stage computes, from constants, immediates and arrays."""
         if self.code is None:
             return self.compiled(*arguments)
-        shapes = tuple((leaf.shape, leaf.dtype.name) for leaf in jax.tree.leaves(arguments))
+        shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(arguments))
         if shapes not in self.known:
             return self._first(self.code, shapes, arguments)
         return self.known[shapes](*arguments)
 
-    def _first(self, code: CodeStore, shapes: Hashable, arguments: Sequence[Any]) -> Any:
+    def _first(self, code: CodeStore, shapes: Shapes, arguments: Sequence[Any]) -> Any:
         """The first call with arguments of these shapes."""
-        name = f"{self.name} {shapes}"
+        # A dtype's own words depend on whether its array is mapped; its name does not.
+        name = f"{self.name} {tuple((shape, dtype.name) for shape, dtype in shapes)}"
         if (loaded := code.load(name)) is not None:
             # Whether it was kept as a whole shows when it runs; what can't run is compiled again.
             # Arrays that it may take are copied before: the compiled one needs them if it can't.

@@ -34,6 +34,7 @@ from challenger.play.trace import ValueTrace
 from challenger.reports.alerts import Kind
 from challenger.watch.modes import WatchConfiguration, WatchMode
 from challenger.watch.watcher import Watcher
+from prover.executor import batches
 from prover.start.place import private
 from rollup.audit import audit
 from rollup.claim import NO_ROOT, Address, Claim, ClaimId
@@ -602,7 +603,7 @@ def test_a_worker_that_starts_again_neither_tests_nor_times_its_program_again(tm
         again = pool.prepare(PROGRAM, None)
         pool.take(again)
         assert all(isinstance(one, Finding) and one.honest for one in told(pool, claims_of_toy(3)).values())
-    assert (again.check, again.trace, again.most) == (first.check, first.trace, 16)
+    assert (again.check, again.trace, again.most) == (first.check, first.trace, batches.SIZES[-1])
     assert notes == {path.name: path.stat().st_mtime_ns for path in (place / "passed").iterdir()}
 
 

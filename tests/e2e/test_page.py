@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from rollup.l1.node.development import KEYS
-from tests import machine
+from tests.browser import DESK, guarded, launched
 from tests.e2e.test_devnet import infer, network
 from touchstone.cli import main
 from touchstone.demo.digits import digits
@@ -28,7 +28,6 @@ pytestmark = pytest.mark.browser
 
 PATIENCE_MS = 240_000
 PHONE = {"width": 375, "height": 740}
-DESK = {"width": 1120, "height": 900}
 
 
 @pytest.fixture(scope="module")
@@ -40,30 +39,15 @@ def about(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=machine.browser(), args=["--no-sandbox"])
+    with launched() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture
 def page(browser: Browser, about: dict[str, str]) -> Iterator[Page]:
     """A page that may speak to the sequencer alone, and whose every error fails the test."""
-    context = browser.new_context(viewport=DESK, color_scheme="light", reduced_motion="reduce")
-    troubles: list[str] = []
-
-    def elsewhere(route: Route) -> None:
-        troubles.append(f"asks for {route.request.url}")
-        route.abort()
-
-    opened = context.new_page()
-    opened.route(lambda url: not url.startswith(about["page"]), elsewhere)
-    opened.on("pageerror", lambda error: troubles.append(str(error)))
-    opened.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
-    opened.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
-    yield opened
-    context.close()
+    with guarded(browser, about["page"], PATIENCE_MS) as (opened, troubles):
+        yield opened
     assert not troubles
 
 

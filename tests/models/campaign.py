@@ -18,7 +18,7 @@ from prover.trace import trace_bytes
 from tests.lockstep.evm import Prover
 from tests.models import lowering, magika, minilm, rapidocr, silero, terrain
 from tests.models.case import Case
-from tests.models.decoder import SHORT, Decoder
+from tests.models.decoder import FORMATS, SHORT, Decoder
 from tests.models.disputes import Conviction, disputes
 from tests.models.lockstep import compare
 from tests.models.packages import missing
@@ -71,7 +71,8 @@ def _parts() -> list[Part]:
     for decoder in lowering.DECODERS:
         found += [
             Part(decoder.name, decoder.packages, partial(_wide, decoder)),
-            Part(decoder.narrow, decoder.packages, partial(_narrow, decoder)),
+            Part(decoder.called("w16a16"), decoder.packages, partial(_exact, decoder)),
+            Part(decoder.called("w8a16"), decoder.packages, partial(_narrow, decoder)),
             Part(decoder.brief, decoder.packages, partial(_brief, decoder)),
         ]
     found += [Part(case.name, (case.package,), partial(_other, case)) for case in CASES]
@@ -108,6 +109,14 @@ def run(extent: Extent, only: str | None, say: Callable[[str], None]) -> Iterato
             _forget()
 
 
+def _exact(decoder: Decoder, extent: Extent) -> Iterator[Row]:
+    """With weights of 16 bits."""
+    lowering.lowered(decoder, "w16a16", extent.programs)
+    model = lowering.program(decoder, "w16a16", extent.programs)
+    yield from decoder.fidelity(model, "w16a16", extent.quick)
+    yield from decoder.greedy(model, "w16a16", extent.quick)
+
+
 def _narrow(decoder: Decoder, extent: Extent) -> Iterator[Row]:
     """With weights of 8 bits."""
     lowering.lowered(decoder, "w8a16", extent.programs)
@@ -126,20 +135,20 @@ def _brief(decoder: Decoder, extent: Extent) -> Iterator[Row]:
 def _wide(decoder: Decoder, extent: Extent) -> Iterator[Row]:
     """All about the program of 128 positions."""
     name = decoder.name
-    made = lowering.lowered(decoder, "w16a16", extent.programs)
+    made = lowering.lowered(decoder, FORMATS, extent.programs)
     weights = FLOAT_BYTES * decoder.parameters()
     yield at_most(name, "lowering, s", made.seconds, decoder.promises.lowering)
     yield at_most(
         name, "lowering, peak memory over the float32 weights", made.peak / weights, 3, lambda value: f"{value:.2f}"
     )
     started = time.monotonic()
-    model = lowering.program(decoder, "w16a16", extent.programs)
+    model = lowering.program(decoder, FORMATS, extent.programs)
     yield at_most(name, "loading the saved program, s", time.monotonic() - started, 10, lambda value: f"{value:.1f}")
     yield from _compilation(decoder, model)
     yield from speed(decoder, model, extent.quick)
     yield from decoder.size(model)
-    yield from decoder.fidelity(model, extent.quick)
-    yield from decoder.greedy(model, extent.quick)
+    yield from decoder.fidelity(model, FORMATS, extent.quick)
+    yield from decoder.greedy(model, FORMATS, extent.quick)
     inputs = model.quantize(*decoder.samples()[0])
     logits = logits_value(model.program)
     (whole,) = disputes(model, inputs, 1, behaviour=Behaviour.WITHHOLDS, values=[logits])

@@ -16,7 +16,11 @@ from prover.trace import trace_bytes
 from tests.models.case import Sample
 from tests.models.rows import Row, at_least, at_most, figure, percent, within
 from tests.models.texts import calibration_text, held_out_text, reference_text
+from touchstone.models.build import LANGUAGE_DEFAULT
 from touchstone.models.samples import windows
+
+FORMATS = LANGUAGE_DEFAULT
+"""What the product builds language models in."""
 
 LENGTH = 128
 SHORT = 16
@@ -64,8 +68,8 @@ class Text:
 class Promises:
     """Bounds of a model's rows.
 
-    ``lowering``: seconds; ``values`` traced a layer; ``trace``: megabytes a token; of w16a16: ``agreed`` anywhere, ``divergence`` in
-    nats, ``perplexity`` over float32's, ``greedy`` texts of ten; ``narrow``: agreed, divergence and perplexity of w8a16.
+    ``lowering``: seconds; ``values`` traced a layer; ``trace``: megabytes a token; of w15a16 and w16a16: ``agreed`` anywhere,
+    ``divergence`` in nats, ``perplexity`` over float32's, ``greedy`` texts of ten; ``narrow``: agreed, divergence and perplexity of w8a16.
     """
 
     lowering: float
@@ -91,10 +95,9 @@ class Decoder:
     file: Callable[[], Path]
     promises: Promises
 
-    @property
-    def narrow(self) -> str:
-        """The name of its rows with weights of 8 bits."""
-        return f"{self.name}, w8a16"
+    def called(self, formats: str) -> str:
+        """The name of its rows in these formats; those of the product's default have its own name."""
+        return self.name if formats == FORMATS else f"{self.name}, {formats}"
 
     @property
     def brief(self) -> str:
@@ -115,8 +118,11 @@ class Decoder:
         whole = self.language
         return LanguageModel(whole.file, replace(whole.config, layers=layers))
 
-    def lowered(self, length: int = LENGTH, formats: str = "w16a16", known: LanguageModel | None = None) -> Model:
-        """The program of ``length`` positions, calibrated as the product does it by default; 8-bit weights want more text than that."""
+    def lowered(self, length: int = LENGTH, formats: str = FORMATS, known: LanguageModel | None = None) -> Model:
+        """The program of ``length`` positions, calibrated and in formats as the product does it by default.
+
+        8-bit weights want more text than that.
+        """
         known = known or self.language
         text = reference_text() if formats.startswith("w8") else calibration_text()
         rows = windows(text, known, length, "the calibration text")
@@ -163,33 +169,36 @@ class Decoder:
             float(np.exp(np.concatenate(surprise).mean())),
         )
 
-    def fidelity(self, model: Model, quick: bool = False) -> list[Row]:
-        """``w16a16`` against float32."""
+    def fidelity(self, model: Model, formats: str, quick: bool = False) -> list[Row]:
+        """``w16a16`` or ``w15a16`` against float32: the same is promised of both."""
         found = self.text(model, self.samples()[: 2 if quick else WINDOWS])
-        name, promised = self.name, self.promises
+        name, promised = self.called(formats), self.promises
         where = f"{found.positions:,} held-out positions"
         return [
-            figure(name, "w16a16: held-out positions", found.positions),
+            figure(name, f"{formats}: held-out positions", found.positions),
             at_least(
                 name,
-                f"w16a16: top-1 where clear by {CLEAR} nat ({found.clear:,} positions)",
+                f"{formats}: top-1 where clear by {CLEAR} nat ({found.clear:,} positions)",
                 found.agreed_clear,
                 1.0,
                 percent,
             ),
-            at_least(name, f"w16a16: top-1 anywhere in {where}", found.agreed, promised.agreed, percent),
-            at_most(name, "w16a16: mean KL, nats", found.divergence, promised.divergence, lambda value: f"{value:.2g}"),
-            within(name, "w16a16: perplexity over float32's", found.perplexity, promised.perplexity),
+            at_least(name, f"{formats}: top-1 anywhere in {where}", found.agreed, promised.agreed, percent),
+            at_most(
+                name, f"{formats}: mean KL, nats", found.divergence, promised.divergence, lambda value: f"{value:.2g}"
+            ),
+            within(name, f"{formats}: perplexity over float32's", found.perplexity, promised.perplexity),
         ]
 
     def narrow_fidelity(self, model: Model, quick: bool = False) -> list[Row]:
         """``w8a16`` against float32."""
         found = self.text(model, self.samples()[: 2 if quick else WINDOWS])
         agreed, divergence, perplexity = self.promises.narrow
+        name = self.called("w8a16")
         return [
-            at_least(self.narrow, "top-1 anywhere", found.agreed, agreed, percent),
-            at_most(self.narrow, "mean KL, nats", found.divergence, divergence, lambda value: f"{value:.2g}"),
-            within(self.narrow, "perplexity over float32's", found.perplexity, perplexity),
+            at_least(name, "top-1 anywhere", found.agreed, agreed, percent),
+            at_most(name, "mean KL, nats", found.divergence, divergence, lambda value: f"{value:.2g}"),
+            within(name, "perplexity over float32's", found.perplexity, perplexity),
         ]
 
     def size(self, model: Model) -> list[Row]:
@@ -210,7 +219,7 @@ class Decoder:
             figure(self.name, "constants of the program, MB", constants / 1e6, lambda value: f"{value:,.0f}"),
         ]
 
-    def greedy(self, model: Model, quick: bool = False) -> list[Row]:
+    def greedy(self, model: Model, formats: str, quick: bool = False) -> list[Row]:
         """The text that the program generates, token by token, and float32's.
 
         One float pass over an answer tells whether it is the one that float32 generates: each token is the best after those before it.
@@ -227,8 +236,8 @@ class Decoder:
             best = np.asarray(known.logits(tokens)).argmax(-1)
             same += answer == best[len(ids) - 1 : len(ids) + len(answer) - 1].tolist()
         needed = 1 if quick else self.promises.greedy
-        measure = f"w16a16: greedy texts of {count} tokens that are float32's, of {len(asked)}"
-        return [at_least(self.name, measure, same, needed)]
+        measure = f"{formats}: greedy texts of {count} tokens that are float32's, of {len(asked)}"
+        return [at_least(self.called(formats), measure, same, needed)]
 
 
 def _some(model: Model, sample: Sample, wanted: set[int]) -> dict[int, Array]:

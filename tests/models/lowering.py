@@ -22,7 +22,8 @@ from tests.models.smollm2 import SMOLLM2
 
 DECODERS = (SMOLLM2, GEMMA3)
 KINDS: Mapping[str, Callable[[Decoder], Model]] = {
-    "w16a16": lambda decoder: decoder.lowered(),
+    "w15a16": lambda decoder: decoder.lowered(formats="w15a16"),
+    "w16a16": lambda decoder: decoder.lowered(formats="w16a16"),
     "w8a16": lambda decoder: decoder.lowered(formats="w8a16"),
     "short": lambda decoder: decoder.lowered(SHORT),
 }

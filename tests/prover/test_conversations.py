@@ -14,6 +14,7 @@ from prover.executor.incremental import Incremental
 from prover.language.conversations import Conversations, Crowded
 from prover.language.generation import Generator
 from prover.language.lanes import Lanes, Written
+from prover.language.sampling import GREEDY
 from rollup.errors import ExecutionError
 from tests.models.tiny_llama import write_tiny_llama
 
@@ -82,7 +83,8 @@ def test_an_answer_ends_at_a_stop_token_at_the_limit_and_where_positions_end(gen
 
 def written(lanes: Lanes, prompt: list[int], limit: int) -> tuple[Written, list[int]]:
     told: list[int] = []
-    text = Written(list(prompt), lanes.generator.inputs(prompt), limit, (), told.append)
+    generator = lanes.generator
+    text = Written(list(prompt), generator.inputs(prompt), limit, (), generator.drawing(GREEDY), told.append)
     lanes.add(text)
     return text, told
 

@@ -14,6 +14,7 @@ from prover import load_gguf, lower
 from prover.executor import Executor
 from prover.executor.incremental import Incremental, RowState
 from prover.executor.lanes import operands_by_place, reads_place
+from prover.language.generation import logits_value
 from prover.start import Starts
 from prover.start.code import KeptCode
 from prover.start.place import private
@@ -90,8 +91,7 @@ def look_back(_: Path) -> Program:
 def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Incremental:
     made: Callable[[Path], Program] = request.param
     program = made(tmp_path_factory.mktemp("models"))
-    output = program.interface.output("best") if made is llama else 0
-    return Incremental(program, output=output, block=5)
+    return Incremental(program, block=5, value=logits_value(program) if made is llama else None)
 
 
 def drawn(machine: Incremental, rng: np.random.Generator) -> list[Array]:

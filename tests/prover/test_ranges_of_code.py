@@ -17,6 +17,7 @@ from rollup.form.ops import INSTRUCTIONS, Monoid, Opcode, wrap
 BITS = (0, 1, 2, 7, 15, 29, 30, 31, 32, 33, 52, 60, 61, 62, 63)
 SHIFTS = (-70, -64, -63, -32, -31, -1, 0, 1, 2, 29, 30, 31, 32, 33, 61, 62, 63, 64, 65, 70, 130)
 NUMBERS = 48
+DRAWS = 200
 
 
 def drawn(rng: np.random.Generator) -> Range:
@@ -49,15 +50,20 @@ def test_an_instruction_is_exact_on_every_range_of_its_operands(opcode: Opcode) 
     assert rule is not None
     arity = len(INSTRUCTIONS[opcode].operands.split())
     shifted = opcode in (Opcode.SHR, Opcode.SHL, Opcode.MULSHIFT)
-    for _ in range(200):
-        ranges = [drawn_shift(rng) if shifted and n == arity - 1 else drawn(rng) for n in range(arity)]
-        columns = [numbers(rng, reach) for reach in ranges]
-        expected = [wrap(rule(*row)) for row in zip(*columns, strict=True)]
-        exact = RULES[opcode](*ranges)
-        with jax.enable_x64(True):
-            given = [settle(jnp.asarray(np.array(c, np.int64)), r) for c, r in zip(columns, ranges, strict=True)]
-            found = np.asarray(jax.jit(lambda *a, o=opcode, r=ranges, e=exact: apply(o, a, r, e))(*given))
-        assert found.tolist() == expected, (opcode, ranges)
+    cases = [
+        [drawn_shift(rng) if shifted and n == arity - 1 else drawn(rng) for n in range(arity)] for _ in range(DRAWS)
+    ]
+    columns = [[numbers(rng, reach) for reach in ranges] for ranges in cases]
+
+    def all_of_them(given: list[list[jax.Array]]) -> list[jax.Array]:
+        settled = [[settle(x, r) for x, r in zip(xs, rs, strict=True)] for xs, rs in zip(given, cases, strict=True)]
+        return [apply(opcode, xs, rs, RULES[opcode](*rs)) for xs, rs in zip(settled, cases, strict=True)]
+
+    with jax.enable_x64(True):
+        found = jax.jit(all_of_them)([[jnp.asarray(np.array(c, np.int64)) for c in one] for one in columns])
+    for ranges, one, result in zip(cases, columns, found, strict=True):
+        expected = [wrap(rule(*row)) for row in zip(*one, strict=True)]
+        assert np.asarray(result).tolist() == expected, (opcode, ranges)
 
 
 def _ties(rng: np.random.Generator, shape: Sequence[int]) -> np.ndarray:

@@ -173,7 +173,7 @@ def compare(path: Path, against: str, samples: str, as_json: bool) -> None:
     "--formats",
     metavar="NAME",
     help="Bits of weights and values, w16a16, w15a16 or w8a16, and from which factor between largest and typical magnitude on a value is "
-    "widened or scaled by row: w16a16/8, w16a16/8/1000. [w16a16]",
+    "widened or scaled by row: w16a16/8, w16a16/8/1000. [w16a16; of a language model w15a16]",
 )
 @click.option(
     "--target",

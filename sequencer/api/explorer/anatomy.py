@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from threading import Lock
 
+from cachetools import FIFOCache
 from fastapi import APIRouter, Response
 
 from rollup.documents.explorer import ModelAnatomy
@@ -32,7 +33,7 @@ class Portraits:
 
     def __init__(self, parts: Parts, portray: Portray | None) -> None:
         self._parts, self._portray = parts, portray
-        self._kept: dict[ModelId, Portrait] = {}
+        self._kept: FIFOCache[ModelId, Portrait] = FIFOCache(KEPT)
         self._lock = Lock()
 
     def of(self, model: OfferedModel) -> Portrait:
@@ -52,8 +53,6 @@ class Portraits:
             raise busy("another model is being drawn")
         try:
             portrait = self._portray(self._parts.programs.get(model.id))
-            if len(self._kept) >= KEPT:
-                self._kept.pop(next(iter(self._kept)))
             self._kept[model.id] = portrait
             return portrait
         except ProgramError as error:

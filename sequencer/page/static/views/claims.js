@@ -1,25 +1,13 @@
 // The live list of claims, newest first.
 
-import { again, get, listing, model } from "../api.js";
-import { chip, h, when } from "../dom.js";
-import { accountLink, batchLink, claimLink, modelLink } from "../links.js";
+import { again, get, listing } from "../api.js";
+import { h } from "../dom.js";
+import { COLUMNS, claimRow } from "../parts/claims.js";
 import { filters, tabs } from "../parts/filters.js";
-import { pages, row } from "../parts/rows.js";
+import { pages } from "../parts/rows.js";
 
 const STATES = ["all", "pending", "posted", "challenged", "final", "invalid"];
 const PAGE = 25;
-
-export async function claimRow(entry) {
-  const known = await model(entry.claim.model_id);
-  return row([
-    ["state", 1, chip(entry.state)],
-    ["claim", 1, claimLink(entry.claim_id)],
-    ["claimant", 1, accountLink(entry.claim.claimant)],
-    ["model", 2, modelLink(entry.claim.model_id, known.name)],
-    ["batch", 2, entry.batch ? batchLink(entry.batch.number) : "–"],
-    ["taken", 2, when(entry.taken_at ?? entry.batch?.posted_at ?? null)],
-  ], { "data-claim": entry.claim_id });
-}
 
 /** Claims of a model, an account, a state; `query` as the API takes it. */
 export function claimList(query, nothing, size = PAGE) {
@@ -27,7 +15,7 @@ export function claimList(query, nothing, size = PAGE) {
     const found = await get(listing("/v1/claims", { limit: size, ...query, cursor }));
     return { entries: found.claims, next: found.next };
   };
-  return pages(["state", "claim", "claimant", "model", "batch", "taken"], page, claimRow, nothing, "Claims, newest first");
+  return pages(COLUMNS, page, claimRow, nothing, "Claims, newest first");
 }
 
 export async function view(room, _, query) {

@@ -1,10 +1,11 @@
 // The front: figures of the last hour or day, and the newest claims.
 
-import { again, get, model } from "../api.js";
-import { about, chip, count, duration, ether, h, number, show, when } from "../dom.js";
-import { accountLink, batchLink, claimLink, modelLink, outside } from "../links.js";
+import { again, get } from "../api.js";
+import { about, count, duration, ether, h, number, show, when } from "../dom.js";
+import { outside } from "../links.js";
 import { chart } from "../parts/chart.js";
-import { row, table } from "../parts/rows.js";
+import { COLUMNS, claimRow } from "../parts/claims.js";
+import { table } from "../parts/rows.js";
 
 const NEWEST = 6;
 
@@ -43,18 +44,6 @@ function tiles(found) {
   ];
 }
 
-async function newest(entry) {
-  const known = await model(entry.claim.model_id);
-  return row([
-    ["state", 1, chip(entry.state)],
-    ["claim", 1, claimLink(entry.claim_id)],
-    ["claimant", 1, accountLink(entry.claim.claimant)],
-    ["model", 2, modelLink(entry.claim.model_id, known.name)],
-    ["batch", 2, entry.batch ? batchLink(entry.batch.number) : "–"],
-    ["taken", 2, when(entry.taken_at ?? entry.batch?.posted_at ?? null)],
-  ]);
-}
-
 export async function view(room, _, query) {
   const span = query.get("span") === "day" ? "day" : "hour";
   const figures = h("div", { class: "tiles" });
@@ -63,7 +52,7 @@ export async function view(room, _, query) {
 
   async function draw() {
     const [found, page] = await Promise.all([get(`/v1/overview?span=${span}`), get(`/v1/claims?limit=${NEWEST}`)]);
-    const rows = await Promise.all(page.claims.map(newest));
+    const rows = await Promise.all(page.claims.map(claimRow));
     show(figures, tiles(found));
     body.replaceChildren(...rows);
     empty.hidden = rows.length > 0;
@@ -75,7 +64,7 @@ export async function view(room, _, query) {
     h("div", { class: "tabs", role: "group", "aria-label": "Span of the figures" }, ["hour", "day"].map((name) => h("a", { href: name === "hour" ? "#/" : "#/?span=day", "aria-current": name === span ? "true" : null }, `last ${name}`))),
     figures,
     h("h2", { class: "below" }, "Newest claims"),
-    table(["state", "claim", "claimant", "model", "batch", "taken"], body, "Newest claims"),
+    table(COLUMNS, body, "Newest claims"),
     empty,
     h("p", {}, h("a", { href: "#/claims" }, "All claims")));
   await draw();
