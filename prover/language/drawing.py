@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prover.language.sampling import COOLEST, HOTTEST, ONE, Sampling
+from prover.language.sampling import COOLEST, HOTTEST, Sampling
+from rollup.receipt import MILLION
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -52,7 +53,7 @@ def weights_of(xp: Any, logits: Any, greatest: Any, heat: Any) -> Any:
     a unit and 2^-28 of the weight.
     """
     heat = xp.clip(heat, COOLEST, HOTTEST)
-    rate = round(math.log2(math.e) * ONE * 2**HALVING_BITS) // heat
+    rate = round(math.log2(math.e) * MILLION * 2**HALVING_BITS) // heat
 
     def halvings() -> Any:
         # Written out where it is used: what a program reads twice, it stores.
@@ -70,9 +71,9 @@ def weights_of(xp: Any, logits: Any, greatest: Any, heat: Any) -> Any:
 
 def mass_share(xp: Any, mass: Any, share: Any) -> Any:
     """The least integer that is no less than ``share`` millionths of a mass; the product itself would pass 64 bits."""
-    whole = mass // ONE
-    rest = xp.clip(mass - whole * ONE, 0, ONE - 1)
-    return whole * share + (rest * share + (ONE - 1)) // ONE
+    whole = mass // MILLION
+    rest = xp.clip(mass - whole * MILLION, 0, MILLION - 1)
+    return whole * share + (rest * share + (MILLION - 1)) // MILLION
 
 
 def place_in(total: Any, number: Any) -> Any:
@@ -105,12 +106,12 @@ def drawn(logits: Any, seed: Any, temperature: Any, top_p: Any, top_k: Any, cuts
         best = jnp.argmax(logits, axis=-1).astype(jnp.int32)
         whole = weights_of(jnp, logits, jnp.max(logits, axis=-1, keepdims=True), temperature.astype(jnp.int64))
         weights = (whole - HALF).astype(jnp.int32)
-        few, part = (top_k > 0) & (top_k < vocabulary), top_p < ONE
+        few, part = (top_k > 0) & (top_k < vocabulary), top_p < MILLION
         left = _up_to(weights, cuts[0], few)
         kept = _up_to(weights, jnp.where(part, cuts[1], cuts[0]), few | part)
         count, mass = jnp.sum(left, axis=-1, dtype=jnp.int32), _mass(left, weights)
         total, token = _picked(kept, weights, numbers(seed, len(best)).astype(jnp.int64))
-        share = mass_share(jnp, mass, jnp.clip(top_p, 1, ONE).astype(jnp.int64))
+        share = mass_share(jnp, mass, jnp.clip(top_p, 1, MILLION).astype(jnp.int64))
         lightest = _at(weights, cuts[1]).astype(jnp.int64) + HALF
         fewest = (total >= share) & (total - lightest < share)
         right = (~few | (count == top_k)) & (~part | fewest)
@@ -121,7 +122,7 @@ def drawn(logits: Any, seed: Any, temperature: Any, top_p: Any, top_k: Any, cuts
 def in_range(temperature: Any, top_p: Any, top_k: Any, vocabulary: int) -> Any:
     """Whether a program's parameters are such as ``Sampling`` takes."""
     cool = (temperature == 0) | ((temperature >= COOLEST) & (temperature <= HOTTEST))
-    return cool & (top_p >= 1) & (top_p <= ONE) & (top_k >= 0) & (top_k <= vocabulary)
+    return cool & (top_p >= 1) & (top_p <= MILLION) & (top_k >= 0) & (top_k <= vocabulary)
 
 
 def _at(values: Any, places: Any) -> Any:
@@ -199,7 +200,7 @@ class Drawer:
         if 0 < count < len(weights):
             kept = _ranked(weights, np.partition(weights, -count)[-count])[:count]
             last[0] = int(kept[-1])
-        if share < ONE:
+        if share < MILLION:
             wanted = int(mass_share(np, weights[kept].sum(), share))
             if len(kept) == len(weights):
                 kept = _heaviest(weights, wanted)

@@ -23,8 +23,9 @@ from prover.gguf.tokenizer import Tokenizer
 from prover.gguf.transformer import forward
 from prover.gguf.weights import GgufWeights, check_tensors, read_weights
 from prover.language.drawing import DrawnToken, drawn, in_range
-from prover.language.sampling import GREEDY, ONE, Sampling
+from prover.language.sampling import GREEDY, Sampling
 from rollup.errors import LoweringError
+from rollup.receipt import MILLION
 
 Ints = np.ndarray[Any, np.dtype[np.int32]]
 ClaimInput = tuple[Ints, np.int32, np.int32, np.ndarray[Any, np.dtype[np.uint32]], np.int32, np.int32, np.int32, Ints]
@@ -193,7 +194,7 @@ def _accepted(drawn: Any, right: Any, tokens: Any, prompt: Any, length: Any) -> 
 def _cuts(start: int, answer: Sequence[int], size: int, sampling: Sampling) -> Ints:
     """int32 [2, size]: the cuts after every position that a token of the answer was drawn after, 0 elsewhere."""
     cuts = np.zeros((2, size), np.int32)
-    if sampling.heat == 0 or (sampling.top_k == 0 and sampling.share == ONE):
+    if sampling.heat == 0 or (sampling.top_k == 0 and sampling.share == MILLION):
         return cuts
     for at, token in enumerate(answer, start=start - 1):
         if not isinstance(token, DrawnToken):

@@ -1,8 +1,7 @@
-"""How an answer is sampled: the parameters, and the seed that a request fixes before anything is computed."""
+"""How an answer is sampled: the parameters and the seed, which ``rollup.receipt.seed_commitment`` fixes before anything is computed."""
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +9,10 @@ from typing import Any
 import numpy as np
 
 from rollup.errors import ExecutionError
+from rollup.receipt import MILLION, SEED_BYTES, millionths
 
-ONE = 1_000_000
-"""Temperature and top-p count in millionths."""
-
-COOLEST, HOTTEST = ONE // 100, 2 * ONE
+COOLEST, HOTTEST = MILLION // 100, 2 * MILLION
 """The least and the greatest temperature, beside 0."""
-
-SEED_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -25,7 +20,7 @@ class Sampling:
     """How an answer is sampled: temperature first, then top-k, then top-p on what is left.
 
     ``temperature``: 0 (always the most likely token, the lowest of equals) or 0.01 to 2; ``top_p``: above 0 to 1, which keeps all;
-    ``top_k``: a number of tokens, 0 keeps all; ``seed``: 8 bytes, see ``seed_of``. Raises ExecutionError for what is out of range.
+    ``top_k``: a number of tokens, 0 keeps all; ``seed``: 8 bytes. Raises ExecutionError for what is out of range.
     """
 
     temperature: float = 1.0
@@ -38,12 +33,12 @@ class Sampling:
             raise ExecutionError(
                 f"a temperature of {self.temperature} is out of range; give 0 for the most likely tokens, or 0.01 to 2"
             )
-        if not 1 <= self.share <= ONE:
+        if not 1 <= self.share <= MILLION:
             raise ExecutionError(f"a top-p of {self.top_p} is out of range; give 0.000001 to 1")
         if self.top_k < 0:
             raise ExecutionError(f"a top-k of {self.top_k} is out of range; give a number of tokens, or 0 for all")
         if len(self.seed) != SEED_BYTES:
-            raise ExecutionError(f"a seed of {len(self.seed)} bytes; give {SEED_BYTES}, as seed_of does")
+            raise ExecutionError(f"a seed of {len(self.seed)} bytes; give {SEED_BYTES}")
 
     @property
     def heat(self) -> int:
@@ -68,14 +63,8 @@ class Sampling:
 
 def _millionths(x: float) -> int:
     """The nearest integer of millionths; -1 for what is no finite number."""
-    return math.floor(x * ONE + 0.5) if math.isfinite(x) else -1
+    return millionths(x) if math.isfinite(x) else -1
 
 
 GREEDY = Sampling(temperature=0)
 """Always the most likely token."""
-
-
-def seed_of(nonce: bytes, request: bytes) -> bytes:
-    """The seed that a caller's nonce and the exact bytes of a request fix before anything is computed."""
-    framed = b"touchstone sampling seed" + len(nonce).to_bytes(8, "big") + nonce + request
-    return hashlib.sha256(framed).digest()[:SEED_BYTES]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prover.language.sampling import COOLEST, HOTTEST
 from rollup.receipt import MILLION, SamplingTerms, millionths
 from rollup.service.problem import Problem
 
@@ -17,8 +18,6 @@ MOST_PROMPTS = 16
 MOST_MESSAGES = 1024
 MOST_STOPS = 4
 MOST_STOP_LENGTH = 256
-COOLEST, HOTTEST = MILLION // 100, 2 * MILLION
-"""The least and the greatest temperature in millionths, beside 0."""
 DEFAULT_COMPLETION = 16
 """Tokens of a completion that names no limit, as OpenAI has it."""
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ from rich.markup import escape
 
 from challenger.defender import Behaviour
 from prover.language.drawing import DrawnToken
-from prover.language.sampling import Sampling, seed_of
+from prover.language.sampling import Sampling
 from prover.trace import ExecutionTrace
 from rollup.errors import LoweringError
 from rollup.files import write_file
 from rollup.form.ops import Constant, Monoid
 from rollup.form.program import Program
 from rollup.l1.answers import ClaimStatus
+from rollup.receipt import SEED_BYTES, nonce_of, seed_commitment
 from touchstone.demo.network import Network, Story, tail
 from touchstone.demo.story import DemoFailed, step
 from touchstone.lying.lies import with_values
@@ -173,7 +175,8 @@ def run(
     )
     prompt = speaker.language.question(question)
     console.print(f"  question: [bold]{escape(question)}[/bold]", highlight=False)
-    sampling = replace(SAMPLING, seed=seed_of(seed.to_bytes(8, "big", signed=True), question.encode()))
+    commitment = seed_commitment(nonce_of(seed), 0, sha256(question.encode()).digest())
+    sampling = replace(SAMPLING, seed=commitment[:SEED_BYTES])
     console.print(
         f"  temperature {sampling.temperature}, top-p {sampling.top_p}, top-k {sampling.top_k}, seed {sampling.seed.hex()}: "
         "fixed by a nonce and the question, before anything is computed",

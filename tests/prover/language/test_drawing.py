@@ -18,7 +18,8 @@ from prover.language.drawing import (
     place_in,
     weights_of,
 )
-from prover.language.sampling import ONE, Sampling
+from prover.language.sampling import Sampling
+from rollup.receipt import MILLION
 from tests.prover.language.draws import SEED, SETTINGS, families, float_draw
 
 VOCABULARY, COUNT = 1000, 400
@@ -35,7 +36,7 @@ def _named(sampling: Sampling) -> str:
 @pytest.mark.parametrize("temperature", [0.01, 0.1, 0.7, 1.0, 2.0])
 def test_weights_are_exponentials_to_28_bits(temperature: float) -> None:
     below = np.arange(0, 60 * 4096) / 4096
-    weights = weights_of(np, -below, np.float64(0), np.int64(temperature * ONE))
+    weights = weights_of(np, -below, np.float64(0), np.int64(temperature * MILLION))
     expected = 2.0**WEIGHT_BITS * np.exp(-below / temperature)
     assert (np.abs(weights - expected) <= 1 + 2.0**-28 * expected).all()
     assert weights[0] == GREATEST and (weights[1:] < GREATEST).all()
@@ -53,9 +54,9 @@ def test_nothing_that_a_logit_may_be_passes_an_integer() -> None:
 
 def test_products_that_pass_64_bits_are_exact_in_parts() -> None:
     rng = np.random.default_rng(0)
-    for total in [1, ONE - 1, ONE, 1 << 30, (1 << 50) - 1, *(int(x) for x in rng.integers(1, 1 << 50, 100))]:
-        for share in (1, 123_457, ONE - 1, ONE):
-            assert int(mass_share(np, np.int64(total), np.int64(share))) == -(-total * share // ONE)
+    for total in [1, MILLION - 1, MILLION, 1 << 30, (1 << 50) - 1, *(int(x) for x in rng.integers(1, 1 << 50, 100))]:
+        for share in (1, 123_457, MILLION - 1, MILLION):
+            assert int(mass_share(np, np.int64(total), np.int64(share))) == -(-total * share // MILLION)
         for number in (0, 1, 2**32 - 1, int(rng.integers(0, 2**32))):
             assert int(place_in(np.int64(total), np.int64(number))) == number * total >> 32
 
@@ -95,7 +96,7 @@ def test_a_program_draws_what_the_generator_draws_and_refuses_any_other_cut(name
 
     found, right = checked(cuts)
     assert found.tolist() == tokens and right.all()
-    for number, read in enumerate((0 < sampling.top_k < VOCABULARY, sampling.share < ONE)):
+    for number, read in enumerate((0 < sampling.top_k < VOCABULARY, sampling.share < MILLION)):
         other = cuts.copy()
         other[number] = (other[number] + np.random.default_rng(number).integers(1, VOCABULARY, len(rows))) % VOCABULARY
         _, right = checked(other)
@@ -120,16 +121,16 @@ def test_a_token_knows_its_cuts() -> None:
 @pytest.mark.parametrize(
     ("temperature", "top_p", "top_k", "inside"),
     [
-        (0, ONE, 0, True),
+        (0, MILLION, 0, True),
         (10_000, 1, 320, True),
-        (2 * ONE, ONE, 1, True),
-        (9_999, ONE, 0, False),
-        (-1, ONE, 0, False),
-        (2 * ONE + 1, ONE, 0, False),
-        (ONE, 0, 0, False),
-        (ONE, ONE + 1, 0, False),
-        (ONE, ONE, -1, False),
-        (ONE, ONE, 321, False),
+        (2 * MILLION, MILLION, 1, True),
+        (9_999, MILLION, 0, False),
+        (-1, MILLION, 0, False),
+        (2 * MILLION + 1, MILLION, 0, False),
+        (MILLION, 0, 0, False),
+        (MILLION, MILLION + 1, 0, False),
+        (MILLION, MILLION, -1, False),
+        (MILLION, MILLION, 321, False),
     ],
 )
 def test_a_program_knows_what_is_in_range(temperature: int, top_p: int, top_k: int, inside: bool) -> None:

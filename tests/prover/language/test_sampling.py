@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prover.language.sampling import GREEDY, SEED_BYTES, Sampling, seed_of
+from prover.language.sampling import GREEDY, Sampling
 from rollup.errors import ExecutionError
 
 
@@ -46,15 +46,6 @@ def test_a_top_k_beyond_the_vocabulary_is_refused() -> None:
         Sampling(top_k=321).check(320)
 
 
-def test_nonce_and_request_fix_the_seed_and_no_other_pair_gives_the_same_bytes_to_hash() -> None:
-    seed = seed_of(b"nonce", b"request")
-    assert len(seed) == SEED_BYTES and seed == seed_of(b"nonce", b"request")
-    others = [
-        seed_of(b"nonce ", b"request"),
-        seed_of(b"nonce", b" request"),
-        seed_of(b"", b"nonce request"),
-        seed_of(b"nonce request", b""),
-    ]
-    assert len({seed, *others}) == 5
+def test_a_seed_is_two_words_big_endian() -> None:
     assert Sampling(seed=bytes(range(8))).words.tolist() == [0x00010203, 0x04050607]
     assert Sampling().words.dtype == np.uint32
