@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from prover.openai.answers import TextAnswers
 from prover.openai.speakers import Seats
 from prover.openai.store import EndpointStore, KeptBytes, Promise
 from prover.service.worker import InferenceWorker
-from rollup.claim import ClaimId, PostedClaim, input_root
+from rollup.claim import Address, ClaimId, PostedClaim, input_root
 from rollup.documents.claims import SignedClaim
 from rollup.documents.fields import read
 from rollup.documents.receipts import ReceiptDocument
@@ -23,7 +23,7 @@ from rollup.numbers import input_bytes
 from rollup.receipt import SEED_BYTES, AnswerReceipt, ReceiptAnswer, SignedReceipt
 from rollup.service.logs import logger
 from rollup.service.metrics import counter, gauge
-from rollup.types import ModelId, Timestamp
+from rollup.types import Timestamp
 
 RECEIPTS = counter("prover", "receipts", "Receipts signed", ["model"])
 PROMISED = counter("prover", "promised_claims", "What became of claims that receipts promise", ["outcome"])
@@ -79,59 +79,66 @@ class ReceiptSigner:
         self, answering: TextAnswers, request_hash: bytes, response: bytes, response_hash: bytes
     ) -> dict[str, Any]:
         """The receipt of an answer that is whole, as it travels. It is on the disk when this returns."""
-        header = answering.model.program.header
-        answers, promises = [], []
         until = Timestamp(self._now() + self._terms.posted_within)
-        for index, one in enumerate(answering.spoken):
-            commitment = answering.commitment(index)
-            seed = commitment[:SEED_BYTES]
-            made = answering.texts.inputs(one.prompt, one.tokens, answering.size, answering.sampling, seed, one.cuts)
-            inputs, nonce = input_bytes(header, made), self._worker.reserve()
-            answers.append(
-                ReceiptAnswer(
-                    index,
-                    nonce,
-                    input_root(header, inputs),
-                    commitment,
-                    seed,
-                    len(one.prompt),
-                    tuple(map(int, one.tokens)),
-                    one.cuts,
-                )
-            )
-            promises.append((index, nonce, inputs))
-        endpoint = answering.what.endpoint
-        receipt = AnswerReceipt(
-            endpoint,
-            request_hash,
-            response_hash,
-            answering.model.program.id,
-            answering.texts.tokenizer_hash,
-            answering.texts.template_hash(endpoint),
-            answering.sampling,
-            answering.nonce,
-            answering.server_chose,
-            Timestamp(answering.created),
-            until,
-            self._block(),
-            self._signer.address,
-            tuple(answers),
-        )
+        nonces = [self._worker.reserve() for _ in answering.spoken]
+        hashes = (request_hash, response_hash)
+        receipt, inputs = receipt_of(answering, hashes, nonces, self._signer.address, until, self._block())
         name = receipt_id(receipt, self._domain)
         signed = SignedReceipt(receipt, self._signer.sign(name))
         document = ReceiptDocument.of(signed, name, self._domain.chain_id, self._domain.contract).model_dump()
         kept = KeptBytes(json.dumps(document).encode(), answering.request, response, self._now() + self._terms.kept_for)
-        model_id = answering.model.program.id
         self._store.keep(
-            name, kept, [_promise(name, index, model_id, nonce, inputs, until) for index, nonce, inputs in promises]
+            name,
+            kept,
+            [
+                Promise(name, one.index, receipt.model_id, one.claim_nonce, data, until, None, None, None, None, 0)
+                for one, data in zip(receipt.answers, inputs, strict=True)
+            ],
         )
         RECEIPTS.labels(answering.texts.language.name).inc()
         self.signed()
         return document
 
 
-def _promise(receipt: bytes, index: int, model_id: ModelId, nonce: int, inputs: bytes, until: int) -> Promise:
-    return Promise(receipt, index, model_id, nonce, inputs, until, None, None, None, None, 0)
+def receipt_of(
+    answering: TextAnswers,
+    hashes: tuple[bytes, bytes],
+    nonces: Sequence[int],
+    prover: Address,
+    until: Timestamp,
+    block: int,
+) -> tuple[AnswerReceipt, list[bytes]]:
+    """(the receipt of an answer that is whole, the input bytes of the claims that it promises).
+
+    ``hashes``: SHA-256 of the request's and the response's bytes; ``nonces``: of the claims; ``until``, ``block``: see ``AnswerReceipt``.
+    """
+    header = answering.model.program.header
+    answers, found = [], []
+    for index, (one, nonce) in enumerate(zip(answering.spoken, nonces, strict=True)):
+        commitment = answering.commitment(index)
+        seed = commitment[:SEED_BYTES]
+        made = answering.texts.inputs(one.prompt, one.tokens, answering.size, answering.sampling, seed, one.cuts)
+        found.append(input_bytes(header, made))
+        root = input_root(header, found[-1])
+        tokens = tuple(map(int, one.tokens))
+        answers.append(ReceiptAnswer(index, nonce, root, commitment, seed, len(one.prompt), tokens, one.cuts))
+    endpoint = answering.what.endpoint
+    receipt = AnswerReceipt(
+        endpoint,
+        *hashes,
+        answering.model.program.id,
+        answering.texts.tokenizer_hash,
+        answering.texts.template_hash(endpoint),
+        answering.sampling,
+        answering.nonce,
+        answering.server_chose,
+        Timestamp(answering.created),
+        until,
+        block,
+        prover,
+        tuple(answers),
+    )
+    return receipt, found
 
 
 class PromiseKeeper:

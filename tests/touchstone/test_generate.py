@@ -66,6 +66,7 @@ def test_who_puts_words_into_the_model_s_mouth_is_convicted_and_the_right_answer
     console = Console(file=io.StringIO(), width=200)
     report = run(0, place / "report.json", "hello world", speaker=speaker, console=console)
     assert [claim["state"] for claim in report["claims"]] == ["final", "invalid", "invalid"]
+    assert report["receipt"]["stages"] == ["promised", "final"]
     assert len({report["answer"], report["lie"]["answer"], report["swapped"]}) == 3
     assert "(_attention)" in report["lie"]["op"] and report["lie"]["op"] in report["verdicts"][0]
     assert "(_accepted)" in report["verdicts"][1]

@@ -1,12 +1,11 @@
-"""The demo's second act: a language model's answer is sampled and claimed; two others put words into its mouth, and are convicted."""
+"""The demo's second act: a language model's answer is sampled, receipted and claimed; two others change its words, and are convicted."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,8 @@ from rollup.files import write_file
 from rollup.form.ops import Constant, Monoid
 from rollup.form.program import Program
 from rollup.l1.answers import ClaimStatus
-from rollup.receipt import SEED_BYTES, nonce_of, seed_commitment
 from touchstone.demo.network import Network, Story, tail
+from touchstone.demo.receipts import Conversation
 from touchstone.demo.story import DemoFailed, step
 from touchstone.lying.lies import with_values
 from touchstone.models.generation import TERMS, Speaker, language_program, trace
@@ -37,7 +36,7 @@ QUESTION = "What is the capital of France?"
 LENGTH = 64
 LIMIT = 24
 SAMPLING = Sampling(temperature=0.7, top_p=0.95, top_k=50)
-"""How the answer is sampled; the seed comes from a nonce of the story's and the question."""
+"""How the answer is sampled; the seed follows from the story's and the request."""
 
 TRIES = 100
 """Elements of attention that are changed, for each word of the answer, until one of them changes the word."""
@@ -173,17 +172,17 @@ def run(
     console.print(
         f"  model id [cyan]{program.id.hex()}[/cyan], {len(program.ops)} ops, {program.header.values} values a trace"
     )
-    prompt = speaker.language.question(question)
+    with step(console, "start a chain, and register the model"):
+        network = Network(program, TERMS, machine=speaker.model.executor)
     console.print(f"  question: [bold]{escape(question)}[/bold]", highlight=False)
-    commitment = seed_commitment(nonce_of(seed), 0, sha256(question.encode()).digest())
-    sampling = replace(SAMPLING, seed=commitment[:SEED_BYTES])
+    with step(console, "sample an answer token by token, one row of every op a token"):
+        talk = Conversation.of(speaker, question, SAMPLING, seed, LIMIT, network.chain.now())
+    prompt, answer, sampling = list(talk.said.prompt), talk.answer, talk.sampling
     console.print(
         f"  temperature {sampling.temperature}, top-p {sampling.top_p}, top-k {sampling.top_k}, seed {sampling.seed.hex()}: "
-        "fixed by a nonce and the question, before anything is computed",
+        "fixed by the caller's number and the request, before anything was computed",
         highlight=False,
     )
-    with step(console, "sample an answer token by token, one row of every op a token"):
-        answer = list(speaker.generate(prompt, LIMIT, sampling))
     console.print(f"  answer: [bold]{escape(speaker.text(answer))}[/bold]", highlight=False)
     with step(console, "run prompt and answer in one pass, which accepts every token of the answer"):
         outputs, _ = speaker.outputs(prompt, answer, sampling)
@@ -195,8 +194,13 @@ def run(
     with step(console, "another swaps one sampled word, and says that this was accepted"):
         swapped = swap(speaker, prompt, answer, sampling, rng)
     console.print(f"  claimed answer: [bold]{escape(speaker.text(swapped.answer))}[/bold]", highlight=False)
-    with step(console, "start a chain, register the model, claim all three answers in one batch"):
-        network = Network(program, TERMS, machine=speaker.model.executor)
+    with step(console, "sign a receipt for the answer; the caller checks it against L1"):
+        # The honest claim will be the network's first: this account's, with this nonce. It has a bond when it promises.
+        network.deposit(network.client("claimant 1"), TERMS.claim_bond)
+        body = talk.signed(network.operator, network.chain.signer("claimant 1"), 1)
+        checks = [talk.verified(body, network.operator)]
+    console.print(f"  {checks[0]}", highlight=False)
+    with step(console, "claim all three answers in one batch"):
         inputs = speaker.inputs(prompt, answer, sampling)
         network.claim(inputs, trace(speaker, inputs), outputs, None)
         for false in (lie, swapped):
@@ -209,6 +213,9 @@ def run(
     verdicts = [words for _, words in network.verdicts()]
     for words in verdicts:
         console.print(f"  {words}", highlight=False)
+    console.rule("the receipt, checked again")
+    checks.append(talk.verified(body, network.operator))
+    console.print(f"  {checks[1]}", highlight=False)
     disputes = network.disputes()
     report = {
         "seed": seed,
@@ -217,6 +224,7 @@ def run(
         "answer": speaker.text(answer),
         "claims": [_told(story) for story in network.stories],
         "lie": {"value": lie.value, "op": name, "element": lie.element, "answer": speaker.text(lie.answer)},
+        "receipt": {"id": f"0x{checks[0].receipt.id.hex()}", "stages": [check.stage for check in checks]},
         "swapped": speaker.text(swapped.answer),
         "verdicts": verdicts,
         "disputes": disputes,
@@ -251,6 +259,8 @@ def _check(report: dict[str, Any]) -> None:
             raise DemoFailed(f"claim {claim['id']} ended {claim['state']}, not {expected.name.lower()}")
     if [dispute["rule"] for dispute in report["disputes"]] != ["step", "step"]:
         raise DemoFailed(f"the lies were not both convicted by a step: {report['disputes']}")
+    if report["receipt"]["stages"] != ["promised", "final"]:
+        raise DemoFailed(f"the answer's receipt was not borne out by L1: {report['receipt']}")
     bonds = report["bonds"]
     if bonds["in"] != bonds["out"] + bonds["burned"]:
         raise DemoFailed(f"money was lost or made: {bonds}")
