@@ -21,6 +21,7 @@ from rollup.l1.client import L1Client
 from rollup.service.server import Server, serve
 from rollup.service.web import WebLimits
 from rollup.types import Duration
+from sequencer.api.page import PageOptions
 from sequencer.intake.limits import Limits
 from sequencer.service import SequencerOptions, SequencerService
 from sequencer.store import Store
@@ -33,7 +34,9 @@ LENGTH = 128
 NAME = "tiny"
 ADMIN = "an operator's token of the tests"
 LIMITS = WebLimits(per_second=1e6, burst=10**6)
-SEQUENCER = SequencerOptions(Limits(age=Duration(1)), LIMITS, poll=0.5, max_lag=1e12)
+SEQUENCER = SequencerOptions(
+    Limits(age=Duration(1)), LIMITS, poll=0.5, max_lag=1e12, page=PageOptions(playground="openai/v1")
+)
 
 WORDS = "hello the world and an hello world of the tiny models that say hello to the world " * 24
 

@@ -101,10 +101,15 @@ export async function view(room) {
     h("p", { class: "lead" }, "Talk to a served model. Every answer is claimed: watch its claim become final."),
     talk,
     form);
-  const offered = await fetch(at(`${path}/models`)).then((response) => (response.ok ? response.json() : null)).catch(() => null);
-  const names = (offered?.data ?? []).map((entry) => entry.id);
-  served.append(...names.map((name) => h("option", { value: name })));
-  model.value = names[0] ?? "";
+  // Who may ask for models is the endpoint's affair: it is asked again with every key.
+  async function offer() {
+    const offered = await fetch(at(`${path}/models`), { headers: headers() }).then((response) => (response.ok ? response.json() : null)).catch(() => null);
+    const names = (offered?.data ?? []).map((entry) => entry.id);
+    show(served, ...names.map((name) => h("option", { value: name })));
+    model.value ||= names[0] ?? "";
+  }
+  key.addEventListener("change", offer);
+  await offer();
   return () => {
     gone = true;
     running?.abort();

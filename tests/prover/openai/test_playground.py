@@ -1,0 +1,55 @@
+"""The page's playground and receipts, with the real endpoint on the page's own origin, as a reverse proxy puts it there."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser import guarded, launched
+from tests.prover.openai.world import NAME, Running
+
+pytestmark = pytest.mark.browser
+
+PATIENCE_MS = 120_000
+
+
+def behind_one_address(page: Page, running: Running) -> None:
+    """What a reverse proxy does: the endpoint below the page's address."""
+
+    def to_the_prover(route: Route) -> None:
+        route.continue_(url=route.request.url.replace(running.sequencer.url, running.url))
+
+    page.route(f"{running.sequencer.url}/openai/**", to_the_prover)
+
+
+def test_an_answer_streams_its_claim_is_followed_and_its_receipt_checked(running: Running) -> None:
+    with (
+        launched() as browser,
+        guarded(browser, running.sequencer.url, PATIENCE_MS) as (page, troubles),
+    ):
+        behind_one_address(page, running)
+        page.goto(f"{running.sequencer.url}/#/playground")
+        expect(page.get_by_role("heading", name="Playground")).to_be_visible()
+        page.get_by_label("key").fill(running.key())
+        page.get_by_label("key").blur()
+        expect(page.get_by_label("model")).to_have_value(NAME)
+        page.get_by_label("tokens at most").fill("4")
+        page.get_by_label("temperature").fill("0.7")
+        page.get_by_label("What you say").fill("hello the world")
+        with page.expect_response("**/openai/v1/chat/completions") as asked:
+            page.get_by_role("button", name="Send").click()
+        answer = page.locator(".talk .assistant").last
+        expect(answer.locator(".chip")).to_have_text(re.compile("pending|posted|final"))
+        assert page.locator(".talk .trouble").count() == 0
+        stream, request = asked.value.text(), asked.value.request.post_data
+        assert request is not None
+        page.goto(f"{running.sequencer.url}/#/receipts")
+        page.locator("#receipt-text").fill(stream)
+        page.locator("#request-text").fill(request)
+        page.get_by_role("button", name="Check").click()
+        expect(page.get_by_role("status")).to_contain_text(running.world.account.account)
+        assert page.locator(".wrong").count() == 0
+    # Without a key the endpoint tells no models.
+    assert [one for one in troubles if "status of 401" not in one] == []
