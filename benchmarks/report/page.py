@@ -15,6 +15,9 @@ RESULTS = ROOT / "benchmarks" / "results"
 SHOWN = RESULTS / "native.json"
 """The file that the page shows."""
 
+NARROW = RESULTS / "avx2.json"
+"""Measured with AVX2 at most."""
+
 WITHOUT = RESULTS / "xla.json"
 """Measured without the native kernels."""
 
@@ -69,10 +72,18 @@ PROFILES = """\
 
 Every op alone, compiled by itself, summed up by kind: `make bench ARGS="profile smollm2"`. Such a sum is no pass: that fuses ops and calls
 fewer functions, and finds its weights in memory, where an op that runs again and again finds them in a cache. The epilogue of a product
-rescales its sums: what it takes longer than the same product that gives its sums as 64-bit integers.
+rescales its sums: what it takes longer than the same product that gives its sums as 64-bit integers. The floor counts every byte of the
+constants once, and every byte of a value twice, written and read.
 
 """
 
+AVX2 = """\
+## Kept to AVX2
+
+The same with every runtime that can be kept to AVX2 (`--isa avx2`), as on a machine without AVX-512; from `{shown}`, measured apart from
+the others.
+
+"""
 
 XLA = """\
 ## Without the native kernels
@@ -102,8 +113,8 @@ def machine(results: Results) -> str:
     return "\n".join(lines)
 
 
-def page(results: Results, without: Results) -> str:
-    """The whole document; a section without figures is left out. ``without``: what was measured without the native kernels."""
+def page(results: Results, narrow: Results, without: Results) -> str:
+    """The whole document; a section without figures is left out. ``narrow``: with AVX2 at most; ``without``: without native kernels."""
     shown = SHOWN.relative_to(ROOT)
     less = ", ".join(f"{rounds} for {workload}" for workload, rounds in fewer(results).items())
     head = HEAD.format(
@@ -119,6 +130,7 @@ def page(results: Results, without: Results) -> str:
         (OTHERS, others),
         (STARTS, starts(results)),
         (PROFILES, profiles(results)),
+        (AVX2.format(shown=NARROW.relative_to(ROOT)), against_jax(narrow)),
         (XLA.format(shown=WITHOUT.relative_to(ROOT)), "\n".join([against_jax(without), profiles(without)])),
     )
     text = "\n".join([head, *(intro + figures for intro, figures in sections if figures)])
@@ -129,7 +141,7 @@ def page(results: Results, without: Results) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Write both, or say which is stale."""
     results = Results.load(SHOWN)
-    both = ((PAGE, page(results, Results.load(WITHOUT))), (PICTURE, picture(results)))
+    both = ((PAGE, page(results, Results.load(NARROW), Results.load(WITHOUT))), (PICTURE, picture(results)))
     return max(settle(file, text, COMMAND, arguments) for file, text in both)
 
 

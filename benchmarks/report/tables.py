@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from benchmarks.results import (
     COMMITMENT,
@@ -96,7 +97,20 @@ def _profile(one: Measured) -> str:
     whole = one.profile["pass_seconds"]
     rows.append(("all ops, each alone", "", f"{1e3 * total:.2f}", "100%"))
     rows.append(("a pass, as it is compiled", "", f"{1e3 * whole:.2f}", f"{whole / total:.0%}"))
-    return f"**{one.title}, {one.formats}**\n\n" + table(("kind", "ops", "ms", "share"), rows)
+    return f"**{one.title}, {one.formats}**\n\n" + table(("kind", "ops", "ms", "share"), rows) + _floor(one.profile)
+
+
+def _floor(profile: Mapping[str, Any]) -> str:
+    """What the machine allows, and how far a pass is from it."""
+    if "floor" not in profile:
+        return ""
+    floor, whole = profile["floor"], profile["pass_seconds"]
+    return (
+        f"\nThe floor: {floor['multiplications'] / 1e9:,.2f} billion multiplications at {floor['multiplications_per_second'] / 1e9:,.0f} "
+        f"billion a second, the rate of the program's fastest product, and {floor['bytes'] / 1e6:,.0f} MB at "
+        f"{floor['bytes_per_second'] / 1e9:.1f} GB a second: {1e3 * floor['seconds']:.0f} ms. A pass takes "
+        f"{whole / floor['seconds']:.2f} times that.\n"
+    )
 
 
 def failures(results: Results) -> str:

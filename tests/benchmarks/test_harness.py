@@ -96,6 +96,9 @@ def test_a_profile_has_every_op_once_by_kind(quick: Quick) -> None:
     ops = len(Program.load(quick.folder("digits-mlp") / PROGRAM).ops)
     assert rows[PRODUCTS] == 3
     assert sum(rows.get(kind, 0) for kind in (PRODUCTS, BETWEEN_VALUES, ELEMENTS)) == ops
+    floor = measured.profile["floor"]
+    assert floor["multiplications"] == float(f"{64 * 256 + 256 * 128 + 128 * 10:.4g}")
+    assert 0 < floor["seconds"] < measured.profile["pass_seconds"]
 
 
 def test_results_of_the_same_kind_join_a_file_and_others_are_refused(

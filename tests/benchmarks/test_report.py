@@ -32,7 +32,14 @@ def results(times: float, outputs: str = "aa", workload: str = "digits", program
         for role in ("prover", "watcher")
         for caches in ("cold", "warm")
     ]
-    profile = {"pass_seconds": 0.5, "kinds": [["norms", 3, 1.0]]}
+    floor = {
+        "multiplications": 2e9,
+        "multiplications_per_second": 1e10,
+        "bytes": 5e8,
+        "bytes_per_second": 1e10,
+        "seconds": 0.25,
+    }
+    profile = {"pass_seconds": 0.5, "kinds": [["norms", 3, 1.0]], "floor": floor}
     measured = Measured("digits", "digits", "w16a16", program, [timed], starts, profile)
     machine = {"cpu": "one", "flags": ["avx2"], "cores": 2, "memory_gib": 8, "os": "an OS", "python": "3.11"}
     machine |= {"versions": {"jax": "1"}, "commit": "c", "date": "d", "isa": None, "xla_flags": "", "native": ""}
@@ -41,9 +48,9 @@ def results(times: float, outputs: str = "aa", workload: str = "digits", program
 
 def test_the_page_names_workloads_of_fewer_rounds() -> None:
     found = results(2.0)
-    assert fewer(found) == {} and "of 5 rounds and, in" in page.page(found, found)
+    assert fewer(found) == {} and "of 5 rounds and, in" in page.page(found, found, found)
     found.rounds = 9
-    assert fewer(found) == {"digits": 5} and "of 9 rounds (5 for digits) and, in" in page.page(found, found)
+    assert fewer(found) == {"digits": 5} and "of 9 rounds (5 for digits) and, in" in page.page(found, found, found)
 
 
 def test_a_ratio_is_one_rounds_and_a_spread_has_quartiles() -> None:

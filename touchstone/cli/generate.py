@@ -61,8 +61,9 @@ def generate(
     pass over prompt and answer, in which every answer token must be the one that the program draws. Two answers with the same
     --temperature, --top-p, --top-k and --seed are the same.
     """
-    from prover.language.sampling import SEED_BYTES, Sampling
+    from prover.language.sampling import Sampling
     from prover.saturation import inside_told
+    from rollup.receipt import SEED_BYTES
     from touchstone.models.generation import claimed, language_program
     from touchstone.progress import told
 
