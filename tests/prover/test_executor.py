@@ -150,6 +150,16 @@ def test_cumulative_sums(forward: bool, inclusive: bool) -> None:
     assert machine.kernels[0].sliding is not None
 
 
+@pytest.mark.parametrize(("stride", "slides"), [(1, True), (39, True), (40, False), (41, False)])
+def test_windows_that_share_elements_are_sums_that_slide_and_others_are_not(stride: int, slides: bool) -> None:
+    draft, shape = hand.drafted(DType.I16, (3, 4 * stride + 40)), (3, 4 * stride + 40)
+    x = hand.access(hand.Value(0), DType.I16, shape, [{0: 1}, {1: stride, 2: 1}])
+    draft.add(Monoid.SUM, DType.I64, 1, (3, 5), (40,), [x])
+    program = draft.program()
+    machine = assert_lockstep(program, inputs_of(program))
+    assert (machine.kernels[0].sliding is not None) == slides
+
+
 @pytest.mark.parametrize("monoid", [m for m in Monoid if m is not Monoid.NONE])
 @pytest.mark.parametrize(("window", "stride", "fill"), [(2, 2, 0), (3, 2, -40000), (7, 1, 32767)])
 def test_pooling(monoid: Monoid, window: int, stride: int, fill: int) -> None:

@@ -70,7 +70,7 @@ def _ties(rng: np.random.Generator, shape: Sequence[int]) -> np.ndarray:
     return rng.integers(-3, 4, shape).astype(np.int64) * (1 << 60)
 
 
-@pytest.mark.parametrize("size", [1, 2, 15, 16, 17, 31, 33, 127, 255, 289, 577, 1024])
+@pytest.mark.parametrize("size", [1, 2, 15, 16, 17, 31, 33, 127, 255, 256, 289, 577, 768, 1024, 8192])
 def test_reductions_by_halves_are_those_of_numpy(size: int) -> None:
     rng = np.random.default_rng(size)
     terms = np.concatenate(
