@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from prover.language.sampling import COOLEST, HOTTEST, Sampling
 from rollup.receipt import MILLION
@@ -103,7 +104,7 @@ def drawn(logits: Any, seed: Any, temperature: Any, top_p: Any, top_k: Any, cuts
     """
     vocabulary = logits.shape[-1]
     with jax.enable_x64(True):
-        best = jnp.argmax(logits, axis=-1).astype(jnp.int32)
+        best = lax.argmax(logits, 1, jnp.int32)
         whole = weights_of(jnp, logits, jnp.max(logits, axis=-1, keepdims=True), temperature.astype(jnp.int64))
         weights = (whole - HALF).astype(jnp.int32)
         few, part = (top_k > 0) & (top_k < vocabulary), top_p < MILLION

@@ -20,6 +20,7 @@ from tests.models import lowering, magika, minilm, rapidocr, silero, terrain
 from tests.models.case import Case
 from tests.models.decoder import FORMATS, SHORT, Decoder
 from tests.models.disputes import Conviction, disputes
+from tests.models.draws import draws
 from tests.models.lockstep import compare
 from tests.models.packages import missing
 from tests.models.rows import Row, at_most, every, figure, plain
@@ -149,6 +150,7 @@ def _wide(decoder: Decoder, extent: Extent) -> Iterator[Row]:
     yield from decoder.size(model)
     yield from decoder.fidelity(model, FORMATS, extent.quick)
     yield from decoder.greedy(model, FORMATS, extent.quick)
+    yield from draws(decoder, extent.quick)
     inputs = model.quantize(*decoder.samples()[0])
     logits = logits_value(model.program)
     (whole,) = disputes(model, inputs, 1, behaviour=Behaviour.WITHHOLDS, values=[logits])

@@ -47,7 +47,7 @@ def test_every_command_of_the_page_works(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
     monkeypatch.chdir(tmp_path)
     said = {}
-    assert len(COMMANDS) == 6
+    assert len(COMMANDS) == 7
     for command in COMMANDS:
         name, *arguments = shlex.split(command)
         assert name == "touchstone"
@@ -58,8 +58,18 @@ def test_every_command_of_the_page_works(tmp_path: Path, monkeypatch: pytest.Mon
         assert Program.load(folder).meta["fidelity"]["held_out"]["samples"] > 0
     assert Path("wine.svg").read_text().startswith("<svg")
     program = Program.load("model")
-    assert [port.name for port in program.interface.inputs] == ["tokens", "prompt", "length"]
-    assert [tensor.shape for tensor in program.header.inputs] == [(48,), (), ()]
+    assert {
+        port.name: tensor.shape for port, tensor in zip(program.interface.inputs, program.header.inputs, strict=True)
+    } == {
+        "tokens": (48,),
+        "prompt": (),
+        "length": (),
+        "seed": (2,),
+        "temperature": (),
+        "top_p": (),
+        "top_k": (),
+        "cuts": (2, 48),
+    }
     assert program.meta["fidelity"]["target"]["attempts"][-1]["met"]
     written = dict(
         line.split(maxsplit=1) for line in said[COMMANDS[-2]].splitlines() if re.match(r"[a-z]+ {2,}\S", line)

@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -127,11 +128,19 @@ def opened(source: str, fixed: Mapping[str, Any] | None = None) -> Origin:
         from prover import load_gguf
 
         language = load_gguf(path)
-        tokens = ModelInput("tokens", np.dtype(np.int32), ("N",))
-        lengths = tuple(ModelInput(name, np.dtype(np.int32), ()) for name in ("prompt", "length"))
-        return Origin(source, path.stem, language.fn, (tokens, *lengths), None, language)
+        return Origin(source, path.stem, language.fn, _text_inputs(language, language.fn), None, language)
     if ":" not in source:
         raise LoweringError(
             f"{source!r} names no model; give a JAX function as package.module:function, or a file FILE.onnx or FILE.gguf"
         )
     return Origin(source, source.partition(":")[2], function(source))
+
+
+def _text_inputs(language: Language, fn: Callable[..., Any]) -> tuple[ModelInput, ...]:
+    """The inputs of a language model's function, of any number of positions."""
+    size = 7
+    shortest = language.claim_input([0], [0], size)
+    return tuple(
+        ModelInput(name, np.asarray(array).dtype, tuple("N" if n == size else n for n in np.shape(array)))
+        for name, array in zip(signature(fn).parameters, shortest, strict=True)
+    )

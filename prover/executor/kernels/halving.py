@@ -30,7 +30,8 @@ def total(terms: jax.Array) -> jax.Array:
     if terms.shape[-1] % math.prod(STEP) == 0:
         stepped = terms.reshape([*terms.shape[:-1], terms.shape[-1] // math.prod(STEP), *STEP])
         # Joined with the next sum to one, this would write down what is summed.
-        terms = lax.optimization_barrier(jnp.sum(stepped, axis=-2)).reshape([*terms.shape[:-1], -1])
+        first = lax.optimization_barrier(jnp.sum(stepped, axis=-2, dtype=terms.dtype))  # type: ignore[no-untyped-call]
+        terms = first.reshape([*terms.shape[:-1], -1])
     return _halved(terms, jnp.add, lambda short: jnp.sum(short, axis=-1, dtype=terms.dtype))
 
 

@@ -123,9 +123,7 @@ def test_a_prover_that_claims_something_else_under_the_promised_nonce_is_shown(r
         inputs = promise.inputs if lie == "not accepted" else bytes(len(promise.inputs))
         outputs = bytes(sum(tensor.bytes for _, tensor in header.outputs))
         prover = running.world.client("prover")
-        posted = sign_bytes(
-            prover, header, inputs, outputs, model_id=promise.model, nonce=promise.nonce, trace_root=b"\x01" * 32
-        )
+        posted = sign_bytes(prover, header, inputs, outputs, model_id=promise.model, nonce=promise.nonce)
         running.world.client("sequencer 2").post_batch([posted])
         words = {
             "another input": "is about another model or input",
