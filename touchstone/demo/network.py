@@ -16,9 +16,8 @@ from challenger.play.reading import theirs
 from challenger.play.trace import LazyTrace, SharedTraces
 from challenger.reports.verdict import verdict
 from challenger.watch.watcher import Watcher
-from prover.executor import Executor
 from rollup.claim import NO_ROOT, Claim, ClaimId, input_root, join, output_root, output_types
-from rollup.form.encoding import TensorType, TracePolicy
+from rollup.form.encoding import TracePolicy
 from rollup.form.program import Program
 from rollup.game.moves import Rule
 from rollup.l1.answers import ClaimStatus, Receipt
@@ -240,24 +239,3 @@ class Network:
                 client.withdraw(earned)
             out += free + earned
         return {"in": self.deposited, "out": out, "burned": self.operator.burned()}
-
-
-def resumed(program: Program, values: Sequence[Array]) -> list[Array]:
-    """All values of an execution whose first ones are given, right or wrong: the rest follows from them."""
-    if len(values) == program.header.values:
-        return list(values)
-    return list(tail(program, values).values(list(values)))
-
-
-def tail(program: Program, values: Sequence[Array]) -> Executor:
-    """What follows from the first values of an execution: the values like these are its inputs. It gives all values."""
-    types = [TensorType(_dtype(program, v), 0, array.shape) for v, array in enumerate(values)]
-    rest = [op for op in program.ops if op.first >= len(values)]
-    outputs = [(value, tensor) for value, tensor in program.header.outputs if value >= len(values)]
-    return Executor(Program.build(types, outputs, rest, program.constants), self_test=False)
-
-
-def _dtype(program: Program, value: int) -> Any:
-    if value < len(program.header.inputs):
-        return program.header.inputs[value].dtype
-    return program.ops[program.locate(value)[0]].dtype

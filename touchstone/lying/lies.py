@@ -18,7 +18,7 @@ from rollup.form.program import Program
 from rollup.l1.account.keys import random_nonce
 from rollup.l1.client import L1Client
 from rollup.types import Timestamp
-from touchstone.demo.network import resumed
+from touchstone.lying.tail import resumed
 
 Array = np.ndarray
 

@@ -28,9 +28,9 @@ from tests.campaigns.network import ProcessNetwork
 from tests.e2e import long_reductions
 from tests.e2e.long_reductions import LIES, Forged, false_values
 from tests.e2e.toy_program import toy_inputs, toy_numbers
-from touchstone.demo.network import resumed
 from touchstone.lying.lies import Lie, signed, with_values
 from touchstone.lying.publishing import published
+from touchstone.lying.tail import resumed
 
 MODEL = "toy"
 INFERENCES = 8
