@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.results import THREADS
@@ -31,6 +32,11 @@ def jax_floats(fn: Callable[..., Any], given: Sequence[Sample]) -> Run:
         return jax.tree.unflatten(tree, [np.asarray(array) for array in compiled(weights, leaves)])
 
     return run
+
+
+def best_tokens(decoder: Decoder) -> Callable[..., Any]:
+    """The float pass that people run for a text: the most likely token after every position, int32 [N]."""
+    return lambda tokens, *_: jnp.argmax(decoder.language.logits(tokens), axis=-1)
 
 
 def onnx_floats(twin: OnnxTwin, given: Sequence[Sample], threads: int) -> Run:

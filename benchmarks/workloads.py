@@ -14,6 +14,7 @@ from benchmarks.results import COMMITMENT, JAX, LLAMA, OUTPUT, THREADS, WATCHER,
 from benchmarks.runtimes import (
     FloatDecoding,
     Run,
+    best_tokens,
     jax_floats,
     llama_missing,
     llama_pass,
@@ -80,7 +81,8 @@ def one_pass(one: Subject, model: Model, batch: int, effort: Effort) -> dict[str
 
 def _floats(one: Subject, given: Sequence[Sample], isa: str | None) -> tuple[dict[str, Run], dict[str, str]]:
     """The float runtimes that can run the subject, and why others can't."""
-    found, missing = {JAX: jax_floats(one.fn(), given)}, {}
+    floats = one.fn() if one.decoder is None else best_tokens(one.decoder)
+    found, missing = {JAX: jax_floats(floats, given)}, {}
     if why := onnx_missing(one, isa):
         missing["onnxruntime"] = why
     else:
