@@ -114,9 +114,9 @@ def test_a_text_becomes_samples_of_the_length_asked_for(tmp_path: Path) -> None:
     origin = opened(str(tmp_path / "tiny.gguf"))
     samples = read_samples(str(tmp_path / "words.txt"), origin, 16)
     assert len(samples) == MOST_WINDOWS
-    assert all(tokens.shape == (16,) and (prompt, length) == (15, 16) for tokens, prompt, length in samples)
+    assert all(tokens.shape == (16,) and (prompt, length) == (15, 16) for tokens, prompt, length, *_ in samples)
     (tmp_path / "short.txt").write_text("hello the world")
-    ((tokens, prompt, length),) = read_samples(str(tmp_path / "short.txt"), origin, 16)
+    ((tokens, prompt, length, *_),) = read_samples(str(tmp_path / "short.txt"), origin, 16)
     assert tokens.shape == (16,) and prompt + 1 == length < 16
 
 
@@ -128,6 +128,6 @@ def test_every_sample_begins_as_the_tokenizer_begins_a_text(tmp_path: Path) -> N
     tokenizer = origin.language.tokenizer
     samples = read_samples(str(tmp_path / "words.txt"), origin, 16)
     assert len(samples) > 5 and tokenizer.prefix == [1]
-    rows = [tokens.tolist() for tokens, _, _ in samples]
+    rows = [tokens.tolist() for tokens, *_ in samples]
     assert all(row[0] == 1 for row in rows)
     assert [token for row in rows for token in row[1:]] == tokenizer.encode(TEXT * 30)[1 : 1 + 15 * len(rows)]
