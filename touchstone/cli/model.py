@@ -158,8 +158,8 @@ def compare(path: Path, against: str, samples: str, as_json: bool) -> None:
     "lengths",
     type=LengthsParam(),
     default=(),
-    help="Tokens of a pass of a language model (prompt and answer, or the text to embed). Several lengths, like 128,512, give a program each, in a folder "
-    "named after its length; they share the files of equal constants. [128]",
+    help="Tokens of a pass of a language model (prompt and answer, or the text to embed). Several lengths, like 128,512, give a program "
+    "each, in a folder named after its length; they share the files of equal constants. [128]",
 )
 @click.option(
     "--embedding",
