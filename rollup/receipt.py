@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import math
+import struct
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -29,6 +31,9 @@ MILLION = 1_000_000
 SEED_BYTES = 8
 NONCE_BYTES = 64
 """Longest nonce of a caller."""
+
+EMBEDDINGS = "embeddings"
+"""The endpoint whose answers are numbers."""
 
 DONE = b"data: [DONE]\n\n"
 """The last bytes of a stream."""
@@ -180,6 +185,19 @@ def _number(value: float) -> str:
     if point >= len(shown):
         return f"{minus}{shown}{'0' * (point - len(shown))}"
     return f"{minus}{shown[:point]}.{shown[point:]}"
+
+
+def embedding_of(numbers: Sequence[float], packed: bool) -> list[float] | str:
+    """An embedding as an answer holds it: its numbers; or in base64 the bytes of the nearest float32 ones, little-endian."""
+    if not packed:
+        return list(numbers)
+    return b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
+
+
+def numbers_of(packed: str) -> tuple[float, ...]:
+    """The float32 numbers of an embedding in base64. Raises ValueError or struct.error for what is none."""
+    data = b64decode(packed, validate=True)
+    return struct.unpack(f"<{len(data) // 4}f", data)
 
 
 def body_of(answer: Mapping[str, Any], receipt: Mapping[str, Any]) -> bytes:

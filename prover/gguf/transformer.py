@@ -1,4 +1,4 @@
-"""A decoder as a float function: tokens to logits in plain JAX, for all architectures that are read."""
+"""A decoder as a float function: tokens to hidden states and logits in plain JAX, for all architectures that are read."""
 
 from __future__ import annotations
 
@@ -88,7 +88,12 @@ def _mlp(config: TransformerConfig, layer: Layer, x: Array) -> Array:
 
 
 def forward(config: TransformerConfig, weights: GgufWeights, tokens: Array) -> Array:
-    """Logits float32 [n, vocabulary] of ``tokens`` int32 [n]: row i is about the token after position i.
+    """Logits float32 [n, vocabulary] of ``tokens`` int32 [n]: row i is about the token after position i. See ``hidden``."""
+    return _linear(hidden(config, weights, tokens), Affine(weights.head))
+
+
+def hidden(config: TransformerConfig, weights: GgufWeights, tokens: Array) -> Array:
+    """The states behind the last norm, float32 [n, width], of ``tokens`` int32 [n]: row i knows of positions 0 to i.
 
     A token outside the vocabulary counts as the nearest one inside. Raises LoweringError for more positions than the model takes.
     """
@@ -110,4 +115,4 @@ def forward(config: TransformerConfig, weights: GgufWeights, tokens: Array) -> A
         x = x + _norm(config, mixed, layer.attention_post_norm)
         given = _mlp(config, layer, _norm(config, x, layer.mlp_norm))
         x = x + _norm(config, given, layer.mlp_post_norm)
-    return _linear(_norm(config, x, weights.norm), Affine(weights.head))
+    return _norm(config, x, weights.norm)

@@ -3,6 +3,8 @@
 A claim about a generated text is one pass over prompt and answer together: the program's input are the padded tokens, the prompt's
 length and the whole length, and how the answer was sampled; its output is ``accepted``, next to the token that is drawn after every
 position. Consumers require ``accepted``.
+
+A claim about a text's embedding is one pass, too, of a program of its own: its input are the padded tokens and their number.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import numpy as np
 from prover.gguf.config import TransformerConfig, read_config
 from prover.gguf.reader import GgufFile, read_gguf
 from prover.gguf.tokenizer import Tokenizer
-from prover.gguf.transformer import forward
+from prover.gguf.transformer import forward, hidden
 from prover.gguf.weights import GgufWeights, check_tensors, read_weights
 from prover.language.drawing import DrawnToken, drawn, in_range
 from prover.language.sampling import GREEDY, Sampling
@@ -30,6 +32,11 @@ from rollup.receipt import MILLION
 Ints = np.ndarray[Any, np.dtype[np.int32]]
 ClaimInput = tuple[Ints, np.int32, np.int32, np.ndarray[Any, np.dtype[np.uint32]], np.int32, np.int32, np.int32, Ints]
 """tokens int32 [N], the prompt's length, the whole length; seed uint32 [2], temperature, top-p, top-k, cuts int32 [2, N]."""
+EmbeddingInput = tuple[Ints, np.int32]
+"""tokens int32 [N], how many of them count."""
+
+EMBEDDING_OUTPUTS = {"embedding", "accepted"}
+"""What a program that embeds texts gives."""
 
 
 def load_gguf(path: str | Path) -> LanguageModel:
@@ -98,6 +105,34 @@ class LanguageModel:
         fn.__name__ = self.name
         return fn
 
+    @cached_property
+    def embedding(self) -> Callable[..., dict[str, Any]]:
+        """The function of the program that embeds texts, named after the model.
+
+        ``tokens`` int32 [N]: text, padding; ``length`` int32: tokens of the text.
+        ``embedding`` float32 [width]: the mean of the text's states behind the last norm, of Euclidean norm 1 (what llama.cpp gives with
+        ``--pooling mean``); ``accepted`` bool: 1 <= length <= N.
+        """
+
+        def fn(tokens: Any, length: Any) -> dict[str, Any]:
+            within = np.arange(tokens.shape[0], dtype=np.int32) < length
+            states = jnp.where(within[:, None], _hidden(self.config, self.weights, tokens), 0.0)
+            mean = jnp.sum(states, axis=0) / jnp.maximum(length, 1)
+            unit = mean * jax.lax.rsqrt(jnp.sum(jnp.square(mean)))
+            return {"embedding": unit, "accepted": (length >= 1) & (length <= tokens.shape[0])}
+
+        fn.__name__ = f"{self.name}-embedding"
+        return fn
+
+    def embedding_input(self, tokens: Sequence[int], size: int) -> EmbeddingInput:
+        """What a claim about the embedding of ``tokens`` takes as input, padded to ``size`` positions.
+
+        Raises LoweringError for no token, one outside the vocabulary, or more than positions.
+        """
+        if not len(tokens):
+            raise LoweringError("an embedding is of at least one token; give a text that is not empty")
+        return self._padded(tokens, size), np.int32(len(tokens))
+
     def claim_input(
         self, prompt: Sequence[int], answer: Sequence[int], size: int, sampling: Sampling = GREEDY
     ) -> ClaimInput:
@@ -110,16 +145,8 @@ class LanguageModel:
         tokens = [*prompt, *answer]
         if not len(prompt) or not len(answer):
             raise LoweringError("a claim about a text needs at least one token of a prompt and one of an answer")
-        if len(tokens) > size:
-            raise LoweringError(
-                f"{len(tokens)} tokens do not fit {size} positions; shorten the text or use a longer program"
-            )
-        for token in tokens:
-            if not 0 <= token < self.config.vocabulary:
-                raise LoweringError(f"{token} is no token; ids lie from 0 to {self.config.vocabulary - 1}")
+        padded = self._padded(tokens, size)
         sampling.check(self.config.vocabulary)
-        padded = np.full(size, self._padding, dtype=np.int32)
-        padded[: len(tokens)] = tokens
         return (
             padded,
             np.int32(len(prompt)),
@@ -130,6 +157,10 @@ class LanguageModel:
             np.int32(sampling.top_k),
             _cuts(len(prompt), answer, size, sampling),
         )
+
+    def samples(self, pieces: Sequence[Sequence[int]], size: int) -> list[ClaimInput]:
+        """Inputs that choose number formats, one of each piece of text: its last token is the answer."""
+        return [self.claim_input(piece[:-1], piece[-1:], size) for piece in pieces]
 
     def example(self, text: str, size: int) -> ClaimInput:
         """An example or calibration input: the first ``size`` tokens of a text, its last token being the answer."""
@@ -166,6 +197,18 @@ class LanguageModel:
         tokenizer = self.tokenizer
         return tokenizer.chat([{"role": "user", "content": text}]) if tokenizer.chats else tokenizer.encode(text)
 
+    def _padded(self, tokens: Sequence[int], size: int) -> Ints:
+        if len(tokens) > size:
+            raise LoweringError(
+                f"{len(tokens)} tokens do not fit {size} positions; shorten the text or use a longer program"
+            )
+        for token in tokens:
+            if not 0 <= token < self.config.vocabulary:
+                raise LoweringError(f"{token} is no token; ids lie from 0 to {self.config.vocabulary - 1}")
+        padded = np.full(size, self._padding, dtype=np.int32)
+        padded[: len(tokens)] = tokens
+        return padded
+
     @property
     def _padding(self) -> int:
         return self._token("padding") or 0
@@ -178,6 +221,7 @@ class LanguageModel:
 
 # Weights are arguments of what is compiled: constants of hundreds of megabytes would be copied, and take minutes.
 _logits = jax.jit(forward, static_argnums=0)
+_hidden = jax.jit(hidden, static_argnums=0)
 
 
 def _accepted(drawn: Any, right: Any, tokens: Any, prompt: Any, length: Any) -> Any:

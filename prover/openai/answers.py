@@ -1,15 +1,19 @@
-"""One request's answers, as they are generated: pieces of text first, and at the end what a receipt is about."""
+"""One request's answers: what a receipt is about; and texts as they are generated, in pieces."""
 
 from __future__ import annotations
 
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Protocol
+
+import numpy as np
 
 from prover.model import Model
-from prover.openai.schemas import AskedText, refused
+from prover.openai.schemas import AskedEmbeddings, AskedText, refused
 from prover.openai.speakers import Seats, ServedLanguage, Speaking
 from prover.openai.texts import REPLACEMENT, Texts
 from rollup.receipt import MILLION, NONCE_BYTES, SEED_BYTES, SamplingTerms, nonce_of, seed_commitment
@@ -46,24 +50,60 @@ class Spoken:
         return tuple(found) if any(found) else ()
 
 
-@dataclass
-class TextAnswers:
-    """A request that was taken. ``nonce``: what its seeds follow from; ``size``: positions of the program; ``created``: L1's time.
+@dataclass(frozen=True)
+class Promised:
+    """What a receipt says of one answer, and the program's input for its claim. An embedding's answer has no tokens of its own."""
 
-    ``spoken``: the answers that are whole, in order.
-    """
+    prompt: Sequence[int]
+    tokens: tuple[int, ...]
+    cuts: tuple[int, ...]
+    inputs: Sequence[np.ndarray]
 
-    what: AskedText
+
+class Asked(Protocol):
+    """What every request asks for."""
+
+    @property
+    def endpoint(self) -> str: ...
+
+    @property
+    def model(self) -> str: ...
+
+
+@dataclass(kw_only=True)
+class Answering(ABC):
+    """A request that was taken. ``nonce``: what its seeds follow from; ``size``: positions of the program; ``created``: L1's time."""
+
+    what: Asked
     request: bytes
     texts: Texts
     model: Model
-    speaking: Speaking
     size: int
     prompts: Sequence[Sequence[int]]
     sampling: SamplingTerms
     nonce: bytes
     server_chose: bool
     created: int
+
+    def commitment(self, index: int) -> bytes:
+        return seed_commitment(self.nonce, index, sha256(self.request).digest())
+
+    @property
+    def count(self) -> int:
+        """How many answers there will be."""
+        return len(self.prompts)
+
+    @abstractmethod
+    def promised(self) -> list[Promised]:
+        """What is signed for when the answers are whole, in order."""
+
+
+@dataclass(kw_only=True)
+class TextAnswers(Answering):
+    """``spoken``: the answers that are whole, in order."""
+
+    what: AskedText
+    speaking: Speaking
     spoken: list[Spoken] = field(default_factory=list)
 
     @classmethod
@@ -76,17 +116,34 @@ class TextAnswers:
             raise refused(
                 "top_k", f"top_k is {sampling.top_k}, the model has {language.texts.vocabulary} tokens; give less"
             )
-        nonce = _nonce(what.seed, named)
-        prompts = language.texts.prompts(what, now)
-        longest = max(map(len, prompts))
-        if not min(map(len, prompts)):
-            raise refused("prompt", "the prompt has no token; give at least one")
+        prompts, longest = tokens_of(language.texts, what, now, "prompt")
         model, speaking, size = language.fitting(what.model, longest, what.limit)
-        drawn = secrets.token_bytes(16) if nonce is None else nonce
-        return cls(what, request, language.texts, model, speaking, size, prompts, sampling, drawn, nonce is None, now)
+        nonce, server_chose = drawn_nonce(what.seed, named)
+        return cls(
+            what=what,
+            request=request,
+            texts=language.texts,
+            model=model,
+            speaking=speaking,
+            size=size,
+            prompts=prompts,
+            sampling=sampling,
+            nonce=nonce,
+            server_chose=server_chose,
+            created=now,
+        )
 
-    def commitment(self, index: int) -> bytes:
-        return seed_commitment(self.nonce, index, sha256(self.request).digest())
+    @property
+    def count(self) -> int:
+        return len(self.prompts) * self.what.n
+
+    def promised(self) -> list[Promised]:
+        found = []
+        for index, one in enumerate(self.spoken):
+            seed = self.commitment(index)[:SEED_BYTES]
+            made = self.texts.inputs(one.prompt, one.tokens, self.size, self.sampling, seed, one.cuts)
+            found.append(Promised(one.prompt, tuple(map(int, one.tokens)), one.cuts, made))
+        return found
 
     def pieces(self, seats: Seats, still: Still) -> Iterator[Piece]:
         """Generate all answers, one after the other; raises what ``still`` raises. Close it to give its seat back."""
@@ -119,15 +176,26 @@ class TextAnswers:
         yield Piece(index, text[sent:], finish)
 
 
-def _nonce(seed: int | None, named: str | None) -> bytes | None:
-    """What the caller gave; raises Problem for two of them, or one that is too long."""
+def tokens_of(texts: Texts, what: AskedText | AskedEmbeddings, now: int, parameter: str) -> tuple[list[list[int]], int]:
+    """(the tokens of each prompt, how many the longest has). Raises Problem for a prompt without any, and as ``Texts.prompts``."""
+    prompts = texts.prompts(what, now)
+    if not min(map(len, prompts)):
+        raise refused(parameter, f"the {parameter} has no token; give at least one")
+    return prompts, max(map(len, prompts))
+
+
+def drawn_nonce(seed: int | None, named: str | None) -> tuple[bytes, bool]:
+    """(what a request's seeds follow from, whether it was drawn here): from its ``seed``, or what its header named.
+
+    Raises Problem for two of them, or one that is too long.
+    """
     if named is not None and (len(named) > NONCE_BYTES or not named.isascii() or not named.isprintable() or not named):
         raise refused("touchstone-nonce", f"the nonce in the header has 1 to {NONCE_BYTES} printable ASCII characters")
     if seed is not None and named is not None:
         raise refused("seed", "seed and the header's nonce are both given; give one of them")
     if seed is not None:
-        return nonce_of(seed)
-    return None if named is None else named.encode()
+        return nonce_of(seed), False
+    return (secrets.token_bytes(16), True) if named is None else (named.encode(), False)
 
 
 def _sure(text: str, stop: Sequence[str]) -> str:

@@ -11,15 +11,16 @@ from typing import Any
 from fastapi import FastAPI
 
 from prover.claims import MadeClaim
-from prover.language.language import LanguageModel, load_gguf
+from prover.language.generation import OUTPUTS
+from prover.language.language import EMBEDDING_OUTPUTS, LanguageModel, load_gguf
 from prover.model import Model
 from prover.openai.admin import key_routes
 from prover.openai.errors import OpenAiErrors
 from prover.openai.keys import ApiKeys
-from prover.openai.promises import ACCEPTED, PromiseKeeper, PromiseTerms, ReceiptSigner
+from prover.openai.promises import PromiseKeeper, PromiseTerms, ReceiptSigner
 from prover.openai.routes import EndpointParts, openai_routes, receipt_routes
 from prover.openai.serving import Serving
-from prover.openai.speakers import ProgramSpeaking, Seats, ServedLanguage
+from prover.openai.speakers import Embeds, ProgramSpeaking, Seats, ServedLanguage
 from prover.openai.store import MEMORY, EndpointStore
 from prover.openai.texts import Texts
 from prover.service.worker import InferenceWorker
@@ -91,7 +92,10 @@ class OpenAiEndpoint:
         whose program is not held.
         """
         held = [one.model for one in self._worker.models]
-        self.languages[:] = [language_of(load_gguf(path), held) for path in self._options.models]
+        self.languages[:] = [language_of(load_gguf(path), held, self._embeds) for path in self._options.models]
+
+    def _embeds(self, model: Model) -> Embeds:
+        return lambda inputs: self._worker.run(model.program.id, inputs)
 
     def attach(self, app: FastAPI, health: Health) -> None:
         """Give the prover's app the endpoint's routes."""
@@ -131,17 +135,25 @@ class OpenAiEndpoint:
         return {"state": view.state, "final_after": view.final_after}
 
 
-def language_of(language: LanguageModel, held: Sequence[Model]) -> ServedLanguage:
-    """A language model with its programs among those that are held; raises SettingsError if there is none."""
-    programs = [
-        model
-        for model in held
-        if model.program.meta.get("name") == language.name
-        and ACCEPTED in {port.name for port in model.program.interface.outputs}
-    ]
-    if not programs:
+def language_of(language: LanguageModel, held: Sequence[Model], embeds: Callable[[Model], Embeds]) -> ServedLanguage:
+    """A language model with its programs among those that are held; raises SettingsError if there is none.
+
+    ``embeds``: who runs a program that embeds texts.
+    """
+
+    def lowered(fn: Callable[..., Any], outputs: set[str]) -> list[Model]:
+        return [
+            model
+            for model in held
+            if model.program.meta.get("name") == fn.__name__
+            and {port.name for port in model.program.interface.outputs} == outputs
+        ]
+
+    speaking = [(model, ProgramSpeaking(model)) for model in lowered(language.fn, OUTPUTS)]
+    embedding = [(model, embeds(model)) for model in lowered(language.embedding, EMBEDDING_OUTPUTS)]
+    if not speaking and not embedding:
         raise SettingsError(
-            f"no program of {language.name} is held; lower it with `touchstone model build {language.file.path.name}` and name "
-            "its folder with --models"
+            f"no program of {language.name} is held; lower it with `touchstone model build {language.file.path.name}` (with --embedding "
+            "for embeddings) and name its folder with --models"
         )
-    return ServedLanguage(Texts(language), [(model, ProgramSpeaking(model)) for model in programs])
+    return ServedLanguage(Texts(language), speaking, embedding)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from prover.claims import MadeClaim
-from prover.openai.answers import TextAnswers
+from prover.openai.answers import Answering
 from prover.openai.speakers import Seats
 from prover.openai.store import EndpointStore, KeptBytes, Promise
 from prover.service.worker import InferenceWorker
@@ -31,7 +31,7 @@ WAITING = gauge("prover", "promised_claims_waiting", "Claims that receipts promi
 LATE = gauge("prover", "promised_claims_late", "Claims that should be handed in by the receipts that promise them")
 
 ACCEPTED = "accepted"
-"""The output of a language model's program that says whether the answer is its own."""
+"""The output of a language model's program that says whether the answer is its own, or the text can be embedded."""
 
 LOOKED_AT = 1000
 """Promises among which late ones are counted."""
@@ -75,14 +75,13 @@ class ReceiptSigner:
         self.signed: Callable[[], None] = lambda: None
         """Called when there are claims to be made."""
 
-    def sign(
-        self, answering: TextAnswers, request_hash: bytes, response: bytes, response_hash: bytes
-    ) -> dict[str, Any]:
+    def sign(self, answering: Answering, request_hash: bytes, response: bytes, response_hash: bytes) -> dict[str, Any]:
         """The receipt of an answer that is whole, as it travels. It is on the disk when this returns."""
         until = Timestamp(self._now() + self._terms.posted_within)
-        nonces = [self._worker.reserve() for _ in answering.spoken]
         hashes = (request_hash, response_hash)
-        receipt, inputs = receipt_of(answering, hashes, nonces, self._signer.address, until, self._block())
+        receipt, inputs = receipt_of(
+            answering, hashes, self._worker.reserve, self._signer.address, until, self._block()
+        )
         name = receipt_id(receipt, self._domain)
         signed = SignedReceipt(receipt, self._signer.sign(name))
         document = ReceiptDocument.of(signed, name, self._domain.chain_id, self._domain.contract).model_dump()
@@ -101,27 +100,25 @@ class ReceiptSigner:
 
 
 def receipt_of(
-    answering: TextAnswers,
+    answering: Answering,
     hashes: tuple[bytes, bytes],
-    nonces: Sequence[int],
+    reserve: Callable[[], int],
     prover: Address,
     until: Timestamp,
     block: int,
 ) -> tuple[AnswerReceipt, list[bytes]]:
     """(the receipt of an answer that is whole, the input bytes of the claims that it promises).
 
-    ``hashes``: SHA-256 of the request's and the response's bytes; ``nonces``: of the claims; ``until``, ``block``: see ``AnswerReceipt``.
+    ``hashes``: SHA-256 of the request's and the response's bytes; ``reserve``: gives a nonce for each claim; ``until``, ``block``: see
+    ``AnswerReceipt``.
     """
     header = answering.model.program.header
     answers, found = [], []
-    for index, (one, nonce) in enumerate(zip(answering.spoken, nonces, strict=True)):
+    for index, one in enumerate(answering.promised()):
         commitment = answering.commitment(index)
-        seed = commitment[:SEED_BYTES]
-        made = answering.texts.inputs(one.prompt, one.tokens, answering.size, answering.sampling, seed, one.cuts)
-        found.append(input_bytes(header, made))
-        root = input_root(header, found[-1])
-        tokens = tuple(map(int, one.tokens))
-        answers.append(ReceiptAnswer(index, nonce, root, commitment, seed, len(one.prompt), tokens, one.cuts))
+        found.append(input_bytes(header, one.inputs))
+        root, seed = input_root(header, found[-1]), commitment[:SEED_BYTES]
+        answers.append(ReceiptAnswer(index, reserve(), root, commitment, seed, len(one.prompt), one.tokens, one.cuts))
     endpoint = answering.what.endpoint
     receipt = AnswerReceipt(
         endpoint,

@@ -9,10 +9,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from prover.openai.answers import TextAnswers
+from prover.openai.answers import Answering, Still, TextAnswers
+from prover.openai.embeddings import EmbeddingAnswers
 from prover.openai.errors import PREFIX
 from prover.openai.keys import ApiKeys
-from prover.openai.schemas import CHAT, COMPLETIONS, EMBEDDINGS, asked, parsed
+from prover.openai.schemas import CHAT, COMPLETIONS, asked, asked_embeddings
 from prover.openai.serving import Serving
 from prover.openai.speakers import ServedLanguage
 from prover.openai.store import EndpointStore, KeptBytes, Promise
@@ -20,6 +21,7 @@ from rollup import wire
 from rollup.claim import Address, ClaimId
 from rollup.documents.fields import read
 from rollup.documents.receipts import ClaimStage, KeptReceipt, PromisedAnswer, ReceiptDocument
+from rollup.receipt import EMBEDDINGS
 from rollup.service.problem import Problem, documented
 from rollup.types import Timestamp
 
@@ -43,17 +45,18 @@ class EndpointParts:
     now: Callable[[], Timestamp]
     begun: int
 
-    def language(self, name: str) -> ServedLanguage:
-        """Raises Problem 404 for a name that is none."""
+    def language(self, name: str, endpoint: str | None = None) -> ServedLanguage:
+        """The one that a name means at an endpoint (None: at any). Raises Problem 404 for a name that is none."""
         for one in self.languages:
-            if one.programs(name):
+            if one.serves(name, endpoint):
                 return one
-        known = ", ".join(one.name for one in self.languages)
+        known = ", ".join(one.name for one in self.languages if one.serves(one.name, endpoint)) or "none"
+        kind = "model of embeddings" if endpoint == EMBEDDINGS else "language model"
         raise Problem(
             404,
             "no-model",
             "No such model",
-            f"no language model {name[:80]!r} is served here; there are: {known}",
+            f"no {kind} {name[:80]!r} is served here; there are: {known}",
             param="model",
             code="model_not_found",
         )
@@ -62,22 +65,26 @@ class EndpointParts:
 def openai_routes(parts: EndpointParts) -> APIRouter:
     routes = APIRouter(prefix=PREFIX, tags=["openai"], include_in_schema=False)
 
-    async def text(endpoint: str, request: Request) -> Response:
+    async def taken(request: Request, begin: Callable[[bytes, str | None], Answering]) -> tuple[Any, Still]:
+        """(the request as ``begin`` takes it, from its body and the nonce in its header; whether its key is still good)."""
         key = parts.keys.of(request.headers.get("authorization"))
         parts.keys.take(key)
-        body = await request.body()
-        named = request.headers.get(NONCE)
+        body, named = await request.body(), request.headers.get(NONCE)
 
         def good() -> None:
             if not parts.keys.good(key):
                 raise Problem(401, "unauthorized", "The key was revoked", "the API key was revoked meanwhile")
 
-        def begin() -> TextAnswers:
-            what = asked(endpoint, body)
-            return TextAnswers.of(what, body, parts.language(what.model), named, parts.now())
+        answering = await parts.serving.run(lambda: begin(body, named))
+        parts.keys.charge(key, answering.count)
+        return answering, good
 
-        answering = await parts.serving.run(begin)
-        parts.keys.charge(key, len(answering.prompts) * answering.what.n)
+    async def text(endpoint: str, request: Request) -> Response:
+        def begin(body: bytes, named: str | None) -> TextAnswers:
+            what = asked(endpoint, body)
+            return TextAnswers.of(what, body, parts.language(what.model, endpoint), named, parts.now())
+
+        answering, good = await taken(request, begin)
         serve = parts.serving.stream if answering.what.stream else parts.serving.whole
         return await serve(answering, good)
 
@@ -91,16 +98,11 @@ def openai_routes(parts: EndpointParts) -> APIRouter:
 
     @routes.post("/embeddings")
     async def embeddings(request: Request) -> Response:
-        parts.keys.take(parts.keys.of(request.headers.get("authorization")))
-        name = str(parsed(await request.body()).get("model", ""))
-        raise Problem(
-            404,
-            "no-model",
-            "No embeddings",
-            f"no model of embeddings {name[:80]!r} is served here, only language models are; POST /v1/infer of a sequencer runs others",
-            param="model",
-            code="model_not_found",
-        )
+        def begin(body: bytes, named: str | None) -> EmbeddingAnswers:
+            what = asked_embeddings(body)
+            return EmbeddingAnswers.of(what, body, parts.language(what.model, EMBEDDINGS), named, parts.now())
+
+        return await parts.serving.embeddings(*await taken(request, begin))
 
     @routes.get("/models")
     async def models(request: Request) -> dict[str, Any]:
@@ -115,13 +117,11 @@ def openai_routes(parts: EndpointParts) -> APIRouter:
     return routes
 
 
-ENDPOINTS = (CHAT, COMPLETIONS, EMBEDDINGS)
-
-
 def _listed(parts: EndpointParts, one: ServedLanguage) -> dict[str, Any]:
     programs = [
-        {"id": wire.hex_of(model.program.id), "positions": model.program.header.inputs[0].shape[0]}
-        for model in one.models
+        {"id": wire.hex_of(model.program.id), "positions": model.program.header.inputs[0].shape[0], "for": purpose}
+        for purpose, models in (("text", one.speaking.models), (EMBEDDINGS, one.embedding.models))
+        for model in models
     ]
     return {
         "id": one.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from hashlib import sha256
@@ -16,7 +16,8 @@ from starlette.responses import StreamingResponse
 from starlette.types import Send
 
 from prover.openai import logprobs
-from prover.openai.answers import Piece, Still, TextAnswers
+from prover.openai.answers import Answering, Piece, Still, TextAnswers
+from prover.openai.embeddings import EmbeddingAnswers
 from prover.openai.errors import error_event
 from prover.openai.promises import ReceiptSigner
 from prover.openai.schemas import CHAT
@@ -89,23 +90,30 @@ class Serving:
         def generated() -> tuple[bytes, str, str]:
             for _ in answering.pieces(self._seats, self._still(good)):
                 pass
-            return self._signed(answering)
+            told = [
+                None if answering.what.logprobs is None else logprobs.told(answering, one, index)
+                for index, one in enumerate(answering.spoken)
+            ]
+            name = _name(answering)
+            return self._signed(answering, name, whole(answering, name, told))
 
-        body, name, receipt = await self.run(generated)
-        return Response(body, media_type="application/json", headers=_headers(name) | {HEADER: receipt})
+        return _response(*await self.run(generated))
 
-    def _signed(self, answering: TextAnswers) -> tuple[bytes, str, str]:
-        told = [
-            None if answering.what.logprobs is None else logprobs.told(answering, one, index)
-            for index, one in enumerate(answering.spoken)
-        ]
-        name = _name(answering)
-        document = whole(answering, name, told)
-        response = canonical(document)
-        receipt = self._receipt(answering, response)
+    async def embeddings(self, answering: EmbeddingAnswers, good: Still) -> Response:
+        """The embeddings of all inputs, as ``whole``."""
+
+        def embedded() -> tuple[bytes, str, str]:
+            answering.embed(self._seats, self._still(good))
+            return self._signed(answering, f"embd-{secrets.token_hex(12)}", answering.document())
+
+        return _response(*await self.run(embedded))
+
+    def _signed(self, answering: Answering, name: str, document: Mapping[str, Any]) -> tuple[bytes, str, str]:
+        """(the answer's bytes with its receipt, its name, its receipt's id)."""
+        receipt = self._receipt(answering, canonical(document))
         return body_of(document, receipt), name, receipt["id"]
 
-    def _receipt(self, answering: TextAnswers, response: bytes) -> dict[str, Any]:
+    def _receipt(self, answering: Answering, response: bytes) -> dict[str, Any]:
         return self._signer.sign(answering, sha256(answering.request).digest(), response, sha256(response).digest())
 
     async def stream(self, answering: TextAnswers, good: Still) -> Response:
@@ -152,6 +160,10 @@ class Serving:
 
 def _name(answering: TextAnswers) -> str:
     return ("chatcmpl-" if answering.what.endpoint == CHAT else "cmpl-") + secrets.token_hex(12)
+
+
+def _response(body: bytes, name: str, receipt: str) -> Response:
+    return Response(body, media_type="application/json", headers=_headers(name) | {HEADER: receipt})
 
 
 def _headers(name: str) -> dict[str, str]:

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Condition
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
 
 from prover.language.conversations import Answer, Conversations, Crowded
 from prover.language.generation import Generator
 from prover.model import Model
 from prover.openai.schemas import refused
 from prover.openai.texts import Texts, sampling_of
-from rollup.receipt import SamplingTerms
+from rollup.receipt import EMBEDDINGS, SamplingTerms
 from rollup.service.limits import busy
+from rollup.service.problem import Problem
 
 
 class Speaking(Protocol):
@@ -46,47 +49,87 @@ class ProgramSpeaking:
             raise busy(str(error)) from None
 
 
-class ServedLanguage:
-    """A language model that is served: its texts, and its programs by length, each with who generates with it.
+class Embeds(Protocol):
+    """Runs a program that embeds texts."""
 
-    ``name``: what it is asked for by; its programs' ids are names of it, too.
-    """
+    def __call__(self, inputs: bytes, /) -> Sequence[np.ndarray]:
+        """The program's outputs for a claim's input bytes. May be used from several threads; raises Problem 503 at once if too many
+        wait.
+        """
 
-    def __init__(self, texts: Texts, programs: Sequence[tuple[Model, Speaking]]) -> None:
-        self.texts = texts
+
+Who = TypeVar("Who")
+
+
+class ByLength(Generic[Who]):
+    """Programs of one kind, each with who runs it, the shortest first. ``name``: means all of them; an id means one."""
+
+    def __init__(self, name: str, programs: Sequence[tuple[Model, Who]]) -> None:
+        self._name = name
         self._programs = sorted(programs, key=lambda one: _size(one[0]))
-
-    @property
-    def name(self) -> str:
-        return self.texts.language.name
 
     @property
     def models(self) -> list[Model]:
         return [model for model, _ in self._programs]
 
-    def programs(self, name: str) -> list[tuple[Model, Speaking]]:
-        """Those that are meant by a name: all, or the one with this id."""
-        if name == self.name:
+    def meant(self, name: str) -> list[tuple[Model, Who]]:
+        if name == self._name:
             return list(self._programs)
         return [one for one in self._programs if one[0].program.id.hex() == name.lower().removeprefix("0x")]
 
+    def fitting(self, name: str, positions: int | None) -> tuple[Model, Who, int]:
+        """(program, who runs it, its positions): the shortest that has so many, else the longest; None: the longest."""
+        programs = self.meant(name)
+        wide = [one for one in programs if positions is not None and positions <= _size(one[0])]
+        model, who = (wide or programs[-1:])[0]
+        return model, who, _size(model)
+
+
+class ServedLanguage:
+    """A language model that is served: its texts, and its programs: those that write texts, and those that embed them.
+
+    ``name``: what it is asked for by; its programs' ids are names of it, too.
+    """
+
+    def __init__(
+        self,
+        texts: Texts,
+        speaking: Sequence[tuple[Model, Speaking]],
+        embedding: Sequence[tuple[Model, Embeds]] = (),
+    ) -> None:
+        self.texts = texts
+        self.speaking, self.embedding = ByLength(self.name, speaking), ByLength(self.name, embedding)
+
+    @property
+    def name(self) -> str:
+        return self.texts.language.name
+
+    def serves(self, name: str, endpoint: str | None = None) -> bool:
+        """Whether a program for this endpoint (None: for any) is meant by a name."""
+        embeds, speaks = self.embedding.meant(name), self.speaking.meant(name)
+        return bool(embeds or speaks if endpoint is None else embeds if endpoint == EMBEDDINGS else speaks)
+
     def fitting(self, name: str, longest: int, limit: int | None) -> tuple[Model, Speaking, int]:
-        """(program, who generates, its positions): the shortest in which the longest prompt and its answer have room, else the
-        longest. Raises Problem if even there a prompt has none.
+        """The program in which the longest prompt and its answer have room, else the longest. Raises Problem if even there a prompt
+        has none.
         """
-        programs = self.programs(name)
-        for model, speaking in programs:
-            if limit is not None and longest + limit <= _size(model):
-                return model, speaking, _size(model)
-        model, speaking = programs[-1]
-        size = _size(model)
+        model, speaking, size = self.speaking.fitting(name, None if limit is None else longest + limit)
         if longest >= size:
-            raise refused(
-                "messages",
-                f"the model has {size} positions for prompt and answer together, the prompt has {longest} tokens; shorten it",
-                "context_length_exceeded",
+            raise _too_long(
+                "messages", f"{size} positions for prompt and answer together, the prompt has {longest} tokens"
             )
         return model, speaking, size
+
+    def fitting_embedding(self, name: str, longest: int) -> tuple[Model, Embeds, int]:
+        """The program for inputs of at most ``longest`` tokens. Raises Problem if none has room for the longest."""
+        model, embeds, size = self.embedding.fitting(name, longest)
+        if longest > size:
+            raise _too_long("input", f"{size} positions, the longest input has {longest} tokens")
+        return model, embeds, size
+
+
+def _too_long(parameter: str, sentence: str) -> Problem:
+    return refused(parameter, f"the model has {sentence}; shorten it", "context_length_exceeded")
 
 
 def _size(model: Model) -> int:

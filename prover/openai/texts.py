@@ -17,10 +17,10 @@ import numpy as np
 from prover.language.drawing import DrawnToken
 from prover.language.language import LanguageModel, load_gguf
 from prover.language.sampling import Sampling
-from prover.openai.schemas import AskedText, asked
+from prover.openai.schemas import AskedEmbeddings, AskedText, asked, asked_embeddings
 from prover.openai.templates import ChatTemplate
 from rollup.errors import LoweringError
-from rollup.receipt import MILLION, NO_TEMPLATE, SamplingTerms
+from rollup.receipt import EMBEDDINGS, MILLION, NO_TEMPLATE, SamplingTerms
 
 GUARD = "\ufdd0"
 """Stands inside of a stranger's words that read like a special token; Unicode says that no text has it."""
@@ -76,17 +76,17 @@ class Texts:
         special = {name: "" if number is None else tokenizer.token(number) for name, number in named.items()}
         return ChatTemplate(tokenizer.template, special, where)
 
-    def asked(self, endpoint: str, request: bytes) -> AskedText:
+    def asked(self, endpoint: str, request: bytes) -> AskedText | AskedEmbeddings:
         """What a request's bytes ask for; raises Problem for what is refused."""
-        return asked(endpoint, request)
+        return asked_embeddings(request) if endpoint == EMBEDDINGS else asked(endpoint, request)
 
-    def prompts(self, what: AskedText, created: int) -> list[list[int]]:
+    def prompts(self, what: AskedText | AskedEmbeddings, created: int) -> list[list[int]]:
         """The tokens of each prompt. ``created``: what a chat template takes for the time.
 
         Raises LoweringError for a text that the vocabulary can't express, TemplateRefusal for a conversation that the template
         refuses.
         """
-        if what.messages is None:
+        if isinstance(what, AskedEmbeddings) or what.messages is None:
             return [self._written_out(prompt) for prompt in what.prompts]
         messages = [{"role": role, "content": self._guarded(content)} for role, content in what.messages]
         return [self._tokenizer.encode_rendered(self._template.render(messages, created), GUARD)]
@@ -156,6 +156,10 @@ class Texts:
         drawn = [DrawnToken(token, pair) for token, pair in zip(answer, pairs, strict=False)]
         made = self.language.claim_input(prompt, drawn, size, sampling_of(sampling, seed))
         return [np.asarray(one) for one in made]
+
+    def embedding_inputs(self, prompt: Sequence[int], size: int) -> list[np.ndarray]:
+        """The program's integers for a claim about an embedding. Raises LoweringError as ``inputs``."""
+        return [np.asarray(one) for one in self.language.embedding_input(prompt, size)]
 
 
 def sampling_of(terms: SamplingTerms, seed: bytes) -> Sampling:

@@ -223,6 +223,12 @@ class InferenceWorker:
             made = signed(held.model, integers, execution, self._signer, self._domain, until, nonce, request_id)
         return held, made
 
+    def run(self, model_id: ModelId, inputs: bytes) -> list[np.ndarray]:
+        """A model's outputs for input bytes, as its program's integers; nothing is signed. Raises as ``answer``."""
+        held = self.find(model_id.hex())
+        integers = arrays(inputs, held.model.program.header.inputs, "input")
+        return held.turns.take(held.model.executor.check_inputs(integers), traced=False).outputs
+
     def trace(self, model_id: ModelId, inputs: bytes) -> ExecutionTrace:
         """Execute again on a claim's input bytes; raises ClaimError if the model is not held or the bytes don't fit."""
         held = self._held.get(model_id)

@@ -6,8 +6,10 @@ The prover's bytes have one form (``rollup.receipt.canonical``), so that they ca
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import struct
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from rollup.documents.fields import read
 from rollup.documents.receipts import ReceiptDocument, ReceiptFile
 from rollup.errors import BadAnswer, ClaimError
 from rollup.form.program import parse_json
-from rollup.receipt import DONE, MEMBER, body_of, canonical, event_of, stream_of
+from rollup.receipt import DONE, EMBEDDINGS, MEMBER, body_of, canonical, embedding_of, event_of, numbers_of, stream_of
 
 MOST_BYTES = 64 << 20
 _EVENT = b"data: "
@@ -97,7 +99,23 @@ def _document(found: Mapping[str, Any]) -> AnsweredBytes:
             f"the answer has no receipt: its member {MEMBER!r} is missing; ask a prover that signs receipts, or give its last chunk, too"
         )
     receipt = read(ReceiptDocument, found[MEMBER])
-    return AnsweredBytes(receipt, canonical({name: value for name, value in found.items() if name != MEMBER}))
+    rest = {name: value for name, value in found.items() if name != MEMBER}
+    response = canonical(rest)
+    if receipt.endpoint == EMBEDDINGS and sha256(response).digest() != receipt.response_sha256:
+        response = _packed(rest) or response
+    return AnsweredBytes(receipt, response)
+
+
+def _packed(found: Mapping[str, Any]) -> bytes | None:
+    """The bytes of embeddings that came in base64, from the numbers that a library made of them; None if no float32 is these numbers."""
+    try:
+        data = [{**one, "embedding": embedding_of(one["embedding"], True)} for one in found["data"]]
+        for given, one in zip(found["data"], data, strict=True):
+            if numbers_of(one["embedding"]) != tuple(given["embedding"]):
+                return None
+    except (KeyError, TypeError, ValueError, OverflowError, struct.error):
+        return None
+    return canonical({**found, "data": data})
 
 
 def _whole(data: bytes) -> AnsweredBytes:
@@ -137,8 +155,35 @@ class SaidText:
     logprobs: bool
 
 
-def said_in(response: bytes) -> tuple[list[SaidText], str, dict[str, Any] | None]:
-    """(the answers in a response's bytes, by index; the model that it names; its usage). Raises BadAnswer."""
+@dataclass(frozen=True)
+class SaidNumbers:
+    """One embedding as the response holds it: a list of numbers, or base64."""
+
+    embedding: list[float] | str
+
+
+Said = tuple[Sequence[SaidText | SaidNumbers], str, dict[str, Any] | None]
+"""The answers in a response's bytes, by index; the model that it names; its usage."""
+
+
+def numbers_in(response: bytes) -> Said:
+    """What a response with embeddings holds. Raises BadAnswer."""
+    try:
+        document = json.loads(response)
+        found = [SaidNumbers(one["embedding"]) for one in document["data"]]
+        if [one["index"] for one in document["data"]] != list(range(len(found))):
+            raise BadAnswer("the response's embeddings are not numbered from 0")
+        for one in found:
+            numbers = numbers_of(one.embedding) if isinstance(one.embedding, str) else one.embedding
+            if not all(type(number) in (int, float) for number in numbers):
+                raise BadAnswer("the response has an embedding that is not of numbers")
+        return found, str(document["model"]), document.get("usage")
+    except (KeyError, TypeError, ValueError, AttributeError, struct.error, RecursionError) as error:
+        raise BadAnswer(f"the response can't be read as embeddings ({type(error).__name__})") from None
+
+
+def said_in(response: bytes) -> Said:
+    """What a response with texts holds. Raises BadAnswer."""
     try:
         if response.startswith(_EVENT):
             documents = [json.loads(part.removeprefix(_EVENT)) for part in response.split(b"\n\n") if part]

@@ -18,13 +18,16 @@ from rollup.receipt import AnswerReceipt, ReceiptAnswer
 
 @dataclass(frozen=True)
 class StandingClaim:
-    """A claim that a receipt promised, on L1. ``inputs``: its posted input bytes, empty if they were uploaded apart."""
+    """A claim that a receipt promised, on L1. ``inputs``: its posted input bytes, empty if they were uploaded apart; ``outputs``: its
+    posted output bytes.
+    """
 
     claim_id: ClaimId
     claim: Claim
     inclusion: Inclusion
     status: ClaimStatus
     inputs: bytes
+    outputs: bytes
 
 
 def standing_claims(receipt: AnswerReceipt, header: Header, l1: L1Client) -> list[StandingClaim | None]:
@@ -102,10 +105,10 @@ def _standing(
             raise BadAnswer(f"{name} does not say that the program accepts the answer; the prover broke its promise")
     except ClaimError as error:
         raise BadAnswer(f"{name} can't be read: {error}") from None
-    return StandingClaim(posted.claim_id, claim, inclusion, l1.status(claim, inclusion), posted.inputs)
+    return StandingClaim(posted.claim_id, claim, inclusion, l1.status(claim, inclusion), posted.inputs, posted.outputs)
 
 
 def _accepts(header: Header, outputs: bytes) -> bool:
-    """Whether a language model's program accepts an answer: its one output that is a single number says so."""
+    """Whether a language model's program accepts an answer, or embeds a text: its one output that is a single number says so."""
     single = [array for array in outputs_of(header, outputs) if array.shape == ()]
     return len(single) == 1 and int(single[0]) == 1

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from rollup.claim import arrays
 from rollup.client.answer_texts import AnswerTexts, require_words
-from rollup.client.answered import AnsweredBytes, SaidText, said_in
+from rollup.client.answered import AnsweredBytes, SaidNumbers, SaidText, numbers_in, said_in
 from rollup.client.promised import StandingClaim, standing_claims
 from rollup.client.views import short
 from rollup.documents.receipts import ReceiptDocument
@@ -20,10 +20,13 @@ from rollup.l1.account.receipts import receipt_id
 from rollup.l1.account.signing import recover
 from rollup.l1.answers import ClaimStatus
 from rollup.l1.client import L1Client
+from rollup.numbers import outputs_of
 from rollup.receipt import (
+    EMBEDDINGS,
     SEED_BYTES,
     AnswerReceipt,
     SamplingTerms,
+    embedding_of,
     millionths,
     nonce_of,
     seed_commitment,
@@ -39,7 +42,7 @@ _ORDER: Sequence[AnswerStage] = ("overdue", "promised", "challenged", "posted", 
 @dataclass(frozen=True)
 class VerifiedAnswer:
     """What is proven of an answer so far. ``proven``, ``open``: sentences, what is and what is not; ``claims``: of each answer, None
-    while it is not on L1; ``text``: the answers' texts; ``block``: of L1.
+    while it is not on L1; ``text``: the answers' texts, none of embeddings; ``block``: of L1.
     """
 
     receipt: ReceiptDocument
@@ -79,6 +82,11 @@ class _Check:
         except ClaimError as error:
             raise BadAnswer(f"the receipt can't be read: {error}") from None
 
+    @property
+    def embeds(self) -> bool:
+        """Whether the answers are embeddings, not texts."""
+        return self.given.receipt.endpoint == EMBEDDINGS
+
 
 def check_answer(
     given: AnsweredBytes,
@@ -113,14 +121,17 @@ def check_answer(
     block = l1.chain.height()
     claims = standing_claims(receipt, header, l1)
     stage = _stage(check, receipt, claims)
-    _tokens(check, receipt, header, claims)
+    if check.embeds:
+        _numbers(check, receipt, header, claims, said)
+    else:
+        _tokens(check, receipt, header, claims)
     return VerifiedAnswer(
         given.receipt,
         stage,
         tuple(check.proven),
         tuple(check.open),
         tuple(claims),
-        tuple(one.text for one in said),
+        tuple(one.text for one in said if isinstance(one, SaidText)),
         block,
     )
 
@@ -160,7 +171,10 @@ def _request(check: _Check, receipt: AnswerReceipt, mine: bytes | Mapping[str, A
         differ = [
             name
             for name in {*mine, *asked}
-            if mine.get(name) != asked.get(name) and (name != "stream" or asked.get(name))
+            if mine.get(name) != asked.get(name)
+            and (name != "stream" or asked.get(name))
+            # OpenAI's client asks for base64 by itself, and gives the numbers.
+            and (name != "encoding_format" or name in mine)
         ]
         if differ:
             raise BadAnswer(f"the receipt is about another request than yours: {', '.join(sorted(differ))} differ")
@@ -199,6 +213,8 @@ def _seeds(check: _Check, receipt: AnswerReceipt, asked: dict[str, Any] | None, 
     seed = (asked or {}).get("seed")
     if isinstance(seed, int) and (receipt.server_chose or receipt.nonce != nonce_of(seed)):
         raise BadAnswer("the receipt's nonce is not the request's seed; the prover chose another one")
+    if check.embeds:
+        return
     if not receipt.sampling.temperature:
         check.proven.append("nothing was drawn: each token is the most likely one")
     elif receipt.server_chose:
@@ -210,7 +226,9 @@ def _seeds(check: _Check, receipt: AnswerReceipt, asked: dict[str, Any] | None, 
 
 
 def _sampling(check: _Check, receipt: AnswerReceipt, asked: dict[str, Any] | None) -> None:
-    if asked is None:
+    if check.embeds and (receipt.sampling != SamplingTerms() or any(one.tokens for one in receipt.answers)):
+        raise BadAnswer("the receipt is about embeddings, and says how tokens were drawn; nothing is drawn for them")
+    if asked is None or check.embeds:
         return
     try:
         given = asked.get("temperature")
@@ -225,21 +243,22 @@ def _sampling(check: _Check, receipt: AnswerReceipt, asked: dict[str, Any] | Non
     check.proven.append("the sampling parameters are those of the request")
 
 
-def _response(check: _Check, receipt: AnswerReceipt, asked: dict[str, Any] | None) -> list[SaidText]:
-    said, named, usage = said_in(check.given.response)
+def _response(check: _Check, receipt: AnswerReceipt, asked: dict[str, Any] | None) -> Sequence[SaidText | SaidNumbers]:
+    said, named, usage = (numbers_in if check.embeds else said_in)(check.given.response)
     if len(said) != len(receipt.answers):
         raise BadAnswer(f"the response has {len(said)} answers, the receipt is about {len(receipt.answers)}")
     if asked is not None and named != asked.get("model"):
         raise BadAnswer("the response names another model than the request")
-    count = sum(len(one.tokens) for one in receipt.answers)
-    if usage is not None and usage.get("completion_tokens") != count:
-        raise BadAnswer(f"the response counts {usage.get('completion_tokens')} tokens, the receipt has {count}")
-    if any(one.logprobs for one in said):
+    counted = "prompt_tokens" if check.embeds else "completion_tokens"
+    count = sum(one.prompt_tokens if check.embeds else len(one.tokens) for one in receipt.answers)
+    if usage is not None and usage.get(counted) != count:
+        raise BadAnswer(f"the response counts {usage.get(counted)} tokens, the receipt has {count}")
+    if any(isinstance(one, SaidText) and one.logprobs for one in said):
         check.open.append("the log-probabilities: no claim is about them")
     return said
 
 
-def _texts(check: _Check, receipt: AnswerReceipt, header: Header, said: Sequence[SaidText]) -> None:
+def _texts(check: _Check, receipt: AnswerReceipt, header: Header, said: Sequence[SaidText | SaidNumbers]) -> None:
     """The words of request and response are those behind the claims' inputs."""
     texts, request = check.texts, check.given.request
     if texts is None or request is None:
@@ -247,7 +266,8 @@ def _texts(check: _Check, receipt: AnswerReceipt, header: Header, said: Sequence
         check.open.append(f"that these words are those of the claim: that takes {missing}")
         return
     require_words(texts, receipt, header, request, said)
-    check.proven.append("its words, and those of the request, are what the claims are about, token by token")
+    words = "the words of the request" if check.embeds else "its words, and those of the request,"
+    check.proven.append(f"{words} are what the claims are about, token by token")
 
 
 def _tokens(check: _Check, receipt: AnswerReceipt, header: Header, claims: Sequence[StandingClaim | None]) -> None:
@@ -260,6 +280,29 @@ def _tokens(check: _Check, receipt: AnswerReceipt, header: Header, claims: Seque
         if tokens[first : first + len(one.tokens)].tolist() != list(one.tokens):
             raise BadAnswer(f"answer {one.index}: the claim is about other tokens than the receipt")
     check.proven.append("the receipt's tokens stand in the claims on L1")
+
+
+def _numbers(
+    check: _Check,
+    receipt: AnswerReceipt,
+    header: Header,
+    claims: Sequence[StandingClaim | None],
+    said: Sequence[SaidText | SaidNumbers],
+) -> None:
+    """The response's numbers are those that were posted: visible without the model file."""
+    for one, claim, numbers in zip(receipt.answers, claims, said, strict=True):
+        assert isinstance(numbers, SaidNumbers)
+        if claim is None:
+            continue
+        vectors = [array for array in outputs_of(header, claim.outputs) if array.ndim == 1]
+        packed = isinstance(numbers.embedding, str)
+        if [embedding_of(array.tolist(), packed) for array in vectors] != [numbers.embedding]:
+            raise BadAnswer(
+                f"answer {one.index}: the embedding is not what claim 0x{claim.claim_id.hex()} says; the prover signed for other "
+                "numbers than its program gives"
+            )
+    if None not in claims:
+        check.proven.append("its numbers are exactly those in the claims on L1")
 
 
 def _stage(check: _Check, receipt: AnswerReceipt, claims: Sequence[StandingClaim | None]) -> AnswerStage:
@@ -281,12 +324,13 @@ def _stage(check: _Check, receipt: AnswerReceipt, claims: Sequence[StandingClaim
     bond = check.l1.parameters.claim_bond
     if stage == "promised" and check.l1.balance(receipt.prover) < bond:
         check.open.append(f"that the promise can be kept: {receipt.prover} has no free bond on L1")
+    what = "numbers" if check.embeds else "tokens"
     sentences = {
-        "promised": (check.open, "that the program gives these tokens: the claim is not on L1 yet"),
+        "promised": (check.open, f"that the program gives these {what}: the claim is not on L1 yet"),
         "overdue": (check.open, "anything by L1: the time of the promise is over, and the claim is not there"),
         "posted": (check.open, "that nobody can show it false: the claim is on L1, and can still be challenged"),
         "challenged": (check.open, "that it is right: the claim is disputed on L1 just now"),
-        "final": (check.proven, "the program gives these tokens: the claim is final on L1"),
+        "final": (check.proven, f"the program gives these {what}: the claim is final on L1"),
     }
     where, sentence = sentences[stage]
     where.append(sentence)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+from base64 import b64decode
 from dataclasses import replace
 
 import pytest
@@ -25,7 +27,9 @@ from rollup.receipt import (
     SignedReceipt,
     body_of,
     canonical,
+    embedding_of,
     nonce_of,
+    numbers_of,
     seed_commitment,
 )
 from rollup.types import Root, Timestamp
@@ -197,3 +201,14 @@ def test_seeds_follow_from_nonce_index_and_request() -> None:
     }
     assert len(found) == 8
     assert SamplingTerms.of(0, 5, 6) == SamplingTerms() == SamplingTerms(0, MILLION, 0)
+
+
+def test_an_embedding_in_base64_is_the_nearest_float32_numbers_little_endian() -> None:
+    numbers = [0.0, 1.0, -0.5, 1 + 2.0**-25, 3 * 2.0**-28]
+    assert embedding_of(numbers, False) == numbers
+    packed = embedding_of(numbers, True)
+    assert isinstance(packed, str) and b64decode(packed)[:12] == bytes.fromhex("000000000000803f000000bf")
+    assert numbers_of(packed) == (0.0, 1.0, -0.5, 1.0, 3 * 2.0**-28)
+    for wrong in ("?", "AAAA"):
+        with pytest.raises((ValueError, struct.error)):
+            numbers_of(wrong)

@@ -47,36 +47,33 @@ def test_every_command_of_the_page_works(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
     monkeypatch.chdir(tmp_path)
     said = {}
-    assert len(COMMANDS) == 7
+    assert len(COMMANDS) == 8
     for command in COMMANDS:
         name, *arguments = shlex.split(command)
         assert name == "touchstone"
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 0, f"{command}\n{result.output}"
         said[command] = result.stdout
-    for folder in ("wine", "net", "model"):
+    for folder in ("wine", "net", "model", "embedding"):
         assert Program.load(folder).meta["fidelity"]["held_out"]["samples"] > 0
     assert Path("wine.svg").read_text().startswith("<svg")
     program = Program.load("model")
-    assert {
-        port.name: tensor.shape for port, tensor in zip(program.interface.inputs, program.header.inputs, strict=True)
-    } == {
-        "tokens": (48,),
-        "prompt": (),
-        "length": (),
-        "seed": (2,),
-        "temperature": (),
-        "top_p": (),
-        "top_k": (),
-        "cuts": (2, 48),
-    }
-    assert program.meta["fidelity"]["target"]["attempts"][-1]["met"]
-    written = dict(
-        line.split(maxsplit=1) for line in said[COMMANDS[-2]].splitlines() if re.match(r"[a-z]+ {2,}\S", line)
-    )
-    assert written["model"] == f"0x{Program.load('model').id.hex()}, 48 positions"
-    assert "the program gives the same output" in written["watcher"]
-    assert written["state"] == "final"
+    assert [port.name for port in program.interface.inputs] == [
+        *("tokens", "prompt", "length"),
+        *("seed", "temperature", "top_p", "top_k", "cuts"),
+    ]
+    assert [tensor.shape for tensor in program.header.inputs] == [(48,), (), (), (2,), (), (), (), (2, 48)]
+    for folder in ("model", "embedding"):
+        assert Program.load(folder).meta["fidelity"]["target"]["attempts"][-1]["met"]
+    answered = [command for command in COMMANDS if command.startswith("touchstone generate")]
+    assert len(answered) == 2
+    for command in answered:
+        written = dict(
+            line.split(maxsplit=1) for line in said[command].splitlines() if re.match(r"[a-z]+ {2,}\S", line)
+        )
+        assert written["model"] == f"0x{Program.load('model').id.hex()}, 48 positions"
+        assert "the program gives the same output" in written["watcher"]
+        assert written["state"] == "final"
     assert said[COMMANDS[-1]].splitlines()[-1] == "precision is lost nowhere"
     result = CliRunner().invoke(main, [*shlex.split(COMMANDS[-1])[1:], "--json"])
     values = json.loads(result.stdout)["values"]

@@ -131,3 +131,38 @@ def test_every_sample_begins_as_the_tokenizer_begins_a_text(tmp_path: Path) -> N
     rows = [tokens.tolist() for tokens, *_ in samples]
     assert all(row[0] == 1 for row in rows)
     assert [token for row in rows for token in row[1:]] == tokenizer.encode(TEXT * 30)[1 : 1 + 15 * len(rows)]
+
+
+def test_the_program_that_embeds_texts_is_built_audited_and_taken_for_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_tiny_llama(Path("model.gguf"), layers=1, width=32)
+    Path("words.txt").write_text("hello the world and an hello world, it's 12 on the world. " * 30)
+    arguments = [
+        "model",
+        "build",
+        "model.gguf",
+        "--embedding",
+        "--samples",
+        "words.txt",
+        "--length",
+        "12,20",
+        "-o",
+        "model",
+    ]
+    result = CliRunner().invoke(main, [*arguments, "--target", "cos=0.9999"])
+    assert result.exit_code == 0, result.output
+    for length in (12, 20):
+        program = Program.load(f"model/{length}")
+        assert [port.name for port in program.interface.inputs] == ["tokens", "length"]
+        assert {port.name for port in program.interface.outputs} == {"accepted", "embedding"}
+        assert program.header.inputs[0].shape == (length,) and program.meta["name"] == "model-embedding"
+    audited = CliRunner().invoke(
+        main, ["model", "audit", "model/12", "--against", "model.gguf", "--samples", "words.txt", "--within", "0.01"]
+    )
+    assert audited.exit_code == 0 and "embedding: largest difference" in audited.output, audited.output
+    asked = CliRunner().invoke(main, ["generate", "model.gguf", "hello", "--folder", "model/12"])
+    assert asked.exit_code == 1 and "holds no language model's program" in asked.output
+    other = CliRunner().invoke(main, ["model", "build", "net.onnx", "--embedding", "--samples", "x.npz", "-o", "out"])
+    assert other.exit_code == 1 and "net.onnx is no GGUF file" in other.output

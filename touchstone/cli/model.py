@@ -158,8 +158,13 @@ def compare(path: Path, against: str, samples: str, as_json: bool) -> None:
     "lengths",
     type=LengthsParam(),
     default=(),
-    help="Tokens of a pass of a language model (prompt and answer). Several lengths, like 128,512, give a program each, in a folder "
-    "named after its length; they share the files of equal constants. [128]",
+    help="Tokens of a pass of a language model (prompt and answer, or the text to embed). Several lengths, like 128,512, give a program "
+    "each, in a folder named after its length; they share the files of equal constants. [128]",
+)
+@click.option(
+    "--embedding",
+    is_flag=True,
+    help="Of a language model, the program that embeds texts (the normalised mean of the hidden states), not the one that writes them.",
 )
 @click.option(
     "-o",
@@ -187,6 +192,7 @@ def build(
     held_out: str | None,
     fix: tuple[str, ...],
     lengths: tuple[int, ...],
+    embedding: bool,
     output: Path,
     formats: str | None,
     target: str | None,
@@ -208,7 +214,7 @@ def build(
         require_writable(folder)
     for length, folder in folders.items():
         with told():
-            built = lowered(source, samples, formats, held_out, target, length, dict(map(_fixed, fix)))
+            built = lowered(source, samples, formats, held_out, target, length, dict(map(_fixed, fix)), embedding)
         built.model.save(folder)
         shared = link_constants(folder, [other for other in folders.values() if other != folder])
         for line in [*summary(built), f"folder    {folder}", *([f"shared    {shared:,} bytes"] if shared else [])]:

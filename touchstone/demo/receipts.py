@@ -10,7 +10,7 @@ from prover.language.drawing import DrawnToken
 from prover.language.sampling import Sampling
 from prover.openai.answers import Spoken, TextAnswers
 from prover.openai.promises import receipt_of
-from prover.openai.schemas import CHAT, COMPLETIONS
+from prover.openai.schemas import CHAT, COMPLETIONS, asked
 from prover.openai.shapes import whole
 from prover.openai.speakers import ProgramSpeaking, Seats, ServedLanguage
 from prover.openai.texts import Texts, sampling_of
@@ -42,8 +42,7 @@ class Conversation:
         words = {"messages": [{"role": "user", "content": question}]} if endpoint == CHAT else {"prompt": question}
         drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k, "seed": seed}
         request = canonical({"model": language.name, "max_tokens": limit, **words, **drawn})
-        asked = language.texts.asked(endpoint, request)
-        answering = TextAnswers.of(asked, request, language, None, now)
+        answering = TextAnswers.of(asked(endpoint, request), request, language, None, now)
         for _ in answering.pieces(Seats(1, 1), lambda: None):
             pass
         return cls(answering)
@@ -66,7 +65,7 @@ class Conversation:
         document = whole(self.answering, f"chatcmpl-{secrets.token_hex(12)}", [None])
         hashes = (sha256(self.answering.request).digest(), sha256(canonical(document)).digest())
         until, block = Timestamp(l1.chain.now() + PROMISED_WITHIN), l1.chain.height()
-        receipt, _ = receipt_of(self.answering, hashes, [nonce], prover.address, until, block)
+        receipt, _ = receipt_of(self.answering, hashes, lambda: nonce, prover.address, until, block)
         domain = l1.domain
         name = receipt_id(receipt, domain)
         signed = SignedReceipt(receipt, prover.sign(name))

@@ -70,16 +70,18 @@ def build(
     target: str | None = None,
     length: int | None = None,
     fixed: Mapping[str, Any] | None = None,
+    embedding: bool = False,
 ) -> Built:
     """Lower ``module:function``, an ONNX or a GGUF file, and measure the program.
 
     ``samples``: an npz file, ``module:function``, or a text file for a language model; they are example inputs, choose the number
     formats, and are what a target is met on. ``held_out``: more of the same that chooses nothing; without it every fifth sample is
     held out. ``target``: see ``prover.lowering.targets``; without ``formats`` the cheapest that meets it are taken. ``length``: tokens of a
-    language model's pass; ``fixed``: inputs of an ONNX file that become constants. Raises LoweringError.
+    language model's pass; ``fixed``: inputs of an ONNX file that become constants; ``embedding``: of a GGUF file the program that embeds
+    texts. Raises LoweringError.
     """
     wanted = Target.parse(target) if target is not None else None
-    origin = opened(source, fixed)
+    origin = opened(source, fixed, embedding)
     if samples is None:
         raise LoweringError(
             f"{source} can't be lowered without samples, which choose its number formats; {origin.wanted}"

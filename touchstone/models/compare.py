@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prover.language.language import EMBEDDING_OUTPUTS
 from prover.lowering.precision import Compared
 from prover.model import Model
 from rollup.form.program import Program
@@ -29,7 +30,8 @@ def fitted(program: Program, source: str, samples: str) -> tuple[Model, list[Sam
 
     Raises LoweringError or ExecutionError for a model or samples that do not fit the program.
     """
-    origin = opened(source)
+    outputs = {port.name for port in program.interface.outputs}
+    origin = opened(source, embedding=source.lower().endswith(".gguf") and outputs == EMBEDDING_OUTPUTS)
     text = samples.endswith(".txt") and program.header.inputs
     length = program.header.inputs[0].elements if text else None
     # For measuring alone: what an inexact machine would change is a figure.

@@ -6,13 +6,15 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from rollup.errors import LoweringError, TouchstoneError
+
+if TYPE_CHECKING:
+    from prover import LanguageModel
 
 
 class TokenizerLike(Protocol):
@@ -30,7 +32,28 @@ class Language(Protocol):
     @property
     def tokenizer(self) -> TokenizerLike: ...
 
-    def claim_input(self, prompt: Sequence[int], answer: Sequence[int], size: int) -> tuple[Any, ...]: ...
+    def samples(self, pieces: Sequence[Sequence[int]], size: int) -> Sequence[tuple[Any, ...]]: ...
+
+
+SHORTER = 4
+"""Of four pieces of text one is embedded whole, the others a half, a quarter and an eighth: few tokens have longer means than many."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What samples of a language model's program for embeddings are made with."""
+
+    language: LanguageModel
+
+    @property
+    def tokenizer(self) -> TokenizerLike:
+        return self.language.tokenizer
+
+    def samples(self, pieces: Sequence[Sequence[int]], size: int) -> Sequence[tuple[Any, ...]]:
+        lengths = [max(1, len(piece) >> number % SHORTER) for number, piece in enumerate(pieces)]
+        return [
+            self.language.embedding_input(piece[:length], size) for piece, length in zip(pieces, lengths, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -45,12 +68,27 @@ class ModelInput:
         return f"{self.name} {self.dtype.name}[{'...' if self.shape is None else ', '.join(map(str, self.shape))}]"
 
 
+def _number(name: str) -> ModelInput:
+    return ModelInput(name, np.dtype(np.int32), ())
+
+
+TOKENS = ModelInput("tokens", np.dtype(np.int32), ("N",))
+TEXT_INPUTS = (
+    TOKENS,
+    *map(_number, ("prompt", "length")),
+    ModelInput("seed", np.dtype(np.uint32), (2,)),
+    *map(_number, ("temperature", "top_p", "top_k")),
+    ModelInput("cuts", np.dtype(np.int32), (2, "N")),
+)
+"""Of ``LanguageModel.fn``."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """A float function to be lowered.
 
     ``inputs``: what its file declares, None if only the function knows; ``outputs``: their names, if its file has any;
-    ``language``: a language model, whose inputs are those of ``LanguageModel.fn``.
+    ``language``: what makes samples of text, of a language model.
     """
 
     source: str
@@ -103,13 +141,15 @@ def said(error: BaseException) -> str:
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
 
 
-def opened(source: str, fixed: Mapping[str, Any] | None = None) -> Origin:
+def opened(source: str, fixed: Mapping[str, Any] | None = None, embedding: bool = False) -> Origin:
     """The float model that a user names: ``module:function``, a path that ends in .onnx, or one that ends in .gguf.
 
-    ``fixed``: inputs of an ONNX file that become constants. Raises LoweringError for anything else, and whatever the file's reader
-    finds wrong with it.
+    ``fixed``: inputs of an ONNX file that become constants; ``embedding``: of a GGUF file not the function that writes texts, but the one
+    that embeds them. Raises LoweringError for anything else, and whatever the file's reader finds wrong with it.
     """
     path = Path(source)
+    if embedding and path.suffix.lower() != ".gguf":
+        raise LoweringError(f"{source} is no GGUF file; only a language model has a program for embeddings of its own")
     if fixed and path.suffix.lower() != ".onnx":
         raise LoweringError(f"{source} is no ONNX file; only inputs of one can be fixed, close over them in a function")
     if path.suffix.lower() in (".onnx", ".gguf") and not path.is_file():
@@ -128,19 +168,12 @@ def opened(source: str, fixed: Mapping[str, Any] | None = None) -> Origin:
         from prover import load_gguf
 
         language = load_gguf(path)
-        return Origin(source, path.stem, language.fn, _text_inputs(language, language.fn), None, language)
+        if embedding:
+            fn = language.embedding
+            return Origin(source, fn.__name__, fn, (TOKENS, _number("length")), None, Embedded(language))
+        return Origin(source, path.stem, language.fn, TEXT_INPUTS, None, language)
     if ":" not in source:
         raise LoweringError(
             f"{source!r} names no model; give a JAX function as package.module:function, or a file FILE.onnx or FILE.gguf"
         )
     return Origin(source, source.partition(":")[2], function(source))
-
-
-def _text_inputs(language: Language, fn: Callable[..., Any]) -> tuple[ModelInput, ...]:
-    """The inputs of a language model's function, of any number of positions."""
-    size = 7
-    shortest = language.claim_input([0], [0], size)
-    return tuple(
-        ModelInput(name, np.asarray(array).dtype, tuple("N" if n == size else n for n in np.shape(array)))
-        for name, array in zip(signature(fn).parameters, shortest, strict=True)
-    )

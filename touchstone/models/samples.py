@@ -51,7 +51,7 @@ def read_samples(source: str, origin: Origin, length: int | None = None) -> list
     if source.endswith(".txt"):
         if origin.language is None:
             raise LoweringError(f"{source} is text, {origin.source} is no language model; {origin.wanted}")
-        return windows(read_text(Path(source)), origin.language, LENGTH if length is None else length, source)
+        return [*windows(read_text(Path(source)), origin.language, LENGTH if length is None else length, source)]
     if length is not None:
         raise LoweringError(f"a length goes with samples of text; {source} says itself how long its samples are")
     columns = _ordered(source, _given(source), origin)
@@ -80,8 +80,8 @@ def split(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
     return [sample for at, sample in enumerate(samples) if at % EVERY != EVERY - 1], held_out
 
 
-def windows(text: str, language: Language, length: int, source: str) -> list[Sample]:
-    """Samples of a language model, as it is claimed about: consecutive pieces of a text, the last token of each being the answer.
+def windows(text: str, language: Language, length: int, source: str) -> Sequence[Sample]:
+    """Samples of a language model, as it is claimed about, of consecutive pieces of a text.
 
     Each begins as the tokenizer begins a text: what a model computes at a bos token, and from it ever after, is like nothing else.
     A text of fewer tokens than ``length`` gives one piece, padded.
@@ -96,7 +96,7 @@ def windows(text: str, language: Language, length: int, source: str) -> list[Sam
     count = max(1, len(tokens) // step)
     chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_WINDOWS)).round().astype(int))
     pieces = [[*prefix, *tokens[at * step : (at + 1) * step]] for at in chosen]
-    return [language.claim_input(piece[:-1], piece[-1:], length) for piece in pieces]
+    return language.samples(pieces, length)
 
 
 def _given(source: str) -> dict[str, Array]:

@@ -7,10 +7,13 @@ import jax
 import numpy as np
 import pytest
 
-from prover import LanguageModel, load_gguf
+from prover import LanguageModel, Model, load_gguf, lower
+from prover.gguf.transformer import hidden
 from prover.language import language
 from rollup.errors import LoweringError
+from rollup.machine.reference import Memory
 from tests.models.tiny_llama import write_tiny_llama
+from touchstone.models.origins import Embedded
 
 SIZE = 24
 PROMPT = [5, 77, 130, 9]
@@ -168,3 +171,83 @@ def test_a_models_tokenizer_may_be_of_an_unsupported_kind(tmp_path: Path) -> Non
     assert len(model.generate(PROMPT, 2)) <= 2
     with pytest.raises(LoweringError, match="pass token ids"):
         model.tokenizer.encode("x")
+
+
+def _embedding(model: LanguageModel, tokens: list[int], size: int) -> np.ndarray:
+    return np.asarray(model.embedding(*model.embedding_input(tokens, size))["embedding"])
+
+
+def test_an_embedding_is_the_normalised_mean_of_the_hidden_states(model: LanguageModel, answer: list[int]) -> None:
+    text = np.array([*PROMPT, *answer], np.int32)
+    states = np.asarray(hidden(model.config, model.weights, text), np.float64)
+    assert states.shape == (len(text), model.config.width)
+    # What the logits are made of, so it is behind the last norm.
+    np.testing.assert_allclose(states @ model.weights.head.T, model.logits(text), rtol=1e-3, atol=1e-3)
+    mean = states.mean(0)
+    for size in (len(text), SIZE):
+        found = _embedding(model, text.tolist(), size)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, mean / np.linalg.norm(mean), atol=1e-5)
+
+
+def test_the_padding_of_an_embedding_does_not_matter(model: LanguageModel) -> None:
+    tokens, length = model.embedding_input(PROMPT, SIZE)
+    padded = model.embedding(tokens, length)["embedding"]
+    tokens[int(length) :] = 200
+    np.testing.assert_array_equal(model.embedding(tokens, length)["embedding"], padded)
+    assert not np.array_equal(_embedding(model, [*PROMPT, 200], SIZE), padded)
+
+
+def test_a_length_without_a_text_is_not_accepted(model: LanguageModel) -> None:
+    tokens, _ = model.embedding_input(PROMPT, SIZE)
+    lengths = {1: True, SIZE: True, 0: False, -1: False, SIZE + 1: False, 2**31 - 1: False, -(2**31): False}
+    for length, accepted in lengths.items():
+        assert bool(model.embedding(tokens, np.int32(length))["accepted"]) is accepted, length
+
+
+def test_texts_that_can_t_be_embedded_are_refused(model: LanguageModel) -> None:
+    for tokens, sentence in (
+        ([], "at least one token"),
+        ([1] * 9, "9 tokens do not fit 8"),
+        ([320], "320 is no token"),
+    ):
+        with pytest.raises(LoweringError, match=sentence):
+            model.embedding_input(tokens, 8)
+
+
+@pytest.fixture(scope="module")
+def embeds(model: LanguageModel) -> Model:
+    rows = Embedded(model).samples([[3 + (7 * at + 11 * row) % 300 for at in range(SIZE)] for row in range(8)], SIZE)
+    assert sorted({int(length) for _, length in rows}) == [SIZE // 8, SIZE // 4, SIZE // 2, SIZE]
+    return lower(model.embedding, *rows[0], formats="w15a16", calibration=rows)
+
+
+def test_the_program_embeds_as_the_float_model_does(model: LanguageModel, embeds: Model) -> None:
+    assert embeds.program.meta["name"] == "tiny-embedding"
+    random = np.random.default_rng(1)
+    for length in (1, 2, 3, 5, 8, 13, SIZE):
+        text = random.integers(3, 300, length).tolist()
+        given = model.embedding_input(text, SIZE)
+        found = embeds.predict(*given)
+        assert bool(found["accepted"])
+        right = np.asarray(model.embedding(*given)["embedding"])
+        assert found["embedding"] @ right > 0.99999
+        np.testing.assert_allclose(np.linalg.norm(found["embedding"]), 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("length", [0, -1, SIZE + 1, 2**31 - 1, -(2**31)])
+def test_the_program_accepts_no_length_without_a_text(model: LanguageModel, embeds: Model, length: int) -> None:
+    tokens, _ = model.embedding_input(PROMPT, SIZE)
+    assert not bool(embeds.predict(tokens, np.int32(length))["accepted"])
+
+
+def test_the_program_s_values_are_those_of_the_reference_machine(model: LanguageModel, embeds: Model) -> None:
+    header, random = embeds.program.header, np.random.default_rng(2)
+    wild = [random.integers(t.dtype.min, t.dtype.max, t.shape, t.dtype.numpy, endpoint=True) for t in header.inputs]
+    for given in (embeds.quantize(*model.embedding_input([*PROMPT, 200], SIZE)), wild):
+        values = list(embeds.executor.values(given))
+        memory = Memory(embeds.program, values)
+        for value, _, _ in embeds.program.op_values():
+            flat = values[value].reshape(-1)
+            for position in {0, flat.size - 1, int(random.integers(flat.size))}:
+                assert int(flat[position]) == memory.element(value, position)

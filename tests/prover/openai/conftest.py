@@ -1,4 +1,6 @@
-"""One network for all tests of the endpoint in a process: a chain, a sequencer, and a prover that serves a tiny model."""
+"""One network for all tests of the endpoint in a process: a chain, a sequencer, and a prover that serves a tiny model, for texts and for
+embeddings.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import pytest
 from openai import OpenAI
 
 from rollup.client import Client
-from tests.prover.openai.world import EndpointWorld, Running
+from tests.prover.openai.world import EndpointWorld, Running, tiny_embedding
 
 # LiteLLM would look for newer prices on the Internet, and LangChain would report there.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -18,7 +20,7 @@ os.environ["LANGSMITH_TRACING"] = "false"
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with EndpointWorld().running(tmp_path_factory.mktemp("endpoint")) as running:
+    with EndpointWorld(embedding=tiny_embedding()).running(tmp_path_factory.mktemp("endpoint")) as running:
         yield running
 
 

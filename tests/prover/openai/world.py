@@ -27,6 +27,7 @@ from sequencer.service import SequencerOptions, SequencerService
 from sequencer.store import Store
 from tests.models.tiny_llama import write_tiny_llama
 from tests.world import ETHER, ToyWorld
+from touchstone.models.build import build
 from touchstone.models.generation import language_program
 from touchstone.services.prover import ProverOptions, ProverService
 
@@ -62,22 +63,33 @@ def tiny() -> Model:
 
 
 @cache
+def tiny_embedding() -> Model:
+    """The program that embeds texts of up to ``LENGTH`` tokens."""
+    return build(str(gguf()), str(place() / "words.txt"), length=LENGTH, embedding=True).model
+
+
+@cache
 def texts() -> Texts:
     return Texts.load(gguf())
 
 
 @dataclass(kw_only=True)
 class EndpointWorld(ToyWorld):
-    """``model``: of the file ``file``; ``options``: of the endpoint, beside what follows from the world."""
+    """``model``: of the file ``file``, as ``embedding`` is, if there is any; ``options``: of the endpoint, beside what follows from the
+    world.
+    """
 
     model: Model = field(default_factory=tiny)
     file: Path = field(default_factory=gguf)
+    embedding: Model | None = None
     options: dict[str, Any] = field(default_factory=dict)
     program: Program = field(init=False)
 
     def __post_init__(self) -> None:
         self.program = self.model.program
         super().__post_init__()
+        if self.embedding is not None:
+            self.deployer.register(self.embedding.program)
         self.account = self.client("prover", deposit=400 * ETHER)
 
     @contextmanager
@@ -95,6 +107,8 @@ class EndpointWorld(ToyWorld):
             ProverOptions(models_from=api.url, openai=endpoint, max_lag=1e12, limits=LIMITS),
         )
         prover.worker.hold(self.model, self.file.stem)
+        if self.embedding is not None:
+            prover.worker.hold(self.embedding, self.embedding.program.meta["name"])
         server = serve(prover.app, "127.0.0.1", 0).start()
         try:
             prover.start()

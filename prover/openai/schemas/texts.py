@@ -1,17 +1,30 @@
-"""What a request may ask for. A parameter that is unknown, or can't be done here, is refused by name: none is ignored."""
+"""Requests for text: what they may ask for."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from prover.language.sampling import COOLEST, HOTTEST
+from prover.openai.schemas.values import (
+    USER,
+    Harmless,
+    Prompt,
+    Reader,
+    flag,
+    model_name,
+    named_model,
+    parsed,
+    prompts,
+    refused,
+    taken,
+    whole_number,
+    words,
+)
 from rollup.receipt import MILLION, SamplingTerms, millionths
-from rollup.service.problem import Problem
 
-CHAT, COMPLETIONS, EMBEDDINGS = "chat/completions", "completions", "embeddings"
+CHAT, COMPLETIONS = "chat/completions", "completions"
 
 MOST_CHOICES = 16
 MOST_PROMPTS = 16
@@ -34,7 +47,7 @@ class AskedText:
     endpoint: str
     model: str
     messages: tuple[tuple[str, str], ...] | None
-    prompts: tuple[str | tuple[int, ...], ...]
+    prompts: tuple[Prompt, ...]
     n: int
     limit: int | None
     stop: tuple[str, ...]
@@ -51,58 +64,15 @@ class AskedText:
         return SamplingTerms.of(default if self.temperature is None else self.temperature, self.top_p, self.top_k)
 
 
-def refused(parameter: str | None, sentence: str, code: str | None = None, status: int = 400) -> Problem:
-    """The problem of a request that is not taken."""
-    return Problem(status, "request", "The request is not taken", sentence, param=parameter, code=code)
-
-
-def parsed(request: bytes) -> dict[str, Any]:
-    """A request's members; null stands for none. Raises Problem for what is no JSON object, or names one thing twice."""
-
-    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise refused(twice[:80], f"the request names {twice[:80]!r} twice; name it once")
-        return found
-
-    try:
-        document = json.loads(request.decode(), object_pairs_hook=members, parse_constant=_constant)
-    except (ValueError, RecursionError):
-        raise refused(None, "the request is no JSON in UTF-8; send an object") from None
-    if not isinstance(document, dict):
-        raise refused(None, "the request is no JSON object; send one with at least a model")
-    return {name: value for name, value in document.items() if value is not None}
-
-
-def _constant(name: str) -> float:
-    raise ValueError(name)
-
-
 def asked(endpoint: str, request: bytes) -> AskedText:
     """What the request's bytes ask of an endpoint for text; raises Problem that names the parameter."""
-    given = parsed(request)
     known = {**SHARED, **(CHAT_ONLY if endpoint == CHAT else COMPLETIONS_ONLY)}
-    for name, value in given.items():
-        if name in known:
-            continue
-        harmless = HARMLESS.get(name)
-        if harmless is None:
-            sentence = UNSUPPORTED.get(name, "is not known here; leave it out, since nothing is ignored in silence")
-            raise refused(name[:80], f"{name[:80]} {sentence}", "unsupported_parameter")
-        if not harmless(value):
-            raise refused(name, f"{name} can't be done here with this value; leave it out", "unsupported_value")
-    found: dict[str, Any] = {}
-    for name, (default, reader) in known.items():
-        found[name] = reader(given[name], name) if name in given else default
-    return _together(endpoint, found)
+    return _together(endpoint, taken(parsed(request), known, HARMLESS, UNSUPPORTED))
 
 
 def _together(endpoint: str, found: Mapping[str, Any]) -> AskedText:
     chat = endpoint == CHAT
-    if not found["model"]:
-        raise refused("model", "the request names no model; GET /openai/v1/models lists them")
+    model = named_model(found)
     if chat and not found["messages"]:
         raise refused("messages", "the request has no messages; give at least one")
     if not chat and not found["prompt"]:
@@ -123,7 +93,7 @@ def _together(endpoint: str, found: Mapping[str, Any]) -> AskedText:
         raise refused("logprobs", "logprobs are known when the answer is whole; ask for it without stream")
     return AskedText(
         endpoint,
-        found["model"],
+        model,
         found["messages"] if chat else None,
         () if chat else found["prompt"],
         found["n"],
@@ -137,15 +107,6 @@ def _together(endpoint: str, found: Mapping[str, Any]) -> AskedText:
         found["seed"],
         logprobs,
     )
-
-
-def _whole(low: int, high: int) -> Callable[[Any, str], int]:
-    def read(value: Any, name: str) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise refused(name, f"{name} must be a whole number from {low} to {high}")
-        return value
-
-    return read
 
 
 def _temperature(value: Any, name: str) -> int:
@@ -169,33 +130,11 @@ def _fraction(value: Any) -> int | None:
     return millionths(value)
 
 
-def _flag(value: Any, name: str) -> bool:
-    if not isinstance(value, bool):
-        raise refused(name, f"{name} must be true or false")
-    return value
-
-
-def _name(value: Any, name: str) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= 200:
-        raise refused(name, f"{name} must be a text of 1 to 200 characters")
-    return value
-
-
-def _words(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise refused(name, f"{name} must be a text")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise refused(name, f"{name} has half a surrogate pair; send sound Unicode") from None
-    return value
-
-
 def _stops(value: Any, name: str) -> tuple[str, ...]:
     given = value if isinstance(value, list) else [value]
     if len(given) > MOST_STOPS:
         raise refused(name, f"{name} has {len(given)} texts, at most {MOST_STOPS} are taken")
-    found = tuple(_words(one, name) for one in given)
+    found = tuple(words(one, name) for one in given)
     if not all(0 < len(one) <= MOST_STOP_LENGTH for one in found):
         raise refused(name, f"each text of {name} has 1 to {MOST_STOP_LENGTH} characters")
     return found
@@ -204,7 +143,7 @@ def _stops(value: Any, name: str) -> tuple[str, ...]:
 def _stream_options(value: Any, name: str) -> bool:
     if not isinstance(value, dict) or set(value) - {"include_usage"}:
         raise refused(name, f"{name} may hold include_usage and nothing else")
-    return _flag(value.get("include_usage", False), f"{name}.include_usage")
+    return flag(value.get("include_usage", False), f"{name}.include_usage")
 
 
 def _messages(value: Any, name: str) -> tuple[tuple[str, str], ...]:
@@ -230,68 +169,42 @@ def _message(value: Any, at: str) -> tuple[str, str]:
 def _content(value: Any, at: str) -> str:
     """A text, or the texts of a list of parts, a line each."""
     if not isinstance(value, list):
-        return _words(value, at)
+        return words(value, at)
     for number, part in enumerate(value):
         if not isinstance(part, dict) or set(part) != {"type", "text"} or part["type"] != "text":
             raise refused(
                 f"{at}[{number}]", f"{at}[{number}] must be a part of type text; nothing else is understood here"
             )
-    return "\n".join(_words(part["text"], f"{at}[{number}].text") for number, part in enumerate(value))
+    return "\n".join(words(part["text"], f"{at}[{number}].text") for number, part in enumerate(value))
 
-
-def _prompts(value: Any, name: str) -> tuple[str | tuple[int, ...], ...]:
-    """A text, token ids, or a list of either."""
-    if isinstance(value, str):
-        return (_words(value, name),)
-    if not isinstance(value, list) or not value:
-        raise refused(name, f"{name} must be a text, token ids, or a list of either")
-    if isinstance(value[0], int):
-        return (_tokens(value, name),)
-    if len(value) > MOST_PROMPTS:
-        raise refused(name, f"{name} has {len(value)} prompts, at most {MOST_PROMPTS} are taken at once")
-    return tuple(
-        _words(one, f"{name}[{number}]") if isinstance(one, str) else _tokens(one, f"{name}[{number}]")
-        for number, one in enumerate(value)
-    )
-
-
-def _tokens(value: Any, name: str) -> tuple[int, ...]:
-    fits = isinstance(value, list) and all(type(one) is int and 0 <= one < 1 << 31 for one in value)
-    if not fits or not value:
-        raise refused(name, f"{name} must be a text, or a list of token ids")
-    return tuple(value)
-
-
-Reader = tuple[Any, Callable[[Any, str], Any]]
 
 SHARED: Mapping[str, Reader] = {
-    "model": ("", _name),
-    "n": (1, _whole(1, MOST_CHOICES)),
-    "max_tokens": (None, _whole(1, 1 << 20)),
+    "model": ("", model_name),
+    "n": (1, whole_number(1, MOST_CHOICES)),
+    "max_tokens": (None, whole_number(1, 1 << 20)),
     "stop": ((), _stops),
-    "stream": (False, _flag),
+    "stream": (False, flag),
     "stream_options": (None, _stream_options),
     "temperature": (None, _temperature),
     "top_p": (MILLION, _share),
-    "top_k": (0, _whole(0, 1 << 20)),
-    "seed": (None, _whole(-(1 << 63), (1 << 63) - 1)),
+    "top_k": (0, whole_number(0, 1 << 20)),
+    "seed": (None, whole_number(-(1 << 63), (1 << 63) - 1)),
 }
 
 CHAT_ONLY: Mapping[str, Reader] = {
     "messages": ((), _messages),
-    "max_completion_tokens": (None, _whole(1, 1 << 20)),
-    "logprobs": (False, _flag),
-    "top_logprobs": (None, _whole(0, 20)),
+    "max_completion_tokens": (None, whole_number(1, 1 << 20)),
+    "logprobs": (False, flag),
+    "top_logprobs": (None, whole_number(0, 20)),
 }
 
 COMPLETIONS_ONLY: Mapping[str, Reader] = {
-    "prompt": ((), _prompts),
-    "logprobs": (None, _whole(0, 5)),
+    "prompt": ((), prompts(MOST_PROMPTS)),
+    "logprobs": (None, whole_number(0, 5)),
 }
 
-HARMLESS: Mapping[str, Callable[[Any], bool]] = {
-    "user": lambda value: isinstance(value, str),
-    "safety_identifier": lambda value: isinstance(value, str),
+HARMLESS: Harmless = {
+    **USER,
     "frequency_penalty": lambda value: value == 0,
     "presence_penalty": lambda value: value == 0,
     "logit_bias": lambda value: value == {},
@@ -304,7 +217,7 @@ HARMLESS: Mapping[str, Callable[[Any], bool]] = {
     "tools": lambda value: value == [],
     "service_tier": lambda value: value in ("auto", "default"),
 }
-"""Parameters whose value changes nothing: who asks, and what is so anyway."""
+"""Who asks, and what is so anyway."""
 
 _TOOLS = "asks for tools, which the models here are not given; leave it out"
 UNSUPPORTED: Mapping[str, str] = {
