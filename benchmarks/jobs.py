@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import ROOT, restricted
+from benchmarks.machine import ROOT, described, restricted
 from benchmarks.results import Start
 from rollup.errors import TouchstoneError
 
@@ -76,6 +76,11 @@ class Jobs:
         """Of a job: importing this repository, and nothing of a compilation cache that somebody set."""
         plain = {name: value for name, value in os.environ.items() if name != COMPILED}
         return restricted({**plain, "PYTHONPATH": str(ROOT)}, self.isa)
+
+    @cached_property
+    def commit(self) -> str:
+        """Of the code that is measured."""
+        return str(described(self.environment, self.isa)["commit"])
 
     def folder(self, subject: str, formats: str) -> Path:
         return self.programs / code_version() / f"{subject}-{formats}"

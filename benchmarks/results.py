@@ -71,7 +71,8 @@ class Timed:
 @dataclass
 class Measured:
     """All that is known of a subject in one format. ``load``: processes that wanted the machine before and after its workloads were
-    measured, means of a minute; ``failed``: the sentence of the job that failed, with its name.
+    measured, means of a minute; ``failed``: the sentence of the job that failed, with its name; ``commit``: of the code that was measured
+    last.
     """
 
     subject: str
@@ -83,6 +84,7 @@ class Measured:
     profile: dict[str, Any] | None = None
     load: list[float] = field(default_factory=list)
     failed: str = ""
+    commit: str = ""
 
     @property
     def name(self) -> str:

@@ -16,8 +16,8 @@ from benchmarks.subjects.subject import Subject
 
 Say = Callable[[str], None]
 
-LATER = ("date",)
-"""Of the machine's description, what may differ between measurements in one file."""
+LATER = ("date", "commit")
+"""Of the machine's description, what may differ between measurements in one file; each knows its commit."""
 
 
 def chosen(only: str | None) -> list[tuple[Subject, str]]:
@@ -30,7 +30,7 @@ def chosen(only: str | None) -> list[tuple[Subject, str]]:
 
 def begun(jobs: Jobs, file: Path | None) -> Results:
     """Results without any measurement, or those of ``file``, which later ones join. Raises BadResults for a file that was measured in
-    another way, on another machine or with other code.
+    another way or on another machine.
     """
     machine = described(jobs.environment, jobs.isa)
     if file is None or not file.exists():
@@ -87,6 +87,7 @@ def _each(
             found.program = jobs.run("prepare", one.key, formats)["program"]
             for part in parts:
                 part(jobs, found, say)
+                found.commit = jobs.commit
                 save()
         except JobFailed as error:
             found.failed, good = str(error), False

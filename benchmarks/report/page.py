@@ -102,6 +102,11 @@ def machine(results: Results) -> str:
         f"Python {found['python']}, {versions}.",
         f"Commit {found['commit']}, {found['date']}.",
     ]
+    later: dict[str, list[str]] = {}
+    for one in results.measured:
+        if one.commit not in ("", found["commit"]):
+            later.setdefault(one.commit, []).append(f"{one.title}, {one.formats}")
+    lines += [f"Commit {commit}: {'; '.join(titles)}." for commit, titles in later.items()]
     lines += [f"Kept to {found['isa']}."] if found["isa"] else []
     lines += [f"XLA_FLAGS: `{found['xla_flags']}`."] if found["xla_flags"] else []
     lines.append(f"Native kernels: {found['native'] or 'no switch set'}.")

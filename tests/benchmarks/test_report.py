@@ -58,6 +58,14 @@ def test_a_ratio_is_one_rounds_and_a_spread_has_quartiles() -> None:
     assert Spread.of([3.0]) == Spread(3.0, 3.0, 3.0)
 
 
+def test_the_page_names_the_commit_of_what_was_measured_later() -> None:
+    found = results(2.0)
+    found.machine["commit"] = "aaaa"
+    assert "Commit bbbb" not in page.page(found, found, found)
+    found.measured[0].commit = "bbbb"
+    assert "Commit bbbb: digits, w16a16." in page.page(found, found, found)
+
+
 def test_contestants_take_turns_and_each_round_begins_with_another() -> None:
     calls: list[str] = []
     times = take_turns({name: lambda name=name: calls.append(name) for name in "xy"}, 3, least=0.0)

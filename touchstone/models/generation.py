@@ -29,6 +29,7 @@ from rollup.l1.answers import ClaimStatus
 from rollup.settings import Parameters
 from rollup.types import Duration
 from touchstone.demo.network import DerivedTrace, Network, Story
+from touchstone.models.build import LANGUAGE_DEFAULT
 from touchstone.models.samples import read_text, windows
 
 Array = np.ndarray
@@ -56,7 +57,7 @@ def language_program(path: Path, length: int, folder: Path | None = None, sample
         return Speaker(language, _fitting(load(folder, language.fn), language, folder))
     text = TEXT.read_text(encoding="utf-8") if samples is None else read_text(Path(samples))
     rows = windows(text, language, length, samples or "the text for calibration")
-    model = lower(language.fn, *rows[0], calibration=rows).noted(name=language.name)
+    model = lower(language.fn, *rows[0], formats=LANGUAGE_DEFAULT, calibration=rows).noted(name=language.name)
     if folder is not None:
         model.save(folder)
     return Speaker(language, model)
