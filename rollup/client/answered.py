@@ -189,12 +189,20 @@ def said_in(response: bytes) -> Said:
             documents = [json.loads(part.removeprefix(_EVENT)) for part in response.split(b"\n\n") if part]
         else:
             documents = [json.loads(response)]
+        streamed = response.startswith(_EVENT)
+        # A client passes over what is no event of this form, so that words there are not what anybody read.
+        if response != (stream_of(documents) if streamed else canonical(documents[0])):
+            raise BadAnswer("the response's bytes are not in the form in which they are sent; they were changed")
         texts: dict[int, list[str]] = {}
         ends: dict[int, str | None] = {}
         told: set[int] = set()
         for document in documents:
             for choice in document["choices"]:
-                index = int(choice["index"])
+                index = choice["index"]
+                if type(index) is not int or (not streamed and index != len(texts)):
+                    raise BadAnswer("the response's answers are not numbered from 0")
+                if len({"message", "delta", "text"} & {*choice}) != 1:
+                    raise BadAnswer("the response words an answer in two ways, or in none")
                 said = choice.get("message") or choice.get("delta") or choice
                 texts.setdefault(index, []).append(said.get("content", said.get("text")) or "")
                 ends[index] = choice["finish_reason"] or ends.get(index)
@@ -203,5 +211,5 @@ def said_in(response: bytes) -> Said:
             raise BadAnswer("the response's answers are not numbered from 0")
         found = [SaidText("".join(texts[index]), ends[index], index in told) for index in range(len(texts))]
         return found, str(documents[0]["model"]), documents[-1].get("usage")
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, ClaimError) as error:
         raise BadAnswer(f"the response can't be read as an answer ({type(error).__name__})") from None

@@ -219,7 +219,7 @@ def _seeds(check: _Check, receipt: AnswerReceipt, asked: dict[str, Any] | None, 
         check.proven.append("nothing was drawn: each token is the most likely one")
     elif receipt.server_chose:
         check.open.append("that the seed was not picked among many: you gave none, and the server chose it")
-    elif nonce is None and seed is None:
+    elif nonce is None and type(seed) is not int:
         check.open.append("that the nonce is yours: give nonce=, or the request")
     else:
         check.proven.append("the seed was fixed by your nonce and your request before anything was generated")
