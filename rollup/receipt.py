@@ -32,8 +32,11 @@ SEED_BYTES = 8
 NONCE_BYTES = 64
 """Longest nonce of a caller."""
 
-EMBEDDINGS = "embeddings"
-"""The endpoint whose answers are numbers."""
+CHAT, COMPLETIONS, EMBEDDINGS = "chat/completions", "completions", "embeddings"
+"""The endpoints with receipts; the last one's answers are numbers."""
+
+EVENT = b"data: "
+"""Begins every event of a stream."""
 
 DONE = b"data: [DONE]\n\n"
 """The last bytes of a stream."""
@@ -207,7 +210,7 @@ def body_of(answer: Mapping[str, Any], receipt: Mapping[str, Any]) -> bytes:
 
 def event_of(data: Mapping[str, Any]) -> bytes:
     """One event of a stream."""
-    return b"data: " + canonical(data) + b"\n\n"
+    return EVENT + canonical(data) + b"\n\n"
 
 
 def stream_of(chunks: Sequence[Mapping[str, Any]]) -> bytes:

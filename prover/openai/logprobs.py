@@ -9,11 +9,10 @@ import numpy as np
 
 from prover.language.generation import logits_value
 from prover.openai.answers import Spoken, TextAnswers
-from prover.openai.schemas import CHAT
 from prover.openai.texts import Texts
 from rollup.claim import arrays
 from rollup.numbers import input_bytes
-from rollup.receipt import SEED_BYTES
+from rollup.receipt import CHAT, SEED_BYTES
 
 DIGITS = 6
 """Decimals of a log-probability."""

@@ -13,7 +13,7 @@ from prover.openai.answers import Answering, Still, TextAnswers
 from prover.openai.embeddings import EmbeddingAnswers
 from prover.openai.errors import PREFIX
 from prover.openai.keys import ApiKeys
-from prover.openai.schemas import CHAT, COMPLETIONS, asked, asked_embeddings
+from prover.openai.schemas import asked, asked_embeddings
 from prover.openai.serving import Serving
 from prover.openai.speakers import ServedLanguage
 from prover.openai.store import EndpointStore, KeptBytes, Promise
@@ -21,7 +21,7 @@ from rollup import wire
 from rollup.claim import Address, ClaimId
 from rollup.documents.fields import read
 from rollup.documents.receipts import ClaimStage, KeptReceipt, PromisedAnswer, ReceiptDocument
-from rollup.receipt import EMBEDDINGS
+from rollup.receipt import CHAT, COMPLETIONS, EMBEDDINGS
 from rollup.service.problem import Problem, documented
 from rollup.types import Timestamp
 

@@ -20,11 +20,10 @@ from prover.openai.answers import Answering, Piece, Still, TextAnswers
 from prover.openai.embeddings import EmbeddingAnswers
 from prover.openai.errors import error_event
 from prover.openai.promises import ReceiptSigner
-from prover.openai.schemas import CHAT
 from prover.openai.shapes import chunk_of, receipt_chunk, usage_chunk, whole
 from prover.openai.speakers import Seats
 from rollup.errors import TouchstoneError
-from rollup.receipt import DONE, body_of, canonical, event_of
+from rollup.receipt import CHAT, DONE, body_of, canonical, event_of
 from rollup.service.limits import busy
 from rollup.service.logs import logger
 from rollup.service.problem import problem_of

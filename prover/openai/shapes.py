@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prover.openai.answers import Piece, TextAnswers
-from prover.openai.schemas import CHAT
-from rollup.receipt import MEMBER
+from rollup.receipt import CHAT, MEMBER
 
 Json = dict[str, Any]
 

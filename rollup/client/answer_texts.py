@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from rollup.claim import input_root
-from rollup.client.answered import SaidNumbers, SaidText
+from rollup.client.said import SaidNumbers, SaidText
 from rollup.errors import BadAnswer, TouchstoneError
 from rollup.form.encoding import Header
 from rollup.numbers import input_bytes

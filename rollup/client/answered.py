@@ -5,22 +5,32 @@ The prover's bytes have one form (``rollup.receipt.canonical``), so that they ca
 
 from __future__ import annotations
 
-import json
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from rollup.client.said import require_silent
 from rollup.documents.fields import read
 from rollup.documents.receipts import ReceiptDocument, ReceiptFile
 from rollup.errors import BadAnswer, ClaimError
 from rollup.form.program import parse_json
-from rollup.receipt import DONE, EMBEDDINGS, MEMBER, body_of, canonical, embedding_of, event_of, numbers_of, stream_of
+from rollup.receipt import (
+    DONE,
+    EMBEDDINGS,
+    EVENT,
+    MEMBER,
+    body_of,
+    canonical,
+    embedding_of,
+    event_of,
+    numbers_of,
+    stream_of,
+)
 
 MOST_BYTES = 64 << 20
-_EVENT = b"data: "
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ def answered(answer: Any) -> AnsweredBytes:
     try:
         if isinstance(answer, bytes | bytearray):
             data = bytes(answer)
-            return _stream(data) if data.startswith(_EVENT) else _whole(data)
+            return _stream(data) if data.startswith(EVENT) else _whole(data)
         if isinstance(answer, Mapping):
             return _document(answer)
         if hasattr(answer, "model_dump"):
@@ -131,77 +141,20 @@ def _whole(data: bytes) -> AnsweredBytes:
 
 def _stream(data: bytes) -> AnsweredBytes:
     events = data.removesuffix(DONE)
-    at = events.rstrip(b"\n").rfind(b"\n\n" + _EVENT) + 2
-    last = _parsed(events[at:].removeprefix(_EVENT).strip())
+    at = events.rstrip(b"\n").rfind(b"\n\n" + EVENT) + 2
+    last = _parsed(events[at:].removeprefix(EVENT).strip())
     if not isinstance(last, dict) or MEMBER not in last:
         raise BadAnswer("the last event of the stream holds no receipt; it ended early, so that nothing was promised")
     if events[at:] != event_of(last) or data != events + DONE:
         raise BadAnswer("the stream's last bytes are not in the form in which they are sent; they were changed")
-    return AnsweredBytes(read(ReceiptDocument, last[MEMBER]), events[:at])
+    receipt = read(ReceiptDocument, last[MEMBER])
+    require_silent(last, receipt.endpoint)
+    return AnsweredBytes(receipt, events[:at])
 
 
 def _chunks(chunks: list[dict[str, Any]]) -> AnsweredBytes:
     if not chunks or MEMBER not in chunks[-1]:
         raise BadAnswer("the last chunk of the stream holds no receipt; give all chunks, in order")
-    return AnsweredBytes(read(ReceiptDocument, chunks[-1][MEMBER]), stream_of(chunks[:-1]))
-
-
-@dataclass(frozen=True)
-class SaidText:
-    """One answer as the response words it."""
-
-    text: str
-    finish: str | None
-    logprobs: bool
-
-
-@dataclass(frozen=True)
-class SaidNumbers:
-    """One embedding as the response holds it: a list of numbers, or base64."""
-
-    embedding: list[float] | str
-
-
-Said = tuple[Sequence[SaidText | SaidNumbers], str, dict[str, Any] | None]
-"""The answers in a response's bytes, by index; the model that it names; its usage."""
-
-
-def numbers_in(response: bytes) -> Said:
-    """What a response with embeddings holds. Raises BadAnswer."""
-    try:
-        document = json.loads(response)
-        found = [SaidNumbers(one["embedding"]) for one in document["data"]]
-        if [one["index"] for one in document["data"]] != list(range(len(found))):
-            raise BadAnswer("the response's embeddings are not numbered from 0")
-        for one in found:
-            numbers = numbers_of(one.embedding) if isinstance(one.embedding, str) else one.embedding
-            if not all(type(number) in (int, float) for number in numbers):
-                raise BadAnswer("the response has an embedding that is not of numbers")
-        return found, str(document["model"]), document.get("usage")
-    except (KeyError, TypeError, ValueError, AttributeError, struct.error, RecursionError) as error:
-        raise BadAnswer(f"the response can't be read as embeddings ({type(error).__name__})") from None
-
-
-def said_in(response: bytes) -> Said:
-    """What a response with texts holds. Raises BadAnswer."""
-    try:
-        if response.startswith(_EVENT):
-            documents = [json.loads(part.removeprefix(_EVENT)) for part in response.split(b"\n\n") if part]
-        else:
-            documents = [json.loads(response)]
-        texts: dict[int, list[str]] = {}
-        ends: dict[int, str | None] = {}
-        told: set[int] = set()
-        for document in documents:
-            for choice in document["choices"]:
-                index = int(choice["index"])
-                said = choice.get("message") or choice.get("delta") or choice
-                texts.setdefault(index, []).append(said.get("content", said.get("text")) or "")
-                ends[index] = choice["finish_reason"] or ends.get(index)
-                told |= {index} if choice.get("logprobs") else set()
-        if sorted(texts) != list(range(len(texts))):
-            raise BadAnswer("the response's answers are not numbered from 0")
-        found = [SaidText("".join(texts[index]), ends[index], index in told) for index in range(len(texts))]
-        return found, str(documents[0]["model"]), documents[-1].get("usage")
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
-        raise BadAnswer(f"the response can't be read as an answer ({type(error).__name__})") from None
+    receipt = read(ReceiptDocument, chunks[-1][MEMBER])
+    require_silent(chunks[-1], receipt.endpoint)
+    return AnsweredBytes(receipt, stream_of(chunks[:-1]))

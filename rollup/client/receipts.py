@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from rollup.claim import arrays
 from rollup.client.answer_texts import AnswerTexts, require_words
-from rollup.client.answered import AnsweredBytes, SaidNumbers, SaidText, numbers_in, said_in
+from rollup.client.answered import AnsweredBytes
 from rollup.client.promised import StandingClaim, standing_claims
+from rollup.client.said import SaidNumbers, SaidText, numbers_in, said_in
 from rollup.client.views import short
 from rollup.documents.receipts import ReceiptDocument
 from rollup.errors import BadAnswer, ClaimError
@@ -219,7 +220,7 @@ def _seeds(check: _Check, receipt: AnswerReceipt, asked: dict[str, Any] | None, 
         check.proven.append("nothing was drawn: each token is the most likely one")
     elif receipt.server_chose:
         check.open.append("that the seed was not picked among many: you gave none, and the server chose it")
-    elif nonce is None and seed is None:
+    elif nonce is None and type(seed) is not int:
         check.open.append("that the nonce is yours: give nonce=, or the request")
     else:
         check.proven.append("the seed was fixed by your nonce and your request before anything was generated")
@@ -244,7 +245,8 @@ def _sampling(check: _Check, receipt: AnswerReceipt, asked: dict[str, Any] | Non
 
 
 def _response(check: _Check, receipt: AnswerReceipt, asked: dict[str, Any] | None) -> Sequence[SaidText | SaidNumbers]:
-    said, named, usage = (numbers_in if check.embeds else said_in)(check.given.response)
+    response = check.given.response
+    said, named, usage = numbers_in(response) if check.embeds else said_in(response, receipt.endpoint)
     if len(said) != len(receipt.answers):
         raise BadAnswer(f"the response has {len(said)} answers, the receipt is about {len(receipt.answers)}")
     if asked is not None and named != asked.get("model"):
@@ -296,7 +298,12 @@ def _numbers(
             continue
         vectors = [array for array in outputs_of(header, claim.outputs) if array.ndim == 1]
         packed = isinstance(numbers.embedding, str)
-        if [embedding_of(array.tolist(), packed) for array in vectors] != [numbers.embedding]:
+        # What a float32 can't hold was not sent as one.
+        try:
+            posted = [embedding_of(array.tolist(), packed) for array in vectors]
+        except OverflowError:
+            posted = []
+        if posted != [numbers.embedding]:
             raise BadAnswer(
                 f"answer {one.index}: the embedding is not what claim 0x{claim.claim_id.hex()} says; the prover signed for other "
                 "numbers than its program gives"

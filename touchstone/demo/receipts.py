@@ -10,7 +10,7 @@ from prover.language.drawing import DrawnToken
 from prover.language.sampling import Sampling
 from prover.openai.answers import Spoken, TextAnswers
 from prover.openai.promises import receipt_of
-from prover.openai.schemas import CHAT, COMPLETIONS, asked
+from prover.openai.schemas import asked
 from prover.openai.shapes import whole
 from prover.openai.speakers import ProgramSpeaking, Seats, ServedLanguage
 from prover.openai.texts import Texts, sampling_of
@@ -20,7 +20,7 @@ from rollup.documents.receipts import ReceiptDocument
 from rollup.l1.account.receipts import receipt_id
 from rollup.l1.account.signing import Signer
 from rollup.l1.client import L1Client
-from rollup.receipt import SEED_BYTES, SignedReceipt, body_of, canonical
+from rollup.receipt import CHAT, COMPLETIONS, SEED_BYTES, SignedReceipt, body_of, canonical
 from rollup.types import Timestamp
 from touchstone.models.generation import Speaker
 

@@ -22,9 +22,7 @@ from prover.openai.schemas.values import (
     whole_number,
     words,
 )
-from rollup.receipt import MILLION, SamplingTerms, millionths
-
-CHAT, COMPLETIONS = "chat/completions", "completions"
+from rollup.receipt import CHAT, MILLION, SamplingTerms, millionths
 
 MOST_CHOICES = 16
 MOST_PROMPTS = 16

@@ -237,7 +237,7 @@ LIES: dict[str, tuple[Any, str]] = {
     ),
     "no embeddings": (lambda _, file: file.update(response='{"model":"tiny"}'), "can't be read as embeddings"),
     "no numbers": (
-        lambda _, file: file.update(response='{"data":[{"index":0,"embedding":[true]}],"model":"tiny"}'),
+        lambda _, file: file.update(response='{"data":[{"embedding":[true],"index":0}],"model":"tiny"}'),
         "that is not of numbers",
     ),
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rollup.client.answered import answered, said_in
+from rollup.client.answered import answered
 from rollup.documents.receipts import ReceiptDocument
 from rollup.errors import BadAnswer
 from rollup.l1.account.receipts import receipt_id
@@ -19,13 +19,16 @@ NAME = receipt_id(RECEIPT, DOMAIN)
 DOCUMENT = ReceiptDocument.of(
     SignedReceipt(RECEIPT, SIGNER.sign(NAME)), NAME, DOMAIN.chain_id, DOMAIN.contract
 ).model_dump()
-CHOICE = {"index": 0, "message": {"content": "h\u00e9"}, "finish_reason": "stop", "logprobs": None}
-ANSWER: dict[str, Any] = {"model": "m", "choices": [CHOICE], "usage": {"completion_tokens": 6}}
+HEAD = {"id": "chatcmpl-1", "object": "chat.completion", "created": 7, "model": "m", "system_fingerprint": "fp_1"}
+MESSAGE = {"role": "assistant", "content": "h\u00e9", "refusal": None}
+CHOICE = {"index": 0, "message": MESSAGE, "finish_reason": "stop", "logprobs": None}
+USAGE = {"prompt_tokens": 2, "completion_tokens": 6, "total_tokens": 8}
+ANSWER: dict[str, Any] = {**HEAD, "choices": [CHOICE], "usage": USAGE}
 CHUNKS: list[dict[str, Any]] = [
-    {"model": "m", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": end}]}
-    for text, end in (("a", None), ("b", None), (None, "length"))
+    {**HEAD, "choices": [{"index": 0, "delta": delta, "finish_reason": end, "logprobs": None}]}
+    for delta, end in (({"role": "assistant", "content": "a"}, None), ({"content": "b"}, None), ({}, "length"))
 ]
-LAST = {"model": "m", "choices": [], "touchstone": DOCUMENT}
+LAST = {**HEAD, "choices": [], "touchstone": DOCUMENT}
 BODY = body_of(ANSWER, DOCUMENT)
 STREAM = stream_of(CHUNKS) + event_of(LAST) + DONE
 
@@ -60,19 +63,6 @@ def test_a_receipt_file_has_all_bytes(tmp_path: Path) -> None:
         assert (found.request, found.response) == (b"{}", canonical(ANSWER))
 
 
-def test_texts_ends_and_usage_are_read_from_either() -> None:
-    (one,), model, usage = said_in(canonical(ANSWER))
-    assert (one.text, one.finish, one.logprobs, model, usage) == (
-        "h\u00e9",
-        "stop",
-        False,
-        "m",
-        {"completion_tokens": 6},
-    )
-    (one,), _, usage = said_in(stream_of(CHUNKS))
-    assert (one.text, one.finish, usage) == ("ab", "length", None)
-
-
 @pytest.mark.parametrize(
     ("form", "words"),
     [
@@ -100,16 +90,16 @@ def test_what_is_no_answer_says_why(form: Any, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "response",
+    "choice",
     [
-        b"{}",
-        b"[]",
-        b"7",
-        b'{"choices": 7}',
-        b'{"choices": [{"index": 1, "text": "", "finish_reason": null}], "model": "m"}',
-        b"data: x\n\n",
+        {"index": 0, "delta": {"content": "words"}, "finish_reason": None, "logprobs": None},
+        {"index": 0, "delta": {"refusal": "words"}, "finish_reason": None, "logprobs": None},
+        {"index": 0, "delta": {}, "finish_reason": "stop", "logprobs": None},
+        {"index": 0, "delta": {}, "text": "words", "finish_reason": None, "logprobs": None},
     ],
 )
-def test_a_response_that_is_none_is_refused(response: bytes) -> None:
-    with pytest.raises(BadAnswer):
-        said_in(response)
+def test_the_event_with_the_receipt_which_no_hash_covers_says_nothing(choice: dict[str, Any]) -> None:
+    last = {**LAST, "choices": [choice]}
+    for form in (stream_of(CHUNKS) + event_of(last) + DONE, [*CHUNKS, last]):
+        with pytest.raises(BadAnswer, match="says something besides"):
+            answered(form)
