@@ -41,10 +41,10 @@ SPEED = """\
 ## Integers and JAX float32
 
 The float function is compiled by `jax.jit` with its weights as arguments, in JAX's default precision, and uses all cores, as the integers
-do. A language model's gives the most likely tokens; the program draws tokens besides, and checks those of the answer. *output*: the
-program's outputs alone. *output and commitment*: what a prover does for a claim, every value hashed into the trace root. *watcher*: what a
-watcher does to check such a claim, in process. Claims of a batch are executed, hashed and checked together, as claims that wait are by the
-services. Tokens that are generated one by one are not committed to: a claim about a text is one pass over all of it.
+do. A language model's gives the most likely tokens; since commit fc78bdc the program draws tokens besides, and checks those of the answer.
+*output*: the program's outputs alone. *output and commitment*: what a prover does for a claim, every value hashed into the trace root.
+*watcher*: what a watcher does to check such a claim, in process. Claims of a batch are executed, hashed and checked together, as claims
+that wait are by the services. Tokens that are generated one by one are not committed to: a claim about a text is one pass over all of it.
 
 ![Times JAX float32's time, for every workload](pictures/benchmarks.svg)
 
