@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from prover.claims import MadeClaim
@@ -75,16 +76,13 @@ class ReceiptSigner:
         self.signed: Callable[[], None] = lambda: None
         """Called when there are claims to be made."""
 
-    def sign(self, answering: Answering, request_hash: bytes, response: bytes, response_hash: bytes) -> dict[str, Any]:
+    def sign(self, answering: Answering, response: bytes) -> dict[str, Any]:
         """The receipt of an answer that is whole, as it travels. It is on the disk when this returns."""
         until = Timestamp(self._now() + self._terms.posted_within)
-        hashes = (request_hash, response_hash)
         receipt, inputs = receipt_of(
-            answering, hashes, self._worker.reserve, self._signer.address, until, self._block()
+            answering, response, self._worker.reserve, self._signer.address, until, self._block()
         )
-        name = receipt_id(receipt, self._domain)
-        signed = SignedReceipt(receipt, self._signer.sign(name))
-        document = ReceiptDocument.of(signed, name, self._domain.chain_id, self._domain.contract).model_dump()
+        name, document = signed_document(receipt, self._signer, self._domain)
         kept = KeptBytes(json.dumps(document).encode(), answering.request, response, self._now() + self._terms.kept_for)
         self._store.keep(
             name,
@@ -101,7 +99,7 @@ class ReceiptSigner:
 
 def receipt_of(
     answering: Answering,
-    hashes: tuple[bytes, bytes],
+    response: bytes,
     reserve: Callable[[], int],
     prover: Address,
     until: Timestamp,
@@ -109,7 +107,7 @@ def receipt_of(
 ) -> tuple[AnswerReceipt, list[bytes]]:
     """(the receipt of an answer that is whole, the input bytes of the claims that it promises).
 
-    ``hashes``: SHA-256 of the request's and the response's bytes; ``reserve``: gives a nonce for each claim; ``until``, ``block``: see
+    ``response``: the bytes that it is about; ``reserve``: gives a nonce for each claim; ``until``, ``block``: see
     ``AnswerReceipt``.
     """
     header = answering.model.program.header
@@ -122,7 +120,8 @@ def receipt_of(
     endpoint = answering.what.endpoint
     receipt = AnswerReceipt(
         endpoint,
-        *hashes,
+        sha256(answering.request).digest(),
+        sha256(response).digest(),
         answering.model.program.id,
         answering.texts.tokenizer_hash,
         answering.texts.template_hash(endpoint),
@@ -136,6 +135,13 @@ def receipt_of(
         tuple(answers),
     )
     return receipt, found
+
+
+def signed_document(receipt: AnswerReceipt, signer: Signer, domain: Domain) -> tuple[bytes, dict[str, Any]]:
+    """(the receipt's id, the receipt as it travels)."""
+    name = receipt_id(receipt, domain)
+    signed = SignedReceipt(receipt, signer.sign(name))
+    return name, ReceiptDocument.of(signed, name, domain.chain_id, domain.contract).model_dump()
 
 
 class PromiseKeeper:

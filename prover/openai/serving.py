@@ -7,7 +7,6 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from hashlib import sha256
 from threading import Event, Lock
 from typing import Any
 
@@ -113,7 +112,7 @@ class Serving:
         return body_of(document, receipt), name, receipt["id"]
 
     def _receipt(self, answering: Answering, response: bytes) -> dict[str, Any]:
-        return self._signer.sign(answering, sha256(answering.request).digest(), response, sha256(response).digest())
+        return self._signer.sign(answering, response)
 
     async def stream(self, answering: TextAnswers, good: Still) -> Response:
         """The answer piece by piece. Raises Problem for what goes wrong before the first one."""

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from hashlib import sha256
 
 from prover.language.drawing import DrawnToken
 from prover.language.sampling import Sampling
 from prover.openai.answers import Spoken, TextAnswers
-from prover.openai.promises import receipt_of
+from prover.openai.promises import receipt_of, signed_document
 from prover.openai.schemas import asked
 from prover.openai.shapes import whole
 from prover.openai.speakers import ProgramSpeaking, Seats, ServedLanguage
 from prover.openai.texts import Texts, sampling_of
 from rollup.client.answered import answered
 from rollup.client.receipts import VerifiedAnswer, check_answer
-from rollup.documents.receipts import ReceiptDocument
-from rollup.l1.account.receipts import receipt_id
 from rollup.l1.account.signing import Signer
 from rollup.l1.client import L1Client
-from rollup.receipt import CHAT, COMPLETIONS, SEED_BYTES, SignedReceipt, body_of, canonical
+from rollup.receipt import CHAT, COMPLETIONS, SEED_BYTES, body_of, canonical
 from rollup.types import Timestamp
 from touchstone.models.generation import Speaker
 
@@ -63,13 +60,9 @@ class Conversation:
     def signed(self, l1: L1Client, prover: Signer, nonce: int) -> bytes:
         """The answer's bytes with its receipt. ``nonce``: of the claim that ``prover`` promises with it."""
         document = whole(self.answering, f"chatcmpl-{secrets.token_hex(12)}", [None])
-        hashes = (sha256(self.answering.request).digest(), sha256(canonical(document)).digest())
         until, block = Timestamp(l1.chain.now() + PROMISED_WITHIN), l1.chain.height()
-        receipt, _ = receipt_of(self.answering, hashes, lambda: nonce, prover.address, until, block)
-        domain = l1.domain
-        name = receipt_id(receipt, domain)
-        signed = SignedReceipt(receipt, prover.sign(name))
-        return body_of(document, ReceiptDocument.of(signed, name, domain.chain_id, domain.contract).model_dump())
+        receipt, _ = receipt_of(self.answering, canonical(document), lambda: nonce, prover.address, until, block)
+        return body_of(document, signed_document(receipt, prover, l1.domain)[1])
 
     def verified(self, body: bytes, l1: L1Client) -> VerifiedAnswer:
         """What a caller that has the model file checks, against L1 alone. Raises BadAnswer."""
